@@ -1,0 +1,59 @@
+/**
+ * The arrows of ARCHITECTURE.md as a failing build:
+ * cli → sync → {view, rsync, transport, vault} → {gocryptfs, tree} → {bytes, errors}.
+ */
+const ABOVE = {
+  'errors.ts': 'bytes|gocryptfs|tree|view|rsync|transport|vault|sync|cli',
+  bytes: 'gocryptfs|tree|view|rsync|transport|vault|sync|cli',
+  gocryptfs: 'tree|view|rsync|transport|vault|sync|cli',
+  tree: 'gocryptfs|view|rsync|transport|vault|sync|cli',
+  view: 'rsync|transport|vault|sync|cli',
+  rsync: 'gocryptfs|view|transport|vault|sync|cli',
+  transport: 'gocryptfs|tree|view|rsync|vault|sync|cli',
+  vault: 'tree|view|rsync|transport|sync|cli',
+  sync: 'cli',
+};
+
+const only = (name, modules, allowed) => ({
+  name,
+  severity: 'error',
+  from: { path: '^src/', pathNot: allowed },
+  to: { path: modules },
+});
+
+module.exports = {
+  forbidden: [
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'nobody-imports-the-public-face',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^src/index\\.ts$' },
+    },
+    ...Object.entries(ABOVE).map(([from, to]) => ({
+      name: `${from}-points-down`,
+      severity: 'error',
+      from: { path: `^src/${from.replace('.', '\\.')}` },
+      to: { path: `^src/(${to})/` },
+    })),
+    only('ssh2-only-in-transport', 'node_modules/(ssh2|ssh-config)/', '^src/transport/'),
+    only('commander-only-in-cli', 'node_modules/(commander|@clack)/', '^src/cli/'),
+    only('hash-wasm-only-in-rsync', 'node_modules/hash-wasm/', '^src/rsync/'),
+    only('noble-only-in-gocryptfs', 'node_modules/@noble/', '^src/gocryptfs/'),
+    only(
+      'fs-only-where-files-are-touched',
+      '^(node:)?fs(/promises)?$',
+      '^src/(tree|transport|vault|cli)/',
+    ),
+    only('processes-only-in-transport', '^(node:)?child_process$', '^src/(transport|cli|vault)/'),
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'types'],
+    },
+  },
+};
