@@ -1,0 +1,100 @@
+import type { FilterRule } from '../tree/filter.ts';
+import type { Destination } from '../vault/destination.ts';
+
+/** Everything a push needs to be told, parsed and validated by the command line. */
+export interface PushSettings {
+  /** Absolute path of the source folder (the vault's root). */
+  readonly source: string;
+  /** Absolute path of `.ecsync/` or of what `--vault-dir` names instead; never part of the view. */
+  readonly vaultDir: string;
+  readonly destination: Destination;
+  /** Paths inside the source, relative to it; empty: everything. */
+  readonly paths: readonly string[];
+  /** `--exclude`, `--include`, `--exclude-from`, `--filter`, in the order given. */
+  readonly rules: readonly FilterRule[];
+  readonly dryRun: boolean;
+  readonly delete: boolean;
+  /** Delete nothing at all when more plaintext objects than this would go. */
+  readonly maxDelete?: number;
+  readonly checksum: boolean;
+  readonly hardLinks: boolean;
+  readonly numericIds: boolean;
+  readonly owner: boolean;
+  readonly group: boolean;
+  readonly perms: boolean;
+  readonly devices: boolean;
+  readonly specials: boolean;
+  /** `-B`: bytes, 700 … 131072. Absent: chosen for the cipher block. */
+  readonly blockSize?: number;
+  /** Seconds without a byte from or to the peer; 0: no limit. */
+  readonly timeoutSec: number;
+  /** `-e/--rsh`: a shell command used instead of the built-in ssh. */
+  readonly rsh?: string;
+  /** `--rsync-path`, default `rsync`. */
+  readonly rsyncPath: string;
+  /** `--accept-new-host-key`: trust and record a host seen for the first time. */
+  readonly acceptNewHostKey: boolean;
+  /** `--protocol`: the newest rsync protocol to offer, 27 or 29 … 32. */
+  readonly protocolMax: number;
+}
+
+/** One line of `-i`. */
+export interface ItemLine {
+  /** rsync's eleven characters, or `*deleting  `. */
+  readonly change: string;
+  /** Plaintext path (bytes); directories end in `/`. */
+  readonly path: Uint8Array;
+  /** Target of a symlink (` -> `), or the name a hard link points to (` => `). */
+  readonly target?: { readonly arrow: '->' | '=>'; readonly bytes: Uint8Array };
+  /** False when the name could not be decrypted and `path` is the cipher path. */
+  readonly plain: boolean;
+}
+
+/** A file or folder that was not stored as it is, or anything else worth a line. */
+export interface PushWarning {
+  /** Stable, kebab-case: `unreadable`, `vanished`, `changed-while-read`, `remote-message`, … */
+  readonly code: string;
+  /** One line, lower-case, with the path in it already shown (unescaped foreign bytes possible). */
+  readonly message: string;
+}
+
+/** Where a push stands. Totals are known once the scan is done. */
+export interface PushProgress {
+  readonly stage: 'scan' | 'connect' | 'send' | 'delete' | 'finish';
+  readonly filesDone: number;
+  readonly filesTotal: number;
+  /** Ciphertext bytes of files handled so far and of all files in the tree. */
+  readonly bytesDone: number;
+  readonly bytesTotal: number;
+  /** Plaintext path being sent. */
+  readonly current?: Uint8Array;
+}
+
+/** Receives what happens during a push, synchronously; must not throw. */
+export interface PushReporter {
+  item(line: ItemLine): void;
+  warning(warning: PushWarning): void;
+  progress(progress: PushProgress): void;
+}
+
+/** What a push did; also the numbers of the JSON summary. */
+export interface PushSummary {
+  /** 0, 23, 24 or 25; every other end is an exception. */
+  readonly exitCode: 0 | 23 | 24 | 25;
+  /** Plaintext objects in the view (files, folders, links, specials). */
+  readonly filesTotal: number;
+  readonly filesSent: number;
+  readonly filesDeleted: number;
+  readonly literalBytes: number;
+  readonly matchedBytes: number;
+  /** rsync stream bytes to and from the server, over all runs of the push. */
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  readonly elapsedMs: number;
+  /** Plaintext bytes of all files in the tree. */
+  readonly totalBytes: number;
+  /** How many rsync runs the push took. */
+  readonly runs: number;
+  /** Set when exitCode is not 0: the reason in one line. */
+  readonly error?: { readonly code: string; readonly message: string; readonly hint?: string };
+}
