@@ -1,0 +1,105 @@
+import { Readable, Writable } from 'node:stream';
+import { ConnectionError } from '../errors.ts';
+
+/** Bytes of standard error that are kept: the last ones, because the last line says why. */
+export const STDERR_BYTES_MAX = 65_536;
+
+const INPUT_BUFFER_BYTES = 262_144;
+const OUTPUT_BUFFER_BYTES = 524_288;
+
+/** The end of what a peer wrote to standard error; memory stays bounded however much it writes. */
+export class StderrTail {
+  readonly #chunks: Buffer[] = [];
+  #length = 0;
+
+  add(chunk: Buffer): void {
+    const kept = chunk.subarray(-STDERR_BYTES_MAX);
+    this.#chunks.push(kept);
+    this.#length += kept.length;
+    // Many tiny writes must not become many tiny buffers for ever.
+    if (this.#length > 2 * STDERR_BYTES_MAX || this.#chunks.length > 1024) this.#compact();
+  }
+
+  /** At most the last 64 KiB, decoded leniently: it is for people, and untrusted. */
+  text(): string {
+    this.#compact();
+    return (this.#chunks[0] ?? Buffer.alloc(0)).toString('utf8');
+  }
+
+  #compact(): void {
+    const whole = Buffer.from(Buffer.concat(this.#chunks).subarray(-STDERR_BYTES_MAX));
+    this.#chunks.length = 0;
+    this.#chunks.push(whole);
+    this.#length = whole.length;
+  }
+}
+
+/**
+ * What `source` yields, as a stream whose errors and end are ours to decide: `end()` of the source
+ * is reported to `onEnd` and becomes an end only by `push(null)`.
+ */
+export function relayInput(source: Readable, onEnd: () => void): Readable {
+  const input = new Readable({
+    highWaterMark: INPUT_BUFFER_BYTES,
+    read: () => {
+      source.resume();
+    },
+  });
+  source.on('data', (chunk: Buffer) => {
+    if (input.destroyed || !input.push(chunk)) source.pause();
+  });
+  source.once('end', onEnd);
+  source.pause();
+  return quiet(input);
+}
+
+/**
+ * A stream into `sink` that collects small writes into larger ones and reports every failure of the
+ * sink as what `explain` makes of it.
+ */
+export function relayOutput(
+  sink: Writable,
+  explain: (cause: Error | null | undefined) => ConnectionError,
+): Writable {
+  const write = (bytes: Buffer, done: (error?: Error | null) => void): void => {
+    sink.write(bytes, (error) => {
+      done(error == null ? null : explain(error));
+    });
+  };
+  const output = new Writable({
+    highWaterMark: OUTPUT_BUFFER_BYTES,
+    decodeStrings: true,
+    write: (chunk: Buffer, _encoding, done) => {
+      write(chunk, done);
+    },
+    writev: (items: { chunk: Buffer }[], done) => {
+      write(Buffer.concat(items.map((item) => item.chunk)), done);
+    },
+    final: (done) => {
+      sink.end(() => {
+        done();
+      });
+    },
+  });
+  sink.on('error', (error) => {
+    output.destroy(explain(error));
+  });
+  return quiet(output);
+}
+
+/** Keeps an 'error' that nobody listens for from ending the process; listeners still get it. */
+export function quiet<S extends Readable | Writable>(stream: S): S {
+  stream.on('error', () => undefined);
+  return stream;
+}
+
+/** Both streams fail with the same error; one that already ended stays ended. */
+export function destroyStreams(input: Readable, output: Writable, error: Error): void {
+  if (!input.readableEnded) input.destroy(error);
+  if (!output.writableFinished) output.destroy(error);
+}
+
+/** @returns the error of a stream whose command was ended by {@link Connection.destroy} */
+export function endedHere(shownName: string): ConnectionError {
+  return new ConnectionError('connection-closed', `${shownName}: the command was ended from here`);
+}

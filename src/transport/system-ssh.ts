@@ -1,0 +1,113 @@
+import { ConnectionError, LoginError, UsageError, type EcsyncError } from '../errors.ts';
+import { closeAll, spawnConnection, tracked } from './child.ts';
+import type { Connection, ExitStatus, Remote } from './connection.ts';
+import { remoteCommandLine, splitWords } from './quote.ts';
+import { assertTarget, type SshTarget } from './ssh-target.ts';
+
+/** ssh and plink end with this when they failed themselves; rsync never does. */
+const SSH_FAILED = 255;
+
+/**
+ * Runs commands through a program of the user's choice (`--rsh`), one login for each.
+ *
+ * The program's words come first; `-l user`, the port and what keeps it from asking are added only
+ * where the program is known to understand them, and then the host and one remote command line. Its
+ * failure to log in is reported by `exited`, and by `input` and `output`, not by `start()`.
+ *
+ * @param rsh - `ssh -i key`, split as a shell would; no shell runs
+ * @param options - `interactive`: a person is there, so ssh may ask on the terminal
+ * @throws {UsageError} `command-invalid`, `host-invalid`, `user-invalid`, `port-invalid`,
+ *   `rsh-port` — this program cannot be told a port
+ */
+export function systemSsh(
+  rsh: string,
+  target: SshTarget,
+  options: { interactive: boolean },
+): Remote {
+  assertTarget(target);
+  const login = loginWords(rsh, target, options.interactive);
+  const running = new Set<Connection>();
+  const shownName = target.user === undefined ? target.host : `${target.user}@${target.host}`;
+  return {
+    shownName,
+    async start(program, words) {
+      const connection = await spawnConnection([...login, remoteCommandLine(program, words)], {
+        shownName,
+        explainExit: (status, stderr) => explainExit(shownName, status, stderr),
+      });
+      return tracked(connection, running);
+    },
+    close: () => closeAll(running),
+  };
+}
+
+function loginWords(rsh: string, target: SshTarget, interactive: boolean): [string, ...string[]] {
+  const [program, ...own] = splitWords(rsh, process.platform !== 'win32');
+  const kind = /(?:^|[/\\])(ssh|plink)(?:\.exe)?$/i.exec(program)?.[1]?.toLowerCase();
+  if (target.port !== undefined && kind === undefined) {
+    throw new UsageError('rsh-port', `a port cannot be passed on to ${program}`, {
+      hint: 'Put the port into the --rsh command, and leave it out of the address.',
+    });
+  }
+  const user = target.user === undefined ? [] : ['-l', target.user];
+  const port = target.port === undefined ? [] : [kind === 'plink' ? '-P' : '-p', `${target.port}`];
+  const silence = { ssh: ['-o', 'BatchMode=yes'], plink: ['-batch'] }[kind ?? ''] ?? [];
+  return [program, ...own, ...(interactive ? [] : silence), ...user, ...port, target.host];
+}
+
+interface Symptom {
+  readonly pattern: RegExp;
+  readonly toError: (shownName: string, line: string) => EcsyncError;
+}
+
+/** What ssh says when it fails, most telling first; the texts are OpenSSH's and plink's. */
+const SYMPTOMS: readonly Symptom[] = [
+  {
+    pattern: /REMOTE HOST IDENTIFICATION HAS CHANGED|POTENTIAL SECURITY BREACH/,
+    toError: (name) =>
+      new LoginError('host-key-changed', `${name}: the server's host key has changed`, {
+        hint: 'Ask who runs the server whether that is right, before you remove the old key from known_hosts.',
+      }),
+  },
+  {
+    pattern: /Host key verification failed|No .* host key is known|host key is not cached/,
+    toError: (name) =>
+      new LoginError('host-key-unknown', `${name}: the server's host key is not known`, {
+        hint: `Run \`ssh ${name}\` once, and compare the fingerprint before you accept it.`,
+      }),
+  },
+  {
+    pattern: /Permission denied|Too many authentication failures|No supported authentication/,
+    toError: (name, line) =>
+      new LoginError('login-refused', `${name}: the server refused the login: ${line}`, {
+        hint: `Check that \`ssh ${name}\` works without a question.`,
+      }),
+  },
+  {
+    pattern:
+      /Could not resolve hostname|Connection refused|timed out|No route to host|Network is unreachable|Name or service not known/,
+    toError: (name, line) =>
+      new ConnectionError('connect-failed', `${name}: cannot be reached: ${line}`, {
+        hint: 'Check the name and the port, and that the server is up.',
+      }),
+  },
+];
+
+function explainExit(
+  shownName: string,
+  status: ExitStatus,
+  stderr: string,
+): EcsyncError | undefined {
+  if (status.code !== SSH_FAILED && status.code !== null) return undefined;
+  const lines = stderr.split(/[\r\n]+/).filter((line) => line.trim() !== '');
+  for (const { pattern, toError } of SYMPTOMS) {
+    const line = lines.find((text) => pattern.test(text));
+    if (line !== undefined) return toError(shownName, line.trim());
+  }
+  const last = lines.at(-1)?.trim() ?? (status.signal === null ? '' : `ended by ${status.signal}`);
+  return new ConnectionError(
+    'connection-lost',
+    `${shownName}: the connection was lost${last === '' ? '' : `: ${last}`}`,
+    { hint: 'Run again to continue.' },
+  );
+}
