@@ -1,0 +1,104 @@
+import { lstatSync, readlinkSync, type BigIntStats } from 'node:fs';
+import { isDevice, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Entry } from './entry.ts';
+
+/** An object of a local folder, with what identifies it on its disk. */
+export interface LocalEntry extends Entry {
+  /** Device number; together with `ino` the identity of the object. */
+  readonly dev: number;
+  /** Inode number, folded into 53 bits where the file system uses more. */
+  readonly ino: number;
+  /** How many names the object has on its disk. */
+  readonly nlink: number;
+  /** Time of the last change of content or attributes, in milliseconds with fractions. */
+  readonly ctimeMs: number;
+}
+
+const NSEC_PER_SEC = 1_000_000_000n;
+const SAFE_BITS = 53;
+
+/** A 64-bit identity as a number: exact below 2^53, else its low bits mixed with the high ones. */
+export function foldIdentity(value: bigint): number {
+  const low = Number(BigInt.asUintN(SAFE_BITS, value));
+  const high = Number(BigInt.asUintN(64, value) / 2n ** BigInt(SAFE_BITS));
+  return (low + high * 2 ** 42) % 2 ** SAFE_BITS;
+}
+
+/** Whole seconds and nanoseconds of a time before or after 1970. */
+export function splitTime(ns: bigint): { readonly sec: number; readonly nsec: number } {
+  let sec = ns / NSEC_PER_SEC;
+  let nsec = ns % NSEC_PER_SEC;
+  if (nsec < 0n) {
+    nsec += NSEC_PER_SEC;
+    sec -= 1n;
+  }
+  return { sec: Number(sec), nsec: Number(nsec) };
+}
+
+/** Mode bits as POSIX would have them: on Windows, plain ones that mean the same everywhere. */
+function posixMode(mode: number): number {
+  if (process.platform !== 'win32') return mode;
+  const type = mode & S_IFMT;
+  if (type === S_IFDIR) return S_IFDIR | 0o755;
+  if (type === S_IFLNK) return S_IFLNK | 0o777;
+  return type | ((mode & 0o200) === 0 ? 0o444 : 0o644);
+}
+
+/** Major and minor number as Linux (and, in its own split, macOS) packs them. */
+function splitDevice(rdev: number): { readonly major: number; readonly minor: number } {
+  if (process.platform === 'darwin') {
+    return { major: Math.floor(rdev / 2 ** 24) % 256, minor: rdev % 2 ** 24 };
+  }
+  return {
+    major: Math.floor(rdev / 256) % 4096,
+    minor: (rdev % 256) + Math.floor(rdev / 2 ** 20) * 256,
+  };
+}
+
+/** An entry from what the system said about it. `target` for symlinks. */
+export function toLocalEntry(
+  path: Uint8Array,
+  stats: BigIntStats,
+  target?: Uint8Array,
+): LocalEntry {
+  const time = splitTime(stats.mtimeNs);
+  const entry = {
+    path,
+    mode: posixMode(Number(stats.mode)),
+    size: target === undefined ? Number(stats.size) : target.length,
+    mtimeSec: time.sec,
+    mtimeNsec: time.nsec,
+    uid: Number(stats.uid),
+    gid: Number(stats.gid),
+    dev: foldIdentity(stats.dev),
+    ino: foldIdentity(stats.ino),
+    nlink: Number(stats.nlink),
+    ctimeMs: Number(stats.ctimeNs) / 1e6,
+  };
+  if (target !== undefined) return { ...entry, target };
+  if (isDevice(entry)) return { ...entry, rdev: splitDevice(Number(stats.rdev)) };
+  return entry;
+}
+
+/**
+ * Examines one object without following it.
+ *
+ * @param fullPath - where it is
+ * @param path - its path inside the tree
+ * @returns undefined when there is nothing
+ * @throws the system's own error for anything but absence
+ */
+export function readLocalEntry(fullPath: Buffer, path: Uint8Array): LocalEntry | undefined {
+  const stats = lstatSync(fullPath, { bigint: true, throwIfNoEntry: false });
+  if (stats === undefined) return undefined;
+  if ((Number(stats.mode) & S_IFMT) !== S_IFLNK) return toLocalEntry(path, stats);
+  return toLocalEntry(path, stats, readlinkSync(fullPath, { encoding: 'buffer' }));
+}
+
+/** Whether two examinations saw the same regular file. */
+export function isSameFile(entry: LocalEntry, stats: BigIntStats): boolean {
+  return (
+    (Number(stats.mode) & S_IFMT) === S_IFREG &&
+    foldIdentity(stats.ino) === entry.ino &&
+    foldIdentity(stats.dev) === entry.dev
+  );
+}
