@@ -1,0 +1,103 @@
+import { stringify } from 'smol-toml';
+import { UsageError } from '../errors.ts';
+import { parseConfig, type RemoteConfig, type VaultConfig } from './config.ts';
+
+/** The text of a new vault's `config.toml`. */
+export function formatNewConfig(config: {
+  confSha256: string;
+  keyCheck: string;
+  source?: string;
+}): string {
+  const source = config.source === undefined ? '' : stringify({ source: config.source }).trimEnd();
+  return [
+    '# ecsync vault. Remotes are added with `ecsync remote add NAME URL`; the first is the default.',
+    'version = 1',
+    '# SHA-256 of gocryptfs.conf beside this file, and a proof of the master key. Leave them as they are.',
+    `conf_sha256 = "${config.confSha256}"`,
+    `key_check = "${config.keyCheck}"`,
+    ...(source === '' ? [] : ['# The folder that is copied.', source]),
+    '',
+    '# Where the password comes from when nobody is there to type it: a file (its first line) or a command.',
+    '# [password]',
+    '# file = "/path/to/file"',
+    '# command = "secret-tool lookup ecsync photos"',
+    '',
+  ].join('\n');
+}
+
+/**
+ * Adds a remote at the end; everything else in the text stays as it is, comments included.
+ *
+ * @throws {UsageError} `remote-exists`, `config-edit` — the text cannot be extended safely
+ */
+export function addRemote(tomlText: string, shownFile: string, remote: RemoteConfig): string {
+  const before = parseConfig(tomlText, shownFile);
+  if (before.remotes.some(({ name }) => name === remote.name)) {
+    throw new UsageError('remote-exists', `there is already a remote named '${remote.name}'`, {
+      hint: `Remove it first: ecsync remote remove ${remote.name}`,
+    });
+  }
+  const newline = tomlText.includes('\r\n') ? '\r\n' : '\n';
+  const block = [
+    '[[remotes]]',
+    ...stringify({ ...remote })
+      .trimEnd()
+      .split('\n'),
+  ];
+  const start = tomlText.replace(/\s*$/, '');
+  const edited = [start, '', ...block, ''].join(newline);
+  assertEdit(edited, shownFile, { ...before, remotes: [...before.remotes, remote] });
+  return edited;
+}
+
+/**
+ * Takes a remote out, with the lines of its table only.
+ *
+ * @throws {UsageError} `no-remote`, `config-edit` — the text was written in a way that cannot be
+ *   edited safely
+ */
+export function removeRemote(tomlText: string, shownFile: string, name: string): string {
+  const before = parseConfig(tomlText, shownFile);
+  const index = before.remotes.findIndex((remote) => remote.name === name);
+  if (index === -1) throw noRemote(name, before.remotes);
+  const newline = tomlText.includes('\r\n') ? '\r\n' : '\n';
+  const lines = tomlText.split(/\r?\n/);
+  const headers = lines.flatMap((line, i) => (/^\s*\[/.test(line) ? [i] : []));
+  const own = headers.filter((i) => /^\s*\[\[\s*remotes\s*\]\]/.test(lines[i] ?? ''))[index];
+  if (own === undefined) throw editError(shownFile);
+  let end = headers.find((i) => i > own) ?? lines.length;
+  // Comments directly above the next table belong to that table.
+  if (end < lines.length) while (end > own + 1 && /^\s*#/.test(lines[end - 1] ?? '')) end--;
+  const edited = [...lines.slice(0, own), ...lines.slice(end)].join(newline);
+  const remotes = before.remotes.filter((remote) => remote.name !== name);
+  const ended = edited.replace(/\s*$/, newline);
+  assertEdit(ended, shownFile, { ...before, remotes });
+  return ended;
+}
+
+/** The error for a remote that is not configured, with the nearest name. */
+export function noRemote(name: string, remotes: readonly RemoteConfig[]): UsageError {
+  const names = remotes.map((remote) => remote.name);
+  const hint =
+    names.length === 0
+      ? 'Add one: ecsync remote add NAME user@host:path'
+      : `Configured are: ${names.join(', ')}.`;
+  return new UsageError('no-remote', `there is no remote named '${name}'`, { hint });
+}
+
+/** The edited text must say exactly what was meant; otherwise it is never written. */
+function assertEdit(edited: string, shownFile: string, wanted: VaultConfig): void {
+  let found: VaultConfig;
+  try {
+    found = parseConfig(edited, shownFile);
+  } catch {
+    throw editError(shownFile);
+  }
+  if (JSON.stringify(found) !== JSON.stringify(wanted)) throw editError(shownFile);
+}
+
+function editError(shownFile: string): UsageError {
+  return new UsageError('config-edit', `${shownFile} cannot be changed automatically`, {
+    hint: 'Edit it by hand: one [[remotes]] table with name and url for each remote.',
+  });
+}

@@ -1,0 +1,162 @@
+import fs from 'node:fs';
+import { parse as parseToml, TomlError } from 'smol-toml';
+import * as v from 'valibot';
+import { UsageError } from '../errors.ts';
+import { nearestWord } from './nearest.ts';
+
+/** What `.ecsync/config.toml` may say about a remote. */
+export interface RemoteConfig {
+  readonly name: string;
+  /** Text of a destination, as the user wrote it. */
+  readonly url: string;
+}
+
+/** `.ecsync/config.toml`, checked. */
+export interface VaultConfig {
+  readonly version: 1;
+  /** SHA-256 of `gocryptfs.conf`, 64 lower-case hex digits. */
+  readonly conf_sha256: string;
+  /** Proof of the master key, made by {@link keyCheckOf}; absent in hand-made vaults. */
+  readonly key_check?: string | undefined;
+  /** Source folder, absolute; only in a vault directory that is not inside its source. */
+  readonly source?: string | undefined;
+  readonly password?:
+    | {
+        /** Relative to the folder of `config.toml`; `~/` is the home folder. */
+        readonly file?: string | undefined;
+        /** One text that is split as a shell would, or the words themselves. */
+        readonly command?: string | readonly string[] | undefined;
+      }
+    | undefined;
+  /** In the order written; the first is the default. */
+  readonly remotes: readonly RemoteConfig[];
+}
+
+const remoteName = v.pipe(
+  v.string('must be a text in quotes'),
+  v.regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
+    'must be 1 to 64 letters, digits, dots, dashes and underscores, and start with a letter or digit',
+  ),
+);
+
+const text = v.pipe(v.string('must be a text in quotes'), v.minLength(1, 'must not be empty'));
+
+const hex = (digits: number): v.GenericSchema<string> =>
+  v.pipe(
+    v.string('must be a text in quotes'),
+    v.regex(new RegExp(`^[0-9a-f]{${digits}}$`), `must be ${digits} hex digits`),
+  );
+
+const passwordSchema = v.pipe(
+  v.strictObject(
+    {
+      file: v.optional(text),
+      command: v.optional(
+        v.union(
+          [text, v.pipe(v.array(text), v.minLength(1, 'must name a program'))],
+          'must be a text or a list of texts',
+        ),
+      ),
+    },
+    'must be a table: [password]',
+  ),
+  v.check(
+    (password) => password.file === undefined || password.command === undefined,
+    'must have a file or a command, not both',
+  ),
+);
+
+const configSchema = v.strictObject({
+  version: v.literal(1, 'must be 1: a newer ecsync wrote this vault, or it was edited'),
+  conf_sha256: hex(64),
+  key_check: v.optional(hex(32)),
+  source: v.optional(text),
+  password: v.optional(passwordSchema),
+  remotes: v.optional(
+    v.array(
+      v.strictObject({ name: remoteName, url: text }, 'must be a table: [[remotes]]'),
+      'must be written as [[remotes]]',
+    ),
+    [],
+  ),
+});
+
+const KNOWN_KEYS: Readonly<Record<string, readonly string[]>> = {
+  '': Object.keys(configSchema.entries),
+  password: ['file', 'command'],
+  remotes: ['name', 'url'],
+};
+
+/** True for what a remote may be called: 1 to 64 of `A-Z a-z 0-9 . _ -`, no dot or dash first. */
+export function isRemoteName(name: string): boolean {
+  return v.is(remoteName, name);
+}
+
+/**
+ * Reads the text of a `config.toml`.
+ *
+ * @param shownFile - its path, for messages
+ * @throws {UsageError} `config-invalid` — no TOML, a wrong value; `config-unknown-key`
+ */
+export function parseConfig(tomlText: string, shownFile: string): VaultConfig {
+  const result = v.safeParse(configSchema, parseTomlText(tomlText, shownFile));
+  if (!result.success) throw describeIssue(result.issues[0], shownFile);
+  const names = new Set<string>();
+  for (const { name } of result.output.remotes) {
+    if (names.has(name)) {
+      throw new UsageError('config-invalid', `${shownFile}: the remote '${name}' appears twice`, {
+        hint: 'Give one of them another name.',
+      });
+    }
+    names.add(name);
+  }
+  return result.output;
+}
+
+function parseTomlText(tomlText: string, shownFile: string): unknown {
+  try {
+    return parseToml(tomlText);
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    const reason = error.message.split('\n')[0]?.replace('Invalid TOML document: ', '') ?? '';
+    throw new UsageError('config-invalid', `${shownFile}, line ${error.line}: ${reason}`, {
+      hint: 'Correct this line; texts stand in quotes.',
+    });
+  }
+}
+
+function describeIssue(issue: v.BaseIssue<unknown>, shownFile: string): UsageError {
+  const keys = (issue.path ?? []).map((item) => String(item.key));
+  const shownKey = keys.join('.');
+  const isStrict = issue.type === 'strict_object' && issue.expected === 'never';
+  if (isStrict) {
+    const table = keys.length > 1 ? (keys[0] ?? '') : '';
+    const known = KNOWN_KEYS[table] ?? [];
+    const nearest = nearestWord(keys.at(-1) ?? '', known);
+    return new UsageError('config-unknown-key', `${shownFile}: unknown key '${shownKey}'`, {
+      hint: nearest === undefined ? `Known here: ${known.join(', ')}.` : `Did you mean ${nearest}?`,
+    });
+  }
+  const isMissing = issue.received === 'undefined';
+  const reason = isMissing ? 'is missing' : issue.message;
+  return new UsageError('config-invalid', `${shownFile}: '${shownKey}' ${reason}`, {
+    hint: 'Correct the file, or compare it with one that `ecsync init` makes.',
+  });
+}
+
+/**
+ * The text of a `config.toml`.
+ *
+ * @throws {UsageError} `config-unreadable`
+ */
+export function readConfigText(file: string): string {
+  try {
+    return fs.readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new UsageError('config-unreadable', `cannot read ${file}`, {
+      hint: 'Check its permissions.',
+      cause: error,
+    });
+  }
+}

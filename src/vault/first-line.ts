@@ -1,0 +1,51 @@
+import { PasswordError } from '../errors.ts';
+
+/** gocryptfs' own limit (internal/readpassword, v2.3). */
+const PASSWORD_LENGTH_MAX = 2048;
+
+/** Collects the first line of a secret's source, overwriting what it copies. */
+export class FirstLine {
+  /** True once the newline was seen: nothing more needs to be read. */
+  isComplete = false;
+  readonly #line = Buffer.alloc(PASSWORD_LENGTH_MAX);
+  readonly #where: string;
+  #length = 0;
+
+  /** @param where - the source, for messages */
+  constructor(where: string) {
+    this.#where = where;
+  }
+
+  /** @throws {PasswordError} `password-too-long` */
+  push(chunk: Uint8Array): void {
+    if (this.isComplete) return;
+    const newline = chunk.indexOf(0x0a);
+    const part = newline === -1 ? chunk : chunk.subarray(0, newline);
+    if (this.#length + part.length > PASSWORD_LENGTH_MAX) {
+      this.#line.fill(0);
+      throw new PasswordError(
+        'password-too-long',
+        `the password from ${this.#where} is longer than ${PASSWORD_LENGTH_MAX} bytes`,
+        { hint: 'gocryptfs accepts no longer one. Is this the right file?' },
+      );
+    }
+    this.#line.set(part, this.#length);
+    this.#length += part.length;
+    this.isComplete = newline !== -1;
+  }
+
+  /**
+   * @returns the line without its newline, in a buffer of its own
+   * @throws {PasswordError} `password-empty`
+   */
+  finish(): Buffer {
+    if (this.#length === 0) {
+      throw new PasswordError('password-empty', `the password from ${this.#where} is empty`, {
+        hint: 'Its first line must hold the password.',
+      });
+    }
+    const line = Buffer.from(this.#line.subarray(0, this.#length));
+    this.#line.fill(0);
+    return line;
+  }
+}

@@ -1,0 +1,178 @@
+import fs from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { PasswordError, UsageError } from '../errors.ts';
+import { splitCommandWords } from './command-words.ts';
+import type { VaultConfig } from './config.ts';
+import { FirstLine } from './first-line.ts';
+import { runPasswordCommand } from './password-command.ts';
+
+/** What opens a vault. Whoever asked for it overwrites the bytes when done. */
+export type Secret =
+  | { readonly kind: 'password'; readonly bytes: Buffer }
+  | { readonly kind: 'masterkey'; readonly bytes: Buffer };
+
+/** Everything a secret may come from. */
+export interface SecretSources {
+  /** `--passfile` */
+  readonly passfile?: string;
+  /** `--extpass` */
+  readonly extpass?: string;
+  /** `--masterkey=stdin`: standard input. */
+  readonly masterkeyFrom?: AsyncIterable<unknown>;
+  /** `[password]` of the vault's config, and the folder that its relative paths start from. */
+  readonly config?: { readonly password: VaultConfig['password']; readonly folder: string };
+  /** `ECSYNC_PASSWORD_FILE`, `ECSYNC_PASSWORD_COMMAND`, `ECSYNC_PASSWORD` */
+  readonly environment: {
+    readonly file?: string;
+    readonly command?: string;
+    readonly password?: string;
+  };
+  /** Asks on the terminal. Absent when there is none. */
+  readonly prompt?: () => Promise<Buffer>;
+  /** Receives one line about a password file that deserves a look. */
+  readonly warn: (code: string, message: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The password or master key, from the first source that is there: options, the vault's config, the
+ * environment, a prompt. Follows gocryptfs for all of them: the first line counts, its newline is
+ * dropped, a carriage return is kept, at most 2048 bytes, never empty.
+ *
+ * @throws {PasswordError} `password-missing`, `passfile-unreadable`, `password-empty`,
+ *   `password-too-long`, `password-command-failed`, `masterkey-invalid`
+ * @throws {UsageError} `conflicting-options`, `command-invalid`
+ */
+export async function readSecret(sources: SecretSources): Promise<Secret> {
+  assertOneOption(sources);
+  if (sources.masterkeyFrom !== undefined) {
+    const line = await readFirstLineOf(sources.masterkeyFrom, 'standard input');
+    return { kind: 'masterkey', bytes: parseMasterkey(line) };
+  }
+  return { kind: 'password', bytes: await readPassword(sources) };
+}
+
+function assertOneOption(sources: SecretSources): void {
+  const given = [
+    sources.passfile !== undefined && '--passfile',
+    sources.extpass !== undefined && '--extpass',
+    sources.masterkeyFrom !== undefined && '--masterkey',
+  ].filter((option) => option !== false);
+  if (given.length > 1) {
+    throw new UsageError('conflicting-options', `${given.join(' and ')} exclude each other`, {
+      hint: 'Give one of them.',
+    });
+  }
+}
+
+async function readPassword(sources: SecretSources): Promise<Buffer> {
+  const { passfile, extpass, config, environment, signal } = sources;
+  if (passfile !== undefined) return readPassfile(passfile, sources);
+  if (extpass !== undefined) {
+    return runPasswordCommand(splitCommandWords(extpass, '--extpass'), signal);
+  }
+  const fromConfig = await readConfigured(config, sources);
+  if (fromConfig !== undefined) return fromConfig;
+  if (environment.file !== undefined) return readPassfile(environment.file, sources);
+  if (environment.command !== undefined) {
+    const words = splitCommandWords(environment.command, 'ECSYNC_PASSWORD_COMMAND');
+    return runPasswordCommand(words, signal);
+  }
+  if (environment.password !== undefined) {
+    return firstLineOf(Buffer.from(environment.password), 'ECSYNC_PASSWORD');
+  }
+  if (sources.prompt !== undefined) return sources.prompt();
+  throw new PasswordError('password-missing', 'no password is given and there is no terminal', {
+    hint: 'Use --passfile FILE, --extpass CMD, ECSYNC_PASSWORD_FILE, or [password] in .ecsync/config.toml.',
+  });
+}
+
+async function readConfigured(
+  config: SecretSources['config'],
+  sources: SecretSources,
+): Promise<Buffer | undefined> {
+  const { file, command } = config?.password ?? {};
+  if (file !== undefined) {
+    const atHome = /^~[/\\]/.test(file) ? path.join(os.homedir(), file.slice(2)) : file;
+    return readPassfile(path.resolve(config?.folder ?? '', atHome), sources);
+  }
+  if (command === undefined) return undefined;
+  const words =
+    typeof command === 'string' ? splitCommandWords(command, '[password] command') : command;
+  const [program = '', ...rest] = words;
+  return runPasswordCommand([program, ...rest], sources.signal);
+}
+
+async function readPassfile(
+  file: string,
+  { warn, signal }: Pick<SecretSources, 'warn' | 'signal'>,
+): Promise<Buffer> {
+  let handle: fs.FileHandle;
+  try {
+    handle = await fs.open(file, 'r');
+  } catch (error) {
+    throw unreadable(file, error);
+  }
+  try {
+    const stat = await handle.stat();
+    if (stat.isFile() && process.platform !== 'win32' && (stat.mode & 0o004) !== 0) {
+      warn('passfile-readable', `${file} can be read by every user of this machine (chmod 600)`);
+    }
+    const chunks = handle.createReadStream({ autoClose: false, highWaterMark: 4096, signal });
+    const password = await readFirstLineOf(chunks, file);
+    if (password.at(-1) === 0x0d) {
+      warn(
+        'passfile-crlf',
+        `${file} has Windows line ends: the carriage return counts as part of the password`,
+      );
+    }
+    return password;
+  } finally {
+    await handle.close();
+  }
+}
+
+function unreadable(file: string, error: unknown): PasswordError {
+  const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+  const what = isMissing ? 'does not exist' : 'cannot be read';
+  return new PasswordError('passfile-unreadable', `the password file ${file} ${what}`, {
+    hint: 'Check the path and its permissions.',
+    cause: error,
+  });
+}
+
+/** Reads up to the first newline; works for files, pipes and terminals. */
+async function readFirstLineOf(chunks: AsyncIterable<unknown>, where: string): Promise<Buffer> {
+  const line = new FirstLine(where);
+  try {
+    for await (const chunk of chunks) {
+      if (!(chunk instanceof Uint8Array)) continue;
+      line.push(chunk);
+      chunk.fill(0);
+      if (line.isComplete) break;
+    }
+  } catch (error) {
+    throw error instanceof PasswordError ? error : unreadable(where, error);
+  }
+  return line.finish();
+}
+
+function firstLineOf(bytes: Buffer, where: string): Buffer {
+  const line = new FirstLine(where);
+  line.push(bytes);
+  bytes.fill(0);
+  return line.finish();
+}
+
+/** 64 hex digits, dashes between them as people like. */
+function parseMasterkey(line: Buffer): Buffer {
+  const digits = line.toString('latin1').replaceAll('-', '').trim();
+  line.fill(0);
+  if (!/^[0-9a-fA-F]{64}$/.test(digits)) {
+    throw new PasswordError('masterkey-invalid', 'standard input holds no master key', {
+      hint: 'Give its 64 hex digits on one line, as on the recovery sheet.',
+    });
+  }
+  return Buffer.from(digits, 'hex');
+}
