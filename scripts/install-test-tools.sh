@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Installs what the tests compare against: stock rsync, gocryptfs, sshd, FUSE. Debian or Ubuntu, as
+# root. Does nothing when all of it is there.
+set -euo pipefail
+
+missing=()
+need() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || missing+=("$2"); }
+need rsync rsync
+need rrsync rsync
+need gocryptfs gocryptfs
+need sshd openssh-server
+need ssh openssh-client
+need ssh-keygen openssh-client
+need fusermount3 fuse3
+need script bsdutils
+need mkfifo coreutils
+
+if [ ${#missing[@]} -gt 0 ]; then
+  if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+    echo "The tests need these packages: ${missing[*]}. Please install them." >&2
+    exit 1
+  fi
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -q >/dev/null
+  apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null
+fi
+# Old gocryptfs packages call `fusermount`; fuse3 may bring it only under its new name.
+if ! command -v fusermount >/dev/null 2>&1 && command -v fusermount3 >/dev/null 2>&1; then
+  ln -s "$(command -v fusermount3)" /usr/local/bin/fusermount
+fi

@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Makes a fresh clone runnable: installs the npm packages once and compiles the sources.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+if [ ! -d node_modules ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+  npm ci --silent --no-fund --no-audit
+fi
+npx --no-install tsc -p tsconfig.build.json
+chmod +x dist/cli/main.js
