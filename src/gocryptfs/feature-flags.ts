@@ -1,0 +1,80 @@
+/** The feature flags of gocryptfs.conf and which of them go together. */
+import { confError } from './conf-json.ts';
+
+/** Every flag a release up to 2.6.1 knows. */
+export const FEATURE_FLAGS = [
+  'PlaintextNames',
+  'DirIV',
+  'EMENames',
+  'GCMIV128',
+  'LongNames',
+  'AESSIV',
+  'Raw64',
+  'HKDF',
+  'FIDO2',
+  'XChaCha20Poly1305',
+  'LongNameMax',
+] as const;
+export type FeatureFlag = (typeof FEATURE_FLAGS)[number];
+
+/** The flags of layout `gcm`, in the order in which stock writes them. */
+export const GCM_LAYOUT_FLAGS: readonly FeatureFlag[] = [
+  'HKDF',
+  'GCMIV128',
+  'DirIV',
+  'EMENames',
+  'LongNames',
+  'Raw64',
+];
+
+function isFeatureFlag(value: unknown): value is FeatureFlag {
+  return FEATURE_FLAGS.some((flag) => flag === value);
+}
+
+/** [flag, the flag it needs or excludes, which of the two] */
+const RULES: readonly (readonly [FeatureFlag, 'needs' | 'excludes', FeatureFlag])[] = [
+  ['AESSIV', 'needs', 'GCMIV128'],
+  ['XChaCha20Poly1305', 'excludes', 'AESSIV'],
+  ['XChaCha20Poly1305', 'excludes', 'GCMIV128'],
+  ['XChaCha20Poly1305', 'needs', 'HKDF'],
+  ['PlaintextNames', 'excludes', 'EMENames'],
+  ['PlaintextNames', 'excludes', 'DirIV'],
+  ['PlaintextNames', 'excludes', 'LongNames'],
+  ['PlaintextNames', 'excludes', 'Raw64'],
+  ['PlaintextNames', 'excludes', 'LongNameMax'],
+];
+
+/**
+ * The set of flags in a conf; order and repetition mean nothing.
+ *
+ * @throws {VaultError} `conf-flags-invalid` — not a list of strings; `conf-flag-unknown` — a newer
+ *   or foreign feature, which could change the meaning of everything; `conf-flags-conflict` — a
+ *   combination that stock refuses
+ * @see gocryptfs internal/configfile/validate.go (v2.6.1)
+ */
+export function parseFeatureFlags(value: unknown): ReadonlySet<FeatureFlag> {
+  if (!Array.isArray(value)) throw confError('conf-flags-invalid', 'FeatureFlags is not a list');
+  const flags = new Set<FeatureFlag>();
+  for (const flag of value as readonly unknown[]) {
+    if (typeof flag !== 'string') {
+      throw confError('conf-flags-invalid', 'FeatureFlags holds something that is not a string');
+    }
+    if (!isFeatureFlag(flag)) {
+      throw confError('conf-flag-unknown', `unknown feature flag ${JSON.stringify(flag)}`);
+    }
+    flags.add(flag);
+  }
+  assertLegalCombination(flags);
+  return flags;
+}
+
+function assertLegalCombination(flags: ReadonlySet<FeatureFlag>): void {
+  for (const [flag, verb, other] of RULES) {
+    if (flags.has(flag) && flags.has(other) !== (verb === 'needs')) {
+      throw confError('conf-flags-conflict', `the flag ${flag} ${verb} ${other}`);
+    }
+  }
+  if (!flags.has('GCMIV128') && !flags.has('XChaCha20Poly1305')) {
+    throw confError('conf-flags-conflict', 'neither GCMIV128 nor XChaCha20Poly1305 is set');
+  }
+}

@@ -1,0 +1,238 @@
+/** Password → KEK → master key → the keys that do the work. */
+import {
+  createCipheriv,
+  createDecipheriv,
+  createSecretKey,
+  hkdfSync,
+  randomBytes,
+  scrypt,
+  type KeyObject,
+} from 'node:crypto';
+import { PasswordError, UsageError, VaultError } from '../errors.ts';
+import type { Conf, ScryptParameters } from './config.ts';
+import { GCM_LAYOUT_FLAGS } from './feature-flags.ts';
+import {
+  AEAD_TAG_LENGTH,
+  LONG_NAME_MAX_DEFAULT,
+  MASTERKEY_LENGTH,
+  PASSWORD_LENGTH_MAX,
+  SCRYPT_KEY_LENGTH,
+  SCRYPT_LOG_N_DEFAULT,
+  SCRYPT_LOG_N_MAX,
+  SCRYPT_LOG_N_MIN,
+  SCRYPT_SALT_LENGTH_MIN,
+} from './limits.ts';
+
+/** The `info` of every HKDF sub-key: gocryptfs's own four, and ours, which no release uses. */
+export const KeyInfo = {
+  names: 'EME filename encryption',
+  gcmContent: 'AES-GCM file content encryption',
+  sivContent: 'AES-SIV file content encryption',
+  xchachaContent: 'XChaCha20-Poly1305 file content encryption',
+  ecsyncNonces: 'ecsync synthetic nonces v1',
+  ecsyncIdentities: 'ecsync identities v1',
+} as const;
+export type KeyInfo = (typeof KeyInfo)[keyof typeof KeyInfo];
+
+/** BE64 of block number 0 without a file ID: what the wrapped key is authenticated with. */
+const WRAP_ASSOCIATED = Buffer.alloc(8);
+
+/**
+ * A sub-key of the master key.
+ *
+ * @param length - 32 bytes, 64 for AES-SIV
+ * @see RFC 5869; no salt, SHA-256
+ */
+export function deriveSubKey(masterkey: Uint8Array, info: KeyInfo, length = 32): KeyObject {
+  return createSecretKey(Buffer.from(hkdfSync('sha256', masterkey, '', info, length)));
+}
+
+/**
+ * The key-encryption key of a password.
+ *
+ * @param password - raw bytes, 1 … 2048, without the newline of the file they came from
+ * @throws {PasswordError} `empty-password`, `password-too-long`
+ * @throws {VaultError} `scrypt-failed` — this machine cannot give the memory the conf asks for
+ * @see RFC 7914
+ */
+export function deriveKek(password: Uint8Array, parameters: ScryptParameters): Promise<Buffer> {
+  if (password.length === 0) {
+    throw new PasswordError('empty-password', 'the password is empty');
+  }
+  if (password.length > PASSWORD_LENGTH_MAX) {
+    throw new PasswordError('password-too-long', 'the password has more than 2048 bytes');
+  }
+  const { salt, logN, r, p } = parameters;
+  // Node counts 128·N·r for the big table, 128·r·p for the rest, and wants room above both.
+  const maxmem = 128 * r * (2 ** logN + p) + 1024 * 1024;
+  return new Promise((resolve, reject) => {
+    scrypt(password, salt, SCRYPT_KEY_LENGTH, { N: 2 ** logN, r, p, maxmem }, (cause, kek) => {
+      if (cause === null) resolve(kek);
+      else {
+        const message = 'the password could not be turned into a key';
+        const hint = 'Free memory on this machine and try again.';
+        reject(new VaultError('scrypt-failed', message, { cause, hint }));
+      }
+    });
+  });
+}
+
+/** With HKDF the KEK is not used itself, and the nonce is 16 instead of 12 bytes. */
+function wrapKey(kek: Uint8Array, hkdf: boolean): { key: KeyObject; nonceLength: number } {
+  if (!hkdf) return { key: createSecretKey(kek), nonceLength: 12 };
+  return { key: deriveSubKey(kek, KeyInfo.gcmContent), nonceLength: 16 };
+}
+
+/**
+ * The master key, sealed for gocryptfs.conf. Inverse of {@link unwrapMasterkey}.
+ *
+ *     1. nonce[16, without HKDF 12]   2. AES-256-GCM of the master key[32]   3. tag[16]
+ */
+export function wrapMasterkey(masterkey: Uint8Array, kek: Uint8Array, hkdf = true): Buffer {
+  const { key, nonceLength } = wrapKey(kek, hkdf);
+  const nonce = randomBytes(nonceLength);
+  const options = { authTagLength: AEAD_TAG_LENGTH };
+  const gcm = createCipheriv('aes-256-gcm', key, nonce, options).setAAD(WRAP_ASSOCIATED);
+  const wrapped = Buffer.concat([gcm.update(masterkey), gcm.final()]);
+  return Buffer.concat([nonce, wrapped, gcm.getAuthTag()]);
+}
+
+/**
+ * The master key out of `encryptedKey`. Inverse of {@link wrapMasterkey}.
+ *
+ * @throws {PasswordError} `wrong-password` — the tag does not fit; a damaged conf looks the same
+ */
+export function unwrapMasterkey(encryptedKey: Uint8Array, kek: Uint8Array, hkdf = true): Buffer {
+  const { key, nonceLength } = wrapKey(kek, hkdf);
+  const nonce = encryptedKey.subarray(0, nonceLength); // 1.
+  const options = { authTagLength: AEAD_TAG_LENGTH };
+  const gcm = createDecipheriv('aes-256-gcm', key, nonce, options).setAAD(WRAP_ASSOCIATED);
+  try {
+    gcm.setAuthTag(encryptedKey.subarray(-AEAD_TAG_LENGTH)); // 3.
+    const wrapped = encryptedKey.subarray(nonceLength, -AEAD_TAG_LENGTH); // 2.
+    return Buffer.concat([gcm.update(wrapped), gcm.final()]);
+  } catch (cause) {
+    throw new PasswordError('wrong-password', 'the password is wrong', {
+      hint: 'Check the keyboard layout and Caps Lock. A damaged gocryptfs.conf looks the same.',
+      cause,
+    });
+  }
+}
+
+/**
+ * The master key of a filesystem.
+ *
+ * @throws {PasswordError} `wrong-password`, `empty-password`, `password-too-long`
+ * @throws {VaultError} `fido2-unsupported` — a token unlocks it, not a password; `scrypt-failed`
+ */
+export async function unlockMasterkey(conf: Conf, password: Uint8Array): Promise<Buffer> {
+  if (conf.fido2 !== undefined) {
+    throw new VaultError('fido2-unsupported', 'a FIDO2 token unlocks this filesystem', {
+      hint: 'Give the master key from the recovery sheet instead of a password.',
+    });
+  }
+  const kek = await deriveKek(password, conf.scrypt);
+  try {
+    return unwrapMasterkey(conf.encryptedKey, kek, conf.flags.has('HKDF'));
+  } finally {
+    kek.fill(0);
+  }
+}
+
+/** What {@link createConf} and {@link changePassword} need to know. */
+export interface PasswordSettings {
+  /** Raw bytes; no newline in them, because stock reads a password up to the first one. */
+  readonly password: Uint8Array;
+  /** Cost of scrypt as a power of two: 10 … 22, default 16 (64 MiB). */
+  readonly scryptLogN?: number;
+}
+
+/**
+ * A new filesystem of layout `gcm` with a random master key.
+ *
+ * @throws {PasswordError} `empty-password`, `password-too-long`, `password-newline`
+ * @throws {UsageError} `scryptn-out-of-range`
+ * @throws {VaultError} `scrypt-failed`
+ */
+export async function createConf(
+  settings: PasswordSettings & { readonly creator: string },
+): Promise<{ conf: Conf; masterkey: Buffer }> {
+  const masterkey = randomBytes(MASTERKEY_LENGTH);
+  const conf: Conf = {
+    creator: settings.creator,
+    flags: new Set(GCM_LAYOUT_FLAGS),
+    longNameMax: LONG_NAME_MAX_DEFAULT,
+    ...(await wrapUnderPassword(masterkey, settings, true)),
+  };
+  return { conf, masterkey };
+}
+
+/**
+ * The same filesystem under another password; a FIDO2 token no longer unlocks it.
+ *
+ * @throws {PasswordError} `empty-password`, `password-too-long`, `password-newline`
+ * @throws {UsageError} `scryptn-out-of-range`
+ * @throws {VaultError} `scrypt-failed`
+ */
+export async function changePassword(
+  conf: Conf,
+  masterkey: Uint8Array,
+  settings: PasswordSettings,
+): Promise<Conf> {
+  return {
+    creator: conf.creator,
+    flags: new Set([...conf.flags].filter((flag) => flag !== 'FIDO2')),
+    longNameMax: conf.longNameMax,
+    ...(await wrapUnderPassword(masterkey, settings, conf.flags.has('HKDF'))),
+  };
+}
+
+async function wrapUnderPassword(
+  masterkey: Uint8Array,
+  { password, scryptLogN = SCRYPT_LOG_N_DEFAULT }: PasswordSettings,
+  hkdf: boolean,
+): Promise<Pick<Conf, 'encryptedKey' | 'scrypt'>> {
+  if (password.includes(0x0a)) {
+    throw new PasswordError('password-newline', 'the password has more than one line', {
+      hint: 'Choose a password of one line: gocryptfs reads only the first.',
+    });
+  }
+  if (
+    !Number.isInteger(scryptLogN) ||
+    scryptLogN < SCRYPT_LOG_N_MIN ||
+    scryptLogN > SCRYPT_LOG_N_MAX
+  ) {
+    throw new UsageError('scryptn-out-of-range', `scryptn ${scryptLogN} is not in 10 … 22`);
+  }
+  const scrypt = { salt: randomBytes(SCRYPT_SALT_LENGTH_MIN), logN: scryptLogN, r: 8, p: 1 };
+  const kek = await deriveKek(password, scrypt);
+  const encryptedKey = wrapMasterkey(masterkey, kek, hkdf);
+  kek.fill(0);
+  return { encryptedKey, scrypt };
+}
+
+/**
+ * The form in which people keep a master key: eight groups of eight hex digits joined by `-`.
+ * Inverse of {@link parseMasterkey}.
+ */
+export function formatMasterkey(masterkey: Uint8Array): string {
+  const hex = Buffer.from(masterkey).toString('hex');
+  return (hex.match(/.{8}/g) ?? []).join('-');
+}
+
+/**
+ * A master key as a person typed it: dashes, spaces and line ends may be anywhere, as on the sheet
+ * that stock prints. Inverse of {@link formatMasterkey}.
+ *
+ * @throws {PasswordError} `masterkey-invalid` — not 64 hex digits
+ */
+export function parseMasterkey(text: string): Buffer {
+  const digits = text.replace(/[-\s]/g, '');
+  if (!/^[0-9a-fA-F]{64}$/.test(digits)) {
+    const message = `a master key has 64 hex digits; this has ${digits.length} characters`;
+    throw new PasswordError('masterkey-invalid', message, {
+      hint: 'Type it as on the recovery sheet: eight groups of eight digits, joined by "-".',
+    });
+  }
+  return Buffer.from(digits, 'hex');
+}

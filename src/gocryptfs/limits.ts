@@ -1,0 +1,50 @@
+/** Sizes and bounds of the format, each with the reason it has that value. */
+
+/** Bytes of plaintext in one content block. */
+export const PLAIN_BLOCK_SIZE = 4096;
+/** Version (2 bytes) and file ID (16 bytes) at the start of every non-empty file. */
+export const FILE_HEADER_LENGTH = 18;
+/** The only on-disk version there is, in the file header and in the conf. */
+export const ON_DISK_VERSION = 2;
+export const FILE_ID_LENGTH = 16;
+export const DIR_IV_LENGTH = 16;
+
+export const AEAD_TAG_LENGTH = 16;
+/** 128 bits instead of GCM's usual 96: flag `GCMIV128`. */
+export const GCM_NONCE_LENGTH = 16;
+/** Bytes that AES-GCM adds to every block: nonce and tag. */
+export const GCM_OVERHEAD = GCM_NONCE_LENGTH + AEAD_TAG_LENGTH;
+
+/** Longest plaintext name; also what 16 AES blocks hold after padding. */
+export const PLAIN_NAME_LENGTH_MAX = 255;
+/** Longest name stored directly; above it the name is hashed. */
+export const LONG_NAME_MAX_DEFAULT = 255;
+/** Below this even a hashed name would not fit; stock and cppcryptfs agree on 62. */
+export const LONG_NAME_MAX_LEAST = 62;
+/** Base64 of 256 bytes with padding: the longest content of a `.name` file. */
+export const NAME_FILE_LENGTH_MAX = 344;
+/** Longest symlink target Linux stores: PATH_MAX without the closing NUL. */
+export const CIPHER_TARGET_LENGTH_MAX = 4095;
+/** Longest path an rsync server accepts in a file list and Linux in a system call. */
+export const CIPHER_PATH_LENGTH_MAX = 4095;
+
+export const MASTERKEY_LENGTH = 32;
+/** Stock truncates nothing but reads no more than this from a passfile or a pipe. */
+export const PASSWORD_LENGTH_MAX = 2048;
+
+/** A real conf has under 1 KiB; the bound keeps a hostile one from costing memory. */
+export const CONF_LENGTH_MAX = 65536;
+/** Stock refuses less: brute force would be cheap. */
+export const SCRYPT_LOG_N_MIN = 10;
+/** 4 GiB of memory at r = 8: more is an attack on the reader, not protection. */
+export const SCRYPT_LOG_N_MAX = 22;
+export const SCRYPT_LOG_N_DEFAULT = 16;
+export const SCRYPT_R_MIN = 8;
+export const SCRYPT_R_MAX = 32;
+export const SCRYPT_P_MIN = 1;
+export const SCRYPT_P_MAX = 16;
+/** 128 · N · r: N and r at their own bounds together would ask for 16 GiB. */
+export const SCRYPT_MEMORY_MAX = 4 * 1024 * 1024 * 1024;
+export const SCRYPT_KEY_LENGTH = 32;
+export const SCRYPT_SALT_LENGTH_MIN = 32;
+export const SCRYPT_SALT_LENGTH_MAX = 1024;

@@ -1,0 +1,32 @@
+/** Paths of a tree as bytes: components joined by `/`, the root is the single byte `.`. */
+
+/** The root directory of every tree. */
+export const ROOT_PATH: Uint8Array = Buffer.from('.');
+
+const SLASH = 0x2f;
+
+export function isRootPath(path: Uint8Array): boolean {
+  return path.length === 1 && path[0] === ROOT_PATH[0];
+}
+
+/** The path of `name` inside `directory`. Inverse of {@link splitPath}. */
+export function joinPath(directory: Uint8Array, name: Uint8Array): Uint8Array {
+  if (isRootPath(directory)) return name;
+  const path = Buffer.allocUnsafe(directory.length + 1 + name.length);
+  path.set(directory, 0);
+  path[directory.length] = SLASH;
+  path.set(name, directory.length + 1);
+  return path;
+}
+
+/** Directory and last component of a path that is not the root. */
+export function splitPath(path: Uint8Array): { directory: Uint8Array; name: Uint8Array } {
+  const slash = path.lastIndexOf(SLASH);
+  if (slash === -1) return { directory: ROOT_PATH, name: path };
+  return { directory: path.subarray(0, slash), name: path.subarray(slash + 1) };
+}
+
+/** A path as a key of a map: one character a byte, nothing is lost. */
+export function pathKey(path: Uint8Array): string {
+  return Buffer.from(path.buffer, path.byteOffset, path.length).toString('latin1');
+}
