@@ -1,0 +1,72 @@
+import type { Readable } from 'node:stream';
+import { ConnectionError, EcsyncError } from '../errors.ts';
+
+/**
+ * The receiving end of a connection, pulled chunk by chunk: what is not asked for stays in the
+ * stream and holds the peer back.
+ */
+export class ChunkSource {
+  /** Bytes received so far. */
+  bytesRead = 0;
+  /** `performance.now()` of the last chunk. */
+  lastActivityMs = performance.now();
+  readonly #stream: Readable;
+  #failure: Error | undefined;
+  #wake: (() => void) | undefined;
+  readonly #onEvent = (): void => this.#wake?.();
+  readonly #onError = (error: Error): void => this.fail(asConnectionError(error));
+
+  constructor(stream: Readable) {
+    this.#stream = stream;
+    stream.on('readable', this.#onEvent);
+    stream.on('end', this.#onEvent);
+    stream.on('close', this.#onEvent);
+    stream.on('error', this.#onError);
+  }
+
+  /**
+   * The next bytes, or undefined once the peer has closed.
+   *
+   * @throws {ConnectionError} `connection-lost` — the stream broke
+   * @throws whatever {@link fail} was given
+   */
+  async next(): Promise<Buffer | undefined> {
+    for (;;) {
+      if (this.#failure !== undefined) throw this.#failure;
+      const chunk = this.#stream.read() as Buffer | null;
+      if (chunk !== null) {
+        this.bytesRead += chunk.length;
+        this.lastActivityMs = performance.now();
+        return chunk;
+      }
+      if (this.#stream.readableEnded || this.#stream.destroyed) return undefined;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      this.#wake = undefined;
+    }
+  }
+
+  /** Makes the pending and every later {@link next} throw `error`; the first failure counts. */
+  fail(error: Error): void {
+    this.#failure ??= error;
+    this.#wake?.();
+  }
+
+  /** Lets go of the stream, so that its owner can use it on. */
+  release(): void {
+    this.#stream.off('readable', this.#onEvent);
+    this.#stream.off('end', this.#onEvent);
+    this.#stream.off('close', this.#onEvent);
+    // The error listener stays: an error after the conversation must not end the process.
+  }
+}
+
+/** The stream's own error when it is one of ours, otherwise wrapped as a lost connection. */
+export function asConnectionError(error: Error): Error {
+  if (error instanceof EcsyncError) return error;
+  return new ConnectionError('connection-lost', `the connection was lost (${error.message})`, {
+    hint: 'Run the same command again to continue.',
+    cause: error,
+  });
+}

@@ -1,0 +1,85 @@
+import type { ByteSink } from '../bytes/byte-sink.ts';
+import { BugError, ProtocolError } from '../errors.ts';
+import { FILTER_RULE_COUNT_MAX, FILTER_RULE_LENGTH_MAX } from './limits.ts';
+import type { MultiplexReader } from './multiplex.ts';
+import type { TransferOptions } from './options.ts';
+
+/** Keeps the receiver's delete pass away from names, or lets it have them. The first match counts. */
+export interface ReceiverRule {
+  readonly action: 'protect' | 'risk';
+  /** A pattern of rsync, as bytes; a trailing slash limits it to directories. */
+  readonly pattern: Uint8Array;
+}
+
+/*
+ * Repeated int32 length and rule, then int32 0. From protocol 29 on a rule is `-r PATTERN` (protect)
+ * or `+r PATTERN` (risk). Older peers know no modifiers: `- PATTERN` and `+ PATTERN`, which say the
+ * same to a receiver that has no list of its own to filter.
+ *
+ * @see rsync exclude.c send_rules, recv_filter_list (3.5.0)
+ */
+const PREFIXES = { protect: ['-r ', '- '], risk: ['+r ', '+ '] } as const;
+
+/** Whether a server with these options expects a filter list at all. */
+export function wantsFilterList(options: TransferOptions): boolean {
+  return options.deleteAfter;
+}
+
+/**
+ * Writes the whole list with its end mark.
+ *
+ * @throws {BugError} `filter-rule-too-long` — 5120 bytes or more
+ */
+export function writeFilterList(
+  sink: ByteSink,
+  rules: readonly ReceiverRule[],
+  protocol: number,
+): void {
+  for (const { action, pattern } of rules) {
+    const prefix = Buffer.from(PREFIXES[action][protocol >= 29 ? 0 : 1]);
+    const length = prefix.length + pattern.length;
+    if (length > FILTER_RULE_LENGTH_MAX) {
+      throw new BugError('filter-rule-too-long', `a filter rule of ${length} bytes`);
+    }
+    sink.int32(length);
+    sink.bytes(prefix);
+    sink.bytes(pattern);
+  }
+  sink.int32(0);
+}
+
+/**
+ * Inverse of {@link writeFilterList}.
+ *
+ * @throws {ProtocolError} `filter-rule-invalid` — too long, too many, or none of the known shapes
+ */
+export async function readFilterList(
+  input: MultiplexReader,
+  protocol: number,
+): Promise<ReceiverRule[]> {
+  const rules: ReceiverRule[] = [];
+  for (;;) {
+    const length = await input.read((reader) => reader.int32());
+    if (length === 0) return rules;
+    if (length < 0 || length > FILTER_RULE_LENGTH_MAX || rules.length >= FILTER_RULE_COUNT_MAX) {
+      throw new ProtocolError(
+        'filter-rule-invalid',
+        `filter rule ${rules.length + 1} of ${length} bytes, at most ${FILTER_RULE_LENGTH_MAX} bytes and ${FILTER_RULE_COUNT_MAX} rules are allowed`,
+      );
+    }
+    rules.push(parseRule(await input.read((reader) => reader.copy(length)), protocol));
+  }
+}
+
+function parseRule(rule: Buffer, protocol: number): ReceiverRule {
+  for (const action of ['protect', 'risk'] as const) {
+    const prefix = PREFIXES[action][protocol >= 29 ? 0 : 1];
+    if (rule.length > prefix.length && rule.toString('latin1', 0, prefix.length) === prefix) {
+      return { action, pattern: rule.subarray(prefix.length) };
+    }
+  }
+  throw new ProtocolError(
+    'filter-rule-invalid',
+    `the filter rule ${JSON.stringify(rule.toString('latin1'))}, only protect and risk rules are allowed`,
+  );
+}

@@ -1,0 +1,71 @@
+/** Every bound on what a peer may send, with the reason beside it. */
+
+/** Versions outside of this range are login noise, not rsync. */
+export const PEER_VERSION_MIN = 20;
+export const PEER_VERSION_MAX = 40;
+
+/** Longest checksum name list: rsync's own buffer is 255 bytes. */
+export const CHECKSUM_LIST_LENGTH_MAX = 255;
+
+/**
+ * Longest payload of a frame that is not data. rsync keeps text below 5120 bytes; what is longer
+ * would only fill our memory.
+ */
+export const MESSAGE_LENGTH_MAX = 8192;
+
+/** rsync's MAXPATHLEN: a name in the list is shorter than this. */
+export const NAME_LENGTH_MAX = 4095;
+
+/** A symlink's target is a path, too. */
+export const TARGET_LENGTH_MAX = 4095;
+
+/** xname is a file name or path; a vstring could claim 32767 bytes. */
+export const XNAME_LENGTH_MAX = 4095;
+
+/** A filter rule of 5120 bytes or more is fatal to rsync. */
+export const FILTER_RULE_LENGTH_MAX = 5119;
+
+/** Filter rules of one list: bounds the memory a list without an end can take. */
+export const FILTER_RULE_COUNT_MAX = 1_000_000;
+
+/** Names in an id list: one byte carries the length. */
+export const ID_NAME_LENGTH_MAX = 255;
+export const ID_COUNT_MAX = 1_000_000;
+
+/** Entries of a list: at about 200 bytes each this is what a machine can hold. */
+export const FLIST_COUNT_MAX = 20_000_000;
+
+/** Largest block rsync asks for: 128 KiB since protocol 30, 512 MiB before. */
+export const BLOCK_LENGTH_MAX = 131_072;
+export const BLOCK_LENGTH_MAX_PRE30 = 536_870_912;
+
+/** Block sums never have more bytes of the strong sum than this. */
+export const SUM_LENGTH_MAX = 16;
+
+/**
+ * Memory for the block sums of one file, `count * (4 + s2length)`. Sums beyond it are read and
+ * dropped, and the file is sent whole: ignoring sums is always legal. CVE-2026-70453 shows what an
+ * unbounded table of a peer's making costs.
+ */
+export const SUM_TABLE_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Sums of requests that wait to be answered: beyond it nothing more is read from the peer. */
+export const QUEUED_SUM_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Requests and reports that wait to be answered. */
+export const QUEUED_RECORDS_MAX = 4096;
+
+/**
+ * Blocks of one weak sum that are compared at one offset. Thousands of equal weak sums would make
+ * every byte of the file cost thousands of strong sums (CVE-2026-70453).
+ */
+export const WEAK_CANDIDATES_MAX = 1024;
+
+/** Longest literal run: servers 3.4.3, 3.4.4 and several backports abort on longer ones. */
+export const LITERAL_LENGTH_MAX = 32_768;
+
+/** Counts of a deletion report are informational; rsync's own bound. */
+export const DEL_STATS_COUNT_MAX = 0x1000_0000;
+
+/** A server may shorten our patience to this many seconds at most, never lengthen it. */
+export const IO_TIMEOUT_SEC_MAX = 86_400;

@@ -1,0 +1,272 @@
+import { ByteReader } from '../bytes/byte-reader.ts';
+import type { ByteSink } from '../bytes/byte-sink.ts';
+import type { ChunkSink } from '../bytes/chunk-sink.ts';
+import type { ChunkSource } from '../bytes/chunk-source.ts';
+import { ConnectionError, ProtocolError } from '../errors.ts';
+import { MPLEX_BASE, MSG_DATA } from './constants.ts';
+import { MESSAGE_LENGTH_MAX } from './limits.ts';
+
+/*
+ * A frame:
+ *
+ *   1  3 bytes  length of the payload, little-endian
+ *   2  1 byte   7 + code; code 0 is data, all others are messages
+ *   3  payload
+ *
+ * The payloads of the data frames concatenate to one stream; frames and values of that stream have
+ * nothing to do with each other, and a message may come in the middle of a value.
+ *
+ * @see rsync io.c read_a_msg, send_msg (3.5.0)
+ */
+const HEADER_LENGTH = 4;
+const FRAME_LENGTH_MAX = 0xffffff;
+
+/** One write to the connection. */
+const WRITE_LENGTH = 64 * 1024;
+/** A buffer with less room than this is not worth going on with after a flush. */
+const ROOM_MIN = 8 * 1024;
+
+/** Called for each message frame. Throwing ends the reading. The payload is a view that stays valid. */
+export type MessageHandler = (code: number, payload: Buffer) => void;
+
+/** Reads one direction of a conversation: raw at first, in frames after {@link startMultiplex}. */
+export class MultiplexReader {
+  readonly #source: ChunkSource;
+  readonly #onMessage: MessageHandler;
+  readonly #raw = new ByteReader();
+  readonly #stream = new ByteReader();
+  #multiplexed = false;
+  #dataLeft = 0;
+  #skipLeft = 0;
+  #message: { code: number; length: number } | undefined;
+
+  /** @param onMessage - sees the messages in order, as early as they can be read */
+  constructor(source: ChunkSource, onMessage: MessageHandler) {
+    this.#source = source;
+    this.#onMessage = onMessage;
+  }
+
+  /** The logical stream, for reading without waiting: see {@link ByteReader.attempt}. */
+  get stream(): ByteReader {
+    return this.#stream;
+  }
+
+  /** From here on the peer sends frames. Bytes that were received but not read count as such. */
+  startMultiplex(): void {
+    this.#multiplexed = true;
+    this.#raw.append(this.#stream.rest());
+    this.#split();
+  }
+
+  /**
+   * Decodes one value, waiting for its bytes. The decoder is tried again from the start of the value
+   * when more has arrived, so it must not change its state before its last read,
+   * and it must not return undefined.
+   *
+   * @throws {ConnectionError} `connection-lost` — the peer closed in the middle
+   * @throws {ProtocolError} `frame-invalid`, `frame-too-long`
+   */
+  async read<T>(decode: (reader: ByteReader) => T): Promise<T> {
+    for (;;) {
+      const value = this.#stream.attempt(decode);
+      if (value !== undefined) return value;
+      if (!(await this.fill())) throw closedEarly();
+    }
+  }
+
+  /**
+   * Takes one more chunk from the connection, waiting for it.
+   *
+   * @returns false once the peer has closed
+   * @throws {ProtocolError} `frame-invalid`, `frame-too-long`
+   */
+  async fill(): Promise<boolean> {
+    const chunk = await this.#source.next();
+    if (chunk === undefined) return false;
+    if (this.#multiplexed) {
+      this.#raw.append(chunk);
+      this.#split();
+    } else {
+      this.#stream.append(chunk);
+    }
+    return true;
+  }
+
+  /** Reads to the end, seeing messages but dropping data. */
+  async drain(): Promise<void> {
+    do this.#stream.rest();
+    while (await this.fill());
+  }
+
+  #split(): void {
+    for (;;) {
+      if (this.#dataLeft > 0) {
+        if (this.#raw.available === 0) return;
+        const piece = this.#raw.some(this.#dataLeft);
+        this.#dataLeft -= piece.length;
+        this.#stream.append(piece);
+      } else if (this.#skipLeft > 0) {
+        if (this.#raw.available === 0) return;
+        this.#skipLeft -= this.#raw.some(this.#skipLeft).length;
+      } else if (this.#message !== undefined) {
+        const { code, length } = this.#message;
+        if (this.#raw.available < length) return;
+        this.#message = undefined;
+        this.#onMessage(code, this.#raw.bytes(length));
+      } else {
+        if (this.#raw.available < HEADER_LENGTH) return;
+        this.#startFrame(this.#raw.uint32());
+      }
+    }
+  }
+
+  #startFrame(header: number): void {
+    const length = header & FRAME_LENGTH_MAX;
+    const code = (header >>> 24) - MPLEX_BASE;
+    if (code < 0) {
+      throw new ProtocolError(
+        'frame-invalid',
+        `a frame begins with 0x${header.toString(16).padStart(8, '0')}, which is no message of rsync`,
+        { hint: 'Something other than rsync may have written into the connection.' },
+      );
+    }
+    if (code === MSG_DATA) this.#dataLeft = length;
+    else if (length <= MESSAGE_LENGTH_MAX) this.#message = { code, length };
+    else {
+      throw new ProtocolError(
+        'frame-too-long',
+        `message ${code} of ${length} bytes, at most ${MESSAGE_LENGTH_MAX} are allowed`,
+      );
+    }
+  }
+}
+
+function closedEarly(): ConnectionError {
+  return new ConnectionError(
+    'connection-lost',
+    'the other side closed the connection in the middle of the transfer',
+    { hint: 'Run the same command again to continue.' },
+  );
+}
+
+/** Writes one direction of a conversation: coalesces, frames, and tells when to wait. */
+export class MultiplexWriter implements ByteSink {
+  readonly #sink: ChunkSink;
+  #buffer = Buffer.allocUnsafeSlow(WRITE_LENGTH);
+  #start = 0;
+  #length = 0;
+  #headerLength = 0;
+
+  constructor(sink: ChunkSink) {
+    this.#sink = sink;
+  }
+
+  /** True while the peer does not take more: wait with {@link drained} before writing much. */
+  get blocked(): boolean {
+    return this.#sink.blocked;
+  }
+
+  /** True when something was written and not handed to the connection yet. */
+  get pending(): boolean {
+    return this.#length > this.#start + this.#headerLength;
+  }
+
+  /** From here on everything goes out in frames. */
+  startMultiplex(): void {
+    this.flush();
+    this.#headerLength = HEADER_LENGTH;
+    this.#begin();
+  }
+
+  byte(value: number): void {
+    this.#reserve(1);
+    this.#buffer[this.#length++] = value & 0xff;
+  }
+
+  uint16(value: number): void {
+    this.#reserve(2);
+    this.#buffer[this.#length++] = value & 0xff;
+    this.#buffer[this.#length++] = (value >>> 8) & 0xff;
+  }
+
+  int32(value: number): void {
+    this.#reserve(4);
+    this.#length = this.#buffer.writeInt32LE(value | 0, this.#length);
+  }
+
+  bytes(value: Uint8Array): void {
+    let done = 0;
+    while (done < value.length) {
+      if (this.#length === this.#buffer.length) this.#advance();
+      const part = Math.min(value.length - done, this.#buffer.length - this.#length);
+      this.#buffer.set(
+        part === value.length ? value : value.subarray(done, done + part),
+        this.#length,
+      );
+      this.#length += part;
+      done += part;
+    }
+  }
+
+  /** Sends a message after the data written so far; without framing it is dropped. */
+  message(code: number, payload: Uint8Array): void {
+    if (this.#headerLength === 0) return;
+    this.#finish();
+    const frame = Buffer.allocUnsafeSlow(HEADER_LENGTH + payload.length);
+    frame.writeUInt32LE(frameHeader(code, payload.length), 0);
+    frame.set(payload, HEADER_LENGTH);
+    this.#sink.write(frame);
+  }
+
+  /** Hands everything to the connection. */
+  flush(): void {
+    this.#finish();
+  }
+
+  /** An empty data frame: proves that we live. Without framing there is no such thing. */
+  keepAlive(): void {
+    if (this.#headerLength > 0) this.message(MSG_DATA, new Uint8Array(0));
+  }
+
+  /** Settles when writing makes sense again; at once when nothing is in the way. */
+  async drained(): Promise<void> {
+    await this.#sink.drained();
+  }
+
+  #reserve(count: number): void {
+    if (this.#length + count > this.#buffer.length) this.#advance();
+  }
+
+  /** Sends what there is and goes on in a buffer with room. */
+  #advance(): void {
+    this.#finish();
+    if (this.#buffer.length - this.#length < ROOM_MIN) this.#renew();
+  }
+
+  #finish(): void {
+    if (!this.pending) return;
+    const frame = this.#buffer.subarray(this.#start, this.#length);
+    if (this.#headerLength > 0) {
+      frame.writeUInt32LE(frameHeader(MSG_DATA, frame.length - HEADER_LENGTH), 0);
+    }
+    this.#sink.write(frame);
+    this.#start = this.#length;
+    if (this.#buffer.length - this.#start < ROOM_MIN) this.#renew();
+    else this.#begin();
+  }
+
+  /** What was written belongs to the connection now: a new buffer, never the old one again. */
+  #renew(): void {
+    this.#buffer = Buffer.allocUnsafeSlow(WRITE_LENGTH);
+    this.#start = 0;
+    this.#begin();
+  }
+
+  #begin(): void {
+    this.#length = this.#start + this.#headerLength;
+  }
+}
+
+function frameHeader(code: number, length: number): number {
+  return (code + MPLEX_BASE) * 0x1000000 + length;
+}

@@ -1,0 +1,184 @@
+import { UsageError } from '../errors.ts';
+import { PROTOCOL_NEWEST } from './constants.ts';
+
+/**
+ * What a transfer is to do. One object makes both the command line of the server and the switches
+ * of our codecs, since the two must agree to the bit. Recursion is always on.
+ */
+export interface TransferOptions {
+  /** Newest protocol to offer: 27, 29 … 32. Not part of the command line. */
+  readonly protocolMax: number;
+  readonly links: boolean;
+  readonly perms: boolean;
+  readonly times: boolean;
+  readonly owner: boolean;
+  readonly group: boolean;
+  readonly devices: boolean;
+  readonly specials: boolean;
+  readonly hardLinks: boolean;
+  /** `-c`: compare by checksum instead of size and time. */
+  readonly checksum: boolean;
+  readonly dryRun: boolean;
+  readonly numericIds: boolean;
+  /** `-I`: look at every file, whatever its size and time. */
+  readonly ignoreTimes: boolean;
+  /** `--delete-after`, with a report of each deleted name. */
+  readonly deleteAfter: boolean;
+  /** `-B`: bytes per block of the delta, 1 … 131072. */
+  readonly blockSize?: number;
+  /** `--timeout`: seconds after which the server gives an idle connection up. */
+  readonly timeoutSec?: number;
+  /** `--temp-dir`: where the server builds files before it renames them. */
+  readonly tempDir?: string;
+  /** `--link-dest`: earlier copy that unchanged files are linked to, relative to the destination. */
+  readonly linkDest?: string;
+}
+
+/**
+ * The capabilities we offer: `.` version placeholder, `L` symlink times, `s` symlink iconv, `f` safe
+ * list end, `x` no xattr shortcut, `C` seed order fixed, `v` varint flags and checksum negotiation,
+ * `u` names of id 0. Without `i` the file list arrives whole, without `I` nothing is changed in place.
+ */
+const CAPABILITIES = 'e.LsfxCvu';
+
+/** Cluster letters in the order the stock client sends them. */
+const LETTERS = [
+  ['n', 'dryRun'],
+  ['l', 'links'],
+  ['H', 'hardLinks'],
+  ['o', 'owner'],
+  ['g', 'group'],
+  ['D', 'devices'],
+  ['t', 'times'],
+  ['p', 'perms'],
+  ['r', undefined],
+  ['c', 'checksum'],
+  ['I', 'ignoreTimes'],
+] as const;
+
+/** Makes each deletion known by name: without a log format a server deletes in silence. */
+const REPORT_ITEMS = '--log-format=%i';
+
+/**
+ * The words after `rsync` for a receiving server, in the shape of the stock client's own, which
+ * restricted shells expect.
+ *
+ * @param destination - directory at the server; a slash is appended, `./` put before a dash
+ * @see rsync options.c server_options (3.5.0)
+ */
+export function serverWords(options: TransferOptions, destination: string): string[] {
+  let cluster = '-';
+  for (const [letter, name] of LETTERS) {
+    if (name === undefined || options[name]) cluster += letter;
+  }
+  const words = ['--server', cluster + CAPABILITIES];
+  if (options.devices && !options.specials) words.push('--no-specials');
+  if (options.specials && !options.devices) words.push('--specials');
+  if (options.deleteAfter) words.push(REPORT_ITEMS);
+  if (options.blockSize !== undefined) words.push(`-B${options.blockSize}`);
+  if (options.timeoutSec !== undefined) words.push(`--timeout=${options.timeoutSec}`);
+  if (options.deleteAfter) words.push('--delete-after');
+  if (options.numericIds) words.push('--numeric-ids');
+  if (options.tempDir !== undefined) words.push('--temp-dir', options.tempDir);
+  if (options.linkDest !== undefined) words.push('--link-dest', options.linkDest);
+  words.push('.', destinationWord(destination));
+  return words;
+}
+
+/** With a trailing slash a missing destination is made as a directory even for a single entry. */
+function destinationWord(destination: string): string {
+  const named = destination === '' ? '.' : destination;
+  const safe = named.startsWith('-') ? `./${named}` : named;
+  return safe.endsWith('/') ? safe : `${safe}/`;
+}
+
+/**
+ * Inverse of {@link serverWords}, for a server in this process.
+ *
+ * @returns the options (`protocolMax` is the newest: it does not travel here) and the destination as
+ *   it was sent
+ * @throws {UsageError} `server-words-invalid` — anything that `serverWords` does not make
+ */
+export function parseServerWords(words: readonly string[]): {
+  options: TransferOptions;
+  destination: string;
+} {
+  const [server, cluster = ''] = words;
+  const dot = words.indexOf('.', 2);
+  const destination = words[words.length - 1];
+  if (server !== '--server' || dot === -1 || dot !== words.length - 2 || !destination) {
+    throw invalidWords(words);
+  }
+  const letters = parseCluster(cluster, words);
+  const long = parseLongWords(words.slice(2, dot), words);
+  const devices = letters.has('D');
+  const options: TransferOptions = {
+    protocolMax: PROTOCOL_NEWEST,
+    links: letters.has('l'),
+    perms: letters.has('p'),
+    times: letters.has('t'),
+    owner: letters.has('o'),
+    group: letters.has('g'),
+    devices,
+    specials: long.specials ?? devices,
+    hardLinks: letters.has('H'),
+    checksum: letters.has('c'),
+    dryRun: letters.has('n'),
+    numericIds: long.numericIds,
+    ignoreTimes: letters.has('I'),
+    deleteAfter: long.deleteAfter,
+    ...long.values,
+  };
+  return { options, destination };
+}
+
+function parseCluster(cluster: string, words: readonly string[]): Set<string> {
+  if (!cluster.startsWith('-') || !cluster.endsWith(CAPABILITIES)) throw invalidWords(words);
+  const letters = new Set(cluster.slice(1, -CAPABILITIES.length));
+  const known = new Set<string>(LETTERS.map(([letter]) => letter));
+  for (const letter of letters) if (!known.has(letter)) throw invalidWords(words);
+  return letters;
+}
+
+interface LongWords {
+  specials: boolean | undefined;
+  deleteAfter: boolean;
+  numericIds: boolean;
+  values: { blockSize?: number; timeoutSec?: number; tempDir?: string; linkDest?: string };
+}
+
+function parseLongWords(long: readonly string[], words: readonly string[]): LongWords {
+  const parsed: LongWords = {
+    specials: undefined,
+    deleteAfter: false,
+    numericIds: false,
+    values: {},
+  };
+  for (let i = 0; i < long.length; i++) {
+    const word = long[i] ?? '';
+    const number = /^(-B|--timeout=)(\d{1,9})$/.exec(word);
+    if (number?.[1] === '-B') parsed.values.blockSize = Number(number[2]);
+    else if (number !== null) parsed.values.timeoutSec = Number(number[2]);
+    else if (word === '--specials') parsed.specials = true;
+    else if (word === '--no-specials') parsed.specials = false;
+    else if (word === '--delete-after') parsed.deleteAfter = true;
+    else if (word === '--numeric-ids') parsed.numericIds = true;
+    else if (word === '--temp-dir') parsed.values.tempDir = nextWord(long, ++i, words);
+    else if (word === '--link-dest') parsed.values.linkDest = nextWord(long, ++i, words);
+    else if (word !== REPORT_ITEMS) throw invalidWords(words);
+  }
+  return parsed;
+}
+
+function nextWord(long: readonly string[], i: number, words: readonly string[]): string {
+  const word = long[i];
+  if (word === undefined) throw invalidWords(words);
+  return word;
+}
+
+function invalidWords(words: readonly string[]): UsageError {
+  return new UsageError(
+    'server-words-invalid',
+    `not a command line of a receiving server: ${words.join(' ')}`,
+  );
+}
