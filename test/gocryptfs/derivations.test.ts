@@ -1,0 +1,78 @@
+// FORMAT.md is precise enough to write a second encoder from: the one in fixtures/format/ is in
+// another language and shares no code, and both must give the same bytes.
+import { createHash } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { GCM_LAYOUT_FLAGS } from '../../src/gocryptfs/feature-flags.ts';
+import { packFileHeader } from '../../src/gocryptfs/file-header.ts';
+import { replaceAllZero } from '../../src/gocryptfs/identity.ts';
+import { deriveSubKey, KeyInfo } from '../../src/gocryptfs/keys.ts';
+import { openLayout } from '../../src/gocryptfs/layout.ts';
+import { derivations, hex, pattern } from '../support/format-fixtures.ts';
+
+const answers = derivations();
+const { names, content, identities } = openLayout(
+  { flags: new Set(GCM_LAYOUT_FLAGS), longNameMax: 255 },
+  hex(answers.masterkey),
+);
+
+test.each(['names', 'gcmContent', 'ecsyncNonces', 'ecsyncIdentities'] as const)(
+  'sub-key %s',
+  (name) => {
+    const key = deriveSubKey(hex(answers.masterkey), KeyInfo[name]).export();
+    expect(key.toString('hex')).toBe(answers.subKeys[name]);
+  },
+);
+
+test.each(answers.identities)('identities of "$path", birth $counter', (answer) => {
+  const birth = { path: hex(answer.path), counter: answer.counter };
+  expect(identities.fileID(birth).toString('hex')).toBe(answer.fileID);
+  expect(identities.dirIV(birth).toString('hex')).toBe(answer.dirIV);
+  expect(identities.linkID(birth).toString('hex')).toBe(answer.linkID);
+});
+
+test('no two identities are equal', () => {
+  const all = answers.identities.flatMap(({ fileID, dirIV, linkID }) => [fileID, dirIV, linkID]);
+  expect(new Set(all).size).toBe(all.length);
+});
+
+test('an all-zero identity or nonce is replaced, every other value is kept', () => {
+  expect(replaceAllZero(Buffer.alloc(16)).toString('hex')).toBe('00'.repeat(15) + '01');
+  expect(replaceAllZero(Buffer.alloc(16, 7))).toEqual(Buffer.alloc(16, 7));
+});
+
+test.each(answers.names)('name $plain in "$directory"', ({ directory, plain, name, fullName }) => {
+  const dirIV = identities.dirIV({ path: hex(directory), counter: 0 });
+  const encrypted = names.encryptName(hex(plain), dirIV);
+  expect(Buffer.from(encrypted.name).toString()).toBe(name);
+  if (fullName === undefined) expect(encrypted.fullName).toBeUndefined();
+  else expect(Buffer.from(encrypted.fullName ?? []).toString()).toBe(fullName);
+});
+
+test.each(answers.blocks)('block $blockNo of $plain', ({ blockNo, fileID, plain, sealed }) => {
+  const out = Buffer.alloc(hex(plain).length + 32);
+  const run = { firstBlock: blockNo, fileID: hex(fileID), plain: hex(plain) };
+  expect(content.encryptBlocks(run, out)).toBe(out.length);
+  expect(out.toString('hex')).toBe(sealed);
+  expect(content.decryptBlock(blockNo, hex(fileID), out).toString('hex')).toBe(plain);
+});
+
+describe('whole files', () => {
+  test.each(answers.files)('$patternLength bytes', (answer) => {
+    const fileID = identities.fileID({ path: hex(answer.path), counter: 0 });
+    const plain = pattern(answer.patternLength);
+    const blocks = Buffer.alloc(plain.length + Math.ceil(plain.length / 4096) * 32);
+    content.encryptBlocks({ firstBlock: 0, fileID, plain }, blocks);
+    const header = plain.length === 0 ? [] : [packFileHeader(fileID)];
+    const file = Buffer.concat([...header, blocks]);
+    expect(file.length).toBe(answer.cipherLength);
+    expect(createHash('sha256').update(file).digest('hex')).toBe(answer.sha256);
+  });
+});
+
+test.each(answers.symlinks)('symlink $path to $plain', ({ path, plain, target }) => {
+  const linkID = identities.linkID({ path: hex(path), counter: 0 });
+  const encrypted = content.encryptTarget(linkID, hex(plain));
+  expect(encrypted.toString()).toBe(target);
+  expect(encrypted.length).toBeLessThanOrEqual(4095);
+  expect(content.decryptTarget(encrypted).toString('hex')).toBe(plain);
+});

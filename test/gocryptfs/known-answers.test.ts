@@ -1,0 +1,148 @@
+// What stock gocryptfs 2.3 wrote must come out of our keys, names and content; nothing here was
+// made by ecsync.
+import { createHash, createSecretKey } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { parseConf } from '../../src/gocryptfs/config.ts';
+import { Eme } from '../../src/gocryptfs/eme.ts';
+import { parseFileHeader } from '../../src/gocryptfs/file-header.ts';
+import { deriveKek, deriveSubKey, KeyInfo, unlockMasterkey } from '../../src/gocryptfs/keys.ts';
+import { isGcmLayout, openLayout } from '../../src/gocryptfs/layout.ts';
+import { NameCipher } from '../../src/gocryptfs/names.ts';
+import { cipherSizeToPlainSize, plainSizeToCipherSize } from '../../src/gocryptfs/sizes.ts';
+import { formatTables, hex, pattern, stockFilesystems } from '../support/format-fixtures.ts';
+
+const stock = stockFilesystems();
+const tables = formatTables();
+
+function contentInfo(flags: readonly string[]): { info: KeyInfo; length: number } {
+  if (flags.includes('AESSIV')) return { info: KeyInfo.sivContent, length: 64 };
+  if (flags.includes('XChaCha20Poly1305')) return { info: KeyInfo.xchachaContent, length: 32 };
+  return { info: KeyInfo.gcmContent, length: 32 };
+}
+
+describe.each(stock)('the stock filesystem %s', (_, filesystem) => {
+  const conf = parseConf(Buffer.from(JSON.stringify(filesystem.conf)));
+  const masterkey = hex(filesystem.masterkey);
+
+  test('gives its master key for its password', async () => {
+    const unlocked = await unlockMasterkey(conf, Buffer.from(filesystem.password));
+    expect(unlocked.toString('hex')).toBe(filesystem.masterkey);
+  });
+
+  test('has the sub-keys that HKDF gives', () => {
+    const { info, length } = contentInfo(filesystem.conf.FeatureFlags);
+    const content = deriveSubKey(masterkey, info, length).export().toString('hex');
+    expect(content).toBe(filesystem.content_key);
+    if (filesystem.eme_key === undefined) return;
+    const names = deriveSubKey(masterkey, KeyInfo.names).export().toString('hex');
+    expect(names).toBe(filesystem.eme_key);
+  });
+});
+
+const named = stock.filter(([, filesystem]) => filesystem.names !== undefined);
+test('all but the two filesystems with plaintext names have encrypted ones', () => {
+  expect(named).toHaveLength(7);
+});
+
+describe.each(named)('the names of the stock filesystem %s', (_, filesystem) => {
+  const conf = parseConf(Buffer.from(JSON.stringify(filesystem.conf)));
+  const eme = new Eme(createSecretKey(hex(filesystem.eme_key ?? '')));
+  const names = new NameCipher(eme, conf.longNameMax);
+  // Without DirIV the tweak of every directory is zero.
+  const dirIV = hex(filesystem.root_diriv ?? '00'.repeat(16));
+
+  test.each(Object.entries(filesystem.names ?? {}))('%s, both ways', (plain, stored) => {
+    const encrypted = names.encryptName(Buffer.from(plain), dirIV);
+    const disk = typeof stored === 'string' ? stored : stored.disk;
+    expect(Buffer.from(encrypted.name).toString()).toBe(disk);
+    if (typeof stored === 'string') {
+      expect(encrypted.fullName).toBeUndefined();
+      expect(names.decryptName(Buffer.from(disk), dirIV)).toEqual(Buffer.from(plain));
+      return;
+    }
+    expect(Buffer.from(encrypted.fullName ?? []).toString()).toBe(stored.name_file);
+    const decrypted = names.decryptLongName(
+      Buffer.from(stored.disk),
+      Buffer.from(stored.name_file),
+      dirIV,
+    );
+    expect(decrypted).toEqual(Buffer.from(plain));
+  });
+});
+
+const gcm = stock.filter(([, { conf }]) =>
+  isGcmLayout(parseConf(Buffer.from(JSON.stringify(conf)))),
+);
+test('two of the filesystems have layout gcm', () => {
+  expect(gcm.map(([name]) => name)).toEqual(['gcm', 'gcm-longnamemax-100']);
+});
+
+describe.each(gcm)('the content of the stock filesystem %s', (_, filesystem) => {
+  const conf = parseConf(Buffer.from(JSON.stringify(filesystem.conf)));
+  const { content, names } = openLayout(conf, hex(filesystem.masterkey));
+  const plaintexts = { a: Buffer.from('a'), 'hello.txt': Buffer.from('Hello, gocryptfs!\n') };
+
+  test.each(Object.entries(plaintexts))('%s decrypts', (name, plain) => {
+    const file = hex(filesystem.files[name]?.hex ?? '');
+    expect(plainSizeToCipherSize(plain.length)).toBe(file.length);
+    expect(content.decryptBlock(0, parseFileHeader(file), file.subarray(18))).toEqual(plain);
+  });
+
+  test('a symlink and a file in a sub-directory decrypt', () => {
+    const { symlink, dir } = filesystem;
+    const target = content.decryptTarget(Buffer.from(symlink?.disk ?? ''));
+    expect(target.toString()).toBe(symlink?.plain);
+    const encrypted = names.encryptName(Buffer.from('hello.txt'), hex(dir?.['diriv'] ?? ''));
+    expect(Buffer.from(encrypted.name).toString()).toBe(dir?.['hello.txt']);
+    const file = hex(dir?.['content_hex'] ?? '');
+    const plain = content.decryptBlock(0, parseFileHeader(file), file.subarray(18));
+    expect(plain).toEqual(plaintexts['hello.txt']);
+  });
+});
+
+test('a stock file of two blocks decrypts', () => {
+  const filesystem = new Map(stock).get('gcm');
+  const file = hex(filesystem?.files['f4097']?.hex ?? '');
+  expect(createHash('sha256').update(file).digest('hex')).toBe(filesystem?.files['f4097']?.sha256);
+  const conf = parseConf(Buffer.from(JSON.stringify(filesystem?.conf)));
+  const { content } = openLayout(conf, hex(filesystem?.masterkey ?? ''));
+  const fileID = parseFileHeader(file);
+  const blocks = [file.subarray(18, 18 + 4128), file.subarray(18 + 4128)];
+  const plain = blocks.map((block, blockNo) => content.decryptBlock(blockNo, fileID, block));
+  expect(Buffer.concat(plain)).toEqual(pattern(4097));
+});
+
+test.each(tables.hkdf)('HKDF of $masterkey for $info', ({ masterkey, info, key }) => {
+  const derived = deriveSubKey(hex(masterkey), KeyInfo[info]).export();
+  expect(derived.toString('hex')).toBe(key);
+});
+
+test.each(tables.scrypt)('scrypt of RFC 7914 with N = 2^$logN', async (answer) => {
+  const { logN, r, p } = answer;
+  const salt = Buffer.from(answer.salt);
+  const kek = await deriveKek(Buffer.from(answer.password), { salt, logN, r, p });
+  expect(kek.toString('hex')).toBe(answer.kek);
+});
+
+test.each(tables.eme)('EME of $plain', ({ key, tweak, plain, cipher }) => {
+  const eme = new Eme(createSecretKey(hex(key)));
+  expect(eme.encrypt(hex(tweak), hex(plain)).toString('hex')).toBe(cipher);
+  expect(eme.decrypt(hex(tweak), hex(cipher)).toString('hex')).toBe(plain);
+});
+
+test.each(tables.sizes)('%i plaintext bytes become %i', (plainSize, cipherSize) => {
+  expect(plainSizeToCipherSize(plainSize)).toBe(cipherSize);
+  expect(cipherSizeToPlainSize(cipherSize)).toBe(plainSize);
+});
+
+test.each(tables.nameLengths)(
+  'names of %i … %i bytes have %i characters',
+  (from, to, characters) => {
+    const names = new NameCipher(new Eme(createSecretKey(Buffer.alloc(32))));
+    for (const length of [from, to]) {
+      const encrypted = names.encryptName(Buffer.alloc(length, 'n'), Buffer.alloc(16, 1));
+      expect((encrypted.fullName ?? encrypted.name).length).toBe(characters);
+      expect(encrypted.fullName === undefined).toBe(length <= 175);
+    }
+  },
+);
