@@ -1,30 +1,24 @@
-import { closeSync, constants, fstatSync, openSync, read, readdirSync, statSync } from 'node:fs';
-import type { BigIntStats } from 'node:fs';
+import { readdirSync, statSync, type BigIntStats } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { FileError, type EcsyncError } from '../errors.ts';
 import { isDirectory, type OpenFile, type Tree } from './entry.ts';
 import { fileFailure, openFailure, showPath, vanished } from './file-failure.ts';
 import type { Filter } from './filter.ts';
-import {
-  isSameFile,
-  readLocalEntry,
-  splitTime,
-  toLocalEntry,
-  type LocalEntry,
-} from './local-entry.ts';
+import { foldIdentity, readLocalEntry, toLocalEntry, type LocalEntry } from './local-entry.ts';
+import { openLocalFile } from './local-file.ts';
 
 /** After so many objects of one folder the event loop gets a turn. */
 const ENTRIES_PER_TURN = 4096;
-// A symlink is refused, and a pipe that took a file's place cannot make us wait. (Absent on Windows.)
-const OPEN_FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW || 0) | (constants.O_NONBLOCK || 0);
 const DOT = Buffer.from('.');
 const SLASH = Buffer.from('/');
 
 /** How a local folder is read. */
 export interface LocalTreeOptions {
   /** What to leave out. */
-  readonly filter?: Filter;
-  /** Leaves out more, filter or not: the vault's own directory. */
+  readonly filter?: Pick<Filter, 'verdict'>;
+  /** Absolute path of the vault's own directory, which is left out wherever in the tree it is. */
+  readonly vaultDirectory?: string;
+  /** Leaves out more, filter or not. */
   readonly skip?: (path: Uint8Array) => boolean;
   /** Told of everything that could not be examined and is therefore missing from the tree. */
   readonly onProblem?: (path: Uint8Array, error: EcsyncError) => void;
@@ -40,6 +34,7 @@ export class LocalTree implements Tree<LocalEntry> {
   /** First entry seen of every inode with more than one name; groups are numbered from 1. */
   #firstNames = new Map<string, LocalEntry>();
   #groupCount = 0;
+  #vault: BigIntStats | undefined;
 
   /** @param root - the folder; a symlink to one is followed, here and nowhere else */
   constructor(root: string | Uint8Array, options: LocalTreeOptions = {}) {
@@ -51,6 +46,7 @@ export class LocalTree implements Tree<LocalEntry> {
     return Promise.resolve().then(() => {
       this.#firstNames = new Map();
       this.#groupCount = 0;
+      this.#vault = this.#examineVault();
       let stats: BigIntStats;
       try {
         stats = statSync(this.#root, { bigint: true });
@@ -87,28 +83,8 @@ export class LocalTree implements Tree<LocalEntry> {
     return entries;
   }
 
-  /**
-   * The file is opened by its path and must then be the very inode that was listed (device and
-   * inode number). So a symlink that someone put in place of a parent folder meanwhile can at most
-   * lead to a refusal.
-   */
   open(entry: LocalEntry): Promise<OpenFile> {
-    return Promise.resolve().then(() => {
-      let fd: number;
-      try {
-        fd = openSync(this.#fullPath(entry.path), OPEN_FLAGS);
-      } catch (error) {
-        throw openFailure(error, 'cannot open', entry.path);
-      }
-      try {
-        const stats = fstatSync(fd, { bigint: true });
-        if (!isSameFile(entry, stats)) throw vanished(entry.path);
-        return new LocalFile(fd, entry, Number(stats.size));
-      } catch (error) {
-        closeSync(fd);
-        throw error;
-      }
-    });
+    return Promise.resolve().then(() => openLocalFile(this.#fullPath(entry.path), entry));
   }
 
   #fullPath(path: Uint8Array): Buffer {
@@ -129,9 +105,25 @@ export class LocalTree implements Tree<LocalEntry> {
       onProblem?.(path, vanished(path));
       return undefined;
     }
+    if (isDirectory(entry) && this.#isVault(entry)) return undefined;
     if (filter?.verdict(path, isDirectory(entry)) === 'exclude') return undefined;
     if (entry.nlink > 1 && !isDirectory(entry)) this.#joinLinkGroup(entry);
     return entry;
+  }
+
+  #examineVault(): BigIntStats | undefined {
+    const { vaultDirectory } = this.#options;
+    if (vaultDirectory === undefined) return undefined;
+    return statSync(vaultDirectory, { bigint: true, throwIfNoEntry: false });
+  }
+
+  /** By identity, not by name: a folder has several spellings where case or accents do not count. */
+  #isVault(entry: LocalEntry): boolean {
+    return (
+      this.#vault !== undefined &&
+      foldIdentity(this.#vault.ino) === entry.ino &&
+      foldIdentity(this.#vault.dev) === entry.dev
+    );
   }
 
   #joinLinkGroup(entry: LocalEntry): void {
@@ -144,58 +136,5 @@ export class LocalTree implements Tree<LocalEntry> {
     }
     first.linkGroup ??= ++this.#groupCount;
     entry.linkGroup = first.linkGroup;
-  }
-}
-
-/** An open file of a local folder. Bytes that were appended after it was opened are not read. */
-class LocalFile implements OpenFile {
-  readonly size: number;
-  readonly positional = false;
-  readonly #fd: number;
-  readonly #entry: LocalEntry;
-  #buffer = Buffer.alloc(0);
-
-  constructor(fd: number, entry: LocalEntry, size: number) {
-    this.#fd = fd;
-    this.#entry = entry;
-    this.size = size;
-  }
-
-  async read(offset: number, length: number): Promise<Uint8Array> {
-    const wanted = Math.max(0, Math.min(length, this.size - offset));
-    if (this.#buffer.length < wanted) this.#buffer = Buffer.allocUnsafe(wanted);
-    let filled = 0;
-    while (filled < wanted) {
-      const count = await this.#readSome(offset + filled, filled, wanted - filled);
-      if (count === 0) break;
-      filled += count;
-    }
-    return this.#buffer.subarray(0, filled);
-  }
-
-  #readSome(position: number, at: number, length: number): Promise<number> {
-    return new Promise((resolve, reject) => {
-      read(this.#fd, this.#buffer, at, length, position, (error, count) => {
-        if (error === null) resolve(count);
-        else reject(fileFailure(error, 'read-failed', 'cannot read', this.#entry.path));
-      });
-    });
-  }
-
-  close(): Promise<'unchanged' | 'changed'> {
-    return Promise.resolve().then(() => {
-      try {
-        const stats = fstatSync(this.#fd, { bigint: true });
-        const time = splitTime(stats.mtimeNs);
-        const isUnchanged =
-          Number(stats.size) === this.#entry.size &&
-          time.sec === this.#entry.mtimeSec &&
-          time.nsec === this.#entry.mtimeNsec &&
-          Number(stats.ctimeNs) / 1e6 === this.#entry.ctimeMs;
-        return isUnchanged ? 'unchanged' : 'changed';
-      } finally {
-        closeSync(this.#fd);
-      }
-    });
   }
 }

@@ -1,0 +1,69 @@
+import type { Entry, OpenFile } from './entry.ts';
+
+/** What is set on an object; fields that are left out stay as they are. */
+export interface Attributes {
+  /** Permission bits, `& 07777`. */
+  readonly mode?: number;
+  readonly mtimeSec?: number;
+  readonly mtimeNsec?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+/** A regular file in the making: nobody sees it under its name before `commit`. */
+export interface NewFile {
+  /**
+   * Appends bytes. They are copied or written before the promise settles.
+   *
+   * @throws {FileError} `write-failed`
+   */
+  write(bytes: Uint8Array): Promise<void>;
+  /**
+   * Sets the attributes, makes the content durable and gives the file its name, replacing what is
+   * there.
+   *
+   * @throws {FileError} `write-failed` — the old file is untouched, nothing is left behind
+   */
+  commit(attributes: Attributes): Promise<void>;
+  /** Removes what was written so far. Never throws; does nothing after `commit`. */
+  discard(): Promise<void>;
+}
+
+/**
+ * A folder that is being written: a tree's counterpart. Paths are relative, of components that are
+ * neither empty nor `.` nor `..`; `.` is the folder itself. No operation follows a symlink inside
+ * it. Whatever replaces an object does so in one step.
+ *
+ * Every method throws {FileError} `write-failed` (or `open-failed`) with the path and a remedy.
+ */
+export interface Store<E extends Entry = Entry> {
+  /** What is there, or undefined. */
+  lookup(path: Uint8Array): Promise<E | undefined>;
+  /** The objects directly inside a directory, in any order. */
+  list(path: Uint8Array): Promise<readonly E[]>;
+  /** Opens a regular file of this store for reading. */
+  open(entry: E): Promise<OpenFile>;
+  /** Opens a file of the earlier copy; see {@link lookupEarlier}. */
+  openEarlier(entry: E): Promise<OpenFile>;
+  /** What an earlier copy has at the same path; undefined when there is no such copy. */
+  lookupEarlier(path: Uint8Array): Promise<E | undefined>;
+  /** Makes the earlier copy's file appear at `path` as a further name of the same inode. */
+  linkEarlier(path: Uint8Array): Promise<void>;
+
+  /** A directory that only its owner can enter; the attributes follow later. */
+  createDirectory(path: Uint8Array): Promise<void>;
+  createSymlink(path: Uint8Array, target: Uint8Array): Promise<void>;
+  /** Makes `path` a further name of the file at `existing`. */
+  createLink(path: Uint8Array, existing: Uint8Array): Promise<void>;
+  /** A pipe, socket or device as the entry describes it. */
+  createSpecial(entry: Entry): Promise<void>;
+  /** @param sizeHint - how large the file is going to be, as far as anyone knows */
+  createFile(path: Uint8Array, sizeHint: number): Promise<NewFile>;
+
+  /** @param entry - what is at the path, for its kind */
+  setAttributes(entry: Pick<Entry, 'path' | 'mode'>, attributes: Attributes): Promise<void>;
+  /** Removes anything but a directory; that it is gone already is no error. */
+  removeFile(path: Uint8Array): Promise<void>;
+  /** Removes an empty directory. */
+  removeDirectory(path: Uint8Array): Promise<void>;
+}
