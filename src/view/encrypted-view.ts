@@ -14,10 +14,14 @@ import {
   type Tree,
 } from '../tree/entry.ts';
 import { showPath } from '../tree/file-failure.ts';
-import type { CipherEntry, VirtualKind } from './cipher-entry.ts';
 import { BytesFile, CipherFile } from './cipher-file.ts';
 import { isRootPath, joinPath, ROOT_PATH } from './path-bytes.ts';
-import { PathTranslation, type BirthOf, type PlainPath } from './path-translation.ts';
+import {
+  PathTranslation,
+  type BirthOf,
+  type PlainPath,
+  type VirtualKind,
+} from './path-translation.ts';
 
 /**
  * Modification time of every diriv and `.name` file: 2001-09-09T01:46:40Z. Their content follows
@@ -31,12 +35,26 @@ const CONF_NAME_BYTES = Buffer.from(CONF_NAME);
 const DIR_IV_NAME_BYTES = Buffer.from(DIR_IV_NAME);
 const NAME_FILE_SUFFIX_BYTES = Buffer.from(NAME_FILE_SUFFIX);
 
+/** One object of the encrypted view. `P` is the plaintext tree's own kind of entry. */
+export interface CipherEntry<P extends Entry = Entry> extends Entry {
+  /** What this is the encryption of. Absent exactly for virtual files. */
+  readonly plain?: P;
+  readonly virtual?: VirtualKind;
+  /** Content of a virtual file. */
+  readonly bytes?: Uint8Array;
+  /** Encrypted; rewritten when a hard-link group gets a common identity. */
+  target?: Uint8Array;
+  /**
+   * Plaintext path whose identity this object uses instead of its own: the smallest of its
+   * hard-link group. Set by `groupHardLinks`.
+   */
+  identityPath?: Uint8Array;
+}
+
 /** How a plaintext tree is encrypted. */
 export interface EncryptedViewOptions {
-  /** The bytes of gocryptfs.conf; they appear verbatim in the view's root. */
-  readonly conf: Uint8Array;
-  /** Modification time of the conf in the view, whole seconds since 1970. */
-  readonly confMtimeSec: number;
+  /** gocryptfs.conf: its bytes appear verbatim in the view's root, with this modification time. */
+  readonly conf: { readonly bytes: Uint8Array; readonly mtimeSec: number };
   /** 32 bytes. Not kept. */
   readonly masterkey: Uint8Array;
   /** Told of everything that cannot be encrypted and is therefore missing from the view. */
@@ -50,10 +68,9 @@ export interface EncryptedViewOptions {
  * encrypted when a directory is listed, content when it is read, and the same tree under the same
  * master key always gives the same bytes.
  */
-export class EncryptedView<P extends Entry> implements Tree<CipherEntry<P>> {
+export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<P>> {
   readonly #plain: Tree<P>;
-  readonly #conf: Uint8Array;
-  readonly #confMtimeSec: number;
+  readonly #conf: EncryptedViewOptions['conf'];
   readonly #layout: Layout;
   readonly #paths: PathTranslation;
   readonly #onProblem: EncryptedViewOptions['onProblem'];
@@ -65,8 +82,7 @@ export class EncryptedView<P extends Entry> implements Tree<CipherEntry<P>> {
   constructor(plain: Tree<P>, options: EncryptedViewOptions) {
     this.#plain = plain;
     this.#conf = options.conf;
-    this.#confMtimeSec = options.confMtimeSec;
-    this.#layout = openLayout(parseConf(options.conf), options.masterkey);
+    this.#layout = openLayout(parseConf(options.conf.bytes), options.masterkey);
     this.#paths = new PathTranslation(this.#layout, options.birthOf);
     this.#onProblem = options.onProblem;
   }
@@ -149,8 +165,8 @@ export class EncryptedView<P extends Entry> implements Tree<CipherEntry<P>> {
   }
 
   #confFile(root: CipherEntry<P>): CipherEntry<P> {
-    const conf = virtualFile(root, 'conf', CONF_NAME_BYTES, this.#conf);
-    return { ...conf, mode: OWNER_READABLE_FILE, mtimeSec: this.#confMtimeSec };
+    const conf = virtualFile(root, 'conf', CONF_NAME_BYTES, this.#conf.bytes);
+    return { ...conf, mode: OWNER_READABLE_FILE, mtimeSec: this.#conf.mtimeSec };
   }
 
   #addChild(

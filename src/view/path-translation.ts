@@ -3,11 +3,13 @@ import { IntegrityError } from '../errors.ts';
 import type { Birth } from '../gocryptfs/identity.ts';
 import type { Layout } from '../gocryptfs/layout.ts';
 import { kindOfCipherName } from '../gocryptfs/names.ts';
-import type { VirtualKind } from './cipher-entry.ts';
 import { isRootPath, joinPath, pathKey, ROOT_PATH, splitPath } from './path-bytes.ts';
 
 /** Directories remembered while translating; a listing names the same few again and again. */
 const REMEMBERED_MAX = 4096;
+
+/** A file that exists only in the encrypted view: the conf, a directory's IV, a full name. */
+export type VirtualKind = 'conf' | 'diriv' | 'name';
 
 /** Looks up where an object was born when that is not where it is now (it was renamed). */
 export type BirthOf = (plainPath: Uint8Array) => Birth | undefined;

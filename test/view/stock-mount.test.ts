@@ -23,8 +23,11 @@ import { TEMPORARY_DIRECTORY } from '../../src/gocryptfs/names.ts';
 import { LocalTree } from '../../src/tree/local-tree.ts';
 import type { LocalEntry } from '../../src/tree/local-entry.ts';
 import { compareSiblings } from '../../src/tree/walk.ts';
-import type { CipherEntry } from '../../src/view/cipher-entry.ts';
-import { EncryptedView, VIRTUAL_MTIME_SEC } from '../../src/view/encrypted-view.ts';
+import {
+  EncryptedView,
+  VIRTUAL_MTIME_SEC,
+  type CipherEntry,
+} from '../../src/view/encrypted-view.ts';
 import { allEntries, materialise } from '../support/materialise.ts';
 import { fsckStock, listing, mountStock, type Mount } from '../support/stock-gocryptfs.ts';
 import { pattern } from '../support/format-fixtures.ts';
@@ -98,8 +101,7 @@ beforeAll(async () => {
   const settings = { password: Buffer.from(PASSWORD), scryptLogN: 10, creator: 'ecsync test' };
   const { conf, masterkey } = await createConf(settings);
   view = new EncryptedView(new LocalTree(source), {
-    conf: serialiseConf(conf),
-    confMtimeSec: 1_700_000_000,
+    conf: { bytes: serialiseConf(conf), mtimeSec: 1_700_000_000 },
     masterkey,
     onProblem: (_, error) => {
       throw error;
