@@ -1,5 +1,12 @@
-import { BugError } from '../errors.ts';
-import type { Remote } from './connection.ts';
+import { homedir } from 'node:os';
+import type { ClientChannel } from 'ssh2';
+import { ConnectionError, RemoteError } from '../errors.ts';
+import { closeAll, tracked } from './child.ts';
+import type { Connection, Remote } from './connection.ts';
+import { remoteCommandLine } from './quote.ts';
+import { ChannelConnection, corkForNow } from './ssh-channel.ts';
+import { resolveSshHost, type SshHostConfig } from './ssh-config.ts';
+import { logIn, type Login } from './ssh-login.ts';
 import type { SshTarget } from './ssh-target.ts';
 
 export type { SshTarget } from './ssh-target.ts';
@@ -22,6 +29,214 @@ export interface SshOptions {
   readonly onNotice?: (text: string) => void;
 }
 
-export function connectSsh(_target: SshTarget, _options: SshOptions): Promise<Remote> {
-  return Promise.reject(new BugError('unfinished', 'the built-in ssh is not there yet'));
+/**
+ * Logs in with the built-in ssh; commands then run over the same login, one after the other or side
+ * by side. All questions are asked before this returns, unless the server later wants a new login.
+ *
+ * @throws {UsageError} `ssh-config-invalid`, `ssh-config-unsupported`, `host-invalid`,
+ *   `user-invalid`, `port-invalid`
+ * @throws {LoginError} `host-key-unknown`, `host-key-changed`, `host-key-revoked`,
+ *   `known-hosts-unreadable`, `known-hosts-unwritable`, `algorithms-mismatch`, `login-refused`
+ * @throws {ConnectionError} `connect-failed`, `connect-timeout`, `handshake-failed`,
+ *   `connection-lost`
+ */
+export async function connectSsh(target: SshTarget, options: SshOptions): Promise<Remote> {
+  const config = await resolveSshHost(target, {
+    homeDir: options.homeDir ?? homedir(),
+    configFile: options.configFile,
+  });
+  const remote = new SshRemote(config, options, `${config.user}@${target.host}`);
+  await remote.logIn();
+  return remote;
+}
+
+class SshRemote implements Remote {
+  readonly shownName: string;
+  readonly #config: SshHostConfig;
+  readonly #options: SshOptions;
+  readonly #sessions = new Set<SshSession>();
+  readonly #running = new Set<Connection>();
+
+  constructor(config: SshHostConfig, options: SshOptions, shownName: string) {
+    this.#config = config;
+    this.#options = options;
+    this.shownName = shownName;
+  }
+
+  async logIn(): Promise<SshSession> {
+    const login = await logIn(this.#config, this.#options, this.shownName);
+    const session = new SshSession(login, this.#config, this.shownName);
+    this.#sessions.add(session);
+    return session;
+  }
+
+  async start(program: string, words: readonly string[]): Promise<Connection> {
+    const command = remoteCommandLine(program, words);
+    for (const session of this.#sessions) {
+      if (!session.isAlive) {
+        this.#sessions.delete(session);
+        continue;
+      }
+      const connection = await session.start(command);
+      if (connection !== 'no-more-channels') return tracked(connection, this.#running);
+    }
+    const connection = await (await this.logIn()).start(command);
+    if (connection === 'no-more-channels') {
+      throw new RemoteError(
+        'command-not-started',
+        `${this.shownName}: the server runs no commands`,
+        {
+          hint: 'The account may be allowed file transfer (SFTP) only.',
+        },
+      );
+    }
+    return tracked(connection, this.#running);
+  }
+
+  async close(): Promise<void> {
+    await closeAll(this.#running);
+    await Promise.all([...this.#sessions].map((session) => session.close()));
+    this.#sessions.clear();
+  }
+}
+
+/** Bytes the kernel takes per interval even when the peer is gone: our own keepalives. */
+const KEEPALIVE_NOISE_BYTES = 4096;
+
+/** Time an orderly goodbye may take. */
+const CLOSE_GRACE_MS = 1000;
+
+/** One login: an ssh connection and the commands on it. */
+class SshSession {
+  readonly #login: Login;
+  readonly #shownName: string;
+  readonly #connections = new Set<ChannelConnection>();
+  #watch: NodeJS.Timeout | undefined;
+  #lost: ConnectionError | undefined;
+
+  constructor(login: Login, config: SshHostConfig, shownName: string) {
+    this.#login = login;
+    this.#shownName = shownName;
+    const { client, socket } = login;
+    client.on('error', (error) => {
+      this.#lose(error.message, error);
+    });
+    client.on('end', () => {
+      this.#lose('the server closed it');
+    });
+    client.on('close', () => {
+      this.#lose('it was closed');
+    });
+    socket.prependListener('data', () => {
+      corkForNow(socket);
+    });
+    socket.on('data', () => {
+      for (const connection of this.#connections) {
+        if (connection.isFlooded) this.#lose('the server sent more than it was allowed to');
+      }
+    });
+    if (config.serverAliveIntervalMs > 0) this.#watchOver(config);
+  }
+
+  get isAlive(): boolean {
+    return this.#lost === undefined;
+  }
+
+  /**
+   * Starts a command on a channel of its own.
+   *
+   * @throws {RemoteError} `command-not-started`
+   * @throws {ConnectionError} `connection-lost`
+   */
+  async start(command: string): Promise<ChannelConnection | 'no-more-channels'> {
+    const channel = await this.#openChannel(command);
+    if (channel === 'no-more-channels') return channel;
+    const connection = new ChannelConnection(channel, this.#login.socket, this.#shownName);
+    this.#connections.add(connection);
+    const forget = (): void => {
+      this.#connections.delete(connection);
+    };
+    connection.exited.then(forget, forget);
+    if (this.#lost !== undefined) connection.lose(this.#lost);
+    return connection;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#watch);
+    this.#lost ??= this.#lostError('it was closed from here');
+    const { client, socket } = this.#login;
+    if (socket.destroyed) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => socket.destroy(), CLOSE_GRACE_MS);
+      socket.once('close', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+      client.end();
+    });
+  }
+
+  #openChannel(command: string): Promise<ClientChannel | 'no-more-channels'> {
+    return new Promise((resolve, reject) => {
+      const done = (error: Error | undefined, channel: ClientChannel): void => {
+        if (error === undefined) resolve(channel);
+        else if (this.#lost !== undefined) reject(this.#lost);
+        else if ('reason' in error) resolve('no-more-channels');
+        else {
+          reject(
+            new RemoteError(
+              'command-not-started',
+              `${this.#shownName}: the server refused to run a command`,
+              { hint: 'The account may be allowed file transfer (SFTP) only.', cause: error },
+            ),
+          );
+        }
+      };
+      try {
+        this.#login.client.exec(command, done);
+      } catch (error) {
+        reject(this.#lost ?? this.#lostError('it is not open any more', error));
+      }
+    });
+  }
+
+  /**
+   * Gives up when nothing came and next to nothing could be sent for the whole of ServerAliveInterval
+   * times ServerAliveCountMax. Answers alone would not do: on a slow line a keepalive waits behind
+   * megabytes of data.
+   */
+  #watchOver(config: SshHostConfig): void {
+    const { socket } = this.#login;
+    const { serverAliveIntervalMs, serverAliveCountMax } = config;
+    let received = 0;
+    let sent = 0;
+    let silent = 0;
+    this.#watch = setInterval(() => {
+      const nowSent = socket.bytesWritten - socket.writableLength;
+      const moved = socket.bytesRead !== received || nowSent - sent > KEEPALIVE_NOISE_BYTES;
+      received = socket.bytesRead;
+      sent = nowSent;
+      silent = moved ? 0 : silent + 1;
+      if (silent > serverAliveCountMax) {
+        this.#lose(`no answer for ${(silent * serverAliveIntervalMs) / 1000} s`);
+      }
+    }, serverAliveIntervalMs).unref();
+  }
+
+  #lose(why: string, cause?: unknown): void {
+    clearInterval(this.#watch);
+    this.#lost ??= this.#lostError(why, cause);
+    for (const connection of this.#connections) {
+      if (!connection.isComplete) connection.lose(this.#lost);
+    }
+    this.#login.socket.destroy();
+  }
+
+  #lostError(why: string, cause?: unknown): ConnectionError {
+    return new ConnectionError(
+      'connection-lost',
+      `${this.#shownName}: the connection was lost: ${why}`,
+      { hint: 'Run again to continue.', cause },
+    );
+  }
 }

@@ -1,0 +1,45 @@
+/** A time limit that stands still while a person is being asked something. */
+export class Deadline {
+  readonly #onExpired: () => void;
+  #leftMs: number;
+  #startedAt = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** Starts at once. */
+  constructor(limitMs: number, onExpired: () => void) {
+    this.#onExpired = onExpired;
+    this.#leftMs = limitMs;
+    this.#resume();
+  }
+
+  /** Ends it without effect; idempotent. */
+  cancel(): void {
+    this.#pause();
+    this.#leftMs = Infinity;
+  }
+
+  /** The same question, asked outside of the time limit. */
+  outside<T>(ask: (text: string) => Promise<T>): (text: string) => Promise<T> {
+    return async (text) => {
+      this.#pause();
+      try {
+        return await ask(text);
+      } finally {
+        this.#resume();
+      }
+    };
+  }
+
+  #pause(): void {
+    if (this.#timer === undefined) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#leftMs -= performance.now() - this.#startedAt;
+  }
+
+  #resume(): void {
+    if (this.#leftMs === Infinity) return;
+    this.#startedAt = performance.now();
+    this.#timer = setTimeout(this.#onExpired, Math.max(0, this.#leftMs));
+  }
+}
