@@ -1,0 +1,142 @@
+import path from 'node:path';
+import type { Command } from 'commander';
+import { EcsyncError, ExitCode, UsageError } from '../../errors.ts';
+import type { Vault } from '../../vault/vault.ts';
+import { describeFailure } from '../failure.ts';
+import type { Host } from '../host.ts';
+import { readItems } from '../input-items.ts';
+import {
+  addCommonOptions,
+  addSecretOptions,
+  type CommonOptions,
+  type SecretOptions,
+} from '../options.ts';
+import { openVaultOf } from '../place.ts';
+import { jsonPath } from '../render-item.ts';
+import type { CommandResult, Warnings } from '../report.ts';
+import { unlockVault } from '../secrets.ts';
+import type { Selected } from '../selected.ts';
+import { shown } from '../terminal.ts';
+import type { Translator } from '../translator.ts';
+
+type Direction = 'encode' | 'decode';
+
+interface NameOptions extends CommonOptions, SecretOptions {
+  readonly null?: boolean;
+}
+
+const AFTER_HELP = `
+Paths are relative to the vault's folder, as \`push -i\` prints them. Without PATH they are read
+from standard input, one a line. One line comes out for each that goes in; it is empty for a path
+that cannot be translated. Odd bytes are escaped on a terminal and raw elsewhere.`;
+
+/** Defines `name encode|decode`. */
+export function defineName(program: Command, select: Selected): void {
+  const name = program
+    .command('name')
+    .summary('translate paths between plain and encrypted')
+    .description('Translate paths between plain and encrypted.')
+    .helpCommand(false);
+  const define = (direction: Direction, description: string): void => {
+    const command = name
+      .command(direction)
+      .description(description)
+      .argument('[path...]')
+      .option('-0, --null', 'items end in a NUL, not a newline, both ways');
+    addSecretOptions(command, { masterkey: true });
+    addCommonOptions(command).addHelpText('after', AFTER_HELP);
+    command.action((paths: readonly string[]) => {
+      const options: NameOptions = command.optsWithGlobals();
+      select(`name ${direction}`, options, (host, warnings) =>
+        translate(host, warnings, { direction, options, paths }),
+      );
+    });
+  };
+  define('encode', 'Show what plain paths are called in the copy.');
+  define('decode', 'Show what encrypted paths of the copy stand for.');
+}
+
+interface NameRequest {
+  readonly direction: Direction;
+  readonly options: NameOptions;
+  readonly paths: readonly string[];
+}
+
+async function translate(
+  host: Host,
+  warnings: Warnings,
+  { direction, options, paths }: NameRequest,
+): Promise<CommandResult> {
+  const vault = openVaultOf(host, options);
+  if (paths.length === 0 && options.masterkey !== undefined) {
+    throw new UsageError(
+      'conflicting-options',
+      'standard input cannot hold the key and the paths',
+      {
+        hint: 'Give the paths as arguments.',
+      },
+    );
+  }
+  const { masterkey } = await unlockVault(host, vault, options, warnings);
+  const { openTranslator } = await import('../translator.ts');
+  const translator = openTranslator(vault, masterkey);
+  const end = options.null === true ? 0x00 : 0x0a;
+  const items =
+    paths.length > 0 ? paths.map((typed) => Buffer.from(typed)) : readItems(host.stdin, end);
+  let failures = 0;
+  for await (const item of items) {
+    host.signal.throwIfAborted();
+    if (host.out.isClosed) break;
+    const result = await translateOne(host, translator, { direction, item, vault });
+    if (result === undefined) failures += 1;
+    print(host, { direction, item, result, end });
+  }
+  const failed = direction === 'decode' ? ExitCode.mismatch : ExitCode.usage;
+  if (failures === 0) return { exitCode: ExitCode.ok };
+  const error = { code: 'not-translated', message: `${failures} of the paths have no translation` };
+  return { exitCode: failed, error };
+}
+
+/** @returns undefined when it cannot be translated; why was said */
+async function translateOne(
+  host: Host,
+  translator: Translator,
+  { direction, item, vault }: { direction: Direction; item: Buffer; vault: Vault },
+): Promise<Uint8Array | undefined> {
+  try {
+    if (direction === 'decode') return await translator.decode(item);
+    return translator.encode(insideVault(item, vault.source));
+  } catch (error) {
+    if (!(error instanceof EcsyncError) || error.exitCode === ExitCode.unexpected) throw error;
+    const { message } = describeFailure(error, false);
+    host.out.alert(`ecsync: ${shown(item)}: ${message}`);
+    return undefined;
+  }
+}
+
+/** An absolute path inside the vault's folder counts from there. */
+function insideVault(item: Buffer, source: string): Buffer {
+  if (path.sep === '\\') return Buffer.from(item.toString().replaceAll('\\', '/'));
+  const start = Buffer.from(`${source}/`);
+  return item.subarray(0, start.length).equals(start) ? item.subarray(start.length) : item;
+}
+
+function print(
+  host: Host,
+  {
+    direction,
+    item,
+    result,
+    end,
+  }: { direction: Direction; item: Buffer; result: Uint8Array | undefined; end: number },
+): void {
+  const { out } = host;
+  if (out.mode.json) {
+    const [from, to] = direction === 'encode' ? ['plain', 'cipher'] : ['cipher', 'plain'];
+    const found = result === undefined ? {} : jsonPath(to, result);
+    out.event({ type: 'name', ...jsonPath(from, item), ...found });
+    return;
+  }
+  const bytes = result ?? new Uint8Array(0);
+  out.dataBytes(out.isTerminal ? Buffer.from(shown(bytes)) : bytes, Uint8Array.of(end));
+}

@@ -1,0 +1,204 @@
+import { performance } from 'node:perf_hooks';
+import type { Command } from 'commander';
+import { ExitCode, UsageError } from '../../errors.ts';
+import type { PushReporter, PushSettings, PushSummary } from '../../sync/push-settings.ts';
+import type { FilterRule } from '../../tree/filter.ts';
+import type { Destination } from '../../vault/destination.ts';
+import { acquireLock } from '../../vault/lock.ts';
+import { dropState, readState, stateKey, writeState } from '../../vault/state.ts';
+import { openVault, vaultFiles, type Vault } from '../../vault/vault.ts';
+import type { Host } from '../host.ts';
+import { placeOf } from '../place.ts';
+import { askHidden } from '../prompt.ts';
+import { readPushWords, resolvePaths } from '../push-words.ts';
+import { itemEvent, itemName, itemText } from '../render-item.ts';
+import { ProgressReport } from '../render-progress.ts';
+import { pushFigures, statsLines, summaryText } from '../render-summary.ts';
+import type { CommandResult, Warnings } from '../report.ts';
+import { unlockVault } from '../secrets.ts';
+import type { Selected } from '../selected.ts';
+import { addPushOptions, type FilterWord, type PushOptions } from './push-options.ts';
+
+/** Defines `push [REMOTE] [PATH…]`. */
+export function definePush(program: Command, select: Selected): void {
+  const command = program
+    .command('push')
+    .summary('encrypt and send what changed')
+    .description('Encrypt what changed since the last push and send it to a remote.')
+    .argument('[remote]', 'name of a remote, or a destination')
+    .argument('[path...]', 'only these files and folders');
+  const filters = addPushOptions(command);
+  command.action((remote: string | undefined, paths: readonly string[]) => {
+    const options: PushOptions = command.optsWithGlobals();
+    const words = remote === undefined ? [] : [remote, ...paths];
+    select('push', options, (host, warnings) =>
+      runPush(host, warnings, { options, filters, words }),
+    );
+  });
+}
+
+interface PushRequest {
+  readonly options: PushOptions;
+  readonly filters: readonly FilterWord[];
+  readonly words: readonly string[];
+}
+
+async function runPush(
+  host: Host,
+  warnings: Warnings,
+  request: PushRequest,
+): Promise<CommandResult> {
+  const { options } = request;
+  const place = placeOf(host, options);
+  const vault = openVault(place);
+  const settings = await readSettings(host, vault, { ...request, folder: place.folder });
+  await refuseEarly(settings);
+  const lock = options.dryRun === true ? undefined : acquireLock(vaultFiles(vault.vaultDir).lock);
+  try {
+    return await pushLocked(host, warnings, { vault, settings, options });
+  } finally {
+    lock?.release();
+  }
+}
+
+async function pushLocked(
+  host: Host,
+  warnings: Warnings,
+  { vault, settings, options }: { vault: Vault; settings: PushSettings; options: PushOptions },
+): Promise<CommandResult> {
+  // The engine is loaded while scrypt runs in its own thread.
+  const loading = import('../../sync/push.ts');
+  loading.catch(() => undefined); // awaited below, unless the password is wrong
+  const { masterkey } = await unlockVault(host, vault, options, warnings);
+  const { push } = await loading;
+  const { destination } = settings;
+  const key = stateKey(destination.shown);
+  try {
+    const summary = await push(
+      settings,
+      {
+        confBytes: vault.confBytes,
+        confMtimeSec: vault.confMtimeSec,
+        masterkey,
+      },
+      reporterFor(host, warnings, options),
+      host.signal,
+      {
+        read: () => readState(vault.vaultDir, key),
+        write: (bytes) => writeState(vault.vaultDir, key, bytes),
+        drop: () => dropState(vault.vaultDir, key),
+      },
+      questionsFor(host),
+    );
+    return conclude(host, summary, { options, destination });
+  } finally {
+    host.out.clearStatus();
+    masterkey.fill(0);
+  }
+}
+
+async function readSettings(
+  host: Host,
+  vault: Vault,
+  { options, filters, words, folder }: PushRequest & { folder: string },
+): Promise<PushSettings> {
+  const { source, vaultDir, config } = vault;
+  const context = { remotes: config.remotes, folder, source, platform: host.platform };
+  const { destination, paths } = readPushWords(words, context);
+  return {
+    source,
+    vaultDir,
+    destination,
+    paths: await resolvePaths(paths, context),
+    rules: await readRules(filters),
+    dryRun: options.dryRun === true,
+    delete: options.delete === true,
+    ...(options.maxDelete === undefined ? {} : { maxDelete: options.maxDelete }),
+    checksum: options.checksum === true,
+    hardLinks: options.hardLinks === true,
+    numericIds: options.numericIds === true,
+    owner: options.owner,
+    group: options.group,
+    perms: options.perms,
+    devices: options.devices,
+    specials: options.specials,
+    ...(options.blockSize === undefined ? {} : { blockSize: options.blockSize }),
+    timeoutSec: options.timeout,
+    ...(options.rsh === undefined ? {} : { rsh: options.rsh }),
+    ...(options.rsyncPath === undefined ? {} : { rsyncPath: options.rsyncPath }),
+    acceptNewHostKey: options.acceptNewHostKey === true,
+    protocolMax: options.protocol,
+  };
+}
+
+async function readRules(filters: readonly FilterWord[]): Promise<readonly FilterRule[]> {
+  if (filters.length === 0) return [];
+  const { FilterRules } = await import('../../tree/filter-syntax.ts');
+  const collected = new FilterRules();
+  for (const { kind, text } of filters) collected[kind](text);
+  return collected.rules;
+}
+
+/** What can be refused before anybody is asked for a password. */
+async function refuseEarly({ destination, source }: PushSettings): Promise<void> {
+  if (destination.kind === 'daemon') {
+    throw new UsageError(
+      'destination-unsupported',
+      `${destination.shown}: pushing to an rsync daemon is not in this release of ecsync`,
+      { hint: 'Use a destination over ssh (user@host:path) or a local folder.' },
+    );
+  }
+  if (destination.kind !== 'local') return;
+  const { foldersOverlap } = await import('../../tree/overlap.ts');
+  if (!foldersOverlap(source, destination.path)) return;
+  throw new UsageError(
+    'destination-overlaps',
+    `${destination.shown} lies inside the folder that is pushed, or contains it`,
+    { hint: 'Choose a folder elsewhere. To push only a part: ecsync push REMOTE PATH' },
+  );
+}
+
+function reporterFor(host: Host, warnings: Warnings, options: PushOptions): PushReporter {
+  const { out } = host;
+  const progress = new ProgressReport(out, options.progress === true, () => performance.now());
+  const isItemized = options.itemizeChanges === true;
+  return {
+    item: (line) => {
+      if (out.mode.json) {
+        if (isItemized || out.mode.verbose) out.event(itemEvent(line));
+      } else if (isItemized) out.data(itemText(line));
+      else if (out.mode.verbose) out.data(itemName(line));
+    },
+    warning: (warning) => warnings.add(warning),
+    progress: (now) => progress.show(now),
+  };
+}
+
+function questionsFor(host: Host): {
+  askPassphrase?: (keyFile: string) => Promise<string | undefined>;
+  askPassword?: (prompt: string) => Promise<string | undefined>;
+} {
+  if (!host.canAsk) return {};
+  const ask = async (question: string): Promise<string | undefined> =>
+    (await askHidden(host, question)) || undefined;
+  return {
+    askPassphrase: (keyFile) => ask(`Passphrase of ${keyFile}`),
+    askPassword: (prompt) => ask(prompt),
+  };
+}
+
+function conclude(
+  host: Host,
+  summary: PushSummary,
+  { options, destination }: { options: PushOptions; destination: Destination },
+): CommandResult {
+  host.out.clearStatus();
+  if (options.stats === true && !host.out.mode.json) {
+    for (const line of statsLines(summary)) host.out.alert(line);
+  }
+  if (summary.exitCode === ExitCode.ok) {
+    host.out.note(summaryText(summary, destination.shown, options.dryRun === true));
+  }
+  const { exitCode, error } = summary;
+  return { exitCode, figures: pushFigures(summary), ...(error === undefined ? {} : { error }) };
+}

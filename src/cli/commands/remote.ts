@@ -1,0 +1,93 @@
+import type { Command } from 'commander';
+import { UsageError } from '../../errors.ts';
+import { isRemoteName, readConfigText } from '../../vault/config.ts';
+import { addRemote, removeRemote } from '../../vault/config-edit.ts';
+import { replaceFile } from '../../vault/atomic-write.ts';
+import { parseDestination } from '../../vault/destination.ts';
+import { acquireLock } from '../../vault/lock.ts';
+import { findVaultDir, openVault, vaultFiles } from '../../vault/vault.ts';
+import type { Host } from '../host.ts';
+import { addCommonOptions, type CommonOptions } from '../options.ts';
+import { openVaultOf, placeOf } from '../place.ts';
+import { DONE, type CommandResult } from '../report.ts';
+import type { Selected } from '../selected.ts';
+import { shownText } from '../terminal.ts';
+
+/** Defines `remote add|list|remove`. */
+export function defineRemote(program: Command, select: Selected): void {
+  const remote = program
+    .command('remote')
+    .summary('add, list and remove destinations')
+    .description('Add, list and remove destinations. The first one is the default of `push`.')
+    .helpCommand(false);
+
+  const add = remote
+    .command('add')
+    .description(
+      'Remember a destination: user@host:path, ssh://user@host:port/path, or a local folder (./folder, /folder).',
+    )
+    .argument('<name>', 'letters, digits, dots, dashes and underscores')
+    .argument('<url>', 'the destination');
+  addCommonOptions(add).action((name: string, url: string) => {
+    const options: CommonOptions = add.optsWithGlobals();
+    select('remote add', options, (host) => addTo(host, options, name, url));
+  });
+
+  const list = remote.command('list').description('List the destinations, the default first.');
+  addCommonOptions(list).action(() => {
+    const options: CommonOptions = list.optsWithGlobals();
+    select('remote list', options, (host) => listRemotes(host, options));
+  });
+
+  const remove = remote
+    .command('remove')
+    .description('Forget a destination. What is stored there stays.')
+    .argument('<name>');
+  addCommonOptions(remove).action((name: string) => {
+    const options: CommonOptions = remove.optsWithGlobals();
+    select('remote remove', options, (host) =>
+      editConfig(host, options, (text, file) => removeRemote(text, file, name)),
+    );
+  });
+}
+
+function addTo(host: Host, options: CommonOptions, name: string, url: string): CommandResult {
+  if (!isRemoteName(name)) {
+    throw new UsageError('remote-name-invalid', `'${name}' cannot be the name of a remote`, {
+      hint: 'Use 1 to 64 letters, digits, dots, dashes and underscores, a letter or digit first.',
+    });
+  }
+  const { folder } = placeOf(host, options);
+  const destination = parseDestination(url, { platform: host.platform, folder });
+  // The canonical text: a local folder is stored absolute, whatever folder is current later.
+  return editConfig(host, options, (text, file) =>
+    addRemote(text, file, { name, url: destination.shown }),
+  );
+}
+
+function listRemotes(host: Host, options: CommonOptions): CommandResult {
+  const { config } = openVaultOf(host, options);
+  for (const { name, url } of config.remotes) {
+    if (host.out.mode.json) host.out.event({ type: 'remote', name, url });
+    else host.out.data(`${name}\t${shownText(url)}`);
+  }
+  return DONE;
+}
+
+/** Rewrites `config.toml` under a lock of its own, so that two edits never lose one another. */
+function editConfig(
+  host: Host,
+  options: CommonOptions,
+  edit: (text: string, file: string) => string,
+): CommandResult {
+  const place = placeOf(host, options);
+  openVault(place);
+  const file = vaultFiles(findVaultDir(place)).config;
+  const lock = acquireLock(`${file}.lock`);
+  try {
+    replaceFile(file, edit(readConfigText(file), file), 0o600);
+  } finally {
+    lock.release();
+  }
+  return DONE;
+}

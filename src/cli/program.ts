@@ -1,0 +1,52 @@
+import { Command } from 'commander';
+import { defineHelp } from './commands/help.ts';
+import { defineInit } from './commands/init.ts';
+import { defineKey } from './commands/key.ts';
+import { defineName } from './commands/name.ts';
+import { definePush } from './commands/push.ts';
+import { defineRemote } from './commands/remote.ts';
+import { addPlaceOptions } from './options.ts';
+import type { Selected } from './selected.ts';
+
+/** Where commander's own texts go. */
+export interface ProgramTexts {
+  readonly version: string;
+  out(text: string): void;
+  err(text: string): void;
+}
+
+/** The whole command line; `select` learns which command it names. Commander never exits by itself. */
+export function buildProgram(texts: ProgramTexts, select: Selected): Command {
+  const program = new Command('ecsync')
+    .description('Keeps an encrypted, gocryptfs-compatible copy of a folder on another machine.')
+    .version(texts.version, '-V, --version', 'show the version')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => texts.out(text),
+      writeErr: (text) => texts.err(text),
+      outputError: () => undefined, // shown by the one place that shows errors
+    })
+    .configureHelp({ showGlobalOptions: false })
+    .enablePositionalOptions()
+    .helpCommand(false);
+  addPlaceOptions(program);
+  defineInit(program, select);
+  defineRemote(program, select);
+  definePush(program, select);
+  defineName(program, select);
+  defineKey(program, select);
+  defineHelp(program, select);
+  return program;
+}
+
+/** Commands of the contract that this release does not have, and what can be done meanwhile. */
+export const FUTURE_COMMANDS: ReadonlyMap<string, string> = new Map([
+  ...['restore', 'ls', 'cat', 'find', 'clone', 'fsck', 'verify'].map(
+    (name) =>
+      [name, 'Any copy opens with stock gocryptfs: gocryptfs CIPHERDIR MOUNTPOINT'] as const,
+  ),
+  ...['adopt', 'status', 'log', 'unlock', 'doctor', 'config', 'completion', 'schedule'].map(
+    (name) => [name, 'See `ecsync help` for what is.'] as const,
+  ),
+  ['plan', 'Use `ecsync push -n -i`.'],
+]);

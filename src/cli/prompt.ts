@@ -1,0 +1,55 @@
+import { InterruptedError, PasswordError } from '../errors.ts';
+import type { Host } from './host.ts';
+import { shownText } from './terminal.ts';
+
+/**
+ * Asks for a secret on the terminal without echo.
+ *
+ * @returns what was typed; undefined when the question was answered with Ctrl-D on nothing
+ * @throws {InterruptedError} `interrupted` — Ctrl-C or Escape
+ */
+export async function askHidden(host: Host, question: string): Promise<string> {
+  const { isCancel, password } = await import('@clack/prompts');
+  host.out.clearStatus();
+  const answer = await password({
+    message: shownText(question),
+    input: host.stdin,
+    output: process.stderr,
+    signal: host.signal,
+    withGuide: false,
+  });
+  if (isCancel(answer)) throw new InterruptedError('interrupted', 'interrupted');
+  return answer;
+}
+
+/**
+ * Asks for the password of a vault.
+ *
+ * @throws {PasswordError} `password-empty`
+ * @throws {InterruptedError} `interrupted`
+ */
+export async function askPassword(host: Host, question = 'Password'): Promise<Buffer> {
+  const answer = await askHidden(host, question);
+  if (answer === '') {
+    throw new PasswordError('password-empty', 'the password is empty', { hint: 'Type one.' });
+  }
+  return Buffer.from(answer);
+}
+
+/**
+ * Asks for a new password twice.
+ *
+ * @throws {PasswordError} `password-empty`, `passwords-differ`
+ * @throws {InterruptedError} `interrupted`
+ */
+export async function askNewPassword(host: Host): Promise<Buffer> {
+  const first = await askPassword(host, 'New password');
+  const second = await askPassword(host, 'The same again');
+  const same = first.equals(second);
+  second.fill(0);
+  if (same) return first;
+  first.fill(0);
+  throw new PasswordError('passwords-differ', 'the two passwords differ', {
+    hint: 'Run the command again.',
+  });
+}

@@ -1,0 +1,126 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { UsageError } from '../errors.ts';
+import type { RemoteConfig } from '../vault/config.ts';
+import { noRemote } from '../vault/config-edit.ts';
+import { looksLikeDestination, parseDestination, type Destination } from '../vault/destination.ts';
+
+/** Where the words of a push are read. */
+export interface PushWordsContext {
+  readonly remotes: readonly RemoteConfig[];
+  /** Absolute folder that relative paths start from. */
+  readonly folder: string;
+  /** Absolute source folder of the vault. */
+  readonly source: string;
+  readonly platform: NodeJS.Platform;
+}
+
+/** What `[REMOTE] [PATH…]` means. */
+export interface PushWords {
+  readonly destination: Destination;
+  /** As typed. */
+  readonly paths: readonly string[];
+}
+
+/**
+ * Reads `[REMOTE] [PATH…]`: the first word is a configured name, or a destination (it has a colon
+ * or starts with `/`, `./`, `../` or a drive). Without words: the first configured remote.
+ *
+ * @throws {UsageError} `no-remote`, `destination-invalid`, `destination-password`
+ */
+export function readPushWords(words: readonly string[], context: PushWordsContext): PushWords {
+  const { remotes, folder, platform, source } = context;
+  const [first, ...paths] = words;
+  const named = first === undefined ? remotes[0] : remotes.find(({ name }) => name === first);
+  if (named !== undefined) {
+    return { destination: parseDestination(named.url, { platform, folder: source }), paths };
+  }
+  if (first === undefined) {
+    throw new UsageError('no-remote', 'this vault has no remote yet', {
+      hint: 'Add one: ecsync remote add NAME user@host:path',
+    });
+  }
+  if (looksLikeDestination(first)) {
+    return { destination: parseDestination(first, { platform, folder }), paths };
+  }
+  if (fs.lstatSync(path.resolve(folder, first), { throwIfNoEntry: false }) !== undefined) {
+    const shownName = remotes[0]?.name ?? 'REMOTE';
+    throw new UsageError('no-remote', `there is no remote named '${first}'`, {
+      hint: `To push only this path, name the remote first: ecsync push ${shownName} ${first}`,
+    });
+  }
+  throw noRemote(first, remotes);
+}
+
+/**
+ * Turns paths as typed into paths relative to the source, `/`-separated. A pattern that names no
+ * existing object is expanded, because not every shell does it.
+ *
+ * @returns empty when everything is meant
+ * @throws {UsageError} `path-outside`, `path-missing`
+ */
+export async function resolvePaths(
+  paths: readonly string[],
+  { folder, source }: Pick<PushWordsContext, 'folder' | 'source'>,
+): Promise<readonly string[]> {
+  const resolved: string[] = [];
+  for (const typed of paths) {
+    for (const found of await expand(typed, folder)) {
+      resolved.push(relativeToSource(path.resolve(folder, found), source, typed));
+    }
+  }
+  return resolved.includes('') ? [] : resolved;
+}
+
+async function expand(typed: string, folder: string): Promise<readonly string[]> {
+  if (fs.lstatSync(path.resolve(folder, typed), { throwIfNoEntry: false })) return [typed];
+  if (/[*?[{]/.test(typed)) {
+    const { default: glob } = await import('fast-glob');
+    const pattern = path.sep === '\\' ? glob.convertPathToPattern(typed) : typed;
+    const found = await glob(path.sep === '\\' ? unescapeMagic(pattern) : pattern, {
+      cwd: folder,
+      dot: false,
+      onlyFiles: false,
+      followSymbolicLinks: false,
+    });
+    if (found.length > 0) return found.sort();
+  }
+  throw new UsageError('path-missing', `${path.resolve(folder, typed)} does not exist`, {
+    hint: 'Paths start at the current folder, or at -C DIR.',
+  });
+}
+
+/** `convertPathToPattern` turns backslashes around, and escapes what is a pattern here. */
+function unescapeMagic(pattern: string): string {
+  return pattern.replace(/\\(?=[*?[\]{}()!+@])/g, '');
+}
+
+function relativeToSource(absolute: string, source: string, typed: string): string {
+  const direct = path.relative(source, absolute);
+  const relative = isOutside(direct)
+    ? path.relative(realPath(source), realPlace(absolute))
+    : direct;
+  if (isOutside(relative)) {
+    throw new UsageError('path-outside', `${typed} is outside the vault's folder ${source}`, {
+      hint: 'Name paths inside the folder that is pushed.',
+    });
+  }
+  return relative.split(path.sep).join('/');
+}
+
+function isOutside(relative: string): boolean {
+  return relative === '..' || relative.startsWith(`..${path.sep}`) || path.isAbsolute(relative);
+}
+
+function realPath(folder: string): string {
+  try {
+    return fs.realpathSync(folder);
+  } catch {
+    return folder; // It then counts as what it was called.
+  }
+}
+
+/** The real folder with the object's own name: the object itself may be a symlink. */
+function realPlace(absolute: string): string {
+  return path.join(realPath(path.dirname(absolute)), path.basename(absolute));
+}

@@ -1,0 +1,36 @@
+import type { ItemLine } from '../sync/push-settings.ts';
+import { shown, utf8Text } from './terminal.ts';
+
+/** rsync's line of `-i`: eleven characters, a space, the path, and where a link points. */
+export function itemText(item: ItemLine): string {
+  const target = item.target ? ` ${item.target.arrow} ${shown(item.target.bytes)}` : '';
+  const foreign = item.plain ? '' : ' (not a name of this vault)';
+  return `${item.change} ${shown(item.path)}${target}${foreign}`;
+}
+
+/** The path alone, as `-v` lists it. */
+export function itemName(item: ItemLine): string {
+  const isDeleted = item.change.startsWith('*deleting');
+  return `${isDeleted ? 'deleting ' : ''}${shown(item.path)}`;
+}
+
+/**
+ * A path for JSON. Bytes that are not UTF-8 cannot stand in a JSON string: then the text is the
+ * escaped form, and `…Base64` holds the bytes.
+ */
+export function jsonPath(key: string, bytes: Uint8Array): Readonly<Record<string, string>> {
+  const text = utf8Text(bytes);
+  if (text !== undefined) return { [key]: text };
+  return { [key]: shown(bytes), [`${key}Base64`]: Buffer.from(bytes).toString('base64') };
+}
+
+/** `{"type":"item","change","path","plain","target"?,"arrow"?}` */
+export function itemEvent(item: ItemLine): Readonly<Record<string, unknown>> {
+  return {
+    type: 'item',
+    change: item.change,
+    ...jsonPath('path', item.path),
+    plain: item.plain,
+    ...(item.target ? { arrow: item.target.arrow, ...jsonPath('target', item.target.bytes) } : {}),
+  };
+}

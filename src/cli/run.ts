@@ -1,0 +1,141 @@
+import { performance } from 'node:perf_hooks';
+import type { Command } from 'commander';
+import { describeFailure, failureLines, type ShownFailure } from './failure.ts';
+import type { Host } from './host.ts';
+import type { CommonOptions } from './options.ts';
+import type { OutputMode } from './output.ts';
+import { folderOf } from './place.ts';
+import { buildProgram } from './program.ts';
+import { NO_FIGURES } from './render-summary.ts';
+import { Warnings, type CommandResult } from './report.ts';
+import type { RunCommand } from './selected.ts';
+import { commandWords, isAnswered, isParsingError, toUsageError } from './usage.ts';
+
+interface Selection {
+  readonly name: string;
+  readonly options: CommonOptions;
+  readonly run: RunCommand;
+}
+
+/**
+ * Understands a command line and runs the command it names. Everything that goes wrong is shown
+ * here, once, and becomes an exit code.
+ *
+ * @param args - the words after the program's name
+ * @returns the exit code
+ */
+export async function runCommandLine(args: readonly string[], host: Host): Promise<number> {
+  const startedMs = performance.now();
+  const { out } = host;
+  const warnings = new Warnings(host);
+  const selected: { command?: Selection } = {};
+  const program = buildProgram(
+    {
+      version: host.version,
+      out: (text) => out.data(text.trimEnd()),
+      err: (text) => {
+        for (const line of text.trimEnd().split('\n')) out.alert(line);
+      },
+    },
+    (name, options, run) => {
+      selected.command = { name, options, run };
+    },
+  );
+  out.mode = { ...out.mode, json: asksForJson(args) };
+  let result: CommandResult;
+  try {
+    const command = select(program, args, selected);
+    if (command === undefined) return finish(host, 0);
+    out.mode = modeOf(host, command.options);
+    result = await command.run(enter(host, command.options), warnings);
+  } catch (thrown) {
+    result = showFailure(host, describeFailure(thrown, host.signal.aborted));
+  }
+  if (result.error !== undefined && result.exitCode !== 0) showShortfall(host, result);
+  if (out.mode.json) {
+    const command = selected.command?.name ?? commandWords(args, program);
+    const elapsedMs = Math.round(performance.now() - startedMs);
+    out.event(summaryOf(command, result, { elapsedMs, warnings: warnings.list() }));
+  }
+  return finish(host, result.exitCode);
+}
+
+/** @returns undefined when commander answered by itself: help, version */
+function select(
+  program: Command,
+  args: readonly string[],
+  selected: { command?: Selection },
+): Selection | undefined {
+  try {
+    program.parse(args, { from: 'user' });
+  } catch (error) {
+    if (!isParsingError(error)) throw error;
+    if (isAnswered(error)) return undefined;
+    throw toUsageError(error, program);
+  }
+  return selected.command;
+}
+
+/** `-C`: the whole process moves there, so that every relative path means the same. */
+function enter(host: Host, options: CommonOptions): Host {
+  if (options.C === undefined) return host;
+  const folder = folderOf(host.folder, options);
+  process.chdir(folder);
+  return { ...host, folder };
+}
+
+function modeOf(host: Host, options: CommonOptions): OutputMode {
+  const json = options.json === true;
+  const quiet = options.quiet === true;
+  const statusLine = host.out.mode.statusLine && !json && !quiet;
+  return { quiet, verbose: options.verbose === true && !quiet, json, statusLine };
+}
+
+/** Before the options are understood: an error must end in JSON all the same. */
+function asksForJson(args: readonly string[]): boolean {
+  const end = args.indexOf('--');
+  return (end === -1 ? args : args.slice(0, end)).includes('--json');
+}
+
+/** What was thrown, shown; `error` is then shown already. */
+function showFailure(host: Host, failure: ShownFailure): CommandResult & { shown: true } {
+  const isDebug = (host.environment['ECSYNC_DEBUG'] ?? '') !== '';
+  host.out.clearStatus();
+  for (const line of failureLines(failure, isDebug)) host.out.alert(line);
+  const { exitCode, code, message, hint } = failure;
+  return {
+    exitCode,
+    error: { code, message, ...(hint === undefined ? {} : { hint }) },
+    shown: true,
+  };
+}
+
+/** A command that came to its end but could not do everything. */
+function showShortfall(host: Host, result: CommandResult): void {
+  if ('shown' in result || result.error === undefined) return;
+  const { message, hint } = result.error;
+  host.out.alert(`ecsync: ${message}`);
+  if (hint !== undefined) host.out.alert(`hint: ${hint}`);
+}
+
+function summaryOf(
+  command: string,
+  { exitCode, figures, error }: CommandResult,
+  common: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
+  return {
+    type: 'summary',
+    command,
+    exitCode,
+    ...(command === 'push' ? NO_FIGURES : {}),
+    ...common,
+    ...figures,
+    ...(error === undefined ? {} : { error }),
+  };
+}
+
+function finish(host: Host, exitCode: number): number {
+  host.out.clearStatus();
+  host.out.flush();
+  return exitCode;
+}

@@ -1,0 +1,62 @@
+import type { Command } from 'commander';
+import { UsageError } from '../errors.ts';
+import { FUTURE_COMMANDS } from './program.ts';
+
+/** What commander throws, as far as it is read here. */
+interface ParsingError extends Error {
+  readonly code: string;
+  readonly exitCode: number;
+}
+
+/** Whether something thrown is commander's way of ending early. */
+export function isParsingError(error: unknown): error is ParsingError {
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    typeof error.code === 'string' &&
+    error.code.startsWith('commander.')
+  );
+}
+
+/** Help or the version was printed, and that was all. */
+export function isAnswered(error: ParsingError): boolean {
+  return error.exitCode === 0;
+}
+
+/** Commander's complaint as one of ours: its suggestion becomes the hint. */
+export function toUsageError(error: ParsingError, program: Command): UsageError {
+  if (error.code === 'commander.help') {
+    return new UsageError('no-command', 'no command was given', { hint: 'See `ecsync help`.' });
+  }
+  const unknown = /unknown command '([^']*)'/.exec(error.message)?.[1];
+  const future = unknown === undefined ? undefined : FUTURE_COMMANDS.get(unknown);
+  if (unknown !== undefined && future !== undefined) {
+    return new UsageError('not-in-this-release', `'${unknown}' is not in this release of ecsync`, {
+      hint: future,
+    });
+  }
+  const [first = '', suggestion] = error.message.split('\n');
+  const nearest = /^\((Did you mean .*)\)$/.exec(suggestion ?? '')?.[1];
+  const words = commandWords(program.args, program);
+  return new UsageError(
+    error.code.replace('commander.', '').replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`),
+    first.replace(/^error: /, ''),
+    { hint: nearest ?? `See \`ecsync help${words === '' ? '' : ` ${words}`}\`.` },
+  );
+}
+
+/** The command that a command line names, as far as it can be told: `remote add`. */
+export function commandWords(args: readonly string[], program: Command): string {
+  const names: string[] = [];
+  let command = program;
+  for (const word of args) {
+    const next = command.commands.find((candidate) => candidate.name() === word);
+    if (next === undefined) {
+      if (names.length > 0) break;
+      continue;
+    }
+    names.push(word);
+    command = next;
+  }
+  return names.join(' ');
+}
