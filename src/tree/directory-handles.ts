@@ -6,6 +6,8 @@ const HANDLES_MAX = 128;
 /** Linux: a handle that only names a directory, for which no read permission is needed. */
 const O_PATH = 0o10000000;
 const SLASH = Buffer.from('/');
+/** Makes the root's own handle a place whose attributes can be set without following it. */
+const DOT = Buffer.from('/.');
 
 /**
  * Ways to the directories below a root that lead through no symlink, however the tree changes
@@ -33,13 +35,25 @@ export class DirectoryHandles {
    * @throws the system's error when a parent is missing or no directory
    */
   locate(path: Uint8Array): Buffer {
-    if (isRootPath(path)) return this.#wayTo('');
+    this.#trim();
+    return this.#locate(path);
+  }
+
+  /** Two paths like {@link locate}, for one system call that takes both. */
+  locateBoth(first: Uint8Array, second: Uint8Array): [Buffer, Buffer] {
+    this.#trim();
+    return [this.#locate(first), this.#locate(second)];
+  }
+
+  #locate(path: Uint8Array): Buffer {
+    if (isRootPath(path)) return Buffer.concat([this.#wayTo(''), DOT]);
     const { parent, name } = splitPath(path);
     return Buffer.concat([this.#wayTo(Buffer.from(parent).toString('latin1')), SLASH, name]);
   }
 
   /** A path of the directory itself that leads through no symlink, the last component included. */
   locateDirectory(path: Uint8Array): Buffer {
+    this.#trim();
     return this.#wayTo(isRootPath(path) ? '' : Buffer.from(path).toString('latin1'));
   }
 
@@ -80,7 +94,7 @@ export class DirectoryHandles {
     const parentHandle = this.#handleOf(Buffer.from(parent).toString('latin1'));
     const way = Buffer.concat([Buffer.from(`/proc/self/fd/${String(parentHandle)}/`), name]);
     const handle = openSync(way, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-    this.#keep(key, handle);
+    this.#handles.set(key, handle);
     return handle;
   }
 
@@ -93,7 +107,7 @@ export class DirectoryHandles {
     if (!lstatSync(full).isDirectory()) {
       throw Object.assign(new Error('not a directory'), { code: 'ENOTDIR' });
     }
-    this.#keep(key, -1);
+    this.#handles.set(key, -1);
   }
 
   #recall(key: string): number | undefined {
@@ -104,12 +118,12 @@ export class DirectoryHandles {
     return handle;
   }
 
-  #keep(key: string, handle: number): void {
-    this.#handles.set(key, handle);
-    if (this.#handles.size <= HANDLES_MAX) return;
-    const [oldest] = this.#handles;
-    if (oldest === undefined) return;
-    this.#handles.delete(oldest[0]);
-    if (oldest[1] !== -1) closeSync(oldest[1]);
+  /** Only between calls, so that one call's own handles stay open however deep its paths are. */
+  #trim(): void {
+    for (const [key, handle] of this.#handles) {
+      if (this.#handles.size <= HANDLES_MAX) return;
+      this.#handles.delete(key);
+      if (handle !== -1) closeSync(handle);
+    }
   }
 }

@@ -11,6 +11,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   ENFILE: 'Too many files are open on this machine; close some programs.',
   EIO: 'The disk reported an error; check it before it gets worse.',
   ELOOP: 'A symbolic link stands where a file or folder was expected.',
+  EXDEV: 'The temporary folder must be on the same file system as the destination.',
   ENOTEMPTY: 'The folder still holds files that are not part of the copy.',
 };
 

@@ -1,0 +1,292 @@
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  lchownSync,
+  linkSync,
+  lutimesSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  symlinkSync,
+  unlinkSync,
+} from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import path from 'node:path';
+import { FileError } from '../errors.ts';
+import { DirectoryHandles } from './directory-handles.ts';
+import { isSymlink, type Entry, type OpenFile } from './entry.ts';
+import { errnoOf, fileFailure, showPath } from './file-failure.ts';
+import { readLocalEntry, type LocalEntry } from './local-entry.ts';
+import { openLocalFile } from './local-file.ts';
+import { LocalNewFile } from './new-file.ts';
+import { assertSafePath, isRootPath, splitPath } from './safe-path.ts';
+import type { Attributes, NewFile, Store } from './store.ts';
+import { storedTime } from './stored-time.ts';
+
+const SLASH = Buffer.from('/');
+const O_PATH = 0o10000000;
+const CREATE_FLAGS =
+  constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW || 0);
+/** Part of a name that its temporary name keeps: short enough for every file system. */
+const TEMPORARY_PART_LENGTH = 100;
+
+/** How a local folder is written. */
+export interface LocalStoreOptions {
+  /** Where files are built; relative to the folder or absolute. Default: beside their final name. */
+  readonly tempDir?: string;
+  /** An earlier copy (`--link-dest`); relative to the folder or absolute. */
+  readonly earlier?: string;
+  /** Whether each file's content must have reached the disk before it gets its name. Default true. */
+  readonly durable?: boolean;
+  /**
+   * Makes a pipe or device at a path, which Node itself cannot.
+   *
+   * @returns false when this machine cannot
+   */
+  readonly makeSpecial?: (fullPath: string, entry: Entry) => boolean;
+}
+
+/** A folder of this machine that is being written. Close it at the end. */
+export class LocalStore implements Store<LocalEntry> {
+  readonly #handles: DirectoryHandles;
+  readonly #earlier: DirectoryHandles | undefined;
+  readonly #options: LocalStoreOptions;
+  readonly #temporary: DirectoryHandles | undefined;
+
+  /** @param root - the folder; it is looked for only when it is used */
+  constructor(root: string, options: LocalStoreOptions = {}) {
+    const absolute = path.resolve(root);
+    this.#options = options;
+    this.#handles = new DirectoryHandles(Buffer.from(absolute));
+    const at = (folder: string): DirectoryHandles =>
+      new DirectoryHandles(Buffer.from(path.resolve(absolute, folder)));
+    this.#earlier = options.earlier === undefined ? undefined : at(options.earlier);
+    this.#temporary = options.tempDir === undefined ? undefined : at(options.tempDir);
+  }
+
+  /** Lets go of all directories. */
+  close(): void {
+    this.#handles.close();
+    this.#earlier?.close();
+    this.#temporary?.close();
+  }
+
+  lookup(entryPath: Uint8Array): Promise<LocalEntry | undefined> {
+    return this.#examine(this.#handles, entryPath);
+  }
+
+  lookupEarlier(entryPath: Uint8Array): Promise<LocalEntry | undefined> {
+    if (this.#earlier === undefined) return Promise.resolve(undefined);
+    return this.#examine(this.#earlier, entryPath);
+  }
+
+  list(directory: Uint8Array): Promise<readonly LocalEntry[]> {
+    return this.#attempt('cannot list', directory, () => {
+      const way = this.#handles.locateDirectory(directory);
+      const prefix = isRootPath(directory) ? Buffer.alloc(0) : Buffer.concat([directory, SLASH]);
+      const entries: LocalEntry[] = [];
+      for (const name of readdirSync(way, { encoding: 'buffer' })) {
+        const full = Buffer.concat([way, SLASH, name]);
+        const entry = readLocalEntry(full, Buffer.concat([prefix, name]));
+        if (entry !== undefined) entries.push(entry);
+      }
+      return entries;
+    });
+  }
+
+  open(entry: LocalEntry): Promise<OpenFile> {
+    return this.#attempt('cannot open', entry.path, () =>
+      openLocalFile(this.#handles.locate(entry.path), entry),
+    );
+  }
+
+  openEarlier(entry: LocalEntry): Promise<OpenFile> {
+    return this.#attempt('cannot open', entry.path, () =>
+      openLocalFile((this.#earlier ?? this.#handles).locate(entry.path), entry),
+    );
+  }
+
+  linkEarlier(entryPath: Uint8Array): Promise<void> {
+    return this.#attempt('cannot link', entryPath, () => {
+      if (this.#earlier === undefined) return;
+      linkSync(this.#earlier.locate(entryPath), this.#handles.locate(entryPath));
+    });
+  }
+
+  createDirectory(entryPath: Uint8Array): Promise<void> {
+    return this.#attempt('cannot create the folder', entryPath, () => {
+      mkdirSync(this.#handles.locate(entryPath), 0o700);
+    });
+  }
+
+  createSymlink(entryPath: Uint8Array, target: Uint8Array): Promise<void> {
+    return this.#replace('cannot create the link', entryPath, (full) => {
+      symlinkSync(Buffer.from(target), full);
+    });
+  }
+
+  createLink(entryPath: Uint8Array, existing: Uint8Array): Promise<void> {
+    return this.#replace('cannot create the hard link', entryPath, (_full, at) => {
+      assertSafePath(existing);
+      const [from, to] = this.#handles.locateBoth(existing, at);
+      linkSync(from, to);
+    });
+  }
+
+  createSpecial(entry: Entry): Promise<void> {
+    return this.#replace('cannot create', entry.path, (_full, at) => {
+      const { name } = splitPath(at);
+      // The program that makes it takes no names beyond UTF-8, and sees its own /proc/self.
+      const plain = `.${randomBytes(8).toString('hex')}`;
+      const plainPath = Buffer.concat([
+        at.subarray(0, at.length - name.length),
+        Buffer.from(plain),
+      ]);
+      const [made, final] = this.#handles.locateBoth(plainPath, at);
+      const shown = made.toString().replace('/proc/self/', `/proc/${String(process.pid)}/`);
+      if (this.#options.makeSpecial?.(shown, entry) !== true) {
+        throw new FileError('special-unsupported', `cannot create ${showPath(entry.path)}`, {
+          hint: 'Pipes, sockets and devices cannot be made on this machine; exclude them.',
+        });
+      }
+      renameSync(made, final);
+    });
+  }
+
+  createFile(entryPath: Uint8Array, sizeHint: number): Promise<NewFile> {
+    return this.#attempt('cannot create', entryPath, () => {
+      const { handles, at } = this.#temporaryPlace(entryPath);
+      const fd = openSync(handles.locate(at), CREATE_FLAGS, 0o600);
+      const place = {
+        path: entryPath,
+        durable: this.#options.durable ?? true,
+        rename: () => {
+          if (handles === this.#handles) renameSync(...handles.locateBoth(at, entryPath));
+          else renameSync(handles.locate(at), this.#handles.locate(entryPath));
+        },
+        remove: () => removeQuietly(handles, at),
+      };
+      return new LocalNewFile(fd, place, sizeHint);
+    });
+  }
+
+  setAttributes(entry: Pick<Entry, 'path' | 'mode'>, attributes: Attributes): Promise<void> {
+    const { mode, mtimeSec, mtimeNsec = 0, uid, gid } = attributes;
+    return this.#attempt('cannot set the attributes of', entry.path, () => {
+      const full = this.#handles.locate(entry.path);
+      if (uid !== undefined || gid !== undefined) lchownSync(full, uid ?? -1, gid ?? -1);
+      if (mode !== undefined && !isSymlink(entry)) setMode(full, mode);
+      if (mtimeSec === undefined) return;
+      const time = storedTime(mtimeSec, mtimeNsec);
+      lutimesSync(full, time, time);
+    });
+  }
+
+  removeFile(entryPath: Uint8Array): Promise<void> {
+    return this.#attempt('cannot remove', entryPath, () => {
+      try {
+        unlinkSync(this.#handles.locate(entryPath));
+      } catch (error) {
+        if (errnoOf(error) !== 'ENOENT') throw error;
+      }
+    });
+  }
+
+  removeDirectory(entryPath: Uint8Array): Promise<void> {
+    return this.#attempt('cannot remove the folder', entryPath, () => {
+      this.#handles.forget(entryPath);
+      rmdirSync(this.#handles.locate(entryPath));
+    });
+  }
+
+  #examine(handles: DirectoryHandles, entryPath: Uint8Array): Promise<LocalEntry | undefined> {
+    return this.#attempt('cannot examine', entryPath, () => {
+      try {
+        return readLocalEntry(handles.locate(entryPath), entryPath);
+      } catch (error) {
+        // No parent, or a parent that is no directory: nothing is there.
+        if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;
+        throw error;
+      }
+    });
+  }
+
+  /** Creates something under a temporary name when its own is taken, and renames it over that. */
+  #replace(
+    doing: string,
+    entryPath: Uint8Array,
+    create: (fullPath: Buffer, at: Uint8Array) => void,
+  ): Promise<void> {
+    return this.#attempt(doing, entryPath, () => {
+      try {
+        create(this.#handles.locate(entryPath), entryPath);
+        return;
+      } catch (error) {
+        if (errnoOf(error) !== 'EEXIST') throw error;
+      }
+      const at = temporaryName(entryPath);
+      create(this.#handles.locate(at), at);
+      try {
+        renameSync(...this.#handles.locateBoth(at, entryPath));
+      } finally {
+        // Renaming one name of an inode over another leaves both in place.
+        removeQuietly(this.#handles, at);
+      }
+    });
+  }
+
+  #temporaryPlace(entryPath: Uint8Array): { handles: DirectoryHandles; at: Uint8Array } {
+    const at = temporaryName(entryPath);
+    if (this.#temporary === undefined) return { handles: this.#handles, at };
+    return { handles: this.#temporary, at: splitPath(at).name };
+  }
+
+  /** Everything that touches the disk: checks the path, and gives the system's errors our form. */
+  #attempt<T>(doing: string, entryPath: Uint8Array, act: () => T): Promise<T> {
+    return new Promise((resolve) => {
+      assertSafePath(entryPath);
+      try {
+        resolve(act());
+      } catch (error) {
+        if (error instanceof FileError) throw error;
+        throw fileFailure(error, 'write-failed', doing, entryPath);
+      }
+    });
+  }
+}
+
+/** Sets permission bits without following a symlink, even one that appears at this moment. */
+function setMode(full: Buffer, mode: number): void {
+  if (process.platform !== 'linux') {
+    chmodSync(full, mode);
+    return;
+  }
+  const fd = openSync(full, O_PATH | constants.O_NOFOLLOW);
+  try {
+    chmodSync(`/proc/self/fd/${String(fd)}`, mode);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** `.name.XXXXXX` in the same directory, as rsync names what it builds. */
+function temporaryName(entryPath: Uint8Array): Buffer {
+  const { name } = splitPath(entryPath);
+  return Buffer.concat([
+    entryPath.subarray(0, entryPath.length - name.length),
+    Buffer.from('.'),
+    name.subarray(0, TEMPORARY_PART_LENGTH),
+    Buffer.from(`.${randomBytes(6).toString('hex')}`),
+  ]);
+}
+
+function removeQuietly(handles: DirectoryHandles, at: Uint8Array): void {
+  try {
+    unlinkSync(handles.locate(at));
+  } catch {
+    // It was renamed, or cannot be removed: the file that matters is not this one.
+  }
+}

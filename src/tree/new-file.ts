@@ -1,0 +1,130 @@
+import { closeSync, fchmodSync, fchownSync, fsync, futimesSync, write } from 'node:fs';
+import type { FileError } from '../errors.ts';
+import { fileFailure } from './file-failure.ts';
+import type { Attributes, NewFile } from './store.ts';
+import { storedTime } from './stored-time.ts';
+
+/** Bytes that are collected before they are written. */
+const BUFFER_LENGTH = 256 * 1024;
+const DONE = Promise.resolve();
+
+/** What the store does for a file that it is making. */
+export interface NewFilePlace {
+  /** Path in the tree, for messages. */
+  readonly path: Uint8Array;
+  /** Whether the bytes must have reached the disk before the file gets its name. */
+  readonly durable: boolean;
+  /** Gives the temporary file its name; throws the system's error. */
+  rename(): void;
+  /** Removes the temporary file; never throws. */
+  remove(): void;
+}
+
+/** A temporary file on its way to a name. */
+export class LocalNewFile implements NewFile {
+  readonly #fd: number;
+  readonly #place: NewFilePlace;
+  #buffer: Buffer;
+  #filled = 0;
+  #written = 0;
+  #open = true;
+
+  constructor(fd: number, place: NewFilePlace, sizeHint: number) {
+    this.#fd = fd;
+    this.#place = place;
+    this.#buffer = Buffer.allocUnsafe(Math.min(Math.max(sizeHint, 0), BUFFER_LENGTH));
+  }
+
+  write(bytes: Uint8Array): Promise<void> {
+    if (this.#filled + bytes.length > this.#buffer.length) return this.#writeLong(bytes);
+    this.#buffer.set(bytes, this.#filled);
+    this.#filled += bytes.length;
+    return DONE;
+  }
+
+  async commit(attributes: Attributes): Promise<void> {
+    try {
+      await this.#flush();
+      this.#setAttributes(attributes);
+      if (this.#place.durable) await this.#sync();
+      this.#close();
+      this.#place.rename();
+    } catch (error) {
+      await this.discard();
+      throw this.#failure(error);
+    }
+  }
+
+  discard(): Promise<void> {
+    this.#close();
+    this.#place.remove();
+    return DONE;
+  }
+
+  async #writeLong(bytes: Uint8Array): Promise<void> {
+    try {
+      await this.#flush();
+      if (this.#buffer.length < BUFFER_LENGTH) this.#buffer = Buffer.allocUnsafe(BUFFER_LENGTH);
+      if (bytes.length < this.#buffer.length) {
+        this.#buffer.set(bytes, 0);
+        this.#filled = bytes.length;
+      } else {
+        await this.#writeAll(bytes);
+      }
+    } catch (error) {
+      throw this.#failure(error);
+    }
+  }
+
+  async #flush(): Promise<void> {
+    const { length } = this.#buffer.subarray(0, this.#filled);
+    this.#filled = 0;
+    if (length > 0) await this.#writeAll(this.#buffer.subarray(0, length));
+  }
+
+  async #writeAll(bytes: Uint8Array): Promise<void> {
+    let done = 0;
+    while (done < bytes.length) {
+      const count = await this.#writeSome(bytes, done);
+      done += count;
+      this.#written += count;
+    }
+  }
+
+  #writeSome(bytes: Uint8Array, at: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      write(this.#fd, bytes, at, bytes.length - at, this.#written, (error, count) => {
+        if (error === null) resolve(count);
+        else reject(error);
+      });
+    });
+  }
+
+  #setAttributes({ mode, mtimeSec, mtimeNsec = 0, uid, gid }: Attributes): void {
+    if (uid !== undefined || gid !== undefined) fchownSync(this.#fd, uid ?? -1, gid ?? -1);
+    if (mode !== undefined) fchmodSync(this.#fd, mode);
+    if (mtimeSec !== undefined) {
+      const time = storedTime(mtimeSec, mtimeNsec);
+      futimesSync(this.#fd, time, time);
+    }
+  }
+
+  #sync(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      fsync(this.#fd, (error) => {
+        if (error === null) resolve();
+        else reject(error);
+      });
+    });
+  }
+
+  #close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    closeSync(this.#fd);
+  }
+
+  #failure(error: unknown): FileError {
+    return fileFailure(error, 'write-failed', 'cannot write', this.#place.path);
+  }
+}
