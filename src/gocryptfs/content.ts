@@ -4,43 +4,16 @@ import { FileError, IntegrityError } from '../errors.ts';
 import type { ContentCipher } from './aead.ts';
 import { isAllZero } from './file-header.ts';
 import { replaceAllZero } from './identity.ts';
-import { CIPHER_TARGET_LENGTH_MAX, PLAIN_BLOCK_SIZE } from './limits.ts';
+import { CIPHER_TARGET_LENGTH_MAX, FILE_ID_LENGTH, PLAIN_BLOCK_SIZE } from './limits.ts';
 import { decodeBase64Url } from './names.ts';
 
 const BLOCK_LABEL = Buffer.from('ecsync block nonce\0', 'latin1');
 const TARGET_LABEL = Buffer.from('ecsync target nonce\0', 'latin1');
 
+const TWO_POW_32 = 2 ** 32;
+
 /** A symlink target has no block number but 0 and no file ID: BE64(0) alone. */
 const TARGET_ASSOCIATED = Buffer.alloc(8);
-
-/**
- * Nonces that depend on everything they are used for: two different messages never share one
- * (short of a collision of HMAC-SHA-256 cut to the nonce's length), equal ones always do.
- */
-class SyntheticNonces {
-  readonly #key: KeyObject;
-  readonly #length: number;
-
-  constructor(key: KeyObject, length: number) {
-    this.#key = key;
-    this.#length = length;
-  }
-
-  /**
-   * HMAC-SHA-256, cut to the nonce's length, over
-   *
-   *     1. label ‖ 00   2. block number, BE64   3. fileID or linkID[16]
-   *     4. plaintext length, BE32   5. plaintext
-   *
-   * @param associated - 2 and 3 in a row: the associated data of a block
-   */
-  nonce(label: Uint8Array, associated: Uint8Array, plain: Uint8Array): Buffer {
-    const length = Buffer.allocUnsafe(4);
-    length.writeUInt32BE(plain.length);
-    const hmac = createHmac('sha256', this.#key).update(label).update(associated).update(length);
-    return replaceAllZero(hmac.update(plain).digest().subarray(0, this.#length));
-  }
-}
 
 /**
  * What a block is authenticated with besides its bytes.
@@ -50,21 +23,61 @@ class SyntheticNonces {
  * @see gocryptfs internal/contentenc/content.go concatAD (v2.6.1)
  */
 function associatedData(blockNo: number, id: Uint8Array): Buffer {
-  const associated = Buffer.allocUnsafe(8 + id.length);
-  associated.writeBigUInt64BE(BigInt(blockNo), 0); // 1.
-  associated.set(id, 8); // 2.
+  const associated = Buffer.allocUnsafe(8 + FILE_ID_LENGTH);
+  writeAssociatedData(associated, blockNo, id);
   return associated;
+}
+
+function writeAssociatedData(associated: Buffer, blockNo: number, id: Uint8Array): void {
+  associated.writeUInt32BE(Math.floor(blockNo / TWO_POW_32), 0); // 1.
+  associated.writeUInt32BE(blockNo % TWO_POW_32, 4);
+  associated.set(id, 8); // 2.
+}
+
+/**
+ * Nonces that depend on everything they are used for: two different messages never share one
+ * (short of a collision of HMAC-SHA-256 cut to the nonce's length), equal ones always do.
+ *
+ * The input, whose first four parts are kept in one buffer per kind of message:
+ *
+ *     1. label ‖ 00   2. block number, BE64   3. fileID or linkID[16]
+ *     4. plaintext length, BE32   5. plaintext
+ */
+class SyntheticNonces {
+  readonly #key: KeyObject;
+  readonly #nonceLength: number;
+  readonly #prefix: Buffer;
+  /** Parts 2 and 3 of the input prepared last: a view of the prefix. */
+  readonly associated: Buffer;
+
+  constructor(key: KeyObject, nonceLength: number, label: Uint8Array) {
+    this.#key = key;
+    this.#nonceLength = nonceLength;
+    this.#prefix = Buffer.alloc(label.length + 8 + FILE_ID_LENGTH + 4);
+    this.#prefix.set(label, 0); // 1.
+    this.associated = this.#prefix.subarray(label.length, label.length + 8 + FILE_ID_LENGTH);
+  }
+
+  /** The nonce for one message; sets {@link associated} to its parts 2 and 3. */
+  nonce(blockNo: number, id: Uint8Array, plain: Uint8Array): Buffer {
+    writeAssociatedData(this.associated, blockNo, id); // 2. 3.
+    this.#prefix.writeUInt32BE(plain.length, this.#prefix.length - 4); // 4.
+    const hmac = createHmac('sha256', this.#key).update(this.#prefix).update(plain); // 5.
+    return replaceAllZero(hmac.digest().subarray(0, this.#nonceLength));
+  }
 }
 
 /** Encrypts and decrypts the content of one filesystem, deterministically. */
 export class ContentEncryption {
   readonly #cipher: ContentCipher;
-  readonly #nonces: SyntheticNonces;
+  readonly #blockNonces: SyntheticNonces;
+  readonly #targetNonces: SyntheticNonces;
 
   /** @param nonceKey - the sub-key `ecsyncNonces` */
   constructor(cipher: ContentCipher, nonceKey: KeyObject) {
     this.#cipher = cipher;
-    this.#nonces = new SyntheticNonces(nonceKey, cipher.nonceLength);
+    this.#blockNonces = new SyntheticNonces(nonceKey, cipher.nonceLength, BLOCK_LABEL);
+    this.#targetNonces = new SyntheticNonces(nonceKey, cipher.nonceLength, TARGET_LABEL);
   }
 
   /** Bytes that encryption adds to every block. */
@@ -85,8 +98,8 @@ export class ContentEncryption {
     let written = 0;
     for (let at = 0; at < plain.length; at += PLAIN_BLOCK_SIZE) {
       const block = plain.subarray(at, at + PLAIN_BLOCK_SIZE);
-      const associated = associatedData(firstBlock + at / PLAIN_BLOCK_SIZE, fileID);
-      const nonce = this.#nonces.nonce(BLOCK_LABEL, associated, block);
+      const nonce = this.#blockNonces.nonce(firstBlock + at / PLAIN_BLOCK_SIZE, fileID, block);
+      const { associated } = this.#blockNonces;
       this.#cipher.seal({ plain: block, nonce, associated }, out.subarray(written));
       written += block.length + this.#cipher.overhead;
     }
@@ -128,7 +141,7 @@ export class ContentEncryption {
         hint: 'Encrypted it would be longer than a symlink can be. Shorten it.',
       });
     }
-    const nonce = this.#nonces.nonce(TARGET_LABEL, associatedData(0, linkID), target);
+    const nonce = this.#targetNonces.nonce(0, linkID, target);
     this.#cipher.seal({ plain: target, nonce, associated: TARGET_ASSOCIATED }, sealed);
     return Buffer.from(sealed.toString('base64url'), 'latin1');
   }

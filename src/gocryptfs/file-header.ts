@@ -3,7 +3,8 @@ import { FILE_HEADER_LENGTH, FILE_ID_LENGTH, ON_DISK_VERSION } from './limits.ts
 
 /** True when every byte is zero: the value that stock refuses for IDs, IVs and nonces. */
 export function isAllZero(bytes: Uint8Array): boolean {
-  return bytes.every((byte) => byte === 0);
+  for (const byte of bytes) if (byte !== 0) return false;
+  return true;
 }
 
 /**
