@@ -43,14 +43,35 @@ export const BLOCK_LENGTH_MAX_PRE30 = 536_870_912;
 export const SUM_LENGTH_MAX = 16;
 
 /**
- * Memory for the block sums of one file, `count * (4 + s2length)`. Sums beyond it are read and
- * dropped, and the file is sent whole: ignoring sums is always legal. CVE-2026-70453 shows what an
- * unbounded table of a peer's making costs.
+ * Memory for block sums, `count * (4 + s2length)`, of one file and of all requests that wait to be
+ * answered. The sums of a single file beyond it are read and dropped, and the file is sent whole,
+ * which is always legal. CVE-2026-70453 shows what an unbounded table of a peer's making costs.
  */
 export const SUM_TABLE_BYTES_MAX = 64 * 1024 * 1024;
 
-/** Sums of requests that wait to be answered: beyond it nothing more is read from the peer. */
-export const QUEUED_SUM_BYTES_MAX = 16 * 1024 * 1024;
+/** Blocks that a matcher keeps an index of: 8 bytes of memory each beside their sums. */
+export const INDEXED_BLOCKS_MAX = 4 * 1024 * 1024;
+
+/** Blocks longer than this (legal below protocol 30) would need buffers of their length. */
+export const MATCHED_BLOCK_LENGTH_MAX = 1024 * 1024;
+
+/** A strong sum cut to fewer bytes than this proves nothing: the file is sent whole. */
+export const MATCHED_SUM_LENGTH_MIN = 2;
+
+/**
+ * What a matcher may do in vain: bytes of strong sums, and steps along chains of its index, some per
+ * byte of the file and a base. A table of weak sums that are right and strong sums that are wrong
+ * would otherwise cost a block's hash for each byte of the file.
+ */
+export const FALSE_ALARM_BYTES_BASE = 64 * 1024 * 1024;
+export const FALSE_ALARM_BYTES_PER_BYTE = 4;
+
+/**
+ * Reports (item records without a transfer) of one conversation: some per entry, and a base. Each is
+ * answered, so an endless flow of them would keep us busy for ever.
+ */
+export const REPORTS_PER_ENTRY_MAX = 8;
+export const REPORTS_BASE_MAX = 1000;
 
 /** Requests and reports that wait to be answered. */
 export const QUEUED_RECORDS_MAX = 4096;

@@ -1,0 +1,180 @@
+import type { Readable, Writable } from 'node:stream';
+import { ChunkSink } from '../bytes/chunk-sink.ts';
+import { ChunkSource } from '../bytes/chunk-source.ts';
+import { ConnectionError, InterruptedError, ProtocolError } from '../errors.ts';
+import { MSG_ERROR_EXIT } from './constants.ts';
+import { MultiplexReader, MultiplexWriter } from './multiplex.ts';
+import { errorExit, PeerMessages, type MessageListener } from './peer-messages.ts';
+
+/** How the conversation is watched. */
+export interface ConversationOptions {
+  /** Give up after so long without a byte in either direction. */
+  readonly idleTimeoutMs?: number | undefined;
+  /** The server's own `--timeout`: it hears from us at least three times in that time. */
+  readonly timeoutSec?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const WATCH_INTERVAL_MS_MAX = 1000;
+/** After we have given up: how long the peer may take to say why and to close. */
+const FAREWELL_MS = 2000;
+/** Exit codes we send when we give up: for an error of the protocol, and as if by a signal. */
+const EXIT_PROTOCOL = 2;
+const EXIT_INTERRUPTED = 20;
+
+/**
+ * One connection while rsync is spoken on it: the framed streams, the peer's messages, and a
+ * watchdog for idle time, keep-alives and interruption. The first failure wins and wakes everybody.
+ */
+export class Conversation {
+  readonly reader: MultiplexReader;
+  readonly writer: MultiplexWriter;
+  readonly messages: PeerMessages;
+  readonly #source: ChunkSource;
+  readonly #sink: ChunkSink;
+  readonly #options: ConversationOptions;
+  readonly #watch: NodeJS.Timeout;
+  readonly #onFailure: ((error: Error) => void)[] = [];
+  readonly #onAbort = (): void => this.#interrupted();
+  #idleTimeoutMs: number;
+  #keepAliveMs: number;
+  #protocol = 0;
+  #saidFarewell = false;
+  #failure: Error | undefined;
+
+  constructor(
+    peer: { readonly input: Readable; readonly output: Writable },
+    listener: Pick<MessageListener, 'onMessage' | 'onDeleted'>,
+    options: ConversationOptions,
+  ) {
+    this.#options = options;
+    this.#idleTimeoutMs = options.idleTimeoutMs ?? Number.POSITIVE_INFINITY;
+    this.#keepAliveMs = ((options.timeoutSec ?? 0) * 1000) / 3 || Number.POSITIVE_INFINITY;
+    this.#source = new ChunkSource(peer.input);
+    this.#sink = new ChunkSink(peer.output);
+    this.messages = new PeerMessages({
+      onMessage: (level, text) => listener.onMessage(level, text),
+      onDeleted: (path, isDirectory) => listener.onDeleted(path, isDirectory),
+      onTimeout: (timeoutSec) => this.#shortenPatience(timeoutSec),
+      onErrorExit: (exitCode) => this.#answerErrorExit(exitCode),
+    });
+    this.reader = new MultiplexReader(this.#source, (code, payload) => {
+      this.messages.handle(code, payload);
+    });
+    this.writer = new MultiplexWriter(this.#sink);
+    const interval = Math.min(this.#idleTimeoutMs, this.#keepAliveMs) / 4;
+    this.#watch = setInterval(
+      () => this.#look(),
+      Math.max(10, Math.min(interval, WATCH_INTERVAL_MS_MAX)),
+    );
+    options.signal?.addEventListener('abort', this.#onAbort);
+    if (options.signal?.aborted === true) this.#interrupted();
+  }
+
+  get bytesSent(): number {
+    return this.#sink.bytesWritten;
+  }
+
+  get bytesReceived(): number {
+    return this.#source.bytesRead;
+  }
+
+  /** Known after the handshake: what may be sent to say good-bye depends on it. */
+  set protocol(protocol: number) {
+    this.#protocol = protocol;
+  }
+
+  /** Called once with the first failure, whatever it is. */
+  whenFailed(callback: (error: Error) => void): void {
+    if (this.#failure !== undefined) callback(this.#failure);
+    else this.#onFailure.push(callback);
+  }
+
+  /** Gives the conversation up, and tells the peer to do so, too; the first failure counts. */
+  fail(error: Error): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    this.#sendErrorExit(error instanceof ProtocolError ? EXIT_PROTOCOL : EXIT_INTERRUPTED);
+    this.#sink.fail(error);
+    for (const callback of this.#onFailure) callback(error);
+  }
+
+  /**
+   * Lets the peer take what was written, when it does not keep up.
+   *
+   * @throws whatever made the conversation fail
+   */
+  async drained(): Promise<void> {
+    if (this.writer.blocked) await this.writer.drained();
+    const failure = this.#failure ?? this.#sink.failure;
+    if (failure !== undefined) throw failure;
+  }
+
+  /**
+   * After a failure: listens for a moment to what the peer still says.
+   *
+   * @param reading - settles when nobody reads from the connection any more
+   */
+  async farewell(reading: Promise<unknown>): Promise<void> {
+    const timer = setTimeout(() => {
+      this.#source.fail(new ConnectionError('connection-lost', 'the server did not close'));
+    }, FAREWELL_MS);
+    await reading.catch(() => undefined); // the first failure is the one that is reported
+    await this.reader.drain().catch(() => undefined);
+    clearTimeout(timer);
+  }
+
+  /** Stops watching. The streams stay open: they belong to whoever opened them. */
+  end(): void {
+    clearInterval(this.#watch);
+    this.#options.signal?.removeEventListener('abort', this.#onAbort);
+    this.#source.release();
+  }
+
+  #look(): void {
+    const now = performance.now();
+    const sentMs = this.#sink.lastActivityMs;
+    const idleMs = now - Math.max(this.#source.lastActivityMs, sentMs);
+    const broken = this.#sink.failure;
+    // A peer that no longer listens has usually closed; its own words are worth a moment.
+    if (broken !== undefined && idleMs > FAREWELL_MS) this.fail(broken);
+    if (idleMs > this.#idleTimeoutMs) {
+      const seconds = Math.round(this.#idleTimeoutMs / 100) / 10;
+      const error = new ConnectionError(
+        'timeout',
+        `nothing came from the server and nothing could be sent for ${seconds} s`,
+        { hint: 'Run the same command again to continue.' },
+      );
+      this.#source.fail(error);
+      this.fail(error);
+    } else if (now - sentMs > this.#keepAliveMs && !this.writer.blocked) {
+      if (this.writer.pending) this.writer.flush();
+      else this.writer.keepAlive();
+    }
+  }
+
+  #shortenPatience(timeoutSec: number): void {
+    this.#keepAliveMs = Math.min(this.#keepAliveMs, (timeoutSec * 1000) / 3);
+    this.#idleTimeoutMs = Math.min(this.#idleTimeoutMs, timeoutSec * 1000);
+  }
+
+  #answerErrorExit(exitCode: number | undefined): Error {
+    if (exitCode !== undefined && !this.#saidFarewell && this.#protocol >= 31) {
+      this.writer.message(MSG_ERROR_EXIT, Buffer.alloc(0));
+    }
+    this.#saidFarewell = true;
+    return errorExit(exitCode);
+  }
+
+  #interrupted(): void {
+    this.fail(new InterruptedError('interrupted', 'interrupted'));
+  }
+
+  #sendErrorExit(exitCode: number): void {
+    if (this.#saidFarewell || this.#protocol < 31) return;
+    this.#saidFarewell = true;
+    const payload = Buffer.alloc(4);
+    payload.writeInt32LE(exitCode, 0);
+    this.writer.message(MSG_ERROR_EXIT, payload);
+  }
+}

@@ -1,0 +1,134 @@
+import type { Entry, OpenFile } from '../tree/entry.ts';
+import { FileChunks } from './file-chunks.ts';
+import { MATCHED_BLOCK_LENGTH_MAX, MATCHED_SUM_LENGTH_MIN } from './limits.ts';
+import type { Transfer } from './requests.ts';
+import type { SumTable } from './sum-table.ts';
+
+/** Files open at a time, the one being sent included. */
+const OPEN_FILES_MAX = 32;
+/** Bytes read ahead, over all open files. */
+const AHEAD_BYTES_MAX = 16 * 1024 * 1024;
+/** Small files are read whole, larger ones in chunks of about this. */
+const CHUNK_LENGTH = 256 * 1024;
+
+/** A file that is open, its first chunk read or being read. */
+export interface Opened {
+  readonly file: OpenFile;
+  readonly chunks: FileChunks;
+  /** The sums to match against; absent when the file is sent whole. */
+  readonly sums: SumTable | undefined;
+}
+
+/** An opened file, or why there is none. */
+export type Opening = { readonly opened: Opened } | { readonly error: unknown };
+
+interface Slot<E extends Entry> {
+  readonly transfer: Transfer<E>;
+  readonly bytes: number;
+  opening: Promise<Opening> | undefined;
+}
+
+/**
+ * Opens requested files before it is their turn, in request order, so that many small files do not
+ * each cost a round of waiting. Bounded by files and by bytes.
+ */
+export class ReadAhead<E extends Entry> {
+  readonly #open: (entry: E) => Promise<OpenFile>;
+  readonly #slots = new Map<Transfer<E>, Slot<E>>();
+  readonly #pending: Slot<E>[] = [];
+  #pendingFirst = 0;
+  #openFiles = 0;
+  #aheadBytes = 0;
+
+  constructor(open: (entry: E) => Promise<OpenFile>) {
+    this.#open = open;
+  }
+
+  /** A file that will be {@link take}n later; calls must come in the order of the answers. */
+  add(transfer: Transfer<E>): void {
+    const slot = {
+      transfer,
+      bytes: Math.min(transfer.entry.size, CHUNK_LENGTH),
+      opening: undefined,
+    };
+    this.#slots.set(transfer, slot);
+    this.#pending.push(slot);
+    this.#startMore();
+  }
+
+  /** The file, opened. Whoever takes it closes it and then calls {@link release}. */
+  async take(transfer: Transfer<E>): Promise<Opening> {
+    const slot = this.#slots.get(transfer);
+    if (slot === undefined) return this.#openFile(transfer);
+    if (slot.opening === undefined) this.#startMore(transfer);
+    return (await slot.opening) ?? this.#openFile(transfer);
+  }
+
+  /** The file is closed: others may be opened in its place. */
+  release(transfer: Transfer<E>): void {
+    const slot = this.#slots.get(transfer);
+    if (slot === undefined) return;
+    this.#slots.delete(transfer);
+    this.#openFiles--;
+    this.#aheadBytes -= slot.bytes;
+    this.#startMore();
+  }
+
+  /** Closes what was opened and never taken. */
+  async abandon(): Promise<void> {
+    this.#pendingFirst = this.#pending.length;
+    await Promise.all(
+      [...this.#slots.values()].map(async ({ opening }) => {
+        const result = await opening;
+        if (result === undefined || !('opened' in result)) return;
+        await result.opened.chunks.settled();
+        await result.opened.file.close().catch(() => undefined); // the run has failed already
+      }),
+    );
+    this.#slots.clear();
+  }
+
+  /** Opens what fits; at least up to `needed`, which is the next one to be taken. */
+  #startMore(needed?: Transfer<E>): void {
+    for (;;) {
+      const slot = this.#pending[this.#pendingFirst];
+      if (slot === undefined) break;
+      const fits =
+        this.#openFiles === 0 ||
+        (this.#openFiles < OPEN_FILES_MAX && this.#aheadBytes + slot.bytes <= AHEAD_BYTES_MAX);
+      if (!fits && slot.transfer !== needed) break;
+      this.#pendingFirst++;
+      this.#openFiles++;
+      this.#aheadBytes += slot.bytes;
+      slot.opening = this.#openFile(slot.transfer);
+    }
+    if (this.#pendingFirst > 1024) {
+      this.#pending.splice(0, this.#pendingFirst);
+      this.#pendingFirst = 0;
+    }
+  }
+
+  async #openFile(transfer: Transfer<E>): Promise<Opening> {
+    try {
+      const file = await this.#open(transfer.entry);
+      const sums = worthMatching(transfer.sums) ? transfer.sums : undefined;
+      const chunks = new FileChunks(file, chunkLength(sums));
+      return { opened: { file, chunks, sums } };
+    } catch (error) {
+      return { error };
+    }
+  }
+}
+
+function worthMatching(sums: SumTable | undefined): boolean {
+  if (sums === undefined) return false;
+  const { blockLength, s2length } = sums.head;
+  return blockLength <= MATCHED_BLOCK_LENGTH_MAX && s2length >= MATCHED_SUM_LENGTH_MIN;
+}
+
+/** Whole blocks of the basis, so that a positional matcher never sees half of one. */
+function chunkLength(sums: SumTable | undefined): number {
+  if (sums === undefined) return CHUNK_LENGTH;
+  const { blockLength } = sums.head;
+  return Math.max(1, Math.floor(CHUNK_LENGTH / blockLength)) * blockLength;
+}

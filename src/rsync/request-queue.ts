@@ -1,0 +1,78 @@
+import type { Entry } from '../tree/entry.ts';
+import { QUEUED_RECORDS_MAX, SUM_TABLE_BYTES_MAX } from './limits.ts';
+import type { Request } from './requests.ts';
+
+/**
+ * Requests between the reading and the answering half of a sender. The reading half stops when too
+ * many wait; it never waits for one particular answer.
+ */
+export class RequestQueue<E extends Entry> {
+  #waiting: (Request<E> | undefined)[] = [];
+  #first = 0;
+  #heldBytes = 0;
+  #failure: Error | undefined;
+  #wakeReader: (() => void) | undefined;
+  #wakeAnswerer: (() => void) | undefined;
+
+  get length(): number {
+    return this.#waiting.length - this.#first;
+  }
+
+  push(request: Request<E>): void {
+    this.#waiting.push(request);
+    this.#heldBytes += sumBytes(request);
+    this.#wakeAnswerer?.();
+  }
+
+  /** Settles once there is room for one more request with sums of any allowed size. */
+  async room(): Promise<void> {
+    while (
+      this.#failure === undefined &&
+      (this.length >= QUEUED_RECORDS_MAX || this.#heldBytes >= SUM_TABLE_BYTES_MAX / 4)
+    ) {
+      await new Promise<void>((resolve) => {
+        this.#wakeReader = resolve;
+      });
+    }
+  }
+
+  /**
+   * The next request, waiting for it. Its sums count until {@link finished}.
+   *
+   * @throws whatever {@link fail} was given
+   */
+  async next(): Promise<Request<E>> {
+    for (;;) {
+      if (this.#failure !== undefined) throw this.#failure;
+      const request = this.#waiting[this.#first];
+      if (request !== undefined) {
+        this.#waiting[this.#first++] = undefined;
+        if (this.#first > 1024 && this.#first * 2 > this.#waiting.length) {
+          this.#waiting = this.#waiting.slice(this.#first);
+          this.#first = 0;
+        }
+        return request;
+      }
+      await new Promise<void>((resolve) => {
+        this.#wakeAnswerer = resolve;
+      });
+    }
+  }
+
+  /** The request was answered: lets the reading half go on. */
+  finished(request: Request<E>): void {
+    this.#heldBytes -= sumBytes(request);
+    this.#wakeReader?.();
+  }
+
+  /** Makes the pending and every later {@link next} throw; the first failure counts. */
+  fail(error: Error): void {
+    this.#failure ??= error;
+    this.#wakeAnswerer?.();
+    this.#wakeReader?.();
+  }
+}
+
+function sumBytes<E extends Entry>(request: Request<E>): number {
+  return request.kind === 'transfer' ? (request.sums?.byteLength ?? 0) : 0;
+}

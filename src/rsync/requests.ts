@@ -1,0 +1,219 @@
+import { ProtocolError } from '../errors.ts';
+import { isRegularFile, type Entry } from '../tree/entry.ts';
+import { ITEM_IS_NEW, ITEM_TRANSFER, NDX_DEL_STATS, NDX_DONE } from './constants.ts';
+import { readVarint } from './integers.ts';
+import { readItemAttributes, type ItemAttributes } from './item-record.ts';
+import {
+  DEL_STATS_COUNT_MAX,
+  REPORTS_BASE_MAX,
+  REPORTS_PER_ENTRY_MAX,
+  SUM_TABLE_BYTES_MAX,
+} from './limits.ts';
+import type { MultiplexReader } from './multiplex.ts';
+import { NdxReader } from './ndx.ts';
+import { NO_BASIS, readSumHead, type SumHead } from './sum-head.ts';
+import { sumStride, SumTable } from './sum-table.ts';
+
+/** One thing the generator wants. */
+export type Request<E extends Entry> = { readonly kind: 'done' } | ItemRequest<E>;
+
+/** A request that is about an entry. */
+export type ItemRequest<E extends Entry> = Transfer<E> | Report<E>;
+
+/** A record that wants nothing but its echo, or a transfer that we have declined. */
+export interface Report<E extends Entry> {
+  readonly kind: 'report' | 'declined';
+  readonly ndx: number;
+  readonly entry: E;
+  readonly attributes: ItemAttributes;
+}
+
+/** A file that is to be sent. */
+export interface Transfer<E extends Entry> {
+  readonly kind: 'transfer';
+  readonly ndx: number;
+  readonly entry: E;
+  readonly attributes: ItemAttributes;
+  readonly head: SumHead;
+  /** Absent when there is no basis, or when its sums were too many to keep. */
+  readonly sums: SumTable | undefined;
+}
+
+/** What a server deleted, as it counts at the end. */
+export interface DeletedCounts {
+  readonly files: number;
+  readonly dirs: number;
+  readonly symlinks: number;
+  readonly devices: number;
+  readonly specials: number;
+}
+
+/** What requests are checked against. */
+export interface RequestRules<E extends Entry> {
+  readonly protocol: number;
+  readonly dryRun: boolean;
+  /** In the order of the indexes. */
+  readonly entries: readonly E[];
+}
+
+/**
+ * Reads what the generator of a receiving server sends and lets nothing pass that it must not send:
+ * indexes of the list only, transfers of regular files only, one per file and phase, none after the
+ * redo phase.
+ */
+export class RequestReader<E extends Entry> {
+  /** From the server's deletion report, once it has come. */
+  deleted: DeletedCounts | undefined;
+  readonly #input: MultiplexReader;
+  readonly #rules: RequestRules<E>;
+  readonly #ndx: NdxReader;
+  /** Phases in which a file was asked for already, as bits. */
+  readonly #asked: Uint8Array;
+  #phase = 0;
+  #reportsLeft: number;
+
+  constructor(input: MultiplexReader, rules: RequestRules<E>) {
+    this.#input = input;
+    this.#rules = rules;
+    this.#ndx = new NdxReader(rules.protocol);
+    this.#asked = new Uint8Array(rules.entries.length);
+    this.#reportsLeft = REPORTS_BASE_MAX + REPORTS_PER_ENTRY_MAX * rules.entries.length;
+  }
+
+  /**
+   * The next request; reports of deletions and keep-alives in between are taken care of.
+   *
+   * @throws {ProtocolError} `ndx-out-of-range`, `not-a-file`, `asked-twice`, `asked-too-late`,
+   *   `too-many-reports`, `sum-head-invalid`, `string-too-long`, `del-stats-invalid`
+   * @throws {ConnectionError} `connection-lost`
+   */
+  async next(): Promise<Request<E>> {
+    const { protocol, entries, dryRun } = this.#rules;
+    for (;;) {
+      const ndx = await this.#readNdx();
+      if (ndx === NDX_DONE) {
+        this.#phase++;
+        return { kind: 'done' };
+      }
+      const entry = entries[ndx];
+      const attributes = await this.#input.read((reader) => readItemAttributes(reader, protocol));
+      if (entry === undefined) {
+        this.#assertKeepAlive(ndx, attributes);
+        continue;
+      }
+      if (!(attributes.iflags & ITEM_TRANSFER)) {
+        this.#countReport();
+        return { kind: 'report', ndx, entry, attributes };
+      }
+      this.#assertWanted(ndx, entry);
+      if (dryRun)
+        return { kind: 'transfer', ndx, entry, attributes, head: NO_BASIS, sums: undefined };
+      const head = await this.#input.read((reader) => readSumHead(reader, protocol));
+      const sums = await this.#readSums(head);
+      return { kind: 'transfer', ndx, entry, attributes, head, sums };
+    }
+  }
+
+  /** Reads one of the goodbye's NDX_DONE. */
+  async goodbye(): Promise<void> {
+    for (;;) {
+      const ndx = await this.#readNdx();
+      if (ndx === NDX_DONE) return;
+      const { protocol } = this.#rules;
+      const attributes = await this.#input.read((reader) => readItemAttributes(reader, protocol));
+      this.#assertKeepAlive(ndx, attributes);
+    }
+  }
+
+  /** An index, with reports of deletions read on the way. */
+  async #readNdx(): Promise<number> {
+    const { protocol, entries } = this.#rules;
+    for (;;) {
+      const ndx = await this.#input.read((reader) => this.#ndx.read(reader));
+      if (ndx === NDX_DEL_STATS && protocol >= 31) {
+        await this.#readDeletedCounts();
+        continue;
+      }
+      const keepAlive = protocol === 29 && ndx === entries.length;
+      if (ndx === NDX_DONE || keepAlive || (ndx >= 0 && ndx < entries.length)) return ndx;
+      throw new ProtocolError(
+        'ndx-out-of-range',
+        `the server asked for file ${ndx} of 0 to ${entries.length - 1} (phase ${this.#phase})`,
+      );
+    }
+  }
+
+  async #readDeletedCounts(): Promise<void> {
+    this.#countReport();
+    const counts = await this.#input.read((reader) => {
+      const read = (): number => readVarint(reader);
+      return { files: read(), dirs: read(), symlinks: read(), devices: read(), specials: read() };
+    });
+    for (const count of Object.values(counts)) {
+      if (count >= 0 && count <= DEL_STATS_COUNT_MAX) continue;
+      throw new ProtocolError(
+        'del-stats-invalid',
+        `the server reports ${count} deletions, allowed are 0 to ${DEL_STATS_COUNT_MAX}`,
+      );
+    }
+    this.deleted = counts;
+  }
+
+  /** Protocol 29 has no empty frames: an index behind the last one, flagged new, says "I live". */
+  #assertKeepAlive(ndx: number, attributes: ItemAttributes): void {
+    const { protocol, entries } = this.#rules;
+    if (protocol === 29 && ndx === entries.length && attributes.iflags === ITEM_IS_NEW) return;
+    throw new ProtocolError(
+      'ndx-out-of-range',
+      `the server sent a record for file ${ndx} where only the end or a keep-alive is allowed`,
+    );
+  }
+
+  #countReport(): void {
+    if (--this.#reportsLeft >= 0) return;
+    throw new ProtocolError(
+      'too-many-reports',
+      `the server reported more than ${REPORTS_PER_ENTRY_MAX} times per file`,
+    );
+  }
+
+  #assertWanted(ndx: number, entry: E): void {
+    if (!isRegularFile(entry)) {
+      throw new ProtocolError(
+        'not-a-file',
+        `the server asked for the content of entry ${ndx}, which is no regular file`,
+      );
+    }
+    if (this.#phase > 1) {
+      throw new ProtocolError(
+        'asked-too-late',
+        `the server asked for file ${ndx} in phase ${this.#phase}, transfers end with phase 1`,
+      );
+    }
+    const bit = 1 << this.#phase;
+    const asked = this.#asked[ndx] ?? 0;
+    if (asked & bit) {
+      throw new ProtocolError(
+        'asked-twice',
+        `the server asked for file ${ndx} twice in phase ${this.#phase}`,
+      );
+    }
+    this.#asked[ndx] = asked | bit;
+  }
+
+  /** Reads the sums behind a head; more than memory allows are read and dropped. */
+  async #readSums(head: SumHead): Promise<SumTable | undefined> {
+    if (head.count === 0) return undefined;
+    let left = head.count * sumStride(head);
+    const keep = left <= SUM_TABLE_BYTES_MAX;
+    const bytes = Buffer.allocUnsafeSlow(keep ? left : 0);
+    let filled = 0;
+    while (left > 0) {
+      const lengthMax = left;
+      const piece = await this.#input.read((reader) => reader.some(lengthMax));
+      if (keep) filled += piece.copy(bytes, filled);
+      left -= piece.length;
+    }
+    return keep ? new SumTable(head, bytes) : undefined;
+  }
+}

@@ -1,0 +1,99 @@
+import { type EcsyncError } from '../errors.ts';
+import type { Entry } from '../tree/entry.ts';
+import { CHECKSUM_LENGTH, type StrongSums } from './checksums.ts';
+import type { Conversation } from './conversation.ts';
+import { INDEXED_BLOCKS_MAX } from './limits.ts';
+import { LiteralMatcher, type DeltaSink, type Matcher } from './matcher.ts';
+import type { MultiplexWriter } from './multiplex.ts';
+import { PositionalMatcher } from './positional-matcher.ts';
+import { asEcsyncError } from './problem.ts';
+import type { Opened } from './read-ahead.ts';
+import { RollingMatcher } from './rolling-matcher.ts';
+import { writeBlockMatch, writeLiteral, writeTokensEnd } from './tokens.ts';
+
+/** What the content of one file came to. */
+export interface ContentResult {
+  readonly literalBytes: number;
+  readonly matchedBytes: number;
+  /** Reading failed on the way: what was sent carries a wrong sum, so the receiver drops it. */
+  readonly error?: EcsyncError;
+}
+
+/** Counts what a matcher finds and puts it on the wire as tokens. */
+class TokenSink implements DeltaSink {
+  literalBytes = 0;
+  matchedBytes = 0;
+  readonly #writer: MultiplexWriter;
+
+  constructor(writer: MultiplexWriter) {
+    this.#writer = writer;
+  }
+
+  literal(data: Uint8Array): void {
+    this.literalBytes += data.length;
+    writeLiteral(this.#writer, data);
+  }
+
+  block(index: number, length: number): void {
+    this.matchedBytes += length;
+    writeBlockMatch(this.#writer, index);
+  }
+}
+
+/** What content is sent with. */
+export interface ContentContext {
+  readonly conversation: Conversation;
+  readonly strong: StrongSums;
+  readonly onProgress: (bytes: number) => void;
+}
+
+/**
+ * Sends tokens and whole-file sum of an open file. The framing is completed whatever happens to the
+ * file.
+ *
+ * @throws whatever makes the conversation fail, but no error of the file
+ */
+export async function sendContent(
+  entry: Entry,
+  opened: Opened,
+  { conversation, strong, onProgress }: ContentContext,
+): Promise<ContentResult> {
+  const { writer } = conversation;
+  const tokens = new TokenSink(writer);
+  const matcher = chooseMatcher(opened, strong, tokens);
+  let error: EcsyncError | undefined;
+  let bytes = 0;
+  for (;;) {
+    const chunk = await opened.chunks.next().catch((reason: unknown) => {
+      error = asEcsyncError(reason, entry);
+      return undefined;
+    });
+    if (chunk === undefined) break;
+    strong.file.update(chunk);
+    matcher.push(chunk, false);
+    bytes += chunk.length;
+    if (bytes < opened.file.size) onProgress(bytes);
+    await conversation.drained();
+  }
+  matcher.push(new Uint8Array(0), true);
+  writeTokensEnd(writer);
+  const sum = strong.file.digest();
+  writer.bytes(error === undefined ? sum : wrongSum(sum));
+  const { literalBytes, matchedBytes } = tokens;
+  return { literalBytes, matchedBytes, ...(error !== undefined && { error }) };
+}
+
+function chooseMatcher(opened: Opened, strong: StrongSums, sink: DeltaSink): Matcher {
+  const { sums, file } = opened;
+  if (sums === undefined) return new LiteralMatcher(sink);
+  if (file.positional) return new PositionalMatcher(sums, strong, sink);
+  if (sums.head.count > INDEXED_BLOCKS_MAX) return new LiteralMatcher(sink);
+  return new RollingMatcher(sums, strong, sink);
+}
+
+/** Zeros, or their nearest neighbour should the true sum be zeros. */
+function wrongSum(sum: Uint8Array): Uint8Array {
+  const wrong = new Uint8Array(CHECKSUM_LENGTH);
+  if (sum.every((byte) => byte === 0)) wrong[CHECKSUM_LENGTH - 1] = 1;
+  return wrong;
+}

@@ -1,0 +1,115 @@
+import type { EcsyncError } from '../errors.ts';
+import { isRegularFile, type Entry } from '../tree/entry.ts';
+import { CHECKSUM_LENGTH, type RunningSum, type StrongSums } from './checksums.ts';
+import { IOERR_GENERAL, MSG_IO_ERROR } from './constants.ts';
+import type { Conversation } from './conversation.ts';
+import { FileChunks } from './file-chunks.ts';
+import { wantsFilterList, writeFilterList } from './filter-list.ts';
+import { FlistEncoder } from './flist-encode.ts';
+import { flistFormat } from './flist-format.ts';
+import type { Session } from './handshake.ts';
+import { writeIdLists } from './id-list.ts';
+import { asEcsyncError, ioErrorBit } from './problem.ts';
+import type { SendJob } from './send-job.ts';
+
+const CHUNK_LENGTH = 256 * 1024;
+/** Files hashed side by side for `-c`. */
+const HASHED_AT_ONCE = 4;
+
+/** What the list is made with. */
+export interface ListContext {
+  readonly session: Session;
+  readonly strong: StrongSums;
+}
+
+/**
+ * Sends everything in front of the first request: filter list, file list, id lists.
+ *
+ * @returns io_error bits that the list was sent with
+ */
+export async function sendList<E extends Entry>(
+  conversation: Conversation,
+  job: SendJob<E>,
+  { session, strong }: ListContext,
+): Promise<number> {
+  const { writer } = conversation;
+  const { protocol } = session;
+  const format = flistFormat(session, job.options);
+  let ioError = job.scanIncomplete === true ? IOERR_GENERAL : 0;
+  // Older peers cannot be told about single directories: then nothing at all is deleted.
+  if (protocol < 30 && job.entries.some((entry) => entry.contentUnknown)) ioError |= IOERR_GENERAL;
+  if (wantsFilterList(job.options)) writeFilterList(writer, job.rules ?? [], protocol);
+  const hashed = job.options.checksum ? await hashEntries(conversation, job, strong) : undefined;
+  ioError |= hashed?.ioError ?? 0;
+  const encoder = new FlistEncoder(format);
+  for (const [i, entry] of job.entries.entries()) {
+    encoder.writeEntry(writer, entry, hashed?.sums.subarray(i * CHECKSUM_LENGTH));
+    if (writer.blocked) await conversation.drained();
+  }
+  encoder.writeEnd(writer, ioError);
+  writeIdLists(writer, format, job.names ?? { users: new Map(), groups: new Map() });
+  if (protocol < 30) writer.int32(ioError);
+  else if (ioError !== 0 && !format.safeEnd) writer.message(MSG_IO_ERROR, int32(ioError));
+  writer.flush();
+  await conversation.drained();
+  return ioError;
+}
+
+/** A number as the payload of a message. */
+export function int32(value: number): Uint8Array {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32LE(value, 0);
+  return bytes;
+}
+
+/** The list checksums of all regular files, 16 bytes per entry; zeros where there is none. */
+async function hashEntries<E extends Entry>(
+  conversation: Conversation,
+  job: SendJob<E>,
+  strong: StrongSums,
+): Promise<{ sums: Uint8Array; ioError: number }> {
+  const { entries } = job;
+  const sums = new Uint8Array(entries.length * CHECKSUM_LENGTH);
+  let ioError = 0;
+  let next = 0;
+  const hashMore = async (): Promise<void> => {
+    const sum = await strong.createListSum();
+    while (next < entries.length) {
+      const i = next++;
+      const entry = entries[i];
+      if (entry === undefined || !isRegularFile(entry)) continue;
+      await conversation.drained();
+      const error = await hashFile(job, entry, sum);
+      sums.set(sum.digest(), i * CHECKSUM_LENGTH);
+      if (error === undefined) continue;
+      ioError |= ioErrorBit(error);
+      job.onProblem?.(entry, error);
+    }
+  };
+  await Promise.all(Array.from({ length: HASHED_AT_ONCE }, hashMore));
+  return { sums, ioError };
+}
+
+/** Feeds a file to a running sum; what went wrong is the result. */
+async function hashFile<E extends Entry>(
+  job: SendJob<E>,
+  entry: E,
+  sum: RunningSum,
+): Promise<EcsyncError | undefined> {
+  try {
+    const file = await job.open(entry);
+    const chunks = new FileChunks(file, CHUNK_LENGTH);
+    try {
+      for (let chunk = await chunks.next(); chunk !== undefined; chunk = await chunks.next()) {
+        sum.update(chunk);
+      }
+    } finally {
+      await chunks.settled();
+      // A file that changes meanwhile is told of when it is sent.
+      await file.close();
+    }
+    return undefined;
+  } catch (error) {
+    return asEcsyncError(error, entry);
+  }
+}

@@ -1,0 +1,280 @@
+import type { Readable, Writable } from 'node:stream';
+import type { EcsyncError } from '../errors.ts';
+import type { Entry } from '../tree/entry.ts';
+import { createStrongSums, type StrongSums } from './checksums.ts';
+import { MSG_IO_ERROR, MSG_NO_SEND, NDX_DONE } from './constants.ts';
+import { Conversation } from './conversation.ts';
+import { compareFlistPre29 } from './flist-sort.ts';
+import { greetServer, type Session } from './handshake.ts';
+import { writeItemAttributes } from './item-record.ts';
+import { NdxWriter } from './ndx.ts';
+import { asEcsyncError, changedWhileRead, ioErrorBit } from './problem.ts';
+import { ReadAhead, type Opened } from './read-ahead.ts';
+import { RequestQueue } from './request-queue.ts';
+import { RequestReader, type ItemRequest, type Request, type Transfer } from './requests.ts';
+import { sendContent } from './send-file.ts';
+import type { SendJob, SendReport } from './send-job.ts';
+import { int32, sendList } from './send-list.ts';
+import { writeSumHead } from './sum-head.ts';
+
+export type { SendJob, SendReport } from './send-job.ts';
+
+/** Files whose closing is not waited for in turn. */
+const CLOSING_MAX = 64;
+
+/**
+ * Sends a tree to a receiving `rsync --server` and stays until the server has closed.
+ *
+ * The server asks for what it lacks; the reading half decodes its requests ahead, files are opened
+ * and read ahead, and answers leave in the order of the requests.
+ *
+ * @param peer - standard output and input of the server; they stay the caller's to destroy
+ * @throws {RemoteError} `shell-not-clean`, `rsync-too-old`, `no-common-checksum`, `remote-exit`
+ * @throws {ProtocolError} anything the server must not send; the code says what
+ * @throws {ConnectionError} `connection-lost`, `timeout`
+ * @throws {InterruptedError} `interrupted`
+ * @see rsync sender.c send_files, main.c client_run (3.5.0)
+ */
+export async function send<E extends Entry>(
+  peer: { readonly input: Readable; readonly output: Writable },
+  job: SendJob<E>,
+): Promise<SendReport> {
+  const conversation = new Conversation(
+    peer,
+    {
+      onMessage: (level, text) => job.onMessage?.(level, text),
+      onDeleted: (path, isDirectory) => job.onDeleted?.(path, isDirectory),
+    },
+    { idleTimeoutMs: job.idleTimeoutMs, timeoutSec: job.options.timeoutSec, signal: job.signal },
+  );
+  try {
+    const greeting = greetServer(conversation.reader, conversation.writer, job.options.protocolMax);
+    const session = await whileAlive(conversation, greeting);
+    conversation.protocol = session.protocol;
+    const strong = await createStrongSums(session);
+    return await new Sender(conversation, job, session, strong).run();
+  } finally {
+    conversation.end();
+  }
+}
+
+/** The result of `work`, unless the conversation fails first. */
+async function whileAlive<T>(conversation: Conversation, work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    conversation.whenFailed(reject);
+    work.then(resolve, reject);
+  });
+}
+
+/** One run of the sending side, after the handshake. */
+class Sender<E extends Entry> {
+  readonly #conversation: Conversation;
+  readonly #job: SendJob<E>;
+  readonly #session: Session;
+  readonly #strong: StrongSums;
+  readonly #requests: RequestReader<E>;
+  readonly #queue = new RequestQueue<E>();
+  readonly #readAhead: ReadAhead<E>;
+  readonly #ndx: NdxWriter;
+  readonly #closing = new Set<Promise<void>>();
+  #ioError = 0;
+  #filesSent = 0;
+  #literalBytes = 0;
+  #matchedBytes = 0;
+
+  constructor(conversation: Conversation, job: SendJob<E>, session: Session, strong: StrongSums) {
+    this.#conversation = conversation;
+    this.#job = job;
+    this.#session = session;
+    this.#strong = strong;
+    const { protocol } = session;
+    // The wire order is the given one at every protocol; what an index means is the sorted order.
+    const entries = protocol >= 29 ? job.entries : [...job.entries].sort(compareFlistPre29);
+    const { dryRun } = job.options;
+    this.#requests = new RequestReader(conversation.reader, { protocol, dryRun, entries });
+    this.#readAhead = new ReadAhead((entry) => job.open(entry));
+    this.#ndx = new NdxWriter(protocol);
+    conversation.whenFailed((error) => this.#queue.fail(error));
+  }
+
+  async run(): Promise<SendReport> {
+    const reading = this.#readRequests();
+    reading.catch((error: unknown) => this.#conversation.fail(asError(error)));
+    try {
+      this.#ioError = await sendList(this.#conversation, this.#job, {
+        session: this.#session,
+        strong: this.#strong,
+      });
+      const listed = this.#ioError;
+      await this.#answerPhases();
+      await reading;
+      await this.#finish(listed);
+    } catch (error) {
+      this.#conversation.fail(asError(error));
+      await this.#readAhead.abandon();
+      await this.#conversation.farewell(reading);
+      await Promise.all(this.#closing);
+      throw error;
+    }
+    return this.#report();
+  }
+
+  /** NDX_DONE that stand for phases: those of the goodbye come on top. */
+  get #phases(): number {
+    return this.#session.protocol >= 29 ? 3 : 2;
+  }
+
+  /** The reading half: puts requests into the queue up to the end of the last phase. */
+  async #readRequests(): Promise<void> {
+    for (let done = 0; done < this.#phases;) {
+      await this.#queue.room();
+      const request = await this.#requests.next();
+      if (request.kind === 'done') done++;
+      this.#queue.push(request.kind === 'transfer' ? this.#prepared(request) : request);
+    }
+  }
+
+  /** Starts opening what will be sent. */
+  #prepared(transfer: Transfer<E>): Request<E> {
+    if (this.#job.options.dryRun) return transfer;
+    if (this.#job.decline?.(transfer.entry) === true) return { ...transfer, kind: 'declined' };
+    this.#readAhead.add(transfer);
+    return transfer;
+  }
+
+  /** The answering half: everything up to the last phase's NDX_DONE, which {@link #finish} sends. */
+  async #answerPhases(): Promise<void> {
+    const { writer } = this.#conversation;
+    for (let done = 0; ;) {
+      if (this.#queue.length === 0 && writer.pending) writer.flush();
+      const request = await this.#queue.next();
+      if (request.kind === 'done') {
+        if (++done === this.#phases) return;
+        this.#ndx.write(writer, NDX_DONE);
+        writer.flush();
+      } else {
+        await this.#answer(request);
+      }
+      this.#queue.finished(request);
+      await this.#conversation.drained();
+    }
+  }
+
+  async #answer(request: ItemRequest<E>): Promise<void> {
+    const { entry, attributes } = request;
+    this.#job.onItem?.(entry, attributes.iflags, attributes.xname);
+    if (request.kind === 'declined') this.#sendNothing(request);
+    else if (request.kind !== 'transfer' || this.#job.options.dryRun) this.#echo(request);
+    else await this.#sendFile(request);
+  }
+
+  #echo({ ndx, attributes }: ItemRequest<E>): void {
+    const { writer } = this.#conversation;
+    this.#ndx.write(writer, ndx);
+    writeItemAttributes(writer, attributes, this.#session.protocol);
+  }
+
+  /** Below protocol 30 there is no word for it: the receiver copes with the silence. */
+  #sendNothing({ ndx }: ItemRequest<E>): void {
+    if (this.#session.protocol >= 30) {
+      this.#conversation.writer.message(MSG_NO_SEND, int32(ndx));
+    }
+  }
+
+  async #sendFile(transfer: Transfer<E>): Promise<void> {
+    const { entry } = transfer;
+    const opening = await this.#readAhead.take(transfer);
+    if ('error' in opening) {
+      this.#readAhead.release(transfer);
+      this.#problem(entry, asEcsyncError(opening.error, entry));
+      this.#sendNothing(transfer);
+      return;
+    }
+    this.#echo(transfer);
+    writeSumHead(this.#conversation.writer, transfer.head);
+    try {
+      const result = await sendContent(entry, opening.opened, {
+        conversation: this.#conversation,
+        strong: this.#strong,
+        onProgress: (bytes) => this.#job.onProgress?.(entry, bytes),
+      });
+      this.#filesSent++;
+      this.#literalBytes += result.literalBytes;
+      this.#matchedBytes += result.matchedBytes;
+      if (result.error !== undefined) this.#problem(entry, result.error);
+      else this.#job.onSent?.(entry, result.literalBytes, result.matchedBytes);
+    } finally {
+      await this.#close(transfer, opening.opened);
+    }
+  }
+
+  /** Closes in the background; what closing finds out is known before the last word is said. */
+  async #close(transfer: Transfer<E>, { file, chunks }: Opened): Promise<void> {
+    const close = async (): Promise<void> => {
+      try {
+        await chunks.settled();
+        if ((await file.close()) === 'changed') {
+          this.#problem(transfer.entry, changedWhileRead(transfer.entry));
+        }
+      } catch (error) {
+        this.#problem(transfer.entry, asEcsyncError(error, transfer.entry));
+      }
+      this.#readAhead.release(transfer);
+    };
+    const closing = close().finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
+    if (this.#closing.size >= CLOSING_MAX) await Promise.race(this.#closing);
+  }
+
+  #problem(entry: E, error: EcsyncError): void {
+    this.#ioError |= ioErrorBit(error);
+    this.#job.onProblem?.(entry, error);
+  }
+
+  /**
+   * The last word of the transfer and the goodbye, which from protocol 31 on takes one more round,
+   * then everything the server says until it closes.
+   */
+  async #finish(listedIoError: number): Promise<void> {
+    const { writer, reader } = this.#conversation;
+    const { protocol } = this.#session;
+    await Promise.all(this.#closing);
+    if (this.#ioError !== listedIoError && protocol >= 30) {
+      writer.message(MSG_IO_ERROR, int32(this.#ioError));
+    }
+    this.#ndx.write(writer, NDX_DONE);
+    writer.flush();
+    await this.#alive(this.#requests.goodbye());
+    if (protocol >= 31) {
+      this.#ndx.write(writer, NDX_DONE);
+      writer.flush();
+      await this.#alive(this.#requests.goodbye());
+    }
+    await this.#alive(reader.drain());
+  }
+
+  async #alive<T>(work: Promise<T>): Promise<T> {
+    return whileAlive(this.#conversation, work);
+  }
+
+  #report(): SendReport {
+    const { messages, bytesSent, bytesReceived } = this.#conversation;
+    const { deleted } = this.#requests;
+    return {
+      protocol: this.#session.protocol,
+      checksumName: this.#session.checksumName,
+      filesSent: this.#filesSent,
+      literalBytes: this.#literalBytes,
+      matchedBytes: this.#matchedBytes,
+      bytesSent,
+      bytesReceived,
+      ...(deleted && { deleted }),
+      remoteErrors: messages.errorSeen,
+      ioError: this.#ioError | messages.ioError,
+    };
+  }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

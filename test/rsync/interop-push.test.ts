@@ -1,0 +1,214 @@
+// Goal: a stock `rsync --server` takes what we send, at every protocol, for every kind of entry.
+import { execFileSync } from 'node:child_process';
+import {
+  appendFileSync,
+  chmodSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { ARCHIVE, differences, pushFolder, scratchFolder } from '../support/stock-rsync.ts';
+
+const PROTOCOLS = [27, 28, 29, 30, 31, 32];
+
+function noise(length: number, seed = 1): Buffer {
+  const bytes = Buffer.alloc(length);
+  let state = seed;
+  for (let i = 0; i < length; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    bytes[i] = state >>> 24;
+  }
+  return bytes;
+}
+
+/** A folder with every kind of entry and the names that break things. */
+function makeTree(): string {
+  const root = scratchFolder();
+  const at = (name: string): string => join(root, name);
+  mkdirSync(at('a/b/c'), { recursive: true });
+  mkdirSync(at('a-b'));
+  mkdirSync(at('empty'));
+  writeFileSync(at('a/x'), 'x');
+  writeFileSync(at('a/b/c/deep'), 'deep');
+  writeFileSync(at('a-b/f'), 'f');
+  writeFileSync(at('a.c'), '');
+  writeFileSync(at('+first'), 'sorts before the root at old protocols');
+  writeFileSync(at('-dash'), '-');
+  writeFileSync(at('new\nline'), 'n');
+  writeFileSync(Buffer.concat([Buffer.from(`${root}/`), Buffer.from([0xff, 0x80, 0x41])]), 'raw');
+  writeFileSync(at('n'.repeat(255)), 'long');
+  mkdirSync(at(`${'d'.repeat(200)}/${'e'.repeat(200)}`), { recursive: true });
+  writeFileSync(at(`${'d'.repeat(200)}/${'e'.repeat(200)}/${'f'.repeat(200)}`), 'deep and long');
+  writeFileSync(at('big'), noise(300_000));
+  symlinkSync('a/x', at('link'));
+  symlinkSync('/nowhere/at all', at('dangling'));
+  execFileSync('mkfifo', [at('fifo')]);
+  execFileSync('mknod', [at('null'), 'c', '1', '3']);
+  execFileSync('mknod', [at('zero'), 'c', '1', '300']);
+  execFileSync('mknod', [at('block'), 'b', '259', '70000']);
+  utimesSync(at('a/x'), 1_600_000_000, 1_600_000_000.25);
+  chmodSync(at('a/x'), 0o640);
+  return root;
+}
+
+describe.each(PROTOCOLS)('push at protocol %i', (protocolMax) => {
+  const options = { ...ARCHIVE, protocolMax };
+
+  it('creates everything, then finds nothing to do, then sends only what changed', async () => {
+    const source = makeTree();
+    const destination = join(scratchFolder(), 'new');
+    const first = await pushFolder(source, destination, { options });
+    expect(first.stderr).toBe('');
+    expect(first.code).toBe(0);
+    expect(first.problems).toEqual([]);
+    if (protocolMax >= 31) {
+      const { mtimeNs } = lstatSync(join(destination, 'a/x'), { bigint: true });
+      expect(mtimeNs).toBe(1_600_000_000_250_000_000n);
+    }
+    expect(first.report.protocol).toBe(protocolMax);
+    expect(first.report.checksumName).toBe(protocolMax < 30 ? 'md4' : 'xxh128');
+    expect(differences(source, destination)).toBe('');
+
+    const second = await pushFolder(source, destination, { options });
+    expect(second.code).toBe(0);
+    expect(second.sent).toEqual([]);
+    expect(second.report.literalBytes).toBe(0);
+
+    appendFileSync(join(source, 'big'), 'tail');
+    chmodSync(join(source, 'a/b/c/deep'), 0o600);
+    const third = await pushFolder(source, destination, { options });
+    expect(third.code).toBe(0);
+    expect(third.sent).toEqual(['big']);
+    expect(third.report.literalBytes).toBeLessThan(2000);
+    expect(third.report.matchedBytes).toBeGreaterThan(298_000);
+    expect(differences(source, destination)).toBe('');
+  });
+
+  it('keeps hard links', async () => {
+    const source = scratchFolder();
+    mkdirSync(join(source, 'd'));
+    writeFileSync(join(source, 'one'), 'shared');
+    writeFileSync(join(source, 'single'), 'single');
+    linkSync(join(source, 'one'), join(source, 'two'));
+    linkSync(join(source, 'one'), join(source, 'd/three'));
+    symlinkSync('to', join(source, 'sym'));
+    linkSync(join(source, 'sym'), join(source, 'sym2'));
+    const destination = scratchFolder();
+    const result = await pushFolder(source, destination, {
+      options: { ...options, hardLinks: true },
+    });
+    expect(result.stderr).toBe('');
+    expect(result.code).toBe(0);
+    const inode = (name: string): number => lstatSync(join(destination, name)).ino;
+    expect(inode('two')).toBe(inode('one'));
+    expect(inode('d/three')).toBe(inode('one'));
+    expect(inode('single')).not.toBe(inode('one'));
+    expect(readlinkSync(join(destination, 'sym2'))).toBe('to');
+    expect(result.sent).toHaveLength(2);
+  });
+
+  it('compares by checksum, hard links included', async () => {
+    const source = scratchFolder();
+    writeFileSync(join(source, 'same'), 'same');
+    writeFileSync(join(source, 'other'), 'abc');
+    writeFileSync(join(source, 'empty'), '');
+    linkSync(join(source, 'same'), join(source, 'zlink'));
+    symlinkSync('x', join(source, 'sym'));
+    const destination = scratchFolder();
+    await pushFolder(source, destination, { options: { ...options, hardLinks: true } });
+    // Same size, same time, other content: only a checksum can tell.
+    const { mtime } = lstatSync(join(destination, 'other'));
+    writeFileSync(join(destination, 'other'), 'abd');
+    utimesSync(join(destination, 'other'), mtime, mtime);
+    const blind = await pushFolder(source, destination, {
+      options: { ...options, hardLinks: true },
+    });
+    expect(blind.sent).toEqual([]);
+    const result = await pushFolder(source, destination, {
+      options: { ...options, hardLinks: true, checksum: true },
+    });
+    expect(result.stderr).toBe('');
+    expect(result.code).toBe(0);
+    expect(result.sent).toEqual(['other']);
+    expect(readFileSync(join(destination, 'other'), 'utf8')).toBe('abc');
+  });
+
+  it('only says what it would do in a dry run', async () => {
+    const source = scratchFolder();
+    writeFileSync(join(source, 'f'), 'content');
+    mkdirSync(join(source, 'd'));
+    const destination = scratchFolder();
+    writeFileSync(join(destination, 'extra'), '');
+    const result = await pushFolder(source, destination, {
+      options: { ...options, dryRun: true, deleteAfter: true },
+    });
+    expect(result.code).toBe(0);
+    expect(result.sent).toEqual([]);
+    expect(result.items.map((item) => item.split(' ')[1])).toContain('f');
+    expect(differences(source, destination)).toContain('>f+++++++++ f');
+    if (protocolMax >= 29) expect(result.deleted).toEqual(['extra']);
+  });
+
+  it('deletes after the transfer, but not what is protected', async () => {
+    const source = scratchFolder();
+    mkdirSync(join(source, 'd'));
+    writeFileSync(join(source, 'kept'), 'x');
+    const destination = scratchFolder();
+    mkdirSync(join(destination, 'gone/sub'), { recursive: true });
+    writeFileSync(join(destination, 'gone/sub/f'), '');
+    writeFileSync(join(destination, 'extra'), '');
+    writeFileSync(join(destination, 'safe'), '');
+    mkdirSync(join(destination, 'd'));
+    writeFileSync(join(destination, 'd/inner'), '');
+    const result = await pushFolder(source, destination, {
+      options: { ...options, deleteAfter: true },
+      rules: [{ action: 'protect', pattern: Buffer.from('/safe') }],
+    });
+    expect(result.stderr).toBe('');
+    expect(result.code).toBe(0);
+    expect(differences(source, destination)).toBe('*deleting   safe\n');
+    if (protocolMax >= 29) {
+      expect([...result.deleted].sort()).toEqual([
+        'd/inner',
+        'extra',
+        'gone/',
+        'gone/sub/',
+        'gone/sub/f',
+      ]);
+    }
+    if (protocolMax >= 31) {
+      expect(result.report.deleted).toEqual({
+        files: 3,
+        dirs: 2,
+        symlinks: 0,
+        devices: 0,
+        specials: 0,
+      });
+    }
+  });
+
+  it('deletes nothing when the source was not listed completely', async () => {
+    const source = scratchFolder();
+    const destination = scratchFolder();
+    writeFileSync(join(destination, 'extra'), '');
+    await pushFolder(source, destination, {
+      options: { ...options, deleteAfter: true },
+      scanIncomplete: true,
+    });
+    expect(readFileSync(join(destination, 'extra'), 'utf8')).toBe('');
+  });
+
+  it('sends a list of nothing', async () => {
+    const destination = scratchFolder();
+    const result = await pushFolder(scratchFolder(), destination, { options, entries: [] });
+    expect(result.code).toBe(0);
+    expect(result.report.filesSent).toBe(0);
+  });
+});
