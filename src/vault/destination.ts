@@ -87,7 +87,7 @@ function parseParts(text: string, context: DestinationContext): Parts<Destinatio
   if (text.startsWith('-')) throw destinationError(text, 'it starts with a dash');
   const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(text)?.[1]?.toLowerCase();
   if (scheme !== undefined) return parseUrl(text, scheme, context);
-  if (/^[A-Za-z]:/.test(text)) return parseDrive(text, context);
+  if (/^[A-Za-z]:(?!:)/.test(text)) return parseDrive(text, context);
   if (isLocalPath(text, context.platform)) return localDestination(text, context);
   return parseScpForm(text);
 }

@@ -1,0 +1,60 @@
+/**
+ * ecsync as a library: open a vault, push it, and catch what can go wrong.
+ *
+ * ```ts
+ * const vault = openVault({ folder: '/home/me/photos' });
+ * const masterkey = await unlockMasterkey(parseConf(vault.confBytes), password);
+ * assertMasterkey(vault, masterkey);
+ * const summary = await push(settings, { ...vault, masterkey }, reporter, signal, store);
+ * ```
+ *
+ * Every failure is an {@link EcsyncError} with a stable `code`, an `exitCode` and mostly a `hint`.
+ */
+export {
+  BugError,
+  ConnectionError,
+  DeleteLimitError,
+  EcsyncError,
+  ExitCode,
+  FileError,
+  IntegrityError,
+  InterruptedError,
+  LockedError,
+  LoginError,
+  PasswordError,
+  ProtocolError,
+  RemoteError,
+  UsageError,
+  VanishedError,
+  VaultError,
+  type ErrorDetails,
+} from './errors.ts';
+
+export { parseConf, serialiseConf, type Conf } from './gocryptfs/config.ts';
+export { createConf, unlockMasterkey } from './gocryptfs/keys.ts';
+
+export { createVault, type NewVaultPlace } from './vault/create-vault.ts';
+export {
+  assertMasterkey,
+  openVault,
+  vaultFiles,
+  type Vault,
+  type VaultPlace,
+} from './vault/vault.ts';
+export type { RemoteConfig, VaultConfig } from './vault/config.ts';
+export { formatDestination, parseDestination, type Destination } from './vault/destination.ts';
+export { acquireLock, type Lock } from './vault/lock.ts';
+export { dropState, readState, stateKey, writeState } from './vault/state.ts';
+
+export { FilterRules } from './tree/filter-syntax.ts';
+export type { FilterRule } from './tree/filter.ts';
+
+export { push, type LoginQuestions, type OpenVault, type StateStore } from './sync/push.ts';
+export type {
+  ItemLine,
+  PushProgress,
+  PushReporter,
+  PushSettings,
+  PushSummary,
+  PushWarning,
+} from './sync/push-settings.ts';

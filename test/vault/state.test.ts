@@ -1,0 +1,59 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { BugError } from '../../src/errors.ts';
+import { dropState, readState, stateKey, writeState } from '../../src/vault/state.ts';
+
+// State comes back byte for byte, or counts as absent: never something else.
+
+let vaultDir: string;
+beforeEach(() => {
+  vaultDir = mkdtempSync(path.join(os.tmpdir(), 'ecsync-state-'));
+});
+afterEach(() => rmSync(vaultDir, { recursive: true }));
+
+describe('state', () => {
+  const key = stateKey('user@host:path');
+  const stored = (): string => path.join(vaultDir, 'index', key);
+
+  it('comes back as it was written, replaced as often as wanted', () => {
+    fc.assert(
+      fc.property(fc.uint8Array(), (content) => {
+        writeState(vaultDir, key, content);
+        expect(Buffer.from(readState(vaultDir, key) ?? 'absent')).toEqual(Buffer.from(content));
+      }),
+      { numRuns: 20 },
+    );
+    expect(readdirSync(path.join(vaultDir, 'index'))).toEqual([key]);
+  });
+
+  it('is absent before it was written and after it was dropped', () => {
+    expect(readState(vaultDir, key)).toBeUndefined();
+    writeState(vaultDir, key, Buffer.from('x'));
+    dropState(vaultDir, key);
+    dropState(vaultDir, key);
+    expect(readState(vaultDir, key)).toBeUndefined();
+  });
+
+  it('counts as absent when any single byte was changed, cut off or added', () => {
+    writeState(vaultDir, key, Buffer.from('content'));
+    const whole = readFileSync(stored());
+    for (let i = 0; i < whole.length; i++) {
+      const changed = Buffer.from(whole);
+      changed[i] = (changed[i] ?? 0) ^ 1;
+      writeFileSync(stored(), changed);
+      expect(readState(vaultDir, key)).toBeUndefined();
+      writeFileSync(stored(), whole.subarray(0, i));
+      expect(readState(vaultDir, key)).toBeUndefined();
+    }
+    writeFileSync(stored(), Buffer.concat([whole, Buffer.from('x')]));
+    expect(readState(vaultDir, key)).toBeUndefined();
+  });
+
+  it.each(['', '..', 'a/b', 'A', `${'x'.repeat(81)}`])('refuses the key %j', (wrong) => {
+    expect(() => readState(vaultDir, wrong)).toThrow(BugError);
+    expect(() => writeState(vaultDir, wrong, Buffer.alloc(0))).toThrow(BugError);
+  });
+});
