@@ -61,6 +61,7 @@ const SERVER_FLAGS =
  * The client's side.
  *
  * @param protocolMax - newest protocol to offer, 27 … 32
+ * @throws {RemoteError} `no-greeting` — the peer closed before its version
  * @throws {RemoteError} `shell-not-clean` — the peer's first bytes are no version
  * @throws {RemoteError} `rsync-too-old` — the peer speaks nothing newer than protocol 26
  * @throws {RemoteError} `no-common-checksum`
@@ -123,8 +124,23 @@ export async function greetClient(
   return { protocol, compatFlags, checksumName, seed };
 }
 
+/** A peer that closes before it has said anything has refused, or does not exist. */
+async function firstBytes(reader: MultiplexReader): Promise<Buffer> {
+  while (reader.stream.available < 4) {
+    if (await reader.fill()) continue;
+    const shown = reader.stream.rest().toString('latin1');
+    throw new RemoteError(
+      'no-greeting',
+      shown === ''
+        ? 'the server closed the connection before rsync answered'
+        : `the server closed the connection after saying ${JSON.stringify(shown)}`,
+    );
+  }
+  return reader.read((stream) => stream.copy(4));
+}
+
 async function readVersion(reader: MultiplexReader): Promise<number> {
-  const bytes = await reader.read((stream) => stream.copy(4));
+  const bytes = await firstBytes(reader);
   const version = bytes.readInt32LE(0);
   if (version < PEER_VERSION_MIN || version > PEER_VERSION_MAX) {
     const shown = Buffer.concat([

@@ -30,8 +30,8 @@ export interface SendJob<E extends Entry> {
   readonly signal?: AbortSignal;
   /** True: leave this requested file unsent, without any report. */
   decline?(entry: E): boolean;
-  /** Every item record, in order: what the server does with the entry (`ITEM_*`). */
-  onItem?(entry: E, iflags: number, xname: Uint8Array | undefined): void;
+  /** Every item record, in order: what the server does with the entry (`ITEM_*`). `ndx` is its place in the sorted list. */
+  onItem?(entry: E, iflags: number, xname: Uint8Array | undefined, ndx: number): void;
   /** A file was sent: literal bytes, and bytes the server took from its basis. */
   onSent?(entry: E, literalBytes: number, matchedBytes: number): void;
   /** Bytes of the file handled so far; now and then within large files. */

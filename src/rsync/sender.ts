@@ -29,7 +29,7 @@ const CLOSING_MAX = 64;
  * and read ahead, and answers leave in the order of the requests.
  *
  * @param peer - standard output and input of the server; they stay the caller's to destroy
- * @throws {RemoteError} `shell-not-clean`, `rsync-too-old`, `no-common-checksum`, `remote-exit`
+ * @throws {RemoteError} `no-greeting`, `shell-not-clean`, `rsync-too-old`, `no-common-checksum`, `remote-exit`
  * @throws {ProtocolError} anything the server must not send; the code says what
  * @throws {ConnectionError} `connection-lost`, `timeout`
  * @throws {InterruptedError} `interrupted`
@@ -162,7 +162,7 @@ class Sender<E extends Entry> {
 
   async #answer(request: ItemRequest<E>): Promise<void> {
     const { entry, attributes } = request;
-    this.#job.onItem?.(entry, attributes.iflags, attributes.xname);
+    this.#job.onItem?.(entry, attributes.iflags, attributes.xname, request.ndx);
     if (request.kind === 'declined') this.#sendNothing(request);
     else if (request.kind !== 'transfer' || this.#job.options.dryRun) this.#echo(request);
     else await this.#sendFile(request);

@@ -128,7 +128,7 @@ export async function pushFolder(
   destination: string,
   changes: Parameters<typeof pushTree>[2] = {},
 ): Promise<PushResult> {
-  return pushTree<Entry>(new LocalTree(source) as Tree, destination, changes);
+  return pushTree<Entry>(new LocalTree(source), destination, changes);
 }
 
 /** What stock rsync would still change: empty when both folders are alike. */
