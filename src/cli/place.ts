@@ -1,6 +1,6 @@
-import fs from 'node:fs';
 import path from 'node:path';
 import { UsageError } from '../errors.ts';
+import { pathKind } from '../vault/path-kind.ts';
 import { openVault, type Vault, type VaultPlace } from '../vault/vault.ts';
 import type { Host } from './host.ts';
 import type { CommonOptions } from './options.ts';
@@ -12,7 +12,7 @@ import type { CommonOptions } from './options.ts';
  */
 export function folderOf(current: string, options: CommonOptions): string {
   const folder = path.resolve(current, options.C ?? '.');
-  if (fs.statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true) return folder;
+  if (pathKind(folder) === 'folder') return folder;
   throw new UsageError('not-a-folder', `-C: ${folder} is not a folder`, {
     hint: 'Name an existing folder.',
   });

@@ -43,7 +43,7 @@ export function readPushWords(words: readonly string[], context: PushWordsContex
   if (looksLikeDestination(first)) {
     return { destination: parseDestination(first, { platform, folder }), paths };
   }
-  if (fs.lstatSync(path.resolve(folder, first), { throwIfNoEntry: false }) !== undefined) {
+  if (exists(path.resolve(folder, first))) {
     const shownName = remotes[0]?.name ?? 'REMOTE';
     throw new UsageError('no-remote', `there is no remote named '${first}'`, {
       hint: `To push only this path, name the remote first: ecsync push ${shownName} ${first}`,
@@ -72,8 +72,18 @@ export async function resolvePaths(
   return resolved.includes('') ? [] : resolved;
 }
 
+/** Links count themselves, whatever they lead to. */
+function exists(absolute: string): boolean {
+  try {
+    fs.lstatSync(absolute);
+    return true;
+  } catch {
+    return false; // Not there, or nothing that can be looked at.
+  }
+}
+
 async function expand(typed: string, folder: string): Promise<readonly string[]> {
-  if (fs.lstatSync(path.resolve(folder, typed), { throwIfNoEntry: false })) return [typed];
+  if (exists(path.resolve(folder, typed))) return [typed];
   if (/[*?[{]/.test(typed)) {
     const { default: glob } = await import('fast-glob');
     const pattern = path.sep === '\\' ? glob.convertPathToPattern(typed) : typed;

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { UsageError, VaultError } from '../errors.ts';
 import { syncFolder, writeNewFile } from './atomic-write.ts';
 import { formatNewConfig } from './config-edit.ts';
+import { pathKind } from './path-kind.ts';
 import { keyCheckOf, VAULT_DIR_NAME, vaultFiles } from './vault.ts';
 
 /** Where a new vault goes. */
@@ -24,13 +25,13 @@ export interface NewVaultPlace {
 export function checkNewVault(place: NewVaultPlace): string {
   const vaultDir = place.vaultDir ?? path.join(place.source, VAULT_DIR_NAME);
   for (const folder of [place.source, path.dirname(vaultDir)]) assertOutsideVaultDirs(folder);
-  if (fs.lstatSync(vaultDir, { throwIfNoEntry: false }) !== undefined) {
+  if (pathKind(vaultDir) !== 'absent') {
     throw new VaultError('vault-exists', `there is already a vault: ${vaultDir}`, {
       hint: 'Use it as it is, or choose another folder. Deleting it makes its remote copies unreadable without the recovery sheet.',
     });
   }
-  const found = fs.statSync(place.source, { throwIfNoEntry: false });
-  if (found !== undefined && !found.isDirectory()) {
+  const kind = pathKind(place.source);
+  if (kind !== 'folder' && kind !== 'absent') {
     throw new UsageError('not-a-folder', `${place.source} is not a folder`, {
       hint: 'Name the folder that is to be copied.',
     });
@@ -40,10 +41,8 @@ export function checkNewVault(place: NewVaultPlace): string {
 
 function assertOutsideVaultDirs(folder: string): void {
   for (let above = path.resolve(folder); ; above = path.dirname(above)) {
-    if (
-      fs.statSync(path.join(above, 'config.toml'), { throwIfNoEntry: false })?.isFile() === true &&
-      fs.statSync(vaultFiles(above).conf, { throwIfNoEntry: false })?.isFile() === true
-    ) {
+    const { config, conf } = vaultFiles(above);
+    if (pathKind(config) === 'file' && pathKind(conf) === 'file') {
       throw new VaultError('inside-vault-dir', `${folder} is inside the vault directory ${above}`, {
         hint: 'Choose a folder outside it.',
       });

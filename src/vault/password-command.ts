@@ -2,6 +2,9 @@ import { spawn } from 'node:child_process';
 import { PasswordError } from '../errors.ts';
 import { FirstLine } from './first-line.ts';
 
+/** What may follow the first line; a program that prints without end is none that knows a password. */
+const OUTPUT_LENGTH_MAX = 65_536;
+
 /**
  * Runs a program and takes the first line it prints. It inherits the terminal, so that it may ask
  * itself; no shell is involved, and the environment it gets holds no password.
@@ -34,10 +37,13 @@ export async function runPasswordCommand(
     });
     // The rejection is awaited below; until then it must not count as unhandled.
     ended.catch(() => undefined);
+    let length = 0;
     for await (const chunk of child.stdout) {
       if (!(chunk instanceof Uint8Array)) continue;
       line.push(chunk);
+      length += chunk.length;
       chunk.fill(0);
+      if (length > OUTPUT_LENGTH_MAX) throw commandFailed(program, 'prints too much');
     }
     const status = await ended;
     signal.throwIfAborted();

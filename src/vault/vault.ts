@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { PasswordError, UsageError, VaultError } from '../errors.ts';
 import { parseConfig, readConfigText, type VaultConfig } from './config.ts';
+import { pathKind } from './path-kind.ts';
 
 /** Name of the vault directory inside its source folder. */
 export const VAULT_DIR_NAME = '.ecsync';
@@ -49,7 +50,7 @@ export function findVaultDir(place: VaultPlace): string {
   }
   for (let folder = place.folder; ; folder = path.dirname(folder)) {
     const candidate = path.join(folder, VAULT_DIR_NAME);
-    if (isFolder(candidate)) return candidate;
+    if (pathKind(candidate) === 'folder') return candidate;
     if (path.dirname(folder) === folder) break;
   }
   throw noVault(place.folder);
@@ -102,7 +103,7 @@ function sourceOf(vaultDir: string, config: VaultConfig): string {
     });
   }
   const source = path.resolve(vaultDir, config.source);
-  if (!isFolder(source)) throw sourceMissing(source, 'does not exist');
+  if (pathKind(source) !== 'folder') throw sourceMissing(source, 'does not exist');
   // With the vault elsewhere nothing in the folder shows that its disk is there.
   if (fs.readdirSync(source).length === 0) throw sourceMissing(source, 'is empty');
   return source;
@@ -126,12 +127,10 @@ function incomplete(vaultDir: string, missing: string): VaultError {
   });
 }
 
-function isFolder(candidate: string): boolean {
-  return fs.statSync(candidate, { throwIfNoEntry: false })?.isDirectory() === true;
-}
-
+/** A file that cannot be looked at counts as there: reading it will say why not. */
 function isFile(candidate: string): boolean {
-  return fs.statSync(candidate, { throwIfNoEntry: false })?.isFile() === true;
+  const kind = pathKind(candidate);
+  return kind === 'file' || kind === 'hidden';
 }
 
 /**
