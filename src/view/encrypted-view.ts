@@ -29,6 +29,9 @@ import {
  */
 export const VIRTUAL_MTIME_SEC = 1_000_000_000;
 
+/** The diriv of a renamed directory has one of so many times after it. */
+const MOVED_MTIME_RANGE = 2 ** 28;
+
 const READABLE_FILE = S_IFREG | 0o444;
 const OWNER_READABLE_FILE = S_IFREG | 0o400;
 const CONF_NAME_BYTES = Buffer.from(CONF_NAME);
@@ -98,7 +101,7 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
     const plainChildren = await this.#plain.children(plainDirectory);
     if (plainDirectory.contentUnknown === true) directory.contentUnknown = true;
     const dirIV = this.#paths.dirIV(plainDirectory.path);
-    const entries = [virtualFile(directory, 'diriv', DIR_IV_NAME_BYTES, dirIV)];
+    const entries = [this.#dirIVFile(directory, plainDirectory.path, dirIV)];
     if (isRootPath(directory.path)) entries.push(this.#confFile(directory));
     for (const plain of plainChildren) this.#addChild(entries, { directory, dirIV, plain });
     return entries;
@@ -162,6 +165,17 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
    */
   cipherPath(plainPath: Uint8Array): Uint8Array {
     return this.#paths.cipherPath(plainPath);
+  }
+
+  /**
+   * A directory that was renamed here brings its IV along: as long as the one before it, and as old.
+   * Another time makes rsync look, where skipping the file would make the directory unreadable.
+   */
+  #dirIVFile(directory: CipherEntry<P>, plainPath: Uint8Array, dirIV: Uint8Array): CipherEntry<P> {
+    const file = virtualFile(directory, 'diriv', DIR_IV_NAME_BYTES, dirIV);
+    if (!this.#paths.isBornElsewhere(plainPath)) return file;
+    const distinct = Buffer.from(dirIV).readUInt32BE() % MOVED_MTIME_RANGE;
+    return { ...file, mtimeSec: VIRTUAL_MTIME_SEC + 1 + distinct };
   }
 
   #confFile(root: CipherEntry<P>): CipherEntry<P> {

@@ -34,10 +34,15 @@ export class PathTranslation {
     this.#birthOf = birthOf;
   }
 
-  /** What an object's identity is derived from. The root directory's path is empty there. */
+  /** What an object's identity is derived from. */
   birth(plainPath: Uint8Array): Birth {
-    const path = isRootPath(plainPath) ? new Uint8Array(0) : plainPath;
-    return this.#birthOf?.(plainPath) ?? { path, counter: 0 };
+    return this.#birthOf?.(plainPath) ?? { path: identityPath(plainPath), counter: 0 };
+  }
+
+  /** Whether an object has another identity than its path gives by itself. */
+  isBornElsewhere(plainPath: Uint8Array): boolean {
+    const { path, counter } = this.birth(plainPath);
+    return counter !== 0 || Buffer.compare(path, identityPath(plainPath)) !== 0;
   }
 
   /** The IV of a directory. */
@@ -112,4 +117,9 @@ export class PathTranslation {
       throw error;
     }
   }
+}
+
+/** A path as it goes into identities: the root directory's is empty. */
+function identityPath(plainPath: Uint8Array): Uint8Array {
+  return isRootPath(plainPath) ? new Uint8Array(0) : plainPath;
 }

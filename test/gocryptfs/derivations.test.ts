@@ -1,6 +1,7 @@
 // FORMAT.md is precise enough to write a second encoder from: the one in fixtures/format/ is in
 // another language and shares no code, and both must give the same bytes.
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { GCM_LAYOUT_FLAGS } from '../../src/gocryptfs/feature-flags.ts';
 import { packFileHeader } from '../../src/gocryptfs/file-header.ts';
@@ -75,4 +76,14 @@ test.each(answers.symlinks)('symlink $path to $plain', ({ path, plain, target })
   expect(encrypted.toString()).toBe(target);
   expect(encrypted.length).toBeLessThanOrEqual(4095);
   expect(content.decryptTarget(encrypted).toString('hex')).toBe(plain);
+});
+
+test('the values FORMAT.md quotes are among them', () => {
+  const format = readFileSync(new URL('../../FORMAT.md', import.meta.url), 'utf8');
+  const quoted = [
+    ...(format.split('## 13. Test vectors')[1]?.matchAll(/`([\w-]{22,})` *\|$/gm) ?? []),
+  ];
+  expect(quoted).toHaveLength(8);
+  const known = JSON.stringify(answers);
+  for (const [, value] of quoted) expect(known).toContain(`"${value ?? ''}"`);
 });

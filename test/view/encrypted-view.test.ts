@@ -227,6 +227,9 @@ describe('groupHardLinks()', () => {
 });
 
 describe('identities of renamed objects', () => {
+  const dirIVTime = (entries: readonly CipherEntry[]) =>
+    entries.filter(({ virtual }) => virtual === 'diriv').find(({ path }) => path.includes(0x2f))
+      ?.mtimeSec;
   const births = new Map<string, Birth>([
     ['new', { path: Buffer.from('old'), counter: 0 }],
     ['old', { path: Buffer.from('old'), counter: 1 }],
@@ -251,6 +254,10 @@ describe('identities of renamed objects', () => {
     expect(text(entry.path).split('/')[1]).toBe(text(name));
     expect(text(renamed.plainPath(entry.path)?.path)).toBe('new/file');
     expect(text(renamed.cipherPath(Buffer.from('new/file')))).toBe(text(entry.path));
+    expect(dirIVTime(await allEntries(renamed))).toBe(
+      1_000_000_001 + (oldIV.readUInt32BE() % 2 ** 28),
+    );
+    expect(dirIVTime(await allEntries(viewOf(folders).view))).toBe(1_000_000_000);
   });
 });
 
