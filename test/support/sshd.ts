@@ -1,8 +1,10 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
@@ -198,27 +200,28 @@ async function listen(
   ];
   await writeFile(configFile, `${config.join('\n')}\n`);
   await mkdir('/run/sshd', { recursive: true });
-  const child = spawn('/usr/sbin/sshd', ['-D', '-e', '-f', configFile], {
-    stdio: ['ignore', 'ignore', 'pipe'],
+  // To a file: a pipe that nobody empties, while a test waits synchronously, would stop the server.
+  const logFile = path.join(dir, `sshd-${port}.log`);
+  const child = spawn('/usr/sbin/sshd', ['-D', '-E', logFile, '-f', configFile], {
+    stdio: 'ignore',
   });
-  let logged = '';
-  child.stderr.setEncoding('latin1').on('data', (text: string) => (logged += text));
-  await new Promise<void>((resolve, reject) => {
-    const fail = (): void => {
+  child.once('error', () => undefined);
+  const log = (): string => {
+    try {
+      return readFileSync(logFile, 'latin1');
+    } catch {
+      return ''; // not started yet, or stopped
+    }
+  };
+  const giveUpAt = Date.now() + 10_000;
+  while (!log().includes(`Server listening on 127.0.0.1 port ${port}`)) {
+    if (child.exitCode !== null || child.pid === undefined || Date.now() > giveUpAt) {
       child.kill('SIGKILL');
-      reject(new Error(`sshd did not start:\n${logged}`));
-    };
-    const timer = setTimeout(fail, 10_000);
-    child.once('error', fail);
-    child.once('exit', fail);
-    child.stderr.on('data', () => {
-      if (!logged.includes(`Server listening on 127.0.0.1 port ${port}`)) return;
-      clearTimeout(timer);
-      child.removeListener('exit', fail);
-      resolve();
-    });
-  });
-  return { child, log: () => logged };
+      throw new Error(`sshd did not start:\n${log()}`);
+    }
+    await sleep(10);
+  }
+  return { child, log };
 }
 
 function runningSshd(
