@@ -30,8 +30,11 @@ export interface PushSettings {
   readonly timeoutSec: number;
   /** `-e/--rsh`: a shell command used instead of the built-in ssh. */
   readonly rsh?: string;
-  /** `--rsync-path`, default `rsync`. */
-  readonly rsyncPath: string;
+  /**
+   * `--rsync-path`. Absent: `rsync` over ssh, and for a local folder no program at all. Given with
+   * a local folder: that local rsync stores the files.
+   */
+  readonly rsyncPath?: string;
   /** `--accept-new-host-key`: trust and record a host seen for the first time. */
   readonly acceptNewHostKey: boolean;
   /** `--protocol`: the newest rsync protocol to offer, 27 or 29 … 32. */

@@ -81,14 +81,16 @@ async function pushLocked(
         confMtimeSec: vault.confMtimeSec,
         masterkey,
       },
-      reporterFor(host, warnings, options),
-      host.signal,
       {
-        read: () => readState(vault.vaultDir, key),
-        write: (bytes) => writeState(vault.vaultDir, key, bytes),
-        drop: () => dropState(vault.vaultDir, key),
+        reporter: reporterFor(host, warnings, options),
+        signal: host.signal,
+        store: {
+          read: () => readState(vault.vaultDir, key),
+          write: (bytes) => writeState(vault.vaultDir, key, bytes),
+          drop: () => dropState(vault.vaultDir, key),
+        },
+        questions: questionsFor(host),
       },
-      questionsFor(host),
     );
     return conclude(host, summary, { options, destination });
   } finally {

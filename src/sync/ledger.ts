@@ -1,0 +1,99 @@
+import { type EcsyncError, FileError, VanishedError } from '../errors.ts';
+import { isDirectory, isRegularFile, isSymlink } from '../tree/entry.ts';
+import type { PushEntry } from './push-entry.ts';
+import { DELETING, isHardLink, isNew, isSignificant, itemize } from './itemize.ts';
+import type { ItemLine, PushReporter } from './push-settings.ts';
+import { pathKey } from './skeleton.ts';
+
+/** A cipher path told in plaintext, or why that is not possible. */
+export interface ShownPath {
+  readonly path: Uint8Array;
+  readonly plain: boolean;
+  /** True for the conf, diriv and `.name` files, which no plaintext object corresponds to. */
+  readonly virtual: boolean;
+}
+
+function withSlash(path: Uint8Array): Uint8Array {
+  return Buffer.concat([path, Buffer.from('/')]);
+}
+
+/**
+ * The books of one push over all its rsync runs: what was sent, created, deleted and what went
+ * wrong, each told once, in plaintext names.
+ */
+export class Ledger {
+  filesSent = 0;
+  filesDeleted = 0;
+  literalBytes = 0;
+  matchedBytes = 0;
+  bytesSent = 0;
+  bytesReceived = 0;
+  runs = 0;
+  /** Something of the source or at the destination could not be read or stored (exit 23). */
+  failures = 0;
+  /** Something vanished or changed while it was read (exit 24). */
+  vanished = 0;
+  readonly #reporter: PushReporter;
+  readonly #told = new Set<PushEntry>();
+  readonly #deleted = new Set<string>();
+
+  constructor(reporter: PushReporter) {
+    this.#reporter = reporter;
+  }
+
+  /** An item record of the server; `linkedTo` is the plaintext name a hard link points to. */
+  item(entry: PushEntry, iflags: number, linkedTo?: Uint8Array): void {
+    if (entry.plain === undefined || !isSignificant(iflags) || this.#told.has(entry)) return;
+    if (isNew(iflags)) this.#told.add(entry);
+    const line: ItemLine = {
+      change: itemize(entry.mode, iflags),
+      path: isDirectory(entry) ? withSlash(entry.plain.path) : entry.plain.path,
+      plain: true,
+    };
+    const target = isHardLink(iflags)
+      ? linkedTo && ({ arrow: '=>', bytes: linkedTo } as const)
+      : isSymlink(entry) && entry.plain.target
+        ? ({ arrow: '->', bytes: entry.plain.target } as const)
+        : undefined;
+    this.#reporter.item(target ? { ...line, target } : line);
+  }
+
+  sent(entry: PushEntry, literalBytes: number, matchedBytes: number): void {
+    this.literalBytes += literalBytes;
+    this.matchedBytes += matchedBytes;
+    if (entry.plain !== undefined && isRegularFile(entry)) this.filesSent++;
+  }
+
+  /** @returns true when this was a plaintext object not counted before */
+  deleted(shown: ShownPath, directory: boolean): boolean {
+    const key = pathKey(shown.path);
+    if (shown.virtual || this.#deleted.has(key)) return false;
+    this.#deleted.add(key);
+    this.filesDeleted++;
+    const path = directory ? withSlash(shown.path) : shown.path;
+    this.#reporter.item({ change: DELETING, path, plain: shown.plain });
+    return true;
+  }
+
+  /** A source object that could not be read, or changed while it was. */
+  problem(error: EcsyncError): void {
+    if (error instanceof VanishedError) this.vanished++;
+    else this.failures++;
+    this.#reporter.warning({ code: error.code, message: error.message });
+  }
+
+  /** A sentence for the person that changes nothing about the outcome. */
+  note(code: string, message: string): void {
+    this.#reporter.warning({ code, message });
+  }
+
+  /** The exit code of a push that came to its end. */
+  exitCode(): 0 | 23 | 24 {
+    if (this.failures > 0) return 23;
+    return this.vanished > 0 ? 24 : 0;
+  }
+}
+
+export function isPartialFailure(error: unknown): error is FileError | VanishedError {
+  return error instanceof FileError || error instanceof VanishedError;
+}

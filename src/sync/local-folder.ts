@@ -1,0 +1,160 @@
+import path from 'node:path';
+import type { Readable, Writable } from 'node:stream';
+import { RemoteError, type FileError } from '../errors.ts';
+import { parseServerWords, type TransferOptions } from '../rsync/options.ts';
+import { serve } from '../rsync/server.ts';
+import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT, type Entry } from '../tree/entry.ts';
+import { LocalStore } from '../tree/local-store.ts';
+import { groupIds, userIds } from '../tree/owner-names.ts';
+import { prepareFolder } from '../tree/prepare-folder.ts';
+import type { Connection, ExitStatus, Remote } from '../transport/connection.ts';
+import { duplexPair, type PairEnd } from '../transport/pair.ts';
+import { makeSpecialFile, type SpecialFile } from '../transport/special-files.ts';
+
+/** Text of the server's standard error that is kept. */
+const STDERR_LENGTH_MAX = 65_536;
+/** Exit status of a server that died of something it has no number for. */
+const EXIT_CRASHED = 15;
+
+const SPECIAL_KINDS: Readonly<Record<number, SpecialFile['kind']>> = {
+  [S_IFIFO]: 'pipe',
+  [S_IFBLK]: 'block-device',
+  [S_IFCHR]: 'character-device',
+};
+
+/** How a local folder takes what is pushed. */
+export interface LocalFolderOptions {
+  /** Write whole files instead of differences: faster on a disk of this machine. Default true. */
+  readonly wholeFile?: boolean;
+  /** Wait until the disk has each file before it gets its name. Default true. */
+  readonly durable?: boolean;
+}
+
+/** A folder of this machine as a destination: the server's side of rsync runs in this process. */
+export class LocalFolderRemote implements Remote {
+  readonly shownName = 'this machine';
+  readonly #options: LocalFolderOptions;
+  readonly #running = new Set<LocalConnection>();
+
+  constructor(options: LocalFolderOptions = {}) {
+    this.#options = options;
+  }
+
+  /**
+   * @param program - of no meaning here
+   * @throws {UsageError} `server-words-invalid`
+   * @throws {RemoteError} `destination-unusable` — the folder's parent is missing, or it is no folder
+   */
+  start(_program: string, words: readonly string[]): Promise<Connection> {
+    return Promise.resolve().then(() => {
+      const { options, destination } = parseServerWords(words);
+      const folder = path.resolve(destination);
+      const rootIsNew = prepare(folder, options);
+      const [near, far] = duplexPair();
+      const connection = new LocalConnection(near, far);
+      connection.run(this.#serve(far, folder, { options, rootIsNew, connection }));
+      this.#running.add(connection);
+      void connection.exited.then(() => this.#running.delete(connection));
+      return connection;
+    });
+  }
+
+  async close(): Promise<void> {
+    const running = [...this.#running];
+    for (const connection of running) connection.destroy();
+    await Promise.all(running.map((connection) => connection.exited));
+  }
+
+  async #serve(
+    far: PairEnd,
+    folder: string,
+    job: {
+      readonly options: TransferOptions;
+      readonly rootIsNew: boolean;
+      readonly connection: LocalConnection;
+    },
+  ): Promise<number> {
+    const { options, rootIsNew, connection } = job;
+    const { tempDir, linkDest } = options;
+    const { wholeFile = true, durable = true } = this.#options;
+    const store = new LocalStore(folder, {
+      durable,
+      makeSpecial,
+      ...(tempDir !== undefined && { tempDir }),
+      ...(linkDest !== undefined && { earlier: linkDest }),
+    });
+    try {
+      return await serve(far, store, {
+        transfer: options,
+        habits: { users: userIds(), groups: groupIds() },
+        wholeFile,
+        rootIsNew,
+        onStderr: (line) => connection.addStderr(line),
+      });
+    } finally {
+      store.close();
+    }
+  }
+}
+
+function prepare(folder: string, options: TransferOptions): boolean {
+  try {
+    return prepareFolder(folder, options.dryRun);
+  } catch (error) {
+    const { message, hint, facts } = error as FileError;
+    throw new RemoteError('destination-unusable', message, {
+      ...(hint !== undefined && { hint }),
+      facts,
+      cause: error,
+    });
+  }
+}
+
+function makeSpecial(fullPath: string, entry: Entry): boolean {
+  const kind = SPECIAL_KINDS[entry.mode & S_IFMT];
+  const { major, minor } = entry.rdev ?? { major: 0, minor: 0 };
+  return kind !== undefined && makeSpecialFile(fullPath, { kind, major, minor });
+}
+
+class LocalConnection implements Connection {
+  readonly input: Readable;
+  readonly output: Writable;
+  readonly exited: Promise<ExitStatus>;
+  readonly #far: PairEnd;
+  #settle: (status: ExitStatus) => void = () => undefined;
+  #stderr = '';
+
+  constructor(near: PairEnd, far: PairEnd) {
+    this.input = near.input;
+    this.output = near.output;
+    this.#far = far;
+    this.exited = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+  }
+
+  /** @param server - settles with the exit status */
+  run(server: Promise<number>): void {
+    server.then(
+      (code) => this.#settle({ code, signal: null }),
+      (error: unknown) => {
+        this.addStderr(error instanceof Error ? (error.stack ?? error.message) : String(error));
+        this.#far.output.end();
+        this.#settle({ code: EXIT_CRASHED, signal: null });
+      },
+    );
+  }
+
+  addStderr(line: string): void {
+    this.#stderr = `${this.#stderr}${line}\n`.slice(-STDERR_LENGTH_MAX);
+  }
+
+  stderrText(): string {
+    return this.#stderr;
+  }
+
+  destroy(): void {
+    this.output.destroy();
+    this.input.destroy();
+  }
+}

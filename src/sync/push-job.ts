@@ -1,0 +1,132 @@
+import type { EcsyncError } from '../errors.ts';
+import { TEMPORARY_DIRECTORY } from '../gocryptfs/names.ts';
+import type { TransferOptions } from '../rsync/options.ts';
+import type { PushEntry } from './push-entry.ts';
+import type { DeletionScope } from './deletion.ts';
+import { isHardLink } from './itemize.ts';
+import type { ShownPath } from './ledger.ts';
+import type { PushReporter, PushSettings } from './push-settings.ts';
+import type { RunContext, RunOutcome, RunPlan } from './rsync-run.ts';
+import { pathKey } from './skeleton.ts';
+import type { Snapshot } from './snapshot.ts';
+
+/** rsync's block size when nothing is asked: one cipher block, so that one edit costs two blocks. */
+const CIPHER_BLOCK_BYTES = 4128;
+/** Above this many block sums a file goes without `-B`, in a run of its own: 8 GiB at the default. */
+const BLOCKS_PER_FILE_MAX = 2 ** 21;
+
+/** One push under way: what is to be sent, where to, and the books. */
+export interface PushJob {
+  readonly settings: PushSettings;
+  readonly context: RunContext;
+  readonly reporter: PushReporter;
+  readonly snapshot: Snapshot;
+  readonly scope: DeletionScope;
+  readonly names?: { users: ReadonlyMap<number, string>; groups: ReadonlyMap<number, string> };
+}
+
+export function transferOptions(
+  settings: PushSettings,
+  changes: Partial<TransferOptions> = {},
+): TransferOptions {
+  return {
+    protocolMax: settings.protocolMax,
+    links: true,
+    perms: settings.perms,
+    times: true,
+    owner: settings.owner,
+    group: settings.group,
+    devices: settings.devices,
+    specials: settings.specials,
+    hardLinks: settings.hardLinks,
+    checksum: settings.checksum,
+    dryRun: false,
+    numericIds: settings.numericIds,
+    ignoreTimes: false,
+    deleteAfter: false,
+    blockSize: settings.blockSize ?? CIPHER_BLOCK_BYTES,
+    ...(settings.timeoutSec > 0 && { timeoutSec: settings.timeoutSec }),
+    ...changes,
+  };
+}
+
+/** Whether a file's block sums would be too many for one run's block size. */
+export function isTooLargeForBlockSize(entry: PushEntry, settings: PushSettings): boolean {
+  return entry.size > BLOCKS_PER_FILE_MAX * (settings.blockSize ?? CIPHER_BLOCK_BYTES);
+}
+
+/** Whether a cipher path is the temporary directory or inside it. */
+function isScratch(cipherPath: Uint8Array): boolean {
+  return pathKey(cipherPath).split('/', 1)[0] === TEMPORARY_DIRECTORY;
+}
+
+/** Tells a cipher path in plaintext. */
+export function shownPath(job: PushJob, cipherPath: Uint8Array): ShownPath {
+  if (isScratch(cipherPath)) return { path: cipherPath, plain: false, virtual: true };
+  const plain = job.context.view.plainPath(cipherPath);
+  if (plain === undefined) return { path: cipherPath, plain: false, virtual: false };
+  return { path: plain.path, plain: true, virtual: plain.virtual !== undefined };
+}
+
+/** Plaintext name behind the cipher path a hard link points to. */
+function linkTarget(job: PushJob, iflags: number, xname?: Uint8Array): Uint8Array | undefined {
+  return xname !== undefined && isHardLink(iflags) ? shownPath(job, xname).path : undefined;
+}
+
+/** The listeners that put a run of the snapshot's entries into the books. */
+export function bookkeeping(job: PushJob): Pick<RunPlan, 'onItem' | 'onSent' | 'onProblem'> {
+  const { ledger } = job.context;
+  return {
+    onItem: (entry, iflags, xname) => ledger.item(entry, iflags, linkTarget(job, iflags, xname)),
+    onSent: (entry, literal, matched) => ledger.sent(entry, literal, matched),
+    onProblem: (_entry: PushEntry, error: EcsyncError) => ledger.problem(error),
+  };
+}
+
+/** Quoted paths in a server's message, and rsync's temporary names inside them. */
+const QUOTED = /"([^"]+)"/g;
+const TEMPORARY_NAME = /(^|\/)\.([^/]+)\.[A-Za-z0-9]{6}$/;
+
+/** A server's message with the cipher paths in it told in plaintext where they can be. */
+export function inPlaintext(job: PushJob, text: string): string {
+  const root = job.context.destination;
+  return text.replace(QUOTED, (quoted, path: string) => {
+    const relative = path.startsWith(root) ? path.slice(root.length) : path;
+    const shown = shownPath(job, Buffer.from(relative.replace(TEMPORARY_NAME, '$1$2'), 'latin1'));
+    return shown.plain && !shown.virtual ? `"${Buffer.from(shown.path).toString()}"` : quoted;
+  });
+}
+
+const MESSAGES_MAX = 20;
+
+/** Tells what a server that reported failure wrote to standard error, its closing line left out. */
+export function reportServerMessages(job: PushJob, outcome: RunOutcome): void {
+  const lines = outcome.stderrText
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('rsync error: '));
+  for (const line of lines.slice(0, MESSAGES_MAX)) {
+    job.context.ledger.note('remote-message', `server: ${inPlaintext(job, line)}`);
+  }
+  if (lines.length > MESSAGES_MAX) {
+    const more = lines.length - MESSAGES_MAX;
+    job.context.ledger.note('remote-message', `server: … and ${more} more lines`);
+  }
+}
+
+/**
+ * Accepts how a run ended: success, or a partial failure that the books note.
+ *
+ * @throws {EcsyncError} everything else
+ * @returns true when the server stored all it was sent
+ */
+export function accept(job: PushJob, outcome: RunOutcome): boolean {
+  if (outcome.exitCode === 0) return true;
+  if (outcome.exitCode !== 23 && outcome.exitCode !== 24) {
+    if (outcome.error !== undefined) throw outcome.error;
+  }
+  reportServerMessages(job, outcome);
+  if (outcome.exitCode === 24) job.context.ledger.vanished++;
+  else job.context.ledger.failures++;
+  return false;
+}

@@ -1,0 +1,253 @@
+import { performance } from 'node:perf_hooks';
+import { InterruptedError, UsageError } from '../errors.ts';
+import { LocalTree } from '../tree/local-tree.ts';
+import { foldersOverlap } from '../tree/overlap.ts';
+import { groupNames, userNames } from '../tree/owner-names.ts';
+import { EncryptedView } from '../view/encrypted-view.ts';
+import { deletionScope, previewRules } from './deletion.ts';
+import { type OpenDestination, openDestination } from './destination-remote.ts';
+import { Ledger } from './ledger.ts';
+import type { PushView } from './push-entry.ts';
+import { accept, bookkeeping, type PushJob, shownPath, transferOptions } from './push-job.ts';
+import type { PushReporter, PushSettings, PushSummary } from './push-settings.ts';
+import { decodeState, encodeState } from './push-state.ts';
+import { runRsync } from './rsync-run.ts';
+import { Selection } from './selection.ts';
+import { type Snapshot, takeSnapshot } from './snapshot.ts';
+import { transfer } from './transfer.ts';
+
+/** An opened vault: the conf as it is pushed, and the key it wraps. */
+export interface OpenVault {
+  readonly confBytes: Uint8Array;
+  readonly confMtimeSec: number;
+  readonly masterkey: Uint8Array;
+}
+
+/** Where the memory of one destination is kept; its content is {@link PushState}. */
+export interface StateStore {
+  read(): Uint8Array | undefined;
+  write(bytes: Uint8Array): void;
+  drop(): void;
+}
+
+/** What a push talks to beside its destination. */
+export interface PushSurroundings {
+  readonly reporter: PushReporter;
+  /** Aborts cleanly: the server is told, and the destination stays a clean tree. */
+  readonly signal: AbortSignal;
+  readonly store: StateStore;
+  readonly questions?: LoginQuestions;
+}
+
+const SSH_CONNECT_TIMEOUT_MS = 30_000;
+
+/** Questions a login may ask before the first byte is sent; absent without a terminal. */
+export interface LoginQuestions {
+  askPassphrase?(keyFile: string): Promise<string | undefined>;
+  askPassword?(prompt: string): Promise<string | undefined>;
+}
+
+function refuseOverlap(settings: PushSettings): void {
+  const { destination, source } = settings;
+  if (destination.kind !== 'local' || !foldersOverlap(source, destination.path)) return;
+  throw new UsageError(
+    'destination-overlaps',
+    `${destination.shown}: lies inside the folder that is pushed, or contains it`,
+    { hint: 'Choose a destination outside of the source.' },
+  );
+}
+
+function openView(
+  settings: PushSettings,
+  vault: OpenVault,
+  selection: Selection,
+  ledger: Ledger,
+): PushView {
+  const plain = new LocalTree(settings.source, {
+    filter: selection,
+    vaultDirectory: settings.vaultDir,
+    onProblem: (_path, error) => ledger.problem(error),
+  });
+  return new EncryptedView(plain, {
+    conf: { bytes: vault.confBytes, mtimeSec: vault.confMtimeSec },
+    masterkey: vault.masterkey,
+    onProblem: (_path, error) => ledger.problem(error),
+  });
+}
+
+async function scan(
+  view: PushView,
+  ledger: Ledger,
+  reporter: PushReporter,
+  look: { readonly hardLinks: boolean; readonly signal: AbortSignal },
+): Promise<Snapshot> {
+  return takeSnapshot(view, {
+    ...look,
+    sawFailure: () => ledger.failures > 0,
+    onCount: (filesTotal) =>
+      reporter.progress({ stage: 'scan', filesDone: 0, filesTotal, bytesDone: 0, bytesTotal: 0 }),
+  });
+}
+
+/** Runs the login and the scan side by side; the first failure ends both. */
+async function connectAndScan(
+  connect: () => Promise<OpenDestination>,
+  look: (signal: AbortSignal) => Promise<Snapshot>,
+  signal: AbortSignal,
+): Promise<{ opened: OpenDestination; snapshot: Snapshot }> {
+  const failed = new AbortController();
+  const connecting = connect().catch((error: unknown) => {
+    failed.abort(error);
+    throw error;
+  });
+  try {
+    const snapshot = await look(AbortSignal.any([signal, failed.signal]));
+    return { opened: await connecting, snapshot };
+  } catch (error) {
+    await connecting.then(
+      (opened) => opened.remote.close(),
+      () => undefined, // its own failure is what `error` already is
+    );
+    throw signal.aborted
+      ? new InterruptedError('interrupted', 'interrupted', { cause: error })
+      : error;
+  }
+}
+
+/** What a push would do, asked of the server in one run that changes nothing. */
+async function preview(job: PushJob): Promise<void> {
+  const deleting = job.settings.delete && !job.snapshot.incomplete;
+  const outcome = await runRsync(job.context, {
+    ...bookkeeping(job),
+    ...(job.names && { names: job.names }),
+    entries: job.snapshot.entries,
+    options: transferOptions(job.settings, { dryRun: true, deleteAfter: deleting }),
+    rules: previewRules(job.scope),
+    onDeleted: (path, isDir) => {
+      job.context.ledger.deleted(shownPath(job, path), isDir);
+    },
+    onMessage: () => undefined,
+  });
+  accept(job, outcome);
+}
+
+function summarise(job: PushJob, startedMs: number, overLimit: number | undefined): PushSummary {
+  const { ledger } = job.context;
+  const error = summaryError(job, overLimit);
+  return {
+    exitCode: overLimit === undefined || ledger.exitCode() === 23 ? ledger.exitCode() : 25,
+    filesTotal: job.snapshot.plainCount,
+    filesSent: ledger.filesSent,
+    filesDeleted: ledger.filesDeleted,
+    literalBytes: ledger.literalBytes,
+    matchedBytes: ledger.matchedBytes,
+    bytesSent: ledger.bytesSent,
+    bytesReceived: ledger.bytesReceived,
+    elapsedMs: Math.round(performance.now() - startedMs),
+    totalBytes: job.snapshot.plainBytes,
+    runs: ledger.runs,
+    ...(error && { error }),
+  };
+}
+
+function summaryError(job: PushJob, overLimit: number | undefined): PushSummary['error'] {
+  const { failures, vanished } = job.context.ledger;
+  if (failures > 0) {
+    return {
+      code: 'partial',
+      message: 'some files could not be read or stored; everything else was pushed',
+      hint: 'See the lines above, mend the cause, and push again.',
+    };
+  }
+  if (overLimit !== undefined) {
+    return {
+      code: 'delete-limit',
+      message: `nothing was deleted: ${overLimit} objects would go, more than --max-delete ${job.settings.maxDelete ?? 0} allows`,
+      hint: 'Look with `ecsync push -n -i --delete`, then push with a higher limit or without one.',
+    };
+  }
+  if (vanished > 0) {
+    return {
+      code: 'vanished',
+      message: 'some files vanished or changed while they were read; everything else was pushed',
+      hint: 'The next push sends them as they are then.',
+    };
+  }
+  return undefined;
+}
+
+/**
+ * Pushes a vault: encrypts what changed in-process and lets the destination's rsync take it.
+ *
+ * @returns the figures; `exitCode` 23, 24 or 25 when part of it could not be done
+ * @throws {UsageError} `destination-overlaps`, `destination-unsupported`, `path-outside`
+ * @throws {VaultError} `destination-other-vault`, `destination-not-a-copy`, `layout-unsupported`
+ * @throws {LoginError | ConnectionError | RemoteError | ProtocolError} the peer
+ * @throws {FileError} the source folder, or a destination that cannot store anything
+ * @throws {InterruptedError} `interrupted`
+ */
+export async function push(
+  settings: PushSettings,
+  vault: OpenVault,
+  { reporter, signal, store, questions = {} }: PushSurroundings,
+): Promise<PushSummary> {
+  const startedMs = performance.now();
+  refuseOverlap(settings);
+  const ledger = new Ledger(reporter);
+  const selection = new Selection(settings.rules, Buffer.from(settings.source), settings.paths);
+  const view = openView(settings, vault, selection, ledger);
+  const { opened, snapshot } = await connectAndScan(
+    () => openDestination(settings.destination, destinationOptions(settings, ledger, questions)),
+    (either) => scan(view, ledger, reporter, { hardLinks: settings.hardLinks, signal: either }),
+    signal,
+  );
+  try {
+    const { rsyncPath = 'rsync', timeoutSec, numericIds } = settings;
+    const job: PushJob = {
+      settings,
+      reporter,
+      snapshot,
+      scope: deletionScope(selection, view),
+      context: {
+        remote: opened.remote,
+        destination: opened.path,
+        view,
+        ledger,
+        rsyncPath,
+        timeoutSec,
+        signal,
+      },
+      ...(!numericIds && { names: { users: userNames(), groups: groupNames() } }),
+    };
+    if (settings.dryRun) {
+      await preview(job);
+      return summarise(job, startedMs, undefined);
+    }
+    const state = decodeState(store.read());
+    const { overLimit } = await transfer(job, state, (now) => store.write(encodeState(now)));
+    return summarise(job, startedMs, overLimit);
+  } finally {
+    await opened.remote.close();
+  }
+}
+
+function destinationOptions(
+  settings: PushSettings,
+  ledger: Ledger,
+  questions: LoginQuestions,
+): Parameters<typeof openDestination>[1] {
+  return {
+    ...(settings.rsh !== undefined && { rsh: settings.rsh }),
+    ...(settings.rsyncPath !== undefined && { rsyncPath: settings.rsyncPath }),
+    interactive: questions.askPassword !== undefined,
+    ssh: {
+      acceptNewHostKey: settings.acceptNewHostKey,
+      connectTimeoutMs:
+        settings.timeoutSec > 0
+          ? Math.min(settings.timeoutSec * 1000, SSH_CONNECT_TIMEOUT_MS)
+          : SSH_CONNECT_TIMEOUT_MS,
+      onNotice: (text) => ledger.note('ssh', text),
+      ...questions,
+    },
+  };
+}

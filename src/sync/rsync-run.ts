@@ -1,0 +1,104 @@
+import { ConnectionError, type EcsyncError, InterruptedError } from '../errors.ts';
+import type { ReceiverRule } from '../rsync/filter-list.ts';
+import { serverWords, type TransferOptions } from '../rsync/options.ts';
+import { send, type SendReport } from '../rsync/sender.ts';
+import { judge, type Outcome } from '../rsync/status.ts';
+import type { ExitStatus, Remote } from '../transport/connection.ts';
+import type { PushEntry, PushView } from './push-entry.ts';
+import type { Ledger } from './ledger.ts';
+
+/** One conversation with one `rsync --server`: what to list, with which options, and who listens. */
+export interface RunPlan {
+  readonly entries: readonly PushEntry[];
+  readonly options: TransferOptions;
+  readonly rules?: readonly ReceiverRule[];
+  readonly names?: { users: ReadonlyMap<number, string>; groups: ReadonlyMap<number, string> };
+  decline?(entry: PushEntry): boolean;
+  onItem(entry: PushEntry, iflags: number, xname: Uint8Array | undefined, ndx: number): void;
+  onSent?(entry: PushEntry, literalBytes: number, matchedBytes: number): void;
+  onProgress?(entry: PushEntry, bytes: number): void;
+  onDeleted?(path: Uint8Array, isDirectory: boolean): void;
+  onMessage?(level: 'info' | 'warning' | 'error', text: string): void;
+  onProblem?(entry: PushEntry, error: EcsyncError): void;
+}
+
+/** How a run ended, with what the server had to say on standard error. */
+export interface RunOutcome extends Outcome {
+  readonly stderrText: string;
+}
+
+/** What all runs of one push share. */
+export interface RunContext {
+  readonly remote: Remote;
+  readonly view: PushView;
+  readonly ledger: Ledger;
+  readonly rsyncPath: string;
+  /** Destination folder as the server's rsync is told, ending in a slash. */
+  readonly destination: string;
+  readonly timeoutSec: number;
+  readonly signal: AbortSignal;
+}
+
+/** How long a peer may take to end after the last byte of the conversation. */
+const GOODBYE_MS = 10_000;
+
+async function statusWithin(exited: Promise<ExitStatus>, ms: number): Promise<ExitStatus> {
+  let timer: NodeJS.Timeout | undefined;
+  const patience = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      const details = { hint: 'Run the push again; it continues from here.' };
+      reject(new ConnectionError('timeout', 'the remote rsync does not end', details));
+    }, ms);
+  });
+  try {
+    return await Promise.race([exited, patience]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** A dead peer's status may never come, and its absence must not hide why the run failed. */
+async function statusAfterFailure(exited: Promise<ExitStatus>): Promise<ExitStatus> {
+  return statusWithin(exited, 2_000).catch(() => ({ code: null, signal: null }));
+}
+
+/**
+ * Starts the server, holds the conversation, and judges how it ended from the stream, standard
+ * error and the exit status together.
+ *
+ * @throws {InterruptedError} `interrupted` — the signal fired; the server was told to stop
+ * @throws {LoginError | ConnectionError | RemoteError} the command could not be started
+ * @returns the outcome, also when the server failed: the caller knows what that means for its run
+ */
+export async function runRsync(context: RunContext, plan: RunPlan): Promise<RunOutcome> {
+  const { ledger, view, signal } = context;
+  if (signal.aborted) throw new InterruptedError('interrupted', 'interrupted');
+  const words = serverWords(plan.options, context.destination);
+  const connection = await context.remote.start(context.rsyncPath, words);
+  ledger.runs++;
+  let result: SendReport | Error;
+  try {
+    const report = await send<PushEntry>(connection, {
+      ...plan,
+      open: (entry) => view.open(entry),
+      signal,
+      ...(context.timeoutSec > 0 && { idleTimeoutMs: context.timeoutSec * 1000 }),
+    });
+    ledger.bytesSent += report.bytesSent;
+    ledger.bytesReceived += report.bytesReceived;
+    result = report;
+  } catch (error) {
+    if (error instanceof InterruptedError || !(error instanceof Error)) {
+      connection.destroy();
+      throw error;
+    }
+    result = error;
+  }
+  const failed = result instanceof Error;
+  const status = failed
+    ? await statusAfterFailure(connection.exited)
+    : await statusWithin(connection.exited, Math.max(GOODBYE_MS, context.timeoutSec * 1000));
+  connection.destroy();
+  const stderrText = connection.stderrText();
+  return { ...judge(result, status, stderrText), stderrText };
+}

@@ -1,0 +1,55 @@
+import { UsageError } from '../errors.ts';
+import { Filter, type FilterRule } from '../tree/filter.ts';
+import { pathKey } from './skeleton.ts';
+
+/**
+ * What of the source a push looks at: the user's ordered rules, and the paths it is limited to.
+ * Remembers what the rules turned away, because that is protected from deletion.
+ */
+export class Selection {
+  /** Plaintext paths that a rule excluded, topmost only. */
+  readonly excluded: Buffer[] = [];
+  readonly #filter: Filter;
+  readonly #within: readonly string[];
+
+  /**
+   * @param within - plaintext paths relative to the source, `/`-separated; empty: everything
+   * @throws {UsageError} `path-outside` — a path that leaves the source
+   */
+  constructor(rules: readonly FilterRule[], rootPath: Uint8Array, within: readonly string[]) {
+    this.#filter = new Filter(rules, { rootPath });
+    this.#within = within.map(insideSource).filter((path) => path !== '.');
+  }
+
+  /** Latin-1 keys of the plaintext paths this push is limited to; empty: everything. */
+  get within(): readonly string[] {
+    return this.#within;
+  }
+
+  verdict(path: Uint8Array, isDirectory: boolean): 'include' | 'exclude' {
+    if (this.#within.length > 0 && !this.#reaches(pathKey(path), isDirectory)) return 'exclude';
+    const verdict = this.#filter.verdict(path, isDirectory);
+    if (verdict === 'exclude') this.excluded.push(Buffer.from(path));
+    return verdict;
+  }
+
+  /** Whether a path is one of the wanted ones, inside one, or a folder on the way to one. */
+  #reaches(key: string, isDirectory: boolean): boolean {
+    return this.#within.some(
+      (wanted) =>
+        key === wanted ||
+        key.startsWith(`${wanted}/`) ||
+        (isDirectory && wanted.startsWith(`${key}/`)),
+    );
+  }
+}
+
+function insideSource(path: string): string {
+  const parts = path.split('/').filter((part) => part !== '' && part !== '.');
+  if (parts.includes('..')) {
+    throw new UsageError('path-outside', `${path}: lies outside the vault's folder`, {
+      hint: 'Name paths inside the folder that is being pushed.',
+    });
+  }
+  return parts.length === 0 ? '.' : Buffer.from(parts.join('/')).toString('latin1');
+}

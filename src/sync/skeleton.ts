@@ -1,0 +1,58 @@
+import { isDirectory } from '../tree/entry.ts';
+import type { PushEntry } from './push-entry.ts';
+import { structureKey } from './push-state.ts';
+
+/**
+ * The skeleton of a cipher tree: what must be in place before any content so that every moment of
+ * a push is a tree stock gocryptfs calls clean. Folders, each with its diriv, the conf, and the
+ * `.name` file of every long name.
+ */
+
+/** Latin-1 spelling of a byte path: a cheap key for sets and maps, never shown to anyone. */
+export function pathKey(path: Uint8Array): string {
+  return Buffer.from(path.buffer, path.byteOffset, path.byteLength).toString('latin1');
+}
+
+/** Key of the folder that holds `key`; the root is `.`. */
+export function parentKey(key: string): string {
+  const slash = key.lastIndexOf('/');
+  return slash === -1 ? '.' : key.slice(0, slash);
+}
+
+export function isStructural(entry: PushEntry): boolean {
+  return isDirectory(entry) || entry.virtual !== undefined;
+}
+
+/** The key by which a later push recognises this object as stored. */
+export function knownKey(entry: PushEntry): number {
+  return structureKey(entry.path, entry.virtual === 'conf' ? entry.bytes : undefined);
+}
+
+/** Structural entries that no earlier push of this state has stored, in list order. */
+export function newStructure(
+  entries: readonly PushEntry[],
+  known: ReadonlySet<number>,
+): PushEntry[] {
+  return entries.filter((entry) => isStructural(entry) && !known.has(knownKey(entry)));
+}
+
+/**
+ * The part of a list that holds `wanted` and every folder above them, in list order: a complete
+ * list of its own, since each entry's parent is in it.
+ */
+export function withAncestors(
+  entries: readonly PushEntry[],
+  wanted: ReadonlySet<PushEntry>,
+): PushEntry[] {
+  const folders = new Set<string>(['.']);
+  for (const entry of wanted) {
+    let key = parentKey(pathKey(entry.path));
+    while (!folders.has(key)) {
+      folders.add(key);
+      key = parentKey(key);
+    }
+  }
+  return entries.filter(
+    (entry) => wanted.has(entry) || (isDirectory(entry) && folders.has(pathKey(entry.path))),
+  );
+}

@@ -1,0 +1,50 @@
+import { isDirectory, isRegularFile } from '../tree/entry.ts';
+import { walk } from '../tree/walk.ts';
+import type { PushEntry, PushView } from './push-entry.ts';
+
+/** The encrypted view as it was when this push looked: every later run lists parts of it. */
+export interface Snapshot {
+  /** In rsync's order, the root first. */
+  readonly entries: readonly PushEntry[];
+  /** Plaintext objects, the root left out. */
+  readonly plainCount: number;
+  /** Bytes of all plaintext files. */
+  readonly plainBytes: number;
+  /** Bytes of all cipher files, virtual ones included. */
+  readonly cipherBytes: number;
+  /** A folder could not be listed or an object not examined: nothing may be deleted. */
+  readonly incomplete: boolean;
+  /** Wall-clock time at which the walk began, milliseconds since 1970. */
+  readonly startedMs: number;
+}
+
+/** Walks the whole view once. `sawFailure` tells whether a problem was reported meanwhile. */
+export async function takeSnapshot(
+  view: PushView,
+  options: {
+    signal: AbortSignal;
+    hardLinks: boolean;
+    sawFailure(): boolean;
+    onCount(n: number): void;
+  },
+): Promise<Snapshot> {
+  const startedMs = Date.now();
+  const entries: PushEntry[] = [];
+  let plainCount = -1;
+  let plainBytes = 0;
+  let cipherBytes = 0;
+  for await (const part of walk(view, options.signal)) {
+    for (const entry of part) {
+      entries.push(entry);
+      if (isRegularFile(entry)) cipherBytes += entry.size;
+      if (entry.plain === undefined) continue;
+      plainCount++;
+      if (isRegularFile(entry)) plainBytes += entry.plain.size;
+    }
+    options.onCount(plainCount);
+  }
+  if (options.hardLinks) view.groupHardLinks(entries);
+  const unlisted = entries.some((entry) => isDirectory(entry) && entry.contentUnknown === true);
+  const incomplete = unlisted || options.sawFailure();
+  return { entries, plainCount, plainBytes, cipherBytes, incomplete, startedMs };
+}

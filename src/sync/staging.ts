@@ -1,0 +1,107 @@
+import { TEMPORARY_DIRECTORY } from '../gocryptfs/names.ts';
+import { isDirectory, S_IFDIR, type Entry } from '../tree/entry.ts';
+import { compareSiblings } from '../tree/walk.ts';
+import type { PushEntry } from './push-entry.ts';
+import { parentKey, pathKey } from './skeleton.ts';
+
+/**
+ * The server's scratch space. A folder `gocryptfs.longname.ecsync-tmp.name` in the cipher root is
+ * part of the destination's file system, can be named inside a restricted shell, and does not
+ * exist for gocryptfs, which skips every `gocryptfs.longname.*.name` entry when it lists. rsync's
+ * temporary files land there, so a server that dies leaves nothing a mount would stumble over.
+ *
+ * New folders are staged there too: the server creates a folder long before our bytes for its
+ * diriv can arrive, but `--link-dest` lets it take a diriv it already has, in the next system call.
+ */
+
+/** Spellings of the temporary directory as option values, in the order they are worth trying. */
+export function tempDirSpellings(destination: string): readonly string[] {
+  const base = destination.replace(/\/+$/, '');
+  // rsync reads a relative value from the destination folder, rrsync from its restricted root.
+  if (base === '' || base === '.') {
+    return destination.startsWith('/') ? ['/' + TEMPORARY_DIRECTORY] : [TEMPORARY_DIRECTORY];
+  }
+  if (base.startsWith('/')) return [`${base}/${TEMPORARY_DIRECTORY}`];
+  return [TEMPORARY_DIRECTORY, `${base}/${TEMPORARY_DIRECTORY}`];
+}
+
+/** The temporary directory as a list entry, owned like the root and closed to others. */
+export function tempDirEntry(root: Entry): PushEntry {
+  return {
+    path: Buffer.from(TEMPORARY_DIRECTORY),
+    mode: S_IFDIR | 0o700,
+    size: 0,
+    mtimeSec: root.mtimeSec,
+    mtimeNsec: root.mtimeNsec,
+    uid: root.uid,
+    gid: root.gid,
+  };
+}
+
+/** Puts the temporary directory where it belongs among the root's folders. */
+export function withTempDir(entries: readonly PushEntry[]): PushEntry[] {
+  const [root] = entries;
+  if (root === undefined) return [];
+  const tempDir = tempDirEntry(root);
+  const at = entries.findIndex(
+    (entry) =>
+      isDirectory(entry) &&
+      !entry.path.includes(0x2f) &&
+      entry !== root &&
+      compareSiblings(tempDir, entry) < 0,
+  );
+  const before = at === -1 ? entries.length : at;
+  return [...entries.slice(0, before), tempDir, ...entries.slice(before)];
+}
+
+/**
+ * Mode of staged folders: one that real folders hardly have. A server that finds a new folder equal
+ * to its staged double in every respect would not report its creation.
+ */
+const STAGED_FOLDER_MODE = S_IFDIR | 0o701;
+
+function moved(entry: PushEntry): PushEntry {
+  const path =
+    pathKey(entry.path) === '.'
+      ? Buffer.from(TEMPORARY_DIRECTORY)
+      : Buffer.concat([Buffer.from(TEMPORARY_DIRECTORY + '/'), entry.path]);
+  return isDirectory(entry) ? { ...entry, path, mode: STAGED_FOLDER_MODE } : { ...entry, path };
+}
+
+/**
+ * A list that puts copies of the virtual files of new folders below the temporary directory, at the
+ * same relative paths: their diriv and, for folders with long names, the `.name` files.
+ *
+ * @param list - new structural entries with all their ancestors, in list order, root first
+ * @param wanted - the new structural entries themselves
+ * @returns undefined when no new folder is among them, so that nothing needs staging
+ */
+export function stagedCopies(
+  list: readonly PushEntry[],
+  wanted: ReadonlySet<PushEntry>,
+): PushEntry[] | undefined {
+  const [root] = list;
+  if (root === undefined) return undefined;
+  const newFolders = new Set(
+    list.filter((entry) => isDirectory(entry) && wanted.has(entry)).map((e) => pathKey(e.path)),
+  );
+  if (newFolders.size === 0) return undefined;
+  const belongsToFolder = (entry: PushEntry): boolean => {
+    const key = pathKey(entry.path);
+    if (entry.virtual === 'diriv' || entry.virtual === 'conf')
+      return newFolders.has(parentKey(key));
+    return entry.virtual === 'name' && newFolders.has(key.slice(0, -'.name'.length));
+  };
+  const files = new Set(list.filter((entry) => wanted.has(entry) && belongsToFolder(entry)));
+  const holders = new Set<string>();
+  for (const file of files) {
+    for (let key = parentKey(pathKey(file.path)); key !== '.'; key = parentKey(key))
+      holders.add(key);
+  }
+  const copies = list
+    .filter((entry) => files.has(entry) || holders.has(pathKey(entry.path)))
+    .map(moved);
+  // The root's own diriv goes to its final place first: a conf is never seen without it.
+  const rootDiriv = list.filter((e) => e.virtual === 'diriv' && !e.path.includes(0x2f));
+  return [root, ...rootDiriv, tempDirEntry(root), ...copies];
+}

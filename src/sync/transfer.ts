@@ -1,0 +1,355 @@
+import { EcsyncError, InterruptedError, RemoteError } from '../errors.ts';
+import { isDirectory, isRegularFile } from '../tree/entry.ts';
+import type { PushEntry } from './push-entry.ts';
+import { contentRules, pruneRules, sweepRules } from './deletion.ts';
+import { asNew, isCreation, isTransfer } from './itemize.ts';
+import { planDeletions, refuseForeignFiles, refuseOtherVault } from './preflight.ts';
+import {
+  accept,
+  bookkeeping,
+  inPlaintext,
+  isTooLargeForBlockSize,
+  type PushJob,
+  shownPath,
+  transferOptions,
+} from './push-job.ts';
+import { emptyState, type PushState } from './push-state.ts';
+import { progressOf } from './push-progress.ts';
+import { recentFiles, staleSuspects } from './racy.ts';
+import { runRsync, type RunOutcome, type RunPlan } from './rsync-run.ts';
+import { knownKey, newStructure, withAncestors } from './skeleton.ts';
+import { stagedCopies, tempDirEntry, tempDirSpellings, withTempDir } from './staging.ts';
+
+/** Where a push's memory of its destination is kept between runs. */
+export interface Memory {
+  readonly state: PushState;
+  /** Writes the state down, so that a push cut off here continues from here. */
+  save(): void;
+}
+
+/** What a transfer found out on its way. */
+interface Findings {
+  /** A staging run left copies in the temporary directory. */
+  staged: boolean;
+  /** The first deletion pass removed something, or met folders it could not empty. */
+  pruneNeeded: boolean;
+  /** Deleting was asked for and is allowed. */
+  deleting: boolean;
+  /** Files the content run did not send because their block sums would be too many. */
+  readonly tooLarge: Set<PushEntry>;
+  /** Files whose content was sent in this push. */
+  readonly sent: Set<PushEntry>;
+  /** Files that changed while they were read. */
+  readonly changed: Set<PushEntry>;
+  /** More deletions were due than `--max-delete` allows: how many. */
+  overLimit?: number;
+}
+
+/** A server's way of saying that it will not use our temporary directory. */
+const TEMP_DIR_REFUSED = /temp-dir|receiver option|link-dest|unsafe arg|alternate-?dest/i;
+
+function isTempDirRefusal(outcome: RunOutcome): boolean {
+  return outcome.error instanceof RemoteError && TEMP_DIR_REFUSED.test(outcome.stderrText);
+}
+
+/** The choice that means: no spelling of the temporary directory is accepted here. */
+const NO_TEMP_DIR = -1;
+
+function tempDirOf(job: PushJob, state: PushState): string | undefined {
+  if (state.tempDirChoice === NO_TEMP_DIR) return undefined;
+  return tempDirSpellings(job.context.destination)[state.tempDirChoice];
+}
+
+function nameLists(job: PushJob): Pick<RunPlan, 'names'> {
+  return job.names === undefined ? {} : { names: job.names };
+}
+
+/** A failed housekeeping run costs tidiness, not data: only an interruption may end the push. */
+async function tolerating(work: Promise<unknown>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (error instanceof InterruptedError || !(error instanceof EcsyncError)) throw error;
+  }
+}
+
+/** Puts copies of new folders' virtual files into the temporary directory, which this creates. */
+async function stage(job: PushJob, copies: readonly PushEntry[]): Promise<void> {
+  const outcome = await runRsync(job.context, {
+    entries: copies,
+    options: transferOptions(job.settings, { checksum: false, hardLinks: false }),
+    ...nameLists(job),
+    onItem: () => undefined,
+    onMessage: () => undefined,
+  });
+  accept(job, outcome);
+}
+
+/**
+ * Creates what is new of the skeleton: folders with their diriv, `.name` files, the conf. Tries the
+ * spellings of the temporary directory until the server accepts one.
+ */
+async function buildSkeleton(job: PushJob, memory: Memory, findings: Findings): Promise<void> {
+  const { entries } = job.snapshot;
+  const { state } = memory;
+  const fresh = newStructure(entries, state.known);
+  if (fresh.length === 0) return;
+  const wanted = new Set(fresh);
+  const list = withAncestors(entries, wanted);
+  const copies = stagedCopies(list, wanted);
+  if (copies !== undefined) {
+    await stage(job, copies);
+    findings.staged = true;
+  }
+  const spellings = tempDirSpellings(job.context.destination);
+  for (;;) {
+    const tempDir = tempDirOf(job, state);
+    const books = bookkeeping(job);
+    const outcome = await runRsync(job.context, {
+      ...books,
+      ...nameLists(job),
+      onItem: (entry, iflags, xname, ndx) => {
+        const isNewFolder = isDirectory(entry) && isCreation(iflags);
+        books.onItem(entry, isNewFolder ? asNew(iflags) : iflags, xname, ndx);
+      },
+      entries: withTempDir(list),
+      options: transferOptions(job.settings, {
+        checksum: false,
+        ...(tempDir !== undefined && { tempDir, linkDest: tempDir }),
+      }),
+      onMessage: (level, text) => tellMessage(job, level, text),
+    });
+    if (tempDir !== undefined && isTempDirRefusal(outcome)) {
+      state.tempDirChoice =
+        state.tempDirChoice + 1 < spellings.length ? state.tempDirChoice + 1 : NO_TEMP_DIR;
+      continue;
+    }
+    if (accept(job, outcome)) for (const entry of fresh) state.known.add(knownKey(entry));
+    memory.save();
+    return;
+  }
+}
+
+const NOT_EMPTY = /^cannot delete non-empty directory: /;
+
+function tellMessage(job: PushJob, level: 'info' | 'warning' | 'error', text: string): void {
+  if (level === 'info') return;
+  for (const line of text.split('\n')) {
+    if (line.trim() !== '')
+      job.context.ledger.note('remote-message', `server: ${inPlaintext(job, line.trim())}`);
+  }
+}
+
+/** Listeners of a run that deletes: what goes is told once, in plaintext. */
+function deletionListeners(
+  job: PushJob,
+  findings: Findings,
+): Pick<RunPlan, 'onDeleted' | 'onMessage'> {
+  return {
+    onDeleted: (path, isDir) => {
+      findings.pruneNeeded = true;
+      job.context.ledger.deleted(shownPath(job, path), isDir);
+    },
+    onMessage: (level, text) => {
+      if (NOT_EMPTY.test(text)) findings.pruneNeeded = true;
+      else tellMessage(job, level, text);
+    },
+  };
+}
+
+/**
+ * The main run: everything is listed, the server asks for what differs, and afterwards removes
+ * content that is gone from the source.
+ *
+ * @returns false when the server lost our temporary directory, and with it our idea of its state
+ */
+async function sendContent(job: PushJob, memory: Memory, findings: Findings): Promise<boolean> {
+  const tempDir = tempDirOf(job, memory.state);
+  const books = bookkeeping(job);
+  const progress = progressOf(job);
+  if (findings.deleting && !memory.state.prunePending) {
+    memory.state.prunePending = true;
+    memory.save();
+  }
+  const outcome = await runRsync(job.context, {
+    ...books,
+    ...nameLists(job),
+    ...deletionListeners(job, findings),
+    entries: withTempDir(job.snapshot.entries),
+    options: transferOptions(job.settings, {
+      deleteAfter: findings.deleting,
+      ...(tempDir !== undefined && { tempDir }),
+    }),
+    rules: contentRules(job.scope),
+    decline: (entry) => isTooLargeForBlockSize(entry, job.settings),
+    onItem: (entry, iflags, xname, ndx) => {
+      progress.reached(ndx);
+      if (isTransfer(iflags) && isTooLargeForBlockSize(entry, job.settings)) {
+        findings.tooLarge.add(entry);
+      } else {
+        books.onItem(entry, iflags, xname, ndx);
+      }
+    },
+    onSent: (entry, literal, matched) => {
+      findings.sent.add(entry);
+      books.onSent?.(entry, literal, matched);
+    },
+    onProgress: (entry, bytes) => progress.within(entry, bytes),
+    onProblem: (entry, error) => {
+      if (error.code === 'changed-while-read') findings.changed.add(entry);
+      books.onProblem?.(entry, error);
+    },
+  });
+  if (tempDir !== undefined && isTempDirRefusal(outcome)) return false;
+  accept(job, outcome);
+  return true;
+}
+
+/** All names of the hard-link groups that any of the given entries belongs to. */
+function withLinkedNames(job: PushJob, files: ReadonlySet<PushEntry>): Set<PushEntry> {
+  const groups = new Set([...files].flatMap((file) => file.linkGroup ?? []));
+  if (groups.size === 0) return new Set(files);
+  const linked = job.snapshot.entries.filter(
+    (e) => e.linkGroup !== undefined && groups.has(e.linkGroup),
+  );
+  return new Set([...files, ...linked]);
+}
+
+/** Sends some files in a run of their own, with options that would be wrong for all of them. */
+async function sendApart(
+  job: PushJob,
+  memory: Memory,
+  files: ReadonlySet<PushEntry>,
+  changes: { readonly noBlockSize?: boolean; readonly ignoreTimes?: boolean },
+): Promise<void> {
+  if (files.size === 0) return;
+  const tempDir = tempDirOf(job, memory.state);
+  const { blockSize, ...options } = transferOptions(job.settings, {
+    ignoreTimes: changes.ignoreTimes ?? false,
+    ...(tempDir !== undefined && { tempDir }),
+  });
+  const outcome = await runRsync(job.context, {
+    ...bookkeeping(job),
+    ...nameLists(job),
+    entries: withTempDir(withAncestors(job.snapshot.entries, withLinkedNames(job, files))),
+    options: changes.noBlockSize || blockSize === undefined ? options : { ...options, blockSize },
+    onProgress: (entry, bytes) => progressOf(job).within(entry, bytes),
+    onMessage: (level, text) => tellMessage(job, level, text),
+  });
+  accept(job, outcome);
+}
+
+/** The second deletion pass: emptied folders, orphaned `.name` files, staged copies. */
+async function prune(job: PushJob, memory: Memory, findings: Findings): Promise<void> {
+  job.reporter.progress({ ...progressOf(job).now(), stage: 'delete' });
+  const tempDir = tempDirOf(job, memory.state);
+  const outcome = await runRsync(job.context, {
+    ...bookkeeping(job),
+    ...nameLists(job),
+    ...deletionListeners(job, findings),
+    entries: withTempDir(job.snapshot.entries),
+    options: transferOptions(job.settings, {
+      deleteAfter: true,
+      ...(tempDir !== undefined && { tempDir }),
+    }),
+    rules: pruneRules(job.scope),
+    decline: (entry) => isTooLargeForBlockSize(entry, job.settings),
+  });
+  accept(job, outcome);
+  memory.state.prunePending = false;
+}
+
+/** Empties the temporary directory when nothing else did. */
+async function sweep(job: PushJob): Promise<void> {
+  const [root] = job.snapshot.entries;
+  if (root === undefined) return;
+  await runRsync(job.context, {
+    entries: [root, tempDirEntry(root)],
+    options: transferOptions(job.settings, { deleteAfter: true, checksum: false }),
+    rules: sweepRules(),
+    ...nameLists(job),
+    onItem: () => undefined,
+    onMessage: () => undefined,
+  });
+}
+
+/** Whether deletions may go ahead: the scan must be complete and the limit kept. */
+async function mayDelete(
+  job: PushJob,
+  isNewDestination: boolean,
+  findings: Findings,
+): Promise<boolean> {
+  const { settings, snapshot, context } = job;
+  if (!settings.delete) return false;
+  if (snapshot.incomplete) {
+    context.ledger.note(
+      'nothing-deleted',
+      'nothing was deleted, because the source could not be read completely',
+    );
+    return false;
+  }
+  if (!isNewDestination && settings.maxDelete === undefined) return true;
+  const planned = await planDeletions(job);
+  if (isNewDestination) refuseForeignFiles(job, planned);
+  if (settings.maxDelete === undefined || planned.count <= settings.maxDelete) return true;
+  findings.overLimit = planned.count;
+  return false;
+}
+
+/**
+ * Brings the destination up to date in an order in which every prefix is a tree stock gocryptfs
+ * calls clean: the skeleton first, then content, then deletions (content before `.name` before
+ * diriv before the folder). When nothing structural changed it is a single rsync run.
+ *
+ * @returns how many deletions were withheld by the limit, if any
+ */
+export async function transfer(
+  job: PushJob,
+  remembered: PushState | undefined,
+  save: (state: PushState) => void,
+): Promise<{ overLimit?: number }> {
+  const state = remembered ?? emptyState();
+  const memory: Memory = { state, save: () => save(state) };
+  const findings: Findings = {
+    staged: false,
+    pruneNeeded: state.prunePending,
+    deleting: false,
+    tooLarge: new Set(),
+    sent: new Set(),
+    changed: new Set(),
+  };
+  if (remembered === undefined) await refuseOtherVault(job);
+  findings.deleting = await mayDelete(job, remembered === undefined, findings);
+  await buildSkeleton(job, memory, findings);
+  if (!(await sendContent(job, memory, findings))) {
+    state.known.clear();
+    state.tempDirChoice = 0;
+    await buildSkeleton(job, memory, findings);
+    await sendContent(job, memory, findings);
+  }
+  await sendApart(job, memory, findings.tooLarge, { noBlockSize: true });
+  const suspects = staleSuspects(job.snapshot.entries, state.racy, findings.sent);
+  await sendApart(job, memory, suspects, { ignoreTimes: true });
+  if (findings.deleting && findings.pruneNeeded) await prune(job, memory, findings);
+  else if (findings.staged) await tolerating(sweep(job));
+  if (findings.deleting && !findings.pruneNeeded) state.prunePending = false;
+  remember(job, memory, findings);
+  return findings.overLimit === undefined ? {} : { overLimit: findings.overLimit };
+}
+
+/** Writes down what the next push may rely on. */
+function remember(job: PushJob, memory: Memory, findings: Findings): void {
+  const { state } = memory;
+  if (findings.deleting && job.settings.paths.length === 0) {
+    const present = new Set(
+      job.snapshot.entries.filter((e) => isDirectory(e) || e.virtual !== undefined).map(knownKey),
+    );
+    for (const key of state.known) if (!present.has(key)) state.known.delete(key);
+  }
+  state.racy = recentFiles(
+    job.snapshot.entries.filter((entry) => isRegularFile(entry) && entry.plain !== undefined),
+    job.snapshot.startedMs,
+    findings.changed,
+  );
+  memory.save();
+}

@@ -1,0 +1,315 @@
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { makeKey, readPublicKey, type RunningSshd, startSshd } from '../support/sshd.ts';
+import {
+  type Bench,
+  type CliOptions,
+  ecsync,
+  initVault,
+  makeBench,
+  summaryOf,
+} from './support/cli.ts';
+import { makeBusyTree, pattern } from './support/hard-tree.ts';
+import { fsck } from './support/stock.ts';
+
+const NOBODY = 65534;
+
+/** Every way a push can fail has its exit code and a message that says what to do. */
+describe('a push that cannot succeed', () => {
+  let sshd: RunningSshd;
+  let bench: Bench;
+  beforeAll(async () => {
+    sshd = await startSshd();
+    bench = await makeBench();
+    makeBusyTree(bench.source, 6, 4);
+    await initVault(bench);
+  });
+  afterAll(async () => {
+    await bench.remove();
+    await sshd.stop();
+  });
+  beforeEach(() => {
+    rmSync(bench.copy, { recursive: true, force: true });
+    rmSync(path.join(bench.source, '.ecsync', 'index'), { recursive: true, force: true });
+  });
+
+  function remote(): string {
+    return `ssh://${sshd.user}@127.0.0.1:${sshd.port}${bench.copy}`;
+  }
+  function push(words: readonly string[], options: CliOptions = {}) {
+    const all = ['push', '-C', bench.source, '--timeout', '5', ...words];
+    return ecsync(all, { env: { HOME: sshd.home }, ...options });
+  }
+  function pushWithPassword(...words: string[]) {
+    return push(['--passfile', bench.passfile, ...words]);
+  }
+
+  it('12: wrong password, and nothing is written', async () => {
+    const wrong = path.join(bench.dir, 'wrong');
+    writeFileSync(wrong, 'not it\n', { mode: 0o600 });
+    const result = await push(['--passfile', wrong, remote()]);
+    expect(result.code).toBe(12);
+    expect(result.stderr).toMatch(/^ecsync: .*password/m);
+    expect(result.stderr).toMatch(/^hint: /m);
+    expect(existsSync(bench.copy)).toBe(false);
+  });
+
+  it('12: missing passfile', async () => {
+    const result = await push(['--passfile', '/nonexistent/passfile', remote()]);
+    expect(result.code).toBe(12);
+    expect(result.stderr).toContain('/nonexistent/passfile');
+  });
+
+  it('12: no password and no terminal, at once', async () => {
+    const result = await push([remote()]);
+    expect(result.code).toBe(12);
+    expect(result.stderr).toMatch(/--passfile/);
+  });
+
+  it('10: a folder that is no vault', async () => {
+    const plain = path.join(bench.dir, 'plain');
+    mkdirSync(plain, { recursive: true });
+    const result = await ecsync(['push', '-C', plain, '--passfile', bench.passfile, remote()]);
+    expect(result.code).toBe(10);
+    expect(result.stderr).toContain('ecsync init');
+  });
+
+  it("10: a destination that holds another vault's copy is not touched", async () => {
+    const other = await makeBench();
+    mkdirSync(other.source);
+    writeFileSync(path.join(other.source, 'precious'), 'precious');
+    await initVault(other);
+    const first = await ecsync([
+      'push',
+      '-C',
+      other.source,
+      '--passfile',
+      other.passfile,
+      bench.copy,
+    ]);
+    expect(first.code).toBe(0);
+    const conf = readFileSync(path.join(bench.copy, 'gocryptfs.conf'));
+    for (const destination of [bench.copy, remote()]) {
+      const result = await pushWithPassword(destination);
+      expect(result.code).toBe(10);
+      expect(result.stderr).toMatch(/another vault/);
+      expect(readFileSync(path.join(bench.copy, 'gocryptfs.conf')).equals(conf)).toBe(true);
+    }
+    expect((await fsck(bench.copy, other.passfile)).code).toBe(0);
+    await other.remove();
+  });
+
+  it('10: --delete into a folder with other things in it is refused', async () => {
+    mkdirSync(bench.copy);
+    writeFileSync(path.join(bench.copy, 'holiday.jpg'), 'not ours');
+    for (const destination of [bench.copy, remote()]) {
+      const result = await pushWithPassword('--delete', destination);
+      expect(result.code).toBe(10);
+      expect(result.stderr).toContain('holiday.jpg');
+      expect(readdirSync(bench.copy)).toEqual(['holiday.jpg']);
+    }
+  });
+
+  it('2: a destination inside the source', async () => {
+    const result = await pushWithPassword(path.join(bench.source, 'folder 0', 'copy'));
+    expect(result.code).toBe(2);
+    expect(result.stderr).toMatch(/^hint: /m);
+  });
+
+  it('13: unknown host key, with the fingerprint and what to do', async () => {
+    const home = path.join(bench.dir, 'home-unknown');
+    mkdirSync(path.join(home, '.ssh'), { recursive: true });
+    execFileSync('cp', [sshd.keyFile, path.join(home, '.ssh', 'id_ed25519')]);
+    const result = await push(['--passfile', bench.passfile, remote()], { env: { HOME: home } });
+    expect(result.code).toBe(13);
+    expect(result.stderr).toMatch(/SHA256:[A-Za-z0-9+/]{43}/);
+    expect(result.stderr).toContain('--accept-new-host-key');
+    const accepted = await push(['--passfile', bench.passfile, '--accept-new-host-key', remote()], {
+      env: { HOME: home },
+    });
+    expect(accepted.code).toBe(0);
+    expect(readFileSync(path.join(home, '.ssh', 'known_hosts'), 'utf8')).toContain('ssh-ed25519');
+  });
+
+  it('13: changed host key, also with --accept-new-host-key', async () => {
+    const home = path.join(bench.dir, 'home-changed');
+    mkdirSync(path.join(home, '.ssh'), { recursive: true });
+    await makeKey(path.join(bench.dir, 'other-host-key'));
+    const key = await readPublicKey(path.join(bench.dir, 'other-host-key.pub'));
+    execFileSync('cp', [sshd.keyFile, path.join(home, '.ssh', 'id_ed25519')]);
+    writeFileSync(path.join(home, '.ssh', 'known_hosts'), `[127.0.0.1]:${sshd.port} ${key}\n`);
+    const words = ['--passfile', bench.passfile, '--accept-new-host-key', remote()];
+    const result = await push(words, { env: { HOME: home } });
+    expect(result.code).toBe(13);
+    expect(result.stderr).toMatch(/changed/);
+    expect(result.stderr).toContain('known_hosts');
+    expect(existsSync(bench.copy)).toBe(false);
+  });
+
+  it('13: refused login names the user and the keys tried', async () => {
+    const home = path.join(bench.dir, 'home-refused');
+    mkdirSync(path.join(home, '.ssh'), { recursive: true });
+    await makeKey(path.join(home, '.ssh', 'id_ed25519'));
+    execFileSync('cp', [sshd.knownHostsFile, path.join(home, '.ssh', 'known_hosts')]);
+    const result = await push(['--passfile', bench.passfile, remote()], { env: { HOME: home } });
+    expect(result.code).toBe(13);
+    expect(result.stderr).toContain(`${sshd.user}@127.0.0.1`);
+    expect(result.stderr).toContain('id_ed25519');
+  });
+
+  it('5: rsync missing on the server', async () => {
+    const result = await pushWithPassword('--rsync-path', '/nonexistent/rsync', remote());
+    expect(result.code).toBe(5);
+    expect(result.stderr).toMatch(/rsync/);
+    expect(result.stderr).toMatch(/^hint: /m);
+  });
+
+  it('30: nothing listens there', async () => {
+    const result = await pushWithPassword('ssh://127.0.0.1:1/x');
+    expect(result.code).toBe(30);
+    expect(result.stderr).toContain('127.0.0.1');
+  });
+
+  it('30: the server is killed in the middle', async () => {
+    writeFileSync(path.join(bench.source, 'large'), pattern(48 * 1024 * 1024, 9));
+    const scratch = path.join(bench.copy, 'gocryptfs.longname.ecsync-tmp.name');
+    const watcher = setInterval(() => {
+      if (existsSync(scratch) && readdirSync(scratch).some((n) => n.startsWith('.'))) {
+        clearInterval(watcher);
+        void sshd.killSessions();
+      }
+    }, 2);
+    const result = await pushWithPassword(remote());
+    clearInterval(watcher);
+    rmSync(path.join(bench.source, 'large'));
+    expect(result.code).toBe(30);
+    expect(result.stderr).toMatch(/again/);
+    expect((await fsck(bench.copy, bench.passfile)).code).toBe(0);
+  });
+
+  it('30: the server falls silent', async () => {
+    writeFileSync(path.join(bench.source, 'large'), pattern(48 * 1024 * 1024, 9));
+    const scratch = path.join(bench.copy, 'gocryptfs.longname.ecsync-tmp.name');
+    const watcher = setInterval(() => {
+      if (existsSync(scratch) && readdirSync(scratch).some((n) => n.startsWith('.'))) {
+        clearInterval(watcher);
+        void sshd.freezeSessions(true);
+      }
+    }, 2);
+    const startedMs = performance.now();
+    const result = await pushWithPassword(remote());
+    clearInterval(watcher);
+    await sshd.freezeSessions(false);
+    rmSync(path.join(bench.source, 'large'));
+    expect(result.code).toBe(30);
+    expect(performance.now() - startedMs).toBeLessThan(30_000);
+  });
+
+  it('destination unwritable: says where and what to do', async () => {
+    const locked = path.join(bench.dir, 'locked');
+    mkdirSync(locked, { recursive: true });
+    execFileSync('sh', ['-c', 'touch /proc/nonexistent 2>/dev/null; true']);
+    for (const destination of [
+      '/proc/ecsync-copy',
+      `ssh://${sshd.user}@127.0.0.1:${sshd.port}/proc/ecsync-copy`,
+    ]) {
+      const result = await pushWithPassword(destination);
+      expect([5, 23]).toContain(result.code);
+      expect(result.stderr).toContain('ecsync-copy');
+      expect(result.stderr).toMatch(/^hint: /m);
+    }
+  });
+
+  it('23: destination disk full', async () => {
+    const small = path.join(bench.dir, 'small');
+    mkdirSync(small);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', small]);
+    writeFileSync(path.join(bench.source, 'large'), pattern(8 * 1024 * 1024, 9));
+    try {
+      for (const base of [small, `ssh://${sshd.user}@127.0.0.1:${sshd.port}${small}`]) {
+        rmSync(path.join(small, 'copy'), { recursive: true, force: true });
+        const result = await pushWithPassword(`${base}/copy`);
+        expect(result.code).toBe(23);
+        expect(result.stderr).toMatch(/space/i);
+        expect((await fsck(path.join(small, 'copy'), bench.passfile)).code).toBe(0);
+      }
+    } finally {
+      rmSync(path.join(bench.source, 'large'));
+      execFileSync('umount', [small]);
+    }
+  });
+
+  it('23: unreadable source files are reported, the rest goes on, nothing is deleted', async () => {
+    const tree = await makeBench();
+    makeBusyTree(tree.source, 3, 3);
+    writeFileSync(path.join(tree.source, 'secret'), 'secret');
+    mkdirSync(path.join(tree.source, 'closed'));
+    writeFileSync(path.join(tree.source, 'closed', 'inside'), 'inside');
+    writeFileSync(path.join(tree.source, 'doomed'), 'doomed');
+    await initVault(tree);
+    execFileSync('chown', ['-R', `${NOBODY}:${NOBODY}`, tree.dir]);
+    const words = ['push', '-C', tree.source, '--json', '--passfile', tree.passfile];
+    expect((await ecsync([...words, tree.copy], { uid: NOBODY })).code).toBe(0);
+    chmodSync(path.join(tree.source, 'secret'), 0o000);
+    chownSync(path.join(tree.source, 'secret'), 0, 0);
+    chmodSync(path.join(tree.source, 'closed'), 0o000);
+    writeFileSync(path.join(tree.source, 'new'), 'new');
+    chownSync(path.join(tree.source, 'new'), NOBODY, NOBODY);
+    rmSync(path.join(tree.source, 'doomed'));
+    writeFileSync(path.join(tree.source, 'secret'), 'secret, longer');
+    const result = await ecsync([...words, '--delete', tree.copy], { uid: NOBODY });
+    expect(result.code).toBe(23);
+    expect(result.stderr).toContain('secret');
+    expect(result.stderr).toContain('closed');
+    expect(result.stderr).toMatch(/nothing was deleted/);
+    expect(summaryOf(result)).toMatchObject({ exitCode: 23, filesSent: 1, filesDeleted: 0 });
+    expect((await fsck(tree.copy, tree.passfile)).code).toBe(0);
+    await tree.remove();
+  });
+
+  it('25: more deletions than --max-delete, and none is made', async () => {
+    const tree = await makeBench();
+    makeBusyTree(tree.source, 3, 4);
+    await initVault(tree);
+    const words = ['push', '-C', tree.source, '--json', '--passfile', tree.passfile];
+    expect((await ecsync([...words, tree.copy])).code).toBe(0);
+    rmSync(path.join(tree.source, 'folder 1'), { recursive: true, force: true });
+    rmSync(path.join(tree.source, 'folder 0'), { recursive: true, force: true });
+    const result = await ecsync([...words, '--delete', '--max-delete', '2', tree.copy]);
+    expect(result.code).toBe(25);
+    expect(summaryOf(result)).toMatchObject({ exitCode: 25, filesDeleted: 0 });
+    expect(result.stderr).toContain('--max-delete');
+    await tree.remove();
+  });
+
+  it('130: interrupted, and the next push continues', async () => {
+    writeFileSync(path.join(bench.source, 'large'), pattern(48 * 1024 * 1024, 9));
+    const scratch = path.join(bench.copy, 'gocryptfs.longname.ecsync-tmp.name');
+    const result = await push(['--passfile', bench.passfile, remote()], {
+      env: { HOME: sshd.home },
+      onStart: (child) => {
+        const watcher = setInterval(() => {
+          const isBusy = existsSync(scratch) && readdirSync(scratch).some((n) => n.startsWith('.'));
+          if (isBusy || child.exitCode !== null) clearInterval(watcher);
+          if (isBusy) child.kill('SIGINT');
+        }, 2);
+      },
+    });
+    expect(result.code).toBe(130);
+    expect(existsSync(path.join(bench.source, '.ecsync', 'lock'))).toBe(false);
+    expect((await fsck(bench.copy, bench.passfile)).code).toBe(0);
+    expect((await pushWithPassword(remote())).code).toBe(0);
+    rmSync(path.join(bench.source, 'large'));
+  });
+});

@@ -1,0 +1,29 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { TestProject } from 'vitest/node';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Compiled `main.js` of the command line, as a user would run it. */
+    cliPath: string;
+  }
+}
+
+/** Compiles the sources once for all end-to-end tests, away from `dist/`. */
+export default function setup(project: TestProject): () => void {
+  const root = path.resolve(import.meta.dirname, '../../..');
+  const outDir = mkdtempSync(path.join(tmpdir(), 'ecsync-build-'));
+  const tsc = path.join(root, 'node_modules/typescript/bin/tsc');
+  execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json', '--outDir', `${outDir}/dist`], {
+    cwd: root,
+    stdio: 'inherit',
+  });
+  // The compiled files find their packages and their version as an installed package would.
+  symlinkSync(path.join(root, 'node_modules'), path.join(outDir, 'node_modules'));
+  symlinkSync(path.join(root, 'package.json'), path.join(outDir, 'package.json'));
+  execFileSync('chmod', ['-R', 'a+rX', outDir]);
+  project.provide('cliPath', path.join(outDir, 'dist/cli/main.js'));
+  return () => rmSync(outDir, { recursive: true, force: true });
+}

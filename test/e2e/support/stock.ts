@@ -1,0 +1,40 @@
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/** What stock `gocryptfs -fsck` says about a cipher folder. */
+export async function fsck(
+  cipherDir: string,
+  passfile: string,
+): Promise<{ code: number; text: string }> {
+  try {
+    const words = ['-fsck', '-nosyslog', '-passfile', passfile, cipherDir];
+    const { stdout, stderr } = await run('gocryptfs', words, { maxBuffer: 64 * 1024 * 1024 });
+    return { code: 0, text: stdout + stderr };
+  } catch (error) {
+    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
+    return { code, text: stdout + stderr };
+  }
+}
+
+/** Mounts a cipher folder read-only with stock gocryptfs while `look` runs. */
+export async function withMount<T>(
+  cipherDir: string,
+  passfile: string,
+  look: (mountpoint: string) => Promise<T>,
+): Promise<T> {
+  const holder = await mkdtemp(path.join(tmpdir(), 'ecsync-mount-'));
+  const mountpoint = path.join(holder, 'm');
+  await mkdir(mountpoint);
+  await run('gocryptfs', ['-q', '-nosyslog', '-ro', '-passfile', passfile, cipherDir, mountpoint]);
+  try {
+    return await look(mountpoint);
+  } finally {
+    await run('fusermount', ['-u', '-z', mountpoint]);
+    await rm(holder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest';
+import type { PushEntry } from '../../src/sync/push-entry.ts';
+import { newStructure, knownKey, withAncestors } from '../../src/sync/skeleton.ts';
+import { stagedCopies, tempDirSpellings, withTempDir } from '../../src/sync/staging.ts';
+
+const TEMP = 'gocryptfs.longname.ecsync-tmp.name';
+
+function entry(path: string, more: Partial<PushEntry> = {}): PushEntry {
+  const isFolder = path === '.' || path.endsWith('/');
+  return {
+    path: Buffer.from(path.replace(/\/$/, '')),
+    mode: isFolder ? 0o040755 : 0o100644,
+    size: 0,
+    mtimeSec: 0,
+    mtimeNsec: 0,
+    uid: 0,
+    gid: 0,
+    ...more,
+  };
+}
+const virtual = (path: string, kind: 'conf' | 'diriv' | 'name'): PushEntry =>
+  entry(path, { virtual: kind, bytes: Buffer.from(kind) });
+
+const LIST = [
+  entry('.'),
+  virtual('gocryptfs.conf', 'conf'),
+  virtual('gocryptfs.diriv', 'diriv'),
+  virtual('gocryptfs.longname.L.name', 'name'),
+  entry('plainfile'),
+  entry('A/'),
+  virtual('A/gocryptfs.diriv', 'diriv'),
+  entry('A/file'),
+  entry('A/B/'),
+  virtual('A/B/gocryptfs.diriv', 'diriv'),
+  entry('gocryptfs.longname.L/'),
+  virtual('gocryptfs.longname.L/gocryptfs.diriv', 'diriv'),
+  entry('z/'),
+  virtual('z/gocryptfs.diriv', 'diriv'),
+];
+const shown = (entries: readonly PushEntry[]): string[] =>
+  entries.map((e) => Buffer.from(e.path).toString());
+
+describe('the skeleton', () => {
+  it('is folders and virtual files, and only what is not known yet', () => {
+    const all = newStructure(LIST, new Set());
+    expect(shown(all)).toEqual(
+      shown(LIST.filter((e) => e.virtual !== undefined || e.mode === 0o040755)),
+    );
+    const known = new Set(all.map(knownKey));
+    expect(newStructure(LIST, known)).toEqual([]);
+    const [, conf] = LIST;
+    const changed = LIST.map((e) => (e === conf ? { ...e, bytes: Buffer.from('another') } : e));
+    expect(shown(newStructure(changed, known))).toEqual(['gocryptfs.conf']);
+  });
+
+  it('is a complete list of its own with the folders above', () => {
+    const wanted = new Set(
+      LIST.filter((e) => Buffer.from(e.path).toString() === 'A/B/gocryptfs.diriv'),
+    );
+    expect(shown(withAncestors(LIST, wanted))).toEqual(['.', 'A', 'A/B', 'A/B/gocryptfs.diriv']);
+  });
+});
+
+describe('staging', () => {
+  it('copies what new folders need, below the temporary directory, the root diriv in place', () => {
+    const fresh = newStructure(LIST, new Set());
+    const wanted = new Set(fresh);
+    const copies = stagedCopies(withAncestors(LIST, wanted), wanted);
+    expect(shown(copies ?? [])).toEqual([
+      '.',
+      'gocryptfs.diriv',
+      TEMP,
+      `${TEMP}/gocryptfs.conf`,
+      `${TEMP}/gocryptfs.diriv`,
+      `${TEMP}/gocryptfs.longname.L.name`,
+      `${TEMP}/A`,
+      `${TEMP}/A/gocryptfs.diriv`,
+      `${TEMP}/A/B`,
+      `${TEMP}/A/B/gocryptfs.diriv`,
+      `${TEMP}/gocryptfs.longname.L`,
+      `${TEMP}/gocryptfs.longname.L/gocryptfs.diriv`,
+      `${TEMP}/z`,
+      `${TEMP}/z/gocryptfs.diriv`,
+    ]);
+  });
+
+  it('is not needed when no folder is new', () => {
+    const name = LIST.filter((e) => e.virtual === 'name');
+    const wanted = new Set(name);
+    expect(stagedCopies(withAncestors(LIST, wanted), wanted)).toBeUndefined();
+  });
+
+  it('lists the temporary directory where it sorts', () => {
+    const at = shown(withTempDir(LIST)).indexOf(TEMP);
+    const names = shown(withTempDir(LIST));
+    expect(names[at - 1]).toBe('gocryptfs.longname.L/gocryptfs.diriv');
+    expect(names[at + 1]).toBe('z');
+  });
+
+  it.each([
+    { destination: '/srv/copy/', spellings: [`/srv/copy/${TEMP}`] },
+    { destination: '/', spellings: [`/${TEMP}`] },
+    { destination: './', spellings: [TEMP] },
+    { destination: 'copy/', spellings: [TEMP, `copy/${TEMP}`] },
+    { destination: 'a/b/', spellings: [TEMP, `a/b/${TEMP}`] },
+  ])('knows how to name it at $destination', ({ destination, spellings }) => {
+    expect(tempDirSpellings(destination)).toEqual(spellings);
+  });
+});
