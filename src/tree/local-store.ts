@@ -116,6 +116,10 @@ export class LocalStore implements Store<LocalEntry> {
     });
   }
 
+  isSameObject(a: LocalEntry, b: LocalEntry): boolean {
+    return a.dev === b.dev && a.ino === b.ino;
+  }
+
   createDirectory(entryPath: Uint8Array): Promise<void> {
     return this.#attempt('cannot create the folder', entryPath, () => {
       mkdirSync(this.#handles.locate(entryPath), 0o700);

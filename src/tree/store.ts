@@ -50,6 +50,9 @@ export interface Store<E extends Entry = Entry> {
   /** Makes the earlier copy's file appear at `path` as a further name of the same inode. */
   linkEarlier(path: Uint8Array): Promise<void>;
 
+  /** Whether two names lead to one inode. */
+  isSameObject(a: E, b: E): boolean;
+
   /** A directory that only its owner can enter; the attributes follow later. */
   createDirectory(path: Uint8Array): Promise<void>;
   createSymlink(path: Uint8Array, target: Uint8Array): Promise<void>;

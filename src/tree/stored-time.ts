@@ -1,9 +1,13 @@
+/** Range of a Date; file systems hold less and clamp on their own. */
+const SECONDS_MAX = 8.64e12;
+
 /**
  * A time in the form in which Node passes it to the system without ever changing the whole second:
  * a number of seconds, which keeps about a quarter of a microsecond today, or before 1970 (where
  * Node takes numbers for "now") a Date with whole milliseconds.
  */
-export function storedTime(sec: number, nsec: number): number | Date {
+export function storedTime(mtimeSec: number, nsec: number): number | Date {
+  const sec = Math.max(-SECONDS_MAX, Math.min(SECONDS_MAX, mtimeSec));
   if (sec < 0) return new Date(sec * 1000 + Math.floor(nsec / 1e6));
   const time = sec + nsec / 1e9;
   // Rounding may reach the next second, which the next quick check would take for a change.

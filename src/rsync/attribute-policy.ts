@@ -1,0 +1,122 @@
+import { isSymlink, type Entry } from '../tree/entry.ts';
+import type { Attributes } from '../tree/store.ts';
+import {
+  ITEM_REPORT_GROUP,
+  ITEM_REPORT_OWNER,
+  ITEM_REPORT_PERMS,
+  ITEM_REPORT_TIME,
+} from './constants.ts';
+import type { IdNames } from './id-list.ts';
+import type { TransferOptions } from './options.ts';
+
+const PERMISSIONS = 0o7777;
+
+/** What this machine adds: its ids by name, and the bits that new files do not get. */
+export interface LocalHabits {
+  readonly users: ReadonlyMap<string, number>;
+  readonly groups: ReadonlyMap<string, number>;
+  /** Only without `-p`. Default 022. */
+  readonly umask?: number;
+}
+
+/** How far an object at the destination is from what the list says. */
+export interface Difference {
+  /** ITEM_REPORT_* bits. */
+  readonly iflags: number;
+  /** What has to be set, or undefined when nothing differs. */
+  readonly attributes: Attributes | undefined;
+}
+
+/** Decides which attributes of the list are kept, and translates owners. */
+export class AttributePolicy {
+  readonly #options: TransferOptions;
+  readonly #userIds: ReadonlyMap<number, number>;
+  readonly #groupIds: ReadonlyMap<number, number>;
+  readonly #isRoot = process.geteuid?.() === 0;
+  readonly #ownGroups = new Set([process.getegid?.() ?? -1, ...(process.getgroups?.() ?? [])]);
+  readonly #umask: number;
+  // Windows has no permission bits to keep.
+  readonly #perms: boolean;
+
+  constructor(options: TransferOptions, names: IdNames, local: LocalHabits) {
+    this.#options = options;
+    this.#umask = local.umask ?? 0o022;
+    this.#perms = options.perms && process.platform !== 'win32';
+    this.#userIds = translation(names.users, local.users);
+    this.#groupIds = translation(names.groups, local.groups);
+  }
+
+  /** Everything that is set on an object that was just made; `replaced` is what it takes the place of. */
+  forNew(entry: Entry, replaced?: Entry): Attributes {
+    const { times } = this.#options;
+    const uid = this.#uid(entry);
+    const gid = this.#gid(entry);
+    return {
+      mode: this.#mode(entry, replaced),
+      ...(times && { mtimeSec: entry.mtimeSec, mtimeNsec: entry.mtimeNsec }),
+      ...(uid !== undefined && { uid }),
+      ...(gid !== undefined && { gid }),
+    };
+  }
+
+  /** Compares what is there with the list; times by whole seconds. */
+  compare(entry: Entry, existing: Entry): Difference {
+    const { times } = this.#options;
+    const uid = this.#uid(entry);
+    const gid = this.#gid(entry);
+    const otherTime = times && entry.mtimeSec !== existing.mtimeSec;
+    const otherMode =
+      this.#perms &&
+      !isSymlink(entry) &&
+      (entry.mode & PERMISSIONS) !== (existing.mode & PERMISSIONS);
+    const otherOwner = uid !== undefined && uid !== existing.uid;
+    const otherGroup = gid !== undefined && gid !== existing.gid;
+    const iflags =
+      (otherTime ? ITEM_REPORT_TIME : 0) |
+      (otherMode ? ITEM_REPORT_PERMS : 0) |
+      (otherOwner ? ITEM_REPORT_OWNER : 0) |
+      (otherGroup ? ITEM_REPORT_GROUP : 0);
+    if (iflags === 0) return { iflags, attributes: undefined };
+    // A change of owner clears the set-id bits, so the mode goes with it.
+    const setMode = otherMode || otherOwner || otherGroup;
+    return {
+      iflags,
+      attributes: {
+        ...(setMode && { mode: this.#mode(entry, existing) }),
+        ...(otherTime && { mtimeSec: entry.mtimeSec, mtimeNsec: entry.mtimeNsec }),
+        ...(otherOwner && { uid }),
+        ...(otherGroup && { gid }),
+      },
+    };
+  }
+
+  #mode(entry: Entry, replaced: Entry | undefined): number {
+    if (this.#perms) return entry.mode & PERMISSIONS;
+    if (replaced !== undefined) return replaced.mode & PERMISSIONS;
+    return entry.mode & 0o777 & ~this.#umask;
+  }
+
+  #uid(entry: Entry): number | undefined {
+    if (!this.#options.owner || !this.#isRoot) return undefined;
+    return this.#userIds.get(entry.uid) ?? entry.uid;
+  }
+
+  #gid(entry: Entry): number | undefined {
+    if (!this.#options.group || process.getegid === undefined) return undefined;
+    const gid = this.#groupIds.get(entry.gid) ?? entry.gid;
+    return this.#isRoot || this.#ownGroups.has(gid) ? gid : undefined;
+  }
+}
+
+/** Their number → our number, for every name that both sides have. */
+function translation(
+  theirs: ReadonlyMap<number, string>,
+  ours: ReadonlyMap<string, number>,
+): Map<number, number> {
+  const ids = new Map<number, number>();
+  for (const [id, name] of theirs) {
+    const own = ours.get(name);
+    if (own !== undefined) ids.set(id, own);
+  }
+  return ids;
+}

@@ -1,0 +1,118 @@
+import { EcsyncError, FileError } from '../errors.ts';
+import { isDevice, isDirectory, isSpecial, isSymlink, type Entry } from '../tree/entry.ts';
+import { Filter, type FilterRule } from '../tree/filter.ts';
+import { MSG_DELETED } from './constants.ts';
+import type { ReceiverRule } from './filter-list.ts';
+import type { ReceiveJob } from './receive-job.ts';
+import type { DeletionCounts } from './record-writer.ts';
+
+/**
+ * Removes what the list does not have. Only inside folders that the list has with known contents,
+ * and nothing that a rule protects.
+ */
+export class Deletion<E extends Entry> {
+  /** What was removed so far. */
+  readonly counts: DeletionCounts = {
+    files: 0,
+    directories: 0,
+    symlinks: 0,
+    devices: 0,
+    specials: 0,
+  };
+  readonly #job: ReceiveJob<E>;
+  readonly #filter: Filter;
+
+  constructor(job: ReceiveJob<E>, rules: readonly ReceiverRule[]) {
+    this.#job = job;
+    this.#filter = new Filter(rules.map(toFilterRule), { side: 'receiver' });
+  }
+
+  /** One pass over all folders of the list. What cannot be removed is reported. */
+  async removeExtras(): Promise<void> {
+    const { list, store, report } = this.#job;
+    for (const entry of list.entries) {
+      if (!isDirectory(entry) || entry.contentUnknown === true) continue;
+      const existing = await store.lookup(entry.path);
+      if (existing === undefined || !isDirectory(existing)) continue;
+      for (const child of await this.#list(entry.path)) {
+        if (!list.has(child.path)) await this.remove(child).catch(asReport(report));
+      }
+      await this.#giveWay();
+    }
+  }
+
+  /**
+   * Removes an object, a folder with everything in it.
+   *
+   * @returns whether it is gone: a folder stays when something inside it is protected
+   * @throws {FileError} `write-failed`
+   */
+  async remove(entry: E): Promise<boolean> {
+    if (this.#filter.verdict(entry.path, isDirectory(entry)) === 'exclude') return false;
+    return this.clear(entry);
+  }
+
+  /** Like {@link remove}, for something that another object is to replace: no rule keeps it. */
+  async clear(entry: E): Promise<boolean> {
+    const { store, options } = this.#job;
+    if (!isDirectory(entry)) {
+      if (!options.dryRun) await store.removeFile(entry.path);
+      this.#count(entry);
+      return true;
+    }
+    let isEmpty = true;
+    for (const child of await this.#list(entry.path)) {
+      isEmpty = (await this.remove(child)) && isEmpty;
+    }
+    if (!isEmpty) return false;
+    if (!options.dryRun) await store.removeDirectory(entry.path);
+    this.#count(entry);
+    return true;
+  }
+
+  async #list(path: Uint8Array): Promise<readonly E[]> {
+    try {
+      return await this.#job.store.list(path);
+    } catch (error) {
+      asReport(this.#job.report)(error);
+      return [];
+    }
+  }
+
+  /** Lets the peer take what was written. */
+  async #giveWay(): Promise<void> {
+    if (this.#job.writer.blocked) await this.#job.writer.drained();
+  }
+
+  #count(entry: E): void {
+    const { counts } = this;
+    if (isDirectory(entry)) counts.directories++;
+    else if (isSymlink(entry)) counts.symlinks++;
+    else if (isDevice(entry)) counts.devices++;
+    else if (isSpecial(entry)) counts.specials++;
+    else counts.files++;
+    const { session, writer } = this.#job;
+    if (session.protocol < 29) return;
+    const end = Buffer.alloc(isDirectory(entry) ? 1 : 0);
+    writer.message(MSG_DELETED, Buffer.concat([entry.path, end]));
+  }
+}
+
+function toFilterRule({ action, pattern }: ReceiverRule): FilterRule {
+  return {
+    action: action === 'protect' ? 'exclude' : 'include',
+    pattern,
+    side: 'receiver',
+    absolute: false,
+    negated: false,
+    perishable: false,
+  };
+}
+
+/** Reports our own errors and passes everything else on. */
+function asReport(report: (error: EcsyncError) => void): (error: unknown) => void {
+  return (error) => {
+    if (!(error instanceof FileError)) throw error;
+    report(error);
+  };
+}

@@ -1,0 +1,184 @@
+import { FileError } from '../errors.ts';
+import { isRegularFile, type Entry, type OpenFile } from '../tree/entry.ts';
+import type { RunningSum } from './checksums.ts';
+import {
+  ITEM_BASIS_TYPE_FOLLOWS,
+  ITEM_IS_NEW,
+  ITEM_LOCAL_CHANGE,
+  ITEM_REPORT_CHANGE,
+  ITEM_REPORT_SIZE,
+  ITEM_REPORT_TIME,
+  ITEM_TRANSFER,
+  ITEM_XNAME_FOLLOWS,
+} from './constants.ts';
+import type { Expected, ExpectedReplies } from './expected-replies.ts';
+import type { FlistEntry } from './flist-decode.ts';
+import { chooseSumHead, writeBlockSums } from './generator-sums.ts';
+import type { ReceiveJob } from './receive-job.ts';
+import type { RecordWriter } from './record-writer.ts';
+import { NO_BASIS, writeSumHead } from './sum-head.ts';
+
+/** Bytes that are copied or hashed at once. */
+const CHUNK_LENGTH = 256 * 1024;
+/** Basis type: a file of the first `--link-dest` directory. */
+const BASIS_FIRST_EARLIER = 0;
+
+/** Decides about regular files: leave, adjust, take from the earlier copy, or ask the sender. */
+export class FileGenerator<E extends Entry> {
+  readonly #job: ReceiveJob<E>;
+  readonly #records: RecordWriter;
+  readonly #expected: ExpectedReplies<E>;
+  /** What was asked for, for asking again. */
+  readonly #asked = new Map<number, Expected<E>>();
+  #listSum: RunningSum | undefined;
+
+  constructor(job: ReceiveJob<E>, records: RecordWriter, expected: ExpectedReplies<E>) {
+    this.#job = job;
+    this.#records = records;
+    this.#expected = expected;
+  }
+
+  /** @param existing - the regular file at the path, if there is one */
+  async generate(ndx: number, entry: FlistEntry, existing: E | undefined): Promise<void> {
+    const { store, policy, options } = this.#job;
+    if (existing !== undefined) {
+      if (!(await this.isUnchanged(entry, existing))) return this.#ask(ndx, entry, existing);
+      const { iflags, attributes } = policy.compare(entry, existing);
+      this.#records.inform(ndx, { iflags });
+      if (attributes !== undefined && !options.dryRun) {
+        await store.setAttributes(existing, attributes);
+      }
+      return;
+    }
+    const earlier = await store.lookupEarlier(entry.path);
+    if (earlier === undefined || !isRegularFile(earlier)) return this.#ask(ndx, entry, undefined);
+    if (!(await this.isUnchanged(entry, earlier, true))) {
+      return this.#ask(ndx, entry, undefined, earlier);
+    }
+    return this.#takeEarlier(ndx, entry, earlier);
+  }
+
+  /** Asks again for a file that arrived damaged. */
+  async redo(ndx: number, entry: FlistEntry): Promise<void> {
+    const asked = this.#asked.get(ndx);
+    if (asked !== undefined) await this.#request(ndx, entry, { ...asked, redo: true });
+  }
+
+  /** The quick check: size and whole second, or size and checksum with `-c`. */
+  async isUnchanged(entry: FlistEntry, existing: E, isEarlier = false): Promise<boolean> {
+    const { options } = this.#job;
+    if (entry.size !== existing.size) return false;
+    if (options.checksum) return this.#hasChecksum(existing, entry.checksum, isEarlier);
+    return !options.ignoreTimes && entry.mtimeSec === existing.mtimeSec;
+  }
+
+  #ask(ndx: number, entry: FlistEntry, existing: E | undefined, earlier?: E): Promise<void> {
+    const basis = existing ?? earlier;
+    const fromEarlier = existing === undefined && earlier !== undefined;
+    return this.#request(ndx, entry, { basis, fromEarlier, replaced: existing });
+  }
+
+  async #request(
+    ndx: number,
+    entry: FlistEntry,
+    want: Pick<Expected<E>, 'basis' | 'fromEarlier' | 'replaced'> & { readonly redo?: boolean },
+  ): Promise<void> {
+    const { options, writer, sums } = this.#job;
+    const { basis, fromEarlier, replaced, redo = false } = want;
+    const file = await this.#openBasis(basis, fromEarlier);
+    try {
+      const choice = { blockSize: options.blockSize, redo };
+      const head = file === undefined ? NO_BASIS : chooseSumHead(file.size, choice);
+      const expected = { entry, head, basis, fromEarlier, replaced };
+      this.#expected.expect(ndx, expected);
+      this.#asked.set(ndx, expected);
+      const followsBasis = fromEarlier && head.count > 0 ? ITEM_BASIS_TYPE_FOLLOWS : 0;
+      this.#records.request(ndx, {
+        iflags: this.#transferFlags(entry, replaced) | followsBasis,
+        basisType: BASIS_FIRST_EARLIER,
+      });
+      if (options.dryRun) return;
+      writeSumHead(writer, head);
+      if (file !== undefined && head.count > 0) await writeBlockSums(writer, head, file, sums);
+    } finally {
+      await file?.close();
+    }
+  }
+
+  /** The basis, open; undefined when sums are of no use, or when it cannot be read. */
+  async #openBasis(basis: E | undefined, fromEarlier: boolean): Promise<OpenFile | undefined> {
+    const { store, options, wholeFile } = this.#job;
+    if (basis === undefined || wholeFile || options.dryRun || basis.size === 0) return undefined;
+    try {
+      return await (fromEarlier ? store.openEarlier(basis) : store.open(basis));
+    } catch {
+      return undefined; // without a basis the whole file is sent, which is always right
+    }
+  }
+
+  #transferFlags(entry: FlistEntry, replaced: E | undefined): number {
+    const { options, policy } = this.#job;
+    const changed = options.checksum ? ITEM_REPORT_CHANGE : 0;
+    if (replaced === undefined) return ITEM_TRANSFER | ITEM_IS_NEW | changed;
+    const size = entry.size === replaced.size ? 0 : ITEM_REPORT_SIZE;
+    const time = options.times ? 0 : ITEM_REPORT_TIME;
+    return ITEM_TRANSFER | changed | size | time | policy.compare(entry, replaced).iflags;
+  }
+
+  /** An equal file of the earlier copy becomes a further name of it, or is copied if it must differ. */
+  async #takeEarlier(ndx: number, entry: FlistEntry, earlier: E): Promise<void> {
+    const { store, policy, options } = this.#job;
+    const { iflags } = policy.compare(entry, earlier);
+    if (iflags === 0) {
+      if (options.dryRun) return;
+      try {
+        await store.linkEarlier(entry.path);
+        return;
+      } catch (error) {
+        // Another file system, or one without hard links: a copy is as good.
+        if (!(error instanceof FileError)) throw error;
+      }
+    }
+    const flags = iflags | ITEM_LOCAL_CHANGE | ITEM_XNAME_FOLLOWS;
+    this.#records.inform(ndx, { iflags: flags, xname: Buffer.alloc(0) });
+    if (!options.dryRun) await this.#copyEarlier(entry, earlier);
+  }
+
+  async #copyEarlier(entry: FlistEntry, earlier: E): Promise<void> {
+    const { store, policy } = this.#job;
+    const source = await store.openEarlier(earlier);
+    try {
+      const target = await store.createFile(entry.path, source.size);
+      try {
+        for (let at = 0; at < source.size; at += CHUNK_LENGTH) {
+          await target.write(await source.read(at, CHUNK_LENGTH));
+        }
+      } catch (error) {
+        await target.discard();
+        throw error;
+      }
+      await target.commit(policy.forNew(entry));
+    } finally {
+      await source.close();
+    }
+  }
+
+  async #hasChecksum(
+    existing: E,
+    checksum: Uint8Array | undefined,
+    isEarlier: boolean,
+  ): Promise<boolean> {
+    const { store, sums } = this.#job;
+    if (checksum === undefined) return false;
+    this.#listSum ??= await sums.createListSum();
+    const file = await (isEarlier ? store.openEarlier(existing) : store.open(existing));
+    try {
+      for (let at = 0; at < file.size; at += CHUNK_LENGTH) {
+        this.#listSum.update(await file.read(at, CHUNK_LENGTH));
+      }
+    } finally {
+      await file.close();
+    }
+    return Buffer.compare(this.#listSum.digest(), checksum) === 0;
+  }
+}

@@ -1,0 +1,268 @@
+import { setImmediate } from 'node:timers/promises';
+import { FileError, VanishedError } from '../errors.ts';
+import {
+  isDevice,
+  isDirectory,
+  isRegularFile,
+  isSymlink,
+  S_IFMT,
+  type Entry,
+} from '../tree/entry.ts';
+import type { Attributes } from '../tree/store.ts';
+import { ITEM_IS_NEW, ITEM_LOCAL_CHANGE, ITEM_REPORT_CHANGE } from './constants.ts';
+import type { Deletion } from './delete.ts';
+import type { ExpectedReplies } from './expected-replies.ts';
+import type { FlistEntry } from './flist-decode.ts';
+import { FileGenerator } from './generator-file.ts';
+import { LinkGenerator } from './generator-links.ts';
+import type { ReceiveJob } from './receive-job.ts';
+import type { RecordWriter } from './record-writer.ts';
+
+/** After so many entries the event loop gets a turn, and the peer what was written. */
+const ENTRIES_PER_TURN = 64;
+/** What the owner of a folder needs while it is being filled. */
+const OWNER_BITS = 0o700;
+
+/**
+ * The half of the receiving side that goes through the list, makes what needs no content (folders,
+ * symlinks, specials, hard links), and asks for the content of files that differ.
+ *
+ * @see rsync generator.c generate_files, recv_generator (3.5.0)
+ */
+export class Generator<E extends Entry> {
+  readonly #job: ReceiveJob<E>;
+  readonly #records: RecordWriter;
+  readonly #deletion: Deletion<E>;
+  readonly #files: FileGenerator<E>;
+  readonly #links: LinkGenerator<E>;
+  /** Folders that could not be made, as latin1 text: nothing inside them is tried. */
+  readonly #failedFolders = new Set<string>();
+
+  constructor(
+    job: ReceiveJob<E>,
+    records: RecordWriter,
+    expected: ExpectedReplies<E>,
+    deletion: Deletion<E>,
+  ) {
+    this.#job = job;
+    this.#records = records;
+    this.#deletion = deletion;
+    this.#files = new FileGenerator(job, records, expected);
+    this.#links = new LinkGenerator(job, records, expected, this.#files);
+  }
+
+  /** Goes through the whole list once. One entry that fails is reported, and the next one follows. */
+  async walk(): Promise<void> {
+    const { list, writer } = this.#job;
+    for (const [ndx, entry] of list.entries.entries()) {
+      if (ndx % ENTRIES_PER_TURN === ENTRIES_PER_TURN - 1) {
+        if (writer.pending) writer.flush();
+        await setImmediate();
+      }
+      if (writer.blocked) await writer.drained();
+      if (list.isRepeated(ndx) || this.#isInFailedFolder(entry)) continue;
+      try {
+        await this.#generate(ndx, entry);
+      } catch (error) {
+        this.#reportAbout(entry, error);
+      }
+    }
+  }
+
+  /** Asks once more for files whose content arrived damaged, with full sums. */
+  async redo(ndxs: readonly number[]): Promise<void> {
+    for (const ndx of ndxs) {
+      const entry = this.#job.list.entries[ndx];
+      if (entry === undefined) continue;
+      try {
+        await this.#files.redo(ndx, entry);
+      } catch (error) {
+        this.#reportAbout(entry, error);
+      }
+    }
+  }
+
+  /** Makes the further names of files, once their content is there. */
+  async makeLinks(): Promise<void> {
+    for (const { ndx, entry, leaderNdx } of this.#links.takeDeferred()) {
+      try {
+        const existing = await this.#makeWay(entry, () => true);
+        await this.#links.link(ndx, entry, { leaderNdx, existing });
+      } catch (error) {
+        this.#reportAbout(entry, error);
+      }
+    }
+  }
+
+  /**
+   * Gives folders their final times and permissions, now that nothing inside them changes any
+   * more; the innermost first, since a folder may become closed to us.
+   */
+  async finishFolders(): Promise<void> {
+    const { list, store, policy, options } = this.#job;
+    if (options.dryRun) return;
+    for (let ndx = list.entries.length - 1; ndx >= 0; ndx--) {
+      const entry = list.entries[ndx];
+      if (entry === undefined || !isDirectory(entry)) continue;
+      if (this.#failedFolders.has(keyOf(entry.path)) || this.#isInFailedFolder(entry)) continue;
+      try {
+        const existing = await store.lookup(entry.path);
+        if (existing === undefined || !isDirectory(existing)) continue;
+        const { attributes } = policy.compare(entry, existing);
+        const time = policy.forNew(entry);
+        const hasOtherTime = time.mtimeSec !== undefined && isOtherFraction(entry, existing);
+        const wanted = hasOtherTime
+          ? { ...attributes, mtimeSec: entry.mtimeSec, mtimeNsec: entry.mtimeNsec }
+          : attributes;
+        if (wanted !== undefined) await store.setAttributes(existing, wanted);
+      } catch (error) {
+        this.#reportAbout(entry, error);
+      }
+    }
+  }
+
+  async #generate(ndx: number, entry: FlistEntry): Promise<void> {
+    const { options } = this.#job;
+    if (isDirectory(entry)) return this.#generateFolder(ndx, entry);
+    if (isRegularFile(entry)) {
+      if (await this.#links.isDeferred(ndx, entry)) return;
+      const existing = await this.#makeWay(entry, isRegularFile);
+      return this.#files.generate(ndx, entry, existing);
+    }
+    if (isSymlink(entry)) {
+      if (!options.links || entry.target === undefined) return;
+    } else if (isDevice(entry) ? !options.devices : !options.specials) {
+      return;
+    }
+    if (await this.#links.isDeferred(ndx, entry)) return;
+    return this.#generateOther(ndx, entry);
+  }
+
+  async #generateFolder(ndx: number, entry: FlistEntry): Promise<void> {
+    const { store, policy, options, rootIsNew } = this.#job;
+    const isNewRoot = rootIsNew && entry.path.length === 1 && entry.path[0] === 0x2e;
+    try {
+      const existing = await this.#makeWay(entry, isDirectory);
+      const keepOpen = (attributes: Attributes): Attributes =>
+        attributes.mode === undefined
+          ? attributes
+          : { ...attributes, mode: attributes.mode | OWNER_BITS };
+      if (existing !== undefined && !isNewRoot) {
+        const { iflags, attributes } = policy.compare(entry, existing);
+        this.#records.inform(ndx, { iflags });
+        if (attributes === undefined || options.dryRun) return;
+        await store.setAttributes(existing, keepOpen(attributes));
+        return;
+      }
+      this.#records.inform(ndx, { iflags: ITEM_LOCAL_CHANGE | ITEM_IS_NEW });
+      if (options.dryRun) return;
+      if (existing === undefined) await store.createDirectory(entry.path);
+      await store.setAttributes(entry, keepOpen(policy.forNew(entry)));
+    } catch (error) {
+      this.#failedFolders.add(keyOf(entry.path));
+      throw error;
+    }
+  }
+
+  /** Symlinks, pipes, sockets, devices. */
+  async #generateOther(ndx: number, entry: FlistEntry): Promise<void> {
+    const { store, policy, options } = this.#job;
+    const existing = await this.#makeWay(entry, (other) => isSameKind(entry, other));
+    if (existing !== undefined) {
+      const { iflags, attributes } = policy.compare(entry, existing);
+      if (isSameContent(entry, existing)) {
+        this.#records.inform(ndx, { iflags });
+        if (attributes !== undefined && !options.dryRun) {
+          await store.setAttributes(existing, attributes);
+        }
+        return;
+      }
+      this.#records.inform(ndx, { iflags: iflags | ITEM_LOCAL_CHANGE | ITEM_REPORT_CHANGE });
+    } else {
+      const change = isSymlink(entry) ? ITEM_REPORT_CHANGE : 0;
+      this.#records.inform(ndx, { iflags: ITEM_LOCAL_CHANGE | ITEM_IS_NEW | change });
+    }
+    if (options.dryRun) return;
+    if (entry.target !== undefined) await store.createSymlink(entry.path, entry.target);
+    else await store.createSpecial(entry);
+    await store.setAttributes(entry, policy.forNew(entry, existing));
+  }
+
+  /**
+   * What is at an entry's path, if it is of a kind that can stay or be replaced in one step.
+   * A folder that stands in the way of something else is removed, and so is anything that stands in
+   * the way of a folder; then nothing is there.
+   *
+   * @param fits - whether the kind of what is there counts as the entry's earlier version
+   * @throws {FileError} `folder-in-the-way` — it is not empty and nothing may be deleted
+   */
+  async #makeWay(entry: FlistEntry, fits: (existing: E) => boolean): Promise<E | undefined> {
+    const { store, options } = this.#job;
+    const existing = await store.lookup(entry.path);
+    if (existing === undefined) return undefined;
+    if (isDirectory(existing) && !isDirectory(entry)) {
+      let isGone = true;
+      if (options.deleteAfter) isGone = await this.#deletion.clear(existing);
+      else if (!options.dryRun) await store.removeDirectory(entry.path);
+      if (isGone) return undefined;
+      throw new FileError(
+        'folder-in-the-way',
+        `${shown(entry)} is a folder that cannot be removed`,
+        {
+          hint: 'It holds files that are protected from deletion; move them away.',
+        },
+      );
+    }
+    if (fits(existing)) return existing;
+    if (isDirectory(entry) && !options.dryRun) await store.removeFile(entry.path);
+    return undefined;
+  }
+
+  #isInFailedFolder(entry: FlistEntry): boolean {
+    if (this.#failedFolders.size === 0) return false;
+    const slash = entry.path.lastIndexOf(0x2f);
+    if (slash === -1 || !this.#failedFolders.has(keyOf(entry.path.subarray(0, slash))))
+      return false;
+    if (isDirectory(entry)) this.#failedFolders.add(keyOf(entry.path));
+    return true;
+  }
+
+  #reportAbout(entry: FlistEntry, error: unknown): void {
+    if (error instanceof FileError && !isFatal(error)) this.#job.report(error);
+    else if (error instanceof VanishedError) {
+      const message = `${shown(entry)} changed while it was being compared`;
+      this.#job.report(new FileError('changed', message, { cause: error }));
+    } else throw error;
+  }
+}
+
+/** Errors of one object that every other one would meet, too. */
+export function isFatal(error: FileError): boolean {
+  const { errno } = error.facts;
+  return errno === 'ENOSPC' || errno === 'EDQUOT' || errno === 'EROFS';
+}
+
+function isSameKind(a: Entry, b: Entry): boolean {
+  return (a.mode & S_IFMT) === (b.mode & S_IFMT);
+}
+
+/** For two objects of the same kind that are neither files nor folders. */
+function isSameContent(a: Entry, b: Entry): boolean {
+  if (a.target !== undefined) {
+    return b.target !== undefined && Buffer.compare(a.target, b.target) === 0;
+  }
+  return a.rdev?.major === b.rdev?.major && a.rdev?.minor === b.rdev?.minor;
+}
+
+/** Whether two times differ by more than what a file system may have rounded away. */
+function isOtherFraction(a: Entry, b: Entry): boolean {
+  return a.mtimeSec !== b.mtimeSec || Math.abs(a.mtimeNsec - b.mtimeNsec) > 1000;
+}
+
+function keyOf(path: Uint8Array): string {
+  return Buffer.from(path.buffer, path.byteOffset, path.length).toString('latin1');
+}
+
+function shown(entry: Entry): string {
+  return Buffer.from(entry.path).toString();
+}

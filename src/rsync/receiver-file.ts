@@ -1,0 +1,144 @@
+import { FileError, ProtocolError, VanishedError } from '../errors.ts';
+import type { Entry, OpenFile } from '../tree/entry.ts';
+import type { NewFile } from '../tree/store.ts';
+import type { Expected } from './expected-replies.ts';
+import type { ReceiveJob } from './receive-job.ts';
+import { blockLengthAt } from './sum-head.ts';
+import { readToken } from './tokens.ts';
+
+/** Bytes that are copied from the basis at once, when blocks follow one another. */
+const COPY_LENGTH = 256 * 1024;
+/** A file may have grown since it was listed, but not without end: a disk would fill. */
+const GROWTH_MAX = 1024 * 1024 * 1024;
+
+/** One file on its way in: tokens are read, the content is put together and summed up. */
+export class FileRebuild<E extends Entry> {
+  /** Why nothing could be written, when {@link receive} returns nothing. */
+  failure: unknown;
+  readonly #job: ReceiveJob<E>;
+  readonly #expected: Expected<E>;
+  #file: NewFile | undefined;
+  #basis: OpenFile | undefined;
+  #length = 0;
+  /** Blocks that are to be copied, not yet copied. */
+  #runFirst = 0;
+  #runCount = 0;
+
+  constructor(job: ReceiveJob<E>, expected: Expected<E>) {
+    this.#job = job;
+    this.#expected = expected;
+  }
+
+  /**
+   * Reads all tokens of the file. `sums.file` has seen the whole content afterwards.
+   *
+   * @returns the file, written but without its name; undefined when it cannot be written, in which
+   *   case everything was read all the same
+   */
+  async receive(): Promise<NewFile | undefined> {
+    const { entry } = this.#expected;
+    const { store } = this.#job;
+    await this.#attempt(async () => {
+      this.#file = await store.createFile(entry.path, entry.size);
+    });
+    let isComplete = false;
+    try {
+      await this.#readTokens();
+      isComplete = true;
+      return this.#file;
+    } finally {
+      await this.#basis?.close();
+      if (!isComplete) await this.#file?.discard();
+    }
+  }
+
+  async #readTokens(): Promise<void> {
+    const { reader } = this.#job;
+    const { head } = this.#expected;
+    for (;;) {
+      const token = await reader.read((bytes) => readToken(bytes, head.count));
+      if (token.kind === 'block') {
+        await this.#addBlock(token.index);
+        continue;
+      }
+      await this.#copyRun();
+      if (token.kind === 'end') return;
+      await this.#readLiteral(token.length);
+    }
+  }
+
+  async #readLiteral(length: number): Promise<void> {
+    const { reader } = this.#job;
+    for (let left = length; left > 0;) {
+      const most = left;
+      const piece = await reader.read((bytes) => bytes.some(most));
+      left -= piece.length;
+      await this.#take(piece);
+    }
+  }
+
+  /** Blocks that follow one another are copied together. */
+  async #addBlock(index: number): Promise<void> {
+    const { head } = this.#expected;
+    const continues = this.#runCount > 0 && index === this.#runFirst + this.#runCount;
+    if (!continues || this.#runCount * head.blockLength >= COPY_LENGTH) {
+      await this.#copyRun();
+      this.#runFirst = index;
+    }
+    this.#runCount++;
+  }
+
+  async #copyRun(): Promise<void> {
+    if (this.#runCount === 0) return;
+    const { head } = this.#expected;
+    const last = this.#runFirst + this.#runCount - 1;
+    const offset = this.#runFirst * head.blockLength;
+    const end = last * head.blockLength + blockLengthAt(head, last);
+    this.#runCount = 0;
+    await this.#take(await this.#readBasis(offset, end - offset));
+  }
+
+  /** A basis that cannot be read leaves a gap, which the checksum of the file brings to light. */
+  async #readBasis(offset: number, length: number): Promise<Uint8Array> {
+    try {
+      this.#basis ??= await this.#openBasis();
+      return (await this.#basis?.read(offset, length)) ?? new Uint8Array(0);
+    } catch (error) {
+      if (error instanceof FileError || error instanceof VanishedError) return new Uint8Array(0);
+      throw error;
+    }
+  }
+
+  async #openBasis(): Promise<OpenFile | undefined> {
+    const { basis, fromEarlier } = this.#expected;
+    const { store } = this.#job;
+    if (basis === undefined) return undefined;
+    return fromEarlier ? store.openEarlier(basis) : store.open(basis);
+  }
+
+  async #take(bytes: Uint8Array): Promise<void> {
+    const { entry } = this.#expected;
+    this.#length += bytes.length;
+    if (this.#length > entry.size * 2 + GROWTH_MAX) {
+      throw new ProtocolError(
+        'content-too-long',
+        `${Buffer.from(entry.path).toString()} was announced with ${entry.size} bytes and does not end`,
+      );
+    }
+    this.#job.sums.file.update(bytes);
+    const file = this.#file;
+    if (file !== undefined) await this.#attempt(() => file.write(bytes));
+  }
+
+  /** After the first failure of the disk the file is only read, not written. */
+  async #attempt(act: () => Promise<void>): Promise<void> {
+    try {
+      await act();
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error;
+      this.failure ??= error;
+      await this.#file?.discard();
+      this.#file = undefined;
+    }
+  }
+}

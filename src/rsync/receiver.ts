@@ -1,0 +1,184 @@
+import { FileError, ProtocolError } from '../errors.ts';
+import type { Entry } from '../tree/entry.ts';
+import type { NewFile } from '../tree/store.ts';
+import { CHECKSUM_LENGTH } from './checksums.ts';
+import { ITEM_TRANSFER, NDX_DEL_STATS, NDX_DONE } from './constants.ts';
+import type { Expected, ExpectedReplies } from './expected-replies.ts';
+import { isFatal } from './generator.ts';
+import { readVarint } from './integers.ts';
+import { readItemAttributes } from './item-record.ts';
+import { NdxReader } from './ndx.ts';
+import type { ReceiveJob } from './receive-job.ts';
+import { FileRebuild } from './receiver-file.ts';
+import { readSumHead, type SumHead } from './sum-head.ts';
+
+/** Files that may be on their way to the disk while the next one arrives. */
+const COMMITS_MAX = 16;
+const DEL_STATS_FIELDS = 5;
+
+/**
+ * The half of the receiving side that reads what the sender answers: rebuilds each file from its
+ * basis and what is new, checks it as a whole, and stores it.
+ *
+ * @see rsync receiver.c recv_files (3.5.0)
+ */
+export class Receiver<E extends Entry> {
+  readonly #job: ReceiveJob<E>;
+  readonly #expected: ExpectedReplies<E>;
+  readonly #ndx: NdxReader;
+  readonly #commits = new Set<Promise<void>>();
+  #damaged: number[] = [];
+  #isRedo = false;
+  #fatal: Error | undefined;
+
+  constructor(job: ReceiveJob<E>, expected: ExpectedReplies<E>) {
+    this.#job = job;
+    this.#expected = expected;
+    this.#ndx = new NdxReader(job.session.protocol);
+  }
+
+  /**
+   * Reads one phase up to the sender's end mark, and stores everything that came.
+   *
+   * @returns positions of files that arrived damaged and are worth asking for again
+   * @throws {ProtocolError} `ndx-out-of-range`, `reply-unrequested`, `reply-without-content`,
+   *   `sum-head-mismatch`, `block-out-of-range`, `content-too-long`, …
+   * @throws {ConnectionError} `connection-lost`
+   * @throws {FileError} when no file could be stored any more (the disk is full)
+   */
+  async receivePhase(): Promise<readonly number[]> {
+    this.#damaged = [];
+    try {
+      for (;;) {
+        const ndx = await this.#readNdx();
+        if (ndx === NDX_DONE) break;
+        await this.#readRecord(ndx);
+        if (this.#fatal !== undefined) throw this.#fatal;
+      }
+    } finally {
+      await Promise.all(this.#commits);
+    }
+    if (this.#fatal !== undefined) throw this.#fatal;
+    this.#expected.giveUp();
+    this.#isRedo = true;
+    return this.#damaged;
+  }
+
+  /** Reads one end mark of the goodbye. */
+  async readDone(): Promise<void> {
+    const ndx = await this.#readNdx();
+    if (ndx !== NDX_DONE) throw outOfRange(ndx, this.#job.list.entries.length);
+  }
+
+  /** An index of the list, or NDX_DONE; accounts of deletions and keep-alives are passed over. */
+  async #readNdx(): Promise<number> {
+    const { reader, session, list } = this.#job;
+    const count = list.entries.length;
+    for (;;) {
+      const ndx = await reader.read((bytes) => this.#ndx.read(bytes));
+      if (ndx === NDX_DONE) return ndx;
+      if (ndx === NDX_DEL_STATS && session.protocol >= 31) {
+        for (let i = 0; i < DEL_STATS_FIELDS; i++) await reader.read(readVarint);
+      } else if (ndx === count && (session.protocol === 29 || session.protocol === 30)) {
+        await reader.read((bytes) => bytes.uint16());
+      } else if (ndx < 0 || ndx >= count) {
+        throw outOfRange(ndx, count);
+      } else {
+        return ndx;
+      }
+    }
+  }
+
+  async #readRecord(ndx: number): Promise<void> {
+    const { reader, session, options } = this.#job;
+    const { protocol } = session;
+    // Basis type and xname are read and ignored: the basis is the one we chose (CVE-2024-12086).
+    const { iflags } = await reader.read((bytes) => readItemAttributes(bytes, protocol));
+    const isDue = this.#expected.isDue(ndx);
+    if ((iflags & ITEM_TRANSFER) === 0) {
+      if (!isDue) return;
+      throw new ProtocolError('reply-without-content', `file ${ndx} was asked for, but not sent`);
+    }
+    const expected = this.#expected.take(ndx);
+    if (expected === undefined) {
+      throw new ProtocolError('reply-unrequested', `file ${ndx} arrived, but was not asked for`);
+    }
+    if (options.dryRun) return;
+    const head = await reader.read((bytes) => readSumHead(bytes, protocol));
+    assertSameHead(head, expected.head, ndx);
+    await this.#rebuild(ndx, expected);
+  }
+
+  async #rebuild(ndx: number, expected: Expected<E>): Promise<void> {
+    const { reader, sums } = this.#job;
+    const rebuild = new FileRebuild(this.#job, expected);
+    let file: NewFile | undefined;
+    try {
+      file = await rebuild.receive();
+      const sent = await reader.read((bytes) => bytes.copy(CHECKSUM_LENGTH));
+      const isIntact = Buffer.compare(sums.file.digest(), sent) === 0;
+      if (file === undefined) {
+        this.#failed(rebuild.failure);
+      } else if (isIntact) {
+        await this.#commit(ndx, expected, file);
+        file = undefined;
+      } else {
+        this.#notIntact(ndx, expected);
+      }
+    } finally {
+      await file?.discard();
+    }
+  }
+
+  /** Stores a file while the next one already arrives; only so many at a time. */
+  async #commit(ndx: number, expected: Expected<E>, file: NewFile): Promise<void> {
+    const { policy } = this.#job;
+    const attributes = policy.forNew(expected.entry, expected.replaced);
+    const commit = file.commit(attributes).then(
+      () => this.#expected.stored(ndx),
+      (error: unknown) => this.#failed(error),
+    );
+    this.#commits.add(commit);
+    void commit.then(() => this.#commits.delete(commit));
+    if (this.#commits.size >= COMMITS_MAX) await Promise.race(this.#commits);
+  }
+
+  #notIntact(ndx: number, { entry }: Expected<E>): void {
+    if (!this.#isRedo) {
+      this.#damaged.push(ndx);
+      return;
+    }
+    const shown = Buffer.from(entry.path).toString();
+    this.#job.report(
+      new FileError('verification-failed', `${shown} arrived damaged twice and was not stored`, {
+        hint: 'It may be changing while it is read. Run again later.',
+        facts: { path: shown },
+      }),
+    );
+  }
+
+  #failed(error: unknown): void {
+    if (error instanceof FileError && !isFatal(error)) this.#job.report(error);
+    else this.#fatal ??= error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+/** The sender repeats what it was told; anything else means that it talks about something else. */
+function assertSameHead(head: SumHead, expected: SumHead, ndx: number): void {
+  if (
+    head.count === expected.count &&
+    head.blockLength === expected.blockLength &&
+    head.s2length === expected.s2length &&
+    head.remainder === expected.remainder
+  ) {
+    return;
+  }
+  throw new ProtocolError(
+    'sum-head-mismatch',
+    `file ${ndx} arrived for ${head.count} blocks of ${head.blockLength} bytes, asked for were ${expected.count} of ${expected.blockLength}`,
+  );
+}
+
+function outOfRange(ndx: number, count: number): ProtocolError {
+  return new ProtocolError('ndx-out-of-range', `file ${ndx} arrived, of 0 to ${count - 1}`);
+}

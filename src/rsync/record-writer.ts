@@ -1,0 +1,66 @@
+import {
+  ITEM_BASIS_TYPE_FOLLOWS,
+  ITEM_LOCAL_CHANGE,
+  ITEM_XNAME_FOLLOWS,
+  NDX_DEL_STATS,
+  NDX_DONE,
+} from './constants.ts';
+import { writeVarint } from './integers.ts';
+import { writeItemAttributes, type ItemAttributes } from './item-record.ts';
+import type { MultiplexWriter } from './multiplex.ts';
+import { NdxWriter } from './ndx.ts';
+
+/** Flags that alone make no record worth sending. */
+const INSIGNIFICANT = ITEM_BASIS_TYPE_FOLLOWS | ITEM_XNAME_FOLLOWS | ITEM_LOCAL_CHANGE;
+
+/** What was deleted, by kind. */
+export interface DeletionCounts {
+  files: number;
+  directories: number;
+  symlinks: number;
+  devices: number;
+  specials: number;
+}
+
+/** Writes what the generator says: item records, ends of phases, the account of deletions. */
+export class RecordWriter {
+  readonly #writer: MultiplexWriter;
+  readonly #protocol: number;
+  readonly #ndx: NdxWriter;
+
+  constructor(writer: MultiplexWriter, protocol: number) {
+    this.#writer = writer;
+    this.#protocol = protocol;
+    this.#ndx = new NdxWriter(protocol);
+  }
+
+  /** Tells the sender what was done without it, if that is anything; below protocol 29 it is not told. */
+  inform(ndx: number, attributes: ItemAttributes): void {
+    const { iflags, xname } = attributes;
+    const isWorthIt = (iflags & ~INSIGNIFICANT) !== 0 || (xname !== undefined && xname.length > 0);
+    if (isWorthIt && this.#protocol >= 29) this.request(ndx, attributes);
+  }
+
+  /** Starts a request; the sum head and the sums follow, unless it is a dry run. */
+  request(ndx: number, attributes: ItemAttributes): void {
+    this.#ndx.write(this.#writer, ndx);
+    writeItemAttributes(this.#writer, attributes, this.#protocol);
+  }
+
+  /** Ends a phase. */
+  done(): void {
+    this.#ndx.write(this.#writer, NDX_DONE);
+    this.#writer.flush();
+  }
+
+  /** Protocol ≥ 31: how much was deleted. */
+  deletions(counts: DeletionCounts): void {
+    if (this.#protocol < 31) return;
+    this.#ndx.write(this.#writer, NDX_DEL_STATS);
+    writeVarint(this.#writer, counts.files);
+    writeVarint(this.#writer, counts.directories);
+    writeVarint(this.#writer, counts.symlinks);
+    writeVarint(this.#writer, counts.devices);
+    writeVarint(this.#writer, counts.specials);
+  }
+}
