@@ -1,36 +1,37 @@
 import { WEAK_CANDIDATES_MAX } from './limits.ts';
 import type { SumTable } from './sum-table.ts';
+import { WeakFilter } from './weak-filter.ts';
 
 const NONE = -1;
-/** 2^32 divided by the golden ratio: spreads the weak sums, whose low half has little variety. */
-const SPREAD = 0x9e3779b1;
-const BITS_MIN = 12;
-const BITS_MAX = 22;
+const SPREAD = 0x9e3779b1 | 0;
+const CHAINS_LOG2_MAX = 22;
 
 /** Finds the blocks of a table by weak sum: a hash table of chains, in block order. */
 export class BlockIndex {
-  /** First block of each chain, or −1. Exposed for the matcher's innermost loop. */
-  readonly heads: Int32Array;
-  /** A weak sum's chain is `Math.imul(sum, SPREAD) >>> shift`. */
-  readonly shift: number;
+  /** Lets pass the weak sums of the blocks, and few others. */
+  readonly filter: WeakFilter;
   /** Blocks looked at so far. */
   steps = 0;
+  readonly #heads: Int32Array;
+  readonly #shift: number;
   readonly #next: Int32Array;
   readonly #weak: Uint32Array;
 
   constructor(table: SumTable) {
     const { count } = table.head;
-    const bits = Math.min(Math.max(Math.ceil(Math.log2(count + 1)) + 2, BITS_MIN), BITS_MAX);
-    this.shift = 32 - bits;
-    this.heads = new Int32Array(2 ** bits).fill(NONE);
+    const log2 = Math.min(Math.ceil(Math.log2(count + 1)) + 1, CHAINS_LOG2_MAX);
+    this.filter = new WeakFilter(count);
+    this.#shift = 32 - log2;
+    this.#heads = new Int32Array(2 ** log2).fill(NONE);
     this.#next = new Int32Array(count);
     this.#weak = new Uint32Array(count);
     for (let block = count - 1; block >= 0; block--) {
       const weak = table.weak(block);
-      const chain = chainOf(weak, this.shift);
+      const chain = this.#chain(weak);
+      this.filter.add(weak);
       this.#weak[block] = weak;
-      this.#next[block] = this.heads[chain] ?? NONE;
-      this.heads[chain] = block;
+      this.#next[block] = this.#heads[chain] ?? NONE;
+      this.#heads[chain] = block;
     }
   }
 
@@ -43,7 +44,7 @@ export class BlockIndex {
    * of blocks, whatever their weak sums.
    */
   find(weak: number, accept: (block: number) => boolean): number {
-    let block = this.heads[chainOf(weak, this.shift)] ?? NONE;
+    let block = this.#heads[this.#chain(weak)] ?? NONE;
     for (let tried = 0; block !== NONE && tried < WEAK_CANDIDATES_MAX; tried++) {
       this.steps++;
       if (this.#weak[block] === weak && accept(block)) return block;
@@ -51,9 +52,8 @@ export class BlockIndex {
     }
     return NONE;
   }
-}
 
-/** The chain of a weak sum. */
-export function chainOf(weak: number, shift: number): number {
-  return Math.imul(weak, SPREAD) >>> shift;
+  #chain(weak: number): number {
+    return Math.imul(weak, SPREAD) >>> this.#shift;
+  }
 }

@@ -1,7 +1,8 @@
-import { BlockIndex, chainOf } from './block-index.ts';
+import { BlockIndex } from './block-index.ts';
 import type { StrongSums } from './checksums.ts';
 import { FALSE_ALARM_BYTES_BASE, FALSE_ALARM_BYTES_PER_BYTE } from './limits.ts';
 import type { DeltaSink, Matcher } from './matcher.ts';
+import { RollingWindow } from './rolling-window.ts';
 import { blockLengthAt } from './sum-head.ts';
 import type { SumTable } from './sum-table.ts';
 import { weakSum } from './weak-sum.ts';
@@ -20,15 +21,17 @@ export class RollingMatcher implements Matcher {
   readonly #index: BlockIndex;
   readonly #strong: StrongSums;
   readonly #sink: DeltaSink;
-  readonly #blockLength: number;
-  #buffer: Uint8Array;
-  #signed: Int8Array;
+  readonly #window: RollingWindow;
+  #buffer = new Uint8Array(0);
+  #signed = new Int8Array(0);
   /** Bytes from here to the window are literal and not handed on yet. */
   #literalStart = 0;
-  #window = 0;
   #end = 0;
+  /** Whether the window's sum is that of the bytes at its position. */
+  #placed = false;
   /** The block after the one that matched last: the most likely next match. */
   #wanted = 0;
+  /** What may still be done in vain: bytes of strong sums, steps of the index. */
   #falseAlarmBytesLeft = FALSE_ALARM_BYTES_BASE;
   #stepsMax = FALSE_ALARM_BYTES_BASE;
 
@@ -37,9 +40,7 @@ export class RollingMatcher implements Matcher {
     this.#index = new BlockIndex(table);
     this.#strong = strong;
     this.#sink = sink;
-    this.#blockLength = table.head.blockLength;
-    this.#buffer = new Uint8Array(0);
-    this.#signed = new Int8Array(0);
+    this.#window = new RollingWindow(table.head.blockLength);
   }
 
   push(data: Uint8Array, last: boolean): void {
@@ -48,7 +49,9 @@ export class RollingMatcher implements Matcher {
     this.#append(data);
     this.#search();
     if (last) this.#finish();
-    else if (this.#window - this.#literalStart >= GATHER_LENGTH) this.#flushLiteral(this.#window);
+    else if (this.#window.position - this.#literalStart >= GATHER_LENGTH) {
+      this.#flushLiteral(this.#window.position);
+    }
   }
 
   /** Puts data behind what is left, moving that to the front when there is no room. */
@@ -64,7 +67,7 @@ export class RollingMatcher implements Matcher {
       } else {
         this.#buffer.copyWithin(0, this.#literalStart, this.#end);
       }
-      this.#window -= this.#literalStart;
+      this.#window.position -= this.#literalStart;
       this.#end -= this.#literalStart;
       this.#literalStart = 0;
     }
@@ -72,60 +75,46 @@ export class RollingMatcher implements Matcher {
     this.#end += data.length;
   }
 
-  /** Slides the window as far as there are whole blocks of bytes. */
+  /** Slides the window over all positions at which it is full of bytes. */
   #search(): void {
-    const length = this.#blockLength;
-    while (this.#window + length <= this.#end) {
-      const hopeful = this.#falseAlarmBytesLeft > 0 && this.#index.steps <= this.#stepsMax;
-      if (!hopeful || !this.#nextCandidate()) {
-        this.#window = this.#end - length + 1;
+    const window = this.#window;
+    const { length } = window;
+    while (window.position + length <= this.#end) {
+      if (!this.#mayHope()) {
+        window.position = this.#end - length + 1;
+        this.#placed = false;
         return;
       }
-      this.#window += this.#confirm(length) ? length : 1;
-    }
-  }
-
-  /**
-   * Moves the window to the next offset whose weak sum is in the basis's table; false when there is
-   * none. This is the loop that runs once per byte.
-   */
-  #nextCandidate(): boolean {
-    const length = this.#blockLength;
-    const signed = this.#signed;
-    const { heads, shift } = this.#index;
-    const lastWindow = this.#end - length;
-    let window = this.#window;
-    const first = weakSum(this.#buffer, window, window + length);
-    let s1 = first & 0xffff;
-    let s2 = first >>> 16;
-    for (;;) {
-      const block = heads[chainOf((s1 & 0xffff) | (s2 << 16), shift)] ?? -1;
-      if (block !== -1) {
-        const weak = ((s1 & 0xffff) | (s2 << 16)) >>> 0;
-        if (this.#index.find(weak, anyBlock) !== -1) {
-          this.#window = window;
-          return true;
-        }
-        if (this.#index.steps > this.#stepsMax) return false;
+      if (!this.#placed) window.place(this.#buffer, window.position);
+      this.#placed = true;
+      const last = this.#end - length;
+      if (
+        window.seek(this.#signed, last, this.#index.filter) &&
+        this.#confirm(window.weak, length)
+      ) {
+        this.#placed = false;
+      } else if (window.position < last) {
+        window.step(this.#signed);
+      } else {
+        // One step on there are not enough bytes yet: the sum is made afresh when there are.
+        window.position++;
+        this.#placed = false;
       }
-      if (window === lastWindow) return false;
-      const gone = signed[window] ?? 0;
-      s1 = (s1 - gone + (signed[window + length] ?? 0)) | 0;
-      s2 = (s2 - length * gone + s1) | 0;
-      window++;
     }
   }
 
-  /** Compares the window with the blocks of its weak sum; on a match, hands it on. */
-  #confirm(length: number): boolean {
-    const start = this.#window;
-    const data = this.#buffer.subarray(start, start + length);
-    const weak = weakSum(data);
+  #mayHope(): boolean {
+    return this.#falseAlarmBytesLeft > 0 && this.#index.steps <= this.#stepsMax;
+  }
+
+  /** Compares the bytes from the window on with the blocks of a weak sum; hands a match on. */
+  #confirm(weak: number, length: number): boolean {
+    const start = this.#window.position;
     const { head } = this.#table;
     let strong: Uint8Array | undefined;
     const matches = (block: number): boolean => {
       if (blockLengthAt(head, block) !== length) return false;
-      strong ??= this.#strong.block(data);
+      strong ??= this.#strong.block(this.#buffer.subarray(start, start + length));
       return this.#table.strongEquals(block, strong);
     };
     let block = this.#index.find(weak, matches);
@@ -138,32 +127,26 @@ export class RollingMatcher implements Matcher {
     this.#flushLiteral(start);
     this.#sink.block(block, length);
     this.#literalStart = start + length;
+    this.#window.position = this.#literalStart;
     this.#wanted = block + 1;
     return true;
   }
 
   /** The file ends here: a short last block of the basis can only match the very end. */
   #finish(): void {
-    const { head } = this.#table;
-    const { remainder } = head;
-    if (
-      remainder > 0 &&
-      remainder < head.blockLength &&
-      this.#end - remainder >= this.#literalStart
-    ) {
-      this.#window = this.#end - remainder;
-      this.#confirm(remainder);
+    const { remainder, blockLength } = this.#table.head;
+    const start = this.#end - remainder;
+    if (remainder > 0 && remainder < blockLength && start >= this.#literalStart) {
+      this.#window.position = start;
+      this.#confirm(weakSum(this.#buffer, start, this.#end), remainder);
     }
     this.#flushLiteral(this.#end);
   }
 
   #flushLiteral(end: number): void {
-    if (this.#literalStart < end)
+    if (this.#literalStart < end) {
       this.#sink.literal(this.#buffer.subarray(this.#literalStart, end));
+    }
     this.#literalStart = end;
   }
-}
-
-function anyBlock(): boolean {
-  return true;
 }
