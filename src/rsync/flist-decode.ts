@@ -201,7 +201,7 @@ export class FlistDecoder {
     const rdev = this.#readRdev(reader, flags, state);
     const target = links && isSymlink(state) ? readTarget(reader, modern) : undefined;
     const linkGroup = this.#readInode(reader, flags, state);
-    const checksum = this.#readChecksum(reader, mode);
+    const checksum = this.#readChecksum(reader, state);
     const top = isDirectory(state) && (flags & XMIT_TOP_DIR) !== 0;
     const contentUnknown = isDirectory(state) && modern && (flags & XMIT_NO_CONTENT_DIR) !== 0;
     return {
@@ -251,7 +251,7 @@ export class FlistDecoder {
     if (protocol < 28 || !(flags & XMIT_SAME_DEV_PRE30)) state.device = readLongint(reader);
     const key = `${state.device}:${readLongint(reader)}`;
     // Read the checksum before anything is remembered: the attempt may still come up short.
-    const later = this.#format.checksumLength;
+    const later = this.#checksumLength(state);
     if (reader.available < later) reader.bytes(later);
     const first = this.#inodes.get(key);
     if (first === undefined) {
@@ -263,13 +263,17 @@ export class FlistDecoder {
     return first;
   }
 
-  #readChecksum(reader: ByteReader, mode: number): Uint8Array | undefined {
+  #readChecksum(reader: ByteReader, entry: Pick<Entry, 'mode'>): Uint8Array | undefined {
+    const length = this.#checksumLength(entry);
+    if (length === 0) return undefined;
+    const checksum = reader.copy(length);
+    return isRegularFile(entry) ? checksum : undefined;
+  }
+
+  /** Protocol 27 has checksums, if only zeros, for everything. */
+  #checksumLength(entry: Pick<Entry, 'mode'>): number {
     const { checksumLength, protocol } = this.#format;
-    if (checksumLength === 0) return undefined;
-    const regular = isRegularFile({ mode });
-    if (!regular && protocol >= 28) return undefined;
-    const checksum = reader.copy(checksumLength);
-    return regular ? checksum : undefined;
+    return isRegularFile(entry) || protocol < 28 ? checksumLength : 0;
   }
 }
 
