@@ -1,4 +1,4 @@
-import { EcsyncError, ExitCode, InterruptedError } from '../errors.ts';
+import { BugError, EcsyncError, ExitCode, InterruptedError } from '../errors.ts';
 import { shownText } from './terminal.ts';
 
 /** A failure as the command line shows it. */
@@ -21,18 +21,18 @@ export function describeFailure(thrown: unknown, interrupted: boolean): ShownFai
     interrupted && !(thrown instanceof InterruptedError)
       ? new InterruptedError('interrupted', 'interrupted', { cause: thrown })
       : thrown;
-  if (error instanceof EcsyncError) {
+  if (error instanceof EcsyncError && !(error instanceof BugError)) {
     return {
       exitCode: error.exitCode,
       code: error.code,
       message: error.message,
-      ...(error.hint === undefined ? {} : { hint: error.hint.trim() }),
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
     };
   }
   const message = error instanceof Error ? error.message : String(error);
   return {
     exitCode: ExitCode.unexpected,
-    code: 'unexpected',
+    code: error instanceof BugError ? error.code : 'unexpected',
     message: `unexpected: ${message} (this is a bug in ecsync)`,
     hint: 'Please report it, with what ECSYNC_DEBUG=1 shows in addition.',
     ...(error instanceof Error && error.stack !== undefined ? { stack: error.stack } : {}),

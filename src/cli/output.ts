@@ -49,7 +49,9 @@ export class Output {
 
   /** Columns of the terminal that shows the status line. */
   get columns(): number {
-    return this.#stderr.columns ?? 80;
+    const { columns } = this.#stderr;
+    // A pseudo-terminal that nobody gave a size has 0.
+    return columns === undefined || columns === 0 ? 80 : columns;
   }
 
   /** The reader of standard output went away: what follows is dropped. */

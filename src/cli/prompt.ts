@@ -5,12 +5,14 @@ import { shownText } from './terminal.ts';
 /**
  * Asks for a secret on the terminal without echo.
  *
- * @returns what was typed; undefined when the question was answered with Ctrl-D on nothing
+ * @returns what was typed, possibly nothing
  * @throws {InterruptedError} `interrupted` — Ctrl-C or Escape
  */
 export async function askHidden(host: Host, question: string): Promise<string> {
   const { isCancel, password } = await import('@clack/prompts');
   host.out.clearStatus();
+  // The prompt wraps at this width; a pseudo-terminal that nobody gave a size has 0.
+  process.stderr.columns = host.out.columns;
   const answer = await password({
     message: shownText(question),
     input: host.stdin,

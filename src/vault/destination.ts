@@ -207,7 +207,11 @@ function splitModule(text: string, modulePath: string): { module: string; path: 
 
 function checkPath(text: string, remotePath: string): string {
   if (remotePath === '') {
-    throw destinationError(text, 'the path is empty', 'For the home folder itself write host:. ');
+    throw destinationError(
+      text,
+      'the path is empty',
+      'Write user@host:path; host:. is the home folder itself.',
+    );
   }
   if (remotePath.startsWith('-')) {
     throw destinationError(text, 'the path starts with a dash', `Write ./${remotePath} instead.`);

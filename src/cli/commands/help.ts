@@ -38,7 +38,7 @@ export function defineHelp(program: Command, select: Selected): void {
           out.data(`${String(code).padStart(4)}  ${meaning}`);
         }
       } else {
-        out.data(findCommand(program, topics).helpInformation().trimEnd());
+        findCommand(program, topics).outputHelp();
       }
       return DONE;
     });

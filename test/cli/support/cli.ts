@@ -1,0 +1,96 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import path from 'node:path';
+
+/** How a command ended and what it printed. */
+export interface CliResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** What a command is given beside its words. */
+export interface CliOptions {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly input?: string | Uint8Array;
+  readonly onStart?: (child: ChildProcess) => void;
+}
+
+/** Runs a built `ecsync` as a user or a scheduler does. */
+export class Cli {
+  readonly main: string;
+
+  /** @param built - what `buildSources()` made */
+  constructor(built: string) {
+    this.main = path.join(built, 'dist/cli/main.js');
+  }
+
+  /** Without a terminal. */
+  run(words: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+    return collect(spawn(process.execPath, [this.main, ...words], settings(options)), options);
+  }
+
+  /**
+   * On a pseudo-terminal of util-linux `script`. Each answer is typed when its question has
+   * appeared.
+   */
+  onTerminal(
+    words: readonly string[],
+    answers: readonly { readonly after: string; readonly type: string }[],
+    options: CliOptions = {},
+  ): Promise<CliResult> {
+    const line = [process.execPath, this.main, ...words].map(quote).join(' ');
+    const child = spawn('script', ['-qefc', line, '/dev/null'], settings(options));
+    let seen = '';
+    const waiting = [...answers];
+    child.stdout.on('data', (chunk: Buffer) => {
+      seen += chunk.toString();
+      const next = waiting[0];
+      if (next === undefined || !seen.includes(next.after)) return;
+      waiting.shift();
+      seen = '';
+      child.stdin.write(next.type);
+    });
+    return collect(child, { ...options, keepOpen: true });
+  }
+}
+
+function quote(word: string): string {
+  return `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+function settings(options: CliOptions): {
+  cwd: string;
+  env: NodeJS.ProcessEnv;
+  stdio: ['pipe', 'pipe', 'pipe'];
+} {
+  const env = { PATH: process.env['PATH'], HOME: '/nonexistent', LC_ALL: 'C.UTF-8', TERM: 'xterm' };
+  return {
+    cwd: options.cwd ?? '/',
+    env: { ...env, ...options.env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  };
+}
+
+function collect(
+  child: ReturnType<typeof spawn>,
+  options: CliOptions & { keepOpen?: boolean },
+): Promise<CliResult> {
+  return new Promise((resolve, reject) => {
+    const stdout: Buffer[] = [];
+    const stderr: Buffer[] = [];
+    child.stdout?.on('data', (chunk: Buffer) => stdout.push(chunk));
+    child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk));
+    child.stdin?.on('error', () => undefined); // the command may end without reading it
+    if (options.keepOpen !== true) child.stdin?.end(options.input ?? '');
+    child.on('error', reject);
+    child.on('close', (code) =>
+      resolve({
+        code,
+        stdout: Buffer.concat(stdout).toString('utf8'),
+        stderr: Buffer.concat(stderr).toString('utf8'),
+      }),
+    );
+    options.onStart?.(child);
+  });
+}
