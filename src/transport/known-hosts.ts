@@ -81,7 +81,7 @@ function parseLine(line: string): Omit<KnownHost, 'file' | 'line'> | undefined {
   if (hosts === undefined || keyType === undefined || base64 === undefined) return undefined;
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64) || base64.length % 4 !== 0) return undefined;
   const key = Buffer.from(base64, 'base64');
-  if (publicKeyType(key) !== keyType) return undefined;
+  if (publicKeyType(key) !== keyType || !isWhole(key, keyType)) return undefined;
   return { marker, hosts, keyType, key };
 }
 
@@ -91,6 +91,18 @@ export function publicKeyType(key: Buffer): string | undefined {
   const length = key.readUInt32BE(0);
   if (length === 0 || length > 64 || length + 4 >= key.length) return undefined;
   return key.toString('latin1', 4, 4 + length);
+}
+
+/** True when a key is a sequence of whole strings (RFC 4251 §5), and an ed25519 key of 32 bytes. */
+function isWhole(key: Buffer, keyType: string): boolean {
+  let offset = 0;
+  let fields = 0;
+  while (offset + 4 <= key.length) {
+    offset += 4 + key.readUInt32BE(offset);
+    fields++;
+  }
+  if (offset !== key.length || fields < 2) return false;
+  return keyType !== 'ssh-ed25519' || key.length === 4 + keyType.length + 4 + 32;
 }
 
 /** `SHA256:…` as ssh prints it. */
