@@ -67,6 +67,11 @@ export class HostKeyCheck {
       .map(([, algorithm]) => algorithm);
   }
 
+  /** True for the key that was accepted at login, which a later key exchange shows again. */
+  isAccepted(key: Buffer): boolean {
+    return this.#accepted?.equals(key) === true;
+  }
+
   /**
    * Accepts the key a server presented, recording it when that was asked for.
    *
@@ -75,7 +80,7 @@ export class HostKeyCheck {
    *   `known-hosts-unwritable`
    */
   async verify(key: Buffer): Promise<void> {
-    if (this.#accepted?.equals(key) === true) return;
+    if (this.isAccepted(key)) return;
     const verdict = this.#judge(key);
     switch (verdict.kind) {
       case 'known':

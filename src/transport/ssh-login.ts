@@ -190,6 +190,10 @@ function authenticate(socket: Socket, handshake: Handshake): Promise<Client> {
       tryKeyboard: false,
       strictVendor: true,
       hostVerifier: (key: Buffer, verify: (permitted: boolean) => void) => {
+        if (hostKeys.isAccepted(key)) {
+          verify(true); // keys are exchanged anew, with data waiting: ssh2 wants the answer now
+          return;
+        }
         hostKeys.verify(key).then(
           () => {
             verify(true);
