@@ -84,7 +84,7 @@ export class LinkGenerator<E extends Entry> {
     if (!options.dryRun) await store.createLink(entry.path, leader.path);
   }
 
-  /** The first name whose file is already right, else the first that has a file, else the first. */
+  /** The first name whose file is already right, else the first that has a file, else the last. */
   async #chooseLeader(names: readonly number[]): Promise<number> {
     const { list, store } = this.#job;
     let withFile: number | undefined;
@@ -96,6 +96,6 @@ export class LinkGenerator<E extends Entry> {
       if (await this.#files.isUnchanged(entry, existing)) return ndx;
       withFile ??= ndx;
     }
-    return withFile ?? names[0] ?? 0;
+    return withFile ?? names.at(-1) ?? 0;
   }
 }

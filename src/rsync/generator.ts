@@ -99,8 +99,10 @@ export class Generator<E extends Entry> {
    * more; the innermost first, since a folder may become closed to us.
    */
   async finishFolders(): Promise<void> {
-    const { list, store, policy, options } = this.#job;
+    const { list, store, policy, options, session } = this.#job;
     if (options.dryRun) return;
+    // Below protocol 31 no fractions travel.
+    const hasFractions = options.times && session.protocol >= 31;
     for (let ndx = list.entries.length - 1; ndx >= 0; ndx--) {
       const entry = list.entries[ndx];
       if (entry === undefined || !isDirectory(entry)) continue;
@@ -109,11 +111,10 @@ export class Generator<E extends Entry> {
         const existing = await store.lookup(entry.path);
         if (existing === undefined || !isDirectory(existing)) continue;
         const { attributes } = policy.compare(entry, existing);
-        const time = policy.forNew(entry);
-        const hasOtherTime = time.mtimeSec !== undefined && isOtherFraction(entry, existing);
-        const wanted = hasOtherTime
-          ? { ...attributes, mtimeSec: entry.mtimeSec, mtimeNsec: entry.mtimeNsec }
-          : attributes;
+        const wanted =
+          hasFractions && isOtherFraction(entry, existing)
+            ? { ...attributes, mtimeSec: entry.mtimeSec, mtimeNsec: entry.mtimeNsec }
+            : attributes;
         if (wanted !== undefined) await store.setAttributes(existing, wanted);
       } catch (error) {
         this.#reportAbout(entry, error);

@@ -130,6 +130,7 @@ class Server<E extends Entry> {
     const session = await greetClient(this.#reader, this.#writer, { protocolMax, seed });
     this.#protocol = session.protocol;
     this.#startKeepAlive();
+    await this.#store.prepare();
     const rules = wantsFilterList(transfer)
       ? await readFilterList(this.#reader, session.protocol)
       : [];
@@ -283,6 +284,7 @@ function systemWords(error: EcsyncError): string {
 function exitStatus(error: EcsyncError): number {
   if (error instanceof SenderGaveUp) return error.senderExitCode ?? ServerExit.interrupted;
   if (error instanceof ConnectionError) return ServerExit.stream;
+  if (error.code === 'temp-dir-missing') return ServerExit.syntax;
   if (error instanceof FileError) return ServerExit.fileIo;
   if (error instanceof UsageError) return ServerExit.syntax;
   return error instanceof ProtocolError ? ServerExit.protocol : ServerExit.stream;

@@ -17,7 +17,7 @@ import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { FileError } from '../errors.ts';
 import { DirectoryHandles } from './directory-handles.ts';
-import { isSymlink, type Entry, type OpenFile } from './entry.ts';
+import { isDirectory, isSymlink, type Entry, type OpenFile } from './entry.ts';
 import { errnoOf, fileFailure, showPath } from './file-failure.ts';
 import { readLocalEntry, type LocalEntry } from './local-entry.ts';
 import { openLocalFile } from './local-file.ts';
@@ -27,6 +27,7 @@ import type { Attributes, NewFile, Store } from './store.ts';
 import { storedTime } from './stored-time.ts';
 
 const SLASH = Buffer.from('/');
+const ROOT = Buffer.from('.');
 const O_PATH = 0o10000000;
 const CREATE_FLAGS =
   constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW || 0);
@@ -72,6 +73,16 @@ export class LocalStore implements Store<LocalEntry> {
     this.#handles.close();
     this.#earlier?.close();
     this.#temporary?.close();
+  }
+
+  async prepare(): Promise<void> {
+    const { tempDir } = this.#options;
+    if (tempDir === undefined || this.#temporary === undefined) return;
+    const root = await this.#examine(this.#temporary, ROOT);
+    if (root !== undefined && isDirectory(root)) return;
+    throw new FileError('temp-dir-missing', `the temp-dir is not an existing folder: ${tempDir}`, {
+      hint: 'Create it, or do without a temporary folder.',
+    });
   }
 
   lookup(entryPath: Uint8Array): Promise<LocalEntry | undefined> {

@@ -37,6 +37,12 @@ export interface NewFile {
  * Every method throws {FileError} `write-failed` (or `open-failed`) with the path and a remedy.
  */
 export interface Store<E extends Entry = Entry> {
+  /**
+   * Checks, before anything is written, what every file is going to need.
+   *
+   * @throws {FileError} `temp-dir-missing`
+   */
+  prepare(): Promise<void>;
   /** What is there, or undefined. */
   lookup(path: Uint8Array): Promise<E | undefined>;
   /** The objects directly inside a directory, in any order. */

@@ -10,9 +10,12 @@ socket.write(`${JSON.stringify({ words, statusPath })}\n`);
 process.stdin.pipe(socket);
 socket.pipe(process.stdout);
 for (const stream of [socket, process.stdin, process.stdout]) stream.on('error', () => undefined);
-const timer = setInterval(() => {
-  if (!existsSync(statusPath)) return;
-  clearInterval(timer);
-  const { code, stderr } = JSON.parse(readFileSync(statusPath, 'utf8'));
-  process.stderr.write(stderr, () => process.exit(code));
-}, 3);
+// The status comes after the last byte of the stream.
+socket.once('end', () => {
+  const timer = setInterval(() => {
+    if (!existsSync(statusPath)) return;
+    clearInterval(timer);
+    const { code, stderr } = JSON.parse(readFileSync(statusPath, 'utf8'));
+    process.stdout.write('', () => process.stderr.write(stderr, () => process.exit(code)));
+  }, 3);
+});
