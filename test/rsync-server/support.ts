@@ -4,6 +4,7 @@ import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isRegularFile, type OpenFile } from '../../src/tree/entry.ts';
+import type { LocalEntry } from '../../src/tree/local-entry.ts';
 import { LocalTree } from '../../src/tree/local-tree.ts';
 import { walk } from '../../src/tree/walk.ts';
 import { run, type ServedRsync, type StockRun } from '../support/served-rsync.ts';
@@ -44,7 +45,7 @@ export class Bench {
   #ageing(): string {
     this.#age++;
     const fresh = `find . -mmin -60 ! -newermt '+1 day'`;
-    return `\n${fresh} -exec touch -h -d '2020-01-01 00:00:${this.#age}' {} +`;
+    return `\n${fresh} -exec touch -h -d @${1_577_836_800 + this.#age} {} +`;
   }
 
   /** The same push to our server and to stock's. */
@@ -95,11 +96,11 @@ async function digest(file: OpenFile): Promise<string> {
 /** Which names share an inode. */
 export async function linkGroups(folder: string): Promise<string[][]> {
   const groups = new Map<number, string[]>();
-  for await (const entries of walk(new LocalTree(folder))) {
-    for (const { linkGroup, path } of entries) {
-      if (linkGroup === undefined) continue;
-      groups.set(linkGroup, [...(groups.get(linkGroup) ?? []), Buffer.from(path).toString()]);
-    }
+  const entries: LocalEntry[] = [];
+  for await (const part of walk(new LocalTree(folder))) entries.push(...part);
+  for (const { linkGroup, path } of entries) {
+    if (linkGroup === undefined) continue;
+    groups.set(linkGroup, [...(groups.get(linkGroup) ?? []), Buffer.from(path).toString()]);
   }
   return [...groups.values()].map((names) => names.sort()).sort();
 }

@@ -1,0 +1,200 @@
+// Goal: our sender and our server understand each other inside one process. Method: random and
+// chosen trees are sent into a local folder, and the folder is compared with the source.
+import * as fs from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { RemoteError } from '../../src/errors.ts';
+import { serverWords, type TransferOptions } from '../../src/rsync/options.ts';
+import { send, type SendReport } from '../../src/rsync/sender.ts';
+import { LocalFolderRemote, type LocalFolderOptions } from '../../src/sync/local-folder.ts';
+import { LocalTree } from '../../src/tree/local-tree.ts';
+import type { LocalEntry } from '../../src/tree/local-entry.ts';
+import { walk } from '../../src/tree/walk.ts';
+import { ARCHIVE } from '../support/stock-rsync.ts';
+import { Bench, linkGroups, snapshot } from './support.ts';
+
+let bench: Bench;
+beforeEach(() => {
+  bench = new Bench();
+});
+afterEach(() => bench.remove());
+
+interface Pushed {
+  readonly report: SendReport;
+  readonly code: number | null;
+  readonly stderr: string;
+  readonly deleted: string[];
+}
+
+async function push(
+  options: Partial<TransferOptions> = {},
+  remoteOptions: LocalFolderOptions = { durable: false },
+): Promise<Pushed> {
+  const transfer = { ...ARCHIVE, ...options };
+  const tree = new LocalTree(bench.source);
+  const entries: LocalEntry[] = [];
+  for await (const part of walk(tree)) entries.push(...part);
+  const remote = new LocalFolderRemote(remoteOptions);
+  const connection = await remote.start('rsync', serverWords(transfer, bench.ours));
+  const deleted: string[] = [];
+  const report = await send(connection, {
+    entries,
+    options: transfer,
+    open: (entry) => tree.open(entry),
+    onItem: () => undefined,
+    onDeleted: (path) => deleted.push(Buffer.from(path).toString()),
+  });
+  const { code } = await connection.exited;
+  await remote.close();
+  return { report, code, stderr: connection.stderrText(), deleted };
+}
+
+describe('LocalFolderRemote', () => {
+  it.each([29, 30, 31, 32])('takes what our sender sends, protocol %i', async (protocolMax) => {
+    bench.prepare(`mkdir -p a/b c; echo 1 > a/1; head -c 5000000 /dev/urandom > a/b/big; ln -s 1 a/l
+      ln a/1 c/hard; : > empty; mkfifo p; chown 3:4 a/1; chmod 2750 c`);
+    const first = await push({ protocolMax, hardLinks: true });
+    expect(first).toMatchObject({ code: 0, stderr: '' });
+    expect(await snapshot(bench.ours)).toEqual(await snapshot(bench.source));
+    expect(await linkGroups(bench.ours)).toEqual([['a/1', 'c/hard']]);
+    const again = await push({ protocolMax, hardLinks: true });
+    expect(again.report.literalBytes).toBe(0);
+    expect(again.report.filesSent).toBe(0);
+  });
+
+  it('sends differences when asked to', async () => {
+    bench.prepare('head -c 5000000 /dev/urandom > big');
+    await push();
+    bench.prepare('printf tail >> big');
+    const { report } = await push({ blockSize: 4128 }, { wholeFile: false, durable: false });
+    expect(report.matchedBytes).toBeGreaterThan(4_900_000);
+    expect(report.literalBytes).toBeLessThan(10_000);
+    expect(await snapshot(bench.ours)).toEqual(await snapshot(bench.source));
+  });
+
+  it('reports each deletion', async () => {
+    bench.prepare('mkdir -p d/e unknown; echo 1 > d/e/1; echo 2 > unknown/2; echo 3 > 3');
+    await push();
+    bench.prepare('rm -r d/e 3 unknown/2');
+    const { deleted, code } = await push({ deleteAfter: true });
+    expect(code).toBe(0);
+    expect(deleted.sort()).toEqual(['3', 'd/e', 'd/e/1', 'unknown/2']);
+    expect(await snapshot(bench.ours)).toEqual(await snapshot(bench.source));
+  });
+
+  it('stores a vanished file not at all, and ends with 24', async () => {
+    bench.prepare('echo 1 > stays; echo 2 > goes');
+    const tree = new LocalTree(bench.source);
+    const entries: LocalEntry[] = [];
+    for await (const part of walk(tree)) entries.push(...part);
+    fs.rmSync(join(bench.source, 'goes'));
+    const remote = new LocalFolderRemote({ durable: false });
+    const connection = await remote.start('rsync', serverWords(ARCHIVE, bench.ours));
+    await send(connection, {
+      entries,
+      options: ARCHIVE,
+      open: (entry) => tree.open(entry),
+      onItem: () => undefined,
+    });
+    expect((await connection.exited).code).toBe(24);
+    expect(fs.readdirSync(bench.ours)).toEqual(['stays']);
+  });
+
+  it('creates the folder itself, but not the folder it is in', async () => {
+    const remote = new LocalFolderRemote();
+    const words = (folder: string) => serverWords(ARCHIVE, join(bench.root, folder));
+    await expect(remote.start('rsync', words('no/such'))).rejects.toThrow(RemoteError);
+    fs.writeFileSync(join(bench.root, 'file'), '');
+    await expect(remote.start('rsync', words('file'))).rejects.toThrow(/not a folder/);
+    const connection = await remote.start('rsync', words('new'));
+    expect(fs.statSync(join(bench.root, 'new')).isDirectory()).toBe(true);
+    connection.destroy();
+    expect((await connection.exited).code).toBe(12);
+  });
+
+  it('leaves nothing behind when the sender goes away in the middle', async () => {
+    bench.prepare('head -c 30000000 /dev/zero > big');
+    const tree = new LocalTree(bench.source);
+    const entries: LocalEntry[] = [];
+    for await (const part of walk(tree)) entries.push(...part);
+    const remote = new LocalFolderRemote();
+    const connection = await remote.start('rsync', serverWords(ARCHIVE, bench.ours));
+    const sending = send(connection, {
+      entries,
+      options: ARCHIVE,
+      open: (entry) => tree.open(entry),
+      onItem: () => undefined,
+      onProgress: () => connection.destroy(),
+    });
+    await expect(sending).rejects.toThrow();
+    await connection.exited;
+    expect(fs.readdirSync(bench.ours)).toEqual([]);
+  });
+
+  it('full disk: says so and leaves no partial file', async () => {
+    bench.prepare('head -c 3000000 /dev/urandom > big; echo 1 > a');
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', bench.ours]);
+    try {
+      const tree = new LocalTree(bench.source);
+      const entries: LocalEntry[] = [];
+      for await (const part of walk(tree)) entries.push(...part);
+      const remote = new LocalFolderRemote();
+      const connection = await remote.start('rsync', serverWords(ARCHIVE, bench.ours));
+      const sending = send(connection, {
+        entries,
+        options: ARCHIVE,
+        open: (entry) => tree.open(entry),
+        onItem: () => undefined,
+      });
+      await expect(sending).rejects.toThrow();
+      expect((await connection.exited).code).toBe(11);
+      expect(connection.stderrText()).toContain('No space left on device');
+      expect(fs.readdirSync(bench.ours).filter((name) => name !== 'a')).toEqual([]);
+    } finally {
+      execFileSync('umount', [bench.ours]);
+    }
+  });
+
+  it('random trees arrive as they are, whatever was there before', async () => {
+    const name = fc.constantFrom('a', 'b', 'a-b', 'c', '.d', 'ü', ' ');
+    const object = fc.oneof(
+      fc.record({ kind: fc.constant('file'), size: fc.nat(3000) }),
+      fc.record({ kind: fc.constant('link'), size: fc.nat(3) }),
+      fc.record({ kind: fc.constant('dir'), size: fc.constant(0) }),
+    );
+    const shape = fc.array(fc.tuple(fc.array(name, { minLength: 1, maxLength: 3 }), object), {
+      maxLength: 15,
+    });
+    const build = (root: string, objects: [string[], { kind: string; size: number }][]): void => {
+      for (const [path, { kind, size }] of objects) {
+        const full = join(root, ...path);
+        try {
+          fs.mkdirSync(join(full, '..'), { recursive: true });
+          if (kind === 'file') fs.writeFileSync(full, Buffer.alloc(size, size));
+          else if (kind === 'link') fs.symlinkSync('x'.repeat(size + 1), full);
+          else fs.mkdirSync(full);
+        } catch {
+          // The name is taken by another kind; the tree is random either way.
+        }
+      }
+    };
+    const property = fc.asyncProperty(shape, shape, async (before, after) => {
+      for (const side of [bench.source, bench.ours]) {
+        fs.rmSync(side, { recursive: true, force: true });
+        fs.mkdirSync(side);
+      }
+      build(bench.ours, before);
+      build(bench.source, after);
+      bench.prepare(':');
+      const { code, stderr } = await push(
+        { deleteAfter: true, ignoreTimes: true },
+        { durable: false, wholeFile: after.length % 2 === 0 },
+      );
+      expect([code, stderr]).toEqual([0, '']);
+      expect(await snapshot(bench.ours)).toEqual(await snapshot(bench.source));
+    });
+    await fc.assert(property, { numRuns: 60 });
+  });
+});
