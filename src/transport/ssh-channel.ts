@@ -43,6 +43,7 @@ export class ChannelConnection implements Connection {
     this.#fail = fail;
     // Who awaits it gets the error; who does not must not be ended by it.
     this.exited.catch(() => undefined);
+    holdWindow(channel);
     const input = relayInput(channel, () => {
       if (!this.#ended) input.push(null);
     });
@@ -125,6 +126,21 @@ export class ChannelConnection implements Connection {
 /** What ssh2 knows of a channel but does not declare. */
 interface ChannelState {
   readonly incoming: { readonly state: 'open' | 'eof' | 'closed' };
+}
+
+/**
+ * Output and standard error of a channel share one window. ssh2 would renew it for every byte on
+ * standard error, even while nobody reads the output, whose buffer then grows without end.
+ */
+function holdWindow(channel: ClientChannel): void {
+  const stderr = channel.stderr;
+  const isFull = (): boolean => channel.readableLength >= channel.readableHighWaterMark;
+  const push = stderr.push.bind(stderr);
+  const read = stderr._read.bind(stderr);
+  stderr.push = (chunk: unknown) => push(chunk) && !isFull();
+  stderr._read = (size) => {
+    if (!isFull()) read(size);
+  };
 }
 
 /** ssh2 sends each packet in three small writes; together they cost one system call. */

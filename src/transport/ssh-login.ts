@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import { Client, type Algorithms, type ServerHostKeyAlgorithm } from 'ssh2';
+import { Client, type Algorithms } from 'ssh2';
 import { ConnectionError, EcsyncError, LoginError } from '../errors.ts';
 import { LoginAttempts } from './ssh-auth.ts';
 import type { SshHostConfig } from './ssh-config.ts';
@@ -7,7 +7,7 @@ import { Deadline } from './ssh-deadline.ts';
 import { HostKeyCheck } from './ssh-host-key.ts';
 import { findIdentities } from './ssh-identities.ts';
 import { shownAddress } from './ssh-target.ts';
-import type { SshOptions } from './ssh.ts';
+import type { SshOptions } from './ssh-options.ts';
 
 /** A connection that is logged in. Errors of both are the holder's from here on. */
 export interface Login {
@@ -184,7 +184,7 @@ function authenticate(socket: Socket, handshake: Handshake): Promise<Client> {
       // ssh2 only sends these; whether the server still answers is judged where both are seen.
       keepaliveInterval: config.serverAliveIntervalMs,
       keepaliveCountMax: Number.MAX_SAFE_INTEGER,
-      algorithms: { ...ALGORITHMS, serverHostKey: serverHostKeys(hostKeys) },
+      algorithms: { ...ALGORITHMS, serverHostKey: hostKeys.algorithms() },
       authHandler: attempts.next,
       agentForward: false,
       tryKeyboard: false,
@@ -206,10 +206,6 @@ function authenticate(socket: Socket, handshake: Handshake): Promise<Client> {
       },
     });
   });
-}
-
-function serverHostKeys(hostKeys: HostKeyCheck): ServerHostKeyAlgorithm[] {
-  return hostKeys.algorithms();
 }
 
 function loginFailure(

@@ -7,27 +7,11 @@ import { remoteCommandLine } from './quote.ts';
 import { ChannelConnection, corkForNow } from './ssh-channel.ts';
 import { resolveSshHost, type SshHostConfig } from './ssh-config.ts';
 import { logIn, type Login } from './ssh-login.ts';
+import type { SshOptions } from './ssh-options.ts';
 import type { SshTarget } from './ssh-target.ts';
 
+export type { SshOptions } from './ssh-options.ts';
 export type { SshTarget } from './ssh-target.ts';
-
-/** How to log in with the built-in ssh. */
-export interface SshOptions {
-  /** Record a host seen for the first time; never one whose key changed. */
-  readonly acceptNewHostKey: boolean;
-  /** For connecting, key exchange and login together; time spent on a question does not count. */
-  readonly connectTimeoutMs: number;
-  /** Used instead of `~/.ssh/config` and `/etc/ssh/ssh_config`; `none` reads no file at all. */
-  readonly configFile?: string;
-  /** Default: the user's home folder. */
-  readonly homeDir?: string;
-  /** Asks for the passphrase of a key file; undefined: skip this key. Absent: nobody can be asked. */
-  readonly askPassphrase?: (keyFile: string) => Promise<string | undefined>;
-  /** Asks what the server wants to know, usually a password; undefined: give up this way. */
-  readonly askPassword?: (prompt: string) => Promise<string | undefined>;
-  /** Told things worth a line, e.g. that a host key was recorded. */
-  readonly onNotice?: (text: string) => void;
-}
 
 /**
  * Logs in with the built-in ssh; commands then run over the same login, one after the other or side

@@ -187,6 +187,19 @@ describe('bytes', () => {
     expect(connection.stderrText().endsWith('the end\n')).toBe(true);
   });
 
+  test('nobody reads while standard error trickles: the server is held back all the same', async () => {
+    await connect();
+    const script =
+      'i=0; while [ $i -lt 2000 ]; do head -c 20000 /dev/zero; echo x >&2; i=$((i+1)); done';
+    const done = path.join(sshd.dir, 'done');
+    const connection = await shell(`${script}; touch ${done}`);
+    await pause(4000);
+    expect(existsSync(done)).toBe(false);
+    expect((await readAll(connection.input)).length).toBe(40_000_000);
+    expect(await connection.exited).toEqual({ code: 0, signal: null });
+    expect(connection.stderrText()).toBe('x\n'.repeat(2000));
+  });
+
   test('of a command that ended well are still there when the server is not', async () => {
     await connect();
     const connection = await shell('head -c 1000000 /dev/zero');
