@@ -10,7 +10,7 @@ import { errorExit, PeerMessages, type MessageListener } from './peer-messages.t
 export interface ConversationOptions {
   /** Give up after so long without a byte in either direction. */
   readonly idleTimeoutMs?: number | undefined;
-  /** The server's own `--timeout`: it hears from us at least three times in that time. */
+  /** The server's own `--timeout`: it hears from us about three times in that time. */
   readonly timeoutSec?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -38,6 +38,10 @@ export class Conversation {
   readonly #onAbort = (): void => this.#interrupted();
   #idleTimeoutMs: number;
   #keepAliveMs: number;
+  /** Last sign of life of our own that is not a keep-alive. */
+  #busyMs = performance.now();
+  /** When the last keep-alive was sent. */
+  #keptAliveMs = 0;
   #protocol = 0;
   #saidFarewell = false;
   #failure: Error | undefined;
@@ -49,7 +53,8 @@ export class Conversation {
   ) {
     this.#options = options;
     this.#idleTimeoutMs = options.idleTimeoutMs ?? Number.POSITIVE_INFINITY;
-    this.#keepAliveMs = ((options.timeoutSec ?? 0) * 1000) / 3 || Number.POSITIVE_INFINITY;
+    const timeoutMs = (options.timeoutSec ?? 0) * 1000 || this.#idleTimeoutMs;
+    this.#keepAliveMs = timeoutMs / 3;
     this.#source = new ChunkSource(peer.input);
     this.#sink = new ChunkSink(peer.output);
     this.messages = new PeerMessages({
@@ -99,6 +104,11 @@ export class Conversation {
     for (const callback of this.#onFailure) callback(error);
   }
 
+  /** Something of our own goes on that the peer cannot see, such as reading: that is not idleness. */
+  busy(): void {
+    this.#busyMs = performance.now();
+  }
+
   /**
    * Lets the peer take what was written, when it does not keep up.
    *
@@ -116,6 +126,8 @@ export class Conversation {
    * @param reading - settles when nobody reads from the connection any more
    */
   async farewell(reading: Promise<unknown>): Promise<void> {
+    // Below protocol 31 the peer does not know that we have given up, and would not close.
+    if (!this.#saidFarewell && !(this.#failure instanceof ConnectionError)) return;
     const timer = setTimeout(() => {
       this.#source.fail(new ConnectionError('connection-lost', 'the server did not close'));
     }, FAREWELL_MS);
@@ -134,7 +146,9 @@ export class Conversation {
   #look(): void {
     const now = performance.now();
     const sentMs = this.#sink.lastActivityMs;
-    const idleMs = now - Math.max(this.#source.lastActivityMs, sentMs);
+    // That a keep-alive found room in a buffer does not prove that anybody is there.
+    if (sentMs !== this.#keptAliveMs) this.#busyMs = Math.max(this.#busyMs, sentMs);
+    const idleMs = now - Math.max(this.#source.lastActivityMs, this.#busyMs);
     const broken = this.#sink.failure;
     // A peer that no longer listens has usually closed; its own words are worth a moment.
     if (broken !== undefined && idleMs > FAREWELL_MS) this.fail(broken);
@@ -148,8 +162,12 @@ export class Conversation {
       this.#source.fail(error);
       this.fail(error);
     } else if (now - sentMs > this.#keepAliveMs && !this.writer.blocked) {
-      if (this.writer.pending) this.writer.flush();
-      else this.writer.keepAlive();
+      if (this.writer.pending) {
+        this.writer.flush();
+      } else {
+        this.writer.keepAlive();
+        this.#keptAliveMs = this.#sink.lastActivityMs;
+      }
     }
   }
 

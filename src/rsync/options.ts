@@ -56,7 +56,10 @@ const LETTERS = [
   ['I', 'ignoreTimes'],
 ] as const;
 
-/** Makes each deletion known by name: without a log format a server deletes in silence. */
+/**
+ * Makes each deletion known by name: without a log format a server deletes in silence. Below protocol
+ * 29 there is no message for it, only chatter.
+ */
 const REPORT_ITEMS = '--log-format=%i';
 
 /**
@@ -74,7 +77,7 @@ export function serverWords(options: TransferOptions, destination: string): stri
   const words = ['--server', cluster + CAPABILITIES];
   if (options.devices && !options.specials) words.push('--no-specials');
   if (options.specials && !options.devices) words.push('--specials');
-  if (options.deleteAfter) words.push(REPORT_ITEMS);
+  if (options.deleteAfter && options.protocolMax >= 29) words.push(REPORT_ITEMS);
   if (options.blockSize !== undefined) words.push(`-B${options.blockSize}`);
   if (options.timeoutSec !== undefined) words.push(`--timeout=${options.timeoutSec}`);
   if (options.deleteAfter) words.push('--delete-after');

@@ -26,6 +26,9 @@ interface Slot<E extends Entry> {
   readonly transfer: Transfer<E>;
   readonly bytes: number;
   opening: Promise<Opening> | undefined;
+  /** Told when there is an `opening`. */
+  onStart?: () => void;
+  taken: boolean;
 }
 
 /**
@@ -46,10 +49,11 @@ export class ReadAhead<E extends Entry> {
 
   /** A file that will be {@link take}n later; calls must come in the order of the answers. */
   add(transfer: Transfer<E>): void {
-    const slot = {
+    const slot: Slot<E> = {
       transfer,
       bytes: Math.min(transfer.entry.size, CHUNK_LENGTH),
       opening: undefined,
+      taken: false,
     };
     this.#slots.set(transfer, slot);
     this.#pending.push(slot);
@@ -60,7 +64,13 @@ export class ReadAhead<E extends Entry> {
   async take(transfer: Transfer<E>): Promise<Opening> {
     const slot = this.#slots.get(transfer);
     if (slot === undefined) return this.#openFile(transfer);
-    if (slot.opening === undefined) this.#startMore(transfer);
+    slot.taken = true;
+    if (slot.opening === undefined) {
+      // All that are open are earlier files that are being closed: their room comes free by itself.
+      await new Promise<void>((resolve) => {
+        slot.onStart = resolve;
+      });
+    }
     return (await slot.opening) ?? this.#openFile(transfer);
   }
 
@@ -78,8 +88,8 @@ export class ReadAhead<E extends Entry> {
   async abandon(): Promise<void> {
     this.#pendingFirst = this.#pending.length;
     await Promise.all(
-      [...this.#slots.values()].map(async ({ opening }) => {
-        const result = await opening;
+      [...this.#slots.values()].map(async ({ opening, taken }) => {
+        const result = taken ? undefined : await opening;
         if (result === undefined || !('opened' in result)) return;
         await result.opened.chunks.settled();
         await result.opened.file.close().catch(() => undefined); // the run has failed already
@@ -88,19 +98,20 @@ export class ReadAhead<E extends Entry> {
     this.#slots.clear();
   }
 
-  /** Opens what fits; at least up to `needed`, which is the next one to be taken. */
-  #startMore(needed?: Transfer<E>): void {
+  /** Opens what fits, and always one. */
+  #startMore(): void {
     for (;;) {
       const slot = this.#pending[this.#pendingFirst];
       if (slot === undefined) break;
       const fits =
         this.#openFiles === 0 ||
         (this.#openFiles < OPEN_FILES_MAX && this.#aheadBytes + slot.bytes <= AHEAD_BYTES_MAX);
-      if (!fits && slot.transfer !== needed) break;
+      if (!fits) break;
       this.#pendingFirst++;
       this.#openFiles++;
       this.#aheadBytes += slot.bytes;
       slot.opening = this.#openFile(slot.transfer);
+      slot.onStart?.();
     }
     if (this.#pendingFirst > 1024) {
       this.#pending.splice(0, this.#pendingFirst);

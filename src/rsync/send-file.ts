@@ -69,6 +69,7 @@ export async function sendContent(
       return undefined;
     });
     if (chunk === undefined) break;
+    conversation.busy();
     strong.file.update(chunk);
     matcher.push(chunk, false);
     bytes += chunk.length;

@@ -79,7 +79,7 @@ async function hashEntries<E extends Entry>(
       const entry = entries[i];
       if (entry === undefined || !isRegularFile(entry)) continue;
       await conversation.drained();
-      const error = await hashFile(job, entry, sum);
+      const error = await hashFile(conversation, job, entry, sum);
       sums.set(sum.digest(), i * CHECKSUM_LENGTH);
       if (error === undefined) continue;
       ioError |= ioErrorBit(error);
@@ -92,6 +92,7 @@ async function hashEntries<E extends Entry>(
 
 /** Feeds a file to a running sum; what went wrong is the result. */
 async function hashFile<E extends Entry>(
+  conversation: Conversation,
   job: SendJob<E>,
   entry: E,
   sum: RunningSum,
@@ -101,6 +102,7 @@ async function hashFile<E extends Entry>(
     const chunks = new FileChunks(file, CHUNK_LENGTH);
     try {
       for (let chunk = await chunks.next(); chunk !== undefined; chunk = await chunks.next()) {
+        conversation.busy();
         sum.update(chunk);
       }
     } finally {

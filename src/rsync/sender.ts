@@ -19,9 +19,6 @@ import { writeSumHead } from './sum-head.ts';
 
 export type { SendJob, SendReport } from './send-job.ts';
 
-/** Files whose closing is not waited for in turn. */
-const CLOSING_MAX = 64;
-
 /**
  * Sends a tree to a receiving `rsync --server` and stays until the server has closed.
  *
@@ -204,12 +201,12 @@ class Sender<E extends Entry> {
       if (result.error !== undefined) this.#problem(entry, result.error);
       else this.#job.onSent?.(entry, result.literalBytes, result.matchedBytes);
     } finally {
-      await this.#close(transfer, opening.opened);
+      this.#close(transfer, opening.opened);
     }
   }
 
   /** Closes in the background; what closing finds out is known before the last word is said. */
-  async #close(transfer: Transfer<E>, { file, chunks }: Opened): Promise<void> {
+  #close(transfer: Transfer<E>, { file, chunks }: Opened): void {
     const close = async (): Promise<void> => {
       try {
         await chunks.settled();
@@ -223,7 +220,6 @@ class Sender<E extends Entry> {
     };
     const closing = close().finally(() => this.#closing.delete(closing));
     this.#closing.add(closing);
-    if (this.#closing.size >= CLOSING_MAX) await Promise.race(this.#closing);
   }
 
   #problem(entry: E, error: EcsyncError): void {

@@ -57,7 +57,7 @@ const KNOWN_WORDS: readonly {
       }),
   },
   {
-    words: /(mkdir|change_dir#?\d*|chdir|opendir)\b.*Permission denied/i,
+    words: /(mkdir|change_dir#?\d*|chdir|stat destination)\b.*Permission denied/i,
     make: (said) =>
       new RemoteError('destination-forbidden', `the login may not write there (${said})`, {
         hint: 'Give the login write permission on the destination folder, or choose another one.',

@@ -3,6 +3,8 @@ import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
   chmodSync,
+  chownSync,
+  existsSync,
   linkSync,
   lstatSync,
   mkdirSync,
@@ -14,7 +16,15 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { ARCHIVE, differences, pushFolder, scratchFolder } from '../support/stock-rsync.ts';
+import type { Entry } from '../../src/tree/entry.ts';
+import { LocalTree } from '../../src/tree/local-tree.ts';
+import {
+  ARCHIVE,
+  differences,
+  listAll,
+  pushFolder,
+  scratchFolder,
+} from '../support/stock-rsync.ts';
 
 const PROTOCOLS = [27, 28, 29, 30, 31, 32];
 
@@ -68,6 +78,7 @@ describe.each(PROTOCOLS)('push at protocol %i', (protocolMax) => {
     expect(first.stderr).toBe('');
     expect(first.code).toBe(0);
     expect(first.problems).toEqual([]);
+    expect(first.messages).toEqual([]);
     if (protocolMax >= 31) {
       const { mtimeNs } = lstatSync(join(destination, 'a/x'), { bigint: true });
       expect(mtimeNs).toBe(1_600_000_000_250_000_000n);
@@ -173,6 +184,7 @@ describe.each(PROTOCOLS)('push at protocol %i', (protocolMax) => {
     });
     expect(result.stderr).toBe('');
     expect(result.code).toBe(0);
+    expect(result.messages).toEqual([]);
     expect(differences(source, destination)).toBe('*deleting   safe\n');
     if (protocolMax >= 29) {
       expect([...result.deleted].sort()).toEqual([
@@ -192,6 +204,71 @@ describe.each(PROTOCOLS)('push at protocol %i', (protocolMax) => {
         specials: 0,
       });
     }
+  });
+
+  it('finds what was shifted and moved', async () => {
+    const source = scratchFolder();
+    const destination = scratchFolder();
+    const old = noise(400_000);
+    writeFileSync(join(destination, 'f'), old);
+    const moved = [Buffer.from('in front'), old.subarray(200_000), old.subarray(0, 200_000)];
+    writeFileSync(join(source, 'f'), Buffer.concat(moved));
+    const result = await pushFolder(source, destination, { options });
+    expect(result.code).toBe(0);
+    expect(result.report.literalBytes).toBeLessThan(3000);
+    expect(differences(source, destination)).toBe('');
+  });
+
+  it('lets the server translate users and groups by name', async () => {
+    const source = scratchFolder();
+    const destination = scratchFolder();
+    writeFileSync(join(source, 'f'), '');
+    chownSync(join(source, 'f'), 4321, 4322);
+    const result = await pushFolder(source, destination, {
+      options: { ...options, numericIds: false },
+      names: { users: new Map([[4321, 'nobody']]), groups: new Map([[4322, 'daemon']]) },
+    });
+    expect(result.stderr).toBe('');
+    expect(result.code).toBe(0);
+    const id = (flag: string, name: string): number =>
+      Number(execFileSync('id', [flag, name], { encoding: 'utf8' }));
+    const { uid, gid } = lstatSync(join(destination, 'f'));
+    expect([uid, gid]).toEqual([id('-u', 'nobody'), id('-g', 'daemon')]);
+  });
+
+  it('deletes nothing inside of a folder that could not be listed', async () => {
+    const source = scratchFolder();
+    const destination = scratchFolder();
+    for (const folder of ['known', 'unknown']) {
+      mkdirSync(join(source, folder));
+      mkdirSync(join(destination, folder));
+      writeFileSync(join(destination, folder, 'extra'), '');
+    }
+    const entries = await listAll<Entry>(new LocalTree(source));
+    for (const entry of entries) {
+      if (Buffer.from(entry.path).toString() === 'unknown') entry.contentUnknown = true;
+    }
+    await pushFolder(source, destination, { options: { ...options, deleteAfter: true }, entries });
+    expect(existsSync(join(destination, 'unknown/extra'))).toBe(true);
+    // Older servers cannot be told about one folder: they delete nothing at all.
+    expect(existsSync(join(destination, 'known/extra'))).toBe(protocolMax < 30);
+  });
+
+  it('uses a folder for temporary files and links to an earlier copy', async () => {
+    const source = scratchFolder();
+    const base = scratchFolder();
+    for (const folder of ['previous', 'current', 'temporary']) mkdirSync(join(base, folder));
+    writeFileSync(join(source, 'same'), 'same');
+    await pushFolder(source, join(base, 'previous'), { options });
+    writeFileSync(join(source, 'new'), 'new');
+    const result = await pushFolder(source, join(base, 'current'), {
+      options: { ...options, tempDir: join(base, 'temporary'), linkDest: '../previous' },
+    });
+    expect(result.stderr).toBe('');
+    expect(result.code).toBe(0);
+    expect(result.sent).toEqual(['new']);
+    const inode = (name: string): number => lstatSync(join(base, name, 'same')).ino;
+    expect(inode('current')).toBe(inode('previous'));
   });
 
   it('deletes nothing when the source was not listed completely', async () => {

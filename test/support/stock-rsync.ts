@@ -13,8 +13,8 @@ import { serverWords, type TransferOptions } from '../../src/rsync/options.ts';
 import { send, type SendJob, type SendReport } from '../../src/rsync/sender.ts';
 
 /** A folder that is gone when the test is over. */
-export function scratchFolder(): string {
-  const path = mkdtempSync(join(tmpdir(), 'ecsync-rsync-'));
+export function scratchFolder(parent = tmpdir()): string {
+  const path = mkdtempSync(join(parent, 'ecsync-rsync-'));
   onTestFinished(() => rmSync(path, { recursive: true, force: true }));
   return path;
 }
