@@ -193,6 +193,8 @@ async function listen(
     `PasswordAuthentication ${options.passwordOffered === true ? 'yes' : 'no'}`,
     'KbdInteractiveAuthentication no',
     'PrintMotd no',
+    // bash would read ~/.bashrc of the real account in a session that is its first shell.
+    'SetEnv SHLVL=1',
     'MaxStartups 100',
     'LogLevel DEBUG1',
     ...(options.maxSessions === undefined ? [] : [`MaxSessions ${options.maxSessions}`]),
