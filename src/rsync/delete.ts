@@ -35,7 +35,7 @@ export class Deletion<E extends Entry> {
       const existing = await store.lookup(entry.path);
       if (existing === undefined || !isDirectory(existing)) continue;
       for (const child of await this.#list(entry.path)) {
-        if (!list.has(child.path)) await this.remove(child).catch(asReport(report));
+        if (!list.has(child)) await this.#removeAt(child).catch(asReport(report));
       }
       await this.#giveWay();
     }
@@ -62,7 +62,7 @@ export class Deletion<E extends Entry> {
     }
     let isEmpty = true;
     for (const child of await this.#list(entry.path)) {
-      isEmpty = (await this.remove(child)) && isEmpty;
+      isEmpty = (await this.#removeAt(child)) && isEmpty;
     }
     if (!isEmpty) return false;
     if (!options.dryRun) await store.removeDirectory(entry.path);
@@ -70,7 +70,12 @@ export class Deletion<E extends Entry> {
     return true;
   }
 
-  async #list(path: Uint8Array): Promise<readonly E[]> {
+  async #removeAt(path: Uint8Array): Promise<boolean> {
+    const existing = await this.#job.store.lookup(path);
+    return existing === undefined || this.remove(existing);
+  }
+
+  async #list(path: Uint8Array): Promise<readonly Uint8Array[]> {
     try {
       return await this.#job.store.list(path);
     } catch (error) {

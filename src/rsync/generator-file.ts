@@ -28,8 +28,6 @@ export class FileGenerator<E extends Entry> {
   readonly #job: ReceiveJob<E>;
   readonly #records: RecordWriter;
   readonly #expected: ExpectedReplies<E>;
-  /** What was asked for, for asking again. */
-  readonly #asked = new Map<number, Expected<E>>();
   #listSum: RunningSum | undefined;
 
   constructor(job: ReceiveJob<E>, records: RecordWriter, expected: ExpectedReplies<E>) {
@@ -59,9 +57,8 @@ export class FileGenerator<E extends Entry> {
   }
 
   /** Asks again for a file that arrived damaged. */
-  async redo(ndx: number, entry: FlistEntry): Promise<void> {
-    const asked = this.#asked.get(ndx);
-    if (asked !== undefined) await this.#request(ndx, entry, { ...asked, redo: true });
+  async redo(ndx: number, asked: Expected<E>): Promise<void> {
+    await this.#request(ndx, asked.entry, { ...asked, redo: true });
   }
 
   /** The quick check: size and whole second, or size and checksum with `-c`. */
@@ -89,9 +86,7 @@ export class FileGenerator<E extends Entry> {
     try {
       const choice = { blockSize: options.blockSize, redo };
       const head = file === undefined ? NO_BASIS : chooseSumHead(file.size, choice);
-      const expected = { entry, head, basis, fromEarlier, replaced };
-      this.#expected.expect(ndx, expected);
-      this.#asked.set(ndx, expected);
+      this.#expected.expect(ndx, { entry, head, basis, fromEarlier, replaced });
       const followsBasis = fromEarlier && head.count > 0 ? ITEM_BASIS_TYPE_FOLLOWS : 0;
       this.#records.request(ndx, {
         iflags: this.#transferFlags(entry, replaced) | followsBasis,

@@ -11,7 +11,7 @@ import {
 import type { Attributes } from '../tree/store.ts';
 import { ITEM_IS_NEW, ITEM_LOCAL_CHANGE, ITEM_REPORT_CHANGE } from './constants.ts';
 import type { Deletion } from './delete.ts';
-import type { ExpectedReplies } from './expected-replies.ts';
+import type { Expected, ExpectedReplies } from './expected-replies.ts';
 import type { FlistEntry } from './flist-decode.ts';
 import { FileGenerator } from './generator-file.ts';
 import { LinkGenerator } from './generator-links.ts';
@@ -70,14 +70,12 @@ export class Generator<E extends Entry> {
   }
 
   /** Asks once more for files whose content arrived damaged, with full sums. */
-  async redo(ndxs: readonly number[]): Promise<void> {
-    for (const ndx of ndxs) {
-      const entry = this.#job.list.entries[ndx];
-      if (entry === undefined) continue;
+  async redo(damaged: ReadonlyMap<number, Expected<E>>): Promise<void> {
+    for (const [ndx, asked] of damaged) {
       try {
-        await this.#files.redo(ndx, entry);
+        await this.#files.redo(ndx, asked);
       } catch (error) {
-        this.#reportAbout(entry, error);
+        this.#reportAbout(asked.entry, error);
       }
     }
   }

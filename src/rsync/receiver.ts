@@ -27,7 +27,7 @@ export class Receiver<E extends Entry> {
   readonly #expected: ExpectedReplies<E>;
   readonly #ndx: NdxReader;
   readonly #commits = new Set<Promise<void>>();
-  #damaged: number[] = [];
+  #damaged = new Map<number, Expected<E>>();
   #isRedo = false;
   #fatal: Error | undefined;
 
@@ -40,14 +40,14 @@ export class Receiver<E extends Entry> {
   /**
    * Reads one phase up to the sender's end mark, and stores everything that came.
    *
-   * @returns positions of files that arrived damaged and are worth asking for again
+   * @returns files that arrived damaged and are worth asking for again, by position
    * @throws {ProtocolError} `ndx-out-of-range`, `reply-unrequested`, `reply-without-content`,
    *   `sum-head-mismatch`, `block-out-of-range`, `content-too-long`, …
    * @throws {ConnectionError} `connection-lost`
    * @throws {FileError} when no file could be stored any more (the disk is full)
    */
-  async receivePhase(): Promise<readonly number[]> {
-    this.#damaged = [];
+  async receivePhase(): Promise<ReadonlyMap<number, Expected<E>>> {
+    this.#damaged = new Map();
     try {
       for (;;) {
         const ndx = await this.#readNdx();
@@ -143,12 +143,12 @@ export class Receiver<E extends Entry> {
     if (this.#commits.size >= COMMITS_MAX) await Promise.race(this.#commits);
   }
 
-  #notIntact(ndx: number, { entry }: Expected<E>): void {
+  #notIntact(ndx: number, expected: Expected<E>): void {
     if (!this.#isRedo) {
-      this.#damaged.push(ndx);
+      this.#damaged.set(ndx, expected);
       return;
     }
-    const shown = Buffer.from(entry.path).toString();
+    const shown = Buffer.from(expected.entry.path).toString();
     this.#job.report(
       new FileError('verification-failed', `${shown} arrived damaged twice and was not stored`, {
         hint: 'It may be changing while it is read. Run again later.',

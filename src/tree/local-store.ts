@@ -20,14 +20,14 @@ import { DirectoryHandles } from './directory-handles.ts';
 import { isDirectory, isSymlink, type Entry, type OpenFile } from './entry.ts';
 import { errnoOf, fileFailure, showPath } from './file-failure.ts';
 import { readLocalEntry, type LocalEntry } from './local-entry.ts';
-import { openLocalFile } from './local-file.ts';
+import { openLocalFile, ReadPace } from './local-file.ts';
 import { LocalNewFile } from './new-file.ts';
 import { assertSafePath, isRootPath, splitPath } from './safe-path.ts';
 import type { Attributes, NewFile, Store } from './store.ts';
 import { storedTime } from './stored-time.ts';
 
 const SLASH = Buffer.from('/');
-const ROOT = Buffer.from('.');
+const DOT = Buffer.from('.');
 const O_PATH = 0o10000000;
 const CREATE_FLAGS =
   constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW || 0);
@@ -55,7 +55,11 @@ export class LocalStore implements Store<LocalEntry> {
   readonly #handles: DirectoryHandles;
   readonly #earlier: DirectoryHandles | undefined;
   readonly #options: LocalStoreOptions;
+  readonly #pace = new ReadPace();
   readonly #temporary: DirectoryHandles | undefined;
+  /** Makes the temporary names of this store its own. */
+  readonly #temporaryPart = randomBytes(4).toString('hex');
+  #temporaryCount = 0;
 
   /** @param root - the folder; it is looked for only when it is used */
   constructor(root: string, options: LocalStoreOptions = {}) {
@@ -78,7 +82,7 @@ export class LocalStore implements Store<LocalEntry> {
   async prepare(): Promise<void> {
     const { tempDir } = this.#options;
     if (tempDir === undefined || this.#temporary === undefined) return;
-    const root = await this.#examine(this.#temporary, ROOT);
+    const root = await this.#examine(this.#temporary, DOT);
     if (root !== undefined && isDirectory(root)) return;
     throw new FileError('temp-dir-missing', `the temp-dir is not an existing folder: ${tempDir}`, {
       hint: 'Create it, or do without a temporary folder.',
@@ -94,29 +98,24 @@ export class LocalStore implements Store<LocalEntry> {
     return this.#examine(this.#earlier, entryPath);
   }
 
-  list(directory: Uint8Array): Promise<readonly LocalEntry[]> {
+  list(directory: Uint8Array): Promise<readonly Uint8Array[]> {
     return this.#attempt('cannot list', directory, () => {
-      const way = this.#handles.locateDirectory(directory);
-      const prefix = isRootPath(directory) ? Buffer.alloc(0) : Buffer.concat([directory, SLASH]);
-      const entries: LocalEntry[] = [];
-      for (const name of readdirSync(way, { encoding: 'buffer' })) {
-        const full = Buffer.concat([way, SLASH, name]);
-        const entry = readLocalEntry(full, Buffer.concat([prefix, name]));
-        if (entry !== undefined) entries.push(entry);
-      }
-      return entries;
+      const names = readdirSync(this.#handles.locateDirectory(directory), { encoding: 'buffer' });
+      if (isRootPath(directory)) return names;
+      const prefix = Buffer.concat([directory, SLASH]);
+      return names.map((name) => Buffer.concat([prefix, name]));
     });
   }
 
   open(entry: LocalEntry): Promise<OpenFile> {
     return this.#attempt('cannot open', entry.path, () =>
-      openLocalFile(this.#handles.locate(entry.path), entry),
+      openLocalFile(this.#handles.locate(entry.path), entry, this.#pace),
     );
   }
 
   openEarlier(entry: LocalEntry): Promise<OpenFile> {
     return this.#attempt('cannot open', entry.path, () =>
-      openLocalFile((this.#earlier ?? this.#handles).locate(entry.path), entry),
+      openLocalFile((this.#earlier ?? this.#handles).locate(entry.path), entry, this.#pace),
     );
   }
 
@@ -154,15 +153,14 @@ export class LocalStore implements Store<LocalEntry> {
   createSpecial(entry: Entry): Promise<void> {
     return this.#replace('cannot create', entry.path, (_full, at) => {
       const { name } = splitPath(at);
-      // The program that makes it takes no names beyond UTF-8, and sees its own /proc/self.
-      const plain = `.${randomBytes(8).toString('hex')}`;
+      // The program that makes it takes no names beyond UTF-8.
+      const plain = `.${this.#temporaryPart}${(this.#temporaryCount++).toString(36)}`;
       const plainPath = Buffer.concat([
         at.subarray(0, at.length - name.length),
         Buffer.from(plain),
       ]);
       const [made, final] = this.#handles.locateBoth(plainPath, at);
-      const shown = made.toString().replace('/proc/self/', `/proc/${String(process.pid)}/`);
-      if (this.#options.makeSpecial?.(shown, entry) !== true) {
+      if (this.#options.makeSpecial?.(made.toString(), entry) !== true) {
         throw new FileError('special-unsupported', `cannot create ${showPath(entry.path)}`, {
           hint: 'Pipes, sockets and devices cannot be made on this machine; exclude them.',
         });
@@ -242,7 +240,7 @@ export class LocalStore implements Store<LocalEntry> {
       } catch (error) {
         if (errnoOf(error) !== 'EEXIST') throw error;
       }
-      const at = temporaryName(entryPath);
+      const at = this.#temporaryName(entryPath);
       create(this.#handles.locate(at), at);
       try {
         renameSync(...this.#handles.locateBoth(at, entryPath));
@@ -253,8 +251,20 @@ export class LocalStore implements Store<LocalEntry> {
     });
   }
 
+  /** `.name.XXXXXX…` in the same directory, as rsync names what it builds. */
+  #temporaryName(entryPath: Uint8Array): Buffer {
+    const { name } = splitPath(entryPath);
+    const end = `.${this.#temporaryPart}${(this.#temporaryCount++).toString(36)}`;
+    return Buffer.concat([
+      entryPath.subarray(0, entryPath.length - name.length),
+      DOT,
+      name.subarray(0, TEMPORARY_PART_LENGTH),
+      Buffer.from(end),
+    ]);
+  }
+
   #temporaryPlace(entryPath: Uint8Array): { handles: DirectoryHandles; at: Uint8Array } {
-    const at = temporaryName(entryPath);
+    const at = this.#temporaryName(entryPath);
     if (this.#temporary === undefined) return { handles: this.#handles, at };
     return { handles: this.#temporary, at: splitPath(at).name };
   }
@@ -285,17 +295,6 @@ function setMode(full: Buffer, mode: number): void {
   } finally {
     closeSync(fd);
   }
-}
-
-/** `.name.XXXXXX` in the same directory, as rsync names what it builds. */
-function temporaryName(entryPath: Uint8Array): Buffer {
-  const { name } = splitPath(entryPath);
-  return Buffer.concat([
-    entryPath.subarray(0, entryPath.length - name.length),
-    Buffer.from('.'),
-    name.subarray(0, TEMPORARY_PART_LENGTH),
-    Buffer.from(`.${randomBytes(6).toString('hex')}`),
-  ]);
 }
 
 function removeQuietly(handles: DirectoryHandles, at: Uint8Array): void {

@@ -5,7 +5,7 @@ import { isDirectory, type OpenFile, type Tree } from './entry.ts';
 import { fileFailure, openFailure, showPath, vanished } from './file-failure.ts';
 import type { Filter } from './filter.ts';
 import { foldIdentity, readLocalEntry, toLocalEntry, type LocalEntry } from './local-entry.ts';
-import { openLocalFile } from './local-file.ts';
+import { openLocalFile, ReadPace } from './local-file.ts';
 
 /** After so many objects of one folder the event loop gets a turn. */
 const ENTRIES_PER_TURN = 4096;
@@ -31,6 +31,7 @@ export interface LocalTreeOptions {
 export class LocalTree implements Tree<LocalEntry> {
   readonly #root: Buffer;
   readonly #options: LocalTreeOptions;
+  readonly #pace = new ReadPace();
   /** First entry seen of every inode with more than one name; groups are numbered from 1. */
   #firstNames = new Map<string, LocalEntry>();
   #groupCount = 0;
@@ -84,7 +85,9 @@ export class LocalTree implements Tree<LocalEntry> {
   }
 
   open(entry: LocalEntry): Promise<OpenFile> {
-    return Promise.resolve().then(() => openLocalFile(this.#fullPath(entry.path), entry));
+    return Promise.resolve().then(() =>
+      openLocalFile(this.#fullPath(entry.path), entry, this.#pace),
+    );
   }
 
   #fullPath(path: Uint8Array): Buffer {

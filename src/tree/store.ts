@@ -45,8 +45,8 @@ export interface Store<E extends Entry = Entry> {
   prepare(): Promise<void>;
   /** What is there, or undefined. */
   lookup(path: Uint8Array): Promise<E | undefined>;
-  /** The objects directly inside a directory, in any order. */
-  list(path: Uint8Array): Promise<readonly E[]>;
+  /** Paths of the objects directly inside a directory, in any order. */
+  list(path: Uint8Array): Promise<readonly Uint8Array[]>;
   /** Opens a regular file of this store for reading. */
   open(entry: E): Promise<OpenFile>;
   /** Opens a file of the earlier copy; see {@link lookupEarlier}. */
