@@ -5,7 +5,7 @@
  * const vault = openVault({ folder: '/home/me/photos' });
  * const masterkey = await unlockMasterkey(parseConf(vault.confBytes), password);
  * assertMasterkey(vault, masterkey);
- * const summary = await push(settings, { ...vault, masterkey }, reporter, signal, store);
+ * const summary = await push(settings, { ...vault, masterkey }, { reporter, signal, store });
  * ```
  *
  * Every failure is an {@link EcsyncError} with a stable `code`, an `exitCode` and mostly a `hint`.
@@ -49,7 +49,13 @@ export { dropState, readState, stateKey, writeState } from './vault/state.ts';
 export { FilterRules } from './tree/filter-syntax.ts';
 export type { FilterRule } from './tree/filter.ts';
 
-export { push, type LoginQuestions, type OpenVault, type StateStore } from './sync/push.ts';
+export {
+  push,
+  type LoginQuestions,
+  type OpenVault,
+  type PushSurroundings,
+  type StateStore,
+} from './sync/push.ts';
 export type {
   ItemLine,
   PushProgress,

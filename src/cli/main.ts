@@ -13,15 +13,29 @@ function readVersion(): string {
   return version ?? 'unknown';
 }
 
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 /** The first signal asks for an orderly end, the second ends at once. */
 function watchSignals(): AbortSignal {
   const controller = new AbortController();
   const stop = (): void => {
-    if (controller.signal.aborted) exit(ExitCode.interrupted);
+    if (controller.signal.aborted) exitAtOnce();
     controller.abort(new InterruptedError('interrupted', 'interrupted'));
   };
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, stop);
+  for (const name of SIGNALS) process.on(name, stop);
   return controller.signal;
+}
+
+/**
+ * Does not wait for threads in the middle of something, as an ordinary exit does: when all that
+ * must happen has happened, the process takes the signal itself. A shell shows that as 130 too.
+ */
+function exitAtOnce(): never {
+  if (process.platform !== 'win32') {
+    for (const name of SIGNALS) process.removeAllListeners(name);
+    process.once('exit', () => process.kill(process.pid, 'SIGINT'));
+  }
+  exit(ExitCode.interrupted);
 }
 
 /** The only place that ends the process; what holds a lock gives it back on `exit`. */

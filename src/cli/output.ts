@@ -47,6 +47,11 @@ export class Output {
     return this.#stdout.isTTY === true;
   }
 
+  /** Whether a person watches standard error: who does not is told about trouble only. */
+  get isWatched(): boolean {
+    return this.#stderr.isTTY === true;
+  }
+
   /** Columns of the terminal that shows the status line. */
   get columns(): number {
     const { columns } = this.#stderr;

@@ -1,6 +1,8 @@
-import fs from 'node:fs/promises';
+import fs from 'node:fs';
+import { Socket } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { addAbortSignal, type Readable } from 'node:stream';
 import { PasswordError, UsageError } from '../errors.ts';
 import { splitCommandWords } from './command-words.ts';
 import type { VaultConfig } from './config.ts';
@@ -19,7 +21,7 @@ export interface SecretSources {
   /** `--extpass` */
   readonly extpass?: string;
   /** `--masterkey=stdin`: standard input. */
-  readonly masterkeyFrom?: AsyncIterable<unknown>;
+  readonly masterkeyFrom?: Readable;
   /** `[password]` of the vault's config, and the folder that its relative paths start from. */
   readonly config?: { readonly password: VaultConfig['password']; readonly folder: string };
   /** `ECSYNC_PASSWORD_FILE`, `ECSYNC_PASSWORD_COMMAND`, `ECSYNC_PASSWORD` */
@@ -47,7 +49,8 @@ export interface SecretSources {
 export async function readSecret(sources: SecretSources): Promise<Secret> {
   assertOneOption(sources);
   if (sources.masterkeyFrom !== undefined) {
-    const line = await readFirstLineOf(sources.masterkeyFrom, 'standard input');
+    const input = addAbortSignal(sources.signal, sources.masterkeyFrom);
+    const line = await readFirstLineOf(input, 'standard input');
     return { kind: 'masterkey', bytes: parseMasterkey(line) };
   }
   return { kind: 'password', bytes: await readPassword(sources) };
@@ -108,28 +111,35 @@ async function readPassfile(
   file: string,
   { warn, signal }: Pick<SecretSources, 'warn' | 'signal'>,
 ): Promise<Buffer> {
-  let handle: fs.FileHandle;
-  try {
-    handle = await fs.open(file, 'r');
-  } catch (error) {
-    throw unreadable(file, error);
+  const stream = openPassfile(file, warn);
+  const password = await readFirstLineOf(addAbortSignal(signal, stream), file);
+  if (password.at(-1) === 0x0d) {
+    warn(
+      'passfile-crlf',
+      `${file} has Windows line ends: the carriage return counts as part of the password`,
+    );
   }
+  return password;
+}
+
+/**
+ * Opened without waiting: a named pipe whose writer never comes must not block a thread, which
+ * would keep the process from ending.
+ */
+function openPassfile(file: string, warn: SecretSources['warn']): Readable {
+  const { O_RDONLY, O_NONBLOCK } = fs.constants;
+  let fd: number | undefined;
   try {
-    const stat = await handle.stat();
-    if (stat.isFile() && process.platform !== 'win32' && (stat.mode & 0o004) !== 0) {
+    fd = fs.openSync(file, O_RDONLY | O_NONBLOCK);
+    const stats = fs.fstatSync(fd);
+    if (stats.isFIFO()) return new Socket({ fd, readable: true, writable: false });
+    if (stats.isFile() && process.platform !== 'win32' && (stats.mode & 0o004) !== 0) {
       warn('passfile-readable', `${file} can be read by every user of this machine (chmod 600)`);
     }
-    const chunks = handle.createReadStream({ autoClose: false, highWaterMark: 4096, signal });
-    const password = await readFirstLineOf(chunks, file);
-    if (password.at(-1) === 0x0d) {
-      warn(
-        'passfile-crlf',
-        `${file} has Windows line ends: the carriage return counts as part of the password`,
-      );
-    }
-    return password;
-  } finally {
-    await handle.close();
+    return fs.createReadStream('', { fd, highWaterMark: 4096 });
+  } catch (error) {
+    if (fd !== undefined) fs.closeSync(fd);
+    throw unreadable(file, error);
   }
 }
 

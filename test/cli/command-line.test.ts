@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { spawnSync, type ChildProcess } from 'node:child_process';
 import {
   appendFileSync,
   chmodSync,
@@ -122,7 +122,7 @@ describe('a command line that cannot be meant', () => {
 describe('a push that cannot start', () => {
   it('says that there is no vault', async () => {
     const result = await cli.run(['push'], { cwd: folder });
-    expect(result).toEqual({
+    expect(result).toMatchObject({
       code: 10,
       stdout: '',
       stderr: `ecsync: no vault here: ${folder}\nhint: Make one with \`ecsync init\`, or name one with -C DIR.\n`,
@@ -225,7 +225,7 @@ describe('a password', () => {
       inVault(['key', 'masterkey'], { env: { ECSYNC_PASSWORD_COMMAND: `cat ${passfile}` } }),
       inVault(['key', 'masterkey'], { env: { ECSYNC_PASSWORD: PASSWORD } }),
     ]);
-    expect(opened).toEqual(opened.map(() => ({ code: 0, stdout: key, stderr: '' })));
+    expect(opened).toMatchObject(opened.map(() => ({ code: 0, stdout: key, stderr: '' })));
     appendFileSync(config(), `[password]\nfile = "${passfile}"\n`);
     expect((await inVault(['key', 'masterkey'])).stdout).toBe(key);
   });
@@ -287,29 +287,50 @@ describe('a password', () => {
 });
 
 describe('an interruption', () => {
+  /** Runs a push until it holds the lock, then sends the signals. */
+  async function interrupted(
+    words: readonly string[],
+    signals: readonly NodeJS.Signals[],
+  ): Promise<CliResult> {
+    const lock = path.join(vault, '.ecsync/lock');
+    const result = await inVault(['push', 'host:p', '--json', ...words], {
+      onStart: (child: ChildProcess) => {
+        const poll = setInterval(() => {
+          if (!existsSync(lock)) return;
+          clearInterval(poll);
+          signals.forEach((signal, i) => setTimeout(() => child.kill(signal), 150 * (i + 1)));
+        }, 20);
+      },
+    });
+    expect(existsSync(lock)).toBe(false);
+    return result;
+  }
+
   it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
     '%s ends with 130 and gives the lock back',
     async (signal) => {
-      const lock = path.join(vault, '.ecsync/lock');
-      const result = await inVault(['push', 'host:p', '--json', '--extpass', 'sleep 60'], {
-        onStart: (child: { kill(signal: string): void }) => {
-          const poll = setInterval(() => {
-            if (!existsSync(lock)) return;
-            clearInterval(poll);
-            setTimeout(() => child.kill(signal), 100);
-          }, 20);
-        },
-      });
+      const result = await interrupted(['--extpass', 'sleep 60'], [signal]);
       expect(result.code).toBe(130);
       expect(summary(result)['error']).toMatchObject({ code: 'interrupted' });
-      expect(existsSync(lock)).toBe(false);
     },
   );
+
+  it('works while a named pipe is waited for that nobody writes to', async () => {
+    const pipe = path.join(vault, 'pipe');
+    spawnSync('mkfifo', [pipe]);
+    expect((await interrupted(['--passfile', pipe], ['SIGINT'])).code).toBe(130);
+  });
+
+  it('ends at once when it is repeated', async () => {
+    const stubborn = `sh -c "trap '' TERM; exec sleep 20 2>/dev/null"`;
+    const result = await interrupted(['--extpass', stubborn], ['SIGINT', 'SIGINT']);
+    expect(result).toMatchObject({ code: null, signal: 'SIGINT', stdout: '' });
+  });
 });
 
 describe('remote', () => {
   it('adds, lists and removes; the first stays the default', async () => {
-    expect(await inVault(['remote', 'add', 'srv', 'me@host:backup'])).toEqual({
+    expect(await inVault(['remote', 'add', 'srv', 'me@host:backup'])).toMatchObject({
       code: 0,
       stdout: '',
       stderr: '',

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { addAbortSignal } from 'node:stream';
 import type { Command } from 'commander';
 import { EcsyncError, ExitCode, UsageError } from '../../errors.ts';
 import type { Vault } from '../../vault/vault.ts';
@@ -82,7 +83,7 @@ async function translate(
   const translator = openTranslator(vault, masterkey);
   const end = options.null === true ? 0x00 : 0x0a;
   const items =
-    paths.length > 0 ? paths.map((typed) => Buffer.from(typed)) : readItems(host.stdin, end);
+    paths.length > 0 ? paths.map((typed) => Buffer.from(typed)) : readItems(addAbortSignal(host.signal, host.stdin), end);
   let failures = 0;
   for await (const item of items) {
     host.signal.throwIfAborted();

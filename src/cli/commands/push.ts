@@ -199,7 +199,9 @@ function conclude(
     for (const line of statsLines(summary)) host.out.alert(line);
   }
   if (summary.exitCode === ExitCode.ok) {
-    host.out.note(summaryText(summary, destination.shown, options.dryRun === true));
+    const text = summaryText(summary, destination.shown, options.dryRun === true);
+    if (host.out.isWatched) host.out.note(text);
+    else host.out.detail(text);
   }
   const { exitCode, error } = summary;
   return { exitCode, figures: pushFigures(summary), ...(error === undefined ? {} : { error }) };

@@ -4,6 +4,7 @@ import path from 'node:path';
 /** How a command ended and what it printed. */
 export interface CliResult {
   readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
   readonly stdout: string;
   readonly stderr: string;
 }
@@ -84,13 +85,17 @@ function collect(
     child.stdin?.on('error', () => undefined); // the command may end without reading it
     if (options.keepOpen !== true) child.stdin?.end(options.input ?? '');
     child.on('error', reject);
-    child.on('close', (code) =>
-      resolve({
-        code,
-        stdout: Buffer.concat(stdout).toString('utf8'),
-        stderr: Buffer.concat(stderr).toString('utf8'),
-      }),
+    // A grandchild that was left behind may keep the streams open: the exit counts.
+    child.on('exit', (code, signal) =>
+      setTimeout(() => resolve(ended(code, signal)), 5000).unref(),
     );
+    child.on('close', (code, signal) => resolve(ended(code, signal)));
+    const ended = (code: number | null, signal: NodeJS.Signals | null): CliResult => ({
+      code,
+      signal,
+      stdout: Buffer.concat(stdout).toString('utf8'),
+      stderr: Buffer.concat(stderr).toString('utf8'),
+    });
     options.onStart?.(child);
   });
 }
