@@ -1,7 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 import { ChunkSink } from '../bytes/chunk-sink.ts';
 import { ChunkSource } from '../bytes/chunk-source.ts';
-import { ConnectionError, InterruptedError, ProtocolError } from '../errors.ts';
+import { ConnectionError, InterruptedError, ProtocolError, RemoteError } from '../errors.ts';
 import { MSG_ERROR_EXIT } from './constants.ts';
 import { MultiplexReader, MultiplexWriter } from './multiplex.ts';
 import { errorExit, PeerMessages, type MessageListener } from './peer-messages.ts';
@@ -124,16 +124,19 @@ export class Conversation {
    * After a failure: listens for a moment to what the peer still says.
    *
    * @param reading - settles when nobody reads from the connection any more
+   * @returns why the peer itself gave up, if it says so
    */
-  async farewell(reading: Promise<unknown>): Promise<void> {
+  async farewell(reading: Promise<unknown>): Promise<Error | undefined> {
     // Below protocol 31 the peer does not know that we have given up, and would not close.
-    if (!this.#saidFarewell && !(this.#failure instanceof ConnectionError)) return;
+    if (!this.#saidFarewell && !(this.#failure instanceof ConnectionError)) return undefined;
     const timer = setTimeout(() => {
       this.#source.fail(new ConnectionError('connection-lost', 'the server did not close'));
     }, FAREWELL_MS);
-    await reading.catch(() => undefined); // the first failure is the one that is reported
-    await this.reader.drain().catch(() => undefined);
+    const ends: unknown[] = [];
+    await reading.catch((error: unknown) => ends.push(error));
+    await this.reader.drain().catch((error: unknown) => ends.push(error));
     clearTimeout(timer);
+    return ends.find((end) => end instanceof RemoteError);
   }
 
   /** Stops watching. The streams stay open: they belong to whoever opened them. */

@@ -24,12 +24,15 @@ export class RequestQueue<E extends Entry> {
     this.#wakeAnswerer?.();
   }
 
-  /** Settles once there is room for one more request with sums of any allowed size. */
+  /**
+   * Settles once there is room for one more request with sums of any allowed size.
+   *
+   * @throws whatever {@link fail} was given
+   */
   async room(): Promise<void> {
-    while (
-      this.#failure === undefined &&
-      (this.length >= QUEUED_RECORDS_MAX || this.#heldBytes >= SUM_TABLE_BYTES_MAX / 4)
-    ) {
+    for (;;) {
+      if (this.#failure !== undefined) throw this.#failure;
+      if (this.length < QUEUED_RECORDS_MAX && this.#heldBytes < SUM_TABLE_BYTES_MAX / 4) return;
       await new Promise<void>((resolve) => {
         this.#wakeReader = resolve;
       });

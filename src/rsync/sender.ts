@@ -1,5 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
-import type { EcsyncError } from '../errors.ts';
+import { ConnectionError, type EcsyncError } from '../errors.ts';
 import type { Entry } from '../tree/entry.ts';
 import { createStrongSums, type StrongSums } from './checksums.ts';
 import { MSG_IO_ERROR, MSG_NO_SEND, NDX_DONE } from './constants.ts';
@@ -109,9 +109,10 @@ class Sender<E extends Entry> {
     } catch (error) {
       this.#conversation.fail(asError(error));
       await this.#readAhead.abandon();
-      await this.#conversation.farewell(reading);
+      const reason = await this.#conversation.farewell(reading);
       await Promise.all(this.#closing);
-      throw error;
+      // That nothing could be sent any more is less than the peer's own word for it.
+      throw error instanceof ConnectionError ? (reason ?? error) : error;
     }
     return this.#report();
   }

@@ -1,6 +1,7 @@
 // Goal: a server that breaks the rules, by malice or by accident, ends a push with an error that
 // names what it did. It gets no byte of a file it did not properly ask for, and costs neither time
 // nor memory. Method: a scripted peer, one attack per case, at every protocol it makes sense for.
+import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { EcsyncError } from '../../src/errors.ts';
 import { writeVarint } from '../../src/rsync/integers.ts';
@@ -386,6 +387,49 @@ describe('a server that is only strange', () => {
     clearInterval(watch);
     expect(report).toMatchObject({ filesSent: 1, literalBytes: SECRET.length });
     expect(most - before).toBeLessThan(64 * MIB);
+  });
+
+  it.each([
+    [30, 0x00e, 'md5'],
+    [30, 0x000, 'md5'],
+    [31, 0x03e, 'md5'],
+    [32, 0x1be, 'xxh128'],
+  ])('is an older one: protocol %i with flags %i', async (protocol, flags, checksumName) => {
+    const { peer, end } = await run({
+      protocol,
+      says: Buffer.concat([
+        greeting(protocol, flags),
+        ...((g: Generator) => [data(g.want(FILE), rest(g))])(new Generator(protocol)),
+      ]),
+    });
+    expect(end).toMatchObject({ protocol, checksumName, filesSent: 1 });
+    expect(Buffer.concat(peer.heard).includes(SECRET)).toBe(true);
+  });
+
+  it('says why it gave up even when it had stopped listening first', async () => {
+    const tree = new MemoryTree();
+    tree.addFile('big', Buffer.alloc(3_000_000));
+    const input = new PassThrough();
+    const output = new PassThrough({ highWaterMark: 1000 });
+    const generator = new Generator();
+    input.write(greeting());
+    input.write(data(generator.want(1)));
+    const sending = send(
+      { input, output },
+      {
+        entries: await listAll(tree),
+        open: (entry) => tree.open(entry),
+        options: ARCHIVE,
+        onProgress: () => {
+          output.destroy(new Error('EPIPE'));
+          input.end(frame(86, int32(11)));
+        },
+      },
+    );
+    await expect(sending).rejects.toMatchObject({
+      code: 'remote-exit',
+      facts: { remoteExitCode: 11 },
+    });
   });
 
   it('that asks for nothing else may hear nothing of the other files', async () => {
