@@ -41,9 +41,11 @@ export class ExpectedReplies<E extends Entry> {
     this.#due.delete(ndx);
   }
 
-  /** The phase is over: what was not answered will not be (below protocol 30 nobody says so). */
-  giveUp(): void {
+  /** The phase is over: what was neither answered nor declined, and will not come any more. */
+  giveUp(): readonly Expected<E>[] {
+    const unanswered = [...this.#due.values()];
     this.#due.clear();
+    return unanswered;
   }
 
   stored(ndx: number): void {

@@ -20,6 +20,8 @@ export interface ReceiveJob<E extends Entry> {
   readonly writer: MultiplexWriter;
   /** Ask for whole files, without sums of what is there: cheaper when nothing is far away. */
   readonly wholeFile: boolean;
+  /** Bytes by which a file may exceed twice its announced size. */
+  readonly growthMax: number;
   /** The root was made for this transfer. */
   readonly rootIsNew: boolean;
   /** One object could not be stored; the rest goes on. */

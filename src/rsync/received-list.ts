@@ -72,8 +72,11 @@ export class ReceivedList {
       const repeats =
         (!isDirectory(entry) && folders.has(key(entry.path))) ||
         (previous !== undefined && Buffer.compare(previous.path, entry.path) === 0);
-      if (repeats) this.#repeated.add(ndx);
-      else if (entry.linkGroup !== undefined) this.#join(entry.linkGroup, ndx);
+      if (repeats) {
+        this.#repeated.add(ndx);
+        continue;
+      }
+      if (entry.linkGroup !== undefined) this.#join(entry.linkGroup, ndx);
       previous = entry;
     }
   }

@@ -1,4 +1,4 @@
-import { FileError, ProtocolError, VanishedError } from '../errors.ts';
+import { FileError, VanishedError } from '../errors.ts';
 import type { Entry, OpenFile } from '../tree/entry.ts';
 import type { NewFile } from '../tree/store.ts';
 import type { Expected } from './expected-replies.ts';
@@ -8,8 +8,6 @@ import { readToken } from './tokens.ts';
 
 /** Bytes that are copied from the basis at once, when blocks follow one another. */
 const COPY_LENGTH = 256 * 1024;
-/** A file may have grown since it was listed, but not without end: a disk would fill. */
-const GROWTH_MAX = 1024 * 1024 * 1024;
 
 /** One file on its way in: tokens are read, the content is put together and summed up. */
 export class FileRebuild<E extends Entry> {
@@ -119,12 +117,7 @@ export class FileRebuild<E extends Entry> {
   async #take(bytes: Uint8Array): Promise<void> {
     const { entry } = this.#expected;
     this.#length += bytes.length;
-    if (this.#length > entry.size * 2 + GROWTH_MAX) {
-      throw new ProtocolError(
-        'content-too-long',
-        `${Buffer.from(entry.path).toString()} was announced with ${entry.size} bytes and does not end`,
-      );
-    }
+    if (this.#length > entry.size * 2 + this.#job.growthMax) await this.#attempt(tooLong(entry));
     this.#job.sums.file.update(bytes);
     const file = this.#file;
     if (file !== undefined) await this.#attempt(() => file.write(bytes));
@@ -141,4 +134,14 @@ export class FileRebuild<E extends Entry> {
       this.#file = undefined;
     }
   }
+}
+
+/** A file without end would fill the disk: it is read on, but not stored. */
+function tooLong(entry: Entry): () => Promise<never> {
+  const shown = Buffer.from(entry.path).toString();
+  const error = new FileError('content-too-long', `${shown} is far longer than announced`, {
+    hint: 'It may be growing while it is sent. Run again later.',
+    facts: { path: shown, announced: entry.size },
+  });
+  return () => Promise.reject(error);
 }

@@ -59,9 +59,18 @@ export class Receiver<E extends Entry> {
       await Promise.all(this.#commits);
     }
     if (this.#fatal !== undefined) throw this.#fatal;
-    this.#expected.giveUp();
+    this.#reportUnanswered();
     this.#isRedo = true;
     return this.#damaged;
+  }
+
+  /** Below protocol 30 a sender just leaves out what it cannot read; it must show all the same. */
+  #reportUnanswered(): void {
+    for (const { entry } of this.#expected.giveUp()) {
+      if (this.#job.options.dryRun) continue;
+      const shown = Buffer.from(entry.path).toString();
+      this.#job.report(new FileError('not-sent', `${shown} was asked for, but not sent`));
+    }
   }
 
   /** Reads one end mark of the goodbye. */

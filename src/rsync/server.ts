@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Readable, Writable } from 'node:stream';
 import { ChunkSink } from '../bytes/chunk-sink.ts';
 import { ChunkSource } from '../bytes/chunk-source.ts';
-import { ConnectionError, EcsyncError, FileError, ProtocolError, UsageError } from '../errors.ts';
+import { ConnectionError, EcsyncError, FileError, UsageError } from '../errors.ts';
 import type { Entry } from '../tree/entry.ts';
 import type { Store } from '../tree/store.ts';
 import { AttributePolicy, type LocalHabits } from './attribute-policy.ts';
@@ -46,6 +46,9 @@ const SYSTEM_WORDS: Readonly<Record<string, string>> = {
   ENAMETOOLONG: 'File name too long',
 };
 
+/** A file may have grown since it was listed, but not without end. */
+const GROWTH_MAX = 1024 * 1024 * 1024;
+
 /** How a server in this process works. */
 export interface ServeOptions {
   readonly transfer: TransferOptions;
@@ -55,6 +58,8 @@ export interface ServeOptions {
   readonly wholeFile?: boolean;
   /** The destination was made for this transfer. Default false. */
   readonly rootIsNew?: boolean;
+  /** Bytes by which a file may exceed twice its announced size. Default 1 GiB. */
+  readonly growthMax?: number;
   /** What a real server would write to its standard error; no line end. */
   readonly onStderr: (line: string) => void;
   /** Seed of the checksums, any int32. Default random. */
@@ -140,6 +145,7 @@ class Server<E extends Entry> {
 
   async #receiveList(session: Session): Promise<ReceiveJob<E>> {
     const { transfer, habits, wholeFile = false, rootIsNew = false } = this.#options;
+    const { growthMax = GROWTH_MAX } = this.#options;
     const format = flistFormat(session, transfer);
     const { entries, ioError } = await readFlist(this.#reader, format);
     this.#messages.addIoError(ioError);
@@ -157,6 +163,7 @@ class Server<E extends Entry> {
       reader: this.#reader,
       writer: this.#writer,
       wholeFile,
+      growthMax,
       rootIsNew,
       report: (error) => this.#report(error),
     };
@@ -285,7 +292,8 @@ function exitStatus(error: EcsyncError): number {
   if (error instanceof SenderGaveUp) return error.senderExitCode ?? ServerExit.interrupted;
   if (error instanceof ConnectionError) return ServerExit.stream;
   if (error.code === 'temp-dir-missing') return ServerExit.syntax;
+  if (error.code === 'no-greeting') return ServerExit.stream;
   if (error instanceof FileError) return ServerExit.fileIo;
   if (error instanceof UsageError) return ServerExit.syntax;
-  return error instanceof ProtocolError ? ServerExit.protocol : ServerExit.stream;
+  return ServerExit.protocol;
 }
