@@ -105,10 +105,9 @@ function explainFailure(thrown: unknown, status: RemoteStatus, said: string): Ec
   if (!['connection-lost', 'no-greeting', 'remote-exit'].includes(error.code)) return error;
   const announced = error.facts['remoteExitCode'];
   const code = typeof announced === 'number' ? announced : status.code;
-  if (error.code === 'no-greeting') {
-    const missing = explainMissing(code, said);
-    if (missing !== undefined) return missing;
-  }
+  // A shell that found no rsync may end before or after our first bytes reach it.
+  const missing = error.code === 'remote-exit' ? undefined : explainMissing(code, said);
+  if (missing !== undefined) return missing;
   const known = KNOWN_WORDS.find(({ words }) => words.test(said));
   if (known !== undefined) return known.make(said);
   if (code === RERR_DEL_LIMIT) return deleteLimit();

@@ -39,7 +39,10 @@ export async function openDestination(
   switch (destination.kind) {
     case 'local':
       return {
-        remote: options.rsyncPath === undefined ? new LocalFolderRemote({ wholeFile: false }) : localCommands(),
+        remote:
+          options.rsyncPath === undefined
+            ? new LocalFolderRemote({ wholeFile: false })
+            : localCommands(),
         path: asFolder(destination.path),
       };
     case 'ssh': {

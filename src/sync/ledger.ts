@@ -1,4 +1,4 @@
-import { type EcsyncError, FileError, VanishedError } from '../errors.ts';
+import { type EcsyncError, VanishedError } from '../errors.ts';
 import { isDirectory, isRegularFile, isSymlink } from '../tree/entry.ts';
 import type { PushEntry } from './push-entry.ts';
 import { DELETING, isHardLink, isNew, isSignificant, itemize } from './itemize.ts';
@@ -36,6 +36,7 @@ export class Ledger {
   readonly #reporter: PushReporter;
   readonly #told = new Set<PushEntry>();
   readonly #deleted = new Set<string>();
+  readonly #troubled = new Set<PushEntry>();
 
   constructor(reporter: PushReporter) {
     this.#reporter = reporter;
@@ -75,8 +76,10 @@ export class Ledger {
     return true;
   }
 
-  /** A source object that could not be read, or changed while it was. */
-  problem(error: EcsyncError): void {
+  /** A source object that could not be read, or changed while it was; told once. */
+  problem(error: EcsyncError, entry?: PushEntry): void {
+    if (entry !== undefined && this.#troubled.has(entry)) return;
+    if (entry !== undefined) this.#troubled.add(entry);
     if (error instanceof VanishedError) this.vanished++;
     else this.failures++;
     this.#reporter.warning({ code: error.code, message: error.message });
@@ -92,8 +95,4 @@ export class Ledger {
     if (this.failures > 0) return 23;
     return this.vanished > 0 ? 24 : 0;
   }
-}
-
-export function isPartialFailure(error: unknown): error is FileError | VanishedError {
-  return error instanceof FileError || error instanceof VanishedError;
 }

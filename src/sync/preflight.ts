@@ -10,6 +10,9 @@ import { pathKey } from './skeleton.ts';
  * nothing and work through restricted shells.
  */
 
+/** First protocol whose requests say whether the file exists. */
+const ITEM_RECORDS_SINCE = 29;
+
 /**
  * Makes sure that an unknown destination is empty or already this vault's copy. Pushing into
  * another vault's copy would replace its conf, and with it the only wrapped copy of its master key.
@@ -35,6 +38,8 @@ export async function refuseOtherVault(job: PushJob): Promise<void> {
     onMessage: () => undefined,
   });
   accept(job, outcome);
+  // Before item records a request does not tell a missing file from a different one.
+  if ((outcome.protocol ?? ITEM_RECORDS_SINCE) < ITEM_RECORDS_SINCE) return;
   const conf = seen.get('conf');
   const diriv = seen.get('diriv');
   if (diriv === 'different' || (diriv === 'absent' && conf === 'different')) {

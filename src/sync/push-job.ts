@@ -79,21 +79,22 @@ export function bookkeeping(job: PushJob): Pick<RunPlan, 'onItem' | 'onSent' | '
   return {
     onItem: (entry, iflags, xname) => ledger.item(entry, iflags, linkTarget(job, iflags, xname)),
     onSent: (entry, literal, matched) => ledger.sent(entry, literal, matched),
-    onProblem: (_entry: PushEntry, error: EcsyncError) => ledger.problem(error),
+    onProblem: (entry: PushEntry, error: EcsyncError) => ledger.problem(error, entry),
   };
 }
 
-/** Quoted paths in a server's message, and rsync's temporary names inside them. */
-const QUOTED = /"([^"]+)"/g;
-const TEMPORARY_NAME = /(^|\/)\.([^/]+)\.[A-Za-z0-9]{6}$/;
+/** What may be a cipher path in a server's message; a real one decrypts, anything else does not. */
+const PATH_LIKE = /[A-Za-z0-9_./-]{22,}/g;
+/** rsync's name for a file that is being written. */
+const TEMPORARY_NAME = /(^|\/)\.?([^/]+)\.[A-Za-z0-9]{6}$/;
 
 /** A server's message with the cipher paths in it told in plaintext where they can be. */
 export function inPlaintext(job: PushJob, text: string): string {
   const root = job.context.destination;
-  return text.replace(QUOTED, (quoted, path: string) => {
-    const relative = path.startsWith(root) ? path.slice(root.length) : path;
+  return text.replace(PATH_LIKE, (found) => {
+    const relative = found.startsWith(root) ? found.slice(root.length) : found;
     const shown = shownPath(job, Buffer.from(relative.replace(TEMPORARY_NAME, '$1$2'), 'latin1'));
-    return shown.plain && !shown.virtual ? `"${Buffer.from(shown.path).toString()}"` : quoted;
+    return shown.plain && !shown.virtual ? Buffer.from(shown.path).toString() : found;
   });
 }
 
@@ -121,10 +122,10 @@ export function reportServerMessages(job: PushJob, outcome: RunOutcome): void {
  * @returns true when the server stored all it was sent
  */
 export function accept(job: PushJob, outcome: RunOutcome): boolean {
-  if (outcome.exitCode === 0) return true;
-  if (outcome.exitCode !== 23 && outcome.exitCode !== 24) {
-    if (outcome.error !== undefined) throw outcome.error;
-  }
+  if (outcome.error === undefined) return true;
+  const isWhole = outcome.protocol !== undefined;
+  const isPartial = outcome.exitCode === 23 || outcome.exitCode === 24;
+  if (!isWhole || !isPartial) throw outcome.error;
   reportServerMessages(job, outcome);
   if (outcome.exitCode === 24) job.context.ledger.vanished++;
   else job.context.ledger.failures++;

@@ -25,6 +25,8 @@ export interface RunPlan {
 /** How a run ended, with what the server had to say on standard error. */
 export interface RunOutcome extends Outcome {
   readonly stderrText: string;
+  /** Negotiated protocol; absent when the conversation did not reach its end. */
+  readonly protocol?: number;
 }
 
 /** What all runs of one push share. */
@@ -100,5 +102,6 @@ export async function runRsync(context: RunContext, plan: RunPlan): Promise<RunO
     : await statusWithin(connection.exited, Math.max(GOODBYE_MS, context.timeoutSec * 1000));
   connection.destroy();
   const stderrText = connection.stderrText();
-  return { ...judge(result, status, stderrText), stderrText };
+  const outcome = { ...judge(result, status, stderrText), stderrText };
+  return result instanceof Error ? outcome : { ...outcome, protocol: result.protocol };
 }

@@ -80,7 +80,7 @@ async function stage(job: PushJob, copies: readonly PushEntry[]): Promise<void> 
     options: transferOptions(job.settings, { checksum: false, hardLinks: false }),
     ...nameLists(job),
     onItem: () => undefined,
-    onMessage: () => undefined,
+    onMessage: (level, text) => tellMessage(job, level, text),
   });
   accept(job, outcome);
 }
@@ -132,6 +132,8 @@ async function buildSkeleton(job: PushJob, memory: Memory, findings: Findings): 
 
 const NOT_EMPTY = /^cannot delete non-empty directory: /;
 
+type Message = (level: 'info' | 'warning' | 'error', text: string) => void;
+
 function tellMessage(job: PushJob, level: 'info' | 'warning' | 'error', text: string): void {
   if (level === 'info') return;
   for (const line of text.split('\n')) {
@@ -144,6 +146,7 @@ function tellMessage(job: PushJob, level: 'info' | 'warning' | 'error', text: st
 function deletionListeners(
   job: PushJob,
   findings: Findings,
+  tell: Message,
 ): Pick<RunPlan, 'onDeleted' | 'onMessage'> {
   return {
     onDeleted: (path, isDir) => {
@@ -152,7 +155,7 @@ function deletionListeners(
     },
     onMessage: (level, text) => {
       if (NOT_EMPTY.test(text)) findings.pruneNeeded = true;
-      else tellMessage(job, level, text);
+      else tell(level, text);
     },
   };
 }
@@ -167,6 +170,9 @@ async function sendContent(job: PushJob, memory: Memory, findings: Findings): Pr
   const tempDir = tempDirOf(job, memory.state);
   const books = bookkeeping(job);
   const progress = progressOf(job);
+  const { ledger } = job.context;
+  const failuresBefore = ledger.failures;
+  const messages: Parameters<Message>[] = [];
   if (findings.deleting && !memory.state.prunePending) {
     memory.state.prunePending = true;
     memory.save();
@@ -174,7 +180,7 @@ async function sendContent(job: PushJob, memory: Memory, findings: Findings): Pr
   const outcome = await runRsync(job.context, {
     ...books,
     ...nameLists(job),
-    ...deletionListeners(job, findings),
+    ...deletionListeners(job, findings, (...message) => messages.push(message)),
     entries: withTempDir(job.snapshot.entries),
     options: transferOptions(job.settings, {
       deleteAfter: findings.deleting,
@@ -201,6 +207,13 @@ async function sendContent(job: PushJob, memory: Memory, findings: Findings): Pr
     },
   });
   if (tempDir !== undefined && isTempDirRefusal(outcome)) return false;
+  const isPartial = outcome.protocol !== undefined && outcome.exitCode === 23;
+  if (findings.deleting && isPartial && ledger.failures === failuresBefore) {
+    // What stands in the way may be a folder whose diriv this pass protects: the second one tells.
+    findings.pruneNeeded = true;
+    return true;
+  }
+  for (const message of messages) tellMessage(job, ...message);
   accept(job, outcome);
   return true;
 }
@@ -246,7 +259,7 @@ async function prune(job: PushJob, memory: Memory, findings: Findings): Promise<
   const outcome = await runRsync(job.context, {
     ...bookkeeping(job),
     ...nameLists(job),
-    ...deletionListeners(job, findings),
+    ...deletionListeners(job, findings, (...message) => tellMessage(job, ...message)),
     entries: withTempDir(job.snapshot.entries),
     options: transferOptions(job.settings, {
       deleteAfter: true,

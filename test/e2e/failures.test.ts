@@ -24,6 +24,24 @@ import { makeBusyTree, pattern } from './support/hard-tree.ts';
 import { fsck } from './support/stock.ts';
 
 const NOBODY = 65534;
+/** Takes long enough to be interrupted. */
+const LARGE_BYTES = 192 * 1024 * 1024;
+
+/** Whether rsync is writing a file into the temporary directory: a transfer is under way. */
+function isTransferring(copy: string): boolean {
+  const scratch = path.join(copy, 'gocryptfs.longname.ecsync-tmp.name');
+  return existsSync(scratch) && readdirSync(scratch).some((name) => /\.[A-Za-z0-9]{6}$/.test(name));
+}
+
+/** Calls `act` once as soon as a transfer into `copy` is under way; the result stops the watching. */
+function whenTransferring(copy: string, act: () => void): () => void {
+  const timer = setInterval(() => {
+    if (!isTransferring(copy)) return;
+    clearInterval(timer);
+    act();
+  }, 2);
+  return () => clearInterval(timer);
+}
 
 /** Every way a push can fail has its exit code and a message that says what to do. */
 describe('a push that cannot succeed', () => {
@@ -182,16 +200,10 @@ describe('a push that cannot succeed', () => {
   });
 
   it('30: the server is killed in the middle', async () => {
-    writeFileSync(path.join(bench.source, 'large'), pattern(48 * 1024 * 1024, 9));
-    const scratch = path.join(bench.copy, 'gocryptfs.longname.ecsync-tmp.name');
-    const watcher = setInterval(() => {
-      if (existsSync(scratch) && readdirSync(scratch).some((n) => n.startsWith('.'))) {
-        clearInterval(watcher);
-        void sshd.killSessions();
-      }
-    }, 2);
+    writeFileSync(path.join(bench.source, 'large'), pattern(LARGE_BYTES, 9));
+    const stop = whenTransferring(bench.copy, () => void sshd.killSessions());
     const result = await pushWithPassword(remote());
-    clearInterval(watcher);
+    stop();
     rmSync(path.join(bench.source, 'large'));
     expect(result.code).toBe(30);
     expect(result.stderr).toMatch(/again/);
@@ -199,34 +211,56 @@ describe('a push that cannot succeed', () => {
   });
 
   it('30: the server falls silent', async () => {
-    writeFileSync(path.join(bench.source, 'large'), pattern(48 * 1024 * 1024, 9));
-    const scratch = path.join(bench.copy, 'gocryptfs.longname.ecsync-tmp.name');
-    const watcher = setInterval(() => {
-      if (existsSync(scratch) && readdirSync(scratch).some((n) => n.startsWith('.'))) {
-        clearInterval(watcher);
-        void sshd.freezeSessions(true);
-      }
-    }, 2);
+    writeFileSync(path.join(bench.source, 'large'), pattern(LARGE_BYTES, 9));
+    const stop = whenTransferring(bench.copy, () => void sshd.freezeSessions(true));
     const startedMs = performance.now();
     const result = await pushWithPassword(remote());
-    clearInterval(watcher);
+    stop();
     await sshd.freezeSessions(false);
     rmSync(path.join(bench.source, 'large'));
     expect(result.code).toBe(30);
     expect(performance.now() - startedMs).toBeLessThan(30_000);
   });
 
-  it('destination unwritable: says where and what to do', async () => {
-    const locked = path.join(bench.dir, 'locked');
-    mkdirSync(locked, { recursive: true });
-    execFileSync('sh', ['-c', 'touch /proc/nonexistent 2>/dev/null; true']);
-    for (const destination of [
-      '/proc/ecsync-copy',
-      `ssh://${sshd.user}@127.0.0.1:${sshd.port}/proc/ecsync-copy`,
-    ]) {
-      const result = await pushWithPassword(destination);
-      expect([5, 23]).toContain(result.code);
-      expect(result.stderr).toContain('ecsync-copy');
+  it('5: destination read-only', async () => {
+    const shelf = path.join(bench.dir, 'read-only');
+    mkdirSync(shelf);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'ro', 'tmpfs', shelf]);
+    try {
+      for (const base of [shelf, `ssh://${sshd.user}@127.0.0.1:${sshd.port}${shelf}`]) {
+        const result = await pushWithPassword(`${base}/copy`);
+        expect(result.code).toBe(5);
+        expect(result.stderr).toMatch(/read-only/i);
+        expect(result.stderr).toMatch(/^hint: /m);
+      }
+    } finally {
+      execFileSync('umount', [shelf]);
+    }
+  });
+
+  it('5: destination that the login may not write to', async () => {
+    const tree = await makeBench();
+    makeBusyTree(tree.source, 2, 2);
+    await initVault(tree);
+    execFileSync('chown', ['-R', `${NOBODY}:${NOBODY}`, tree.dir]);
+    const shelf = path.join(bench.dir, 'not-yours');
+    mkdirSync(shelf);
+    chmodSync(bench.dir, 0o755);
+    const words = ['push', '-C', tree.source, '--passfile', tree.passfile];
+    for (const way of [[], ['--rsync-path', 'rsync']]) {
+      const result = await ecsync([...words, ...way, path.join(shelf, 'copy')], { uid: NOBODY });
+      expect(result.code).toBe(5);
+      expect(result.stderr).toMatch(/permission|may not write/i);
+      expect(result.stderr).toMatch(/^hint: /m);
+    }
+    await tree.remove();
+  });
+
+  it('5: the parent of the destination does not exist', async () => {
+    for (const base of ['/nonexistent', `ssh://${sshd.user}@127.0.0.1:${sshd.port}/nonexistent`]) {
+      const result = await pushWithPassword(`${base}/parent/copy`);
+      expect(result.code).toBe(5);
+      expect(result.stderr).toContain('/nonexistent/parent');
       expect(result.stderr).toMatch(/^hint: /m);
     }
   });
@@ -294,18 +328,15 @@ describe('a push that cannot succeed', () => {
   });
 
   it('130: interrupted, and the next push continues', async () => {
-    writeFileSync(path.join(bench.source, 'large'), pattern(48 * 1024 * 1024, 9));
-    const scratch = path.join(bench.copy, 'gocryptfs.longname.ecsync-tmp.name');
+    writeFileSync(path.join(bench.source, 'large'), pattern(LARGE_BYTES, 9));
+    let stop = (): void => undefined;
     const result = await push(['--passfile', bench.passfile, remote()], {
       env: { HOME: sshd.home },
       onStart: (child) => {
-        const watcher = setInterval(() => {
-          const isBusy = existsSync(scratch) && readdirSync(scratch).some((n) => n.startsWith('.'));
-          if (isBusy || child.exitCode !== null) clearInterval(watcher);
-          if (isBusy) child.kill('SIGINT');
-        }, 2);
+        stop = whenTransferring(bench.copy, () => child.kill('SIGINT'));
       },
     });
+    stop();
     expect(result.code).toBe(130);
     expect(existsSync(path.join(bench.source, '.ecsync', 'lock'))).toBe(false);
     expect((await fsck(bench.copy, bench.passfile)).code).toBe(0);

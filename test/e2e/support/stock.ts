@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -21,6 +22,13 @@ export async function fsck(
   }
 }
 
+/** Mounts, and waits for the command only: the file system it leaves behind keeps its output open. */
+async function mount(cipherDir: string, passfile: string, mountpoint: string): Promise<void> {
+  const words = ['-q', '-nosyslog', '-ro', '-passfile', passfile, cipherDir, mountpoint];
+  const [code] = (await once(spawn('gocryptfs', words, { stdio: 'ignore' }), 'exit')) as [number];
+  if (code !== 0) throw new Error(`gocryptfs could not mount ${cipherDir}: exit code ${code}`);
+}
+
 /** Mounts a cipher folder read-only with stock gocryptfs while `look` runs. */
 export async function withMount<T>(
   cipherDir: string,
@@ -30,7 +38,7 @@ export async function withMount<T>(
   const holder = await mkdtemp(path.join(tmpdir(), 'ecsync-mount-'));
   const mountpoint = path.join(holder, 'm');
   await mkdir(mountpoint);
-  await run('gocryptfs', ['-q', '-nosyslog', '-ro', '-passfile', passfile, cipherDir, mountpoint]);
+  await mount(cipherDir, passfile, mountpoint);
   try {
     return await look(mountpoint);
   } finally {
