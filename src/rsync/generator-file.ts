@@ -140,7 +140,7 @@ export class FileGenerator<E extends Entry> {
   }
 
   async #copyEarlier(entry: FlistEntry, earlier: E): Promise<void> {
-    const { store, policy } = this.#job;
+    const { store, policy, report } = this.#job;
     const source = await store.openEarlier(earlier);
     try {
       const target = await store.createFile(entry.path, source.size);
@@ -152,7 +152,8 @@ export class FileGenerator<E extends Entry> {
         await target.discard();
         throw error;
       }
-      await target.commit(policy.forNew(entry));
+      const failure = await target.commit(policy.forNew(entry));
+      if (failure !== undefined) report(failure);
     } finally {
       await source.close();
     }

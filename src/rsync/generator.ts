@@ -142,24 +142,32 @@ export class Generator<E extends Entry> {
     const isNewRoot = rootIsNew && entry.path.length === 1 && entry.path[0] === 0x2e;
     try {
       const existing = await this.#makeWay(entry, isDirectory);
-      const keepOpen = (attributes: Attributes): Attributes =>
-        attributes.mode === undefined
-          ? attributes
-          : { ...attributes, mode: attributes.mode | OWNER_BITS };
       if (existing !== undefined && !isNewRoot) {
         const { iflags, attributes } = policy.compare(entry, existing);
         this.#records.inform(ndx, { iflags });
         if (attributes === undefined || options.dryRun) return;
-        await store.setAttributes(existing, keepOpen(attributes));
+        await this.#adjustFolder(existing, attributes);
         return;
       }
       this.#records.inform(ndx, { iflags: ITEM_LOCAL_CHANGE | ITEM_IS_NEW });
       if (options.dryRun) return;
       if (existing === undefined) await store.createDirectory(entry.path);
-      await store.setAttributes(entry, keepOpen(policy.forNew(entry)));
+      await this.#adjustFolder(entry, policy.forNew(entry));
     } catch (error) {
       this.#failedFolders.add(keyOf(entry.path));
       throw error;
+    }
+  }
+
+  /** A folder stays open to its owner until everything in it is done, and is used even if this fails. */
+  async #adjustFolder(folder: Pick<Entry, 'path' | 'mode'>, wanted: Attributes): Promise<void> {
+    const { mode } = wanted;
+    const attributes = mode === undefined ? wanted : { ...wanted, mode: mode | OWNER_BITS };
+    try {
+      await this.#job.store.setAttributes(folder, attributes);
+    } catch (error) {
+      if (!(error instanceof FileError) || isFatal(error)) throw error;
+      this.#job.report(error);
     }
   }
 

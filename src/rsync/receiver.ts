@@ -144,7 +144,10 @@ export class Receiver<E extends Entry> {
     const { policy } = this.#job;
     const attributes = policy.forNew(expected.entry, expected.replaced);
     const commit = file.commit(attributes).then(
-      () => this.#expected.stored(ndx),
+      (failure) => {
+        this.#expected.stored(ndx);
+        if (failure !== undefined) this.#job.report(failure);
+      },
       (error: unknown) => this.#failed(error),
     );
     this.#commits.add(commit);

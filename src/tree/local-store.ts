@@ -23,8 +23,8 @@ import { readLocalEntry, type LocalEntry } from './local-entry.ts';
 import { openLocalFile, ReadPace } from './local-file.ts';
 import { LocalNewFile } from './new-file.ts';
 import { assertSafePath, isRootPath, splitPath } from './safe-path.ts';
+import { trySetAttributes } from './set-attributes.ts';
 import type { Attributes, NewFile, Store } from './store.ts';
-import { storedTime } from './stored-time.ts';
 
 const SLASH = Buffer.from('/');
 const DOT = Buffer.from('.');
@@ -187,14 +187,16 @@ export class LocalStore implements Store<LocalEntry> {
   }
 
   setAttributes(entry: Pick<Entry, 'path' | 'mode'>, attributes: Attributes): Promise<void> {
-    const { mode, mtimeSec, mtimeNsec = 0, uid, gid } = attributes;
     return this.#attempt('cannot set the attributes of', entry.path, () => {
       const full = this.#handles.locate(entry.path);
-      if (uid !== undefined || gid !== undefined) lchownSync(full, uid ?? -1, gid ?? -1);
-      if (mode !== undefined && !isSymlink(entry)) setMode(full, mode);
-      if (mtimeSec === undefined) return;
-      const time = storedTime(mtimeSec, mtimeNsec);
-      lutimesSync(full, time, time);
+      const failure = trySetAttributes(entry.path, attributes, {
+        chown: (uid, gid) => lchownSync(full, uid, gid),
+        chmod: (mode) => {
+          if (!isSymlink(entry)) setMode(full, mode);
+        },
+        utimes: (time) => lutimesSync(full, time, time),
+      });
+      if (failure !== undefined) throw failure;
     });
   }
 

@@ -1,12 +1,13 @@
 import { closeSync, fchmodSync, fchownSync, fsync, futimesSync, write, writeSync } from 'node:fs';
 import type { FileError } from '../errors.ts';
 import { fileFailure } from './file-failure.ts';
+import { trySetAttributes } from './set-attributes.ts';
 import type { Attributes, NewFile } from './store.ts';
-import { storedTime } from './stored-time.ts';
 
 /** Bytes that are collected before they are written. */
 const BUFFER_LENGTH = 256 * 1024;
 const DONE = Promise.resolve();
+const UNSUPPORTED = new Set(['EINVAL', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP']);
 
 /** What the store does for a file that it is making. */
 export interface NewFilePlace {
@@ -42,13 +43,14 @@ export class LocalNewFile implements NewFile {
     return DONE;
   }
 
-  async commit(attributes: Attributes): Promise<void> {
+  async commit(attributes: Attributes): Promise<FileError | undefined> {
     try {
       this.#writeRest();
-      this.#setAttributes(attributes);
+      const failure = this.#setAttributes(attributes);
       if (this.#place.durable) await this.#sync();
       this.#close();
       this.#place.rename();
+      return failure;
     } catch (error) {
       await this.discard();
       throw this.#failure(error);
@@ -110,19 +112,19 @@ export class LocalNewFile implements NewFile {
     });
   }
 
-  #setAttributes({ mode, mtimeSec, mtimeNsec = 0, uid, gid }: Attributes): void {
-    if (uid !== undefined || gid !== undefined) fchownSync(this.#fd, uid ?? -1, gid ?? -1);
-    if (mode !== undefined) fchmodSync(this.#fd, mode);
-    if (mtimeSec !== undefined) {
-      const time = storedTime(mtimeSec, mtimeNsec);
-      futimesSync(this.#fd, time, time);
-    }
+  #setAttributes(attributes: Attributes): FileError | undefined {
+    return trySetAttributes(this.#place.path, attributes, {
+      chown: (uid, gid) => fchownSync(this.#fd, uid, gid),
+      chmod: (mode) => fchmodSync(this.#fd, mode),
+      utimes: (time) => futimesSync(this.#fd, time, time),
+    });
   }
 
   #sync(): Promise<void> {
     return new Promise((resolve, reject) => {
       fsync(this.#fd, (error) => {
-        if (error === null) resolve();
+        // Some file systems know no such thing; what they cannot do is not missed.
+        if (error === null || UNSUPPORTED.has(error.code ?? '')) resolve();
         else reject(error);
       });
     });

@@ -1,3 +1,4 @@
+import type { FileError } from '../errors.ts';
 import type { Entry, OpenFile } from './entry.ts';
 
 /** What is set on an object; fields that are left out stay as they are. */
@@ -22,9 +23,11 @@ export interface NewFile {
    * Sets the attributes, makes the content durable and gives the file its name, replacing what is
    * there.
    *
+   * @returns the attribute that could not be set ({FileError} `attributes-failed`), on a file that is
+   *   stored all the same: some file systems keep no owners or permissions
    * @throws {FileError} `write-failed` — the old file is untouched, nothing is left behind
    */
-  commit(attributes: Attributes): Promise<void>;
+  commit(attributes: Attributes): Promise<FileError | undefined>;
   /** Removes what was written so far. Never throws; does nothing after `commit`. */
   discard(): Promise<void>;
 }
@@ -69,7 +72,12 @@ export interface Store<E extends Entry = Entry> {
   /** @param sizeHint - how large the file is going to be, as far as anyone knows */
   createFile(path: Uint8Array, sizeHint: number): Promise<NewFile>;
 
-  /** @param entry - what is at the path, for its kind */
+  /**
+   * Sets as many of the attributes as possible.
+   *
+   * @param entry - what is at the path, for its kind
+   * @throws {FileError} `attributes-failed` — the first one that could not be set
+   */
   setAttributes(entry: Pick<Entry, 'path' | 'mode'>, attributes: Attributes): Promise<void>;
   /** Removes anything but a directory; that it is gone already is no error. */
   removeFile(path: Uint8Array): Promise<void>;

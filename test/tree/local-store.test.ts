@@ -313,6 +313,28 @@ describe('failures', () => {
     }
   });
 
+  it('attributes that cannot be set do not cost the file', async () => {
+    const isRoot = process.geteuid?.() === 0;
+    fs.chmodSync(base, 0o755);
+    fs.chmodSync(root, 0o777);
+    const store = open();
+    if (isRoot) process.seteuid?.(65534);
+    try {
+      const file = await store.createFile(bytes('f'), 1);
+      const failure = await file.commit({ uid: 1, mode: 0o600, mtimeSec: 77 });
+      expect(failure).toMatchObject({ code: 'attributes-failed', facts: { errno: 'EPERM' } });
+      await store.createDirectory(bytes('d'));
+      const folder = { path: bytes('d'), mode: 0o040700 };
+      await expect(store.setAttributes(folder, { uid: 1, mtimeSec: 88 })).rejects.toThrow(
+        FileError,
+      );
+    } finally {
+      if (isRoot) process.seteuid?.(0);
+    }
+    expect(fs.statSync(join(root, 'f')).mtimeMs).toBe(77_000);
+    expect(fs.statSync(join(root, 'd')).mtimeMs).toBe(88_000);
+  });
+
   it('a special that cannot be made is reported', async () => {
     const socket = {
       path: bytes('s'),
