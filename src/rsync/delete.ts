@@ -42,37 +42,38 @@ export class Deletion<E extends Entry> {
   }
 
   /**
-   * Removes an object, a folder with everything in it.
+   * Makes room where a folder stands in the way: removes it with everything in it. The folder itself
+   * is replaced, not deleted, so only what was inside counts and is told.
    *
-   * @returns whether it is gone: a folder stays when something inside it is protected
+   * @returns whether it is gone: it stays when something inside it is protected
    * @throws {FileError} `write-failed`
    */
-  async remove(entry: E): Promise<boolean> {
-    if (this.#filter.verdict(entry.path, isDirectory(entry)) === 'exclude') return false;
-    return this.clear(entry);
-  }
-
-  /** Like {@link remove}, for something that another object is to replace: no rule keeps it. */
-  async clear(entry: E): Promise<boolean> {
+  async clear(folder: E): Promise<boolean> {
     const { store, options } = this.#job;
-    if (!isDirectory(entry)) {
-      if (!options.dryRun) await store.removeFile(entry.path);
-      this.#count(entry);
-      return true;
-    }
     let isEmpty = true;
-    for (const child of await this.#list(entry.path)) {
+    for (const child of await this.#list(folder.path)) {
       isEmpty = (await this.#removeAt(child)) && isEmpty;
     }
-    if (!isEmpty) return false;
-    if (!options.dryRun) await store.removeDirectory(entry.path);
+    if (isEmpty && !options.dryRun) await store.removeDirectory(folder.path);
+    return isEmpty;
+  }
+
+  /** Removes an object, unless a rule protects it or something in it. */
+  async #remove(entry: E): Promise<boolean> {
+    const { store, options } = this.#job;
+    if (this.#filter.verdict(entry.path, isDirectory(entry)) === 'exclude') return false;
+    if (isDirectory(entry)) {
+      if (!(await this.clear(entry))) return false;
+    } else if (!options.dryRun) {
+      await store.removeFile(entry.path);
+    }
     this.#count(entry);
     return true;
   }
 
   async #removeAt(path: Uint8Array): Promise<boolean> {
     const existing = await this.#job.store.lookup(path);
-    return existing === undefined || this.remove(existing);
+    return existing === undefined || this.#remove(existing);
   }
 
   async #list(path: Uint8Array): Promise<readonly Uint8Array[]> {

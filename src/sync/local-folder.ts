@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { Readable, Writable } from 'node:stream';
-import { RemoteError, type FileError } from '../errors.ts';
+import { FileError, RemoteError } from '../errors.ts';
 import { parseServerWords, type TransferOptions } from '../rsync/options.ts';
 import { serve } from '../rsync/server.ts';
 import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT, type Entry } from '../tree/entry.ts';
@@ -101,7 +101,8 @@ function prepare(folder: string, options: TransferOptions): boolean {
   try {
     return prepareFolder(folder, options.dryRun);
   } catch (error) {
-    const { message, hint, facts } = error as FileError;
+    if (!(error instanceof FileError)) throw error;
+    const { message, hint, facts } = error;
     throw new RemoteError('destination-unusable', message, {
       ...(hint !== undefined && { hint }),
       facts,

@@ -13,7 +13,7 @@ import { LocalTree } from '../../src/tree/local-tree.ts';
 import type { LocalEntry } from '../../src/tree/local-entry.ts';
 import { walk } from '../../src/tree/walk.ts';
 import { ARCHIVE } from '../support/stock-rsync.ts';
-import { Bench, linkGroups, snapshot } from './support.ts';
+import { Bench, buildShape, linkGroups, randomShape, snapshot } from './support.ts';
 
 let bench: Bench;
 beforeEach(() => {
@@ -82,6 +82,28 @@ describe('LocalFolderRemote', () => {
     expect(code).toBe(0);
     expect(deleted.sort()).toEqual(['3', 'd/e', 'd/e/1', 'unknown/2']);
     expect(await snapshot(bench.ours)).toEqual(await snapshot(bench.source));
+  });
+
+  it('deletes nothing in a folder whose content is unknown, nor anything when the scan failed', async () => {
+    bench.prepare('mkdir -p known unknown/sub; echo 1 > known/1; echo 2 > unknown/sub/2');
+    await push();
+    const tree = new LocalTree(bench.source);
+    const [root, folders] = [await tree.root(), await tree.children(await tree.root())];
+    const unknown = folders.find((entry) => Buffer.from(entry.path).toString() === 'unknown');
+    if (unknown !== undefined) unknown.contentUnknown = true;
+    const sorted = [...folders].sort((a, b) => Buffer.compare(a.path, b.path));
+    const transfer = { ...ARCHIVE, deleteAfter: true };
+    const remote = new LocalFolderRemote({ durable: false });
+    const connection = await remote.start('rsync', serverWords(transfer, bench.ours));
+    await send(connection, {
+      entries: [root, ...sorted],
+      options: transfer,
+      open: (entry) => tree.open(entry),
+      onItem: () => undefined,
+    });
+    expect((await connection.exited).code).toBe(0);
+    expect(fs.existsSync(join(bench.ours, 'known/1'))).toBe(false);
+    expect(fs.existsSync(join(bench.ours, 'unknown/sub/2'))).toBe(true);
   });
 
   it('stores a vanished file not at all, and ends with 24', async () => {
@@ -158,35 +180,13 @@ describe('LocalFolderRemote', () => {
   });
 
   it('random trees arrive as they are, whatever was there before', async () => {
-    const name = fc.constantFrom('a', 'b', 'a-b', 'c', '.d', 'ü', ' ');
-    const object = fc.oneof(
-      fc.record({ kind: fc.constant('file'), size: fc.nat(3000) }),
-      fc.record({ kind: fc.constant('link'), size: fc.nat(3) }),
-      fc.record({ kind: fc.constant('dir'), size: fc.constant(0) }),
-    );
-    const shape = fc.array(fc.tuple(fc.array(name, { minLength: 1, maxLength: 3 }), object), {
-      maxLength: 15,
-    });
-    const build = (root: string, objects: [string[], { kind: string; size: number }][]): void => {
-      for (const [path, { kind, size }] of objects) {
-        const full = join(root, ...path);
-        try {
-          fs.mkdirSync(join(full, '..'), { recursive: true });
-          if (kind === 'file') fs.writeFileSync(full, Buffer.alloc(size, size));
-          else if (kind === 'link') fs.symlinkSync('x'.repeat(size + 1), full);
-          else fs.mkdirSync(full);
-        } catch {
-          // The name is taken by another kind; the tree is random either way.
-        }
-      }
-    };
-    const property = fc.asyncProperty(shape, shape, async (before, after) => {
+    const property = fc.asyncProperty(randomShape, randomShape, async (before, after) => {
       for (const side of [bench.source, bench.ours]) {
         fs.rmSync(side, { recursive: true, force: true });
         fs.mkdirSync(side);
       }
-      build(bench.ours, before);
-      build(bench.source, after);
+      buildShape(bench.ours, before);
+      buildShape(bench.source, after);
       bench.prepare(':');
       const { code, stderr } = await push(
         { deleteAfter: true, ignoreTimes: true },

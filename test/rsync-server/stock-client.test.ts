@@ -2,9 +2,10 @@
 // both; the trees, the itemised output and the exit status must be equal.
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { run, ServedRsync } from '../support/served-rsync.ts';
-import { Bench, items, linkGroups, snapshot } from './support.ts';
+import { Bench, buildShape, items, linkGroups, randomShape, snapshot } from './support.ts';
 
 let served: ServedRsync;
 let bench: Bench;
@@ -239,20 +240,32 @@ describe('options', () => {
     bench.prepare('rm c; mknod c c 1 5');
     await expectSame(['-ai']);
   });
+});
 
-  it('what the sender cannot read stops deletions', async () => {
-    bench.prepare('echo 1 > a; ln -s a vanish', true);
-    bench.prepareDestinations('echo extra > extra');
-    bench.prepare('mkdir locked; chmod 0 locked');
-    fs.chmodSync(bench.root, 0o755);
-    fs.chmodSync(bench.source, 0o755);
-    const [ours, stock] = await bench.push(served, [
-      '-ai',
-      '--delete-after',
-      '--exclude-from=/dev/null',
-    ]);
-    expect([ours.code, stock.code]).toEqual([0, 0]);
-    expect(fs.existsSync(join(bench.ours, 'extra'))).toBe(false);
+describe('random trees', () => {
+  it('become the same at both, with the same items, whatever was there before', async () => {
+    const options = fc.constantFrom(['-ai'], ['-aic'], ['-aiI'], ['-ain'], ['-rli'], ['-aHi']);
+    const property = fc.asyncProperty(
+      randomShape,
+      randomShape,
+      options,
+      async (before, after, args) => {
+        for (const side of [bench.source, bench.ours, bench.stocks]) {
+          fs.rmSync(side, { recursive: true, force: true });
+          fs.mkdirSync(side);
+        }
+        for (const side of [bench.ours, bench.stocks]) buildShape(side, before);
+        bench.prepareDestinations(':');
+        buildShape(bench.source, after);
+        bench.prepare(':');
+        const [ours, stock] = await bench.push(served, [...args, '--delete-after']);
+        expect([ours.code, ours.stderr]).toEqual([stock.code, stock.stderr]);
+        expect(items(ours)).toEqual(items(stock));
+        if (args[0] === '-rli') return; // its times are those of the copying
+        expect(await snapshot(bench.ours)).toEqual(await snapshot(bench.stocks));
+      },
+    );
+    await fc.assert(property, { numRuns: 40 });
   });
 });
 

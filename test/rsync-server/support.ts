@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { isRegularFile, type OpenFile } from '../../src/tree/entry.ts';
 import type { LocalEntry } from '../../src/tree/local-entry.ts';
 import { LocalTree } from '../../src/tree/local-tree.ts';
@@ -111,4 +112,33 @@ export function items(run: StockRun): string[] {
     .split('\n')
     .filter((line) => line !== '')
     .sort();
+}
+
+/** What a random tree is made of: a path, and a file, symlink or folder at it. */
+type Shape = [string[], { kind: string; size: number }][];
+
+const shapeName = fc.constantFrom('a', 'b', 'a-b', 'c', '.d', 'ü', ' ');
+const shapeObject = fc.oneof(
+  fc.record({ kind: fc.constant('file'), size: fc.nat(3000) }),
+  fc.record({ kind: fc.constant('link'), size: fc.nat(3) }),
+  fc.record({ kind: fc.constant('dir'), size: fc.constant(0) }),
+);
+export const randomShape: fc.Arbitrary<Shape> = fc.array(
+  fc.tuple(fc.array(shapeName, { minLength: 1, maxLength: 3 }), shapeObject),
+  { maxLength: 15 },
+);
+
+/** Makes a random tree in a folder; of two objects that exclude each other the first one counts. */
+export function buildShape(root: string, shape: Shape): void {
+  for (const [path, { kind, size }] of shape) {
+    const full = join(root, ...path);
+    try {
+      fs.mkdirSync(join(full, '..'), { recursive: true });
+      if (kind === 'file') fs.writeFileSync(full, Buffer.alloc(size, size));
+      else if (kind === 'link') fs.symlinkSync('x'.repeat(size + 1), full);
+      else fs.mkdirSync(full);
+    } catch {
+      // The name is taken by another kind; the tree is random either way.
+    }
+  }
 }
