@@ -23,6 +23,24 @@ export default tseslint.config(
     },
   },
   {
+    files: ['src/**/*.ts'],
+    rules: {
+      'max-lines': ['error', { max: 400 }],
+      'max-lines-per-function': ['error', { max: 70 }],
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: 'ThrowStatement > NewExpression[callee.name=/^(Error|TypeError|RangeError)$/]',
+          message: 'Throw a class of src/errors.ts: callers need a code and an exit code.',
+        },
+        {
+          selector: 'ExportDefaultDeclaration',
+          message: 'Export by name.',
+        },
+      ],
+    },
+  },
+  {
     // A shift or a bitwise or is 32-bit: only code that works on 32-bit words may use one.
     files: ['src/**/*.ts'],
     ignores: ['src/bytes/**', 'src/rsync/**', 'src/gocryptfs/**'],

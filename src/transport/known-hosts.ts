@@ -39,7 +39,8 @@ export async function readKnownHosts(files: readonly string[]): Promise<KnownHos
   for (const file of files) {
     try {
       const bytes = await readFile(file);
-      if (bytes.length > FILE_BYTES_MAX) throw new Error('the file is too large');
+      if (bytes.length > FILE_BYTES_MAX)
+        throw new LoginError('known-hosts-too-large', `${file}: too large`);
       entries.push(...parseKnownHosts(bytes.toString('latin1'), file));
     } catch (error) {
       if (error instanceof Error && 'code' in error && error.code === 'ENOENT') continue;

@@ -169,7 +169,12 @@ export class HostKeyCheck {
     const [file] = this.#config.userKnownHostsFiles;
     const salt = this.#config.hashKnownHosts ? randomBytes(20) : undefined;
     try {
-      if (file === undefined) throw new Error('the ssh configuration names no file');
+      if (file === undefined) {
+        throw new LoginError(
+          'known-hosts-unnamed',
+          'the ssh configuration names no known_hosts file',
+        );
+      }
       await appendLine(file, knownHostLine(this.#name, key, salt));
     } catch (error) {
       throw new LoginError(

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import ssh2, { BaseAgent, createAgent, type ParsedKey } from 'ssh2';
+import { LoginError } from '../errors.ts';
 import type { SshHostConfig } from './ssh-config.ts';
 
 const { utils } = ssh2;
@@ -255,11 +256,12 @@ async function unlockKey(
 ): Promise<ParsedKey> {
   for (let attempt = 0; attempt < PASSPHRASE_ATTEMPTS; attempt++) {
     const passphrase = await askPassphrase(file);
-    if (passphrase === undefined) throw new Error('no passphrase was given');
+    if (passphrase === undefined)
+      throw new LoginError('passphrase-missing', 'no passphrase was given');
     const key = utils.parseKey(bytes, passphrase);
     if (!(key instanceof Error)) return key;
   }
-  throw new Error('wrong passphrase');
+  throw new LoginError('passphrase-wrong', 'wrong passphrase');
 }
 
 /**

@@ -170,7 +170,9 @@ describe('readSecret()', () => {
   });
 
   it('ends a command that prints without end', async () => {
-    expect((await failure({ extpass: "sh -c 'exec yes 2>/dev/null'" })).code).toBe('password-command-failed');
+    expect((await failure({ extpass: "sh -c 'exec yes 2>/dev/null'" })).code).toBe(
+      'password-command-failed',
+    );
     expect((await failure({ extpass: 'cat /dev/zero' })).code).toBe('password-too-long');
   });
 

@@ -83,7 +83,9 @@ async function translate(
   const translator = openTranslator(vault, masterkey);
   const end = options.null === true ? 0x00 : 0x0a;
   const items =
-    paths.length > 0 ? paths.map((typed) => Buffer.from(typed)) : readItems(addAbortSignal(host.signal, host.stdin), end);
+    paths.length > 0
+      ? paths.map((typed) => Buffer.from(typed))
+      : readItems(addAbortSignal(host.signal, host.stdin), end);
   let failures = 0;
   for await (const item of items) {
     host.signal.throwIfAborted();
