@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Readable, Writable } from 'node:stream';
 import { ChunkSink } from '../bytes/chunk-sink.ts';
 import { ChunkSource } from '../bytes/chunk-source.ts';
-import { ConnectionError, EcsyncError, FileError, UsageError } from '../errors.ts';
+import { ConnectionError, EcsyncError } from '../errors.ts';
 import type { Entry } from '../tree/entry.ts';
 import type { Store } from '../tree/store.ts';
 import { AttributePolicy, type LocalHabits } from './attribute-policy.ts';
@@ -22,29 +22,8 @@ import { Receiver } from './receiver.ts';
 import type { ReceiveJob } from './receive-job.ts';
 import { ReceivedList } from './received-list.ts';
 import { RecordWriter } from './record-writer.ts';
-import { SenderGaveUp, SenderMessages } from './sender-messages.ts';
-
-/** Exit statuses of a server, as rsync has them. */
-export const ServerExit = {
-  ok: 0,
-  syntax: 1,
-  protocol: 2,
-  fileIo: 11,
-  stream: 12,
-  interrupted: 20,
-  partial: 23,
-  vanished: 24,
-  deleteLimit: 25,
-} as const;
-
-const SYSTEM_WORDS: Readonly<Record<string, string>> = {
-  EACCES: 'Permission denied',
-  EPERM: 'Operation not permitted',
-  ENOSPC: 'No space left on device',
-  EDQUOT: 'Disk quota exceeded',
-  EROFS: 'Read-only file system',
-  ENAMETOOLONG: 'File name too long',
-};
+import { SenderMessages } from './sender-messages.ts';
+import { exitStatus, ServerExit, systemWords } from './server-status.ts';
 
 /** A file may have grown since it was listed, but not without end. */
 const GROWTH_MAX = 1024 * 1024 * 1024;
@@ -279,21 +258,4 @@ class Server<E extends Entry> {
     }, timeoutSec * 500);
     this.#keepAlive.unref();
   }
-}
-
-/** The words of the C library, which is what readers of a server's standard error look for. */
-function systemWords(error: EcsyncError): string {
-  const { errno } = error.facts;
-  const words = typeof errno === 'string' ? SYSTEM_WORDS[errno] : undefined;
-  return words === undefined ? '' : `: ${words}`;
-}
-
-function exitStatus(error: EcsyncError): number {
-  if (error instanceof SenderGaveUp) return error.senderExitCode ?? ServerExit.interrupted;
-  if (error instanceof ConnectionError) return ServerExit.stream;
-  if (error.code === 'temp-dir-missing') return ServerExit.syntax;
-  if (error.code === 'no-greeting') return ServerExit.stream;
-  if (error instanceof FileError) return ServerExit.fileIo;
-  if (error instanceof UsageError) return ServerExit.syntax;
-  return ServerExit.protocol;
 }

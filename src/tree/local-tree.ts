@@ -95,23 +95,31 @@ export class LocalTree implements Tree<LocalEntry> {
   }
 
   #examine(path: Uint8Array): LocalEntry | undefined {
-    const { filter, skip, onProblem } = this.#options;
+    const { filter, skip } = this.#options;
     if (skip?.(path) === true) return undefined;
     let entry: LocalEntry | undefined;
     try {
       entry = readLocalEntry(this.#fullPath(path), path);
     } catch (error) {
-      onProblem?.(path, openFailure(error, 'cannot examine', path));
+      this.#reportUnexamined(path, openFailure(error, 'cannot examine', path));
       return undefined;
     }
     if (entry === undefined) {
-      onProblem?.(path, vanished(path));
+      this.#reportUnexamined(path, vanished(path));
       return undefined;
     }
     if (isDirectory(entry) && this.#isVault(entry)) return undefined;
     if (filter?.verdict(path, isDirectory(entry)) === 'exclude') return undefined;
     if (entry.nlink > 1 && !isDirectory(entry)) this.#joinLinkGroup(entry);
     return entry;
+  }
+
+  /** What a rule leaves out either way is no loss. */
+  #reportUnexamined(path: Uint8Array, error: EcsyncError): void {
+    const { filter, onProblem } = this.#options;
+    const isExcluded = (isFolder: boolean): boolean =>
+      filter?.verdict(path, isFolder) === 'exclude';
+    if (!isExcluded(false) && !isExcluded(true)) onProblem?.(path, error);
   }
 
   #examineVault(): BigIntStats | undefined {

@@ -8,6 +8,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FileError, VanishedError, type EcsyncError } from '../../src/errors.ts';
 import { isDirectory } from '../../src/tree/entry.ts';
 import { foldIdentity, splitTime, type LocalEntry } from '../../src/tree/local-entry.ts';
+import { Filter } from '../../src/tree/filter.ts';
+import { FilterRules } from '../../src/tree/filter-syntax.ts';
 import { LocalTree } from '../../src/tree/local-tree.ts';
 import { walk } from '../../src/tree/walk.ts';
 
@@ -226,5 +228,34 @@ describe('numbers', () => {
     expect(splitTime(-1n)).toEqual({ sec: -1, nsec: 999999999 });
     expect(splitTime(-1_000_000_000n)).toEqual({ sec: -1, nsec: 0 });
     expect(splitTime(1_500_000_000n)).toEqual({ sec: 1, nsec: 500000000 });
+  });
+});
+
+describe('what vanishes during the scan', () => {
+  it('is reported, unless a rule leaves it out anyway', async () => {
+    const names = ['plain', 'x.tmp'];
+    for (const name of names) fs.symlinkSync('t', join(root, name));
+    const rules = new FilterRules();
+    rules.exclude('*.tmp');
+    const problems: string[] = [];
+    const tree = new LocalTree(root, {
+      filter: new Filter(rules.rules),
+      skip: (path) => {
+        // The last moment before a name is examined.
+        fs.rmSync(join(root, Buffer.from(path).toString()));
+        return false;
+      },
+      onProblem: (path) => problems.push(Buffer.from(path).toString()),
+    });
+    expect(await tree.children(await tree.root())).toEqual([]);
+    expect(problems).toEqual(['plain']);
+  });
+
+  it('the vault is left out wherever and however it is named', async () => {
+    fs.mkdirSync(join(root, 'a', '.ecsync'), { recursive: true });
+    fs.symlinkSync('a', join(root, 'alias'));
+    const vaultDirectory = join(root, 'alias', '.ecsync');
+    const found = await list(new LocalTree(root, { vaultDirectory }));
+    expect([...found.keys()].sort()).toEqual(['.', 'a', 'alias']);
   });
 });
