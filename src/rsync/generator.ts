@@ -9,7 +9,12 @@ import {
   type Entry,
 } from '../tree/entry.ts';
 import type { Attributes } from '../tree/store.ts';
-import { ITEM_IS_NEW, ITEM_LOCAL_CHANGE, ITEM_REPORT_CHANGE } from './constants.ts';
+import {
+  ITEM_IS_NEW,
+  ITEM_LOCAL_CHANGE,
+  ITEM_REPORT_CHANGE,
+  ITEM_REPORT_TIME,
+} from './constants.ts';
 import type { Deletion } from './delete.ts';
 import type { Expected, ExpectedReplies } from './expected-replies.ts';
 import type { FlistEntry } from './flist-decode.ts';
@@ -184,7 +189,9 @@ export class Generator<E extends Entry> {
         }
         return;
       }
-      this.#records.inform(ndx, { iflags: iflags | ITEM_LOCAL_CHANGE | ITEM_REPORT_CHANGE });
+      // A time that is not kept becomes the time of the change.
+      const time = options.times ? 0 : ITEM_REPORT_TIME;
+      this.#records.inform(ndx, { iflags: iflags | time | ITEM_LOCAL_CHANGE | ITEM_REPORT_CHANGE });
     } else {
       const change = isSymlink(entry) ? ITEM_REPORT_CHANGE : 0;
       this.#records.inform(ndx, { iflags: ITEM_LOCAL_CHANGE | ITEM_IS_NEW | change });
