@@ -91,7 +91,7 @@ function rsyncWords(sshd: RunningSshd, source: string, copy: string): string[] {
     '--delete',
     '--stats',
     '-e',
-    sshd.rsh,
+    `${sshd.rsh} -p ${sshd.port}`,
     `${source}/`,
     `${sshd.user}@127.0.0.1:${copy}/`,
   ];
@@ -147,7 +147,7 @@ export function gocryptfsAndRsync(sshd: RunningSshd): Contender {
         place.source,
         view,
       ];
-      const mounted = await run(['gocryptfs', ...mount]);
+      const mounted = await run(['gocryptfs', ...mount], process.env, true);
       try {
         const sent = await run(rsyncWords(sshd, view, place.copy));
         const unmounted = await run(['fusermount', '-u', view]);

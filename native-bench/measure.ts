@@ -34,15 +34,24 @@ function family(pid: number): number[] {
   }
 }
 
-/** Runs a command to its end; throws when it fails, with what it said. */
+/**
+ * Runs a command to its end; throws when it fails, with what it said.
+ *
+ * @param silent - do not listen: for a command that leaves a file system process behind, which
+ *   keeps the command's output open
+ */
 export function run(
   words: readonly string[],
   env: NodeJS.ProcessEnv = process.env,
+  silent = false,
 ): Promise<{ stdout: string; wallMs: number; peakMiB: number }> {
   const [program = '', ...args] = words;
   return new Promise((resolve, reject) => {
     const startedMs = performance.now();
-    const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(program, args, {
+      env,
+      stdio: silent ? 'ignore' : ['ignore', 'pipe', 'pipe'],
+    });
     let peak = 0;
     const timer = setInterval(() => {
       if (child.pid === undefined) return;
@@ -50,8 +59,8 @@ export function run(
     }, POLL_MS);
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
-    child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
-    child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
+    child.stdout?.on('data', (chunk: Buffer) => stdout.push(chunk));
+    child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk));
     child.on('error', reject);
     child.on('close', (code) => {
       clearInterval(timer);

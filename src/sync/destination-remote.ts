@@ -39,10 +39,7 @@ export async function openDestination(
   switch (destination.kind) {
     case 'local':
       return {
-        remote:
-          options.rsyncPath === undefined
-            ? new LocalFolderRemote({ wholeFile: false })
-            : localCommands(),
+        remote: options.rsyncPath === undefined ? new LocalFolderRemote() : localCommands(),
         path: asFolder(destination.path),
       };
     case 'ssh': {

@@ -3,7 +3,7 @@ import type { Readable, Writable } from 'node:stream';
 import { FileError, RemoteError } from '../errors.ts';
 import { parseServerWords, type TransferOptions } from '../rsync/options.ts';
 import { serve } from '../rsync/server.ts';
-import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT, type Entry } from '../tree/entry.ts';
+import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT, S_IFSOCK, type Entry } from '../tree/entry.ts';
 import { LocalStore } from '../tree/local-store.ts';
 import { groupIds, userIds } from '../tree/owner-names.ts';
 import { prepareFolder } from '../tree/prepare-folder.ts';
@@ -18,15 +18,16 @@ const EXIT_CRASHED = 15;
 
 const SPECIAL_KINDS: Readonly<Record<number, SpecialFile['kind']>> = {
   [S_IFIFO]: 'pipe',
+  [S_IFSOCK]: 'socket',
   [S_IFBLK]: 'block-device',
   [S_IFCHR]: 'character-device',
 };
 
 /** How a local folder takes what is pushed. */
 export interface LocalFolderOptions {
-  /** Write whole files instead of differences: faster on a disk of this machine. Default true. */
+  /** Write whole files without comparing them with what is there. Default false. */
   readonly wholeFile?: boolean;
-  /** Wait until the disk has each file before it gets its name. Default true. */
+  /** Wait until the disk has a new version before it takes an old one's place. Default true. */
   readonly durable?: boolean;
 }
 
@@ -76,7 +77,7 @@ export class LocalFolderRemote implements Remote {
   ): Promise<number> {
     const { options, rootIsNew, connection } = job;
     const { tempDir, linkDest } = options;
-    const { wholeFile = true, durable = true } = this.#options;
+    const { wholeFile = false, durable = true } = this.#options;
     const store = new LocalStore(folder, {
       durable,
       makeSpecial,

@@ -4,6 +4,7 @@ import {
   constants,
   lchownSync,
   linkSync,
+  lstatSync,
   lutimesSync,
   mkdirSync,
   openSync,
@@ -40,7 +41,11 @@ export interface LocalStoreOptions {
   readonly tempDir?: string;
   /** An earlier copy (`--link-dest`); relative to the folder or absolute. */
   readonly earlier?: string;
-  /** Whether each file's content must have reached the disk before it gets its name. Default true. */
+  /**
+   * Whether a new version must have reached the disk before it takes an old one's place. Default
+   * true. A file without an old version has nothing to lose: what a power cut leaves of it differs
+   * in size, and the next push sends it again.
+   */
   readonly durable?: boolean;
   /**
    * Makes a pipe or device at a path, which Node itself cannot.
@@ -175,7 +180,7 @@ export class LocalStore implements Store<LocalEntry> {
       const fd = openSync(handles.locate(at), CREATE_FLAGS, 0o600);
       const place = {
         path: entryPath,
-        durable: this.#options.durable ?? true,
+        durable: (this.#options.durable ?? true) && this.#isTaken(entryPath),
         rename: () => {
           if (handles === this.#handles) renameSync(...handles.locateBoth(at, entryPath));
           else renameSync(handles.locate(at), this.#handles.locate(entryPath));
@@ -184,6 +189,11 @@ export class LocalStore implements Store<LocalEntry> {
       };
       return new LocalNewFile(fd, place, sizeHint);
     });
+  }
+
+  /** Whether a path names something already. */
+  #isTaken(path: Uint8Array): boolean {
+    return lstatSync(this.#handles.locate(path), { throwIfNoEntry: false }) !== undefined;
   }
 
   setAttributes(entry: Pick<Entry, 'path' | 'mode'>, attributes: Attributes): Promise<void> {

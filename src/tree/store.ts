@@ -20,8 +20,8 @@ export interface NewFile {
    */
   write(bytes: Uint8Array): Promise<void>;
   /**
-   * Sets the attributes, makes the content durable and gives the file its name, replacing what is
-   * there.
+   * Sets the attributes and gives the file its name, replacing what is there; an old version is
+   * replaced only by one that the disk has.
    *
    * @returns the attribute that could not be set ({FileError} `attributes-failed`), on a file that is
    *   stored all the same: some file systems keep no owners or permissions
