@@ -105,11 +105,10 @@ function unescapeMagic(pattern: string): string {
   return pattern.replace(/\\(?=[*?[\]{}()!+@])/g, '');
 }
 
+/** Links on the way to the object are followed: the scan knows it by its real place alone. */
 function relativeToSource(absolute: string, source: string, typed: string): string {
-  const direct = path.relative(source, absolute);
-  const relative = isOutside(direct)
-    ? path.relative(realPath(source), realPlace(absolute))
-    : direct;
+  if (path.relative(source, absolute) === '') return '';
+  const relative = path.relative(realPath(source), realPlace(absolute));
   if (isOutside(relative)) {
     throw new UsageError('path-outside', `${typed} is outside the vault's folder ${source}`, {
       hint: 'Name paths inside the folder that is pushed.',

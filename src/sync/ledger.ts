@@ -1,5 +1,6 @@
 import { type EcsyncError, VanishedError } from '../errors.ts';
 import { isDirectory, isRegularFile, isSymlink } from '../tree/entry.ts';
+import { showPath } from '../tree/file-failure.ts';
 import type { PushEntry } from './push-entry.ts';
 import { DELETING, isHardLink, isNew, isSignificant, itemize } from './itemize.ts';
 import type { ItemLine, PushReporter } from './push-settings.ts';
@@ -11,6 +12,13 @@ export interface ShownPath {
   readonly plain: boolean;
   /** True for the conf, diriv and `.name` files, which no plaintext object corresponds to. */
   readonly virtual: boolean;
+}
+
+/** The message with the object's plaintext path: the sender knows only the cipher path. */
+function plainMessage({ message }: EcsyncError, entry?: PushEntry): string {
+  if (entry?.plain === undefined) return message;
+  const { plain, path } = entry;
+  return message.replace(Buffer.from(path).toString(), () => showPath(plain.path));
 }
 
 function withSlash(path: Uint8Array): Uint8Array {
@@ -82,7 +90,7 @@ export class Ledger {
     if (entry !== undefined) this.#troubled.add(entry);
     if (error instanceof VanishedError) this.vanished++;
     else this.failures++;
-    this.#reporter.warning({ code: error.code, message: error.message });
+    this.#reporter.warning({ code: error.code, message: plainMessage(error, entry) });
   }
 
   /** A sentence for the person that changes nothing about the outcome. */

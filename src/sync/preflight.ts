@@ -53,7 +53,7 @@ export async function refuseOtherVault(job: PushJob): Promise<void> {
   }
 }
 
-export interface PlannedDeletions {
+interface PlannedDeletions {
   /** Plaintext objects that both deletion passes would remove. */
   readonly count: number;
   /** Names at the destination that this vault cannot have written. */
@@ -61,7 +61,7 @@ export interface PlannedDeletions {
 }
 
 /** Asks the server what it would delete. */
-export async function planDeletions(job: PushJob): Promise<PlannedDeletions> {
+async function planDeletions(job: PushJob): Promise<PlannedDeletions> {
   const found = new Set<string>();
   const foreign: Uint8Array[] = [];
   const outcome = await runRsync(job.context, {
@@ -88,7 +88,7 @@ export async function planDeletions(job: PushJob): Promise<PlannedDeletions> {
  *
  * @throws {VaultError} `destination-not-a-copy`
  */
-export function refuseForeignFiles(job: PushJob, planned: PlannedDeletions): void {
+function refuseForeignFiles(job: PushJob, planned: PlannedDeletions): void {
   const [first] = planned.foreign;
   if (first === undefined) return;
   const more = planned.foreign.length - 1;
@@ -98,4 +98,37 @@ export function refuseForeignFiles(job: PushJob, planned: PlannedDeletions): voi
     `${job.settings.destination.shown}: holds files this vault did not write (${shown}), and --delete would remove them`,
     { hint: 'Choose an empty folder for the copy, or push once without --delete.' },
   );
+}
+
+export interface DeletionDecision {
+  readonly deleting: boolean;
+  /** More deletions are due than `--max-delete` allows: how many. */
+  readonly overLimit?: number;
+}
+
+/**
+ * Whether deletions may go ahead: they were asked for, the scan is complete and the limit is kept.
+ *
+ * @throws {VaultError} `destination-not-a-copy` — a new destination holds other things
+ */
+export async function decideDeletion(
+  job: PushJob,
+  isNewDestination: boolean,
+): Promise<DeletionDecision> {
+  const { settings, snapshot, context } = job;
+  if (!settings.delete) return { deleting: false };
+  if (snapshot.incomplete) {
+    context.ledger.note(
+      'nothing-deleted',
+      'nothing was deleted, because the source could not be read completely',
+    );
+    return { deleting: false };
+  }
+  if (!isNewDestination && settings.maxDelete === undefined) return { deleting: true };
+  const planned = await planDeletions(job);
+  if (isNewDestination) refuseForeignFiles(job, planned);
+  if (settings.maxDelete === undefined || planned.count <= settings.maxDelete) {
+    return { deleting: true };
+  }
+  return { deleting: false, overLimit: planned.count };
 }

@@ -11,6 +11,7 @@ import type { PushView } from './push-entry.ts';
 import { accept, bookkeeping, type PushJob, shownPath, transferOptions } from './push-job.ts';
 import type { PushReporter, PushSettings, PushSummary } from './push-settings.ts';
 import { decodeState, encodeState } from './push-state.ts';
+import { decideDeletion, refuseOtherVault } from './preflight.ts';
 import { runRsync } from './rsync-run.ts';
 import { Selection } from './selection.ts';
 import { type Snapshot, takeSnapshot } from './snapshot.ts';
@@ -114,9 +115,18 @@ async function connectAndScan(
   }
 }
 
-/** What a push would do, asked of the server in one run that changes nothing. */
-async function preview(job: PushJob): Promise<void> {
-  const deleting = job.settings.delete && !job.snapshot.incomplete;
+/**
+ * What a push would do, asked of the server in runs that change nothing.
+ *
+ * @throws what the push itself would refuse
+ * @returns how many deletions the limit would withhold, if any
+ */
+async function preview(
+  job: PushJob,
+  isNewDestination: boolean,
+): Promise<{ overLimit?: number | undefined }> {
+  if (isNewDestination) await refuseOtherVault(job);
+  const { deleting, overLimit } = await decideDeletion(job, isNewDestination);
   const outcome = await runRsync(job.context, {
     ...bookkeeping(job),
     ...(job.names && { names: job.names }),
@@ -129,6 +139,7 @@ async function preview(job: PushJob): Promise<void> {
     onMessage: () => undefined,
   });
   accept(job, outcome);
+  return { overLimit };
 }
 
 function summarise(job: PushJob, startedMs: number, overLimit: number | undefined): PushSummary {
@@ -219,11 +230,11 @@ export async function push(
       },
       ...(!numericIds && { names: { users: userNames(), groups: groupNames() } }),
     };
-    if (settings.dryRun) {
-      await preview(job);
-      return summarise(job, startedMs, undefined);
-    }
     const state = decodeState(store.read());
+    if (settings.dryRun) {
+      const { overLimit } = await preview(job, state === undefined);
+      return summarise(job, startedMs, overLimit);
+    }
     const { overLimit } = await transfer(job, state, (now) => store.write(encodeState(now)));
     return summarise(job, startedMs, overLimit);
   } finally {

@@ -3,7 +3,7 @@ import { isDirectory, isRegularFile } from '../tree/entry.ts';
 import type { PushEntry } from './push-entry.ts';
 import { contentRules, pruneRules, sweepRules } from './deletion.ts';
 import { asNew, isCreation, isTransfer } from './itemize.ts';
-import { planDeletions, refuseForeignFiles, refuseOtherVault } from './preflight.ts';
+import { decideDeletion, refuseOtherVault } from './preflight.ts';
 import {
   accept,
   bookkeeping,
@@ -41,8 +41,6 @@ interface Findings {
   readonly sent: Set<PushEntry>;
   /** Files that changed while they were read. */
   readonly changed: Set<PushEntry>;
-  /** More deletions were due than `--max-delete` allows: how many. */
-  overLimit?: number;
 }
 
 /** A server's way of saying that it will not use our temporary directory. */
@@ -75,11 +73,16 @@ async function tolerating(work: Promise<unknown>): Promise<void> {
 
 /** Puts copies of new folders' virtual files into the temporary directory, which this creates. */
 async function stage(job: PushJob, copies: readonly PushEntry[]): Promise<void> {
+  const [root] = job.snapshot.entries;
+  const { onItem } = bookkeeping(job);
   const outcome = await runRsync(job.context, {
     entries: copies,
     options: transferOptions(job.settings, { checksum: false, hardLinks: false }),
     ...nameLists(job),
-    onItem: () => undefined,
+    // The root is no copy: this is the run that creates it, or mends its attributes.
+    onItem: (entry, ...item) => {
+      if (entry === root) onItem(entry, ...item);
+    },
     onMessage: (level, text) => tellMessage(job, level, text),
   });
   accept(job, outcome);
@@ -286,29 +289,6 @@ async function sweep(job: PushJob): Promise<void> {
   });
 }
 
-/** Whether deletions may go ahead: the scan must be complete and the limit kept. */
-async function mayDelete(
-  job: PushJob,
-  isNewDestination: boolean,
-  findings: Findings,
-): Promise<boolean> {
-  const { settings, snapshot, context } = job;
-  if (!settings.delete) return false;
-  if (snapshot.incomplete) {
-    context.ledger.note(
-      'nothing-deleted',
-      'nothing was deleted, because the source could not be read completely',
-    );
-    return false;
-  }
-  if (!isNewDestination && settings.maxDelete === undefined) return true;
-  const planned = await planDeletions(job);
-  if (isNewDestination) refuseForeignFiles(job, planned);
-  if (settings.maxDelete === undefined || planned.count <= settings.maxDelete) return true;
-  findings.overLimit = planned.count;
-  return false;
-}
-
 /**
  * Brings the destination up to date in an order in which every prefix is a tree stock gocryptfs
  * calls clean: the skeleton first, then content, then deletions (content before `.name` before
@@ -332,7 +312,8 @@ export async function transfer(
     changed: new Set(),
   };
   if (remembered === undefined) await refuseOtherVault(job);
-  findings.deleting = await mayDelete(job, remembered === undefined, findings);
+  const { deleting, overLimit } = await decideDeletion(job, remembered === undefined);
+  findings.deleting = deleting;
   await buildSkeleton(job, memory, findings);
   if (!(await sendContent(job, memory, findings))) {
     state.known.clear();
@@ -347,7 +328,7 @@ export async function transfer(
   else if (findings.staged) await tolerating(sweep(job));
   if (findings.deleting && !findings.pruneNeeded) state.prunePending = false;
   remember(job, memory, findings);
-  return findings.overLimit === undefined ? {} : { overLimit: findings.overLimit };
+  return overLimit === undefined ? {} : { overLimit };
 }
 
 /** Writes down what the next push may rely on. */

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type { Command } from 'commander';
+import { UsageError } from '../../errors.ts';
 import { checkNewVault, createVault } from '../../vault/create-vault.ts';
 import type { Host } from '../host.ts';
 import {
@@ -56,6 +57,7 @@ async function init(
 ): Promise<CommandResult> {
   const { out } = host;
   const source = path.resolve(placeOf(host, options).folder, dir ?? '.');
+  refuseUnspeakable(source);
   const told = vaultDirOf(host, options);
   const place = { source, ...(told === undefined ? {} : { vaultDir: told }) };
   checkNewVault(place);
@@ -85,4 +87,15 @@ async function init(
   } finally {
     masterkey.fill(0);
   }
+}
+
+/**
+ * A path that is not valid text reaches a Node program with replacement characters in it: it names
+ * another folder than the one that was meant, which would be made, and pushed empty ever after.
+ */
+function refuseUnspeakable(source: string): void {
+  if (!source.includes('\uFFFD')) return;
+  throw new UsageError('path-not-utf8', `${source}: the name of this folder is not valid UTF-8`, {
+    hint: 'Rename the folder, or reach it by a symlink with a plain name. Names inside it may be anything.',
+  });
 }

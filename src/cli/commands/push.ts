@@ -112,7 +112,7 @@ async function readSettings(
     vaultDir,
     destination,
     paths: await resolvePaths(paths, context),
-    rules: await readRules(filters),
+    rules: await readRules(filters, options.delete === true),
     dryRun: options.dryRun === true,
     delete: options.delete === true,
     ...(options.maxDelete === undefined ? {} : { maxDelete: options.maxDelete }),
@@ -133,11 +133,28 @@ async function readSettings(
   };
 }
 
-async function readRules(filters: readonly FilterWord[]): Promise<readonly FilterRule[]> {
+/**
+ * @throws {UsageError} `filter-unsupported` — a rule that protects from deletion what only the
+ *   destination has: its names there are encrypted, so rsync cannot apply it
+ */
+async function readRules(
+  filters: readonly FilterWord[],
+  isDeleting: boolean,
+): Promise<readonly FilterRule[]> {
   if (filters.length === 0) return [];
   const { FilterRules } = await import('../../tree/filter-syntax.ts');
   const collected = new FilterRules();
   for (const { kind, text } of filters) collected[kind](text);
+  const protecting = collected.rules.find(
+    ({ action, side }) => action === 'exclude' && side === 'receiver',
+  );
+  if (isDeleting && protecting !== undefined) {
+    throw new UsageError(
+      'filter-unsupported',
+      `the filter rule "protect ${Buffer.from(protecting.pattern).toString()}" cannot be kept with --delete in this release of ecsync`,
+      { hint: 'Push without --delete. What still exists and is excluded is never deleted.' },
+    );
+  }
   return collected.rules;
 }
 
