@@ -31,6 +31,7 @@ export const KeyInfo = {
   xchachaContent: 'XChaCha20-Poly1305 file content encryption',
   ecsyncNonces: 'ecsync synthetic nonces v1',
   ecsyncIdentities: 'ecsync identities v1',
+  ecsyncKeyCheck: 'ecsync key check',
 } as const;
 export type KeyInfo = (typeof KeyInfo)[keyof typeof KeyInfo];
 

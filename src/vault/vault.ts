@@ -1,7 +1,8 @@
-import { createHash, hkdfSync, timingSafeEqual } from 'node:crypto';
+import { createHash, timingSafeEqual } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { PasswordError, UsageError, VaultError } from '../errors.ts';
+import { deriveSubKey, KeyInfo } from '../gocryptfs/keys.ts';
 import { parseConfig, readConfigText, type VaultConfig } from './config.ts';
 import { pathKind } from './path-kind.ts';
 
@@ -138,8 +139,7 @@ function isFile(candidate: string): boolean {
  * its own, as hex. The key itself is 32 random bytes and cannot be found from it.
  */
 export function keyCheckOf(masterkey: Uint8Array): string {
-  const info = 'ecsync key check';
-  return Buffer.from(hkdfSync('sha256', masterkey, new Uint8Array(0), info, 16)).toString('hex');
+  return deriveSubKey(masterkey, KeyInfo.ecsyncKeyCheck, 16).export().toString('hex');
 }
 
 /**
