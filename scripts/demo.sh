@@ -31,7 +31,7 @@ say "1. Make the folder a vault"
 run init "$source" --passfile "$work/passfile"
 
 say "2. Push it: what is sent, in plaintext names"
-run push -C "$source" -i --stats --passfile "$work/passfile" "$copy" | tail -n 30
+run push -C "$source" -i --stats --passfile "$work/passfile" "$copy" 2>&1 | tail -n 24
 
 say "3. What the destination holds"
 (cd "$copy" && find . -maxdepth 1 | sort | head -n 8)
@@ -45,12 +45,12 @@ node -e '
   byte[0] ^= 255;
   fs.writeSync(file, byte, 0, 1, 9_000_000);
 ' "$source/holiday film.mp4"
-run push -C "$source" -i --stats --passfile "$work/passfile" "$copy"
+run push -C "$source" -i --stats --passfile "$work/passfile" "$copy" 2>&1
 
 say "5. Nothing changed: nothing is sent, nothing is said"
 run push -C "$source" --passfile "$work/passfile" "$copy"
 echo "exit code $?"
 if command -v gocryptfs >/dev/null 2>&1; then
   say "6. Stock gocryptfs agrees"
-  gocryptfs -fsck -nosyslog -q -passfile "$work/passfile" "$copy" && echo "gocryptfs -fsck: no problems found"
+  gocryptfs -fsck -nosyslog -q -passfile "$work/passfile" "$copy" 2>/dev/null && echo "gocryptfs -fsck: no problems found"
 fi
