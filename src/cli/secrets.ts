@@ -27,6 +27,13 @@ function sourcesOf(
   };
 }
 
+/** A vault whose secret is known, while scrypt still works on it in a thread of its own. */
+export interface UnlockingVault {
+  readonly conf: Conf;
+  /** Rejects with the errors of {@link unlockVault}; whoever asked must await it. */
+  readonly masterkey: Promise<Buffer>;
+}
+
 /**
  * Opens a vault's master key with whatever secret is given.
  *
@@ -40,24 +47,39 @@ export async function unlockVault(
   options: SecretOptions,
   warnings: Warnings,
 ): Promise<UnlockedVault> {
-  const [{ parseConf }, { unlockMasterkey }] = await Promise.all([
-    import('../gocryptfs/config.ts'),
-    import('../gocryptfs/keys.ts'),
-  ]);
+  const { conf, masterkey } = await startUnlocking(host, vault, options, warnings);
+  return { conf, masterkey: await masterkey };
+}
+
+/** The same, but back as soon as nothing more needs to be asked or read. */
+export async function startUnlocking(
+  host: Host,
+  vault: Vault,
+  options: SecretOptions,
+  warnings: Warnings,
+): Promise<UnlockingVault> {
+  const { parseConf } = await import('../gocryptfs/config.ts');
   const conf = parseConf(vault.confBytes);
   const secret = await readSecret({
     ...sourcesOf(host, options, warnings),
     config: { password: vault.config.password, folder: vault.vaultDir },
     ...(host.canAsk ? { prompt: () => askPassword(host) } : {}),
   });
+  const masterkey = masterkeyFrom(vault, conf, secret);
+  masterkey.catch(() => undefined); // awaited by the caller, but maybe not at once
+  return { conf, masterkey };
+}
+
+async function masterkeyFrom(vault: Vault, conf: Conf, secret: Secret): Promise<Buffer> {
   if (secret.kind === 'masterkey') {
     assertMasterkey(vault, secret.bytes);
-    return { conf, masterkey: secret.bytes };
+    return secret.bytes;
   }
+  const { unlockMasterkey } = await import('../gocryptfs/keys.ts');
   try {
     const masterkey = await unlockMasterkey(conf, secret.bytes);
     assertMasterkey(vault, masterkey);
-    return { conf, masterkey };
+    return masterkey;
   } finally {
     secret.bytes.fill(0);
   }

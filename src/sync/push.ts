@@ -21,7 +21,8 @@ import { transfer } from './transfer.ts';
 export interface OpenVault {
   readonly confBytes: Uint8Array;
   readonly confMtimeSec: number;
-  readonly masterkey: Uint8Array;
+  /** 32 bytes; may still be on its way, while the login already begins. */
+  readonly masterkey: Uint8Array | Promise<Uint8Array>;
 }
 
 /** Where the memory of one destination is kept; its content is {@link PushState}. */
@@ -58,54 +59,62 @@ function refuseOverlap(settings: PushSettings): void {
   );
 }
 
-function openView(
+/** The source as this push sees it. */
+interface Source {
+  readonly view: PushView;
+  readonly snapshot: Snapshot;
+}
+
+/** Opens the view as soon as the key is there, and walks it once. */
+async function lookAtSource(
   settings: PushSettings,
   vault: OpenVault,
-  selection: Selection,
-  ledger: Ledger,
-): PushView {
+  books: {
+    readonly selection: Selection;
+    readonly ledger: Ledger;
+    readonly reporter: PushReporter;
+  },
+  signal: AbortSignal,
+): Promise<Source> {
+  const { selection, ledger, reporter } = books;
+  const masterkey = await vault.masterkey;
   const plain = new LocalTree(settings.source, {
     filter: selection,
     vaultDirectory: settings.vaultDir,
     onProblem: (_path, error) => ledger.problem(error),
   });
-  return new EncryptedView(plain, {
+  const view = new EncryptedView(plain, {
     conf: { bytes: vault.confBytes, mtimeSec: vault.confMtimeSec },
-    masterkey: vault.masterkey,
+    masterkey,
     onProblem: (_path, error) => ledger.problem(error),
   });
-}
-
-async function scan(
-  view: PushView,
-  ledger: Ledger,
-  reporter: PushReporter,
-  look: { readonly hardLinks: boolean; readonly signal: AbortSignal },
-): Promise<Snapshot> {
-  return takeSnapshot(view, {
-    ...look,
+  const snapshot = await takeSnapshot(view, {
+    signal,
+    hardLinks: settings.hardLinks,
     sawFailure: () => ledger.failures > 0,
     onCount: (filesTotal) =>
       reporter.progress({ stage: 'scan', filesDone: 0, filesTotal, bytesDone: 0, bytesTotal: 0 }),
   });
+  return { view, snapshot };
 }
 
 /** Runs the login and the scan side by side; the first failure ends both. */
-async function connectAndScan(
+async function connectAndLook(
   connect: () => Promise<OpenDestination>,
-  look: (signal: AbortSignal) => Promise<Snapshot>,
+  look: (signal: AbortSignal) => Promise<Source>,
   signal: AbortSignal,
-): Promise<{ opened: OpenDestination; snapshot: Snapshot }> {
+): Promise<Source & { readonly opened: OpenDestination }> {
   const failed = new AbortController();
   const connecting = connect().catch((error: unknown) => {
     failed.abort(error);
     throw error;
   });
   try {
-    const snapshot = await look(AbortSignal.any([signal, failed.signal]));
-    return { opened: await connecting, snapshot };
+    const source = await look(AbortSignal.any([signal, failed.signal]));
+    return { ...source, opened: await connecting };
   } catch (error) {
-    await connecting.then(
+    // A login still under way is not waited for, but closed when it comes.
+    void connecting.then(
       (opened) => opened.remote.close(),
       () => undefined, // its own failure is what `error` already is
     );
@@ -206,10 +215,9 @@ export async function push(
   refuseOverlap(settings);
   const ledger = new Ledger(reporter);
   const selection = new Selection(settings.rules, Buffer.from(settings.source), settings.paths);
-  const view = openView(settings, vault, selection, ledger);
-  const { opened, snapshot } = await connectAndScan(
+  const { opened, view, snapshot } = await connectAndLook(
     () => openDestination(settings.destination, destinationOptions(settings, ledger, questions)),
-    (either) => scan(view, ledger, reporter, { hardLinks: settings.hardLinks, signal: either }),
+    (either) => lookAtSource(settings, vault, { selection, ledger, reporter }, either),
     signal,
   );
   try {

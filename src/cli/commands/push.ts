@@ -15,7 +15,7 @@ import { itemEvent, itemName, itemText } from '../render-item.ts';
 import { ProgressReport } from '../render-progress.ts';
 import { pushFigures, statsLines, summaryText } from '../render-summary.ts';
 import type { CommandResult, Warnings } from '../report.ts';
-import { unlockVault } from '../secrets.ts';
+import { startUnlocking } from '../secrets.ts';
 import type { Selected } from '../selected.ts';
 import { addPushOptions, type FilterWord, type PushOptions } from './push-options.ts';
 
@@ -66,11 +66,9 @@ async function pushLocked(
   warnings: Warnings,
   { vault, settings, options }: { vault: Vault; settings: PushSettings; options: PushOptions },
 ): Promise<CommandResult> {
-  // The engine is loaded while scrypt runs in its own thread.
-  const loading = import('../../sync/push.ts');
-  loading.catch(() => undefined); // awaited below, unless the password is wrong
-  const { masterkey } = await unlockVault(host, vault, options, warnings);
-  const { push } = await loading;
+  // The engine is loaded, and the login begins, while scrypt runs in its own thread.
+  const { masterkey } = await startUnlocking(host, vault, options, warnings);
+  const { push } = await import('../../sync/push.ts');
   const { destination } = settings;
   const key = stateKey(destination.shown);
   try {
@@ -95,7 +93,10 @@ async function pushLocked(
     return conclude(host, summary, { options, destination });
   } finally {
     host.out.clearStatus();
-    masterkey.fill(0);
+    await masterkey.then(
+      (key) => key.fill(0),
+      () => undefined, // there is no key to overwrite
+    );
   }
 }
 
