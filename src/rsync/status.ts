@@ -31,6 +31,9 @@ const RERR_TIMEOUT = 30;
 const SHELL_CANNOT_RUN = 126;
 const SHELL_NOT_FOUND = 127;
 const SSH_FAILED = 255;
+/** A shell tells of a command that a signal ended by 128 and the signal's number. */
+const SHELL_SIGNAL_BASE = 128;
+const SIGNAL_MAX = 64;
 /** Endings that say nothing but that the conversation broke: I/O, stream, IPC, kill, signals, ssh. */
 const LOST_CODES = new Set([10, 12, 13, 14, 15, 16, 19, 20, 35, SSH_FAILED]);
 
@@ -54,6 +57,20 @@ const KNOWN_WORDS: readonly {
     make: (said) =>
       new RemoteError('destination-read-only', `the destination cannot be written to (${said})`, {
         hint: 'Mount its file system for writing, or choose another destination.',
+      }),
+  },
+  {
+    words: /--delete\S* has been disabled/i,
+    make: (said) =>
+      new RemoteError('delete-forbidden', `the server does not allow deleting (${said})`, {
+        hint: 'Push without --delete, or allow deleting there (rrsync without -no-del).',
+      }),
+  },
+  {
+    words: /read-only server/i,
+    make: (said) =>
+      new RemoteError('destination-forbidden', `the login may not write there (${said})`, {
+        hint: 'Allow writing there (rrsync without -ro), or choose another destination.',
       }),
   },
   {
@@ -113,7 +130,8 @@ function explainFailure(thrown: unknown, status: RemoteStatus, said: string): Ec
   if (code === RERR_DEL_LIMIT) return deleteLimit();
   if (code === RERR_TIMEOUT) return timedOut(said);
   const silent = code === 0 && error.code === 'connection-lost';
-  if (code === null || silent || LOST_CODES.has(code)) return lost(error, status, said);
+  if (code === null || silent || LOST_CODES.has(code) || isSignal(code))
+    return lost(error, status, said);
   return refused(code, said);
 }
 
@@ -132,7 +150,8 @@ function explainReport(
   { code, signal }: RemoteStatus,
   said: string,
 ): EcsyncError | undefined {
-  if (code === null || signal !== null) return lost(undefined, { code, signal }, said);
+  if (code === null || signal !== null || isSignal(code))
+    return lost(undefined, { code, signal }, said);
   if (code === RERR_DEL_LIMIT) return deleteLimit();
   if (code === RERR_TIMEOUT) return timedOut(said);
   const stored = code !== RERR_PARTIAL && !report.remoteErrors;
@@ -158,6 +177,10 @@ function explainReport(
     );
   }
   return code === 0 ? undefined : refused(code, said);
+}
+
+function isSignal(code: number): boolean {
+  return code > SHELL_SIGNAL_BASE && code <= SHELL_SIGNAL_BASE + SIGNAL_MAX;
 }
 
 function lost(error: EcsyncError | undefined, status: RemoteStatus, said: string): ConnectionError {

@@ -25,6 +25,8 @@ export interface RunPlan {
 /** How a run ended, with what the server had to say on standard error. */
 export interface RunOutcome extends Outcome {
   readonly stderrText: string;
+  /** That, and its warnings and errors on the stream, where protocols before 30 put all of it. */
+  readonly saidText: string;
   /** Negotiated protocol; absent when the conversation did not reach its end. */
   readonly protocol?: number;
 }
@@ -43,6 +45,8 @@ export interface RunContext {
 
 /** How long a peer may take to end after the last byte of the conversation. */
 const GOODBYE_MS = 10_000;
+/** Text of a server's messages that is kept. */
+const MESSAGES_LENGTH_MAX = 65_536;
 
 async function statusWithin(exited: Promise<ExitStatus>, ms: number): Promise<ExitStatus> {
   let timer: NodeJS.Timeout | undefined;
@@ -79,10 +83,15 @@ export async function runRsync(context: RunContext, plan: RunPlan): Promise<RunO
   const connection = await context.remote.start(context.rsyncPath, words);
   ledger.runs++;
   let result: SendReport | Error;
+  let messages = '';
   try {
     const report = await send<PushEntry>(connection, {
       ...plan,
       open: (entry) => view.open(entry),
+      onMessage: (level, text) => {
+        if (level !== 'info') messages = `${messages}\n${text}`.slice(-MESSAGES_LENGTH_MAX);
+        plan.onMessage?.(level, text);
+      },
       signal,
       ...(context.timeoutSec > 0 && { idleTimeoutMs: context.timeoutSec * 1000 }),
     });
@@ -102,6 +111,7 @@ export async function runRsync(context: RunContext, plan: RunPlan): Promise<RunO
     : await statusWithin(connection.exited, Math.max(GOODBYE_MS, context.timeoutSec * 1000));
   connection.destroy();
   const stderrText = connection.stderrText();
-  const outcome = { ...judge(result, status, stderrText), stderrText };
+  const saidText = stderrText + messages;
+  const outcome = { ...judge(result, status, stderrText), stderrText, saidText };
   return result instanceof Error ? outcome : { ...outcome, protocol: result.protocol };
 }

@@ -47,7 +47,7 @@ interface Findings {
 const TEMP_DIR_REFUSED = /temp-dir|receiver option|link-dest|unsafe arg|alternate-?dest/i;
 
 function isTempDirRefusal(outcome: RunOutcome): boolean {
-  return outcome.error instanceof RemoteError && TEMP_DIR_REFUSED.test(outcome.stderrText);
+  return outcome.error instanceof RemoteError && TEMP_DIR_REFUSED.test(outcome.saidText);
 }
 
 /** The choice that means: no spelling of the temporary directory is accepted here. */

@@ -42,7 +42,8 @@ function isDone(program: string, args: readonly string[]): boolean {
 
 /** The path of a socket has about 100 bytes, so it is named from inside its folder. */
 function makeSocket(fullPath: string): boolean {
-  const { signal } = spawnSync(process.execPath, ['-e', SOCKET_SCRIPT, path.basename(fullPath)], {
+  const place = `./${path.basename(fullPath)}`; // a bare name might start with a dash
+  const { signal } = spawnSync(process.execPath, ['-e', SOCKET_SCRIPT, place], {
     cwd: path.dirname(fullPath),
     env: {},
     stdio: 'ignore',

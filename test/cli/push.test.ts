@@ -85,6 +85,7 @@ describe('push', () => {
       '<f+++++++++ docs/two.log',
       '<f+++++++++ odd \\033[31m\\n',
       'cL+++++++++ link -> docs/one.txt',
+      'cd+++++++++ ./',
       'cd+++++++++ docs/',
     ]);
     expect(first.stderr).toBe(''); // nobody watches: only trouble is worth a word
@@ -95,7 +96,7 @@ describe('push', () => {
 
   it('pushes what the paths and patterns name, and nothing else', async () => {
     expect((await run(['push', 'usb', '*.txt', '-i', '-q'], path.join(vault, 'docs'))).stdout).toBe(
-      'cd+++++++++ docs/\n<f+++++++++ docs/one.txt\n',
+      'cd+++++++++ ./\ncd+++++++++ docs/\n<f+++++++++ docs/one.txt\n',
     );
     expect(
       (await run(['push', 'usb', path.join(vault, 'docs/two.log'), '-i', '-q'])).stdout,

@@ -18,7 +18,7 @@ import {
   makeBench,
   summaryOf,
 } from './support/cli.ts';
-import { withMount } from './support/stock.ts';
+import { fsck, withMount } from './support/stock.ts';
 
 let bench: Bench;
 beforeEach(async () => {
@@ -88,6 +88,18 @@ describe('a dry run', () => {
     expect(readdirSync(bench.copy)).toEqual(['foreign']);
   });
 });
+
+it.each(['27', '29', '32'])(
+  'heals a destination that was emptied in between, by protocol %s',
+  { timeout: 60_000 },
+  async (protocol) => {
+    const words = ['--rsync-path', 'rsync', '--protocol', protocol];
+    expect((await push(...words)).code).toBe(0);
+    rmSync(bench.copy, { recursive: true });
+    expect(await push(...words)).toMatchObject({ code: 0, stderr: '' });
+    expect((await fsck(bench.copy, bench.passfile)).code).toBe(0);
+  },
+);
 
 describe('a path', () => {
   it('that leads through a symlink means the object it leads to', async () => {
