@@ -2,7 +2,7 @@ import { TEMPORARY_DIRECTORY } from '../gocryptfs/names.ts';
 import type { ReceiverRule } from '../rsync/filter-list.ts';
 import type { PushView } from './push-entry.ts';
 import type { Selection } from './selection.ts';
-import { pathKey } from './skeleton.ts';
+import { parentKey, pathKey } from './skeleton.ts';
 
 /**
  * What the server may delete, as rules for its delete pass. First match wins; "protect" keeps,
@@ -72,9 +72,29 @@ export function contentRules(scope: DeletionScope): ReceiverRule[] {
   ];
 }
 
-/** Second pass: emptied folders with their diriv, orphaned `.name` files, staged leftovers. */
-export function pruneRules(scope: DeletionScope): ReceiverRule[] {
+/** Keeps what the server could not delete readable: every diriv and `.name` file on the way to it. */
+function keepReadable(remaining: readonly string[]): ReceiverRule[] {
+  const kept = new Set<string>();
+  for (const path of remaining) {
+    for (let key = path; key !== '.'; key = parentKey(key)) {
+      if (key !== path) kept.add(`/${key}/gocryptfs.diriv`);
+      if (LONG_NAME.test(key)) kept.add(`/${key}.name`);
+    }
+  }
+  return [...kept].map((path) => rule('protect', path));
+}
+
+/**
+ * Second pass: emptied folders with their diriv, orphaned `.name` files, staged leftovers.
+ *
+ * @param remaining - cipher paths of content that the first pass should have deleted and could not
+ */
+export function pruneRules(
+  scope: DeletionScope,
+  remaining: readonly string[] = [],
+): ReceiverRule[] {
   return [
+    ...keepReadable(remaining),
     ...protectExcluded(scope.excluded),
     rule('risk', `/${TEMPORARY_DIRECTORY}/**`),
     ...limitTo(scope.within),

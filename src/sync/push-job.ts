@@ -60,11 +60,17 @@ function isScratch(cipherPath: Uint8Array): boolean {
   return pathKey(cipherPath).split('/', 1)[0] === TEMPORARY_DIRECTORY;
 }
 
+/** Recognised also inside a folder whose long name only the destination still has. */
+const STRUCTURAL_NAME = /(^|\/)gocryptfs\.(diriv|longname\.[^/]+\.name)$/;
+
 /** Tells a cipher path in plaintext. */
 export function shownPath(job: PushJob, cipherPath: Uint8Array): ShownPath {
   if (isScratch(cipherPath)) return { path: cipherPath, plain: false, virtual: true };
   const plain = job.context.view.plainPath(cipherPath);
-  if (plain === undefined) return { path: cipherPath, plain: false, virtual: false };
+  if (plain === undefined) {
+    const virtual = STRUCTURAL_NAME.test(pathKey(cipherPath));
+    return { path: cipherPath, plain: false, virtual };
+  }
   return { path: plain.path, plain: true, virtual: plain.virtual !== undefined };
 }
 

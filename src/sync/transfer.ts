@@ -17,7 +17,7 @@ import { emptyState, type PushState } from './push-state.ts';
 import { progressOf } from './push-progress.ts';
 import { recentFiles, staleSuspects } from './racy.ts';
 import { runRsync, type RunOutcome, type RunPlan } from './rsync-run.ts';
-import { knownKey, newStructure, withAncestors } from './skeleton.ts';
+import { knownKey, newStructure, pathKey, withAncestors } from './skeleton.ts';
 import { stagedCopies, tempDirEntry, tempDirSpellings, withTempDir } from './staging.ts';
 
 /** Where a push's memory of its destination is kept between runs. */
@@ -33,6 +33,8 @@ interface Findings {
   staged: boolean;
   /** The first deletion pass removed something, or met folders it could not empty. */
   pruneNeeded: boolean;
+  /** The first deletion pass met something that it could not delete. */
+  undeletable: boolean;
   /** Deleting was asked for and is allowed. */
   deleting: boolean;
   /** Files the content run did not send because their block sums would be too many. */
@@ -214,6 +216,7 @@ async function sendContent(job: PushJob, memory: Memory, findings: Findings): Pr
   if (findings.deleting && isPartial && ledger.failures === failuresBefore) {
     // What stands in the way may be a folder whose diriv this pass protects: the second one tells.
     findings.pruneNeeded = true;
+    findings.undeletable = true;
     return true;
   }
   for (const message of messages) tellMessage(job, ...message);
@@ -255,10 +258,29 @@ async function sendApart(
   accept(job, outcome);
 }
 
+/** Content that the second pass would delete: the first one should have, and could not. */
+async function undeletedContent(job: PushJob): Promise<string[]> {
+  const remaining: string[] = [];
+  const outcome = await runRsync(job.context, {
+    entries: withTempDir(job.snapshot.entries),
+    ...nameLists(job),
+    options: transferOptions(job.settings, { dryRun: true, deleteAfter: true }),
+    rules: pruneRules(job.scope),
+    onItem: () => undefined,
+    onDeleted: (path, isDir) => {
+      if (!isDir && !shownPath(job, path).virtual) remaining.push(pathKey(path));
+    },
+    onMessage: () => undefined,
+  });
+  accept(job, outcome);
+  return remaining;
+}
+
 /** The second deletion pass: emptied folders, orphaned `.name` files, staged copies. */
 async function prune(job: PushJob, memory: Memory, findings: Findings): Promise<void> {
   job.reporter.progress({ ...progressOf(job).now(), stage: 'delete' });
   const tempDir = tempDirOf(job, memory.state);
+  const remaining = findings.undeletable ? await undeletedContent(job) : [];
   const outcome = await runRsync(job.context, {
     ...bookkeeping(job),
     ...nameLists(job),
@@ -268,7 +290,7 @@ async function prune(job: PushJob, memory: Memory, findings: Findings): Promise<
       deleteAfter: true,
       ...(tempDir !== undefined && { tempDir }),
     }),
-    rules: pruneRules(job.scope),
+    rules: pruneRules(job.scope, remaining),
     decline: (entry) => isTooLargeForBlockSize(entry, job.settings),
   });
   accept(job, outcome);
@@ -306,6 +328,7 @@ export async function transfer(
   const findings: Findings = {
     staged: false,
     pruneNeeded: state.prunePending,
+    undeletable: false,
     deleting: false,
     tooLarge: new Set(),
     sent: new Set(),

@@ -131,6 +131,50 @@ it('does not delete what a protect rule names: it refuses instead', async () => 
   expect(kept).toBe(true);
 });
 
+it.each([[[]], [['--rsync-path', 'rsync']]])(
+  'keeps what the server cannot delete readable %j',
+  { timeout: 60_000 },
+  async (more) => {
+    const nobody = 65534;
+    const long = 'l'.repeat(200);
+    const locked = path.join(bench.source, 'gone', long, 'locked');
+    mkdirSync(locked, { recursive: true });
+    writeFileSync(path.join(locked, 'stuck'), 'stuck');
+    execFileSync('chown', ['-R', String(nobody), bench.dir]);
+    const names = ['gone', `gone/${long}`, `gone/${long}/locked`].join('\n');
+    const common = ['-C', bench.source, '--passfile', bench.passfile];
+    const words = ['push', ...common, bench.copy, '--delete', ...more];
+    expect((await ecsync(words, { uid: nobody })).code).toBe(0);
+    const encoded = await ecsync(['name', 'encode', ...common, ...names.split('\n')]);
+    const lockedCopy = path.join(bench.copy, encoded.stdout.trim().split('\n').at(-1) ?? '');
+    execFileSync('chown', ['0', lockedCopy]);
+    rmSync(path.join(bench.source, 'gone'), { recursive: true });
+    const failed = await ecsync(words, { uid: nobody });
+    expect(failed.code).toBe(23);
+    expect(failed.stderr).toContain('warning: server: ');
+    expect((await fsck(bench.copy, bench.passfile)).code).toBe(0);
+    const isKept = await withMount(bench.copy, bench.passfile, (mountpoint) =>
+      Promise.resolve(existsSync(path.join(mountpoint, 'gone', long, 'locked', 'stuck'))),
+    );
+    expect(isKept).toBe(true);
+    execFileSync('chown', [String(nobody), lockedCopy]);
+    expect(await ecsync(words, { uid: nobody })).toMatchObject({ code: 0, stderr: '' });
+    expect((await fsck(bench.copy, bench.passfile)).code).toBe(0);
+    expect(existsSync(lockedCopy)).toBe(false);
+  },
+);
+
+it('counts what was in a folder with a long name, and no file of the format', async () => {
+  const folder = path.join(bench.source, 'f'.repeat(200));
+  mkdirSync(path.join(folder, 'g'.repeat(200)), { recursive: true });
+  writeFileSync(path.join(folder, 'inside'), 'x');
+  expect((await push()).code).toBe(0);
+  rmSync(folder, { recursive: true });
+  for (const dry of [[], ['-n']].reverse()) {
+    expect(summaryOf(await push('--json', '--delete', ...dry)).filesDeleted).toBe(3);
+  }
+});
+
 it('carries sockets into a local folder', async () => {
   const socket = path.join(bench.source, 's'.repeat(60));
   const script =
