@@ -96,7 +96,7 @@ function refuseForeignFiles(job: PushJob, planned: PlannedDeletions): void {
   throw new VaultError(
     'destination-not-a-copy',
     `${job.settings.destination.shown}: holds files this vault did not write (${shown}), and --delete would remove them`,
-    { hint: 'Choose an empty folder for the copy, or push once without --delete.' },
+    { hint: 'Choose an empty folder for the copy, or remove them yourself.' },
   );
 }
 
@@ -109,11 +109,12 @@ export interface DeletionDecision {
 /**
  * Whether deletions may go ahead: they were asked for, the scan is complete and the limit is kept.
  *
- * @throws {VaultError} `destination-not-a-copy` — a new destination holds other things
+ * @param isUnchecked - no deleting push has looked for foreign files there yet
+ * @throws {VaultError} `destination-not-a-copy` — the destination holds other things
  */
 export async function decideDeletion(
   job: PushJob,
-  isNewDestination: boolean,
+  isUnchecked: boolean,
 ): Promise<DeletionDecision> {
   const { settings, snapshot, context } = job;
   if (!settings.delete) return { deleting: false };
@@ -124,9 +125,9 @@ export async function decideDeletion(
     );
     return { deleting: false };
   }
-  if (!isNewDestination && settings.maxDelete === undefined) return { deleting: true };
+  if (!isUnchecked && settings.maxDelete === undefined) return { deleting: true };
   const planned = await planDeletions(job);
-  if (isNewDestination) refuseForeignFiles(job, planned);
+  if (isUnchecked) refuseForeignFiles(job, planned);
   if (settings.maxDelete === undefined || planned.count <= settings.maxDelete) {
     return { deleting: true };
   }

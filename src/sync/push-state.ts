@@ -9,6 +9,8 @@ export interface PushState {
   tempDirChoice: number;
   /** A deletion was begun and its second half (empty folders, their diriv) may be missing. */
   prunePending: boolean;
+  /** A deleting push found nothing at the destination that this vault did not write. */
+  foreignChecked: boolean;
   /** Structural objects (folders with their diriv, `.name` files, the conf) known to be stored. */
   readonly known: Set<number>;
   /** Files written so recently that a later edit could hide behind an equal size and second. */
@@ -35,11 +37,18 @@ interface StateHeader {
   readonly v: 1;
   readonly tempDirChoice: number;
   readonly prunePending: boolean;
+  readonly foreignChecked: boolean;
   readonly racy: RacyFile[];
 }
 
 export function emptyState(): PushState {
-  return { tempDirChoice: 0, prunePending: false, known: new Set(), racy: [] };
+  return {
+    tempDirChoice: 0,
+    prunePending: false,
+    foreignChecked: false,
+    known: new Set(),
+    racy: [],
+  };
 }
 
 /**
@@ -63,6 +72,7 @@ export function encodeState(state: PushState): Uint8Array {
     v: 1,
     tempDirChoice: state.tempDirChoice,
     prunePending: state.prunePending,
+    foreignChecked: state.foreignChecked,
     racy: state.racy,
   };
   const json = Buffer.from(JSON.stringify(header));
@@ -76,11 +86,12 @@ export function encodeState(state: PushState): Uint8Array {
 
 function isHeader(value: unknown): value is StateHeader {
   if (typeof value !== 'object' || value === null) return false;
-  const { v, tempDirChoice, prunePending, racy } = value as Partial<StateHeader>;
+  const { v, tempDirChoice, prunePending, foreignChecked, racy } = value as Partial<StateHeader>;
   return (
     v === 1 &&
     typeof tempDirChoice === 'number' &&
     typeof prunePending === 'boolean' &&
+    typeof foreignChecked === 'boolean' &&
     Array.isArray(racy)
   );
 }
@@ -102,6 +113,6 @@ export function decodeState(bytes: Uint8Array | undefined): PushState | undefine
   for (let at = keysAt; at < buffer.length; at += KEY_BYTES) {
     known.add(buffer.readUIntLE(at, KEY_BYTES));
   }
-  const { tempDirChoice, prunePending, racy } = header;
-  return { tempDirChoice, prunePending, known, racy };
+  const { tempDirChoice, prunePending, foreignChecked, racy } = header;
+  return { tempDirChoice, prunePending, foreignChecked, known, racy };
 }

@@ -10,7 +10,7 @@ import { Ledger } from './ledger.ts';
 import type { PushView } from './push-entry.ts';
 import { accept, bookkeeping, type PushJob, shownPath, transferOptions } from './push-job.ts';
 import type { PushReporter, PushSettings, PushSummary } from './push-settings.ts';
-import { decodeState, encodeState } from './push-state.ts';
+import { decodeState, encodeState, type PushState } from './push-state.ts';
 import { decideDeletion, refuseOtherVault } from './preflight.ts';
 import { runRsync } from './rsync-run.ts';
 import { Selection } from './selection.ts';
@@ -132,10 +132,10 @@ async function connectAndLook(
  */
 async function preview(
   job: PushJob,
-  isNewDestination: boolean,
+  remembered: PushState | undefined,
 ): Promise<{ overLimit?: number | undefined }> {
-  if (isNewDestination) await refuseOtherVault(job);
-  const { deleting, overLimit } = await decideDeletion(job, isNewDestination);
+  if (remembered === undefined) await refuseOtherVault(job);
+  const { deleting, overLimit } = await decideDeletion(job, remembered?.foreignChecked !== true);
   const outcome = await runRsync(job.context, {
     ...bookkeeping(job),
     ...(job.names && { names: job.names }),
@@ -240,7 +240,7 @@ export async function push(
     };
     const state = decodeState(store.read());
     if (settings.dryRun) {
-      const { overLimit } = await preview(job, state === undefined);
+      const { overLimit } = await preview(job, state);
       return summarise(job, startedMs, overLimit);
     }
     const { overLimit } = await transfer(job, state, (now) => store.write(encodeState(now)));

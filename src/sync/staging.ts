@@ -69,39 +69,62 @@ function moved(entry: PushEntry): PushEntry {
 }
 
 /**
- * A list that puts copies of the virtual files of new folders below the temporary directory, at the
- * same relative paths: their diriv and, for folders with long names, the `.name` files.
+ * Copies of the virtual files of new folders below the temporary directory, at the same relative
+ * paths: their diriv and, for folders with long names, the `.name` files.
+ */
+function stagedCopies(
+  list: readonly PushEntry[],
+  wanted: ReadonlySet<PushEntry>,
+  newFolders: ReadonlySet<string>,
+): PushEntry[] {
+  const belongsToFolder = (entry: PushEntry): boolean => {
+    const key = pathKey(entry.path);
+    if (entry.virtual === 'diriv') return newFolders.has(parentKey(key));
+    return entry.virtual === 'name' && newFolders.has(key.slice(0, -'.name'.length));
+  };
+  const isAtRoot = (entry: PushEntry): boolean => !entry.path.includes(0x2f);
+  const files = new Set(
+    list.filter(
+      (entry) =>
+        wanted.has(entry) &&
+        belongsToFolder(entry) &&
+        !(entry.virtual === 'diriv' && isAtRoot(entry)),
+    ),
+  );
+  const holders = new Set<string>();
+  for (const file of files) {
+    for (let key = parentKey(pathKey(file.path)); key !== '.'; key = parentKey(key)) {
+      holders.add(key);
+    }
+  }
+  return list.filter((entry) => files.has(entry) || holders.has(pathKey(entry.path))).map(moved);
+}
+
+/**
+ * The lists of the runs that come before the skeleton. A new root gets its diriv, in the next run
+ * its conf: from then on it is a filesystem, an empty one, and never a conf without a diriv. With
+ * the conf, or alone where the root is known, go the staged copies for all other new folders.
  *
  * @param list - new structural entries with all their ancestors, in list order, root first
  * @param wanted - the new structural entries themselves
- * @returns undefined when no new folder is among them, so that nothing needs staging
+ * @returns no list when no folder is new
  */
-export function stagedCopies(
+export function foundingRuns(
   list: readonly PushEntry[],
   wanted: ReadonlySet<PushEntry>,
-): PushEntry[] | undefined {
+): PushEntry[][] {
   const [root] = list;
-  if (root === undefined) return undefined;
+  if (root === undefined) return [];
   const newFolders = new Set(
     list.filter((entry) => isDirectory(entry) && wanted.has(entry)).map((e) => pathKey(e.path)),
   );
-  if (newFolders.size === 0) return undefined;
-  const belongsToFolder = (entry: PushEntry): boolean => {
-    const key = pathKey(entry.path);
-    if (entry.virtual === 'diriv' || entry.virtual === 'conf')
-      return newFolders.has(parentKey(key));
-    return entry.virtual === 'name' && newFolders.has(key.slice(0, -'.name'.length));
-  };
-  const files = new Set(list.filter((entry) => wanted.has(entry) && belongsToFolder(entry)));
-  const holders = new Set<string>();
-  for (const file of files) {
-    for (let key = parentKey(pathKey(file.path)); key !== '.'; key = parentKey(key))
-      holders.add(key);
-  }
-  const copies = list
-    .filter((entry) => files.has(entry) || holders.has(pathKey(entry.path)))
-    .map(moved);
-  // The root's own diriv goes to its final place first: a conf is never seen without it.
-  const rootDiriv = list.filter((e) => e.virtual === 'diriv' && !e.path.includes(0x2f));
-  return [root, ...rootDiriv, tempDirEntry(root), ...copies];
+  if (newFolders.size === 0) return [];
+  const rootFile = (kind: PushEntry['virtual']): PushEntry[] =>
+    list.filter((entry) => entry.virtual === kind && !entry.path.includes(0x2f));
+  const staging = [root, tempDirEntry(root), ...stagedCopies(list, wanted, newFolders)];
+  if (!wanted.has(root)) return [staging];
+  return [
+    [root, ...rootFile('diriv')],
+    [root, ...rootFile('conf'), ...staging.slice(1)],
+  ];
 }

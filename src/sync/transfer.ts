@@ -18,7 +18,7 @@ import { progressOf } from './push-progress.ts';
 import { recentFiles, staleSuspects } from './racy.ts';
 import { runRsync, type RunOutcome, type RunPlan } from './rsync-run.ts';
 import { knownKey, newStructure, pathKey, withAncestors } from './skeleton.ts';
-import { stagedCopies, tempDirEntry, tempDirSpellings, withTempDir } from './staging.ts';
+import { foundingRuns, tempDirEntry, tempDirSpellings, withTempDir } from './staging.ts';
 
 /** Where a push's memory of its destination is kept between runs. */
 export interface Memory {
@@ -73,7 +73,7 @@ async function tolerating(work: Promise<unknown>): Promise<void> {
   }
 }
 
-/** Puts copies of new folders' virtual files into the temporary directory, which this creates. */
+/** One of the runs that come before the skeleton: a new root, and what is to be staged. */
 async function stage(job: PushJob, copies: readonly PushEntry[]): Promise<void> {
   const [root] = job.snapshot.entries;
   const { onItem } = bookkeeping(job);
@@ -101,11 +101,9 @@ async function buildSkeleton(job: PushJob, memory: Memory, findings: Findings): 
   if (fresh.length === 0) return;
   const wanted = new Set(fresh);
   const list = withAncestors(entries, wanted);
-  const copies = stagedCopies(list, wanted);
-  if (copies !== undefined) {
-    await stage(job, copies);
-    findings.staged = true;
-  }
+  const founding = foundingRuns(list, wanted);
+  for (const entriesOfRun of founding) await stage(job, entriesOfRun);
+  if (founding.length > 0) findings.staged = true;
   const spellings = tempDirSpellings(job.context.destination);
   for (;;) {
     const tempDir = tempDirOf(job, state);
@@ -335,8 +333,9 @@ export async function transfer(
     changed: new Set(),
   };
   if (remembered === undefined) await refuseOtherVault(job);
-  const { deleting, overLimit } = await decideDeletion(job, remembered === undefined);
+  const { deleting, overLimit } = await decideDeletion(job, !state.foreignChecked);
   findings.deleting = deleting;
+  if (deleting) state.foreignChecked = true;
   await buildSkeleton(job, memory, findings);
   if (!(await sendContent(job, memory, findings))) {
     state.known.clear();

@@ -27,8 +27,9 @@ const NOBODY = 65534;
 /** Takes long enough to be interrupted. */
 const LARGE_BYTES = 192 * 1024 * 1024;
 
-/** Whether rsync is writing a file into the temporary directory: a transfer is under way. */
+/** Whether rsync is writing into the temporary directory of a copy: its content is under way. */
 function isTransferring(copy: string): boolean {
+  if (!existsSync(path.join(copy, 'gocryptfs.conf'))) return false;
   const scratch = path.join(copy, 'gocryptfs.longname.ecsync-tmp.name');
   return existsSync(scratch) && readdirSync(scratch).some((name) => /\.[A-Za-z0-9]{6}$/.test(name));
 }

@@ -19,6 +19,7 @@ const racyFile = fc.record({
 const anyState: fc.Arbitrary<PushState> = fc.record({
   tempDirChoice: fc.integer({ min: -1, max: 3 }),
   prunePending: fc.boolean(),
+  foreignChecked: fc.boolean(),
   known: fc.array(fc.nat(2 ** 48 - 1)).map((keys) => new Set(keys)),
   racy: fc.array(racyFile),
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { PushEntry } from '../../src/sync/push-entry.ts';
 import { newStructure, knownKey, withAncestors } from '../../src/sync/skeleton.ts';
-import { stagedCopies, tempDirSpellings, withTempDir } from '../../src/sync/staging.ts';
+import { foundingRuns, tempDirSpellings, withTempDir } from '../../src/sync/staging.ts';
 
 const TEMP = 'gocryptfs.longname.ecsync-tmp.name';
 
@@ -62,32 +62,45 @@ describe('the skeleton', () => {
 });
 
 describe('staging', () => {
-  it('copies what new folders need, below the temporary directory, the root diriv in place', () => {
-    const fresh = newStructure(LIST, new Set());
-    const wanted = new Set(fresh);
-    const copies = stagedCopies(withAncestors(LIST, wanted), wanted);
-    expect(shown(copies ?? [])).toEqual([
-      '.',
-      'gocryptfs.diriv',
-      TEMP,
-      `${TEMP}/gocryptfs.conf`,
-      `${TEMP}/gocryptfs.diriv`,
-      `${TEMP}/gocryptfs.longname.L.name`,
-      `${TEMP}/A`,
-      `${TEMP}/A/gocryptfs.diriv`,
-      `${TEMP}/A/B`,
-      `${TEMP}/A/B/gocryptfs.diriv`,
-      `${TEMP}/gocryptfs.longname.L`,
-      `${TEMP}/gocryptfs.longname.L/gocryptfs.diriv`,
-      `${TEMP}/z`,
-      `${TEMP}/z/gocryptfs.diriv`,
+  const COPIES = [
+    TEMP,
+    `${TEMP}/gocryptfs.longname.L.name`,
+    `${TEMP}/A`,
+    `${TEMP}/A/gocryptfs.diriv`,
+    `${TEMP}/A/B`,
+    `${TEMP}/A/B/gocryptfs.diriv`,
+    `${TEMP}/gocryptfs.longname.L`,
+    `${TEMP}/gocryptfs.longname.L/gocryptfs.diriv`,
+    `${TEMP}/z`,
+    `${TEMP}/z/gocryptfs.diriv`,
+  ];
+
+  it('founds a new root with its diriv, then its conf, and copies what new folders need', () => {
+    const wanted = new Set(newStructure(LIST, new Set()));
+    const runs = foundingRuns(withAncestors(LIST, wanted), wanted);
+    expect(runs.map(shown)).toEqual([
+      ['.', 'gocryptfs.diriv'],
+      ['.', 'gocryptfs.conf', ...COPIES],
+    ]);
+  });
+
+  it('copies only for new folders of a known root', () => {
+    const [root] = LIST;
+    const known = new Set(newStructure(LIST, new Set()).map(knownKey));
+    for (const entry of LIST) {
+      if (Buffer.from(entry.path).toString().startsWith('A/B')) known.delete(knownKey(entry));
+    }
+    const wanted = new Set(newStructure(LIST, known));
+    expect(wanted.has(root as PushEntry)).toBe(false);
+    const runs = foundingRuns(withAncestors(LIST, wanted), wanted);
+    expect(runs.map(shown)).toEqual([
+      ['.', TEMP, `${TEMP}/A`, `${TEMP}/A/B`, `${TEMP}/A/B/gocryptfs.diriv`],
     ]);
   });
 
   it('is not needed when no folder is new', () => {
-    const name = LIST.filter((e) => e.virtual === 'name');
-    const wanted = new Set(name);
-    expect(stagedCopies(withAncestors(LIST, wanted), wanted)).toBeUndefined();
+    const wanted = new Set(LIST.filter((e) => e.virtual === 'name'));
+    expect(foundingRuns(withAncestors(LIST, wanted), wanted)).toEqual([]);
   });
 
   it('lists the temporary directory where it sorts', () => {

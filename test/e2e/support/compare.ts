@@ -60,8 +60,8 @@ export function differences(a: string, b: string, options: CompareOptions = {}):
     if (statA.mode !== statB.mode)
       say(path, `mode ${statA.mode.toString(8)}, ${statB.mode.toString(8)}`);
     if (owners && (statA.uid !== statB.uid || statA.gid !== statB.gid)) say(path, 'owner');
-    // A server leaves a folder's time alone when it is right to the second.
-    const unit = nanoseconds && !statA.isDirectory() ? 1n : 1_000_000_000n;
+    // A server leaves the time of anything but a file alone when it is right to the second.
+    const unit = nanoseconds && statA.isFile() ? 1n : 1_000_000_000n;
     if (statA.mtimeNs / unit !== statB.mtimeNs / unit)
       say(path, `mtime ${statA.mtimeNs}, ${statB.mtimeNs}`);
     if (statA.isSymbolicLink()) {
