@@ -72,7 +72,7 @@ export interface OpenFile {
   readonly positional: boolean;
   /**
    * Bytes from `offset` on: exactly `length` of them, fewer only at the end of the file, none at or
-   * beyond it. The array stays valid until the next call.
+   * beyond it. The array stays valid until the next call, of `close` too; one call at a time.
    *
    * @throws {FileError} `read-failed`
    */

@@ -1,10 +1,13 @@
 import { closeSync, constants, fstatSync, openSync, read, readSync } from 'node:fs';
+import { fileBuffers } from '../bytes/buffer-pool.ts';
 import type { OpenFile } from './entry.ts';
 import { fileFailure, openFailure, vanished } from './file-failure.ts';
 import { isSameFile, splitTime, type LocalEntry } from './local-entry.ts';
 
 // A symlink is refused, and a pipe that took a file's place cannot make us wait. (Absent on Windows.)
 const OPEN_FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW || 0) | (constants.O_NONBLOCK || 0);
+
+const NOTHING = Buffer.alloc(0);
 
 /** Reads up to this length are worth doing at once rather than in a thread. */
 const SHORT_READ_LENGTH = 32 * 1024;
@@ -60,7 +63,7 @@ class LocalFile implements OpenFile {
   readonly #fd: number;
   readonly #entry: LocalEntry;
   readonly #pace: ReadPace;
-  #buffer = Buffer.alloc(0);
+  #buffer: Buffer = NOTHING;
 
   constructor(
     fd: number,
@@ -74,7 +77,10 @@ class LocalFile implements OpenFile {
 
   async read(offset: number, length: number): Promise<Uint8Array> {
     const wanted = Math.max(0, Math.min(length, this.size - offset));
-    if (this.#buffer.length < wanted) this.#buffer = Buffer.allocUnsafe(wanted);
+    if (this.#buffer.length < wanted) {
+      fileBuffers.give(this.#buffer);
+      this.#buffer = fileBuffers.take(wanted);
+    }
     let filled = 0;
     while (filled < wanted) {
       const count = await this.#readSome(offset + filled, filled, wanted - filled);
@@ -120,6 +126,8 @@ class LocalFile implements OpenFile {
         return isUnchanged ? 'unchanged' : 'changed';
       } finally {
         closeSync(this.#fd);
+        fileBuffers.give(this.#buffer);
+        this.#buffer = NOTHING;
       }
     });
   }

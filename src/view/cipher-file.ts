@@ -1,3 +1,4 @@
+import { fileBuffers } from '../bytes/buffer-pool.ts';
 import {
   blockCountOf,
   blockOfCipherOffset,
@@ -11,6 +12,8 @@ import type { OpenFile } from '../tree/entry.ts';
 
 /** Blocks encrypted in one go when reading sequentially: 256 KiB of plaintext. */
 const RUN_BLOCKS = 64;
+
+const NOTHING = Buffer.alloc(0);
 
 /** Consecutive encrypted blocks, held so that no block is ever encrypted twice in passing. */
 interface Run {
@@ -37,9 +40,9 @@ export class CipherFile implements OpenFile {
   readonly #fileID: Uint8Array;
   /** Cipher offset at which the plaintext turned out to end; at first the size. */
   #end: number;
-  #current: Run = { start: 0, end: 0, buffer: Buffer.alloc(0) };
-  #previous: Run = { start: 0, end: 0, buffer: Buffer.alloc(0) };
-  #output: Buffer = Buffer.alloc(0);
+  #current: Run = { start: 0, end: 0, buffer: NOTHING };
+  #previous: Run = { start: 0, end: 0, buffer: NOTHING };
+  #output: Buffer = NOTHING;
 
   /** @param plain - owned from now on: `close` closes it */
   constructor(plain: OpenFile, content: ContentEncryption, fileID: Uint8Array) {
@@ -58,7 +61,10 @@ export class CipherFile implements OpenFile {
     if (inCurrent !== undefined) return inCurrent;
     const end = Math.min(offset + length, this.#end);
     if (end <= offset) return new Uint8Array(0);
-    if (this.#output.length < end - offset) this.#output = Buffer.allocUnsafe(end - offset);
+    if (this.#output.length < end - offset) {
+      fileBuffers.give(this.#output);
+      this.#output = fileBuffers.take(end - offset);
+    }
     let at = offset;
     // Loading a run may find that the file ends earlier, hence the second bound.
     while (at < end && at < this.#end) {
@@ -72,6 +78,13 @@ export class CipherFile implements OpenFile {
   }
 
   close(): Promise<'unchanged' | 'changed'> {
+    for (const run of [this.#current, this.#previous]) {
+      fileBuffers.give(run.buffer);
+      run.buffer = NOTHING;
+      run.end = run.start;
+    }
+    fileBuffers.give(this.#output);
+    this.#output = NOTHING;
     return this.#plain.close();
   }
 
@@ -122,7 +135,10 @@ export class CipherFile implements OpenFile {
     const run = this.#previous;
     this.#previous = this.#current;
     this.#current = run;
-    if (run.buffer.length < length) run.buffer = Buffer.allocUnsafe(length);
+    if (run.buffer.length < length) {
+      fileBuffers.give(run.buffer);
+      run.buffer = fileBuffers.take(length);
+    }
     return run;
   }
 }
