@@ -193,7 +193,11 @@ export class LocalStore implements Store<LocalEntry> {
 
   /** Whether a path names something already. */
   #isTaken(path: Uint8Array): boolean {
-    return lstatSync(this.#handles.locate(path), { throwIfNoEntry: false }) !== undefined;
+    try {
+      return lstatSync(this.#handles.locate(path), { throwIfNoEntry: false }) !== undefined;
+    } catch {
+      return false; // a place that cannot be looked at: giving the file its name will say why
+    }
   }
 
   setAttributes(entry: Pick<Entry, 'path' | 'mode'>, attributes: Attributes): Promise<void> {
