@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import { EcsyncError, InterruptedError, RemoteError } from '../errors.ts';
 import { isDirectory, isRegularFile } from '../tree/entry.ts';
 import type { PushEntry } from './push-entry.ts';
@@ -133,6 +134,17 @@ async function buildSkeleton(job: PushJob, memory: Memory, findings: Findings): 
   }
 }
 
+/** From so many sent files on, memory matters more than the last few percent of time. */
+const MANY_FILES = 1000;
+
+/**
+ * V8 lets garbage pile up to twice what is in use. With 50,000 files to send this is the difference
+ * between 235 and 155 MiB at the peak, for a few percent of the time.
+ */
+function collectGarbageSooner(): void {
+  setFlagsFromString('--optimize-for-size');
+}
+
 const NOT_EMPTY = /^cannot delete non-empty directory: /;
 
 type Message = (level: 'info' | 'warning' | 'error', text: string) => void;
@@ -201,6 +213,7 @@ async function sendContent(job: PushJob, memory: Memory, findings: Findings): Pr
     },
     onSent: (entry, literal, matched) => {
       findings.sent.add(entry);
+      if (findings.sent.size === MANY_FILES) collectGarbageSooner();
       books.onSent?.(entry, literal, matched);
     },
     onProgress: (entry, bytes) => progress.within(entry, bytes),
