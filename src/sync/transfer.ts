@@ -135,7 +135,9 @@ async function buildSkeleton(job: PushJob, memory: Memory, findings: Findings): 
 }
 
 /** From so many sent files on, memory matters more than the last few percent of time. */
-const MANY_FILES = 1000;
+const MANY_FILES = 100;
+/** A first push of so many objects sends many files for certain. */
+const MANY_ENTRIES = 10_000;
 
 /**
  * V8 lets garbage pile up to twice what is in use. With 50,000 files to send this is the difference
@@ -345,6 +347,9 @@ export async function transfer(
     sent: new Set(),
     changed: new Set(),
   };
+  if (remembered === undefined && job.snapshot.entries.length > MANY_ENTRIES) {
+    collectGarbageSooner();
+  }
   if (remembered === undefined) await refuseOtherVault(job);
   const { deleting, overLimit } = await decideDeletion(job, !state.foreignChecked);
   findings.deleting = deleting;
