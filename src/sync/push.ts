@@ -4,6 +4,7 @@ import { LocalTree } from '../tree/local-tree.ts';
 import { foldersOverlap } from '../tree/overlap.ts';
 import { groupNames, userNames } from '../tree/owner-names.ts';
 import { EncryptedView } from '../view/encrypted-view.ts';
+import { collectGarbageSooner } from './collect-sooner.ts';
 import { deletionScope, previewRules } from './deletion.ts';
 import { type OpenDestination, openDestination } from './destination-remote.ts';
 import { Ledger } from './ledger.ts';
@@ -215,6 +216,9 @@ export async function push(
   refuseOverlap(settings);
   const ledger = new Ledger(reporter);
   const selection = new Selection(settings.rules, Buffer.from(settings.source), settings.paths);
+  const state = decodeState(store.read());
+  // A first push sends everything there is.
+  if (state === undefined) collectGarbageSooner();
   const { opened, view, snapshot } = await connectAndLook(
     () => openDestination(settings.destination, destinationOptions(settings, ledger, questions)),
     (either) => lookAtSource(settings, vault, { selection, ledger, reporter }, either),
@@ -238,7 +242,6 @@ export async function push(
       },
       ...(!numericIds && { names: { users: userNames(), groups: groupNames() } }),
     };
-    const state = decodeState(store.read());
     if (settings.dryRun) {
       const { overLimit } = await preview(job, state);
       return summarise(job, startedMs, overLimit);

@@ -1,7 +1,7 @@
-import { setFlagsFromString } from 'node:v8';
 import { EcsyncError, InterruptedError, RemoteError } from '../errors.ts';
 import { isDirectory, isRegularFile } from '../tree/entry.ts';
 import type { PushEntry } from './push-entry.ts';
+import { collectGarbageSooner } from './collect-sooner.ts';
 import { contentRules, pruneRules, sweepRules } from './deletion.ts';
 import { asNew, isCreation, isTransfer } from './itemize.ts';
 import { decideDeletion, refuseOtherVault } from './preflight.ts';
@@ -136,16 +136,6 @@ async function buildSkeleton(job: PushJob, memory: Memory, findings: Findings): 
 
 /** From so many sent files on, memory matters more than the last few percent of time. */
 const MANY_FILES = 100;
-/** A first push of so many objects sends many files for certain. */
-const MANY_ENTRIES = 10_000;
-
-/**
- * V8 lets garbage pile up to twice what is in use. With 50,000 files to send this is the difference
- * between 235 and 155 MiB at the peak, for a few percent of the time.
- */
-function collectGarbageSooner(): void {
-  setFlagsFromString('--optimize-for-size');
-}
 
 const NOT_EMPTY = /^cannot delete non-empty directory: /;
 
@@ -347,9 +337,6 @@ export async function transfer(
     sent: new Set(),
     changed: new Set(),
   };
-  if (remembered === undefined && job.snapshot.entries.length > MANY_ENTRIES) {
-    collectGarbageSooner();
-  }
   if (remembered === undefined) await refuseOtherVault(job);
   const { deleting, overLimit } = await decideDeletion(job, !state.foreignChecked);
   findings.deleting = deleting;
