@@ -34,6 +34,21 @@ export function writeNewFile(file: string, content: Uint8Array | string, mode: n
 }
 
 /**
+ * Replaces a file of a cache in one step, without waiting for the disk: a power cut may bring back
+ * old bytes, or ones that its reader must recognise as damaged.
+ */
+export function replaceCacheFile(file: string, content: Uint8Array, mode: number): void {
+  const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`;
+  try {
+    fs.writeFileSync(temporary, content, { flag: 'wx', mode });
+    fs.renameSync(temporary, file);
+  } catch (error) {
+    fs.rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+/**
  * Replaces a file in one step: readers see the old bytes or the new ones, also after a power cut.
  *
  * @param mode - permission bits of the new file

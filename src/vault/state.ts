@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { BugError, FileError } from '../errors.ts';
-import { replaceFile } from './atomic-write.ts';
+import { replaceCacheFile } from './atomic-write.ts';
 
 /*
  * A state file:
@@ -59,7 +59,7 @@ export function writeState(vaultDir: string, key: string, content: Uint8Array): 
   const digest = createHash('sha256').update(content).digest();
   try {
     fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
-    replaceFile(file, Buffer.concat([MAGIC, digest, content]), 0o600);
+    replaceCacheFile(file, Buffer.concat([MAGIC, digest, content]), 0o600);
   } catch (error) {
     throw new FileError('state-not-written', `cannot write ${file}`, {
       hint: 'The copy is fine; the next run may take longer. Check the space on this disk.',
