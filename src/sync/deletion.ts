@@ -2,7 +2,8 @@ import { TEMPORARY_DIRECTORY } from '../gocryptfs/names.ts';
 import type { ReceiverRule } from '../rsync/filter-list.ts';
 import type { PushView } from './push-entry.ts';
 import type { Selection } from './selection.ts';
-import { parentKey, pathKey } from './skeleton.ts';
+import { parentKey } from './skeleton.ts';
+import { pathKey } from '../view/path-bytes.ts';
 
 /**
  * What the server may delete, as rules for its delete pass. First match wins; "protect" keeps,

@@ -4,7 +4,7 @@ import { showPath } from '../tree/file-failure.ts';
 import type { PushEntry } from './push-entry.ts';
 import { DELETING, isHardLink, isNew, isSignificant, itemize } from './itemize.ts';
 import type { ItemLine, PushReporter } from './push-settings.ts';
-import { pathKey } from './skeleton.ts';
+import { pathKey } from '../view/path-bytes.ts';
 
 /** A cipher path told in plaintext, or why that is not possible. */
 export interface ShownPath {

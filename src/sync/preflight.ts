@@ -3,7 +3,7 @@ import { previewRules } from './deletion.ts';
 import { isNew, isTransfer } from './itemize.ts';
 import { accept, type PushJob, shownPath, transferOptions } from './push-job.ts';
 import { runRsync } from './rsync-run.ts';
-import { pathKey } from './skeleton.ts';
+import { pathKey } from '../view/path-bytes.ts';
 
 /**
  * Questions asked of a destination before anything is written to it: dry runs, so they change

@@ -7,7 +7,7 @@ import { isHardLink } from './itemize.ts';
 import type { ShownPath } from './ledger.ts';
 import type { PushReporter, PushSettings } from './push-settings.ts';
 import type { RunContext, RunOutcome, RunPlan } from './rsync-run.ts';
-import { pathKey } from './skeleton.ts';
+import { pathKey } from '../view/path-bytes.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** rsync's block size when nothing is asked: one cipher block, so that one edit costs two blocks. */

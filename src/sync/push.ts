@@ -30,7 +30,6 @@ export interface OpenVault {
 export interface StateStore {
   read(): Uint8Array | undefined;
   write(bytes: Uint8Array): void;
-  drop(): void;
 }
 
 /** What a push talks to beside its destination. */

@@ -1,6 +1,6 @@
 import { UsageError } from '../errors.ts';
 import { Filter, type FilterRule } from '../tree/filter.ts';
-import { pathKey } from './skeleton.ts';
+import { pathKey } from '../view/path-bytes.ts';
 
 /**
  * What of the source a push looks at: the user's ordered rules, and the paths it is limited to.

@@ -1,4 +1,5 @@
 import { isDirectory } from '../tree/entry.ts';
+import { pathKey } from '../view/path-bytes.ts';
 import type { PushEntry } from './push-entry.ts';
 import { structureKey } from './push-state.ts';
 
@@ -7,11 +8,6 @@ import { structureKey } from './push-state.ts';
  * a push is a tree stock gocryptfs calls clean. Folders, each with its diriv, the conf, and the
  * `.name` file of every long name.
  */
-
-/** Latin-1 spelling of a byte path: a cheap key for sets and maps, never shown to anyone. */
-export function pathKey(path: Uint8Array): string {
-  return Buffer.from(path.buffer, path.byteOffset, path.byteLength).toString('latin1');
-}
 
 /** Key of the folder that holds `key`; the root is `.`. */
 export function parentKey(key: string): string {

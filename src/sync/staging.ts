@@ -2,7 +2,8 @@ import { TEMPORARY_DIRECTORY } from '../gocryptfs/names.ts';
 import { isDirectory, S_IFDIR, type Entry } from '../tree/entry.ts';
 import { compareSiblings } from '../tree/walk.ts';
 import type { PushEntry } from './push-entry.ts';
-import { parentKey, pathKey } from './skeleton.ts';
+import { parentKey } from './skeleton.ts';
+import { pathKey } from '../view/path-bytes.ts';
 
 /**
  * The server's scratch space. A folder `gocryptfs.longname.ecsync-tmp.name` in the cipher root is
@@ -11,7 +12,7 @@ import { parentKey, pathKey } from './skeleton.ts';
  * temporary files land there, so a server that dies leaves nothing a mount would stumble over.
  *
  * New folders are staged there too: the server creates a folder long before our bytes for its
- * diriv can arrive, but `--link-dest` lets it take a diriv it already has, in the next system call.
+ * diriv can arrive, but `--link-dest` lets it take a diriv it already has, right after it made the folder.
  */
 
 /** Spellings of the temporary directory as option values, in the order they are worth trying. */

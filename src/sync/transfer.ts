@@ -18,7 +18,8 @@ import { emptyState, type PushState } from './push-state.ts';
 import { progressOf } from './push-progress.ts';
 import { recentFiles, staleSuspects } from './racy.ts';
 import { runRsync, type RunOutcome, type RunPlan } from './rsync-run.ts';
-import { knownKey, newStructure, pathKey, withAncestors } from './skeleton.ts';
+import { isStructural, knownKey, newStructure, withAncestors } from './skeleton.ts';
+import { pathKey } from '../view/path-bytes.ts';
 import { foundingRuns, tempDirEntry, tempDirSpellings, withTempDir } from './staging.ts';
 
 /** Where a push's memory of its destination is kept between runs. */
@@ -167,6 +168,27 @@ function deletionListeners(
   };
 }
 
+/** Listeners of a run that sends content: what the next push must know is noted beside the books. */
+function contentListeners(
+  job: PushJob,
+  findings: Findings,
+): Pick<RunPlan, 'onItem' | 'onSent' | 'onProblem' | 'onProgress'> {
+  const books = bookkeeping(job);
+  return {
+    onItem: books.onItem,
+    onSent: (entry, literal, matched) => {
+      findings.sent.add(entry);
+      if (findings.sent.size === MANY_FILES) collectGarbageSooner();
+      books.onSent?.(entry, literal, matched);
+    },
+    onProblem: (entry, error) => {
+      if (error.code === 'changed-while-read') findings.changed.add(entry);
+      books.onProblem?.(entry, error);
+    },
+    onProgress: (entry, bytes) => progressOf(job).within(entry, bytes),
+  };
+}
+
 /**
  * The main run: everything is listed, the server asks for what differs, and afterwards removes
  * content that is gone from the source.
@@ -175,7 +197,7 @@ function deletionListeners(
  */
 async function sendContent(job: PushJob, memory: Memory, findings: Findings): Promise<boolean> {
   const tempDir = tempDirOf(job, memory.state);
-  const books = bookkeeping(job);
+  const books = contentListeners(job, findings);
   const progress = progressOf(job);
   const { ledger } = job.context;
   const failuresBefore = ledger.failures;
@@ -202,16 +224,6 @@ async function sendContent(job: PushJob, memory: Memory, findings: Findings): Pr
       } else {
         books.onItem(entry, iflags, xname, ndx);
       }
-    },
-    onSent: (entry, literal, matched) => {
-      findings.sent.add(entry);
-      if (findings.sent.size === MANY_FILES) collectGarbageSooner();
-      books.onSent?.(entry, literal, matched);
-    },
-    onProgress: (entry, bytes) => progress.within(entry, bytes),
-    onProblem: (entry, error) => {
-      if (error.code === 'changed-while-read') findings.changed.add(entry);
-      books.onProblem?.(entry, error);
     },
   });
   if (tempDir !== undefined && isTempDirRefusal(outcome)) return false;
@@ -241,21 +253,25 @@ function withLinkedNames(job: PushJob, files: ReadonlySet<PushEntry>): Set<PushE
 async function sendApart(
   job: PushJob,
   memory: Memory,
-  files: ReadonlySet<PushEntry>,
-  changes: { readonly noBlockSize?: boolean; readonly ignoreTimes?: boolean },
+  findings: Findings,
+  apart: {
+    readonly files: ReadonlySet<PushEntry>;
+    readonly noBlockSize?: boolean;
+    readonly ignoreTimes?: boolean;
+  },
 ): Promise<void> {
+  const { files, noBlockSize = false, ignoreTimes = false } = apart;
   if (files.size === 0) return;
   const tempDir = tempDirOf(job, memory.state);
   const { blockSize, ...options } = transferOptions(job.settings, {
-    ignoreTimes: changes.ignoreTimes ?? false,
+    ignoreTimes,
     ...(tempDir !== undefined && { tempDir }),
   });
   const outcome = await runRsync(job.context, {
-    ...bookkeeping(job),
+    ...contentListeners(job, findings),
     ...nameLists(job),
     entries: withTempDir(withAncestors(job.snapshot.entries, withLinkedNames(job, files))),
-    options: changes.noBlockSize || blockSize === undefined ? options : { ...options, blockSize },
-    onProgress: (entry, bytes) => progressOf(job).within(entry, bytes),
+    options: noBlockSize || blockSize === undefined ? options : { ...options, blockSize },
     onMessage: (level, text) => tellMessage(job, level, text),
   });
   accept(job, outcome);
@@ -285,7 +301,7 @@ async function prune(job: PushJob, memory: Memory, findings: Findings): Promise<
   const tempDir = tempDirOf(job, memory.state);
   const remaining = findings.undeletable ? await undeletedContent(job) : [];
   const outcome = await runRsync(job.context, {
-    ...bookkeeping(job),
+    ...contentListeners(job, findings),
     ...nameLists(job),
     ...deletionListeners(job, findings, (...message) => tellMessage(job, ...message)),
     entries: withTempDir(job.snapshot.entries),
@@ -348,9 +364,9 @@ export async function transfer(
     await buildSkeleton(job, memory, findings);
     await sendContent(job, memory, findings);
   }
-  await sendApart(job, memory, findings.tooLarge, { noBlockSize: true });
+  await sendApart(job, memory, findings, { files: findings.tooLarge, noBlockSize: true });
   const suspects = staleSuspects(job.snapshot.entries, state.racy, findings.sent);
-  await sendApart(job, memory, suspects, { ignoreTimes: true });
+  await sendApart(job, memory, findings, { files: suspects, ignoreTimes: true });
   if (findings.deleting && findings.pruneNeeded) await prune(job, memory, findings);
   else if (findings.staged) await tolerating(sweep(job));
   if (findings.deleting && !findings.pruneNeeded) state.prunePending = false;
@@ -362,9 +378,7 @@ export async function transfer(
 function remember(job: PushJob, memory: Memory, findings: Findings): void {
   const { state } = memory;
   if (findings.deleting && job.settings.paths.length === 0) {
-    const present = new Set(
-      job.snapshot.entries.filter((e) => isDirectory(e) || e.virtual !== undefined).map(knownKey),
-    );
+    const present = new Set(job.snapshot.entries.filter(isStructural).map(knownKey));
     for (const key of state.known) if (!present.has(key)) state.known.delete(key);
   }
   state.racy = recentFiles(

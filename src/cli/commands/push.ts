@@ -5,7 +5,7 @@ import type { PushReporter, PushSettings, PushSummary } from '../../sync/push-se
 import type { FilterRule } from '../../tree/filter.ts';
 import type { Destination } from '../../vault/destination.ts';
 import { acquireLock } from '../../vault/lock.ts';
-import { dropState, readState, stateKey, writeState } from '../../vault/state.ts';
+import { readState, stateKey, writeState } from '../../vault/state.ts';
 import { openVault, vaultFiles, type Vault } from '../../vault/vault.ts';
 import type { Host } from '../host.ts';
 import { placeOf } from '../place.ts';
@@ -85,7 +85,6 @@ async function pushLocked(
         store: {
           read: () => readState(vault.vaultDir, key),
           write: (bytes) => writeState(vault.vaultDir, key, bytes),
-          drop: () => dropState(vault.vaultDir, key),
         },
         questions: questionsFor(host),
       },
