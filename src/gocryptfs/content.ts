@@ -1,83 +1,26 @@
 /** File content block by block, and symlink targets. */
-import { createHmac, type KeyObject } from 'node:crypto';
 import { FileError, IntegrityError } from '../errors.ts';
 import type { ContentCipher } from './aead.ts';
 import { isAllZero } from './file-header.ts';
-import { replaceAllZero } from './identity.ts';
-import { CIPHER_TARGET_LENGTH_MAX, FILE_ID_LENGTH, PLAIN_BLOCK_SIZE } from './limits.ts';
-import { decodeBase64Url } from './names.ts';
-
-const BLOCK_LABEL = Buffer.from('ecsync block nonce\0', 'latin1');
-const TARGET_LABEL = Buffer.from('ecsync target nonce\0', 'latin1');
-
-const TWO_POW_32 = 2 ** 32;
+import type { TextCodec } from './base64url.ts';
+import type { FileIdentity } from './identity.ts';
+import { CIPHER_TARGET_LENGTH_MAX, PLAIN_BLOCK_SIZE } from './limits.ts';
+import { associatedData, type NonceSource } from './nonces.ts';
 
 /** A symlink target has no block number but 0 and no file ID: BE64(0) alone. */
 const TARGET_ASSOCIATED = Buffer.alloc(8);
 
-/**
- * What a block is authenticated with besides its bytes.
- *
- *     1. block number, BE64   2. file ID[16]
- *
- * @see gocryptfs internal/contentenc/content.go concatAD (v2.6.1)
- */
-function associatedData(blockNo: number, id: Uint8Array): Buffer {
-  const associated = Buffer.allocUnsafe(8 + FILE_ID_LENGTH);
-  writeAssociatedData(associated, blockNo, id);
-  return associated;
-}
-
-function writeAssociatedData(associated: Buffer, blockNo: number, id: Uint8Array): void {
-  associated.writeUInt32BE(Math.floor(blockNo / TWO_POW_32), 0); // 1.
-  associated.writeUInt32BE(blockNo % TWO_POW_32, 4);
-  associated.set(id, 8); // 2.
-}
-
-/**
- * Nonces that depend on everything they are used for: two different messages never share one
- * (short of a collision of HMAC-SHA-256 cut to the nonce's length), equal ones always do.
- *
- * The input, whose first four parts are kept in one buffer per kind of message:
- *
- *     1. label ‖ 00   2. block number, BE64   3. fileID or linkID[16]
- *     4. plaintext length, BE32   5. plaintext
- */
-class SyntheticNonces {
-  readonly #key: KeyObject;
-  readonly #nonceLength: number;
-  readonly #prefix: Buffer;
-  /** Parts 2 and 3 of the input prepared last: a view of the prefix. */
-  readonly associated: Buffer;
-
-  constructor(key: KeyObject, nonceLength: number, label: Uint8Array) {
-    this.#key = key;
-    this.#nonceLength = nonceLength;
-    this.#prefix = Buffer.alloc(label.length + 8 + FILE_ID_LENGTH + 4);
-    this.#prefix.set(label, 0); // 1.
-    this.associated = this.#prefix.subarray(label.length, label.length + 8 + FILE_ID_LENGTH);
-  }
-
-  /** The nonce for one message; sets {@link associated} to its parts 2 and 3. */
-  nonce(blockNo: number, id: Uint8Array, plain: Uint8Array): Buffer {
-    writeAssociatedData(this.associated, blockNo, id); // 2. 3.
-    this.#prefix.writeUInt32BE(plain.length, this.#prefix.length - 4); // 4.
-    const hmac = createHmac('sha256', this.#key).update(this.#prefix).update(plain); // 5.
-    return replaceAllZero(hmac.digest().subarray(0, this.#nonceLength));
-  }
-}
-
 /** Encrypts and decrypts the content of one filesystem, deterministically. */
 export class ContentEncryption {
   readonly #cipher: ContentCipher;
-  readonly #blockNonces: SyntheticNonces;
-  readonly #targetNonces: SyntheticNonces;
+  readonly #nonces: NonceSource;
+  readonly #targetText: TextCodec | undefined;
 
-  /** @param nonceKey - the sub-key `ecsyncNonces` */
-  constructor(cipher: ContentCipher, nonceKey: KeyObject) {
+  /** @param targetText - how sealed symlink targets are written; absent: targets are not sealed */
+  constructor(cipher: ContentCipher, nonces: NonceSource, targetText: TextCodec | undefined) {
     this.#cipher = cipher;
-    this.#blockNonces = new SyntheticNonces(nonceKey, cipher.nonceLength, BLOCK_LABEL);
-    this.#targetNonces = new SyntheticNonces(nonceKey, cipher.nonceLength, TARGET_LABEL);
+    this.#nonces = nonces;
+    this.#targetText = targetText;
   }
 
   /** Bytes that encryption adds to every block. */
@@ -94,12 +37,13 @@ export class ContentEncryption {
    * @returns bytes written: `plain.length` and `overhead` for every block
    */
   encryptBlocks(run: BlockRun, out: Uint8Array): number {
-    const { firstBlock, fileID, plain } = run;
+    const { firstBlock, identity, plain } = run;
     let written = 0;
     for (let at = 0; at < plain.length; at += PLAIN_BLOCK_SIZE) {
       const block = plain.subarray(at, at + PLAIN_BLOCK_SIZE);
-      const nonce = this.#blockNonces.nonce(firstBlock + at / PLAIN_BLOCK_SIZE, fileID, block);
-      const { associated } = this.#blockNonces;
+      const blockNo = firstBlock + at / PLAIN_BLOCK_SIZE;
+      const nonce = this.#nonces.blockNonce(blockNo, identity, block);
+      const associated = associatedData(blockNo, identity.fileID);
       this.#cipher.seal({ plain: block, nonce, associated }, out.subarray(written));
       written += block.length + this.#cipher.overhead;
     }
@@ -127,23 +71,24 @@ export class ContentEncryption {
   }
 
   /**
-   * The target of a symlink as it is stored: one sealed message in base64url.
+   * The target of a symlink as it is stored: one sealed message in base64url, or itself where
+   * names are not encrypted.
    *
    * @param linkID - 16 bytes: keeps equal targets in different places apart
    * @returns inverse of {@link decryptTarget}
-   * @throws {FileError} `target-too-long` — more than 3039 bytes with GCM
+   * @throws {FileError} `target-too-long` — more than 3039 bytes with GCM or SIV, 3031 with XChaCha
    */
-  encryptTarget(linkID: Uint8Array, target: Uint8Array): Buffer {
+  encryptTarget(linkID: Uint8Array, target: Uint8Array): Uint8Array {
+    if (this.#targetText === undefined) return target;
     const sealed = Buffer.allocUnsafe(target.length + this.#cipher.overhead);
-    const text = Math.ceil((sealed.length * 4) / 3);
-    if (text > CIPHER_TARGET_LENGTH_MAX) {
+    if (this.#targetText.encodedLength(sealed.length) > CIPHER_TARGET_LENGTH_MAX) {
       throw new FileError('target-too-long', `a symlink target of ${target.length} bytes`, {
         hint: 'Encrypted it would be longer than a symlink can be. Shorten it.',
       });
     }
-    const nonce = this.#targetNonces.nonce(0, linkID, target);
+    const nonce = this.#nonces.targetNonce(linkID, target);
     this.#cipher.seal({ plain: target, nonce, associated: TARGET_ASSOCIATED }, sealed);
-    return Buffer.from(sealed.toString('base64url'), 'latin1');
+    return this.#targetText.encode(sealed);
   }
 
   /**
@@ -152,8 +97,9 @@ export class ContentEncryption {
    * @throws {IntegrityError} `target-invalid` — not canonical base64url; `nonce-zero`;
    *   `tag-mismatch`
    */
-  decryptTarget(cipherTarget: Uint8Array): Buffer {
-    const sealed = decodeBase64Url(cipherTarget);
+  decryptTarget(cipherTarget: Uint8Array): Uint8Array {
+    if (this.#targetText === undefined) return cipherTarget;
+    const sealed = this.#targetText.decode(cipherTarget);
     if (sealed === undefined || cipherTarget.length > CIPHER_TARGET_LENGTH_MAX) {
       throw damaged('target-invalid', 'a symlink of the encrypted folder has a foreign target');
     }
@@ -170,7 +116,7 @@ export class ContentEncryption {
 /** Consecutive blocks of one file. */
 export interface BlockRun {
   readonly firstBlock: number;
-  readonly fileID: Uint8Array;
+  readonly identity: FileIdentity;
   readonly plain: Uint8Array;
 }
 

@@ -1,5 +1,6 @@
 /** The feature flags of gocryptfs.conf and which of them go together. */
 import { confError } from './conf-json.ts';
+import { LONG_NAME_MAX_DEFAULT } from './limits.ts';
 
 /** Every flag a release up to 2.6.1 knows. */
 export const FEATURE_FLAGS = [
@@ -17,15 +18,40 @@ export const FEATURE_FLAGS = [
 ] as const;
 export type FeatureFlag = (typeof FEATURE_FLAGS)[number];
 
-/** The flags of layout `gcm`, in the order in which stock writes them. */
-export const GCM_LAYOUT_FLAGS: readonly FeatureFlag[] = [
-  'HKDF',
-  'GCMIV128',
-  'DirIV',
-  'EMENames',
-  'LongNames',
-  'Raw64',
-];
+/** What `init` can make; all of it opens with stock gocryptfs. */
+export interface LayoutChoice {
+  readonly layout: 'gcm' | 'reverse' | 'xchacha';
+  /** Names and symlink targets are not encrypted. Excludes the two other modifiers. */
+  readonly plaintextNames?: boolean;
+  /** Equal names are equal everywhere, and no directory has an IV. */
+  readonly deterministicNames?: boolean;
+  /** 62 … 255; 255 is the default and needs no flag. */
+  readonly longNameMax?: number;
+}
+
+/**
+ * The flags of a layout, in the order in which stock writes them.
+ *
+ * @see gocryptfs internal/configfile/config_file.go Create (v2.6.1)
+ */
+export function flagsOfLayout(choice: LayoutChoice): readonly FeatureFlag[] {
+  const { layout, plaintextNames = false, deterministicNames = false } = choice;
+  const flags: FeatureFlag[] = ['HKDF'];
+  flags.push(layout === 'xchacha' ? 'XChaCha20Poly1305' : 'GCMIV128');
+  if (plaintextNames) flags.push('PlaintextNames');
+  else {
+    if (!deterministicNames) flags.push('DirIV');
+    if ((choice.longNameMax ?? LONG_NAME_MAX_DEFAULT) !== LONG_NAME_MAX_DEFAULT) {
+      flags.push('LongNameMax');
+    }
+    flags.push('EMENames', 'LongNames', 'Raw64');
+  }
+  if (layout === 'reverse') flags.push('AESSIV');
+  return flags;
+}
+
+/** The flags of layout `gcm` without modifiers: those of a plain `gocryptfs -init`. */
+export const GCM_LAYOUT_FLAGS = flagsOfLayout({ layout: 'gcm' });
 
 function isFeatureFlag(value: unknown): value is FeatureFlag {
   return FEATURE_FLAGS.some((flag) => flag === value);

@@ -1,8 +1,9 @@
 /**
- * ecsync's own derivations: identities that depend only on the master key, the plaintext path an
- * object was born with and a birth counter, so that a lost index costs time and nothing else.
+ * Identities: what keeps equal content in different places apart. Ecsync's own depend only on the
+ * master key, the plaintext path an object was born with and a birth counter, so that a lost index
+ * costs time and nothing else. Those of layout `reverse` are stock's: unkeyed, of the cipher path.
  */
-import { createHmac, type KeyObject } from 'node:crypto';
+import { createHash, createHmac, type KeyObject } from 'node:crypto';
 import { isAllZero } from './file-header.ts';
 import { DIR_IV_LENGTH } from './limits.ts';
 
@@ -15,7 +16,7 @@ const LABELS = {
 
 /** Where and as which generation an object came into being. */
 export interface Birth {
-  /** Plaintext path, components joined by `/`; the root directory is the empty path. */
+  /** Components joined by `/`; the root directory is the empty path. */
   readonly path: Uint8Array;
   /** 0; the next number when an earlier birth at the same path is still in use elsewhere. */
   readonly counter: number;
@@ -27,8 +28,32 @@ export function replaceAllZero(bytes: Buffer): Buffer {
   return bytes;
 }
 
-/** Derives the 16-byte identities of one filesystem. */
-export class Identities {
+/** What the ciphertext of one regular file depends on besides its content. */
+export interface FileIdentity {
+  /** 16 bytes, stored in the file's header. */
+  readonly fileID: Uint8Array;
+  /** 16 bytes: nonce of block 0, from which later blocks count up. Only in layout `reverse`. */
+  readonly block0Nonce?: Uint8Array;
+}
+
+/** Derives the identities of one filesystem; none of them is ever all zero. */
+export interface Identities {
+  /**
+   * Which path of an object its {@link Birth} names. A cipher path is the path as it is stored,
+   * hashed names included; nothing can be renamed then without being encrypted anew.
+   */
+  readonly derivedFrom: 'plaintext path' | 'cipher path';
+  /** Identity of a regular file. */
+  file(birth: Birth): FileIdentity;
+  /** The 16 bytes of a directory's `gocryptfs.diriv`. */
+  dirIV(birth: Birth): Buffer;
+  /** 16 bytes that stand for a symlink where a file has its ID; stored nowhere. */
+  linkID(birth: Birth): Buffer;
+}
+
+/** Ecsync's own identities. */
+export class KeyedIdentities implements Identities {
+  readonly derivedFrom = 'plaintext path';
   readonly #key: KeyObject;
 
   /** @param key - the sub-key `ecsyncIdentities` */
@@ -36,17 +61,14 @@ export class Identities {
     this.#key = key;
   }
 
-  /** The file ID in the header of a regular file; never all zero. */
-  fileID(birth: Birth): Buffer {
-    return this.#derive(LABELS.fileID, birth);
+  file(birth: Birth): FileIdentity {
+    return { fileID: this.#derive(LABELS.fileID, birth) };
   }
 
-  /** The content of a directory's `gocryptfs.diriv`; never all zero. */
   dirIV(birth: Birth): Buffer {
     return this.#derive(LABELS.dirIV, birth);
   }
 
-  /** Stands for a symlink where a file has its ID; goes into the nonce and is stored nowhere. */
   linkID(birth: Birth): Buffer {
     return this.#derive(LABELS.linkID, birth);
   }
@@ -62,4 +84,39 @@ export class Identities {
     const hmac = createHmac('sha256', this.#key).update(label).update(counterBytes).update(path);
     return replaceAllZero(Buffer.from(hmac.digest().subarray(0, DIR_IV_LENGTH)));
   }
+}
+
+/**
+ * The identities that `gocryptfs -reverse` gives: the first 16 bytes of SHA-256 over
+ *
+ *     1. cipher path   2. 00   3. purpose, ASCII, to the end
+ *
+ * A symlink's purpose is `SYMLINKIV`, and its path has the last component twice: a quirk of all
+ * releases up to 2.6.1 that every existing copy has in it.
+ *
+ * @see gocryptfs internal/pathiv/pathiv.go and internal/fusefrontend_reverse (v2.6.1)
+ */
+export class ReverseIdentities implements Identities {
+  readonly derivedFrom = 'cipher path';
+
+  file({ path }: Birth): FileIdentity {
+    return {
+      fileID: derivePathIV(path, 'FILEID'),
+      block0Nonce: derivePathIV(path, 'BLOCK0IV'),
+    };
+  }
+
+  dirIV({ path }: Birth): Buffer {
+    return derivePathIV(path, 'DIRIV');
+  }
+
+  linkID({ path }: Birth): Buffer {
+    const name = path.subarray(path.lastIndexOf(0x2f) + 1);
+    return derivePathIV(Buffer.concat([path, Buffer.from('/'), name]), 'SYMLINKIV');
+  }
+}
+
+function derivePathIV(path: Uint8Array, purpose: string): Buffer {
+  const digest = createHash('sha256').update(path).update(`\0${purpose}`).digest();
+  return replaceAllZero(Buffer.from(digest.subarray(0, DIR_IV_LENGTH)));
 }

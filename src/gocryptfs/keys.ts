@@ -10,7 +10,7 @@ import {
 } from 'node:crypto';
 import { PasswordError, UsageError, VaultError } from '../errors.ts';
 import type { Conf, ScryptParameters } from './config.ts';
-import { GCM_LAYOUT_FLAGS } from './feature-flags.ts';
+import { flagsOfLayout, type LayoutChoice } from './feature-flags.ts';
 import {
   AEAD_TAG_LENGTH,
   LONG_NAME_MAX_DEFAULT,
@@ -149,20 +149,21 @@ export interface PasswordSettings {
 }
 
 /**
- * A new filesystem of layout `gcm` with a random master key.
+ * A new filesystem with a random master key.
  *
  * @throws {PasswordError} `empty-password`, `password-too-long`, `password-newline`
  * @throws {UsageError} `scryptn-out-of-range`
  * @throws {VaultError} `scrypt-failed`
  */
 export async function createConf(
-  settings: PasswordSettings & { readonly creator: string },
+  settings: PasswordSettings & { readonly creator: string; readonly layout?: LayoutChoice },
 ): Promise<{ conf: Conf; masterkey: Buffer }> {
   const masterkey = randomBytes(MASTERKEY_LENGTH);
+  const layout = settings.layout ?? { layout: 'gcm' };
   const conf: Conf = {
     creator: settings.creator,
-    flags: new Set(GCM_LAYOUT_FLAGS),
-    longNameMax: LONG_NAME_MAX_DEFAULT,
+    flags: new Set(flagsOfLayout(layout)),
+    longNameMax: layout.longNameMax ?? LONG_NAME_MAX_DEFAULT,
     ...(await wrapUnderPassword(masterkey, settings, true)),
   };
   return { conf, masterkey };

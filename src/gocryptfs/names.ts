@@ -1,6 +1,7 @@
 /** File names: padded to AES blocks, EME under the directory's IV, base64; long ones hashed. */
 import { createHash } from 'node:crypto';
 import { FileError, IntegrityError } from '../errors.ts';
+import { RAW64, type TextCodec } from './base64url.ts';
 import type { Eme } from './eme.ts';
 import { LONG_NAME_MAX_DEFAULT, NAME_FILE_LENGTH_MAX, PLAIN_NAME_LENGTH_MAX } from './limits.ts';
 
@@ -68,64 +69,32 @@ export function isPlainName(name: Uint8Array): boolean {
   return !(name[0] === DOT && (name.length === 1 || (name.length === 2 && name[1] === DOT)));
 }
 
-/**
- * Unpadded base64url, canonical only: no other characters, no stray bits. Two spellings of one
- * name would let a server show one file twice.
- */
-export function decodeBase64Url(text: Uint8Array): Buffer | undefined {
-  const characters = Buffer.from(text.buffer, text.byteOffset, text.length).toString('latin1');
-  const bytes = Buffer.from(characters, 'base64url');
-  return bytes.toString('base64url') === characters ? bytes : undefined;
-}
-
 /** `gocryptfs.longname.` and the base64url SHA-256 of the full encrypted name. */
-export function hashLongName(fullName: Uint8Array): Buffer {
-  const hash = createHash('sha256').update(fullName).digest('base64url');
-  return Buffer.from(LONG_NAME_PREFIX + hash, 'latin1');
+export function hashLongName(fullName: Uint8Array, text: TextCodec = RAW64): Buffer {
+  const hash = text.encode(createHash('sha256').update(fullName).digest());
+  return Buffer.concat([Buffer.from(LONG_NAME_PREFIX), hash]);
 }
 
-/** Encrypts and decrypts the names of one filesystem. */
-export class NameCipher {
-  readonly #eme: Eme;
-  readonly #longNameMax: number;
-
-  /** @param longNameMax - encrypted names of more characters are hashed */
-  constructor(eme: Eme, longNameMax = LONG_NAME_MAX_DEFAULT) {
-    this.#eme = eme;
-    this.#longNameMax = longNameMax;
-  }
-
+/** How the names of one filesystem are stored. */
+export interface NameScheme {
+  /** Names and symlink targets are stored as they are; nothing but the conf is virtual. */
+  readonly isPlain: boolean;
+  /** Every directory has an IV of its own, stored in it as `gocryptfs.diriv`. */
+  readonly hasDirIVs: boolean;
+  /** What an entry of a directory is, judged by its name alone; `conf` counts in the root only. */
+  kindOf(cipherName: Uint8Array): CipherNameKind;
   /**
    * @param plainName - 1 … 255 bytes
-   * @param dirIV - 16 bytes, of the directory that holds the name
+   * @param dirIV - 16 bytes, of the directory that holds the name; zeros without DirIVs
    * @returns inverse: {@link decryptName}, or {@link decryptLongName} when `fullName` is set
    * @throws {FileError} `name-unsupported` — empty, over 255 bytes, `.`, `..`, or with NUL or `/`
    */
-  encryptName(plainName: Uint8Array, dirIV: Uint8Array): CipherName {
-    if (!isPlainName(plainName)) {
-      const what = `a name of ${plainName.length} bytes cannot be encrypted`;
-      throw new FileError('name-unsupported', what, {
-        hint: 'Rename it: at most 255 bytes, no slash and no NUL, neither "." nor "..".',
-      });
-    }
-    const encrypted = this.#eme.encrypt(dirIV, padName(plainName));
-    const name = Buffer.from(encrypted.toString('base64url'), 'latin1');
-    if (name.length <= this.#longNameMax) return { name };
-    return { name: hashLongName(name), fullName: name };
-  }
-
+  encryptName(plainName: Uint8Array, dirIV: Uint8Array): CipherName;
   /**
    * @param cipherName - a full encrypted name, not a hashed one
    * @throws {IntegrityError} `name-invalid` — foreign, damaged, or of another directory
    */
-  decryptName(cipherName: Uint8Array, dirIV: Uint8Array): Uint8Array {
-    const plainName = this.#tryDecrypt(cipherName, dirIV);
-    if (plainName !== undefined) return plainName;
-    throw new IntegrityError('name-invalid', 'a name in the encrypted folder cannot be decrypted', {
-      hint: 'It is not part of this copy, or it was damaged. Remove it, or push again.',
-    });
-  }
-
+  decryptName(cipherName: Uint8Array, dirIV: Uint8Array): Uint8Array;
   /**
    * The plaintext of a hashed name. Stricter than stock, which does not check the hash.
    *
@@ -134,11 +103,95 @@ export class NameCipher {
    * @throws {IntegrityError} `name-file-invalid` — the two do not belong together;
    *   `name-invalid` — as for {@link decryptName}
    */
+  decryptLongName(hashedName: Uint8Array, fullName: Uint8Array, dirIV: Uint8Array): Uint8Array;
+}
+
+function assertPlainName(plainName: Uint8Array): void {
+  if (isPlainName(plainName)) return;
+  const what = `a name of ${plainName.length} bytes cannot be encrypted`;
+  throw new FileError('name-unsupported', what, {
+    hint: 'Rename it: at most 255 bytes, no slash and no NUL, neither "." nor "..".',
+  });
+}
+
+function nameInvalid(): IntegrityError {
+  return new IntegrityError('name-invalid', 'a name in the encrypted folder cannot be decrypted', {
+    hint: 'It is not part of this copy, or it was damaged. Remove it, or push again.',
+  });
+}
+
+/** Names that are not encrypted: flag `PlaintextNames`. */
+export class PlainNames implements NameScheme {
+  readonly isPlain = true;
+  readonly hasDirIVs = false;
+
+  kindOf(cipherName: Uint8Array): CipherNameKind {
+    return kindOfCipherName(cipherName) === 'conf' ? 'conf' : 'direct';
+  }
+
+  encryptName(plainName: Uint8Array): CipherName {
+    assertPlainName(plainName);
+    return { name: plainName };
+  }
+
+  decryptName(cipherName: Uint8Array): Uint8Array {
+    if (!isPlainName(cipherName)) throw nameInvalid();
+    return cipherName;
+  }
+
+  decryptLongName(): Uint8Array {
+    throw nameInvalid();
+  }
+}
+
+/** What the flags of a filesystem say about its encrypted names. */
+export interface NameOptions {
+  /** Encrypted names of more characters are hashed. */
+  readonly longNameMax?: number;
+  /** Flag `Raw64`, or the padding before it. */
+  readonly text?: TextCodec;
+  /** Flag `DirIV`. */
+  readonly hasDirIVs?: boolean;
+}
+
+/** Encrypted names: EME under the directory's IV. */
+export class NameCipher implements NameScheme {
+  readonly isPlain = false;
+  readonly hasDirIVs: boolean;
+  readonly #eme: Eme;
+  readonly #longNameMax: number;
+  readonly #text: TextCodec;
+
+  constructor(eme: Eme, options: NameOptions = {}) {
+    this.#eme = eme;
+    this.#longNameMax = options.longNameMax ?? LONG_NAME_MAX_DEFAULT;
+    this.#text = options.text ?? RAW64;
+    this.hasDirIVs = options.hasDirIVs ?? true;
+  }
+
+  kindOf(cipherName: Uint8Array): CipherNameKind {
+    return kindOfCipherName(cipherName);
+  }
+
+  encryptName(plainName: Uint8Array, dirIV: Uint8Array): CipherName {
+    assertPlainName(plainName);
+    const encrypted = this.#eme.encrypt(dirIV, padName(plainName));
+    const name = this.#text.encode(encrypted);
+    if (name.length <= this.#longNameMax) return { name };
+    return { name: hashLongName(name, this.#text), fullName: name };
+  }
+
+  decryptName(cipherName: Uint8Array, dirIV: Uint8Array): Uint8Array {
+    const plainName = this.#tryDecrypt(cipherName, dirIV);
+    if (plainName === undefined) throw nameInvalid();
+    return plainName;
+  }
+
   decryptLongName(hashedName: Uint8Array, fullName: Uint8Array, dirIV: Uint8Array): Uint8Array {
     const fits =
       fullName.length > this.#longNameMax &&
       fullName.length <= NAME_FILE_LENGTH_MAX &&
-      hashLongName(fullName).equals(hashedName);
+      hashLongName(fullName, this.#text).equals(hashedName);
     if (fits) return this.decryptName(fullName, dirIV);
     throw new IntegrityError('name-file-invalid', 'a .name file belongs to another name', {
       hint: 'The encrypted folder was damaged or changed. Push again from the source.',
@@ -147,7 +200,7 @@ export class NameCipher {
 
   #tryDecrypt(cipherName: Uint8Array, dirIV: Uint8Array): Uint8Array | undefined {
     if (cipherName.length > NAME_FILE_LENGTH_MAX) return undefined;
-    const encrypted = decodeBase64Url(cipherName);
+    const encrypted = this.#text.decode(cipherName);
     if (encrypted === undefined || encrypted.length === 0) return undefined;
     if (encrypted.length % AES_BLOCK !== 0) return undefined;
     const plainName = unpadName(this.#eme.decrypt(dirIV, encrypted));

@@ -6,6 +6,7 @@ import {
   plainSizeToCipherSize,
 } from '../gocryptfs/sizes.ts';
 import type { ContentEncryption } from '../gocryptfs/content.ts';
+import type { FileIdentity } from '../gocryptfs/identity.ts';
 import { packFileHeader } from '../gocryptfs/file-header.ts';
 import { FILE_HEADER_LENGTH, PLAIN_BLOCK_SIZE } from '../gocryptfs/limits.ts';
 import type { OpenFile } from '../tree/entry.ts';
@@ -37,7 +38,7 @@ export class CipherFile implements OpenFile {
   readonly positional = true;
   readonly #plain: OpenFile;
   readonly #content: ContentEncryption;
-  readonly #fileID: Uint8Array;
+  readonly #identity: FileIdentity;
   /** Cipher offset at which the plaintext turned out to end; at first the size. */
   #end: number;
   #current: Run = { start: 0, end: 0, buffer: NOTHING };
@@ -45,10 +46,10 @@ export class CipherFile implements OpenFile {
   #output: Buffer = NOTHING;
 
   /** @param plain - owned from now on: `close` closes it */
-  constructor(plain: OpenFile, content: ContentEncryption, fileID: Uint8Array) {
+  constructor(plain: OpenFile, content: ContentEncryption, identity: FileIdentity) {
     this.#plain = plain;
     this.#content = content;
-    this.#fileID = fileID;
+    this.#identity = identity;
     this.size = plainSizeToCipherSize(plain.size, content.overhead);
     this.#end = this.size;
   }
@@ -121,9 +122,9 @@ export class CipherFile implements OpenFile {
     const headerLength = firstBlock === 0 && plain.length > 0 ? FILE_HEADER_LENGTH : 0;
     const needed = headerLength + plain.length + blockCountOf(plain.length) * overhead;
     const run = this.#recycle(needed);
-    if (headerLength > 0) packFileHeader(this.#fileID).copy(run.buffer);
+    if (headerLength > 0) packFileHeader(this.#identity.fileID).copy(run.buffer);
     const out = run.buffer.subarray(headerLength);
-    this.#content.encryptBlocks({ firstBlock, fileID: this.#fileID, plain }, out);
+    this.#content.encryptBlocks({ firstBlock, identity: this.#identity, plain }, out);
     run.start = start;
     run.end = start + needed;
     if (plain.length < asked) this.#end = Math.min(this.#end, run.end);

@@ -1,5 +1,6 @@
 import { BugError, FileError, type EcsyncError } from '../errors.ts';
 import { parseConf } from '../gocryptfs/config.ts';
+import type { FileIdentity } from '../gocryptfs/identity.ts';
 import { openLayout, type Layout } from '../gocryptfs/layout.ts';
 import { CIPHER_PATH_LENGTH_MAX } from '../gocryptfs/limits.ts';
 import { CONF_NAME, DIR_IV_NAME, NAME_FILE_SUFFIX, type CipherName } from '../gocryptfs/names.ts';
@@ -115,13 +116,13 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
   async open(entry: CipherEntry<P>): Promise<OpenFile> {
     if (entry.bytes !== undefined) return new BytesFile(entry.bytes);
     const plain = await this.#plain.open(plainOf(entry));
-    return new CipherFile(plain, this.#layout.content, this.fileID(entry));
+    return new CipherFile(plain, this.#layout.content, this.identity(entry));
   }
 
-  /** The file ID that the header of a regular file of this view carries. */
-  fileID(entry: CipherEntry<P>): Uint8Array {
+  /** What the ciphertext of a regular file of this view depends on besides its content. */
+  identity(entry: CipherEntry<P>): FileIdentity {
     const path = entry.identityPath ?? plainOf(entry).path;
-    return this.#layout.identities.fileID(this.#paths.birth(path));
+    return this.#layout.identities.file(this.#paths.birth(path));
   }
 
   /**

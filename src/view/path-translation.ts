@@ -2,11 +2,14 @@
 import { IntegrityError } from '../errors.ts';
 import type { Birth } from '../gocryptfs/identity.ts';
 import type { Layout } from '../gocryptfs/layout.ts';
-import { kindOfCipherName } from '../gocryptfs/names.ts';
+import { DIR_IV_LENGTH } from '../gocryptfs/limits.ts';
 import { isRootPath, joinPath, pathKey, ROOT_PATH, splitPath } from './path-bytes.ts';
 
 /** Directories remembered while translating; a listing names the same few again and again. */
 const REMEMBERED_MAX = 4096;
+
+/** What names are encrypted under where directories have no IV of their own. */
+const NO_DIR_IV = Buffer.alloc(DIR_IV_LENGTH);
 
 /** A file that exists only in the encrypted view: the conf, a directory's IV, a full name. */
 export type VirtualKind = 'conf' | 'diriv' | 'name';
@@ -47,6 +50,7 @@ export class PathTranslation {
 
   /** The IV of a directory. */
   dirIV(plainPath: Uint8Array): Uint8Array {
+    if (!this.#layout.names.hasDirIVs) return NO_DIR_IV;
     return this.#layout.identities.dirIV(this.birth(plainPath));
   }
 
@@ -80,7 +84,7 @@ export class PathTranslation {
     const { directory, name } = splitPath(cipherPath);
     const plainDirectory = this.#plainDirectory(directory);
     if (plainDirectory === undefined) return undefined;
-    switch (kindOfCipherName(name)) {
+    switch (this.#layout.names.kindOf(name)) {
       case 'conf':
         return isRootPath(directory) ? { path: plainDirectory, virtual: 'conf' } : undefined;
       case 'diriv':

@@ -53,18 +53,18 @@ export function defineKey(program: Command, select: Selected): void {
 
 async function showInfo(host: Host, options: CommonOptions): Promise<CommandResult> {
   const { parseConf } = await import('../../gocryptfs/config.ts');
-  const { isGcmLayout } = await import('../../gocryptfs/layout.ts');
+  const { cipherOf } = await import('../../gocryptfs/layout.ts');
   const vault = openVaultOf(host, options);
   const conf = parseConf(vault.confBytes);
   const { logN, r, p } = conf.scrypt;
-  const layout = isGcmLayout(conf) ? 'gcm' : 'other';
+  const cipher = cipherOf(conf.flags);
   const flags = [...conf.flags];
   if (host.out.mode.json) {
     const { source, vaultDir, config } = vault;
     const scrypt = { logN, r, p };
     const { creator, longNameMax } = conf;
     const confSha256 = config.conf_sha256;
-    const facts = { source, vaultDir, layout, flags, scrypt, longNameMax, creator, confSha256 };
+    const facts = { source, vaultDir, cipher, flags, scrypt, longNameMax, creator, confSha256 };
     host.out.event({ type: 'key', ...facts });
     return DONE;
   }
@@ -72,7 +72,7 @@ async function showInfo(host: Host, options: CommonOptions): Promise<CommandResu
   const lines = [
     ['folder', vault.source],
     ['vault', vault.vaultDir],
-    ['layout', layout],
+    ['cipher', cipher],
     ['flags', flags.join(' ')],
     ['scrypt', cost],
     ['long names', `over ${conf.longNameMax} bytes are hashed`],

@@ -1,0 +1,43 @@
+/** The two ways in which gocryptfs writes bytes as text: base64url without and with padding. */
+
+/** Writes bytes as text that fits into a name, and reads it back. */
+export interface TextCodec {
+  encode(bytes: Uint8Array): Buffer;
+  /** Characters that so many bytes become. */
+  encodedLength(byteCount: number): number;
+  /**
+   * Inverse of {@link encode}. Canonical only: no other characters, no stray bits, padding exactly
+   * as the codec writes it. Two spellings of one name would let a server show one file twice.
+   *
+   * @returns undefined for anything that `encode` does not write
+   */
+  decode(text: Uint8Array): Buffer | undefined;
+}
+
+/** Flag `Raw64`: without padding. @see RFC 4648 section 5 */
+export const RAW64: TextCodec = {
+  encode: (bytes) => Buffer.from(Buffer.from(bytes).toString('base64url'), 'latin1'),
+  encodedLength: (byteCount) => Math.ceil((byteCount * 4) / 3),
+  decode: (text) => decodeCanonically(text, (bytes) => bytes.toString('base64url')),
+};
+
+/** Filesystems made before `Raw64`: filled up with `=` to a multiple of four characters. */
+export const PADDED64: TextCodec = {
+  encode: (bytes) => Buffer.from(toPadded(Buffer.from(bytes)), 'latin1'),
+  encodedLength: (byteCount) => Math.ceil(byteCount / 3) * 4,
+  decode: (text) => decodeCanonically(text, toPadded),
+};
+
+function toPadded(bytes: Buffer): string {
+  const text = bytes.toString('base64url');
+  return text.padEnd(Math.ceil(text.length / 4) * 4, '=');
+}
+
+function decodeCanonically(
+  text: Uint8Array,
+  encode: (bytes: Buffer) => string,
+): Buffer | undefined {
+  const characters = Buffer.from(text.buffer, text.byteOffset, text.length).toString('latin1');
+  const bytes = Buffer.from(characters, 'base64url');
+  return encode(bytes) === characters ? bytes : undefined;
+}

@@ -1,0 +1,105 @@
+/** Where the nonce of every sealed message comes from. */
+import { createHmac, type KeyObject } from 'node:crypto';
+import { BugError } from '../errors.ts';
+import { replaceAllZero, type FileIdentity } from './identity.ts';
+import { FILE_ID_LENGTH } from './limits.ts';
+
+const BLOCK_LABEL = Buffer.from('ecsync block nonce\0', 'latin1');
+const TARGET_LABEL = Buffer.from('ecsync target nonce\0', 'latin1');
+
+const TWO_POW_32 = 2 ** 32;
+
+/** Chooses nonces; the same input always gives the same nonce, and none is all zero. */
+export interface NonceSource {
+  /** The nonce of one content block. */
+  blockNonce(blockNo: number, identity: FileIdentity, plain: Uint8Array): Uint8Array;
+  /** The nonce of one symlink target. */
+  targetNonce(linkID: Uint8Array, target: Uint8Array): Uint8Array;
+}
+
+/**
+ * What a block is authenticated with besides its bytes.
+ *
+ *     1. block number, BE64   2. file ID[16]
+ *
+ * @see gocryptfs internal/contentenc/content.go concatAD (v2.6.1)
+ */
+export function associatedData(blockNo: number, fileID: Uint8Array): Buffer {
+  const associated = Buffer.allocUnsafe(8 + FILE_ID_LENGTH);
+  writeAssociatedData(associated, 0, { blockNo, id: fileID });
+  return associated;
+}
+
+function writeAssociatedData(
+  out: Buffer,
+  at: number,
+  { blockNo, id }: { blockNo: number; id: Uint8Array },
+): void {
+  out.writeUInt32BE(Math.floor(blockNo / TWO_POW_32), at); // 1.
+  out.writeUInt32BE(blockNo % TWO_POW_32, at + 4);
+  out.set(id, at + 8); // 2.
+}
+
+/**
+ * Nonces that depend on everything they are used for: two different messages never share one
+ * (short of a collision of HMAC-SHA-256 cut to the nonce's length), equal ones always do.
+ *
+ * The input, whose first four parts are kept in one buffer per kind of message:
+ *
+ *     1. label ‖ 00   2. block number, BE64   3. fileID or linkID[16]
+ *     4. plaintext length, BE32   5. plaintext
+ */
+export class SyntheticNonces implements NonceSource {
+  readonly #key: KeyObject;
+  readonly #nonceLength: number;
+  readonly #blockPrefix = prefixOf(BLOCK_LABEL);
+  readonly #targetPrefix = prefixOf(TARGET_LABEL);
+
+  /** @param key - the sub-key `ecsyncNonces` */
+  constructor(key: KeyObject, nonceLength: number) {
+    this.#key = key;
+    this.#nonceLength = nonceLength;
+  }
+
+  blockNonce(blockNo: number, { fileID }: FileIdentity, plain: Uint8Array): Buffer {
+    return this.#nonce(this.#blockPrefix, { blockNo, id: fileID }, plain);
+  }
+
+  targetNonce(linkID: Uint8Array, target: Uint8Array): Buffer {
+    return this.#nonce(this.#targetPrefix, { blockNo: 0, id: linkID }, target);
+  }
+
+  #nonce(prefix: Buffer, bound: { blockNo: number; id: Uint8Array }, plain: Uint8Array): Buffer {
+    writeAssociatedData(prefix, prefix.length - 4 - FILE_ID_LENGTH - 8, bound); // 2. 3.
+    prefix.writeUInt32BE(plain.length, prefix.length - 4); // 4.
+    const hmac = createHmac('sha256', this.#key).update(prefix).update(plain); // 5.
+    return replaceAllZero(hmac.digest().subarray(0, this.#nonceLength));
+  }
+}
+
+function prefixOf(label: Uint8Array): Buffer {
+  const prefix = Buffer.alloc(label.length + 8 + FILE_ID_LENGTH + 4);
+  prefix.set(label, 0); // 1.
+  return prefix;
+}
+
+/**
+ * The nonces that `gocryptfs -reverse` gives: block 0 has the file's own, block n that with n added
+ * to its last 8 bytes (BE64, modulo 2^64); a symlink has its link ID. Only AES-SIV stays safe when
+ * another plaintext meets the same nonce.
+ *
+ * @see gocryptfs internal/pathiv/pathiv.go BlockIV (v2.6.1)
+ */
+export class PathNonces implements NonceSource {
+  blockNonce(blockNo: number, { block0Nonce }: FileIdentity): Buffer {
+    if (block0Nonce === undefined) throw new BugError('invariant', 'identity without a nonce');
+    const nonce = Buffer.from(block0Nonce);
+    const counter = nonce.readBigUInt64BE(8) + BigInt(blockNo);
+    nonce.writeBigUInt64BE(BigInt.asUintN(64, counter), 8);
+    return nonce;
+  }
+
+  targetNonce(linkID: Uint8Array): Uint8Array {
+    return linkID;
+  }
+}
