@@ -132,9 +132,24 @@ class SshSession {
    * @throws {RemoteError} `command-not-started`
    * @throws {ConnectionError} `connection-lost`
    */
-  async start(command: string): Promise<ChannelConnection | 'no-more-channels'> {
-    const channel = await this.#openChannel(command);
-    if (channel === 'no-more-channels') return channel;
+  start(command: string): Promise<ChannelConnection | 'no-more-channels'> {
+    return new Promise((resolve, reject) => {
+      const done = (error: Error | undefined, channel: ClientChannel): void => {
+        // At once: a short command's output and status may be in the same packet as the answer.
+        if (error === undefined) resolve(this.#attach(channel));
+        else if (this.#lost !== undefined) reject(this.#lost);
+        else if ('reason' in error) resolve('no-more-channels');
+        else reject(this.#refused(error));
+      };
+      try {
+        this.#login.client.exec(command, done);
+      } catch (error) {
+        reject(this.#lost ?? this.#lostError('it is not open any more', error));
+      }
+    });
+  }
+
+  #attach(channel: ClientChannel): ChannelConnection {
     const connection = new ChannelConnection(channel, this.#login.socket, this.#shownName);
     this.#connections.add(connection);
     const forget = (): void => {
@@ -143,6 +158,12 @@ class SshSession {
     connection.exited.then(forget, forget);
     if (this.#lost !== undefined) connection.lose(this.#lost);
     return connection;
+  }
+
+  #refused(cause: Error): RemoteError {
+    const message = `${this.#shownName}: the server refused to run a command`;
+    const hint = 'The account may be allowed file transfer (SFTP) only.';
+    return new RemoteError('command-not-started', message, { hint, cause });
   }
 
   async close(): Promise<void> {
@@ -157,30 +178,6 @@ class SshSession {
         resolve();
       });
       client.end();
-    });
-  }
-
-  #openChannel(command: string): Promise<ClientChannel | 'no-more-channels'> {
-    return new Promise((resolve, reject) => {
-      const done = (error: Error | undefined, channel: ClientChannel): void => {
-        if (error === undefined) resolve(channel);
-        else if (this.#lost !== undefined) reject(this.#lost);
-        else if ('reason' in error) resolve('no-more-channels');
-        else {
-          reject(
-            new RemoteError(
-              'command-not-started',
-              `${this.#shownName}: the server refused to run a command`,
-              { hint: 'The account may be allowed file transfer (SFTP) only.', cause: error },
-            ),
-          );
-        }
-      };
-      try {
-        this.#login.client.exec(command, done);
-      } catch (error) {
-        reject(this.#lost ?? this.#lostError('it is not open any more', error));
-      }
     });
   }
 

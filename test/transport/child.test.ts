@@ -70,11 +70,16 @@ describe('localCommands()', () => {
 
   test('nobody reads: the writer is held back', async () => {
     const connection = await remote.start('cat', []);
+    const { output } = connection;
     let written = 0;
-    while (connection.output.write(Buffer.alloc(65_536))) written += 65_536;
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    expect(written).toBeLessThan(2 * 1024 * 1024);
-    expect(connection.output.writableNeedDrain).toBe(true);
+    const write = (): void => {
+      while (written < 64 * 1024 * 1024 && output.write(Buffer.alloc(65_536))) written += 65_536;
+    };
+    output.on('drain', write);
+    write();
+    // The pipes fill up; a writer that nothing holds back has written it all long before.
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    expect(written).toBeLessThan(4 * 1024 * 1024);
     connection.destroy();
     await connection.exited;
   });
