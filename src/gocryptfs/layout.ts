@@ -1,16 +1,19 @@
 /** A filesystem that is open: everything that encrypts it, put together from conf and master key. */
 import { createHash, createSecretKey, type KeyObject } from 'node:crypto';
 import { BugError, VaultError } from '../errors.ts';
-import { GcmCipher, type ContentCipher } from './aead.ts';
+import type { ContentCipher } from './aead.ts';
 import { PADDED64, RAW64 } from './base64url.ts';
 import type { Conf } from './config.ts';
 import { ContentEncryption } from './content.ts';
 import { Eme } from './eme.ts';
+import { GcmCipher } from './gcm-cipher.ts';
 import { KeyedIdentities, ReverseIdentities, type Identities } from './identity.ts';
 import { deriveSubKey, KeyInfo } from './keys.ts';
 import { MASTERKEY_LENGTH } from './limits.ts';
 import { NameCipher, PlainNames, type NameScheme } from './names.ts';
 import { PathNonces, SyntheticNonces, type NonceSource } from './nonces.ts';
+import { SivCipher } from './siv-cipher.ts';
+import { XChaChaCipher } from './xchacha-cipher.ts';
 
 /** The three parts of a layout. */
 export interface Layout {
@@ -72,8 +75,11 @@ export function cipherOf(flags: Conf['flags']): 'AES-GCM' | 'AES-SIV' | 'XChaCha
 
 /** The cipher of blocks and symlink targets, under its own key. */
 function openCipher(flags: Conf['flags'], masterkey: Uint8Array): ContentCipher {
-  if (flags.has('AESSIV') || flags.has('XChaCha20Poly1305')) {
-    throw new VaultError('layout-unsupported', `gocryptfs.conf: ${[...flags].join(' ')}`);
+  if (flags.has('AESSIV')) {
+    return new SivCipher(contentKey(flags, masterkey, KeyInfo.sivContent, 64));
+  }
+  if (flags.has('XChaCha20Poly1305')) {
+    return new XChaChaCipher(contentKey(flags, masterkey, KeyInfo.xchachaContent));
   }
   return new GcmCipher(contentKey(flags, masterkey, KeyInfo.gcmContent));
 }

@@ -14,6 +14,13 @@ export const AEAD_TAG_LENGTH = 16;
 export const GCM_NONCE_LENGTH = 16;
 /** Bytes that AES-GCM adds to every block: nonce and tag. */
 export const GCM_OVERHEAD = GCM_NONCE_LENGTH + AEAD_TAG_LENGTH;
+/** AES-SIV needs no nonce; the format gives it GCM's. */
+export const SIV_NONCE_LENGTH = 16;
+export const SIV_OVERHEAD = SIV_NONCE_LENGTH + AEAD_TAG_LENGTH;
+export const XCHACHA_NONCE_LENGTH = 24;
+/** How much of XChaCha's nonce goes into the sub-key. */
+export const HCHACHA_NONCE_LENGTH = 16;
+export const XCHACHA_OVERHEAD = XCHACHA_NONCE_LENGTH + AEAD_TAG_LENGTH;
 
 /** Longest plaintext name; also what 16 AES blocks hold after padding. */
 export const PLAIN_NAME_LENGTH_MAX = 255;
