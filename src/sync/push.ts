@@ -255,9 +255,9 @@ export async function push(
     signal,
   );
   try {
-    const { rsyncPath = 'rsync', timeoutSec, numericIds } = settings;
+    const { rsyncPath = 'rsync', timeoutSec, numericIds, blockSize } = settings;
     const job: PushJob = {
-      settings,
+      settings: { ...settings, blockSize: blockSize ?? view.cipherBlockLength },
       reporter,
       snapshot,
       scope: deletionScope(selection, view),

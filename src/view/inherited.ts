@@ -203,8 +203,8 @@ export class InheritedIndex implements Inherited {
 
 function writeLegacy(writer: ByteWriter, path: Uint8Array, legacy: Legacy): void {
   const { dirIV, target } = legacy;
-  let parts = (dirIV === undefined ? 0 : HAS_DIR_IV) | (target === undefined ? 0 : HAS_TARGET);
-  for (const kind of KINDS) if (legacy[kind] !== undefined) parts |= KIND_BITS[kind];
+  let parts = (dirIV === undefined ? 0 : HAS_DIR_IV) + (target === undefined ? 0 : HAS_TARGET);
+  for (const kind of KINDS) if (legacy[kind] !== undefined) parts += KIND_BITS[kind];
   writer.byte(parts); // 4.1
   writer.uint16(path.length); // 4.2
   writer.bytes(path);
