@@ -30,9 +30,9 @@ export interface KeyedAead {
 
 /** AES on whole blocks of 16 bytes, each for itself. */
 export interface AesEcb {
-  encrypt(blocks: Uint8Array): Uint8Array;
+  readonly encrypt: (blocks: Uint8Array) => Buffer;
   /** Inverse of {@link encrypt}. */
-  decrypt(blocks: Uint8Array): Uint8Array;
+  readonly decrypt: (blocks: Uint8Array) => Buffer;
 }
 
 /** How scrypt is to be run; the derived key has 32 bytes. */
@@ -57,22 +57,22 @@ export interface HkdfInput {
  * vectors of the RFCs 16.
  */
 export interface CipherBackend {
-  aesEcb(key: KeyObject): AesEcb;
+  readonly aesEcb: (key: KeyObject) => AesEcb;
   /**
    * CBC-MAC with a zero IV: the last block of the encryption. The returned function takes whole
    * blocks, at least one, and may change them.
    */
-  cbcMac(key: KeyObject): (blocks: Uint8Array) => Uint8Array;
+  readonly cbcMac: (key: KeyObject) => (blocks: Uint8Array) => Uint8Array;
   /** The returned function adds the key stream that starts at a counter block of 16 bytes. */
-  aesCtr(key: KeyObject): (counter: Uint8Array, bytes: Uint8Array) => Uint8Array;
+  readonly aesCtr: (key: KeyObject) => (counter: Uint8Array, bytes: Uint8Array) => Uint8Array;
   /** AES-GCM with nonces of any length from 8 bytes on; 16 in content, 12 in an old wrapped key. */
-  aesGcm(key: KeyObject): KeyedAead;
+  readonly aesGcm: (key: KeyObject) => KeyedAead;
   /** XChaCha20-Poly1305: key of 32 bytes, nonces of 24. */
-  xchacha20Poly1305(key: KeyObject): KeyedAead;
+  readonly xchacha20Poly1305: (key: KeyObject) => KeyedAead;
   /** HMAC-SHA-256 over the parts in a row: 32 fresh bytes. */
-  hmacSha256(key: KeyObject): (...parts: readonly Uint8Array[]) => Buffer;
+  readonly hmacSha256: (key: KeyObject) => (...parts: readonly Uint8Array[]) => Buffer;
   /** HKDF-SHA-256. */
-  hkdfSha256(inputKey: Uint8Array, input: HkdfInput): Buffer;
+  readonly hkdfSha256: (inputKey: Uint8Array, input: HkdfInput) => Buffer;
   /** Rejects with whatever the implementation throws, for one when there is not enough memory. */
-  scrypt(password: Uint8Array, cost: ScryptCost): Promise<Buffer>;
+  readonly scrypt: (password: Uint8Array, cost: ScryptCost) => Promise<Buffer>;
 }

@@ -2,8 +2,8 @@ import type { KeyObject } from 'node:crypto';
 import { BugError } from '../errors.ts';
 import { tagMismatch, type ContentCipher } from './aead.ts';
 import type { CipherBackend, KeyedAead, SealParts } from './cipher-backend.ts';
+import { DEFAULT_BACKEND } from './default-backend.ts';
 import { GCM_NONCE_LENGTH, GCM_OVERHEAD } from './limits.ts';
-import { NATIVE_BACKEND } from './native-backend.ts';
 
 /**
  * AES-256-GCM with a 16-byte nonce.
@@ -16,7 +16,7 @@ export class GcmCipher implements ContentCipher {
   readonly #aead: KeyedAead;
 
   /** @param key - 32 bytes */
-  constructor(key: KeyObject, backend: CipherBackend = NATIVE_BACKEND) {
+  constructor(key: KeyObject, backend: CipherBackend = DEFAULT_BACKEND) {
     this.#aead = backend.aesGcm(key);
   }
 

@@ -32,6 +32,13 @@ export const LONG_NAME_MAX_LEAST = 62;
 export const NAME_FILE_LENGTH_MAX = 344;
 /** Longest symlink target Linux stores: PATH_MAX without the closing NUL. */
 export const CIPHER_TARGET_LENGTH_MAX = 4095;
+/**
+ * Longest name of an extended attribute, with its namespace, that is at most 255 bytes when it is
+ * encrypted; in AES blocks 176 with padding.
+ */
+export const XATTR_NAME_LENGTH_MAX = 175;
+/** The most Linux stores in one extended attribute. */
+export const XATTR_VALUE_LENGTH_MAX = 65536;
 /** Longest path an rsync server accepts in a file list and Linux in a system call. */
 export const CIPHER_PATH_LENGTH_MAX = 4095;
 

@@ -3,8 +3,8 @@ import { BugError } from '../errors.ts';
 import { tagMismatch, type ContentCipher } from './aead.ts';
 import { AesSiv } from './aes-siv.ts';
 import type { CipherBackend, SealParts } from './cipher-backend.ts';
+import { DEFAULT_BACKEND } from './default-backend.ts';
 import { SIV_NONCE_LENGTH, SIV_OVERHEAD } from './limits.ts';
-import { NATIVE_BACKEND } from './native-backend.ts';
 
 /**
  * AES-256-SIV over (associated data, nonce, plaintext). The tag comes before the ciphertext.
@@ -19,7 +19,7 @@ export class SivCipher implements ContentCipher {
   readonly #siv: AesSiv;
 
   /** @param key - 64 bytes */
-  constructor(key: KeyObject, backend: CipherBackend = NATIVE_BACKEND) {
+  constructor(key: KeyObject, backend: CipherBackend = DEFAULT_BACKEND) {
     this.#siv = new AesSiv(key, backend);
   }
 

@@ -2,8 +2,8 @@ import type { KeyObject } from 'node:crypto';
 import { BugError } from '../errors.ts';
 import { tagMismatch, type ContentCipher } from './aead.ts';
 import type { CipherBackend, KeyedAead, SealParts } from './cipher-backend.ts';
+import { DEFAULT_BACKEND } from './default-backend.ts';
 import { XCHACHA_NONCE_LENGTH, XCHACHA_OVERHEAD } from './limits.ts';
-import { NATIVE_BACKEND } from './native-backend.ts';
 
 /**
  * XChaCha20-Poly1305.
@@ -18,7 +18,7 @@ export class XChaChaCipher implements ContentCipher {
   readonly #aead: KeyedAead;
 
   /** @param key - 32 bytes */
-  constructor(key: KeyObject, backend: CipherBackend = NATIVE_BACKEND) {
+  constructor(key: KeyObject, backend: CipherBackend = DEFAULT_BACKEND) {
     this.#aead = backend.xchacha20Poly1305(key);
   }
 
