@@ -94,7 +94,7 @@ export async function readSmallFile<C extends Entry>(
   const opened = await tree.open(file);
   try {
     const bytes = await opened.read(0, lengthMax + 1);
-    return bytes.length > lengthMax ? undefined : bytes.slice();
+    return bytes.length > lengthMax ? undefined : Buffer.from(bytes);
   } finally {
     await opened.close();
   }

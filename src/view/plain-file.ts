@@ -190,7 +190,8 @@ export class PlainFile implements OpenFile {
 
   #parseHeader(bytes: Uint8Array): Uint8Array {
     try {
-      return parseFileHeader(bytes);
+      // A copy: the bytes are only valid until the next read.
+      return Buffer.from(parseFileHeader(bytes));
     } catch (error) {
       throw aboutFile(error, this.#options.path);
     }
