@@ -15,14 +15,16 @@ export interface Mount {
  * Mounts `cipherDir` read-only at the existing empty folder `mountPoint`.
  *
  * @param passfile - where the password goes; the caller removes it
+ * @param flags - further options of gocryptfs, `-reverse` for one
  */
 export async function mountStock(
   cipherDir: string,
   mountPoint: string,
   passfile: { readonly path: string; readonly password: string },
+  flags: readonly string[] = [],
 ): Promise<Mount> {
   writeFileSync(passfile.path, passfile.password);
-  const words = ['-nosyslog', '-q', '-ro', '-fg', '-passfile', passfile.path];
+  const words = ['-nosyslog', '-q', '-ro', '-fg', '-passfile', passfile.path, ...flags];
   const gocryptfs = spawn('gocryptfs', [...words, cipherDir, mountPoint], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
