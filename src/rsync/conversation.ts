@@ -16,6 +16,7 @@ export interface ConversationOptions {
 }
 
 const WATCH_INTERVAL_MS_MAX = 1000;
+const BUSY_INTERVAL_MS = 20;
 /** After we have given up: how long the peer may take to say why and to close. */
 const FAREWELL_MS = 2000;
 /** Exit codes we send when we give up: for an error of the protocol, and as if by a signal. */
@@ -48,7 +49,8 @@ export class Conversation {
 
   constructor(
     peer: { readonly input: Readable; readonly output: Writable },
-    listener: Pick<MessageListener, 'onMessage' | 'onDeleted'>,
+    listener: Pick<MessageListener, 'onMessage'> &
+      Partial<Pick<MessageListener, 'onDeleted' | 'onNoSend'>>,
     options: ConversationOptions,
   ) {
     this.#options = options;
@@ -59,7 +61,8 @@ export class Conversation {
     this.#sink = new ChunkSink(peer.output);
     this.messages = new PeerMessages({
       onMessage: (level, text) => listener.onMessage(level, text),
-      onDeleted: (path, isDirectory) => listener.onDeleted(path, isDirectory),
+      onDeleted: (path, isDirectory) => listener.onDeleted?.(path, isDirectory),
+      onNoSend: (ndx) => listener.onNoSend?.(ndx),
       onTimeout: (timeoutSec) => this.#shortenPatience(timeoutSec),
       onErrorExit: (exitCode) => this.#answerErrorExit(exitCode),
     });
@@ -107,6 +110,22 @@ export class Conversation {
   /** Something of our own goes on that the peer cannot see, such as reading: that is not idleness. */
   busy(): void {
     this.#busyMs = performance.now();
+  }
+
+  /** @throws whatever made the conversation fail */
+  assertAlive(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** The result of something of our own that may take any time. */
+  async whileBusy<T>(work: Promise<T>): Promise<T> {
+    const timer = setInterval(() => this.busy(), BUSY_INTERVAL_MS);
+    try {
+      return await work;
+    } finally {
+      clearInterval(timer);
+      this.busy();
+    }
   }
 
   /**

@@ -1,7 +1,6 @@
 import { EcsyncError, FileError } from '../errors.ts';
 import { isDevice, isDirectory, isSpecial, isSymlink, type Entry } from '../tree/entry.ts';
 import { Filter, type FilterRule } from '../tree/filter.ts';
-import { MSG_DELETED } from './constants.ts';
 import type { ReceiverRule } from './filter-list.ts';
 import type { ReceiveJob } from './receive-job.ts';
 import type { DeletionCounts } from './record-writer.ts';
@@ -29,9 +28,11 @@ export class Deletion<E extends Entry> {
 
   /** One pass over all folders of the list. What cannot be removed is reported. */
   async removeExtras(): Promise<void> {
-    const { list, store, report } = this.#job;
+    const { list, store, report, wants, busy, assertAlive } = this.#job;
     for (const entry of list.entries) {
-      if (!isDirectory(entry) || entry.contentUnknown === true) continue;
+      if (!isDirectory(entry) || entry.contentUnknown === true || !wants(entry)) continue;
+      assertAlive();
+      busy();
       const existing = await store.lookup(entry.path);
       if (existing === undefined || !isDirectory(existing)) continue;
       for (const child of await this.#list(entry.path)) {
@@ -97,10 +98,7 @@ export class Deletion<E extends Entry> {
     else if (isDevice(entry)) counts.devices++;
     else if (isSpecial(entry)) counts.specials++;
     else counts.files++;
-    const { session, writer } = this.#job;
-    if (session.protocol < 29) return;
-    const end = Buffer.alloc(isDirectory(entry) ? 1 : 0);
-    writer.message(MSG_DELETED, Buffer.concat([entry.path, end]));
+    this.#job.onDeleted(entry.path, isDirectory(entry));
   }
 }
 

@@ -36,9 +36,9 @@ export class ExpectedReplies<E extends Entry> {
     return expected;
   }
 
-  /** The sender is not going to send this one. */
-  decline(ndx: number): void {
-    this.#due.delete(ndx);
+  /** The sender is not going to send this one, which it returns if it was due. */
+  decline(ndx: number): Expected<E> | undefined {
+    return this.take(ndx);
   }
 
   /** The phase is over: what was neither answered nor declined, and will not come any more. */

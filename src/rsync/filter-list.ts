@@ -11,14 +11,27 @@ export interface ReceiverRule {
   readonly pattern: Uint8Array;
 }
 
+/** Decides what a sending server lists. The first match counts; what none matches is listed. */
+export interface SenderRule {
+  readonly action: 'hide' | 'show';
+  /** A pattern of rsync, as bytes; a trailing slash limits it to directories. */
+  readonly pattern: Uint8Array;
+}
+
 /*
  * Repeated int32 length and rule, then int32 0. From protocol 29 on a rule is `-r PATTERN` (protect)
  * or `+r PATTERN` (risk). Older peers know no modifiers: `- PATTERN` and `+ PATTERN`, which say the
- * same to a receiver that has no list of its own to filter.
+ * same to a receiver that has no list of its own to filter. A sender gets `- PATTERN` (hide) and
+ * `+ PATTERN` (show) at every protocol.
  *
  * @see rsync exclude.c send_rules, recv_filter_list (3.5.0)
  */
-const PREFIXES = { protect: ['-r ', '- '], risk: ['+r ', '+ '] } as const;
+const PREFIXES = {
+  protect: ['-r ', '- '],
+  risk: ['+r ', '+ '],
+  hide: ['- ', '- '],
+  show: ['+ ', '+ '],
+} as const;
 
 /** Whether a server with these options expects a filter list at all. */
 export function wantsFilterList(options: TransferOptions): boolean {
@@ -32,7 +45,7 @@ export function wantsFilterList(options: TransferOptions): boolean {
  */
 export function writeFilterList(
   sink: ByteSink,
-  rules: readonly ReceiverRule[],
+  rules: readonly (ReceiverRule | SenderRule)[],
   protocol: number,
 ): void {
   for (const { action, pattern } of rules) {

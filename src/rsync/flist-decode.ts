@@ -42,7 +42,7 @@ import {
 } from './constants.ts';
 import { carriesRdev, type FlistFormat } from './flist-format.ts';
 import { readLongint, readVarint, readVarlong } from './integers.ts';
-import { FLIST_COUNT_MAX, NAME_LENGTH_MAX, TARGET_LENGTH_MAX } from './limits.ts';
+import { ENTRY_WEIGHT, FLIST_COUNT_MAX, NAME_LENGTH_MAX, TARGET_LENGTH_MAX } from './limits.ts';
 import type { MultiplexReader } from './multiplex.ts';
 
 /** An entry as it arrived. */
@@ -84,9 +84,13 @@ export class FlistDecoder {
     device: 0,
   };
   #ioError = 0;
+  readonly #weightMax: number;
+  #weight = 0;
 
-  constructor(format: FlistFormat) {
+  /** @param weightMax - bytes of memory that the list may take, about */
+  constructor(format: FlistFormat, weightMax = Number.POSITIVE_INFINITY) {
     this.#format = format;
+    this.#weightMax = weightMax;
   }
 
   /** The entries so far, in wire order. `linkGroup` is the wire position of an inode's first name. */
@@ -105,6 +109,7 @@ export class FlistDecoder {
    * @returns false at the end of the list
    * @throws {ProtocolError} `flist-invalid` — a name that is no relative path, an unknown type, a
    *   number out of range
+   * @throws {ProtocolError} `list-too-large`
    */
   readEntry(reader: ByteReader): boolean {
     const flags = this.#readFlags(reader);
@@ -122,7 +127,18 @@ export class FlistDecoder {
     }
     this.#previous = state;
     this.#entries.push(entry);
+    this.#weigh(entry);
     return true;
+  }
+
+  #weigh({ path, target }: FlistEntry): void {
+    this.#weight += ENTRY_WEIGHT + path.length + (target?.length ?? 0);
+    if (this.#weight <= this.#weightMax) return;
+    throw new ProtocolError(
+      'list-too-large',
+      `the peer's file list does not fit into memory: it has more than ${this.#entries.length} entries`,
+      { hint: 'Give Node more memory: NODE_OPTIONS=--max-old-space-size=8192 (MiB).' },
+    );
   }
 
   #readFlags(reader: ByteReader): number | undefined {
@@ -156,9 +172,10 @@ export class FlistDecoder {
     if (prefix > previous.length || length < 0 || prefix + length > NAME_LENGTH_MAX) {
       throw invalid(`a name of ${prefix} + ${length} bytes after one of ${previous.length}`);
     }
-    const path = Buffer.alloc(prefix + length);
+    const suffix = reader.bytes(length);
+    const path = Buffer.allocUnsafe(prefix + length);
     path.set(previous.subarray(0, prefix), 0);
-    path.set(reader.bytes(length), prefix);
+    path.set(suffix, prefix);
     assertPath(path);
     return path;
   }
@@ -285,12 +302,13 @@ export class FlistDecoder {
 export async function readFlist(
   input: MultiplexReader,
   format: FlistFormat,
-): Promise<{ entries: FlistEntry[]; ioError: number }> {
-  const decoder = new FlistDecoder(format);
+  weightMax?: number,
+): Promise<{ entries: readonly FlistEntry[]; ioError: number }> {
+  const decoder = new FlistDecoder(format, weightMax);
   const readEntry = (reader: ByteReader): boolean => decoder.readEntry(reader);
   for (;;) {
     const more = input.stream.attempt(readEntry) ?? (await input.read(readEntry));
-    if (!more) return { entries: [...decoder.entries], ioError: decoder.ioError };
+    if (!more) return { entries: decoder.entries, ioError: decoder.ioError };
   }
 }
 

@@ -80,7 +80,7 @@ export class FileGenerator<E extends Entry> {
     entry: FlistEntry,
     want: Pick<Expected<E>, 'basis' | 'fromEarlier' | 'replaced'> & { readonly redo?: boolean },
   ): Promise<void> {
-    const { options, writer, sums } = this.#job;
+    const { options, writer } = this.#job;
     const { basis, fromEarlier, replaced, redo = false } = want;
     const file = await this.#openBasis(basis, fromEarlier);
     try {
@@ -88,13 +88,15 @@ export class FileGenerator<E extends Entry> {
       const head = file === undefined ? NO_BASIS : chooseSumHead(file.size, choice);
       this.#expected.expect(ndx, { entry, head, basis, fromEarlier, replaced });
       const followsBasis = fromEarlier && head.count > 0 ? ITEM_BASIS_TYPE_FOLLOWS : 0;
-      this.#records.request(ndx, {
+      const attributes = {
         iflags: this.#transferFlags(entry, replaced) | followsBasis,
         basisType: BASIS_FIRST_EARLIER,
-      });
+      };
+      if (redo) this.#records.requestAgain(ndx, attributes);
+      else this.#records.request(ndx, attributes);
       if (options.dryRun) return;
       writeSumHead(writer, head);
-      if (file !== undefined && head.count > 0) await writeBlockSums(writer, head, file, sums);
+      if (file !== undefined && head.count > 0) await writeBlockSums(this.#job, head, file);
     } finally {
       await file?.close();
     }
@@ -140,20 +142,21 @@ export class FileGenerator<E extends Entry> {
   }
 
   async #copyEarlier(entry: FlistEntry, earlier: E): Promise<void> {
-    const { store, policy, report } = this.#job;
+    const { store, policy, report, busy } = this.#job;
     const source = await store.openEarlier(earlier);
     try {
       const target = await store.createFile(entry.path, source.size);
       try {
         for (let at = 0; at < source.size; at += CHUNK_LENGTH) {
           await target.write(await source.read(at, CHUNK_LENGTH));
+          busy();
         }
       } catch (error) {
         await target.discard();
         throw error;
       }
       const failure = await target.commit(policy.forNew(entry));
-      if (failure !== undefined) report(failure);
+      if (failure !== undefined) report(failure, entry);
     } finally {
       await source.close();
     }
@@ -164,13 +167,15 @@ export class FileGenerator<E extends Entry> {
     checksum: Uint8Array | undefined,
     isEarlier: boolean,
   ): Promise<boolean> {
-    const { store, sums } = this.#job;
+    const { store, sums, busy, assertAlive } = this.#job;
     if (checksum === undefined) return false;
     this.#listSum ??= await sums.createListSum();
     const file = await (isEarlier ? store.openEarlier(existing) : store.open(existing));
     try {
       for (let at = 0; at < file.size; at += CHUNK_LENGTH) {
         this.#listSum.update(await file.read(at, CHUNK_LENGTH));
+        busy();
+        assertAlive();
       }
     } finally {
       await file.close();

@@ -39,8 +39,9 @@ export class LinkGenerator<E extends Entry> {
   /** True for every name of an object but the one that leads; it is remembered for later. */
   async isDeferred(ndx: number, entry: FlistEntry): Promise<boolean> {
     const { list, options } = this.#job;
-    const names = options.hardLinks ? list.namesOf(entry) : undefined;
-    if (names === undefined || entry.linkGroup === undefined) return false;
+    const all = options.hardLinks ? list.namesOf(entry) : undefined;
+    if (all === undefined || entry.linkGroup === undefined) return false;
+    const names = all.filter((name) => this.#isWanted(name));
     let leaderNdx = this.#leaders.get(entry.linkGroup);
     if (leaderNdx === undefined) {
       leaderNdx = await this.#chooseLeader(names);
@@ -49,6 +50,11 @@ export class LinkGenerator<E extends Entry> {
     if (leaderNdx === ndx) return false;
     this.#deferred.push({ ndx, entry, leaderNdx });
     return true;
+  }
+
+  #isWanted(ndx: number): boolean {
+    const entry = this.#job.list.entries[ndx];
+    return entry !== undefined && this.#job.wants(entry);
   }
 
   /** The links that can be made now; those whose leader is still missing stay for the next time. */

@@ -1,8 +1,7 @@
 import { FileError } from '../errors.ts';
-import type { OpenFile } from '../tree/entry.ts';
-import type { StrongSums } from './checksums.ts';
+import type { Entry, OpenFile } from '../tree/entry.ts';
 import { BLOCK_LENGTH_MAX, SUM_LENGTH_MAX } from './limits.ts';
-import type { MultiplexWriter } from './multiplex.ts';
+import type { ReceiveJob } from './receive-job.ts';
 import { blockLengthAt, NO_BASIS, type SumHead } from './sum-head.ts';
 import { weakSum } from './weak-sum.ts';
 
@@ -62,15 +61,16 @@ function bitLength(value: number): number {
   return value === 0 ? 0 : value.toString(2).length;
 }
 
+type BlockSumsJob = Pick<ReceiveJob<Entry>, 'writer' | 'sums' | 'busy' | 'assertAlive'>;
+
 /**
  * Writes the sums of all blocks. When the basis cannot be read to the end, the rest gets sums that
  * match nothing: their number was promised.
  */
 export async function writeBlockSums(
-  writer: MultiplexWriter,
+  { writer, sums, busy, assertAlive }: BlockSumsJob,
   head: SumHead,
   basis: OpenFile,
-  sums: StrongSums,
 ): Promise<void> {
   const blocksPerRead = Math.max(1, Math.floor(READ_LENGTH / head.blockLength));
   const nothing = Buffer.alloc(head.s2length);
@@ -89,6 +89,8 @@ export async function writeBlockSums(
       writer.bytes(sums.block(bytes.subarray(start, end)).subarray(0, head.s2length));
     }
     if (writer.blocked) await writer.drained();
+    else busy();
+    assertAlive();
   }
 }
 

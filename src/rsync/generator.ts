@@ -58,14 +58,16 @@ export class Generator<E extends Entry> {
 
   /** Goes through the whole list once. One entry that fails is reported, and the next one follows. */
   async walk(): Promise<void> {
-    const { list, writer } = this.#job;
+    const { list, writer, wants, busy, assertAlive } = this.#job;
     for (const [ndx, entry] of list.entries.entries()) {
       if (ndx % ENTRIES_PER_TURN === ENTRIES_PER_TURN - 1) {
         if (writer.pending) writer.flush();
+        busy();
         await setImmediate();
       }
       if (writer.blocked) await writer.drained();
-      if (list.isRepeated(ndx) || this.#isInFailedFolder(entry)) continue;
+      assertAlive();
+      if (list.isRepeated(ndx) || !wants(entry) || this.#isInFailedFolder(entry)) continue;
       try {
         await this.#generate(ndx, entry);
       } catch (error) {
@@ -77,6 +79,7 @@ export class Generator<E extends Entry> {
   /** Asks once more for files whose content arrived damaged, with full sums. */
   async redo(damaged: ReadonlyMap<number, Expected<E>>): Promise<void> {
     for (const [ndx, asked] of damaged) {
+      this.#job.assertAlive();
       try {
         await this.#files.redo(ndx, asked);
       } catch (error) {
@@ -88,6 +91,7 @@ export class Generator<E extends Entry> {
   /** Makes the further names of files, once their content is there. */
   async makeLinks(): Promise<void> {
     for (const { ndx, entry, leaderNdx } of this.#links.takeDeferred()) {
+      this.#job.assertAlive();
       try {
         const existing = await this.#makeWay(entry, () => true);
         await this.#links.link(ndx, entry, { leaderNdx, existing });
@@ -102,13 +106,15 @@ export class Generator<E extends Entry> {
    * more; the innermost first, since a folder may become closed to us.
    */
   async finishFolders(): Promise<void> {
-    const { list, store, policy, options, session } = this.#job;
+    const { list, store, policy, options, session, wants, busy, assertAlive } = this.#job;
     if (options.dryRun) return;
     // Below protocol 31 no fractions travel.
     const hasFractions = options.times && session.protocol >= 31;
     for (let ndx = list.entries.length - 1; ndx >= 0; ndx--) {
       const entry = list.entries[ndx];
-      if (entry === undefined || !isDirectory(entry)) continue;
+      if (entry === undefined || !isDirectory(entry) || !wants(entry)) continue;
+      assertAlive();
+      busy();
       if (this.#failedFolders.has(keyOf(entry.path)) || this.#isInFailedFolder(entry)) continue;
       try {
         const existing = await store.lookup(entry.path);
@@ -151,13 +157,13 @@ export class Generator<E extends Entry> {
         const { iflags, attributes } = policy.compare(entry, existing);
         this.#records.inform(ndx, { iflags });
         if (attributes === undefined || options.dryRun) return;
-        await this.#adjustFolder(existing, attributes);
+        await this.#adjustFolder(entry, existing, attributes);
         return;
       }
       this.#records.inform(ndx, { iflags: ITEM_LOCAL_CHANGE | ITEM_IS_NEW });
       if (options.dryRun) return;
       if (existing === undefined) await store.createDirectory(entry.path);
-      await this.#adjustFolder(entry, policy.forNew(entry));
+      await this.#adjustFolder(entry, entry, policy.forNew(entry));
     } catch (error) {
       this.#failedFolders.add(keyOf(entry.path));
       throw error;
@@ -165,14 +171,18 @@ export class Generator<E extends Entry> {
   }
 
   /** A folder stays open to its owner until everything in it is done, and is used even if this fails. */
-  async #adjustFolder(folder: Pick<Entry, 'path' | 'mode'>, wanted: Attributes): Promise<void> {
+  async #adjustFolder(
+    entry: FlistEntry,
+    folder: Pick<Entry, 'path' | 'mode'>,
+    wanted: Attributes,
+  ): Promise<void> {
     const { mode } = wanted;
     const attributes = mode === undefined ? wanted : { ...wanted, mode: mode | OWNER_BITS };
     try {
       await this.#job.store.setAttributes(folder, attributes);
     } catch (error) {
       if (!(error instanceof FileError) || isFatal(error)) throw error;
-      this.#job.report(error);
+      this.#job.report(error, entry);
     }
   }
 
@@ -242,10 +252,10 @@ export class Generator<E extends Entry> {
   }
 
   #reportAbout(entry: FlistEntry, error: unknown): void {
-    if (error instanceof FileError && !isFatal(error)) this.#job.report(error);
+    if (error instanceof FileError && !isFatal(error)) this.#job.report(error, entry);
     else if (error instanceof VanishedError) {
       const message = `${shown(entry)} changed while it was being compared`;
-      this.#job.report(new FileError('changed', message, { cause: error }));
+      this.#job.report(new FileError('changed', message, { cause: error }), entry);
     } else throw error;
   }
 }

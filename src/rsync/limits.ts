@@ -13,6 +13,13 @@ export const CHECKSUM_LIST_LENGTH_MAX = 255;
  */
 export const MESSAGE_LENGTH_MAX = 8192;
 
+/**
+ * Frames without data in a row. A keep-alive comes about every second at most, and texts come at most
+ * a few per file: such a flow is there to keep us busy. Long ones count once more per so many bytes.
+ */
+export const IDLE_FRAMES_MAX = 2_000_000;
+export const IDLE_FRAME_LENGTH = 128;
+
 /** rsync's MAXPATHLEN: a name in the list is shorter than this. */
 export const NAME_LENGTH_MAX = 4095;
 
@@ -34,6 +41,20 @@ export const ID_COUNT_MAX = 1_000_000;
 
 /** Entries of a list: at about 200 bytes each this is what a machine can hold. */
 export const FLIST_COUNT_MAX = 20_000_000;
+
+/**
+ * What an entry of a list weighs beside its name and target, in bytes, about. A list is refused when
+ * it weighs more than the part of Node's heap that {@link LIST_HEAP_PART} says: a few bytes of the wire
+ * make an entry, and running out of memory would end the process without a word.
+ */
+export const ENTRY_WEIGHT = 500;
+export const LIST_HEAP_PART = 0.6;
+
+/** Bytes by which a file may exceed twice its announced size: it may have grown, but not without end. */
+export const CONTENT_GROWTH_MAX = 1024 * 1024 * 1024;
+
+/** What may come between the last word of a server and its end: nothing that matters. */
+export const AFTERWORD_LENGTH_MAX = 65_536;
 
 /** Largest block rsync asks for: 128 KiB since protocol 30, 512 MiB before. */
 export const BLOCK_LENGTH_MAX = 131_072;

@@ -4,7 +4,7 @@ import type { ChunkSink } from '../bytes/chunk-sink.ts';
 import type { ChunkSource } from '../bytes/chunk-source.ts';
 import { ConnectionError, ProtocolError } from '../errors.ts';
 import { MPLEX_BASE, MSG_DATA } from './constants.ts';
-import { MESSAGE_LENGTH_MAX } from './limits.ts';
+import { IDLE_FRAME_LENGTH, IDLE_FRAMES_MAX, MESSAGE_LENGTH_MAX } from './limits.ts';
 
 /*
  * A frame:
@@ -39,6 +39,11 @@ export class MultiplexReader {
   #dataLeft = 0;
   #skipLeft = 0;
   #message: { code: number; length: number } | undefined;
+  /** Frames since the last data, long ones counting as several. */
+  #idleWeight = 0;
+  #stopped: Error | undefined;
+  #wakeStopped: ((error: Error) => void) | undefined;
+  #filling: Promise<boolean> | undefined;
 
   /** @param onMessage - sees the messages in order, as early as they can be read */
   constructor(source: ChunkSource, onMessage: MessageHandler) {
@@ -64,23 +69,49 @@ export class MultiplexReader {
    * and it must not return undefined.
    *
    * @throws {ConnectionError} `connection-lost` — the peer closed in the middle
-   * @throws {ProtocolError} `frame-invalid`, `frame-too-long`
+   * @throws {ProtocolError} `frame-invalid`, `frame-too-long`, `too-many-messages`
+   * @throws whatever {@link stop} was given
    */
   async read<T>(decode: (reader: ByteReader) => T): Promise<T> {
     for (;;) {
+      if (this.#stopped !== undefined) throw this.#stopped;
       const value = this.#stream.attempt(decode);
       if (value !== undefined) return value;
-      if (!(await this.fill())) throw closedEarly();
+      if (!(await this.fillUnlessStopped())) throw closedEarly();
     }
+  }
+
+  /**
+   * Makes the pending and every later {@link read} throw; the first reason counts. {@link fill} and
+   * {@link drain} go on, for a last word of the peer.
+   */
+  stop(reason: Error): void {
+    this.#stopped ??= reason;
+    this.#wakeStopped?.(this.#stopped);
   }
 
   /**
    * Takes one more chunk from the connection, waiting for it.
    *
    * @returns false once the peer has closed
-   * @throws {ProtocolError} `frame-invalid`, `frame-too-long`
+   * @throws {ProtocolError} `frame-invalid`, `frame-too-long`, `too-many-messages`
    */
-  async fill(): Promise<boolean> {
+  fill(): Promise<boolean> {
+    this.#filling ??= this.#takeChunk().finally(() => {
+      this.#filling = undefined;
+    });
+    return this.#filling;
+  }
+
+  /** Like {@link fill}, but throws what {@link stop} is given meanwhile. */
+  fillUnlessStopped(): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      this.#wakeStopped = reject;
+      this.fill().then(resolve, reject);
+    });
+  }
+
+  async #takeChunk(): Promise<boolean> {
     const chunk = await this.#source.next();
     if (chunk === undefined) return false;
     if (this.#multiplexed) {
@@ -103,6 +134,7 @@ export class MultiplexReader {
       if (this.#dataLeft > 0) {
         if (this.#raw.available === 0) return;
         const piece = this.#raw.some(this.#dataLeft);
+        this.#idleWeight = 0;
         this.#dataLeft -= piece.length;
         this.#stream.append(piece);
       } else if (this.#skipLeft > 0) {
@@ -128,6 +160,14 @@ export class MultiplexReader {
         'frame-invalid',
         `a frame begins with 0x${header.toString(16).padStart(8, '0')}, which is no message of rsync`,
         { hint: 'Something other than rsync may have written into the connection.' },
+      );
+    }
+    const isData = code === MSG_DATA && length > 0;
+    if (!isData) this.#idleWeight += 1 + length / IDLE_FRAME_LENGTH;
+    if (this.#idleWeight > IDLE_FRAMES_MAX) {
+      throw new ProtocolError(
+        'too-many-messages',
+        'message upon message came without any data in between',
       );
     }
     if (code === MSG_DATA) this.#dataLeft = length;

@@ -35,6 +35,27 @@ export interface TransferOptions {
 }
 
 /**
+ * Everything that a list can tell, ids as numbers: for listing, and for reading files that are not
+ * stored as such.
+ */
+export const LISTING: TransferOptions = {
+  protocolMax: PROTOCOL_NEWEST,
+  links: true,
+  perms: true,
+  times: true,
+  owner: true,
+  group: true,
+  devices: true,
+  specials: true,
+  hardLinks: false,
+  checksum: false,
+  dryRun: false,
+  numericIds: true,
+  ignoreTimes: false,
+  deleteAfter: false,
+};
+
+/**
  * The capabilities we offer: `.` version placeholder, `L` symlink times, `s` symlink iconv, `f` safe
  * list end, `x` no xattr shortcut, `C` seed order fixed, `v` varint flags and checksum negotiation,
  * `u` names of id 0. Without `i` the file list arrives whole, without `I` nothing is changed in place.
@@ -70,13 +91,7 @@ const REPORT_ITEMS = '--log-format=%i';
  * @see rsync options.c server_options (3.5.0)
  */
 export function serverWords(options: TransferOptions, destination: string): string[] {
-  let cluster = '-';
-  for (const [letter, name] of LETTERS) {
-    if (name === undefined || options[name]) cluster += letter;
-  }
-  const words = ['--server', cluster + CAPABILITIES];
-  if (options.devices && !options.specials) words.push('--no-specials');
-  if (options.specials && !options.devices) words.push('--specials');
+  const words = ['--server', clusterOf(options), ...specialsWords(options)];
   if (options.deleteAfter && options.protocolMax >= 29) words.push(REPORT_ITEMS);
   if (options.blockSize !== undefined) words.push(`-B${options.blockSize}`);
   if (options.timeoutSec !== undefined) words.push(`--timeout=${options.timeoutSec}`);
@@ -88,11 +103,47 @@ export function serverWords(options: TransferOptions, destination: string): stri
   return words;
 }
 
+/**
+ * The words after `rsync` for a sending server, in the shape of the stock client's own. What is only
+ * the receiver's business (deletions, folders for temporary files and earlier copies) does not travel.
+ *
+ * @param paths - what to send: with a slash at the end the contents of a folder, otherwise the object
+ *   under its own name; none means the server's current folder
+ * @see rsync options.c server_options (3.5.0)
+ */
+export function senderWords(options: TransferOptions, paths: readonly string[]): string[] {
+  const words = ['--server', '--sender', clusterOf(options), ...specialsWords(options)];
+  if (options.blockSize !== undefined) words.push(`-B${options.blockSize}`);
+  if (options.timeoutSec !== undefined) words.push(`--timeout=${options.timeoutSec}`);
+  if (options.numericIds) words.push('--numeric-ids');
+  words.push('.', ...(paths.length === 0 ? ['.'] : paths.map(safeWord)));
+  return words;
+}
+
+function clusterOf(options: TransferOptions): string {
+  let cluster = '-';
+  for (const [letter, name] of LETTERS) {
+    if (name === undefined || options[name]) cluster += letter;
+  }
+  return cluster + CAPABILITIES;
+}
+
+/** What differs from the letter `D`, which stands for both devices and specials. */
+function specialsWords(options: TransferOptions): string[] {
+  if (options.devices === options.specials) return [];
+  return [options.devices ? '--no-specials' : '--specials'];
+}
+
 /** With a trailing slash a missing destination is made as a directory even for a single entry. */
 function destinationWord(destination: string): string {
-  const named = destination === '' ? '.' : destination;
-  const safe = named.startsWith('-') ? `./${named}` : named;
+  const safe = safeWord(destination);
   return safe.endsWith('/') ? safe : `${safe}/`;
+}
+
+/** Nothing is the current folder, and a dash in front is no option. */
+function safeWord(path: string): string {
+  const named = path === '' ? '.' : path;
+  return named.startsWith('-') ? `./${named}` : named;
 }
 
 /**

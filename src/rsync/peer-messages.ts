@@ -10,6 +10,7 @@ import {
   MSG_INFO,
   MSG_IO_ERROR,
   MSG_IO_TIMEOUT,
+  MSG_NO_SEND,
   MSG_WARNING,
 } from './constants.ts';
 import { IO_TIMEOUT_SEC_MAX } from './limits.ts';
@@ -20,11 +21,13 @@ export interface MessageListener {
   onDeleted(path: Uint8Array, isDirectory: boolean): void;
   /** The peer gives idle connections up after this many seconds: 1 … 86400. */
   onTimeout(timeoutSec: number): void;
+  /** The peer is not going to send this file, which was asked for. */
+  onNoSend(ndx: number): void;
   /** The peer dies with this exit code. The return value is thrown. */
   onErrorExit(exitCode: number | undefined): Error;
 }
 
-/** The messages of a receiving server. */
+/** What a peer of either role says beside the data. */
 export class PeerMessages {
   /** Whether the peer reported a failure that must show in the outcome. */
   errorSeen = false;
@@ -36,8 +39,13 @@ export class PeerMessages {
     this.#listener = listener;
   }
 
+  /** Takes over io_error bits that came with the file list. */
+  addIoError(bits: number): void {
+    this.ioError |= bits & (IOERR_GENERAL | IOERR_VANISHED | IOERR_DEL_LIMIT);
+  }
+
   /**
-   * Takes one message. Kinds that a sender has no use for are skipped.
+   * Takes one message. Kinds that nobody has a use for are skipped.
    *
    * @throws {ProtocolError} `message-invalid` — a number of the wrong length
    * @throws what the listener makes of an ERROR_EXIT
@@ -59,15 +67,18 @@ export class PeerMessages {
         this.#deleted(payload);
         return;
       case MSG_IO_ERROR:
-        this.ioError |= number(code, payload) & (IOERR_GENERAL | IOERR_VANISHED | IOERR_DEL_LIMIT);
+        this.addIoError(number(code, payload));
         return;
       case MSG_IO_TIMEOUT:
         this.#timeout(number(code, payload));
         return;
+      case MSG_NO_SEND:
+        this.#listener.onNoSend(number(code, payload));
+        return;
       case MSG_ERROR_EXIT:
         throw this.#listener.onErrorExit(payload.length === 0 ? undefined : number(code, payload));
       default:
-      // Keep-alives, notices for other roles, and codes of versions to come.
+      // Keep-alives, notices for processes of a server, and codes of versions to come.
     }
   }
 

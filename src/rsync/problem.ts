@@ -3,7 +3,7 @@ import type { Entry } from '../tree/entry.ts';
 import { IOERR_GENERAL, IOERR_VANISHED } from './constants.ts';
 
 /** The path as a message shows it: what is not UTF-8 appears as replacement characters. */
-export function shownPath(entry: Entry): string {
+export function shownPath(entry: Pick<Entry, 'path'>): string {
   return Buffer.from(entry.path.buffer, entry.path.byteOffset, entry.path.length).toString('utf8');
 }
 

@@ -30,6 +30,12 @@ export class ReceivedList {
     return this.#repeated.has(ndx);
   }
 
+  /** The entries without those that only repeat a name. */
+  get distinct(): readonly FlistEntry[] {
+    if (this.#repeated.size === 0) return this.entries;
+    return this.entries.filter((_entry, ndx) => !this.#repeated.has(ndx));
+  }
+
   /** All positions of an object with several names, or undefined when there is just one. */
   namesOf(entry: FlistEntry): readonly number[] | undefined {
     if (entry.linkGroup === undefined) return undefined;

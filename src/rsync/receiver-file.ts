@@ -1,7 +1,8 @@
-import { FileError, VanishedError } from '../errors.ts';
+import { FileError, ProtocolError, VanishedError } from '../errors.ts';
 import type { Entry, OpenFile } from '../tree/entry.ts';
 import type { NewFile } from '../tree/store.ts';
 import type { Expected } from './expected-replies.ts';
+import { shownPath } from './problem.ts';
 import type { ReceiveJob } from './receive-job.ts';
 import { blockLengthAt } from './sum-head.ts';
 import { readToken } from './tokens.ts';
@@ -18,9 +19,18 @@ export class FileRebuild<E extends Entry> {
   #file: NewFile | undefined;
   #basis: OpenFile | undefined;
   #length = 0;
+  #literalBytes = 0;
   /** Blocks that are to be copied, not yet copied. */
   #runFirst = 0;
   #runCount = 0;
+
+  /** Bytes that were sent, and bytes that were taken from the basis. */
+  get literalBytes(): number {
+    return this.#literalBytes;
+  }
+  get matchedBytes(): number {
+    return this.#length - this.#literalBytes;
+  }
 
   constructor(job: ReceiveJob<E>, expected: Expected<E>) {
     this.#job = job;
@@ -71,6 +81,8 @@ export class FileRebuild<E extends Entry> {
       const most = left;
       const piece = await reader.read((bytes) => bytes.some(most));
       left -= piece.length;
+      this.#literalBytes += piece.length;
+      await this.#count(piece.length);
       await this.#take(piece);
     }
   }
@@ -93,6 +105,8 @@ export class FileRebuild<E extends Entry> {
     const offset = this.#runFirst * head.blockLength;
     const end = last * head.blockLength + blockLengthAt(head, last);
     this.#runCount = 0;
+    // What is promised counts, also when the basis cannot be read: blocks without end cost time.
+    await this.#count(end - offset);
     await this.#take(await this.#readBasis(offset, end - offset));
   }
 
@@ -114,10 +128,24 @@ export class FileRebuild<E extends Entry> {
     return fromEarlier ? store.openEarlier(basis) : store.open(basis);
   }
 
-  async #take(bytes: Uint8Array): Promise<void> {
+  /** A file may have grown since it was listed, but neither our disk nor our time is without end. */
+  async #count(length: number): Promise<void> {
     const { entry } = this.#expected;
-    this.#length += bytes.length;
-    if (this.#length > entry.size * 2 + this.#job.growthMax) await this.#attempt(tooLong(entry));
+    const { growthMax, excessMax, onProgress } = this.#job;
+    this.#length += length;
+    onProgress(entry, this.#length);
+    const storedMax = entry.size * 2 + growthMax;
+    if (this.#length <= storedMax) return;
+    if (this.#length > storedMax + excessMax) {
+      throw new ProtocolError(
+        'content-endless',
+        `${shownPath(entry)} was announced with ${entry.size} bytes, ${this.#length} came and no end`,
+      );
+    }
+    await this.#attempt(tooLong(entry));
+  }
+
+  async #take(bytes: Uint8Array): Promise<void> {
     this.#job.sums.file.update(bytes);
     const file = this.#file;
     if (file !== undefined) await this.#attempt(() => file.write(bytes));
@@ -138,7 +166,7 @@ export class FileRebuild<E extends Entry> {
 
 /** A file without end would fill the disk: it is read on, but not stored. */
 function tooLong(entry: Entry): () => Promise<never> {
-  const shown = Buffer.from(entry.path).toString();
+  const shown = shownPath(entry);
   const error = new FileError('content-too-long', `${shown} is far longer than announced`, {
     hint: 'It may be growing while it is sent. Run again later.',
     facts: { path: shown, announced: entry.size },

@@ -4,10 +4,13 @@ import type { NewFile } from '../tree/store.ts';
 import { CHECKSUM_LENGTH } from './checksums.ts';
 import { ITEM_TRANSFER, NDX_DEL_STATS, NDX_DONE } from './constants.ts';
 import type { Expected, ExpectedReplies } from './expected-replies.ts';
+import type { FlistEntry } from './flist-decode.ts';
 import { isFatal } from './generator.ts';
 import { readVarint } from './integers.ts';
 import { readItemAttributes } from './item-record.ts';
+import { REPORTS_BASE_MAX, REPORTS_PER_ENTRY_MAX } from './limits.ts';
 import { NdxReader } from './ndx.ts';
+import { shownPath } from './problem.ts';
 import type { ReceiveJob } from './receive-job.ts';
 import { FileRebuild } from './receiver-file.ts';
 import { readSumHead, type SumHead } from './sum-head.ts';
@@ -30,11 +33,13 @@ export class Receiver<E extends Entry> {
   #damaged = new Map<number, Expected<E>>();
   #isRedo = false;
   #fatal: Error | undefined;
+  #reportsLeft: number;
 
   constructor(job: ReceiveJob<E>, expected: ExpectedReplies<E>) {
     this.#job = job;
     this.#expected = expected;
     this.#ndx = new NdxReader(job.session.protocol);
+    this.#reportsLeft = REPORTS_BASE_MAX + REPORTS_PER_ENTRY_MAX * job.list.entries.length;
   }
 
   /**
@@ -42,6 +47,7 @@ export class Receiver<E extends Entry> {
    *
    * @returns files that arrived damaged and are worth asking for again, by position
    * @throws {ProtocolError} `ndx-out-of-range`, `reply-unrequested`, `reply-without-content`,
+   *   `too-many-reports`,
    *   `sum-head-mismatch`, `block-out-of-range`, `content-too-long`, …
    * @throws {ConnectionError} `connection-lost`
    * @throws {FileError} when no file could be stored any more (the disk is full)
@@ -68,8 +74,8 @@ export class Receiver<E extends Entry> {
   #reportUnanswered(): void {
     for (const { entry } of this.#expected.giveUp()) {
       if (this.#job.options.dryRun) continue;
-      const shown = Buffer.from(entry.path).toString();
-      this.#job.report(new FileError('not-sent', `${shown} was asked for, but not sent`));
+      const message = `${shownPath(entry)} was asked for, but not sent`;
+      this.#job.report(new FileError('not-sent', message), entry);
     }
   }
 
@@ -87,8 +93,10 @@ export class Receiver<E extends Entry> {
       const ndx = await reader.read((bytes) => this.#ndx.read(bytes));
       if (ndx === NDX_DONE) return ndx;
       if (ndx === NDX_DEL_STATS && session.protocol >= 31) {
+        this.#countReport();
         for (let i = 0; i < DEL_STATS_FIELDS; i++) await reader.read(readVarint);
       } else if (ndx === count && (session.protocol === 29 || session.protocol === 30)) {
+        this.#countReport();
         await reader.read((bytes) => bytes.uint16());
       } else if (ndx < 0 || ndx >= count) {
         throw outOfRange(ndx, count);
@@ -105,6 +113,7 @@ export class Receiver<E extends Entry> {
     const { iflags } = await reader.read((bytes) => readItemAttributes(bytes, protocol));
     const isDue = this.#expected.isDue(ndx);
     if ((iflags & ITEM_TRANSFER) === 0) {
+      this.#countReport();
       if (!isDue) return;
       throw new ProtocolError('reply-without-content', `file ${ndx} was asked for, but not sent`);
     }
@@ -118,6 +127,15 @@ export class Receiver<E extends Entry> {
     await this.#rebuild(ndx, expected);
   }
 
+  /** Each is an echo of a record of ours, or an account that comes once. */
+  #countReport(): void {
+    if (--this.#reportsLeft >= 0) return;
+    throw new ProtocolError(
+      'too-many-reports',
+      `the peer answered more than ${REPORTS_PER_ENTRY_MAX} times per file`,
+    );
+  }
+
   async #rebuild(ndx: number, expected: Expected<E>): Promise<void> {
     const { reader, sums } = this.#job;
     const rebuild = new FileRebuild(this.#job, expected);
@@ -127,9 +145,9 @@ export class Receiver<E extends Entry> {
       const sent = await reader.read((bytes) => bytes.copy(CHECKSUM_LENGTH));
       const isIntact = Buffer.compare(sums.file.digest(), sent) === 0;
       if (file === undefined) {
-        this.#failed(rebuild.failure);
+        this.#failed(rebuild.failure, expected.entry);
       } else if (isIntact) {
-        await this.#commit(ndx, expected, file);
+        await this.#commit(ndx, expected, { file, rebuild });
         file = undefined;
       } else {
         this.#notIntact(ndx, expected);
@@ -140,15 +158,21 @@ export class Receiver<E extends Entry> {
   }
 
   /** Stores a file while the next one already arrives; only so many at a time. */
-  async #commit(ndx: number, expected: Expected<E>, file: NewFile): Promise<void> {
-    const { policy } = this.#job;
-    const attributes = policy.forNew(expected.entry, expected.replaced);
+  async #commit(
+    ndx: number,
+    expected: Expected<E>,
+    { file, rebuild }: { readonly file: NewFile; readonly rebuild: FileRebuild<E> },
+  ): Promise<void> {
+    const { policy, report, onStored } = this.#job;
+    const { entry } = expected;
+    const attributes = policy.forNew(entry, expected.replaced);
     const commit = file.commit(attributes).then(
       (failure) => {
         this.#expected.stored(ndx);
-        if (failure !== undefined) this.#job.report(failure);
+        if (failure !== undefined) report(failure, entry);
+        onStored(entry, rebuild.literalBytes, rebuild.matchedBytes);
       },
-      (error: unknown) => this.#failed(error),
+      (error: unknown) => this.#failed(error, entry),
     );
     this.#commits.add(commit);
     void commit.then(() => this.#commits.delete(commit));
@@ -160,17 +184,18 @@ export class Receiver<E extends Entry> {
       this.#damaged.set(ndx, expected);
       return;
     }
-    const shown = Buffer.from(expected.entry.path).toString();
+    const shown = shownPath(expected.entry);
     this.#job.report(
       new FileError('verification-failed', `${shown} arrived damaged twice and was not stored`, {
         hint: 'It may be changing while it is read. Run again later.',
         facts: { path: shown },
       }),
+      expected.entry,
     );
   }
 
-  #failed(error: unknown): void {
-    if (error instanceof FileError && !isFatal(error)) this.#job.report(error);
+  #failed(error: unknown, entry: FlistEntry): void {
+    if (error instanceof FileError && !isFatal(error)) this.#job.report(error, entry);
     else this.#fatal ??= error instanceof Error ? error : new Error(String(error));
   }
 }

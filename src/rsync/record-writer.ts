@@ -27,22 +27,41 @@ export class RecordWriter {
   readonly #writer: MultiplexWriter;
   readonly #protocol: number;
   readonly #ndx: NdxWriter;
+  readonly #onItem: (ndx: number, attributes: ItemAttributes) => void;
 
-  constructor(writer: MultiplexWriter, protocol: number) {
+  /** @param onItem - hears of every item that is worth a record, whether the sender is told or not */
+  constructor(
+    writer: MultiplexWriter,
+    protocol: number,
+    onItem: (ndx: number, attributes: ItemAttributes) => void,
+  ) {
     this.#writer = writer;
     this.#protocol = protocol;
     this.#ndx = new NdxWriter(protocol);
+    this.#onItem = onItem;
   }
 
   /** Tells the sender what was done without it, if that is anything; below protocol 29 it is not told. */
   inform(ndx: number, attributes: ItemAttributes): void {
     const { iflags, xname } = attributes;
     const isWorthIt = (iflags & ~INSIGNIFICANT) !== 0 || (xname !== undefined && xname.length > 0);
-    if (isWorthIt && this.#protocol >= 29) this.request(ndx, attributes);
+    if (!isWorthIt) return;
+    this.#onItem(ndx, attributes);
+    if (this.#protocol >= 29) this.#write(ndx, attributes);
   }
 
   /** Starts a request; the sum head and the sums follow, unless it is a dry run. */
   request(ndx: number, attributes: ItemAttributes): void {
+    this.#onItem(ndx, attributes);
+    this.#write(ndx, attributes);
+  }
+
+  /** Starts a request for what arrived damaged. */
+  requestAgain(ndx: number, attributes: ItemAttributes): void {
+    this.#write(ndx, attributes);
+  }
+
+  #write(ndx: number, attributes: ItemAttributes): void {
     this.#ndx.write(this.#writer, ndx);
     writeItemAttributes(this.#writer, attributes, this.#protocol);
   }

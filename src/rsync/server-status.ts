@@ -1,5 +1,21 @@
-import { ConnectionError, FileError, UsageError, type EcsyncError } from '../errors.ts';
-import { SenderGaveUp } from './sender-messages.ts';
+import {
+  ConnectionError,
+  FileError,
+  RemoteError,
+  UsageError,
+  type EcsyncError,
+} from '../errors.ts';
+
+/** The sender gave up; `senderExitCode` when it said so. */
+export class SenderGaveUp extends RemoteError {
+  readonly senderExitCode: number | undefined;
+
+  constructor(senderExitCode: number | undefined) {
+    const code = senderExitCode === undefined ? '' : ` with exit code ${senderExitCode}`;
+    super('remote-exit', `the sending side gave up${code}`);
+    this.senderExitCode = senderExitCode;
+  }
+}
 
 /** Exit statuses of a server, as rsync has them. */
 export const ServerExit = {

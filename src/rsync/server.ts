@@ -7,26 +7,25 @@ import type { Entry } from '../tree/entry.ts';
 import type { Store } from '../tree/store.ts';
 import { AttributePolicy, type LocalHabits } from './attribute-policy.ts';
 import { createStrongSums } from './checksums.ts';
-import { IOERR_DEL_LIMIT, IOERR_GENERAL, IOERR_VANISHED, MSG_ERROR_EXIT } from './constants.ts';
-import { Deletion } from './delete.ts';
+import {
+  IOERR_DEL_LIMIT,
+  IOERR_GENERAL,
+  IOERR_VANISHED,
+  MSG_DELETED,
+  MSG_ERROR_EXIT,
+} from './constants.ts';
 import { ExpectedReplies } from './expected-replies.ts';
 import { readFilterList, wantsFilterList, type ReceiverRule } from './filter-list.ts';
-import { readFlist } from './flist-decode.ts';
-import { flistFormat } from './flist-format.ts';
-import { Generator } from './generator.ts';
 import { greetClient, type Session } from './handshake.ts';
-import { readIdLists } from './id-list.ts';
+import { CONTENT_GROWTH_MAX } from './limits.ts';
 import { MultiplexReader, MultiplexWriter } from './multiplex.ts';
 import type { TransferOptions } from './options.ts';
-import { Receiver } from './receiver.ts';
+import { PeerMessages } from './peer-messages.ts';
 import type { ReceiveJob } from './receive-job.ts';
+import { receiveList } from './receive-list.ts';
 import { ReceivedList } from './received-list.ts';
-import { RecordWriter } from './record-writer.ts';
-import { SenderMessages } from './sender-messages.ts';
-import { exitStatus, ServerExit, systemWords } from './server-status.ts';
-
-/** A file may have grown since it was listed, but not without end. */
-const GROWTH_MAX = 1024 * 1024 * 1024;
+import { ReceivingSide } from './receiving-side.ts';
+import { exitStatus, SenderGaveUp, ServerExit, systemWords } from './server-status.ts';
 
 /** How a server in this process works. */
 export interface ServeOptions {
@@ -72,13 +71,14 @@ class Server<E extends Entry> {
   readonly #sink: ChunkSink;
   readonly #reader: MultiplexReader;
   readonly #writer: MultiplexWriter;
-  readonly #messages: SenderMessages;
+  readonly #messages: PeerMessages;
   readonly #expected = new ExpectedReplies<E>();
   readonly #store: Store<E>;
   readonly #options: ServeOptions;
   #keepAlive: NodeJS.Timeout | undefined;
   #protocol = 0;
   #hasProblem = false;
+  #stopped: Error | undefined;
 
   constructor(
     peer: { readonly input: Readable; readonly output: Writable },
@@ -89,7 +89,13 @@ class Server<E extends Entry> {
     this.#options = options;
     this.#source = new ChunkSource(peer.input);
     this.#sink = new ChunkSink(peer.output);
-    this.#messages = new SenderMessages((ndx) => this.#expected.decline(ndx));
+    this.#messages = new PeerMessages({
+      onMessage: () => undefined,
+      onDeleted: () => undefined,
+      onTimeout: () => undefined,
+      onNoSend: (ndx) => void this.#expected.decline(ndx),
+      onErrorExit: (exitCode) => new SenderGaveUp(exitCode),
+    });
     this.#reader = new MultiplexReader(this.#source, (code, payload) => {
       this.#messages.handle(code, payload);
     });
@@ -124,92 +130,63 @@ class Server<E extends Entry> {
 
   async #receiveList(session: Session): Promise<ReceiveJob<E>> {
     const { transfer, habits, wholeFile = false, rootIsNew = false } = this.#options;
-    const { growthMax = GROWTH_MAX } = this.#options;
-    const format = flistFormat(session, transfer);
-    const { entries, ioError } = await readFlist(this.#reader, format);
-    this.#messages.addIoError(ioError);
-    const names = await readIdLists(this.#reader, format);
-    if (session.protocol < 30) {
-      this.#messages.addIoError(await this.#reader.read((bytes) => bytes.int32()));
-    }
+    const { growthMax = CONTENT_GROWTH_MAX } = this.#options;
+    const list = await receiveList(this.#reader, { session, options: transfer });
+    this.#messages.addIoError(list.ioError);
     return {
       session,
       options: transfer,
       store: this.#store,
-      list: new ReceivedList(entries, session.protocol),
-      policy: new AttributePolicy(transfer, names, habits),
+      list: new ReceivedList(list.entries, session.protocol),
+      policy: new AttributePolicy(transfer, list.names, habits),
       sums: await createStrongSums(session),
       reader: this.#reader,
       writer: this.#writer,
       wholeFile,
       growthMax,
+      // The sender is our own user's: what it goes on sending is its own time.
+      excessMax: Number.POSITIVE_INFINITY,
       rootIsNew,
+      wants: () => true,
       report: (error) => this.#report(error),
+      onItem: () => undefined,
+      onProgress: () => undefined,
+      onStored: () => undefined,
+      onDeleted: (path, isDirectory) => this.#tellDeleted(path, isDirectory),
+      busy: () => undefined,
+      assertAlive: () => {
+        if (this.#stopped !== undefined) throw this.#stopped;
+      },
     };
   }
 
-  /**
-   * The phases, from the list to the goodbye (numbers count NDX_DONE, here for protocols ≥ 31):
-   * requests → 1, everything stored, damaged files once more → 2, links → 3, deletions and folder
-   * times → 4, the sender's last → 5.
-   */
   async #transfer(job: ReceiveJob<E>, rules: readonly ReceiverRule[]): Promise<void> {
-    const { protocol } = job.session;
-    const records = new RecordWriter(this.#writer, protocol);
-    const deletion = new Deletion(job, rules);
-    const generator = new Generator(job, records, this.#expected, deletion);
-    const receiver = new Receiver(job, this.#expected);
-
-    const walk = async (): Promise<void> => {
-      await generator.walk();
-      records.done(); // 1
-    };
-    const damaged = await this.#together(receiver.receivePhase(), walk());
-    const repeat = async (): Promise<void> => {
-      await generator.makeLinks();
-      await generator.redo(damaged);
-      records.done(); // 2
-    };
-    await this.#together(receiver.receivePhase(), repeat());
-    await generator.makeLinks();
-    if (protocol >= 29) {
-      records.done(); // 3
-      await receiver.receivePhase();
-    }
-    if (job.options.deleteAfter) await this.#delete(deletion, records);
-    await generator.finishFolders();
-    records.done(); // 4
-    if (protocol < 31) return;
-    await receiver.readDone();
-    records.done(); // 5
+    const side = new ReceivingSide(job, this.#expected, rules, {
+      accountsForDeletions: true,
+      mayDelete: () => {
+        const isComplete = (this.#messages.ioError & IOERR_GENERAL) === 0;
+        if (!isComplete) {
+          this.#options.onStderr('IO error encountered -- skipping file deletion');
+        }
+        return isComplete;
+      },
+      stop: (reason) => this.#stop(reason),
+    });
+    await side.run();
   }
 
-  async #delete(deletion: Deletion<E>, records: RecordWriter): Promise<void> {
-    if ((this.#messages.ioError & IOERR_GENERAL) !== 0) {
-      this.#options.onStderr('IO error encountered -- skipping file deletion');
-    } else {
-      await deletion.removeExtras();
-    }
-    records.deletions(deletion.counts);
+  #stop(reason: Error): void {
+    this.#stopped ??= reason;
+    this.#sendErrorExit(reason);
+    this.#source.fail(reason);
+    this.#sink.fail(reason);
   }
 
-  /** Both halves at once; when one fails, the other is stopped and waited for. */
-  async #together<T>(receiving: Promise<T>, generating: Promise<void>): Promise<T> {
-    const stop = (error: unknown): never => {
-      const reason = error instanceof Error ? error : new Error(String(error));
-      this.#sendErrorExit(reason);
-      this.#source.fail(reason);
-      this.#sink.fail(reason);
-      throw error;
-    };
-    const halves = [receiving.catch(stop), generating.catch(stop)] as const;
-    try {
-      const [received] = await Promise.all(halves);
-      return received;
-    } catch (error) {
-      await Promise.allSettled(halves);
-      throw error;
-    }
+  /** A name; that of a directory ends in a zero byte. */
+  #tellDeleted(path: Uint8Array, isDirectory: boolean): void {
+    if (this.#protocol < 29) return;
+    const end = Buffer.alloc(isDirectory ? 1 : 0);
+    this.#writer.message(MSG_DELETED, Buffer.concat([path, end]));
   }
 
   #report(error: EcsyncError): void {

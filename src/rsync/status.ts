@@ -8,7 +8,9 @@ import {
   VanishedError,
 } from '../errors.ts';
 import { IOERR_GENERAL, IOERR_VANISHED } from './constants.ts';
+import type { PullReport } from './pull-plan.ts';
 import type { SendReport } from './send-job.ts';
+import { explainDiskFull, explainWords, type Direction } from './status-words.ts';
 
 /** How a run ended, in terms of the command line. */
 export interface Outcome {
@@ -40,80 +42,42 @@ const LOST_CODES = new Set([10, 12, 13, 14, 15, 16, 19, 20, 35, SSH_FAILED]);
 const LINES_SHOWN = 3;
 const LENGTH_SHOWN = 500;
 
-/** What the server's words give away, in the order of precedence. */
-const KNOWN_WORDS: readonly {
-  readonly words: RegExp;
-  readonly make: (said: string) => EcsyncError;
-}[] = [
-  {
-    words: /No space left on device|Disk quota exceeded/i,
-    make: (said) =>
-      new FileError('remote-disk-full', `the destination has no space left (${said})`, {
-        hint: 'Make room there and run the same command again; it continues.',
-      }),
-  },
-  {
-    words: /Read-only file system/i,
-    make: (said) =>
-      new RemoteError('destination-read-only', `the destination cannot be written to (${said})`, {
-        hint: 'Mount its file system for writing, or choose another destination.',
-      }),
-  },
-  {
-    words: /--delete\S* has been disabled/i,
-    make: (said) =>
-      new RemoteError('delete-forbidden', `the server does not allow deleting (${said})`, {
-        hint: 'Push without --delete, or allow deleting there (rrsync without -no-del).',
-      }),
-  },
-  {
-    words: /read-only server/i,
-    make: (said) =>
-      new RemoteError('destination-forbidden', `the login may not write there (${said})`, {
-        hint: 'Allow writing there (rrsync without -ro), or choose another destination.',
-      }),
-  },
-  {
-    words: /(mkdir|change_dir#?\d*|chdir|stat destination)\b.*Permission denied/i,
-    make: (said) =>
-      new RemoteError('destination-forbidden', `the login may not write there (${said})`, {
-        hint: 'Give the login write permission on the destination folder, or choose another one.',
-      }),
-  },
-  {
-    words: /(mkdir|change_dir#?\d*|chdir)\b.*No such file or directory/i,
-    make: (said) =>
-      new RemoteError('destination-missing', `the destination's parent does not exist (${said})`, {
-        hint: 'Create the folder that the destination is to be in.',
-      }),
-  },
-];
-
 /**
  * What a run came to, from all three places where a server says how it went: the stream, its exit
  * status and its standard error. Servers before 3.2.3 exit 0 after failures that only the stream
  * tells of; later ones write them only to standard error.
  *
- * @param result - the report of {@link send}, or what it threw
+ * @param result - the report of {@link send} or {@link pull}, or what it threw
  * @param status - of the remote command
  * @param stderrText - raw; it is quoted in messages, for the renderer to escape
+ * @param direction - which of the two it was
  */
-export function judge(result: unknown, status: RemoteStatus, stderrText: string): Outcome {
+export function judge(
+  result: unknown,
+  status: RemoteStatus,
+  stderrText: string,
+  direction: Direction = 'push',
+): Outcome {
   const said = firstLines(stderrText);
   if (!isReport(result)) {
-    const error = explainFailure(result, status, said);
+    const error = explainFailure(result, status, { said, direction });
     return { exitCode: error.exitCode, error };
   }
-  const error = explainReport(result, status, said);
+  const explain = 'listed' in result ? explainPull : explainPush;
+  const error = explain(result as SendReport & PullReport, status, said);
   return error === undefined ? { exitCode: ExitCode.ok } : { exitCode: error.exitCode, error };
 }
 
-function isReport(result: unknown): result is SendReport {
+function isReport(result: unknown): result is SendReport | PullReport {
   return !(result instanceof Error) && typeof result === 'object' && result !== null;
 }
 
 /** The conversation did not reach its end. */
-function explainFailure(thrown: unknown, status: RemoteStatus, said: string): EcsyncError {
+function explainFailure(
+  thrown: unknown,
+  status: RemoteStatus,
+  { said, direction }: { readonly said: string; readonly direction: Direction },
+): EcsyncError {
   const error =
     thrown instanceof EcsyncError
       ? thrown
@@ -125,8 +89,8 @@ function explainFailure(thrown: unknown, status: RemoteStatus, said: string): Ec
   // A shell that found no rsync may end before or after our first bytes reach it.
   const missing = error.code === 'remote-exit' ? undefined : explainMissing(code, said);
   if (missing !== undefined) return missing;
-  const known = KNOWN_WORDS.find(({ words }) => words.test(said));
-  if (known !== undefined) return known.make(said);
+  const known = explainWords(said, direction);
+  if (known !== undefined) return known;
   if (code === RERR_DEL_LIMIT) return deleteLimit();
   if (code === RERR_TIMEOUT) return timedOut(said);
   const silent = code === 0 && error.code === 'connection-lost';
@@ -145,18 +109,18 @@ function explainMissing(code: number | null, said: string): EcsyncError | undefi
 }
 
 /** The conversation is complete; what is left is how well it went. */
-function explainReport(
+function explainPush(
   report: SendReport,
   { code, signal }: RemoteStatus,
   said: string,
 ): EcsyncError | undefined {
-  if (code === null || signal !== null || isSignal(code))
-    return lost(undefined, { code, signal }, said);
+  const end = explainEnd({ code, signal }, said);
+  if (end !== undefined) return end;
   if (code === RERR_DEL_LIMIT) return deleteLimit();
-  if (code === RERR_TIMEOUT) return timedOut(said);
   const stored = code !== RERR_PARTIAL && !report.remoteErrors;
   const read = (report.ioError & IOERR_GENERAL) === 0;
-  if (!stored && KNOWN_WORDS[0]?.words.test(said) === true) return KNOWN_WORDS[0].make(said);
+  const diskFull = stored ? undefined : explainDiskFull(said);
+  if (diskFull !== undefined) return diskFull;
   if (!stored && read) {
     return new FileError('remote-partial', `the server could not store everything${quoted(said)}`, {
       hint: 'Look at its messages, then run the same command again.',
@@ -176,7 +140,38 @@ function explainReport(
       },
     );
   }
-  return code === 0 ? undefined : refused(code, said);
+  return code === 0 ? undefined : refused(code ?? 0, said);
+}
+
+/** The same of a pull. What could not be stored here, its caller has heard of already. */
+function explainPull(
+  report: PullReport,
+  { code, signal }: RemoteStatus,
+  said: string,
+): EcsyncError | undefined {
+  const end = explainEnd({ code, signal }, said);
+  if (end !== undefined) return end;
+  // Nothing came at all: then it matters why. Otherwise words about one file are no more than that.
+  const known = report.listed === 0 && code !== 0 ? explainWords(said, 'pull') : undefined;
+  if (known !== undefined) return known;
+  if (code === RERR_PARTIAL || report.remoteErrors || (report.ioError & IOERR_GENERAL) !== 0) {
+    return new FileError('remote-partial', `the server could not read everything${quoted(said)}`, {
+      hint: 'Look at its messages, then run the same command again.',
+    });
+  }
+  if (code === RERR_VANISHED || report.ioError & IOERR_VANISHED) {
+    return new VanishedError('files-vanished', 'some files vanished while they were read', {
+      hint: 'The next run fetches what is there then.',
+    });
+  }
+  return code === 0 ? undefined : refused(code ?? 0, said);
+}
+
+/** The server did not come to its own end. */
+function explainEnd(status: RemoteStatus, said: string): ConnectionError | undefined {
+  const { code, signal } = status;
+  if (code === null || signal !== null || isSignal(code)) return lost(undefined, status, said);
+  return code === RERR_TIMEOUT ? timedOut(said) : undefined;
 }
 
 function isSignal(code: number): boolean {

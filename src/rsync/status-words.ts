@@ -1,0 +1,93 @@
+import { FileError, RemoteError, type EcsyncError } from '../errors.ts';
+
+/** Whether we send to the server, or it sends to us. */
+export type Direction = 'push' | 'pull';
+
+interface KnownWords {
+  readonly words: RegExp;
+  readonly make: (said: string) => EcsyncError;
+}
+
+const DISK_FULL: KnownWords = {
+  words: /No space left on device|Disk quota exceeded/i,
+  make: (said) =>
+    new FileError('remote-disk-full', `the destination has no space left (${said})`, {
+      hint: 'Make room there and run the same command again; it continues.',
+    }),
+};
+
+/** What the words of a receiving server give away, in the order of precedence. */
+const RECEIVER_WORDS: readonly KnownWords[] = [
+  DISK_FULL,
+  {
+    words: /Read-only file system/i,
+    make: (said) =>
+      new RemoteError('destination-read-only', `the destination cannot be written to (${said})`, {
+        hint: 'Mount its file system for writing, or choose another destination.',
+      }),
+  },
+  {
+    words: /--delete\S* has been disabled/i,
+    make: (said) =>
+      new RemoteError('delete-forbidden', `the server does not allow deleting (${said})`, {
+        hint: 'Push without --delete, or allow deleting there (rrsync without -no-del).',
+      }),
+  },
+  {
+    words: /read-only server/i,
+    make: (said) =>
+      new RemoteError('destination-forbidden', `the login may not write there (${said})`, {
+        hint: 'Allow writing there (rrsync without -ro), or choose another destination.',
+      }),
+  },
+  {
+    words: /(mkdir|change_dir#?\d*|chdir|stat destination)\b.*Permission denied/i,
+    make: (said) =>
+      new RemoteError('destination-forbidden', `the login may not write there (${said})`, {
+        hint: 'Give the login write permission on the destination folder, or choose another one.',
+      }),
+  },
+  {
+    words: /(mkdir|change_dir#?\d*|chdir)\b.*No such file or directory/i,
+    make: (said) =>
+      new RemoteError('destination-missing', `the destination's parent does not exist (${said})`, {
+        hint: 'Create the folder that the destination is to be in.',
+      }),
+  },
+];
+
+/** What the words of a sending server give away. */
+const SENDER_WORDS: readonly KnownWords[] = [
+  {
+    words: /write-only server/i,
+    make: (said) =>
+      new RemoteError('source-forbidden', `the login may not read there (${said})`, {
+        hint: 'Allow reading there (rrsync without -wo).',
+      }),
+  },
+  {
+    words: /(link_stat|change_dir#?\d*|chdir)\b.*Permission denied/i,
+    make: (said) =>
+      new RemoteError('source-forbidden', `the login may not read there (${said})`, {
+        hint: 'Give the login read permission on the remote folder.',
+      }),
+  },
+  {
+    words: /(link_stat|change_dir#?\d*|chdir)\b.*No such file or directory/i,
+    make: (said) =>
+      new RemoteError('source-missing', `the remote folder does not exist (${said})`, {
+        hint: 'Check its path.',
+      }),
+  },
+];
+
+/** What a server's words on standard error give away; undefined when they are of no known kind. */
+export function explainWords(said: string, direction: Direction): EcsyncError | undefined {
+  const table = direction === 'push' ? RECEIVER_WORDS : SENDER_WORDS;
+  return table.find(({ words }) => words.test(said))?.make(said);
+}
+
+/** The destination has no space left, if that is what it said. */
+export function explainDiskFull(said: string): EcsyncError | undefined {
+  return DISK_FULL.words.test(said) ? DISK_FULL.make(said) : undefined;
+}
