@@ -113,13 +113,18 @@ function setAttributes(random: Random, path: Buffer, kind: 'link' | 'folder' | '
  * files with and without holes, symlinks, fifos, deep folders, odd modes, owners and times. Needs
  * root for the owners.
  *
+ * @param avoid - names that the folder itself must not get
  * @returns how many objects it made
  */
-export function makeRandomTree(folder: Buffer, seed: number): number {
+export function makeRandomTree(
+  folder: Buffer,
+  seed: number,
+  avoid: readonly string[] = [],
+): number {
   const random = new Random(seed);
   let made = 0;
   const fill = (parent: Buffer, depth: number): void => {
-    const taken = new Set<string>();
+    const taken = new Set(depth === 0 ? avoid : []);
     const count = depth > 3 ? 1 + random.below(2) : 1 + random.below(6);
     for (let i = 0; i < count; i++) {
       const name = randomName(random);

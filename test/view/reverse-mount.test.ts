@@ -3,6 +3,7 @@
 // about the time shift of virtual files: 0 seconds up to 2.4, 10 since 2.5.0.
 import { execFileSync } from 'node:child_process';
 import {
+  linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -20,7 +21,7 @@ import { afterAll, expect, test } from 'vitest';
 import { serialiseConf } from '../../src/gocryptfs/config.ts';
 import type { LayoutChoice } from '../../src/gocryptfs/feature-flags.ts';
 import { createConf } from '../../src/gocryptfs/keys.ts';
-import { REVERSE_CONF_NAME } from '../../src/gocryptfs/names.ts';
+import { CONF_NAME, REVERSE_CONF_NAME } from '../../src/gocryptfs/names.ts';
 import { isRegularFile, isSymlink } from '../../src/tree/entry.ts';
 import { splitTime, type LocalEntry } from '../../src/tree/local-entry.ts';
 import { LocalTree } from '../../src/tree/local-tree.ts';
@@ -31,8 +32,8 @@ import { mountStock } from '../support/stock-gocryptfs.ts';
 
 const TREES = Number(process.env['ECSYNC_RANDOM_TREES'] ?? 1000);
 const SEED = Number(process.env['ECSYNC_RANDOM_SEED'] ?? Math.floor(Date.now() / 1000) % 1e6);
-/** Trees that are folders of one mounted root, so that the mounts do not take all the time. */
-const TREES_PER_MOUNT = 25;
+/** One of them is the mounted root itself, the others are folders of it: mounts take their time. */
+const TREES_PER_MOUNT = 10;
 const PASSWORD = 'correct horse';
 
 const VARIANTS: readonly LayoutChoice[] = [
@@ -88,6 +89,10 @@ function mountReverse({ source, mountPoint }: { source: string; mountPoint: stri
   return mountStock(source, mountPoint, passfile, ['-reverse']);
 }
 
+function text(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('latin1');
+}
+
 /** Everything below a folder by its path in Latin-1, the folder itself as `.`. */
 function statsBelow(root: string): Map<string, BigIntStats> {
   const found = new Map<string, BigIntStats>();
@@ -128,16 +133,16 @@ function attributesOfStats(stats: BigIntStats): ReturnType<typeof attributesOf> 
 }
 
 /** Every difference between the view and what stock shows, one line each, and what was compared. */
-async function compare(
+async function compareEntries(
   view: EncryptedView<LocalEntry>,
+  entries: readonly CipherEntry<LocalEntry>[],
   mounted: string,
 ): Promise<{ differences: string[]; objects: number; bytes: number }> {
   const differences: string[] = [];
   const stock = statsBelow(mounted);
-  const entries = await allEntries(view);
   let bytes = 0;
   for (const entry of entries) {
-    const key = Buffer.from(entry.path).toString('latin1');
+    const key = text(entry.path);
     const say = (what: string) => differences.push(`${JSON.stringify(key)}: ${what}`);
     const stats = stock.get(key);
     stock.delete(key);
@@ -165,7 +170,7 @@ async function compare(
 const mounts = Math.max(VARIANTS.length, Math.ceil(TREES / TREES_PER_MOUNT));
 
 test(
-  `${TREES} random trees, ${Math.ceil(TREES / mounts)} as folders of each of ${mounts} roots: no difference`,
+  `${TREES} random trees in ${mounts} roots, one of each the root itself: no difference`,
   { timeout: 60_000 + TREES * 1000 },
   async () => {
     let left = TREES;
@@ -176,13 +181,22 @@ test(
       const count = Math.ceil(left / (mounts - root));
       left -= count;
       for (let tree = 0; tree < count; tree++) {
-        const folder = Buffer.from(path.join(made.source, `tree ${tree}`));
-        mkdirSync(folder);
-        makeRandomTree(folder, SEED + total.trees + tree);
+        const folder = Buffer.from(path.join(made.source, tree === 0 ? '' : `tree ${tree}`));
+        mkdirSync(folder, { recursive: true });
+        makeRandomTree(
+          folder,
+          SEED + total.trees + tree,
+          tree === 0 ? [CONF_NAME, REVERSE_CONF_NAME] : [],
+        );
       }
       const mount = await mountReverse(made);
       try {
-        const { differences, objects, bytes } = await compare(made.view(), made.mountPoint);
+        const view = made.view();
+        const { differences, objects, bytes } = await compareEntries(
+          view,
+          await allEntries(view),
+          made.mountPoint,
+        );
         expect(differences, `seed ${SEED}, ${JSON.stringify(layout)}`).toEqual([]);
         total.trees += count;
         total.objects += objects;
@@ -200,3 +214,34 @@ test(
     expect(total.objects).toBeGreaterThan(TREES * 3);
   },
 );
+
+// Stock gives all names of an inode the identity of the one that was opened first.
+test('hard links are the one thing that differs, in their content alone', async () => {
+  const made = await makeRoot('hard-links', { layout: 'reverse' });
+  makeRandomTree(Buffer.from(made.source), SEED, [REVERSE_CONF_NAME, 'one', 'two']);
+  const names = ['one/b', 'one/a', 'two/c'].map((name) => path.join(made.source, name));
+  for (const folder of ['one', 'two']) mkdirSync(path.join(made.source, folder));
+  const [first = '', ...others] = names;
+  writeFileSync(first, 'content');
+  for (const other of others) linkSync(first, other);
+  const mount = await mountReverse(made);
+  try {
+    const view = made.view();
+    const cipherPath = (name: string) => text(view.cipherPath(Buffer.from(name)));
+    readFileSync(fullPath(made.mountPoint, cipherPath('two/c')));
+    const entries = await allEntries(view);
+    view.groupHardLinks(entries, ({ ino, nlink }) => (nlink > 1 ? ino : undefined));
+    const { differences } = await compareEntries(view, entries, made.mountPoint);
+    const ofTheLinks = ['one/a', 'one/b', 'two/c'].map(
+      (name) => `${JSON.stringify(cipherPath(name))}: other content`,
+    );
+    expect(differences.length).toBeGreaterThan(0);
+    for (const difference of differences) expect(ofTheLinks).toContain(difference);
+    const contents = await Promise.all(
+      entries.filter((entry) => entry.linkGroup !== undefined).map((e) => readAll(view, e)),
+    );
+    expect(new Set(contents.map(text)).size).toBe(1);
+  } finally {
+    await mount.unmount();
+  }
+});
