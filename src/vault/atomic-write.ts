@@ -50,17 +50,44 @@ export function replaceCacheFile(file: string, content: Uint8Array, mode: number
 
 /**
  * Replaces a file in one step: readers see the old bytes or the new ones, also after a power cut.
+ * The new file belongs to whom the old one did, so that a run as root locks nobody out.
  *
  * @param mode - permission bits of the new file
+ * @param mtimeSec - its modification time; absent: now
  */
-export function replaceFile(file: string, content: Uint8Array | string, mode: number): void {
+export function replaceFile(
+  file: string,
+  content: Uint8Array | string,
+  mode: number,
+  mtimeSec?: number,
+): void {
   const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`;
   try {
     writeNewFile(temporary, content, mode);
+    if (mtimeSec !== undefined) fs.utimesSync(temporary, mtimeSec, mtimeSec);
+    prepareReplacing(file, temporary);
     fs.renameSync(temporary, file);
   } catch (error) {
     fs.rmSync(temporary, { force: true });
     throw error;
   }
   syncFolder(path.dirname(file));
+}
+
+function prepareReplacing(file: string, temporary: string): void {
+  const old = fs.statSync(file, { throwIfNoEntry: false });
+  if (old === undefined) return;
+  if (process.platform === 'win32')
+    fs.chmodSync(file, 0o600); // a read-only file cannot be replaced
+  else if (process.getuid?.() === 0) fs.chownSync(temporary, old.uid, old.gid);
+}
+
+/** Removes what a {@link replaceFile} of this file left behind when it was killed. */
+export function removeTemporaries(file: string): void {
+  const folder = path.dirname(file);
+  const start = `${path.basename(file)}.`;
+  for (const name of fs.readdirSync(folder)) {
+    if (!name.startsWith(start) || !/^[0-9a-f]{12}\.tmp$/.test(name.slice(start.length))) continue;
+    fs.rmSync(path.join(folder, name), { force: true });
+  }
 }

@@ -2,20 +2,44 @@ import { stringify } from 'smol-toml';
 import { UsageError } from '../errors.ts';
 import { parseConfig, type RemoteConfig, type VaultConfig } from './config.ts';
 
+/** What a new vault's `config.toml` says. */
+export interface NewConfig extends Pick<
+  VaultConfig,
+  'conf' | 'flags' | 'long_name_max' | 'layout' | 'reverse_time_shift_sec' | 'source'
+> {
+  readonly confSha256: string;
+  readonly keyCheck: string;
+}
+
 /** The text of a new vault's `config.toml`. */
-export function formatNewConfig(config: {
-  confSha256: string;
-  keyCheck: string;
-  source?: string;
-}): string {
-  const source = config.source === undefined ? '' : stringify({ source: config.source }).trimEnd();
+export function formatNewConfig(config: NewConfig): string {
+  const { conf, flags, long_name_max, layout, reverse_time_shift_sec, source } = config;
+  const shape = linesOf({ flags, long_name_max });
+  const reverse = linesOf({ layout, reverse_time_shift_sec });
+  const named = linesOf({ conf });
+  const sourced = linesOf({ source });
+  const confName = conf === undefined ? 'gocryptfs.conf beside this file' : 'the conf';
   return [
     '# ecsync vault. Remotes are added with `ecsync remote add NAME URL`; the first is the default.',
     'version = 1',
-    '# SHA-256 of gocryptfs.conf beside this file, and a proof of the master key. Leave them as they are.',
+    ...(named.length > 0 ? ["# The conf of gocryptfs -reverse, which is this vault's too."] : []),
+    ...named,
+    `# SHA-256 of ${confName}, and a proof of the master key. Leave them as they are.`,
     `conf_sha256 = "${config.confSha256}"`,
     `key_check = "${config.keyCheck}"`,
-    ...(source === '' ? [] : ['# The folder that is copied.', source]),
+    ...(shape.length > 0
+      ? ['# What the conf says about the copy: with it and the key a lost conf can be made anew.']
+      : []),
+    ...shape,
+    ...(reverse.length > 0
+      ? [
+          '# The copy is what `gocryptfs -reverse` shows; its diriv and .name files are as old as their',
+          '# objects, plus 10 s as since gocryptfs 2.5, or plus 0 s as before.',
+        ]
+      : []),
+    ...reverse,
+    ...(sourced.length > 0 ? ['# The folder that is copied.'] : []),
+    ...sourced,
     '',
     '# Where the password comes from when nobody is there to type it: a file (its first line) or a command.',
     '# [password]',
@@ -23,6 +47,28 @@ export function formatNewConfig(config: {
     '# command = "secret-tool lookup ecsync photos"',
     '',
   ].join('\n');
+}
+
+/** `key = value` for every value that is there. */
+function linesOf(values: Readonly<Record<string, unknown>>): readonly string[] {
+  return Object.entries(values).flatMap(([key, value]) =>
+    value === undefined ? [] : [stringify({ [key]: value }).trimEnd()],
+  );
+}
+
+/**
+ * Writes another digest of the conf into the text; everything else in it stays as it is.
+ *
+ * @throws {UsageError} `config-edit`
+ */
+export function setConfDigest(tomlText: string, shownFile: string, confSha256: string): string {
+  const before = parseConfig(tomlText, shownFile);
+  const edited = tomlText.replace(
+    /^([ \t]*conf_sha256[ \t]*=[ \t]*)(["'])[0-9a-f]{64}\2/m,
+    (_whole, key: string) => `${key}"${confSha256}"`,
+  );
+  assertEdit(edited, shownFile, { ...before, conf_sha256: confSha256 });
+  return edited;
 }
 
 /**
@@ -98,6 +144,6 @@ function assertEdit(edited: string, shownFile: string, wanted: VaultConfig): voi
 
 function editError(shownFile: string): UsageError {
   return new UsageError('config-edit', `${shownFile} cannot be changed automatically`, {
-    hint: 'Edit it by hand: one [[remotes]] table with name and url for each remote.',
+    hint: 'Edit it by hand, one `key = value` a line and one [[remotes]] table for each remote.',
   });
 }

@@ -2,6 +2,8 @@ import fs from 'node:fs';
 import { parse as parseToml, TomlError } from 'smol-toml';
 import * as v from 'valibot';
 import { UsageError } from '../errors.ts';
+import { FEATURE_FLAGS, type FeatureFlag } from '../gocryptfs/feature-flags.ts';
+import { LONG_NAME_MAX_DEFAULT, LONG_NAME_MAX_LEAST } from '../gocryptfs/limits.ts';
 import { nearestWord } from './nearest.ts';
 
 /** What `.ecsync/config.toml` may say about a remote. */
@@ -14,10 +16,22 @@ export interface RemoteConfig {
 /** `.ecsync/config.toml`, checked. */
 export interface VaultConfig {
   readonly version: 1;
-  /** SHA-256 of `gocryptfs.conf`, 64 lower-case hex digits. */
+  /**
+   * The conf, when it is not `gocryptfs.conf` beside this file; relative to the folder of this file.
+   */
+  readonly conf?: string | undefined;
+  /** SHA-256 of the conf, 64 lower-case hex digits. */
   readonly conf_sha256: string;
   /** Proof of the master key, made by {@link keyCheckOf}; absent in hand-made vaults. */
   readonly key_check?: string | undefined;
+  /** What the conf says about the filesystem, so that a lost conf can be made anew. */
+  readonly flags?: readonly FeatureFlag[] | undefined;
+  /** The conf's `LongNameMax`, when it has one. */
+  readonly long_name_max?: number | undefined;
+  /** Identities and nonces are those of `gocryptfs -reverse`. Absent: ecsync's own. */
+  readonly layout?: 'reverse' | undefined;
+  /** Only with layout `reverse`: what its virtual files' times are after their objects'. */
+  readonly reverse_time_shift_sec?: 0 | 10 | undefined;
   /** Source folder, absolute; only in a vault directory that is not inside its source. */
   readonly source?: string | undefined;
   readonly password?:
@@ -67,10 +81,29 @@ const passwordSchema = v.pipe(
   ),
 );
 
+const longNameMax = `must be a whole number from ${LONG_NAME_MAX_LEAST} to ${LONG_NAME_MAX_DEFAULT}`;
+
 const configSchema = v.strictObject({
   version: v.literal(1, 'must be 1: a newer ecsync wrote this vault, or it was edited'),
+  conf: v.optional(text),
   conf_sha256: hex(64),
   key_check: v.optional(hex(32)),
+  flags: v.optional(
+    v.array(
+      v.picklist(FEATURE_FLAGS, 'must be a feature flag of gocryptfs.conf'),
+      'must be a list of texts',
+    ),
+  ),
+  long_name_max: v.optional(
+    v.pipe(
+      v.number(longNameMax),
+      v.integer(longNameMax),
+      v.minValue(LONG_NAME_MAX_LEAST, longNameMax),
+      v.maxValue(LONG_NAME_MAX_DEFAULT, longNameMax),
+    ),
+  ),
+  layout: v.optional(v.literal('reverse', 'must be "reverse", or left out')),
+  reverse_time_shift_sec: v.optional(v.picklist([0, 10], 'must be 0 or 10')),
   source: v.optional(text),
   password: v.optional(passwordSchema),
   remotes: v.optional(
@@ -111,7 +144,33 @@ export function parseConfig(tomlText: string, shownFile: string): VaultConfig {
     }
     names.add(name);
   }
+  assertShape(result.output, shownFile);
   return result.output;
+}
+
+/** What only means something beside something else. */
+function assertShape(config: VaultConfig, shownFile: string): void {
+  const needed: readonly (readonly [boolean, string, string])[] = [
+    [
+      config.reverse_time_shift_sec !== undefined && config.layout !== 'reverse',
+      '\'reverse_time_shift_sec\' is given without layout = "reverse"',
+      'Take it out.',
+    ],
+    [
+      config.flags !== undefined &&
+        (config.long_name_max !== undefined) !== config.flags.includes('LongNameMax'),
+      "'long_name_max' and the flag LongNameMax belong together",
+      'Copy both from gocryptfs.conf.',
+    ],
+    [
+      config.long_name_max !== undefined && config.flags === undefined,
+      "'long_name_max' is given without 'flags'",
+      'Copy both from gocryptfs.conf.',
+    ],
+  ];
+  for (const [isWrong, message, hint] of needed) {
+    if (isWrong) throw new UsageError('config-invalid', `${shownFile}: ${message}`, { hint });
+  }
 }
 
 function parseTomlText(tomlText: string, shownFile: string): unknown {

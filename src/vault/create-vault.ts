@@ -1,11 +1,16 @@
-import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { UsageError, VaultError } from '../errors.ts';
+import type { Conf } from '../gocryptfs/config.ts';
 import { syncFolder, writeNewFile } from './atomic-write.ts';
-import { formatNewConfig } from './config-edit.ts';
+import { formatNewConfig, type NewConfig } from './config-edit.ts';
 import { pathKind } from './path-kind.ts';
-import { keyCheckOf, VAULT_DIR_NAME, vaultFiles } from './vault.ts';
+import { confDigest } from './stored-conf.ts';
+import { keyCheckOf, VAULT_DIR_NAME } from './vault.ts';
+import { vaultFiles } from './vault-files.ts';
+
+/** Name of the conf that `gocryptfs -init -reverse` makes, in the folder that it shows. */
+export const REVERSE_CONF_NAME = '.gocryptfs.reverse.conf';
 
 /** Where a new vault goes. */
 export interface NewVaultPlace {
@@ -13,6 +18,20 @@ export interface NewVaultPlace {
   readonly source: string;
   /** Absolute path of a vault directory outside the source. Absent: `.ecsync/` in the source. */
   readonly vaultDir?: string;
+}
+
+/** What a new vault is made of. */
+export interface NewVaultKey {
+  readonly confBytes: Uint8Array;
+  readonly masterkey: Uint8Array;
+  /** What the conf says, to be kept in the configuration, too. */
+  readonly conf?: Pick<Conf, 'flags' | 'longNameMax'>;
+  /** The copy is what `gocryptfs -reverse` shows, with virtual files so much younger. */
+  readonly reverse?: {
+    readonly timeShiftSec: 0 | 10;
+    /** The conf is the one in the source folder already, and stays there. */
+    readonly confInSource: boolean;
+  };
 }
 
 /**
@@ -42,7 +61,8 @@ export function checkNewVault(place: NewVaultPlace): string {
 function assertOutsideVaultDirs(folder: string): void {
   for (let above = path.resolve(folder); ; above = path.dirname(above)) {
     const { config, conf } = vaultFiles(above);
-    if (pathKind(config) === 'file' && pathKind(conf) === 'file') {
+    const isNamed = path.basename(above) === VAULT_DIR_NAME;
+    if (pathKind(config) === 'file' && (isNamed || pathKind(conf) === 'file')) {
       throw new VaultError('inside-vault-dir', `${folder} is inside the vault directory ${above}`, {
         hint: 'Choose a folder outside it.',
       });
@@ -59,10 +79,7 @@ function assertOutsideVaultDirs(folder: string): void {
  * @throws {VaultError} `vault-exists`, `inside-vault-dir`, `vault-not-written`
  * @throws {UsageError} `not-a-folder`
  */
-export function createVault(
-  place: NewVaultPlace,
-  key: { confBytes: Uint8Array; masterkey: Uint8Array },
-): string {
+export function createVault(place: NewVaultPlace, key: NewVaultKey): string {
   const vaultDir = checkNewVault(place);
   try {
     fs.mkdirSync(place.source, { recursive: true });
@@ -87,23 +104,34 @@ export function createVault(
   return vaultDir;
 }
 
-function writeDraft(
-  draft: string,
-  place: NewVaultPlace,
-  key: { confBytes: Uint8Array; masterkey: Uint8Array },
-): void {
+function writeDraft(draft: string, place: NewVaultPlace, key: NewVaultKey): void {
   fs.mkdirSync(draft, { mode: 0o700 });
   fs.mkdirSync(path.join(draft, 'index'), { mode: 0o700 });
   fs.mkdirSync(path.join(draft, 'log'), { mode: 0o700 });
   const files = vaultFiles(draft);
-  const config = formatNewConfig({
-    confSha256: createHash('sha256').update(key.confBytes).digest('hex'),
-    keyCheck: keyCheckOf(key.masterkey),
-    ...(place.vaultDir === undefined ? {} : { source: place.source }),
-  });
-  writeNewFile(files.config, config, 0o600);
-  writeNewFile(files.conf, key.confBytes, 0o400);
+  writeNewFile(files.config, formatNewConfig(newConfigOf(place, key)), 0o600);
+  if (key.reverse?.confInSource !== true) writeNewFile(files.conf, key.confBytes, 0o400);
   syncFolder(draft);
+}
+
+function newConfigOf(place: NewVaultPlace, key: NewVaultKey): NewConfig {
+  const { conf, reverse } = key;
+  const isElsewhere = place.vaultDir !== undefined;
+  const inSource = isElsewhere
+    ? path.join(place.source, REVERSE_CONF_NAME)
+    : `../${REVERSE_CONF_NAME}`;
+  return {
+    confSha256: confDigest(key.confBytes),
+    keyCheck: keyCheckOf(key.masterkey),
+    ...(reverse?.confInSource === true && { conf: inSource }),
+    ...(conf !== undefined && { flags: [...conf.flags] }),
+    ...(conf?.flags.has('LongNameMax') === true && { long_name_max: conf.longNameMax }),
+    ...(reverse !== undefined && {
+      layout: 'reverse',
+      reverse_time_shift_sec: reverse.timeShiftSec,
+    }),
+    ...(isElsewhere && { source: place.source }),
+  };
 }
 
 /** Drafts of an `init` that was killed. One that is still being written is left alone. */

@@ -20,8 +20,8 @@ export interface SecretSources {
   readonly passfile?: string;
   /** `--extpass` */
   readonly extpass?: string;
-  /** `--masterkey=stdin`: standard input. */
-  readonly masterkeyFrom?: Readable;
+  /** `--masterkey=stdin`: standard input, or a question when that is a terminal. */
+  readonly masterkeyFrom?: Readable | (() => Promise<Buffer>);
   /** `[password]` of the vault's config, and the folder that its relative paths start from. */
   readonly config?: { readonly password: VaultConfig['password']; readonly folder: string };
   /** `ECSYNC_PASSWORD_FILE`, `ECSYNC_PASSWORD_COMMAND`, `ECSYNC_PASSWORD` */
@@ -48,10 +48,13 @@ export interface SecretSources {
  */
 export async function readSecret(sources: SecretSources): Promise<Secret> {
   assertOneOption(sources);
-  if (sources.masterkeyFrom !== undefined) {
-    const input = addAbortSignal(sources.signal, sources.masterkeyFrom);
-    const line = await readFirstLineOf(input, 'standard input');
-    return { kind: 'masterkey', bytes: parseMasterkey(line) };
+  const { masterkeyFrom, signal } = sources;
+  if (typeof masterkeyFrom === 'function') {
+    return { kind: 'masterkey', bytes: parseMasterkey(await masterkeyFrom(), 'what was typed') };
+  }
+  if (masterkeyFrom !== undefined) {
+    const line = await readFirstLineOf(addAbortSignal(signal, masterkeyFrom), 'standard input');
+    return { kind: 'masterkey', bytes: parseMasterkey(line, 'standard input') };
   }
   return { kind: 'password', bytes: await readPassword(sources) };
 }
@@ -175,14 +178,23 @@ function firstLineOf(bytes: Buffer, where: string): Buffer {
   return line.finish();
 }
 
-/** 64 hex digits, dashes between them as people like. */
-function parseMasterkey(line: Buffer): Buffer {
-  const digits = line.toString('latin1').replaceAll('-', '').trim();
+/**
+ * 64 hex digits, dashes and blanks between them as people like. The line is overwritten.
+ *
+ * @param where - its source, for messages
+ * @throws {PasswordError} `masterkey-invalid`
+ */
+function parseMasterkey(line: Buffer, where: string): Buffer {
+  const masterkey = masterkeyIn(line);
   line.fill(0);
-  if (!/^[0-9a-fA-F]{64}$/.test(digits)) {
-    throw new PasswordError('masterkey-invalid', 'standard input holds no master key', {
-      hint: 'Give its 64 hex digits on one line, as on the recovery sheet.',
-    });
-  }
-  return Buffer.from(digits, 'hex');
+  if (masterkey !== undefined) return masterkey;
+  throw new PasswordError('masterkey-invalid', `${where} holds no master key`, {
+    hint: 'Give its 64 hex digits on one line, as on the recovery sheet.',
+  });
+}
+
+/** The master key that a text is, if it is one. */
+export function masterkeyIn(text: Buffer): Buffer | undefined {
+  const digits = text.toString('latin1').replace(/[-\s]/g, '');
+  return /^[0-9a-fA-F]{64}$/.test(digits) ? Buffer.from(digits, 'hex') : undefined;
 }

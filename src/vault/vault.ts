@@ -1,26 +1,36 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { PasswordError, UsageError, VaultError } from '../errors.ts';
 import { deriveSubKey, KeyInfo } from '../gocryptfs/keys.ts';
+import type { Derivation } from '../gocryptfs/layout.ts';
 import { parseConfig, readConfigText, type VaultConfig } from './config.ts';
 import { pathKind } from './path-kind.ts';
+import { readStoredConf, type StoredConf } from './stored-conf.ts';
+import { vaultFiles } from './vault-files.ts';
+
+export { vaultFiles };
 
 /** Name of the vault directory inside its source folder. */
 export const VAULT_DIR_NAME = '.ecsync';
 
-/** An opened vault: its files were read and checked, nothing is locked or decrypted. */
-export interface Vault {
+/** A vault whose configuration was read and checked; its conf may be lost. */
+export interface VaultFrame extends Partial<StoredConf> {
   /** Absolute path of the source folder. */
   readonly source: string;
   /** Absolute path of `.ecsync/` or of what stands for it. */
   readonly vaultDir: string;
   readonly config: VaultConfig;
-  /** `gocryptfs.conf`, byte for byte; its digest is the pinned one. */
-  readonly confBytes: Uint8Array;
-  /** Modification time of `gocryptfs.conf` in whole seconds. */
-  readonly confMtimeSec: number;
+  /** Absolute path of the conf: in the vault directory, or the one of `gocryptfs -reverse`. */
+  readonly confFile: string;
+  /** Where identities and nonces come from. */
+  readonly derivation: Derivation;
+  /** The times of diriv and `.name` files: always the same, or their objects' and so much more. */
+  readonly virtualTimes: 'fixed' | { readonly shiftSec: 0 | 10 };
 }
+
+/** An opened vault: its files were read and checked, nothing is locked or decrypted. */
+export type Vault = VaultFrame & StoredConf;
 
 /** Where a vault is looked for. */
 export interface VaultPlace {
@@ -28,15 +38,6 @@ export interface VaultPlace {
   readonly folder: string;
   /** Absolute path from `--vault-dir` or `ECSYNC_DIR`; nothing is searched then. */
   readonly vaultDir?: string;
-}
-
-/** Absolute paths of the files of a vault directory. */
-export function vaultFiles(vaultDir: string): Readonly<Record<'config' | 'conf' | 'lock', string>> {
-  return {
-    config: path.join(vaultDir, 'config.toml'),
-    conf: path.join(vaultDir, 'gocryptfs.conf'),
-    lock: path.join(vaultDir, 'lock'),
-  };
 }
 
 /**
@@ -60,40 +61,66 @@ export function findVaultDir(place: VaultPlace): string {
 /**
  * Finds and reads a vault.
  *
- * @throws {VaultError} `no-vault`, `vault-incomplete`, `conf-changed`, `source-missing`
+ * @throws {VaultError} `no-vault`, `vault-incomplete`, `conf-changed`, `vault-unreadable`,
+ *   `source-missing`
  * @throws {UsageError} `config-unreadable`, `config-invalid`, `config-unknown-key`
  */
 export function openVault(place: VaultPlace): Vault {
+  const vault = openVaultFrame(place);
+  if (hasConf(vault)) return vault;
+  throw new VaultError('vault-incomplete', `${vault.confFile} is missing`, {
+    hint: 'Copy it from any remote. Or make it anew with the recovery key: ecsync key passwd --masterkey=stdin',
+  });
+}
+
+/** Whether the conf of a vault is there. */
+export function hasConf(vault: VaultFrame): vault is Vault {
+  return vault.confBytes !== undefined;
+}
+
+/** How often a vault is read again that changes its password at the same moment. */
+const READS_MAX = 3;
+
+/**
+ * The same for what can do without the conf: it is left out when it is lost.
+ *
+ * @throws {VaultError} `no-vault`, `vault-incomplete` — without `config.toml`; `conf-changed`,
+ *   `vault-unreadable`, `source-missing`
+ * @throws {UsageError} `config-unreadable`, `config-invalid`, `config-unknown-key`
+ */
+export function openVaultFrame(place: VaultPlace): VaultFrame {
   const vaultDir = findVaultDir(place);
   const files = vaultFiles(vaultDir);
   if (!isFile(files.config)) throw incomplete(vaultDir, 'config.toml');
-  const config = parseConfig(readConfigText(files.config), files.config);
-  const source = sourceOf(vaultDir, config);
-  const { confBytes, confMtimeSec } = readConf(vaultDir);
-  if (createHash('sha256').update(confBytes).digest('hex') !== config.conf_sha256) {
-    throw new VaultError(
-      'conf-changed',
-      `${files.conf} is not the one this vault was made with (its digest differs from conf_sha256)`,
-      {
-        hint: `Put the original back, for example from the copy at a remote. If you changed it on purpose, write its SHA-256 into ${files.config}.`,
-      },
-    );
+  for (let reads = 1; ; reads++) {
+    const config = parseConfig(readConfigText(files.config), files.config);
+    const confFile = config.conf === undefined ? files.conf : path.resolve(vaultDir, config.conf);
+    const stored = readStoredConf({ vaultDir, config, confFile });
+    if (stored === 'changed') {
+      if (reads < READS_MAX) continue;
+      throw confChanged(confFile, files.config);
+    }
+    return {
+      source: sourceOf(vaultDir, config),
+      vaultDir,
+      config,
+      confFile,
+      derivation: config.layout === undefined ? 'keyed' : 'reverse',
+      virtualTimes:
+        config.layout === undefined ? 'fixed' : { shiftSec: config.reverse_time_shift_sec ?? 10 },
+      ...stored,
+    };
   }
-  return { source, vaultDir, config, confBytes, confMtimeSec };
 }
 
-function readConf(vaultDir: string): { confBytes: Uint8Array; confMtimeSec: number } {
-  const file = vaultFiles(vaultDir).conf;
-  if (!isFile(file)) throw incomplete(vaultDir, 'gocryptfs.conf');
-  try {
-    const confBytes = fs.readFileSync(file);
-    return { confBytes, confMtimeSec: Math.floor(fs.statSync(file).mtimeMs / 1000) };
-  } catch (error) {
-    throw new VaultError('vault-unreadable', `cannot read ${file}`, {
-      hint: 'Run ecsync as the user who made the vault.',
-      cause: error,
-    });
-  }
+function confChanged(confFile: string, configFile: string): VaultError {
+  return new VaultError(
+    'conf-changed',
+    `${confFile} is not the one this vault was made with (its digest differs from conf_sha256)`,
+    {
+      hint: `Put the original back, for example from the copy at a remote. If you changed it on purpose, write its SHA-256 into ${configFile}.`,
+    },
+  );
 }
 
 function sourceOf(vaultDir: string, config: VaultConfig): string {
@@ -146,10 +173,16 @@ export function keyCheckOf(masterkey: Uint8Array): string {
  * Refuses a master key that is not this vault's, before anything is encrypted with it.
  *
  * @throws {PasswordError} `wrong-masterkey`
+ * @throws {VaultError} `key-check-missing` — neither conf nor `key_check` is there
  */
-export function assertMasterkey(vault: Vault, masterkey: Uint8Array): void {
+export function assertMasterkey(vault: VaultFrame, masterkey: Uint8Array): void {
   const { key_check: wanted } = vault.config;
-  if (wanted === undefined) return;
+  if (wanted === undefined) {
+    if (hasConf(vault)) return;
+    throw new VaultError('key-check-missing', 'nothing tells whether this is the right key', {
+      hint: 'config.toml has no key_check. Copy gocryptfs.conf from any remote and use the password.',
+    });
+  }
   if (timingSafeEqual(Buffer.from(keyCheckOf(masterkey)), Buffer.from(wanted))) return;
   throw new PasswordError('wrong-masterkey', 'this is not the master key of this vault', {
     hint: 'Compare it with the recovery sheet.',

@@ -1,0 +1,90 @@
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import { VaultError } from '../errors.ts';
+import { CONF_LENGTH_MAX } from '../gocryptfs/limits.ts';
+import type { VaultConfig } from './config.ts';
+import { vaultFiles } from './vault-files.ts';
+
+/** A conf as it lies on the disk. */
+export interface StoredConf {
+  /** Byte for byte; its digest is the pinned one. */
+  readonly confBytes: Uint8Array;
+  /** Modification time: whole seconds, and the nanoseconds after them. */
+  readonly confMtimeSec: number;
+  readonly confMtimeNsec: number;
+  /** As `stat` gives it, type bits included. */
+  readonly confMode: number;
+  readonly confUid: number;
+  readonly confGid: number;
+}
+
+const NSEC_PER_SEC = 1_000_000_000n;
+
+/** SHA-256 as the configuration holds it: lower-case hex. */
+export function confDigest(confBytes: Uint8Array): string {
+  return createHash('sha256').update(confBytes).digest('hex');
+}
+
+/**
+ * Reads a conf and its attributes.
+ *
+ * @returns undefined when there is none
+ * @throws {VaultError} `vault-unreadable`
+ */
+export function readConfFile(file: string): StoredConf | undefined {
+  let fd: number | undefined;
+  try {
+    fd = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+    const stats = fs.fstatSync(fd, { bigint: true });
+    if (!stats.isFile() || stats.size > CONF_LENGTH_MAX) throw new Error('not a conf');
+    return {
+      confBytes: fs.readFileSync(fd),
+      ...splitTime(stats.mtimeNs),
+      confMode: Number(stats.mode),
+      confUid: Number(stats.uid),
+      confGid: Number(stats.gid),
+    };
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw new VaultError('vault-unreadable', `cannot read ${file}`, {
+      hint: 'It must be a file that you may read. Run ecsync as the user who made the vault.',
+      cause: error,
+    });
+  } finally {
+    if (fd !== undefined) fs.closeSync(fd);
+  }
+}
+
+/** The nanoseconds count forward, also before 1970. */
+function splitTime(mtimeNs: bigint): { confMtimeSec: number; confMtimeNsec: number } {
+  const nsec = ((mtimeNs % NSEC_PER_SEC) + NSEC_PER_SEC) % NSEC_PER_SEC;
+  return {
+    confMtimeSec: Number((mtimeNs - nsec) / NSEC_PER_SEC),
+    confMtimeNsec: Number(nsec),
+  };
+}
+
+/** The parts of a vault that say which conf is its own. */
+export interface ConfPlace {
+  readonly vaultDir: string;
+  readonly config: Pick<VaultConfig, 'conf_sha256'>;
+  readonly confFile: string;
+}
+
+/**
+ * The conf that the configuration pins. A change of the password that was cut off has it lying
+ * beside its place, under the name of the new one.
+ *
+ * @returns undefined when it is lost; `changed` when another one is in its place
+ * @throws {VaultError} `vault-unreadable`
+ */
+export function readStoredConf(place: ConfPlace): StoredConf | 'changed' | undefined {
+  const { vaultDir, config, confFile } = place;
+  const isPinned = (stored: StoredConf | undefined): boolean =>
+    stored !== undefined && confDigest(stored.confBytes) === config.conf_sha256;
+  const stored = readConfFile(confFile);
+  if (isPinned(stored)) return stored;
+  const staged = readConfFile(vaultFiles(vaultDir).newConf);
+  if (isPinned(staged)) return staged;
+  return stored === undefined ? undefined : 'changed';
+}

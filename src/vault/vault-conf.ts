@@ -1,0 +1,50 @@
+import { UsageError, VaultError } from '../errors.ts';
+import { parseConf, serialiseConf, type Conf } from '../gocryptfs/config.ts';
+import {
+  LONG_NAME_MAX_DEFAULT,
+  SCRYPT_LOG_N_DEFAULT,
+  SCRYPT_SALT_LENGTH_MIN,
+} from '../gocryptfs/limits.ts';
+import { vaultFiles } from './vault-files.ts';
+import { hasConf, type VaultFrame } from './vault.ts';
+
+/**
+ * The conf of a vault. When it is lost, one without a key: it says what the filesystem is like, and
+ * no password opens it.
+ *
+ * @throws {VaultError} every code of `parseConf`; `vault-incomplete` — it is lost, and the
+ *   configuration does not say what was in it
+ * @throws {UsageError} `config-invalid` — the configuration says something else than the conf
+ */
+export function confOf(vault: VaultFrame): Conf {
+  if (!hasConf(vault)) return confWithoutKey(vault);
+  const conf = parseConf(vault.confBytes);
+  const { flags, long_name_max: longNameMax } = vault.config;
+  const isSame =
+    new Set(flags).size === conf.flags.size &&
+    flags?.every((flag) => conf.flags.has(flag)) === true &&
+    (longNameMax ?? LONG_NAME_MAX_DEFAULT) === conf.longNameMax;
+  if (flags === undefined || isSame) return conf;
+  throw new UsageError(
+    'config-invalid',
+    `${vaultFiles(vault.vaultDir).config}: 'flags' and 'long_name_max' differ from ${vault.confFile}`,
+    { hint: `Copy them from there: flags = ${JSON.stringify([...conf.flags])}` },
+  );
+}
+
+function confWithoutKey({ config, vaultDir, confFile }: VaultFrame): Conf {
+  const { flags, long_name_max: longNameMax = LONG_NAME_MAX_DEFAULT } = config;
+  if (flags === undefined) {
+    throw new VaultError('vault-incomplete', `${confFile} is missing`, {
+      hint: `Copy it from any remote. ${vaultFiles(vaultDir).config} has no flags from which it could be made anew.`,
+    });
+  }
+  const conf: Conf = {
+    creator: 'ecsync',
+    encryptedKey: Buffer.alloc(flags.includes('HKDF') ? 64 : 60),
+    scrypt: { salt: Buffer.alloc(SCRYPT_SALT_LENGTH_MIN), logN: SCRYPT_LOG_N_DEFAULT, r: 8, p: 1 },
+    flags: new Set(flags.filter((flag) => flag !== 'FIDO2')),
+    longNameMax,
+  };
+  return parseConf(serialiseConf(conf)); // refuses what stock would refuse
+}

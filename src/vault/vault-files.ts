@@ -1,0 +1,15 @@
+import path from 'node:path';
+
+/** The files of a vault directory. */
+export type VaultFile = 'config' | 'conf' | 'newConf' | 'lock' | 'adopted';
+
+/** Absolute paths of the files of a vault directory. */
+export function vaultFiles(vaultDir: string): Readonly<Record<VaultFile, string>> {
+  return {
+    config: path.join(vaultDir, 'config.toml'),
+    conf: path.join(vaultDir, 'gocryptfs.conf'),
+    newConf: path.join(vaultDir, 'gocryptfs.conf.new'),
+    lock: path.join(vaultDir, 'lock'),
+    adopted: path.join(vaultDir, 'adopted'),
+  };
+}
