@@ -36,7 +36,15 @@ export async function refuseOtherVault(job: PushJob): Promise<void> {
       { hint: OTHER_VAULT_HINT + (names.hasDirIVs ? '' : CHANGED_CONF_HINT) },
     );
   }
-  if (names.isPlain && conf !== undefined) await refuseNonEmpty(job);
+  if (!names.isPlain || conf === undefined) return;
+  if (conf === 'absent or different') {
+    throw new VaultError(
+      'destination-not-a-copy',
+      `${job.settings.destination.shown}: its rsync is too old to tell whether it is empty`,
+      { hint: "Put this vault's gocryptfs.conf there, then push again." },
+    );
+  }
+  await refuseNonEmpty(job);
 }
 
 const OTHER_VAULT_HINT =

@@ -33,7 +33,7 @@ import { mountStock } from '../support/stock-gocryptfs.ts';
 const TREES = Number(process.env['ECSYNC_RANDOM_TREES'] ?? 1000);
 const SEED = Number(process.env['ECSYNC_RANDOM_SEED'] ?? Math.floor(Date.now() / 1000) % 1e6);
 /** One of them is the mounted root itself, the others are folders of it: mounts take their time. */
-const TREES_PER_MOUNT = 10;
+const TREES_PER_MOUNT = 20;
 const PASSWORD = 'correct horse';
 
 const VARIANTS: readonly LayoutChoice[] = [

@@ -1,0 +1,270 @@
+import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { serialiseConf } from '../../src/gocryptfs/config.ts';
+import type { LayoutChoice } from '../../src/gocryptfs/feature-flags.ts';
+import { createConf } from '../../src/gocryptfs/keys.ts';
+import { push, type OpenVault, type StateStore } from '../../src/sync/push.ts';
+import type { PushSettings, PushSummary, PushWarning } from '../../src/sync/push-settings.ts';
+import { FilterRules } from '../../src/tree/filter-syntax.ts';
+import { type Bench, makeBench } from './support/cli.ts';
+import { differences } from './support/compare.ts';
+import { makeBusyTree, makeHardTree } from './support/hard-tree.ts';
+import { fsck, withMount } from './support/stock.ts';
+
+/**
+ * Every layout and every name scheme against the real programs: pushed to a stock rsync, mounted
+ * and checked by stock gocryptfs, equal to the source, and never sent twice.
+ */
+const LAYOUTS = (['gcm', 'reverse', 'xchacha'] as const).flatMap((layout): LayoutChoice[] => [
+  { layout },
+  { layout, plaintextNames: true },
+  { layout, deterministicNames: true },
+  { layout, longNameMax: 100 },
+]);
+const named = LAYOUTS.map((choice) => ({ choice, name: JSON.stringify(choice) }));
+const CONF_MTIME_SEC = 1_700_000_000;
+
+/** A vault in memory, and everything that its pushes to one copy share. */
+class Pushes {
+  readonly warnings: PushWarning[] = [];
+  readonly #bench: Bench;
+  readonly #vault: OpenVault;
+  #state: Uint8Array | undefined;
+
+  constructor(bench: Bench, vault: OpenVault) {
+    this.#bench = bench;
+    this.#vault = vault;
+  }
+
+  /** Forgets what is known of the copy. */
+  forget(): void {
+    this.#state = undefined;
+  }
+
+  /** @param stopAfter - aborts at the so-manieth sign of progress */
+  async push(changes: Partial<PushSettings> = {}, stopAfter = Infinity): Promise<PushSummary> {
+    const { source, copy, dir } = this.#bench;
+    const store: StateStore = {
+      read: () => this.#state,
+      write: (bytes) => {
+        this.#state = Buffer.from(bytes);
+      },
+    };
+    const aborting = new AbortController();
+    let signs = 0;
+    const sign = (): void => {
+      if (++signs >= stopAfter) aborting.abort();
+    };
+    this.warnings.length = 0;
+    return push(
+      {
+        source,
+        vaultDir: path.join(dir, 'vault'),
+        destination: { kind: 'local', path: copy, shown: copy },
+        rsyncPath: 'rsync',
+        ...{ paths: [], rules: [], dryRun: false, delete: false, checksum: false },
+        ...{ hardLinks: true, numericIds: false, owner: true, group: true, perms: true },
+        ...{ devices: true, specials: true, timeoutSec: 60 },
+        ...{ acceptNewHostKey: false, protocolMax: 32 },
+        ...changes,
+      },
+      this.#vault,
+      {
+        reporter: { item: sign, progress: sign, warning: (one) => this.warnings.push(one) },
+        signal: aborting.signal,
+        store,
+      },
+    );
+  }
+}
+
+async function makeVault(bench: Bench, layout: LayoutChoice): Promise<OpenVault> {
+  const settings = {
+    password: Buffer.from(bench.password),
+    scryptLogN: 10,
+    creator: 'ecsync test',
+  };
+  const { conf, masterkey } = await createConf({ ...settings, layout });
+  return {
+    confBytes: serialiseConf(conf),
+    confMtimeSec: CONF_MTIME_SEC,
+    masterkey,
+    ...(layout.layout === 'reverse' && {
+      derivation: 'reverse' as const,
+      virtualTimes: { shiftSec: 10 } as const,
+    }),
+  };
+}
+
+let bench: Bench;
+let pushes: Pushes;
+let confBytes: Uint8Array;
+
+beforeEach(async () => {
+  bench = await makeBench();
+});
+afterEach(() => bench.remove());
+
+async function begin(choice: LayoutChoice): Promise<void> {
+  const vault = await makeVault(bench, choice);
+  ({ confBytes } = vault);
+  pushes = new Pushes(bench, vault);
+}
+
+function inSource(...parts: readonly string[]): string {
+  return path.join(bench.source, ...parts);
+}
+
+/** What stock has to say about the copy, and how its mount differs from the source. */
+async function problemsOfCopy(ignore: readonly string[] = []): Promise<readonly string[]> {
+  const report = await fsck(bench.copy, bench.passfile);
+  const found = await withMount(bench.copy, bench.passfile, (mountpoint) =>
+    Promise.resolve(differences(bench.source, mountpoint, { ignore, links: true })),
+  );
+  // Stock shows the temporary directory where names are plaintext; nothing is in it.
+  const left = found.filter((line) => line !== '"": extra "gocryptfs.longname.ecsync-tmp.name"');
+  return report.code === 0 ? left : [`fsck ${report.code}: ${report.text}`, ...left];
+}
+
+describe.each(named)('a copy of layout $name', { timeout: 120_000 }, ({ choice }) => {
+  const isPlain = choice.plaintextNames === true;
+
+  it('equals the source for stock, and nothing is sent twice', async () => {
+    await begin(choice);
+    makeHardTree(bench.source);
+    if (isPlain) rmSync(inSource('gocryptfs.conf'));
+    // What was written just before a push is looked at again by the next one.
+    await setTimeout(100);
+    expect(await pushes.push()).toMatchObject({ exitCode: 0 });
+    expect(pushes.warnings).toEqual([]);
+    expect(await problemsOfCopy()).toEqual([]);
+    const nothing = { exitCode: 0, filesSent: 0, literalBytes: 0, filesDeleted: 0 };
+    expect(await pushes.push({ delete: true })).toMatchObject(nothing);
+    pushes.forget();
+    expect(await pushes.push({ delete: true })).toMatchObject(nothing);
+    expect(await problemsOfCopy()).toEqual([]);
+  });
+
+  it('follows what is changed, renamed and deleted', async () => {
+    await begin(choice);
+    makeBusyTree(bench.source, 9, 3);
+    for (const name of ['gocryptfs.diriv', 'gocryptfs.longname.x', 'gocryptfs.longname.x.name']) {
+      for (const folder of ['', 'folder 1']) {
+        mkdirSync(inSource(folder), { recursive: true });
+        writeFileSync(inSource(folder, name), name);
+      }
+    }
+    symlinkSync('here', inSource('link'));
+    expect(await pushes.push()).toMatchObject({ exitCode: 0 });
+    expect(await problemsOfCopy()).toEqual([]);
+
+    renameSync(inSource('folder 3'), inSource('renamed [*?]'));
+    for (const name of ['gocryptfs.diriv', 'gocryptfs.longname.x.name', 'link']) {
+      rmSync(inSource(name));
+    }
+    rmSync(inSource('folder 1', 'gocryptfs.diriv'));
+    rmSync(inSource('folder 6'), { recursive: true });
+    symlinkSync('there', inSource('link'));
+    mkdirSync(inSource('N'.repeat(200), 'M'.repeat(200)), { recursive: true });
+    writeFileSync(inSource('N'.repeat(200), 'M'.repeat(200), 'L'.repeat(200)), 'long');
+    const second = await pushes.push({ delete: true });
+    expect(second).toMatchObject({ exitCode: 0 });
+    expect(second.filesDeleted).toBeGreaterThan(3);
+    expect(await problemsOfCopy()).toEqual([]);
+  });
+
+  it('keeps what is excluded, wildcards in names or not, and deletes what is not', async () => {
+    await begin(choice);
+    const files = ['a[*]?b', 'axb', String.raw`c\d`, String.raw`e\*`, 'f/[x]', 'f/x', 'gone'];
+    mkdirSync(inSource('f'), { recursive: true });
+    for (const name of files) writeFileSync(inSource(name), name);
+    expect(await pushes.push()).toMatchObject({ exitCode: 0 });
+    const rules = new FilterRules();
+    const excluded = ['/a\\[\\*]\\?b', String.raw`/c\d`, String.raw`/e\\\*`, '/f/\\[x]'];
+    for (const pattern of excluded) rules.exclude(pattern);
+    for (const name of ['axb', 'f/x', 'gone']) rmSync(inSource(name));
+    expect(await pushes.push({ delete: true, rules: rules.rules })).toMatchObject({
+      exitCode: 0,
+      filesDeleted: 3,
+    });
+    expect(await problemsOfCopy()).toEqual([]);
+  });
+});
+
+describe.each(named.filter(({ choice }) => choice.layout === 'gcm'))(
+  'a push that is cut off, layout $name',
+  { timeout: 120_000 },
+  ({ choice }) => {
+    it('leaves a copy that stock calls clean wherever it stopped, and goes on', async () => {
+      await begin(choice);
+      makeBusyTree(bench.source, 12, 3);
+      let stopped = 0;
+      for (let stopAfter = 5; stopAfter < 200; stopAfter += 13) {
+        const ended = await pushes.push({}, stopAfter).catch((error: unknown) => error);
+        if (!(ended instanceof Error)) break;
+        expect(ended).toMatchObject({ code: 'interrupted' });
+        stopped++;
+        if (!readdirSync(bench.dir).includes('copy')) continue;
+        if (!readdirSync(bench.copy).includes('gocryptfs.conf')) continue;
+        expect(await fsck(bench.copy, bench.passfile)).toMatchObject({ code: 0 });
+      }
+      expect(stopped).toBeGreaterThan(3);
+      expect(await pushes.push()).toMatchObject({ exitCode: 0 });
+      expect(await problemsOfCopy()).toEqual([]);
+    });
+  },
+);
+
+describe('plaintext names', { timeout: 60_000 }, () => {
+  const choice: LayoutChoice = { layout: 'gcm', plaintextNames: true };
+  const refusal = (changes: Partial<PushSettings> = {}) =>
+    pushes.push(changes).then(
+      () => 'pushed',
+      (error: unknown) => (error instanceof Error && 'code' in error ? error.code : error),
+    );
+
+  beforeEach(async () => {
+    await begin(choice);
+    mkdirSync(bench.source);
+    writeFileSync(inSource('file'), 'content');
+  });
+
+  it('do not take the place of the conf, and say so', async () => {
+    writeFileSync(inSource('gocryptfs.conf'), 'mine');
+    expect(await pushes.push()).toMatchObject({ exitCode: 23 });
+    expect(pushes.warnings).toMatchObject([{ code: 'name-reserved' }]);
+    expect(await problemsOfCopy(['gocryptfs.conf'])).toEqual([]);
+    const rules = new FilterRules();
+    rules.exclude('/gocryptfs.conf');
+    expect(await pushes.push({ rules: rules.rules, delete: true })).toMatchObject({ exitCode: 0 });
+    expect(await problemsOfCopy(['gocryptfs.conf'])).toEqual([]);
+  });
+
+  it.each([32, 27])('never meet files of another folder, by protocol %d', async (protocolMax) => {
+    mkdirSync(bench.copy);
+    writeFileSync(path.join(bench.copy, 'file'), 'the only version');
+    for (const dryRun of [true, false]) {
+      expect(await refusal({ dryRun, protocolMax })).toBe('destination-not-a-copy');
+    }
+    expect(readdirSync(bench.copy)).toEqual(['file']);
+    rmSync(path.join(bench.copy, 'file'));
+    if (protocolMax < 29) {
+      // A server this old cannot say what is there; the conf says whose folder it is.
+      expect(await refusal({ protocolMax })).toBe('destination-not-a-copy');
+      writeFileSync(path.join(bench.copy, 'gocryptfs.conf'), confBytes);
+    }
+    expect(await pushes.push({ protocolMax })).toMatchObject({ exitCode: 0 });
+  });
+
+  it.each([{ deterministicNames: true }, { plaintextNames: true }])(
+    "refuse another vault's copy without a diriv to tell it by: %j",
+    async (scheme) => {
+      await begin({ layout: 'gcm', ...scheme });
+      expect(await pushes.push()).toMatchObject({ exitCode: 0 });
+      await begin({ layout: 'gcm', ...scheme });
+      expect(await refusal()).toBe('destination-other-vault');
+    },
+  );
+});
