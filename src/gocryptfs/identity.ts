@@ -3,7 +3,9 @@
  * master key, the plaintext path an object was born with and a birth counter, so that a lost index
  * costs time and nothing else. Those of layout `reverse` are stock's: unkeyed, of the cipher path.
  */
-import { createHash, createHmac, type KeyObject } from 'node:crypto';
+import { createHash, type KeyObject } from 'node:crypto';
+import type { CipherBackend } from './cipher-backend.ts';
+import { DEFAULT_BACKEND } from './default-backend.ts';
 import { isAllZero } from './file-header.ts';
 import { DIR_IV_LENGTH } from './limits.ts';
 
@@ -54,11 +56,11 @@ export interface Identities {
 /** Ecsync's own identities. */
 export class KeyedIdentities implements Identities {
   readonly derivedFrom = 'plaintext path';
-  readonly #key: KeyObject;
+  readonly #hmac: (...parts: readonly Uint8Array[]) => Buffer;
 
   /** @param key - the sub-key `ecsyncIdentities` */
-  constructor(key: KeyObject) {
-    this.#key = key;
+  constructor(key: KeyObject, backend: CipherBackend = DEFAULT_BACKEND) {
+    this.#hmac = backend.hmacSha256(key);
   }
 
   file(birth: Birth): FileIdentity {
@@ -81,8 +83,8 @@ export class KeyedIdentities implements Identities {
   #derive(label: Uint8Array, { path, counter }: Birth): Buffer {
     const counterBytes = Buffer.allocUnsafe(8);
     counterBytes.writeBigUInt64BE(BigInt(counter));
-    const hmac = createHmac('sha256', this.#key).update(label).update(counterBytes).update(path);
-    return replaceAllZero(Buffer.from(hmac.digest().subarray(0, DIR_IV_LENGTH)));
+    const digest = this.#hmac(label, counterBytes, path);
+    return replaceAllZero(Buffer.from(digest.subarray(0, DIR_IV_LENGTH)));
   }
 }
 

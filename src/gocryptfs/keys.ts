@@ -1,22 +1,15 @@
 /** Password → KEK → master key → the keys that do the work. */
-import {
-  createCipheriv,
-  createDecipheriv,
-  createSecretKey,
-  hkdfSync,
-  randomBytes,
-  scrypt,
-  type KeyObject,
-} from 'node:crypto';
+import { createSecretKey, randomBytes, type KeyObject } from 'node:crypto';
 import { PasswordError, UsageError, VaultError } from '../errors.ts';
+import type { CipherBackend } from './cipher-backend.ts';
 import type { Conf, ScryptParameters } from './config.ts';
+import { DEFAULT_BACKEND } from './default-backend.ts';
 import { flagsOfLayout, type LayoutChoice } from './feature-flags.ts';
 import {
   AEAD_TAG_LENGTH,
   LONG_NAME_MAX_DEFAULT,
   MASTERKEY_LENGTH,
   PASSWORD_LENGTH_MAX,
-  SCRYPT_KEY_LENGTH,
   SCRYPT_LOG_N_DEFAULT,
   SCRYPT_LOG_N_MAX,
   SCRYPT_LOG_N_MIN,
@@ -44,8 +37,13 @@ const WRAP_ASSOCIATED = Buffer.alloc(8);
  * @param length - 32 bytes, 64 for AES-SIV
  * @see RFC 5869; no salt, SHA-256
  */
-export function deriveSubKey(masterkey: Uint8Array, info: KeyInfo, length = 32): KeyObject {
-  return createSecretKey(Buffer.from(hkdfSync('sha256', masterkey, '', info, length)));
+export function deriveSubKey(
+  masterkey: Uint8Array,
+  info: KeyInfo,
+  length = 32,
+  backend: CipherBackend = DEFAULT_BACKEND,
+): KeyObject {
+  return createSecretKey(backend.hkdfSha256(masterkey, { info, length }));
 }
 
 /**
@@ -56,32 +54,37 @@ export function deriveSubKey(masterkey: Uint8Array, info: KeyInfo, length = 32):
  * @throws {VaultError} `scrypt-failed` — this machine cannot give the memory the conf asks for
  * @see RFC 7914
  */
-export function deriveKek(password: Uint8Array, parameters: ScryptParameters): Promise<Buffer> {
+export async function deriveKek(
+  password: Uint8Array,
+  parameters: ScryptParameters,
+  backend: CipherBackend = DEFAULT_BACKEND,
+): Promise<Buffer> {
   if (password.length === 0) {
     throw new PasswordError('empty-password', 'the password is empty');
   }
   if (password.length > PASSWORD_LENGTH_MAX) {
     throw new PasswordError('password-too-long', 'the password has more than 2048 bytes');
   }
-  const { salt, logN, r, p } = parameters;
-  // Node counts 128·N·r for the big table, 128·r·p for the rest, and wants room above both.
-  const maxmem = 128 * r * (2 ** logN + p) + 1024 * 1024;
-  return new Promise((resolve, reject) => {
-    scrypt(password, salt, SCRYPT_KEY_LENGTH, { N: 2 ** logN, r, p, maxmem }, (cause, kek) => {
-      if (cause === null) resolve(kek);
-      else {
-        const message = 'the password could not be turned into a key';
-        const hint = 'Free memory on this machine and try again.';
-        reject(new VaultError('scrypt-failed', message, { cause, hint }));
-      }
+  try {
+    return await backend.scrypt(password, parameters);
+  } catch (cause) {
+    throw new VaultError('scrypt-failed', 'the password could not be turned into a key', {
+      cause,
+      hint: 'Free memory on this machine and try again.',
     });
-  });
+  }
 }
 
-/** With HKDF the KEK is not used itself, and the nonce is 16 instead of 12 bytes. */
-function wrapKey(kek: Uint8Array, hkdf: boolean): { key: KeyObject; nonceLength: number } {
-  if (!hkdf) return { key: createSecretKey(kek), nonceLength: 12 };
-  return { key: deriveSubKey(kek, KeyInfo.gcmContent), nonceLength: 16 };
+/** How a master key is wrapped. */
+export interface WrapOptions {
+  /** With HKDF the KEK is not used itself, and the nonce is 16 instead of 12 bytes. */
+  readonly hkdf?: boolean;
+  readonly backend?: CipherBackend;
+}
+
+function wrapCipher(kek: Uint8Array, { hkdf = true, backend = DEFAULT_BACKEND }: WrapOptions) {
+  const key = hkdf ? deriveSubKey(kek, KeyInfo.gcmContent, 32, backend) : createSecretKey(kek);
+  return { gcm: backend.aesGcm(key), nonceLength: hkdf ? 16 : 12 };
 }
 
 /**
@@ -89,13 +92,18 @@ function wrapKey(kek: Uint8Array, hkdf: boolean): { key: KeyObject; nonceLength:
  *
  *     1. nonce[16, without HKDF 12]   2. AES-256-GCM of the master key[32]   3. tag[16]
  */
-export function wrapMasterkey(masterkey: Uint8Array, kek: Uint8Array, hkdf = true): Buffer {
-  const { key, nonceLength } = wrapKey(kek, hkdf);
+export function wrapMasterkey(
+  masterkey: Uint8Array,
+  kek: Uint8Array,
+  options: WrapOptions = {},
+): Buffer {
+  const { gcm, nonceLength } = wrapCipher(kek, options);
   const nonce = randomBytes(nonceLength);
-  const options = { authTagLength: AEAD_TAG_LENGTH };
-  const gcm = createCipheriv('aes-256-gcm', key, nonce, options).setAAD(WRAP_ASSOCIATED);
-  const wrapped = Buffer.concat([gcm.update(masterkey), gcm.final()]);
-  return Buffer.concat([nonce, wrapped, gcm.getAuthTag()]);
+  const wrapped = Buffer.alloc(nonceLength + masterkey.length + AEAD_TAG_LENGTH);
+  wrapped.set(nonce, 0); // 1.
+  const parts = { plain: masterkey, nonce, associated: WRAP_ASSOCIATED };
+  gcm.seal(parts, wrapped.subarray(nonceLength)); // 2. 3.
+  return wrapped;
 }
 
 /**
@@ -103,21 +111,22 @@ export function wrapMasterkey(masterkey: Uint8Array, kek: Uint8Array, hkdf = tru
  *
  * @throws {PasswordError} `wrong-password` — the tag does not fit; a damaged conf looks the same
  */
-export function unwrapMasterkey(encryptedKey: Uint8Array, kek: Uint8Array, hkdf = true): Buffer {
-  const { key, nonceLength } = wrapKey(kek, hkdf);
+export function unwrapMasterkey(
+  encryptedKey: Uint8Array,
+  kek: Uint8Array,
+  options: WrapOptions = {},
+): Buffer {
+  const { gcm, nonceLength } = wrapCipher(kek, options);
   const nonce = encryptedKey.subarray(0, nonceLength); // 1.
-  const options = { authTagLength: AEAD_TAG_LENGTH };
-  const gcm = createDecipheriv('aes-256-gcm', key, nonce, options).setAAD(WRAP_ASSOCIATED);
-  try {
-    gcm.setAuthTag(encryptedKey.subarray(-AEAD_TAG_LENGTH)); // 3.
-    const wrapped = encryptedKey.subarray(nonceLength, -AEAD_TAG_LENGTH); // 2.
-    return Buffer.concat([gcm.update(wrapped), gcm.final()]);
-  } catch (cause) {
-    throw new PasswordError('wrong-password', 'the password is wrong', {
-      hint: 'Check the keyboard layout and Caps Lock. A damaged gocryptfs.conf looks the same.',
-      cause,
-    });
-  }
+  const sealed = encryptedKey.subarray(nonceLength); // 2. 3.
+  const masterkey =
+    sealed.length < AEAD_TAG_LENGTH
+      ? undefined
+      : gcm.open({ sealed, nonce, associated: WRAP_ASSOCIATED });
+  if (masterkey !== undefined) return masterkey;
+  throw new PasswordError('wrong-password', 'the password is wrong', {
+    hint: 'Check the keyboard layout and Caps Lock. A damaged gocryptfs.conf looks the same.',
+  });
 }
 
 /**
@@ -126,15 +135,19 @@ export function unwrapMasterkey(encryptedKey: Uint8Array, kek: Uint8Array, hkdf 
  * @throws {PasswordError} `wrong-password`, `empty-password`, `password-too-long`
  * @throws {VaultError} `fido2-unsupported` — a token unlocks it, not a password; `scrypt-failed`
  */
-export async function unlockMasterkey(conf: Conf, password: Uint8Array): Promise<Buffer> {
+export async function unlockMasterkey(
+  conf: Conf,
+  password: Uint8Array,
+  backend: CipherBackend = DEFAULT_BACKEND,
+): Promise<Buffer> {
   if (conf.fido2 !== undefined) {
     throw new VaultError('fido2-unsupported', 'a FIDO2 token unlocks this filesystem', {
       hint: 'Give the master key from the recovery sheet instead of a password.',
     });
   }
-  const kek = await deriveKek(password, conf.scrypt);
+  const kek = await deriveKek(password, conf.scrypt, backend);
   try {
-    return unwrapMasterkey(conf.encryptedKey, kek, conf.flags.has('HKDF'));
+    return unwrapMasterkey(conf.encryptedKey, kek, { hkdf: conf.flags.has('HKDF'), backend });
   } finally {
     kek.fill(0);
   }
@@ -208,7 +221,7 @@ async function wrapUnderPassword(
   }
   const scrypt = { salt: randomBytes(SCRYPT_SALT_LENGTH_MIN), logN: scryptLogN, r: 8, p: 1 };
   const kek = await deriveKek(password, scrypt);
-  const encryptedKey = wrapMasterkey(masterkey, kek, hkdf);
+  const encryptedKey = wrapMasterkey(masterkey, kek, { hkdf });
   kek.fill(0);
   return { encryptedKey, scrypt };
 }

@@ -1,22 +1,29 @@
 /** A filesystem that is open: everything that encrypts it, put together from conf and master key. */
 import { createHash, createSecretKey, type KeyObject } from 'node:crypto';
 import { BugError, VaultError } from '../errors.ts';
-import { GcmCipher, type ContentCipher } from './aead.ts';
+import type { ContentCipher } from './aead.ts';
 import { PADDED64, RAW64 } from './base64url.ts';
+import type { CipherBackend } from './cipher-backend.ts';
 import type { Conf } from './config.ts';
 import { ContentEncryption } from './content.ts';
+import { DEFAULT_BACKEND } from './default-backend.ts';
 import { Eme } from './eme.ts';
+import { GcmCipher } from './gcm-cipher.ts';
 import { KeyedIdentities, ReverseIdentities, type Identities } from './identity.ts';
 import { deriveSubKey, KeyInfo } from './keys.ts';
 import { MASTERKEY_LENGTH } from './limits.ts';
 import { NameCipher, PlainNames, type NameScheme } from './names.ts';
 import { PathNonces, SyntheticNonces, type NonceSource } from './nonces.ts';
+import { SivCipher } from './siv-cipher.ts';
+import { XChaChaCipher } from './xchacha-cipher.ts';
+import { XattrEncryption } from './xattrs.ts';
 
-/** The three parts of a layout. */
+/** The parts of a layout. */
 export interface Layout {
   readonly names: NameScheme;
   readonly content: ContentEncryption;
   readonly identities: Identities;
+  readonly xattrs: XattrEncryption;
 }
 
 /**
@@ -25,10 +32,18 @@ export interface Layout {
  */
 export type Derivation = 'keyed' | 'reverse';
 
+/** What every key of a filesystem is made from. */
+interface KeySource {
+  readonly flags: Conf['flags'];
+  readonly masterkey: Uint8Array;
+  readonly backend: CipherBackend;
+}
+
 /**
  * Opens a filesystem for encryption and decryption.
  *
  * @param masterkey - 32 bytes; not kept
+ * @param backend - where the primitives come from
  * @throws {VaultError} `layout-unsupported` — derivation `reverse` without AES-SIV, where every
  *   edit would break the cipher
  * @throws {BugError} `invariant` — a master key of another length
@@ -37,6 +52,7 @@ export function openLayout(
   conf: Pick<Conf, 'flags' | 'longNameMax'>,
   masterkey: Uint8Array,
   derivation: Derivation = 'keyed',
+  backend: CipherBackend = DEFAULT_BACKEND,
 ): Layout {
   if (masterkey.length !== MASTERKEY_LENGTH) {
     throw new BugError('invariant', `master key of ${masterkey.length} bytes`);
@@ -48,19 +64,16 @@ export function openLayout(
       hint: 'Layout reverse needs the flag AESSIV. Make the vault with another layout.',
     });
   }
-  const cipher = openCipher(flags, masterkey);
+  const source: KeySource = { flags, masterkey, backend };
+  const cipher = openCipher(source);
+  const eme = new Eme(contentKey(source, KeyInfo.names), backend);
   const text = flags.has('Raw64') ? RAW64 : PADDED64;
-  const nonces: NonceSource =
-    derivation === 'reverse'
-      ? new PathNonces()
-      : new SyntheticNonces(deriveSubKey(masterkey, KeyInfo.ecsyncNonces), cipher.nonceLength);
+  const nonces = openNonces(source, derivation, cipher.nonceLength);
   return {
-    names: openNames(conf, masterkey),
+    names: openNames(conf, eme),
     content: new ContentEncryption(cipher, nonces, flags.has('PlaintextNames') ? undefined : text),
-    identities:
-      derivation === 'reverse'
-        ? new ReverseIdentities()
-        : new KeyedIdentities(deriveSubKey(masterkey, KeyInfo.ecsyncIdentities)),
+    identities: openIdentities(source, derivation),
+    xattrs: new XattrEncryption({ eme, cipher, nonces, text }),
   };
 }
 
@@ -71,31 +84,48 @@ export function cipherOf(flags: Conf['flags']): 'AES-GCM' | 'AES-SIV' | 'XChaCha
 }
 
 /** The cipher of blocks and symlink targets, under its own key. */
-function openCipher(flags: Conf['flags'], masterkey: Uint8Array): ContentCipher {
-  if (flags.has('AESSIV') || flags.has('XChaCha20Poly1305')) {
-    throw new VaultError('layout-unsupported', `gocryptfs.conf: ${[...flags].join(' ')}`);
+function openCipher(source: KeySource): ContentCipher {
+  const { backend } = source;
+  switch (cipherOf(source.flags)) {
+    case 'AES-SIV':
+      return new SivCipher(contentKey(source, KeyInfo.sivContent, 64), backend);
+    case 'XChaCha20-Poly1305':
+      return new XChaChaCipher(contentKey(source, KeyInfo.xchachaContent), backend);
+    case 'AES-GCM':
+      return new GcmCipher(contentKey(source, KeyInfo.gcmContent), backend);
   }
-  return new GcmCipher(contentKey(flags, masterkey, KeyInfo.gcmContent));
 }
 
 /** Before HKDF the master key did everything itself; AES-SIV got it stretched to 64 bytes. */
-function contentKey(
-  flags: Conf['flags'],
-  masterkey: Uint8Array,
-  info: KeyInfo,
-  length: 32 | 64 = 32,
-): KeyObject {
-  if (flags.has('HKDF')) return deriveSubKey(masterkey, info, length);
+function contentKey(source: KeySource, info: KeyInfo, length: 32 | 64 = 32): KeyObject {
+  const { flags, masterkey, backend } = source;
+  if (flags.has('HKDF')) return deriveSubKey(masterkey, info, length, backend);
   if (length === 32) return createSecretKey(masterkey);
   return createSecretKey(createHash('sha512').update(masterkey).digest());
 }
 
+/** Ecsync's own keys come from HKDF in every filesystem: no release shares them. */
+function openNonces(
+  { masterkey, backend }: KeySource,
+  derivation: Derivation,
+  nonceLength: number,
+): NonceSource {
+  if (derivation === 'reverse') return new PathNonces();
+  const key = deriveSubKey(masterkey, KeyInfo.ecsyncNonces, 32, backend);
+  return new SyntheticNonces(key, nonceLength, backend);
+}
+
+function openIdentities({ masterkey, backend }: KeySource, derivation: Derivation): Identities {
+  if (derivation === 'reverse') return new ReverseIdentities();
+  const key = deriveSubKey(masterkey, KeyInfo.ecsyncIdentities, 32, backend);
+  return new KeyedIdentities(key, backend);
+}
+
 function openNames(
   { flags, longNameMax }: Pick<Conf, 'flags' | 'longNameMax'>,
-  masterkey: Uint8Array,
+  eme: Eme,
 ): NameScheme {
   if (flags.has('PlaintextNames')) return new PlainNames();
-  const eme = new Eme(contentKey(flags, masterkey, KeyInfo.names));
   return new NameCipher(eme, {
     longNameMax,
     text: flags.has('Raw64') ? RAW64 : PADDED64,

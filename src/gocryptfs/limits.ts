@@ -14,6 +14,13 @@ export const AEAD_TAG_LENGTH = 16;
 export const GCM_NONCE_LENGTH = 16;
 /** Bytes that AES-GCM adds to every block: nonce and tag. */
 export const GCM_OVERHEAD = GCM_NONCE_LENGTH + AEAD_TAG_LENGTH;
+/** AES-SIV needs no nonce; the format gives it GCM's. */
+export const SIV_NONCE_LENGTH = 16;
+export const SIV_OVERHEAD = SIV_NONCE_LENGTH + AEAD_TAG_LENGTH;
+export const XCHACHA_NONCE_LENGTH = 24;
+/** How much of XChaCha's nonce goes into the sub-key. */
+export const HCHACHA_NONCE_LENGTH = 16;
+export const XCHACHA_OVERHEAD = XCHACHA_NONCE_LENGTH + AEAD_TAG_LENGTH;
 
 /** Longest plaintext name; also what 16 AES blocks hold after padding. */
 export const PLAIN_NAME_LENGTH_MAX = 255;
@@ -25,6 +32,13 @@ export const LONG_NAME_MAX_LEAST = 62;
 export const NAME_FILE_LENGTH_MAX = 344;
 /** Longest symlink target Linux stores: PATH_MAX without the closing NUL. */
 export const CIPHER_TARGET_LENGTH_MAX = 4095;
+/**
+ * Longest name of an extended attribute, with its namespace, that is at most 255 bytes when it is
+ * encrypted; in AES blocks 176 with padding.
+ */
+export const XATTR_NAME_LENGTH_MAX = 175;
+/** The most Linux stores in one extended attribute. */
+export const XATTR_VALUE_LENGTH_MAX = 65536;
 /** Longest path an rsync server accepts in a file list and Linux in a system call. */
 export const CIPHER_PATH_LENGTH_MAX = 4095;
 

@@ -7,6 +7,8 @@ import { LONG_NAME_MAX_DEFAULT, NAME_FILE_LENGTH_MAX, PLAIN_NAME_LENGTH_MAX } fr
 
 /** The conf, in the root directory only. */
 export const CONF_NAME = 'gocryptfs.conf';
+/** Where `gocryptfs -reverse` keeps the conf: in the root of the plaintext. */
+export const REVERSE_CONF_NAME = '.gocryptfs.reverse.conf';
 /** The 16-byte IV of a directory, inside it. */
 export const DIR_IV_NAME = 'gocryptfs.diriv';
 /** How the name of every object with a hashed name starts. */

@@ -1,11 +1,14 @@
 /** Where the nonce of every sealed message comes from. */
-import { createHmac, type KeyObject } from 'node:crypto';
+import { createHash, type KeyObject } from 'node:crypto';
 import { BugError } from '../errors.ts';
+import type { CipherBackend } from './cipher-backend.ts';
+import { DEFAULT_BACKEND } from './default-backend.ts';
 import { replaceAllZero, type FileIdentity } from './identity.ts';
-import { FILE_ID_LENGTH } from './limits.ts';
+import { FILE_ID_LENGTH, SIV_NONCE_LENGTH } from './limits.ts';
 
 const BLOCK_LABEL = Buffer.from('ecsync block nonce\0', 'latin1');
 const TARGET_LABEL = Buffer.from('ecsync target nonce\0', 'latin1');
+const XATTR_LABEL = Buffer.from('ecsync xattr nonce\0', 'latin1');
 
 const TWO_POW_32 = 2 ** 32;
 
@@ -15,6 +18,18 @@ export interface NonceSource {
   blockNonce(blockNo: number, identity: FileIdentity, plain: Uint8Array): Uint8Array;
   /** The nonce of one symlink target. */
   targetNonce(linkID: Uint8Array, target: Uint8Array): Uint8Array;
+  /** The nonce of the value of one extended attribute. */
+  xattrNonce(xattr: XattrSeat): Uint8Array;
+}
+
+/** Everything that the nonce of an extended attribute's value can depend on. */
+export interface XattrSeat {
+  /** 16 bytes that stand for what it is attached to; in layout `reverse` the cipher path. */
+  readonly object: Uint8Array;
+  readonly name: Uint8Array;
+  /** The name as it is stored. */
+  readonly cipherName: Uint8Array;
+  readonly value: Uint8Array;
 }
 
 /**
@@ -48,16 +63,20 @@ function writeAssociatedData(
  *
  *     1. label ‖ 00   2. block number, BE64   3. fileID or linkID[16]
  *     4. plaintext length, BE32   5. plaintext
+ *
+ * For the value of an extended attribute 2. is the length of its name, and the name stands before
+ * the value in 5.
  */
 export class SyntheticNonces implements NonceSource {
-  readonly #key: KeyObject;
+  readonly #hmac: (...parts: readonly Uint8Array[]) => Buffer;
   readonly #nonceLength: number;
   readonly #blockPrefix = prefixOf(BLOCK_LABEL);
   readonly #targetPrefix = prefixOf(TARGET_LABEL);
+  readonly #xattrPrefix = prefixOf(XATTR_LABEL);
 
   /** @param key - the sub-key `ecsyncNonces` */
-  constructor(key: KeyObject, nonceLength: number) {
-    this.#key = key;
+  constructor(key: KeyObject, nonceLength: number, backend: CipherBackend = DEFAULT_BACKEND) {
+    this.#hmac = backend.hmacSha256(key);
     this.#nonceLength = nonceLength;
   }
 
@@ -69,11 +88,35 @@ export class SyntheticNonces implements NonceSource {
     return this.#nonce(this.#targetPrefix, { blockNo: 0, id: linkID }, target);
   }
 
+  /** @throws {BugError} `invariant` — `object` has not 16 bytes */
+  xattrNonce({ object, name, value }: XattrSeat): Buffer {
+    if (object.length !== FILE_ID_LENGTH) {
+      throw new BugError('invariant', `identity of ${object.length} bytes`);
+    }
+    const prefix = this.#writePrefix(
+      this.#xattrPrefix,
+      { blockNo: name.length, id: object },
+      value,
+    );
+    return this.#cut(this.#hmac(prefix, name, value)); // 5.
+  }
+
   #nonce(prefix: Buffer, bound: { blockNo: number; id: Uint8Array }, plain: Uint8Array): Buffer {
+    return this.#cut(this.#hmac(this.#writePrefix(prefix, bound, plain), plain)); // 5.
+  }
+
+  #writePrefix(
+    prefix: Buffer,
+    bound: { blockNo: number; id: Uint8Array },
+    plain: Uint8Array,
+  ): Buffer {
     writeAssociatedData(prefix, prefix.length - 4 - FILE_ID_LENGTH - 8, bound); // 2. 3.
     prefix.writeUInt32BE(plain.length, prefix.length - 4); // 4.
-    const hmac = createHmac('sha256', this.#key).update(prefix).update(plain); // 5.
-    return replaceAllZero(hmac.digest().subarray(0, this.#nonceLength));
+    return prefix;
+  }
+
+  #cut(digest: Buffer): Buffer {
+    return replaceAllZero(digest.subarray(0, this.#nonceLength));
   }
 }
 
@@ -101,5 +144,11 @@ export class PathNonces implements NonceSource {
 
   targetNonce(linkID: Uint8Array): Uint8Array {
     return linkID;
+  }
+
+  /** As stock has it after 2.6.1; no release up to there shows attributes in reverse mode. */
+  xattrNonce({ object, cipherName }: XattrSeat): Uint8Array {
+    const digest = createHash('sha256').update(object).update('\0').update(cipherName);
+    return replaceAllZero(digest.update('\0XATTRIV').digest().subarray(0, SIV_NONCE_LENGTH));
   }
 }

@@ -22,9 +22,14 @@ function rule(action: ReceiverRule['action'], pattern: string | Uint8Array): Rec
 /** Above this many excluded objects of one push, whole folders are protected instead. */
 const PROTECT_RULES_MAX = 10_000;
 
+/** Longest pattern that certainly fits into a rule. */
+const PATTERN_LENGTH_MAX = 5000;
+
 const LONG_NAME = /(^|\/)gocryptfs\.longname\.[^/]*$/;
 
 export interface DeletionScope {
+  /** Which special files there are: where names are plaintext every name is an ordinary one. */
+  readonly names: PushView['names'];
   /** Cipher paths (Latin-1 keys) of source objects that the user's filters exclude. */
   readonly excluded: readonly string[];
   /** Cipher paths a push is limited to; empty: everything. */
@@ -35,41 +40,78 @@ export interface DeletionScope {
 export function deletionScope(selection: Selection, view: PushView): DeletionScope {
   const cipherKey = (path: Uint8Array): string => pathKey(view.cipherPath(path));
   return {
+    names: view.names,
     excluded: selection.excluded.map(cipherKey),
     within: selection.within.map((path) => cipherKey(Buffer.from(path, 'latin1'))),
   };
 }
 
-/** An excluded object that still exists in the source is left alone at the destination. */
-function protectExcluded(excluded: readonly string[]): ReceiverRule[] {
-  if (excluded.length > PROTECT_RULES_MAX) {
-    const folders = new Set(excluded.map((path) => path.slice(0, path.lastIndexOf('/') + 1)));
-    return [...folders].map((folder) => rule('protect', `/${folder}*`));
-  }
-  return excluded.flatMap((path) => [
-    rule('protect', `/${path}`),
-    ...(LONG_NAME.test(path) ? [rule('protect', `/${path}.name`)] : []),
-  ]);
+/**
+ * A path as a pattern that matches only itself. Encrypted paths hold no wildcards; plaintext ones
+ * may. rsync takes a backslash for an escape in patterns with wildcards only.
+ *
+ * @param isWild - the pattern gets a wildcard of its own
+ */
+function literal(path: string, isWild = false): string {
+  return isWild || /[*?[]/.test(path) ? path.replace(/[\\*?[]/g, '\\$&') : path;
 }
 
-function limitTo(within: readonly string[]): ReceiverRule[] {
+/** A rule to protect a path: should escapes make it too long, then more than this path. */
+function protect(path: string, wildcard = ''): ReceiverRule {
+  const pattern = literal(path, wildcard !== '') + wildcard;
+  if (pattern.length <= PATTERN_LENGTH_MAX) return rule('protect', `/${pattern}`);
+  return rule('protect', `/${path.replace(/[\\*?[]/g, '?')}${wildcard}`);
+}
+
+/** Rules that let a path go: should escapes make them too long, then none. */
+function risk(path: string): ReceiverRule[] {
+  const below = `${literal(path, true)}/**`;
+  if (below.length > PATTERN_LENGTH_MAX) return [];
+  return [rule('risk', `/${literal(path)}`), rule('risk', `/${below}`)];
+}
+
+/** The same rule for the `.name` file of a path that has one. */
+function nameFileRule(
+  scope: DeletionScope,
+  action: ReceiverRule['action'],
+  path: string,
+): ReceiverRule[] {
+  if (scope.names.isPlain || !LONG_NAME.test(path)) return [];
+  return [rule(action, `/${path}.name`)];
+}
+
+/** An excluded object that still exists in the source is left alone at the destination. */
+function protectExcluded(scope: DeletionScope): ReceiverRule[] {
+  const { excluded } = scope;
+  if (excluded.length > PROTECT_RULES_MAX) {
+    const folders = new Set(excluded.map((path) => path.slice(0, path.lastIndexOf('/') + 1)));
+    return [...folders].map((folder) => protect(folder, '*'));
+  }
+  return excluded.flatMap((path) => [protect(path), ...nameFileRule(scope, 'protect', path)]);
+}
+
+function limitTo(scope: DeletionScope): ReceiverRule[] {
+  const { within } = scope;
   if (within.length === 0) return [];
-  const allowed = within.flatMap((path) => [
-    rule('risk', `/${path}`),
-    rule('risk', `/${path}/**`),
-    ...(LONG_NAME.test(path) ? [rule('risk', `/${path}.name`)] : []),
-  ]);
+  const allowed = within.flatMap((path) => [...risk(path), ...nameFileRule(scope, 'risk', path)]);
   return [...allowed, rule('protect', '*')];
+}
+
+/** Keeps the special files that what is still there needs to be readable. */
+function protectSpecialFiles({ names }: DeletionScope): ReceiverRule[] {
+  return [
+    ...(names.hasDirIVs ? [rule('protect', 'gocryptfs.diriv')] : []),
+    ...(names.isPlain ? [] : [rule('protect', 'gocryptfs.longname.*.name')]),
+  ];
 }
 
 /** First pass: content only. */
 export function contentRules(scope: DeletionScope): ReceiverRule[] {
   return [
     rule('protect', `/${TEMPORARY_DIRECTORY}`),
-    rule('protect', 'gocryptfs.diriv'),
-    rule('protect', 'gocryptfs.longname.*.name'),
-    ...protectExcluded(scope.excluded),
-    ...limitTo(scope.within),
+    ...protectSpecialFiles(scope),
+    ...protectExcluded(scope),
+    ...limitTo(scope),
   ];
 }
 
@@ -95,20 +137,16 @@ export function pruneRules(
   remaining: readonly string[] = [],
 ): ReceiverRule[] {
   return [
-    ...keepReadable(remaining),
-    ...protectExcluded(scope.excluded),
+    ...(scope.names.isPlain ? [] : keepReadable(remaining)),
+    ...protectExcluded(scope),
     rule('risk', `/${TEMPORARY_DIRECTORY}/**`),
-    ...limitTo(scope.within),
+    ...limitTo(scope),
   ];
 }
 
 /** A dry run that counts: everything both passes would remove, but not our own leftovers. */
 export function previewRules(scope: DeletionScope): ReceiverRule[] {
-  return [
-    rule('protect', `/${TEMPORARY_DIRECTORY}`),
-    ...protectExcluded(scope.excluded),
-    ...limitTo(scope.within),
-  ];
+  return [rule('protect', `/${TEMPORARY_DIRECTORY}`), ...protectExcluded(scope), ...limitTo(scope)];
 }
 
 /** Empties the temporary directory and touches nothing else. */

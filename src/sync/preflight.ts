@@ -1,4 +1,5 @@
 import { VaultError } from '../errors.ts';
+import { CONF_NAME, TEMPORARY_DIRECTORY } from '../gocryptfs/names.ts';
 import { previewRules } from './deletion.ts';
 import { isNew, isTransfer } from './itemize.ts';
 import { accept, type PushJob, shownPath, transferOptions } from './push-job.ts';
@@ -16,10 +17,38 @@ const ITEM_RECORDS_SINCE = 29;
 /**
  * Makes sure that an unknown destination is empty or already this vault's copy. Pushing into
  * another vault's copy would replace its conf, and with it the only wrapped copy of its master key.
+ * Where names stay plaintext, pushing into any other folder would overwrite files of equal names.
  *
- * @throws {VaultError} `destination-other-vault`
+ * @throws {VaultError} `destination-other-vault`, `destination-not-a-copy`
  */
 export async function refuseOtherVault(job: PushJob): Promise<void> {
+  const { names } = job.context.view;
+  const seen = await askForRootFiles(job);
+  const { conf, diriv } = seen;
+  // A changed password changes the conf. The root's diriv stays, and tells whose copy it is.
+  const isOther = names.hasDirIVs
+    ? diriv === 'different' || (diriv === 'absent' && conf === 'different')
+    : conf === 'different';
+  if (isOther) {
+    throw new VaultError(
+      'destination-other-vault',
+      `${job.settings.destination.shown}: holds the copy of another vault`,
+      { hint: OTHER_VAULT_HINT + (names.hasDirIVs ? '' : CHANGED_CONF_HINT) },
+    );
+  }
+  if (names.isPlain && conf !== undefined) await refuseNonEmpty(job);
+}
+
+const OTHER_VAULT_HINT =
+  'Choose another folder. Pushing here would destroy that copy: its key is in its gocryptfs.conf.';
+const CHANGED_CONF_HINT =
+  " If it is this vault's copy from before a change of the password, put this vault's gocryptfs.conf there first.";
+
+/** What the server has in place of a root file of ours; nothing when it is the same. */
+type Finding = 'absent' | 'different' | 'absent or different';
+
+/** Compares conf and root diriv with what is there. */
+async function askForRootFiles(job: PushJob): Promise<{ conf?: Finding; diriv?: Finding }> {
   const { entries } = job.snapshot;
   const isRootFile = (path: Uint8Array): boolean => !path.includes(0x2f);
   const asked = entries.filter(
@@ -27,30 +56,45 @@ export async function refuseOtherVault(job: PushJob): Promise<void> {
       ndx === 0 ||
       (isRootFile(entry.path) && (entry.virtual === 'conf' || entry.virtual === 'diriv')),
   );
-  const seen = new Map<string, 'absent' | 'different'>();
+  const seen: { conf?: Finding; diriv?: Finding } = {};
   const outcome = await runRsync(job.context, {
     entries: asked,
     options: transferOptions(job.settings, { dryRun: true, checksum: true }),
-    onItem: (entry, iflags) => {
-      if (entry.virtual === undefined || !isTransfer(iflags)) return;
-      seen.set(entry.virtual, isNew(iflags) ? 'absent' : 'different');
+    onItem: ({ virtual }, iflags) => {
+      if ((virtual !== 'conf' && virtual !== 'diriv') || !isTransfer(iflags)) return;
+      seen[virtual] = isNew(iflags) ? 'absent' : 'different';
     },
     onMessage: () => undefined,
   });
   accept(job, outcome);
+  if ((outcome.protocol ?? ITEM_RECORDS_SINCE) >= ITEM_RECORDS_SINCE) return seen;
   // Before item records a request does not tell a missing file from a different one.
-  if ((outcome.protocol ?? ITEM_RECORDS_SINCE) < ITEM_RECORDS_SINCE) return;
-  const conf = seen.get('conf');
-  const diriv = seen.get('diriv');
-  if (diriv === 'different' || (diriv === 'absent' && conf === 'different')) {
-    throw new VaultError(
-      'destination-other-vault',
-      `${job.settings.destination.shown}: holds the copy of another vault`,
-      {
-        hint: 'Choose another folder. Pushing here would destroy that copy: its key is in its gocryptfs.conf.',
-      },
-    );
-  }
+  for (const kind of ['conf', 'diriv'] as const) if (seen[kind]) seen[kind] = 'absent or different';
+  return seen;
+}
+
+/**
+ * Refuses a folder that holds anything but leftovers of an interrupted first push.
+ *
+ * @throws {VaultError} `destination-not-a-copy`
+ */
+async function refuseNonEmpty(job: PushJob): Promise<void> {
+  const [root] = job.snapshot.entries;
+  if (root === undefined) return;
+  const found: Uint8Array[] = [];
+  const outcome = await runRsync(job.context, {
+    entries: [root],
+    options: transferOptions(job.settings, { dryRun: true, deleteAfter: true }),
+    rules: [
+      { action: 'protect', pattern: Buffer.from(`/${TEMPORARY_DIRECTORY}`) },
+      { action: 'protect', pattern: Buffer.from(`/${CONF_NAME}`) },
+    ],
+    onItem: () => undefined,
+    onDeleted: (path) => found.push(path),
+    onMessage: () => undefined,
+  });
+  accept(job, outcome);
+  refuseForeignFiles(job, found, 'pushing would mix the two');
 }
 
 interface PlannedDeletions {
@@ -84,18 +128,19 @@ async function planDeletions(job: PushJob): Promise<PlannedDeletions> {
 }
 
 /**
- * Refuses to mirror onto a folder that holds other things: `--delete` would remove them.
+ * Refuses a folder that holds other things.
  *
+ * @param harm - what would happen to them
  * @throws {VaultError} `destination-not-a-copy`
  */
-function refuseForeignFiles(job: PushJob, planned: PlannedDeletions): void {
-  const [first] = planned.foreign;
+function refuseForeignFiles(job: PushJob, foreign: readonly Uint8Array[], harm: string): void {
+  const [first] = foreign;
   if (first === undefined) return;
-  const more = planned.foreign.length - 1;
+  const more = foreign.length - 1;
   const shown = Buffer.from(first).toString() + (more > 0 ? ` and ${more} more` : '');
   throw new VaultError(
     'destination-not-a-copy',
-    `${job.settings.destination.shown}: holds files this vault did not write (${shown}), and --delete would remove them`,
+    `${job.settings.destination.shown}: holds files this vault did not write (${shown}), and ${harm}`,
     { hint: 'Choose an empty folder for the copy, or remove them yourself.' },
   );
 }
@@ -127,7 +172,7 @@ export async function decideDeletion(
   }
   if (!isUnchecked && settings.maxDelete === undefined) return { deleting: true };
   const planned = await planDeletions(job);
-  if (isUnchecked) refuseForeignFiles(job, planned);
+  if (isUnchecked) refuseForeignFiles(job, planned.foreign, '--delete would remove them');
   if (settings.maxDelete === undefined || planned.count <= settings.maxDelete) {
     return { deleting: true };
   }

@@ -10,14 +10,18 @@ import type { RunContext, RunOutcome, RunPlan } from './rsync-run.ts';
 import { pathKey } from '../view/path-bytes.ts';
 import type { Snapshot } from './snapshot.ts';
 
-/** rsync's block size when nothing is asked: one cipher block, so that one edit costs two blocks. */
-const CIPHER_BLOCK_BYTES = 4128;
 /** Above this many block sums a file goes without `-B`, in a run of its own: 8 GiB at the default. */
 const BLOCKS_PER_FILE_MAX = 2 ** 21;
 
+/** The settings of a push whose layout is known. */
+export interface JobSettings extends PushSettings {
+  /** When nothing is asked one cipher block, so that one edit costs two blocks. */
+  readonly blockSize: number;
+}
+
 /** One push under way: what is to be sent, where to, and the books. */
 export interface PushJob {
-  readonly settings: PushSettings;
+  readonly settings: JobSettings;
   readonly context: RunContext;
   readonly reporter: PushReporter;
   readonly snapshot: Snapshot;
@@ -26,7 +30,7 @@ export interface PushJob {
 }
 
 export function transferOptions(
-  settings: PushSettings,
+  settings: JobSettings,
   changes: Partial<TransferOptions> = {},
 ): TransferOptions {
   return {
@@ -44,15 +48,15 @@ export function transferOptions(
     numericIds: settings.numericIds,
     ignoreTimes: false,
     deleteAfter: false,
-    blockSize: settings.blockSize ?? CIPHER_BLOCK_BYTES,
+    blockSize: settings.blockSize,
     ...(settings.timeoutSec > 0 && { timeoutSec: settings.timeoutSec }),
     ...changes,
   };
 }
 
 /** Whether a file's block sums would be too many for one run's block size. */
-export function isTooLargeForBlockSize(entry: PushEntry, settings: PushSettings): boolean {
-  return entry.size > BLOCKS_PER_FILE_MAX * (settings.blockSize ?? CIPHER_BLOCK_BYTES);
+export function isTooLargeForBlockSize(entry: PushEntry, settings: JobSettings): boolean {
+  return entry.size > BLOCKS_PER_FILE_MAX * settings.blockSize;
 }
 
 /** Whether a cipher path is the temporary directory or inside it. */
@@ -66,9 +70,10 @@ const STRUCTURAL_NAME = /(^|\/)gocryptfs\.(diriv|longname\.[^/]+\.name)$/;
 /** Tells a cipher path in plaintext. */
 export function shownPath(job: PushJob, cipherPath: Uint8Array): ShownPath {
   if (isScratch(cipherPath)) return { path: cipherPath, plain: false, virtual: true };
+  const { names } = job.context.view;
   const plain = job.context.view.plainPath(cipherPath);
   if (plain === undefined) {
-    const virtual = STRUCTURAL_NAME.test(pathKey(cipherPath));
+    const virtual = !names.isPlain && STRUCTURAL_NAME.test(pathKey(cipherPath));
     return { path: cipherPath, plain: false, virtual };
   }
   return { path: plain.path, plain: true, virtual: plain.virtual !== undefined };
@@ -96,6 +101,7 @@ const TEMPORARY_NAME = /(^|\/)\.?([^/]+)\.[A-Za-z0-9]{6}$/;
 
 /** A server's message with the cipher paths in it told in plaintext where they can be. */
 export function inPlaintext(job: PushJob, text: string): string {
+  if (job.context.view.names.isPlain) return text;
   const root = job.context.destination;
   return text.replace(PATH_LIKE, (found) => {
     const relative = found.startsWith(root) ? found.slice(root.length) : found;

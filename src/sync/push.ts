@@ -1,9 +1,12 @@
 import { performance } from 'node:perf_hooks';
 import { InterruptedError, UsageError } from '../errors.ts';
+import type { Derivation } from '../gocryptfs/layout.ts';
 import { LocalTree } from '../tree/local-tree.ts';
 import { foldersOverlap } from '../tree/overlap.ts';
 import { groupNames, userNames } from '../tree/owner-names.ts';
 import { EncryptedView } from '../view/encrypted-view.ts';
+import type { Inherited } from '../view/inherited.ts';
+import type { ConfFile, VirtualTimes } from '../view/virtual-files.ts';
 import { collectGarbageSooner } from './collect-sooner.ts';
 import { deletionScope, previewRules } from './deletion.ts';
 import { type OpenDestination, openDestination } from './destination-remote.ts';
@@ -18,12 +21,25 @@ import { Selection } from './selection.ts';
 import { type Snapshot, takeSnapshot } from './snapshot.ts';
 import { transfer } from './transfer.ts';
 
-/** An opened vault: the conf as it is pushed, and the key it wraps. */
+/** An opened vault: the conf as it is pushed, the key it wraps, and how the view is made. */
 export interface OpenVault {
   readonly confBytes: Uint8Array;
   readonly confMtimeSec: number;
+  /** 0 when absent. */
+  readonly confMtimeNsec?: number;
+  /** Permission bits; 0400 when absent. */
+  readonly confMode?: number;
+  /** Owner of the conf in the copy; that of the source folder when absent. */
+  readonly confUid?: number;
+  readonly confGid?: number;
   /** 32 bytes; may still be on its way, while the login already begins. */
   readonly masterkey: Uint8Array | Promise<Uint8Array>;
+  /** Default `keyed`; `reverse` for layout `reverse`. */
+  readonly derivation?: Derivation;
+  /** Default `fixed`. */
+  readonly virtualTimes?: VirtualTimes;
+  /** What an adopted copy has, see `InheritedIndex.decode`. */
+  readonly inherited?: Inherited;
 }
 
 /** Where the memory of one destination is kept; its content is {@link PushState}. */
@@ -65,6 +81,18 @@ interface Source {
   readonly snapshot: Snapshot;
 }
 
+function confFile(vault: OpenVault): ConfFile {
+  const { confMtimeNsec, confMode, confUid, confGid } = vault;
+  return {
+    bytes: vault.confBytes,
+    mtimeSec: vault.confMtimeSec,
+    ...(confMtimeNsec !== undefined && { mtimeNsec: confMtimeNsec }),
+    ...(confMode !== undefined && { mode: confMode }),
+    ...(confUid !== undefined && { uid: confUid }),
+    ...(confGid !== undefined && { gid: confGid }),
+  };
+}
+
 /** Opens the view as soon as the key is there, and walks it once. */
 async function lookAtSource(
   settings: PushSettings,
@@ -84,8 +112,11 @@ async function lookAtSource(
     onProblem: (_path, error) => ledger.problem(error),
   });
   const view = new EncryptedView(plain, {
-    conf: { bytes: vault.confBytes, mtimeSec: vault.confMtimeSec },
+    conf: confFile(vault),
     masterkey,
+    ...(vault.derivation && { derivation: vault.derivation }),
+    ...(vault.virtualTimes && { virtualTimes: vault.virtualTimes }),
+    ...(vault.inherited && { inherited: vault.inherited }),
     onProblem: (_path, error) => ledger.problem(error),
   });
   const snapshot = await takeSnapshot(view, {
@@ -224,9 +255,9 @@ export async function push(
     signal,
   );
   try {
-    const { rsyncPath = 'rsync', timeoutSec, numericIds } = settings;
+    const { rsyncPath = 'rsync', timeoutSec, numericIds, blockSize } = settings;
     const job: PushJob = {
-      settings,
+      settings: { ...settings, blockSize: blockSize ?? view.cipherBlockLength },
       reporter,
       snapshot,
       scope: deletionScope(selection, view),

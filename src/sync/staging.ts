@@ -104,7 +104,8 @@ function stagedCopies(
 /**
  * The lists of the runs that come before the skeleton. A new root gets its diriv, in the next run
  * its conf: from then on it is a filesystem, an empty one, and never a conf without a diriv. With
- * the conf, or alone where the root is known, go the staged copies for all other new folders.
+ * the conf, or alone where the root is known, go the staged copies for all other new folders. In
+ * layouts without diriv the conf founds the filesystem, and only `.name` files are staged.
  *
  * @param list - new structural entries with all their ancestors, in list order, root first
  * @param wanted - the new structural entries themselves
@@ -122,10 +123,10 @@ export function foundingRuns(
   if (newFolders.size === 0) return [];
   const rootFile = (kind: PushEntry['virtual']): PushEntry[] =>
     list.filter((entry) => entry.virtual === kind && !entry.path.includes(0x2f));
-  const staging = [root, tempDirEntry(root), ...stagedCopies(list, wanted, newFolders)];
-  if (!wanted.has(root)) return [staging];
-  return [
-    [root, ...rootFile('diriv')],
-    [root, ...rootFile('conf'), ...staging.slice(1)],
-  ];
+  const copies = stagedCopies(list, wanted, newFolders);
+  const staging = [tempDirEntry(root), ...copies];
+  if (!wanted.has(root)) return copies.length === 0 ? [] : [[root, ...staging]];
+  const dirIV = rootFile('diriv');
+  const founding = [root, ...rootFile('conf'), ...staging];
+  return dirIV.length === 0 ? [founding] : [[root, ...dirIV], founding];
 }

@@ -100,6 +100,15 @@ export interface Tree<E extends Entry = Entry> {
    */
   children(directory: E): Promise<readonly E[]>;
   /**
+   * One of a directory's children by its name, without listing the others. Absent in a tree that
+   * has no quicker way than `children`.
+   *
+   * @param name - one component, not `.` or `..`
+   * @returns undefined when `children` would not give it
+   * @throws {FileError} `open-failed` — it cannot be examined
+   */
+  child?(directory: E, name: Uint8Array): Promise<E | undefined>;
+  /**
    * Opens a regular file of this tree, without following symlinks in any component.
    *
    * @throws {VanishedError} `vanished` — it is gone or is no longer the same regular file

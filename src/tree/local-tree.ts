@@ -71,10 +71,7 @@ export class LocalTree implements Tree<LocalEntry> {
       this.#options.onProblem?.(directory.path, openFailure(error, 'cannot list', directory.path));
       return [];
     }
-    const prefix =
-      directory.path.length === 1 && directory.path[0] === DOT[0]
-        ? Buffer.alloc(0)
-        : Buffer.concat([directory.path, SLASH]);
+    const prefix = prefixOf(directory);
     const entries: LocalEntry[] = [];
     for (const [count, name] of names.entries()) {
       if (count % ENTRIES_PER_TURN === ENTRIES_PER_TURN - 1) await setImmediate();
@@ -82,6 +79,21 @@ export class LocalTree implements Tree<LocalEntry> {
       if (entry !== undefined) entries.push(entry);
     }
     return entries;
+  }
+
+  child(directory: LocalEntry, name: Uint8Array): Promise<LocalEntry | undefined> {
+    return Promise.resolve().then(() => {
+      const path = Buffer.concat([prefixOf(directory), name]);
+      if (this.#options.skip?.(path) === true) return undefined;
+      try {
+        const entry = readLocalEntry(this.#fullPath(path), path);
+        return entry !== undefined && this.#admits(entry) ? entry : undefined;
+      } catch (error) {
+        const failure = openFailure(error, 'cannot examine', path);
+        if (failure.code === 'vanished') return undefined;
+        throw failure;
+      }
+    });
   }
 
   open(entry: LocalEntry): Promise<OpenFile> {
@@ -95,8 +107,7 @@ export class LocalTree implements Tree<LocalEntry> {
   }
 
   #examine(path: Uint8Array): LocalEntry | undefined {
-    const { filter, skip } = this.#options;
-    if (skip?.(path) === true) return undefined;
+    if (this.#options.skip?.(path) === true) return undefined;
     let entry: LocalEntry | undefined;
     try {
       entry = readLocalEntry(this.#fullPath(path), path);
@@ -108,10 +119,14 @@ export class LocalTree implements Tree<LocalEntry> {
       this.#reportUnexamined(path, vanished(path));
       return undefined;
     }
-    if (isDirectory(entry) && this.#isVault(entry)) return undefined;
-    if (filter?.verdict(path, isDirectory(entry)) === 'exclude') return undefined;
+    return this.#admits(entry) ? entry : undefined;
+  }
+
+  #admits(entry: LocalEntry): boolean {
+    if (isDirectory(entry) && this.#isVault(entry)) return false;
+    if (this.#options.filter?.verdict(entry.path, isDirectory(entry)) === 'exclude') return false;
     if (entry.nlink > 1 && !isDirectory(entry)) this.#joinLinkGroup(entry);
-    return entry;
+    return true;
   }
 
   /** What a rule leaves out either way is no loss. */
@@ -148,4 +163,10 @@ export class LocalTree implements Tree<LocalEntry> {
     first.linkGroup ??= ++this.#groupCount;
     entry.linkGroup = first.linkGroup;
   }
+}
+
+/** What the paths of a directory's children start with. */
+function prefixOf({ path }: LocalEntry): Buffer {
+  const isRoot = path.length === 1 && path[0] === DOT[0];
+  return isRoot ? Buffer.alloc(0) : Buffer.concat([path, SLASH]);
 }

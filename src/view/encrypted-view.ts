@@ -1,43 +1,39 @@
-import { BugError, FileError, type EcsyncError } from '../errors.ts';
+import { BugError, FileError, IntegrityError, type EcsyncError } from '../errors.ts';
 import { parseConf } from '../gocryptfs/config.ts';
 import type { FileIdentity } from '../gocryptfs/identity.ts';
-import { openLayout, type Layout } from '../gocryptfs/layout.ts';
-import { CIPHER_PATH_LENGTH_MAX } from '../gocryptfs/limits.ts';
-import { CONF_NAME, DIR_IV_NAME, NAME_FILE_SUFFIX, type CipherName } from '../gocryptfs/names.ts';
+import { openLayout, type Derivation, type Layout } from '../gocryptfs/layout.ts';
+import { CIPHER_PATH_LENGTH_MAX, PLAIN_BLOCK_SIZE } from '../gocryptfs/limits.ts';
+import {
+  CONF_NAME,
+  REVERSE_CONF_NAME,
+  TEMPORARY_DIRECTORY,
+  type CipherName,
+  type NameScheme,
+} from '../gocryptfs/names.ts';
 import { plainSizeToCipherSize } from '../gocryptfs/sizes.ts';
 import {
   isDirectory,
   isRegularFile,
   isSymlink,
-  S_IFREG,
   type Entry,
   type OpenFile,
   type Tree,
 } from '../tree/entry.ts';
 import { showPath } from '../tree/file-failure.ts';
 import { BytesFile, CipherFile } from './cipher-file.ts';
-import { isRootPath, joinPath, ROOT_PATH } from './path-bytes.ts';
+import type { Inherited, VirtualKind } from './inherited.ts';
+import { isRootPath, joinPath, pathKey, ROOT_PATH, splitPath } from './path-bytes.ts';
+import { PathTranslation, type BirthOf, type PlainPath, type Place } from './path-translation.ts';
 import {
-  PathTranslation,
-  type BirthOf,
-  type PlainPath,
-  type VirtualKind,
-} from './path-translation.ts';
+  DIR_IV_NAME_BYTES,
+  NAME_FILE_SUFFIX_BYTES,
+  VirtualFiles,
+  type ConfFile,
+  type VirtualTimes,
+} from './virtual-files.ts';
 
-/**
- * Modification time of every diriv and `.name` file: 2001-09-09T01:46:40Z. Their content follows
- * from the path, so a time that moved with the directory's would only make rsync look again.
- */
-export const VIRTUAL_MTIME_SEC = 1_000_000_000;
-
-/** The diriv of a renamed directory has one of so many times after it. */
-const MOVED_MTIME_RANGE = 2 ** 28;
-
-const READABLE_FILE = S_IFREG | 0o444;
-const OWNER_READABLE_FILE = S_IFREG | 0o400;
-const CONF_NAME_BYTES = Buffer.from(CONF_NAME);
-const DIR_IV_NAME_BYTES = Buffer.from(DIR_IV_NAME);
-const NAME_FILE_SUFFIX_BYTES = Buffer.from(NAME_FILE_SUFFIX);
+/** Names in the root directory that plaintext objects cannot have where names stay as they are. */
+const RESERVED_NAMES: readonly string[] = [CONF_NAME, TEMPORARY_DIRECTORY];
 
 /** One object of the encrypted view. `P` is the plaintext tree's own kind of entry. */
 export interface CipherEntry<P extends Entry = Entry> extends Entry {
@@ -49,18 +45,23 @@ export interface CipherEntry<P extends Entry = Entry> extends Entry {
   /** Encrypted; rewritten when a hard-link group gets a common identity. */
   target?: Uint8Array;
   /**
-   * Plaintext path whose identity this object uses instead of its own: the smallest of its
-   * hard-link group. Set by `groupHardLinks`.
+   * The name whose identity this object uses instead of its own: the one with the smallest
+   * plaintext path of its hard-link group. Set by `groupHardLinks`.
    */
-  identityPath?: Uint8Array;
+  identityPlace?: Place;
 }
 
 /** How a plaintext tree is encrypted. */
 export interface EncryptedViewOptions {
-  /** gocryptfs.conf: its bytes appear verbatim in the view's root, with this modification time. */
-  readonly conf: { readonly bytes: Uint8Array; readonly mtimeSec: number };
+  readonly conf: ConfFile;
   /** 32 bytes. Not kept. */
   readonly masterkey: Uint8Array;
+  /** Default `keyed`. */
+  readonly derivation?: Derivation;
+  /** Default `fixed`. */
+  readonly virtualTimes?: VirtualTimes;
+  /** What an adopted copy has; what is not in it is derived. */
+  readonly inherited?: Inherited;
   /** Told of everything that cannot be encrypted and is therefore missing from the view. */
   readonly onProblem?: (plainPath: Uint8Array, error: EcsyncError) => void;
   /** Identities of renamed objects; without it everything was born where it is. */
@@ -74,9 +75,11 @@ export interface EncryptedViewOptions {
  */
 export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<P>> {
   readonly #plain: Tree<P>;
-  readonly #conf: EncryptedViewOptions['conf'];
   readonly #layout: Layout;
   readonly #paths: PathTranslation;
+  readonly #virtual: VirtualFiles;
+  readonly #inherited: Inherited | undefined;
+  readonly #hidesReverseConf: boolean;
   readonly #onProblem: EncryptedViewOptions['onProblem'];
 
   /**
@@ -84,11 +87,24 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
    * @throws {BugError} `invariant` — a master key of another length
    */
   constructor(plain: Tree<P>, options: EncryptedViewOptions) {
+    const { conf, masterkey, derivation = 'keyed', birthOf, inherited, virtualTimes } = options;
     this.#plain = plain;
-    this.#conf = options.conf;
-    this.#layout = openLayout(parseConf(options.conf.bytes), options.masterkey);
-    this.#paths = new PathTranslation(this.#layout, options.birthOf);
+    this.#layout = openLayout(parseConf(conf.bytes), masterkey, derivation);
+    this.#paths = new PathTranslation(this.#layout, { birthOf, inherited });
+    this.#virtual = new VirtualFiles(conf, { times: virtualTimes, inherited });
+    this.#inherited = inherited;
+    this.#hidesReverseConf = derivation === 'reverse';
     this.#onProblem = options.onProblem;
+  }
+
+  /** How names are stored, as far as whoever keeps the copy must know. */
+  get names(): Pick<NameScheme, 'isPlain' | 'hasDirIVs'> {
+    return this.#layout.names;
+  }
+
+  /** Bytes of one whole encrypted block: 4128, with XChaCha20 4136. */
+  get cipherBlockLength(): number {
+    return PLAIN_BLOCK_SIZE + this.#layout.content.overhead;
   }
 
   async root(): Promise<CipherEntry<P>> {
@@ -101,9 +117,14 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
     const plainDirectory = plainOf(directory);
     const plainChildren = await this.#plain.children(plainDirectory);
     if (plainDirectory.contentUnknown === true) directory.contentUnknown = true;
-    const dirIV = this.#paths.dirIV(plainDirectory.path);
-    const entries = [this.#dirIVFile(directory, plainDirectory.path, dirIV)];
-    if (isRootPath(directory.path)) entries.push(this.#confFile(directory));
+    const place = placeOf(directory);
+    const dirIV = this.#paths.dirIV(place);
+    const entries: CipherEntry<P>[] = [];
+    if (this.#layout.names.hasDirIVs) {
+      const movedHere = this.#paths.isBornElsewhere(place);
+      entries.push(this.#virtual.dirIV(directory, dirIV, movedHere));
+    }
+    if (isRootPath(directory.path)) entries.push(this.#virtual.conf(directory));
     for (const plain of plainChildren) this.#addChild(entries, { directory, dirIV, plain });
     return entries;
   }
@@ -121,8 +142,8 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
 
   /** What the ciphertext of a regular file of this view depends on besides its content. */
   identity(entry: CipherEntry<P>): FileIdentity {
-    const path = entry.identityPath ?? plainOf(entry).path;
-    return this.#layout.identities.file(this.#paths.birth(path));
+    const place = entry.identityPlace ?? placeOf(entry);
+    return this.#layout.identities.file(this.#paths.birth(place));
   }
 
   /**
@@ -168,42 +189,41 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
     return this.#paths.cipherPath(plainPath);
   }
 
-  /**
-   * A directory that was renamed here brings its IV along: as long as the one before it, and as old.
-   * Another time makes rsync look, where skipping the file would make the directory unreadable.
-   */
-  #dirIVFile(directory: CipherEntry<P>, plainPath: Uint8Array, dirIV: Uint8Array): CipherEntry<P> {
-    const file = virtualFile(directory, 'diriv', DIR_IV_NAME_BYTES, dirIV);
-    if (!this.#paths.isBornElsewhere(plainPath)) return file;
-    const distinct = Buffer.from(dirIV).readUInt32BE() % MOVED_MTIME_RANGE;
-    return { ...file, mtimeSec: VIRTUAL_MTIME_SEC + 1 + distinct };
-  }
-
-  #confFile(root: CipherEntry<P>): CipherEntry<P> {
-    const conf = virtualFile(root, 'conf', CONF_NAME_BYTES, this.#conf.bytes);
-    return { ...conf, mode: OWNER_READABLE_FILE, mtimeSec: this.#conf.mtimeSec };
-  }
-
   #addChild(
     entries: CipherEntry<P>[],
     { directory, dirIV, plain }: { directory: CipherEntry<P>; dirIV: Uint8Array; plain: P },
   ): void {
     try {
-      const plainName = plain.path.subarray(plain.path.lastIndexOf(0x2f) + 1);
-      const cipherName = this.#layout.names.encryptName(plainName, dirIV);
+      const { name } = splitPath(plain.path);
+      if (isRootPath(directory.path) && !this.#isForTheView(name)) return;
+      const cipherName = this.#layout.names.encryptName(name, dirIV);
       const path = joinPath(directory.path, cipherName.name);
-      assertPathFits(path, cipherName, isDirectory(plain));
+      assertPathFits(path, cipherName, isDirectory(plain) && this.#layout.names.hasDirIVs);
       const entry = this.#encryptEntry(plain, path);
       if (cipherName.fullName !== undefined) {
-        const name = Buffer.concat([cipherName.name, NAME_FILE_SUFFIX_BYTES]);
-        entries.push(virtualFile(directory, 'name', name, cipherName.fullName));
-        this.#paths.rememberLongName(path, plain.path);
+        entries.push(this.#virtual.nameFile(directory, entry, cipherName.fullName));
+        this.#paths.rememberLongName(placeOf(entry));
       }
       entries.push(entry);
     } catch (error) {
       if (!(error instanceof FileError)) throw error;
       this.#onProblem?.(plain.path, withPath(error, plain.path));
     }
+  }
+
+  /**
+   * Whether an object of this name in the root directory is part of the view: stock's reverse conf
+   * is shown as gocryptfs.conf instead.
+   *
+   * @throws {FileError} `name-reserved`
+   */
+  #isForTheView(name: Uint8Array): boolean {
+    const key = pathKey(name);
+    if (this.#hidesReverseConf && key === REVERSE_CONF_NAME) return false;
+    if (!this.#layout.names.isPlain || !RESERVED_NAMES.includes(key)) return true;
+    throw new FileError('name-reserved', 'the copy needs this name for a file of its own', {
+      hint: `Rename it, or leave it out: --exclude=/${key}. Names are not encrypted in this vault.`,
+    });
   }
 
   #encryptEntry(plain: P, path: Uint8Array): CipherEntry<P> {
@@ -213,29 +233,47 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
       return { ...common, size: plainSizeToCipherSize(plain.size, this.#layout.content.overhead) };
     }
     if (isSymlink(plain)) {
-      const target = this.#encryptTarget(plain, plain.path);
+      const target = this.#encryptTarget(plain, { plainPath: plain.path, cipherPath: path });
       return { ...common, size: target.length, target };
     }
     if (plain.rdev !== undefined) return { ...common, size: 0, rdev: plain.rdev };
     return { ...common, size: plain.size };
   }
 
-  #encryptTarget(plain: P, identityPath: Uint8Array): Uint8Array {
-    if (plain.target === undefined) throw new BugError('invariant', 'symlink without a target');
-    const linkID = this.#layout.identities.linkID(this.#paths.birth(identityPath));
-    return this.#layout.content.encryptTarget(linkID, plain.target);
+  #encryptTarget({ target }: P, identityPlace: Place): Uint8Array {
+    if (target === undefined) throw new BugError('invariant', 'symlink without a target');
+    const birth = this.#paths.birth(identityPlace);
+    const inherited = this.#inherited?.target(identityPlace.plainPath);
+    if (inherited !== undefined && this.#decryptsTo(inherited, target)) return inherited;
+    return this.#layout.content.encryptTarget(this.#layout.identities.linkID(birth), target);
+  }
+
+  #decryptsTo(cipherTarget: Uint8Array, target: Uint8Array): boolean {
+    try {
+      return Buffer.compare(this.#layout.content.decryptTarget(cipherTarget), target) === 0;
+    } catch (error) {
+      // Damaged, or of another key: then it is of no use.
+      if (error instanceof IntegrityError) return false;
+      throw error;
+    }
   }
 
   #joinGroup(group: readonly CipherEntry<P>[], number: number): void {
-    const identityPath = group
-      .map((entry) => plainOf(entry).path)
-      .reduce((least, path) => (Buffer.compare(path, least) < 0 ? path : least));
+    const identityPlace = group
+      .map(placeOf)
+      .reduce((least, place) =>
+        Buffer.compare(place.plainPath, least.plainPath) < 0 ? place : least,
+      );
     for (const entry of group) {
       entry.linkGroup = number;
-      entry.identityPath = identityPath;
-      if (isSymlink(entry)) entry.target = this.#encryptTarget(plainOf(entry), identityPath);
+      entry.identityPlace = identityPlace;
+      if (isSymlink(entry)) entry.target = this.#encryptTarget(plainOf(entry), identityPlace);
     }
   }
+}
+
+function placeOf<P extends Entry>(entry: CipherEntry<P>): Place {
+  return { plainPath: plainOf(entry).path, cipherPath: entry.path };
 }
 
 function plainOf<P extends Entry>(entry: CipherEntry<P>): P {
@@ -243,29 +281,9 @@ function plainOf<P extends Entry>(entry: CipherEntry<P>): P {
   throw new BugError('invariant', `virtual file ${showPath(entry.path)} used as a real one`);
 }
 
-/** A file of the format's own, owned like the directory it is in. */
-function virtualFile<P extends Entry>(
-  directory: CipherEntry<P>,
-  virtual: VirtualKind,
-  name: Uint8Array,
-  bytes: Uint8Array,
-): CipherEntry<P> {
-  return {
-    path: joinPath(directory.path, name),
-    mode: READABLE_FILE,
-    size: bytes.length,
-    mtimeSec: VIRTUAL_MTIME_SEC,
-    mtimeNsec: 0,
-    uid: directory.uid,
-    gid: directory.gid,
-    virtual,
-    bytes,
-  };
-}
-
 /** A path the server cannot store would end the whole push there; so would its companion's. */
-function assertPathFits(path: Uint8Array, cipherName: CipherName, directory: boolean): void {
-  const inside = directory ? 1 + DIR_IV_NAME_BYTES.length : 0;
+function assertPathFits(path: Uint8Array, cipherName: CipherName, holdsDirIV: boolean): void {
+  const inside = holdsDirIV ? 1 + DIR_IV_NAME_BYTES.length : 0;
   const beside = cipherName.fullName === undefined ? 0 : NAME_FILE_SUFFIX_BYTES.length;
   if (path.length + Math.max(inside, beside) <= CIPHER_PATH_LENGTH_MAX) return;
   throw new FileError('path-too-long', `an encrypted path of ${path.length} bytes`, {

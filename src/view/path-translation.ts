@@ -3,6 +3,7 @@ import { IntegrityError } from '../errors.ts';
 import type { Birth } from '../gocryptfs/identity.ts';
 import type { Layout } from '../gocryptfs/layout.ts';
 import { DIR_IV_LENGTH } from '../gocryptfs/limits.ts';
+import type { Inherited, VirtualKind } from './inherited.ts';
 import { isRootPath, joinPath, pathKey, ROOT_PATH, splitPath } from './path-bytes.ts';
 
 /** Directories remembered while translating; a listing names the same few again and again. */
@@ -10,9 +11,6 @@ const REMEMBERED_MAX = 4096;
 
 /** What names are encrypted under where directories have no IV of their own. */
 const NO_DIR_IV = Buffer.alloc(DIR_IV_LENGTH);
-
-/** A file that exists only in the encrypted view: the conf, a directory's IV, a full name. */
-export type VirtualKind = 'conf' | 'diriv' | 'name';
 
 /** Looks up where an object was born when that is not where it is now (it was renamed). */
 export type BirthOf = (plainPath: Uint8Array) => Birth | undefined;
@@ -24,38 +22,62 @@ export interface PlainPath {
   readonly virtual?: VirtualKind;
 }
 
+/** One object by both of its paths. */
+export interface Place {
+  readonly plainPath: Uint8Array;
+  readonly cipherPath: Uint8Array;
+}
+
+/** A directory, and what its names are encrypted under. */
+interface DirectoryPlace extends Place {
+  readonly dirIV: Uint8Array;
+}
+
+/** Where identities come from when they do not follow from the paths alone. */
+export interface Origins {
+  /** Without it everything was born where it is. Of no meaning for identities of cipher paths. */
+  readonly birthOf?: BirthOf | undefined;
+  readonly inherited?: Inherited | undefined;
+}
+
 /** Translates paths of one filesystem, with the IVs its directories are known or bound to have. */
 export class PathTranslation {
   readonly #layout: Layout;
-  readonly #birthOf: BirthOf | undefined;
+  readonly #origins: Origins;
   /** Plaintext paths by cipher path of every object whose name is hashed, as far as it was seen. */
   readonly #longNames = new Map<string, Uint8Array>();
-  readonly #directories = new Map<string, Uint8Array>();
+  readonly #byPlainPath = new Map<string, DirectoryPlace>();
+  readonly #byCipherPath = new Map<string, DirectoryPlace>();
 
-  constructor(layout: Layout, birthOf?: BirthOf) {
+  constructor(layout: Layout, origins: Origins = {}) {
     this.#layout = layout;
-    this.#birthOf = birthOf;
+    this.#origins = origins;
   }
 
   /** What an object's identity is derived from. */
-  birth(plainPath: Uint8Array): Birth {
-    return this.#birthOf?.(plainPath) ?? { path: identityPath(plainPath), counter: 0 };
+  birth({ plainPath, cipherPath }: Place): Birth {
+    if (this.#layout.identities.derivedFrom === 'cipher path') {
+      return { path: identityPath(cipherPath), counter: 0 };
+    }
+    return this.#origins.birthOf?.(plainPath) ?? { path: identityPath(plainPath), counter: 0 };
   }
 
   /** Whether an object has another identity than its path gives by itself. */
-  isBornElsewhere(plainPath: Uint8Array): boolean {
-    const { path, counter } = this.birth(plainPath);
-    return counter !== 0 || Buffer.compare(path, identityPath(plainPath)) !== 0;
+  isBornElsewhere(place: Place): boolean {
+    if (this.#layout.identities.derivedFrom === 'cipher path') return false;
+    const { path, counter } = this.birth(place);
+    return counter !== 0 || Buffer.compare(path, identityPath(place.plainPath)) !== 0;
   }
 
-  /** The IV of a directory. */
-  dirIV(plainPath: Uint8Array): Uint8Array {
+  /** The IV of a directory: the one it was adopted with, or the one its identity gives. */
+  dirIV(directory: Place): Uint8Array {
     if (!this.#layout.names.hasDirIVs) return NO_DIR_IV;
-    return this.#layout.identities.dirIV(this.birth(plainPath));
+    const birth = this.birth(directory);
+    return this.#inherited(directory, birth) ?? this.#layout.identities.dirIV(birth);
   }
 
   /** Lets {@link plainPath} recognise an object whose name is hashed. */
-  rememberLongName(cipherPath: Uint8Array, plainPath: Uint8Array): void {
+  rememberLongName({ cipherPath, plainPath }: Place): void {
     this.#longNames.set(pathKey(cipherPath), plainPath);
   }
 
@@ -67,11 +89,8 @@ export class PathTranslation {
   cipherPath(plainPath: Uint8Array): Uint8Array {
     if (isRootPath(plainPath)) return ROOT_PATH;
     const { directory, name } = splitPath(plainPath);
-    const { names } = this.#layout;
-    return joinPath(
-      this.cipherPath(directory),
-      names.encryptName(name, this.dirIV(directory)).name,
-    );
+    const { cipherPath, dirIV } = this.#directoryAtPlain(directory);
+    return joinPath(cipherPath, this.#layout.names.encryptName(name, dirIV).name);
   }
 
   /**
@@ -81,40 +100,64 @@ export class PathTranslation {
    */
   plainPath(cipherPath: Uint8Array): PlainPath | undefined {
     if (isRootPath(cipherPath)) return { path: ROOT_PATH };
-    const { directory, name } = splitPath(cipherPath);
-    const plainDirectory = this.#plainDirectory(directory);
-    if (plainDirectory === undefined) return undefined;
-    switch (this.#layout.names.kindOf(name)) {
+    const { directory: directoryPath, name } = splitPath(cipherPath);
+    const directory = this.#directoryAtCipher(directoryPath);
+    if (directory === undefined) return undefined;
+    const { plainPath } = directory;
+    const { names } = this.#layout;
+    switch (names.kindOf(name)) {
       case 'conf':
-        return isRootPath(directory) ? { path: plainDirectory, virtual: 'conf' } : undefined;
+        if (isRootPath(directoryPath)) return { path: plainPath, virtual: 'conf' };
+        return names.isPlain ? this.#decrypt(name, directory) : undefined;
       case 'diriv':
-        return { path: plainDirectory, virtual: 'diriv' };
+        return names.hasDirIVs ? { path: plainPath, virtual: 'diriv' } : undefined;
       case 'name-file':
-        return { path: plainDirectory, virtual: 'name' };
+        return { path: plainPath, virtual: 'name' };
       case 'long': {
         const path = this.#longNames.get(pathKey(cipherPath));
         return path === undefined ? undefined : { path };
       }
       case 'direct':
-        return this.#decrypt(name, plainDirectory);
+        return this.#decrypt(name, directory);
     }
   }
 
-  #plainDirectory(cipherPath: Uint8Array): Uint8Array | undefined {
+  /** By the path it was born with: a renamed directory takes its IV along. */
+  #inherited({ plainPath }: Place, { path, counter }: Birth): Uint8Array | undefined {
+    const { inherited } = this.#origins;
+    if (inherited === undefined || counter !== 0) return undefined;
+    if (this.#layout.identities.derivedFrom === 'cipher path') return inherited.dirIV(plainPath);
+    return inherited.dirIV(path.length === 0 ? ROOT_PATH : path);
+  }
+
+  #directoryAtPlain(plainPath: Uint8Array): DirectoryPlace {
+    const key = pathKey(plainPath);
+    const remembered = this.#byPlainPath.get(key);
+    if (remembered !== undefined) return remembered;
+    const directory = this.#withIV({ plainPath, cipherPath: this.cipherPath(plainPath) });
+    remember(this.#byPlainPath, key, directory);
+    return directory;
+  }
+
+  #directoryAtCipher(cipherPath: Uint8Array): DirectoryPlace | undefined {
     const key = pathKey(cipherPath);
-    const remembered = this.#directories.get(key);
+    const remembered = this.#byCipherPath.get(key);
     if (remembered !== undefined) return remembered;
     const plain = this.plainPath(cipherPath);
     if (plain === undefined || plain.virtual !== undefined) return undefined;
-    if (this.#directories.size >= REMEMBERED_MAX) this.#directories.clear();
-    this.#directories.set(key, plain.path);
-    return plain.path;
+    const directory = this.#withIV({ plainPath: plain.path, cipherPath });
+    remember(this.#byCipherPath, key, directory);
+    return directory;
   }
 
-  #decrypt(name: Uint8Array, plainDirectory: Uint8Array): PlainPath | undefined {
+  #withIV(place: Place): DirectoryPlace {
+    return { ...place, dirIV: this.dirIV(place) };
+  }
+
+  #decrypt(name: Uint8Array, directory: DirectoryPlace): PlainPath | undefined {
     try {
-      const plainName = this.#layout.names.decryptName(name, this.dirIV(plainDirectory));
-      return { path: joinPath(plainDirectory, plainName) };
+      const plainName = this.#layout.names.decryptName(name, directory.dirIV);
+      return { path: joinPath(directory.plainPath, plainName) };
     } catch (error) {
       // A foreign name is an answer here, not a failure.
       if (error instanceof IntegrityError) return undefined;
@@ -123,7 +166,16 @@ export class PathTranslation {
   }
 }
 
+function remember(
+  known: Map<string, DirectoryPlace>,
+  key: string,
+  directory: DirectoryPlace,
+): void {
+  if (known.size >= REMEMBERED_MAX) known.clear();
+  known.set(key, directory);
+}
+
 /** A path as it goes into identities: the root directory's is empty. */
-function identityPath(plainPath: Uint8Array): Uint8Array {
-  return isRootPath(plainPath) ? new Uint8Array(0) : plainPath;
+function identityPath(path: Uint8Array): Uint8Array {
+  return isRootPath(path) ? new Uint8Array(0) : path;
 }

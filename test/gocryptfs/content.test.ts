@@ -5,7 +5,7 @@ import { gcm } from '@noble/ciphers/aes.js';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { EcsyncError } from '../../src/errors.ts';
-import { GcmCipher } from '../../src/gocryptfs/aead.ts';
+import { GcmCipher } from '../../src/gocryptfs/gcm-cipher.ts';
 import { GCM_LAYOUT_FLAGS } from '../../src/gocryptfs/feature-flags.ts';
 import { packFileHeader, parseFileHeader } from '../../src/gocryptfs/file-header.ts';
 import { deriveSubKey, KeyInfo } from '../../src/gocryptfs/keys.ts';

@@ -49,9 +49,9 @@ describe('the wrapped master key', () => {
   test('comes back with the same KEK, with and without HKDF', () => {
     fc.assert(
       fc.property(key32, key32, fc.boolean(), (masterkey, kek, hkdf) => {
-        const wrapped = wrapMasterkey(masterkey, kek, hkdf);
+        const wrapped = wrapMasterkey(masterkey, kek, { hkdf });
         expect(wrapped).toHaveLength(hkdf ? 64 : 60);
-        expect(unwrapMasterkey(wrapped, kek, hkdf)).toEqual(Buffer.from(masterkey));
+        expect(unwrapMasterkey(wrapped, kek, { hkdf })).toEqual(Buffer.from(masterkey));
       }),
     );
   });
@@ -59,19 +59,21 @@ describe('the wrapped master key', () => {
   test('is refused as a wrong password when any bit of it or of the KEK is another', () => {
     const kek = Buffer.alloc(32, 5);
     for (const hkdf of [true, false]) {
-      const wrapped = wrapMasterkey(Buffer.alloc(32, 9), kek, hkdf);
+      const wrapped = wrapMasterkey(Buffer.alloc(32, 9), kek, { hkdf });
       for (let at = 0; at < wrapped.length; at++) {
         const damaged = Buffer.from(wrapped);
         damaged[at] = (damaged[at] ?? 0) ^ (1 << (at % 8));
-        const error = failureOfSync(() => unwrapMasterkey(damaged, kek, hkdf));
+        const error = failureOfSync(() => unwrapMasterkey(damaged, kek, { hkdf }));
         expect(error).toBeInstanceOf(PasswordError);
         expect(error.code).toBe('wrong-password');
       }
       const other = Buffer.alloc(32, 6);
-      expect(failureOfSync(() => unwrapMasterkey(wrapped, other, hkdf)).code).toBe(
+      expect(failureOfSync(() => unwrapMasterkey(wrapped, other, { hkdf })).code).toBe(
         'wrong-password',
       );
-      expect(failureOfSync(() => unwrapMasterkey(wrapped, kek, !hkdf)).code).toBe('wrong-password');
+      expect(failureOfSync(() => unwrapMasterkey(wrapped, kek, { hkdf: !hkdf })).code).toBe(
+        'wrong-password',
+      );
     }
   });
 });

@@ -1,0 +1,220 @@
+/** Checks a whole copy: every name, every block, every link is authenticated with the key. */
+import { ExitCode, FileError, IntegrityError, VanishedError, type EcsyncError } from '../errors.ts';
+import type { Layout } from '../gocryptfs/layout.ts';
+import { isDirectory, isRegularFile, isSymlink, type Entry, type Tree } from '../tree/entry.ts';
+import { showPath } from '../tree/file-failure.ts';
+import { walk } from '../tree/walk.ts';
+import { DecryptedView, type PlainEntry } from '../view/decrypted-view.ts';
+import { checkConf } from './fsck-conf.ts';
+import {
+  DamageList,
+  findingAbout,
+  findingOfProblem,
+  findingOfUnread,
+  findingsElsewhere,
+  type Finding,
+} from './fsck-finding.ts';
+
+/** A copy, and how to check it. */
+export interface FsckJob<C extends Entry> {
+  /**
+   * The copy as a tree of ciphertext.
+   *
+   * @param onProblem - to be told of everything that cannot be read
+   */
+  readonly openTree: (onProblem: (path: Uint8Array, error: EcsyncError) => void) => Tree<C>;
+  readonly layout: Layout;
+  /** What the copy's gocryptfs.conf should be, where that is known. */
+  readonly conf?: Uint8Array;
+  /** Whether full blocks of zeros are damage: ecsync writes none, stock gocryptfs does. */
+  readonly holesAreDamage: boolean;
+}
+
+/** How far a check is. The total is not known before the end. */
+export interface FsckProgress {
+  readonly filesDone: number;
+  readonly bytesDone: number;
+  readonly damaged: number;
+  readonly current: Uint8Array;
+}
+
+/** Hears what a check finds, as it finds it. */
+export interface FsckReporter {
+  finding(finding: Finding): void;
+  progress(progress: FsckProgress): void;
+}
+
+/** What a whole check came to. */
+export interface FsckSummary {
+  readonly files: number;
+  readonly folders: number;
+  readonly links: number;
+  /** Devices, pipes and sockets. */
+  readonly others: number;
+  /** Ciphertext that was read and authenticated. */
+  readonly bytesRead: number;
+  /** Findings by severity. */
+  readonly damaged: number;
+  readonly unread: number;
+  readonly notes: number;
+  /** 0; 26 for damage; otherwise 24 when everything unread vanished or changed, 23 when not. */
+  readonly exitCode: ExitCode;
+}
+
+/**
+ * Checks a copy from end to end, in memory that does not depend on its size. Names and blocks that
+ * are whole but not where they belong (files of one folder exchanged, a file cut at the end of a
+ * block, or gone) authenticate all the same: only a comparison with the source shows those.
+ * Extended attributes are not read.
+ *
+ * @param signal - ends the check by throwing its reason
+ * @throws {FileError} `open-failed` — the copy itself cannot be opened
+ */
+export function fsck<C extends Entry>(
+  job: FsckJob<C>,
+  reporter: FsckReporter,
+  signal: AbortSignal,
+): Promise<FsckSummary> {
+  return new Check(job, reporter, signal).run();
+}
+
+class Check<C extends Entry> {
+  readonly #job: FsckJob<C>;
+  readonly #reporter: FsckReporter;
+  readonly #signal: AbortSignal;
+  readonly #tree: Tree<C>;
+  readonly #view: DecryptedView<C>;
+  readonly #counts = { files: 0, folders: 0, links: 0, others: 0 };
+  readonly #findings = { damage: 0, unread: 0, note: 0 };
+  #bytesRead = 0;
+  #allUnreadVanished = true;
+  /** The directory that is being listed. */
+  #directory: PlainEntry<C> | undefined;
+  /** What was found in hard-linked files, by link group: they are read once. */
+  readonly #linked = new Map<number, readonly Finding[]>();
+
+  constructor(job: FsckJob<C>, reporter: FsckReporter, signal: AbortSignal) {
+    this.#job = job;
+    this.#reporter = reporter;
+    this.#signal = signal;
+    this.#tree = job.openTree((path, error) => this.#onUnread(path, error));
+    this.#view = new DecryptedView(this.#tree, job.layout, {
+      onProblem: (problem) => this.#add(findingOfProblem(problem)),
+    });
+  }
+
+  async run(): Promise<FsckSummary> {
+    this.#directory = await this.#view.root();
+    const confFinding = await checkConf(this.#tree, this.#directory.cipher, this.#job.conf);
+    if (confFinding !== undefined) this.#add(confFinding);
+    const noting: Tree<PlainEntry<C>> = {
+      root: () => this.#view.root(),
+      children: (directory) => {
+        this.#directory = directory;
+        return this.#view.children(directory);
+      },
+      open: (entry) => this.#view.open(entry),
+    };
+    for await (const part of walk(noting, this.#signal)) {
+      for (const entry of part) await this.#checkEntry(entry);
+    }
+    return this.#summary();
+  }
+
+  async #checkEntry(entry: PlainEntry<C>): Promise<void> {
+    const counts = this.#counts;
+    if (isDirectory(entry)) counts.folders += 1;
+    else if (isSymlink(entry)) counts.links += 1;
+    else if (!isRegularFile(entry)) counts.others += 1;
+    else {
+      counts.files += 1;
+      this.#tellProgress(entry);
+      if (entry.size > 0) await this.#checkFile(entry);
+    }
+  }
+
+  async #checkFile(entry: PlainEntry<C>): Promise<void> {
+    const { linkGroup } = entry.cipher;
+    const known = linkGroup === undefined ? undefined : this.#linked.get(linkGroup);
+    const findings =
+      known === undefined ? await this.#inspect(entry) : findingsElsewhere(known, entry);
+    // The first name of a file has a group only once the second was seen.
+    const group = entry.cipher.linkGroup;
+    if (group !== undefined && known === undefined) this.#linked.set(group, findings);
+    for (const finding of findings) this.#add(finding);
+  }
+
+  async #inspect(entry: PlainEntry<C>): Promise<readonly Finding[]> {
+    const damage = new DamageList(entry, this.#job.holesAreDamage);
+    try {
+      const file = await this.#view.open(entry);
+      let state: 'unchanged' | 'changed' = 'unchanged';
+      try {
+        await file.inspect((found) => damage.add(found), {
+          signal: this.#signal,
+          onBytes: (count) => {
+            this.#bytesRead += count;
+            this.#tellProgress(entry);
+          },
+        });
+      } finally {
+        state = await file.close();
+      }
+      if (state === 'unchanged') return damage.findings;
+      throw changed(entry);
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      if (!isAboutFile(error)) throw error;
+      return [findingAbout(entry, error)];
+    }
+  }
+
+  #onUnread(path: Uint8Array, error: EcsyncError): void {
+    if (this.#directory === undefined) return;
+    this.#add(findingOfUnread(path, error, this.#directory));
+  }
+
+  #add(finding: Finding): void {
+    this.#findings[finding.severity] += 1;
+    const isGone = finding.code === 'vanished' || finding.code === 'changed';
+    if (finding.severity === 'unread' && !isGone) this.#allUnreadVanished = false;
+    this.#reporter.finding(finding);
+  }
+
+  #tellProgress(entry: PlainEntry<C>): void {
+    this.#reporter.progress({
+      filesDone: this.#counts.files - 1,
+      bytesDone: this.#bytesRead,
+      damaged: this.#findings.damage,
+      current: entry.path,
+    });
+  }
+
+  #summary(): FsckSummary {
+    const { damage, unread, note } = this.#findings;
+    const exitCode =
+      damage > 0
+        ? ExitCode.mismatch
+        : unread === 0
+          ? ExitCode.ok
+          : this.#allUnreadVanished
+            ? ExitCode.vanished
+            : ExitCode.partial;
+    const figures = { damaged: damage, unread, notes: note };
+    return { ...this.#counts, bytesRead: this.#bytesRead, ...figures, exitCode };
+  }
+}
+
+function changed(entry: PlainEntry): VanishedError {
+  const path = showPath(entry.path);
+  return new VanishedError('changed', `${path} changed while it was read`, {
+    hint: 'Something else changes the copy. Wait until it is done and run again.',
+    facts: { path },
+  });
+}
+
+function isAboutFile(error: unknown): error is FileError | VanishedError | IntegrityError {
+  return (
+    error instanceof FileError || error instanceof VanishedError || error instanceof IntegrityError
+  );
+}
