@@ -101,7 +101,7 @@ function table(workload: Workload, samples: ReadonlyMap<Contender, Sample[]>): s
   return [`\n${workload.name}`, head, ...lines].join('\n');
 }
 
-const cli = path.resolve(import.meta.dirname, '../../dist/cli/main.js');
+const cli = path.resolve(import.meta.dirname, '../../dist/bin/ecsync.js');
 const work = mkdtempSync(path.join(values.work, 'ecsync-bench-'));
 const sshd = await startSshd();
 try {

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bash scripts/prepare.sh
-ecsync="$PWD/dist/cli/main.js"
+ecsync="$PWD/dist/bin/ecsync.js"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 source="$work/documents"

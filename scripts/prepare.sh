@@ -6,4 +6,5 @@ if [ ! -d node_modules ] || [ package-lock.json -nt node_modules/.package-lock.j
   npm ci --silent --no-fund --no-audit
 fi
 npx --no-install tsc -p tsconfig.build.json
-chmod +x dist/cli/main.js
+npx --no-install rolldown -c rolldown.config.js
+chmod +x dist/bin/ecsync.js

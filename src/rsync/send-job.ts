@@ -40,6 +40,8 @@ export interface SendJob<E extends Entry> {
   onDeleted?(path: Uint8Array, isDirectory: boolean): void;
   /** Raw text from the peer, maybe several lines. */
   onMessage?(level: 'info' | 'warning' | 'error', text: string): void;
+  /** The server has stored everything and said goodbye; only its end is still waited for. */
+  onGoodbye?(): void;
   /** A file could not be opened or read, has vanished, or changed while it was read. */
   onProblem?(entry: E, error: EcsyncError): void;
 }

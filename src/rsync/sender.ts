@@ -247,6 +247,7 @@ class Sender<E extends Entry> {
       writer.flush();
       await this.#alive(this.#requests.goodbye());
     }
+    this.#job.onGoodbye?.();
     await this.#alive(reader.drain());
   }
 

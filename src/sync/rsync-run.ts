@@ -1,4 +1,4 @@
-import { ConnectionError, type EcsyncError, InterruptedError } from '../errors.ts';
+import { ConnectionError, EcsyncError, InterruptedError } from '../errors.ts';
 import type { ReceiverRule } from '../rsync/filter-list.ts';
 import { serverWords, type TransferOptions } from '../rsync/options.ts';
 import { send, type SendReport } from '../rsync/sender.ts';
@@ -11,6 +11,8 @@ import type { Ledger } from './ledger.ts';
 export interface RunPlan {
   readonly entries: readonly PushEntry[];
   readonly options: TransferOptions;
+  /** Options of the run that follows at once, if one does; asked when this one has done its work. */
+  next?(): TransferOptions | undefined;
   readonly rules?: readonly ReceiverRule[];
   readonly names?: { users: ReadonlyMap<number, string>; groups: ReadonlyMap<number, string> };
   decline?(entry: PushEntry): boolean;
@@ -68,9 +70,13 @@ async function statusAfterFailure(exited: Promise<ExitStatus>): Promise<ExitStat
   return statusWithin(exited, 2_000).catch(() => ({ code: null, signal: null }));
 }
 
+function isNoGreeting(result: SendReport | Error): boolean {
+  return result instanceof EcsyncError && result.code === 'no-greeting';
+}
+
 /**
  * Starts the server, holds the conversation, and judges how it ended from the stream, standard
- * error and the exit status together.
+ * error and the exit status together. Servers take a moment to end, in which the next one starts.
  *
  * @throws {InterruptedError} `interrupted` — the signal fired; the server was told to stop
  * @throws {LoginError | ConnectionError | RemoteError} the command could not be started
@@ -81,7 +87,6 @@ export async function runRsync(context: RunContext, plan: RunPlan): Promise<RunO
   if (signal.aborted) throw new InterruptedError('interrupted', 'interrupted');
   const words = serverWords(plan.options, context.destination);
   const connection = await context.remote.start(context.rsyncPath, words);
-  ledger.runs++;
   let result: SendReport | Error;
   let messages = '';
   try {
@@ -91,6 +96,12 @@ export async function runRsync(context: RunContext, plan: RunPlan): Promise<RunO
       onMessage: (level, text) => {
         if (level !== 'info') messages = `${messages}\n${text}`.slice(-MESSAGES_LENGTH_MAX);
         plan.onMessage?.(level, text);
+      },
+      onGoodbye: () => {
+        const next = plan.next?.();
+        if (next !== undefined) {
+          context.remote.startAhead?.(context.rsyncPath, serverWords(next, context.destination));
+        }
       },
       signal,
       ...(context.timeoutSec > 0 && { idleTimeoutMs: context.timeoutSec * 1000 }),
@@ -105,6 +116,13 @@ export async function runRsync(context: RunContext, plan: RunPlan): Promise<RunO
     }
     result = error;
   }
+  if (connection.startedAhead === true && isNoGreeting(result)) {
+    // A restricted shell that lets in one at a time may still have counted the one before.
+    await statusAfterFailure(connection.exited);
+    connection.destroy();
+    return runRsync(context, plan);
+  }
+  ledger.runs++;
   const failed = result instanceof Error;
   const status = failed
     ? await statusAfterFailure(connection.exited)

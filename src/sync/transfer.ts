@@ -17,6 +17,8 @@ import {
 import { emptyState, type PushState } from './push-state.ts';
 import { progressOf } from './push-progress.ts';
 import { recentFiles, staleSuspects } from './racy.ts';
+import type { TransferOptions } from '../rsync/options.ts';
+import { contentOptions, NO_TEMP_DIR, skeletonOptions, tempDirOf } from './run-options.ts';
 import { runRsync, type RunOutcome, type RunPlan } from './rsync-run.ts';
 import { isStructural, knownKey, newStructure, withAncestors } from './skeleton.ts';
 import { pathKey } from '../view/path-bytes.ts';
@@ -54,14 +56,6 @@ function isTempDirRefusal(outcome: RunOutcome): boolean {
   return outcome.error instanceof RemoteError && TEMP_DIR_REFUSED.test(outcome.saidText);
 }
 
-/** The choice that means: no spelling of the temporary directory is accepted here. */
-const NO_TEMP_DIR = -1;
-
-function tempDirOf(job: PushJob, state: PushState): string | undefined {
-  if (state.tempDirChoice === NO_TEMP_DIR) return undefined;
-  return tempDirSpellings(job.context.destination)[state.tempDirChoice];
-}
-
 function nameLists(job: PushJob): Pick<RunPlan, 'names'> {
   return job.names === undefined ? {} : { names: job.names };
 }
@@ -76,12 +70,17 @@ async function tolerating(work: Promise<unknown>): Promise<void> {
 }
 
 /** One of the runs that come before the skeleton: a new root, and what is to be staged. */
-async function stage(job: PushJob, copies: readonly PushEntry[]): Promise<void> {
+async function stage(
+  job: PushJob,
+  copies: readonly PushEntry[],
+  next: () => TransferOptions | undefined,
+): Promise<void> {
   const [root] = job.snapshot.entries;
   const { onItem } = bookkeeping(job);
   const outcome = await runRsync(job.context, {
     entries: copies,
     options: transferOptions(job.settings, { checksum: false, hardLinks: false }),
+    next,
     ...nameLists(job),
     // The root is no copy: this is the run that creates it, or mends its attributes.
     onItem: (entry, ...item) => {
@@ -104,7 +103,11 @@ async function buildSkeleton(job: PushJob, memory: Memory, findings: Findings): 
   const wanted = new Set(fresh);
   const list = withAncestors(entries, wanted);
   const founding = foundingRuns(list, wanted);
-  for (const entriesOfRun of founding) await stage(job, entriesOfRun);
+  for (const entriesOfRun of founding) {
+    await stage(job, entriesOfRun, () =>
+      entriesOfRun === founding.at(-1) ? skeletonOptions(job, state) : undefined,
+    );
+  }
   if (founding.length > 0) findings.staged = true;
   const spellings = tempDirSpellings(job.context.destination);
   for (;;) {
@@ -118,10 +121,8 @@ async function buildSkeleton(job: PushJob, memory: Memory, findings: Findings): 
         books.onItem(entry, isNewFolder ? asNew(iflags) : iflags, xname, ndx);
       },
       entries: withTempDir(list),
-      options: transferOptions(job.settings, {
-        checksum: false,
-        ...(tempDir !== undefined && { tempDir, linkDest: tempDir }),
-      }),
+      options: skeletonOptions(job, state),
+      next: () => contentOptions(job, state, findings.deleting),
       onMessage: (level, text) => tellMessage(job, level, text),
     });
     if (tempDir !== undefined && isTempDirRefusal(outcome)) {
@@ -197,6 +198,7 @@ function contentListeners(
  */
 async function sendContent(job: PushJob, memory: Memory, findings: Findings): Promise<boolean> {
   const tempDir = tempDirOf(job, memory.state);
+  const options = contentOptions(job, memory.state, findings.deleting);
   const books = contentListeners(job, findings);
   const progress = progressOf(job);
   const { ledger } = job.context;
@@ -211,10 +213,8 @@ async function sendContent(job: PushJob, memory: Memory, findings: Findings): Pr
     ...nameLists(job),
     ...deletionListeners(job, findings, (...message) => messages.push(message)),
     entries: withTempDir(job.snapshot.entries),
-    options: transferOptions(job.settings, {
-      deleteAfter: findings.deleting,
-      ...(tempDir !== undefined && { tempDir }),
-    }),
+    options,
+    next: () => (findings.deleting && findings.pruneNeeded ? options : undefined),
     rules: contentRules(job.scope),
     decline: (entry) => isTooLargeForBlockSize(entry, job.settings),
     onItem: (entry, iflags, xname, ndx) => {
@@ -298,17 +298,13 @@ async function undeletedContent(job: PushJob): Promise<string[]> {
 /** The second deletion pass: emptied folders, orphaned `.name` files, staged copies. */
 async function prune(job: PushJob, memory: Memory, findings: Findings): Promise<void> {
   job.reporter.progress({ ...progressOf(job).now(), stage: 'delete' });
-  const tempDir = tempDirOf(job, memory.state);
   const remaining = findings.undeletable ? await undeletedContent(job) : [];
   const outcome = await runRsync(job.context, {
     ...contentListeners(job, findings),
     ...nameLists(job),
     ...deletionListeners(job, findings, (...message) => tellMessage(job, ...message)),
     entries: withTempDir(job.snapshot.entries),
-    options: transferOptions(job.settings, {
-      deleteAfter: true,
-      ...(tempDir !== undefined && { tempDir }),
-    }),
+    options: contentOptions(job, memory.state, true),
     rules: pruneRules(job.scope, remaining),
     decline: (entry) => isTooLargeForBlockSize(entry, job.settings),
   });

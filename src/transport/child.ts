@@ -43,7 +43,7 @@ export function localCommands(): Remote {
 }
 
 /** Remembers a running connection until it ended. */
-export function tracked(connection: Connection, running: Set<Connection>): Connection {
+export function tracked<C extends Connection>(connection: C, running: Set<Connection>): C {
   running.add(connection);
   const forget = (): void => {
     running.delete(connection);

@@ -23,6 +23,8 @@ export interface Connection {
    * @throws {ConnectionError} `connection-lost` when the connection broke instead
    */
   readonly exited: Promise<ExitStatus>;
+  /** It was started before `start` asked for it, when circumstances may have been others. */
+  readonly startedAhead?: boolean;
   /** Ends the command at once (kill, close of the channel); idempotent. */
   destroy(): void;
 }
@@ -42,6 +44,11 @@ export interface Remote {
    * @throws {RemoteError} `command-not-started` — the server refused to run a command
    */
   start(program: string, words: readonly string[]): Promise<Connection>;
+  /**
+   * Begins to start a command that `start` is about to be asked for with the same words. Never
+   * throws: what fails here is tried again by `start`. Absent where it would save nothing.
+   */
+  startAhead?(program: string, words: readonly string[]): void;
   /** Ends the login. Running commands are destroyed. */
   close(): Promise<void>;
 }

@@ -22,6 +22,7 @@ export class ChannelConnection implements Connection {
   readonly input: Readable;
   readonly output: Writable;
   readonly exited: Promise<ExitStatus>;
+  startedAhead = false;
   readonly #channel: ClientChannel;
   readonly #stderr = new StderrTail();
   readonly #shownName: string;

@@ -40,6 +40,7 @@ class SshRemote implements Remote {
   readonly #options: SshOptions;
   readonly #sessions = new Set<SshSession>();
   readonly #running = new Set<Connection>();
+  #ahead: StartedAhead | undefined;
 
   constructor(config: SshHostConfig, options: SshOptions, shownName: string) {
     this.#config = config;
@@ -56,14 +57,8 @@ class SshRemote implements Remote {
 
   async start(program: string, words: readonly string[]): Promise<Connection> {
     const command = remoteCommandLine(program, words);
-    for (const session of this.#sessions) {
-      if (!session.isAlive) {
-        this.#sessions.delete(session);
-        continue;
-      }
-      const connection = await session.start(command);
-      if (connection !== 'no-more-channels') return tracked(connection, this.#running);
-    }
+    const started = (await this.#takeAhead(command)) ?? (await this.#startHere(command));
+    if (started !== undefined) return started;
     const connection = await (await this.logIn()).start(command);
     if (connection === 'no-more-channels') {
       throw new RemoteError(
@@ -77,11 +72,51 @@ class SshRemote implements Remote {
     return tracked(connection, this.#running);
   }
 
+  startAhead(program: string, words: readonly string[]): void {
+    const command = remoteCommandLine(program, words);
+    const connection = this.#startHere(command).catch(() => undefined);
+    this.#ahead = { command, connection };
+  }
+
+  /** The command that was started ahead, when it is this one and still there. */
+  async #takeAhead(command: string): Promise<ChannelConnection | undefined> {
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    const connection = await ahead?.connection;
+    if (connection === undefined) return undefined;
+    if (ahead?.command === command && !connection.isComplete) {
+      connection.startedAhead = true;
+      return connection;
+    }
+    connection.destroy();
+    return undefined;
+  }
+
+  /** Starts a command over a login there is; undefined when none of them takes another. */
+  async #startHere(command: string): Promise<ChannelConnection | undefined> {
+    for (const session of this.#sessions) {
+      if (!session.isAlive) {
+        this.#sessions.delete(session);
+        continue;
+      }
+      const connection = await session.start(command);
+      if (connection !== 'no-more-channels') return tracked(connection, this.#running);
+    }
+    return undefined;
+  }
+
   async close(): Promise<void> {
     await closeAll(this.#running);
     await Promise.all([...this.#sessions].map((session) => session.close()));
     this.#sessions.clear();
   }
+}
+
+/** A command that waits to be asked for. */
+interface StartedAhead {
+  readonly command: string;
+  /** Undefined when it could not be started. */
+  readonly connection: Promise<ChannelConnection | undefined>;
 }
 
 /** Bytes the kernel takes per interval even when the peer is gone: our own keepalives. */

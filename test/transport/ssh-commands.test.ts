@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { once } from 'node:events';
-import { appendFile, writeFile } from 'node:fs/promises';
+import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ConnectionError, RemoteError } from '../../src/errors.ts';
@@ -130,6 +130,79 @@ describe('one login', () => {
     await expect(connection.exited).rejects.toMatchObject({ code: 'connection-lost' });
     expect(await textOf(await remote.start('echo', ['again']))).toBe('again\n');
     expect(loginsSeen()).toBe(2);
+  });
+});
+
+describe('a command started ahead', () => {
+  const started = (): Promise<string[]> =>
+    readFile(path.join(sshd.home, 'started'), 'utf8').then((text) => text.trimEnd().split('\n'));
+  /** Notes that it was started, then answers. */
+  const noting = (word: string, then = 'cat'): readonly [string, readonly string[]] => [
+    'sh -c',
+    [`echo ${word} >>${path.join(sshd.home, 'started')}; ${then}`],
+  ];
+  const untilStarted = async (count: number): Promise<void> => {
+    while ((await started().catch(() => [])).length < count) await pause(20);
+  };
+
+  test('is the one that is asked for next, and says so', async () => {
+    await connect();
+    remote.startAhead?.(...noting('once'));
+    await untilStarted(1);
+    const connection = await remote.start(...noting('once'));
+    expect(connection.startedAhead).toBe(true);
+    connection.output.end('through');
+    expect(await textOf(connection)).toBe('through');
+    expect(await connection.exited).toEqual({ code: 0, signal: null });
+    expect(await started()).toEqual(['once']);
+  });
+
+  test('is ended when another is asked for', async () => {
+    await connect();
+    const done = path.join(sshd.home, 'done');
+    remote.startAhead?.(...noting('ahead', `cat; touch ${done}`));
+    await untilStarted(1);
+    const other = await remote.start(...noting('other'));
+    expect(other.startedAhead).toBe(false);
+    other.output.end('own');
+    expect(await textOf(other)).toBe('own');
+    expect(await started()).toEqual(['ahead', 'other']);
+    while (!existsSync(done)) await pause(20);
+  });
+
+  test('ends with the login', async () => {
+    await connect();
+    const done = path.join(sshd.home, 'done');
+    remote.startAhead?.(...noting('ahead', `cat; touch ${done}`));
+    await untilStarted(1);
+    await remote.close();
+    while (!existsSync(done)) await pause(20);
+  });
+
+  test('that ended too soon is started again', async () => {
+    await connect();
+    remote.startAhead?.(...noting('short', 'exit 9'));
+    await untilStarted(1);
+    await pause(500);
+    const connection = await remote.start(...noting('short', 'exit 9'));
+    expect(connection.startedAhead).toBe(false);
+    expect(await textOf(connection)).toBe('');
+    expect(await connection.exited).toEqual({ code: 9, signal: null });
+    expect(await started()).toEqual(['short', 'short']);
+  });
+
+  test('costs no login where only so many may run, and fails only when asked for', async () => {
+    await connect({ maxSessions: 1 });
+    const running = await remote.start('cat', []);
+    remote.startAhead?.('cat', []);
+    await pause(200);
+    expect(loginsSeen()).toBe(1);
+    running.output.end('x');
+    expect(await textOf(running)).toBe('x');
+    const next = await remote.start('cat', []);
+    expect(next.startedAhead).toBe(false);
+    next.output.end('y');
+    expect(await textOf(next)).toBe('y');
   });
 });
 

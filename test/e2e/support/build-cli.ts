@@ -11,7 +11,7 @@ declare module 'vitest' {
   }
 }
 
-/** Compiles the sources once for all end-to-end tests, away from `dist/`. */
+/** Compiles and bundles the sources once for all end-to-end tests, away from `dist/`. */
 export default function setup(project: TestProject): () => void {
   const root = path.resolve(import.meta.dirname, '../../..');
   const outDir = mkdtempSync(path.join(tmpdir(), 'ecsync-build-'));
@@ -23,7 +23,13 @@ export default function setup(project: TestProject): () => void {
   // The compiled files find their packages and their version as an installed package would.
   symlinkSync(path.join(root, 'node_modules'), path.join(outDir, 'node_modules'));
   symlinkSync(path.join(root, 'package.json'), path.join(outDir, 'package.json'));
+  const rolldown = path.join(root, 'node_modules/rolldown/bin/cli.mjs');
+  const config = path.join(root, 'rolldown.config.js');
+  execFileSync(process.execPath, [rolldown, '-c', config], {
+    cwd: outDir,
+    stdio: 'inherit',
+  });
   execFileSync('chmod', ['-R', 'a+rX', outDir]);
-  project.provide('cliPath', path.join(outDir, 'dist/cli/main.js'));
+  project.provide('cliPath', path.join(outDir, 'dist/bin/ecsync.js'));
   return () => rmSync(outDir, { recursive: true, force: true });
 }
