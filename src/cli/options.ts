@@ -15,6 +15,8 @@ export interface SecretOptions {
   readonly passfile?: string;
   readonly extpass?: string;
   readonly masterkey?: string;
+  /** How a terminal is asked; no option of the command line. */
+  readonly ask?: () => Promise<Buffer>;
 }
 
 /** Where the vault is; also accepted before the command, as in git. */

@@ -1,7 +1,13 @@
 import path from 'node:path';
 import { UsageError } from '../errors.ts';
 import { pathKind } from '../vault/path-kind.ts';
-import { openVault, type Vault, type VaultPlace } from '../vault/vault.ts';
+import {
+  openVault,
+  openVaultFrame,
+  type Vault,
+  type VaultFrame,
+  type VaultPlace,
+} from '../vault/vault.ts';
 import type { Host } from './host.ts';
 import type { CommonOptions } from './options.ts';
 
@@ -33,4 +39,9 @@ export function placeOf(host: Host, options: CommonOptions): VaultPlace {
 /** Opens the vault a command works on; errors as {@link openVault}. */
 export function openVaultOf(host: Host, options: CommonOptions): Vault {
   return openVault(placeOf(host, options));
+}
+
+/** The same for a command that can do without the conf; errors as {@link openVaultFrame}. */
+export function openVaultFrameOf(host: Host, options: CommonOptions): VaultFrame {
+  return openVaultFrame(placeOf(host, options));
 }

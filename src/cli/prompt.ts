@@ -38,6 +38,23 @@ export async function askPassword(host: Host, question = 'Password'): Promise<Bu
   return Buffer.from(answer);
 }
 
+/** The first line of a master key on a recovery sheet, which has it on two. */
+const FIRST_LINE = /^(?:[0-9a-f]{8}-){4}$/i;
+
+/**
+ * Asks for a master key, in one line or in the two of a recovery sheet, or for what it may be
+ * instead of one.
+ *
+ * @throws {PasswordError} `password-empty`
+ * @throws {InterruptedError} `interrupted`
+ */
+export async function askMasterkey(host: Host, question = 'Master key'): Promise<Buffer> {
+  const first = await askPassword(host, question);
+  if (!FIRST_LINE.test(first.toString('latin1').trim())) return first;
+  const second = await askPassword(host, 'Its second line');
+  return Buffer.concat([first, second]);
+}
+
 /**
  * Asks for a new password twice.
  *

@@ -37,6 +37,18 @@ export function stockFlags(conf: Pick<Conf, 'flags' | 'longNameMax'>): readonly 
   ];
 }
 
+/**
+ * The first release of gocryptfs that reads such a copy.
+ *
+ * @see gocryptfs README, changelog
+ */
+function leastRelease({ flags }: Pick<Conf, 'flags'>): string {
+  if (flags.has('LongNameMax')) return '2.3';
+  const hasFolderIVs = flags.has('DirIV') || flags.has('PlaintextNames');
+  if (flags.has('XChaCha20Poly1305') || !hasFolderIVs) return '2.2';
+  return flags.has('HKDF') ? '1.3' : '1.1';
+}
+
 function localDate(date: Date): string {
   const two = (n: number): string => String(n).padStart(2, '0');
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
@@ -64,8 +76,9 @@ export function recoverySheet(facts: SheetFacts): readonly string[] {
     'Whoever has this key can read every copy of this folder, and without the key or the',
     'password nobody can. Keep this sheet on paper, away from this machine.',
     '',
-    'To read a copy, only gocryptfs is needed (https://nuetzlich.net/gocryptfs/). Fetch the',
-    'copy to a folder CIPHERDIR, make an empty folder MOUNTPOINT, and run:',
+    `To read a copy, only gocryptfs ${leastRelease(conf)} or newer is needed`,
+    '(https://nuetzlich.net/gocryptfs/). Fetch the copy to a folder CIPHERDIR, make an empty',
+    'folder MOUNTPOINT, and run:',
     '',
     '  with the password:',
     '',
@@ -76,5 +89,10 @@ export function recoverySheet(facts: SheetFacts): readonly string[] {
     `    ${withKey.join(' ')}`,
     '',
     '    and type the key, both lines of it as one, with or without the dashes.',
+    '',
+    'With ecsync, in the folder or with -C DIR:',
+    '',
+    '    ecsync key check --masterkey=stdin     is this the right key?',
+    '    ecsync key passwd --masterkey=stdin    a new password, and gocryptfs.conf if it is lost',
   ];
 }

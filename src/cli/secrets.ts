@@ -1,13 +1,15 @@
+import { PasswordError, UsageError, VaultError } from '../errors.ts';
 import type { Conf } from '../gocryptfs/config.ts';
 import { readSecret, type Secret, type SecretSources } from '../vault/password.ts';
-import { assertMasterkey, type Vault } from '../vault/vault.ts';
+import { assertMasterkey, hasConf, type VaultFrame } from '../vault/vault.ts';
 import type { Host } from './host.ts';
 import type { SecretOptions } from './options.ts';
-import { askNewPassword, askPassword } from './prompt.ts';
+import { askMasterkey, askNewPassword, askPassword } from './prompt.ts';
 import type { Warnings } from './report.ts';
 
 /** A vault's conf and its master key. Whoever asked for the key overwrites it when done. */
 export interface UnlockedVault {
+  /** When it is lost: what the configuration says of it, see `confOf`. */
   readonly conf: Conf;
   readonly masterkey: Buffer;
 }
@@ -20,7 +22,9 @@ function sourcesOf(
   return {
     ...(options.passfile === undefined ? {} : { passfile: options.passfile }),
     ...(options.extpass === undefined ? {} : { extpass: options.extpass }),
-    ...(options.masterkey === undefined ? {} : { masterkeyFrom: host.stdin }),
+    ...(options.masterkey === undefined
+      ? {}
+      : { masterkeyFrom: host.canAsk ? () => askMasterkey(host) : host.stdin }),
     environment: host.passwordVariables,
     warn: (code, message) => warnings.add({ code, message }),
     signal: host.signal,
@@ -35,15 +39,16 @@ export interface UnlockingVault {
 }
 
 /**
- * Opens a vault's master key with whatever secret is given.
+ * Opens a vault's master key with whatever secret is given. Without its conf only the master key
+ * itself opens it.
  *
  * @throws {PasswordError} every code of `readSecret`, `wrong-password`, `wrong-masterkey`
- * @throws {VaultError} every code of `parseConf`, `scrypt-failed`, `fido2-unsupported`
+ * @throws {VaultError} every code of `confOf`, `scrypt-failed`, `fido2-unsupported`
  * @throws {UsageError} `conflicting-options`, `command-invalid`
  */
 export async function unlockVault(
   host: Host,
-  vault: Vault,
+  vault: VaultFrame,
   options: SecretOptions,
   warnings: Warnings,
 ): Promise<UnlockedVault> {
@@ -54,23 +59,45 @@ export async function unlockVault(
 /** The same, but back as soon as nothing more needs to be asked or read. */
 export async function startUnlocking(
   host: Host,
-  vault: Vault,
+  vault: VaultFrame,
   options: SecretOptions,
   warnings: Warnings,
 ): Promise<UnlockingVault> {
-  const { parseConf } = await import('../gocryptfs/config.ts');
-  const conf = parseConf(vault.confBytes);
-  const secret = await readSecret({
-    ...sourcesOf(host, options, warnings),
-    config: { password: vault.config.password, folder: vault.vaultDir },
-    ...(host.canAsk ? { prompt: () => askPassword(host) } : {}),
-  });
+  const { confOf } = await import('../vault/vault-conf.ts');
+  const conf = confOf(vault);
+  if (!hasConf(vault) && options.masterkey === undefined) throw confLost(vault);
+  const secret = await readVaultSecret(host, vault, options, warnings);
   const masterkey = masterkeyFrom(vault, conf, secret);
   masterkey.catch(() => undefined); // awaited by the caller, but maybe not at once
   return { conf, masterkey };
 }
 
-async function masterkeyFrom(vault: Vault, conf: Conf, secret: Secret): Promise<Buffer> {
+function confLost({ confFile }: VaultFrame): VaultError {
+  return new VaultError('vault-incomplete', `${confFile} is missing`, {
+    hint: 'Without it no password opens the vault. Copy it from any remote, or give the recovery key: --masterkey=stdin',
+  });
+}
+
+/**
+ * The secret for a vault, from wherever it comes; not tried yet.
+ *
+ * @throws {PasswordError} every code of `readSecret`
+ * @throws {UsageError} `conflicting-options`, `command-invalid`
+ */
+export async function readVaultSecret(
+  host: Host,
+  vault: VaultFrame,
+  options: SecretOptions,
+  warnings: Warnings,
+): Promise<Secret> {
+  return readSecret({
+    ...sourcesOf(host, options, warnings),
+    config: { password: vault.config.password, folder: vault.vaultDir },
+    ...(host.canAsk ? { prompt: options.ask ?? (() => askPassword(host)) } : {}),
+  });
+}
+
+async function masterkeyFrom(vault: VaultFrame, conf: Conf, secret: Secret): Promise<Buffer> {
   if (secret.kind === 'masterkey') {
     assertMasterkey(vault, secret.bytes);
     return secret.bytes;
@@ -80,6 +107,34 @@ async function masterkeyFrom(vault: Vault, conf: Conf, secret: Secret): Promise<
     const masterkey = await unlockMasterkey(conf, secret.bytes);
     assertMasterkey(vault, masterkey);
     return masterkey;
+  } finally {
+    secret.bytes.fill(0);
+  }
+}
+
+/**
+ * Opens the master key of a filesystem that is no vault's.
+ *
+ * @param conf - absent: there is none, and a master key is given
+ * @throws {PasswordError} every code of `readSecret`, `wrong-password`
+ * @throws {VaultError} `conf-missing`, `scrypt-failed`, `fido2-unsupported`
+ * @throws {UsageError} `conflicting-options`, `command-invalid`
+ */
+export async function unlockConf(
+  host: Host,
+  conf: Conf | undefined,
+  options: SecretOptions,
+  warnings: Warnings,
+): Promise<Buffer> {
+  const secret = await readSecret({
+    ...sourcesOf(host, options, warnings),
+    ...(host.canAsk ? { prompt: () => askPassword(host) } : {}),
+  });
+  if (secret.kind === 'masterkey') return secret.bytes;
+  try {
+    if (conf === undefined) throw new VaultError('conf-missing', 'a password needs a conf');
+    const { unlockMasterkey } = await import('../gocryptfs/keys.ts');
+    return await unlockMasterkey(conf, secret.bytes);
   } finally {
     secret.bytes.fill(0);
   }
@@ -98,6 +153,55 @@ export async function readNewPassword(
 ): Promise<Secret> {
   return readSecret({
     ...sourcesOf(host, options, warnings),
+    ...(host.canAsk ? { prompt: () => askNewPassword(host) } : {}),
+  });
+}
+
+/** Where a password that takes the place of another comes from. */
+export interface NewPasswordOptions {
+  readonly newPassfile?: string;
+  readonly newExtpass?: string;
+}
+
+/**
+ * Refuses what gives no new password, before the old one is asked for.
+ *
+ * @throws {PasswordError} `password-missing`
+ * @throws {UsageError} `conflicting-options`
+ */
+export function checkNewPasswordOptions(host: Host, options: NewPasswordOptions): void {
+  const { newPassfile, newExtpass } = options;
+  if (newPassfile !== undefined && newExtpass !== undefined) {
+    throw new UsageError(
+      'conflicting-options',
+      '--new-passfile and --new-extpass exclude each other',
+      { hint: 'Give one of them.' },
+    );
+  }
+  if (newPassfile !== undefined || newExtpass !== undefined || host.canAsk) return;
+  throw new PasswordError('password-missing', 'no new password is given and there is no terminal', {
+    hint: 'Use --new-passfile FILE or --new-extpass CMD.',
+  });
+}
+
+/**
+ * The new password of a vault; asked twice when it is asked. The variables and the configuration
+ * hold the old one, so they are not looked at.
+ *
+ * @throws {PasswordError} every code of `readSecret`, `passwords-differ`
+ * @throws {UsageError} `command-invalid`
+ */
+export async function readReplacementPassword(
+  host: Host,
+  { newPassfile, newExtpass }: NewPasswordOptions,
+  warnings: Warnings,
+): Promise<Secret> {
+  return readSecret({
+    ...(newPassfile === undefined ? {} : { passfile: newPassfile }),
+    ...(newExtpass === undefined ? {} : { extpass: newExtpass }),
+    environment: {},
+    warn: (code, message) => warnings.add({ code, message }),
+    signal: host.signal,
     ...(host.canAsk ? { prompt: () => askNewPassword(host) } : {}),
   });
 }

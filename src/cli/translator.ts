@@ -2,7 +2,9 @@ import { IntegrityError, UsageError } from '../errors.ts';
 import { LocalTree } from '../tree/local-tree.ts';
 import type { LocalEntry } from '../tree/local-entry.ts';
 import { EncryptedView, type CipherEntry } from '../view/encrypted-view.ts';
-import type { Vault } from '../vault/vault.ts';
+import { serialiseConf, type Conf } from '../gocryptfs/config.ts';
+import type { VaultFrame } from '../vault/vault.ts';
+import { viewOf } from './opened-vault.ts';
 
 /** Translates paths of one vault both ways. */
 export interface Translator {
@@ -19,12 +21,16 @@ const SLASH = 0x2f;
 /**
  * Opens the translator of a vault. The master key is not kept.
  *
- * @throws {VaultError} `layout-unsupported`
+ * @throws {VaultError} `layout-unsupported`, and every code of `viewOf`
  */
-export function openTranslator(vault: Vault, masterkey: Buffer): Translator {
+export function openTranslator(
+  vault: VaultFrame,
+  { conf, masterkey }: { readonly conf: Conf; readonly masterkey: Buffer },
+): Translator {
   const view = new EncryptedView<LocalEntry>(
     new LocalTree(vault.source, { vaultDirectory: vault.vaultDir }),
-    { conf: { bytes: vault.confBytes, mtimeSec: vault.confMtimeSec }, masterkey },
+    // Of the conf only the flags count here: it may be lost.
+    { conf: { bytes: serialiseConf(conf), mtimeSec: 0 }, masterkey, ...viewOf(vault) },
   );
   masterkey.fill(0);
   return {

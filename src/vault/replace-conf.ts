@@ -14,7 +14,7 @@ import fs from 'node:fs';
 import { FileError } from '../errors.ts';
 import { removeTemporaries, replaceFile } from './atomic-write.ts';
 import { setConfDigest } from './config-edit.ts';
-import { readConfigText } from './config.ts';
+import { parseConfig, readConfigText } from './config.ts';
 import { acquireLock } from './lock.ts';
 import { confDigest, readConfFile, type StoredConf } from './stored-conf.ts';
 import type { VaultFrame } from './vault.ts';
@@ -29,12 +29,13 @@ const CONF_MODE = 0o400;
  *
  * @param vault - its lock is held
  * @returns what was read
- * @throws {FileError} `conf-not-written`
+ * @throws as {@link settleConf}
  */
 export function stageConf(vault: VaultFrame, confBytes: Uint8Array): Uint8Array {
   const { newConf } = vaultFiles(vault.vaultDir);
   const nowSec = Math.floor(Date.now() / 1000);
   const mtimeSec = Math.max(nowSec, (vault.confMtimeSec ?? 0) + 1);
+  settleConf(vault);
   return writing(newConf, () => {
     removeTemporaries(newConf);
     replaceFile(newConf, confBytes, CONF_MODE, mtimeSec);
@@ -62,7 +63,7 @@ export function commitConf(vault: VaultFrame, staged: Uint8Array): void {
   } finally {
     lock.release();
   }
-  settleConf({ ...vault, config: { ...vault.config, conf_sha256: confDigest(staged) } });
+  settleConf(vault);
 }
 
 /**
@@ -71,13 +72,16 @@ export function commitConf(vault: VaultFrame, staged: Uint8Array): void {
  * @param vault - its lock is held
  * @throws {FileError} `conf-not-written`
  * @throws {VaultError} `vault-unreadable`
+ * @throws {UsageError} every code of `parseConfig`, `config-unreadable`
  */
-export function settleConf(vault: VaultFrame): void {
-  const { newConf } = vaultFiles(vault.vaultDir);
+export function settleConf(vault: Pick<VaultFrame, 'vaultDir' | 'confFile'>): void {
+  const { newConf, config } = vaultFiles(vault.vaultDir);
   const staged = readConfFile(newConf);
   if (staged === undefined) return;
+  // Read again: the vault may have been opened before the lock was held.
+  const { conf_sha256: pinned } = parseConfig(readConfigText(config), config);
   writing(vault.confFile, () => {
-    if (confDigest(staged.confBytes) === vault.config.conf_sha256) publish(vault.confFile, staged);
+    if (confDigest(staged.confBytes) === pinned) publish(vault.confFile, staged);
     fs.rmSync(newConf, { force: true });
   });
 }

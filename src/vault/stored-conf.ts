@@ -36,7 +36,7 @@ export function readConfFile(file: string): StoredConf | undefined {
   try {
     fd = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
     const stats = fs.fstatSync(fd, { bigint: true });
-    if (!stats.isFile() || stats.size > CONF_LENGTH_MAX) throw new Error('not a conf');
+    if (!stats.isFile() || stats.size > CONF_LENGTH_MAX) throw unreadable(file);
     return {
       confBytes: fs.readFileSync(fd),
       ...splitTime(stats.mtimeNs),
@@ -46,13 +46,17 @@ export function readConfFile(file: string): StoredConf | undefined {
     };
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw new VaultError('vault-unreadable', `cannot read ${file}`, {
-      hint: 'It must be a file that you may read. Run ecsync as the user who made the vault.',
-      cause: error,
-    });
+    throw error instanceof VaultError ? error : unreadable(file, error);
   } finally {
     if (fd !== undefined) fs.closeSync(fd);
   }
+}
+
+function unreadable(file: string, cause?: unknown): VaultError {
+  return new VaultError('vault-unreadable', `cannot read ${file}`, {
+    hint: 'It must be a gocryptfs.conf that you may read. Run ecsync as the user who made the vault.',
+    cause,
+  });
 }
 
 /** The nanoseconds count forward, also before 1970. */

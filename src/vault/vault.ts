@@ -118,7 +118,7 @@ function confChanged(confFile: string, configFile: string): VaultError {
     'conf-changed',
     `${confFile} is not the one this vault was made with (its digest differs from conf_sha256)`,
     {
-      hint: `Put the original back, for example from the copy at a remote. If you changed it on purpose, write its SHA-256 into ${configFile}.`,
+      hint: `Put the original back, for example from the copy at a remote. If you changed it on purpose, write its SHA-256 into ${configFile}. If the original is lost, move this one elsewhere and run: ecsync key passwd --masterkey=stdin`,
     },
   );
 }

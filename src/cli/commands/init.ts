@@ -1,11 +1,17 @@
 import path from 'node:path';
 import type { Command } from 'commander';
 import { UsageError } from '../../errors.ts';
-import { checkNewVault, createVault } from '../../vault/create-vault.ts';
+import type { LayoutChoice } from '../../gocryptfs/feature-flags.ts';
+import {
+  checkNewVault,
+  createVault,
+  REVERSE_CONF_NAME,
+  type NewVaultPlace,
+} from '../../vault/create-vault.ts';
+import { pathKind } from '../../vault/path-kind.ts';
 import type { Host } from '../host.ts';
 import {
   addCommonOptions,
-  addFutureOptions,
   addSecretOptions,
   wholeNumber,
   type CommonOptions,
@@ -14,13 +20,17 @@ import {
 import { placeOf, vaultDirOf } from '../place.ts';
 import { recoverySheet } from '../recovery-sheet.ts';
 import type { CommandResult, Warnings } from '../report.ts';
-import { readNewPassword } from '../secrets.ts';
-import { parseLayout } from './layout-option.ts';
 import type { Selected } from '../selected.ts';
+import { addLayoutOptions, layoutOf, modifiersGiven, type LayoutOptions } from './layout-option.ts';
+import { newKey, reverseKey, type MadeKey } from './new-key.ts';
 
-interface InitOptions extends CommonOptions, SecretOptions {
+interface InitOptions extends CommonOptions, SecretOptions, LayoutOptions {
   readonly scryptn?: number;
 }
+
+const AFTER_HELP = `
+Where the folder has a .gocryptfs.reverse.conf, --layout reverse goes on with it: same file, same
+password, same copy. Nothing new is made, and nothing is sent again.`;
 
 /** Defines `init [DIR]`. */
 export function defineInit(program: Command, select: Selected): void {
@@ -30,23 +40,19 @@ export function defineInit(program: Command, select: Selected): void {
     .description(
       'Make a folder a vault: new keys in DIR/.ecsync/, and a recovery sheet to keep on paper.',
     )
-    .argument('[dir]', 'the folder to copy (default: the current one)')
-    .option('--layout <name>', 'how the copy is encrypted: gcm', parseLayout)
-    .option(
-      '--scryptn <n>',
-      'cost of trying one password: 2^N, N from 10 to 22 (default: 16, 64 MiB)',
-      wholeNumber(10, 22),
-    );
+    .argument('[dir]', 'the folder to copy (default: the current one)');
+  addLayoutOptions(command).option(
+    '--scryptn <n>',
+    'cost of trying one password: 2^N, N from 10 to 22 (default: 16, 64 MiB)',
+    wholeNumber(10, 22),
+  );
   addSecretOptions(command, { masterkey: false });
-  addCommonOptions(command);
-  addFutureOptions(command, [
-    '--plaintextnames',
-    '--deterministic-names',
-    '--longnamemax <n>',
-  ]).action((dir: string | undefined) => {
-    const options: InitOptions = command.optsWithGlobals();
-    select('init', options, (host, warnings) => init(host, warnings, dir, options));
-  });
+  addCommonOptions(command)
+    .addHelpText('after', AFTER_HELP)
+    .action((dir: string | undefined) => {
+      const options: InitOptions = command.optsWithGlobals();
+      select('init', options, (host, warnings) => init(host, warnings, dir, options));
+    });
 }
 
 async function init(
@@ -55,38 +61,75 @@ async function init(
   dir: string | undefined,
   options: InitOptions,
 ): Promise<CommandResult> {
-  const { out } = host;
   const source = path.resolve(placeOf(host, options).folder, dir ?? '.');
   refuseUnspeakable(source);
   const told = vaultDirOf(host, options);
   const place = { source, ...(told === undefined ? {} : { vaultDir: told }) };
   checkNewVault(place);
-  const [{ createConf }, { serialiseConf }] = await Promise.all([
-    import('../../gocryptfs/keys.ts'),
-    import('../../gocryptfs/config.ts'),
-  ]);
-  const secret = await readNewPassword(host, options, warnings);
-  const { conf, masterkey } = await createConf({
-    password: secret.bytes,
-    creator: `ecsync ${host.version}`,
-    ...(options.scryptn === undefined ? {} : { scryptLogN: options.scryptn }),
-  }).finally(() => secret.bytes.fill(0));
+  const choice = layoutOf(options);
+  const reverseConf = findReverseConf(source, options);
+  const key =
+    reverseConf === undefined
+      ? await newKey(host, warnings, options, choice)
+      : await reverseKey(host, warnings, options, reverseConf);
   try {
     host.signal.throwIfAborted();
-    const vaultDir = createVault(place, { confBytes: serialiseConf(conf), masterkey });
-    out.note(`made the vault ${vaultDir}`);
-    if (out.isTerminal && !out.mode.json) {
-      const facts = { source, remotes: [], conf, masterkey, date: new Date() };
-      for (const line of ['', ...recoverySheet(facts), '']) out.data(line);
-    } else {
-      out.note('the recovery sheet is not shown, because standard output is no terminal');
-      out.note('hint: Print it with `ecsync key paper` and keep it: it is the last way in.');
-    }
-    out.note('next: `ecsync remote add NAME user@host:path`, then `ecsync push`');
-    return { exitCode: 0, figures: { vaultDir } };
+    return conclude(host, place, { key, choice });
   } finally {
-    masterkey.fill(0);
+    key.masterkey.fill(0);
   }
+}
+
+/**
+ * The conf of `gocryptfs -reverse` in a folder, when it is to be used.
+ *
+ * @throws {UsageError} `reverse-conf-found` — it is there, but something else was asked for;
+ *   `conflicting-options` — it says already what the options would
+ */
+function findReverseConf(source: string, options: InitOptions): string | undefined {
+  const file = path.join(source, REVERSE_CONF_NAME);
+  if (pathKind(file) === 'absent') return undefined;
+  if (options.layout !== 'reverse') {
+    throw new UsageError(
+      'reverse-conf-found',
+      `${file} is there: this folder has been shown by gocryptfs -reverse`,
+      {
+        hint: 'To go on with the copy made from that: ecsync init --layout reverse. To start afresh with another key: move that file elsewhere first, but keep it as long as you keep that copy.',
+      },
+    );
+  }
+  const given = [
+    ...modifiersGiven(options),
+    ...(options.scryptn === undefined ? [] : ['--scryptn']),
+  ];
+  const [first] = given;
+  if (first === undefined) return file;
+  throw new UsageError('conflicting-options', `${file} is there and says what ${first} would`, {
+    hint: `Leave ${given.join(' and ')} out: the copy stays as it is.`,
+  });
+}
+
+function conclude(
+  host: Host,
+  place: NewVaultPlace,
+  { key, choice }: { key: MadeKey; choice: LayoutChoice },
+): CommandResult {
+  const { out } = host;
+  const { conf, masterkey } = key;
+  const vaultDir = createVault(place, key);
+  out.note(`made the vault ${vaultDir}`);
+  if (key.reverse?.confInSource === true) {
+    out.note(`it uses ${path.join(place.source, REVERSE_CONF_NAME)}, as gocryptfs -reverse does`);
+  }
+  if (out.isTerminal && !out.mode.json) {
+    const facts = { source: place.source, remotes: [], conf, masterkey, date: new Date() };
+    for (const line of ['', ...recoverySheet(facts), '']) out.data(line);
+  } else {
+    out.note('the recovery sheet is not shown, because standard output is no terminal');
+    out.note('hint: Print it with `ecsync key paper` and keep it: it is the last way in.');
+  }
+  out.note('next: `ecsync remote add NAME user@host:path`, then `ecsync push`');
+  return { exitCode: 0, figures: { vaultDir, layout: choice.layout, flags: [...conf.flags] } };
 }
 
 /**

@@ -6,22 +6,26 @@ import {
   type CommonOptions,
   type SecretOptions,
 } from '../options.ts';
-import { openVaultOf } from '../place.ts';
+import { openVaultFrameOf } from '../place.ts';
 import { recoverySheet, shownMasterkey } from '../recovery-sheet.ts';
 import { DONE, type CommandResult, type Warnings } from '../report.ts';
 import { unlockVault } from '../secrets.ts';
 import type { Selected } from '../selected.ts';
 import { shownText } from '../terminal.ts';
 import { shownBytes } from '../figures.ts';
+import type { Conf } from '../../gocryptfs/config.ts';
+import { hasConf, type VaultFrame } from '../../vault/vault.ts';
+import { defineKeyCheck } from './key-check.ts';
+import { defineKeyPasswd } from './key-passwd.ts';
 
 type KeyOptions = CommonOptions & SecretOptions;
 
-/** Defines `key info|paper|masterkey`. */
+/** Defines `key info|passwd|paper|check|masterkey`. */
 export function defineKey(program: Command, select: Selected): void {
   const key = program
     .command('key')
-    .summary('conf details, recovery sheet, master key')
-    .description('Look at the keys of a vault.')
+    .summary('password, recovery sheet, master key')
+    .description('Look after the keys of a vault.')
     .helpCommand(false);
 
   const info = key
@@ -32,6 +36,8 @@ export function defineKey(program: Command, select: Selected): void {
     select('key info', options, (host) => showInfo(host, options));
   });
 
+  defineKeyPasswd(key, select);
+
   const paper = key
     .command('paper')
     .description('Print the recovery sheet: master key and the commands that open a copy.');
@@ -40,6 +46,8 @@ export function defineKey(program: Command, select: Selected): void {
     const options: KeyOptions = paper.optsWithGlobals();
     select('key paper', options, (host, warnings) => printSheet(host, warnings, options));
   });
+
+  defineKeyCheck(key, select);
 
   const masterkey = key
     .command('masterkey')
@@ -52,35 +60,61 @@ export function defineKey(program: Command, select: Selected): void {
 }
 
 async function showInfo(host: Host, options: CommonOptions): Promise<CommandResult> {
-  const { parseConf } = await import('../../gocryptfs/config.ts');
-  const { cipherOf } = await import('../../gocryptfs/layout.ts');
-  const vault = openVaultOf(host, options);
-  const conf = parseConf(vault.confBytes);
-  const { logN, r, p } = conf.scrypt;
+  const [{ confOf }, { cipherOf }] = await Promise.all([
+    import('../../vault/vault-conf.ts'),
+    import('../../gocryptfs/layout.ts'),
+  ]);
+  const vault = openVaultFrameOf(host, options);
+  const conf = confOf(vault);
   const cipher = cipherOf(conf.flags);
-  const flags = [...conf.flags];
-  if (host.out.mode.json) {
-    const { source, vaultDir, config } = vault;
-    const scrypt = { logN, r, p };
-    const { creator, longNameMax } = conf;
-    const confSha256 = config.conf_sha256;
-    const facts = { source, vaultDir, cipher, flags, scrypt, longNameMax, creator, confSha256 };
-    host.out.event({ type: 'key', ...facts });
-    return DONE;
+  const { out } = host;
+  if (out.mode.json) out.event({ type: 'key', ...infoEvent(vault, conf), cipher });
+  else {
+    const derived = vault.derivation === 'reverse' ? ', as gocryptfs -reverse derives it' : '';
+    const lines = [
+      ['folder', vault.source],
+      ['vault', vault.vaultDir],
+      ['conf', hasConf(vault) ? vault.confFile : `${vault.confFile} is missing`],
+      ['cipher', `${cipher}${derived}`],
+      ['names', namesOf(conf)],
+      ['flags', [...conf.flags].join(' ')],
+      ...(hasConf(vault) ? ([['scrypt', costOf(conf)]] as const) : []),
+      ...(hasConf(vault) ? ([['made by', conf.creator]] as const) : []),
+      ['sha-256', vault.config.conf_sha256],
+    ] as const;
+    for (const [name, value] of lines) out.data(`${name.padEnd(11)} ${shownText(value)}`);
   }
-  const cost = `N = 2^${logN}, r = ${r}, p = ${p}; ${shownBytes(128 * 2 ** logN * r)} a try`;
-  const lines = [
-    ['folder', vault.source],
-    ['vault', vault.vaultDir],
-    ['cipher', cipher],
-    ['flags', flags.join(' ')],
-    ['scrypt', cost],
-    ['long names', `over ${conf.longNameMax} bytes are hashed`],
-    ['made by', conf.creator],
-    ['sha-256', vault.config.conf_sha256],
-  ] as const;
-  for (const [name, value] of lines) host.out.data(`${name.padEnd(11)} ${shownText(value)}`);
+  if (!hasConf(vault)) {
+    out.note('hint: Make the conf anew with the recovery key: ecsync key passwd --masterkey=stdin');
+  }
   return DONE;
+}
+
+function infoEvent(vault: VaultFrame, conf: Conf): Readonly<Record<string, unknown>> {
+  const { source, vaultDir, confFile, derivation, virtualTimes } = vault;
+  const { logN, r, p } = conf.scrypt;
+  return {
+    source,
+    vaultDir,
+    confFile,
+    confMissing: !hasConf(vault),
+    derivation,
+    ...(virtualTimes === 'fixed' ? {} : { reverseTimeShiftSec: virtualTimes.shiftSec }),
+    flags: [...conf.flags],
+    longNameMax: conf.longNameMax,
+    ...(hasConf(vault) ? { scrypt: { logN, r, p }, creator: conf.creator } : {}),
+    confSha256: vault.config.conf_sha256,
+  };
+}
+
+function costOf({ scrypt: { logN, r, p } }: Conf): string {
+  return `N = 2^${logN}, r = ${r}, p = ${p}; ${shownBytes(128 * 2 ** logN * r)} a try`;
+}
+
+function namesOf({ flags, longNameMax }: Conf): string {
+  if (flags.has('PlaintextNames')) return 'not encrypted';
+  const equal = flags.has('DirIV') ? '' : ', equal names look equal in every folder';
+  return `encrypted${equal}; over ${longNameMax} characters hashed`;
 }
 
 async function printSheet(
@@ -88,7 +122,7 @@ async function printSheet(
   warnings: Warnings,
   options: KeyOptions,
 ): Promise<CommandResult> {
-  const vault = openVaultOf(host, options);
+  const vault = openVaultFrameOf(host, options);
   const { conf, masterkey } = await unlockVault(host, vault, options, warnings);
   try {
     const remotes = vault.config.remotes.map(({ url }) => url);
@@ -107,7 +141,7 @@ async function printKey(
   warnings: Warnings,
   options: KeyOptions,
 ): Promise<CommandResult> {
-  const vault = openVaultOf(host, options);
+  const vault = openVaultFrameOf(host, options);
   const { masterkey } = await unlockVault(host, vault, options, warnings);
   try {
     const text = shownMasterkey(masterkey);

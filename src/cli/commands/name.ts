@@ -2,7 +2,7 @@ import path from 'node:path';
 import { addAbortSignal } from 'node:stream';
 import type { Command } from 'commander';
 import { EcsyncError, ExitCode, UsageError } from '../../errors.ts';
-import type { Vault } from '../../vault/vault.ts';
+import type { VaultFrame } from '../../vault/vault.ts';
 import { describeFailure } from '../failure.ts';
 import type { Host } from '../host.ts';
 import { readItems } from '../input-items.ts';
@@ -12,7 +12,7 @@ import {
   type CommonOptions,
   type SecretOptions,
 } from '../options.ts';
-import { openVaultOf } from '../place.ts';
+import { openVaultFrameOf } from '../place.ts';
 import { jsonPath } from '../render-item.ts';
 import type { CommandResult, Warnings } from '../report.ts';
 import { unlockVault } from '../secrets.ts';
@@ -68,7 +68,7 @@ async function translate(
   warnings: Warnings,
   { direction, options, paths }: NameRequest,
 ): Promise<CommandResult> {
-  const vault = openVaultOf(host, options);
+  const vault = openVaultFrameOf(host, options);
   if (paths.length === 0 && options.masterkey !== undefined) {
     throw new UsageError(
       'conflicting-options',
@@ -78,9 +78,9 @@ async function translate(
       },
     );
   }
-  const { masterkey } = await unlockVault(host, vault, options, warnings);
+  const unlocked = await unlockVault(host, vault, options, warnings);
   const { openTranslator } = await import('../translator.ts');
-  const translator = openTranslator(vault, masterkey);
+  const translator = openTranslator(vault, unlocked);
   const end = options.null === true ? 0x00 : 0x0a;
   const items =
     paths.length > 0
@@ -104,7 +104,7 @@ async function translate(
 async function translateOne(
   host: Host,
   translator: Translator,
-  { direction, item, vault }: { direction: Direction; item: Buffer; vault: Vault },
+  { direction, item, vault }: { direction: Direction; item: Buffer; vault: VaultFrame },
 ): Promise<Uint8Array | undefined> {
   try {
     if (direction === 'decode') return await translator.decode(item);

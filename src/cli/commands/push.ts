@@ -5,6 +5,7 @@ import type { PushReporter, PushSettings, PushSummary } from '../../sync/push-se
 import type { FilterRule } from '../../tree/filter.ts';
 import type { Destination } from '../../vault/destination.ts';
 import { acquireLock } from '../../vault/lock.ts';
+import { settleConf } from '../../vault/replace-conf.ts';
 import { readState, stateKey, writeState } from '../../vault/state.ts';
 import { openVault, vaultFiles, type Vault } from '../../vault/vault.ts';
 import type { Host } from '../host.ts';
@@ -55,6 +56,7 @@ async function runPush(
   await refuseEarly(settings);
   const lock = options.dryRun === true ? undefined : acquireLock(vaultFiles(vault.vaultDir).lock);
   try {
+    if (lock !== undefined) settleConf(vault);
     return await pushLocked(host, warnings, { vault, settings, options });
   } finally {
     lock?.release();
@@ -68,27 +70,22 @@ async function pushLocked(
 ): Promise<CommandResult> {
   // The engine is loaded, and the login begins, while scrypt runs in its own thread.
   const { masterkey } = await startUnlocking(host, vault, options, warnings);
-  const { push } = await import('../../sync/push.ts');
+  const [{ push }, { openedVault }] = await Promise.all([
+    import('../../sync/push.ts'),
+    import('../opened-vault.ts'),
+  ]);
   const { destination } = settings;
   const key = stateKey(destination.shown);
   try {
-    const summary = await push(
-      settings,
-      {
-        confBytes: vault.confBytes,
-        confMtimeSec: vault.confMtimeSec,
-        masterkey,
+    const summary = await push(settings, openedVault(vault, masterkey), {
+      reporter: reporterFor(host, warnings, options),
+      signal: host.signal,
+      store: {
+        read: () => readState(vault.vaultDir, key),
+        write: (bytes) => writeState(vault.vaultDir, key, bytes),
       },
-      {
-        reporter: reporterFor(host, warnings, options),
-        signal: host.signal,
-        store: {
-          read: () => readState(vault.vaultDir, key),
-          write: (bytes) => writeState(vault.vaultDir, key, bytes),
-        },
-        questions: questionsFor(host),
-      },
-    );
+      questions: questionsFor(host),
+    });
     return conclude(host, summary, { options, destination });
   } finally {
     host.out.clearStatus();

@@ -5,10 +5,10 @@ import { addRemote, removeRemote } from '../../vault/config-edit.ts';
 import { replaceFile } from '../../vault/atomic-write.ts';
 import { parseDestination } from '../../vault/destination.ts';
 import { acquireLock } from '../../vault/lock.ts';
-import { findVaultDir, openVault, vaultFiles } from '../../vault/vault.ts';
+import { findVaultDir, openVaultFrame, vaultFiles } from '../../vault/vault.ts';
 import type { Host } from '../host.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
-import { openVaultOf, placeOf } from '../place.ts';
+import { openVaultFrameOf, placeOf } from '../place.ts';
 import { DONE, type CommandResult } from '../report.ts';
 import type { Selected } from '../selected.ts';
 import { shownText } from '../terminal.ts';
@@ -66,7 +66,7 @@ function addTo(host: Host, options: CommonOptions, name: string, url: string): C
 }
 
 function listRemotes(host: Host, options: CommonOptions): CommandResult {
-  const { config } = openVaultOf(host, options);
+  const { config } = openVaultFrameOf(host, options);
   for (const { name, url } of config.remotes) {
     if (host.out.mode.json) host.out.event({ type: 'remote', name, url });
     else host.out.data(`${name}\t${shownText(url)}`);
@@ -81,7 +81,7 @@ function editConfig(
   edit: (text: string, file: string) => string,
 ): CommandResult {
   const place = placeOf(host, options);
-  openVault(place);
+  openVaultFrame(place);
   const file = vaultFiles(findVaultDir(place)).config;
   const lock = acquireLock(`${file}.lock`);
   try {
