@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { defineFsck } from './commands/fsck.ts';
 import { defineHelp } from './commands/help.ts';
 import { defineInit } from './commands/init.ts';
 import { defineKey } from './commands/key.ts';
@@ -33,6 +34,7 @@ export function buildProgram(texts: ProgramTexts, select: Selected): Command {
   defineInit(program, select);
   defineRemote(program, select);
   definePush(program, select);
+  defineFsck(program, select);
   defineName(program, select);
   defineKey(program, select);
   defineHelp(program, select);
@@ -41,7 +43,7 @@ export function buildProgram(texts: ProgramTexts, select: Selected): Command {
 
 /** Commands of the contract that this release does not have, and what can be done meanwhile. */
 export const FUTURE_COMMANDS: ReadonlyMap<string, string> = new Map([
-  ...['restore', 'ls', 'cat', 'find', 'clone', 'fsck', 'verify'].map(
+  ...['restore', 'ls', 'cat', 'find', 'clone', 'verify'].map(
     (name) =>
       [name, 'Any copy opens with stock gocryptfs: gocryptfs CIPHERDIR MOUNTPOINT'] as const,
   ),

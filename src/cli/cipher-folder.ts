@@ -1,0 +1,173 @@
+/** Which copy a command reads, and what opens it: the vault's keys, or the folder's own conf. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { UsageError, VaultError } from '../errors.ts';
+import { parseConf, type Conf } from '../gocryptfs/config.ts';
+import { flagsOfLayout, type FeatureFlag } from '../gocryptfs/feature-flags.ts';
+import { CONF_LENGTH_MAX, LONG_NAME_MAX_DEFAULT } from '../gocryptfs/limits.ts';
+import { noRemote } from '../vault/config-edit.ts';
+import { looksLikeDestination, parseDestination, type Destination } from '../vault/destination.ts';
+import { pathKind } from '../vault/path-kind.ts';
+import { openVaultFrame, type VaultFrame } from '../vault/vault.ts';
+import { layoutOf, modifiersGiven, type LayoutOptions } from './commands/layout-option.ts';
+import type { Host } from './host.ts';
+import type { CommonOptions, SecretOptions } from './options.ts';
+import { placeOf, vaultDirOf } from './place.ts';
+import type { Warnings } from './report.ts';
+import { unlockConf, unlockVault } from './secrets.ts';
+
+/** Options that say how a folder without a usable conf is encrypted. */
+export interface FolderLayoutOptions extends LayoutOptions {
+  /** False for `--no-hkdf`. */
+  readonly hkdf: boolean;
+  /** False for `--no-raw64`. */
+  readonly raw64: boolean;
+}
+
+/** Where a copy is, and whose keys open it. */
+export interface CopyPlace {
+  readonly destination: Destination;
+  /** Set when the vault's keys open it; otherwise its own conf, or a master key, does. */
+  readonly vault?: VaultFrame;
+  /** Name of the remote, when it is one. */
+  readonly remote?: string;
+}
+
+/** What a copy is decrypted with. Whoever asked for the key overwrites it when done. */
+export interface CopyKey {
+  readonly conf: Pick<Conf, 'flags' | 'longNameMax'>;
+  readonly masterkey: Buffer;
+}
+
+/**
+ * Reads `[REMOTE|CIPHERDIR]`. A remote of the vault is opened with the vault's keys. So is a folder
+ * that is named, unless it has a conf of its own that differs, or no vault is here.
+ *
+ * @throws {UsageError} `no-remote`, `not-a-folder`, `destination-invalid`, `destination-password`
+ * @throws {VaultError} `no-vault`, and every other of `openVaultFrame`
+ */
+export function findCopy(host: Host, options: CommonOptions, word: string | undefined): CopyPlace {
+  const vault = vaultIfAny(host, options, word !== undefined);
+  const remotes = vault?.config.remotes ?? [];
+  const { platform, folder } = host;
+  const named = word === undefined ? remotes[0] : remotes.find(({ name }) => name === word);
+  if (vault !== undefined && named !== undefined) {
+    const destination = parseDestination(named.url, { platform, folder: vault.source });
+    return { destination, vault, remote: named.name };
+  }
+  if (word === undefined) {
+    throw new UsageError('no-remote', 'this vault has no remote yet', {
+      hint: 'Name the encrypted folder, or add a remote: ecsync remote add NAME user@host:path',
+    });
+  }
+  if (!looksLikeDestination(word) && pathKind(path.resolve(folder, word)) !== 'folder') {
+    if (vault !== undefined) throw noRemote(word, remotes);
+    throw new UsageError('not-a-folder', `${path.resolve(folder, word)} is not a folder`, {
+      hint: 'Name an encrypted folder, or a remote of the vault.',
+    });
+  }
+  const text = looksLikeDestination(word) ? word : `./${word}`;
+  const destination = parseDestination(text, { platform, folder });
+  if (vault === undefined) return { destination };
+  const remote = remotes.find(
+    ({ url }) =>
+      parseDestination(url, { platform, folder: vault.source }).shown === destination.shown,
+  )?.name;
+  const isVaults = remote !== undefined || !hasOtherConf(destination, vault);
+  return {
+    destination,
+    ...(isVaults ? { vault } : {}),
+    ...(remote === undefined ? {} : { remote }),
+  };
+}
+
+function vaultIfAny(
+  host: Host,
+  options: CommonOptions,
+  isOptional: boolean,
+): VaultFrame | undefined {
+  try {
+    return openVaultFrame(placeOf(host, options));
+  } catch (error) {
+    const isAbsent = error instanceof VaultError && error.code === 'no-vault';
+    if (isAbsent && isOptional && vaultDirOf(host, options) === undefined) return undefined;
+    throw error;
+  }
+}
+
+function hasOtherConf(destination: Destination, vault: VaultFrame): boolean {
+  if (destination.kind !== 'local') return false;
+  const bytes = readOwnConf(destination.path);
+  if (bytes === undefined || vault.confBytes === undefined) return false;
+  return Buffer.compare(bytes, vault.confBytes) !== 0;
+}
+
+/** The conf in an encrypted folder; undefined when it has none that is a plain file of sane size. */
+function readOwnConf(folder: string): Buffer | undefined {
+  const file = path.join(folder, 'gocryptfs.conf');
+  const stats = fs.lstatSync(file, { throwIfNoEntry: false });
+  if (stats?.isFile() !== true || stats.size > CONF_LENGTH_MAX) return undefined;
+  return fs.readFileSync(file);
+}
+
+/**
+ * Opens the key of a copy: the vault's; or with the password and the conf of the folder itself; or,
+ * with `--masterkey`, with the layout that the options or else the folder's conf tell.
+ *
+ * @throws {UsageError} `conflicting-options`
+ * @throws {VaultError} `conf-missing`, and every code of `parseConf`
+ * @throws {PasswordError} as `unlockVault`
+ */
+export async function unlockCopy(
+  host: Host,
+  warnings: Warnings,
+  { vault, destination }: CopyPlace,
+  options: FolderLayoutOptions & SecretOptions,
+): Promise<CopyKey> {
+  const told = layoutTold(options);
+  if (told !== undefined && options.masterkey === undefined) {
+    throw new UsageError('conflicting-options', 'the layout is told but no master key', {
+      hint: 'With a password the conf says the layout. Add --masterkey=stdin, or leave it out.',
+    });
+  }
+  if (told !== undefined) {
+    return { conf: told, masterkey: await unlockConf(host, undefined, options, warnings) };
+  }
+  if (vault !== undefined) return unlockVault(host, vault, options, warnings);
+  const folder = destination.kind === 'local' ? destination.path : '';
+  const bytes = readOwnConf(folder);
+  if (bytes === undefined && options.masterkey === undefined) throw confMissing(folder);
+  const conf = bytes === undefined ? undefined : parseConf(bytes);
+  const masterkey = await unlockConf(host, conf, options, warnings);
+  return { conf: conf ?? confOfLayout(options), masterkey };
+}
+
+function confMissing(folder: string): VaultError {
+  return new VaultError('conf-missing', `${folder} has no gocryptfs.conf`, {
+    hint: 'Is it an encrypted folder, and its disk mounted? Without the conf only the master key opens it: --masterkey=stdin',
+  });
+}
+
+function layoutTold(options: FolderLayoutOptions): CopyKey['conf'] | undefined {
+  const { layout, hkdf, raw64 } = options;
+  const isTold = layout !== undefined || modifiersGiven(options).length > 0 || !hkdf || !raw64;
+  return isTold ? confOfLayout(options) : undefined;
+}
+
+/** @throws {UsageError} `conflicting-options` — no filesystem has this combination */
+function confOfLayout(options: FolderLayoutOptions): CopyKey['conf'] {
+  const choice = layoutOf(options);
+  if (choice.layout === 'xchacha' && !options.hkdf) {
+    throw new UsageError(
+      'conflicting-options',
+      '--layout xchacha and --no-hkdf exclude each other',
+      {
+        hint: 'The recovery sheet says how the copy is encrypted.',
+      },
+    );
+  }
+  const flags = new Set<FeatureFlag>(flagsOfLayout(choice));
+  if (!options.hkdf) flags.delete('HKDF');
+  if (!options.raw64) flags.delete('Raw64');
+  return { flags, longNameMax: choice.longNameMax ?? LONG_NAME_MAX_DEFAULT };
+}
