@@ -239,8 +239,7 @@ export class DecryptedView<C extends Entry = Entry> implements Tree<PlainEntry<C
       return await this.#readLongName(splitPath(cipher.path).name, nameFile, dirIV);
     } catch (cause) {
       if (!(cause instanceof EcsyncError)) throw cause;
-      const code = cause instanceof IntegrityError ? 'name-file-invalid' : 'unreadable';
-      this.#report(code, directory, { cipher, cause });
+      this.#report(longNameProblem(cause), directory, { cipher, cause });
       return undefined;
     }
   }
@@ -326,6 +325,12 @@ export class DecryptedView<C extends Entry = Entry> implements Tree<PlainEntry<C
     const kind = objectKindOf(cipher);
     this.#options.onProblem?.(copyProblem(code, { ...place, kind, ...rest }));
   }
+}
+
+/** The `.name` file may be the right one and the name in it one of another directory. */
+function longNameProblem(cause: EcsyncError): CopyProblem['code'] {
+  if (!(cause instanceof IntegrityError)) return 'unreadable';
+  return cause.code === 'name-invalid' ? 'name-invalid' : 'name-file-invalid';
 }
 
 /**
