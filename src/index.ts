@@ -32,6 +32,14 @@ export {
 
 export { parseConf, serialiseConf, type Conf } from './gocryptfs/config.ts';
 export { createConf, unlockMasterkey } from './gocryptfs/keys.ts';
+export type { Derivation } from './gocryptfs/layout.ts';
+export {
+  InheritedIndex,
+  type Inherited,
+  type InheritedKind,
+  type VirtualAttributes,
+} from './view/inherited.ts';
+export type { VirtualTimes } from './view/virtual-files.ts';
 
 export { createVault, type NewVaultPlace } from './vault/create-vault.ts';
 export {

@@ -98,6 +98,22 @@ describe('staging', () => {
     ]);
   });
 
+  it('founds a layout without diriv with its conf, and copies .name files of new folders only', () => {
+    const list = LIST.filter((e) => e.virtual !== 'diriv');
+    const wanted = new Set(newStructure(list, new Set()));
+    expect(foundingRuns(withAncestors(list, wanted), wanted).map(shown)).toEqual([
+      ['.', 'gocryptfs.conf', TEMP, `${TEMP}/gocryptfs.longname.L.name`],
+    ]);
+    const [root, conf] = list;
+    const later = new Set([...wanted].filter((e) => e !== root && e !== conf));
+    expect(foundingRuns(withAncestors(list, later), later).map(shown)).toEqual([
+      ['.', TEMP, `${TEMP}/gocryptfs.longname.L.name`],
+    ]);
+    const plain = list.filter((e) => e.virtual !== 'name');
+    const folders = new Set([...later].filter((e) => e.virtual === undefined));
+    expect(foundingRuns(withAncestors(plain, folders), folders)).toEqual([]);
+  });
+
   it('is not needed when no folder is new', () => {
     const wanted = new Set(LIST.filter((e) => e.virtual === 'name'));
     expect(foundingRuns(withAncestors(LIST, wanted), wanted)).toEqual([]);

@@ -127,6 +127,28 @@ describe.each(named)('the view of $name', ({ choice }) => {
 describe('layout reverse', () => {
   const choice: LayoutChoice = { layout: 'reverse' };
 
+  test('gives the values of the table in FORMAT.md', async () => {
+    const tree = new MemoryTree();
+    tree.addFile('a', Buffer.from('x'));
+    tree.addSymlink('link', Buffer.from('hello.txt'));
+    const key = 'b32629b596a5c31a3f73c23975a76a54fb69819ae433331d6b64190d59ae9c01';
+    const { view } = viewOf(tree, choice, { masterkey: Buffer.from(key, 'hex') });
+    const entries = await allEntries(view);
+    expect(Buffer.from(virtualIn(entries, 'diriv').bytes ?? []).toString('hex')).toBe(
+      'a8f7bac432ddc1cb3dc74e684d6ae48b',
+    );
+    const file = at(entries, 'a');
+    expect(text(file.path)).toBe('HyjZIFM_MN9k9VKzHVl8og');
+    expect((await readAll(view, file)).toString('hex')).toMatch(
+      /^0002913cd01b91c2bede6db59f57eb918565a5a8c5ecac5f46687b3f405063f3e74d/,
+    );
+    const link = at(entries, 'link');
+    expect(text(link.path)).toBe('6tZxMDvcE3EuMATcZ_XGuw');
+    expect(text(link.target)).toBe('REkeu3ncch10Sddpc1nkbIXGIxbD0eKNLaVewNxBsxj6z7RV7vjPqq0');
+    const linkID = Buffer.from(text(link.target), 'base64url').toString('hex', 0, 16);
+    expect(linkID).toBe('44491ebb79dc721d7449d7697359e46c');
+  });
+
   test('shows no .gocryptfs.reverse.conf of the root, and says nothing about it', async () => {
     const tree = sampleTree();
     tree.addFile('.gocryptfs.reverse.conf', confOf(choice));
