@@ -24,10 +24,21 @@ export async function mountStock(
   flags: readonly string[] = [],
 ): Promise<Mount> {
   writeFileSync(passfile.path, passfile.password);
-  const words = ['-nosyslog', '-q', '-ro', '-fg', '-passfile', passfile.path, ...flags];
-  const gocryptfs = spawn('gocryptfs', [...words, cipherDir, mountPoint], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+  return mountStockWith(['-passfile', passfile.path, ...flags, cipherDir, mountPoint]);
+}
+
+/**
+ * Runs `gocryptfs` with the words of a mount, the last of them the mount point, read-only.
+ *
+ * @param input - what it reads from standard input
+ */
+export async function mountStockWith(words: readonly string[], input = ''): Promise<Mount> {
+  const mountPoint = words.at(-1) ?? '';
+  const gocryptfs = spawn('gocryptfs', ['-nosyslog', '-q', '-ro', '-fg', ...words], {
+    stdio: ['pipe', 'pipe', 'pipe'],
   });
+  gocryptfs.stdin.on('error', () => undefined); // it may end without reading
+  gocryptfs.stdin.end(input);
   let output = '';
   gocryptfs.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
   gocryptfs.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));

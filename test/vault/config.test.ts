@@ -2,7 +2,12 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EcsyncError } from '../../src/errors.ts';
 import { parseConfig } from '../../src/vault/config.ts';
-import { addRemote, formatNewConfig, removeRemote } from '../../src/vault/config-edit.ts';
+import {
+  addRemote,
+  formatNewConfig,
+  removeRemote,
+  setConfDigest,
+} from '../../src/vault/config-edit.ts';
 
 // What config.toml may say, what is said about mistakes, and that edits keep a person's text.
 
@@ -64,6 +69,16 @@ describe('parseConfig()', () => {
       'appears twice',
     ],
     [`${HEAD}[remotes]\nname = "a"`, '[[remotes]]'],
+    [`${HEAD}layout = "gcm"`, 'must be "reverse"'],
+    [`${HEAD}layout = "reverse"\nreverse_time_shift_sec = 5`, 'must be 0 or 10'],
+    [`${HEAD}reverse_time_shift_sec = 10`, 'without layout = "reverse"'],
+    [`${HEAD}flags = ["HKDF", "Hkdf"]`, 'must be a feature flag'],
+    [`${HEAD}flags = "HKDF"`, 'must be a list of texts'],
+    [`${HEAD}flags = ["HKDF"]\nlong_name_max = 100`, 'belong together'],
+    [`${HEAD}flags = ["LongNameMax"]`, 'belong together'],
+    [`${HEAD}flags = ["LongNameMax"]\nlong_name_max = 61`, 'from 62 to 255'],
+    [`${HEAD}long_name_max = 100`, "without 'flags'"],
+    [`${HEAD}conf = ""`, 'must not be empty'],
     ['version = = 1', 'line 1'],
     ['version = 1\nversion = 1', 'line 2'],
   ])('says what is wrong: %j', (text, message) => {
@@ -99,6 +114,38 @@ describe('parseConfig()', () => {
       ),
       { numRuns: 300 },
     );
+  });
+});
+
+describe('formatNewConfig()', () => {
+  const basis = { confSha256: 'b'.repeat(64), keyCheck: 'c'.repeat(32) };
+
+  it('writes what parseConfig() reads', () => {
+    const all = {
+      conf: '../.gocryptfs.reverse.conf',
+      flags: ['HKDF', 'LongNameMax'],
+      long_name_max: 62,
+      layout: 'reverse',
+      reverse_time_shift_sec: 0,
+      source: '/a "b"\\c',
+    } as const;
+    const { confSha256: conf_sha256, keyCheck: key_check } = basis;
+    const written = { version: 1, conf_sha256, key_check, remotes: [] };
+    expect(parseConfig(formatNewConfig({ ...basis, ...all }), 'c')).toEqual({ ...written, ...all });
+    expect(parseConfig(formatNewConfig(basis), 'c')).toEqual(written);
+  });
+});
+
+describe('setConfDigest()', () => {
+  it('changes the digest and nothing else', () => {
+    const text = `# conf_sha256 = "x"\r\nversion = 1\r\nconf_sha256='${'0'.repeat(64)}' # mine\r\n`;
+    const edited = setConfDigest(text, 'c', 'f'.repeat(64));
+    expect(edited).toBe(text.replace(`'${'0'.repeat(64)}'`, `"${'f'.repeat(64)}"`));
+  });
+
+  it('refuses to touch a text it could damage', () => {
+    const text = `version = 1\n"conf_sha256" = "${'0'.repeat(64)}"\n`;
+    expect(failure(() => setConfDigest(text, 'c', 'f'.repeat(64))).code).toBe('config-edit');
   });
 });
 

@@ -8,14 +8,26 @@ import {
   realpathSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EcsyncError } from '../../src/errors.ts';
+import { serialiseConf } from '../../src/gocryptfs/config.ts';
+import { flagsOfLayout } from '../../src/gocryptfs/feature-flags.ts';
+import { createConf } from '../../src/gocryptfs/keys.ts';
 import { createVault } from '../../src/vault/create-vault.ts';
-import { assertMasterkey, keyCheckOf, openVault } from '../../src/vault/vault.ts';
+import { readAdopted, writeAdopted } from '../../src/vault/adopted.ts';
+import { confOf } from '../../src/vault/vault-conf.ts';
+import {
+  assertMasterkey,
+  hasConf,
+  keyCheckOf,
+  openVault,
+  openVaultFrame,
+} from '../../src/vault/vault.ts';
 
 // A vault is found from below, whole or absent, and its conf is the one it was made with.
 
@@ -129,6 +141,57 @@ describe('openVault()', () => {
     expect(error.hint).toContain('config.toml');
   });
 
+  it('opens without its conf for what can do without it', () => {
+    createVault({ source: folder }, key);
+    rmSync(at('.ecsync', 'gocryptfs.conf'));
+    const vault = openVaultFrame({ folder });
+    expect(hasConf(vault)).toBe(false);
+    assertMasterkey(vault, masterkey);
+    expect(failure(() => confOf(vault)).code).toBe('vault-incomplete');
+  });
+
+  it('knows what was in a lost conf', () => {
+    const flags = new Set(flagsOfLayout({ layout: 'reverse', longNameMax: 80 }));
+    const conf = { flags, longNameMax: 80 };
+    const reverse = { timeShiftSec: 0, confInSource: false } as const;
+    createVault({ source: folder }, { ...key, conf, reverse });
+    rmSync(at('.ecsync', 'gocryptfs.conf'));
+    const vault = openVaultFrame({ folder });
+    expect(confOf(vault)).toMatchObject(conf);
+    expect(vault).toMatchObject({ derivation: 'reverse', virtualTimes: { shiftSec: 0 } });
+  });
+
+  it('reads the conf of gocryptfs -reverse where it is, with its attributes', () => {
+    const file = at('.gocryptfs.reverse.conf');
+    writeFileSync(file, confBytes, { mode: 0o440 });
+    utimesSync(file, 1_000_000_001.5, 1_000_000_001.5);
+    const reverse = { timeShiftSec: 10, confInSource: true } as const;
+    for (const vaultDir of [undefined, `${folder}-elsewhere`]) {
+      const elsewhere = vaultDir === undefined ? {} : { vaultDir };
+      const made = createVault({ source: folder, ...elsewhere }, { ...key, reverse });
+      expect(readdirSync(made).sort()).toEqual(['config.toml', 'index', 'log']);
+      const vault = openVault({ folder, ...elsewhere });
+      expect(vault).toMatchObject({
+        confFile: file,
+        confMtimeSec: 1_000_000_001,
+        confMtimeNsec: 500_000_000,
+        derivation: 'reverse',
+        virtualTimes: { shiftSec: 10 },
+      });
+      expect(vault.confMode & 0o777).toBe(0o440);
+      rmSync(made, { recursive: true });
+    }
+  });
+
+  it('refuses flags in the configuration that are not those of the conf', async () => {
+    const { conf } = await createConf({ password: Buffer.from('x'), scryptLogN: 10, creator: 't' });
+    const wrong = { flags: new Set(flagsOfLayout({ layout: 'xchacha' })), longNameMax: 255 };
+    createVault({ source: folder }, { confBytes: serialiseConf(conf), masterkey, conf: wrong });
+    const error = failure(() => confOf(openVault({ folder })));
+    expect(error.code).toBe('config-invalid');
+    expect(error.hint).toContain('"HKDF","GCMIV128"');
+  });
+
   it.each(['gocryptfs.conf', 'config.toml'])('says that %s is missing', (name) => {
     createVault({ source: folder }, key);
     rmSync(at('.ecsync', name));
@@ -146,5 +209,21 @@ describe('assertMasterkey()', () => {
     const error = failure(() => assertMasterkey(vault, randomBytes(32)));
     expect([error.code, error.exitCode]).toEqual(['wrong-masterkey', 12]);
     expect(keyCheckOf(Buffer.alloc(32))).toMatch(/^[0-9a-f]{32}$/);
+  });
+});
+
+describe('writeAdopted()', () => {
+  it('keeps bytes that readAdopted() gives back', () => {
+    const vaultDir = createVault({ source: folder }, key);
+    expect(readAdopted(vaultDir)).toBeUndefined();
+    for (const bytes of [randomBytes(1000), Buffer.alloc(0)]) {
+      writeAdopted(vaultDir, bytes);
+      expect(Buffer.from(readAdopted(vaultDir) ?? [1])).toEqual(bytes);
+    }
+    mkdirSync(at('.ecsync', 'x', 'adopted'), { recursive: true });
+    expect(failure(() => readAdopted(at('.ecsync', 'x'))).code).toBe('vault-unreadable');
+    expect(failure(() => writeAdopted(at('.ecsync', 'x'), confBytes)).code).toBe(
+      'adopted-not-written',
+    );
   });
 });

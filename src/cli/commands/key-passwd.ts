@@ -143,13 +143,9 @@ async function assertOpens(
 function tell(host: Host, vault: VaultFrame): void {
   const { out } = host;
   out.note(hasConf(vault) ? 'the password is changed' : `${vault.confFile} is made anew`);
-  if (vault.config.remotes.length > 0) {
-    out.note('remotes get the new gocryptfs.conf at the next push');
-  }
+  out.note('remotes get the new gocryptfs.conf at the next push');
+  out.note('until then, and wherever the old one was copied to, the old password still opens it');
   out.note(
-    'a copy of the old gocryptfs.conf, at a remote or in its backups, still opens with the old password',
-  );
-  out.note(
-    'hint: If somebody else knows the old password and has such a copy, only a new vault (new key) keeps them out.',
+    'hint: If somebody else knows the old password and has such a copy, only a new vault keeps them out.',
   );
 }
