@@ -33,7 +33,7 @@ export interface Layout {
 export type Derivation = 'keyed' | 'reverse';
 
 /** What every key of a filesystem is made from. */
-interface KeySource {
+export interface KeySource {
   readonly flags: Conf['flags'];
   readonly masterkey: Uint8Array;
   readonly backend: CipherBackend;
@@ -83,8 +83,8 @@ export function cipherOf(flags: Conf['flags']): 'AES-GCM' | 'AES-SIV' | 'XChaCha
   return flags.has('AESSIV') ? 'AES-SIV' : 'AES-GCM';
 }
 
-/** The cipher of blocks and symlink targets, under its own key. */
-function openCipher(source: KeySource): ContentCipher {
+/** The cipher of blocks, symlink targets and attributes' values, under its own key. */
+export function openCipher(source: KeySource): ContentCipher {
   const { backend } = source;
   switch (cipherOf(source.flags)) {
     case 'AES-SIV':

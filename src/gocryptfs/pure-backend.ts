@@ -28,11 +28,13 @@ function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
+/** Every object of the library encrypts once only, a guard that other modes need. */
 function aesEcb(key: KeyObject) {
-  const ecb = aes().ecb(bytesOf(key), WHOLE_BLOCKS);
+  const { ecb } = aes();
+  const bytes = bytesOf(key);
   return {
-    encrypt: (blocks: Uint8Array) => asBuffer(ecb.encrypt(blocks)),
-    decrypt: (blocks: Uint8Array) => asBuffer(ecb.decrypt(blocks)),
+    encrypt: (blocks: Uint8Array) => asBuffer(ecb(bytes, WHOLE_BLOCKS).encrypt(blocks)),
+    decrypt: (blocks: Uint8Array) => asBuffer(ecb(bytes, WHOLE_BLOCKS).decrypt(blocks)),
   };
 }
 
