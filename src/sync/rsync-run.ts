@@ -50,7 +50,12 @@ const GOODBYE_MS = 10_000;
 /** Text of a server's messages that is kept. */
 const MESSAGES_LENGTH_MAX = 65_536;
 
-async function statusWithin(exited: Promise<ExitStatus>, ms: number): Promise<ExitStatus> {
+/**
+ * The status of a server whose conversation is over.
+ *
+ * @throws {ConnectionError} `timeout` — it does not end
+ */
+export async function statusWithin(exited: Promise<ExitStatus>, ms: number): Promise<ExitStatus> {
   let timer: NodeJS.Timeout | undefined;
   const patience = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
@@ -66,7 +71,7 @@ async function statusWithin(exited: Promise<ExitStatus>, ms: number): Promise<Ex
 }
 
 /** A dead peer's status may never come, and its absence must not hide why the run failed. */
-async function statusAfterFailure(exited: Promise<ExitStatus>): Promise<ExitStatus> {
+export async function statusAfterFailure(exited: Promise<ExitStatus>): Promise<ExitStatus> {
   return statusWithin(exited, 2_000).catch(() => ({ code: null, signal: null }));
 }
 

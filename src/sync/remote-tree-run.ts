@@ -1,0 +1,65 @@
+import { FileError, InterruptedError, VanishedError, type EcsyncError } from '../errors.ts';
+import { LISTING, senderWords, type TransferOptions } from '../rsync/options.ts';
+import type { PullReport } from '../rsync/pull-plan.ts';
+import { judge } from '../rsync/status.ts';
+import type { Connection, Remote } from '../transport/connection.ts';
+import { statusAfterFailure, statusWithin } from './rsync-run.ts';
+
+/** A folder that a remote rsync reads for us, and how to ask it. */
+export interface RemoteSource {
+  /** Stays the caller's to close. */
+  readonly remote: Remote;
+  /** The folder, ending in a slash, as the server's rsync is told. */
+  readonly path: string;
+  readonly rsyncPath: string;
+  /** Seconds without a byte from or to the peer; 0: no limit. */
+  readonly timeoutSec: number;
+  /** Newest rsync protocol to offer. */
+  readonly protocolMax: number;
+  readonly signal: AbortSignal;
+}
+
+/** How long a peer may take to end after the last byte of the conversation. */
+const GOODBYE_MS = 10_000;
+
+/** Everything a list can tell, hard links too. */
+export function listingOptions({ protocolMax, timeoutSec }: RemoteSource): TransferOptions {
+  const timed = timeoutSec > 0 ? { timeoutSec } : {};
+  return { ...LISTING, protocolMax, hardLinks: true, ...timed };
+}
+
+/**
+ * Holds one conversation with a sending server, and judges how it ended.
+ *
+ * @returns why the server could not read everything; undefined when it could
+ * @throws {InterruptedError} `interrupted`
+ * @throws {LoginError | ConnectionError | RemoteError | ProtocolError} from the peer; what `converse` threw
+ */
+export async function runPull(
+  source: RemoteSource,
+  converse: (connection: Connection) => Promise<PullReport>,
+): Promise<EcsyncError | undefined> {
+  const { remote, rsyncPath, path, signal, timeoutSec } = source;
+  const isAborted = (): boolean => signal.aborted;
+  if (isAborted()) throw interrupted(signal.reason);
+  const words = senderWords(listingOptions(source), [path]);
+  const connection = await remote.start(rsyncPath, words);
+  try {
+    const result = await converse(connection).catch((error: unknown) => error);
+    if (isAborted()) throw interrupted(result);
+    const failed = result instanceof Error;
+    const status = failed
+      ? await statusAfterFailure(connection.exited)
+      : await statusWithin(connection.exited, Math.max(GOODBYE_MS, timeoutSec * 1000));
+    const { error } = judge(result, status, connection.stderrText(), 'pull');
+    const isPartial = error instanceof FileError || error instanceof VanishedError;
+    if (error !== undefined && (failed || !isPartial)) throw error;
+    return error;
+  } finally {
+    connection.destroy();
+  }
+}
+
+function interrupted(cause: unknown): InterruptedError {
+  return new InterruptedError('interrupted', 'interrupted', { cause });
+}
