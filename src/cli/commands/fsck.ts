@@ -171,7 +171,9 @@ function errorOf(summary: FsckSummary, place: CopyPlace): NonNullable<CommandRes
 }
 
 function hintFor({ vault, remote, destination }: CopyPlace, nothingOpened: boolean): string {
+  if (vault !== undefined) {
+    return `Repair it from the source: ecsync push --checksum ${remote ?? destination.shown}`;
+  }
   if (nothingOpened) return 'If this is all there is, the key or the layout may be the wrong one.';
-  if (vault === undefined) return 'Replace what is damaged from another copy.';
-  return `Repair it from the source: ecsync push --checksum ${remote ?? destination.shown}`;
+  return 'Replace what is damaged from another copy.';
 }

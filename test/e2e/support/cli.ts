@@ -16,6 +16,8 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Runs as this user (tests run as root). */
   readonly uid?: number;
+  /** Standard input; without it there is none. */
+  readonly input?: string | Uint8Array;
   /** Called with the running process, to interrupt or kill it. */
   readonly onStart?: (child: ChildProcess) => void;
 }
@@ -31,13 +33,15 @@ export function ecsync(words: readonly string[], options: CliOptions = {}): Prom
     const child = spawn(process.execPath, [inject('cliPath'), ...words], {
       cwd: options.cwd ?? '/',
       env: environment(options.env),
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
       ...(options.uid !== undefined && { uid: options.uid, gid: options.uid }),
     });
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
-    child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
-    child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
+    child.stdout?.on('data', (chunk: Buffer) => stdout.push(chunk));
+    child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk));
+    child.stdin?.on('error', () => undefined); // the command may end without reading it
+    child.stdin?.end(options.input);
     child.on('error', reject);
     child.on('close', (code, signal) =>
       resolve({

@@ -1,0 +1,212 @@
+// `ecsync fsck` as a user runs it: copies of stock gocryptfs and of our own push, with password or
+// master key, whole and damaged; what it prints and how it ends.
+import { execFileSync } from 'node:child_process';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { pattern } from '../support/format-fixtures.ts';
+import { makeStockCopy, STOCK_PASSWORD, type StockCopy } from '../support/stock-copy.ts';
+import { ecsync, initVault, makeBench, summaryOf, type Bench } from './support/cli.ts';
+
+const work = mkdtempSync(path.join(tmpdir(), 'ecsync-fsck-e2e-'));
+afterAll(() => rmSync(work, { recursive: true, force: true }));
+
+function fill(mountPoint: string): void {
+  mkdirSync(path.join(mountPoint, 'docs'));
+  writeFileSync(path.join(mountPoint, 'docs/large'), pattern(50_000));
+  writeFileSync(path.join(mountPoint, `docs/${'l'.repeat(200)}`), 'long');
+  symlinkSync('docs/large', path.join(mountPoint, 'link'));
+}
+
+/** The largest regular file of a cipher folder. */
+function largest(cipherDir: string): string {
+  const files = readdirSync(cipherDir, { recursive: true, encoding: 'utf8' })
+    .map((name) => path.join(cipherDir, name))
+    .filter((file) => statSync(file, { throwIfNoEntry: false })?.isFile() === true);
+  return files.reduce((a, b) => (statSync(b).size > statSync(a).size ? b : a));
+}
+
+function flipByte(file: string, at: number): void {
+  const bytes = readFileSync(file);
+  bytes.writeUInt8((bytes[at] ?? 0) ^ 0x10, at);
+  writeFileSync(file, bytes);
+}
+
+describe('a cipher folder that is no vault', () => {
+  let copy: StockCopy;
+  beforeAll(async () => {
+    copy = await makeStockCopy(work, { name: 'stock', words: ['-aessiv'] }, fill);
+  });
+  const check = (...words: readonly string[]) => ecsync(['fsck', ...words], { cwd: work });
+
+  test('is opened with its own conf and password, and is clean', async () => {
+    const result = await check(copy.cipherDir, '--passfile', copy.passfile, '-v');
+    expect(result).toMatchObject({ code: 0, stdout: '' });
+    expect(result.stderr).toContain('2 files, 2 folders, 1 link');
+    // Without a folder sign, relative, in JSON, with the password in a variable.
+    const json = await ecsync(['fsck', 'stock', '--json'], {
+      cwd: work,
+      env: { ECSYNC_PASSWORD: STOCK_PASSWORD },
+    });
+    expect(summaryOf(json)).toMatchObject({
+      ...{ command: 'fsck', exitCode: 0, files: 2, folders: 2, links: 1, others: 0 },
+      ...{ damaged: 0, unread: 0, notes: 0 },
+    });
+  });
+
+  test('damaged: a line for each finding, exit code 26', async () => {
+    const damaged = path.join(work, 'damaged');
+    execFileSync('cp', ['-a', copy.cipherDir, damaged]);
+    flipByte(largest(damaged), 18 + 3 * 4128 + 50);
+    writeFileSync(path.join(damaged, '.DS_Store'), 'x');
+    const result = await check('./damaged', '--passfile', copy.passfile);
+    expect(result.code).toBe(26);
+    expect(result.stdout).toBe(
+      'foreign-object ./ (in the copy: .DS_Store)\ntag-mismatch docs/large (block 3)\n',
+    );
+    expect(result.stderr).toContain('2 findings of damage');
+    expect(result.stderr).toContain('hint: ');
+    const json = await check('./damaged', '--passfile', copy.passfile, '--json');
+    const events = json.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(events).toMatchObject([
+      { type: 'finding', code: 'foreign-object', folder: '.', cipherPath: '.DS_Store' },
+      { type: 'finding', severity: 'damage', path: 'docs/large', kind: 'file', blocks: [3, 3] },
+      { type: 'summary', exitCode: 26, damaged: 2, error: { code: 'copy-damaged' } },
+    ]);
+  });
+
+  test.each([
+    ['a wrong password', ['stock', '--passfile', '/dev/null'], 12, 'password-empty'],
+    ['a folder without a conf', [tmpdir()], 10, 'conf-missing'],
+    ['no folder', ['absent'], 2, 'not-a-folder'],
+    ['no vault and no word', [], 10, 'no-vault'],
+    ['a remote over ssh', ['host:path'], 2, 'destination-unsupported'],
+    ['a remote of a daemon', ['host::module'], 2, 'destination-unsupported'],
+    ['a layout with a password', ['stock', '--layout', 'gcm'], 2, 'conflicting-options'],
+    [
+      'a layout that cannot be',
+      ['stock', '--layout', 'xchacha', '--no-hkdf', '--masterkey=stdin'],
+      2,
+      'conflicting-options',
+    ],
+  ])('%s is refused', async (_, words, code, errorCode) => {
+    const result = await check(...words, '--json');
+    expect(summaryOf(result)).toMatchObject({ exitCode: code, error: { code: errorCode } });
+    expect(result.code).toBe(code);
+  });
+});
+
+describe('a cipher folder whose conf is lost', () => {
+  const kinds: readonly (readonly [string, readonly string[], readonly string[]])[] = [
+    ['gcm', [], []],
+    ['siv', ['-aessiv'], ['--layout', 'reverse']],
+    ['xchacha', ['-xchacha'], ['--layout', 'xchacha']],
+    ['plain names', ['-plaintextnames'], ['--plaintextnames']],
+    ['equal names', ['-deterministic-names'], ['--deterministic-names']],
+    ['short names', ['-longnamemax', '100'], ['--longnamemax', '100']],
+  ];
+  test.each(kinds)('%s: the master key and the layout open it', async (name, init, words) => {
+    const copy = await makeStockCopy(work, { name: `lost ${name}`, words: init }, fill);
+    const conf = path.join(copy.cipherDir, 'gocryptfs.conf');
+    const key = execFileSync('gocryptfs-xray', ['-dumpmasterkey', conf], {
+      input: `${STOCK_PASSWORD}\n`,
+    });
+    unlinkSync(conf);
+    const command = ['fsck', copy.cipherDir, '--masterkey=stdin', '--json', ...words];
+    const result = await ecsync(command, { cwd: work, input: key });
+    expect(result.stderr).toBe('');
+    expect(summaryOf(result)).toMatchObject({ exitCode: 0, files: 2, links: 1, notes: 1 });
+  });
+
+  test('the wrong layout finds damage and says what it may mean', async () => {
+    const result = await ecsync(['fsck', 'lost gcm', '--masterkey=stdin'], {
+      cwd: work,
+      input: `${'5'.repeat(64)}\n`,
+    });
+    expect(result.code).toBe(26);
+    expect(result.stderr).toContain('the key or the layout may be the wrong one');
+  });
+});
+
+describe('a copy that was pushed', () => {
+  let bench: Bench;
+  beforeAll(async () => {
+    bench = await makeBench();
+    mkdirSync(bench.source);
+    fill(bench.source);
+    await initVault(bench);
+    const inVault = ['-C', bench.source];
+    expect(await ecsync(['remote', 'add', 'disk', bench.copy, ...inVault])).toMatchObject({
+      code: 0,
+    });
+    const pushed = await ecsync(['push', ...inVault, '--passfile', bench.passfile]);
+    expect(pushed).toMatchObject({ code: 0 });
+  });
+  afterAll(() => bench.remove());
+  const check = (...words: readonly string[]) =>
+    ecsync(['fsck', ...words, '-C', bench.source, '--passfile', bench.passfile, '--json']);
+
+  test.each([
+    ['the default remote', () => []],
+    ['a remote by its name', () => ['disk']],
+    ['a remote by its folder', () => [bench.copy]],
+  ])('is clean: %s', async (_, words) => {
+    const result = await check(...words());
+    expect(result.stderr).toBe('');
+    expect(summaryOf(result)).toMatchObject({ exitCode: 0, files: 2, folders: 2, links: 1 });
+  });
+
+  test('elsewhere is opened with the keys of the vault, even without a conf', async () => {
+    const moved = path.join(bench.dir, 'moved');
+    cpSync(bench.copy, moved, { recursive: true, verbatimSymlinks: true });
+    expect(summaryOf(await check(moved))).toMatchObject({ exitCode: 0 });
+    unlinkSync(path.join(moved, 'gocryptfs.conf'));
+    const result = await check(moved);
+    expect(summaryOf(result)).toMatchObject({ exitCode: 26, damaged: 1 });
+    expect(result.stdout).toContain('"code":"conf-missing"');
+  });
+
+  test('holds no holes, and is repaired by a push with checksums', async () => {
+    const file = largest(bench.copy);
+    const { atime, mtime } = statSync(file);
+    const bytes = readFileSync(file);
+    bytes.fill(0, 18 + 4128, 18 + 3 * 4128);
+    writeFileSync(file, bytes);
+    utimesSync(file, atime, mtime);
+    const result = await ecsync(['fsck', '-C', bench.source, '--passfile', bench.passfile]);
+    expect(result.code).toBe(26);
+    expect(result.stdout).toBe('hole docs/large (blocks 1 to 2)\n');
+    expect(result.stderr).toContain('ecsync push --checksum disk');
+    const words = ['push', '--checksum', 'disk', '-C', bench.source, '--passfile', bench.passfile];
+    expect(await ecsync(words)).toMatchObject({ code: 0 });
+    expect(summaryOf(await check())).toMatchObject({ exitCode: 0 });
+  });
+
+  test('on a disk that is not there is no copy', async () => {
+    const away = `${bench.copy}.away`;
+    renameSync(bench.copy, away);
+    try {
+      const result = await check();
+      expect(summaryOf(result)).toMatchObject({ exitCode: 10, error: { code: 'copy-missing' } });
+    } finally {
+      renameSync(away, bench.copy);
+    }
+  });
+});
