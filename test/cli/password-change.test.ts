@@ -241,7 +241,7 @@ describe('a vault whose conf is lost', () => {
     expect((await run(['key', 'info'])).stdout).toContain('is missing');
     expect((await run(['remote', 'list'])).code).toBe(0);
     const { stdout } = await withKey(['name', 'encode', 'file']);
-    expect((await withKey(['name', 'decode', stdout.trimEnd()])).stdout).toBe('file\n');
+    expect((await withKey(['name', 'decode', `./${stdout}`.trimEnd()])).stdout).toBe('file\n');
   });
 
   it.each([
