@@ -16,6 +16,13 @@ export function confError(code: string, message: string, cause?: unknown): Vault
   });
 }
 
+/** An error that says which old kind of filesystem a gocryptfs.conf is of. */
+export function confTooOld(code: string, message: string): VaultError {
+  return new VaultError(code, `gocryptfs.conf: ${message}`, {
+    hint: 'No release from 1.0 on opens it. Mount it with an older one and copy the content.',
+  });
+}
+
 /**
  * The form in which field names are compared: Go's JSON reader folds case, and with it two letters
  * outside ASCII (the long s and the Kelvin sign, which lower-casing turns into k by itself).

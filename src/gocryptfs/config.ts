@@ -1,9 +1,9 @@
 /** gocryptfs.conf: how the master key is wrapped, and which layout the filesystem has. */
-import { asFields, confError, parseConfJson } from './conf-json.ts';
+import { asFields, confError, confTooOld, parseConfJson } from './conf-json.ts';
 import { parseFeatureFlags, type FeatureFlag } from './feature-flags.ts';
 import {
   LONG_NAME_MAX_DEFAULT,
-  LONG_NAME_MAX_LEAST,
+  LONG_NAME_MAX_READ_LEAST,
   ON_DISK_VERSION,
   SCRYPT_KEY_LENGTH,
   SCRYPT_LOG_N_MAX,
@@ -41,7 +41,7 @@ export interface Conf {
   readonly encryptedKey: Uint8Array;
   readonly scrypt: ScryptParameters;
   readonly flags: ReadonlySet<FeatureFlag>;
-  /** Encrypted names longer than this are hashed: 62 … 255. */
+  /** Encrypted names longer than this are hashed: 1 … 255, made 62 … 255. */
   readonly longNameMax: number;
   /** Present exactly with flag `FIDO2`. */
   readonly fido2?: Fido2Parameters;
@@ -63,10 +63,10 @@ export function parseConf(bytes: Uint8Array): Conf {
   const fields = parseConfJson(bytes);
   const version = fields.get('version');
   if (version !== ON_DISK_VERSION) {
-    throw confError(
-      'conf-version-unsupported',
-      `version ${JSON.stringify(version ?? null)}; only version 2 is supported`,
-    );
+    const message = `version ${JSON.stringify(version ?? null)}; only version 2 is supported`;
+    const isOld = version === 0 || version === 1;
+    if (isOld) throw confTooOld('conf-version-unsupported', message);
+    throw confError('conf-version-unsupported', message);
   }
   const creator = fields.get('creator') ?? '';
   if (typeof creator !== 'string') {
@@ -188,10 +188,10 @@ function parseLongNameMax(value: unknown, flags: ReadonlySet<FeatureFlag>): numb
   if (
     typeof max !== 'number' ||
     !Number.isInteger(max) ||
-    max < LONG_NAME_MAX_LEAST ||
+    max < LONG_NAME_MAX_READ_LEAST ||
     max > LONG_NAME_MAX_DEFAULT
   ) {
-    throw confError('conf-longnamemax-invalid', 'LongNameMax is not in 62 … 255');
+    throw confError('conf-longnamemax-invalid', 'LongNameMax is not in 1 … 255');
   }
   return max;
 }

@@ -1,5 +1,5 @@
 /** The feature flags of gocryptfs.conf and which of them go together. */
-import { confError } from './conf-json.ts';
+import { confError, confTooOld } from './conf-json.ts';
 import { LONG_NAME_MAX_DEFAULT } from './limits.ts';
 
 /** Every flag a release up to 2.6.1 knows. */
@@ -75,7 +75,7 @@ const RULES: readonly (readonly [FeatureFlag, 'needs' | 'excludes', FeatureFlag]
  *
  * @throws {VaultError} `conf-flags-invalid` — not a list of strings; `conf-flag-unknown` — a newer
  *   or foreign feature, which could change the meaning of everything; `conf-flags-conflict` — a
- *   combination that stock refuses
+ *   combination that stock refuses; `conf-too-old` — releases 0.4 … 0.6
  * @see gocryptfs internal/configfile/validate.go (v2.6.1)
  */
 export function parseFeatureFlags(value: unknown): ReadonlySet<FeatureFlag> {
@@ -101,6 +101,9 @@ function assertLegalCombination(flags: ReadonlySet<FeatureFlag>): void {
     }
   }
   if (!flags.has('GCMIV128') && !flags.has('XChaCha20Poly1305')) {
+    if (!flags.has('HKDF')) {
+      throw confTooOld('conf-too-old', 'neither GCMIV128 nor HKDF is set, as before release 0.7');
+    }
     throw confError('conf-flags-conflict', 'neither GCMIV128 nor XChaCha20Poly1305 is set');
   }
 }

@@ -28,6 +28,8 @@ export const PLAIN_NAME_LENGTH_MAX = 255;
 export const LONG_NAME_MAX_DEFAULT = 255;
 /** Below this even a hashed name would not fit; stock and cppcryptfs agree on 62. */
 export const LONG_NAME_MAX_LEAST = 62;
+/** Stock makes nothing below 62 but mounts it: a smaller number only hashes more names. */
+export const LONG_NAME_MAX_READ_LEAST = 1;
 /** Base64 of 256 bytes with padding: the longest content of a `.name` file. */
 export const NAME_FILE_LENGTH_MAX = 344;
 /** Longest symlink target Linux stores: PATH_MAX without the closing NUL. */

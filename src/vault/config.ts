@@ -3,7 +3,7 @@ import { parse as parseToml, TomlError } from 'smol-toml';
 import * as v from 'valibot';
 import { UsageError } from '../errors.ts';
 import { FEATURE_FLAGS, type FeatureFlag } from '../gocryptfs/feature-flags.ts';
-import { LONG_NAME_MAX_DEFAULT, LONG_NAME_MAX_LEAST } from '../gocryptfs/limits.ts';
+import { LONG_NAME_MAX_DEFAULT, LONG_NAME_MAX_READ_LEAST } from '../gocryptfs/limits.ts';
 import { nearestWord } from './nearest.ts';
 
 /** What `.ecsync/config.toml` may say about a remote. */
@@ -81,7 +81,7 @@ const passwordSchema = v.pipe(
   ),
 );
 
-const longNameMax = `must be a whole number from ${LONG_NAME_MAX_LEAST} to ${LONG_NAME_MAX_DEFAULT}`;
+const longNameMax = `must be a whole number from ${LONG_NAME_MAX_READ_LEAST} to ${LONG_NAME_MAX_DEFAULT}`;
 
 const configSchema = v.strictObject({
   version: v.literal(1, 'must be 1: a newer ecsync wrote this vault, or it was edited'),
@@ -98,7 +98,7 @@ const configSchema = v.strictObject({
     v.pipe(
       v.number(longNameMax),
       v.integer(longNameMax),
-      v.minValue(LONG_NAME_MAX_LEAST, longNameMax),
+      v.minValue(LONG_NAME_MAX_READ_LEAST, longNameMax),
       v.maxValue(LONG_NAME_MAX_DEFAULT, longNameMax),
     ),
   ),

@@ -109,7 +109,9 @@ const attacks: readonly (readonly [string, string, Buffer])[] = [
   ['no flags', 'conf-flags-invalid', changed({ FeatureFlags: undefined })],
   ['flags null', 'conf-flags-invalid', changed({ FeatureFlags: null })],
   ['flags a string', 'conf-flags-invalid', changed({ FeatureFlags: 'HKDF' })],
-  ['an empty flag list', 'conf-flags-conflict', flags()],
+  ['an empty flag list', 'conf-too-old', flags()],
+  ['release 0.4', 'conf-too-old', flags('DirIV')],
+  ['release 0.6', 'conf-too-old', flags('DirIV', 'EMENames')],
   ['a flag that is a number', 'conf-flags-invalid', flags(...GCM_LAYOUT_FLAGS, 7)],
   ['an unknown flag', 'conf-flag-unknown', flags(...GCM_LAYOUT_FLAGS, 'Quantum')],
   ['a flag in another case', 'conf-flag-unknown', flags(...GCM_LAYOUT_FLAGS, 'aessiv')],
@@ -137,7 +139,7 @@ const attacks: readonly (readonly [string, string, Buffer])[] = [
     'conf-longnamemax-invalid',
     flags(...GCM_LAYOUT_FLAGS, 'LongNameMax'),
   ],
-  ...[0, 61, 256, -1, 62.5, '62'].map(
+  ...[0, 256, -1, 62.5, '62'].map(
     (max) =>
       [
         `LongNameMax of ${JSON.stringify(max)}`,
@@ -204,6 +206,12 @@ describe('parseConf() accepts', () => {
     const fido2 = { CredentialID: 'AAEC', HMACSalt: 'AwQF', AssertOptions: ['up'] };
     const bytes = changed({ FeatureFlags: [...GCM_LAYOUT_FLAGS, 'FIDO2'], FIDO2: fido2 });
     expect(parseConf(bytes).fido2?.assertOptions).toEqual(['up']);
+  });
+
+  test.each([1, 40, 61, 62, 255])('LongNameMax of %i, as stock does', (max) => {
+    const flags = [...GCM_LAYOUT_FLAGS, 'LongNameMax'];
+    const conf = parseConf(changed({ FeatureFlags: flags, LongNameMax: max }));
+    expect(conf.longNameMax).toBe(max);
   });
 
   test('a conf from before HKDF', () => {

@@ -76,7 +76,7 @@ describe('parseConfig()', () => {
     [`${HEAD}flags = "HKDF"`, 'must be a list of texts'],
     [`${HEAD}flags = ["HKDF"]\nlong_name_max = 100`, 'belong together'],
     [`${HEAD}flags = ["LongNameMax"]`, 'belong together'],
-    [`${HEAD}flags = ["LongNameMax"]\nlong_name_max = 61`, 'from 62 to 255'],
+    [`${HEAD}flags = ["LongNameMax"]\nlong_name_max = 0`, 'from 1 to 255'],
     [`${HEAD}long_name_max = 100`, "without 'flags'"],
     [`${HEAD}conf = ""`, 'must not be empty'],
     ['version = = 1', 'line 1'],
