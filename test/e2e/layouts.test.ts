@@ -8,7 +8,7 @@ import { createConf } from '../../src/gocryptfs/keys.ts';
 import { push, type OpenVault, type StateStore } from '../../src/sync/push.ts';
 import type { PushSettings, PushSummary, PushWarning } from '../../src/sync/push-settings.ts';
 import { FilterRules } from '../../src/tree/filter-syntax.ts';
-import { type Bench, makeBench } from './support/cli.ts';
+import { type Bench, ecsync, makeBench, summaryOf } from './support/cli.ts';
 import { differences } from './support/compare.ts';
 import { makeBusyTree, makeHardTree } from './support/hard-tree.ts';
 import { fsck, withMount } from './support/stock.ts';
@@ -267,4 +267,29 @@ describe('plaintext names', { timeout: 60_000 }, () => {
       expect(await refusal()).toBe('destination-other-vault');
     },
   );
+});
+
+function initWords(choice: LayoutChoice): string[] {
+  return [
+    ...['--layout', choice.layout],
+    ...(choice.plaintextNames === true ? ['--plaintextnames'] : []),
+    ...(choice.deterministicNames === true ? ['--deterministic-names'] : []),
+    ...(choice.longNameMax === undefined ? [] : ['--longnamemax', String(choice.longNameMax)]),
+  ];
+}
+
+describe.each(named)('the command, layout $name', { timeout: 60_000 }, ({ choice }) => {
+  it('makes the vault and pushes a copy that stock opens', async () => {
+    makeBusyTree(bench.source, 4, 2);
+    const secret = ['--passfile', bench.passfile];
+    const words = ['init', bench.source, '--scryptn', '10', ...secret, ...initWords(choice)];
+    expect(await ecsync(words)).toMatchObject({ code: 0 });
+    await setTimeout(100);
+    const push = ['push', '-C', bench.source, '--json', '--rsync-path', 'rsync', ...secret];
+    expect(await ecsync([...push, bench.copy])).toMatchObject({ code: 0, stderr: '' });
+    const inTheSource = ['.ecsync', '.gocryptfs.reverse.conf'];
+    expect(await problemsOfCopy(inTheSource)).toEqual([]);
+    const second = await ecsync([...push, '--delete', bench.copy]);
+    expect(summaryOf(second)).toMatchObject({ exitCode: 0, filesSent: 0, filesDeleted: 0 });
+  });
 });
