@@ -41,14 +41,16 @@ export {
 } from './view/inherited.ts';
 export type { VirtualTimes } from './view/virtual-files.ts';
 
-export { createVault, type NewVaultPlace } from './vault/create-vault.ts';
+export { createVault, type NewVaultKey, type NewVaultPlace } from './vault/create-vault.ts';
 export {
   assertMasterkey,
   openVault,
-  vaultFiles,
+  openVaultFrame,
   type Vault,
+  type VaultFrame,
   type VaultPlace,
 } from './vault/vault.ts';
+export { vaultFiles } from './vault/vault-files.ts';
 export type { RemoteConfig, VaultConfig } from './vault/config.ts';
 export { formatDestination, parseDestination, type Destination } from './vault/destination.ts';
 export { acquireLock, type Lock } from './vault/lock.ts';
