@@ -3,12 +3,13 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { parseConf } from '../../src/gocryptfs/config.ts';
 import { GCM_LAYOUT_FLAGS } from '../../src/gocryptfs/feature-flags.ts';
 import { packFileHeader } from '../../src/gocryptfs/file-header.ts';
 import { replaceAllZero } from '../../src/gocryptfs/identity.ts';
 import { deriveSubKey, KeyInfo } from '../../src/gocryptfs/keys.ts';
 import { openLayout } from '../../src/gocryptfs/layout.ts';
-import { derivations, hex, pattern } from '../support/format-fixtures.ts';
+import { derivations, hex, pattern, stockFilesystems } from '../support/format-fixtures.ts';
 
 const answers = derivations();
 const { names, content, identities } = openLayout(
@@ -78,12 +79,42 @@ test.each(answers.symlinks)('symlink $path to $plain', ({ path, plain, target })
   expect(Buffer.from(content.decryptTarget(encrypted)).toString('hex')).toBe(plain);
 });
 
-test('the values FORMAT.md quotes are among them', () => {
+/** The values in the tables of FORMAT.md's section on test vectors, as they stand there. */
+function quotedVectors(): readonly string[] {
   const format = readFileSync(new URL('../../FORMAT.md', import.meta.url), 'utf8');
-  const quoted = [
-    ...(format.split('## 13. Test vectors')[1]?.matchAll(/`([\w-]{22,})` *\|$/gm) ?? []),
-  ];
+  const section = format.split('## 13. Test vectors')[1] ?? '';
+  return [...section.matchAll(/`([\w-]{22,})` *\|$/gm)].map(([, value]) => value ?? '');
+}
+
+test('the values FORMAT.md quotes for layout gcm are among them', () => {
+  const quoted = quotedVectors().slice(0, 8);
   expect(quoted).toHaveLength(8);
   const known = JSON.stringify(answers);
-  for (const [, value] of quoted) expect(known).toContain(`"${value ?? ''}"`);
+  for (const value of quoted) expect(known).toContain(`"${value}"`);
+});
+
+test('the values FORMAT.md quotes for layout reverse are those of a stock reverse view', () => {
+  const stock = new Map(stockFilesystems()).get('reverse');
+  const conf = parseConf(Buffer.from(JSON.stringify(stock?.conf)));
+  const reverse = openLayout(conf, hex(stock?.masterkey ?? ''), 'reverse');
+  const at = (path: string) => ({ path: Buffer.from(path), counter: 0 });
+  const rootIV = reverse.identities.dirIV(at(''));
+  const nameOf = (name: string) =>
+    Buffer.from(reverse.names.encryptName(Buffer.from(name), rootIV).name).toString();
+  const { fileID, block0Nonce } = reverse.identities.file(at(nameOf('a')));
+  const linkID = reverse.identities.linkID(at(nameOf('link')));
+  const target = reverse.content.encryptTarget(linkID, Buffer.from('hello.txt'));
+  const shown = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
+  expect(quotedVectors().slice(8)).toEqual([
+    shown(rootIV),
+    nameOf('a'),
+    shown(fileID),
+    shown(block0Nonce ?? new Uint8Array()),
+    nameOf('link'),
+    shown(linkID),
+    Buffer.from(target).toString(),
+  ]);
+  // The copy that stock made of the same tree says the same.
+  expect(Buffer.from(target).toString()).toBe(stock?.symlink?.disk);
+  expect(stock?.files['a']?.hex).toContain(shown(fileID) + shown(block0Nonce ?? rootIV));
 });
