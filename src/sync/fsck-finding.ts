@@ -37,13 +37,8 @@ function severityOf(error: EcsyncError): Finding['severity'] {
 
 /** What a decrypted view left out. */
 export function findingOfProblem(problem: CopyProblem): Finding {
-  const { error, code, ...place } = problem;
-  return {
-    ...place,
-    severity: code === 'temporary-directory' ? 'note' : severityOf(error),
-    code: error.code,
-    message: error.message,
-  };
+  const { error, ...place } = problem;
+  return { ...place, severity: severityOf(error), code: error.code, message: error.message };
 }
 
 /** Something about an object as a whole. */

@@ -5,7 +5,6 @@ import { isDirectory, isRegularFile, isSymlink, type Entry, type Tree } from '..
 import { showPath } from '../tree/file-failure.ts';
 import { walk } from '../tree/walk.ts';
 import { DecryptedView, type PlainEntry } from '../view/decrypted-view.ts';
-import { checkConf } from './fsck-conf.ts';
 import {
   DamageList,
   findingAbout,
@@ -14,6 +13,7 @@ import {
   findingsElsewhere,
   type Finding,
 } from './fsck-finding.ts';
+import { checkConf, checkUnfinished } from './fsck-root.ts';
 
 /** A copy, and how to check it. */
 export interface FsckJob<C extends Entry> {
@@ -99,14 +99,19 @@ class Check<C extends Entry> {
     this.#signal = signal;
     this.#tree = job.openTree((path, error) => this.#onUnread(path, error));
     this.#view = new DecryptedView(this.#tree, job.layout, {
-      onProblem: (problem) => this.#add(findingOfProblem(problem)),
+      onProblem: (problem) => {
+        if (problem.code !== 'temporary-directory') this.#add(findingOfProblem(problem));
+      },
     });
   }
 
   async run(): Promise<FsckSummary> {
     this.#directory = await this.#view.root();
-    const confFinding = await checkConf(this.#tree, this.#directory.cipher, this.#job.conf);
+    const { cipher } = this.#directory;
+    const confFinding = await checkConf(this.#tree, cipher, this.#job.conf);
     if (confFinding !== undefined) this.#add(confFinding);
+    const unfinished = await checkUnfinished(this.#tree, cipher);
+    if (unfinished !== undefined) this.#add(unfinished);
     const noting: Tree<PlainEntry<C>> = {
       root: () => this.#view.root(),
       children: (directory) => {

@@ -26,13 +26,13 @@ const MESSAGES = {
   'name-file-orphan': 'a .name file whose object is missing',
   'target-invalid': 'where the link leads cannot be decrypted',
   'cipher-size-illegal': 'no file has this encrypted size',
-  'temporary-directory': 'what a push that did not finish has left behind',
+  'temporary-directory': 'where pushes keep unfinished files, no part of the copy',
   unreadable: 'cannot be read',
 } as const;
 
 /**
- * What is wrong with one object of a copy. `temporary-directory` is no damage: the next push clears
- * it. `unreadable`: the error of the tree below says why.
+ * What is wrong with one object of a copy. `temporary-directory` is no damage: it is in
+ * every copy that ecsync has pushed. `unreadable`: the error of the tree below says why.
  */
 export type CopyProblemCode = keyof typeof MESSAGES;
 
@@ -72,7 +72,7 @@ function errorOf(
   const shownCipherPath = showPath(cipherPath);
   const shown = plainPath === undefined ? `${shownCipherPath} in the copy` : showPath(plainPath);
   return new IntegrityError(code, `${shown}: ${MESSAGES[code]}`, {
-    hint: code === 'temporary-directory' ? 'The next push clears it.' : HINT,
+    hint: code === 'temporary-directory' ? 'Leave it: ecsync made it and uses it.' : HINT,
     facts: { cipherPath: shownCipherPath },
     ...(cause === undefined ? {} : { cause }),
   });

@@ -11,6 +11,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   unlinkSync,
   utimesSync,
   writeFileSync,
@@ -19,7 +20,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { pattern } from '../support/format-fixtures.ts';
-import { makeStockCopy, STOCK_PASSWORD, type StockCopy } from '../support/stock-copy.ts';
+import { makeStockCopy, stockFsck, STOCK_PASSWORD, type StockCopy } from '../support/stock-copy.ts';
 import { ecsync, initVault, makeBench, summaryOf, type Bench } from './support/cli.ts';
 
 const work = mkdtempSync(path.join(tmpdir(), 'ecsync-fsck-e2e-'));
@@ -209,4 +210,49 @@ describe('a copy that was pushed', () => {
       renameSync(away, bench.copy);
     }
   });
+});
+
+describe.each([
+  ['gcm', ['--layout', 'gcm']],
+  ['reverse', ['--layout', 'reverse']],
+  ['xchacha', ['--layout', 'xchacha']],
+  ['plain names', ['--plaintextnames']],
+  ['equal names', ['--deterministic-names']],
+  ['short names', ['--longnamemax', '62']],
+])('a vault with %s', (_, words) => {
+  test('pushes what this check and that of stock find clean', async () => {
+    const bench = await makeBench();
+    try {
+      mkdirSync(bench.source);
+      fill(bench.source);
+      const secret = ['--passfile', bench.passfile];
+      const init = ['init', bench.source, '--scryptn', '10', ...words, ...secret];
+      expect(await ecsync(init)).toMatchObject({ code: 0 });
+      const push = ['push', bench.copy, '-C', bench.source, ...secret];
+      expect(await ecsync(push)).toMatchObject({ code: 0 });
+      const result = await ecsync(['fsck', bench.copy, '-C', bench.source, ...secret, '--json']);
+      expect(summaryOf(result)).toMatchObject({ exitCode: 0, files: 2, links: 1, notes: 0 });
+      const { code } = await stockFsck({ cipherDir: bench.copy, passfile: bench.passfile });
+      expect(code).toBe(0);
+    } finally {
+      await bench.remove();
+    }
+  });
+});
+
+test('Ctrl-C ends a check at once, with exit code 130', async () => {
+  const copy = await makeStockCopy(work, { name: 'big', words: [] }, (mountPoint) => {
+    for (const name of ['a', 'b', 'c']) {
+      const file = path.join(mountPoint, name);
+      writeFileSync(file, '');
+      truncateSync(file, 2 ** 40); // holes: hours of work, no space
+    }
+  });
+  const result = await ecsync(['fsck', copy.cipherDir, '--passfile', copy.passfile], {
+    onStart: (child) => {
+      setTimeout(() => child.kill('SIGINT'), 1500);
+    },
+  });
+  expect(result.code === 130 || result.signal === 'SIGINT').toBe(true);
+  expect(result.stderr).toContain('interrupted');
 });

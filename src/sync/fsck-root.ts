@@ -1,13 +1,15 @@
+/** What is in the root of a copy beside the plaintext: the conf, and what pushes did not finish. */
 import { EcsyncError } from '../errors.ts';
 import { parseConf, type Conf } from '../gocryptfs/config.ts';
 import { CONF_LENGTH_MAX } from '../gocryptfs/limits.ts';
-import { CONF_NAME } from '../gocryptfs/names.ts';
-import type { Entry, Tree } from '../tree/entry.ts';
+import { CONF_NAME, TEMPORARY_DIRECTORY } from '../gocryptfs/names.ts';
+import { isDirectory, type Entry, type Tree } from '../tree/entry.ts';
 import { readSmallFile } from '../view/decrypted-view-listing.ts';
 import { joinPath, ROOT_PATH } from '../view/path-bytes.ts';
 import type { Finding } from './fsck-finding.ts';
 
 const CONF_NAME_BYTES = Buffer.from(CONF_NAME);
+const TEMPORARY_DIRECTORY_BYTES = Buffer.from(TEMPORARY_DIRECTORY);
 
 const MESSAGES = {
   'conf-missing': 'the copy has no gocryptfs.conf: only the master key opens it',
@@ -29,7 +31,7 @@ export async function checkConf<C extends Entry>(
   root: C,
   expected: Uint8Array | undefined,
 ): Promise<Finding | undefined> {
-  const file = await lookUp(tree, root);
+  const file = await lookUp(tree, root, CONF_NAME_BYTES);
   if (file === undefined) {
     return confFinding('conf-missing', expected === undefined ? 'note' : 'damage');
   }
@@ -49,10 +51,36 @@ export async function checkConf<C extends Entry>(
   }
 }
 
-async function lookUp<C extends Entry>(tree: Tree<C>, root: C): Promise<C | undefined> {
-  if (tree.child !== undefined) return tree.child(root, CONF_NAME_BYTES);
+/**
+ * Whether something is in the directory where pushes keep unfinished files; the directory itself is
+ * in every copy that ecsync has pushed.
+ */
+export async function checkUnfinished<C extends Entry>(
+  tree: Tree<C>,
+  root: C,
+): Promise<Finding | undefined> {
+  const directory = await lookUp(tree, root, TEMPORARY_DIRECTORY_BYTES);
+  if (directory === undefined || !isDirectory(directory)) return undefined;
+  const { length } = await tree.children(directory);
+  if (length === 0) return undefined;
+  return {
+    severity: 'note',
+    code: 'unfinished-push',
+    message: 'a push that did not finish has left files behind; they are no part of the copy',
+    cipherPath: directory.path,
+    plainDirectory: ROOT_PATH,
+    kind: 'directory',
+  };
+}
+
+async function lookUp<C extends Entry>(
+  tree: Tree<C>,
+  root: C,
+  name: Buffer,
+): Promise<C | undefined> {
+  if (tree.child !== undefined) return tree.child(root, name);
   const children = await tree.children(root);
-  return children.find(({ path }) => CONF_NAME_BYTES.equals(path));
+  return children.find(({ path }) => name.equals(path));
 }
 
 function tryParse(bytes: Uint8Array): Conf | undefined {
