@@ -151,11 +151,18 @@ export class Conversation {
     const timer = setTimeout(() => {
       this.#source.fail(new ConnectionError('connection-lost', 'the server did not close'));
     }, FAREWELL_MS);
+    const deadlineMs = performance.now() + FAREWELL_MS;
     const ends: unknown[] = [];
     await reading.catch((error: unknown) => ends.push(error));
-    await this.reader.drain().catch((error: unknown) => ends.push(error));
+    await this.#listenUntil(deadlineMs).catch((error: unknown) => ends.push(error));
     clearTimeout(timer);
     return ends.find((end) => end instanceof RemoteError);
+  }
+
+  /** A peer that never stops talking must not keep the timer from firing. */
+  async #listenUntil(deadlineMs: number): Promise<void> {
+    do this.reader.stream.rest();
+    while (performance.now() < deadlineMs && (await this.reader.fill()));
   }
 
   /** Stops watching. The streams stay open: they belong to whoever opened them. */

@@ -56,27 +56,33 @@ function writeId(sink: ByteSink, format: FlistFormat, id: number): void {
 /**
  * Inverse of {@link writeIdLists}: reads what the format says is there.
  *
+ * @param countMax - names in each list; only ids of the file list have a reason to be there
  * @throws {ProtocolError} `id-list-too-long`
  */
-export async function readIdLists(input: MultiplexReader, format: FlistFormat): Promise<IdNames> {
-  const lists = !format.numericIds;
-  const users = lists && format.owner ? await readIdList(input, format) : new Map<number, string>();
-  const groups =
-    lists && format.group ? await readIdList(input, format) : new Map<number, string>();
+export async function readIdLists(
+  input: MultiplexReader,
+  format: FlistFormat,
+  countMax = ID_COUNT_MAX,
+): Promise<IdNames> {
+  const read = async (isPresent: boolean): Promise<Map<number, string>> =>
+    isPresent && !format.numericIds ? readIdList(input, format, countMax) : new Map();
+  const users = await read(format.owner);
+  const groups = await read(format.group);
   return { users, groups };
 }
 
 async function readIdList(
   input: MultiplexReader,
   format: FlistFormat,
+  countMax: number,
 ): Promise<Map<number, string>> {
   const names = new Map<number, string>();
-  for (let count = 0; count <= ID_COUNT_MAX; count++) {
+  for (let count = 0; count <= countMax; count++) {
     const [id, name] = await input.read((reader) => readId(reader, format));
     if (name !== '') names.set(id, name);
     if (id === 0) return names;
   }
-  throw new ProtocolError('id-list-too-long', `more than ${ID_COUNT_MAX} names of users or groups`);
+  throw new ProtocolError('id-list-too-long', `more than ${countMax} names of users or groups`);
 }
 
 function readId(reader: ByteReader, format: FlistFormat): [number, string] {

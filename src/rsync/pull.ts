@@ -225,10 +225,15 @@ class Pull<E extends Entry> {
  *   4  ms to build the list                     protocol ≥ 29
  *   5  ms to send it                            protocol ≥ 29
  *
+ * @throws {ProtocolError} `statistics-invalid`, `varlong-invalid`, `number-too-large`
  * @see rsync main.c handle_stats (3.5.0)
  */
 function readStatistics(reader: ByteReader, protocol: number): PullStatistics {
-  const next = (): number => (protocol >= 30 ? readVarlong(reader, 3) : readLongint(reader));
+  const next = (): number => {
+    const value = protocol >= 30 ? readVarlong(reader, 3) : readLongint(reader);
+    if (value >= 0) return value;
+    throw new ProtocolError('statistics-invalid', `the server counted ${value} bytes`);
+  };
   const bytesRead = next(); // 1
   const bytesWritten = next(); // 2
   const totalSize = next(); // 3

@@ -3,7 +3,7 @@ import { readFlist, type FlistEntry } from './flist-decode.ts';
 import { flistFormat } from './flist-format.ts';
 import type { Session } from './handshake.ts';
 import { readIdLists, type IdNames } from './id-list.ts';
-import { LIST_HEAP_PART } from './limits.ts';
+import { ID_COUNT_MAX, LIST_HEAP_PART } from './limits.ts';
 import type { MultiplexReader } from './multiplex.ts';
 import type { TransferOptions } from './options.ts';
 
@@ -30,7 +30,7 @@ export async function receiveList(
 ): Promise<ArrivedList> {
   const format = flistFormat(session, options);
   const list = await readFlist(reader, format, weightMax);
-  const names = await readIdLists(reader, format);
+  const names = await readIdLists(reader, format, Math.min(list.entries.length, ID_COUNT_MAX));
   const late = session.protocol < 30 ? await reader.read((bytes) => bytes.int32()) : 0;
   return { entries: list.entries, names, ioError: list.ioError | late };
 }

@@ -18,6 +18,7 @@ export class FileRebuild<E extends Entry> {
   readonly #expected: Expected<E>;
   #file: NewFile | undefined;
   #basis: OpenFile | undefined;
+  #basisFailed = false;
   #length = 0;
   #literalBytes = 0;
   /** Blocks that are to be copied, not yet copied. */
@@ -112,12 +113,14 @@ export class FileRebuild<E extends Entry> {
 
   /** A basis that cannot be read leaves a gap, which the checksum of the file brings to light. */
   async #readBasis(offset: number, length: number): Promise<Uint8Array> {
+    if (this.#basisFailed) return new Uint8Array(0);
     try {
       this.#basis ??= await this.#openBasis();
       return (await this.#basis?.read(offset, length)) ?? new Uint8Array(0);
     } catch (error) {
-      if (error instanceof FileError || error instanceof VanishedError) return new Uint8Array(0);
-      throw error;
+      if (!(error instanceof FileError || error instanceof VanishedError)) throw error;
+      this.#basisFailed = true;
+      return new Uint8Array(0);
     }
   }
 
@@ -131,7 +134,9 @@ export class FileRebuild<E extends Entry> {
   /** A file may have grown since it was listed, but neither our disk nor our time is without end. */
   async #count(length: number): Promise<void> {
     const { entry } = this.#expected;
-    const { growthMax, excessMax, onProgress } = this.#job;
+    const { growthMax, excessMax, onProgress, busy } = this.#job;
+    // A few bytes of the wire may stand for much of the basis.
+    busy();
     this.#length += length;
     onProgress(entry, this.#length);
     const storedMax = entry.size * 2 + growthMax;

@@ -1,9 +1,10 @@
+import { setImmediate } from 'node:timers/promises';
 import { ChunkSink } from '../../src/bytes/chunk-sink.ts';
 import { ChunkSource } from '../../src/bytes/chunk-source.ts';
 import type { ByteReader } from '../../src/bytes/byte-reader.ts';
 import { createStrongSums, type StrongSums } from '../../src/rsync/checksums.ts';
-import { ITEM_TRANSFER, NDX_DONE } from '../../src/rsync/constants.ts';
-import { greetServer } from '../../src/rsync/handshake.ts';
+import { ITEM_TRANSFER, MSG_ERROR_EXIT, NDX_DONE } from '../../src/rsync/constants.ts';
+import { greetClient, greetServer } from '../../src/rsync/handshake.ts';
 import { writeVarint, writeVarlong } from '../../src/rsync/integers.ts';
 import { readItemAttributes, writeItemAttributes } from '../../src/rsync/item-record.ts';
 import { MultiplexReader, MultiplexWriter } from '../../src/rsync/multiplex.ts';
@@ -42,26 +43,65 @@ export interface Asked {
 export class FakeSender {
   readonly writer: MultiplexWriter;
   readonly #reader: MultiplexReader;
+  readonly #sink: ChunkSink;
+  readonly #output: PairEnd['output'];
   readonly #ndxReader = new NdxReader(PROTOCOL);
   #sums: StrongSums | undefined;
+  /** End marks that were read. */
+  #marks = 0;
   readonly ndxWriter = new NdxWriter(PROTOCOL);
 
   constructor(end: PairEnd) {
-    this.writer = new MultiplexWriter(new ChunkSink(end.output));
-    this.#reader = new MultiplexReader(new ChunkSource(end.input), () => undefined);
+    this.#output = end.output;
+    this.#sink = new ChunkSink(end.output);
+    this.writer = new MultiplexWriter(this.#sink);
+    this.#reader = new MultiplexReader(new ChunkSource(end.input), (code) => {
+      // Whoever is told that the other side has given up closes.
+      if (code === MSG_ERROR_EXIT) end.output.end();
+    });
   }
 
   async greet(): Promise<void> {
     this.#sums = await createStrongSums(await greetServer(this.#reader, this.writer, PROTOCOL));
   }
 
-  /** Content as one literal, with the right checksum behind it. */
-  content(content: Uint8Array): void {
-    this.literal(content);
+  /** The same in the role of the server of a pull, which hears of filters first. */
+  async greetAsServer(seed = 7): Promise<void> {
+    const session = await greetClient(this.#reader, this.writer, { protocolMax: PROTOCOL, seed });
+    this.#sums = await createStrongSums(session);
+    for (;;) {
+      const length = await this.#read((bytes) => bytes.int32());
+      if (length === 0) return;
+      await this.#read((bytes) => bytes.copy(length));
+    }
+  }
+
+  /** The end of a file whose tokens were sent, with the checksum of `content` behind it. */
+  contentEnd(content: Uint8Array): void {
     this.token(0);
     this.#sums?.file.update(content);
     this.writer.bytes(this.#sums?.file.digest() ?? Buffer.alloc(0));
     this.flush();
+  }
+
+  /** Says something again and again, as fast as it is taken, until nobody listens any more. */
+  async sayForEver(step: (i: number) => void): Promise<void> {
+    for (let i = 0; !this.#output.destroyed && !this.#output.writableEnded; i++) {
+      step(i);
+      if (i % 256 === 255) await setImmediate();
+      if (this.writer.blocked) await this.writer.drained();
+    }
+  }
+
+  /** Bytes beside the frames of the writer. */
+  writeRaw(bytes: Uint8Array): void {
+    this.#sink.write(bytes);
+  }
+
+  /** Content as one literal, with the right checksum behind it. */
+  content(content: Uint8Array): void {
+    this.literal(content);
+    this.contentEnd(content);
   }
 
   entry(entry: RawEntry): void {
@@ -110,14 +150,11 @@ export class FakeSender {
   /** Reads on to the next request for content. */
   async asked(): Promise<Asked> {
     for (;;) {
-      const ndx = await this.#read((bytes) => this.#ndxReader.read(bytes));
+      const ndx = await this.#readNdx();
       if (ndx < 0) continue;
       const { iflags } = await this.#read((bytes) => readItemAttributes(bytes, PROTOCOL));
       if ((iflags & ITEM_TRANSFER) === 0) continue;
-      const head = await this.#read((bytes) => readSumHead(bytes, PROTOCOL));
-      for (let i = 0; i < head.count; i++)
-        await this.#read((bytes) => bytes.copy(4 + head.s2length));
-      return { ndx, head };
+      return { ndx, head: await this.#readSums() };
     }
   }
 
@@ -146,10 +183,36 @@ export class FakeSender {
     this.writer.flush();
   }
 
+  /** The end of what the server of a pull sends: marks, an account, the goodbye. */
+  async finishAsServer(): Promise<void> {
+    for (let i = 0; i < 3; i++) this.done();
+    for (let i = 0; i < 5; i++) writeVarlong(this.writer, 9, 3);
+    this.done();
+    while (this.#marks < 5) {
+      if ((await this.#readNdx()) < 0) continue;
+      const { iflags } = await this.#read((bytes) => readItemAttributes(bytes, PROTOCOL));
+      if ((iflags & ITEM_TRANSFER) !== 0) await this.#readSums();
+    }
+  }
+
   /** Everything up to the goodbye, for transfers that go on after the attack. */
   async finish(): Promise<void> {
     for (let i = 0; i < 4; i++) this.done();
     await this.#reader.drain().catch(() => undefined);
+  }
+
+  async #readNdx(): Promise<number> {
+    const ndx = await this.#read((bytes) => this.#ndxReader.read(bytes));
+    if (ndx === NDX_DONE) this.#marks++;
+    return ndx;
+  }
+
+  async #readSums(): Promise<SumHead> {
+    const head = await this.#read((bytes) => readSumHead(bytes, PROTOCOL));
+    for (let i = 0; i < head.count; i++) {
+      await this.#read((bytes) => bytes.copy(4 + head.s2length));
+    }
+    return head;
   }
 
   async #read<T>(decode: (reader: ByteReader) => T): Promise<T> {

@@ -75,7 +75,9 @@ export async function pullFolder(
     });
     server.output.end();
     const { code, signal, stderr } = await server.ended;
-    const outcome = judge(report, { code, signal }, stderr, 'pull');
+    // Below protocol 30 a server puts its errors into the stream.
+    const said = stderr + seen.messages.join('\n');
+    const outcome = judge(report, { code, signal }, said, 'pull');
     return { report, outcome, code, stderr, ...seen };
   } catch (error) {
     server.kill();
