@@ -257,6 +257,23 @@ describe('a folder that gocryptfs -reverse shows', () => {
     }
   });
 
+  it('goes on with a copy that rsync made of the mount, and sends nothing again', async () => {
+    const source = madeByStock();
+    const copy = fresh('copy');
+    const mountPoint = fresh('mount');
+    mkdirSync(mountPoint);
+    const mount = await mountStockWith(['-reverse', '-passfile', passfile, source, mountPoint]);
+    expect(spawnSync('rsync', ['-a', `${mountPoint}/`, copy]).status).toBe(0);
+    await mount.unmount();
+    expect((await initIn(source, '--layout', 'reverse', '--passfile', passfile)).code).toBe(0);
+    const config = path.join(source, '.ecsync/config.toml');
+    // The installed stock is older than 2.5.
+    writeFileSync(config, readFileSync(config, 'utf8').replace('shift_sec = 10', 'shift_sec = 0'));
+    const pushed = await withPassword(source, ['push', copy, '--json']);
+    const summary: unknown = JSON.parse(pushed.stdout.trimEnd().split('\n').at(-1) ?? '');
+    expect(summary).toMatchObject({ exitCode: 0, filesSent: 0, literalBytes: 0, warnings: [] });
+  });
+
   it('is never given a second conf', async () => {
     const source = madeByStock();
     const asks = ['--extpass', 'touch asked'];
