@@ -9,8 +9,10 @@ import type { CipherBackend } from '../../src/gocryptfs/cipher-backend.ts';
 import { Cmac } from '../../src/gocryptfs/cmac.ts';
 import { lackingPrimitives, nativeExcept } from '../../src/gocryptfs/default-backend.ts';
 import { Eme } from '../../src/gocryptfs/eme.ts';
+import { flagsOfLayout } from '../../src/gocryptfs/feature-flags.ts';
 import { GcmCipher } from '../../src/gocryptfs/gcm-cipher.ts';
 import { hchacha20 } from '../../src/gocryptfs/hchacha.ts';
+import { openLayout } from '../../src/gocryptfs/layout.ts';
 import { NATIVE_BACKEND } from '../../src/gocryptfs/native-backend.ts';
 import { PURE_BACKEND } from '../../src/gocryptfs/pure-backend.ts';
 import { SivCipher } from '../../src/gocryptfs/siv-cipher.ts';
@@ -287,8 +289,39 @@ describe.each(CIPHERS)('%s', (_, Cipher, keyLength) => {
 });
 
 describe('the default backend', () => {
-  test('is all native here: these are the figures that are promised', () => {
-    expect([...lackingPrimitives()]).toEqual([]);
+  test('takes node:crypto for exactly what it can do', async () => {
+    const key = secret(Buffer.alloc(32));
+    const parts = { plain: Buffer.alloc(1), nonce: Buffer.alloc(24), associated: Buffer.alloc(0) };
+    const attempts = {
+      aesEcb: () => NATIVE_BACKEND.aesEcb(key).encrypt(Buffer.alloc(16)),
+      cbcMac: () => NATIVE_BACKEND.cbcMac(key)(Buffer.alloc(16)),
+      aesCtr: () => NATIVE_BACKEND.aesCtr(key)(Buffer.alloc(16), Buffer.alloc(1)),
+      aesGcm: () => NATIVE_BACKEND.aesGcm(key).seal(parts, Buffer.alloc(17)),
+      xchacha20Poly1305: () => NATIVE_BACKEND.xchacha20Poly1305(key).seal(parts, Buffer.alloc(17)),
+      scrypt: () =>
+        NATIVE_BACKEND.scrypt(Buffer.alloc(8), { salt: Buffer.alloc(32), logN: 10, r: 8, p: 1 }),
+    };
+    const failed: string[] = [];
+    for (const [primitive, attempt] of Object.entries(attempts)) {
+      try {
+        await attempt();
+      } catch {
+        failed.push(primitive);
+      }
+    }
+    expect([...lackingPrimitives()].sort()).toEqual(failed.sort());
+  });
+
+  test('writes the same when something comes from plain JavaScript', () => {
+    const flags = new Set(flagsOfLayout({ layout: 'xchacha' }));
+    const [native, mixed] = [new Set<never>(), new Set(['xchacha20Poly1305'] as const)].map(
+      (lacking) => {
+        const conf = { flags, longNameMax: 255 };
+        const { content } = openLayout(conf, Buffer.alloc(32, 1), 'keyed', nativeExcept(lacking));
+        return Buffer.from(content.encryptTarget(Buffer.alloc(16, 2), Buffer.from('target')));
+      },
+    );
+    expect(mixed).toEqual(native);
   });
 
   test('takes from plain JavaScript what is lacking, and nothing else', () => {
