@@ -12,6 +12,7 @@ need sshd openssh-server
 need ssh openssh-client
 need ssh-keygen openssh-client
 need fusermount3 fuse3
+need getfattr attr
 need script bsdutils
 need mkfifo coreutils
 

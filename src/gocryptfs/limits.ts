@@ -39,8 +39,11 @@ export const CIPHER_TARGET_LENGTH_MAX = 4095;
  * encrypted; in AES blocks 176 with padding.
  */
 export const XATTR_NAME_LENGTH_MAX = 175;
-/** The most Linux stores in one extended attribute. */
-export const XATTR_VALUE_LENGTH_MAX = 65536;
+/**
+ * The most that stock reads of one extended attribute (2.3). Linux stores one byte more, and stock
+ * writes that, but cannot read it again.
+ */
+export const XATTR_VALUE_LENGTH_MAX = 65535;
 /** Longest path an rsync server accepts in a file list and Linux in a system call. */
 export const CIPHER_PATH_LENGTH_MAX = 4095;
 

@@ -102,7 +102,7 @@ export class XattrEncryption {
    * The value as it is stored; an empty value stays empty.
    *
    * @returns inverse: {@link decryptXattrValue}
-   * @throws {FileError} `xattr-value-too-long` — sealed it would have more than 65536 bytes
+   * @throws {FileError} `xattr-value-too-long` — sealed it would have more than 65535 bytes
    */
   encryptXattrValue(xattr: PlainXattr): Uint8Array {
     const { name, value } = xattr;

@@ -59,6 +59,11 @@ export async function createStrongSums(session: Session): Promise<StrongSums> {
   return { block, file, createListSum };
 }
 
+/** Plain md5, whatever the session agreed on: what stands for a long extended attribute. */
+export function createMd5Sum(): Promise<RunningSum> {
+  return createRunningSum('md5', Buffer.alloc(0));
+}
+
 /** A running digest whose every input begins with `prefix`. */
 async function createRunningSum(name: ChecksumName, prefix: Uint8Array): Promise<RunningSum> {
   if (name === 'xxh128') return new WasmSum(await createXXHash128(), prefix, true);

@@ -17,6 +17,7 @@
  *  13  link target      length, bytes
  *  14  dev, inode       longints, below protocol 30
  *  15  checksum
+ *  16  xattrs          see xattrs.ts; also behind an entry that ended at 5
  *
  * @see rsync flist.c send_file_entry (3.5.0)
  */
@@ -52,6 +53,7 @@ import {
 import { carriesRdev, type FlistFormat } from './flist-format.ts';
 import { writeLongint, writeVarint, writeVarlong } from './integers.ts';
 import { NAME_LENGTH_MAX } from './limits.ts';
+import type { XattrListWriter } from './xattrs.ts';
 
 /** Times of protocols below 30 are 32 bits, which some peers read as signed. */
 const TIME_MAX_PRE30 = 0x7fffffff;
@@ -62,6 +64,7 @@ const WIRE_DEVICE = 1;
 /** Writes the entries of one list; each is coded relative to the one before. */
 export class FlistEncoder {
   readonly #format: FlistFormat;
+  readonly #xattrs: XattrListWriter | undefined;
   #path: Uint8Array = new Uint8Array(0);
   #mode = -1;
   #mtimeSec = Number.NaN;
@@ -74,8 +77,10 @@ export class FlistEncoder {
   /** linkGroup → its first name and that name's wire position. */
   readonly #firstLinks = new Map<number, { position: number; entry: Entry }>();
 
-  constructor(format: FlistFormat) {
+  /** @param xattrs - absent when the list carries none */
+  constructor(format: FlistFormat, xattrs?: XattrListWriter) {
     this.#format = format;
+    this.#xattrs = xattrs;
   }
 
   /** Entries written so far. */
@@ -107,6 +112,7 @@ export class FlistEncoder {
     if (firstLink !== undefined && firstLink.position !== position) {
       writeVarint(sink, firstLink.position); // 5
       this.#remember(firstLink.entry);
+      this.#xattrs?.write(sink, entry.xattrs); // 16
       return;
     }
     this.#writeAttributes(sink, entry, flags);
@@ -115,6 +121,7 @@ export class FlistEncoder {
     if (this.#format.links && isSymlink(entry)) this.#writeTarget(sink, entry); // 13
     this.#writeInode(sink, entry, flags, position); // 14
     this.#writeChecksum(sink, entry, checksum); // 15
+    this.#xattrs?.write(sink, entry.xattrs); // 16
   }
 
   /**

@@ -94,6 +94,12 @@ export const FALSE_ALARM_BYTES_PER_BYTE = 4;
 export const REPORTS_PER_ENTRY_MAX = 8;
 export const REPORTS_BASE_MAX = 1000;
 
+/**
+ * Requests for the extended attributes of one entry: when it is made or changed, when it is sent, and
+ * when it is sent again. Each may cost all of the entry's values.
+ */
+export const XATTR_REQUESTS_PER_ENTRY_MAX = 4;
+
 /** Requests and reports that wait to be answered. */
 export const QUEUED_RECORDS_MAX = 4096;
 

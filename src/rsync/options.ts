@@ -16,9 +16,16 @@ export interface TransferOptions {
   readonly devices: boolean;
   readonly specials: boolean;
   readonly hardLinks: boolean;
+  /** `-X`: extended attributes of everything listed. Needs protocol 30. */
+  readonly xattrs?: boolean;
   /** `-c`: compare by checksum instead of size and time. */
   readonly checksum: boolean;
   readonly dryRun: boolean;
+  /**
+   * `--only-write-batch`: a dry run in which the server sends the block sums of what it has all the
+   * same. It is answered as in a dry run, and what would have been sent is counted.
+   */
+  readonly measure?: boolean;
   readonly numericIds: boolean;
   /** `-I`: look at every file, whatever its size and time. */
   readonly ignoreTimes: boolean;
@@ -32,6 +39,14 @@ export interface TransferOptions {
   readonly tempDir?: string;
   /** `--link-dest`: earlier copy that unchanged files are linked to, relative to the destination. */
   readonly linkDest?: string;
+}
+
+/** Whether nothing is changed at the receiving side. */
+export function isDryRun({
+  dryRun,
+  measure,
+}: Pick<TransferOptions, 'dryRun' | 'measure'>): boolean {
+  return dryRun || measure === true;
 }
 
 /**
@@ -72,6 +87,7 @@ const LETTERS = [
   ['D', 'devices'],
   ['t', 'times'],
   ['p', 'perms'],
+  ['X', 'xattrs'],
   ['r', undefined],
   ['c', 'checksum'],
   ['I', 'ignoreTimes'],
@@ -82,6 +98,9 @@ const LETTERS = [
  * 29 there is no message for it, only chatter.
  */
 const REPORT_ITEMS = '--log-format=%i';
+
+/** As the stock client sends it: the file would be the client's, so its name is of no meaning here. */
+const MEASURE = '--only-write-batch=X';
 
 /**
  * The words after `rsync` for a receiving server, in the shape of the stock client's own, which
@@ -97,6 +116,7 @@ export function serverWords(options: TransferOptions, destination: string): stri
   if (options.timeoutSec !== undefined) words.push(`--timeout=${options.timeoutSec}`);
   if (options.deleteAfter) words.push('--delete-after');
   if (options.numericIds) words.push('--numeric-ids');
+  if (options.measure === true) words.push(MEASURE);
   if (options.tempDir !== undefined) words.push('--temp-dir', options.tempDir);
   if (options.linkDest !== undefined) words.push('--link-dest', options.linkDest);
   words.push('.', destinationWord(destination));
@@ -123,7 +143,7 @@ export function senderWords(options: TransferOptions, paths: readonly string[]):
 function clusterOf(options: TransferOptions): string {
   let cluster = '-';
   for (const [letter, name] of LETTERS) {
-    if (name === undefined || options[name]) cluster += letter;
+    if (name === undefined || options[name] === true) cluster += letter;
   }
   return cluster + CAPABILITIES;
 }
@@ -152,6 +172,7 @@ function safeWord(path: string): string {
  * @returns the options (`protocolMax` is the newest: it does not travel here) and the destination as
  *   it was sent
  * @throws {UsageError} `server-words-invalid` — anything that `serverWords` does not make
+ * @throws {UsageError} `xattrs-unsupported` — a server in this process cannot store them
  */
 export function parseServerWords(words: readonly string[]): {
   options: TransferOptions;
@@ -181,6 +202,7 @@ export function parseServerWords(words: readonly string[]): {
     numericIds: long.numericIds,
     ignoreTimes: letters.has('I'),
     deleteAfter: long.deleteAfter,
+    ...(long.measure && { measure: true }),
     ...long.values,
   };
   return { options, destination };
@@ -191,6 +213,11 @@ function parseCluster(cluster: string, words: readonly string[]): Set<string> {
   const letters = new Set(cluster.slice(1, -CAPABILITIES.length));
   const known = new Set<string>(LETTERS.map(([letter]) => letter));
   for (const letter of letters) if (!known.has(letter)) throw invalidWords(words);
+  if (letters.has('X')) {
+    throw new UsageError('xattrs-unsupported', 'extended attributes need a real rsync', {
+      hint: 'Give the rsync that stores them: --rsync-path rsync',
+    });
+  }
   return letters;
 }
 
@@ -198,6 +225,7 @@ interface LongWords {
   specials: boolean | undefined;
   deleteAfter: boolean;
   numericIds: boolean;
+  measure: boolean;
   values: { blockSize?: number; timeoutSec?: number; tempDir?: string; linkDest?: string };
 }
 
@@ -206,6 +234,7 @@ function parseLongWords(long: readonly string[], words: readonly string[]): Long
     specials: undefined,
     deleteAfter: false,
     numericIds: false,
+    measure: false,
     values: {},
   };
   for (let i = 0; i < long.length; i++) {
@@ -217,6 +246,7 @@ function parseLongWords(long: readonly string[], words: readonly string[]): Long
     else if (word === '--no-specials') parsed.specials = false;
     else if (word === '--delete-after') parsed.deleteAfter = true;
     else if (word === '--numeric-ids') parsed.numericIds = true;
+    else if (word === MEASURE) parsed.measure = true;
     else if (word === '--temp-dir') parsed.values.tempDir = nextWord(long, ++i, words);
     else if (word === '--link-dest') parsed.values.linkDest = nextWord(long, ++i, words);
     else if (word !== REPORT_ITEMS) throw invalidWords(words);

@@ -2,6 +2,8 @@ import type { Entry } from '../tree/entry.ts';
 import { QUEUED_RECORDS_MAX, SUM_TABLE_BYTES_MAX } from './limits.ts';
 import type { Request } from './requests.ts';
 
+const BYTES_PER_NUMBER = 8;
+
 /**
  * Requests between the reading and the answering half of a sender. The reading half stops when too
  * many wait; it never waits for one particular answer.
@@ -20,7 +22,7 @@ export class RequestQueue<E extends Entry> {
 
   push(request: Request<E>): void {
     this.#waiting.push(request);
-    this.#heldBytes += sumBytes(request);
+    this.#heldBytes += heldBytes(request);
     this.#wakeAnswerer?.();
   }
 
@@ -64,7 +66,7 @@ export class RequestQueue<E extends Entry> {
 
   /** The request was answered: lets the reading half go on. */
   finished(request: Request<E>): void {
-    this.#heldBytes -= sumBytes(request);
+    this.#heldBytes -= heldBytes(request);
     this.#wakeReader?.();
   }
 
@@ -76,6 +78,9 @@ export class RequestQueue<E extends Entry> {
   }
 }
 
-function sumBytes<E extends Entry>(request: Request<E>): number {
-  return request.kind === 'transfer' ? (request.sums?.byteLength ?? 0) : 0;
+/** Memory that a waiting request holds, as far as the peer decides how much it is. */
+function heldBytes<E extends Entry>(request: Request<E>): number {
+  if (request.kind === 'done') return 0;
+  const sums = request.kind === 'transfer' ? (request.sums?.byteLength ?? 0) : 0;
+  return sums + BYTES_PER_NUMBER * (request.xattrs?.length ?? 0);
 }

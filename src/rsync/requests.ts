@@ -8,11 +8,13 @@ import {
   REPORTS_BASE_MAX,
   REPORTS_PER_ENTRY_MAX,
   SUM_TABLE_BYTES_MAX,
+  XATTR_REQUESTS_PER_ENTRY_MAX,
 } from './limits.ts';
 import type { MultiplexReader } from './multiplex.ts';
 import { NdxReader } from './ndx.ts';
 import { NO_BASIS, readSumHead, type SumHead } from './sum-head.ts';
 import { sumStride, SumTable } from './sum-table.ts';
+import { readXattrRequest } from './xattrs.ts';
 
 /** One thing the generator wants. */
 export type Request<E extends Entry> = { readonly kind: 'done' } | ItemRequest<E>;
@@ -26,7 +28,11 @@ export interface Report<E extends Entry> {
   readonly ndx: number;
   readonly entry: E;
   readonly attributes: ItemAttributes;
+  readonly xattrs?: XattrRequest;
 }
+
+/** Positions of the extended attributes whose values are wanted. Absent in records without a place for them. */
+export type XattrRequest = readonly number[];
 
 /** A file that is to be sent. */
 export interface Transfer<E extends Entry> {
@@ -34,6 +40,7 @@ export interface Transfer<E extends Entry> {
   readonly ndx: number;
   readonly entry: E;
   readonly attributes: ItemAttributes;
+  readonly xattrs?: XattrRequest;
   readonly head: SumHead;
   /** Absent when there is no basis, or when its sums were too many to keep. */
   readonly sums: SumTable | undefined;
@@ -52,6 +59,8 @@ export interface DeletedCounts {
 export interface RequestRules<E extends Entry> {
   readonly protocol: number;
   readonly dryRun: boolean;
+  /** Whether a record with these flags asks for extended attributes. Absent: none does. */
+  readonly asksForXattrs?: ((iflags: number) => boolean) | undefined;
   /** In the order of the indexes. */
   readonly entries: readonly E[];
 }
@@ -69,6 +78,8 @@ export class RequestReader<E extends Entry> {
   readonly #ndx: NdxReader;
   /** Phases in which a file was asked for already, as bits. */
   readonly #asked: Uint8Array;
+  /** How often each entry's extended attributes were asked for. */
+  readonly #xattrsAsked: Uint8Array;
   #phase = 0;
   #reportsLeft: number;
 
@@ -77,6 +88,7 @@ export class RequestReader<E extends Entry> {
     this.#rules = rules;
     this.#ndx = new NdxReader(rules.protocol);
     this.#asked = new Uint8Array(rules.entries.length);
+    this.#xattrsAsked = new Uint8Array(rules.asksForXattrs ? rules.entries.length : 0);
     this.#reportsLeft = REPORTS_BASE_MAX + REPORTS_PER_ENTRY_MAX * rules.entries.length;
   }
 
@@ -84,7 +96,8 @@ export class RequestReader<E extends Entry> {
    * The next request; reports of deletions and keep-alives in between are taken care of.
    *
    * @throws {ProtocolError} `ndx-out-of-range`, `not-a-file`, `asked-twice`, `asked-too-late`,
-   *   `too-many-reports`, `sum-head-invalid`, `string-too-long`, `del-stats-invalid`
+   *   `too-many-reports`, `sum-head-invalid`, `string-too-long`, `del-stats-invalid`,
+   *   `xattr-request-invalid`
    * @throws {ConnectionError} `connection-lost`
    */
   async next(): Promise<Request<E>> {
@@ -101,16 +114,17 @@ export class RequestReader<E extends Entry> {
         this.#assertKeepAlive(ndx, attributes);
         continue;
       }
+      const xattrs = await this.#readXattrs(ndx, entry, attributes);
+      const item = { ndx, entry, attributes, ...(xattrs && { xattrs }) };
       if (!(attributes.iflags & ITEM_TRANSFER)) {
         this.#countReport();
-        return { kind: 'report', ndx, entry, attributes };
+        return { kind: 'report', ...item };
       }
       this.#assertWanted(ndx, entry);
-      if (dryRun)
-        return { kind: 'transfer', ndx, entry, attributes, head: NO_BASIS, sums: undefined };
+      if (dryRun) return { kind: 'transfer', ...item, head: NO_BASIS, sums: undefined };
       const head = await this.#input.read((reader) => readSumHead(reader, protocol));
       const sums = await this.#readSums(head);
-      return { kind: 'transfer', ndx, entry, attributes, head, sums };
+      return { kind: 'transfer', ...item, head, sums };
     }
   }
 
@@ -157,6 +171,24 @@ export class RequestReader<E extends Entry> {
       );
     }
     this.deleted = counts;
+  }
+
+  /** The values asked for, if this record has a place for them. */
+  async #readXattrs(
+    ndx: number,
+    { xattrs = [] }: E,
+    { iflags }: ItemAttributes,
+  ): Promise<XattrRequest | undefined> {
+    if (this.#rules.asksForXattrs?.(iflags) !== true) return undefined;
+    const asked = this.#xattrsAsked[ndx] ?? 0;
+    if (asked >= XATTR_REQUESTS_PER_ENTRY_MAX) {
+      throw new ProtocolError(
+        'asked-twice',
+        `the server asked for the extended attributes of entry ${ndx} more than ${XATTR_REQUESTS_PER_ENTRY_MAX} times`,
+      );
+    }
+    this.#xattrsAsked[ndx] = asked + 1;
+    return this.#input.read((reader) => readXattrRequest(reader, xattrs));
   }
 
   /** Protocol 29 has no empty frames: an index behind the last one, flagged new, says "I live". */

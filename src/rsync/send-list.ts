@@ -1,6 +1,6 @@
 import type { EcsyncError } from '../errors.ts';
 import { isRegularFile, type Entry } from '../tree/entry.ts';
-import { CHECKSUM_LENGTH, type RunningSum, type StrongSums } from './checksums.ts';
+import { CHECKSUM_LENGTH, createMd5Sum, type RunningSum, type StrongSums } from './checksums.ts';
 import { IOERR_GENERAL, MSG_IO_ERROR } from './constants.ts';
 import type { Conversation } from './conversation.ts';
 import { FileChunks } from './file-chunks.ts';
@@ -9,8 +9,10 @@ import { FlistEncoder } from './flist-encode.ts';
 import { flistFormat } from './flist-format.ts';
 import type { Session } from './handshake.ts';
 import { writeIdLists } from './id-list.ts';
-import { asEcsyncError, ioErrorBit } from './problem.ts';
+import { isDryRun } from './options.ts';
+import { asEcsyncError, changedWhileRead, ioErrorBit } from './problem.ts';
 import type { SendJob } from './send-job.ts';
+import { XattrListWriter } from './xattrs.ts';
 
 const CHUNK_LENGTH = 256 * 1024;
 /** Files hashed side by side for `-c`. */
@@ -41,7 +43,11 @@ export async function sendList<E extends Entry>(
   if (wantsFilterList(job.options)) writeFilterList(writer, job.rules ?? [], protocol);
   const hashed = job.options.checksum ? await hashEntries(conversation, job, strong) : undefined;
   ioError |= hashed?.ioError ?? 0;
-  const encoder = new FlistEncoder(format);
+  const { xattrs } = job.options;
+  const encoder = new FlistEncoder(
+    format,
+    xattrs === true ? new XattrListWriter(await createMd5Sum()) : undefined,
+  );
   for (const [i, entry] of job.entries.entries()) {
     encoder.writeEntry(writer, entry, hashed?.sums.subarray(i * CHECKSUM_LENGTH));
     if (writer.blocked) await conversation.drained();
@@ -97,9 +103,11 @@ async function hashFile<E extends Entry>(
   entry: E,
   sum: RunningSum,
 ): Promise<EcsyncError | undefined> {
+  const { options } = job;
   try {
     const file = await job.open(entry);
     const chunks = new FileChunks(file, CHUNK_LENGTH);
+    let isOther = false;
     try {
       for (let chunk = await chunks.next(); chunk !== undefined; chunk = await chunks.next()) {
         conversation.busy();
@@ -107,10 +115,10 @@ async function hashFile<E extends Entry>(
       }
     } finally {
       await chunks.settled();
-      // A file that changes meanwhile is told of when it is sent.
-      await file.close();
+      isOther = (await file.close()) === 'changed';
     }
-    return undefined;
+    // What is to be sent is told of when it is sent.
+    return isOther && isDryRun(options) ? changedWhileRead(entry) : undefined;
   } catch (error) {
     return asEcsyncError(error, entry);
   }

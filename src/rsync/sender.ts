@@ -1,5 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
-import { ConnectionError, type EcsyncError } from '../errors.ts';
+import { ConnectionError, RemoteError, type EcsyncError } from '../errors.ts';
 import type { Entry } from '../tree/entry.ts';
 import { createStrongSums, type StrongSums } from './checksums.ts';
 import { MSG_IO_ERROR, MSG_NO_SEND, NDX_DONE } from './constants.ts';
@@ -12,10 +12,11 @@ import { asEcsyncError, changedWhileRead, ioErrorBit } from './problem.ts';
 import { ReadAhead, type Opened } from './read-ahead.ts';
 import { RequestQueue } from './request-queue.ts';
 import { RequestReader, type ItemRequest, type Request, type Transfer } from './requests.ts';
-import { sendContent } from './send-file.ts';
+import { measureContent, sendContent } from './send-file.ts';
 import type { SendJob, SendReport } from './send-job.ts';
 import { int32, sendList } from './send-list.ts';
 import { writeSumHead } from './sum-head.ts';
+import { writeXattrAnswer, xattrRequestRule } from './xattrs.ts';
 
 export type { SendJob, SendReport } from './send-job.ts';
 
@@ -26,7 +27,8 @@ export type { SendJob, SendReport } from './send-job.ts';
  * and read ahead, and answers leave in the order of the requests.
  *
  * @param peer - standard output and input of the server; they stay the caller's to destroy
- * @throws {RemoteError} `no-greeting`, `shell-not-clean`, `rsync-too-old`, `no-common-checksum`, `remote-exit`
+ * @throws {RemoteError} `no-greeting`, `shell-not-clean`, `rsync-too-old`, `no-common-checksum`, `remote-exit`,
+ *   `xattrs-unsupported`
  * @throws {ProtocolError} anything the server must not send; the code says what
  * @throws {ConnectionError} `connection-lost`, `timeout`
  * @throws {InterruptedError} `interrupted`
@@ -48,11 +50,21 @@ export async function send<E extends Entry>(
     const greeting = greetServer(conversation.reader, conversation.writer, job.options.protocolMax);
     const session = await whileAlive(conversation, greeting);
     conversation.protocol = session.protocol;
+    if (job.options.xattrs === true) assertCarriesXattrs(session);
     const strong = await createStrongSums(session);
     return await new Sender(conversation, job, session, strong).run();
   } finally {
     conversation.end();
   }
+}
+
+function assertCarriesXattrs({ protocol }: Session): void {
+  if (protocol >= 30) return;
+  throw new RemoteError(
+    'xattrs-unsupported',
+    `the server speaks rsync protocol ${protocol}, which cannot carry extended attributes`,
+    { hint: 'Push without -X, or install rsync 3.0 or newer on the server.' },
+  );
 }
 
 /** The result of `work`, unless the conversation fails first. */
@@ -88,7 +100,9 @@ class Sender<E extends Entry> {
     // The wire order is the given one at every protocol; what an index means is the sorted order.
     const entries = protocol >= 29 ? job.entries : [...job.entries].sort(compareFlistPre29);
     const { dryRun } = job.options;
-    this.#requests = new RequestReader(conversation.reader, { protocol, dryRun, entries });
+    const asksForXattrs = xattrRequestRule(session, job.options);
+    const rules = { protocol, dryRun, entries, asksForXattrs };
+    this.#requests = new RequestReader(conversation.reader, rules);
     this.#readAhead = new ReadAhead((entry) => job.open(entry));
     this.#ndx = new NdxWriter(protocol);
     conversation.whenFailed((error) => this.#queue.fail(error));
@@ -166,10 +180,11 @@ class Sender<E extends Entry> {
     else await this.#sendFile(request);
   }
 
-  #echo({ ndx, attributes }: ItemRequest<E>): void {
+  #echo({ ndx, entry, attributes, xattrs }: ItemRequest<E>): void {
     const { writer } = this.#conversation;
     this.#ndx.write(writer, ndx);
     writeItemAttributes(writer, attributes, this.#session.protocol);
+    if (xattrs !== undefined) writeXattrAnswer(writer, entry.xattrs ?? [], xattrs);
   }
 
   /** Below protocol 30 there is no word for it: the receiver copes with the silence. */
@@ -188,10 +203,12 @@ class Sender<E extends Entry> {
       this.#sendNothing(transfer);
       return;
     }
+    const isMeasuring = this.#job.options.measure === true;
     this.#echo(transfer);
-    writeSumHead(this.#conversation.writer, transfer.head);
+    if (!isMeasuring) writeSumHead(this.#conversation.writer, transfer.head);
     try {
-      const result = await sendContent(entry, opening.opened, {
+      const handle = isMeasuring ? measureContent : sendContent;
+      const result = await handle(entry, opening.opened, {
         conversation: this.#conversation,
         strong: this.#strong,
         onProgress: (bytes) => this.#job.onProgress?.(entry, bytes),

@@ -81,7 +81,9 @@ export function shownPath(job: PushJob, cipherPath: Uint8Array): ShownPath {
 
 /** Plaintext name behind the cipher path a hard link points to. */
 function linkTarget(job: PushJob, iflags: number, xname?: Uint8Array): Uint8Array | undefined {
-  return xname !== undefined && isHardLink(iflags) ? shownPath(job, xname).path : undefined;
+  // A link that was there already has an empty name.
+  if (xname === undefined || xname.length === 0 || !isHardLink(iflags)) return undefined;
+  return shownPath(job, xname).path;
 }
 
 /** The listeners that put a run of the snapshot's entries into the books. */

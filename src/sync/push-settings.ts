@@ -18,6 +18,8 @@ export interface PushSettings {
   readonly maxDelete?: number;
   readonly checksum: boolean;
   readonly hardLinks: boolean;
+  /** `-X`: extended attributes, on Linux. A local folder is then filled by a local rsync. */
+  readonly xattrs?: boolean;
   readonly numericIds: boolean;
   readonly owner: boolean;
   readonly group: boolean;

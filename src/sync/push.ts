@@ -7,6 +7,7 @@ import { groupNames, userNames } from '../tree/owner-names.ts';
 import { EncryptedView } from '../view/encrypted-view.ts';
 import type { Inherited } from '../view/inherited.ts';
 import type { ConfFile, VirtualTimes } from '../view/virtual-files.ts';
+import { mendFiles } from './adopt-repair.ts';
 import { collectGarbageSooner } from './collect-sooner.ts';
 import { deletionScope, previewRules } from './deletion.ts';
 import { type OpenDestination, openDestination } from './destination-remote.ts';
@@ -20,6 +21,7 @@ import { runRsync } from './rsync-run.ts';
 import { Selection } from './selection.ts';
 import { type Snapshot, takeSnapshot } from './snapshot.ts';
 import { transfer } from './transfer.ts';
+import { assertXattrsSupported, rsyncForXattrs, withXattrs } from './xattrs.ts';
 
 /** An opened vault: the conf as it is pushed, the key it wraps, and how the view is made. */
 export interface OpenVault {
@@ -55,6 +57,13 @@ export interface PushSurroundings {
   readonly signal: AbortSignal;
   readonly store: StateStore;
   readonly questions?: LoginQuestions;
+  /** The destination, when it is open already; it is closed at the end all the same. */
+  readonly opened?: OpenDestination;
+  /**
+   * Keys of cipher paths: these files are sent, whatever the destination has in their place, and
+   * nothing else happens.
+   */
+  readonly mend?: ReadonlySet<string>;
 }
 
 const SSH_CONNECT_TIMEOUT_MS = 30_000;
@@ -126,7 +135,9 @@ async function lookAtSource(
     onCount: (filesTotal) =>
       reporter.progress({ stage: 'scan', filesDone: 0, filesTotal, bytesDone: 0, bytesTotal: 0 }),
   });
-  return { view, snapshot };
+  if (settings.xattrs !== true) return { view, snapshot };
+  const { source } = settings;
+  return { view, snapshot: await withXattrs(view, snapshot, { source, signal, ledger }) };
 }
 
 /** Runs the login and the scan side by side; the first failure ends both. */
@@ -171,7 +182,11 @@ async function preview(
     ...bookkeeping(job),
     ...(job.names && { names: job.names }),
     entries: job.snapshot.entries,
-    options: transferOptions(job.settings, { dryRun: true, deleteAfter: deleting }),
+    options: transferOptions(job.settings, {
+      dryRun: true,
+      deleteAfter: deleting,
+      xattrs: job.settings.xattrs === true,
+    }),
     rules: previewRules(job.scope),
     onDeleted: (path, isDir) => {
       job.context.ledger.deleted(shownPath(job, path), isDir);
@@ -182,7 +197,12 @@ async function preview(
   return { overLimit };
 }
 
-function summarise(job: PushJob, startedMs: number, overLimit: number | undefined): PushSummary {
+/** The figures of a push that came to its end. */
+export function summarise(
+  job: PushJob,
+  startedMs: number,
+  overLimit: number | undefined,
+): PushSummary {
   const { ledger } = job.context;
   const error = summaryError(job, overLimit);
   return {
@@ -231,26 +251,56 @@ function summaryError(job: PushJob, overLimit: number | undefined): PushSummary[
  * Pushes a vault: encrypts what changed in-process and lets the destination's rsync take it.
  *
  * @returns the figures; `exitCode` 23, 24 or 25 when part of it could not be done
- * @throws {UsageError} `destination-overlaps`, `destination-unsupported`, `path-outside`
+ * @throws {UsageError} `destination-overlaps`, `destination-unsupported`, `path-outside`,
+ *   `xattrs-unsupported`
  * @throws {VaultError} `destination-other-vault`, `destination-not-a-copy`, `layout-unsupported`
  * @throws {LoginError | ConnectionError | RemoteError | ProtocolError} the peer
  * @throws {FileError} the source folder, or a destination that cannot store anything
  * @throws {InterruptedError} `interrupted`
  */
 export async function push(
-  settings: PushSettings,
+  asked: PushSettings,
   vault: OpenVault,
-  { reporter, signal, store, questions = {} }: PushSurroundings,
+  surroundings: PushSurroundings,
 ): Promise<PushSummary> {
   const startedMs = performance.now();
-  refuseOverlap(settings);
+  const { store, mend } = surroundings;
+  return withPushJob(asked, vault, surroundings, async (job, state) => {
+    if (mend !== undefined) {
+      await mendFiles(job, mend);
+      return summarise(job, startedMs, undefined);
+    }
+    const { overLimit } = job.settings.dryRun
+      ? await preview(job, state)
+      : await transfer(job, state, (now) => store.write(encodeState(now)));
+    return summarise(job, startedMs, overLimit);
+  });
+}
+
+/**
+ * Logs in, looks at the source, and has `work` done with the two; the destination is closed at the end.
+ *
+ * @throws as {@link push}, before any work is done
+ */
+export async function withPushJob<T>(
+  asked: PushSettings,
+  vault: OpenVault,
+  { reporter, signal, store, questions = {}, ...rest }: PushSurroundings,
+  work: (job: PushJob, remembered: PushState | undefined) => Promise<T>,
+): Promise<T> {
+  refuseOverlap(asked);
+  assertXattrsSupported(asked);
+  const localRsync = rsyncForXattrs(asked);
+  const settings = localRsync === undefined ? asked : { ...asked, rsyncPath: localRsync };
   const ledger = new Ledger(reporter);
   const selection = new Selection(settings.rules, Buffer.from(settings.source), settings.paths);
   const state = decodeState(store.read());
   // A first push sends everything there is.
   if (state === undefined) collectGarbageSooner();
   const { opened, view, snapshot } = await connectAndLook(
-    () => openDestination(settings.destination, destinationOptions(settings, ledger, questions)),
+    async () =>
+      rest.opened ??
+      openDestination(settings.destination, destinationOptions(settings, ledger, questions)),
     (either) => lookAtSource(settings, vault, { selection, ledger, reporter }, either),
     signal,
   );
@@ -272,20 +322,16 @@ export async function push(
       },
       ...(!numericIds && { names: { users: userNames(), groups: groupNames() } }),
     };
-    if (settings.dryRun) {
-      const { overLimit } = await preview(job, state);
-      return summarise(job, startedMs, overLimit);
-    }
-    const { overLimit } = await transfer(job, state, (now) => store.write(encodeState(now)));
-    return summarise(job, startedMs, overLimit);
+    return await work(job, state);
   } finally {
     await opened.remote.close();
   }
 }
 
-function destinationOptions(
+/** How a destination is reached by these settings. */
+export function destinationOptions(
   settings: PushSettings,
-  ledger: Ledger,
+  ledger: Pick<Ledger, 'note'>,
   questions: LoginQuestions,
 ): Parameters<typeof openDestination>[1] {
   return {

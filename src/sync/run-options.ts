@@ -27,6 +27,7 @@ export function contentOptions(job: PushJob, state: PushState, deleting: boolean
   const tempDir = tempDirOf(job, state);
   return transferOptions(job.settings, {
     deleteAfter: deleting,
+    xattrs: job.settings.xattrs === true,
     ...(tempDir !== undefined && { tempDir }),
   });
 }

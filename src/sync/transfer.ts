@@ -265,6 +265,7 @@ async function sendApart(
   const tempDir = tempDirOf(job, memory.state);
   const { blockSize, ...options } = transferOptions(job.settings, {
     ignoreTimes,
+    xattrs: job.settings.xattrs === true,
     ...(tempDir !== undefined && { tempDir }),
   });
   const outcome = await runRsync(job.context, {

@@ -84,7 +84,7 @@ export async function spawnConnection(
 }
 
 /** The environment without ecsync's secrets (`ECSYNC_PASSWORD`, `…_FILE`, `…_COMMAND`). */
-function cleanEnvironment(): NodeJS.ProcessEnv {
+export function cleanEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(
     Object.entries(process.env).filter(
       ([name]) => !name.toUpperCase().startsWith('ECSYNC_PASSWORD'),

@@ -13,6 +13,14 @@ export const S_IFDIR = 0o040000;
 export const S_IFCHR = 0o020000;
 export const S_IFIFO = 0o010000;
 
+/** One extended attribute. */
+export interface Xattr {
+  /** With its namespace: `user.comment`; no NUL. */
+  readonly name: Uint8Array;
+  /** Any bytes, also none. */
+  readonly value: Uint8Array;
+}
+
 /** One object of a tree. Paths are bytes; nothing here is decoded. */
 export interface Entry {
   /**
@@ -41,6 +49,11 @@ export interface Entry {
   linkGroup?: number;
   /** A directory whose contents could not be listed: nothing inside it may be deleted. */
   contentUnknown?: boolean;
+  /**
+   * Extended attributes in the order of their names' bytes, no name twice. Absent when there are
+   * none, or when nobody asked: they are read after the tree was walked, hence writable.
+   */
+  xattrs?: readonly Xattr[];
 }
 
 export function isDirectory(entry: Pick<Entry, 'mode'>): boolean {

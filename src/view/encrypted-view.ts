@@ -1,6 +1,6 @@
 import { BugError, FileError, IntegrityError, type EcsyncError } from '../errors.ts';
 import { parseConf } from '../gocryptfs/config.ts';
-import type { FileIdentity } from '../gocryptfs/identity.ts';
+import type { Birth, FileIdentity } from '../gocryptfs/identity.ts';
 import { openLayout, type Derivation, type Layout } from '../gocryptfs/layout.ts';
 import { CIPHER_PATH_LENGTH_MAX, PLAIN_BLOCK_SIZE } from '../gocryptfs/limits.ts';
 import {
@@ -18,9 +18,11 @@ import {
   type Entry,
   type OpenFile,
   type Tree,
+  type Xattr,
 } from '../tree/entry.ts';
 import { showPath } from '../tree/file-failure.ts';
 import { BytesFile, CipherFile } from './cipher-file.ts';
+import { encryptXattrs } from './cipher-xattrs.ts';
 import type { Inherited, VirtualKind } from './inherited.ts';
 import { isRootPath, joinPath, pathKey, ROOT_PATH, splitPath } from './path-bytes.ts';
 import { PathTranslation, type BirthOf, type PlainPath, type Place } from './path-translation.ts';
@@ -147,6 +149,23 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
   }
 
   /**
+   * The extended attributes of an object as the copy has them. What cannot be encrypted is reported
+   * and left out.
+   *
+   * @param entry - with plaintext behind it; after `groupHardLinks`, if that is called at all
+   */
+  encryptXattrs(entry: CipherEntry<P>, xattrs: readonly Xattr[]): readonly Xattr[] {
+    const place = entry.identityPlace ?? placeOf(entry);
+    return encryptXattrs(this.#layout.xattrs, xattrs, {
+      object: this.#xattrObject(entry, this.#paths.birth(place)),
+      onProblem: (error) => {
+        const { path } = plainOf(entry);
+        this.#onProblem?.(path, withPath(error, path));
+      },
+    });
+  }
+
+  /**
    * Joins the names of hard-linked objects: they get a common `linkGroup`, and the identity of the
    * bytewise smallest plaintext path among them, so that the group has one ciphertext whatever the
    * order in which its names are found. Without this call every name has an identity of its own.
@@ -187,6 +206,14 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
    */
   cipherPath(plainPath: Uint8Array): Uint8Array {
     return this.#paths.cipherPath(plainPath);
+  }
+
+  /** What the attributes of an object are bound to: its derived identity, or its cipher path. */
+  #xattrObject(entry: CipherEntry<P>, birth: Birth): Uint8Array {
+    const { identities } = this.#layout;
+    if (identities.derivedFrom === 'cipher path') return birth.path;
+    if (isDirectory(entry)) return identities.dirIV(birth);
+    return isSymlink(entry) ? identities.linkID(birth) : identities.file(birth).fileID;
   }
 
   #addChild(

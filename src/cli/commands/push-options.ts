@@ -23,6 +23,7 @@ export interface PushOptions extends CommonOptions, SecretOptions {
   readonly maxDelete?: number;
   readonly checksum?: boolean;
   readonly hardLinks?: boolean;
+  readonly xattrs?: boolean;
   readonly blockSize?: number;
   readonly numericIds?: boolean;
   readonly devices: boolean;
@@ -74,6 +75,7 @@ export function addPushOptions(command: Command): readonly FilterWord[] {
     )
     .option('--filter <rule>', 'add a filter rule', collect('filter'))
     .option('-H, --hard-links', 'keep hard links')
+    .option('-X, --xattrs', 'keep extended attributes, encrypted (Linux; needs getfattr)')
     .option('-B, --block-size <size>', 'block size of the delta (suffix K)', byteSize(700, 131_072))
     .option('--numeric-ids', 'send user and group numbers, not names')
     .option('--no-owner', 'do not keep the owner')
@@ -99,12 +101,7 @@ export function addPushOptions(command: Command): readonly FilterWord[] {
     .option('--stats', 'print figures at the end');
   addSecretOptions(command, { masterkey: true });
   addCommonOptions(command);
-  addFutureOptions(command, [
-    '-X, --xattrs',
-    '--bwlimit <rate>',
-    '--append-only',
-    '--snapshot [name]',
-  ]);
+  addFutureOptions(command, ['--bwlimit <rate>', '--append-only', '--snapshot [name]']);
   command.addHelpText('after', AFTER_HELP);
   return filters;
 }

@@ -7,7 +7,8 @@ import type { Destination } from '../../vault/destination.ts';
 import { acquireLock } from '../../vault/lock.ts';
 import { settleConf } from '../../vault/replace-conf.ts';
 import { readState, stateKey, writeState } from '../../vault/state.ts';
-import { openVault, vaultFiles, type Vault } from '../../vault/vault.ts';
+import { openVault, type Vault } from '../../vault/vault.ts';
+import { vaultFiles } from '../../vault/vault-files.ts';
 import type { Host } from '../host.ts';
 import { placeOf } from '../place.ts';
 import { askHidden } from '../prompt.ts';
@@ -115,6 +116,7 @@ async function readSettings(
     ...(options.maxDelete === undefined ? {} : { maxDelete: options.maxDelete }),
     checksum: options.checksum === true,
     hardLinks: options.hardLinks === true,
+    xattrs: options.xattrs === true,
     numericIds: options.numericIds === true,
     owner: options.owner,
     group: options.group,
@@ -156,13 +158,18 @@ async function readRules(
 }
 
 /** What can be refused before anybody is asked for a password. */
-async function refuseEarly({ destination, source }: PushSettings): Promise<void> {
+async function refuseEarly(settings: PushSettings): Promise<void> {
+  const { destination, source } = settings;
   if (destination.kind === 'daemon') {
     throw new UsageError(
       'destination-unsupported',
       `${destination.shown}: pushing to an rsync daemon is not in this release of ecsync`,
       { hint: 'Use a destination over ssh (user@host:path) or a local folder.' },
     );
+  }
+  if (settings.xattrs === true) {
+    const { assertXattrsSupported } = await import('../../sync/xattrs.ts');
+    assertXattrsSupported(settings);
   }
   if (destination.kind !== 'local') return;
   const { foldersOverlap } = await import('../../tree/overlap.ts');
