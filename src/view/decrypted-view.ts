@@ -1,7 +1,7 @@
 import { EcsyncError, FileError, IntegrityError } from '../errors.ts';
 import { isAllZero } from '../gocryptfs/file-header.ts';
 import type { Layout } from '../gocryptfs/layout.ts';
-import { DIR_IV_LENGTH, LONG_NAME_MAX_LEAST, NAME_FILE_LENGTH_MAX } from '../gocryptfs/limits.ts';
+import { DIR_IV_LENGTH, NAME_FILE_LENGTH_MAX } from '../gocryptfs/limits.ts';
 import { CONF_NAME, NAME_FILE_SUFFIX, TEMPORARY_DIRECTORY } from '../gocryptfs/names.ts';
 import { isDirectory, isRegularFile, isSymlink, type Entry, type Tree } from '../tree/entry.ts';
 import {
@@ -17,6 +17,8 @@ import { isRootPath, joinPath, pathKey, ROOT_PATH, splitPath } from './path-byte
 const NO_DIR_IV = Buffer.alloc(DIR_IV_LENGTH);
 const NOTHING = new Uint8Array(0);
 const SLASH = 0x2f;
+/** The longest plaintext name of two AES blocks. */
+const TWO_BLOCK_NAME = Buffer.alloc(31, 'n');
 
 /** One object of a copy as it was before it was encrypted: path, size and target are plaintext. */
 export interface PlainEntry<C extends Entry = Entry> extends Entry {
@@ -45,12 +47,16 @@ export class DecryptedView<C extends Entry = Entry> implements Tree<PlainEntry<C
   readonly #cipher: Tree<C>;
   readonly #layout: Layout;
   readonly #options: DecryptedViewOptions;
+  /** Names of up to so many characters are never hashed here: their form needs no look. */
+  readonly #directUpTo: number;
 
   /** @param cipher - what it cannot read it reports to its own problem callback */
   constructor(cipher: Tree<C>, layout: Layout, options: DecryptedViewOptions = {}) {
     this.#cipher = cipher;
     this.#layout = layout;
     this.#options = options;
+    const { name, fullName } = layout.names.encryptName(TWO_BLOCK_NAME, NO_DIR_IV);
+    this.#directUpTo = fullName === undefined ? name.length : 0;
   }
 
   async root(): Promise<PlainEntry<C>> {
@@ -214,7 +220,7 @@ export class DecryptedView<C extends Entry = Entry> implements Tree<PlainEntry<C
     const { name } = splitPath(cipher.path);
     try {
       const plainName = names.decryptName(name, dirIV);
-      if (names.isPlain || name.length <= LONG_NAME_MAX_LEAST) return plainName;
+      if (names.isPlain || name.length <= this.#directUpTo) return plainName;
       const expected = names.encryptName(plainName, dirIV).name;
       if (Buffer.compare(expected, name) === 0) return plainName;
       const plainPath = joinPath(directory.path, plainName);

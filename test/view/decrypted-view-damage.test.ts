@@ -163,6 +163,20 @@ describe('a long name', () => {
   });
 });
 
+test('a limit for names is one for those of the copy, too', async () => {
+  const plain = new MemoryTree();
+  plain.addFile('fifteen bytes..', Buffer.alloc(0)); // 22 characters
+  plain.addFile('sixteen bytes...', Buffer.alloc(0)); // 43 characters
+  const found: string[] = [];
+  const layout = openLayout({ flags: new Set(GCM), longNameMax: 30 }, COPY_MASTERKEY);
+  const view = new DecryptedView(copyTree(await storedObjects(plain, GCM)), layout, {
+    onProblem: ({ code, plainPath }) =>
+      found.push(`${code} ${Buffer.from(plainPath ?? []).toString()}`),
+  });
+  expect(await allEntries(view)).toHaveLength(2);
+  expect(found).toEqual(['name-form-invalid sixteen bytes...']);
+});
+
 describe('an object that is not part of the copy', () => {
   test.each([
     ['.DS_Store', 'foreign-object'],
