@@ -8,7 +8,7 @@ import { wantsFilterList, writeFilterList } from './filter-list.ts';
 import { FlistEncoder } from './flist-encode.ts';
 import { flistFormat } from './flist-format.ts';
 import type { Session } from './handshake.ts';
-import { writeIdLists } from './id-list.ts';
+import { writeIdLists, type IdNames } from './id-list.ts';
 import { isDryRun } from './options.ts';
 import { asEcsyncError, changedWhileRead, ioErrorBit } from './problem.ts';
 import type { SendJob } from './send-job.ts';
@@ -53,12 +53,31 @@ export async function sendList<E extends Entry>(
     if (writer.blocked) await conversation.drained();
   }
   encoder.writeEnd(writer, ioError);
-  writeIdLists(writer, format, job.names ?? { users: new Map(), groups: new Map() });
+  writeIdLists(writer, format, usedNames(job));
   if (protocol < 30) writer.int32(ioError);
   else if (ioError !== 0 && !format.safeEnd) writer.message(MSG_IO_ERROR, int32(ioError));
   writer.flush();
   await conversation.drained();
   return ioError;
+}
+
+/** Names of the owners in the list: no server needs to know who else has an account here. */
+function usedNames<E extends Entry>({ entries, names }: SendJob<E>): IdNames {
+  if (names === undefined) return { users: new Map(), groups: new Map() };
+  const named = (all: ReadonlyMap<number, string>, ids: Iterable<number>): Map<number, string> => {
+    const used = new Set(ids);
+    return new Map([...all].filter(([id]) => used.has(id)));
+  };
+  return {
+    users: named(
+      names.users,
+      entries.map((entry) => entry.uid),
+    ),
+    groups: named(
+      names.groups,
+      entries.map((entry) => entry.gid),
+    ),
+  };
 }
 
 /** A number as the payload of a message. */
