@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { defineAdopt } from './commands/adopt.ts';
 import { defineFsck } from './commands/fsck.ts';
 import { defineHelp } from './commands/help.ts';
 import { defineInit } from './commands/init.ts';
@@ -32,6 +33,7 @@ export function buildProgram(texts: ProgramTexts, select: Selected): Command {
     .helpCommand(false);
   addPlaceOptions(program);
   defineInit(program, select);
+  defineAdopt(program, select);
   defineRemote(program, select);
   definePush(program, select);
   defineFsck(program, select);
@@ -47,7 +49,7 @@ export const FUTURE_COMMANDS: ReadonlyMap<string, string> = new Map([
     (name) =>
       [name, 'Any copy opens with stock gocryptfs: gocryptfs CIPHERDIR MOUNTPOINT'] as const,
   ),
-  ...['adopt', 'status', 'log', 'unlock', 'doctor', 'config', 'completion', 'schedule'].map(
+  ...['status', 'log', 'unlock', 'doctor', 'config', 'completion', 'schedule'].map(
     (name) => [name, 'See `ecsync help` for what is.'] as const,
   ),
   ['plan', 'Use `ecsync push -n -i`.'],

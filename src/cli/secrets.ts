@@ -1,3 +1,4 @@
+import { timingSafeEqual } from 'node:crypto';
 import { PasswordError, UsageError, VaultError } from '../errors.ts';
 import type { Conf } from '../gocryptfs/config.ts';
 import { readSecret, type Secret, type SecretSources } from '../vault/password.ts';
@@ -138,6 +139,51 @@ export async function unlockConf(
   } finally {
     secret.bytes.fill(0);
   }
+}
+
+/** The key of a copy that is to be adopted. */
+export interface AdoptedKey {
+  readonly masterkey: Buffer;
+  /** It was told; no password has shown that it belongs to the conf. */
+  readonly isUnproven: boolean;
+  /** The other conf wraps the same key, under the same password. */
+  readonly isKeyOfOther: boolean;
+}
+
+/**
+ * Opens the master key of a copy, and tries the same password on another conf.
+ *
+ * @throws as {@link unlockConf}
+ */
+export async function unlockAdopted(
+  host: Host,
+  { conf, other }: { readonly conf: Conf; readonly other?: Conf | undefined },
+  options: SecretOptions,
+  warnings: Warnings,
+): Promise<AdoptedKey> {
+  const secret = await readSecret({
+    ...sourcesOf(host, options, warnings),
+    ...(host.canAsk ? { prompt: () => askPassword(host) } : {}),
+  });
+  if (secret.kind === 'masterkey') {
+    return { masterkey: secret.bytes, isUnproven: true, isKeyOfOther: false };
+  }
+  const { unlockMasterkey } = await import('../gocryptfs/keys.ts');
+  try {
+    const masterkey = await unlockMasterkey(conf, secret.bytes);
+    const alike = other && (await unlockMasterkey(other, secret.bytes).catch(unlessWrong));
+    const isKeyOfOther = alike !== undefined && timingSafeEqual(alike, masterkey);
+    alike?.fill(0);
+    return { masterkey, isUnproven: false, isKeyOfOther };
+  } finally {
+    secret.bytes.fill(0);
+  }
+}
+
+/** Another password, or a token: then it is another's conf as far as can be told. */
+function unlessWrong(error: unknown): undefined {
+  if (error instanceof PasswordError || error instanceof VaultError) return undefined;
+  throw error;
 }
 
 /**

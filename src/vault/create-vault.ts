@@ -3,7 +3,8 @@ import path from 'node:path';
 import { UsageError, VaultError } from '../errors.ts';
 import type { Conf } from '../gocryptfs/config.ts';
 import { syncFolder, writeNewFile } from './atomic-write.ts';
-import { formatNewConfig, type NewConfig } from './config-edit.ts';
+import type { RemoteConfig } from './config.ts';
+import { addRemote, formatNewConfig, type NewConfig } from './config-edit.ts';
 import { pathKind } from './path-kind.ts';
 import { confDigest } from './stored-conf.ts';
 import { keyCheckOf, VAULT_DIR_NAME } from './vault.ts';
@@ -31,6 +32,14 @@ export interface NewVaultKey {
     readonly timeShiftSec: 0 | 10;
     /** The conf is the one in the source folder already, and stays there. */
     readonly confInSource: boolean;
+  };
+  /** The copy is there already and goes on being this vault's. */
+  readonly continues?: {
+    readonly remote: RemoteConfig;
+    /** As the copy has it: another time would be sent. */
+    readonly confMtimeSec: number;
+    /** What the copy has and the vault must know, for `readAdopted`. */
+    readonly index?: Uint8Array;
   };
 }
 
@@ -85,6 +94,7 @@ export function createVault(place: NewVaultPlace, key: NewVaultKey): string {
     fs.mkdirSync(place.source, { recursive: true });
     fs.mkdirSync(path.dirname(vaultDir), { recursive: true });
     removeLeftovers(vaultDir);
+    const before = fs.statSync(place.source);
     const draft = `${vaultDir}.init-${process.pid}`;
     try {
       writeDraft(draft, place, key);
@@ -92,6 +102,9 @@ export function createVault(place: NewVaultPlace, key: NewVaultKey): string {
     } catch (error) {
       fs.rmSync(draft, { recursive: true, force: true });
       throw error;
+    } finally {
+      // The copy has the folder's time from before the vault was in it.
+      if (key.continues !== undefined) fs.utimesSync(place.source, before.atime, before.mtime);
     }
     syncFolder(path.dirname(vaultDir));
   } catch (error) {
@@ -109,9 +122,18 @@ function writeDraft(draft: string, place: NewVaultPlace, key: NewVaultKey): void
   fs.mkdirSync(path.join(draft, 'index'), { mode: 0o700 });
   fs.mkdirSync(path.join(draft, 'log'), { mode: 0o700 });
   const files = vaultFiles(draft);
-  writeNewFile(files.config, formatNewConfig(newConfigOf(place, key)), 0o600);
-  if (key.reverse?.confInSource !== true) writeNewFile(files.conf, key.confBytes, 0o400);
+  const { continues } = key;
+  const text = formatNewConfig(newConfigOf(place, key));
+  const config = continues === undefined ? text : addRemote(text, files.config, continues.remote);
+  writeNewFile(files.config, config, 0o600);
+  if (key.reverse?.confInSource !== true) writeConf(files.conf, key);
+  if (continues?.index !== undefined) writeNewFile(files.adopted, continues.index, 0o600);
   syncFolder(draft);
+}
+
+function writeConf(file: string, { confBytes, continues }: NewVaultKey): void {
+  writeNewFile(file, confBytes, 0o400);
+  if (continues !== undefined) fs.utimesSync(file, continues.confMtimeSec, continues.confMtimeSec);
 }
 
 function newConfigOf(place: NewVaultPlace, key: NewVaultKey): NewConfig {

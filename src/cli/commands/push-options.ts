@@ -40,7 +40,8 @@ export interface PushOptions extends CommonOptions, SecretOptions {
   readonly stats?: boolean;
 }
 
-const TIMEOUT_SEC_DEFAULT = 600;
+export const TIMEOUT_SEC_DEFAULT = 600;
+export const PROTOCOL_DEFAULT = 32;
 const TIMEOUT_SEC_MAX = 86_400;
 
 const AFTER_HELP = `
@@ -92,11 +93,7 @@ export function addPushOptions(command: Command): readonly FilterWord[] {
     .option('-e, --rsh <command>', 'use this remote shell instead of the built-in ssh')
     .option('--rsync-path <program>', 'the rsync to run on the other side')
     .option('--accept-new-host-key', 'trust and record the key of a host seen for the first time')
-    .addOption(
-      new Option('--protocol <n>', 'newest rsync protocol to use: 27, or 29 to 32')
-        .argParser(parseProtocol)
-        .default(32),
-    )
+    .addOption(protocolOption().default(PROTOCOL_DEFAULT))
     .option('--progress', 'show progress also when no terminal is there')
     .option('--stats', 'print figures at the end');
   addSecretOptions(command, { masterkey: true });
@@ -108,6 +105,13 @@ export function addPushOptions(command: Command): readonly FilterWord[] {
 
 function count(): (text: string) => number {
   return wholeNumber(0, Number.MAX_SAFE_INTEGER);
+}
+
+/** `--protocol <n>` */
+export function protocolOption(): Option {
+  return new Option('--protocol <n>', 'newest rsync protocol to use: 27, or 29 to 32').argParser(
+    parseProtocol,
+  );
 }
 
 function parseProtocol(text: string): number {

@@ -197,7 +197,8 @@ function reporterFor(host: Host, warnings: Warnings, options: PushOptions): Push
   };
 }
 
-function questionsFor(host: Host): {
+/** What a login may ask, where somebody can answer. */
+export function questionsFor(host: Host): {
   askPassphrase?: (keyFile: string) => Promise<string | undefined>;
   askPassword?: (prompt: string) => Promise<string | undefined>;
 } {

@@ -1,0 +1,80 @@
+import type { AdoptFinding } from '../sync/adopt-finding.ts';
+import type { AdoptSummary } from '../sync/adopt.ts';
+import { cipherOf } from '../gocryptfs/layout.ts';
+import { shownBytes, shownCount } from './figures.ts';
+import { counted } from './fsck-output.ts';
+import { jsonPath } from './render-item.ts';
+import { shown } from './terminal.ts';
+
+const REMEDIES: Readonly<Record<AdoptFinding['mending'], string>> = {
+  repair: ' (--repair mends it)',
+  resend: ' (the next push sends it anew)',
+  lost: ' (the folder to copy does not have it)',
+  none: '',
+};
+
+/** One line: the code, the path in plaintext where it can be told, and what becomes of it. */
+export function adoptFindingText(finding: AdoptFinding, isRepairing: boolean): string {
+  const { code, plainPath, plainDirectory, cipherPath, mending } = finding;
+  const place =
+    plainPath === undefined
+      ? `${shown(plainDirectory)}/ (in the copy: ${shown(cipherPath)})`
+      : shown(plainPath);
+  return `${code} ${place}${isRepairing && mending === 'repair' ? '' : REMEDIES[mending]}`;
+}
+
+/** `{"type":"finding","code","mending","path"?,"folder","cipherPath","message"}` */
+export function adoptFindingEvent(finding: AdoptFinding): Readonly<Record<string, unknown>> {
+  const { code, mending, plainPath, plainDirectory, cipherPath, message } = finding;
+  return {
+    type: 'finding',
+    code,
+    mending,
+    ...(plainPath === undefined ? {} : jsonPath('path', plainPath)),
+    ...jsonPath('folder', plainDirectory),
+    ...jsonPath('cipherPath', cipherPath),
+    message,
+  };
+}
+
+/** What was adopted, for people: a few sentences, one a line. */
+export function adoptLines(summary: AdoptSummary, shownCopy: string): readonly string[] {
+  const { matching, differing, missing, extra, filesToSend, bytesToSend, mended } = summary;
+  const isDone = summary.vaultDir !== undefined;
+  return [
+    `${isDone ? 'adopted' : 'dry run, nothing was made; would adopt'} ${shownCopy}: ${layoutText(summary)}`,
+    `${counted(matching, 'object')} match, ${shownCount(differing)} differ, ${shownCount(missing)} are not there yet, ${shownCount(extra)} are only there`,
+    ...(mended > 0 ? [`${counted(mended, 'file')} of the copy mended`] : []),
+    filesToSend === 0
+      ? 'the next push sends no content'
+      : `the next push sends what changed of ${counted(filesToSend, 'file')}, ${shownBytes(bytesToSend)}`,
+    ...(extra > 0 ? ['what is only there stays, until a push with --delete removes it'] : []),
+  ];
+}
+
+function layoutText({ derivation, timeShiftSec, conf }: AdoptSummary): string {
+  const names = conf.flags.has('PlaintextNames')
+    ? ', plaintext names'
+    : conf.flags.has('DirIV')
+      ? ''
+      : ', deterministic names';
+  const origin =
+    derivation === 'reverse'
+      ? `written by gocryptfs -reverse (${timeShiftSec === 0 ? 'before 2.5' : '2.5 or later'})`
+      : 'written through a mount of gocryptfs';
+  return `${origin}, ${cipherOf(conf.flags)}${names}`;
+}
+
+/** The fields of the JSON summary that are adopt's own. */
+export function adoptFigures(
+  { conf, derivation, timeShiftSec, ...figures }: AdoptSummary,
+  name: string,
+): Readonly<Record<string, unknown>> {
+  return {
+    ...figures,
+    name,
+    layout: derivation === 'reverse' ? 'reverse' : 'keyed',
+    ...(timeShiftSec !== undefined && { timeShiftSec }),
+    flags: [...conf.flags],
+  };
+}

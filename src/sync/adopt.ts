@@ -1,0 +1,385 @@
+/** Makes a folder a vault that continues an existing copy, without sending it again. */
+import { FileError, InterruptedError, UsageError, type EcsyncError } from '../errors.ts';
+import { parseConf, type Conf } from '../gocryptfs/config.ts';
+import type { Derivation } from '../gocryptfs/layout.ts';
+import type { Entry } from '../tree/entry.ts';
+import { foldersOverlap } from '../tree/overlap.ts';
+import type { Remote } from '../transport/connection.ts';
+import { createVault, type NewVaultKey, type NewVaultPlace } from '../vault/create-vault.ts';
+import { stateKey, writeState } from '../vault/state.ts';
+import type { StoredConf } from '../vault/stored-conf.ts';
+import { pathKey } from '../view/path-bytes.ts';
+import { ComparisonCount, namesIn, type Comparison } from './adopt-compare.ts';
+import {
+  openCopy,
+  readCopyConf,
+  type CopyConf,
+  type CopySettings,
+  type OpenCopy,
+} from './adopt-copy.ts';
+import { damageError, type AdoptFinding } from './adopt-finding.ts';
+import { surveyCopy, type Survey } from './adopt-survey.ts';
+import { openDestination, type OpenDestination } from './destination-remote.ts';
+import { destinationOptions, push, type LoginQuestions, type OpenVault } from './push.ts';
+import type { PushReporter, PushSettings } from './push-settings.ts';
+import { emptyState, encodeState } from './push-state.ts';
+
+/** What is adopted, and how. */
+export interface AdoptSettings
+  extends CopySettings, Pick<PushSettings, 'rsh' | 'acceptNewHostKey' | 'numericIds'> {
+  readonly place: NewVaultPlace;
+  /** Absolute path of the vault directory to be. */
+  readonly vaultDir: string;
+  /** What the remote is called from now on. */
+  readonly name: string;
+  readonly dryRun: boolean;
+  /** Mend what is damaged in the copy. */
+  readonly repair: boolean;
+}
+
+/** The key of a copy. */
+export interface AdoptKey {
+  /** 32 bytes. Whoever made it overwrites it. */
+  readonly masterkey: Uint8Array;
+  /** It was told, and no password has shown that it belongs to the copy. */
+  readonly isUnproven: boolean;
+  /** The conf of `gocryptfs -reverse` in the source, when it wraps the same key. */
+  readonly reverseConf?: StoredConf;
+}
+
+/** What adopting talks to. */
+export interface AdoptSurroundings {
+  readonly reporter: Pick<PushReporter, 'warning' | 'progress'> & {
+    finding(finding: AdoptFinding): void;
+    /** Plaintext objects of the copy that were looked at so far. */
+    surveyed(objects: number): void;
+  };
+  readonly signal: AbortSignal;
+  readonly questions: LoginQuestions;
+  /** Opens the key of the copy. @throws {PasswordError} and all that opening a conf throws */
+  unlock(conf: Conf, confBytes: Uint8Array): Promise<AdoptKey>;
+}
+
+/** What adopting came to. */
+export interface AdoptSummary extends Comparison {
+  /** Absent after a dry run. */
+  readonly vaultDir?: string;
+  readonly derivation: Derivation;
+  readonly timeShiftSec?: 0 | 10;
+  /** The conf of `gocryptfs -reverse` in the source is used in place. */
+  readonly confInSource: boolean;
+  readonly conf: Conf;
+  /** Damage found, and how much of it was mended. */
+  readonly damaged: number;
+  readonly mended: number;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+}
+
+/**
+ * Adopts a copy: reads its structure, compares it with the source, mends it if told so, and makes
+ * the vault in one last step. Whatever fails or is interrupted before that leaves no vault.
+ *
+ * @throws {IntegrityError} `copy-damaged` — and no repair was asked for
+ * @throws {VaultError} `conf-missing`, `copy-missing`, `layout-unsupported`, `vault-not-written`,
+ *   `destination-other-vault`, and every code of `parseConf`
+ * @throws {UsageError} `destination-overlaps`, `destination-unsupported`
+ * @throws {LoginError | ConnectionError | RemoteError | ProtocolError | FileError} the peer
+ * @throws {InterruptedError} `interrupted`; what `unlock` throws
+ */
+export async function adopt(
+  settings: AdoptSettings,
+  surroundings: AdoptSurroundings,
+): Promise<AdoptSummary> {
+  refuseOverlap(settings);
+  const { reporter, signal, questions } = surroundings;
+  const note = (code: string, message: string): void => reporter.warning({ code, message });
+  const reach = destinationOptions(pushSettings(settings), { note }, questions);
+  const opened = await openDestination(settings.destination, reach);
+  const stop = (): void => void opened.remote.close();
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    if (signal.aborted) throw interrupted(signal.reason);
+    return await new Adoption(settings, surroundings, opened).run();
+  } catch (error) {
+    throw signal.aborted ? interrupted(error) : error;
+  } finally {
+    signal.removeEventListener('abort', stop);
+    await opened.remote.close();
+  }
+}
+
+class Adoption {
+  readonly #settings: AdoptSettings;
+  readonly #surroundings: AdoptSurroundings;
+  readonly #opened: OpenDestination;
+
+  constructor(settings: AdoptSettings, surroundings: AdoptSurroundings, opened: OpenDestination) {
+    this.#settings = settings;
+    this.#surroundings = surroundings;
+    this.#opened = opened;
+  }
+
+  async run(): Promise<AdoptSummary> {
+    const { dryRun } = this.#settings;
+    const copy = await this.#openCopy();
+    const copyConf = await readCopyConf(copy.tree, this.#shownCopy);
+    const conf = parseConf(copyConf.bytes);
+    const key = await this.#surroundings.unlock(conf, copyConf.bytes);
+    const survey = await this.#survey(copy, { conf, copyConf, key });
+    const damage = this.#judge(survey);
+    const vault = openVaultOf(survey, key, copyConf);
+    const comparison = await this.#compare(vault, survey);
+    const mended = dryRun ? 0 : await this.#mend(vault, survey, damage);
+    const facts = { conf, copyConf, key, survey, damaged: damage.length > 0 };
+    this.#surroundings.signal.throwIfAborted();
+    const vaultDir = dryRun ? undefined : this.#makeVault(facts);
+    const { derivation, timeShiftSec } = survey;
+    return {
+      ...comparison,
+      ...(vaultDir !== undefined && { vaultDir }),
+      derivation,
+      ...(timeShiftSec !== undefined && { timeShiftSec }),
+      confInSource: isConfInSource(survey, key),
+      conf,
+      damaged: damage.length,
+      mended,
+      bytesSent: comparison.bytesSent + copy.traffic().bytesSent,
+      bytesReceived: comparison.bytesReceived + copy.traffic().bytesReceived,
+    };
+  }
+
+  get #shownCopy(): string {
+    return this.#settings.cipherDir ?? this.#settings.destination.shown;
+  }
+
+  #openCopy(): Promise<OpenCopy> {
+    const { reporter, signal } = this.#surroundings;
+    const warn = ({ code, message }: EcsyncError): void => reporter.warning({ code, message });
+    return openCopy(this.#settings, this.#opened, { signal, warn });
+  }
+
+  async #survey(
+    copy: OpenCopy,
+    { conf, copyConf, key }: { conf: Conf; copyConf: CopyConf; key: AdoptKey },
+  ): Promise<Survey> {
+    const { reporter, signal } = this.#surroundings;
+    const { source } = this.#settings.place;
+    const survey = await surveyCopy<Entry>({
+      copy: copy.tree,
+      conf,
+      confBytes: copyConf.bytes,
+      masterkey: key.masterkey,
+      isKeyUnproven: key.isUnproven,
+      namesInSource: (directory) => namesIn(source, directory),
+      onCount: (objects) => reporter.surveyed(objects),
+      signal,
+    });
+    copy.assertWhole();
+    return survey;
+  }
+
+  /**
+   * @returns the damage among the findings
+   * @throws {IntegrityError} `copy-damaged`
+   */
+  #judge({ findings, oddTimes }: Survey): readonly AdoptFinding[] {
+    const { reporter } = this.#surroundings;
+    for (const finding of findings) reporter.finding(finding);
+    if (oddTimes > 0) {
+      const message = `${oddTimes} of the copy's diriv and .name files have times of their own; the next push sets them right`;
+      reporter.warning({ code: 'virtual-times', message });
+    }
+    const damage = findings.filter(({ mending }) => mending !== 'none');
+    if (damage.length > 0 && !this.#settings.repair) throw damageError(damage, this.#shownCopy);
+    return damage;
+  }
+
+  /** A dry run of the push that would come next, which also shows that the copy is there. */
+  async #compare(
+    vault: OpenVault,
+    { structure }: Survey,
+  ): Promise<Comparison & { bytesSent: number; bytesReceived: number }> {
+    const settings = { ...pushSettings(this.#settings), dryRun: true };
+    const known = encodeState({ ...emptyState(), known: new Set(structure), foreignChecked: true });
+    let bytesSent = 0;
+    let bytesReceived = 0;
+    if (this.#settings.cipherDir !== undefined) {
+      // What was read is a local folder: is the destination a copy of the same vault?
+      const asked = await this.#push(settings, vault, { counting: this.#counting() });
+      ({ bytesSent, bytesReceived } = asked);
+    }
+    const counting = this.#counting();
+    const asked = { ...settings, delete: true };
+    const summary = await this.#push(asked, vault, { counting, state: known });
+    return {
+      ...(await counting.result(summary, this.#settings.place.source)),
+      bytesSent: bytesSent + summary.bytesSent,
+      bytesReceived: bytesReceived + summary.bytesReceived,
+    };
+  }
+
+  #counting(): ComparisonCount {
+    return new ComparisonCount(this.#surroundings.reporter);
+  }
+
+  #push(
+    settings: PushSettings,
+    vault: OpenVault,
+    run: {
+      readonly counting: ComparisonCount;
+      readonly state?: Uint8Array;
+      readonly mend?: ReadonlySet<string>;
+    },
+  ): ReturnType<typeof push> {
+    return push(settings, vault, {
+      reporter: run.counting,
+      signal: this.#surroundings.signal,
+      store: { read: () => run.state, write: () => undefined },
+      opened: lent(this.#opened),
+      ...(run.mend && { mend: run.mend }),
+    });
+  }
+
+  /** @returns how many damaged files were mended */
+  async #mend(
+    vault: OpenVault,
+    { structure }: Survey,
+    damage: readonly AdoptFinding[],
+  ): Promise<number> {
+    const files = damage.filter(({ mending }) => mending === 'repair');
+    if (files.length === 0) return 0;
+    const mend = new Set(files.map(({ cipherPath }) => pathKey(cipherPath)));
+    const state = encodeState({ ...emptyState(), known: new Set(structure) });
+    const summary = await this.#push(pushSettings(this.#settings), vault, {
+      counting: this.#counting(),
+      state,
+      mend,
+    });
+    if (summary.exitCode === 0) return files.length;
+    throw new FileError('not-mended', 'the copy could not be mended; nothing was made', {
+      hint: 'See the lines above, mend the cause, and adopt again.',
+    });
+  }
+
+  #makeVault(facts: {
+    readonly conf: Conf;
+    readonly copyConf: CopyConf;
+    readonly key: AdoptKey;
+    readonly survey: Survey;
+    readonly damaged: boolean;
+  }): string {
+    const { place, name, destination } = this.#settings;
+    const { survey, damaged } = facts;
+    const remote = { name, url: destination.shown };
+    const vaultDir = createVault(place, newVaultKey(facts, remote));
+    const state = { ...emptyState(), known: new Set(survey.structure), foreignChecked: damaged };
+    try {
+      writeState(vaultDir, stateKey(destination.shown), encodeState(state));
+    } catch (error) {
+      // A cache: without it the next push only takes longer.
+      if (!(error instanceof FileError)) throw error;
+      this.#surroundings.reporter.warning({ code: error.code, message: error.message });
+    }
+    return vaultDir;
+  }
+}
+
+function isConfInSource({ derivation }: Survey, { reverseConf }: AdoptKey): boolean {
+  return derivation === 'reverse' && reverseConf !== undefined;
+}
+
+function newVaultKey(
+  facts: {
+    readonly conf: Conf;
+    readonly copyConf: CopyConf;
+    readonly key: AdoptKey;
+    readonly survey: Survey;
+  },
+  remote: { readonly name: string; readonly url: string },
+): NewVaultKey {
+  const { conf, copyConf, key, survey } = facts;
+  const { timeShiftSec, index } = survey;
+  const confInSource = isConfInSource(survey, key);
+  const confBytes = confInSource ? key.reverseConf?.confBytes : undefined;
+  return {
+    conf,
+    confBytes: confBytes ?? copyConf.bytes,
+    masterkey: key.masterkey,
+    ...(timeShiftSec !== undefined && { reverse: { timeShiftSec, confInSource } }),
+    continues: {
+      remote,
+      confMtimeSec: copyConf.mtimeSec,
+      ...(index && { index: index.encode() }),
+    },
+  };
+}
+
+/** The vault as it is going to be. */
+function openVaultOf(survey: Survey, key: AdoptKey, copyConf: CopyConf): OpenVault {
+  const { derivation, timeShiftSec, index } = survey;
+  const { reverseConf } = key;
+  const common = {
+    masterkey: key.masterkey,
+    derivation,
+    virtualTimes: timeShiftSec === undefined ? ('fixed' as const) : { shiftSec: timeShiftSec },
+    ...(index && { inherited: index }),
+  };
+  if (reverseConf === undefined || derivation !== 'reverse') {
+    const { bytes, mtimeSec } = copyConf;
+    return { ...common, confBytes: bytes, confMtimeSec: mtimeSec };
+  }
+  const { confBytes, confMtimeSec, confMtimeNsec, confMode, confUid, confGid } = reverseConf;
+  const attributes = { confMtimeSec, confMtimeNsec, confMode: confMode & 0o7777, confUid, confGid };
+  return { ...common, confBytes, ...attributes };
+}
+
+function pushSettings(settings: AdoptSettings): PushSettings {
+  const { place, vaultDir, destination, rsh, rsyncPath } = settings;
+  return {
+    source: place.source,
+    vaultDir,
+    destination,
+    ...{ paths: [], rules: [], dryRun: false, delete: false, checksum: false, hardLinks: false },
+    ...{ owner: true, group: true, perms: true, devices: true, specials: true },
+    numericIds: settings.numericIds,
+    timeoutSec: settings.timeoutSec,
+    ...(rsh !== undefined && { rsh }),
+    ...(rsyncPath !== undefined && { rsyncPath }),
+    acceptNewHostKey: settings.acceptNewHostKey,
+    protocolMax: settings.protocolMax,
+  };
+}
+
+/** A destination that several pushes use one after the other, so that only one login is needed. */
+function lent({ remote, path }: OpenDestination): OpenDestination {
+  const borrowed: Remote = {
+    shownName: remote.shownName,
+    start: (program, words) => remote.start(program, words),
+    ...(remote.startAhead && {
+      startAhead: (program, words) => remote.startAhead?.(program, words),
+    }),
+    close: () => Promise.resolve(),
+  };
+  return { remote: borrowed, path };
+}
+
+/** @throws {UsageError} `destination-overlaps` */
+function refuseOverlap({ place, destination, cipherDir }: AdoptSettings): void {
+  const folders = [
+    ...(destination.kind === 'local' ? [destination.path] : []),
+    ...(cipherDir === undefined ? [] : [cipherDir]),
+  ];
+  const overlapping = folders.find((folder) => foldersOverlap(place.source, folder));
+  if (overlapping === undefined) return;
+  throw new UsageError(
+    'destination-overlaps',
+    `${overlapping} lies inside the folder that is to be the vault, or contains it`,
+    { hint: 'The encrypted copy and the folder of plaintext must be apart.' },
+  );
+}
+
+function interrupted(cause: unknown): InterruptedError {
+  if (cause instanceof InterruptedError) return cause;
+  return new InterruptedError('interrupted', 'interrupted', { cause });
+}
