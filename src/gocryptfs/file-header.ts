@@ -24,7 +24,7 @@ export function packFileHeader(fileID: Uint8Array): Buffer {
 }
 
 /**
- * The file ID of a cipher file that starts with `bytes`.
+ * The file ID of a cipher file that starts with `bytes`: a copy.
  *
  * @param bytes - at least the first 18 bytes of the file
  * @throws {IntegrityError} `header-invalid` — too short, another version, or an all-zero ID
@@ -40,7 +40,7 @@ export function parseFileHeader(bytes: Uint8Array): Uint8Array {
   }
   const version = high * 256 + low; // 1.
   if (version !== ON_DISK_VERSION) throw invalid(`has version ${version} instead of 2`);
-  const fileID = bytes.slice(2, 2 + FILE_ID_LENGTH); // 2.
+  const fileID = Uint8Array.from(bytes.subarray(2, 2 + FILE_ID_LENGTH)); // 2.
   if (isAllZero(fileID)) throw invalid('has no file ID');
   return fileID;
 }

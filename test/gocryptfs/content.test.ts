@@ -188,6 +188,13 @@ describe('the file header', () => {
     );
   });
 
+  test('the file ID outlives the buffer it was read from', () => {
+    const header = packFileHeader(Buffer.alloc(16, 7));
+    const fileID = parseFileHeader(header);
+    header.fill(0);
+    expect(Buffer.from(fileID)).toEqual(Buffer.alloc(16, 7));
+  });
+
   test.each([
     ['nothing', ''],
     ['17 bytes', '0002' + '11'.repeat(15)],
