@@ -4,7 +4,7 @@ import type { PushEntry } from './push-entry.ts';
 import { accept, bookkeeping, transferOptions, type PushJob } from './push-job.ts';
 import { runRsync } from './rsync-run.ts';
 import { withAncestors } from './skeleton.ts';
-import { tempDirSpellings, withTempDir } from './staging.ts';
+import { tempDirEntry, tempDirSpellings, withTempDir } from './staging.ts';
 
 /**
  * Sends a few files of the view, whatever the destination has in their place, and nothing else.
@@ -17,13 +17,28 @@ export async function mendFiles(job: PushJob, keys: ReadonlySet<string>): Promis
   const { entries } = job.snapshot;
   const files = new Set(entries.filter(({ path }) => keys.has(pathKey(path))));
   if (files.size === 0) return 0;
+  await makeTempDir(job);
   const list = withTempDir(withAncestors(entries, files));
-  const spellings: (string | undefined)[] = [...tempDirSpellings(job.context.destination)];
+  const spellings = tempDirSpellings(job.context.destination);
   for (const tempDir of [...spellings, undefined]) {
     const isLast = tempDir === undefined;
     if (await sendFiles(job, { list, tempDir }).catch(unlessRefused(isLast))) break;
   }
   return files.size;
+}
+
+/** Unfinished files need it before the first one comes. */
+async function makeTempDir(job: PushJob): Promise<void> {
+  const [root] = job.snapshot.entries;
+  if (root === undefined) return;
+  const outcome = await runRsync(job.context, {
+    ...(job.names && { names: job.names }),
+    entries: [root, tempDirEntry(root)],
+    options: transferOptions(job.settings, { checksum: false }),
+    onItem: () => undefined,
+    onMessage: () => undefined,
+  });
+  accept(job, outcome);
 }
 
 async function sendFiles(

@@ -8,7 +8,7 @@ import type { Remote } from '../transport/connection.ts';
 import { createVault, type NewVaultKey, type NewVaultPlace } from '../vault/create-vault.ts';
 import { stateKey, writeState } from '../vault/state.ts';
 import type { StoredConf } from '../vault/stored-conf.ts';
-import { pathKey } from '../view/path-bytes.ts';
+import { pathKey, ROOT_PATH } from '../view/path-bytes.ts';
 import { ComparisonCount, namesIn, type Comparison } from './adopt-compare.ts';
 import {
   openCopy,
@@ -22,7 +22,7 @@ import { surveyCopy, type Survey } from './adopt-survey.ts';
 import { openDestination, type OpenDestination } from './destination-remote.ts';
 import { destinationOptions, push, type LoginQuestions, type OpenVault } from './push.ts';
 import type { PushReporter, PushSettings } from './push-settings.ts';
-import { emptyState, encodeState } from './push-state.ts';
+import { emptyState, encodeState, structureKey } from './push-state.ts';
 
 /** What is adopted, and how. */
 export interface AdoptSettings
@@ -273,7 +273,10 @@ class Adoption {
     const { survey, damaged } = facts;
     const remote = { name, url: destination.shown };
     const vaultDir = createVault(place, newVaultKey(facts, remote));
-    const state = { ...emptyState(), known: new Set(survey.structure), foreignChecked: damaged };
+    const known = new Set(survey.structure);
+    // So that the next push begins with what a first one does: the folder for unfinished files.
+    known.delete(structureKey(ROOT_PATH));
+    const state = { ...emptyState(), known, foreignChecked: damaged };
     try {
       writeState(vaultDir, stateKey(destination.shown), encodeState(state));
     } catch (error) {
