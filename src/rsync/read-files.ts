@@ -7,6 +7,8 @@ import { pull, type PullPlan, type PullReport } from './pull.ts';
 
 /** All files of one call together, when nothing else is said. */
 const TOTAL_MAX = 256 * 1024 * 1024;
+/** A file may have become far longer than it may be: it is left out, and the server no enemy for that. */
+const GROWTH_MIN = 16 * 1024 * 1024;
 
 /** What is listed, and which files are read into memory. */
 export interface ReadFilesPlan extends Pick<
@@ -55,7 +57,7 @@ export async function readFiles(
     options: plan.options,
     paths: plan.paths,
     store,
-    growthMax: lengthMax,
+    growthMax: Math.max(lengthMax, GROWTH_MIN),
     idleTimeoutMs: plan.idleTimeoutMs,
     signal: plan.signal,
     ...(plan.senderRules && { senderRules: plan.senderRules }),
