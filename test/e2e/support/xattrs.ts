@@ -1,0 +1,36 @@
+import { execFileSync } from 'node:child_process';
+
+/** Gives an object an extended attribute; the value as bytes. */
+export function setXattr(path: string, name: string, value: Uint8Array | string): void {
+  const hex = `0x${Buffer.from(value).toString('hex')}`;
+  // An argument may have 128 KiB at most: long values go by a file.
+  const restore = `# file: ${quote(path)}\n${quote(name)}=${hex}\n\n`;
+  execFileSync('setfattr', ['-h', '--restore=-'], { input: Buffer.from(restore, 'latin1') });
+}
+
+function quote(text: string): string {
+  const escape = (found: string): string =>
+    `\\${(found.codePointAt(0) ?? 0).toString(8).padStart(3, '0')}`;
+  return Buffer.from(text)
+    .toString('latin1')
+    .replace(/[\\\n\r=]/g, escape);
+}
+
+export function removeXattr(path: string, name: string): void {
+  execFileSync('setfattr', ['-h', '-x', name, path]);
+}
+
+/** `path name=hex` of every attribute in a folder but access control lists, sorted; `.ecsync` left out. */
+export function xattrsOf(folder: string): string[] {
+  const words = ['-R', '-P', '-h', '-d', '-m', '^(user|trusted|security)\\.', '-e', 'hex', '.'];
+  const maxBuffer = 64 * 1024 * 1024;
+  const output = execFileSync('getfattr', words, { cwd: folder, encoding: 'latin1', maxBuffer });
+  const found: string[] = [];
+  for (const object of output.split('\n\n')) {
+    const [file = '', ...lines] = object.split('\n').filter((line) => line !== '');
+    const path = file.replace('# file: ', '');
+    if (path === '' || path.startsWith('.ecsync')) continue;
+    for (const line of lines) found.push(`${path} ${line}`);
+  }
+  return found.sort();
+}
