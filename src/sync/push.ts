@@ -330,7 +330,7 @@ export async function withPushJob<T>(
 
 /** How a destination is reached by these settings. */
 export function destinationOptions(
-  settings: PushSettings,
+  settings: Pick<PushSettings, 'rsh' | 'rsyncPath' | 'acceptNewHostKey' | 'timeoutSec'>,
   ledger: Pick<Ledger, 'note'>,
   questions: LoginQuestions,
 ): Parameters<typeof openDestination>[1] {

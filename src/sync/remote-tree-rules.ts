@@ -1,5 +1,5 @@
 import type { SenderRule } from '../rsync/filter-list.ts';
-import { pathKey } from '../view/path-bytes.ts';
+import { isRootPath, pathKey } from '../view/path-bytes.ts';
 
 /** Longest pattern that certainly fits into a rule. */
 const PATTERN_LENGTH_MAX = 5000;
@@ -24,5 +24,17 @@ export function rulesForOnly(paths: Iterable<Uint8Array>): SenderRule[] {
   return [
     ...[...shown].map((key): SenderRule => ({ action: 'show', pattern: patternOf(key) })),
     { action: 'hide', pattern: Buffer.from('*') },
+  ];
+}
+
+/** Rules by which a server lists a folder's children, the folders on the way, and nothing else. */
+export function rulesForChildren(directory: Uint8Array): SenderRule[] {
+  const hideAll: SenderRule = { action: 'hide', pattern: Buffer.from('*') };
+  if (isRootPath(directory)) return [{ action: 'show', pattern: Buffer.from('/*') }, hideAll];
+  const children = Buffer.concat([patternOf(pathKey(directory)), Buffer.from('/*')]);
+  return [
+    ...rulesForOnly([directory]).slice(0, -1),
+    { action: 'show', pattern: children },
+    hideAll,
   ];
 }

@@ -222,7 +222,8 @@ function childrenOf(entries: readonly FlistEntry[]): Map<string, readonly FlistE
   return children;
 }
 
-function notAFolder({ path }: RemoteSource): FileError {
+/** The error of a remote path that is there but is no folder. */
+export function notAFolder({ path }: RemoteSource): FileError {
   const shown = showPath(Buffer.from(path));
   return new FileError('not-a-folder', `${shown} is not a folder at the remote`, {
     hint: 'Name the folder that holds gocryptfs.conf.',

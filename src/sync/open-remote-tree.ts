@@ -1,0 +1,135 @@
+/** One way to open a copy for reading, wherever it is. */
+import {
+  FileError,
+  InterruptedError,
+  VanishedError,
+  VaultError,
+  type EcsyncError,
+} from '../errors.ts';
+import type { Entry, Tree } from '../tree/entry.ts';
+import { LocalTree } from '../tree/local-tree.ts';
+import { ROOT_PATH } from '../view/path-bytes.ts';
+import { openDestination, type OpenDestination } from './destination-remote.ts';
+import { destinationOptions, type LoginQuestions } from './push.ts';
+import type { PushSettings } from './push-settings.ts';
+import { RemoteFolders } from './remote-folders.ts';
+import { RemoteTree, type RemoteTraffic } from './remote-tree.ts';
+import type { RemoteSource } from './remote-tree-run.ts';
+
+/** Which copy is read, and how it is reached. */
+export type ReachSettings = Pick<
+  PushSettings,
+  'destination' | 'rsh' | 'rsyncPath' | 'timeoutSec' | 'protocolMax' | 'acceptNewHostKey'
+>;
+
+/** What reading a copy talks to. */
+export interface ReachSurroundings {
+  readonly signal: AbortSignal;
+  readonly questions: LoginQuestions;
+  /** Something worth a line, such as a host key that was recorded. */
+  note(code: string, message: string): void;
+}
+
+/** How a tree of a copy is read. */
+export interface ReadingPlan {
+  /** How much of it is going to be looked at: a few folders or files, or everything. */
+  readonly reach: 'little' | 'all';
+  /** Told of everything that cannot be read and is therefore missing from the tree. */
+  readonly onProblem: (path: Uint8Array, error: EcsyncError) => void;
+}
+
+/** A copy as a tree of ciphertext. */
+export interface ReadableCopy {
+  readonly tree: Tree<Entry>;
+  /** Entries that were listed already; absent when folders are listed as they are looked at. */
+  readonly count?: number;
+  /** Stream bytes so far; 0 of a local folder. */
+  traffic(): Readonly<RemoteTraffic>;
+}
+
+/** A destination that is logged in to, for reading. */
+export class ReachedCopy {
+  /** What an rsync run over it needs; undefined for a folder of this machine. */
+  readonly source: RemoteSource | undefined;
+  readonly #settings: ReachSettings;
+
+  private constructor(settings: ReachSettings, opened: OpenDestination, signal: AbortSignal) {
+    const { destination, rsyncPath = 'rsync', timeoutSec, protocolMax } = settings;
+    this.#settings = settings;
+    this.source =
+      destination.kind === 'local'
+        ? undefined
+        : { ...opened, rsyncPath, timeoutSec, protocolMax, signal };
+  }
+
+  /**
+   * Logs in, lets `use` read, and logs out.
+   *
+   * @throws {VaultError} `copy-missing` — a local folder that is not there
+   * @throws {LoginError | ConnectionError | UsageError} from the login
+   * @throws {InterruptedError} `interrupted`; what `use` throws
+   */
+  static async with<T>(
+    settings: ReachSettings,
+    surroundings: ReachSurroundings,
+    use: (copy: ReachedCopy) => Promise<T>,
+  ): Promise<T> {
+    const { signal, questions } = surroundings;
+    const options = destinationOptions(settings, surroundings, questions);
+    const opened = await openDestination(settings.destination, options);
+    const stop = (): void => void opened.remote.close();
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      signal.throwIfAborted();
+      return await use(new ReachedCopy(settings, opened, signal));
+    } catch (error) {
+      throw signal.aborted ? interrupted(error) : error;
+    } finally {
+      signal.removeEventListener('abort', stop);
+      await opened.remote.close();
+    }
+  }
+
+  /**
+   * Opens the copy: a local folder as it is; of a remote all at once, or folder by folder.
+   *
+   * @throws {VaultError} `copy-missing`
+   * @throws {LoginError | ConnectionError | RemoteError | ProtocolError | FileError} the peer
+   */
+  async open(plan: ReadingPlan): Promise<ReadableCopy> {
+    const { source } = this;
+    if (source === undefined) return this.#openFolder(plan);
+    if (plan.reach === 'little') {
+      const tree = new RemoteFolders(source, plan.onProblem);
+      return { tree, traffic: () => tree.traffic };
+    }
+    const tree = await RemoteTree.list(source);
+    const { incomplete, count } = tree;
+    if (incomplete !== undefined && !(incomplete instanceof VanishedError)) {
+      plan.onProblem(ROOT_PATH, incomplete);
+    }
+    return { tree, count, traffic: () => tree.traffic };
+  }
+
+  async #openFolder({ onProblem }: ReadingPlan): Promise<ReadableCopy> {
+    const { destination } = this.#settings;
+    const folder = destination.kind === 'local' ? destination.path : '';
+    const tree = new LocalTree(folder, { onProblem });
+    await tree.root().catch((cause: unknown) => {
+      throw cause instanceof FileError ? copyMissing(folder, cause) : cause;
+    });
+    return { tree, traffic: () => ({ bytesSent: 0, bytesReceived: 0 }) };
+  }
+}
+
+function copyMissing(folder: string, cause: unknown): VaultError {
+  return new VaultError('copy-missing', `${folder} is not a folder that can be opened`, {
+    hint: 'Is its disk mounted?',
+    cause,
+  });
+}
+
+function interrupted(cause: unknown): InterruptedError {
+  if (cause instanceof InterruptedError) return cause;
+  return new InterruptedError('interrupted', 'interrupted', { cause });
+}
