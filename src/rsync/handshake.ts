@@ -1,7 +1,7 @@
 /**
  * The first bytes of a conversation, both roles:
  *
- *   1  both    int32 version; the smaller one counts
+ *   1  both    int32 version; the smaller one counts    not with daemons, which greet in text
  *   2  server  varint compatibility flags                   protocol ≥ 30
  *   3  both    vstring checksum names                       flag CF_VARINT_FLIST_FLAGS
  *   4  server  int32 checksum seed
@@ -25,6 +25,7 @@ import {
 import { readVarint, readVstring, writeVarint, writeVstring } from './integers.ts';
 import { CHECKSUM_LIST_LENGTH_MAX, PEER_VERSION_MAX, PEER_VERSION_MIN } from './limits.ts';
 import type { MultiplexReader, MultiplexWriter } from './multiplex.ts';
+import type { Peer } from './peer.ts';
 
 export type ChecksumName = 'md4' | 'md5' | 'xxh128';
 
@@ -61,6 +62,7 @@ const SERVER_FLAGS =
  * The client's side.
  *
  * @param protocolMax - newest protocol to offer, 27 … 32
+ * @param greeted - the protocol of a peer that was greeted before: nobody sends a version
  * @throws {RemoteError} `no-greeting` — the peer closed before its version
  * @throws {RemoteError} `shell-not-clean` — the peer's first bytes are no version
  * @throws {RemoteError} `rsync-too-old` — the peer speaks nothing newer than protocol 26
@@ -72,10 +74,10 @@ export async function greetServer(
   reader: MultiplexReader,
   writer: MultiplexWriter,
   protocolMax: number,
+  greeted?: Peer['greeted'],
 ): Promise<Session> {
-  writer.int32(protocolMax);
-  writer.flush();
-  const protocol = Math.min(protocolMax, await readVersion(reader));
+  const protocol = greeted?.protocol ?? (await exchangeVersions(reader, writer, protocolMax));
+  if (greeted !== undefined) await awaitBytes(reader, 1);
   let compatFlags = 0;
   let checksumName: ChecksumName = protocol >= 30 ? 'md5' : 'md4';
   if (protocol >= 30) {
@@ -107,9 +109,7 @@ export async function greetClient(
   writer: MultiplexWriter,
   { protocolMax, seed }: { readonly protocolMax: number; readonly seed: number },
 ): Promise<Session> {
-  writer.int32(protocolMax);
-  writer.flush();
-  const protocol = Math.min(protocolMax, await readVersion(reader));
+  const protocol = await exchangeVersions(reader, writer, protocolMax);
   let compatFlags = 0;
   let checksumName: ChecksumName = protocol >= 30 ? 'md5' : 'md4';
   if (protocol >= 30) {
@@ -124,9 +124,19 @@ export async function greetClient(
   return { protocol, compatFlags, checksumName, seed };
 }
 
+async function exchangeVersions(
+  reader: MultiplexReader,
+  writer: MultiplexWriter,
+  protocolMax: number,
+): Promise<number> {
+  writer.int32(protocolMax);
+  writer.flush();
+  return Math.min(protocolMax, await readVersion(reader));
+}
+
 /** A peer that closes before it has said anything has refused, or does not exist. */
-async function firstBytes(reader: MultiplexReader): Promise<Buffer> {
-  while (reader.stream.available < 4) {
+async function awaitBytes(reader: MultiplexReader, count: number): Promise<void> {
+  while (reader.stream.available < count) {
     if (await reader.fill()) continue;
     const shown = reader.stream.rest().toString('latin1');
     throw new RemoteError(
@@ -136,11 +146,11 @@ async function firstBytes(reader: MultiplexReader): Promise<Buffer> {
         : `the server closed the connection after saying ${JSON.stringify(shown)}`,
     );
   }
-  return reader.read((stream) => stream.copy(4));
 }
 
 async function readVersion(reader: MultiplexReader): Promise<number> {
-  const bytes = await firstBytes(reader);
+  await awaitBytes(reader, 4);
+  const bytes = await reader.read((stream) => stream.copy(4));
   const version = bytes.readInt32LE(0);
   if (version < PEER_VERSION_MIN || version > PEER_VERSION_MAX) {
     const shown = Buffer.concat([

@@ -1,4 +1,3 @@
-import type { Readable, Writable } from 'node:stream';
 import { ConnectionError, FileError, ProtocolError, VanishedError } from '../errors.ts';
 import type { ByteReader } from '../bytes/byte-reader.ts';
 import type { EcsyncError } from '../errors.ts';
@@ -13,6 +12,7 @@ import type { FlistEntry } from './flist-decode.ts';
 import { greetServer, type Session } from './handshake.ts';
 import { readLongint, readVarlong } from './integers.ts';
 import { AFTERWORD_LENGTH_MAX, CONTENT_GROWTH_MAX } from './limits.ts';
+import type { Peer } from './peer.ts';
 import { shownPath } from './problem.ts';
 import type { PullPlan, PullReport, PullStatistics } from './pull-plan.ts';
 import type { ReceiveJob } from './receive-job.ts';
@@ -39,15 +39,13 @@ export type { PullPlan, PullReport } from './pull-plan.ts';
  * @throws what `onList` threw
  * @see rsync main.c client_run, do_recv (3.5.0)
  */
-export async function pull<E extends Entry>(
-  peer: { readonly input: Readable; readonly output: Writable },
-  plan: PullPlan<E>,
-): Promise<PullReport> {
+export async function pull<E extends Entry>(peer: Peer, plan: PullPlan<E>): Promise<PullReport> {
   return new Pull(peer, plan).run();
 }
 
 class Pull<E extends Entry> {
   readonly #plan: PullPlan<E>;
+  readonly #greeted: Peer['greeted'];
   readonly #conversation: Conversation;
   readonly #expected = new ExpectedReplies<E>();
   /** Files that the server will not send; why, it says only at the end. */
@@ -59,8 +57,9 @@ class Pull<E extends Entry> {
   #deletionSkipped = false;
   #statistics: PullStatistics | undefined;
 
-  constructor(peer: { readonly input: Readable; readonly output: Writable }, plan: PullPlan<E>) {
+  constructor(peer: Peer, plan: PullPlan<E>) {
     this.#plan = plan;
+    this.#greeted = peer.greeted;
     const { options, idleTimeoutMs, signal } = plan;
     this.#conversation = new Conversation(
       peer,
@@ -93,7 +92,7 @@ class Pull<E extends Entry> {
   async #converse(): Promise<PullReport> {
     const { reader, writer, messages } = this.#conversation;
     const { options, senderRules = [], listWeightMax } = this.#plan;
-    const session = await greetServer(reader, writer, options.protocolMax);
+    const session = await greetServer(reader, writer, options.protocolMax, this.#greeted);
     this.#conversation.protocol = session.protocol;
     writeFilterList(writer, senderRules, session.protocol);
     writer.flush();

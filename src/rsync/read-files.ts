@@ -1,8 +1,8 @@
-import type { Readable, Writable } from 'node:stream';
 import type { EcsyncError } from '../errors.ts';
 import { isRegularFile, type Entry } from '../tree/entry.ts';
 import type { FlistEntry } from './flist-decode.ts';
 import { fileTooLarge, MemoryStore } from './memory-store.ts';
+import type { Peer } from './peer.ts';
 import { pull, type PullPlan, type PullReport } from './pull.ts';
 
 /** All files of one call together, when nothing else is said. */
@@ -43,10 +43,7 @@ export interface ReadFiles {
  * @param peer - a server started with `senderWords(plan.options, plan.paths)`
  * @throws as {@link pull}
  */
-export async function readFiles(
-  peer: { readonly input: Readable; readonly output: Writable },
-  plan: ReadFilesPlan,
-): Promise<ReadFiles> {
+export async function readFiles(peer: Peer, plan: ReadFilesPlan): Promise<ReadFiles> {
   const { lengthMax, totalMax = TOTAL_MAX } = plan;
   const store = new MemoryStore({ lengthMax, totalMax });
   const problems: EcsyncError[] = [];

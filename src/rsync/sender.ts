@@ -1,4 +1,3 @@
-import type { Readable, Writable } from 'node:stream';
 import { ConnectionError, RemoteError, type EcsyncError } from '../errors.ts';
 import type { Entry } from '../tree/entry.ts';
 import { createStrongSums, type StrongSums } from './checksums.ts';
@@ -8,6 +7,7 @@ import { compareFlistPre29 } from './flist-sort.ts';
 import { greetServer, type Session } from './handshake.ts';
 import { writeItemAttributes } from './item-record.ts';
 import { NdxWriter } from './ndx.ts';
+import type { Peer } from './peer.ts';
 import { asEcsyncError, changedWhileRead, ioErrorBit } from './problem.ts';
 import { ReadAhead, type Opened } from './read-ahead.ts';
 import { RequestQueue } from './request-queue.ts';
@@ -34,10 +34,7 @@ export type { SendJob, SendReport } from './send-job.ts';
  * @throws {InterruptedError} `interrupted`
  * @see rsync sender.c send_files, main.c client_run (3.5.0)
  */
-export async function send<E extends Entry>(
-  peer: { readonly input: Readable; readonly output: Writable },
-  job: SendJob<E>,
-): Promise<SendReport> {
+export async function send<E extends Entry>(peer: Peer, job: SendJob<E>): Promise<SendReport> {
   const conversation = new Conversation(
     peer,
     {
@@ -47,7 +44,8 @@ export async function send<E extends Entry>(
     { idleTimeoutMs: job.idleTimeoutMs, timeoutSec: job.options.timeoutSec, signal: job.signal },
   );
   try {
-    const greeting = greetServer(conversation.reader, conversation.writer, job.options.protocolMax);
+    const { reader, writer } = conversation;
+    const greeting = greetServer(reader, writer, job.options.protocolMax, peer.greeted);
     const session = await whileAlive(conversation, greeting);
     conversation.protocol = session.protocol;
     if (job.options.xattrs === true) assertCarriesXattrs(session);

@@ -25,6 +25,11 @@ export interface Connection {
   readonly exited: Promise<ExitStatus>;
   /** It was started before `start` asked for it, when circumstances may have been others. */
   readonly startedAhead?: boolean;
+  /**
+   * The version of the protocol that is spoken on it was agreed on while it was opened, as rsync
+   * daemons do; both sides begin with what comes after that.
+   */
+  readonly greeted?: { readonly protocol: number };
   /** Ends the command at once (kill, close of the channel); idempotent. */
   destroy(): void;
 }
