@@ -58,7 +58,8 @@ class Pull<E extends Entry> {
   #statistics: PullStatistics | undefined;
 
   constructor(peer: Peer, plan: PullPlan<E>) {
-    this.#plan = plan;
+    // Neither is part of a pull: see senderWords.
+    this.#plan = { ...plan, options: { ...plan.options, xattrs: false, measure: false } };
     this.#greeted = peer.greeted;
     const { options, idleTimeoutMs, signal } = plan;
     this.#conversation = new Conversation(

@@ -68,7 +68,8 @@ describe('senderWords()', () => {
   });
 
   it('leaves out what is only the business of the receiver, and guards dashes and nothing', () => {
-    const asked = { ...ARCHIVE, tempDir: '/t', linkDest: '../prev', deleteAfter: true };
+    const local = { tempDir: '/t', linkDest: '../prev', deleteAfter: true, xattrs: true };
+    const asked = { ...ARCHIVE, ...local };
     expect(senderWords(asked, ['', '-x', '/', 'a b/'])).toEqual([
       ...['--server', '--sender', '-logDtpre.LsfxCvu', '--numeric-ids'],
       ...['.', '.', './-x', '/', 'a b/'],
