@@ -344,8 +344,6 @@ describe('what is not adopted', { timeout: 60_000 }, () => {
       2,
       'destination-invalid',
     );
-    const daemon = await run('adopt', 'rsync://host/module', bench.source, '--json');
-    await expectRefusal(daemon, 2, 'destination-unsupported');
   });
 
   it('because of the folder', async () => {
