@@ -62,7 +62,7 @@ export function writeFilterList(
 }
 
 /**
- * Inverse of {@link writeFilterList}.
+ * Inverse of {@link writeFilterList}, for a server that receives.
  *
  * @throws {ProtocolError} `filter-rule-invalid` — too long, too many, or none of the known shapes
  */
@@ -70,7 +70,23 @@ export async function readFilterList(
   input: MultiplexReader,
   protocol: number,
 ): Promise<ReceiverRule[]> {
-  const rules: ReceiverRule[] = [];
+  return readRules(input, ['protect', 'risk'], protocol);
+}
+
+/** The same for a server that sends. */
+export async function readSenderRules(
+  input: MultiplexReader,
+  protocol: number,
+): Promise<SenderRule[]> {
+  return readRules(input, ['hide', 'show'], protocol);
+}
+
+async function readRules<A extends keyof typeof PREFIXES>(
+  input: MultiplexReader,
+  actions: readonly A[],
+  protocol: number,
+): Promise<{ readonly action: A; readonly pattern: Uint8Array }[]> {
+  const rules: { readonly action: A; readonly pattern: Uint8Array }[] = [];
   for (;;) {
     const length = await input.read((reader) => reader.int32());
     if (length === 0) return rules;
@@ -80,12 +96,17 @@ export async function readFilterList(
         `filter rule ${rules.length + 1} of ${length} bytes, at most ${FILTER_RULE_LENGTH_MAX} bytes and ${FILTER_RULE_COUNT_MAX} rules are allowed`,
       );
     }
-    rules.push(parseRule(await input.read((reader) => reader.copy(length)), protocol));
+    const rule = await input.read((reader) => reader.copy(length));
+    rules.push(parseRule(rule, actions, protocol));
   }
 }
 
-function parseRule(rule: Buffer, protocol: number): ReceiverRule {
-  for (const action of ['protect', 'risk'] as const) {
+function parseRule<A extends keyof typeof PREFIXES>(
+  rule: Buffer,
+  actions: readonly A[],
+  protocol: number,
+): { readonly action: A; readonly pattern: Uint8Array } {
+  for (const action of actions) {
     const prefix = PREFIXES[action][protocol >= 29 ? 0 : 1];
     if (rule.length > prefix.length && rule.toString('latin1', 0, prefix.length) === prefix) {
       return { action, pattern: rule.subarray(prefix.length) };
@@ -93,6 +114,6 @@ function parseRule(rule: Buffer, protocol: number): ReceiverRule {
   }
   throw new ProtocolError(
     'filter-rule-invalid',
-    `the filter rule ${JSON.stringify(rule.toString('latin1'))}, only protect and risk rules are allowed`,
+    `the filter rule ${JSON.stringify(rule.toString('latin1'))}, only ${actions.join(' and ')} rules are allowed`,
   );
 }

@@ -14,7 +14,7 @@ import { RequestQueue } from './request-queue.ts';
 import { RequestReader, type ItemRequest, type Request, type Transfer } from './requests.ts';
 import { measureContent, sendContent } from './send-file.ts';
 import type { SendJob, SendReport } from './send-job.ts';
-import { int32, sendList } from './send-list.ts';
+import { int32, sendList, type ListContext } from './send-list.ts';
 import { writeSumHead } from './sum-head.ts';
 import { writeXattrAnswer, xattrRequestRule } from './xattrs.ts';
 
@@ -50,7 +50,7 @@ export async function send<E extends Entry>(peer: Peer, job: SendJob<E>): Promis
     conversation.protocol = session.protocol;
     if (job.options.xattrs === true) assertCarriesXattrs(session);
     const strong = await createStrongSums(session);
-    return await new Sender(conversation, job, session, strong).run();
+    return await new Sender(conversation, job, { session, strong }).run();
   } finally {
     conversation.end();
   }
@@ -73,12 +73,19 @@ async function whileAlive<T>(conversation: Conversation, work: Promise<T>): Prom
   });
 }
 
+/** What a server that sends does beyond what a client does. */
+export interface SendingServer {
+  /** Writes the account that follows the last content. */
+  writeStatistics(): void;
+}
+
 /** One run of the sending side, after the handshake. */
-class Sender<E extends Entry> {
+export class Sender<E extends Entry> {
   readonly #conversation: Conversation;
   readonly #job: SendJob<E>;
   readonly #session: Session;
   readonly #strong: StrongSums;
+  readonly #server: SendingServer | undefined;
   readonly #requests: RequestReader<E>;
   readonly #queue = new RequestQueue<E>();
   readonly #readAhead: ReadAhead<E>;
@@ -89,11 +96,17 @@ class Sender<E extends Entry> {
   #literalBytes = 0;
   #matchedBytes = 0;
 
-  constructor(conversation: Conversation, job: SendJob<E>, session: Session, strong: StrongSums) {
+  constructor(
+    conversation: Conversation,
+    job: SendJob<E>,
+    { session, strong }: ListContext,
+    server?: SendingServer,
+  ) {
     this.#conversation = conversation;
     this.#job = job;
     this.#session = session;
     this.#strong = strong;
+    this.#server = server;
     const { protocol } = session;
     // The wire order is the given one at every protocol; what an index means is the sorted order.
     const entries = protocol >= 29 ? job.entries : [...job.entries].sort(compareFlistPre29);
@@ -245,7 +258,7 @@ class Sender<E extends Entry> {
 
   /**
    * The last word of the transfer and the goodbye, which from protocol 31 on takes one more round,
-   * then everything the server says until it closes.
+   * then everything that a server says until it closes.
    */
   async #finish(listedIoError: number): Promise<void> {
     const { writer, reader } = this.#conversation;
@@ -255,6 +268,7 @@ class Sender<E extends Entry> {
       writer.message(MSG_IO_ERROR, int32(this.#ioError));
     }
     this.#ndx.write(writer, NDX_DONE);
+    this.#server?.writeStatistics();
     writer.flush();
     await this.#alive(this.#requests.goodbye());
     if (protocol >= 31) {
@@ -263,7 +277,8 @@ class Sender<E extends Entry> {
       await this.#alive(this.#requests.goodbye());
     }
     this.#job.onGoodbye?.();
-    await this.#alive(reader.drain());
+    // A server is the one that closes.
+    if (this.#server === undefined) await this.#alive(reader.drain());
   }
 
   async #alive<T>(work: Promise<T>): Promise<T> {

@@ -1,27 +1,14 @@
 import path from 'node:path';
-import type { Readable, Writable } from 'node:stream';
 import { FileError, RemoteError } from '../errors.ts';
 import { parseServerWords, type TransferOptions } from '../rsync/options.ts';
 import { serve } from '../rsync/server.ts';
-import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT, S_IFSOCK, type Entry } from '../tree/entry.ts';
 import { LocalStore } from '../tree/local-store.ts';
 import { groupIds, userIds } from '../tree/owner-names.ts';
 import { prepareFolder } from '../tree/prepare-folder.ts';
-import type { Connection, ExitStatus, Remote } from '../transport/connection.ts';
+import type { Connection, Remote } from '../transport/connection.ts';
 import { duplexPair, type PairEnd } from '../transport/pair.ts';
-import { makeSpecialFile, type SpecialFile } from '../transport/special-files.ts';
-
-/** Text of the server's standard error that is kept. */
-const STDERR_LENGTH_MAX = 65_536;
-/** Exit status of a server that died of something it has no number for. */
-const EXIT_CRASHED = 15;
-
-const SPECIAL_KINDS: Readonly<Record<number, SpecialFile['kind']>> = {
-  [S_IFIFO]: 'pipe',
-  [S_IFSOCK]: 'socket',
-  [S_IFBLK]: 'block-device',
-  [S_IFCHR]: 'character-device',
-};
+import { LocalConnection } from './local-connection.ts';
+import { makeSpecial } from './local-special.ts';
 
 /** How a local folder takes what is pushed. */
 export interface LocalFolderOptions {
@@ -109,54 +96,5 @@ function prepare(folder: string, options: TransferOptions): boolean {
       facts,
       cause: error,
     });
-  }
-}
-
-function makeSpecial(fullPath: string, entry: Entry): boolean {
-  const kind = SPECIAL_KINDS[entry.mode & S_IFMT];
-  const { major, minor } = entry.rdev ?? { major: 0, minor: 0 };
-  return kind !== undefined && makeSpecialFile(fullPath, { kind, major, minor });
-}
-
-class LocalConnection implements Connection {
-  readonly input: Readable;
-  readonly output: Writable;
-  readonly exited: Promise<ExitStatus>;
-  readonly #far: PairEnd;
-  #settle: (status: ExitStatus) => void = () => undefined;
-  #stderr = '';
-
-  constructor(near: PairEnd, far: PairEnd) {
-    this.input = near.input;
-    this.output = near.output;
-    this.#far = far;
-    this.exited = new Promise((resolve) => {
-      this.#settle = resolve;
-    });
-  }
-
-  /** @param server - settles with the exit status */
-  run(server: Promise<number>): void {
-    server.then(
-      (code) => this.#settle({ code, signal: null }),
-      (error: unknown) => {
-        this.addStderr(error instanceof Error ? (error.stack ?? error.message) : String(error));
-        this.#far.output.end();
-        this.#settle({ code: EXIT_CRASHED, signal: null });
-      },
-    );
-  }
-
-  addStderr(line: string): void {
-    this.#stderr = `${this.#stderr}${line}\n`.slice(-STDERR_LENGTH_MAX);
-  }
-
-  stderrText(): string {
-    return this.#stderr;
-  }
-
-  destroy(): void {
-    this.output.destroy();
-    this.input.destroy();
   }
 }

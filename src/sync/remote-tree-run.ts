@@ -31,6 +31,7 @@ export function listingOptions({ protocolMax, timeoutSec }: RemoteSource): Trans
 /**
  * Holds one conversation with a sending server, and judges how it ended.
  *
+ * @param options - the same that the conversation uses
  * @returns why the server could not read everything; undefined when it could
  * @throws {InterruptedError} `interrupted`
  * @throws {LoginError | ConnectionError | RemoteError | ProtocolError} from the peer; what `converse` threw
@@ -38,11 +39,12 @@ export function listingOptions({ protocolMax, timeoutSec }: RemoteSource): Trans
 export async function runPull(
   source: RemoteSource,
   converse: (connection: Connection) => Promise<PullReport>,
+  options = listingOptions(source),
 ): Promise<EcsyncError | undefined> {
   const { remote, rsyncPath, path, signal, timeoutSec } = source;
   const isAborted = (): boolean => signal.aborted;
   if (isAborted()) throw interrupted(signal.reason);
-  const words = senderWords(listingOptions(source), [path]);
+  const words = senderWords(options, [path]);
   const connection = await remote.start(rsyncPath, words);
   try {
     const result = await converse(connection).catch((error: unknown) => error);

@@ -270,11 +270,10 @@ export class LocalStore implements Store<LocalEntry> {
   /** `.name.XXXXXX…` in the same directory, as rsync names what it builds. */
   #temporaryName(entryPath: Uint8Array): Buffer {
     const { name } = splitPath(entryPath);
-    const end = `.${this.#temporaryPart}${(this.#temporaryCount++).toString(36)}`;
+    const end = `${this.#temporaryPart}${(this.#temporaryCount++).toString(36)}`;
     return Buffer.concat([
       entryPath.subarray(0, entryPath.length - name.length),
-      DOT,
-      name.subarray(0, TEMPORARY_PART_LENGTH),
+      temporaryPrefix(name),
       Buffer.from(end),
     ]);
   }
@@ -311,6 +310,11 @@ function setMode(full: Buffer, mode: number): void {
   } finally {
     closeSync(fd);
   }
+}
+
+/** What the temporary names of a file that is to get this name begin with. */
+export function temporaryPrefix(name: Uint8Array): Buffer {
+  return Buffer.concat([DOT, name.subarray(0, TEMPORARY_PART_LENGTH), DOT]);
 }
 
 function removeQuietly(handles: DirectoryHandles, at: Uint8Array): void {

@@ -63,6 +63,17 @@ export class LocalNewFile implements NewFile {
     return DONE;
   }
 
+  /** Writes what has come so far and leaves it under its temporary name. Never throws. */
+  leave(): Promise<void> {
+    try {
+      if (this.#open) this.#writeRest();
+    } catch {
+      // What is there is still the beginning of the file.
+    }
+    this.#close();
+    return DONE;
+  }
+
   async #writeLong(bytes: Uint8Array): Promise<void> {
     try {
       await this.#flush();

@@ -1,0 +1,301 @@
+import path from 'node:path';
+import { Option, type Command } from 'commander';
+import { ExitCode } from '../../errors.ts';
+import type {
+  CopyKeys,
+  Overwrite,
+  RestoreReporter,
+  RestoreSettings,
+  RestoreSummary,
+  UnlockCopy,
+} from '../../sync/restore-settings.ts';
+import { readAdopted } from '../../vault/adopted.ts';
+import { acquireLock } from '../../vault/lock.ts';
+import { vaultFiles } from '../../vault/vault-files.ts';
+import type { CopyPlace } from '../cipher-folder.ts';
+import type { Host } from '../host.ts';
+import { itemEvent, itemName, itemText } from '../render-item.ts';
+import type { CommandResult, Warnings } from '../report.ts';
+import {
+  restoreFigures,
+  RestoreProgressReport,
+  restoreStatsLines,
+  restoreText,
+} from '../restore-output.ts';
+import { readRestorePaths } from '../restore-words.ts';
+import type { Selected } from '../selected.ts';
+import { addCopyOptions, type CopyOptions } from './copy-options.ts';
+import { modifiersGiven } from './layout-option.ts';
+import { questionsFor } from './push.ts';
+import type { FilterWord } from './push-options.ts';
+
+/** What a command that restores is told about how. */
+export interface RestoringOptions extends CopyOptions {
+  readonly dryRun?: boolean;
+  readonly itemizeChanges?: boolean;
+  readonly numericIds?: boolean;
+  readonly devices: boolean;
+  readonly specials: boolean;
+  readonly owner: boolean;
+  readonly group: boolean;
+  readonly perms: boolean;
+  readonly progress?: boolean;
+  readonly stats?: boolean;
+  /** For tests: as if the target could hold only such names. */
+  readonly names?: 'any' | 'windows';
+}
+
+interface RestoreOptions extends RestoringOptions {
+  readonly to: string;
+  readonly from?: string;
+  readonly overwrite?: Overwrite;
+}
+
+const AFTER_HELP = `
+PATHs are files and folders of the vault, as they are called there; they need not exist here. Without
+PATH everything is restored. Without --from the vault's first remote is read. Outside of a vault,
+--from names a copy, which is opened with its own gocryptfs.conf and password, or with
+--masterkey=stdin.
+
+Nothing that is there and differs is replaced unless --overwrite says so:
+  never    leave it, which is then no error
+  older    replace it when it is older than the copy
+  changed  replace it when size or time differ
+  always   compare content, and replace what differs
+Nothing is ever deleted. A restore that was interrupted goes on when it is run again.
+
+What is damaged in the copy is not restored; the rest is. Exit code 26 then.`;
+
+/** Defines `restore [PATH…] --to DIR`. */
+export function defineRestore(program: Command, select: Selected): void {
+  const command = program
+    .command('restore')
+    .summary('decrypt files from a remote into a folder')
+    .description('Fetch files from a remote, or all of them, and decrypt them into a folder.')
+    .argument('[path...]', 'only these files and folders')
+    .requiredOption('--to <dir>', 'the folder to restore into; made when it is missing')
+    .option('--from <remote>', 'name of a remote, or where the copy is')
+    .addOption(
+      new Option('--overwrite <when>', 'what happens to files that are there and differ').choices([
+        'never',
+        'older',
+        'changed',
+        'always',
+      ]),
+    );
+  const filters: FilterWord[] = [];
+  const collect = (kind: FilterWord['kind']) => (text: string) => {
+    filters.push({ kind, text });
+    return text;
+  };
+  command
+    .option('--exclude <pattern>', 'leave out what matches', collect('exclude'))
+    .option('--include <pattern>', 'keep what matches', collect('include'))
+    .option(
+      '--exclude-from <file>',
+      'leave out what matches a line of FILE',
+      collect('excludeFrom'),
+    )
+    .option('--filter <rule>', 'add a filter rule', collect('filter'));
+  addRestoringOptions(command).addHelpText('after', AFTER_HELP);
+  command.action((paths: readonly string[]) => {
+    const options: RestoreOptions = command.optsWithGlobals();
+    select('restore', options, (host, warnings) =>
+      runRestore(host, warnings, { options, filters, paths }),
+    );
+  });
+}
+
+/** Gives a command the options of {@link RestoringOptions}. */
+export function addRestoringOptions(command: Command): Command {
+  command
+    .option('-n, --dry-run', 'write nothing, only show what would be done')
+    .option('-i, --itemize-changes', 'print one line for every change, as rsync does')
+    .option('--numeric-ids', 'go by user and group numbers, not names')
+    .option('--no-owner', 'do not keep the owner')
+    .option('--no-group', 'do not keep the group')
+    .option('--no-perms', 'do not keep the permissions')
+    .option('--no-devices', 'leave out devices')
+    .option('--no-specials', 'leave out sockets and pipes')
+    .option('--progress', 'show progress also when no terminal is there')
+    .option('--stats', 'print figures at the end')
+    .addOption(new Option('--names <kind>').choices(['any', 'windows']).hideHelp());
+  return addCopyOptions(command);
+}
+
+interface RestoreRequest {
+  readonly options: RestoreOptions;
+  readonly filters: readonly FilterWord[];
+  readonly paths: readonly string[];
+}
+
+async function runRestore(
+  host: Host,
+  warnings: Warnings,
+  { options, filters, paths }: RestoreRequest,
+): Promise<CommandResult> {
+  const { findCopy } = await import('../cipher-folder.ts');
+  const place = findCopy(host, options, options.from);
+  const { vault, destination } = place;
+  const { overwrite } = options;
+  const settings: RestoreSettings = {
+    ...restoringSettings(options),
+    from: destination,
+    target: path.resolve(host.folder, options.to),
+    ...(vault && { vaultDir: vault.vaultDir }),
+    paths: readRestorePaths(paths, { folder: host.folder, source: vault?.source }),
+    rules: await readRules(filters),
+    ...(overwrite && { overwrite }),
+  };
+  // A push changes what is read here.
+  const lock =
+    vault === undefined || settings.dryRun
+      ? undefined
+      : acquireLock(vaultFiles(vault.vaultDir).lock);
+  try {
+    const summary = await restoreWith(host, warnings, { settings, place, options });
+    return conclude(host, settings, { summary, options });
+  } finally {
+    lock?.release();
+    host.out.clearStatus();
+  }
+}
+
+/** The part of the settings that only the options decide. */
+export function restoringSettings(
+  options: RestoringOptions,
+): Omit<RestoreSettings, 'from' | 'target' | 'paths' | 'rules'> {
+  const { rsh, rsyncPath, names, owner, group, perms, devices, specials } = options;
+  return {
+    dryRun: options.dryRun === true,
+    numericIds: options.numericIds === true,
+    owner,
+    group,
+    perms,
+    devices,
+    specials,
+    timeoutSec: options.timeout,
+    protocolMax: options.protocol,
+    acceptNewHostKey: options.acceptNewHostKey === true,
+    ...(rsh !== undefined && { rsh }),
+    ...(rsyncPath !== undefined && { rsyncPath }),
+    ...(names !== undefined && { names }),
+  };
+}
+
+async function readRules(filters: readonly FilterWord[]): Promise<RestoreSettings['rules']> {
+  if (filters.length === 0) return [];
+  const { FilterRules } = await import('../../tree/filter-syntax.ts');
+  const collected = new FilterRules();
+  for (const { kind, text } of filters) collected[kind](text);
+  return collected.rules;
+}
+
+async function restoreWith(
+  host: Host,
+  warnings: Warnings,
+  request: {
+    readonly settings: RestoreSettings;
+    readonly place: CopyPlace;
+    readonly options: RestoreOptions;
+  },
+): Promise<RestoreSummary> {
+  const { settings, place, options } = request;
+  const made: Promise<Buffer>[] = [];
+  const keys = await keysOf(host, warnings, { place, options, made });
+  const { restore } = await import('../../sync/restore.ts');
+  try {
+    return await restore(settings, keys, {
+      reporter: restoreReporter(host, warnings, options),
+      signal: host.signal,
+      questions: questionsFor(host),
+    });
+  } finally {
+    for (const masterkey of made) {
+      await masterkey.then(
+        (key) => key.fill(0),
+        () => undefined, // there is no key to overwrite
+      );
+    }
+  }
+}
+
+/**
+ * What opens the copy: asked for before the login where the conf is at hand, else as soon as it was
+ * read.
+ *
+ * @param about.made - gets every key, to be overwritten
+ */
+async function keysOf(
+  host: Host,
+  warnings: Warnings,
+  about: {
+    readonly place: CopyPlace;
+    readonly options: RestoreOptions;
+    readonly made: Promise<Buffer>[];
+  },
+): Promise<CopyKeys | UnlockCopy> {
+  const { place, options, made } = about;
+  const { vault, destination } = place;
+  const { unlockCopy } = await import('../cipher-folder.ts');
+  const unlock = async (from: CopyPlace): Promise<CopyKeys> => {
+    const { conf, masterkey } = await unlockCopy(host, warnings, from, options);
+    made.push(Promise.resolve(masterkey));
+    return { conf, masterkey, derivation: 'keyed', holes: 'allowed' };
+  };
+  if (vault === undefined) {
+    if (destination.kind === 'local') return unlock(place);
+    return (confBytes) => unlock({ ...place, ...(confBytes && { confBytes }) });
+  }
+  // What was adopted may have been written by gocryptfs, which leaves holes.
+  const holes = readAdopted(vault.vaultDir) === undefined ? 'refused' : 'allowed';
+  const { derivation } = vault;
+  const { layout, hkdf, raw64 } = options;
+  if (layout !== undefined || !hkdf || !raw64 || modifiersGiven(options).length > 0) {
+    return { ...(await unlock(place)), derivation, holes };
+  }
+  const { startUnlocking } = await import('../secrets.ts');
+  const { conf, masterkey } = await startUnlocking(host, vault, options, warnings);
+  made.push(masterkey);
+  return { conf, masterkey, derivation, holes };
+}
+
+/** Shows what a restore does. */
+export function restoreReporter(
+  host: Host,
+  warnings: Warnings,
+  options: RestoringOptions,
+): RestoreReporter {
+  const { out } = host;
+  const progress = new RestoreProgressReport(out, options.progress === true);
+  const isItemized = options.itemizeChanges === true;
+  return {
+    item: (line) => {
+      if (out.mode.json) {
+        if (isItemized || out.mode.verbose) out.event(itemEvent(line));
+      } else if (isItemized) out.data(itemText(line));
+      else if (out.mode.verbose) out.data(itemName(line));
+    },
+    warning: (warning) => warnings.add(warning),
+    progress: (now) => progress.show(now),
+  };
+}
+
+function conclude(
+  host: Host,
+  settings: RestoreSettings,
+  { summary, options }: { readonly summary: RestoreSummary; readonly options: RestoreOptions },
+): CommandResult {
+  const { out } = host;
+  const { exitCode, error } = summary;
+  out.clearStatus();
+  if (options.stats === true && !out.mode.json) {
+    for (const line of restoreStatsLines(summary)) out.alert(line);
+  }
+  if (exitCode === ExitCode.ok) {
+    const text = restoreText(summary, settings.target, settings.dryRun);
+    if (out.isWatched) out.note(text);
+    else out.detail(text);
+  }
+  return { exitCode, figures: restoreFigures(summary), ...(error && { error }) };
+}

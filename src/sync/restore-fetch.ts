@@ -1,0 +1,150 @@
+import type { Layout } from '../gocryptfs/layout.ts';
+import type { FlistEntry } from '../rsync/flist-decode.ts';
+import type { TransferOptions } from '../rsync/options.ts';
+import { pull } from '../rsync/pull.ts';
+import { isRegularFile } from '../tree/entry.ts';
+import type { LocalEntry } from '../tree/local-entry.ts';
+import type { LocalStore } from '../tree/local-store.ts';
+import { groupIds, userIds } from '../tree/owner-names.ts';
+import { DecryptingStore, type Planned, type Unfinished } from '../view/decrypting-store.ts';
+import { PLAIN_BLOCK_SIZE } from '../gocryptfs/limits.ts';
+import { pathKey } from '../view/path-bytes.ts';
+import { listingOptions, runPull, type RemoteSource } from './remote-tree-run.ts';
+import { rulesForOnly } from './remote-tree-rules.ts';
+import type { RestoreBooks } from './restore-books.ts';
+import type { RestorePlan } from './restore-plan.ts';
+import type { RestoreReporter, RestoreSettings } from './restore-settings.ts';
+
+/** Up to so many objects are asked for by name; for more the whole copy is listed again. */
+const ASKED_BY_NAME_MAX = 1000;
+
+/** What is fetched, and where it goes. */
+export interface FetchJob {
+  readonly plan: RestorePlan;
+  readonly settings: RestoreSettings;
+  readonly source: RemoteSource;
+  readonly layout: Layout;
+  readonly target: LocalStore;
+  readonly rootIsNew: boolean;
+  readonly holes: 'allowed' | 'refused';
+  readonly unfinished?: Unfinished<LocalEntry>;
+  readonly books: RestoreBooks;
+  readonly reporter: RestoreReporter;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Fetches everything that is planned, in one rsync run.
+ *
+ * @throws {LoginError | ConnectionError | RemoteError | ProtocolError} the peer
+ * @throws {FileError} nothing can be stored any more
+ * @throws {InterruptedError} `interrupted`
+ */
+export async function fetchContent(job: FetchJob): Promise<void> {
+  const { plan, source, books, signal } = job;
+  const { planned } = plan;
+  if (planned.size === 0) return;
+  const options = transferOptions(job);
+  const progress = new FetchProgress(job);
+  const planFor = ({ path }: FlistEntry): Planned | undefined => planned.get(pathKey(path));
+  const { layout, target, holes, unfinished } = job;
+  const store = new DecryptingStore<LocalEntry>({
+    layout,
+    target,
+    planned,
+    holes,
+    ...(unfinished && { unfinished }),
+  });
+  let problems = 0;
+  const converse: Parameters<typeof runPull>[1] = async (connection) => {
+    const report = await pull(connection, {
+      options,
+      paths: [source.path],
+      store,
+      habits: { users: userIds(), groups: groupIds() },
+      ...(planned.size <= ASKED_BY_NAME_MAX && { senderRules: rulesFor(planned) }),
+      rootIsNew: job.rootIsNew,
+      signal,
+      ...(source.timeoutSec > 0 && { idleTimeoutMs: source.timeoutSec * 1000 }),
+      wants: (entry) => planFor(entry) !== undefined,
+      onItem: (entry, iflags, xname) => {
+        const object = planFor(entry);
+        if (object === undefined) return;
+        const linkedTo = xname && planned.get(pathKey(xname))?.plainPath;
+        books.item(entry, object, iflags, linkedTo);
+        progress.reached(entry, object);
+      },
+      onStored: (entry, literal, matched) => {
+        books.stored(literal, matched);
+        progress.done(entry);
+      },
+      onProgress: (entry, bytes) => progress.within(entry, bytes, planFor(entry)),
+      onProblem: (error, entry) => {
+        problems++;
+        books.problem(error, entry, entry && planFor(entry));
+      },
+    });
+    books.bytesSent += report.bytesSent;
+    books.bytesReceived += report.bytesReceived;
+    return report;
+  };
+  const incomplete = await runPull(source, converse, options);
+  if (incomplete !== undefined && problems === 0) books.problem(incomplete);
+}
+
+function rulesFor(planned: ReadonlyMap<string, Planned>): ReturnType<typeof rulesForOnly> {
+  return rulesForOnly([...planned.keys()].map((key) => Buffer.from(key, 'latin1')));
+}
+
+function transferOptions({ settings, source, layout }: FetchJob): TransferOptions {
+  const { perms, owner, group, devices, specials, numericIds, dryRun, overwrite } = settings;
+  return {
+    ...listingOptions(source),
+    perms,
+    owner,
+    group,
+    devices,
+    specials,
+    numericIds,
+    dryRun,
+    ignoreTimes: overwrite === 'always',
+    blockSize: PLAIN_BLOCK_SIZE + layout.content.overhead,
+  };
+}
+
+/** Follows the run through the files. */
+class FetchProgress {
+  readonly #job: FetchJob;
+  #filesDone = 0;
+  #bytesDone = 0;
+
+  constructor(job: FetchJob) {
+    this.#job = job;
+  }
+
+  reached(entry: FlistEntry, { plainPath }: Planned): void {
+    if (isRegularFile(entry)) this.#tell(0, plainPath);
+    else this.#filesDone++;
+  }
+
+  within(_entry: FlistEntry, bytes: number, planned: Planned | undefined): void {
+    this.#tell(bytes, planned?.plainPath);
+  }
+
+  done(entry: FlistEntry): void {
+    this.#filesDone++;
+    this.#bytesDone += entry.size;
+  }
+
+  #tell(within: number, current: Uint8Array | undefined): void {
+    const { plan, reporter } = this.#job;
+    reporter.progress({
+      stage: 'fetch',
+      filesDone: Math.min(this.#filesDone, plan.count),
+      filesTotal: plan.count,
+      bytesDone: Math.min(this.#bytesDone + within, plan.cipherBytes),
+      bytesTotal: plan.cipherBytes,
+      ...(current && { current }),
+    });
+  }
+}

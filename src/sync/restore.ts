@@ -1,0 +1,260 @@
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { InterruptedError, UsageError } from '../errors.ts';
+import { openLayout, type Layout } from '../gocryptfs/layout.ts';
+import { CONF_LENGTH_MAX } from '../gocryptfs/limits.ts';
+import { CONF_NAME } from '../gocryptfs/names.ts';
+import type { LocalEntry } from '../tree/local-entry.ts';
+import { LocalStore } from '../tree/local-store.ts';
+import type { Attributes } from '../tree/store.ts';
+import { foldersOverlap } from '../tree/overlap.ts';
+import { prepareFolder } from '../tree/prepare-folder.ts';
+import { ANY_NAMES, WINDOWS_NAMES, type NameRules } from '../tree/target-names.ts';
+import { probeNames } from '../tree/target-names-probe.ts';
+import { UnfinishedFiles, UNFINISHED_FOLDER } from '../tree/unfinished-files.ts';
+import { DecryptedView } from '../view/decrypted-view.ts';
+import { readSmallFile } from '../view/decrypted-view-listing.ts';
+import { ROOT_PATH } from '../view/path-bytes.ts';
+import { openDestination, type OpenDestination } from './destination-remote.ts';
+import { makeSpecial } from './local-special.ts';
+import { LocalSourceRemote } from './local-source.ts';
+import { destinationOptions, type LoginQuestions } from './push.ts';
+import { RemoteTree } from './remote-tree.ts';
+import type { RemoteSource } from './remote-tree-run.ts';
+import { RestoreBooks } from './restore-books.ts';
+import { fetchContent } from './restore-fetch.ts';
+import { planRestore, type RestorePlan } from './restore-plan.ts';
+import type {
+  CopyKeys,
+  RestoreReporter,
+  RestoreSettings,
+  RestoreSummary,
+  UnlockCopy,
+} from './restore-settings.ts';
+import { Selection } from './selection.ts';
+
+/** What a restore talks to beside the copy. */
+export interface RestoreSurroundings {
+  readonly reporter: RestoreReporter;
+  /** Aborts cleanly: what is complete stays, and the next run goes on from there. */
+  readonly signal: AbortSignal;
+  readonly questions?: LoginQuestions;
+}
+
+/**
+ * Restores a copy, or parts of it, into a folder: the structure is listed and decrypted first, then
+ * the content of everything that is not there yet is fetched and decrypted as it comes. No file gets
+ * its name before all of it was authenticated and has arrived.
+ *
+ * @returns the figures; `exitCode` 23, 24 or 26 when part of it could not be done
+ * @throws {UsageError} `target-overlaps`, `path-missing`, `path-outside`, `destination-unsupported`
+ * @throws {FileError} `parent-missing`, `write-failed` — a target that cannot be used
+ * @throws {VaultError} `layout-unsupported`
+ * @throws what opening the key throws
+ * @throws {LoginError | ConnectionError | RemoteError | ProtocolError} the peer
+ * @throws {InterruptedError} `interrupted`
+ */
+export async function restore(
+  settings: RestoreSettings,
+  keys: CopyKeys | UnlockCopy,
+  { reporter, signal, questions = {} }: RestoreSurroundings,
+): Promise<RestoreSummary> {
+  const startedMs = performance.now();
+  refuseOverlap(settings);
+  const books = new RestoreBooks(reporter);
+  const selection = new Selection(settings.rules, Buffer.from(settings.target), settings.paths);
+  const known = typeof keys === 'function' ? undefined : keys.masterkey;
+  const opened = await whileUnlocking(openSource(settings, books, questions), known, signal);
+  const { rsyncPath = 'rsync', timeoutSec, protocolMax } = settings;
+  const source: RemoteSource = { ...opened, rsyncPath, timeoutSec, protocolMax, signal };
+  try {
+    const tree = await list({ source, books, reporter });
+    const opening = typeof keys === 'function' ? await keys(await readConf(tree)) : keys;
+    const layout = openLayout(opening.conf, await opening.masterkey, opening.derivation);
+    const { holes } = opening;
+    const run: Run = { settings, holes, layout, source, selection, books, reporter, signal };
+    return summarise(books, await restoreFrom(run, tree), startedMs);
+  } finally {
+    await opened.remote.close();
+  }
+}
+
+/** Everything one restore works with. */
+interface Run {
+  readonly settings: RestoreSettings;
+  readonly holes: CopyKeys['holes'];
+  readonly layout: Layout;
+  readonly source: RemoteSource;
+  readonly selection: Selection;
+  readonly books: RestoreBooks;
+  readonly reporter: RestoreReporter;
+  readonly signal: AbortSignal;
+}
+
+/** The conf of a copy, if it has one. */
+async function readConf(tree: RemoteTree): Promise<Uint8Array | undefined> {
+  const file = await tree.child(await tree.root(), Buffer.from(CONF_NAME));
+  return file && readSmallFile(tree, file, CONF_LENGTH_MAX);
+}
+
+/** Decides what is restored, in the listing that is there, and fetches it. */
+async function restoreFrom(run: Run, tree: RemoteTree): Promise<RestorePlan> {
+  const { target: folder, dryRun } = run.settings;
+  const rootIsNew = prepareFolder(folder, dryRun);
+  const look = new LocalStore(folder);
+  const root = await look.lookup(ROOT_PATH);
+  const workplace = dryRun ? undefined : UnfinishedFiles.open(folder);
+  try {
+    // A folder more in it has changed its time.
+    if (workplace && root !== undefined) await look.setAttributes(root, timeOf(root));
+    const plan = await planFrom(run, tree, look);
+    await fetchInto(run, plan, { rootIsNew, look, workplace });
+    return plan;
+  } finally {
+    look.close();
+    workplace?.close();
+  }
+}
+
+/** The target before anything is written. */
+interface Target {
+  readonly rootIsNew: boolean;
+  readonly look: LocalStore;
+  readonly workplace: UnfinishedFiles | undefined;
+}
+
+async function fetchInto(
+  run: Run,
+  plan: RestorePlan,
+  { rootIsNew, look, workplace }: Target,
+): Promise<void> {
+  const target = new LocalStore(run.settings.target, {
+    makeSpecial,
+    // Files move within a disk only.
+    ...(workplace && !plan.spansDisks && { tempDir: UNFINISHED_FOLDER }),
+  });
+  try {
+    const unfinished = workplace && { unfinished: workplace };
+    await fetchContent({ ...run, ...unfinished, plan, target, rootIsNew });
+    const root = await look.lookup(ROOT_PATH);
+    workplace?.remove();
+    // That the workplace is gone has changed its time.
+    if (workplace && root !== undefined) await target.setAttributes(root, timeOf(root));
+  } finally {
+    target.close();
+  }
+}
+
+function timeOf({ mtimeSec, mtimeNsec }: LocalEntry): Attributes {
+  return { mtimeSec, mtimeNsec };
+}
+async function list({
+  source,
+  books,
+  reporter,
+}: Pick<Run, 'source' | 'books' | 'reporter'>): Promise<RemoteTree> {
+  const nothing = { filesDone: 0, filesTotal: 0, bytesDone: 0, bytesTotal: 0 };
+  reporter.progress({ stage: 'list', ...nothing });
+  const tree = await RemoteTree.list(source);
+  if (tree.incomplete !== undefined) books.problem(tree.incomplete);
+  books.bytesSent += tree.traffic.bytesSent;
+  books.bytesReceived += tree.traffic.bytesReceived;
+  return tree;
+}
+
+async function planFrom(run: Run, tree: RemoteTree, look: LocalStore): Promise<RestorePlan> {
+  const { settings, layout, selection, books, reporter, signal } = run;
+  const view = new DecryptedView(tree, layout, {
+    onProblem: (problem) => {
+      const { plainPath, plainDirectory, kind } = problem;
+      // What is wrong beside the way to what was asked for is no matter of this run.
+      const isFolder = kind === 'directory';
+      if (plainPath !== undefined && selection.verdict(plainPath, isFolder) === 'exclude') return;
+      if (plainPath === undefined && selection.verdict(plainDirectory, false) === 'exclude') return;
+      books.structureProblem(problem);
+    },
+  });
+  const { vaultDir } = settings;
+  const vault = vaultDir === undefined ? undefined : new LocalStore(vaultDir);
+  try {
+    return await planRestore({
+      view,
+      selection,
+      target: look,
+      vaultDir: await vault?.lookup(ROOT_PATH),
+      overwrite: settings.overwrite,
+      names: namesOf(settings),
+      books,
+      signal,
+      onCount: (filesTotal) =>
+        reporter.progress({ stage: 'list', filesDone: 0, filesTotal, bytesDone: 0, bytesTotal: 0 }),
+    });
+  } finally {
+    vault?.close();
+  }
+}
+
+function namesOf({ names, target, dryRun }: RestoreSettings): NameRules {
+  if (names === 'windows') return WINDOWS_NAMES;
+  if (names === 'any') return ANY_NAMES;
+  return probeNames(dryRun ? undefined : join(target, UNFINISHED_FOLDER), process.platform);
+}
+
+function refuseOverlap({ from, target }: RestoreSettings): void {
+  if (from.kind !== 'local' || !foldersOverlap(target, from.path)) return;
+  throw new UsageError('target-overlaps', `${target} lies inside the copy, or contains it`, {
+    hint: 'Restore into a folder outside of the copy.',
+  });
+}
+
+/** The copy made reachable. A login that is still under way when the key turns out wrong is closed. */
+async function whileUnlocking(
+  opening: Promise<OpenDestination>,
+  key: Uint8Array | Promise<Uint8Array> | undefined,
+  signal: AbortSignal,
+): Promise<OpenDestination> {
+  try {
+    const [opened] = await Promise.all([opening, key]);
+    return opened;
+  } catch (error) {
+    void opening.then(
+      (opened) => opened.remote.close(),
+      () => undefined, // its own failure is what `error` already is
+    );
+    throw signal.aborted
+      ? new InterruptedError('interrupted', 'interrupted', { cause: error })
+      : error;
+  }
+}
+
+function openSource(
+  settings: RestoreSettings,
+  books: RestoreBooks,
+  questions: LoginQuestions,
+): Promise<OpenDestination> {
+  const { from, rsyncPath } = settings;
+  if (from.kind === 'local' && rsyncPath === undefined) {
+    const path = from.path.endsWith('/') ? from.path : `${from.path}/`;
+    return Promise.resolve({ remote: new LocalSourceRemote(), path });
+  }
+  return openDestination(from, destinationOptions(settings, books, questions));
+}
+
+function summarise(books: RestoreBooks, plan: RestorePlan, startedMs: number): RestoreSummary {
+  const { filesRestored, filesKept, damaged, renamed } = books;
+  const { literalBytes, matchedBytes, bytesSent, bytesReceived } = books;
+  return {
+    ...books.summary(),
+    filesTotal: plan.count,
+    filesRestored,
+    filesKept,
+    damaged,
+    renamed,
+    literalBytes,
+    matchedBytes,
+    bytesSent,
+    bytesReceived,
+    elapsedMs: Math.round(performance.now() - startedMs),
+    totalBytes: plan.plainBytes,
+  };
+}
