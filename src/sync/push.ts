@@ -295,8 +295,8 @@ export async function withPushJob<T>(
   const ledger = new Ledger(reporter);
   const selection = new Selection(settings.rules, Buffer.from(settings.source), settings.paths);
   const state = decodeState(store.read());
-  // A first push sends everything there is.
-  if (state === undefined) collectGarbageSooner();
+  // A first push sends everything there is; extended attributes are all held at once.
+  if (state === undefined || settings.xattrs === true) collectGarbageSooner();
   const { opened, view, snapshot } = await connectAndLook(
     async () =>
       rest.opened ??

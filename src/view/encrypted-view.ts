@@ -22,7 +22,7 @@ import {
 } from '../tree/entry.ts';
 import { showPath } from '../tree/file-failure.ts';
 import { BytesFile, CipherFile } from './cipher-file.ts';
-import { encryptXattrs } from './cipher-xattrs.ts';
+import { CipherXattrs } from './cipher-xattrs.ts';
 import type { Inherited, VirtualKind } from './inherited.ts';
 import { isRootPath, joinPath, pathKey, ROOT_PATH, splitPath } from './path-bytes.ts';
 import { PathTranslation, type BirthOf, type PlainPath, type Place } from './path-translation.ts';
@@ -79,6 +79,7 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
   readonly #plain: Tree<P>;
   readonly #layout: Layout;
   readonly #paths: PathTranslation;
+  readonly #xattrs: CipherXattrs;
   readonly #virtual: VirtualFiles;
   readonly #inherited: Inherited | undefined;
   readonly #hidesReverseConf: boolean;
@@ -92,6 +93,7 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
     const { conf, masterkey, derivation = 'keyed', birthOf, inherited, virtualTimes } = options;
     this.#plain = plain;
     this.#layout = openLayout(parseConf(conf.bytes), masterkey, derivation);
+    this.#xattrs = new CipherXattrs(this.#layout.xattrs);
     this.#paths = new PathTranslation(this.#layout, { birthOf, inherited });
     this.#virtual = new VirtualFiles(conf, { times: virtualTimes, inherited });
     this.#inherited = inherited;
@@ -156,7 +158,7 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
    */
   encryptXattrs(entry: CipherEntry<P>, xattrs: readonly Xattr[]): readonly Xattr[] {
     const place = entry.identityPlace ?? placeOf(entry);
-    return encryptXattrs(this.#layout.xattrs, xattrs, {
+    return this.#xattrs.encrypt(xattrs, {
       object: this.#xattrObject(entry, this.#paths.birth(place)),
       onProblem: (error) => {
         const { path } = plainOf(entry);
