@@ -66,6 +66,9 @@ export {
   type PushSurroundings,
   type StateStore,
 } from './sync/push.ts';
+export { plan, type PlanSummary } from './sync/plan.ts';
+export { verify, type VerifyOptions, type VerifySummary } from './sync/verify.ts';
+export type { VerifyFinding } from './sync/verify-finding.ts';
 export type {
   ItemLine,
   PushProgress,

@@ -5,8 +5,10 @@ import { defineHelp } from './commands/help.ts';
 import { defineInit } from './commands/init.ts';
 import { defineKey } from './commands/key.ts';
 import { defineName } from './commands/name.ts';
+import { definePlan } from './commands/plan.ts';
 import { definePush } from './commands/push.ts';
 import { defineRemote } from './commands/remote.ts';
+import { defineVerify } from './commands/verify.ts';
 import { addPlaceOptions } from './options.ts';
 import type { Selected } from './selected.ts';
 
@@ -36,6 +38,8 @@ export function buildProgram(texts: ProgramTexts, select: Selected): Command {
   defineAdopt(program, select);
   defineRemote(program, select);
   definePush(program, select);
+  definePlan(program, select);
+  defineVerify(program, select);
   defineFsck(program, select);
   defineName(program, select);
   defineKey(program, select);

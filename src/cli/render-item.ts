@@ -4,15 +4,15 @@ import { shown, utf8Text } from './terminal.ts';
 /** rsync's line of `-i`: eleven characters, a space, the path, and where a link points. */
 export function itemText(item: ItemLine): string {
   const target = item.target ? ` ${item.target.arrow} ${shown(item.target.bytes)}` : '';
-  return `${item.change} ${shown(item.path)}${target}${item.plain ? '' : whyNotPlain(item.path)}`;
+  return `${item.change} ${shown(item.path)}${target}${item.plain ? '' : ` (${whyNotPlain(item.path)})`}`;
 }
 
 /** Of a long name the destination has only a hash here; the name itself is in a file beside it. */
-function whyNotPlain(cipherPath: Uint8Array): string {
+export function whyNotPlain(cipherPath: Uint8Array): string {
   const isHashed = /(^|\/)gocryptfs\.longname\.[^/]+\/?$/.test(
     Buffer.from(cipherPath).toString('latin1'),
   );
-  return isHashed ? ' (a long name, known by its hash only)' : ' (not a name of this vault)';
+  return isHashed ? 'a long name, known by its hash only' : 'not a name of this vault';
 }
 
 /** The path alone, as `-v` lists it. */

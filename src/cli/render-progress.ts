@@ -12,6 +12,7 @@ const LINE_EVERY_MS = 5000;
 const STAGES: Readonly<Record<PushProgress['stage'], string>> = {
   scan: 'looking at the files',
   connect: 'connecting',
+  compare: 'comparing',
   send: 'sending',
   delete: 'deleting',
   finish: 'finishing',
@@ -39,7 +40,7 @@ export function progressText(
   columns: number,
 ): string {
   const { stage, filesDone, filesTotal, bytesDone, bytesTotal, current } = progress;
-  if (stage !== 'send') {
+  if (stage !== 'send' && stage !== 'compare') {
     const count = filesTotal > 0 ? `: ${shownCount(filesTotal)}` : '';
     return fitEnd(`${STAGES[stage]}${count}`, columns);
   }
@@ -87,7 +88,8 @@ export class ProgressReport {
     const nowMs = this.#now();
     if (this.#everyMs === Infinity || nowMs - this.#lastMs < this.#everyMs) return;
     this.#lastMs = nowMs;
-    const rate = progress.stage === 'send' ? this.#rate.add(nowMs, progress.bytesDone) : undefined;
+    const isMoving = progress.stage === 'send' || progress.stage === 'compare';
+    const rate = isMoving ? this.#rate.add(nowMs, progress.bytesDone) : undefined;
     if (this.#out.mode.statusLine) {
       // The last column stays free: some terminals wrap when it is written.
       this.#out.status(progressText(progress, rate, this.#out.columns - 1));

@@ -94,7 +94,7 @@ export class FileGenerator<E extends Entry> {
       };
       if (redo) this.#records.requestAgain(ndx, attributes);
       else this.#records.request(ndx, attributes);
-      if (options.dryRun) return;
+      if (options.dryRun && options.measure !== true) return;
       writeSumHead(writer, head);
       if (file !== undefined && head.count > 0) await writeBlockSums(this.#job, head, file);
     } finally {
@@ -105,7 +105,8 @@ export class FileGenerator<E extends Entry> {
   /** The basis, open; undefined when sums are of no use, or when it cannot be read. */
   async #openBasis(basis: E | undefined, fromEarlier: boolean): Promise<OpenFile | undefined> {
     const { store, options, wholeFile } = this.#job;
-    if (basis === undefined || wholeFile || options.dryRun || basis.size === 0) return undefined;
+    if (basis === undefined || wholeFile || basis.size === 0) return undefined;
+    if (options.dryRun && options.measure !== true) return undefined;
     try {
       return await (fromEarlier ? store.openEarlier(basis) : store.open(basis));
     } catch {

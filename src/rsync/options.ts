@@ -115,8 +115,8 @@ export function serverWords(options: TransferOptions, destination: string): stri
   if (options.blockSize !== undefined) words.push(`-B${options.blockSize}`);
   if (options.timeoutSec !== undefined) words.push(`--timeout=${options.timeoutSec}`);
   if (options.deleteAfter) words.push('--delete-after');
-  if (options.numericIds) words.push('--numeric-ids');
   if (options.measure === true) words.push(MEASURE);
+  if (options.numericIds) words.push('--numeric-ids');
   if (options.tempDir !== undefined) words.push('--temp-dir', options.tempDir);
   if (options.linkDest !== undefined) words.push('--link-dest', options.linkDest);
   words.push('.', destinationWord(destination));

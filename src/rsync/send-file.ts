@@ -19,23 +19,36 @@ export interface ContentResult {
   readonly error?: EcsyncError;
 }
 
-/** Counts what a matcher finds and puts it on the wire as tokens. */
-class TokenSink implements DeltaSink {
+/** Counts what a matcher finds. */
+class CountingSink implements DeltaSink {
   literalBytes = 0;
   matchedBytes = 0;
-  readonly #writer: MultiplexWriter;
-
-  constructor(writer: MultiplexWriter) {
-    this.#writer = writer;
-  }
 
   literal(data: Uint8Array): void {
     this.literalBytes += data.length;
+  }
+
+  block(_index: number, length: number): void {
+    this.matchedBytes += length;
+  }
+}
+
+/** Counts it and puts it on the wire as tokens. */
+class TokenSink extends CountingSink {
+  readonly #writer: MultiplexWriter;
+
+  constructor(writer: MultiplexWriter) {
+    super();
+    this.#writer = writer;
+  }
+
+  override literal(data: Uint8Array): void {
+    super.literal(data);
     writeLiteral(this.#writer, data);
   }
 
-  block(index: number, length: number): void {
-    this.matchedBytes += length;
+  override block(index: number, length: number): void {
+    super.block(index, length);
     writeBlockMatch(this.#writer, index);
   }
 }
@@ -47,6 +60,11 @@ export interface ContentContext {
   readonly onProgress: (bytes: number) => void;
 }
 
+interface MatchContext extends ContentContext {
+  readonly sink: CountingSink;
+  readonly onChunk?: (chunk: Uint8Array) => void;
+}
+
 /**
  * Sends tokens and whole-file sum of an open file. The framing is completed whatever happens to the
  * file.
@@ -56,11 +74,44 @@ export interface ContentContext {
 export async function sendContent(
   entry: Entry,
   opened: Opened,
-  { conversation, strong, onProgress }: ContentContext,
+  context: ContentContext,
 ): Promise<ContentResult> {
-  const { writer } = conversation;
+  const { writer } = context.conversation;
+  const { file } = context.strong;
   const tokens = new TokenSink(writer);
-  const matcher = chooseMatcher(opened, strong, tokens);
+  const result = await match(entry, opened, {
+    ...context,
+    sink: tokens,
+    onChunk: (chunk) => file.update(chunk),
+  });
+  writeTokensEnd(writer);
+  const sum = file.digest();
+  writer.bytes(result.error === undefined ? sum : wrongSum(sum));
+  return result;
+}
+
+/**
+ * Counts what {@link sendContent} would send. Of a file without a basis no more than the
+ * first chunk is read.
+ *
+ * @throws whatever makes the conversation fail, but no error of the file
+ */
+export async function measureContent(
+  entry: Entry,
+  opened: Opened,
+  context: ContentContext,
+): Promise<ContentResult> {
+  if (opened.sums === undefined) return { literalBytes: opened.file.size, matchedBytes: 0 };
+  return match(entry, opened, { ...context, sink: new CountingSink() });
+}
+
+/** Reads an open file to its end and has it matched with the basis. */
+async function match(
+  entry: Entry,
+  opened: Opened,
+  { conversation, strong, onProgress, sink, onChunk }: MatchContext,
+): Promise<ContentResult> {
+  const matcher = chooseMatcher(opened, strong, sink);
   let error: EcsyncError | undefined;
   let bytes = 0;
   for (;;) {
@@ -70,17 +121,14 @@ export async function sendContent(
     });
     if (chunk === undefined) break;
     conversation.busy();
-    strong.file.update(chunk);
+    onChunk?.(chunk);
     matcher.push(chunk, false);
     bytes += chunk.length;
     if (bytes < opened.file.size) onProgress(bytes);
     await conversation.drained();
   }
   matcher.push(new Uint8Array(0), true);
-  writeTokensEnd(writer);
-  const sum = strong.file.digest();
-  writer.bytes(error === undefined ? sum : wrongSum(sum));
-  const { literalBytes, matchedBytes } = tokens;
+  const { literalBytes, matchedBytes } = sink;
   return { literalBytes, matchedBytes, ...(error !== undefined && { error }) };
 }
 

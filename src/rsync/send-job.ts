@@ -32,7 +32,7 @@ export interface SendJob<E extends Entry> {
   decline?(entry: E): boolean;
   /** Every item record, in order: what the server does with the entry (`ITEM_*`). `ndx` is its place in the sorted list. */
   onItem?(entry: E, iflags: number, xname: Uint8Array | undefined, ndx: number): void;
-  /** A file was sent: literal bytes, and bytes the server took from its basis. */
+  /** A file was sent, or measured: literal bytes, and bytes the server took from its basis. */
   onSent?(entry: E, literalBytes: number, matchedBytes: number): void;
   /** Bytes of the file handled so far; now and then within large files. */
   onProgress?(entry: E, bytes: number): void;

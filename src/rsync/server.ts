@@ -19,7 +19,7 @@ import { readFilterList, wantsFilterList, type ReceiverRule } from './filter-lis
 import { greetClient, type Session } from './handshake.ts';
 import { CONTENT_GROWTH_MAX } from './limits.ts';
 import { MultiplexReader, MultiplexWriter } from './multiplex.ts';
-import type { TransferOptions } from './options.ts';
+import { isDryRun, type TransferOptions } from './options.ts';
 import { PeerMessages } from './peer-messages.ts';
 import type { ReceiveJob } from './receive-job.ts';
 import { receiveList } from './receive-list.ts';
@@ -86,7 +86,9 @@ class Server<E extends Entry> {
     options: ServeOptions,
   ) {
     this.#store = store;
-    this.#options = options;
+    const { transfer } = options;
+    // To be measured is to be left as it is.
+    this.#options = { ...options, transfer: { ...transfer, dryRun: isDryRun(transfer) } };
     this.#source = new ChunkSource(peer.input);
     this.#sink = new ChunkSink(peer.output);
     this.#messages = new PeerMessages({

@@ -52,6 +52,22 @@ export function isHardLink(iflags: number): boolean {
   return (iflags & ITEM_XNAME_FOLLOWS) !== 0 && (iflags & ITEM_LOCAL_CHANGE) !== 0;
 }
 
+/** Attributes that differ, in words. */
+export function changedAttributes(iflags: number): string[] {
+  return ATTRIBUTE_NAMES.filter(([bit]) => (iflags & bit) !== 0)
+    .map(([, name]): string => name)
+    .concat(isHardLink(iflags) ? ['hard link'] : []);
+}
+
+const ATTRIBUTE_NAMES = [
+  [ITEM_REPORT_TIME, 'time'],
+  [ITEM_REPORT_PERMS, 'permissions'],
+  [ITEM_REPORT_OWNER, 'owner'],
+  [ITEM_REPORT_GROUP, 'group'],
+  [ITEM_REPORT_ACL, 'access list'],
+  [ITEM_REPORT_XATTR, 'extended attributes'],
+] as const;
+
 function typeLetter(mode: number): string {
   switch (mode & S_IFMT) {
     case S_IFREG:

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { FileError, RemoteError } from '../errors.ts';
-import { parseServerWords, type TransferOptions } from '../rsync/options.ts';
+import { isDryRun, parseServerWords, type TransferOptions } from '../rsync/options.ts';
 import { serve } from '../rsync/server.ts';
 import { LocalStore } from '../tree/local-store.ts';
 import { groupIds, userIds } from '../tree/owner-names.ts';
@@ -87,7 +87,7 @@ export class LocalFolderRemote implements Remote {
 
 function prepare(folder: string, options: TransferOptions): boolean {
   try {
-    return prepareFolder(folder, options.dryRun);
+    return prepareFolder(folder, isDryRun(options));
   } catch (error) {
     if (!(error instanceof FileError)) throw error;
     const { message, hint, facts } = error;

@@ -60,7 +60,7 @@ export function isTooLargeForBlockSize(entry: PushEntry, settings: JobSettings):
 }
 
 /** Whether a cipher path is the temporary directory or inside it. */
-function isScratch(cipherPath: Uint8Array): boolean {
+export function isScratch(cipherPath: Uint8Array): boolean {
   return pathKey(cipherPath).split('/', 1)[0] === TEMPORARY_DIRECTORY;
 }
 

@@ -65,7 +65,7 @@ export interface PushWarning {
 
 /** Where a push stands. Totals are known once the scan is done. */
 export interface PushProgress {
-  readonly stage: 'scan' | 'connect' | 'send' | 'delete' | 'finish';
+  readonly stage: 'scan' | 'connect' | 'compare' | 'send' | 'delete' | 'finish';
   readonly filesDone: number;
   readonly filesTotal: number;
   /** Ciphertext bytes of files handled so far and of all files in the tree. */

@@ -12,7 +12,8 @@ import type { RacyFile } from './push-state.ts';
 const CLOCK_GRAIN_MS = 20;
 const MS_PER_SEC = 1000;
 
-function keyOf(path: Uint8Array): string {
+/** A plaintext path as it stands in {@link RacyFile}. */
+export function racyKey(path: Uint8Array): string {
   return Buffer.from(path.buffer, path.byteOffset, path.byteLength).toString('base64');
 }
 
@@ -36,7 +37,7 @@ export function recentFiles(
     const ctimeMs = ctimeMsOf(entry);
     const doubtful = changed.has(entry) || ctimeMs >= snapshotMs - CLOCK_GRAIN_MS;
     recent.push({
-      path: keyOf(plain.path),
+      path: racyKey(plain.path),
       size: plain.size,
       mtimeSec,
       mtimeNsec,
@@ -58,7 +59,7 @@ export function staleSuspects(
   const byPath = new Map(remembered.map((file) => [file.path, file]));
   for (const entry of entries) {
     if (entry.plain === undefined || alreadySent.has(entry)) continue;
-    const before = byPath.get(keyOf(entry.plain.path));
+    const before = byPath.get(racyKey(entry.plain.path));
     if (before === undefined) continue;
     const looksSame = before.size === entry.plain.size && before.mtimeSec === entry.mtimeSec;
     const isSame =

@@ -16,6 +16,8 @@ export interface RunPlan {
   readonly rules?: readonly ReceiverRule[];
   readonly names?: { users: ReadonlyMap<number, string>; groups: ReadonlyMap<number, string> };
   decline?(entry: PushEntry): boolean;
+  /** A file is about to be read. */
+  onOpen?(entry: PushEntry): void;
   onItem(entry: PushEntry, iflags: number, xname: Uint8Array | undefined, ndx: number): void;
   onSent?(entry: PushEntry, literalBytes: number, matchedBytes: number): void;
   onProgress?(entry: PushEntry, bytes: number): void;
@@ -97,7 +99,10 @@ export async function runRsync(context: RunContext, plan: RunPlan): Promise<RunO
   try {
     const report = await send<PushEntry>(connection, {
       ...plan,
-      open: (entry) => view.open(entry),
+      open: (entry) => {
+        plan.onOpen?.(entry);
+        return view.open(entry);
+      },
       onMessage: (level, text) => {
         if (level !== 'info') messages = `${messages}\n${text}`.slice(-MESSAGES_LENGTH_MAX);
         plan.onMessage?.(level, text);

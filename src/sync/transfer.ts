@@ -240,7 +240,7 @@ async function sendContent(job: PushJob, memory: Memory, findings: Findings): Pr
 }
 
 /** All names of the hard-link groups that any of the given entries belongs to. */
-function withLinkedNames(job: PushJob, files: ReadonlySet<PushEntry>): Set<PushEntry> {
+export function withLinkedNames(job: PushJob, files: ReadonlySet<PushEntry>): Set<PushEntry> {
   const groups = new Set([...files].flatMap((file) => file.linkGroup ?? []));
   if (groups.size === 0) return new Set(files);
   const linked = job.snapshot.entries.filter(

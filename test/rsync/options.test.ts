@@ -30,6 +30,7 @@ const values = fc.record(
     timeoutSec: fc.integer({ min: 1, max: 86_400 }),
     tempDir: word,
     linkDest: word,
+    measure: fc.constant(true),
   },
   { requiredKeys: [] },
 );
@@ -61,6 +62,7 @@ function stockWords(asked: TransferOptions): string[] {
     asked.deleteAfter ? ['--delete-after', '-i'] : [],
     asked.blockSize === undefined ? [] : [`--block-size=${asked.blockSize}`],
     asked.timeoutSec === undefined ? [] : [`--timeout=${asked.timeoutSec}`],
+    on(asked.measure === true, `--only-write-batch=${folder}/batch`),
   );
   spawnSync('rsync', [...args, join(folder, 'src/'), 'host:DEST/']);
   return readFileSync(join(folder, 'words'), 'utf8').trim().split('\n');
@@ -69,11 +71,18 @@ function stockWords(asked: TransferOptions): string[] {
 describe('serverWords()', () => {
   it('is the stock command line without the capabilities i and I', () => {
     fc.assert(
-      fc.property(flags, fc.integer({ min: 1, max: 131_072 }), (some, blockSize) => {
-        const asked = { protocolMax: 32, ...some, blockSize, timeoutSec: 30 };
-        const stock = stockWords(asked).map((text) => text.replace('.LsfxCIvu', '.LsfxCvu'));
-        expect(serverWords(asked, 'DEST')).toEqual(stock);
-      }),
+      fc.property(
+        flags,
+        fc.integer({ min: 1, max: 131_072 }),
+        fc.boolean(),
+        (some, blockSize, yes) => {
+          // Stock writes no batch in a dry run.
+          const measure = yes && !some.dryRun;
+          const asked = { protocolMax: 32, ...some, measure, blockSize, timeoutSec: 30 };
+          const stock = stockWords(asked).map((text) => text.replace('.LsfxCIvu', '.LsfxCvu'));
+          expect(serverWords(asked, 'DEST')).toEqual(stock);
+        },
+      ),
       { numRuns: 25 },
     );
   });

@@ -103,6 +103,13 @@ export function addPushOptions(command: Command): readonly FilterWord[] {
   return filters;
 }
 
+/** Leaves options out of a command's help that mean nothing there. */
+export function hideOptions(command: Command, names: readonly string[]): void {
+  for (const option of command.options) {
+    if (option.long != null && names.includes(option.long)) option.hideHelp();
+  }
+}
+
 function count(): (text: string) => number {
   return wholeNumber(0, Number.MAX_SAFE_INTEGER);
 }

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Command } from 'commander';
 import { ExitCode, UsageError } from '../../errors.ts';
+import type { OpenVault, PushSurroundings } from '../../sync/push.ts';
 import type { PushReporter, PushSettings, PushSummary } from '../../sync/push-settings.ts';
 import type { FilterRule } from '../../tree/filter.ts';
 import type { Destination } from '../../vault/destination.ts';
@@ -39,7 +40,8 @@ export function definePush(program: Command, select: Selected): void {
   });
 }
 
-interface PushRequest {
+/** What the command line of a push says. */
+export interface PushRequest {
   readonly options: PushOptions;
   readonly filters: readonly FilterWord[];
   readonly words: readonly string[];
@@ -69,16 +71,34 @@ async function pushLocked(
   warnings: Warnings,
   { vault, settings, options }: { vault: Vault; settings: PushSettings; options: PushOptions },
 ): Promise<CommandResult> {
-  // The engine is loaded, and the login begins, while scrypt runs in its own thread.
-  const { masterkey } = await startUnlocking(host, vault, options, warnings);
-  const [{ push }, { openedVault }] = await Promise.all([
-    import('../../sync/push.ts'),
-    import('../opened-vault.ts'),
-  ]);
   const { destination } = settings;
+  return withKey(host, warnings, { vault, options, destination }, async (opened, around) => {
+    const { push } = await import('../../sync/push.ts');
+    const summary = await push(settings, opened, around);
+    return conclude(host, summary, { options, destination });
+  });
+}
+
+/**
+ * Runs `work` with the vault's key and with what it needs of this process. The key may still be on
+ * its way: the engine is loaded, and the login begins, while scrypt runs in its own thread.
+ */
+export async function withKey<T>(
+  host: Host,
+  warnings: Warnings,
+  job: {
+    readonly vault: Vault;
+    readonly options: PushOptions;
+    readonly destination: Destination;
+  },
+  work: (vault: OpenVault, surroundings: PushSurroundings) => Promise<T>,
+): Promise<T> {
+  const { vault, options, destination } = job;
+  const { masterkey } = await startUnlocking(host, vault, options, warnings);
+  const { openedVault } = await import('../opened-vault.ts');
   const key = stateKey(destination.shown);
   try {
-    const summary = await push(settings, openedVault(vault, masterkey), {
+    return await work(openedVault(vault, masterkey), {
       reporter: reporterFor(host, warnings, options),
       signal: host.signal,
       store: {
@@ -87,7 +107,6 @@ async function pushLocked(
       },
       questions: questionsFor(host),
     });
-    return conclude(host, summary, { options, destination });
   } finally {
     host.out.clearStatus();
     await masterkey.then(
@@ -97,7 +116,8 @@ async function pushLocked(
   }
 }
 
-async function readSettings(
+/** Reads the command line of a push; errors as `readPushWords`, `resolvePaths` and the filter rules. */
+export async function readSettings(
   host: Host,
   vault: Vault,
   { options, filters, words, folder }: PushRequest & { folder: string },
@@ -158,7 +178,7 @@ async function readRules(
 }
 
 /** What can be refused before anybody is asked for a password. */
-async function refuseEarly(settings: PushSettings): Promise<void> {
+export async function refuseEarly(settings: PushSettings): Promise<void> {
   const { destination, source } = settings;
   if (destination.kind === 'daemon') {
     throw new UsageError(

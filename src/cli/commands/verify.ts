@@ -1,0 +1,125 @@
+import type { Command } from 'commander';
+import { ExitCode } from '../../errors.ts';
+import type { VerifyFinding } from '../../sync/verify-finding.ts';
+import type { VerifySummary } from '../../sync/verify.ts';
+import { acquireLock } from '../../vault/lock.ts';
+import { settleConf } from '../../vault/replace-conf.ts';
+import { openVault } from '../../vault/vault.ts';
+import { vaultFiles } from '../../vault/vault-files.ts';
+import { counted } from '../fsck-output.ts';
+import { shownBytes } from '../figures.ts';
+import type { Host } from '../host.ts';
+import { placeOf } from '../place.ts';
+import type { CommandResult, Warnings } from '../report.ts';
+import type { Selected } from '../selected.ts';
+import { differenceEvent, differenceText } from '../verify-output.ts';
+import { readSettings, refuseEarly, withKey, type PushRequest } from './push.ts';
+import { addPushOptions, hideOptions, type PushOptions } from './push-options.ts';
+
+interface VerifyCommandOptions extends PushOptions {
+  readonly repair?: boolean;
+}
+
+const AFTER_HELP = `
+Every file is read and encrypted here, the server reads what it has, and the two are compared by
+checksum. Nothing is downloaded and nothing is changed. That is the server's word: to see for yourself,
+read the copy with \`ecsync fsck\`. Give the options that you push with (-H, -X,
+--no-owner, filters …): what they leave out is not compared.
+
+Every difference is one line on standard output: changed, missing, extra or attributes, and the path
+in plaintext. "changed here since" means that the copy has another time than the file here, which
+was then probably edited after the last push. Exit code 26: something differs.
+
+With --repair what is changed or missing is pushed again and then verified; what is extra is deleted
+with --repair --delete only.`;
+
+/** Defines `verify [REMOTE] [PATH…]`. */
+export function defineVerify(program: Command, select: Selected): void {
+  const command = program
+    .command('verify')
+    .summary('compare a remote with the vault, content included')
+    .description('Does a remote hold exactly what the vault says? The server hashes its files.')
+    .argument('[remote]', 'name of a remote, or a destination')
+    .argument('[path...]', 'only these files and folders')
+    .option('--repair', 'push what differs, and verify that');
+  const filters = addPushOptions(command);
+  hideOptions(command, ['--dry-run', '--checksum', '--stats', '--itemize-changes']);
+  command.addHelpText('after', AFTER_HELP);
+  command.action((remote: string | undefined, paths: readonly string[]) => {
+    const options: VerifyCommandOptions = command.optsWithGlobals();
+    const words = remote === undefined ? [] : [remote, ...paths];
+    select('verify', options, (host, warnings) =>
+      runVerify(host, warnings, { options, filters, words }),
+    );
+  });
+}
+
+async function runVerify(
+  host: Host,
+  warnings: Warnings,
+  request: PushRequest & { readonly options: VerifyCommandOptions },
+): Promise<CommandResult> {
+  const { options } = request;
+  const place = placeOf(host, options);
+  const vault = openVault(place);
+  const settings = await readSettings(host, vault, { ...request, folder: place.folder });
+  await refuseEarly(settings);
+  // A push changes what is compared here.
+  const lock = acquireLock(vaultFiles(vault.vaultDir).lock);
+  try {
+    settleConf(vault);
+    const { destination } = settings;
+    return await withKey(
+      host,
+      warnings,
+      { vault, options, destination },
+      async (opened, around) => {
+        const { verify } = await import('../../sync/verify.ts');
+        const summary = await verify(settings, opened, around, {
+          repair: options.repair === true && options.dryRun !== true,
+          onFinding: (finding, repaired) => tell(host, finding, repaired),
+        });
+        return conclude(host, summary, destination.shown);
+      },
+    );
+  } finally {
+    lock.release();
+  }
+}
+
+function tell({ out }: Host, finding: VerifyFinding, repaired: boolean): void {
+  if (out.mode.json) out.event(differenceEvent(finding, repaired));
+  else out.data(differenceText(finding, repaired));
+}
+
+function conclude(host: Host, summary: VerifySummary, shown: string): CommandResult {
+  const { out } = host;
+  const { exitCode, ...figures } = summary;
+  const { filesTotal, totalBytes, changed, missing, extra, attributes, repaired } = summary;
+  out.clearStatus();
+  const compared = `${counted(filesTotal, 'object')}, ${shownBytes(totalBytes)}`;
+  const found = changed + missing + extra + attributes;
+  if (exitCode === ExitCode.ok) {
+    const fixed = repaired > 0 ? `; ${counted(repaired, 'difference')} repaired` : '';
+    const text = `verified ${shown}: ${compared}${fixed}`;
+    if (out.isWatched || repaired > 0) out.note(text);
+    else out.detail(text);
+    return { exitCode, figures };
+  }
+  if (exitCode !== ExitCode.mismatch) {
+    const message = `${shown}: some files here could not be compared; the others are equal`;
+    return { exitCode, figures, error: { code: 'not-all-compared', message } };
+  }
+  const kinds = Object.entries({ changed, missing, extra, 'attributes only': attributes })
+    .filter(([, count]) => count > 0)
+    .map(([kind, count]) => `${count} ${kind}`);
+  const fixed = repaired > 0 ? `, ${repaired} of them repaired` : '';
+  const message = `${shown}: ${counted(found, 'difference')} (${kinds.join(', ')})${fixed}; compared ${compared}`;
+  return { exitCode, figures, error: { code: 'copy-differs', message, hint: hintFor(summary) } };
+}
+
+function hintFor({ changed, missing, attributes, repaired }: VerifySummary): string {
+  const extraOnly = changed + missing + attributes === repaired;
+  if (!extraOnly) return 'Push again what differs: add --repair.';
+  return 'What only the copy has is deleted with --repair --delete.';
+}

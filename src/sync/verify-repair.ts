@@ -1,0 +1,95 @@
+import { isRegularFile } from '../tree/entry.ts';
+import { refuseOtherVault } from './preflight.ts';
+import type { PushJob } from './push-job.ts';
+import type { PushEntry } from './push-entry.ts';
+import { emptyState, type PushState } from './push-state.ts';
+import { racyKey } from './racy.ts';
+import { isStructural, knownKey, withAncestors } from './skeleton.ts';
+import { transfer, withLinkedNames } from './transfer.ts';
+import { inspect, type Inspection } from './verify-inspect.ts';
+
+/**
+ * Pushes what an inspection found wrong, compared by content, and with `--delete` removes what is
+ * extra; then has the server look at that again.
+ *
+ * @throws as `push`; also {VaultError} `destination-not-a-copy` — before the first deleting push, when
+ *   what is extra was not written by this vault
+ * @returns what is still wrong
+ */
+export async function repair(
+  job: PushJob,
+  seen: Inspection,
+  {
+    remembered,
+    save,
+  }: {
+    readonly remembered: PushState | undefined;
+    readonly save: (state: PushState) => void;
+  },
+): Promise<Inspection> {
+  if (remembered === undefined) await refuseOtherVault(job);
+  const state = remembered ?? emptyState();
+  const wrong = withLinkedNames(job, new Set(seen.differences.map(({ entry }) => entry)));
+  const { entries } = job.snapshot;
+  // An old server names only files that differ, so everything else is pushed as it should be.
+  const list = seen.hasItemRecords ? withAncestors(entries, wrong) : entries;
+  if (list.length > 0) await pushAgain(job, list, { wrong, state, save });
+  const deletes = job.settings.delete && seen.extras.length > 0;
+  if (deletes) await removeExtras(job, state, save);
+  const again = await inspect(job, { entries: list, checksum: true, extras: false });
+  const after = deletes
+    ? await inspect(job, { entries, checksum: false, extras: true })
+    : { extras: seen.extras };
+  return { ...again, extras: after.extras };
+}
+
+/** Sends a part of the snapshot as if the destination had nothing of what is wrong in it. */
+async function pushAgain(
+  job: PushJob,
+  list: readonly PushEntry[],
+  {
+    wrong,
+    state,
+    save,
+  }: {
+    readonly wrong: ReadonlySet<PushEntry>;
+    readonly state: PushState;
+    readonly save: (state: PushState) => void;
+  },
+): Promise<void> {
+  for (const entry of wrong) if (isStructural(entry)) state.known.delete(knownKey(entry));
+  const before = state.racy;
+  const sent = new Set(
+    list.flatMap((entry) =>
+      entry.plain !== undefined && isRegularFile(entry) ? [racyKey(entry.plain.path)] : [],
+    ),
+  );
+  // What this push does not look at is remembered as it was.
+  const others = before.filter(({ path }) => !sent.has(path));
+  const part: PushJob = {
+    ...job,
+    settings: { ...job.settings, delete: false, checksum: true },
+    snapshot: { ...job.snapshot, entries: list },
+  };
+  const withOthers = (now: PushState): PushState => ({
+    ...now,
+    racy: now.racy === before ? before : [...others, ...now.racy],
+  });
+  await transfer(part, state, (now) => save(withOthers(now)));
+  state.racy = [...others, ...state.racy];
+}
+
+/** An ordinary deleting push. */
+async function removeExtras(
+  job: PushJob,
+  state: PushState,
+  save: (state: PushState) => void,
+): Promise<void> {
+  const whole: PushJob = { ...job, settings: { ...job.settings, checksum: false } };
+  const { overLimit } = await transfer(whole, state, save);
+  if (overLimit === undefined) return;
+  job.context.ledger.note(
+    'delete-limit',
+    `nothing was deleted: ${overLimit} objects would go, more than --max-delete allows`,
+  );
+}
