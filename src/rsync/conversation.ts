@@ -1,9 +1,9 @@
-import type { Readable, Writable } from 'node:stream';
 import { ChunkSink } from '../bytes/chunk-sink.ts';
 import { ChunkSource } from '../bytes/chunk-source.ts';
 import { ConnectionError, InterruptedError, ProtocolError, RemoteError } from '../errors.ts';
 import { MSG_ERROR_EXIT } from './constants.ts';
 import { MultiplexReader, MultiplexWriter } from './multiplex.ts';
+import type { Peer } from './peer.ts';
 import { errorExit, PeerMessages, type MessageListener } from './peer-messages.ts';
 
 /** How the conversation is watched. */
@@ -48,7 +48,7 @@ export class Conversation {
   #failure: Error | undefined;
 
   constructor(
-    peer: { readonly input: Readable; readonly output: Writable },
+    peer: Peer,
     listener: Pick<MessageListener, 'onMessage'> &
       Partial<Pick<MessageListener, 'onDeleted' | 'onNoSend'>>,
     options: ConversationOptions,
@@ -60,7 +60,10 @@ export class Conversation {
     this.#source = new ChunkSource(peer.input);
     this.#sink = new ChunkSink(peer.output);
     this.messages = new PeerMessages({
-      onMessage: (level, text) => listener.onMessage(level, text),
+      onMessage: (level, text) => {
+        if (level !== 'info') peer.hearError?.(text);
+        listener.onMessage(level, text);
+      },
       onDeleted: (path, isDirectory) => listener.onDeleted?.(path, isDirectory),
       onNoSend: (ndx) => listener.onNoSend?.(ndx),
       onTimeout: (timeoutSec) => this.#shortenPatience(timeoutSec),

@@ -11,4 +11,6 @@ export interface Peer {
    * versions are exchanged.
    */
   readonly greeted?: { readonly protocol: number };
+  /** Told of the peer's warnings and errors, where it has no other place to say them. */
+  hearError?(text: string): void;
 }

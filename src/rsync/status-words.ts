@@ -16,6 +16,14 @@ const DISK_FULL: KnownWords = {
     }),
 };
 
+const OPTION_REFUSED: KnownWords = {
+  words: /configured to refuse/i,
+  make: (said) =>
+    new RemoteError('option-refused', `the server does not allow an option (${said})`, {
+      hint: 'Take it out of `refuse options` in rsyncd.conf there, or do without it here.',
+    }),
+};
+
 /** What the words of a receiving server give away, in the order of precedence. */
 const RECEIVER_WORDS: readonly KnownWords[] = [
   DISK_FULL,
@@ -27,19 +35,20 @@ const RECEIVER_WORDS: readonly KnownWords[] = [
       }),
   },
   {
-    words: /--delete\S* has been disabled/i,
+    words: /--delete\S* has been disabled|configured to refuse --del/i,
     make: (said) =>
       new RemoteError('delete-forbidden', `the server does not allow deleting (${said})`, {
-        hint: 'Push without --delete, or allow deleting there (rrsync without -no-del).',
+        hint: 'Push without --delete, or allow deleting there (rrsync without -no-del, `refuse options` in rsyncd.conf).',
       }),
   },
   {
-    words: /read-only server/i,
+    words: /read-only server|module is read only/i,
     make: (said) =>
       new RemoteError('destination-forbidden', `the login may not write there (${said})`, {
-        hint: 'Allow writing there (rrsync without -ro), or choose another destination.',
+        hint: 'Allow writing there (rrsync without -ro, `read only = no` in rsyncd.conf), or choose another destination.',
       }),
   },
+  OPTION_REFUSED,
   {
     words: /(mkdir|change_dir#?\d*|chdir|stat destination)\b.*Permission denied/i,
     make: (said) =>
@@ -59,12 +68,13 @@ const RECEIVER_WORDS: readonly KnownWords[] = [
 /** What the words of a sending server give away. */
 const SENDER_WORDS: readonly KnownWords[] = [
   {
-    words: /write-only server/i,
+    words: /write-only server|module is write only/i,
     make: (said) =>
       new RemoteError('source-forbidden', `the login may not read there (${said})`, {
-        hint: 'Allow reading there (rrsync without -wo).',
+        hint: 'Allow reading there (rrsync without -wo, `write only = no` in rsyncd.conf).',
       }),
   },
+  OPTION_REFUSED,
   {
     words: /(link_stat|change_dir#?\d*|chdir)\b.*Permission denied/i,
     make: (said) =>

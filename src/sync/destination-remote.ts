@@ -1,9 +1,9 @@
-import { UsageError } from '../errors.ts';
 import { localCommands } from '../transport/child.ts';
 import type { Remote } from '../transport/connection.ts';
 import { connectSsh, type SshOptions } from '../transport/ssh.ts';
 import { systemSsh } from '../transport/system-ssh.ts';
 import type { Destination } from '../vault/destination.ts';
+import { openDaemon, type DaemonReach } from './destination-daemon.ts';
 import { LocalFolderRemote } from './local-folder.ts';
 
 /** A destination made reachable: where to start `rsync --server`, and the folder to name there. */
@@ -18,6 +18,8 @@ export interface DestinationOptions {
   /** For a local folder: store through this rsync instead of doing it in-process. */
   readonly rsyncPath?: string;
   readonly ssh: SshOptions;
+  /** For rsync daemons: the protocol is agreed on when they are reached. */
+  readonly daemon: Pick<DaemonReach, 'protocolMax' | 'password' | 'onMotd'>;
   readonly interactive: boolean;
 }
 
@@ -27,10 +29,11 @@ function asFolder(path: string): string {
 }
 
 /**
- * Reaches a destination: logs in over ssh, or prepares the local folder.
+ * Reaches a destination: logs in over ssh or to a daemon, or prepares the local folder.
  *
- * @throws {UsageError} `destination-unsupported` — a form this release cannot push to
+ * @throws {UsageError} `destination-unsupported` — a path that a daemon would take as a pattern
  * @throws {LoginError | ConnectionError} from the login
+ * @throws {RemoteError | ProtocolError} a daemon that refuses, or is none
  */
 export async function openDestination(
   destination: Destination,
@@ -55,11 +58,14 @@ export async function openDestination(
           : systemSsh(options.rsh, target, { interactive: options.interactive });
       return { remote, path: asFolder(destination.path) };
     }
-    case 'daemon':
-      throw new UsageError(
-        'destination-unsupported',
-        `${destination.shown}: rsync daemons are not supported by this release`,
-        { hint: 'Use a destination over ssh (user@host:path) or a local folder.' },
-      );
+    case 'daemon': {
+      const { rsh, rsyncPath, interactive, daemon, ssh } = options;
+      const { connectTimeoutMs } = ssh;
+      const reach = { ...daemon, rsh, rsyncPath, interactive, connectTimeoutMs };
+      return {
+        remote: await openDaemon(destination, reach),
+        path: asFolder(`${destination.module}/${destination.path}`),
+      };
+    }
   }
 }

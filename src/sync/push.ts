@@ -68,10 +68,16 @@ export interface PushSurroundings {
 
 const SSH_CONNECT_TIMEOUT_MS = 30_000;
 
-/** Questions a login may ask before the first byte is sent; absent without a terminal. */
+/** What a login may want to know before the first byte is sent, or has to tell. */
 export interface LoginQuestions {
-  askPassphrase?(keyFile: string): Promise<string | undefined>;
-  askPassword?(prompt: string): Promise<string | undefined>;
+  /** Absent without a terminal. */
+  readonly askPassphrase?: (keyFile: string) => Promise<string | undefined>;
+  /** Absent without a terminal. */
+  readonly askPassword?: (prompt: string) => Promise<string | undefined>;
+  /** The password of an rsync daemon; undefined: there is none. The bytes are overwritten. */
+  readonly daemonPassword?: () => Promise<Buffer | undefined>;
+  /** A daemon's message of the day: raw and untrusted, at most 64 KiB. */
+  readonly tellMotd?: (text: string) => void;
 }
 
 function refuseOverlap(settings: PushSettings): void {
@@ -330,14 +336,18 @@ export async function withPushJob<T>(
 
 /** How a destination is reached by these settings. */
 export function destinationOptions(
-  settings: Pick<PushSettings, 'rsh' | 'rsyncPath' | 'acceptNewHostKey' | 'timeoutSec'>,
+  settings: Pick<
+    PushSettings,
+    'rsh' | 'rsyncPath' | 'acceptNewHostKey' | 'timeoutSec' | 'protocolMax'
+  >,
   ledger: Pick<Ledger, 'note'>,
   questions: LoginQuestions,
 ): Parameters<typeof openDestination>[1] {
+  const { askPassphrase, askPassword, daemonPassword, tellMotd } = questions;
   return {
     ...(settings.rsh !== undefined && { rsh: settings.rsh }),
     ...(settings.rsyncPath !== undefined && { rsyncPath: settings.rsyncPath }),
-    interactive: questions.askPassword !== undefined,
+    interactive: askPassword !== undefined,
     ssh: {
       acceptNewHostKey: settings.acceptNewHostKey,
       connectTimeoutMs:
@@ -345,7 +355,13 @@ export function destinationOptions(
           ? Math.min(settings.timeoutSec * 1000, SSH_CONNECT_TIMEOUT_MS)
           : SSH_CONNECT_TIMEOUT_MS,
       onNotice: (text) => ledger.note('ssh', text),
-      ...questions,
+      ...(askPassphrase && { askPassphrase }),
+      ...(askPassword && { askPassword }),
+    },
+    daemon: {
+      protocolMax: settings.protocolMax,
+      password: daemonPassword,
+      onMotd: tellMotd,
     },
   };
 }

@@ -140,6 +140,11 @@ export async function runRsync(context: RunContext, plan: RunPlan): Promise<RunO
   connection.destroy();
   const stderrText = connection.stderrText();
   const saidText = stderrText + messages;
-  const outcome = { ...judge(result, status, stderrText), stderrText, saidText };
+  const outcome = {
+    ...judge(result, status, stderrText),
+    // What was heard in the stream has been told already.
+    stderrText: connection.hearError === undefined ? stderrText : '',
+    saidText,
+  };
   return result instanceof Error ? outcome : { ...outcome, protocol: result.protocol };
 }

@@ -30,6 +30,11 @@ export interface Connection {
    * daemons do; both sides begin with what comes after that.
    */
   readonly greeted?: { readonly protocol: number };
+  /**
+   * Adds to {@link stderrText} what the peer said in the stream, where there is no other place for
+   * its warnings and errors, as with rsync daemons.
+   */
+  hearError?(text: string): void;
   /** Ends the command at once (kill, close of the channel); idempotent. */
   destroy(): void;
 }

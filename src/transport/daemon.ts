@@ -1,6 +1,7 @@
 import { userInfo } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { closeAll, tracked } from './child.ts';
+import { StderrTail } from './command-streams.ts';
 import type { Connection, Remote } from './connection.ts';
 import { logInToDaemon, sendWords } from './daemon-login.ts';
 import { isBusy } from './daemon-refusal.ts';
@@ -174,6 +175,7 @@ class GreetedConnection implements Connection {
   readonly greeted: { readonly protocol: number };
   readonly startedAhead: boolean;
   readonly #connection: Connection;
+  readonly #heard = new StderrTail();
 
   constructor(connection: Connection, protocol: number, startedAhead: boolean) {
     this.input = connection.input;
@@ -184,8 +186,12 @@ class GreetedConnection implements Connection {
     this.#connection = connection;
   }
 
+  hearError(text: string): void {
+    this.#heard.add(Buffer.from(text.endsWith('\n') ? text : `${text}\n`));
+  }
+
   stderrText(): string {
-    return this.#connection.stderrText();
+    return this.#connection.stderrText() + this.#heard.text();
   }
 
   destroy(): void {

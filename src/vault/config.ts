@@ -11,6 +11,11 @@ export interface RemoteConfig {
   readonly name: string;
   /** Text of a destination, as the user wrote it. */
   readonly url: string;
+  /**
+   * Its first line is the password of the rsync daemon there. Relative to the folder of
+   * `config.toml`; `~/` is the home folder.
+   */
+  readonly daemon_password_file?: string | undefined;
 }
 
 /** `.ecsync/config.toml`, checked. */
@@ -108,7 +113,10 @@ const configSchema = v.strictObject({
   password: v.optional(passwordSchema),
   remotes: v.optional(
     v.array(
-      v.strictObject({ name: remoteName, url: text }, 'must be a table: [[remotes]]'),
+      v.strictObject(
+        { name: remoteName, url: text, daemon_password_file: v.optional(text) },
+        'must be a table: [[remotes]]',
+      ),
       'must be written as [[remotes]]',
     ),
     [],
@@ -118,7 +126,7 @@ const configSchema = v.strictObject({
 const KNOWN_KEYS: Readonly<Record<string, readonly string[]>> = {
   '': Object.keys(configSchema.entries),
   password: ['file', 'command'],
-  remotes: ['name', 'url'],
+  remotes: ['name', 'url', 'daemon_password_file'],
 };
 
 /** True for what a remote may be called: 1 to 64 of `A-Z a-z 0-9 . _ -`, no dot or dash first. */

@@ -100,14 +100,33 @@ async function readConfigured(
 ): Promise<Buffer | undefined> {
   const { file, command } = config?.password ?? {};
   if (file !== undefined) {
-    const atHome = /^~[/\\]/.test(file) ? path.join(os.homedir(), file.slice(2)) : file;
-    return readPassfile(path.resolve(config?.folder ?? '', atHome), sources);
+    return readPassfile(pathFrom(config?.folder ?? '', file), sources);
   }
   if (command === undefined) return undefined;
   const words =
     typeof command === 'string' ? splitCommandWords(command, '[password] command') : command;
   const [program = '', ...rest] = words;
   return runPasswordCommand([program, ...rest], sources.signal);
+}
+
+/** A path of the configuration: relative to `folder`, and `~/` is the home folder. */
+export function pathFrom(folder: string, file: string): string {
+  const atHome = /^~[/\\]/.test(file) ? path.join(os.homedir(), file.slice(2)) : file;
+  return path.resolve(folder, atHome);
+}
+
+/**
+ * The password of an rsync daemon: the first line of a file, without its line end of either kind, as
+ * the stock client reads it.
+ *
+ * @throws {PasswordError} `passfile-unreadable`, `password-empty`, `password-too-long`
+ */
+export async function readDaemonPasswordFile(
+  file: string,
+  { warn, signal }: Pick<SecretSources, 'warn' | 'signal'>,
+): Promise<Buffer> {
+  const line = await readFirstLineOf(addAbortSignal(signal, openPassfile(file, warn)), file);
+  return line.at(-1) === 0x0d ? line.subarray(0, -1) : line;
 }
 
 async function readPassfile(

@@ -13,7 +13,7 @@ const EXIT_CODES: readonly (readonly [number, string])[] = [
   [10, 'no vault here, or the destination is not one'],
   [11, 'another run holds the lock'],
   [12, 'wrong or missing password or key'],
-  [13, 'host key unknown, changed or revoked; ssh authentication failed'],
+  [13, 'host key unknown, changed or revoked; authentication at the server failed'],
   [23, 'some files could not be read or stored'],
   [24, 'some files vanished or changed while being read'],
   [25, 'stopped by the deletion limit'],

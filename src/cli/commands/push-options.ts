@@ -34,6 +34,7 @@ export interface PushOptions extends CommonOptions, SecretOptions {
   readonly timeout: number;
   readonly rsh?: string;
   readonly rsyncPath?: string;
+  readonly passwordFile?: string;
   readonly acceptNewHostKey?: boolean;
   readonly protocol: number;
   readonly progress?: boolean;
@@ -92,6 +93,7 @@ export function addPushOptions(command: Command): readonly FilterWord[] {
     )
     .option('-e, --rsh <command>', 'use this remote shell instead of the built-in ssh')
     .option('--rsync-path <program>', 'the rsync to run on the other side')
+    .option('--password-file <file>', 'the password of an rsync daemon is the first line of FILE')
     .option('--accept-new-host-key', 'trust and record the key of a host seen for the first time')
     .addOption(protocolOption().default(PROTOCOL_DEFAULT))
     .option('--progress', 'show progress also when no terminal is there')

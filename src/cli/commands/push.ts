@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Command } from 'commander';
 import { ExitCode, UsageError } from '../../errors.ts';
-import type { OpenVault, PushSurroundings } from '../../sync/push.ts';
+import type { LoginQuestions, OpenVault, PushSurroundings } from '../../sync/push.ts';
 import type { PushReporter, PushSettings, PushSummary } from '../../sync/push-settings.ts';
 import type { FilterRule } from '../../tree/filter.ts';
 import type { Destination } from '../../vault/destination.ts';
@@ -11,8 +11,8 @@ import { readState, stateKey, writeState } from '../../vault/state.ts';
 import { openVault, type Vault } from '../../vault/vault.ts';
 import { vaultFiles } from '../../vault/vault-files.ts';
 import type { Host } from '../host.ts';
+import { loginQuestions, type DaemonPasswordPlace } from '../login-questions.ts';
 import { placeOf } from '../place.ts';
-import { askHidden } from '../prompt.ts';
 import { readPushWords, resolvePaths } from '../push-words.ts';
 import { itemEvent, itemName, itemText } from '../render-item.ts';
 import { ProgressReport } from '../render-progress.ts';
@@ -105,7 +105,12 @@ export async function withKey<T>(
         read: () => readState(vault.vaultDir, key),
         write: (bytes) => writeState(vault.vaultDir, key, bytes),
       },
-      questions: questionsFor(host),
+      questions: questionsFor(host, {
+        passwordFile: options.passwordFile,
+        vault,
+        destination,
+        warnings,
+      }),
     });
   } finally {
     host.out.clearStatus();
@@ -180,13 +185,6 @@ async function readRules(
 /** What can be refused before anybody is asked for a password. */
 export async function refuseEarly(settings: PushSettings): Promise<void> {
   const { destination, source } = settings;
-  if (destination.kind === 'daemon') {
-    throw new UsageError(
-      'destination-unsupported',
-      `${destination.shown}: pushing to an rsync daemon is not in this release of ecsync`,
-      { hint: 'Use a destination over ssh (user@host:path) or a local folder.' },
-    );
-  }
   if (settings.xattrs === true) {
     const { assertXattrsSupported } = await import('../../sync/xattrs.ts');
     assertXattrsSupported(settings);
@@ -217,18 +215,9 @@ function reporterFor(host: Host, warnings: Warnings, options: PushOptions): Push
   };
 }
 
-/** What a login may ask, where somebody can answer. */
-export function questionsFor(host: Host): {
-  askPassphrase?: (keyFile: string) => Promise<string | undefined>;
-  askPassword?: (prompt: string) => Promise<string | undefined>;
-} {
-  if (!host.canAsk) return {};
-  const ask = async (question: string): Promise<string | undefined> =>
-    (await askHidden(host, question)) || undefined;
-  return {
-    askPassphrase: (keyFile) => ask(`Passphrase of ${keyFile}`),
-    askPassword: (prompt) => ask(prompt),
-  };
+/** What a login may ask, where somebody can answer; `place` says where a daemon's password is. */
+export function questionsFor(host: Host, place: DaemonPasswordPlace = {}): LoginQuestions {
+  return loginQuestions(host, place);
 }
 
 function conclude(

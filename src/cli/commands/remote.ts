@@ -25,7 +25,7 @@ export function defineRemote(program: Command, select: Selected): void {
   const add = remote
     .command('add')
     .description(
-      'Remember a destination: user@host:path, ssh://user@host:port/path, or a local folder (./folder, /folder).',
+      'Remember a destination: user@host:path, ssh://user@host:port/path, rsync://user@host/module/path, or a local folder (./folder, /folder).',
     )
     .argument('<name>', 'letters, digits, dots, dashes and underscores')
     .argument('<url>', 'the destination');
