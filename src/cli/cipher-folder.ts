@@ -9,20 +9,13 @@ import { noRemote } from '../vault/config-edit.ts';
 import { looksLikeDestination, parseDestination, type Destination } from '../vault/destination.ts';
 import { pathKind } from '../vault/path-kind.ts';
 import { openVaultFrame, type VaultFrame } from '../vault/vault.ts';
-import { layoutOf, modifiersGiven, type LayoutOptions } from './commands/layout-option.ts';
+import type { FolderLayoutOptions } from './commands/copy-options.ts';
+import { layoutOf, modifiersGiven } from './commands/layout-option.ts';
 import type { Host } from './host.ts';
 import type { CommonOptions, SecretOptions } from './options.ts';
 import { placeOf, vaultDirOf } from './place.ts';
 import type { Warnings } from './report.ts';
 import { unlockConf, unlockVault } from './secrets.ts';
-
-/** Options that say how a folder without a usable conf is encrypted. */
-export interface FolderLayoutOptions extends LayoutOptions {
-  /** False for `--no-hkdf`. */
-  readonly hkdf: boolean;
-  /** False for `--no-raw64`. */
-  readonly raw64: boolean;
-}
 
 /** Where a copy is, and whose keys open it. */
 export interface CopyPlace {
@@ -31,6 +24,8 @@ export interface CopyPlace {
   readonly vault?: VaultFrame;
   /** Name of the remote, when it is one. */
   readonly remote?: string;
+  /** The copy's own conf, when it was read already; that of a local folder is read when needed. */
+  readonly confBytes?: Uint8Array;
 }
 
 /** What a copy is decrypted with. Whoever asked for the key overwrites it when done. */
@@ -121,7 +116,7 @@ function readOwnConf(folder: string): Buffer | undefined {
 export async function unlockCopy(
   host: Host,
   warnings: Warnings,
-  { vault, destination }: CopyPlace,
+  { vault, destination, confBytes }: CopyPlace,
   options: FolderLayoutOptions & SecretOptions,
 ): Promise<CopyKey> {
   const told = layoutTold(options);
@@ -134,9 +129,11 @@ export async function unlockCopy(
     return { conf: told, masterkey: await unlockConf(host, undefined, options, warnings) };
   }
   if (vault !== undefined) return unlockVault(host, vault, options, warnings);
-  const folder = destination.kind === 'local' ? destination.path : '';
-  const bytes = readOwnConf(folder);
-  if (bytes === undefined && options.masterkey === undefined) throw confMissing(folder);
+  const isLocal = destination.kind === 'local';
+  const bytes = confBytes ?? (isLocal ? readOwnConf(destination.path) : undefined);
+  if (bytes === undefined && options.masterkey === undefined) {
+    throw confMissing(isLocal ? destination.path : destination.shown);
+  }
   const conf = bytes === undefined ? undefined : parseConf(bytes);
   const masterkey = await unlockConf(host, conf, options, warnings);
   return { conf: conf ?? confOfLayout(options), masterkey };

@@ -78,6 +78,16 @@ export class Output {
     if (this.isTerminal || this.#pendingBytes >= FLUSH_AT_BYTES) this.flush();
   }
 
+  /** Bytes of data, verbatim and however many: settles when the reader has room for more. */
+  async stream(bytes: Uint8Array): Promise<void> {
+    if (this.#closed) return;
+    this.flush();
+    await new Promise<void>((resolve) => {
+      // A failure is an 'error' of the stream, too, and heard there.
+      this.#beside(() => this.#stdout.write(bytes, () => resolve()));
+    });
+  }
+
   /** One event for `--json`. */
   event(event: Readonly<Record<string, unknown>>): void {
     this.data(jsonLine(event));

@@ -1,13 +1,18 @@
 import { Command } from 'commander';
 import { defineAdopt } from './commands/adopt.ts';
+import { defineCat } from './commands/cat.ts';
+import { defineClone } from './commands/clone.ts';
+import { defineFind } from './commands/find.ts';
 import { defineFsck } from './commands/fsck.ts';
 import { defineHelp } from './commands/help.ts';
 import { defineInit } from './commands/init.ts';
 import { defineKey } from './commands/key.ts';
+import { defineLs } from './commands/ls.ts';
 import { defineName } from './commands/name.ts';
 import { definePlan } from './commands/plan.ts';
 import { definePush } from './commands/push.ts';
 import { defineRemote } from './commands/remote.ts';
+import { defineRestore } from './commands/restore.ts';
 import { defineVerify } from './commands/verify.ts';
 import { addPlaceOptions } from './options.ts';
 import type { Selected } from './selected.ts';
@@ -40,6 +45,11 @@ export function buildProgram(texts: ProgramTexts, select: Selected): Command {
   definePush(program, select);
   definePlan(program, select);
   defineVerify(program, select);
+  defineRestore(program, select);
+  defineClone(program, select);
+  defineLs(program, select);
+  defineCat(program, select);
+  defineFind(program, select);
   defineFsck(program, select);
   defineName(program, select);
   defineKey(program, select);
@@ -49,12 +59,7 @@ export function buildProgram(texts: ProgramTexts, select: Selected): Command {
 
 /** Commands of the contract that this release does not have, and what can be done meanwhile. */
 export const FUTURE_COMMANDS: ReadonlyMap<string, string> = new Map([
-  ...['restore', 'ls', 'cat', 'find', 'clone', 'verify'].map(
-    (name) =>
-      [name, 'Any copy opens with stock gocryptfs: gocryptfs CIPHERDIR MOUNTPOINT'] as const,
-  ),
   ...['status', 'log', 'unlock', 'doctor', 'config', 'completion', 'schedule'].map(
     (name) => [name, 'See `ecsync help` for what is.'] as const,
   ),
-  ['plan', 'Use `ecsync push -n -i`.'],
 ]);

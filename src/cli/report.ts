@@ -40,6 +40,8 @@ export interface CommandResult {
   readonly exitCode: number;
   readonly figures?: Readonly<Record<string, unknown>>;
   readonly error?: { readonly code: string; readonly message: string; readonly hint?: string };
+  /** The error was told already. */
+  readonly shown?: boolean;
 }
 
 /** Ran to its end without anything to say. */

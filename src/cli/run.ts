@@ -112,7 +112,7 @@ function showFailure(host: Host, failure: ShownFailure): CommandResult & { shown
 
 /** A command that came to its end but could not do everything. */
 function showShortfall(host: Host, result: CommandResult): void {
-  if ('shown' in result || result.error === undefined) return;
+  if (result.shown === true || result.error === undefined) return;
   const { message, hint } = result.error;
   host.out.alert(`ecsync: ${message}`);
   if (hint !== undefined) host.out.alert(`hint: ${hint}`);

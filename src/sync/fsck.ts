@@ -5,6 +5,9 @@ import { isDirectory, isRegularFile, isSymlink, type Entry, type Tree } from '..
 import { showPath } from '../tree/file-failure.ts';
 import { walk } from '../tree/walk.ts';
 import { DecryptedView, type PlainEntry } from '../view/decrypted-view.ts';
+import { pathKey } from '../view/path-bytes.ts';
+import { PlainFile } from '../view/plain-file.ts';
+import type { ContentSource } from './content-source.ts';
 import {
   DamageList,
   findingAbout,
@@ -28,6 +31,10 @@ export interface FsckJob<C extends Entry> {
   readonly conf?: Uint8Array;
   /** Whether full blocks of zeros are damage: ecsync writes none, stock gocryptfs does. */
   readonly holesAreDamage: boolean;
+  /** Gives the content of all files in one go, after the structure. Absent: each as it is met. */
+  readonly contents?: ContentSource<C>;
+  /** Whether a file's content is read, by its plaintext path; everything else is checked anyway. */
+  readonly sample?: (plainPath: Uint8Array) => boolean;
 }
 
 /** How far a check is. The total is not known before the end. */
@@ -47,6 +54,8 @@ export interface FsckReporter {
 /** What a whole check came to. */
 export interface FsckSummary {
   readonly files: number;
+  /** Of those, how many were read; absent when all of them should be. */
+  readonly filesSampled?: number;
   readonly folders: number;
   readonly links: number;
   /** Devices, pipes and sockets. */
@@ -92,6 +101,11 @@ class Check<C extends Entry> {
   #directory: PlainEntry<C> | undefined;
   /** What was found in hard-linked files, by link group: they are read once. */
   readonly #linked = new Map<number, readonly Finding[]>();
+  /** Files whose content comes after the structure, by the key of the cipher path. */
+  readonly #later = new Map<string, PlainEntry<C>>();
+  /** Further names of those that are hard-linked, by link group. */
+  readonly #furtherNames = new Map<number, PlainEntry<C>[]>();
+  #filesSampled = 0;
 
   constructor(job: FsckJob<C>, reporter: FsckReporter, signal: AbortSignal) {
     this.#job = job;
@@ -123,6 +137,7 @@ class Check<C extends Entry> {
     for await (const part of walk(noting, this.#signal)) {
       for (const entry of part) await this.#checkEntry(entry);
     }
+    await this.#checkContents();
     return this.#summary();
   }
 
@@ -134,25 +149,72 @@ class Check<C extends Entry> {
     else {
       counts.files += 1;
       this.#tellProgress(entry);
-      if (entry.size > 0) await this.#checkFile(entry);
+      if (this.#job.sample?.(entry.path) === false) return;
+      this.#filesSampled += 1;
+      if (entry.size === 0) return;
+      if (this.#job.contents === undefined) await this.#checkFile(entry);
+      else this.#checkLater(entry);
     }
+  }
+
+  #checkLater(entry: PlainEntry<C>): void {
+    const { linkGroup } = entry.cipher;
+    const names = linkGroup === undefined ? undefined : this.#furtherNames.get(linkGroup);
+    if (names !== undefined) {
+      names.push(entry);
+      return;
+    }
+    if (linkGroup !== undefined) this.#furtherNames.set(linkGroup, []);
+    this.#later.set(pathKey(entry.cipher.path), entry);
+  }
+
+  async #checkContents(): Promise<void> {
+    const wanted = new Map([...this.#later].map(([key, { cipher }]) => [key, cipher]));
+    const conclude = (cipher: C, findings: (entry: PlainEntry<C>) => readonly Finding[]): void => {
+      const entry = this.#later.get(pathKey(cipher.path));
+      const { linkGroup } = cipher;
+      const names = linkGroup === undefined ? [] : (this.#furtherNames.get(linkGroup) ?? []);
+      for (const name of entry === undefined ? [] : [entry, ...names]) {
+        for (const finding of findings(name)) this.#add(finding);
+      }
+    };
+    await this.#job.contents?.readAll(wanted, {
+      read: async (cipher, file) => {
+        const entry = this.#later.get(pathKey(cipher.path));
+        if (entry === undefined) return () => undefined;
+        const open = (): PlainFile => {
+          return new PlainFile(file, this.#job.layout.content, { path: entry.path });
+        };
+        const found = await this.#inspect(entry, () => Promise.resolve().then(open));
+        return () => conclude(cipher, (name) => findingsElsewhere(found, name));
+      },
+      fail: (cipher, error) => {
+        if (!isAboutFile(error)) throw error;
+        conclude(cipher, (name) => [findingAbout(name, error)]);
+      },
+    });
   }
 
   async #checkFile(entry: PlainEntry<C>): Promise<void> {
     const { linkGroup } = entry.cipher;
     const known = linkGroup === undefined ? undefined : this.#linked.get(linkGroup);
     const findings =
-      known === undefined ? await this.#inspect(entry) : findingsElsewhere(known, entry);
+      known === undefined
+        ? await this.#inspect(entry, () => this.#view.open(entry))
+        : findingsElsewhere(known, entry);
     // The first name of a file has a group only once the second was seen.
     const group = entry.cipher.linkGroup;
     if (group !== undefined && known === undefined) this.#linked.set(group, findings);
     for (const finding of findings) this.#add(finding);
   }
 
-  async #inspect(entry: PlainEntry<C>): Promise<readonly Finding[]> {
+  async #inspect(
+    entry: PlainEntry<C>,
+    open: () => Promise<PlainFile>,
+  ): Promise<readonly Finding[]> {
     const damage = new DamageList(entry, this.#job.holesAreDamage);
     try {
-      const file = await this.#view.open(entry);
+      const file = await open();
       let state: 'unchanged' | 'changed' = 'unchanged';
       try {
         await file.inspect((found) => damage.add(found), {
@@ -206,7 +268,8 @@ class Check<C extends Entry> {
             ? ExitCode.vanished
             : ExitCode.partial;
     const figures = { damaged: damage, unread, notes: note };
-    return { ...this.#counts, bytesRead: this.#bytesRead, ...figures, exitCode };
+    const sampled = this.#job.sample === undefined ? {} : { filesSampled: this.#filesSampled };
+    return { ...this.#counts, ...sampled, bytesRead: this.#bytesRead, ...figures, exitCode };
   }
 }
 

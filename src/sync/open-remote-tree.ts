@@ -9,6 +9,7 @@ import {
 import type { Entry, Tree } from '../tree/entry.ts';
 import { LocalTree } from '../tree/local-tree.ts';
 import { ROOT_PATH } from '../view/path-bytes.ts';
+import type { ContentSource } from './content-source.ts';
 import { openDestination, type OpenDestination } from './destination-remote.ts';
 import { destinationOptions, type LoginQuestions } from './push.ts';
 import type { PushSettings } from './push-settings.ts';
@@ -40,11 +41,13 @@ export interface ReadingPlan {
 
 /** A copy as a tree of ciphertext. */
 export interface ReadableCopy {
-  readonly tree: Tree<Entry>;
+  readonly tree: Tree;
   /** Entries that were listed already; absent when folders are listed as they are looked at. */
   readonly count?: number;
   /** Stream bytes so far; 0 of a local folder. */
   traffic(): Readonly<RemoteTraffic>;
+  /** Counts what went over the wire beside the tree. */
+  addTraffic?(more: Readonly<RemoteTraffic>): void;
 }
 
 /** A destination that is logged in to, for reading. */
@@ -108,7 +111,26 @@ export class ReachedCopy {
     if (incomplete !== undefined && !(incomplete instanceof VanishedError)) {
       plan.onProblem(ROOT_PATH, incomplete);
     }
-    return { tree, count, traffic: () => tree.traffic };
+    const beside = { bytesSent: 0, bytesReceived: 0 };
+    return {
+      tree,
+      count,
+      traffic: () => ({
+        bytesSent: tree.traffic.bytesSent + beside.bytesSent,
+        bytesReceived: tree.traffic.bytesReceived + beside.bytesReceived,
+      }),
+      addTraffic: (more) => {
+        beside.bytesSent += more.bytesSent;
+        beside.bytesReceived += more.bytesReceived;
+      },
+    };
+  }
+
+  /** The content of everything in a copy in one go; undefined where opening file by file is best. */
+  async contents(copy: ReadableCopy): Promise<ContentSource<Entry> | undefined> {
+    if (this.source === undefined) return undefined;
+    const { remoteContents } = await import('./content-source.ts');
+    return remoteContents(this.source, (traffic) => copy.addTraffic?.(traffic));
   }
 
   async #openFolder({ onProblem }: ReadingPlan): Promise<ReadableCopy> {

@@ -13,7 +13,7 @@ const WAITING_BYTES_MAX = 1024 * 1024;
 const NOTHING = Buffer.alloc(0);
 
 /** Bytes on their way from the run that fetches them to whoever reads. */
-class Feed {
+export class Feed {
   readonly #pieces: Buffer[] = [];
   #waitingBytes = 0;
   #end: 'complete' | EcsyncError | undefined;

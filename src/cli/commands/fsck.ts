@@ -1,12 +1,12 @@
 import { performance } from 'node:perf_hooks';
-import { Option, type Command } from 'commander';
-import { ExitCode, UsageError, VaultError } from '../../errors.ts';
+import { InvalidArgumentError, type Command } from 'commander';
+import { ExitCode, VaultError } from '../../errors.ts';
 import type { FsckReporter, FsckSummary } from '../../sync/fsck.ts';
-import { readAdopted } from '../../vault/adopted.ts';
+import type { Sample } from '../../sync/sample.ts';
 import { acquireLock } from '../../vault/lock.ts';
 import { pathKind } from '../../vault/path-kind.ts';
 import { vaultFiles } from '../../vault/vault-files.ts';
-import type { CopyPlace, FolderLayoutOptions } from '../cipher-folder.ts';
+import type { CopyPlace } from '../cipher-folder.ts';
 import {
   checkedText,
   counted,
@@ -15,22 +15,23 @@ import {
   FsckProgressReport,
 } from '../fsck-output.ts';
 import type { Host } from '../host.ts';
-import {
-  addCommonOptions,
-  addSecretOptions,
-  wholeNumber,
-  type CommonOptions,
-  type SecretOptions,
-} from '../options.ts';
 import type { CommandResult, Warnings } from '../report.ts';
 import type { Selected } from '../selected.ts';
+import { addCopyOptions, type CopyOptions } from './copy-options.ts';
 
-interface FsckOptions extends CommonOptions, SecretOptions, FolderLayoutOptions {}
+interface FsckOptions extends CopyOptions {
+  /** Percent. */
+  readonly sample?: number;
+  readonly seed?: string;
+}
 
 const AFTER_HELP = `
 Without an argument the vault's first remote is checked. A folder that is no remote of the vault is
 opened with its own gocryptfs.conf and password. When that file is lost, the master key opens the
 folder: --masterkey=stdin, and the layout from the recovery sheet.
+
+Everything at a remote is downloaded once, and kept nowhere. With --sample every name and folder is
+checked, and the content of a share of the files.
 
 Every finding is one line on standard output: a code, and the path in plaintext. A folder and the
 path in the copy stand for what has no plaintext path. Exit code 26: something is damaged.
@@ -44,24 +45,25 @@ export function defineFsck(program: Command, select: Selected): void {
     .command('fsck')
     .summary('read a copy and check every name and block')
     .description('Read a whole copy and authenticate every name, file and link with the key.')
-    .argument('[copy]', 'name of a remote, or an encrypted folder')
-    .addOption(
-      new Option(
-        '--layout <name>',
-        'with --masterkey, without a conf: how it is encrypted',
-      ).choices(['gcm', 'reverse', 'xchacha']),
+    .argument('[copy]', 'name of a remote, a destination, or an encrypted folder')
+    .option(
+      '--sample <percent>',
+      'read the content of so many files only, picked at random',
+      percent,
     )
-    .option('--plaintextnames', 'likewise: names are not encrypted')
-    .option('--deterministic-names', 'likewise: folders have no IV')
-    .option('--longnamemax <n>', 'likewise: longer names are hashed', wholeNumber(62, 255))
-    .option('--no-hkdf', 'likewise: made before gocryptfs 1.3')
-    .option('--no-raw64', 'likewise: names end in "="');
-  addSecretOptions(command, { masterkey: true });
-  addCommonOptions(command).addHelpText('after', AFTER_HELP);
+    .option('--seed <text>', 'pick the same files again');
+  addCopyOptions(command).addHelpText('after', AFTER_HELP);
   command.action((word: string | undefined) => {
     const options: FsckOptions = command.optsWithGlobals();
     select('fsck', options, (host, warnings) => runFsck(host, warnings, { options, word }));
   });
+}
+
+/** `5`, `5%`, `0.1%` */
+function percent(text: string): number {
+  const value = /^[0-9]{1,3}(?:\.[0-9]{1,6})?%?$/.test(text) ? parseFloat(text) : NaN;
+  if (value > 0 && value <= 100) return value;
+  throw new InvalidArgumentError('It must be a share such as 5%.');
 }
 
 async function runFsck(
@@ -71,63 +73,68 @@ async function runFsck(
 ): Promise<CommandResult> {
   const { findCopy } = await import('../cipher-folder.ts');
   const place = findCopy(host, options, word);
-  const folder = folderOf(place);
+  if (place.destination.kind === 'local') assertFolder(place.destination.path);
   // A push changes what is checked here.
   const lock = place.vault && acquireLock(vaultFiles(place.vault.vaultDir).lock);
   try {
-    return await check(host, warnings, { place, folder, options });
+    return await check(host, warnings, { place, options });
   } finally {
     lock?.release();
     host.out.clearStatus();
   }
 }
 
-/** @throws {UsageError} `destination-unsupported`, {@link VaultError} `copy-missing` */
-function folderOf({ destination }: CopyPlace): string {
-  if (destination.kind !== 'local') {
-    throw new UsageError(
-      'destination-unsupported',
-      `${destination.shown}: only a local folder can be checked in this release of ecsync`,
-      { hint: 'Run `ecsync fsck CIPHERDIR` on that machine, or where the folder is mounted.' },
-    );
-  }
-  if (pathKind(destination.path) === 'folder') return destination.path;
-  throw new VaultError('copy-missing', `${destination.path} is not a folder`, {
+/** @throws {VaultError} `copy-missing` */
+function assertFolder(folder: string): void {
+  if (pathKind(folder) === 'folder') return;
+  throw new VaultError('copy-missing', `${folder} is not a folder`, {
     hint: 'Is its disk mounted?',
   });
 }
 
 interface CheckRequest {
   readonly place: CopyPlace;
-  readonly folder: string;
   readonly options: FsckOptions;
 }
 
 async function check(
   host: Host,
   warnings: Warnings,
-  { place, folder, options }: CheckRequest,
+  { place, options }: CheckRequest,
 ): Promise<CommandResult> {
-  const { unlockCopy } = await import('../cipher-folder.ts');
-  const { conf, masterkey } = await unlockCopy(host, warnings, place, options);
-  const { openLayout } = await import('../../gocryptfs/layout.ts');
-  const layout = openLayout(conf, masterkey);
-  masterkey.fill(0);
+  const { HeldProblems, withOpenedCopy } = await import('../opened-copy.ts');
   const { fsck } = await import('../../sync/fsck.ts');
-  const { LocalTree } = await import('../../tree/local-tree.ts');
+  const sample = await sampleOf(host, options);
   const { vault } = place;
-  const summary = await fsck(
-    {
-      openTree: (onProblem) => new LocalTree(folder, { onProblem }),
+  const held = new HeldProblems();
+  const plan = { options, reach: 'all' as const, onProblem: held.onProblem };
+  return withOpenedCopy({ host, warnings }, place, plan, async (opened) => {
+    const { reached, copy, layout, holesAreDamage } = opened;
+    const contents = await reached.contents(copy);
+    const job = {
+      openTree: (onProblem: typeof held.onProblem) => {
+        held.tell(onProblem);
+        return copy.tree;
+      },
       layout,
       ...(vault?.confBytes === undefined ? {} : { conf: vault.confBytes }),
-      // What was adopted may have been written by gocryptfs, which leaves holes.
-      holesAreDamage: vault !== undefined && readAdopted(vault.vaultDir) === undefined,
-    },
-    reporterFor(host),
-    host.signal,
-  );
-  return conclude(host, summary, place);
+      ...(contents === undefined ? {} : { contents }),
+      ...(sample === undefined ? {} : { sample: sample.isIn }),
+      holesAreDamage,
+    };
+    const summary = await fsck(job, reporterFor(host), host.signal);
+    const seed = sample === undefined ? {} : { seed: sample.seed };
+    return conclude(host, { summary, place, figures: { ...copy.traffic(), ...seed } });
+  });
+}
+
+/** Which files are read, and what picks the same ones again. */
+async function sampleOf({ out }: Host, { sample, seed }: FsckOptions): Promise<Sample | undefined> {
+  if (sample === undefined) return undefined;
+  const { pickSample } = await import('../../sync/sample.ts');
+  const picked = pickSample(sample / 100, seed);
+  out.note(`reading ${sample}% of the files; the same ones again: --seed ${picked.seed}`);
+  return picked;
 }
 
 function reporterFor(host: Host): FsckReporter {
@@ -143,9 +150,18 @@ function reporterFor(host: Host): FsckReporter {
   };
 }
 
-function conclude(host: Host, summary: FsckSummary, place: CopyPlace): CommandResult {
+function conclude(
+  host: Host,
+  about: {
+    readonly summary: FsckSummary;
+    readonly place: CopyPlace;
+    readonly figures: Readonly<Record<string, unknown>>;
+  },
+): CommandResult {
   const { out } = host;
-  const { exitCode, ...figures } = summary;
+  const { summary, place } = about;
+  const { exitCode, ...counts } = summary;
+  const figures = { ...counts, ...about.figures };
   const { shown } = place.destination;
   out.clearStatus();
   if (exitCode === ExitCode.ok) {

@@ -1,0 +1,163 @@
+/** What `ls`, `cat` and `find` have in common: a decrypted copy, paths in it, and what goes wrong. */
+import path from 'node:path';
+import {
+  EcsyncError,
+  ExitCode,
+  FileError,
+  IntegrityError,
+  VanishedError,
+  type ExitCode as ExitCodes,
+} from '../errors.ts';
+import { insidePath } from '../sync/browse.ts';
+import { findingOfProblem } from '../sync/fsck-finding.ts';
+import type { Entry } from '../tree/entry.ts';
+import { showPath } from '../tree/file-failure.ts';
+import { DecryptedView, type PlainEntry } from '../view/decrypted-view.ts';
+import type { CopyProblem } from '../view/decrypted-view-problem.ts';
+import { findCopy, type CopyPlace } from './cipher-folder.ts';
+import type { CopyOptions } from './commands/copy-options.ts';
+import { describeFailure } from './failure.ts';
+import { findingEvent, findingText } from './fsck-output.ts';
+import type { Host } from './host.ts';
+import { HeldProblems, withOpenedCopy } from './opened-copy.ts';
+import type { CommandResult, Warnings } from './report.ts';
+
+/** Options of the commands that look at a copy. */
+export interface BrowseOptions extends CopyOptions {
+  readonly from?: string;
+}
+
+/** A copy to look at. */
+export interface Browsing {
+  readonly view: DecryptedView;
+  readonly trouble: Trouble;
+  /** A path as somebody typed it, in the copy. */
+  toInside(typed: string): Uint8Array;
+  /** What is at a path; when nothing is, that was said. */
+  find(inside: Uint8Array): Promise<PlainEntry | undefined>;
+}
+
+/**
+ * Opens the copy that `--from` names, or the vault's first remote, and lets `use` look at it.
+ *
+ * @param reach - how much of it is going to be looked at
+ */
+export async function browse(
+  { host, warnings }: { readonly host: Host; readonly warnings: Warnings },
+  { options, reach }: { readonly options: BrowseOptions; readonly reach: 'little' | 'all' },
+  use: (browsing: Browsing) => Promise<void>,
+): Promise<CommandResult> {
+  const place = findCopy(host, options, options.from);
+  const held = new HeldProblems();
+  const trouble = new Trouble(host);
+  const plan = { options, reach, onProblem: held.onProblem };
+  return withOpenedCopy({ host, warnings }, place, plan, async (opened) => {
+    held.tell((_path, error) => trouble.add(error));
+    const view = new DecryptedView<Entry>(opened.copy.tree, opened.layout, {
+      onProblem: (problem) => trouble.addProblem(problem),
+      ...(opened.holesAreDamage && { holes: 'refused' as const }),
+    });
+    await use({
+      view,
+      trouble,
+      toInside: (typed) => insidePath(insideVault(host, place, typed)),
+      find: (inside) => found(view, trouble, inside),
+    });
+    const { bytesSent, bytesReceived } = opened.copy.traffic();
+    return trouble.result({ bytesSent, bytesReceived });
+  });
+}
+
+/** An absolute path inside the vault's folder counts from there. */
+function insideVault({ platform }: Host, { vault }: CopyPlace, typed: string): Buffer {
+  const isInside = vault !== undefined && typed.startsWith(vault.source + path.sep);
+  const inside = isInside ? typed.slice(vault.source.length) : typed;
+  if (vault !== undefined && typed === vault.source) return Buffer.from('.');
+  return Buffer.from(platform === 'win32' ? inside.replaceAll('\\', '/') : inside);
+}
+
+async function found(
+  view: DecryptedView,
+  trouble: Trouble,
+  inside: Uint8Array,
+): Promise<PlainEntry | undefined> {
+  try {
+    const entry = await view.find(inside);
+    if (entry === undefined) trouble.add(missing(inside));
+    return entry;
+  } catch (error) {
+    trouble.add(error);
+    return undefined;
+  }
+}
+
+function missing(inside: Uint8Array): FileError {
+  const shown = showPath(inside);
+  return new FileError('path-missing', `${shown} is not in the copy`, {
+    hint: 'Paths count from the top of the copy. See what is there: ecsync ls',
+    facts: { path: shown },
+  });
+}
+
+/** Shows what goes wrong as it comes, and what it comes to in the end. */
+export class Trouble {
+  readonly #host: Host;
+  #damaged = 0;
+  #unread = 0;
+  #vanished = 0;
+  #problems = 0;
+  #first: EcsyncError | undefined;
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  /**
+   * About one object: the command goes on with the next.
+   *
+   * @throws anything that is about more than that
+   */
+  add(error: unknown): void {
+    if (!(error instanceof EcsyncError) || !this.#count(error)) throw error;
+    const { out } = this.#host;
+    const { message, code, hint } = describeFailure(error, false);
+    if (out.mode.json) out.event({ type: 'problem', code, message });
+    out.alert(`ecsync: ${message}`);
+    if (hint !== undefined && this.#first?.hint !== hint) out.alert(`hint: ${hint}`);
+    this.#first ??= error;
+  }
+
+  /** What the copy has and cannot be listed. */
+  addProblem(problem: CopyProblem): void {
+    if (problem.code === 'temporary-directory') return;
+    const finding = findingOfProblem(problem);
+    if (!this.#count(problem.error)) throw problem.error;
+    this.#first ??= problem.error;
+    const { out } = this.#host;
+    if (out.mode.json) out.event(findingEvent(finding));
+    out.alert(`ecsync: left out: ${findingText(finding)}`);
+  }
+
+  result(figures: Readonly<Record<string, number>>): CommandResult {
+    const exitCode = this.#exitCode();
+    if (exitCode === ExitCode.ok || this.#first === undefined) return { exitCode, figures };
+    const { code, message, hint } = this.#first;
+    const error = { code, message, ...(hint === undefined ? {} : { hint }) };
+    return { exitCode, figures: { ...figures, problems: this.#problems }, error, shown: true };
+  }
+
+  #count(error: EcsyncError): boolean {
+    if (error instanceof IntegrityError) this.#damaged += 1;
+    else if (error instanceof VanishedError) this.#vanished += 1;
+    else if (error instanceof FileError) this.#unread += 1;
+    else return false;
+    this.#problems += 1;
+    return true;
+  }
+
+  #exitCode(): ExitCodes {
+    if (this.#damaged > 0) return ExitCode.mismatch;
+    if (this.#unread > 0) return ExitCode.partial;
+    return this.#vanished > 0 ? ExitCode.vanished : ExitCode.ok;
+  }
+}
