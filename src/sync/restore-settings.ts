@@ -23,6 +23,8 @@ export interface RestoreSettings {
   /** `--exclude`, `--include`, `--filter`, in the order given; plaintext paths. */
   readonly rules: readonly FilterRule[];
   readonly overwrite?: Overwrite;
+  /** Leave the folder of unfinished files, empty: whoever asked for this goes on. Default false. */
+  readonly keepsWorkplace?: boolean;
   readonly dryRun: boolean;
   readonly numericIds: boolean;
   readonly owner: boolean;

@@ -137,7 +137,8 @@ async function fetchInto(
     const unfinished = workplace && { unfinished: workplace };
     await fetchContent({ ...run, ...unfinished, plan, target, rootIsNew });
     const root = await look.lookup(ROOT_PATH);
-    workplace?.remove();
+    if (run.settings.keepsWorkplace === true) workplace?.empty();
+    else workplace?.remove();
     // That the workplace is gone has changed its time.
     if (workplace && root !== undefined) await target.setAttributes(root, timeOf(root));
   } finally {

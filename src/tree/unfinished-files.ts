@@ -71,11 +71,21 @@ export class UnfinishedFiles {
   /** Removes the folder and everything in it. What cannot be removed stays, and does no harm. */
   remove(): void {
     this.close();
+    this.empty();
     try {
-      for (const name of readdirSync(this.#folder, { encoding: 'buffer' })) this.#unlink(name);
       rmdirSync(this.#folder);
     } catch {
       // The next run finds it and tries again.
+    }
+  }
+
+  /** Removes what is in the folder: everything is where it belongs. */
+  empty(): void {
+    this.#left.clear();
+    try {
+      for (const name of readdirSync(this.#folder, { encoding: 'buffer' })) this.#unlink(name);
+    } catch {
+      // What stays does no harm.
     }
   }
 
@@ -102,6 +112,17 @@ export class UnfinishedFiles {
   #unlink(name: Buffer): void {
     unlinkSync(this.#full(name));
   }
+}
+
+/** Whether something is going on in a target, or was interrupted. */
+export function hasUnfinished(root: string): boolean {
+  const folder = path.join(root, UNFINISHED_FOLDER);
+  return lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+/** Removes the folder of unfinished files from a target where all is done. */
+export function removeUnfinished(root: string): void {
+  if (hasUnfinished(root)) UnfinishedFiles.open(root).remove();
 }
 
 function key(bytes: Uint8Array): string {

@@ -208,7 +208,7 @@ async function restoreWith(
     return await restore(settings, keys, {
       reporter: restoreReporter(host, warnings, options),
       signal: host.signal,
-      questions: questionsFor(host),
+      questions: questionsFor(host, { ...place, warnings }),
     });
   } finally {
     for (const masterkey of made) {
