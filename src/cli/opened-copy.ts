@@ -66,13 +66,14 @@ export async function withOpenedCopy<T>(
 }
 
 function reachSettings({ destination }: CopyPlace, options: CopyOptions): ReachSettings {
-  const { rsh, rsyncPath, timeout, protocol } = options;
+  const { rsh, rsyncPath, timeout, protocol, via } = options;
   return {
     destination,
     ...(rsh !== undefined && { rsh }),
     ...(rsyncPath !== undefined && { rsyncPath }),
     timeoutSec: timeout,
     protocolMax: protocol,
+    ...(via !== undefined && { via }),
     acceptNewHostKey: options.acceptNewHostKey === true,
   };
 }

@@ -2,6 +2,7 @@
 import {
   FileError,
   InterruptedError,
+  RemoteError,
   VanishedError,
   VaultError,
   type EcsyncError,
@@ -21,7 +22,10 @@ import type { RemoteSource } from './remote-tree-run.ts';
 export type ReachSettings = Pick<
   PushSettings,
   'destination' | 'rsh' | 'rsyncPath' | 'timeoutSec' | 'protocolMax' | 'acceptNewHostKey'
->;
+> & {
+  /** Read it in this way, whatever would be best. */
+  readonly via?: 'sftp' | 'rsync';
+};
 
 /** What reading a copy talks to. */
 export interface ReachSurroundings {
@@ -42,8 +46,7 @@ export interface ReadingPlan {
 /** A copy as a tree of ciphertext. */
 export interface ReadableCopy {
   readonly tree: Tree;
-  /** Entries that were listed already; absent when folders are listed as they are looked at. */
-  readonly count?: number;
+  readonly how: 'local' | 'rsync' | 'sftp';
   /** Stream bytes so far; 0 of a local folder. */
   traffic(): Readonly<RemoteTraffic>;
   /** Counts what went over the wire beside the tree. */
@@ -102,19 +105,39 @@ export class ReachedCopy {
   async open(plan: ReadingPlan): Promise<ReadableCopy> {
     const { source } = this;
     if (source === undefined) return this.#openFolder(plan);
-    if (plan.reach === 'little') {
+    const { via, rsyncPath } = this.#settings;
+    // A told rsync may be allowed to read more than the login itself (`sudo rsync`).
+    const isSftpBest = plan.reach === 'little' && via !== 'rsync' && rsyncPath === undefined;
+    if (via === 'sftp' || isSftpBest) {
+      const copy = await this.#openSftp(source, plan).catch((error: unknown) => {
+        if (via === 'sftp' || !isRefusal(error)) throw error;
+        return undefined;
+      });
+      if (copy !== undefined) return copy;
       const tree = new RemoteFolders(source, plan.onProblem);
-      return { tree, traffic: () => tree.traffic };
+      return { tree, how: 'rsync', traffic: () => tree.traffic };
     }
+    try {
+      return await this.#openAll(source, plan);
+    } catch (error) {
+      // An account for file transfer only cannot start rsync.
+      if (via === 'rsync' || !mayBeSftpOnly(error)) throw error;
+      const copy = await this.#openSftp(source, plan).catch(() => undefined);
+      if (copy === undefined) throw error;
+      return copy;
+    }
+  }
+
+  async #openAll(source: RemoteSource, plan: ReadingPlan): Promise<ReadableCopy> {
     const tree = await RemoteTree.list(source);
-    const { incomplete, count } = tree;
+    const { incomplete } = tree;
     if (incomplete !== undefined && !(incomplete instanceof VanishedError)) {
       plan.onProblem(ROOT_PATH, incomplete);
     }
     const beside = { bytesSent: 0, bytesReceived: 0 };
     return {
       tree,
-      count,
+      how: 'rsync',
       traffic: () => ({
         bytesSent: tree.traffic.bytesSent + beside.bytesSent,
         bytesReceived: tree.traffic.bytesReceived + beside.bytesReceived,
@@ -126,9 +149,33 @@ export class ReachedCopy {
     };
   }
 
+  /** @throws {RemoteError} `sftp-refused`, `command-not-started`; as `SftpTree.root` */
+  async #openSftp(source: RemoteSource, { onProblem }: ReadingPlan): Promise<ReadableCopy> {
+    const { remote, path, timeoutSec, signal } = source;
+    if (remote.startSubsystem === undefined) throw noSftp(remote.shownName);
+    const { SftpSession } = await import('../transport/sftp.ts');
+    const { SftpTree } = await import('./sftp-tree.ts');
+    const connection = await remote.startSubsystem('sftp');
+    const session = await SftpSession.open(connection, {
+      shownName: remote.shownName,
+      idleTimeoutMs: timeoutSec * 1000,
+      signal,
+    });
+    const folder = Buffer.from(path.length > 1 ? path.replace(/\/+$/, '') : path);
+    const tree = new SftpTree(session, folder, onProblem);
+    await tree.root().catch((error: unknown) => {
+      session.destroy();
+      throw error;
+    });
+    const traffic = ({ bytesSent, bytesReceived }: RemoteTraffic): RemoteTraffic => {
+      return { bytesSent, bytesReceived };
+    };
+    return { tree, how: 'sftp', traffic: () => traffic(session) };
+  }
+
   /** The content of everything in a copy in one go; undefined where opening file by file is best. */
   async contents(copy: ReadableCopy): Promise<ContentSource<Entry> | undefined> {
-    if (this.source === undefined) return undefined;
+    if (this.source === undefined || copy.how === 'sftp') return undefined;
     const { remoteContents } = await import('./content-source.ts');
     return remoteContents(this.source, (traffic) => copy.addTraffic?.(traffic));
   }
@@ -140,8 +187,22 @@ export class ReachedCopy {
     await tree.root().catch((cause: unknown) => {
       throw cause instanceof FileError ? copyMissing(folder, cause) : cause;
     });
-    return { tree, traffic: () => ({ bytesSent: 0, bytesReceived: 0 }) };
+    return { tree, how: 'local', traffic: () => ({ bytesSent: 0, bytesReceived: 0 }) };
   }
+}
+
+/** SFTP is not offered here, or shows other folders than rsync does. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof RemoteError || error instanceof FileError;
+}
+
+/** What starting rsync comes to where only SFTP is allowed. */
+function mayBeSftpOnly(error: unknown): boolean {
+  return error instanceof RemoteError && error.code !== 'source-missing';
+}
+
+function noSftp(shownName: string): RemoteError {
+  return new RemoteError('sftp-refused', `${shownName}: SFTP needs a destination over ssh`);
 }
 
 function copyMissing(folder: string, cause: unknown): VaultError {

@@ -59,6 +59,14 @@ export interface Remote {
    * throws: what fails here is tried again by `start`. Absent where it would save nothing.
    */
   startAhead?(program: string, words: readonly string[]): void;
+  /**
+   * Starts a subsystem of the ssh server (`sftp`). Absent where there is no such thing. A refusal may
+   * show only on the connection, which then ends.
+   *
+   * @throws {LoginError | ConnectionError} as {@link start}
+   * @throws {RemoteError} `command-not-started`
+   */
+  startSubsystem?(name: string): Promise<Connection>;
   /** Ends the login. Running commands are destroyed. */
   close(): Promise<void>;
 }

@@ -57,9 +57,17 @@ class SshRemote implements Remote {
 
   async start(program: string, words: readonly string[]): Promise<Connection> {
     const command = remoteCommandLine(program, words);
-    const started = (await this.#takeAhead(command)) ?? (await this.#startHere(command));
+    return (await this.#takeAhead(command)) ?? (await this.#startAnywhere({ command }));
+  }
+
+  startSubsystem(subsystem: string): Promise<Connection> {
+    return this.#startAnywhere({ subsystem });
+  }
+
+  async #startAnywhere(what: Startable): Promise<Connection> {
+    const started = await this.#startHere(what);
     if (started !== undefined) return started;
-    const connection = await (await this.logIn()).start(command);
+    const connection = await (await this.logIn()).start(what);
     if (connection === 'no-more-channels') {
       throw new RemoteError(
         'command-not-started',
@@ -74,7 +82,7 @@ class SshRemote implements Remote {
 
   startAhead(program: string, words: readonly string[]): void {
     const command = remoteCommandLine(program, words);
-    const connection = this.#startHere(command).catch(() => undefined);
+    const connection = this.#startHere({ command }).catch(() => undefined);
     this.#ahead = { command, connection };
   }
 
@@ -93,13 +101,13 @@ class SshRemote implements Remote {
   }
 
   /** Starts a command over a login there is; undefined when none of them takes another. */
-  async #startHere(command: string): Promise<ChannelConnection | undefined> {
+  async #startHere(what: Startable): Promise<ChannelConnection | undefined> {
     for (const session of this.#sessions) {
       if (!session.isAlive) {
         this.#sessions.delete(session);
         continue;
       }
-      const connection = await session.start(command);
+      const connection = await session.start(what);
       if (connection !== 'no-more-channels') return tracked(connection, this.#running);
     }
     return undefined;
@@ -111,6 +119,9 @@ class SshRemote implements Remote {
     this.#sessions.clear();
   }
 }
+
+/** What runs on a channel. */
+type Startable = { readonly command: string } | { readonly subsystem: string };
 
 /** A command that waits to be asked for. */
 interface StartedAhead {
@@ -167,7 +178,7 @@ class SshSession {
    * @throws {RemoteError} `command-not-started`
    * @throws {ConnectionError} `connection-lost`
    */
-  start(command: string): Promise<ChannelConnection | 'no-more-channels'> {
+  start(what: Startable): Promise<ChannelConnection | 'no-more-channels'> {
     return new Promise((resolve, reject) => {
       const done = (error: Error | undefined, channel: ClientChannel): void => {
         // At once: a short command's output and status may be in the same packet as the answer.
@@ -177,7 +188,9 @@ class SshSession {
         else reject(this.#refused(error));
       };
       try {
-        this.#login.client.exec(command, done);
+        const { client } = this.#login;
+        if ('command' in what) client.exec(what.command, done);
+        else client.subsys(what.subsystem, done);
       } catch (error) {
         reject(this.#lost ?? this.#lostError('it is not open any more', error));
       }

@@ -26,24 +26,36 @@ export function systemSsh(
 ): Remote {
   assertTarget(target);
   const login = loginWords(rsh, target, options.interactive);
+  const knowsSubsystems = kindOf(login[0]) === 'ssh';
   const running = new Set<Connection>();
   const shownName = target.user === undefined ? target.host : `${target.user}@${target.host}`;
+  const run = async (argv: [string, ...string[]]): Promise<Connection> => {
+    const connection = await spawnConnection(argv, {
+      shownName,
+      explainExit: (status, stderr) => explainExit(shownName, status, stderr),
+    });
+    return tracked(connection, running);
+  };
   return {
     shownName,
-    async start(program, words) {
-      const connection = await spawnConnection([...login, remoteCommandLine(program, words)], {
-        shownName,
-        explainExit: (status, stderr) => explainExit(shownName, status, stderr),
-      });
-      return tracked(connection, running);
-    },
+    start: (program, words) => run([...login, remoteCommandLine(program, words)]),
+    ...(knowsSubsystems && {
+      startSubsystem: (name: string) => {
+        const [file, ...words] = login;
+        return run([file, '-s', ...words, name]);
+      },
+    }),
     close: () => closeAll(running),
   };
 }
 
+function kindOf(program: string): string | undefined {
+  return /(?:^|[/\\])(ssh|plink)(?:\.exe)?$/i.exec(program)?.[1]?.toLowerCase();
+}
+
 function loginWords(rsh: string, target: SshTarget, interactive: boolean): [string, ...string[]] {
   const [program, ...own] = splitWords(rsh, process.platform !== 'win32');
-  const kind = /(?:^|[/\\])(ssh|plink)(?:\.exe)?$/i.exec(program)?.[1]?.toLowerCase();
+  const kind = kindOf(program);
   if (target.port !== undefined && kind === undefined) {
     throw new UsageError('rsh-port', `a port cannot be passed on to ${program}`, {
       hint: 'Put the port into the --rsh command, and leave it out of the address.',

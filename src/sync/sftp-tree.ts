@@ -1,0 +1,217 @@
+import { FileError, ProtocolError, VanishedError, type EcsyncError } from '../errors.ts';
+import { isDirectory, isSymlink, S_IFMT, type Entry, type OpenFile } from '../tree/entry.ts';
+import type { Tree } from '../tree/entry.ts';
+import { showPath } from '../tree/file-failure.ts';
+import { READ_LENGTH, type SftpAttributes, type SftpSession } from '../transport/sftp.ts';
+import { isRootPath, joinPath, ROOT_PATH } from '../view/path-bytes.ts';
+
+/** Bytes that are asked for ahead of whoever reads a file from start to end. */
+const AHEAD_BYTES = 2 * 1024 * 1024;
+/** Questions about the objects of one folder at a time. */
+const ASKED_AT_ONCE = 64;
+const NOTHING = Buffer.alloc(0);
+
+/**
+ * A folder as an SFTP server shows it. Every look goes there: a folder is listed when its children
+ * are asked for, of a file only what is read comes. Times are whole seconds; device numbers and hard
+ * links are not told.
+ */
+export class SftpTree implements Tree {
+  readonly #session: SftpSession;
+  readonly #folder: Uint8Array;
+  readonly #onProblem: (path: Uint8Array, error: EcsyncError) => void;
+
+  /**
+   * @param folder - where the tree's root is, as the server understands it
+   * @param onProblem - told of everything that could not be examined and is therefore missing
+   */
+  constructor(
+    session: SftpSession,
+    folder: Uint8Array,
+    onProblem: (path: Uint8Array, error: EcsyncError) => void = () => undefined,
+  ) {
+    this.#session = session;
+    this.#folder = folder;
+    this.#onProblem = onProblem;
+  }
+
+  /** @throws {FileError} `not-found`, `permission-denied`, `not-a-folder`; as `SftpSession` */
+  async root(): Promise<Entry> {
+    // The dot leads through a link, as it does for rsync.
+    const attributes = await this.#session.lstat(joinPath(this.#folder, ROOT_PATH));
+    const entry = this.#entry(ROOT_PATH, attributes);
+    if (isDirectory(entry)) return entry;
+    throw new FileError('not-a-folder', `${showPath(this.#folder)} is not a folder at the remote`, {
+      hint: 'Name the folder that holds gocryptfs.conf.',
+    });
+  }
+
+  async children(directory: Entry): Promise<readonly Entry[]> {
+    let names;
+    try {
+      names = await this.#session.list(this.#fullPath(directory.path));
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error;
+      directory.contentUnknown = true;
+      this.#onProblem(directory.path, error);
+      return [];
+    }
+    const entries: Entry[] = [];
+    for (let at = 0; at < names.length; at += ASKED_AT_ONCE) {
+      const part = names.slice(at, at + ASKED_AT_ONCE).map(({ name, attributes }) => {
+        return this.#examine(joinPath(directory.path, name), attributes);
+      });
+      for (const entry of await Promise.all(part)) if (entry !== undefined) entries.push(entry);
+    }
+    return entries;
+  }
+
+  async child(directory: Entry, name: Uint8Array): Promise<Entry | undefined> {
+    const path = joinPath(directory.path, name);
+    try {
+      return await this.#complete(path, await this.#session.lstat(this.#fullPath(path)));
+    } catch (error) {
+      if (error instanceof FileError && error.code === 'not-found') return undefined;
+      throw error;
+    }
+  }
+
+  async open(entry: Entry): Promise<OpenFile> {
+    const path = this.#fullPath(entry.path);
+    try {
+      const handle = await this.#session.openFile(path);
+      return new SftpFile(this.#session, handle, entry);
+    } catch (error) {
+      if (!(error instanceof FileError) || error.code !== 'not-found') throw error;
+      throw vanished(entry.path, error);
+    }
+  }
+
+  #fullPath(path: Uint8Array): Uint8Array {
+    return isRootPath(path) ? this.#folder : joinPath(this.#folder, path);
+  }
+
+  async #examine(path: Uint8Array, attributes: SftpAttributes): Promise<Entry | undefined> {
+    try {
+      const { mode = 0 } = attributes;
+      const isTold = (mode & S_IFMT) !== 0;
+      const known = isTold ? attributes : await this.#session.lstat(this.#fullPath(path));
+      return await this.#complete(path, known);
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error;
+      this.#onProblem(path, error.code === 'not-found' ? vanished(path, error) : error);
+      return undefined;
+    }
+  }
+
+  /** A link's target is a question of its own. */
+  async #complete(path: Uint8Array, attributes: SftpAttributes): Promise<Entry> {
+    const entry = this.#entry(path, attributes);
+    if (!isSymlink(entry)) return entry;
+    const target = await this.#session.readlink(this.#fullPath(path));
+    return { ...entry, size: target.length, target };
+  }
+
+  #entry(path: Uint8Array, attributes: SftpAttributes): Entry {
+    const { mode, size = 0, mtimeSec = 0, uid = 0, gid = 0 } = attributes;
+    if (mode === undefined || (mode & S_IFMT) === 0) {
+      const shown = showPath(path);
+      throw new ProtocolError('sftp-attributes', `the SFTP server does not say what ${shown} is`);
+    }
+    return { path, mode, size, mtimeSec, mtimeNsec: 0, uid, gid };
+  }
+}
+
+/** A part of a file that was asked for. */
+interface Asked {
+  readonly offset: number;
+  readonly length: number;
+  readonly bytes: Promise<Buffer>;
+}
+
+/** A file at the server. Whoever reads on gets what was asked for ahead. */
+class SftpFile implements OpenFile {
+  readonly size: number;
+  readonly positional = false;
+  readonly #session: SftpSession;
+  readonly #handle: Uint8Array;
+  readonly #entry: Entry;
+  /** Consecutive parts, from `#position` on. */
+  #asked: Asked[] = [];
+  /** Where the last read ended. */
+  #position = -1;
+
+  constructor(session: SftpSession, handle: Uint8Array, entry: Entry) {
+    this.#session = session;
+    this.#handle = handle;
+    this.#entry = entry;
+    this.size = entry.size;
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    const end = Math.min(offset + length, this.size);
+    if (end <= offset) return NOTHING;
+    if (offset !== this.#position) this.#asked = [];
+    const isReadingOn = offset === this.#position;
+    this.#askUpTo(offset, isReadingOn ? Math.min(end + AHEAD_BYTES, this.size) : end);
+    const pieces: Buffer[] = [];
+    let at = offset;
+    while (at < end) {
+      const next = this.#asked.shift();
+      if (next === undefined) break;
+      const bytes = await next.bytes;
+      const taken = bytes.subarray(0, end - at);
+      pieces.push(taken);
+      at += taken.length;
+      const rest = bytes.subarray(taken.length);
+      if (rest.length > 0) {
+        const left = { offset: at, length: rest.length, bytes: Promise.resolve(rest) };
+        this.#asked.unshift(left);
+      }
+      if (bytes.length < next.length) break;
+    }
+    this.#position = at;
+    return pieces.length === 1 ? (pieces[0] ?? NOTHING) : Buffer.concat(pieces);
+  }
+
+  async close(): Promise<'unchanged' | 'changed'> {
+    const now = this.#session.fstat(this.#handle);
+    this.#session.close(this.#handle);
+    this.#asked = [];
+    const { size, mtimeSec } = await now;
+    return size === this.#entry.size && mtimeSec === this.#entry.mtimeSec ? 'unchanged' : 'changed';
+  }
+
+  #askUpTo(start: number, end: number): void {
+    const last = this.#asked.at(-1);
+    for (let at = last === undefined ? start : last.offset + last.length; at < end;) {
+      const length = Math.min(READ_LENGTH, end - at);
+      const bytes = this.#readWhole(at, length);
+      bytes.catch(() => undefined); // whoever reads it hears of it
+      this.#asked.push({ offset: at, length, bytes });
+      at += length;
+    }
+  }
+
+  /** A server may give less than asked for before the end, too. */
+  async #readWhole(offset: number, length: number): Promise<Buffer> {
+    const pieces: Buffer[] = [];
+    let got = 0;
+    while (got < length) {
+      const part = { offset: offset + got, length: length - got };
+      const bytes = await this.#session.read(this.#handle, part, this.#entry.path);
+      if (bytes.length === 0) break;
+      pieces.push(bytes);
+      got += bytes.length;
+    }
+    return pieces.length === 1 ? (pieces[0] ?? NOTHING) : Buffer.concat(pieces);
+  }
+}
+
+function vanished(path: Uint8Array, cause: unknown): VanishedError {
+  const shown = showPath(path);
+  return new VanishedError('vanished', `${shown} is no longer at the remote`, {
+    facts: { path: shown },
+    cause,
+  });
+}
