@@ -14,7 +14,7 @@
  *
  * @see rsync clientserver.c exchange_protocols, start_inband_exchange, rsync_module (3.5.0)
  */
-import { LoginError, ProtocolError, RemoteError, UsageError } from '../errors.ts';
+import { ConnectionError, LoginError, ProtocolError, RemoteError, UsageError } from '../errors.ts';
 import type { Connection } from './connection.ts';
 import { answerChallenge, chooseDigest, DIGESTS } from './daemon-auth.ts';
 import { DaemonLines } from './daemon-lines.ts';
@@ -121,7 +121,13 @@ async function enter(
   let isAnswered = false;
   for (;;) {
     const line = await lines.next();
-    if (line === undefined) throw await explainSilence(connection, lines.remainder, shownName);
+    if (line === undefined) {
+      throw new ConnectionError(
+        'connection-lost',
+        `${shownName}: the daemon closed the connection during the login`,
+        { hint: "Run again, or look into the daemon's log." },
+      );
+    }
     const [, challenge] = /^@RSYNCD: AUTHREQD (.*)$/.exec(line) ?? [];
     if (line.startsWith('@ERROR')) throw explainRefusal(shownName, line);
     if (line === '@RSYNCD: OK') break;

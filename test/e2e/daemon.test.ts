@@ -162,13 +162,36 @@ describe('a copy in a module', () => {
 });
 
 describe('a push that is cut off', () => {
-  it('leaves a clean copy when the client is killed, and the next one completes it', async () => {
+  beforeEach(async () => {
     makeSmallTree(bench.source);
     for (let i = 0; i < 40; i++) {
       mkdirSync(path.join(bench.source, `d${i}`));
       writeFileSync(path.join(bench.source, `d${i}`, 'f'), pattern(MIB / 2, i));
     }
     await initVault(bench);
+  });
+
+  it('says so when the server dies, and the next one completes it', async () => {
+    const copy = path.join(daemon.folder('open'), 'lost');
+    let isOver = false;
+    const kill = async (): Promise<void> => {
+      while (!isThere(path.join(copy, 'gocryptfs.conf')) && !isOver) await sleep(5);
+      while (!isOver) {
+        await daemon.killSessions();
+        await sleep(20);
+      }
+    };
+    const killing = kill();
+    const result = await push(bench, [`${url('open')}/lost`]);
+    isOver = true;
+    await killing;
+    expect(result.summary.error?.code).toBe('connection-lost');
+    expect(result.code).toBe(30);
+    expect((await push(bench, [`${url('open')}/lost`])).code).toBe(0);
+    await expectEqual(bench, copy);
+  });
+
+  it('leaves a clean copy when the client is killed, and the next one completes it', async () => {
     const copy = path.join(daemon.folder('open'), 'cut');
     const conf = path.join(copy, 'gocryptfs.conf');
     const kill = async (child: ChildProcess): Promise<void> => {
@@ -181,7 +204,7 @@ describe('a push that is cut off', () => {
       { onStart: (child) => void kill(child) },
     );
     expect(killed.signal).toBe('SIGKILL');
-    await sleep(500); // its server notices
+    await expect.poll(() => daemon.sessions(), { timeout: 20_000 }).toEqual([]);
     expect((await fsck(copy, bench.passfile)).text).toContain('no problems found');
     expect((await push(bench, [`${url('open')}/cut`])).code).toBe(0);
     await expectEqual(bench, copy);

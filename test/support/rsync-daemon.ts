@@ -21,6 +21,10 @@ export interface RunningDaemon {
   /** Folder of a module. */
   folder(module: string): string;
   log(): Promise<string>;
+  /** Processes that serve connections. */
+  sessions(): Promise<readonly number[]>;
+  /** Kills what serves the connections there are, as a crash would; the listener lives on. */
+  killSessions(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -53,6 +57,16 @@ export async function startDaemon(modules: ModuleLines): Promise<RunningDaemon> 
     password,
     folder: (module) => path.join(dir, 'modules', module),
     log: () => readFile(path.join(dir, 'log'), 'utf8'),
+    sessions: () => childrenOf(daemon),
+    killSessions: async () => {
+      for (const pid of await childrenOf(daemon)) {
+        try {
+          process.kill(pid, 'SIGKILL');
+        } catch {
+          // It ended in between.
+        }
+      }
+    },
     stop: async () => {
       if (daemon.exitCode === null && daemon.signalCode === null) {
         const ended = new Promise((resolve) => daemon.once('exit', resolve));
@@ -62,6 +76,14 @@ export async function startDaemon(modules: ModuleLines): Promise<RunningDaemon> 
       await rm(dir, { recursive: true, force: true });
     },
   };
+}
+
+async function childrenOf({ pid = 0 }: ChildProcess): Promise<readonly number[]> {
+  const list = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8');
+  return list
+    .split(' ')
+    .filter((word) => word !== '')
+    .map(Number);
 }
 
 async function configOf(dir: string, modules: ModuleLines): Promise<string> {
