@@ -99,7 +99,7 @@ async function readConf(tree: RemoteTree): Promise<Uint8Array | undefined> {
 
 /** Decides what is restored, in the listing that is there, and fetches it. */
 async function restoreFrom(run: Run, tree: RemoteTree): Promise<RestorePlan> {
-  const { target: folder, dryRun } = run.settings;
+  const { target: folder, dryRun, keepsWorkplace } = run.settings;
   const rootIsNew = prepareFolder(folder, dryRun);
   const look = new LocalStore(folder);
   const root = await look.lookup(ROOT_PATH);
@@ -112,7 +112,8 @@ async function restoreFrom(run: Run, tree: RemoteTree): Promise<RestorePlan> {
     return plan;
   } finally {
     look.close();
-    workplace?.close();
+    if (keepsWorkplace === true) workplace?.close();
+    else workplace?.leave();
   }
 }
 

@@ -68,15 +68,17 @@ export class UnfinishedFiles {
     this.#store.close();
   }
 
+  /** The same; the folder is removed when there is nothing in it. */
+  leave(): void {
+    this.close();
+    this.#removeFolder();
+  }
+
   /** Removes the folder and everything in it. What cannot be removed stays, and does no harm. */
   remove(): void {
     this.close();
     this.empty();
-    try {
-      rmdirSync(this.#folder);
-    } catch {
-      // The next run finds it and tries again.
-    }
+    this.#removeFolder();
   }
 
   /** Removes what is in the folder: everything is where it belongs. */
@@ -86,6 +88,14 @@ export class UnfinishedFiles {
       for (const name of readdirSync(this.#folder, { encoding: 'buffer' })) this.#unlink(name);
     } catch {
       // What stays does no harm.
+    }
+  }
+
+  #removeFolder(): void {
+    try {
+      rmdirSync(this.#folder);
+    } catch {
+      // The next run finds it and tries again.
     }
   }
 
