@@ -53,7 +53,12 @@ export async function withOpenedCopy<T>(
   const known = isConfHere ? await unlock(place) : undefined;
   const surroundings = {
     signal: host.signal,
-    questions: questionsFor(host),
+    questions: questionsFor(host, {
+      passwordFile: options.passwordFile,
+      vault,
+      destination,
+      warnings,
+    }),
     note: (code: string, message: string) => warnings.add({ code, message }),
   };
   return ReachedCopy.with(reachSettings(place, options), surroundings, async (reached) => {

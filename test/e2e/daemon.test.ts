@@ -31,6 +31,7 @@ beforeAll(async () => {
     nobody: ['uid = nobody', 'gid = nogroup'],
     one: ['max connections = 1'],
     full: ['max connections = -1'],
+    'write-only': ['write only = yes'],
     'read-only': ['read only = yes'],
     'no-delete': ['refuse options = delete'],
     'no-temp': ['refuse options = temp-dir link-dest'],
@@ -303,6 +304,50 @@ describe('the password of a daemon', () => {
     const verbose = await ecsync([...words, '-v']);
     expect(verbose.stderr).toContain('server: Welcome to the tests');
     expect(verbose.stderr).toContain('server: \\033[31mred');
+  });
+});
+
+describe('a copy at a daemon is read', () => {
+  it.each([29, 32])(
+    'by every command, with protocol %i',
+    { timeout: 120_000 },
+    async (protocol) => {
+      makeSmallTree(bench.source);
+      await initVault(bench);
+      const from = `${url('login', 'joe@')}/a copy`;
+      const reach = ['--password-file', passwordFile, `--protocol=${protocol}`];
+      const secret = ['--passfile', bench.passfile];
+      expect((await push(bench, [...reach, from])).code).toBe(0);
+      const here = ['-C', bench.source, ...reach, ...secret];
+
+      const listed = await ecsync(['ls', ...here, '--from', from, 'folder']);
+      expect(listed).toMatchObject({ code: 0, stderr: '' });
+      expect(listed.stdout).toBe('deeper\nfile\n');
+      const shown = await ecsync(['cat', ...here, '--from', from, 'goes']);
+      expect(shown).toMatchObject({ code: 0, stdout: 'goes' });
+      expect(await ecsync(['fsck', ...here, from])).toMatchObject({ code: 0, stderr: '' });
+      expect(await ecsync(['verify', ...here, from])).toMatchObject({ code: 0, stderr: '' });
+      expect(await ecsync(['plan', ...here, '--exact', from])).toMatchObject({ code: 0 });
+
+      const restored = path.join(bench.dir, 'restored');
+      const restore = await ecsync(['restore', ...here, '--from', from, '--to', restored]);
+      expect(restore).toMatchObject({ code: 0, stderr: '' });
+      const cloned = path.join(bench.dir, 'cloned');
+      const clone = await ecsync(['clone', ...reach, ...secret, from, cloned]);
+      expect(clone.code).toBe(0);
+      for (const folder of [restored, cloned]) {
+        const found = differences(bench.source, folder, { ignore: VAULT, nanoseconds: false });
+        expect(found.filter((line) => !line.includes('extra ".ecsync"'))).toEqual([]);
+      }
+    },
+  );
+
+  it('says why it cannot be', async () => {
+    const target = path.join(bench.dir, 'cloned');
+    const words = ['clone', '--passfile', bench.passfile, '--json', url('write-only'), target];
+    const result = await ecsync(words);
+    expect(result.code).toBe(5);
+    expect(summaryOf(result).error?.code).toBe('source-forbidden');
   });
 });
 

@@ -36,6 +36,7 @@ interface AdoptOptions extends CommonOptions, SecretOptions {
   readonly timeout: number;
   readonly rsh?: string;
   readonly rsyncPath?: string;
+  readonly passwordFile?: string;
   readonly acceptNewHostKey?: boolean;
   readonly protocol: number;
 }
@@ -76,6 +77,7 @@ export function defineAdopt(program: Command, select: Selected): void {
     )
     .option('-e, --rsh <command>', 'use this remote shell instead of the built-in ssh')
     .option('--rsync-path <program>', 'the rsync to run on the other side')
+    .option('--password-file <file>', 'the password of an rsync daemon is the first line of FILE')
     .option('--accept-new-host-key', 'trust and record the key of a host seen for the first time')
     .addOption(protocolOption().default(PROTOCOL_DEFAULT));
   addSecretOptions(command, { masterkey: true });
@@ -227,7 +229,7 @@ function reportersFor(
   const { out } = host;
   return {
     signal: host.signal,
-    questions: questionsFor(host),
+    questions: questionsFor(host, { passwordFile: options.passwordFile, warnings }),
     reporter: {
       finding: (finding) => {
         const text = adoptFindingText(finding, options.repair === true);

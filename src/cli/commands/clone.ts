@@ -76,7 +76,7 @@ async function runClone(
     const summary = await clone(settings, {
       reporter: restoreReporter(host, warnings, options),
       signal: host.signal,
-      questions: questionsFor(host, { destination: settings.restore.from, warnings }),
+      questions: questionsFor(host, { passwordFile: options.passwordFile, warnings }),
       unlock: async (conf) => {
         const key = await unlockAdopted(host, { conf }, options, warnings);
         keys.push(key);

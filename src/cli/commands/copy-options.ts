@@ -20,6 +20,7 @@ export interface ReachOptions {
   readonly timeout: number;
   readonly rsh?: string;
   readonly rsyncPath?: string;
+  readonly passwordFile?: string;
   readonly acceptNewHostKey?: boolean;
   readonly protocol: number;
   /** For tests: how a remote is read, whatever would be best. */
@@ -52,6 +53,7 @@ export function addCopyOptions(command: Command): Command {
     )
     .option('-e, --rsh <command>', 'use this remote shell instead of the built-in ssh')
     .option('--rsync-path <program>', 'the rsync to run on the other side')
+    .option('--password-file <file>', 'the password of an rsync daemon is the first line of FILE')
     .option('--accept-new-host-key', 'trust and record the key of a host seen for the first time')
     .addOption(protocolOption().default(PROTOCOL_DEFAULT))
     .addOption(new Option('--via <how>').choices(['sftp', 'rsync']).hideHelp());

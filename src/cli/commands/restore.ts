@@ -208,7 +208,7 @@ async function restoreWith(
     return await restore(settings, keys, {
       reporter: restoreReporter(host, warnings, options),
       signal: host.signal,
-      questions: questionsFor(host, { ...place, warnings }),
+      questions: questionsFor(host, { ...place, passwordFile: options.passwordFile, warnings }),
     });
   } finally {
     for (const masterkey of made) {
