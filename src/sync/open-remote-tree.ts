@@ -105,18 +105,9 @@ export class ReachedCopy {
   async open(plan: ReadingPlan): Promise<ReadableCopy> {
     const { source } = this;
     if (source === undefined) return this.#openFolder(plan);
-    const { via, rsyncPath } = this.#settings;
-    // A told rsync may be allowed to read more than the login itself (`sudo rsync`).
-    const isSftpBest = plan.reach === 'little' && via !== 'rsync' && rsyncPath === undefined;
-    if (via === 'sftp' || isSftpBest) {
-      const copy = await this.#openSftp(source, plan).catch((error: unknown) => {
-        if (via === 'sftp' || !isRefusal(error)) throw error;
-        return undefined;
-      });
-      if (copy !== undefined) return copy;
-      const tree = new RemoteFolders(source, plan.onProblem);
-      return { tree, how: 'rsync', traffic: () => tree.traffic };
-    }
+    const { via } = this.#settings;
+    if (via === 'sftp') return this.#openSftp(source, plan);
+    if (plan.reach === 'little') return this.#openLittle(source, plan);
     try {
       return await this.#openAll(source, plan);
     } catch (error) {
@@ -126,6 +117,21 @@ export class ReachedCopy {
       if (copy === undefined) throw error;
       return copy;
     }
+  }
+
+  /** Over SFTP where it is offered: it gives parts of a file, and rsync only whole ones. */
+  async #openLittle(source: RemoteSource, plan: ReadingPlan): Promise<ReadableCopy> {
+    const { via, rsyncPath } = this.#settings;
+    // A told rsync may be allowed to read more than the login itself (`sudo rsync`).
+    if (via !== 'rsync' && rsyncPath === undefined) {
+      const copy = await this.#openSftp(source, plan).catch((error: unknown) => {
+        if (!isRefusal(error)) throw error;
+        return undefined;
+      });
+      if (copy !== undefined) return copy;
+    }
+    const tree = new RemoteFolders(source, plan.onProblem);
+    return { tree, how: 'rsync', traffic: () => tree.traffic };
   }
 
   async #openAll(source: RemoteSource, plan: ReadingPlan): Promise<ReadableCopy> {

@@ -98,8 +98,7 @@ describe('a cipher folder that is no vault', () => {
     ['a folder without a conf', [tmpdir()], 10, 'conf-missing'],
     ['no folder', ['absent'], 2, 'not-a-folder'],
     ['no vault and no word', [], 10, 'no-vault'],
-    ['a remote over ssh', ['host:path'], 2, 'destination-unsupported'],
-    ['a remote of a daemon', ['host::module'], 2, 'destination-unsupported'],
+    ['a remote that is not there', ['ssh://127.0.0.1:1/copy'], 30, 'connect-failed'],
     ['a layout with a password', ['stock', '--layout', 'gcm'], 2, 'conflicting-options'],
     [
       'a layout that cannot be',

@@ -198,7 +198,10 @@ async function listen(
     'MaxStartups 100',
     'LogLevel DEBUG1',
     ...(options.maxSessions === undefined ? [] : [`MaxSessions ${options.maxSessions}`]),
-    'Subsystem sftp internal-sftp',
+    // sshd takes no second one.
+    ...(options.configLines?.some((line) => line.startsWith('Subsystem')) === true
+      ? []
+      : ['Subsystem sftp internal-sftp']),
   ];
   await writeFile(configFile, `${config.join('\n')}\n`);
   await mkdir('/run/sshd', { recursive: true });
