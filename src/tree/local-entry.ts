@@ -11,6 +11,8 @@ export interface LocalEntry extends Entry {
   readonly nlink: number;
   /** Time of the last change of content or attributes, in milliseconds with fractions. */
   readonly ctimeMs: number;
+  /** When the object came into being, likewise; 0 where the file system does not tell. */
+  readonly birthtimeMs: number;
 }
 
 const NSEC_PER_SEC = 1_000_000_000n;
@@ -73,6 +75,7 @@ export function toLocalEntry(
     ino: foldIdentity(stats.ino),
     nlink: Number(stats.nlink),
     ctimeMs: Number(stats.ctimeNs) / 1e6,
+    birthtimeMs: Number(stats.birthtimeNs) / 1e6,
   };
   if (target !== undefined) return { ...entry, target };
   if (isDevice(entry)) return { ...entry, rdev: splitDevice(Number(stats.rdev)) };

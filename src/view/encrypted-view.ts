@@ -1,6 +1,6 @@
 import { BugError, FileError, IntegrityError, type EcsyncError } from '../errors.ts';
 import { parseConf } from '../gocryptfs/config.ts';
-import type { Birth, FileIdentity } from '../gocryptfs/identity.ts';
+import type { FileIdentity } from '../gocryptfs/identity.ts';
 import { openLayout, type Derivation, type Layout } from '../gocryptfs/layout.ts';
 import { CIPHER_PATH_LENGTH_MAX, PLAIN_BLOCK_SIZE } from '../gocryptfs/limits.ts';
 import {
@@ -66,7 +66,7 @@ export interface EncryptedViewOptions {
   readonly inherited?: Inherited;
   /** Told of everything that cannot be encrypted and is therefore missing from the view. */
   readonly onProblem?: (plainPath: Uint8Array, error: EcsyncError) => void;
-  /** Identities of renamed objects; without it everything was born where it is. */
+  /** Births of renamed files; without it every file was born where it is. */
   readonly birthOf?: BirthOf;
 }
 
@@ -106,6 +106,11 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
     return this.#layout.names;
   }
 
+  /** Whether a renamed file can keep its identity, which is then not bound to the path. */
+  get keepsIdentities(): boolean {
+    return this.#layout.identities.derivedFrom === 'plaintext path';
+  }
+
   /** Bytes of one whole encrypted block: 4128, with XChaCha20 4136. */
   get cipherBlockLength(): number {
     return PLAIN_BLOCK_SIZE + this.#layout.content.overhead;
@@ -124,10 +129,7 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
     const place = placeOf(directory);
     const dirIV = this.#paths.dirIV(place);
     const entries: CipherEntry<P>[] = [];
-    if (this.#layout.names.hasDirIVs) {
-      const movedHere = this.#paths.isBornElsewhere(place);
-      entries.push(this.#virtual.dirIV(directory, dirIV, movedHere));
-    }
+    if (this.#layout.names.hasDirIVs) entries.push(this.#virtual.dirIV(directory, dirIV));
     if (isRootPath(directory.path)) entries.push(this.#virtual.conf(directory));
     for (const plain of plainChildren) this.#addChild(entries, { directory, dirIV, plain });
     return entries;
@@ -147,7 +149,7 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
   /** What the ciphertext of a regular file of this view depends on besides its content. */
   identity(entry: CipherEntry<P>): FileIdentity {
     const place = entry.identityPlace ?? placeOf(entry);
-    return this.#layout.identities.file(this.#paths.birth(place));
+    return this.#layout.identities.file(this.#paths.fileBirth(place));
   }
 
   /**
@@ -159,7 +161,7 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
   encryptXattrs(entry: CipherEntry<P>, xattrs: readonly Xattr[]): readonly Xattr[] {
     const place = entry.identityPlace ?? placeOf(entry);
     return this.#xattrs.encrypt(xattrs, {
-      object: this.#xattrObject(entry, this.#paths.birth(place)),
+      object: this.#xattrObject(entry, place),
       onProblem: (error) => {
         const { path } = plainOf(entry);
         this.#onProblem?.(path, withPath(error, path));
@@ -211,11 +213,13 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
   }
 
   /** What the attributes of an object are bound to: its derived identity, or its cipher path. */
-  #xattrObject(entry: CipherEntry<P>, birth: Birth): Uint8Array {
+  #xattrObject(entry: CipherEntry<P>, place: Place): Uint8Array {
     const { identities } = this.#layout;
+    const birth = this.#paths.birth(place);
     if (identities.derivedFrom === 'cipher path') return birth.path;
     if (isDirectory(entry)) return identities.dirIV(birth);
-    return isSymlink(entry) ? identities.linkID(birth) : identities.file(birth).fileID;
+    if (isSymlink(entry)) return identities.linkID(birth);
+    return identities.file(this.#paths.fileBirth(place)).fileID;
   }
 
   #addChild(

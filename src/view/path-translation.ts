@@ -12,7 +12,7 @@ const REMEMBERED_MAX = 4096;
 /** What names are encrypted under where directories have no IV of their own. */
 const NO_DIR_IV = Buffer.alloc(DIR_IV_LENGTH);
 
-/** Looks up where an object was born when that is not where it is now (it was renamed). */
+/** Looks up where a regular file was born when that is not where it is now (it was renamed). */
 export type BirthOf = (plainPath: Uint8Array) => Birth | undefined;
 
 /** What a cipher path stands for. */
@@ -35,7 +35,7 @@ interface DirectoryPlace extends Place {
 
 /** Where identities come from when they do not follow from the paths alone. */
 export interface Origins {
-  /** Without it everything was born where it is. Of no meaning for identities of cipher paths. */
+  /** Without it every file was born where it is. Of no meaning for identities of cipher paths. */
   readonly birthOf?: BirthOf | undefined;
   readonly inherited?: Inherited | undefined;
 }
@@ -54,26 +54,23 @@ export class PathTranslation {
     this.#origins = origins;
   }
 
-  /** What an object's identity is derived from. */
-  birth({ plainPath, cipherPath }: Place): Birth {
-    if (this.#layout.identities.derivedFrom === 'cipher path') {
-      return { path: identityPath(cipherPath), counter: 0 };
-    }
-    return this.#origins.birthOf?.(plainPath) ?? { path: identityPath(plainPath), counter: 0 };
+  /** What a regular file's identity is derived from: it keeps the one it was born with. */
+  fileBirth(place: Place): Birth {
+    if (this.#layout.identities.derivedFrom === 'cipher path') return this.birth(place);
+    return this.#origins.birthOf?.(place.plainPath) ?? this.birth(place);
   }
 
-  /** Whether an object has another identity than its path gives by itself. */
-  isBornElsewhere(place: Place): boolean {
-    if (this.#layout.identities.derivedFrom === 'cipher path') return false;
-    const { path, counter } = this.birth(place);
-    return counter !== 0 || Buffer.compare(path, identityPath(place.plainPath)) !== 0;
+  /** What the identity of anything else is derived from: the place where it is. */
+  birth({ plainPath, cipherPath }: Place): Birth {
+    const isOfCipherPath = this.#layout.identities.derivedFrom === 'cipher path';
+    return { path: identityPath(isOfCipherPath ? cipherPath : plainPath), counter: 0 };
   }
 
   /** The IV of a directory: the one it was adopted with, or the one its identity gives. */
   dirIV(directory: Place): Uint8Array {
     if (!this.#layout.names.hasDirIVs) return NO_DIR_IV;
-    const birth = this.birth(directory);
-    return this.#inherited(directory, birth) ?? this.#layout.identities.dirIV(birth);
+    const inherited = this.#origins.inherited?.dirIV(directory.plainPath);
+    return inherited ?? this.#layout.identities.dirIV(this.birth(directory));
   }
 
   /** Lets {@link plainPath} recognise an object whose name is hashed. */
@@ -120,14 +117,6 @@ export class PathTranslation {
       case 'direct':
         return this.#decrypt(name, directory);
     }
-  }
-
-  /** By the path it was born with: a renamed directory takes its IV along. */
-  #inherited({ plainPath }: Place, { path, counter }: Birth): Uint8Array | undefined {
-    const { inherited } = this.#origins;
-    if (inherited === undefined || counter !== 0) return undefined;
-    if (this.#layout.identities.derivedFrom === 'cipher path') return inherited.dirIV(plainPath);
-    return inherited.dirIV(path.length === 0 ? ROOT_PATH : path);
   }
 
   #directoryAtPlain(plainPath: Uint8Array): DirectoryPlace {

@@ -10,9 +10,6 @@ import { joinPath } from './path-bytes.ts';
  */
 export const VIRTUAL_MTIME_SEC = 1_000_000_000;
 
-/** The diriv of a renamed directory has one of so many times after it. */
-const MOVED_MTIME_RANGE = 2 ** 28;
-
 const READABLE = 0o444;
 const OWNER_READABLE = 0o400;
 const PERMISSION_BITS = 0o7777;
@@ -73,22 +70,13 @@ export class VirtualFiles {
     return virtualFile('conf', CONF_NAME_BYTES, bytes, { mode, mtimeSec, mtimeNsec, uid, gid });
   }
 
-  /**
-   * A directory's IV.
-   *
-   * @param directory.movedHere - the directory brought its IV along from where it was before: as
-   *   long as the one that was here, and perhaps as old. A time of its own makes rsync look, where
-   *   skipping the file would make the directory unreadable
-   */
+  /** A directory's IV. */
   dirIV(
     directory: Entry & { readonly plain?: { readonly path: Uint8Array } },
     dirIV: Uint8Array,
-    movedHere: boolean,
   ): VirtualFile {
     const plainPath = directory.plain?.path ?? directory.path;
-    const attributes = movedHere
-      ? { ...FIXED, mtimeSec: VIRTUAL_MTIME_SEC + 1 + distinctOf(dirIV) }
-      : this.#attributes('diriv', plainPath, directory);
+    const attributes = this.#attributes('diriv', plainPath, directory);
     const { uid, gid } = directory;
     const path = joinPath(directory.path, DIR_IV_NAME_BYTES);
     return virtualFile('diriv', path, dirIV, { ...attributes, uid, gid });
@@ -121,10 +109,6 @@ export class VirtualFiles {
 }
 
 const FIXED: VirtualAttributes = { mode: READABLE, mtimeSec: VIRTUAL_MTIME_SEC, mtimeNsec: 0 };
-
-function distinctOf(dirIV: Uint8Array): number {
-  return Buffer.from(dirIV).readUInt32BE() % MOVED_MTIME_RANGE;
-}
 
 function virtualFile(
   virtual: VirtualKind,

@@ -370,24 +370,4 @@ describe('what an adopted copy has', () => {
       expect(adopted).toEqual(derived);
     }
   });
-
-  test('comes along when a directory is renamed, with a time of its own for the diriv', async () => {
-    const tree = new MemoryTree();
-    tree.addDirectory('new');
-    tree.addDirectory('dir');
-    const births = new Map([
-      ['new', { path: Buffer.from('dir'), counter: 0 }],
-      ['dir', { path: Buffer.from('dir'), counter: 1 }],
-    ]);
-    const { view } = viewOf(tree, choice, {
-      inherited: inheritedIndex(),
-      birthOf: (path) => births.get(text(path)),
-    });
-    const entries = await allEntries(view);
-    const dirIVOf = (path: string) =>
-      virtualIn(entries, 'diriv', `${text(at(entries, path).path)}/`);
-    expect(await readAll(view, dirIVOf('new'))).toEqual(dirIV);
-    expect(dirIVOf('new').mtimeSec).toBe(1_000_000_001 + (0xaaaaaaaa % 2 ** 28));
-    expect(await readAll(view, dirIVOf('dir'))).not.toEqual(dirIV);
-  });
 });
