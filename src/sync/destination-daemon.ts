@@ -19,6 +19,16 @@ const PATTERN = /[*?[\\]/;
 /** What starts a daemon on standard input and output. */
 const DAEMON_WORDS = ['--server', '--daemon', '.'];
 
+/** @throws {UsageError} `destination-unsupported` — a daemon would take the path as a pattern */
+export function assertPlainPath({ module, path, shown }: DaemonDestination): void {
+  if (!PATTERN.test(`${module}/${path}`)) return;
+  throw new UsageError(
+    'destination-unsupported',
+    `${shown}: an rsync daemon takes * ? [ and \\ in a path as a pattern`,
+    { hint: 'Choose a folder without them, or push over ssh.' },
+  );
+}
+
 /**
  * Logs in to a module, at the daemon's port or, with a remote shell, through it.
  *
@@ -29,14 +39,8 @@ export async function openDaemon(
   destination: DaemonDestination,
   reach: DaemonReach,
 ): Promise<Remote> {
-  const { host, port, user, module, path, shown } = destination;
-  if (PATTERN.test(`${module}/${path}`)) {
-    throw new UsageError(
-      'destination-unsupported',
-      `${shown}: an rsync daemon takes * ? [ and \\ in a path as a pattern`,
-      { hint: 'Choose a folder without them, or push over ssh.' },
-    );
-  }
+  assertPlainPath(destination);
+  const { host, port, user, module } = destination;
   const where = {
     host,
     ...(port !== undefined && { port }),

@@ -135,7 +135,7 @@ describe('a push that cannot start', () => {
     [['push', '-n', 'host:'], 'destination-invalid', 'user@host:path'],
     [['push', 'ftp://host/x'], 'destination-invalid', 'user@host:path'],
     [['push', 'e:x'], 'destination-invalid', 'ssh://e/path'],
-    [['push', 'host::module'], 'destination-unsupported', 'over ssh'],
+    [['push', 'host::module/a*b'], 'destination-unsupported', 'over ssh'],
     [['push', './inside'], 'destination-overlaps', 'push REMOTE PATH'],
     [['push', '..'], 'destination-overlaps', 'elsewhere'],
     [['push', 'host:p', '/etc'], 'path-outside', 'inside'],

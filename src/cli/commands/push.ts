@@ -185,6 +185,10 @@ async function readRules(
 /** What can be refused before anybody is asked for a password. */
 export async function refuseEarly(settings: PushSettings): Promise<void> {
   const { destination, source } = settings;
+  if (destination.kind === 'daemon') {
+    const { assertPlainPath } = await import('../../sync/destination-daemon.ts');
+    assertPlainPath(destination);
+  }
   if (settings.xattrs === true) {
     const { assertXattrsSupported } = await import('../../sync/xattrs.ts');
     assertXattrsSupported(settings);
