@@ -59,6 +59,8 @@ export class SftpSession {
   #greeting: ((version: number) => void) | undefined;
   #failGreeting: (error: Error) => void = () => undefined;
 
+  readonly #onAbort = (): void => this.#end(asError(this.#options.signal.reason));
+
   private constructor(connection: Connection, options: SftpOptions) {
     this.#connection = connection;
     this.#options = options;
@@ -184,8 +186,7 @@ export class SftpSession {
   async #greet(): Promise<void> {
     const { signal, shownName } = this.#options;
     signal.throwIfAborted();
-    const onAbort = (): void => this.#end(asError(signal.reason));
-    signal.addEventListener('abort', onAbort, { once: true });
+    signal.addEventListener('abort', this.#onAbort, { once: true });
     void this.#receive();
     const version = new Promise<number>((resolve, reject) => {
       this.#greeting = resolve;
@@ -259,6 +260,7 @@ export class SftpSession {
     if (this.#ended !== undefined) return;
     this.#ended = error;
     clearTimeout(this.#timer);
+    this.#options.signal.removeEventListener('abort', this.#onAbort);
     this.#connection.destroy();
     this.#failGreeting(error);
     for (const { reject } of this.#pending.values()) reject(error);

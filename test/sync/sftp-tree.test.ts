@@ -1,0 +1,252 @@
+// Goal: a folder behind a stock SFTP server is the same tree as the folder itself, byte for byte in
+// its names, and a server that lies or floods ends in an error, in time and in bounded memory.
+import { execFileSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { EcsyncError } from '../../src/errors.ts';
+import { SftpTree } from '../../src/sync/sftp-tree.ts';
+import { spawnConnection } from '../../src/transport/child.ts';
+import type { Connection } from '../../src/transport/connection.ts';
+import { duplexPair } from '../../src/transport/pair.ts';
+import { SftpSession } from '../../src/transport/sftp.ts';
+import { isRegularFile, type Entry, type Tree } from '../../src/tree/entry.ts';
+import { LocalTree } from '../../src/tree/local-tree.ts';
+import { walk } from '../../src/tree/walk.ts';
+import { makeHardTree, noise } from '../support/hard-tree.ts';
+import { scratchFolder } from '../support/stock-rsync.ts';
+
+const SFTP_SERVER = '/usr/lib/openssh/sftp-server';
+const OPTIONS = {
+  shownName: 'the server',
+  idleTimeoutMs: 30_000,
+  signal: new AbortController().signal,
+};
+const opened: SftpSession[] = [];
+afterEach(() => {
+  for (const session of opened.splice(0)) session.destroy();
+});
+
+async function stockSession(): Promise<SftpSession> {
+  const connection = await spawnConnection([SFTP_SERVER], { shownName: 'sftp-server' });
+  const session = await SftpSession.open(connection, OPTIONS);
+  opened.push(session);
+  return session;
+}
+
+async function codeOf(promise: Promise<unknown>): Promise<string> {
+  const thrown = await promise.then(
+    () => 'nothing was thrown',
+    (error: unknown) => error,
+  );
+  return thrown instanceof EcsyncError ? thrown.code : String(thrown);
+}
+
+async function described(tree: Tree): Promise<string[]> {
+  const entries: Entry[] = [];
+  for await (const part of walk(tree)) entries.push(...part);
+  return entries.map((entry) => {
+    const { path, mode, size, mtimeSec, uid, gid, target } = entry;
+    return JSON.stringify({
+      path: Buffer.from(path).toString('latin1'),
+      mode,
+      size: isRegularFile(entry) ? size : undefined,
+      ...{ mtimeSec, uid, gid },
+      target: target && Buffer.from(target).toString('latin1'),
+    });
+  });
+}
+
+describe('a folder behind the stock server', () => {
+  it('is the same tree as the folder itself, listed or looked up', async () => {
+    const folder = makeHardTree();
+    fs.symlinkSync(folder, `${folder}.link`);
+    const session = await stockSession();
+    const tree = new SftpTree(session, Buffer.from(`${folder}.link`));
+    fs.rmSync(join(folder, 'fifo')); // a fresh listing, not an old one
+    const local = new LocalTree(folder);
+    expect(await described(tree)).toEqual(await described(local));
+    const root = await tree.root();
+    for (const wanted of await local.children(await local.root())) {
+      const child = await tree.child(root, wanted.path);
+      expect(child).toMatchObject({ mode: wanted.mode, mtimeSec: wanted.mtimeSec });
+    }
+    expect(await tree.child(root, Buffer.from('not there'))).toBeUndefined();
+    fs.rmSync(`${folder}.link`);
+  });
+
+  it('gives files in any order, and of a part little more than the part', async () => {
+    const folder = scratchFolder();
+    const bytes = noise(5_000_000, 7);
+    fs.writeFileSync(join(folder, 'large'), bytes);
+    execFileSync('truncate', ['-s', '6G', join(folder, 'huge')]);
+    const session = await stockSession();
+    const tree = new SftpTree(session, Buffer.from(folder));
+    const root = await tree.root();
+    const large = await tree.child(root, Buffer.from('large'));
+    const huge = await tree.child(root, Buffer.from('huge'));
+    if (large === undefined || huge === undefined) throw new Error('not found');
+    const file = await tree.open(large);
+    for (const [offset, length] of [
+      [0, 18],
+      [18, 264_192],
+      [264_210, 264_192],
+      [3_000_000, 70_000],
+      [10, 20],
+      [4_999_990, 100],
+      [5_000_000, 1],
+      [0, 5_000_000],
+    ] as const) {
+      const read = Buffer.from(await file.read(offset, length));
+      expect(read.equals(bytes.subarray(offset, offset + length))).toBe(true);
+    }
+    expect(await file.close()).toBe('unchanged');
+    const before = session.bytesReceived;
+    const sparse = await tree.open(huge);
+    expect(huge.size).toBe(6 * 2 ** 30);
+    expect((await sparse.read(5 * 2 ** 30, 4128)).length).toBe(4128);
+    expect(session.bytesReceived - before).toBeLessThan(5000);
+    fs.truncateSync(join(folder, 'huge'), 10);
+    expect((await sparse.read(5 * 2 ** 30, 10)).length).toBe(0);
+    expect(await sparse.close()).toBe('changed');
+  });
+
+  it('says what is not there and what is no folder', async () => {
+    const folder = scratchFolder();
+    fs.writeFileSync(join(folder, 'file'), 'x');
+    const session = await stockSession();
+    expect(await codeOf(new SftpTree(session, Buffer.from(join(folder, 'no'))).root())).toBe(
+      'not-found',
+    );
+    const tree = new SftpTree(session, Buffer.from(folder));
+    const file = await tree.child(await tree.root(), Buffer.from('file'));
+    if (file === undefined) throw new Error('not found');
+    fs.rmSync(join(folder, 'file'));
+    expect(await codeOf(tree.open(file))).toBe('vanished');
+  });
+});
+
+const u32 = (value: number): Buffer => {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+};
+const text = (value: string | Buffer): Buffer => {
+  const bytes = Buffer.from(value);
+  return Buffer.concat([u32(bytes.length), bytes]);
+};
+const packet = (type: number, ...parts: Buffer[]): Buffer => {
+  const body = Buffer.concat([Buffer.from([type]), ...parts]);
+  return Buffer.concat([u32(body.length), body]);
+};
+const VERSION = packet(2, u32(3));
+const HANDLE = packet(102, u32(1), text('h'));
+const FILE_ATTRIBUTES = Buffer.concat([u32(4), u32(0o100644)]);
+const nameOf = (name: string): Buffer =>
+  Buffer.concat([text(name), text('long form'), FILE_ATTRIBUTES]);
+
+/** A server that answers each packet with the next of what it was told to say. */
+function playing(...says: readonly Buffer[]): { connection: Connection; ended: () => boolean } {
+  const [near, far] = duplexPair();
+  let isEnded = false;
+  const left = [...says];
+  let asked: Buffer = Buffer.alloc(0);
+  far.input.on('data', (chunk: Buffer) => {
+    asked = Buffer.concat([asked, chunk]);
+    while (asked.length >= 4 && asked.length >= 4 + asked.readUInt32BE()) {
+      asked = asked.subarray(4 + asked.readUInt32BE());
+      for (const byte of left.shift() ?? []) far.output.write(Buffer.of(byte));
+    }
+  });
+  const connection: Connection = {
+    ...near,
+    stderrText: () => '',
+    exited: Promise.resolve({ code: 0, signal: null }),
+    destroy: () => {
+      isEnded = true;
+      near.input.destroy();
+      near.output.destroy();
+    },
+  };
+  return { connection, ended: () => isEnded };
+}
+
+describe('a hostile server', () => {
+  const LISTS: readonly (readonly [string, string, readonly Buffer[]])[] = [
+    ['a packet without end', 'sftp-packet-length', [u32(0x7fffffff)]],
+    ['an empty packet', 'sftp-packet-length', [u32(0)]],
+    ['an answer to no question', 'sftp-answer', [packet(102, u32(77), text('h'))]],
+    ['another answer', 'sftp-answer', [packet(103, u32(1), text('data'))]],
+    ['a handle too long', 'sftp-handle', [packet(102, u32(1), text('h'.repeat(257)))]],
+    ['a handle cut short', 'sftp-packet', [packet(102, u32(1), u32(9))]],
+    ['a failure', 'sftp-failure', [packet(101, u32(1), u32(4), text('no'), text(''))]],
+    ['more names than it sends', 'sftp-packet', [HANDLE, packet(104, u32(2), u32(4_000_000_000))]],
+    ['a way out', 'sftp-name', [HANDLE, packet(104, u32(2), u32(1), nameOf('../etc'))]],
+    ['an empty name', 'sftp-name', [HANDLE, packet(104, u32(2), u32(1), nameOf(''))]],
+    [
+      'attributes without end',
+      'sftp-packet',
+      [HANDLE, packet(104, u32(2), u32(1), text('a'), text(''), u32(0x80000000), u32(1e9))],
+    ],
+    [
+      'a size beyond all numbers',
+      'sftp-number',
+      [
+        HANDLE,
+        packet(104, u32(2), u32(1), text('a'), text(''), u32(1), u32(0xffffffff), u32(0xffffffff)),
+      ],
+    ],
+  ];
+  it.each(LISTS)('%s: %s', async (_what, code, says) => {
+    const { connection } = playing(VERSION, ...says);
+    const session = await SftpSession.open(connection, OPTIONS);
+    opened.push(session);
+    expect(await codeOf(session.list(Buffer.from('.')))).toBe(code);
+  });
+
+  it('that sends more than was asked for is cut off', async () => {
+    const { connection } = playing(VERSION, packet(103, u32(1), text('x'.repeat(11))));
+    const session = await SftpSession.open(connection, OPTIONS);
+    opened.push(session);
+    const part = { offset: 0, length: 10 };
+    expect(await codeOf(session.read(Buffer.from('h'), part, Buffer.from('f')))).toBe('sftp-data');
+  });
+
+  it.each([
+    ['speaks no SFTP', [Buffer.from('SSH_ORIGINAL_COMMAND does not run rsync\n')]],
+    ['speaks a version of before', [packet(2, u32(2))]],
+    ['answers before it greets', [packet(101, u32(1), u32(0))]],
+  ])('that %s offers none', async (_what, says) => {
+    const { connection, ended } = playing(...says);
+    expect(await codeOf(SftpSession.open(connection, OPTIONS))).toBe('sftp-refused');
+    expect(ended()).toBe(true);
+  });
+
+  it('that says nothing is not waited for for ever, before and after the greeting', async () => {
+    const patience = { ...OPTIONS, idleTimeoutMs: 50 };
+    expect(await codeOf(SftpSession.open(playing().connection, patience))).toBe('sftp-refused');
+    const session = await SftpSession.open(playing(VERSION).connection, patience);
+    expect(await codeOf(session.lstat(Buffer.from('x')))).toBe('timeout');
+    expect(await codeOf(session.lstat(Buffer.from('x')))).toBe('timeout');
+  });
+
+  it('is left at an interruption', async () => {
+    const controller = new AbortController();
+    const { connection, ended } = playing(VERSION);
+    const session = await SftpSession.open(connection, { ...OPTIONS, signal: controller.signal });
+    const asked = session.lstat(Buffer.from('x'));
+    controller.abort(new Error('stop'));
+    expect(await codeOf(asked)).toBe('Error: stop');
+    expect(ended()).toBe(true);
+  });
+
+  it('that sends byte by byte is understood', async () => {
+    const names = packet(104, u32(2), u32(2), nameOf('.'), nameOf('a'));
+    const end = packet(101, u32(3), u32(1), text(''), text(''));
+    const { connection } = playing(VERSION, HANDLE, names, end);
+    const session = await SftpSession.open(connection, OPTIONS);
+    opened.push(session);
+    const found = await session.list(Buffer.from('.'));
+    expect(found.map(({ name }) => name.toString())).toEqual(['a']);
+  });
+});
