@@ -16,6 +16,9 @@ export interface DaemonReach extends Omit<DaemonOptions, 'dial'> {
 /** What makes a daemon look for files that match, wherever it stands in a path. */
 const PATTERN = /[*?[\\]/;
 
+/** A remote shell may ask a person on the terminal, and nobody here can tell. */
+const ASKING_TIMEOUT_MS = 600_000;
+
 /** What starts a daemon on standard input and output. */
 const DAEMON_WORDS = ['--server', '--daemon', '.'];
 
@@ -51,7 +54,9 @@ export async function openDaemon(
   const shell = systemSsh(rsh, where, { interactive });
   const dial = (): ReturnType<Remote['start']> => shell.start(rsyncPath, DAEMON_WORDS);
   try {
-    const remote = await connectDaemon({ ...where, module }, { ...options, dial });
+    const connectTimeoutMs = interactive ? ASKING_TIMEOUT_MS : options.connectTimeoutMs;
+    const how = { ...options, connectTimeoutMs, dial };
+    const remote = await connectDaemon({ ...where, module }, how);
     return closingBoth(remote, shell);
   } catch (error) {
     await shell.close();
