@@ -48,6 +48,9 @@ export function isCreation(iflags: number): boolean {
 export function asNew(iflags: number): number {
   return iflags | ITEM_IS_NEW | ITEM_LOCAL_CHANGE;
 }
+/** The record of a new name for a file that is there already. */
+export const LINKED = ITEM_LOCAL_CHANGE | ITEM_XNAME_FOLLOWS | ITEM_IS_NEW;
+
 export function isHardLink(iflags: number): boolean {
   return (iflags & ITEM_XNAME_FOLLOWS) !== 0 && (iflags & ITEM_LOCAL_CHANGE) !== 0;
 }

@@ -10,8 +10,8 @@ import {
   accept,
   bookkeeping,
   isTooLargeForBlockSize,
+  noteDeleted,
   type PushJob,
-  shownPath,
   transferOptions,
 } from './push-job.ts';
 import { summarise, withPushJob, type OpenVault, type PushSurroundings } from './push.ts';
@@ -182,7 +182,7 @@ class Estimate {
         if (!this.#staged.has(pathKey(entry.path))) books.onSent?.(entry, literal, matched);
       },
       onDeleted: (path, isDir) => {
-        context.ledger.deleted(shownPath(this.#job, path), isDir);
+        noteDeleted(this.#job, path, isDir);
       },
       onMessage: () => undefined,
     });

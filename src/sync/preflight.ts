@@ -124,7 +124,7 @@ async function planDeletions(job: PushJob): Promise<PlannedDeletions> {
     onItem: () => undefined,
     onDeleted: (path) => {
       const shown = shownPath(job, path);
-      if (shown.virtual) return;
+      if (shown.virtual || job.moves.left.has(pathKey(path))) return;
       found.add(pathKey(shown.path));
       const ours = shown.plain || pathKey(path).includes('gocryptfs.');
       if (!ours) foreign.push(path);

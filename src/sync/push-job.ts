@@ -1,6 +1,7 @@
 import type { EcsyncError } from '../errors.ts';
 import { TEMPORARY_DIRECTORY } from '../gocryptfs/names.ts';
 import type { TransferOptions } from '../rsync/options.ts';
+import type { Moves } from './moves.ts';
 import type { PushEntry } from './push-entry.ts';
 import type { DeletionScope } from './deletion.ts';
 import { isHardLink } from './itemize.ts';
@@ -26,6 +27,7 @@ export interface PushJob {
   readonly reporter: PushReporter;
   readonly snapshot: Snapshot;
   readonly scope: DeletionScope;
+  readonly moves: Moves;
   readonly names?: { users: ReadonlyMap<number, string>; groups: ReadonlyMap<number, string> };
 }
 
@@ -77,6 +79,12 @@ export function shownPath(job: PushJob, cipherPath: Uint8Array): ShownPath {
     return { path: cipherPath, plain: false, virtual };
   }
   return { path: plain.path, plain: true, virtual: plain.virtual !== undefined };
+}
+
+/** Tells what the server deleted; the name that a moved object has left is no loss to anybody. */
+export function noteDeleted(job: PushJob, cipherPath: Uint8Array, isDirectory: boolean): void {
+  if (job.moves.left.has(pathKey(cipherPath))) return;
+  job.context.ledger.deleted(shownPath(job, cipherPath), isDirectory);
 }
 
 /** Plaintext name behind the cipher path a hard link points to. */

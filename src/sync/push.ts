@@ -12,8 +12,11 @@ import { collectGarbageSooner } from './collect-sooner.ts';
 import { deletionScope, previewRules } from './deletion.ts';
 import { type OpenDestination, openDestination } from './destination-remote.ts';
 import { Ledger } from './ledger.ts';
+import { LINKED } from './itemize.ts';
+import { Births, NO_MOVES, readMoves, type MoveBooks, type MoveStores } from './moves.ts';
+import { confirmMoves } from './moves-links.ts';
 import type { PushView } from './push-entry.ts';
-import { accept, bookkeeping, type PushJob, shownPath, transferOptions } from './push-job.ts';
+import { accept, bookkeeping, noteDeleted, type PushJob, transferOptions } from './push-job.ts';
 import type { PushReporter, PushSettings, PushSummary } from './push-settings.ts';
 import { decodeState, encodeState, type PushState } from './push-state.ts';
 import { decideDeletion, refuseOtherVault } from './preflight.ts';
@@ -56,6 +59,8 @@ export interface PushSurroundings {
   /** Aborts cleanly: the server is told, and the destination stays a clean tree. */
   readonly signal: AbortSignal;
   readonly store: StateStore;
+  /** Memory of what has moved; without it everything is where it was born. */
+  readonly moves?: MoveStores;
   readonly questions?: LoginQuestions;
   /** The destination, when it is open already; it is closed at the end all the same. */
   readonly opened?: OpenDestination;
@@ -76,6 +81,8 @@ export interface LoginQuestions {
   readonly askPassword?: (prompt: string) => Promise<string | undefined>;
   /** The password of an rsync daemon; undefined: there is none. The bytes are overwritten. */
   readonly daemonPassword?: () => Promise<Buffer | undefined>;
+  /** How a destination is reached, for who looks into it. */
+  readonly tellDetail?: (text: string) => void;
   /** A daemon's message of the day: raw and untrusted, at most 64 KiB. */
   readonly tellMotd?: (text: string) => void;
 }
@@ -94,6 +101,7 @@ function refuseOverlap(settings: PushSettings): void {
 interface Source {
   readonly view: PushView;
   readonly snapshot: Snapshot;
+  readonly moves: MoveBooks;
 }
 
 function confFile(vault: OpenVault): ConfFile {
@@ -116,10 +124,12 @@ async function lookAtSource(
     readonly selection: Selection;
     readonly ledger: Ledger;
     readonly reporter: PushReporter;
+    readonly stores: MoveStores | undefined;
   },
   signal: AbortSignal,
 ): Promise<Source> {
-  const { selection, ledger, reporter } = books;
+  const { selection, ledger, reporter, stores } = books;
+  const births = new Births();
   const masterkey = await vault.masterkey;
   const plain = new LocalTree(settings.source, {
     filter: selection,
@@ -133,6 +143,7 @@ async function lookAtSource(
     ...(vault.virtualTimes && { virtualTimes: vault.virtualTimes }),
     ...(vault.inherited && { inherited: vault.inherited }),
     onProblem: (_path, error) => ledger.problem(error),
+    birthOf: (path) => births.of(path),
   });
   const snapshot = await takeSnapshot(view, {
     signal,
@@ -141,9 +152,18 @@ async function lookAtSource(
     onCount: (filesTotal) =>
       reporter.progress({ stage: 'scan', filesDone: 0, filesTotal, bytesDone: 0, bytesTotal: 0 }),
   });
-  if (settings.xattrs !== true) return { view, snapshot };
   const { source } = settings;
-  return { view, snapshot: await withXattrs(view, snapshot, { source, signal, ledger }) };
+  const moves = stores
+    ? readMoves(stores, births, {
+        source,
+        snapshot,
+        view,
+        isPart: selection.within.length > 0,
+        isFiltered: settings.rules.length > 0,
+      })
+    : { moves: NO_MOVES, save: () => undefined };
+  if (settings.xattrs !== true) return { view, snapshot, moves };
+  return { view, moves, snapshot: await withXattrs(view, snapshot, { source, signal, ledger }) };
 }
 
 /** Runs the login and the scan side by side; the first failure ends both. */
@@ -184,6 +204,9 @@ async function preview(
 ): Promise<{ overLimit?: number | undefined }> {
   if (remembered === undefined) await refuseOtherVault(job);
   const { deleting, overLimit } = await decideDeletion(job, remembered?.foreignChecked !== true);
+  for (const { entry, from } of await confirmMoves(job, { isBuilt: false })) {
+    job.context.ledger.item(entry, LINKED, from.path);
+  }
   const outcome = await runRsync(job.context, {
     ...bookkeeping(job),
     ...(job.names && { names: job.names }),
@@ -195,7 +218,7 @@ async function preview(
     }),
     rules: previewRules(job.scope),
     onDeleted: (path, isDir) => {
-      job.context.ledger.deleted(shownPath(job, path), isDir);
+      noteDeleted(job, path, isDir);
     },
     onMessage: () => undefined,
   });
@@ -271,7 +294,7 @@ export async function push(
 ): Promise<PushSummary> {
   const startedMs = performance.now();
   const { store, mend } = surroundings;
-  return withPushJob(asked, vault, surroundings, async (job, state) => {
+  return withPushJob(asked, vault, surroundings, async (job, state, moves) => {
     if (mend !== undefined) {
       await mendFiles(job, mend);
       return summarise(job, startedMs, undefined);
@@ -279,6 +302,7 @@ export async function push(
     const { overLimit } = job.settings.dryRun
       ? await preview(job, state)
       : await transfer(job, state, (now) => store.write(encodeState(now)));
+    if (!job.settings.dryRun) moves.save();
     return summarise(job, startedMs, overLimit);
   });
 }
@@ -292,7 +316,7 @@ export async function withPushJob<T>(
   asked: PushSettings,
   vault: OpenVault,
   { reporter, signal, store, questions = {}, ...rest }: PushSurroundings,
-  work: (job: PushJob, remembered: PushState | undefined) => Promise<T>,
+  work: (job: PushJob, remembered: PushState | undefined, moves: MoveBooks) => Promise<T>,
 ): Promise<T> {
   refuseOverlap(asked);
   assertXattrsSupported(asked);
@@ -303,11 +327,12 @@ export async function withPushJob<T>(
   const state = decodeState(store.read());
   // A first push sends everything there is; extended attributes are all held at once.
   if (state === undefined || settings.xattrs === true) collectGarbageSooner();
-  const { opened, view, snapshot } = await connectAndLook(
+  const { opened, view, snapshot, moves } = await connectAndLook(
     async () =>
       rest.opened ??
       openDestination(settings.destination, destinationOptions(settings, ledger, questions)),
-    (either) => lookAtSource(settings, vault, { selection, ledger, reporter }, either),
+    (either) =>
+      lookAtSource(settings, vault, { selection, ledger, reporter, stores: rest.moves }, either),
     signal,
   );
   try {
@@ -317,6 +342,7 @@ export async function withPushJob<T>(
       reporter,
       snapshot,
       scope: deletionScope(selection, view),
+      moves: moves.moves,
       context: {
         remote: opened.remote,
         destination: opened.path,
@@ -328,7 +354,7 @@ export async function withPushJob<T>(
       },
       ...(!numericIds && { names: { users: userNames(), groups: groupNames() } }),
     };
-    return await work(job, state);
+    return await work(job, state, moves);
   } finally {
     await opened.remote.close();
   }
@@ -343,7 +369,7 @@ export function destinationOptions(
   ledger: Pick<Ledger, 'note'>,
   questions: LoginQuestions,
 ): Parameters<typeof openDestination>[1] {
-  const { askPassphrase, askPassword, daemonPassword, tellMotd } = questions;
+  const { askPassphrase, askPassword, daemonPassword, tellMotd, tellDetail } = questions;
   return {
     ...(settings.rsh !== undefined && { rsh: settings.rsh }),
     ...(settings.rsyncPath !== undefined && { rsyncPath: settings.rsyncPath }),
@@ -355,6 +381,7 @@ export function destinationOptions(
           ? Math.min(settings.timeoutSec * 1000, SSH_CONNECT_TIMEOUT_MS)
           : SSH_CONNECT_TIMEOUT_MS,
       onNotice: (text) => ledger.note('ssh', text),
+      ...(tellDetail && { onDetail: tellDetail }),
       ...(askPassphrase && { askPassphrase }),
       ...(askPassword && { askPassword }),
     },

@@ -1,3 +1,4 @@
+import type { Moves } from './moves.ts';
 import type { PushEntry } from './push-entry.ts';
 import type { RacyFile } from './push-state.ts';
 
@@ -46,6 +47,19 @@ export function recentFiles(
     });
   }
   return recent;
+}
+
+/** What is remembered of files, under the names that they have now. */
+export function afterMoves(
+  remembered: readonly RacyFile[],
+  { origins }: Pick<Moves, 'origins'>,
+): readonly RacyFile[] {
+  if (remembered.length === 0 || origins.size === 0) return remembered;
+  const present = new Map<string, string>();
+  for (const [{ plain }, origin] of origins) {
+    if (plain !== undefined) present.set(racyKey(origin), racyKey(plain.path));
+  }
+  return remembered.map((file) => ({ ...file, path: present.get(file.path) ?? file.path }));
 }
 
 /** Remembered files that look the same to rsync now and yet may have been edited since. */

@@ -10,13 +10,15 @@ import {
   bookkeeping,
   inPlaintext,
   isTooLargeForBlockSize,
+  noteDeleted,
   type PushJob,
   shownPath,
   transferOptions,
 } from './push-job.ts';
+import { afterSkeleton, moveFiles } from './moves-links.ts';
 import { emptyState, type PushState } from './push-state.ts';
 import { progressOf } from './push-progress.ts';
-import { recentFiles, staleSuspects } from './racy.ts';
+import { afterMoves, recentFiles, staleSuspects } from './racy.ts';
 import type { TransferOptions } from '../rsync/options.ts';
 import { contentOptions, NO_TEMP_DIR, skeletonOptions, tempDirOf } from './run-options.ts';
 import { runRsync, type RunOutcome, type RunPlan } from './rsync-run.ts';
@@ -122,7 +124,7 @@ async function buildSkeleton(job: PushJob, memory: Memory, findings: Findings): 
       },
       entries: withTempDir(list),
       options: skeletonOptions(job, state),
-      next: () => contentOptions(job, state, findings.deleting),
+      next: () => afterSkeleton(job) ?? contentOptions(job, state, findings.deleting),
       onMessage: (level, text) => tellMessage(job, level, text),
     });
     if (tempDir !== undefined && isTempDirRefusal(outcome)) {
@@ -160,7 +162,7 @@ function deletionListeners(
   return {
     onDeleted: (path, isDir) => {
       findings.pruneNeeded = true;
-      job.context.ledger.deleted(shownPath(job, path), isDir);
+      noteDeleted(job, path, isDir);
     },
     onMessage: (level, text) => {
       if (NOT_EMPTY.test(text)) findings.pruneNeeded = true;
@@ -355,6 +357,8 @@ export async function transfer(
   findings.deleting = deleting;
   if (deleting) state.foreignChecked = true;
   await buildSkeleton(job, memory, findings);
+  const next = (): TransferOptions => contentOptions(job, state, deleting);
+  if (await moveFiles(job, state, next)) findings.staged = true;
   if (!(await sendContent(job, memory, findings))) {
     state.known.clear();
     state.tempDirChoice = 0;
@@ -362,7 +366,9 @@ export async function transfer(
     await sendContent(job, memory, findings);
   }
   await sendApart(job, memory, findings, { files: findings.tooLarge, noBlockSize: true });
-  const suspects = staleSuspects(job.snapshot.entries, state.racy, findings.sent);
+  const racy = afterMoves(state.racy, job.moves);
+  const suspects = staleSuspects(job.snapshot.entries, racy, findings.sent);
+  for (const file of job.moves.suspects) if (!findings.sent.has(file)) suspects.add(file);
   await sendApart(job, memory, findings, { files: suspects, ignoreTimes: true });
   if (findings.deleting && findings.pruneNeeded) await prune(job, memory, findings);
   else if (findings.staged) await tolerating(sweep(job));

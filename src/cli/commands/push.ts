@@ -1,12 +1,13 @@
 import { performance } from 'node:perf_hooks';
 import type { Command } from 'commander';
 import { ExitCode, UsageError } from '../../errors.ts';
-import type { LoginQuestions, OpenVault, PushSurroundings } from '../../sync/push.ts';
+import type { LoginQuestions, OpenVault, PushSurroundings, StateStore } from '../../sync/push.ts';
 import type { PushReporter, PushSettings, PushSummary } from '../../sync/push-settings.ts';
 import type { FilterRule } from '../../tree/filter.ts';
 import type { Destination } from '../../vault/destination.ts';
 import { acquireLock } from '../../vault/lock.ts';
 import { settleConf } from '../../vault/replace-conf.ts';
+import { noteFullPush } from '../../vault/push-record.ts';
 import { readState, stateKey, writeState } from '../../vault/state.ts';
 import { openVault, type Vault } from '../../vault/vault.ts';
 import { vaultFiles } from '../../vault/vault-files.ts';
@@ -60,7 +61,14 @@ async function runPush(
   const lock = options.dryRun === true ? undefined : acquireLock(vaultFiles(vault.vaultDir).lock);
   try {
     if (lock !== undefined) settleConf(vault);
-    return await pushLocked(host, warnings, { vault, settings, options });
+    const startedMs = Date.now();
+    const result = await pushLocked(host, warnings, { vault, settings, options });
+    // A schedule need not push what a person just did.
+    const isFull = lock !== undefined && settings.paths.length + settings.rules.length === 0;
+    if (isFull && result.exitCode === ExitCode.ok) {
+      noteFullPush(vault.vaultDir, settings.destination.shown, startedMs);
+    }
+    return result;
   } finally {
     lock?.release();
   }
@@ -101,9 +109,10 @@ export async function withKey<T>(
     return await work(openedVault(vault, masterkey), {
       reporter: reporterFor(host, warnings, options),
       signal: host.signal,
-      store: {
-        read: () => readState(vault.vaultDir, key),
-        write: (bytes) => writeState(vault.vaultDir, key, bytes),
+      store: storeAt(vault.vaultDir, key),
+      moves: {
+        births: storeAt(vault.vaultDir, 'births'),
+        locations: storeAt(vault.vaultDir, `${key}-locations`),
       },
       questions: questionsFor(host, {
         passwordFile: options.passwordFile,
@@ -119,6 +128,13 @@ export async function withKey<T>(
       () => undefined, // there is no key to overwrite
     );
   }
+}
+
+function storeAt(vaultDir: string, key: string): StateStore {
+  return {
+    read: () => readState(vaultDir, key),
+    write: (bytes) => writeState(vaultDir, key, bytes),
+  };
 }
 
 /** Reads the command line of a push; errors as `readPushWords`, `resolvePaths` and the filter rules. */

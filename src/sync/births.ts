@@ -1,0 +1,237 @@
+import { VaultError } from '../errors.ts';
+import type { Birth } from '../gocryptfs/identity.ts';
+import { isRegularFile } from '../tree/entry.ts';
+import type { LocalEntry } from '../tree/local-entry.ts';
+import { pathKey } from '../view/path-bytes.ts';
+import { isSameObject, type ObjectIdentity } from './locations.ts';
+import { damaged, RecordReader, RecordWriter } from './locations-coding.ts';
+import type { PushEntry } from './push-entry.ts';
+
+/**
+ * Births of files that are not where they were born, or were born where another one had been. One
+ * list for a vault and all its destinations. A cache: a file whose birth is forgotten gets the
+ * identity of its present path, and is sent once more when it changes.
+ */
+
+/** A file and its birth. */
+export interface BirthRecord extends ObjectIdentity {
+  /** Plaintext path where it is now. */
+  readonly path: Uint8Array;
+  readonly birth: Birth;
+}
+
+const VERSION = 1;
+
+/**
+ *     1. version 1: u32
+ *     2. per file: path ‖ device f64 ‖ inode f64 ‖ time of birth f64, milliseconds
+ *        ‖ birth: counter u32 ‖ bytes at the end of the path that its path ends in, too: u16
+ *        ‖ what comes before them: length u16, bytes
+ *
+ * @returns inverse: {@link decodeBirths}
+ */
+export function encodeBirths(records: readonly BirthRecord[]): Buffer {
+  const writer = new RecordWriter();
+  writer.uint32(VERSION);
+  for (const { path, dev, ino, birthtimeMs, birth } of records) {
+    const shared = sharedEnd(path, birth.path);
+    writer.path(path);
+    writer.number(dev);
+    writer.number(ino);
+    writer.number(birthtimeMs);
+    writer.uint32(birth.counter);
+    writer.uint16(shared);
+    writer.bytes(birth.path.subarray(0, birth.path.length - shared));
+  }
+  return writer.finish();
+}
+
+/** @returns nothing for bytes that are damaged or of another version */
+export function decodeBirths(bytes: Uint8Array | undefined): BirthRecord[] {
+  if (bytes === undefined) return [];
+  try {
+    const reader = new RecordReader(bytes);
+    const records: BirthRecord[] = [];
+    if (reader.uint32() !== VERSION) return [];
+    while (!reader.isAtEnd) records.push(readRecord(reader));
+    return records;
+  } catch (error) {
+    if (error instanceof VaultError) return [];
+    throw error;
+  }
+}
+
+function readRecord(reader: RecordReader): BirthRecord {
+  const path = reader.path();
+  const dev = reader.number();
+  const ino = reader.number();
+  const birthtimeMs = reader.number();
+  const counter = reader.uint32();
+  const shared = reader.uint16();
+  const start = reader.bytes();
+  if (shared > path.length) throw damaged();
+  const birthPath = Buffer.concat([start, path.subarray(path.length - shared)]);
+  return { path, dev, ino, birthtimeMs, birth: { path: birthPath, counter } };
+}
+
+function sharedEnd(a: Uint8Array, b: Uint8Array): number {
+  const end = Math.min(a.length, b.length);
+  let shared = 0;
+  while (shared < end && a[a.length - 1 - shared] === b[b.length - 1 - shared]) shared++;
+  return shared;
+}
+
+type PlainFile = PushEntry & { readonly plain: LocalEntry };
+
+/** What the births of a snapshot follow from. */
+export interface BirthSources {
+  /** As remembered by the push before. */
+  readonly before: readonly BirthRecord[];
+  /** Everything of the snapshot. */
+  readonly entries: readonly PushEntry[];
+  /** Moved files, and the plaintext paths they come from. */
+  readonly origins: ReadonlyMap<PushEntry, Uint8Array>;
+  /** Whether a file that is not in the snapshot is still there all the same. */
+  isStillThere(record: BirthRecord): boolean;
+}
+
+/**
+ * The births of all files that are not their path with counter 0: what was remembered, what has
+ * moved since, and the next counter for every new file at a path whose birth is still in use. No
+ * two files ever get the same one.
+ *
+ * @returns ordered by path
+ */
+export function assignBirths(sources: BirthSources): BirthRecord[] {
+  const { before, origins } = sources;
+  if (before.length === 0 && origins.size === 0) return [];
+  return new BirthRegister(sources).assign();
+}
+
+/** Births under way. Paths are keys. */
+class BirthRegister {
+  readonly #sources: BirthSources;
+  readonly #byPath: ReadonlyMap<string, BirthRecord>;
+  /** The files of the snapshot at all paths that may matter. */
+  readonly #present = new Map<string, PlainFile>();
+  readonly #assigned = new Map<PlainFile, Birth>();
+  /** Counters in use, by path of birth. */
+  readonly #taken = new Map<string, Set<number>>();
+
+  constructor(sources: BirthSources) {
+    this.#sources = sources;
+    this.#byPath = new Map(sources.before.map((record) => [pathKey(record.path), record]));
+    this.#lookForFiles();
+  }
+
+  assign(): BirthRecord[] {
+    const { before } = this.#sources;
+    const known = this.#recogniseObjects();
+    const kept = before.filter(
+      (record) =>
+        !known.has(record) &&
+        !this.#present.has(pathKey(record.path)) &&
+        this.#sources.isStillThere(record),
+    );
+    for (const { birth } of kept) this.#take(birth);
+    this.#takeAlong();
+    this.#inheritPaths(known);
+    this.#giveCounters();
+    const records = [...kept];
+    for (const [{ plain }, birth] of this.#assigned) {
+      const isDefault = birth.counter === 0 && Buffer.compare(birth.path, plain.path) === 0;
+      if (isDefault) continue;
+      const { path, dev, ino, birthtimeMs } = plain;
+      records.push({ path, dev, ino, birthtimeMs, birth });
+    }
+    return records.sort((a, b) => Buffer.compare(a.path, b.path));
+  }
+
+  #lookForFiles(): void {
+    const { before, origins, entries } = this.#sources;
+    const wanted = new Set<string>(this.#byPath.keys());
+    for (const { birth } of before) wanted.add(pathKey(birth.path));
+    for (const path of origins.values()) wanted.add(pathKey(path));
+    const lengths = new Set([...wanted].map((key) => key.length));
+    for (const entry of entries) {
+      if (!isPlainFile(entry) || !lengths.has(entry.plain.path.length)) continue;
+      const key = pathKey(entry.plain.path);
+      if (wanted.has(key)) this.#present.set(key, entry);
+    }
+  }
+
+  /** Files that are what they were, wherever they are. A file with several names has several births. */
+  #recogniseObjects(): ReadonlySet<BirthRecord> {
+    const { before, entries } = this.#sources;
+    const known = new Set<BirthRecord>();
+    const byInode = new Map<number, BirthRecord[]>();
+    for (const record of before) {
+      const others = byInode.get(record.ino);
+      if (others === undefined) byInode.set(record.ino, [record]);
+      else others.push(record);
+    }
+    if (byInode.size === 0) return known;
+    for (const entry of entries) {
+      const records = entry.plain && byInode.get(entry.plain.ino);
+      if (records === undefined || !isPlainFile(entry)) continue;
+      const record = records.find((one) => !known.has(one) && isOfFile(one, entry));
+      if (record === undefined || !this.#give(entry, record.birth)) continue;
+      known.add(record);
+    }
+    return known;
+  }
+
+  /** Files that moved since the last push to this destination. */
+  #takeAlong(): void {
+    for (const [entry, origin] of this.#sources.origins) {
+      if (!isPlainFile(entry) || this.#assigned.has(entry)) continue;
+      const record = this.#byPath.get(pathKey(origin));
+      const isItsOwn = record !== undefined && record.ino === entry.plain.ino;
+      this.#give(entry, isItsOwn ? record.birth : { path: origin, counter: 0 });
+    }
+  }
+
+  /** A file that took another one's place, as editors do it, goes on with its birth. */
+  #inheritPaths(known: ReadonlySet<BirthRecord>): void {
+    for (const [key, record] of this.#byPath) {
+      const entry = this.#present.get(key);
+      if (entry === undefined || known.has(record) || this.#assigned.has(entry)) continue;
+      this.#give(entry, record.birth);
+    }
+  }
+
+  /** Files at the place where another living one was born. */
+  #giveCounters(): void {
+    for (const [key, counters] of [...this.#taken]) {
+      const entry = this.#present.get(key);
+      if (entry === undefined || this.#assigned.has(entry)) continue;
+      let counter = 0;
+      while (counters.has(counter)) counter++;
+      this.#give(entry, { path: entry.plain.path, counter });
+    }
+  }
+
+  /** @returns false when another file has this birth */
+  #give(entry: PlainFile, birth: Birth): boolean {
+    if (!this.#take(birth)) return false;
+    this.#assigned.set(entry, birth);
+    return true;
+  }
+
+  #take({ path, counter }: Birth): boolean {
+    const key = pathKey(path);
+    const counters = this.#taken.get(key) ?? new Set();
+    if (counters.has(counter)) return false;
+    this.#taken.set(key, counters.add(counter));
+    return true;
+  }
+}
+
+function isPlainFile(entry: PushEntry): entry is PlainFile {
+  return entry.plain !== undefined && isRegularFile(entry);
+}
+
+function isOfFile(record: BirthRecord, { plain }: PlainFile): boolean {
+  if (!isSameObject(record, plain)) return false;
+  return plain.nlink === 1 || Buffer.compare(record.path, plain.path) === 0;
+}

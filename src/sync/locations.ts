@@ -1,0 +1,167 @@
+import { S_IFMT } from '../tree/entry.ts';
+import type { LocalEntry } from '../tree/local-entry.ts';
+import { compareFlist } from '../rsync/flist-sort.ts';
+import type { PushEntry, PushView } from './push-entry.ts';
+import { RecordReader, RecordWriter } from './locations-coding.ts';
+
+/**
+ * What a push left at one destination, object by object: where it was in the source, and which
+ * object it was. The next push compares this with what it sees, and so finds what has moved. A
+ * cache: never trusted over what the server says.
+ */
+
+/** What tells one object of a disk from all others, whatever it is called. */
+export interface ObjectIdentity {
+  readonly dev: number;
+  readonly ino: number;
+  /** Number and device are given away again; together with this they are not. 0: unknown. */
+  readonly birthtimeMs: number;
+}
+
+/** One object as it was pushed. */
+export interface Location extends ObjectIdentity {
+  /** Plaintext path. */
+  readonly path: Uint8Array;
+  readonly mode: number;
+  /** Bytes of the encrypted file. */
+  readonly size: number;
+  readonly mtimeSec: number;
+  readonly mtimeNsec: number;
+}
+
+const VERSION = 1;
+/** Room for one record with a path of usual length. */
+const RECORD_LENGTH = 72;
+
+/**
+ * All objects of a push in list order, the root and virtual files left out.
+ *
+ *     1. version 1: u32
+ *     2. per object: path ‖ mode u32 ‖ device f64 ‖ inode f64 ‖ time of birth f64, milliseconds
+ *        ‖ size f64 ‖ mtime: seconds f64, nanoseconds u32
+ *
+ * @returns inverse: {@link readLocations}; equal trees give equal bytes
+ */
+export function encodeLocations(entries: readonly PushEntry[]): Buffer {
+  const writer = new RecordWriter(64 + entries.length * RECORD_LENGTH);
+  writer.uint32(VERSION);
+  for (let i = 1; i < entries.length; i++) {
+    const entry = entries[i];
+    if (entry?.plain === undefined) continue;
+    const { path, dev, ino, birthtimeMs } = entry.plain;
+    writer.path(path);
+    writer.uint32(entry.mode);
+    writer.number(dev);
+    writer.number(ino);
+    writer.number(birthtimeMs);
+    writer.number(entry.size);
+    writer.number(entry.mtimeSec);
+    writer.uint32(entry.mtimeNsec);
+  }
+  return writer.finish();
+}
+
+/**
+ * @yields every object, in list order; nothing when the bytes are of another version
+ * @throws {VaultError} `memory-damaged`
+ */
+export function* readLocations(bytes: Uint8Array): Generator<Location> {
+  const reader = new RecordReader(bytes);
+  if (reader.uint32() !== VERSION) return;
+  while (!reader.isAtEnd) {
+    yield {
+      path: reader.path(),
+      mode: reader.uint32(),
+      dev: reader.number(),
+      ino: reader.number(),
+      birthtimeMs: reader.number(),
+      size: reader.number(),
+      mtimeSec: reader.number(),
+      mtimeNsec: reader.uint32(),
+    };
+  }
+}
+
+/** Whether two looks saw one object; where births are unknown, as far as numbers can tell. */
+export function isSameObject(a: ObjectIdentity, b: ObjectIdentity): boolean {
+  return a.ino === b.ino && a.dev === b.dev && a.birthtimeMs === b.birthtimeMs;
+}
+
+/** How the source differs from what was pushed before. */
+export interface LocationChanges {
+  /** Objects that are not where they were. */
+  readonly gone: readonly Location[];
+  /** Objects that were not where they are. */
+  readonly fresh: readonly FreshEntry[];
+}
+
+/** An object at a path where it was not before. */
+export interface FreshEntry {
+  readonly entry: PushEntry & { readonly plain: LocalEntry };
+  /** What was at this path before. */
+  readonly replaced: Location | undefined;
+}
+
+/**
+ * Goes through both lists side by side: they have one order, and only what differs is kept.
+ *
+ * @param stored - of {@link encodeLocations}
+ * @throws {VaultError} `memory-damaged`
+ * @throws {FileError} `name-unsupported` — by another kind of vault
+ */
+export function compareLocations(
+  stored: Uint8Array,
+  entries: readonly PushEntry[],
+  view: Pick<PushView, 'cipherPath'>,
+): LocationChanges {
+  const gone: Location[] = [];
+  const fresh: FreshEntry[] = [];
+  const locations = readLocations(stored);
+  let before = nextOf(locations);
+  for (const [at, entry] of entries.entries()) {
+    if (at === 0 || !hasPlain(entry)) continue;
+    while (before !== undefined && comesBefore(before, entry, view)) {
+      gone.push(before);
+      before = nextOf(locations);
+    }
+    const replaced = before !== undefined && isAtSamePath(before, entry) ? before : undefined;
+    if (replaced !== undefined) {
+      before = nextOf(locations);
+      const isSame = isSameKind(replaced, entry) && isSameObject(replaced, entry.plain);
+      if (isSame) continue;
+      gone.push(replaced);
+    }
+    fresh.push({ entry, replaced });
+  }
+  for (; before !== undefined; before = nextOf(locations)) gone.push(before);
+  return { gone, fresh };
+}
+
+export function isSameKind(a: { readonly mode: number }, b: { readonly mode: number }): boolean {
+  return (a.mode & S_IFMT) === (b.mode & S_IFMT);
+}
+
+function nextOf(locations: Generator<Location>): Location | undefined {
+  const next = locations.next();
+  return next.done === true ? undefined : next.value;
+}
+
+function hasPlain(entry: PushEntry): entry is FreshEntry['entry'] {
+  return entry.plain !== undefined;
+}
+
+function isAtSamePath(before: Location, { plain }: FreshEntry['entry']): boolean {
+  const { path } = plain;
+  return before.path.length === path.length && Buffer.compare(before.path, path) === 0;
+}
+
+/** Whether a list has `before` ahead of `entry`, a different place. */
+function comesBefore(
+  before: Location,
+  entry: FreshEntry['entry'],
+  view: Pick<PushView, 'cipherPath'>,
+): boolean {
+  if (isAtSamePath(before, entry)) return false;
+  const { mode } = before;
+  return compareFlist({ path: view.cipherPath(before.path), mode }, entry) < 0;
+}

@@ -1,0 +1,272 @@
+import { randomBytes } from 'node:crypto';
+import { RemoteError } from '../errors.ts';
+import { TEMPORARY_DIRECTORY } from '../gocryptfs/names.ts';
+import { compareFlist } from '../rsync/flist-sort.ts';
+import type { TransferOptions } from '../rsync/options.ts';
+import { isDirectory, S_IFDIR } from '../tree/entry.ts';
+import { pathKey, splitPath } from '../view/path-bytes.ts';
+import { isHardLink, isNew, isTransfer } from './itemize.ts';
+import type { Location } from './locations.ts';
+import type { MovedFile, Moves } from './moves.ts';
+import type { PushEntry } from './push-entry.ts';
+import { accept, transferOptions, type PushJob } from './push-job.ts';
+import type { PushState } from './push-state.ts';
+import { runRsync, type RunOutcome, type RunPlan } from './rsync-run.ts';
+import { tempDirOf } from './run-options.ts';
+import { parentKey } from './skeleton.ts';
+import { tempDirEntry } from './staging.ts';
+
+/**
+ * How a moved file gets its new name at the destination without being sent. Nothing in the protocol
+ * renames, but a list may say that two names are hard links of one file: where one of them is there
+ * and right, the server makes the other one from it. The old name goes when deletions are due.
+ *
+ * First a dry run asks which of the old names are what they are remembered to be. Nothing else is
+ * linked, and no folder is listed that is not there: the server would make it.
+ */
+
+/** From here on a server says what it would do with a file. */
+const ITEM_RECORDS_SINCE = 29;
+/** Mode of an old folder about which nothing is known. */
+const UNKNOWN_FOLDER_MODE = S_IFDIR | 0o700;
+
+/** Options of the run that asks. */
+function confirmOptions(job: PushJob): TransferOptions {
+  return transferOptions(job.settings, { dryRun: true, checksum: false, hardLinks: false });
+}
+
+function linkOptions(job: PushJob, state: PushState): TransferOptions {
+  const tempDir = tempDirOf(job, state);
+  return transferOptions(job.settings, {
+    checksum: false,
+    hardLinks: true,
+    ...(tempDir !== undefined && { tempDir }),
+  });
+}
+
+/** Options of the run that follows the skeleton, when files have moved. */
+export function afterSkeleton(job: PushJob): TransferOptions | undefined {
+  return hasMoves(job) ? confirmOptions(job) : undefined;
+}
+
+function hasMoves({ moves, settings }: PushJob): boolean {
+  return moves.files.length > 0 && settings.protocolMax >= ITEM_RECORDS_SINCE;
+}
+
+/**
+ * Has the server give moved files their new names, as far as it has them under the old ones.
+ *
+ * @param next - options of the run that follows
+ * @returns whether something was put into the temporary directory
+ * @throws {ConnectionError | RemoteError | ProtocolError | InterruptedError} the conversation broke
+ */
+export async function moveFiles(
+  job: PushJob,
+  state: PushState,
+  next: () => TransferOptions,
+): Promise<boolean> {
+  if (!hasMoves(job)) return false;
+  const isBuilt = true;
+  const files = await confirmMoves(job, { isBuilt, next: () => linkOptions(job, state) });
+  return linkMoved(job, state, { files, next });
+}
+
+/**
+ * Asks the server which moved files it has at their old places, as they were pushed.
+ *
+ * @param options.isBuilt - the new folders should be there by now
+ * @throws {ConnectionError | RemoteError | …} as `accept`
+ */
+export async function confirmMoves(
+  job: PushJob,
+  options: { readonly isBuilt: boolean; readonly next?: () => TransferOptions },
+): Promise<readonly MovedFile[]> {
+  const { files } = job.moves;
+  if (!hasMoves(job)) return [];
+  const folders = new Folders(job);
+  const asked = new Set(files.map(({ fromCipherPath }) => pathKey(fromCipherPath)));
+  const others = new Set<string>();
+  const olds = files.map((file) => oldName(file, {}));
+  const news = options.isBuilt ? files.map(({ entry }) => entry) : [];
+  const outcome = await runRsync(job.context, {
+    ...bystander(job),
+    entries: [...folders.above([...olds, ...news]), ...olds].sort(compareFlist),
+    options: confirmOptions(job),
+    ...(options.next && { next: options.next }),
+    onItem: (entry, iflags) => {
+      const key = pathKey(entry.path);
+      if (isDirectory(entry) ? isNew(iflags) : asked.has(key) && isTransfer(iflags)) {
+        others.add(key);
+      }
+    },
+  });
+  accept(job, outcome);
+  if ((outcome.protocol ?? 0) < ITEM_RECORDS_SINCE) return [];
+  const isThere = (path: Uint8Array): boolean => !isAtOrBelow(pathKey(path), others);
+  return files.filter(
+    ({ entry, fromCipherPath }) =>
+      isThere(fromCipherPath) && (!options.isBuilt || isThere(splitPath(entry.path).directory)),
+  );
+}
+
+function isAtOrBelow(key: string, others: ReadonlySet<string>): boolean {
+  if (others.size === 0) return false;
+  for (let at = key; at !== '.'; at = parentKey(at)) if (others.has(at)) return true;
+  return others.has('.');
+}
+
+/**
+ * Gives moved files their new names. Where one file takes the name that another one leaves, both go by
+ * way of the temporary directory, since a list has each name once.
+ *
+ * What cannot be linked is sent by the content run, and no failure here is one of the push.
+ *
+ * @param files - as {@link confirmMoves} returned them
+ * @returns whether something was put into the temporary directory
+ * @throws {ConnectionError | ProtocolError | InterruptedError} the conversation broke
+ */
+async function linkMoved(
+  job: PushJob,
+  state: PushState,
+  { files, next }: { readonly files: readonly MovedFile[]; readonly next: () => TransferOptions },
+): Promise<boolean> {
+  if (files.length === 0) return false;
+  const leaving = new Set(files.map(({ fromCipherPath }) => pathKey(fromCipherPath)));
+  const isBlocked = ({ entry }: MovedFile): boolean => leaving.has(pathKey(entry.path));
+  const token = randomBytes(6).toString('hex');
+  const stepping = new Map<MovedFile, Uint8Array>();
+  for (const file of files) {
+    if (!isBlocked(file)) continue;
+    const name = `${TEMPORARY_DIRECTORY}/moved-${token}-${stepping.size}`;
+    stepping.set(file, Buffer.from(name));
+  }
+  const links = files.map((file) => ({
+    file,
+    from: file.fromCipherPath,
+    to: stepping.get(file) ?? file.entry.path,
+  }));
+  const options = linkOptions(job, state);
+  const isLinked = await runLinks(job, links, {
+    options,
+    next: stepping.size > 0 ? () => options : next,
+  });
+  if (stepping.size === 0) return false;
+  if (isLinked) {
+    const second = [...stepping].map(([file, from]) => ({ file, from, to: file.entry.path }));
+    await runLinks(job, second, { options, next });
+  }
+  return true;
+}
+
+/** A name to be made, and the one it is made from. */
+interface Link {
+  readonly file: MovedFile;
+  readonly from: Uint8Array;
+  readonly to: Uint8Array;
+}
+
+/** @returns false when the server refused the whole run */
+async function runLinks(
+  job: PushJob,
+  links: readonly Link[],
+  run: Pick<RunPlan, 'options' | 'next'>,
+): Promise<boolean> {
+  const folders = new Folders(job);
+  const made = new Map<PushEntry, MovedFile>();
+  const names = links.flatMap(({ file, from, to }, number) => {
+    const target = oldName(file, { path: to, linkGroup: number + 1 });
+    if (to === file.entry.path) made.set(target, file);
+    return [target, oldName(file, { path: from, linkGroup: number + 1 })];
+  });
+  const outcome = await runRsync(job.context, {
+    ...bystander(job),
+    entries: [...folders.above(names), ...names].sort(compareFlist),
+    ...run,
+    // What changed after all is not sent here: the content run knows where it belongs.
+    decline: () => true,
+    onItem: (entry, iflags) => {
+      const file = made.get(entry);
+      if (file !== undefined && isHardLink(iflags)) {
+        job.context.ledger.item(file.entry, iflags, file.from.path);
+      }
+    },
+  });
+  return isTolerable(job, outcome);
+}
+
+/** A file system without hard links is one failure a file, and a server may refuse to make any. */
+function isTolerable(job: PushJob, outcome: RunOutcome): boolean {
+  const { error, exitCode, protocol } = outcome;
+  if (error === undefined) return true;
+  if (protocol !== undefined && (exitCode === 23 || exitCode === 24)) return true;
+  if (error instanceof RemoteError) return false;
+  return accept(job, outcome);
+}
+
+/** Listeners of a run that is no business of the books. */
+function bystander(job: PushJob): Pick<RunPlan, 'names' | 'onItem' | 'onMessage'> {
+  return {
+    ...(job.names && { names: job.names }),
+    onItem: () => undefined,
+    onMessage: () => undefined,
+  };
+}
+
+/** A moved file as it was pushed, under one of its names, with the attributes that it has now. */
+function oldName(
+  { entry, from, fromCipherPath }: MovedFile,
+  { path = fromCipherPath, linkGroup }: { path?: Uint8Array; linkGroup?: number },
+): PushEntry {
+  const { mode, uid, gid } = entry;
+  const { size, mtimeSec, mtimeNsec } = from;
+  const common = { path, mode, uid, gid, size, mtimeSec, mtimeNsec };
+  return linkGroup === undefined ? common : { ...common, linkGroup };
+}
+
+/** The folders that a list of moved files needs: present ones as they are, others as they were. */
+class Folders {
+  readonly #root: PushEntry | undefined;
+  readonly #present: ReadonlyMap<string, PushEntry>;
+  readonly #moves: Moves;
+  readonly #job: PushJob;
+
+  constructor(job: PushJob) {
+    const { entries } = job.snapshot;
+    this.#job = job;
+    this.#root = entries[0];
+    this.#present = new Map(entries.filter(isDirectory).map((one) => [pathKey(one.path), one]));
+    this.#moves = job.moves;
+  }
+
+  /** Every folder above these names, the root too. */
+  above(names: readonly PushEntry[]): PushEntry[] {
+    const found = new Map<string, PushEntry>();
+    if (this.#root === undefined) return [];
+    found.set('.', this.#root);
+    for (const { path } of names) {
+      for (let key = parentKey(pathKey(path)); !found.has(key); key = parentKey(key)) {
+        found.set(key, this.#at(key, this.#root));
+      }
+    }
+    return [...found.values()];
+  }
+
+  #at(key: string, root: PushEntry): PushEntry {
+    if (key === TEMPORARY_DIRECTORY) return tempDirEntry(root);
+    const present = this.#present.get(key);
+    if (present !== undefined) return present;
+    const path = Buffer.from(key, 'latin1');
+    const { mode, mtimeSec, mtimeNsec } = this.#remembered(path) ?? {
+      mode: UNKNOWN_FOLDER_MODE,
+      mtimeSec: 0,
+      mtimeNsec: 0,
+    };
+    const { uid, gid } = root;
+    return { path, mode, size: 0, mtimeSec, mtimeNsec, uid, gid };
+  }
+
+  #remembered(path: Uint8Array): Location | undefined {
+    const plain = this.#job.context.view.plainPath(path);
+    return plain && this.#moves.goneFolders.get(pathKey(plain.path));
+  }
+}

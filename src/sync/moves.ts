@@ -1,0 +1,245 @@
+import path from 'node:path';
+import { FileError, VaultError } from '../errors.ts';
+import type { Birth } from '../gocryptfs/identity.ts';
+import { isDirectory, isRegularFile } from '../tree/entry.ts';
+import { readLocalEntry } from '../tree/local-entry.ts';
+import { pathKey } from '../view/path-bytes.ts';
+import { assignBirths, decodeBirths, encodeBirths, type BirthRecord } from './births.ts';
+import {
+  compareLocations,
+  encodeLocations,
+  isSameKind,
+  isSameObject,
+  type FreshEntry,
+  type Location,
+  type LocationChanges,
+  type ObjectIdentity,
+} from './locations.ts';
+import type { PushEntry, PushView } from './push-entry.ts';
+import type { Snapshot } from './snapshot.ts';
+
+/** Where bytes are kept between pushes. */
+interface Store {
+  read(): Uint8Array | undefined;
+  write(bytes: Uint8Array): void;
+}
+
+/** Where the memory of moves is kept. */
+export interface MoveStores {
+  /** Of the vault. */
+  readonly births: Store;
+  /** Of one destination. */
+  readonly locations: Store;
+}
+
+/** A file that the destination has under another name. */
+export interface MovedFile {
+  readonly entry: PushEntry;
+  readonly from: Location;
+  /** Where it is in the copy. */
+  readonly fromCipherPath: Uint8Array;
+}
+
+/** What has moved in the source since the last push to this destination. */
+export interface Moves {
+  /** Files to link, in list order of their new names. */
+  readonly files: readonly MovedFile[];
+  /** Where each moved file was, as a plaintext path, also of those that are not to be linked. */
+  readonly origins: ReadonlyMap<PushEntry, Uint8Array>;
+  /** Keys of the cipher paths that moved objects of any kind have left: what goes there is no loss. */
+  readonly left: ReadonlySet<string>;
+  /** Folders that are not where they were, by the key of their plaintext path. */
+  readonly goneFolders: ReadonlyMap<string, Location>;
+  /** Files that size and second cannot tell from what the destination has in their place. */
+  readonly suspects: ReadonlySet<PushEntry>;
+}
+
+export const NO_MOVES: Moves = {
+  files: [],
+  origins: new Map(),
+  left: new Set(),
+  goneFolders: new Map(),
+  suspects: new Set(),
+};
+
+/** The births that a view asks for while it encrypts; empty until the source has been walked. */
+export class Births {
+  readonly #byPath = new Map<string, Birth>();
+
+  of(plainPath: Uint8Array): Birth | undefined {
+    return this.#byPath.size === 0 ? undefined : this.#byPath.get(pathKey(plainPath));
+  }
+
+  set(records: readonly BirthRecord[]): void {
+    for (const record of records) this.#byPath.set(pathKey(record.path), record.birth);
+  }
+}
+
+/** What one push knows of moves, and remembers for the next one. */
+export interface MoveBooks {
+  readonly moves: Moves;
+  /** After a push that came to its end. */
+  save(): void;
+}
+
+/** The source as {@link readMoves} needs it. */
+export interface MoveSource {
+  /** Absolute path of the source folder. */
+  readonly source: string;
+  readonly snapshot: Snapshot;
+  readonly view: PushView;
+  /** The push is limited to some paths: nothing else is known, so that nothing can have moved. */
+  readonly isPart: boolean;
+  /** Something may be there that the snapshot does not have. */
+  readonly isFiltered: boolean;
+}
+
+/**
+ * Compares a snapshot with what the last push to this destination left, gives moved files the births
+ * they had, and finds out which ones the destination has already. Nothing can be told where the
+ * file system does not know when a file came into being: its number may be another one's by now.
+ */
+export function readMoves(stores: MoveStores, births: Births, from: MoveSource): MoveBooks {
+  const { snapshot, view, isPart } = from;
+  if (!view.keepsIdentities) return { moves: NO_MOVES, save: () => undefined };
+  const stored = isPart ? undefined : stores.locations.read();
+  const now = isPart ? undefined : encodeLocations(snapshot.entries);
+  const isUnmoved = stored === undefined || now === undefined || now.equals(stored);
+  const moves = isUnmoved ? NO_MOVES : findMoves(stored, from);
+  const bornBefore = stores.births.read();
+  const records = assignBirths({
+    before: decodeBirths(bornBefore),
+    entries: snapshot.entries,
+    origins: moves.origins,
+    isStillThere: (record) => isPart || isThere(from, record.path, record),
+  });
+  births.set(records);
+  return {
+    moves,
+    save: () => {
+      const born = encodeBirths(records);
+      if (bornBefore === undefined ? records.length > 0 : !born.equals(bornBefore)) {
+        stores.births.write(born);
+      }
+      if (now !== undefined && !(stored !== undefined && now.equals(stored))) {
+        stores.locations.write(now);
+      }
+    },
+  };
+}
+
+function findMoves(stored: Uint8Array, from: MoveSource): Moves {
+  let changes: LocationChanges;
+  try {
+    changes = compareLocations(stored, from.snapshot.entries, from.view);
+  } catch (error) {
+    // A damaged memory, or one whose names this vault cannot have any more, is none.
+    if (error instanceof VaultError || error instanceof FileError) return NO_MOVES;
+    throw error;
+  }
+  if (changes.gone.length === 0 || changes.fresh.length === 0) return NO_MOVES;
+  return new Matching(changes, from).match();
+}
+
+/** Finds for each new name the object that it is. */
+class Matching {
+  readonly #changes: LocationChanges;
+  readonly #from: MoveSource;
+  /** Objects that were not found yet, by inode. */
+  readonly #gone = new Map<number, Location[]>();
+  readonly #files: MovedFile[] = [];
+  readonly #origins = new Map<PushEntry, Uint8Array>();
+  readonly #left = new Set<string>();
+  readonly #suspects = new Set<PushEntry>();
+  /** Files that rsync would take for what was at their new place before. */
+  readonly #mistakable = new Set<PushEntry>();
+
+  constructor(changes: LocationChanges, from: MoveSource) {
+    this.#changes = changes;
+    this.#from = from;
+    for (const location of changes.gone) {
+      const others = this.#gone.get(location.ino);
+      if (others === undefined) this.#gone.set(location.ino, [location]);
+      else others.push(location);
+    }
+  }
+
+  match(): Moves {
+    const { gone, fresh } = this.#changes;
+    for (const one of fresh) {
+      const location = this.#takeLocation(one);
+      if (location !== undefined) this.#note(one, location);
+    }
+    for (const one of fresh) this.#suspect(one);
+    const folders = gone.filter(isDirectory).map((one) => [pathKey(one.path), one] as const);
+    return {
+      files: this.#files.filter(({ entry }) => !this.#mistakable.has(entry)),
+      origins: this.#origins,
+      left: this.#left,
+      goneFolders: new Map(folders),
+      suspects: new Set([...this.#suspects, ...this.#mistakable]),
+    };
+  }
+
+  /** Where this object was; each old name is taken by one new name. */
+  #takeLocation({ entry }: FreshEntry): Location | undefined {
+    const { plain } = entry;
+    if (plain.birthtimeMs === 0) return undefined;
+    const candidates = this.#gone.get(plain.ino);
+    const at = candidates?.findIndex(
+      (location) =>
+        isSameObject(location, plain) &&
+        isSameKind(location, entry) &&
+        Buffer.compare(location.path, plain.path) !== 0 &&
+        !this.#isStillThere(location),
+    );
+    if (at === undefined || at === -1) return undefined;
+    return candidates?.splice(at, 1)[0];
+  }
+
+  /** What a filter leaves out, or could not be read, is where it was. */
+  #isStillThere(location: Location): boolean {
+    const { isFiltered, snapshot } = this.#from;
+    if (!isFiltered && !snapshot.incomplete) return false;
+    return isThere(this.#from, location.path, location);
+  }
+
+  #note({ entry }: FreshEntry, from: Location): void {
+    const fromCipherPath = this.#from.view.cipherPath(from.path);
+    this.#left.add(pathKey(fromCipherPath));
+    if (!isRegularFile(entry)) return;
+    this.#files.push({ entry, from, fromCipherPath });
+    this.#origins.set(entry, from.path);
+    if (isSameForQuickCheck(from, entry) && from.mtimeNsec !== entry.mtimeNsec) {
+      this.#suspects.add(entry);
+    }
+  }
+
+  /** One of two files that changed places, or came to the place of one that moved away. */
+  #suspect({ entry, replaced }: FreshEntry): void {
+    if (replaced === undefined || !isRegularFile(entry) || !isSameKind(replaced, entry)) return;
+    const isMoved = this.#origins.has(entry);
+    const isFreed = this.#left.has(pathKey(entry.path));
+    if ((isMoved || isFreed) && isSameForQuickCheck(replaced, entry)) this.#mistakable.add(entry);
+  }
+}
+
+/** rsync's quick check: size and whole second. */
+function isSameForQuickCheck(
+  a: Pick<Location, 'size' | 'mtimeSec'>,
+  b: Pick<Location, 'size' | 'mtimeSec'>,
+): boolean {
+  return a.size === b.size && a.mtimeSec === b.mtimeSec;
+}
+
+/** Whether the source has this object at this path; where that cannot be seen, it may have. */
+function isThere({ source }: MoveSource, plainPath: Uint8Array, object: ObjectIdentity): boolean {
+  const fullPath = Buffer.concat([Buffer.from(source + path.sep), plainPath]);
+  try {
+    const entry = readLocalEntry(fullPath, plainPath);
+    return entry !== undefined && isSameObject(entry, object);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    return code !== 'ENOTDIR' && code !== 'ENOENT';
+  }
+}
