@@ -1,17 +1,18 @@
 /**
  * The arrows of ARCHITECTURE.md as a failing build:
- * cli → sync → {view, rsync, transport, vault} → {gocryptfs, tree} → {bytes, errors}.
+ * cli → sync → {view, rsync, transport, vault} → {gocryptfs, tree} → {bytes, errors}; cli → schedule → errors.
  */
 const ABOVE = {
-  'errors.ts': 'bytes|gocryptfs|tree|view|rsync|transport|vault|sync|cli',
-  bytes: 'gocryptfs|tree|view|rsync|transport|vault|sync|cli',
-  gocryptfs: 'tree|view|rsync|transport|vault|sync|cli',
-  tree: 'gocryptfs|view|rsync|transport|vault|sync|cli',
-  view: 'rsync|transport|vault|sync|cli',
-  rsync: 'gocryptfs|view|transport|vault|sync|cli',
-  transport: 'gocryptfs|tree|view|rsync|vault|sync|cli',
-  vault: 'tree|view|rsync|transport|sync|cli',
-  sync: 'cli',
+  'errors.ts': 'bytes|gocryptfs|tree|view|rsync|transport|vault|sync|schedule|cli',
+  bytes: 'gocryptfs|tree|view|rsync|transport|vault|sync|schedule|cli',
+  gocryptfs: 'tree|view|rsync|transport|vault|sync|schedule|cli',
+  tree: 'gocryptfs|view|rsync|transport|vault|sync|schedule|cli',
+  view: 'rsync|transport|vault|sync|schedule|cli',
+  rsync: 'gocryptfs|view|transport|vault|sync|schedule|cli',
+  transport: 'gocryptfs|tree|view|rsync|vault|sync|schedule|cli',
+  vault: 'tree|view|rsync|transport|sync|schedule|cli',
+  sync: 'schedule|cli',
+  schedule: 'bytes|gocryptfs|tree|view|rsync|transport|vault|sync|cli',
 };
 
 const only = (name, modules, allowed) => ({

@@ -13,6 +13,7 @@ import { definePlan } from './commands/plan.ts';
 import { definePush } from './commands/push.ts';
 import { defineRemote } from './commands/remote.ts';
 import { defineRestore } from './commands/restore.ts';
+import { defineSchedule } from './commands/schedule.ts';
 import { defineVerify } from './commands/verify.ts';
 import { addPlaceOptions } from './options.ts';
 import type { Selected } from './selected.ts';
@@ -53,13 +54,14 @@ export function buildProgram(texts: ProgramTexts, select: Selected): Command {
   defineFsck(program, select);
   defineName(program, select);
   defineKey(program, select);
+  defineSchedule(program, select);
   defineHelp(program, select);
   return program;
 }
 
 /** Commands of the contract that this release does not have, and what can be done meanwhile. */
 export const FUTURE_COMMANDS: ReadonlyMap<string, string> = new Map([
-  ...['status', 'log', 'unlock', 'doctor', 'config', 'completion', 'schedule'].map(
+  ...['status', 'log', 'unlock', 'doctor', 'config', 'completion'].map(
     (name) => [name, 'See `ecsync help` for what is.'] as const,
   ),
 ]);

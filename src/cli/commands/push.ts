@@ -8,6 +8,7 @@ import type { Destination } from '../../vault/destination.ts';
 import { acquireLock } from '../../vault/lock.ts';
 import { settleConf } from '../../vault/replace-conf.ts';
 import { noteFullPush } from '../../vault/push-record.ts';
+import { noteFullPush } from '../../vault/push-record.ts';
 import { readState, stateKey, writeState } from '../../vault/state.ts';
 import { openVault, type Vault } from '../../vault/vault.ts';
 import { vaultFiles } from '../../vault/vault-files.ts';

@@ -1,0 +1,136 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { UsageError } from '../errors.ts';
+import { installerFor, schedulersOf } from '../schedule/choose.ts';
+import type { InstalledJob, Installer } from '../schedule/installer.ts';
+import { scheduleName, type Scheduler } from '../schedule/plan.ts';
+import { readOutcome, type ScheduleOutcome } from '../vault/push-record.ts';
+import { findVaultDir, VAULT_DIR_NAME } from '../vault/vault.ts';
+import type { JobOptions } from './schedule-options.ts';
+import type { Host } from './host.ts';
+import type { CommonOptions } from './options.ts';
+import { placeOf } from './place.ts';
+import { DONE, type CommandResult } from './report.ts';
+import { systemMachine } from './system-machine.ts';
+import { shownText } from './terminal.ts';
+
+/** The vault of a job, found without looking into it: it may be damaged when its job is removed. */
+export interface JobPlace {
+  /** Absolute, links resolved. */
+  readonly vaultDir: string;
+  readonly name: string;
+}
+
+/** @throws {VaultError} `no-vault` */
+export function jobPlaceOf(host: Host, options: CommonOptions): JobPlace {
+  const vaultDir = fs.realpathSync(findVaultDir(placeOf(host, options)));
+  const folder = path.basename(vaultDir) === VAULT_DIR_NAME ? path.dirname(vaultDir) : vaultDir;
+  return { vaultDir, name: scheduleName(path.basename(folder), vaultDir) };
+}
+
+/**
+ * The schedulers that may hold jobs here, or the one that was named.
+ *
+ * @throws {UsageError} `platform-elsewhere`
+ */
+export function installersHere(host: Host, scheduler?: Scheduler): readonly Installer[] {
+  const here = schedulersOf(host.platform);
+  if (scheduler !== undefined && !here.includes(scheduler)) {
+    throw new UsageError('platform-elsewhere', `this system has no ${scheduler}`, {
+      hint: `Here it can be ${here.join(' or ')}. To see the files for another system, add --print to schedule install.`,
+    });
+  }
+  const machine = systemMachine(host);
+  return (scheduler === undefined ? here : [scheduler]).map((one) => installerFor(one, machine));
+}
+
+/** A job that is installed, and where. */
+export interface FoundJob {
+  readonly installer: Installer;
+  readonly job: InstalledJob;
+}
+
+/** Every installed job of a vault; a scheduler that is not there holds none. */
+export async function findJobs(
+  host: Host,
+  { name }: JobPlace,
+  scheduler?: Scheduler,
+): Promise<readonly FoundJob[]> {
+  const found: FoundJob[] = [];
+  for (const installer of installersHere(host, scheduler)) {
+    const job = await ignoringMissing(() => installer.show(name, Date.now()));
+    if (job !== undefined) found.push({ installer, job });
+  }
+  return found;
+}
+
+/** Whether the machine has this program is only known by asking for it. */
+export async function ignoringMissing<T>(ask: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof UsageError && error.code === 'scheduler-missing') return undefined;
+    throw error;
+  }
+}
+
+/** `schedule remove` */
+export async function removeJob(host: Host, options: JobOptions): Promise<CommandResult> {
+  const { name } = jobPlaceOf(host, options);
+  const removed: Scheduler[] = [];
+  for (const installer of installersHere(host, options.platform)) {
+    const wasThere = await ignoringMissing(() => installer.remove(name));
+    if (wasThere === true) removed.push(installer.scheduler);
+  }
+  if (host.out.mode.json) host.out.event({ type: 'schedule', name, removed });
+  else if (removed.length === 0) host.out.note('No schedule was installed for this vault.');
+  else host.out.note(`Removed ${name} from ${removed.join(' and ')}.`);
+  return DONE;
+}
+
+/** `schedule show` */
+export async function showJob(host: Host, options: JobOptions): Promise<CommandResult> {
+  const place = jobPlaceOf(host, options);
+  const jobs = await findJobs(host, place, options.platform);
+  const outcome = readOutcome(place.vaultDir);
+  const { out } = host;
+  for (const { installer, job } of jobs) {
+    const { scheduler } = installer;
+    if (out.mode.json) {
+      const { places, isActive, shownNextRun } = job;
+      out.event({
+        type: 'schedule',
+        name: place.name,
+        scheduler,
+        places,
+        active: isActive,
+        ...(shownNextRun === undefined ? {} : { nextRun: shownNextRun }),
+        ...(outcome === undefined ? {} : { lastRun: outcome }),
+      });
+      continue;
+    }
+    out.data(`scheduler   ${scheduler}${job.isActive ? '' : ' (installed, but not active)'}`);
+    for (const file of job.places) out.data(`job         ${shownText(file)}`);
+    out.data(`next        ${shownText(job.shownNextRun ?? 'the scheduler does not tell')}`);
+    for (const line of outcomeLines(outcome)) out.data(line);
+  }
+  if (jobs.length === 0) {
+    out.note('No schedule is installed for this vault. Install one: ecsync schedule install');
+  }
+  return DONE;
+}
+
+/** How the last scheduled push ended, one line for each remote. */
+export function outcomeLines(outcome: ScheduleOutcome | undefined): readonly string[] {
+  if (outcome === undefined) return ['last        no scheduled push yet'];
+  const since = new Date(outcome.startedMs).toString();
+  const seconds = ((outcome.endedMs - outcome.startedMs) / 1000).toFixed(1);
+  return [
+    `last        ${since}, ${seconds} s, exit code ${outcome.exitCode}`,
+    ...outcome.pushes.map(({ remote, exitCode, message }) =>
+      shownText(
+        `            ${remote}: ${exitCode === 0 ? 'pushed' : (message ?? `exit code ${exitCode}`)}`,
+      ),
+    ),
+  ];
+}
