@@ -12,7 +12,7 @@ import type { Tree } from '../tree/entry.ts';
 import { readAdopted } from '../vault/adopted.ts';
 import { readSmallFile } from '../view/decrypted-view-listing.ts';
 import { unlockCopy, type CopyPlace } from './cipher-folder.ts';
-import type { CopyOptions } from './commands/copy-options.ts';
+import type { CopyOptions, ReachOptions } from './commands/copy-options.ts';
 import { questionsFor } from './commands/push.ts';
 import type { Host } from './host.ts';
 import type { Warnings } from './report.ts';
@@ -70,7 +70,11 @@ export async function withOpenedCopy<T>(
   });
 }
 
-function reachSettings({ destination }: CopyPlace, options: CopyOptions): ReachSettings {
+/** How the options of a command say that a copy is reached. */
+export function reachSettings(
+  { destination }: Pick<CopyPlace, 'destination'>,
+  options: ReachOptions,
+): ReachSettings {
   const { rsh, rsyncPath, timeout, protocol, via } = options;
   return {
     destination,

@@ -14,6 +14,7 @@ import type { ContentSource } from './content-source.ts';
 import { openDestination, type OpenDestination } from './destination-remote.ts';
 import { destinationOptions, type LoginQuestions } from './push.ts';
 import type { PushSettings } from './push-settings.ts';
+import type { AbilityResult } from './remote-test.ts';
 import { RemoteFolders } from './remote-folders.ts';
 import { RemoteTree, type RemoteTraffic } from './remote-tree.ts';
 import type { RemoteSource } from './remote-tree-run.ts';
@@ -58,14 +59,13 @@ export class ReachedCopy {
   /** What an rsync run over it needs; undefined for a folder of this machine. */
   readonly source: RemoteSource | undefined;
   readonly #settings: ReachSettings;
+  readonly #anySource: RemoteSource;
 
   private constructor(settings: ReachSettings, opened: OpenDestination, signal: AbortSignal) {
     const { destination, rsyncPath = 'rsync', timeoutSec, protocolMax } = settings;
     this.#settings = settings;
-    this.source =
-      destination.kind === 'local'
-        ? undefined
-        : { ...opened, rsyncPath, timeoutSec, protocolMax, signal };
+    this.#anySource = { ...opened, rsyncPath, timeoutSec, protocolMax, signal };
+    this.source = destination.kind === 'local' ? undefined : this.#anySource;
   }
 
   /**
@@ -117,6 +117,20 @@ export class ReachedCopy {
       if (copy === undefined) throw error;
       return copy;
     }
+  }
+
+  /**
+   * What the destination allows.
+   *
+   * @throws as `testRemote`
+   */
+  async test(): Promise<readonly AbilityResult[]> {
+    const { testRemote } = await import('./remote-test.ts');
+    const source = this.#anySource;
+    const plan = { reach: 'little' as const, onProblem: () => undefined };
+    const openSftp = (): Promise<unknown> => this.#openSftp(source, plan);
+    const listFolder = this.source === undefined ? () => this.#openFolder(plan) : undefined;
+    return testRemote(source, { openSftp, ...(listFolder && { listFolder }) });
   }
 
   /** Over SFTP where it is offered: it gives parts of a file, and rsync only whole ones. */

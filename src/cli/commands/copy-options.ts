@@ -44,7 +44,15 @@ export function addCopyOptions(command: Command): Command {
     .option('--deterministic-names', 'likewise: folders have no IV')
     .option('--longnamemax <n>', 'likewise: longer names are hashed', wholeNumber(62, 255))
     .option('--no-hkdf', 'likewise: made before gocryptfs 1.3')
-    .option('--no-raw64', 'likewise: names end in "="')
+    .option('--no-raw64', 'likewise: names end in "="');
+  addReachOptions(command);
+  addSecretOptions(command, { masterkey: true });
+  return addCommonOptions(command);
+}
+
+/** Adds the options of {@link ReachOptions}. */
+export function addReachOptions(command: Command): Command {
+  return command
     .option(
       '--timeout <seconds>',
       'give up after so long without a byte; 0: never',
@@ -57,6 +65,4 @@ export function addCopyOptions(command: Command): Command {
     .option('--accept-new-host-key', 'trust and record the key of a host seen for the first time')
     .addOption(protocolOption().default(PROTOCOL_DEFAULT))
     .addOption(new Option('--via <how>').choices(['sftp', 'rsync']).hideHelp());
-  addSecretOptions(command, { masterkey: true });
-  return addCommonOptions(command);
 }

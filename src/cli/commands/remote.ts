@@ -13,13 +13,14 @@ import { openVaultFrameOf, placeOf } from '../place.ts';
 import { DONE, type CommandResult } from '../report.ts';
 import type { Selected } from '../selected.ts';
 import { shownText } from '../terminal.ts';
+import { defineRemoteTest } from './remote-test.ts';
 
 /** Defines `remote add|list|remove`. */
 export function defineRemote(program: Command, select: Selected): void {
   const remote = program
     .command('remote')
-    .summary('add, list and remove destinations')
-    .description('Add, list and remove destinations. The first one is the default of `push`.')
+    .summary('add, list, test and remove destinations')
+    .description('Add, list, test and remove destinations. The first one is the default of `push`.')
     .helpCommand(false);
 
   const add = remote
@@ -39,6 +40,8 @@ export function defineRemote(program: Command, select: Selected): void {
     const options: CommonOptions = list.optsWithGlobals();
     select('remote list', options, (host) => listRemotes(host, options));
   });
+
+  defineRemoteTest(remote, select);
 
   const remove = remote
     .command('remove')
