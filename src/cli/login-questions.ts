@@ -30,6 +30,9 @@ export function loginQuestions(host: Host, place: DaemonPasswordPlace): LoginQue
     tellMotd: (text) => {
       for (const line of text.split('\n')) host.out.detail(`server: ${shownText(line)}`);
     },
+    tellDetail: (text) => {
+      host.out.detail(shownText(text));
+    },
     ...(host.canAsk && {
       askPassphrase: (keyFile) => ask(`Passphrase of ${keyFile}`),
       askPassword: (prompt) => ask(prompt),

@@ -1,6 +1,7 @@
 import { localCommands } from '../transport/child.ts';
 import type { Remote } from '../transport/connection.ts';
-import { connectSsh, type SshOptions } from '../transport/ssh.ts';
+import { reachSsh } from '../transport/ssh-reach.ts';
+import type { SshOptions } from '../transport/ssh.ts';
 import { systemSsh } from '../transport/system-ssh.ts';
 import type { Destination } from '../vault/destination.ts';
 import { openDaemon, type DaemonReach } from './destination-daemon.ts';
@@ -54,7 +55,7 @@ export async function openDestination(
       };
       const remote =
         options.rsh === undefined
-          ? await connectSsh(target, options.ssh)
+          ? await reachSsh(target, { ...options.ssh, interactive: options.interactive })
           : systemSsh(options.rsh, target, { interactive: options.interactive });
       return { remote, path: asFolder(destination.path) };
     }

@@ -148,6 +148,11 @@ export function knownKeyTypes(entries: readonly KnownHost[], name: string): Set<
   return new Set(plain.map((entry) => entry.keyType));
 }
 
+/** True when some certificate authority may vouch for a name. */
+export function namesCertAuthority(entries: readonly KnownHost[], name: string): boolean {
+  return entries.some(({ marker, hosts }) => marker === 'cert-authority' && namesHost(hosts, name));
+}
+
 /**
  * One line of a known_hosts file, with its line end.
  *

@@ -1,9 +1,8 @@
 import type { AnyAuthMethod, AuthenticationType, NextAuthHandler, Prompt } from 'ssh2';
 import { LoginError } from '../errors.ts';
+import type { LoginMethod, SshHostConfig } from './ssh-config.ts';
 import type { Identities } from './ssh-identities.ts';
-
-/** Wrong passwords are forgiven as often as ssh does. */
-const PASSWORD_ATTEMPTS = 3;
+import type { LoginMemory } from './ssh-memory.ts';
 
 /** A server may ask several questions (a one-time code), but not without end. */
 const PROMPTS_MAX = 10;
@@ -11,27 +10,32 @@ const PROMPT_CHARS_MAX = 200;
 
 type AskPassword = (prompt: string) => Promise<string | undefined>;
 
-/** The order of attempts of one login: keys, then a person's answers if there is a person. */
+/** What one login goes by. */
+export interface LoginTerms {
+  readonly config: Pick<SshHostConfig, 'user' | 'loginMethods' | 'passwordPrompts'>;
+  readonly shownName: string;
+  readonly memory: LoginMemory;
+  /** Absent when nobody can be asked. */
+  readonly askPassword: AskPassword | undefined;
+}
+
+/**
+ * The order of attempts of one login: the configuration's methods, each as long as the server offers
+ * it and there is something left to try.
+ */
 export class LoginAttempts {
-  readonly #user: string;
-  readonly #shownName: string;
+  readonly #terms: LoginTerms;
   readonly #identities: Identities;
-  readonly #askPassword: AskPassword | undefined;
   #serverMethods: readonly string[] = [];
   #started = false;
   #keysTried = false;
-  #questions = 0;
+  #memoryTried = false;
+  readonly #asked = { 'keyboard-interactive': 0, password: 0 };
   #gaveUp = false;
 
-  constructor(
-    login: { readonly user: string; readonly shownName: string },
-    identities: Identities,
-    askPassword: AskPassword | undefined,
-  ) {
-    this.#user = login.user;
-    this.#shownName = login.shownName;
+  constructor(terms: LoginTerms, identities: Identities) {
+    this.#terms = terms;
     this.#identities = identities;
-    this.#askPassword = askPassword;
   }
 
   /** ssh2 calls this for the first attempt, and again after each that was refused. */
@@ -51,50 +55,74 @@ export class LoginAttempts {
   /** @returns the error of a login that used up all its ways */
   refused(): LoginError {
     const { offered, notes } = this.#identities;
+    const { shownName } = this.#terms;
     const accepts = this.#serverMethods.length === 0 ? 'nothing' : this.#serverMethods.join(', ');
     const tried = offered.length === 0 ? 'no key was found' : `tried: ${offered.join(', ')}`;
     const why = notes.length === 0 ? '' : `; not used: ${notes.join('; ')}`;
     return new LoginError(
       'login-refused',
-      `${this.#shownName}: the server refused the login (it accepts ${accepts}; ${tried}${why})`,
+      `${shownName}: the server refused the login (it accepts ${accepts}; ${tried}${why})`,
       {
-        hint: `Check the user name, install your key with \`ssh-copy-id ${this.#shownName}\`, or name the right key as IdentityFile in ~/.ssh/config. Keys on hardware need \`--rsh ssh\`.`,
+        hint: `Check the user name, install your key with \`ssh-copy-id ${shownName}\`, or name the right key as IdentityFile in ~/.ssh/config.`,
         facts: { methods: this.#serverMethods.join(','), keysTried: offered.length },
       },
     );
   }
 
   async #choose(): Promise<AnyAuthMethod | false> {
-    const username = this.#user;
+    const username = this.#terms.config.user;
     if (!this.#started) {
       this.#started = true;
       return { type: 'none', username }; // tells what the server accepts
     }
-    if (this.#offers('publickey') && !this.#keysTried && !this.#identities.isEmpty) {
+    for (const method of this.#terms.config.loginMethods) {
+      const attempt = this.#serverMethods.includes(method)
+        ? await this.#attempt(method)
+        : undefined;
+      if (attempt !== undefined) return attempt;
+    }
+    return false;
+  }
+
+  /** @returns undefined when nothing is left to try by this method */
+  async #attempt(method: LoginMethod): Promise<AnyAuthMethod | undefined> {
+    const { config, memory, shownName } = this.#terms;
+    const username = config.user;
+    if (method === 'publickey') {
+      if (this.#keysTried || this.#identities.isEmpty) return undefined;
       this.#keysTried = true;
       return { type: 'agent', username, agent: this.#identities };
     }
-    const ask = this.#askPassword;
-    if (ask === undefined || this.#gaveUp || this.#questions >= PASSWORD_ATTEMPTS) return false;
-    this.#questions++;
-    if (this.#offers('keyboard-interactive')) {
-      return {
-        type: 'keyboard-interactive',
-        username,
-        prompt: (...[, , , prompts, finish]) => {
-          this.#answer(prompts, ask).then(finish, () => {
-            finish([]);
-          });
-        },
-      };
+    const remembered = memory.passwords.get(shownName);
+    if (method === 'password' && remembered !== undefined && !this.#memoryTried) {
+      this.#memoryTried = true;
+      return { type: 'password', username, password: remembered };
     }
-    if (!this.#offers('password')) return false;
-    const password = await ask(`${this.#shownName}: password`);
-    return password === undefined ? false : { type: 'password', username, password };
+    const ask = this.#terms.askPassword;
+    if (ask === undefined || this.#gaveUp) return undefined;
+    if (this.#asked[method] >= config.passwordPrompts) return undefined;
+    this.#asked[method]++;
+    if (method === 'keyboard-interactive') return this.#questions(ask);
+    const password = await ask(`${shownName}: password`);
+    if (password === undefined) {
+      this.#gaveUp = true;
+      return undefined;
+    }
+    memory.passwords.set(shownName, password);
+    this.#memoryTried = true;
+    return { type: 'password', username, password };
   }
 
-  #offers(method: string): boolean {
-    return this.#serverMethods.includes(method);
+  #questions(ask: AskPassword): AnyAuthMethod {
+    return {
+      type: 'keyboard-interactive',
+      username: this.#terms.config.user,
+      prompt: (...[, , , prompts, finish]) => {
+        this.#answer(prompts, ask).then(finish, () => {
+          finish([]);
+        });
+      },
+    };
   }
 
   /** Answers in the order of the prompts; what is not answered is empty, and the login will fail. */
@@ -102,7 +130,7 @@ export class LoginAttempts {
     const answers: string[] = [];
     for (const { prompt } of prompts.slice(0, PROMPTS_MAX)) {
       const text = prompt.slice(0, PROMPT_CHARS_MAX).trim().replace(/:$/, '');
-      const answer = this.#gaveUp ? undefined : await ask(`${this.#shownName}: ${text}`);
+      const answer = this.#gaveUp ? undefined : await ask(`${this.#terms.shownName}: ${text}`);
       if (answer === undefined) this.#gaveUp = true;
       answers.push(answer ?? '');
     }

@@ -1,5 +1,4 @@
-import type { Socket } from 'node:net';
-import type { Readable, Writable } from 'node:stream';
+import type { Duplex, Readable, Writable } from 'node:stream';
 import type { ClientChannel } from 'ssh2';
 import { ConnectionError } from '../errors.ts';
 import {
@@ -31,7 +30,7 @@ export class ChannelConnection implements Connection {
   #status: ExitStatus | undefined;
   #ended = false;
 
-  constructor(channel: ClientChannel, socket: Socket, shownName: string) {
+  constructor(channel: ClientChannel, socket: Duplex, shownName: string) {
     this.#channel = channel;
     this.#shownName = shownName;
     let settle: (status: ExitStatus) => void = () => undefined;
@@ -145,7 +144,7 @@ function holdWindow(channel: ClientChannel): void {
 }
 
 /** ssh2 sends each packet in three small writes; together they cost one system call. */
-function corked(channel: ClientChannel, socket: Socket): Writable {
+function corked(channel: ClientChannel, socket: Duplex): Writable {
   const write = channel.write.bind(channel) as (
     chunk: Buffer,
     done: (error?: Error | null) => void,
@@ -158,7 +157,7 @@ function corked(channel: ClientChannel, socket: Socket): Writable {
 }
 
 /** Holds small writes back until the work at hand is done. */
-export function corkForNow(socket: Socket): void {
+export function corkForNow(socket: Duplex): void {
   socket.cork();
   process.nextTick(() => {
     socket.uncork();

@@ -1,7 +1,9 @@
-import { readdir, readFile } from 'node:fs/promises';
-import path from 'node:path';
-import SSHConfig, { type Line } from 'ssh-config';
+import { open } from 'node:fs/promises';
 import { UsageError } from '../errors.ts';
+import { expandInclude } from './ssh-config-include.ts';
+import { canonicalKeyword, valueKind, valueProblem } from './ssh-config-keywords.ts';
+import { parseConfigLine, type ConfigLine } from './ssh-config-line.ts';
+import { judgeMatch } from './ssh-config-match.ts';
 import { matchesPattern, matchesPatternList } from './ssh-pattern.ts';
 
 /** OpenSSH's own limit of Include in Include. */
@@ -19,15 +21,12 @@ export interface ConfigQuery {
   readonly homeDir: string;
 }
 
-/** Settings of one host: keyword in lower case -> its arguments, once for each line that counts. */
-export type ConfigSettings = ReadonlyMap<string, readonly (readonly string[])[]>;
-
-interface Pass {
-  readonly query: ConfigQuery;
-  /** The first value of a keyword wins; only IdentityFile and CertificateFile collect. */
-  readonly settings: Map<string, string[][]>;
-  final: boolean;
-  sawFinal: boolean;
+/** What the files say about one host. */
+export interface ConfigSettings {
+  /** Keyword in lower case -> its arguments, once for each line that counts. */
+  readonly values: ReadonlyMap<string, readonly (readonly string[])[]>;
+  /** What only ssh itself can make of the files, as in “Match exec”. */
+  readonly beyondUs: readonly string[];
 }
 
 /** A file, and the folder that relative names in its Include lines are in. */
@@ -36,30 +35,63 @@ export interface ConfigFile {
   readonly includeDir: string;
   /** A file the user named must be there; the usual ones need not. */
   readonly required: boolean;
+  /** Nobody else may have written it: ssh insists for `~/.ssh/config` and included files. */
+  readonly mustBeOwn: boolean;
+}
+
+interface Pass {
+  readonly query: ConfigQuery;
+  /** The first value of a keyword wins; only IdentityFile and CertificateFile collect. */
+  readonly values: Map<string, string[][]>;
+  readonly beyondUs: Set<string>;
+  final: boolean;
+  sawFinal: boolean;
+}
+
+/** Where in a file we are. */
+interface Scope {
+  readonly from: ConfigFile;
+  readonly depth: number;
+  /** In a file that is included from a block that does not apply, no Host or Match does. */
+  readonly never: boolean;
+  active: boolean;
 }
 
 const COLLECTED = new Set(['identityfile', 'certificatefile']);
 
+/** Each of the two keeps the other from counting when it comes first. */
+const EXCLUDES: Readonly<Record<string, string>> = {
+  proxyjump: 'proxycommand',
+  proxycommand: 'proxyjump',
+};
+
 /**
  * Reads ssh_config files in order and keeps what applies to a host, as ssh does: the first value
- * obtained for a keyword counts. Host, Include and Match (all, host, originalhost, user, localuser,
- * final) are obeyed; nothing is executed and no name is looked up.
+ * obtained for a keyword counts. Host, Include and Match (all, final, host, originalhost, user,
+ * localuser, tagged) are obeyed; nothing is executed and no name is looked up. Blocks of other hosts
+ * are checked as well, since ssh reads none of a file that makes no sense somewhere.
  *
- * @throws {UsageError} `ssh-config-invalid` — a file cannot be read or understood;
- *   `ssh-config-unsupported` — a Match that would have to run a command or look at the network
+ * @throws {UsageError} `ssh-config-invalid` — a file cannot be read or understood
+ * @see OpenSSH readconf.c read_config_file_depth() (9.2)
  */
 export async function readSshConfig(
   files: readonly ConfigFile[],
   query: ConfigQuery,
 ): Promise<ConfigSettings> {
-  const pass: Pass = { query, settings: new Map(), final: false, sawFinal: false };
-  for (const file of files) await applyFile(file, pass, 0);
+  const pass: Pass = {
+    query,
+    values: new Map(),
+    beyondUs: new Set(),
+    final: false,
+    sawFinal: false,
+  };
+  for (const from of files) await applyFile({ from, depth: 0, never: false, active: true }, pass);
   if (pass.sawFinal) {
     pass.final = true;
-    for (const name of COLLECTED) pass.settings.delete(name); // else each would count twice
-    for (const file of files) await applyFile(file, pass, 0);
+    pass.values.set('hostname', [[hostSoFar(pass).replaceAll('%', '%%')]]);
+    for (const from of files) await applyFile({ from, depth: 0, never: false, active: true }, pass);
   }
-  return pass.settings;
+  return { values: pass.values, beyondUs: [...pass.beyondUs] };
 }
 
 /** The error of a file that makes no sense at some place. */
@@ -70,133 +102,145 @@ export function invalidConfig(what: string, cause?: unknown): UsageError {
   });
 }
 
-/** The error of an option that only the system's ssh can honour. */
-export function unsupportedConfig(option: string): UsageError {
-  return new UsageError(
-    'ssh-config-unsupported',
-    `the ssh configuration of this host needs ${option}, which the built-in ssh does not have`,
-    { hint: 'Use the system’s ssh: add `--rsh ssh`.' },
+async function applyFile(scope: Scope, pass: Pass): Promise<void> {
+  const { from, depth } = scope;
+  if (depth > INCLUDE_DEPTH_MAX) throw invalidConfig(`${from.file}: Include is nested too deeply`);
+  const text = await readText(from);
+  if (text === undefined) return;
+  let number = 0;
+  for (const lineText of text.split('\n')) {
+    number++;
+    const line = parseConfigLine(lineText);
+    if (line === undefined) continue;
+    const where = `${from.file} line ${number}`;
+    if (typeof line === 'string') throw invalidConfig(`${where}: ${line}`);
+    await applyLine(line, where, scope, pass);
+  }
+}
+
+async function readText(from: ConfigFile): Promise<string | undefined> {
+  let bytes: Buffer;
+  try {
+    const handle = await open(from.file, 'r');
+    try {
+      const { uid, mode, size } = await handle.stat();
+      const isOwn = uid === 0 || uid === process.getuid?.();
+      if (from.mustBeOwn && process.platform !== 'win32' && (!isOwn || (mode & 0o022) !== 0)) {
+        throw invalidConfig(`${from.file} belongs to somebody else, or others may write to it`);
+      }
+      if (size > FILE_BYTES_MAX) throw invalidConfig(`${from.file} is too large`);
+      bytes = await handle.readFile();
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    if (missing && !from.required) return undefined;
+    throw invalidConfig(`${from.file} cannot be read`, error);
+  }
+  if (bytes.length > FILE_BYTES_MAX || bytes.includes(0)) {
+    throw invalidConfig(`${from.file} is not a text file of sensible size`);
+  }
+  return bytes.toString('utf8');
+}
+
+async function applyLine(line: ConfigLine, where: string, scope: Scope, pass: Pass): Promise<void> {
+  const { words } = line;
+  const keyword = canonicalKeyword(line.keyword);
+  if (keyword === 'host') {
+    if (words.length === 0 || words.includes(''))
+      throw invalidConfig(`${where}: Host has no value`);
+    scope.active = !scope.never && namesHost(words, pass.query.host);
+  } else if (keyword === 'match') {
+    const applies = matchApplies(words, where, pass);
+    scope.active = !scope.never && applies;
+  } else if (keyword === 'include') {
+    if (words.includes('')) throw invalidConfig(`${where}: Include has no value`);
+    await include(words, scope, pass);
+  } else {
+    setOption({ ...line, keyword }, where, scope, pass);
+  }
+}
+
+/** Patterns in order; a negated one that matches ends it. */
+function namesHost(patterns: readonly string[], host: string): boolean {
+  const matches = patterns
+    .map((pattern) => pattern.replace(/^!/, ''))
+    .map((p) => matchesPattern(host, p));
+  const isNegated = (i: number): boolean => patterns[i]?.startsWith('!') === true;
+  return (
+    matches.some((yes, i) => yes && !isNegated(i)) && !matches.some((yes, i) => yes && isNegated(i))
   );
 }
 
-async function applyFile(from: ConfigFile, pass: Pass, depth: number): Promise<void> {
-  if (depth > INCLUDE_DEPTH_MAX) throw invalidConfig(`${from.file}: Include is nested too deeply`);
-  let text: string;
-  try {
-    text = await readFile(from.file, 'utf8');
-  } catch (error) {
-    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
-    if (missing && !from.required) return;
-    throw invalidConfig(`${from.file} cannot be read`, error);
-  }
-  if (text.length > FILE_BYTES_MAX || text.includes('\0')) {
-    throw invalidConfig(`${from.file} is not a text file of sensible size`);
-  }
-  await applyLines(parseLines(text, from.file), from, pass, depth);
-}
-
-function parseLines(text: string, file: string): readonly Line[] {
-  try {
-    return SSHConfig.parse(text);
-  } catch (error) {
-    const why = error instanceof Error && !(error instanceof TypeError) ? error.message : undefined;
-    throw invalidConfig(
-      `${file}${why === undefined ? ': a keyword has no value' : `: ${why}`}`,
-      error,
-    );
-  }
-}
-
-async function applyLines(
-  lines: readonly Line[],
-  from: ConfigFile,
-  pass: Pass,
-  depth: number,
-): Promise<void> {
-  for (const line of lines) {
-    if (!('param' in line)) continue;
-    const keyword = line.param.toLowerCase();
-    const values = argumentsOf(line.value);
-    if (values.length === 0) throw invalidConfig(`${from.file}: ${line.param} has no value`);
-    if ('config' in line) {
-      const applies =
-        keyword === 'host' ? matchesPatternList(pass.query.host, values) : matches(values, pass);
-      if (applies) await applyLines(line.config, from, pass, depth);
-    } else if (keyword === 'include') {
-      for (const pattern of values) {
-        for (const file of await expandInclude(pattern, from.includeDir, pass.query.homeDir)) {
-          await applyFile({ ...from, file, required: false }, pass, depth + 1);
-        }
-      }
-    } else {
-      keep(pass, keyword, values);
-    }
-  }
-}
-
-function argumentsOf(value: string | readonly { val: string }[]): string[] {
-  if (typeof value !== 'string') return value.map(({ val }) => val);
-  return value === '' ? [] : [value];
-}
-
-function keep(pass: Pass, keyword: string, values: string[]): void {
-  const known = pass.settings.get(keyword);
-  if (known === undefined) pass.settings.set(keyword, [values]);
-  else if (COLLECTED.has(keyword)) known.push(values);
-}
-
-/** All criteria of a Match line; the first that fails decides, so later ones need no answer. */
-function matches(values: readonly string[], pass: Pass): boolean {
+function matchApplies(words: readonly string[], where: string, pass: Pass): boolean {
   const { query } = pass;
-  const first = (keyword: string): string | undefined => pass.settings.get(keyword)?.[0]?.[0];
-  const texts: Readonly<Record<string, string>> = {
-    host: (first('hostname') ?? query.host).replaceAll('%h', query.host),
-    originalhost: query.host,
-    user: query.user ?? first('user') ?? query.localUser,
-    localuser: query.localUser,
-  };
-  for (let i = 0; i < values.length; i++) {
-    const word = (values[i] ?? '').toLowerCase();
-    const negated = word.startsWith('!');
-    const criterion = negated ? word.slice(1) : word;
-    let holds: boolean;
-    if (criterion === 'all') {
-      holds = true;
-    } else if (criterion === 'final') {
-      pass.sawFinal = true;
-      holds = pass.final;
-    } else if (criterion === 'canonical') {
-      holds = false; // names are not canonicalised
-    } else {
-      const text = texts[criterion];
-      if (text === undefined) throw unsupportedConfig(`“Match ${criterion}”`);
-      holds = matchesPatternList(text, (values[++i] ?? '').split(','));
-    }
-    if (holds === negated) return false;
-  }
-  return true;
+  const outcome = judgeMatch(words, {
+    host: hostSoFar(pass),
+    originalHost: query.host,
+    user: query.user ?? firstOf(pass, 'user') ?? query.localUser,
+    localUser: query.localUser,
+    tag: firstOf(pass, 'tag') ?? '',
+    finalPass: pass.final,
+  });
+  if (typeof outcome === 'string') throw invalidConfig(`${where}: ${outcome}`);
+  pass.sawFinal ||= outcome.wantsFinal;
+  if (outcome.unjudged !== undefined) pass.beyondUs.add(`“Match ${outcome.unjudged}”`);
+  return outcome.matched && outcome.unjudged === undefined;
 }
 
-/** Files an Include names, sorted; wildcards in the last part only, none of them for hidden files. */
-async function expandInclude(
-  pattern: string,
-  includeDir: string,
-  homeDir: string,
-): Promise<string[]> {
-  const absolute = pattern.startsWith('~/')
-    ? path.join(homeDir, pattern.slice(2))
-    : path.resolve(includeDir, pattern);
-  const dir = path.dirname(absolute);
-  const name = path.basename(absolute);
-  if (!/[*?[]/.test(absolute)) return [absolute];
-  if (/[*?[]/.test(dir) || name.includes('[')) throw unsupportedConfig(`“Include ${pattern}”`);
-  try {
-    const names = await readdir(dir);
-    return names
-      .filter((entry) => !entry.startsWith('.') && matchesPattern(entry, name))
-      .sort()
-      .map((entry) => path.join(dir, entry));
-  } catch {
-    return []; // like a pattern that matches nothing
+async function include(words: readonly string[], scope: Scope, pass: Pass): Promise<void> {
+  const { from, depth, active, never } = scope;
+  for (const pattern of words) {
+    if (/[%$]/.test(pattern)) {
+      pass.beyondUs.add(`“Include ${pattern}”`); // newer releases expand these
+      continue;
+    }
+    const dirs = { baseDir: from.includeDir, homeDir: pass.query.homeDir };
+    for (const file of await expandInclude(pattern, dirs)) {
+      const included = { ...from, file, required: false, mustBeOwn: true };
+      const inside = { from: included, depth: depth + 1, never: never || !active, active };
+      await applyFile(inside, pass);
+    }
   }
+}
+
+function setOption(line: ConfigLine, where: string, scope: Scope, pass: Pass): void {
+  const { keyword, words, rest } = line;
+  const kind = valueKind(keyword);
+  if (kind === undefined) {
+    const ignored = (firstOf(pass, 'ignoreunknown') ?? '').toLowerCase().split(',');
+    // Newer than we are, or a mistake: ssh knows.
+    if (!matchesPatternList(keyword, ignored)) pass.beyondUs.add(`the option ${keyword}`);
+    return;
+  }
+  const problem = valueProblem(kind, words);
+  if (problem !== undefined) throw invalidConfig(`${where}: ${keyword} ${problem}`);
+  if (!scope.active) return;
+  if (keyword === 'refuseconnection') throw invalidConfig(`${where}: ${words[0] ?? ''}`);
+  const rival = EXCLUDES[keyword];
+  if (rival !== undefined && pass.values.has(rival) && !isNoJump(rival, pass)) return;
+  const value = kind === 'line' ? [rest] : [...words];
+  const known = pass.values.get(keyword);
+  if (known === undefined) pass.values.set(keyword, [value]);
+  else if (COLLECTED.has(keyword) && !known.some(([name]) => name === value[0])) {
+    known.push(value);
+  }
+}
+
+/** `ProxyJump none` only keeps another ProxyJump from counting. */
+function isNoJump(rival: string, pass: Pass): boolean {
+  return rival === 'proxyjump' && firstOf(pass, 'proxyjump')?.toLowerCase() === 'none';
+}
+
+function firstOf(pass: Pass, keyword: string): string | undefined {
+  return pass.values.get(keyword)?.[0]?.[0];
+}
+
+function hostSoFar(pass: Pass): string {
+  const { host } = pass.query;
+  return (firstOf(pass, 'hostname') ?? host).replace(/%([%h])/g, (_, c) =>
+    c === 'h' ? host : '%',
+  );
 }

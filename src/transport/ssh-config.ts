@@ -1,13 +1,21 @@
-import { hostname, userInfo } from 'node:os';
+import { userInfo } from 'node:os';
 import path from 'node:path';
+import type { CipherAlgorithm, KexAlgorithm, MacAlgorithm, ServerHostKeyAlgorithm } from 'ssh2';
+import { assembleAlgorithms, CIPHERS, HOST_KEYS, KEX, LOGIN_KEYS, MACS } from './ssh-algorithms.ts';
+import { agentSocket } from './ssh-agent-socket.ts';
 import {
   invalidConfig,
   readSshConfig,
-  unsupportedConfig,
   type ConfigFile,
   type ConfigSettings,
 } from './ssh-config-file.ts';
+import { parseTime } from './ssh-config-keywords.ts';
+import { expandFile, expandTokens, type Tokens } from './ssh-config-tokens.ts';
+import { parseProxyJump } from './ssh-jump.ts';
 import { assertTarget, type SshTarget } from './ssh-target.ts';
+
+/** Ways to log in that the built-in ssh has, by their names in the protocol (RFC 4252, RFC 4256). */
+export type LoginMethod = 'publickey' | 'keyboard-interactive' | 'password';
 
 /** Everything a login needs to know, after the user's and the system's ssh_config. */
 export interface SshHostConfig {
@@ -17,6 +25,13 @@ export interface SshHostConfig {
   readonly user: string;
   /** 4 or 6, or 0 for either. */
   readonly addressFamily: 0 | 4 | 6;
+  /** The address of this machine to connect from. */
+  readonly bindAddress: string | undefined;
+  readonly tcpKeepAlive: boolean;
+  /** Machines to pass on the way, the nearest first. */
+  readonly jumps: readonly SshTarget[];
+  /** Options in force that only the system's ssh has, as a person would name them. */
+  readonly beyondUs: readonly string[];
   /** Private key files in the order to try. */
   readonly identityFiles: readonly string[];
   /** False: the usual files, of which most do not exist. */
@@ -25,14 +40,37 @@ export interface SshHostConfig {
   readonly identitiesOnly: boolean;
   /** Socket or pipe of the agent; undefined: none. */
   readonly agentSocket: string | undefined;
+  /** Signature algorithms that login keys may use. */
+  readonly loginKeyAlgorithms: readonly ServerHostKeyAlgorithm[];
+  /** In the order of trying. */
+  readonly loginMethods: readonly LoginMethod[];
+  /** Methods in force that the built-in ssh does not have: `gssapi-with-mic`, `hostbased`. */
+  readonly foreignMethods: readonly string[];
+  /** How often a password is asked for. */
+  readonly passwordPrompts: number;
+  /** Ask nobody. */
+  readonly batchMode: boolean;
   readonly userKnownHostsFiles: readonly string[];
   readonly globalKnownHostsFiles: readonly string[];
   /** The name in known_hosts instead of host and port. */
   readonly hostKeyAlias: string | undefined;
-  /** `StrictHostKeyChecking yes`: not even `--accept-new-host-key` records a host. */
-  readonly strictHostKeyChecking: boolean;
+  /**
+   * `yes`: not even `--accept-new-host-key` records a host; `accept-new`: it is not needed. `no`
+   * counts as `ask`: nothing makes ecsync believe a changed key.
+   */
+  readonly strictHostKeyChecking: 'yes' | 'accept-new' | 'ask';
   readonly hashKnownHosts: boolean;
+  /** True when HostKeyAlgorithms names an order of its own, which known keys then do not change. */
+  readonly hostKeyOrderGiven: boolean;
+  readonly algorithms: {
+    readonly kex: readonly KexAlgorithm[];
+    readonly cipher: readonly CipherAlgorithm[];
+    readonly hmac: readonly MacAlgorithm[];
+    readonly serverHostKey: readonly ServerHostKeyAlgorithm[];
+  };
+  /** For one attempt. */
   readonly connectTimeoutMs: number | undefined;
+  readonly connectionAttempts: number;
   /** 0: none. */
   readonly serverAliveIntervalMs: number;
   readonly serverAliveCountMax: number;
@@ -45,76 +83,91 @@ export interface SshConfigSource {
   readonly configFile: string | undefined;
 }
 
-const DEFAULT_IDENTITIES = ['id_ed25519', 'id_ecdsa', 'id_rsa'];
-const WINDOWS_AGENT = '\\\\.\\pipe\\openssh-ssh-agent';
+const DEFAULT_IDENTITIES = ['id_rsa', 'id_ecdsa', 'id_ed25519'];
+const DEFAULT_METHODS = 'publickey,keyboard-interactive,password';
 
 /** Without a keepalive a dead network would be noticed only by the kernel, after hours. */
 const ALIVE_INTERVAL_SEC = 30;
 
-/** Options that change whom or how we would reach, and that ssh2 cannot do. */
-const UNSUPPORTED: readonly (readonly [
-  keyword: string,
-  shown: string,
-  harmless: readonly string[],
-])[] = [
-  ['proxycommand', 'ProxyCommand', ['none']],
-  ['proxyjump', 'ProxyJump', ['none']],
-  ['knownhostscommand', 'KnownHostsCommand', ['none']],
-  ['revokedhostkeys', 'RevokedHostKeys', ['none']],
-  ['pkcs11provider', 'PKCS11Provider', ['none']],
-  ['certificatefile', 'CertificateFile', ['none']],
-  ['canonicalizehostname', 'CanonicalizeHostname', ['no', 'none']],
+/** More attempts, one a second, would look like a hang. */
+const ATTEMPTS_MAX = 1000;
+
+/** Longer timers than this fire at once in Node. */
+const TIME_SEC_MAX = 2_000_000;
+
+/** Options that change whom we reach or believe, and that ssh2 cannot do, with their harmless value. */
+const BEYOND_US: readonly (readonly [keyword: string, shown: string, harmless: string])[] = [
+  ['proxycommand', 'ProxyCommand', 'none'],
+  ['knownhostscommand', 'KnownHostsCommand', 'none'],
+  ['revokedhostkeys', 'RevokedHostKeys', 'none'],
+  ['pkcs11provider', 'PKCS11Provider', 'none'],
+  ['certificatefile', 'CertificateFile', 'none'],
+  ['canonicalizehostname', 'CanonicalizeHostname', 'no'],
+  ['bindinterface', 'BindInterface', 'none'],
 ];
 
 /**
  * The configuration of one host.
  *
- * @throws {UsageError} `ssh-config-invalid`, `ssh-config-unsupported`, `host-invalid`,
- *   `user-invalid`, `port-invalid`
+ * @throws {UsageError} `ssh-config-invalid`, `host-invalid`, `user-invalid`, `port-invalid`
  */
 export async function resolveSshHost(
   target: SshTarget,
   source: SshConfigSource,
 ): Promise<SshHostConfig> {
   assertTarget(target);
+  const { homeDir } = source;
   const localUser = localUserName();
-  const query = { host: target.host, user: target.user, localUser, homeDir: source.homeDir };
+  const query = { host: target.host, user: target.user, localUser, homeDir };
   const settings = new Settings(await readSshConfig(configFiles(source), query));
-  for (const [keyword, shown, harmless] of UNSUPPORTED) {
-    const value = settings.text(keyword);
-    if (value !== undefined && !harmless.includes(value.toLowerCase())) {
-      throw unsupportedConfig(shown);
-    }
-  }
-  const port = target.port ?? settings.integer('port', 22, 65_535);
+  const port = target.port ?? settings.integer('port', 22);
   const user = target.user ?? settings.text('user') ?? localUser;
-  const hostName = (settings.text('hostname') ?? target.host)
-    .replaceAll('%h', target.host)
-    .replaceAll('%%', '%');
+  const hostName = finalHostName(settings.text('hostname') ?? target.host, target.host);
   assertTarget({ host: hostName, user, port });
-  const tokens = { host: hostName, original: target.host, port, user, localUser };
-  const expand = (text: string): string => expandPath(text, tokens, source.homeDir);
+  const hostKeyAlias = settings.text('hostkeyalias')?.toLowerCase();
+  const tokens = {
+    host: hostName,
+    original: target.host,
+    port,
+    user,
+    localUser,
+    homeDir,
+    hostKeyAlias,
+  };
+  const algorithms = algorithmSettings(settings);
+  const jumps = parseProxyJump(expandTokens(settings.text('proxyjump') ?? 'none', tokens));
+  for (const jump of jumps) assertTarget(jump);
   return {
     hostName,
     port,
     user,
-    ...identitySettings(settings, source.homeDir, expand),
-    ...knownHostsSettings(settings, source.homeDir, expand),
-    ...timingSettings(settings),
-    addressFamily: settings.choice('addressfamily', { any: 0, inet: 4, inet6: 6 } as const, 'any'),
+    jumps,
+    hostKeyAlias,
+    algorithms,
+    hostKeyOrderGiven: /^[^-+]/.test(settings.text('hostkeyalgorithms') ?? ''),
+    beyondUs: [...settings.beyondUs, ...beyondSsh2(settings), ...noneLeft(algorithms, settings)],
+    ...identitySettings(settings, tokens),
+    ...methodSettings(settings),
+    ...knownHostsSettings(settings, tokens),
+    ...reachSettings(settings),
   };
 }
 
-function configFiles(source: SshConfigSource): ConfigFile[] {
-  const userDir = path.join(source.homeDir, '.ssh');
-  if (source.configFile === 'none') return [];
-  if (source.configFile !== undefined) {
-    return [{ file: source.configFile, includeDir: userDir, required: true }];
+function configFiles({ homeDir, configFile }: SshConfigSource): ConfigFile[] {
+  const userDir = path.join(homeDir, '.ssh');
+  if (configFile === 'none') return [];
+  if (configFile !== undefined) {
+    return [{ file: configFile, includeDir: userDir, required: true, mustBeOwn: false }];
   }
   const systemDir = systemSshDir();
   return [
-    { file: path.join(userDir, 'config'), includeDir: userDir, required: false },
-    { file: path.join(systemDir, 'ssh_config'), includeDir: systemDir, required: false },
+    { file: path.join(userDir, 'config'), includeDir: userDir, required: false, mustBeOwn: true },
+    {
+      file: path.join(systemDir, 'ssh_config'),
+      includeDir: systemDir,
+      required: false,
+      mustBeOwn: false,
+    },
   ];
 }
 
@@ -132,75 +185,145 @@ function localUserName(): string {
   }
 }
 
-type Expand = (text: string) => string;
+/** HostName knows only `%h` and `%%`; names are looked up, and known, in lower case. */
+function finalHostName(text: string, original: string): string {
+  const name = text.replace(/%(.?)/gs, (_, letter: string) => {
+    if (letter !== 'h' && letter !== '%') {
+      throw invalidConfig(`the token %${letter} in HostName ${text} is unknown`);
+    }
+    return letter === 'h' ? original : '%';
+  });
+  return name.toLowerCase();
+}
 
-function identitySettings(settings: Settings, homeDir: string, expand: Expand) {
+function beyondSsh2(settings: Settings): string[] {
+  const inForce = BEYOND_US.filter(([keyword, , harmless]) => {
+    const value = settings.text(keyword)?.toLowerCase();
+    return ![undefined, harmless, 'none', 'false'].includes(value);
+  });
+  return inForce.map(([, shown]) => shown);
+}
+
+/** Lists of algorithms of which the built-in ssh has none. */
+function noneLeft(algorithms: SshHostConfig['algorithms'], settings: Settings): string[] {
+  const lists = [
+    ['kexalgorithms', 'KexAlgorithms', algorithms.kex],
+    ['ciphers', 'Ciphers', algorithms.cipher],
+    ['macs', 'MACs', algorithms.hmac],
+    ['hostkeyalgorithms', 'HostKeyAlgorithms', algorithms.serverHostKey],
+  ] as const;
+  return lists
+    .filter(([, , left]) => left.length === 0)
+    .map(([keyword, shown]) => `${shown} ${settings.text(keyword) ?? ''}`);
+}
+
+function algorithmSettings(settings: Settings): SshHostConfig['algorithms'] {
+  return {
+    kex: assembleAlgorithms(KEX, settings.text('kexalgorithms')),
+    cipher: assembleAlgorithms(CIPHERS, settings.text('ciphers')),
+    hmac: assembleAlgorithms(MACS, settings.text('macs')),
+    serverHostKey: assembleAlgorithms(HOST_KEYS, settings.text('hostkeyalgorithms')),
+  };
+}
+
+function identitySettings(settings: Settings, tokens: Tokens) {
   const named = settings.all('identityfile');
-  const usual = DEFAULT_IDENTITIES.map((name) => path.join(homeDir, '.ssh', name));
-  const files = named.filter((file) => file.toLowerCase() !== 'none').map(expand);
-  const agent = settings.text('identityagent') ?? 'SSH_AUTH_SOCK';
+  const usual = DEFAULT_IDENTITIES.map((name) => path.join(tokens.homeDir, '.ssh', name));
+  const files = named
+    .filter((file) => file.toLowerCase() !== 'none')
+    .map((file) => expandFile(file, tokens));
   return {
     identityFiles: named.length === 0 ? usual : [...new Set(files)],
     identityFilesNamed: named.length > 0,
     identitiesOnly: settings.flag('identitiesonly', false),
-    agentSocket: agentSocket(agent, expand),
+    agentSocket: agentSocket(settings.text('identityagent') ?? 'SSH_AUTH_SOCK', (text) =>
+      expandFile(text, tokens),
+    ),
+    loginKeyAlgorithms: assembleAlgorithms(LOGIN_KEYS, settings.text('pubkeyacceptedalgorithms')),
   };
 }
 
-function agentSocket(agent: string, expand: Expand): string | undefined {
-  if (agent.toLowerCase() === 'none') return undefined;
-  if (agent === 'SSH_AUTH_SOCK') {
-    const socket = process.env['SSH_AUTH_SOCK'];
-    if (socket !== undefined && socket !== '') return socket;
-    return process.platform === 'win32' ? WINDOWS_AGENT : undefined;
-  }
-  if (/^\$[A-Za-z_]/.test(agent)) return process.env[agent.slice(1)];
-  return expand(agent);
+function methodSettings(settings: Settings) {
+  const usual = settings.flag('gssapiauthentication', false)
+    ? `gssapi-with-mic,hostbased,${DEFAULT_METHODS}`
+    : `hostbased,${DEFAULT_METHODS}`;
+  const wanted = (settings.text('preferredauthentications') ?? usual).split(',');
+  const isOn: Readonly<Record<string, boolean>> = {
+    publickey: !/^(?:no|false)$/i.test(settings.text('pubkeyauthentication') ?? ''),
+    'keyboard-interactive': settings.flag('kbdinteractiveauthentication', true),
+    password: settings.flag('passwordauthentication', true),
+    'gssapi-with-mic': settings.flag('gssapiauthentication', false),
+    hostbased: settings.flag('hostbasedauthentication', false),
+  };
+  const inForce = wanted.filter((method) => isOn[method] === true);
+  return {
+    loginMethods: inForce.filter(isOurs),
+    foreignMethods: inForce.filter((method) => !isOurs(method)),
+    passwordPrompts: settings.integer('numberofpasswordprompts', 3),
+    batchMode: settings.flag('batchmode', false),
+  };
 }
 
-function knownHostsSettings(settings: Settings, homeDir: string, expand: Expand) {
-  const files = (keyword: string, usual: readonly string[]): string[] => {
-    const given = settings.words(keyword);
-    const names = given === undefined ? usual : given.filter((name) => name !== 'none').map(expand);
-    return [...names];
-  };
+function isOurs(method: string): method is LoginMethod {
+  return DEFAULT_METHODS.split(',').includes(method);
+}
+
+function knownHostsSettings(settings: Settings, tokens: Tokens) {
+  const given = (keyword: string): string[] | undefined =>
+    settings
+      .words(keyword)
+      ?.filter((name) => name.toLowerCase() !== 'none')
+      .map((name) => expandFile(name, tokens));
   const inDir = (dir: string, names: readonly string[]): string[] =>
     names.map((name) => path.join(dir, name));
+  const checking = settings.text('stricthostkeychecking')?.toLowerCase() ?? 'ask';
+  const isStrict = checking === 'yes' || checking === 'true';
+  const otherwise = checking === 'accept-new' ? checking : 'ask';
+  const strictHostKeyChecking: SshHostConfig['strictHostKeyChecking'] = isStrict
+    ? 'yes'
+    : otherwise;
   return {
-    userKnownHostsFiles: files(
-      'userknownhostsfile',
-      inDir(path.join(homeDir, '.ssh'), ['known_hosts', 'known_hosts2']),
-    ),
-    globalKnownHostsFiles: files(
-      'globalknownhostsfile',
+    userKnownHostsFiles:
+      given('userknownhostsfile') ??
+      inDir(path.join(tokens.homeDir, '.ssh'), ['known_hosts', 'known_hosts2']),
+    globalKnownHostsFiles:
+      given('globalknownhostsfile') ??
       inDir(systemSshDir(), ['ssh_known_hosts', 'ssh_known_hosts2']),
-    ),
-    hostKeyAlias: settings.text('hostkeyalias'),
-    strictHostKeyChecking: settings.text('stricthostkeychecking')?.toLowerCase() === 'yes',
+    strictHostKeyChecking,
     hashKnownHosts: settings.flag('hashknownhosts', false),
   };
 }
 
-function timingSettings(settings: Settings) {
-  const connectSec = settings.integer('connecttimeout', 0, 1_000_000);
+const FAMILIES: Readonly<Record<string, 4 | 6>> = { inet: 4, inet6: 6 };
+
+function reachSettings(settings: Settings) {
+  const connectSec = settings.seconds('connecttimeout', 0);
   return {
+    addressFamily: FAMILIES[settings.text('addressfamily')?.toLowerCase() ?? ''] ?? (0 as const),
+    bindAddress: settings.text('bindaddress'),
+    tcpKeepAlive: settings.flag('tcpkeepalive', true),
     connectTimeoutMs: connectSec === 0 ? undefined : connectSec * 1000,
-    serverAliveIntervalMs:
-      settings.integer('serveraliveinterval', ALIVE_INTERVAL_SEC, 1_000_000) * 1000,
-    serverAliveCountMax: settings.integer('serveralivecountmax', 3, 1_000_000),
+    connectionAttempts: Math.min(
+      Math.max(1, settings.integer('connectionattempts', 1)),
+      ATTEMPTS_MAX,
+    ),
+    serverAliveIntervalMs: settings.seconds('serveraliveinterval', ALIVE_INTERVAL_SEC) * 1000,
+    serverAliveCountMax: settings.integer('serveralivecountmax', 3),
   };
 }
 
-/** Typed access to the raw settings. */
+/** Typed access to settings whose form was checked when they were read. */
 class Settings {
-  readonly #raw: ConfigSettings;
+  readonly beyondUs: readonly string[];
+  readonly #values: ConfigSettings['values'];
 
-  constructor(raw: ConfigSettings) {
-    this.#raw = raw;
+  constructor({ values, beyondUs }: ConfigSettings) {
+    this.beyondUs = beyondUs;
+    this.#values = values;
   }
 
   words(keyword: string): readonly string[] | undefined {
-    return this.#raw.get(keyword)?.[0];
+    return this.#values.get(keyword)?.[0];
   }
 
   text(keyword: string): string | undefined {
@@ -208,64 +331,22 @@ class Settings {
   }
 
   all(keyword: string): string[] {
-    return (this.#raw.get(keyword) ?? []).flat();
+    return (this.#values.get(keyword) ?? []).flat();
   }
 
   flag(keyword: string, usual: boolean): boolean {
-    return this.choice(keyword, { yes: true, true: true, no: false, false: false }, `${usual}`);
+    const word = this.text(keyword)?.toLowerCase();
+    return word === undefined ? usual : word === 'yes' || word === 'true';
   }
 
-  choice<T>(keyword: string, meanings: Readonly<Record<string, T>>, usual: string): T {
-    const word = (this.text(keyword) ?? usual).toLowerCase();
-    const meaning = meanings[word];
-    if (meaning === undefined) throw invalidConfig(`${keyword} ${word} means nothing`);
-    return meaning;
-  }
-
-  integer(keyword: string, usual: number, max: number): number {
+  integer(keyword: string, usual: number): number {
     const word = this.text(keyword);
-    if (word === undefined || word.toLowerCase() === 'none') return usual;
-    const value = Number(word);
-    if (!/^\d{1,7}$/.test(word) || value > max) {
-      throw invalidConfig(`${keyword} ${word} is not a number up to ${max}`);
-    }
-    return value;
+    return word === undefined ? usual : Number(word);
   }
-}
 
-interface Tokens {
-  readonly host: string;
-  readonly original: string;
-  readonly port: number;
-  readonly user: string;
-  readonly localUser: string;
-}
-
-/** `~/`, `${VARIABLE}` and the `%` tokens of ssh_config(5) in a file name. */
-function expandPath(text: string, tokens: Tokens, homeDir: string): string {
-  const values: Readonly<Record<string, string>> = {
-    '%': '%',
-    d: homeDir,
-    h: tokens.host,
-    n: tokens.original,
-    p: `${tokens.port}`,
-    r: tokens.user,
-    u: tokens.localUser,
-    l: hostname(),
-    L: hostname().split('.')[0] ?? '',
-    i: `${process.getuid?.() ?? 0}`,
-  };
-  const expanded = text
-    .replace(/\$\{([^}]*)\}/g, (_, name: string) => {
-      const value = process.env[name];
-      if (value === undefined) throw invalidConfig(`the variable ${name} in ${text} is not set`);
-      return value;
-    })
-    .replace(/%(.?)/g, (_, letter: string) => {
-      const value = values[letter];
-      if (value === undefined) throw invalidConfig(`the token %${letter} in ${text} is unknown`);
-      return value;
-    });
-  if (expanded === '~' || /^~[/\\]/.test(expanded)) return path.join(homeDir, expanded.slice(1));
-  return path.resolve(expanded);
+  seconds(keyword: string, usual: number): number {
+    const word = this.text(keyword);
+    if (word === undefined) return usual;
+    return word === 'none' ? 0 : Math.min(parseTime(word) ?? 0, TIME_SEC_MAX);
+  }
 }

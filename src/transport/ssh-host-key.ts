@@ -9,22 +9,13 @@ import {
   knownHostLine,
   knownHostName,
   knownKeyTypes,
+  namesCertAuthority,
   publicKeyType,
   readKnownHosts,
   type HostKeyVerdict,
   type KnownHost,
 } from './known-hosts.ts';
 import type { SshHostConfig } from './ssh-config.ts';
-
-/** Host key algorithms that are sound today, best first. No SHA-1, no DSA. */
-const HOST_KEY_ALGORITHMS: readonly (readonly [keyType: string, ServerHostKeyAlgorithm])[] = [
-  ['ssh-ed25519', 'ssh-ed25519'],
-  ['ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp256'],
-  ['ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp384'],
-  ['ecdsa-sha2-nistp521', 'ecdsa-sha2-nistp521'],
-  ['ssh-rsa', 'rsa-sha2-512'],
-  ['ssh-rsa', 'rsa-sha2-256'],
-];
 
 /** Decides whether a server is the one it should be. */
 export class HostKeyCheck {
@@ -55,16 +46,30 @@ export class HostKeyCheck {
     return new HostKeyCheck(config, await readKnownHosts(files), options);
   }
 
-  /** Algorithms to ask for; those of keys known for this host first, or it would show another. */
+  /**
+   * Algorithms to ask for; those of keys known for this host first, or it would show another. Unless
+   * HostKeyAlgorithms has an order of its own.
+   *
+   * @see OpenSSH sshconnect2.c order_hostkeyalgs() (9.2)
+   */
   algorithms(): ServerHostKeyAlgorithm[] {
-    let known = knownKeyTypes(this.#entries, this.#name);
-    if (known.size === 0 && this.#portlessName !== undefined) {
-      known = knownKeyTypes(this.#entries, this.#portlessName);
-    }
-    const rank = (type: string): number => (known.has(type) ? 0 : 1);
-    return [...HOST_KEY_ALGORITHMS]
-      .sort(([a], [b]) => rank(a) - rank(b))
-      .map(([, algorithm]) => algorithm);
+    const { algorithms, hostKeyOrderGiven } = this.#config;
+    const known = this.#knownTypes();
+    const rank = (name: string): number =>
+      !hostKeyOrderGiven && known.has(name.startsWith('rsa-') ? 'ssh-rsa' : name) ? 0 : 1;
+    return [...algorithms.serverHostKey].sort((a, b) => rank(a) - rank(b));
+  }
+
+  /** Which of the two ways to know this host the files have. */
+  get ways(): { readonly key: boolean; readonly certAuthority: boolean } {
+    const certAuthority = namesCertAuthority(this.#entries, this.#name);
+    return { key: this.#knownTypes().size > 0, certAuthority };
+  }
+
+  #knownTypes(): Set<string> {
+    const known = knownKeyTypes(this.#entries, this.#name);
+    if (known.size > 0 || this.#portlessName === undefined) return known;
+    return knownKeyTypes(this.#entries, this.#portlessName);
   }
 
   /** True for the key that was accepted at login, which a later key exchange shows again. */
@@ -81,6 +86,7 @@ export class HostKeyCheck {
    */
   async verify(key: Buffer): Promise<void> {
     if (this.isAccepted(key)) return;
+    const { strictHostKeyChecking } = this.#config;
     const verdict = this.#judge(key);
     switch (verdict.kind) {
       case 'known':
@@ -95,8 +101,8 @@ export class HostKeyCheck {
         );
       case 'unknown':
         if (
-          !this.#acceptNew ||
-          this.#config.strictHostKeyChecking ||
+          !(this.#acceptNew || strictHostKeyChecking === 'accept-new') ||
+          strictHostKeyChecking === 'yes' ||
           this.#accepted !== undefined
         ) {
           throw this.#unknown(key, verdict.certAuthority);
@@ -138,7 +144,7 @@ export class HostKeyCheck {
     const compare =
       'Compare the fingerprint with the one the server’s owner publishes; if it is the same,';
     const remedy =
-      this.#acceptNew && strictHostKeyChecking
+      this.#acceptNew && strictHostKeyChecking === 'yes'
         ? 'add the key to known_hosts (the ssh configuration says `StrictHostKeyChecking yes`).'
         : `run again with \`--accept-new-host-key\`, or run \`ssh ${hostName}\` once.`;
     return new LoginError(

@@ -1,90 +1,102 @@
 import { connect, type Socket } from 'node:net';
-import { Client, type Algorithms } from 'ssh2';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client, type ClientChannel } from 'ssh2';
 import { ConnectionError, EcsyncError, LoginError } from '../errors.ts';
 import { LoginAttempts } from './ssh-auth.ts';
 import type { SshHostConfig } from './ssh-config.ts';
 import { Deadline } from './ssh-deadline.ts';
 import { HostKeyCheck } from './ssh-host-key.ts';
 import { findIdentities } from './ssh-identities.ts';
-import { shownAddress } from './ssh-target.ts';
+import type { LoginMemory } from './ssh-memory.ts';
 import type { SshOptions } from './ssh-options.ts';
+import type { SshHop, SshRoute } from './ssh-route.ts';
+import { shownAddress } from './ssh-target.ts';
+import { TunnelStream, type Carrier } from './ssh-tunnel.ts';
 
-/** A connection that is logged in. Errors of both are the holder's from here on. */
+/**
+ * A connection that is logged in. Errors of both are the holder's from here on. When the socket
+ * closes, the logins of jump hosts under it end.
+ */
 export interface Login {
   readonly client: Client;
-  readonly socket: Socket;
+  readonly socket: Carrier;
 }
 
-/**
- * Sound algorithms only: no SHA-1, no CBC, no short groups, no compression (ciphertext does not
- * shrink). AES-GCM first: with the processor's help it is the fastest by far.
- */
-const ALGORITHMS = {
-  kex: [
-    'curve25519-sha256',
-    'curve25519-sha256@libssh.org',
-    'ecdh-sha2-nistp256',
-    'ecdh-sha2-nistp384',
-    'ecdh-sha2-nistp521',
-    'diffie-hellman-group16-sha512',
-    'diffie-hellman-group18-sha512',
-    'diffie-hellman-group14-sha256',
-    'diffie-hellman-group-exchange-sha256',
-  ],
-  cipher: [
-    'aes128-gcm@openssh.com',
-    'aes256-gcm@openssh.com',
-    'aes128-ctr',
-    'aes256-ctr',
-    'chacha20-poly1305@openssh.com',
-  ],
-  hmac: [
-    'hmac-sha2-256-etm@openssh.com',
-    'hmac-sha2-512-etm@openssh.com',
-    'hmac-sha2-256',
-    'hmac-sha2-512',
-  ],
-  compress: ['none'],
-} satisfies Algorithms;
+const ATTEMPT_PAUSE_MS = 1000;
+
+/** Time a jump host has for an orderly end. */
+const GOODBYE_MS = 1000;
 
 /**
- * Connects and logs in: known_hosts and keys are read, the server is verified, and only then is a
- * key or password offered to it.
+ * Connects and logs in, by way of jump hosts if there are any. For each machine: known_hosts and keys
+ * are read, the server is verified, and only then is a key or password offered to it.
  *
- * @param shownName - `user@host`, for messages
  * @throws {LoginError} `host-key-…`, `known-hosts-…`, `login-refused`, `algorithms-mismatch`
  * @throws {ConnectionError} `connect-failed`, `connect-timeout`, `connection-lost`,
  *   `handshake-failed`
  */
 export async function logIn(
-  config: SshHostConfig,
+  route: SshRoute,
   options: SshOptions,
-  shownName: string,
+  memory: LoginMemory,
+): Promise<Login> {
+  const [first, ...others] = route;
+  let login = await logInTo(first, undefined, options, memory);
+  for (const hop of others) {
+    const through = login;
+    try {
+      login = await logInTo(hop, through.client, options, memory);
+    } catch (error) {
+      end(through);
+      throw error;
+    }
+    login.socket.once('close', () => {
+      end(through);
+    });
+  }
+  return login;
+}
+
+function end({ client, socket }: Login): void {
+  client.end();
+  setTimeout(() => socket.destroy(), GOODBYE_MS).unref();
+}
+
+async function logInTo(
+  { config, shownName }: SshHop,
+  through: Client | undefined,
+  options: SshOptions,
+  memory: LoginMemory,
 ): Promise<Login> {
   const where = shownAddress(config.hostName, config.port);
   const hostKeys = await HostKeyCheck.load(config, {
     acceptNew: options.acceptNewHostKey,
     onNotice: options.onNotice ?? (() => undefined),
   });
-  const limitMs = Math.min(options.connectTimeoutMs, config.connectTimeoutMs ?? Infinity);
+  const attemptMs = Math.min(options.connectTimeoutMs, config.connectTimeoutMs ?? Infinity);
+  const limitMs = attemptMs + (config.connectionAttempts - 1) * (attemptMs + ATTEMPT_PAUSE_MS);
   const { deadline, expired } = startDeadline(limitMs, where);
-  let socket: Socket | undefined;
+  const cancelled = new AbortController();
+  let socket: Carrier | undefined;
   try {
-    const { askPassphrase, askPassword } = options;
+    const canAsk = !config.batchMode;
+    const { askPassphrase, askPassword } = canAsk ? options : {};
     const identities = await findIdentities(
       config,
       askPassphrase === undefined ? undefined : deadline.outside(askPassphrase),
+      memory,
     );
-    const attempts = new LoginAttempts(
-      { user: config.user, shownName },
-      identities,
-      askPassword === undefined ? undefined : deadline.outside(askPassword),
-    );
-    socket = openSocket(config);
-    await Promise.race([connected(socket, where), expired]);
+    const ask = askPassword === undefined ? undefined : deadline.outside(askPassword);
+    const attempts = new LoginAttempts({ config, shownName, memory, askPassword: ask }, identities);
+    const opening =
+      through === undefined
+        ? connectSocket(config, where, attemptMs, cancelled.signal)
+        : openTunnel(through, config, where);
+    socket = await Promise.race([opening, expired]);
     const ready = authenticate(socket, { config, hostKeys, attempts, where });
     return { client: await Promise.race([ready, expired]), socket };
   } catch (error) {
+    cancelled.abort();
     socket?.destroy();
     throw error;
   } finally {
@@ -110,12 +122,42 @@ function startDeadline(
   return { deadline: new Deadline(limitMs, expire), expired };
 }
 
+/** Connects, as often as ConnectionAttempts says while nobody answers. */
+async function connectSocket(
+  config: SshHostConfig,
+  where: string,
+  attemptMs: number,
+  signal: AbortSignal,
+): Promise<Socket> {
+  for (let attempt = 1; ; attempt++) {
+    const socket = openSocket(config);
+    const destroy = (): void => void socket.destroy();
+    signal.addEventListener('abort', destroy, { once: true });
+    // The last attempt has the rest of the whole time.
+    const isLast = attempt >= config.connectionAttempts;
+    const timer = isLast ? undefined : setTimeout(destroy, attemptMs);
+    try {
+      await connected(socket, where);
+      return socket;
+    } catch (error) {
+      socket.destroy();
+      if (isLast || signal.aborted) throw error;
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', destroy);
+    }
+    await sleep(ATTEMPT_PAUSE_MS, undefined, { signal });
+  }
+}
+
 function openSocket(config: SshHostConfig): Socket {
   const socket = connect({
     host: config.hostName,
     port: config.port,
     family: config.addressFamily,
     noDelay: true,
+    keepAlive: config.tcpKeepAlive,
+    ...(config.bindAddress !== undefined && { localAddress: config.bindAddress }),
   });
   // There is always a listener: an error that comes late must not end the process.
   socket.on('error', () => undefined);
@@ -127,13 +169,41 @@ function connected(socket: Socket, where: string): Promise<void> {
   return new Promise((resolve, reject) => {
     socket.once('connect', resolve);
     socket.once('error', (cause) => {
-      reject(
-        new ConnectionError('connect-failed', `${where}: cannot be reached: ${whyNot(cause)}`, {
-          hint: 'Check the name and the port, and that the server is up.',
-          cause,
-        }),
-      );
+      reject(unreachable(where, whyNot(cause), cause));
     });
+    socket.once('close', () => {
+      reject(unreachable(where, 'no answer'));
+    });
+  });
+}
+
+/** A connection from a jump host to the next machine. */
+function openTunnel(through: Client, config: SshHostConfig, where: string): Promise<Carrier> {
+  return new Promise((resolve, reject) => {
+    const done = (error: Error | undefined, channel: ClientChannel): void => {
+      if (error === undefined) {
+        const tunnel = new TunnelStream(channel);
+        tunnel.on('error', () => undefined);
+        resolve(tunnel);
+      } else {
+        reject(unreachable(where, `the jump host: ${error.message}`, error));
+      }
+    };
+    through.once('close', () => {
+      reject(unreachable(where, 'the jump host closed the connection'));
+    });
+    try {
+      through.forwardOut('127.0.0.1', 0, config.hostName, config.port, done);
+    } catch (error) {
+      reject(unreachable(where, 'the jump host closed the connection', error));
+    }
+  });
+}
+
+function unreachable(where: string, why: string, cause?: unknown): ConnectionError {
+  return new ConnectionError('connect-failed', `${where}: cannot be reached: ${why}`, {
+    hint: 'Check the name and the port, and that the server is up.',
+    cause,
   });
 }
 
@@ -145,6 +215,7 @@ const SOCKET_ERRORS: Readonly<Record<string, string>> = {
   ENETUNREACH: 'no network',
   ETIMEDOUT: 'no answer',
   ECONNRESET: 'it closed the connection',
+  EADDRNOTAVAIL: 'the address to connect from (BindAddress) is not one of this machine',
 };
 
 function whyNot(error: Error): string {
@@ -160,7 +231,7 @@ interface Handshake {
   readonly where: string;
 }
 
-function authenticate(socket: Socket, handshake: Handshake): Promise<Client> {
+function authenticate(socket: Carrier, handshake: Handshake): Promise<Client> {
   const { config, hostKeys, attempts, where } = handshake;
   const client = new Client();
   return new Promise((resolve, reject) => {
@@ -184,7 +255,13 @@ function authenticate(socket: Socket, handshake: Handshake): Promise<Client> {
       // ssh2 only sends these; whether the server still answers is judged where both are seen.
       keepaliveInterval: config.serverAliveIntervalMs,
       keepaliveCountMax: Number.MAX_SAFE_INTEGER,
-      algorithms: { ...ALGORITHMS, serverHostKey: hostKeys.algorithms() },
+      algorithms: {
+        kex: [...config.algorithms.kex],
+        cipher: [...config.algorithms.cipher],
+        hmac: [...config.algorithms.hmac],
+        compress: ['none'], // ciphertext does not shrink
+        serverHostKey: hostKeys.algorithms(),
+      },
       authHandler: attempts.next,
       agentForward: false,
       tryKeyboard: false,

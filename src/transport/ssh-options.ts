@@ -14,4 +14,6 @@ export interface SshOptions {
   readonly askPassword?: (prompt: string) => Promise<string | undefined>;
   /** Told things worth a line, e.g. that a host key was recorded. */
   readonly onNotice?: (text: string) => void;
+  /** Told what only somebody who looks into it wants to know. */
+  readonly onDetail?: (text: string) => void;
 }

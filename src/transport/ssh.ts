@@ -5,9 +5,12 @@ import { closeAll, tracked } from './child.ts';
 import type { Connection, Remote } from './connection.ts';
 import { remoteCommandLine } from './quote.ts';
 import { ChannelConnection, corkForNow } from './ssh-channel.ts';
-import { resolveSshHost, type SshHostConfig } from './ssh-config.ts';
+import { listed, unsupportedConfig } from './ssh-choice.ts';
+import type { SshHostConfig } from './ssh-config.ts';
 import { logIn, type Login } from './ssh-login.ts';
+import { LoginMemory } from './ssh-memory.ts';
 import type { SshOptions } from './ssh-options.ts';
+import { resolveRoute, type SshRoute } from './ssh-route.ts';
 import type { SshTarget } from './ssh-target.ts';
 
 export type { SshOptions } from './ssh-options.ts';
@@ -15,7 +18,8 @@ export type { SshTarget } from './ssh-target.ts';
 
 /**
  * Logs in with the built-in ssh; commands then run over the same login, one after the other or side
- * by side. All questions are asked before this returns, unless the server later wants a new login.
+ * by side. All questions are asked before this returns; a new login that the server wants later goes
+ * by the same answers, as far as they are good for more than once.
  *
  * @throws {UsageError} `ssh-config-invalid`, `ssh-config-unsupported`, `host-invalid`,
  *   `user-invalid`, `port-invalid`
@@ -25,31 +29,51 @@ export type { SshTarget } from './ssh-target.ts';
  *   `connection-lost`
  */
 export async function connectSsh(target: SshTarget, options: SshOptions): Promise<Remote> {
-  const config = await resolveSshHost(target, {
+  const route = await resolveRoute(target, {
     homeDir: options.homeDir ?? homedir(),
     configFile: options.configFile,
   });
-  const remote = new SshRemote(config, options, `${config.user}@${target.host}`);
+  const missing = route.flatMap(({ config }) => config.beyondUs);
+  if (missing.length > 0) throw unsupportedConfig(listed(missing));
+  return connectRoute(route, options, new LoginMemory());
+}
+
+/**
+ * {@link connectSsh} by a route that was looked up before.
+ *
+ * @param memory - what a person answered already, and is going to
+ */
+export async function connectRoute(
+  route: SshRoute,
+  options: SshOptions,
+  memory: LoginMemory,
+): Promise<Remote> {
+  const remote = new SshRemote(route, options, memory);
   await remote.logIn();
   return remote;
 }
 
 class SshRemote implements Remote {
   readonly shownName: string;
+  readonly #route: SshRoute;
   readonly #config: SshHostConfig;
   readonly #options: SshOptions;
+  readonly #memory: LoginMemory;
   readonly #sessions = new Set<SshSession>();
   readonly #running = new Set<Connection>();
   #ahead: StartedAhead | undefined;
 
-  constructor(config: SshHostConfig, options: SshOptions, shownName: string) {
-    this.#config = config;
+  constructor(route: SshRoute, options: SshOptions, memory: LoginMemory) {
+    const last = route[route.length - 1] ?? route[0];
+    this.#route = route;
+    this.#config = last.config;
     this.#options = options;
-    this.shownName = shownName;
+    this.#memory = memory;
+    this.shownName = last.shownName;
   }
 
   async logIn(): Promise<SshSession> {
-    const login = await logIn(this.#config, this.#options, this.shownName);
+    const login = await logIn(this.#route, this.#options, this.#memory);
     const session = new SshSession(login, this.#config, this.shownName);
     this.#sessions.add(session);
     return session;

@@ -14,13 +14,13 @@ const SSH_FAILED = 255;
  * where the program is known to understand them, and then the host and one remote command line. Its
  * failure to log in is reported by `exited`, and by `input` and `output`, not by `start()`.
  *
- * @param rsh - `ssh -i key`, split as a shell would; no shell runs
+ * @param rsh - `ssh -i key`, split as a shell would (no shell runs), or the words themselves
  * @param options - `interactive`: a person is there, so ssh may ask on the terminal
  * @throws {UsageError} `command-invalid`, `host-invalid`, `user-invalid`, `port-invalid`,
  *   `rsh-port` — this program cannot be told a port
  */
 export function systemSsh(
-  rsh: string,
+  rsh: string | readonly [string, ...string[]],
   target: SshTarget,
   options: { interactive: boolean },
 ): Remote {
@@ -53,8 +53,13 @@ function kindOf(program: string): string | undefined {
   return /(?:^|[/\\])(ssh|plink)(?:\.exe)?$/i.exec(program)?.[1]?.toLowerCase();
 }
 
-function loginWords(rsh: string, target: SshTarget, interactive: boolean): [string, ...string[]] {
-  const [program, ...own] = splitWords(rsh, process.platform !== 'win32');
+function loginWords(
+  rsh: string | readonly [string, ...string[]],
+  target: SshTarget,
+  interactive: boolean,
+): [string, ...string[]] {
+  const [program, ...own] =
+    typeof rsh === 'string' ? splitWords(rsh, process.platform !== 'win32') : rsh;
   const kind = kindOf(program);
   if (target.port !== undefined && kind === undefined) {
     throw new UsageError('rsh-port', `a port cannot be passed on to ${program}`, {

@@ -127,40 +127,55 @@ describe('resolveSshHost()', () => {
       identitiesOnly: true,
       hostKeyAlias: 'alias',
       hashKnownHosts: true,
-      strictHostKeyChecking: true,
+      strictHostKeyChecking: 'yes',
     });
   });
 
   test('without files the usual ones are used', async () => {
     const ours = await resolveSshHost({ host: 'db' }, { homeDir: home, configFile: 'none' });
-    expect(ours.identityFiles[0]).toBe(path.join(home, '.ssh/id_ed25519'));
+    expect(ours.identityFiles[2]).toBe(path.join(home, '.ssh/id_ed25519'));
     expect(ours.userKnownHostsFiles[0]).toBe(path.join(home, '.ssh/known_hosts'));
     expect(ours).toMatchObject({
       port: 22,
       user: userInfo().username,
-      strictHostKeyChecking: false,
+      strictHostKeyChecking: 'ask',
+      beyondUs: [],
     });
   });
 
   test.each([
-    ['ProxyJump jump', 'ProxyJump'],
     ['ProxyCommand nc %h %p', 'ProxyCommand'],
-    ['Match exec "true"\n  Port 5', 'Match exec'],
+    ['Match exec "true"\n  Port 5', '“Match exec”'],
     ['CertificateFile ~/x-cert.pub', 'CertificateFile'],
     ['PKCS11Provider /lib/x.so', 'PKCS11Provider'],
     ['RevokedHostKeys /etc/x', 'RevokedHostKeys'],
+    ['KnownHostsCommand /bin/keys %H', 'KnownHostsCommand'],
     ['CanonicalizeHostname yes', 'CanonicalizeHostname'],
-  ])('%s: says what is missing and how to go on', async (text, option) => {
-    const error: unknown = await resolve(text, { host: 'db' }).catch((e: unknown) => e);
-    expect(error).toBeInstanceOf(UsageError);
-    expect(error).toMatchObject({ code: 'ssh-config-unsupported' });
-    expect((error as UsageError).message).toContain(option);
-    expect((error as UsageError).hint).toContain('--rsh ssh');
+    ['BindInterface lo', 'BindInterface'],
+    ['KexAlgorithms sntrup761x25519-sha512@openssh.com', 'KexAlgorithms sntrup761'],
+    ['MACs umac-64@openssh.com', 'MACs umac-64'],
+    ['OptionOfTomorrow yes', 'the option optionoftomorrow'],
+    ['Include ${NOWHERE}/x', '“Include'],
+  ])('%s: names what is missing', async (text, option) => {
+    const { beyondUs } = await resolve(text, { host: 'db' });
+    expect(beyondUs).toHaveLength(1);
+    expect(beyondUs[0]).toContain(option);
+  });
+
+  test.each([
+    'ProxyCommand none\nProxyJump none',
+    'CanonicalizeHostname no',
+    'PKCS11Provider none\nCertificateFile none\nRevokedHostKeys none\nKnownHostsCommand none',
+    'GSSAPIAuthentication yes\nForwardAgent yes\nControlPath ~/x\nLocalForward 1 h:2',
+    'IgnoreUnknown optionof*\nOptionOfTomorrow yes',
+    'Match host nowhere exec "true"\n  Port 5',
+  ])('%j needs nothing', async (text) => {
+    expect(await resolve(text, { host: 'db' })).toMatchObject({ beyondUs: [] });
   });
 
   test('what another host needs does not matter', async () => {
-    const text = 'Host inner\n  ProxyJump jump\nHost *\n  ProxyJump none\n';
-    expect(await resolve(text, { host: 'db' })).toMatchObject({ hostName: 'db' });
+    const text = 'Host inner\n  ProxyCommand x\nHost *\n  ProxyCommand none\n';
+    expect(await resolve(text, { host: 'db' })).toMatchObject({ beyondUs: [] });
   });
 
   test.each([

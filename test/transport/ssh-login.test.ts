@@ -457,6 +457,6 @@ describe('passwords', () => {
 
 test('a configuration that needs more than ssh2 says so', async () => {
   await useKey();
-  await configure('ProxyJump elsewhere');
+  await configure('ProxyCommand nc %h %p');
   expect(await failure()).toMatchObject({ code: 'ssh-config-unsupported' });
 });
