@@ -15,6 +15,7 @@ import { UnfinishedFiles, UNFINISHED_FOLDER } from '../tree/unfinished-files.ts'
 import { DecryptedView } from '../view/decrypted-view.ts';
 import { readSmallFile } from '../view/decrypted-view-listing.ts';
 import { ROOT_PATH } from '../view/path-bytes.ts';
+import { collectGarbageSooner } from './collect-sooner.ts';
 import { openDestination, type OpenDestination } from './destination-remote.ts';
 import { makeSpecial } from './local-special.ts';
 import { LocalSourceRemote } from './local-source.ts';
@@ -61,6 +62,7 @@ export async function restore(
 ): Promise<RestoreSummary> {
   const startedMs = performance.now();
   refuseOverlap(settings);
+  collectGarbageSooner();
   const books = new RestoreBooks(reporter);
   const selection = new Selection(settings.rules, Buffer.from(settings.target), settings.paths);
   const known = typeof keys === 'function' ? undefined : keys.masterkey;
