@@ -1,0 +1,127 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type RunningSshd, startSshd } from '../support/sshd.ts';
+import { makeStockCopy } from '../support/stock-copy.ts';
+import { type Bench, type CliResult, ecsync, makeBench } from './support/cli.ts';
+import { differences } from './support/compare.ts';
+import { makeHardTree } from './support/hard-tree.ts';
+import { fsck } from './support/stock.ts';
+
+const IGNORED = { ignore: ['.ecsync'], links: true, nanoseconds: false };
+
+let sshd: RunningSshd;
+let bench: Bench;
+let clone: string;
+beforeAll(async () => {
+  sshd = await startSshd();
+}, 60_000);
+afterAll(() => sshd.stop());
+beforeEach(async () => {
+  bench = await makeBench();
+  clone = path.join(bench.dir, 'clone');
+});
+afterEach(() => bench.remove());
+
+function run(...words: string[]): Promise<CliResult> {
+  return ecsync(words, { cwd: bench.dir, env: { HOME: sshd.home } });
+}
+
+async function expectOk(...words: string[]): Promise<CliResult> {
+  const result = await run(...words);
+  expect(result.code, result.stderr).toBe(0);
+  return result;
+}
+
+async function pushNew(...words: string[]): Promise<void> {
+  const pass = ['--passfile', bench.passfile];
+  await expectOk('init', bench.source, '--scryptn', '10', ...pass, ...words);
+  await expectOk('push', '-C', bench.source, '-H', ...pass, bench.copy);
+}
+
+function at(place: string, copy: string): string {
+  return place === 'ssh' ? `ssh://${sshd.user}@127.0.0.1:${sshd.port}${copy}` : copy;
+}
+
+/** The clone is equal, its first push has nothing to do, and a later one leaves a clean copy. */
+async function expectContinues(plain: string, copy: string, passfile: string): Promise<void> {
+  expect(differences(plain, clone, IGNORED)).toEqual([]);
+  const push = ['push', '-C', clone, '-H', '-i', '--delete', '--passfile', passfile];
+  expect(await run(...push)).toMatchObject({ code: 0, stdout: '', stderr: '' });
+  writeFileSync(path.join(clone, 'a new file'), 'new');
+  const { stdout } = await expectOk(...push);
+  expect(stdout).toContain('<f+++++++++ a new file\n');
+  expect(await fsck(copy, passfile)).toMatchObject({ code: 0 });
+}
+
+describe.each(['a local folder', 'ssh'])('from %s', (place) => {
+  it.each([[], ['--layout', 'reverse'], ['--layout', 'xchacha', '--deterministic-names']])(
+    'what ecsync has pushed %s %s %s',
+    async (...words) => {
+      makeHardTree(bench.source);
+      await pushNew(...words);
+      await expectOk('clone', at(place, bench.copy), clone, '--passfile', bench.passfile);
+      await expectContinues(bench.source, bench.copy, bench.passfile);
+    },
+  );
+
+  it('what stock gocryptfs has written through a mount', async () => {
+    const plain = path.join(bench.dir, 'plain');
+    makeHardTree(plain);
+    const stock = await makeStockCopy(bench.dir, { name: 'stock', words: [] }, (mountPoint) => {
+      execFileSync('rsync', ['-aH', `${plain}/`, `${mountPoint}/`]);
+    });
+    await expectOk('clone', at(place, stock.cipherDir), clone, '--passfile', stock.passfile);
+    await expectContinues(plain, stock.cipherDir, stock.passfile);
+  });
+});
+
+describe('refused', () => {
+  beforeEach(async () => {
+    mkdirSync(bench.source);
+    writeFileSync(path.join(bench.source, 'file'), 'x'.repeat(10_000));
+    await pushNew();
+  });
+  const summary = async (...words: string[]): Promise<unknown> => {
+    const result = await run('clone', bench.copy, clone, '--json', ...words);
+    return JSON.parse(result.stdout.trimEnd().split('\n').at(-1) ?? '');
+  };
+
+  it('a folder that is not empty', async () => {
+    mkdirSync(clone);
+    writeFileSync(path.join(clone, 'precious'), '');
+    expect(await summary('--passfile', bench.passfile)).toMatchObject({
+      exitCode: 2,
+      error: { code: 'target-not-empty' },
+    });
+    expect(readdirSync(clone)).toEqual(['precious']);
+  });
+
+  it('a wrong password, which leaves nothing', async () => {
+    writeFileSync(bench.passfile, 'wrong\n');
+    expect(await summary('--passfile', bench.passfile)).toMatchObject({ exitCode: 12 });
+    expect(readdirSync(bench.dir)).not.toContain('clone');
+  });
+
+  it('a copy without a conf', async () => {
+    rmSync(path.join(bench.copy, 'gocryptfs.conf'));
+    expect(await summary('--passfile', bench.passfile)).toMatchObject({
+      exitCode: 10,
+      error: { code: 'conf-missing' },
+    });
+  });
+
+  it('to make a vault of what is not whole', async () => {
+    const [name = ''] = readdirSync(bench.copy).filter((found) => !found.startsWith('gocryptfs'));
+    const file = path.join(bench.copy, name.startsWith('.') ? '' : name);
+    const bytes = readFileSync(file);
+    bytes[5000] = (bytes[5000] ?? 0) ^ 1;
+    writeFileSync(file, bytes);
+    expect(await summary('--passfile', bench.passfile)).toMatchObject({
+      exitCode: 26,
+      error: { code: 'copy-damaged' },
+    });
+    expect(readdirSync(clone)).toEqual(['.ecsync-restore']);
+  });
+});
