@@ -7,6 +7,7 @@ import { defineFsck } from './commands/fsck.ts';
 import { defineHelp } from './commands/help.ts';
 import { defineInit } from './commands/init.ts';
 import { defineKey } from './commands/key.ts';
+import { defineLog } from './commands/log.ts';
 import { defineLs } from './commands/ls.ts';
 import { defineName } from './commands/name.ts';
 import { definePlan } from './commands/plan.ts';
@@ -14,6 +15,7 @@ import { definePush } from './commands/push.ts';
 import { defineRemote } from './commands/remote.ts';
 import { defineRestore } from './commands/restore.ts';
 import { defineSchedule } from './commands/schedule.ts';
+import { defineStatus } from './commands/status.ts';
 import { defineVerify } from './commands/verify.ts';
 import { addPlaceOptions } from './options.ts';
 import type { Selected } from './selected.ts';
@@ -55,13 +57,15 @@ export function buildProgram(texts: ProgramTexts, select: Selected): Command {
   defineName(program, select);
   defineKey(program, select);
   defineSchedule(program, select);
+  defineStatus(program, select);
+  defineLog(program, select);
   defineHelp(program, select);
   return program;
 }
 
 /** Commands of the contract that this release does not have, and what can be done meanwhile. */
 export const FUTURE_COMMANDS: ReadonlyMap<string, string> = new Map([
-  ...['status', 'log', 'unlock', 'doctor', 'config', 'completion'].map(
+  ...['unlock', 'doctor', 'config', 'completion'].map(
     (name) => [name, 'See `ecsync help` for what is.'] as const,
   ),
 ]);

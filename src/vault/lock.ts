@@ -87,6 +87,37 @@ function takeLock(file: string, own: Holder): void {
   });
 }
 
+/** Who holds a lock, as far as it can be told from here. */
+export interface LockHolder {
+  /** 0: the lock file is unreadable. */
+  readonly pid: number;
+  readonly host: string;
+  /** ISO 8601; empty when unknown. */
+  readonly since: string;
+  /** Certainly gone: its process ended, or the machine was started anew. */
+  readonly isGone: boolean;
+  /** On another machine, whose processes cannot be seen from here. */
+  readonly isElsewhere: boolean;
+}
+
+/**
+ * Looks at a lock without taking it.
+ *
+ * @param file - as for {@link acquireLock}
+ * @returns undefined when nobody holds it
+ */
+export function lockHolder(file: string): LockHolder | undefined {
+  let holder: Holder | undefined;
+  for (let next = readHolder(file); next !== undefined; next = heirOf(file, next)) {
+    if (next.id === holder?.id) break;
+    holder = next;
+  }
+  if (holder === undefined) return undefined;
+  const { pid, host, since } = holder;
+  const isElsewhere = pid !== 0 && host !== os.hostname();
+  return { pid, host, since, isGone: !isAlive(holder), isElsewhere };
+}
+
 function successionFile(file: string, holder: Holder): string {
   return `${file}.after-${holder.id}`;
 }

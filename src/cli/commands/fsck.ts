@@ -15,6 +15,7 @@ import {
   FsckProgressReport,
 } from '../fsck-output.ts';
 import type { Host } from '../host.ts';
+import { recordRun } from '../recorded-run.ts';
 import type { CommandResult, Warnings } from '../report.ts';
 import type { Selected } from '../selected.ts';
 import { addCopyOptions, type CopyOptions } from './copy-options.ts';
@@ -74,14 +75,21 @@ async function runFsck(
   const { findCopy } = await import('../cipher-folder.ts');
   const place = findCopy(host, options, word);
   if (place.destination.kind === 'local') assertFolder(place.destination.path);
-  // A push changes what is checked here.
-  const lock = place.vault && acquireLock(vaultFiles(place.vault.vaultDir).lock);
-  try {
-    return await check(host, warnings, { place, options });
-  } finally {
-    lock?.release();
-    host.out.clearStatus();
-  }
+  const { vault, destination } = place;
+  const work = async (): Promise<CommandResult> => {
+    // A push changes what is checked here.
+    const lock = vault && acquireLock(vaultFiles(vault.vaultDir).lock);
+    try {
+      return await check(host, warnings, { place, options });
+    } finally {
+      lock?.release();
+      host.out.clearStatus();
+    }
+  };
+  if (vault === undefined) return work();
+  const isPart = options.sample !== undefined;
+  const run = { vault, command: 'fsck', destination: destination.shown, isPart } as const;
+  return recordRun(host, warnings, run, work);
 }
 
 /** @throws {VaultError} `copy-missing` */

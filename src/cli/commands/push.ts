@@ -8,7 +8,6 @@ import type { Destination } from '../../vault/destination.ts';
 import { acquireLock } from '../../vault/lock.ts';
 import { settleConf } from '../../vault/replace-conf.ts';
 import { noteFullPush } from '../../vault/push-record.ts';
-import { noteFullPush } from '../../vault/push-record.ts';
 import { readState, stateKey, writeState } from '../../vault/state.ts';
 import { openVault, type Vault } from '../../vault/vault.ts';
 import { vaultFiles } from '../../vault/vault-files.ts';
@@ -19,6 +18,7 @@ import { readPushWords, resolvePaths } from '../push-words.ts';
 import { itemEvent, itemName, itemText } from '../render-item.ts';
 import { ProgressReport } from '../render-progress.ts';
 import { pushFigures, statsLines, summaryText } from '../render-summary.ts';
+import { recordRun } from '../recorded-run.ts';
 import type { CommandResult, Warnings } from '../report.ts';
 import { startUnlocking } from '../secrets.ts';
 import type { Selected } from '../selected.ts';
@@ -59,20 +59,24 @@ async function runPush(
   const vault = openVault(place);
   const settings = await readSettings(host, vault, { ...request, folder: place.folder });
   await refuseEarly(settings);
-  const lock = options.dryRun === true ? undefined : acquireLock(vaultFiles(vault.vaultDir).lock);
-  try {
-    if (lock !== undefined) settleConf(vault);
-    const startedMs = Date.now();
-    const result = await pushLocked(host, warnings, { vault, settings, options });
-    // A schedule need not push what a person just did.
-    const isFull = lock !== undefined && settings.paths.length + settings.rules.length === 0;
-    if (isFull && result.exitCode === ExitCode.ok) {
-      noteFullPush(vault.vaultDir, settings.destination.shown, startedMs);
+  if (settings.dryRun) return pushLocked(host, warnings, { vault, settings, options });
+  const destination = settings.destination.shown;
+  const isPart = settings.paths.length + request.filters.length > 0;
+  return recordRun(host, warnings, { vault, command: 'push', destination, isPart }, async () => {
+    const lock = acquireLock(vaultFiles(vault.vaultDir).lock);
+    try {
+      settleConf(vault);
+      const startedMs = Date.now();
+      const result = await pushLocked(host, warnings, { vault, settings, options });
+      // A schedule need not push what a person just did.
+      if (!isPart && result.exitCode === ExitCode.ok) {
+        noteFullPush(vault.vaultDir, destination, startedMs);
+      }
+      return result;
+    } finally {
+      lock.release();
     }
-    return result;
-  } finally {
-    lock?.release();
-  }
+  });
 }
 
 async function pushLocked(

@@ -15,6 +15,7 @@ import { vaultFiles } from '../../vault/vault-files.ts';
 import type { CopyPlace } from '../cipher-folder.ts';
 import type { Host } from '../host.ts';
 import { itemEvent, itemName, itemText } from '../render-item.ts';
+import { recordRun } from '../recorded-run.ts';
 import type { CommandResult, Warnings } from '../report.ts';
 import {
   restoreFigures,
@@ -147,18 +148,24 @@ async function runRestore(
     rules: await readRules(filters),
     ...(overwrite && { overwrite }),
   };
-  // A push changes what is read here.
-  const lock =
-    vault === undefined || settings.dryRun
-      ? undefined
-      : acquireLock(vaultFiles(vault.vaultDir).lock);
-  try {
-    const summary = await restoreWith(host, warnings, { settings, place, options });
-    return conclude(host, settings, { summary, options });
-  } finally {
-    lock?.release();
-    host.out.clearStatus();
-  }
+  const work = async (): Promise<CommandResult> => {
+    // A push changes what is read here.
+    const lock =
+      vault === undefined || settings.dryRun
+        ? undefined
+        : acquireLock(vaultFiles(vault.vaultDir).lock);
+    try {
+      const summary = await restoreWith(host, warnings, { settings, place, options });
+      return conclude(host, settings, { summary, options });
+    } finally {
+      lock?.release();
+      host.out.clearStatus();
+    }
+  };
+  if (vault === undefined || settings.dryRun) return work();
+  const isPart = settings.paths.length + filters.length > 0;
+  const run = { vault, command: 'restore', destination: destination.shown, isPart } as const;
+  return recordRun(host, warnings, run, work);
 }
 
 /** The part of the settings that only the options decide. */

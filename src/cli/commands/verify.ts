@@ -1,15 +1,17 @@
 import type { Command } from 'commander';
 import { ExitCode } from '../../errors.ts';
+import type { PushSettings } from '../../sync/push-settings.ts';
 import type { VerifyFinding } from '../../sync/verify-finding.ts';
 import type { VerifySummary } from '../../sync/verify.ts';
 import { acquireLock } from '../../vault/lock.ts';
 import { settleConf } from '../../vault/replace-conf.ts';
-import { openVault } from '../../vault/vault.ts';
+import { openVault, type Vault } from '../../vault/vault.ts';
 import { vaultFiles } from '../../vault/vault-files.ts';
 import { counted } from '../fsck-output.ts';
 import { shownBytes } from '../figures.ts';
 import type { Host } from '../host.ts';
 import { placeOf } from '../place.ts';
+import { recordRun } from '../recorded-run.ts';
 import type { CommandResult, Warnings } from '../report.ts';
 import type { Selected } from '../selected.ts';
 import { differenceEvent, differenceText } from '../verify-output.ts';
@@ -64,24 +66,37 @@ async function runVerify(
   const vault = openVault(place);
   const settings = await readSettings(host, vault, { ...request, folder: place.folder });
   await refuseEarly(settings);
+  const isPart = settings.paths.length + request.filters.length > 0;
+  const destination = settings.destination.shown;
+  return recordRun(host, warnings, { vault, command: 'verify', destination, isPart }, () =>
+    verifyLocked(host, warnings, { vault, settings, options }),
+  );
+}
+
+async function verifyLocked(
+  host: Host,
+  warnings: Warnings,
+  job: {
+    readonly vault: Vault;
+    readonly settings: PushSettings;
+    readonly options: VerifyCommandOptions;
+  },
+): Promise<CommandResult> {
+  const { vault, settings, options } = job;
+  const { destination } = settings;
   // A push changes what is compared here.
   const lock = acquireLock(vaultFiles(vault.vaultDir).lock);
   try {
     settleConf(vault);
-    const { destination } = settings;
-    return await withKey(
-      host,
-      warnings,
-      { vault, options, destination },
-      async (opened, around) => {
-        const { verify } = await import('../../sync/verify.ts');
-        const summary = await verify(settings, opened, around, {
-          repair: options.repair === true && options.dryRun !== true,
-          onFinding: (finding, repaired) => tell(host, finding, repaired),
-        });
-        return conclude(host, summary, destination.shown);
-      },
-    );
+    const about = { vault, options, destination };
+    return await withKey(host, warnings, about, async (opened, around) => {
+      const { verify } = await import('../../sync/verify.ts');
+      const summary = await verify(settings, opened, around, {
+        repair: options.repair === true && options.dryRun !== true,
+        onFinding: (finding, repaired) => tell(host, finding, repaired),
+      });
+      return conclude(host, summary, destination.shown);
+    });
   } finally {
     lock.release();
   }

@@ -1,0 +1,66 @@
+/** What the history says about the remotes of a vault. */
+import { ExitCode } from '../errors.ts';
+import type { Run } from '../vault/history.ts';
+import { lastFullPush } from '../vault/push-record.ts';
+
+/** What is known of one remote; times are milliseconds since 1970. */
+export interface RemoteStatus {
+  /** When the last push of everything that came to its end was begun. */
+  readonly lastGoodPushMs?: number;
+  /** The last push that was not merely skipped or interrupted. */
+  readonly lastPush?: Run;
+  readonly lastVerify?: Run;
+  readonly lastFsck?: Run;
+  /** One of the last runs failed. */
+  readonly failed: boolean;
+  /** The last good push is older than it may be. */
+  readonly overdue: boolean;
+}
+
+/** Files that changed while they were read go with the next push. */
+const GOOD: ReadonlySet<number> = new Set([ExitCode.ok, ExitCode.vanished]);
+/** These say nothing about the copy. */
+const SKIPPED: ReadonlySet<number> = new Set([
+  ExitCode.locked,
+  ExitCode.notNow,
+  ExitCode.interrupted,
+]);
+
+/** @param about.maxAgeMs - absent: nothing is overdue */
+export function remoteStatus(
+  history: readonly Run[],
+  about: {
+    readonly vaultDir: string;
+    /** Canonical text of the destination. */
+    readonly destination: string;
+    readonly nowMs: number;
+    readonly maxAgeMs?: number | undefined;
+  },
+): RemoteStatus {
+  const { vaultDir, destination, nowMs, maxAgeMs } = about;
+  const runs = history.filter((run) => run.destination === destination);
+  const last = (command: string): Run | undefined =>
+    runs.findLast(
+      (run) => run.command === command && run.part !== true && !SKIPPED.has(run.exitCode),
+    );
+  const good = runs.findLast(
+    (run) => run.command === 'push' && run.part !== true && GOOD.has(run.exitCode),
+  );
+  // The history may be lost while this is not.
+  const noted = lastFullPush(vaultDir, destination);
+  const lastGoodPushMs = good === undefined ? noted : Math.max(Date.parse(good.start), noted ?? 0);
+  const lastPush = last('push');
+  const lastVerify = last('verify');
+  const lastFsck = runs.findLast((run) => run.command === 'fsck' && !SKIPPED.has(run.exitCode));
+  const isOld = lastGoodPushMs === undefined || nowMs - lastGoodPushMs > (maxAgeMs ?? Infinity);
+  return {
+    ...(lastGoodPushMs === undefined ? {} : { lastGoodPushMs }),
+    ...(lastPush === undefined ? {} : { lastPush }),
+    ...(lastVerify === undefined ? {} : { lastVerify }),
+    ...(lastFsck === undefined ? {} : { lastFsck }),
+    failed: [lastPush, lastVerify, lastFsck].some(
+      (run) => run !== undefined && !GOOD.has(run.exitCode),
+    ),
+    overdue: maxAgeMs !== undefined && isOld,
+  };
+}

@@ -1,0 +1,114 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { appendHistory, readHistory, type Run } from '../../src/vault/history.ts';
+import { buildSources } from './support/built.ts';
+import { Cli, type CliResult } from './support/cli.ts';
+
+// What is noted of a run, and what `status`, `log` and the exit codes make of it.
+
+let built: string;
+let cli: Cli;
+let dir: string;
+let source: string;
+let vaultDir: string;
+
+beforeAll(async () => {
+  built = buildSources();
+  cli = new Cli(built);
+  dir = mkdtempSync(path.join(os.tmpdir(), 'ecsync-status-'));
+  source = path.join(dir, 'source');
+  vaultDir = path.join(source, '.ecsync');
+  writeFileSync(path.join(dir, 'pw'), 'secret\n', { mode: 0o600 });
+  await ecsync('init', source, '--scryptn', '10', '--passfile', path.join(dir, 'pw'));
+  writeFileSync(path.join(source, 'file'), 'content');
+  await ecsync('remote', 'add', 'home', path.join(dir, 'copy'), '-C', source);
+});
+afterAll(() => {
+  for (const folder of [dir, built]) rmSync(folder, { recursive: true, force: true });
+});
+
+function ecsync(...words: string[]): Promise<CliResult> {
+  return cli.run(words);
+}
+
+function withKey(...words: string[]): Promise<CliResult> {
+  return ecsync(...words, '-C', source, '--passfile', path.join(dir, 'pw'));
+}
+
+function last(): Run | undefined {
+  return readHistory(vaultDir).at(-1);
+}
+
+async function event(type: string, ...words: string[]): Promise<Record<string, unknown>> {
+  const { stdout } = await ecsync(...words, '-C', source, '--json');
+  const events = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  return events.find((one) => one['type'] === type) ?? {};
+}
+
+describe('the history on the command line', () => {
+  it('has nothing at first, and status says never', async () => {
+    expect((await ecsync('log', '-C', source)).stdout).toBe('');
+    const status = await ecsync('status', '-C', source);
+    expect(status.code).toBe(0);
+    expect(status.stdout).toContain('last good push  never');
+    expect((await ecsync('status', '-C', source, '--max-age', '1d')).code).toBe(4);
+  });
+
+  it('notes pushes, verifications, restores and checks, and no dry run', async () => {
+    await withKey('push', '-n');
+    expect(last()).toBeUndefined();
+    await withKey('push');
+    expect(last()).toMatchObject({ command: 'push', remote: 'home', exitCode: 0 });
+    expect(last()?.figures?.['filesSent']).toBe(1);
+    await withKey('push', 'home', 'file');
+    expect(last()).toMatchObject({ command: 'push', part: true });
+    await withKey('verify');
+    expect(last()?.command).toBe('verify');
+    await withKey('fsck');
+    expect(last()?.command).toBe('fsck');
+    await withKey('restore', '--to', path.join(dir, 'restored'));
+    expect(last()?.command).toBe('restore');
+    const log = await ecsync('log', '-C', source, '-n', '2');
+    expect(
+      log.stdout
+        .trim()
+        .split('\n')
+        .map((line) => line.split(/\s+/)[2]),
+    ).toEqual(['restore', 'fsck']);
+  });
+
+  it('tells a recent push from an old one', async () => {
+    expect((await ecsync('status', '-C', source, '--max-age', '1h')).code).toBe(0);
+    const old = { ...(last() as Run), command: 'push', start: '2020-01-01T00:00:00.000Z' };
+    appendHistory(vaultDir, old);
+    expect(await event('status', 'status', '--max-age', '1h')).toMatchObject({ overdue: false });
+  });
+
+  it('fails when the last run did, until the next good one', async () => {
+    const failed = await ecsync('push', '-C', source);
+    expect(failed.code).toBe(12);
+    expect(last()).toMatchObject({ exitCode: 12, error: { code: 'password-missing' } });
+    const status = await ecsync('status', '-C', source);
+    expect(status.code).toBe(4);
+    expect(status.stderr).toContain('the last run failed: home');
+    // What was skipped or interrupted says nothing about the copy.
+    for (const exitCode of [11, 75, 130]) appendHistory(vaultDir, { ...(last() as Run), exitCode });
+    expect((await ecsync('status', '-C', source)).code).toBe(4);
+    await withKey('push');
+    expect((await ecsync('status', '-C', source)).code).toBe(0);
+  });
+
+  it('shows who holds the lock', async () => {
+    const holder = { id: 'ab', pid: 1, host: 'elsewhere.example', since: '2026-01-01T00:00:00Z' };
+    const lock = path.join(vaultDir, 'lock');
+    writeFileSync(lock, JSON.stringify({ ...holder, pidSpace: '', started: '' }));
+    expect((await ecsync('status', '-C', source)).stdout).toContain('on elsewhere.example since');
+    expect(await event('lock', 'status')).toMatchObject({ pid: 1, gone: false });
+    rmSync(lock);
+  });
+});
