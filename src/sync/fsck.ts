@@ -106,6 +106,8 @@ class Check<C extends Entry> {
   /** Further names of those that are hard-linked, by link group. */
   readonly #furtherNames = new Map<number, PlainEntry<C>[]>();
   #filesSampled = 0;
+  /** What could not be read before there was a root: a remote is listed as a whole. */
+  readonly #unreadBefore: (readonly [Uint8Array, EcsyncError])[] = [];
 
   constructor(job: FsckJob<C>, reporter: FsckReporter, signal: AbortSignal) {
     this.#job = job;
@@ -122,6 +124,7 @@ class Check<C extends Entry> {
   async run(): Promise<FsckSummary> {
     this.#directory = await this.#view.root();
     const { cipher } = this.#directory;
+    for (const [path, error] of this.#unreadBefore) this.#onUnread(path, error);
     const confFinding = await checkConf(this.#tree, cipher, this.#job.conf);
     if (confFinding !== undefined) this.#add(confFinding);
     const unfinished = await checkUnfinished(this.#tree, cipher);
@@ -237,8 +240,8 @@ class Check<C extends Entry> {
   }
 
   #onUnread(path: Uint8Array, error: EcsyncError): void {
-    if (this.#directory === undefined) return;
-    this.#add(findingOfUnread(path, error, this.#directory));
+    if (this.#directory === undefined) this.#unreadBefore.push([path, error]);
+    else this.#add(findingOfUnread(path, error, this.#directory));
   }
 
   #add(finding: Finding): void {

@@ -273,3 +273,16 @@ test('tells how far it is, and ends when it is told to', async () => {
   });
   await expect(stopped).rejects.toThrow('enough');
 });
+
+describe('a copy that is listed as a whole', () => {
+  test('what could not be listed counts, though it was told before there was a root', async () => {
+    const tree = copyTree(await storedSample());
+    const openTree: FsckJob<MemoryEntry>['openTree'] = (onProblem) => {
+      onProblem(Buffer.from('.'), new FileError('not-all-read', 'the server could not read all'));
+      return tree;
+    };
+    const { summary, findings } = await check(tree, { job: { openTree } });
+    expect(summary).toMatchObject({ exitCode: 23, unread: 1, files: 3 });
+    expect(findings.map(shown)).toEqual(['unread not-all-read .']);
+  });
+});
