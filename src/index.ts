@@ -66,6 +66,16 @@ export {
   type PushSurroundings,
   type StateStore,
 } from './sync/push.ts';
+export { restore, type RestoreSurroundings } from './sync/restore.ts';
+export type {
+  CopyKeys,
+  Overwrite,
+  RestoreProgress,
+  RestoreReporter,
+  RestoreSettings,
+  RestoreSummary,
+  UnlockCopy,
+} from './sync/restore-settings.ts';
 export { plan, type PlanSummary } from './sync/plan.ts';
 export { verify, type VerifyOptions, type VerifySummary } from './sync/verify.ts';
 export type { VerifyFinding } from './sync/verify-finding.ts';
