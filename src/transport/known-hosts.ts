@@ -163,7 +163,8 @@ export function knownHostLine(name: string, key: Buffer, salt?: Buffer): string 
   return `${hosts} ${publicKeyType(key) ?? ''} ${key.toString('base64')}\n`;
 }
 
-function namesHost(hosts: string, name: string): boolean {
+/** Whether the first field of a line names a host, given as by {@link knownHostName}. */
+export function namesHost(hosts: string, name: string): boolean {
   if (!hosts.startsWith('|')) return matchesPatternList(name, hosts.toLowerCase().split(','));
   const [, version, salt = ''] = hosts.split('|');
   return version === '1' && hashedName(name, Buffer.from(salt, 'base64')) === hosts;

@@ -2,7 +2,7 @@
  * Goal: our verdict on a host key is OpenSSH's. Method: the same known_hosts file is given to the
  * real `ssh -o StrictHostKeyChecking=yes` against a real sshd, and to `ssh-keygen -F`.
  */
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { createHmac, randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -14,6 +14,7 @@ import {
   judgeHostKey,
   knownHostLine,
   knownHostName,
+  namesHost,
   parseKnownHosts,
   readKnownHosts,
 } from '../../src/transport/known-hosts.ts';
@@ -27,12 +28,15 @@ let dir: string;
 let own: string;
 let other: string;
 let rsa: string;
+let ecdsa: string;
 
 beforeAll(async () => {
   sshd = await startSshd();
   dir = await mkdtemp(path.join(tmpdir(), 'ecsync-known-hosts-'));
   await makeKey(path.join(dir, 'other'));
   await makeKey(path.join(dir, 'rsa'), { type: 'rsa' });
+  await makeKey(path.join(dir, 'ecdsa'), { type: 'ecdsa' });
+  ecdsa = await readPublicKey(path.join(dir, 'ecdsa.pub'));
   own = await readPublicKey(`${sshd.hostKeyFiles[0] ?? ''}.pub`);
   other = await readPublicKey(path.join(dir, 'other.pub'));
   rsa = await readPublicKey(path.join(dir, 'rsa.pub'));
@@ -87,6 +91,13 @@ function hashed(name: string): string {
   const salt = randomBytes(20);
   const hash = createHmac('sha1', salt).update(name).digest('base64');
   return `|1|${salt.toString('base64')}|${hash}`;
+}
+
+/** Whether ssh-keygen reads a key from what follows the names of a line. */
+function isKey(line: string): boolean {
+  const fields = line.trim().split(/[ \t]+/);
+  const input = fields.slice(fields[0]?.startsWith('@') === true ? 2 : 1).join(' ');
+  return spawnSync('ssh-keygen', ['-l', '-f', '-'], { input: `${input}\n` }).status === 0;
 }
 
 interface Case {
@@ -162,6 +173,48 @@ const CASES: readonly Case[] = [
   },
   { name: 'an old RSA1 line', text: () => `${here()} 1024 35 1234567\n${here()} ${own}\n` },
   { name: 'a comment behind', text: () => `${here()} ${own} root@db # x\n` },
+  {
+    name: 'a port in hashed brackets of upper case',
+    text: () => `${here().toUpperCase()} ${own}\n`,
+  },
+  { name: 'the same line twice', text: () => `${here()} ${own}\n${here()} ${own}\n` },
+  {
+    name: 'ours among many',
+    text: () => `${here()} ${rsa}\n${here()} ${other}\n${here()} ${own}\n`,
+  },
+  { name: 'all but ours', text: () => `${here()} ${rsa}\n${here()} ${other}\n` },
+  {
+    name: 'a hashed name and a plain one',
+    text: () => `${hashed(here())} ${other}\n${here()} ${own}\n`,
+  },
+  {
+    name: 'hashed and revoked',
+    text: () => `@revoked ${hashed(here())} ${own}\n${here()} ${own}\n`,
+  },
+  { name: 'revoked with a wildcard', text: () => `@revoked [127.*]:* ${own}\n${here()} ${own}\n` },
+  { name: 'negated and revoked', text: () => `@revoked *,!${here()} ${own}\n${here()} ${own}\n` },
+  { name: 'marker in upper case', text: () => `@REVOKED * ${own}\n${here()} ${own}\n` },
+  { name: 'marker without a space', text: () => `@revoked* ${own}\n${here()} ${own}\n` },
+  { name: 'two markers', text: () => `@revoked @cert-authority * ${own}\n${here()} ${own}\n` },
+  { name: 'wildcard for all ports', text: () => `[127.0.0.1]:* ${own}\n` },
+  { name: 'wildcard for everything', text: () => `* ${own}\n` },
+  { name: 'wildcard for everything, another key', text: () => `* ${other}\n${here()} ${own}\n` },
+  { name: 'only a negation', text: () => `!nowhere ${own}\n` },
+  { name: 'an empty name between commas', text: () => `a,,${here()} ${own}\n` },
+  { name: 'blanks around the comma', text: () => `a, ${here()} ${own}\n` },
+  {
+    name: 'base64 with a line end inside',
+    text: () => `${here()} ${own.slice(0, -6)}\n${own.slice(-6)}\n`,
+  },
+  { name: 'base64 with more behind', text: () => `${here()} ${own}AAAA\n` },
+  { name: 'a hash sign behind the key', text: () => `${here()} ${own}#x\n` },
+  { name: 'old Mac line ends', text: () => `# c\r${here()} ${own}\r` },
+  { name: 'a byte order mark', text: () => `\xef\xbb\xbf${here()} ${own}\n` },
+  { name: 'a byte order mark before a comment', text: () => `\xef\xbb\xbf# c\n${here()} ${own}\n` },
+  {
+    name: 'salt of another length',
+    text: () => `|1|AAAA|${hashed(here()).split('|')[3] ?? ''} ${own}\n`,
+  },
   { name: 'bytes that are no text', text: () => `\xff\xfe\0\n${here()} ${own}\n` },
 ];
 
@@ -187,10 +240,62 @@ describe('host key verdicts', () => {
     ]);
   });
 
+  test('every case finds the lines that ssh-keygen -F finds, where their keys are keys', async () => {
+    for (const { name, alias, text } of CASES) {
+      const file = path.join(dir, `${name.replaceAll(' ', '-')}-f`);
+      await writeFile(file, Buffer.from(text(), 'latin1'));
+      const asked = alias?.toLowerCase() ?? here();
+      const { stdout } = spawnSync('ssh-keygen', ['-F', asked, '-f', file], { encoding: 'latin1' });
+      const found = [...stdout.matchAll(/found: line (\d+)/g)].map((match) => Number(match[1]));
+      const lines = text().split('\n');
+      const theirs = found.filter((line) => isKey(lines[line - 1] ?? ''));
+      const ours = parseKnownHosts(await readFile(file, 'latin1'), file)
+        .filter(({ hosts }) => namesHost(hosts, asked))
+        .map(({ line }) => line);
+      expect([name, ours]).toEqual([name, theirs]);
+    }
+  });
+
   test('a file that cannot be read fails closed', async () => {
     await expect(readKnownHosts([dir])).rejects.toBeInstanceOf(LoginError);
     await expect(readKnownHosts([dir])).rejects.toMatchObject({ code: 'known-hosts-unreadable' });
     expect(await readKnownHosts([path.join(dir, 'absent')])).toEqual([]);
+  });
+});
+
+describe('the order of host key algorithms', () => {
+  const KNOWN: readonly (readonly [name: string, lines: () => string, config?: string])[] = [
+    ['nothing known', () => ''],
+    ['an RSA key', () => `${here()} ${rsa}\n`],
+    ['an ECDSA key', () => `${here()} ${ecdsa}\n`],
+    ['two keys', () => `${here()} ${rsa}\n${here()} ${ecdsa}\n`],
+    ['a key of another host', () => `elsewhere ${rsa}\n`],
+    ['a hashed name', () => `${hashed(here())} ${ecdsa}\n`],
+    ['a revoked key', () => `@revoked ${here()} ${rsa}\n`],
+    [
+      'an order of its own',
+      () => `${here()} ${rsa}\n`,
+      'HostKeyAlgorithms ssh-ed25519,rsa-sha2-512',
+    ],
+    ['an addition', () => `${here()} ${rsa}\n`, 'HostKeyAlgorithms +ssh-rsa'],
+    ['something taken away', () => `${here()} ${rsa}\n`, 'HostKeyAlgorithms -rsa-sha2-512'],
+    ['something put first', () => `${here()} ${rsa}\n`, 'HostKeyAlgorithms ^ecdsa-sha2-nistp384'],
+  ];
+
+  test.each(KNOWN)('is that of ssh: %s', async (name, lines, config = '') => {
+    const hosts = path.join(dir, `order-${name.replaceAll(' ', '-')}`);
+    await writeFile(hosts, lines());
+    const text = `UserKnownHostsFile ${hosts}\nGlobalKnownHostsFile /dev/null\n${config}\n`;
+    await writeFile(`${hosts}.config`, text);
+    const args = ['-vv', '-F', `${hosts}.config`, '-o', 'BatchMode=yes', '-p', `${sshd.port}`];
+    const { stderr } = spawnSync('ssh', [...args, '127.0.0.1', 'true'], { encoding: 'utf8' });
+    const offer = /local client KEXINIT proposal[^]*?host key algorithms: (\S+)/.exec(stderr)?.[1];
+    const source = { homeDir: dir, configFile: `${hosts}.config` };
+    const resolved = await resolveSshHost({ host: '127.0.0.1', port: sshd.port }, source);
+    const options = { acceptNew: false, onNotice: () => undefined };
+    const ours: string[] = (await HostKeyCheck.load(resolved, options)).algorithms();
+    expect(ours).toEqual(offer?.split(',').filter((algorithm) => ours.includes(algorithm)));
+    expect(ours.length).toBeGreaterThan(1);
   });
 });
 
