@@ -20,6 +20,8 @@ export const NAME_FILE_SUFFIX = '.name';
  * all entries of this shape when it lists a directory or checks the filesystem.
  */
 export const TEMPORARY_DIRECTORY = 'gocryptfs.longname.ecsync-tmp.name';
+/** What a file is called in the cipher root, for the same reason, while files exchange names. */
+export const STEP_PREFIX = 'gocryptfs.longname.ecsync-moved-';
 
 const AES_BLOCK = 16;
 const SLASH = 0x2f;

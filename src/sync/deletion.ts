@@ -1,4 +1,4 @@
-import { TEMPORARY_DIRECTORY } from '../gocryptfs/names.ts';
+import { STEP_PREFIX, TEMPORARY_DIRECTORY } from '../gocryptfs/names.ts';
 import type { ReceiverRule } from '../rsync/filter-list.ts';
 import type { PushView } from './push-entry.ts';
 import type { Selection } from './selection.ts';
@@ -149,7 +149,11 @@ export function previewRules(scope: DeletionScope): ReceiverRule[] {
   return [rule('protect', `/${TEMPORARY_DIRECTORY}`), ...protectExcluded(scope), ...limitTo(scope)];
 }
 
-/** Empties the temporary directory and touches nothing else. */
+/** Empties the temporary directory, removes the steps of moved files, and touches nothing else. */
 export function sweepRules(): ReceiverRule[] {
-  return [rule('risk', `/${TEMPORARY_DIRECTORY}/**`), rule('protect', '*')];
+  return [
+    rule('risk', `/${TEMPORARY_DIRECTORY}/**`),
+    rule('risk', `/${STEP_PREFIX}*.name`),
+    rule('protect', '*'),
+  ];
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { RemoteError } from '../errors.ts';
-import { TEMPORARY_DIRECTORY } from '../gocryptfs/names.ts';
+import { STEP_PREFIX, TEMPORARY_DIRECTORY } from '../gocryptfs/names.ts';
 import { compareFlist } from '../rsync/flist-sort.ts';
 import type { TransferOptions } from '../rsync/options.ts';
 import { isDirectory, S_IFDIR } from '../tree/entry.ts';
@@ -57,7 +57,7 @@ function hasMoves({ moves, settings }: PushJob): boolean {
  * Has the server give moved files their new names, as far as it has them under the old ones.
  *
  * @param next - options of the run that follows
- * @returns whether something was put into the temporary directory
+ * @returns whether there were steps, which are to be removed
  * @throws {ConnectionError | RemoteError | ProtocolError | InterruptedError} the conversation broke
  */
 export async function moveFiles(
@@ -116,13 +116,11 @@ function isAtOrBelow(key: string, others: ReadonlySet<string>): boolean {
 }
 
 /**
- * Gives moved files their new names. Where one file takes the name that another one leaves, both go by
- * way of the temporary directory, since a list has each name once.
- *
- * What cannot be linked is sent by the content run, and no failure here is one of the push.
+ * Gives moved files their new names. What cannot be linked is sent by the content run, and no failure
+ * here is one of the push.
  *
  * @param files - as {@link confirmMoves} returned them
- * @returns whether something was put into the temporary directory
+ * @returns whether there were steps, which are to be removed
  * @throws {ConnectionError | ProtocolError | InterruptedError} the conversation broke
  */
 async function linkMoved(
@@ -130,32 +128,17 @@ async function linkMoved(
   state: PushState,
   { files, next }: { readonly files: readonly MovedFile[]; readonly next: () => TransferOptions },
 ): Promise<boolean> {
-  if (files.length === 0) return false;
-  const leaving = new Set(files.map(({ fromCipherPath }) => pathKey(fromCipherPath)));
-  const isBlocked = ({ entry }: MovedFile): boolean => leaving.has(pathKey(entry.path));
-  const token = randomBytes(6).toString('hex');
-  const stepping = new Map<MovedFile, Uint8Array>();
-  for (const file of files) {
-    if (!isBlocked(file)) continue;
-    const name = `${TEMPORARY_DIRECTORY}/moved-${token}-${stepping.size}`;
-    stepping.set(file, Buffer.from(name));
-  }
-  const links = files.map((file) => ({
-    file,
-    from: file.fromCipherPath,
-    to: stepping.get(file) ?? file.entry.path,
-  }));
+  const { direct, stepping } = planLinks(job, files);
   const options = linkOptions(job, state);
-  const isLinked = await runLinks(job, links, {
-    options,
-    next: stepping.size > 0 ? () => options : next,
-  });
-  if (stepping.size === 0) return false;
-  if (isLinked) {
-    const second = [...stepping].map(([file, from]) => ({ file, from, to: file.entry.path }));
+  const first = [...direct, ...stepping.map(({ from, step, file }) => ({ file, from, to: step }))];
+  if (first.length === 0) return false;
+  const hasSteps = stepping.length > 0;
+  const isLinked = await runLinks(job, first, { options, next: hasSteps ? () => options : next });
+  if (hasSteps && isLinked) {
+    const second = stepping.map(({ step, to, file }) => ({ file, from: step, to }));
     await runLinks(job, second, { options, next });
   }
-  return true;
+  return hasSteps;
 }
 
 /** A name to be made, and the one it is made from. */
@@ -163,6 +146,44 @@ interface Link {
   readonly file: MovedFile;
   readonly from: Uint8Array;
   readonly to: Uint8Array;
+}
+
+/** A link by way of a name of its own. */
+interface SteppingLink extends Link {
+  readonly step: Uint8Array;
+}
+
+/**
+ * A list has each name once, and a server that meets a new name before the old one replaces what is
+ * there by content that it asks for. So a file whose new name another one leaves, or one that comes
+ * too early in the list, takes a step in between, if that helps.
+ */
+function planLinks(
+  job: PushJob,
+  files: readonly MovedFile[],
+): { readonly direct: readonly Link[]; readonly stepping: readonly SteppingLink[] } {
+  const leaving = new Set(files.map(({ fromCipherPath }) => pathKey(fromCipherPath)));
+  const token = randomBytes(6).toString('hex');
+  const direct: Link[] = [];
+  const stepping: SteppingLink[] = [];
+  for (const file of files) {
+    const { entry, fromCipherPath: from, isOccupied } = file;
+    const { path: to, mode } = entry;
+    const comesBefore = (path: Uint8Array): boolean => compareFlist({ path, mode }, entry) < 0;
+    if (!leaving.has(pathKey(to)) && (!isOccupied || comesBefore(from))) {
+      direct.push({ file, from, to });
+      continue;
+    }
+    const step = stepName(job, `${token}-${stepping.length}`);
+    if (comesBefore(step)) stepping.push({ file, from, to, step });
+  }
+  return { direct, stepping };
+}
+
+/** Where no mount looks; as a file of the root it comes before everything inside of folders. */
+function stepName(job: PushJob, name: string): Uint8Array {
+  const { isPlain } = job.context.view.names;
+  return Buffer.from(isPlain ? `${TEMPORARY_DIRECTORY}/${name}` : `${STEP_PREFIX}${name}.name`);
 }
 
 /** @returns false when the server refused the whole run */

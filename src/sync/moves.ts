@@ -38,6 +38,8 @@ export interface MovedFile {
   readonly from: Location;
   /** Where it is in the copy. */
   readonly fromCipherPath: Uint8Array;
+  /** The destination has another file under the new name. */
+  readonly isOccupied: boolean;
 }
 
 /** What has moved in the source since the last push to this destination. */
@@ -204,11 +206,11 @@ class Matching {
     return isThere(this.#from, location.path, location);
   }
 
-  #note({ entry }: FreshEntry, from: Location): void {
+  #note({ entry, replaced }: FreshEntry, from: Location): void {
     const fromCipherPath = this.#from.view.cipherPath(from.path);
     this.#left.add(pathKey(fromCipherPath));
     if (!isRegularFile(entry)) return;
-    this.#files.push({ entry, from, fromCipherPath });
+    this.#files.push({ entry, from, fromCipherPath, isOccupied: replaced !== undefined });
     this.#origins.set(entry, from.path);
     if (isSameForQuickCheck(from, entry) && from.mtimeNsec !== entry.mtimeNsec) {
       this.#suspects.add(entry);

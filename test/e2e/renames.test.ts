@@ -1,0 +1,362 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import {
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type RunningSshd, startSshd } from '../support/sshd.ts';
+import {
+  type Bench,
+  type CliResult,
+  ecsync,
+  initVault,
+  type JsonSummary,
+  makeBench,
+  summaryOf,
+} from './support/cli.ts';
+import { type CompareOptions, differences } from './support/compare.ts';
+import { fsck, withMount } from './support/stock.ts';
+
+/** Content that is not small: to send any of it would show. */
+const CONTENT = randomBytes(60_000);
+
+let sshd: RunningSshd;
+let bench: Bench;
+beforeAll(async () => {
+  sshd = await startSshd();
+});
+afterAll(() => sshd.stop());
+beforeEach(async () => {
+  bench = await makeBench();
+  mkdirSync(bench.source);
+  await initVault(bench);
+});
+afterEach(() => bench.remove());
+
+const at = (...names: string[]): string => path.join(bench.source, ...names);
+
+/** A file that was last changed long ago, so that no push looks at it twice. */
+function write(
+  name: string,
+  content: Uint8Array | string = CONTENT,
+  mtimeSec = 1_600_000_000,
+): void {
+  mkdirSync(path.dirname(at(name)), { recursive: true });
+  writeFileSync(at(name), content);
+  utimesSync(at(name), mtimeSec, mtimeSec);
+}
+
+function move(from: string, to: string): void {
+  mkdirSync(path.dirname(at(to)), { recursive: true });
+  renameSync(at(from), at(to));
+}
+
+const overSsh = (copy: string): string => `ssh://${sshd.user}@127.0.0.1:${sshd.port}${copy}`;
+
+interface Pushed extends JsonSummary {
+  readonly items: readonly { change: string; path: string; target?: string }[];
+}
+
+async function push(destination: string, ...more: string[]): Promise<Pushed> {
+  const words = ['push', '-C', bench.source, '--json', '-i', '--passfile', bench.passfile];
+  const result: CliResult = await ecsync([...words, destination, ...more], {
+    env: { HOME: sshd.home },
+  });
+  expect(result.stderr).toBe('');
+  expect(result.code, result.stdout).toBe(0);
+  const lines = result.stdout.trimEnd().split('\n');
+  const events = lines.map((line) => JSON.parse(line) as { type: string });
+  const items = events.filter(({ type }) => type === 'item') as unknown as Pushed['items'];
+  return { ...summaryOf(result), items };
+}
+
+/** Node sets times to the microsecond, so that a local folder has no better ones. */
+async function expectEqual(copy: string, options: CompareOptions = {}): Promise<void> {
+  const report = await fsck(copy, bench.passfile);
+  expect(report.code, report.text).toBe(0);
+  const found = await withMount(copy, bench.passfile, (mountpoint) =>
+    Promise.resolve(differences(bench.source, mountpoint, { ignore: ['.ecsync'], ...options })),
+  );
+  expect(found).toEqual([]);
+}
+
+describe.each(['rsync over sshd', 'a local folder'] as const)('renames, to %s', (kind) => {
+  const to = (copy = bench.copy): string => (kind === 'a local folder' ? copy : overSsh(copy));
+  const sync = (...more: string[]): Promise<Pushed> => push(to(), '--delete', ...more);
+  const nanoseconds = kind !== 'a local folder';
+
+  it('sends nothing of a renamed file, and says what it became', async () => {
+    write('before');
+    await sync();
+    move('before', 'sub/after');
+    const preview = await sync('-n');
+    const done = await sync();
+    for (const { items, filesDeleted } of [preview, done]) {
+      const linked = items.filter(({ change }) => change === 'hf+++++++++');
+      expect(linked).toMatchObject([{ path: 'sub/after', target: 'before' }]);
+      expect(items.map(({ change }) => change)).not.toContain('*deleting  ');
+      expect(filesDeleted).toBe(0);
+    }
+    expect(done.literalBytes).toBeLessThan(1000);
+    expect(done.filesSent).toBe(0);
+    await expectEqual(bench.copy);
+    expect((await sync()).items).toEqual([]);
+  });
+
+  it('sends nothing of a renamed folder with 1,000 files in sub-folders', async () => {
+    for (let i = 0; i < 1000; i++) write(`tree/${i % 20}/deep/file ${i}`, `content ${i}`);
+    write('tree/big', randomBytes(4 << 20));
+    await sync();
+    move('tree', 'elsewhere/wood');
+    const done = await sync();
+    expect(done.filesSent).toBe(0);
+    expect(done.filesDeleted).toBe(0);
+    // The folders' IVs and nothing else.
+    expect(done.literalBytes).toBeLessThan(3000);
+    expect(done.bytesSent).toBeLessThan(300_000);
+    await expectEqual(bench.copy);
+    expect(readdirSync(bench.copy).some((name) => name.includes('ecsync-tmp'))).toBe(true);
+    const again = await sync();
+    expect(again.items).toEqual([]);
+  });
+
+  it('moves files between folders, onto other files, and in circles', async () => {
+    write('one/a', randomBytes(50_000));
+    write('one/b', randomBytes(60_000));
+    write('two/c', randomBytes(70_000));
+    write('two/gone', randomBytes(80_000));
+    write('one/log', randomBytes(30_000));
+    write('one/log.1', randomBytes(31_000));
+    write('one/log.2', randomBytes(32_000));
+    await sync();
+    move('one/a', 'x');
+    move('one/b', 'one/a');
+    move('two/c', 'one/b');
+    move('x', 'two/c');
+    move('one/log.2', 'one/log.3');
+    move('one/log.1', 'one/log.2');
+    move('one/log', 'one/log.1');
+    write('one/log', 'new');
+    const done = await sync();
+    expect(done.filesSent, JSON.stringify(done.items)).toBe(1);
+    expect(done.literalBytes).toBeLessThan(2000);
+    await expectEqual(bench.copy);
+    move('two/c', 'two/gone');
+    expect((await sync()).filesSent).toBe(0);
+    await expectEqual(bench.copy);
+    const leftovers = readdirSync(bench.copy, { recursive: true });
+    expect(leftovers.filter((name) => String(name).includes('ecsync-moved'))).toEqual([]);
+    expect((await sync()).items).toEqual([]);
+  });
+
+  it('tells files apart that have one size and one time', async () => {
+    for (const name of ['a', 'b', 'c', 'd']) write(name, name.repeat(5000));
+    await sync();
+    move('a', 'x');
+    move('b', 'a');
+    move('x', 'b');
+    move('c', 'd');
+    write('c', 'C'.repeat(5000));
+    await sync();
+    await expectEqual(bench.copy);
+    move('a', 'e');
+    write('a', 'A'.repeat(5000));
+    await sync();
+    await expectEqual(bench.copy);
+  });
+
+  it('keeps identities over many pushes, with new files where the old ones were', async () => {
+    for (const step of [0, 1, 2, 3, 4]) {
+      write('name', randomBytes(50_000 + step));
+      await sync();
+      move('name', `kept/${step}`);
+      if (step > 0) move(`kept/${step - 1}`, `older/${step - 1}`);
+    }
+    const done = await sync();
+    expect(done.filesSent).toBe(0);
+    await expectEqual(bench.copy);
+    // Each is still what it was born as: an edit is sent, not the file.
+    for (const name of ['older/0', 'older/1', 'older/2', 'older/3', 'kept/4']) {
+      const now = Buffer.concat([CONTENT.subarray(0, 10), Buffer.alloc(10)]);
+      execFileSync('dd', ['conv=notrunc', 'status=none', `of=${at(name)}`], { input: now });
+    }
+    const edited = await sync();
+    expect(edited.filesSent).toBe(5);
+    expect(edited.literalBytes).toBeLessThan(5 * 10_000);
+    await expectEqual(bench.copy, { nanoseconds });
+  });
+
+  it('sends of a file that was renamed and edited what was edited', async () => {
+    write('a', randomBytes(400_000));
+    write('b/f', randomBytes(400_000));
+    await sync();
+    move('a', 'c');
+    move('b', 'd');
+    for (const name of ['c', 'd/f']) {
+      const input = Buffer.from('edited');
+      execFileSync('dd', ['conv=notrunc', 'status=none', `of=${at(name)}`], { input });
+    }
+    write('a', 'another one');
+    const done = await sync();
+    expect(done.filesSent).toBe(3);
+    expect(done.literalBytes).toBeLessThan(25_000);
+    expect(done.matchedBytes).toBeGreaterThan(750_000);
+    await expectEqual(bench.copy, { nanoseconds });
+  });
+
+  it('takes long names, links, pipes and hard links along', async () => {
+    const long = 'l'.repeat(200);
+    write(`${long}/${long}`);
+    write(`dir/${long}`);
+    symlinkSync('target', at('dir', 'link'));
+    execFileSync('mkfifo', [at('dir', 'pipe')]);
+    write('dir/one');
+    linkSync(at('dir', 'one'), at('dir', 'two'));
+    write('near');
+    linkSync(at('near'), at('dir', 'far'));
+    const links = ['-H', '--delete'];
+    await push(to(), ...links);
+    move(long, `${long}2`);
+    move('dir', 'folder');
+    const done = await push(to(), ...links);
+    expect(done.filesSent).toBe(0);
+    expect(done.filesDeleted).toBe(0);
+    expect(done.literalBytes).toBeLessThan(3000);
+    await expectEqual(bench.copy, { links: true });
+    move('folder/one', 'folder/three');
+    move('folder/far', 'farther');
+    const third = await push(to(), ...links);
+    expect(third.filesSent).toBe(0);
+    await expectEqual(bench.copy, { links: true });
+  });
+
+  it('treats each name of a hard-linked file as a file, unless told otherwise', async () => {
+    write('one');
+    linkSync(at('one'), at('two'));
+    await sync();
+    move('two', 'three');
+    linkSync(at('one'), at('four'));
+    const done = await sync();
+    expect(done.filesSent).toBe(1);
+    await expectEqual(bench.copy);
+    expect((await sync()).items).toEqual([]);
+  });
+
+  it('finds what was renamed twice, and what a second destination missed', async () => {
+    const other = path.join(bench.dir, 'other');
+    write('first/sub/file');
+    write('first/file');
+    await sync();
+    await push(to(other), '--delete');
+    move('first', 'second');
+    expect((await sync()).filesSent).toBe(0);
+    write('first/file', randomBytes(40_000));
+    expect((await sync()).filesSent).toBe(1);
+    move('second', 'third');
+    move('third', 'fourth');
+    expect((await sync()).filesSent).toBe(0);
+    const late = await push(to(other), '--delete');
+    expect(late.filesSent).toBe(1);
+    expect(late.filesDeleted).toBe(0);
+    for (const copy of [bench.copy, other]) await expectEqual(copy);
+    expect((await push(to(other), '--delete')).items).toEqual([]);
+  });
+
+  it('costs what it did before when the memory of it is lost', async () => {
+    write('before');
+    write('dir/file');
+    await sync();
+    move('before', 'after');
+    move('dir', 'folder');
+    await sync();
+    rmSync(at('.ecsync', 'index'), { recursive: true });
+    expect((await sync()).items).toEqual([]);
+    await expectEqual(bench.copy);
+    move('after', 'last');
+    rmSync(at('.ecsync', 'index'), { recursive: true });
+    expect((await sync()).filesSent).toBe(1);
+    await expectEqual(bench.copy);
+  });
+
+  it('links nothing that the destination has changed', async () => {
+    for (const name of ['changed', 'touched', 'gone', 'dir/inside', 'dir/more', 'as it was']) {
+      write(name);
+    }
+    await sync();
+    const own = await namesInCopy(['changed', 'touched', 'gone', 'dir']);
+    writeFileSync(path.join(bench.copy, own['changed'] ?? ''), 'something else');
+    utimesSync(path.join(bench.copy, own['touched'] ?? ''), 1_500_000_000, 1_500_000_000);
+    rmSync(path.join(bench.copy, own['gone'] ?? ''));
+    rmSync(path.join(bench.copy, own['dir'] ?? ''), { recursive: true });
+    for (const name of ['changed', 'touched', 'gone', 'dir', 'as it was']) move(name, `${name} 2`);
+    // Without --delete, so that a folder made by mistake would stay.
+    const done = await push(to());
+    const linked = done.items.filter(({ change }) => change.startsWith('hf'));
+    expect(linked).toMatchObject([{ path: 'as it was 2', target: 'as it was' }]);
+    expect(done.filesSent).toBe(5);
+    expect(readdirSync(bench.copy)).not.toContain(own['dir']);
+    await sync();
+    await expectEqual(bench.copy);
+  });
+
+  it('is no deletion for --max-delete, and leaves the old name without --delete', async () => {
+    for (const name of ['dir/a', 'dir/b', 'real']) write(name);
+    await sync();
+    move('dir', 'folder');
+    rmSync(at('real'));
+    const kept = await push(to());
+    expect(kept.filesSent).toBe(0);
+    await withMount(bench.copy, bench.passfile, (mountpoint) => {
+      expect(readdirSync(mountpoint).sort()).toEqual(['dir', 'folder', 'real']);
+      return Promise.resolve();
+    });
+    expect((await sync()).filesDeleted).toBe(4);
+    await expectEqual(bench.copy);
+    move('folder', 'dir');
+    write('other');
+    await sync();
+    move('dir', 'folder');
+    rmSync(at('other'));
+    const limit = ['--max-delete', '1'];
+    for (const words of [[...limit, '-n'], limit]) {
+      const limited = await sync(...words);
+      const deletions = limited.items.filter(({ change }) => change.startsWith('*'));
+      expect(deletions).toMatchObject([{ path: 'other' }]);
+    }
+    await expectEqual(bench.copy);
+  });
+
+  it('takes nothing from where a filter or the given paths do not reach', async () => {
+    write('a/file');
+    write('b/file');
+    await sync();
+    move('a/file', 'b/from a');
+    linkSync(at('b', 'file'), at('a', 'second name'));
+    const part = await push(to(), at('b'));
+    expect(part.items.some(({ change }) => change.startsWith('h'))).toBe(false);
+    const done = await push(to(), '--exclude=/b/file');
+    expect(done.items.filter(({ change }) => change.startsWith('h'))).toEqual([]);
+    await sync();
+    await expectEqual(bench.copy);
+  });
+
+  /** The names of objects of the root directory in the copy. */
+  async function namesInCopy(names: readonly string[]): Promise<Record<string, string>> {
+    const words = ['name', 'encode', '-C', bench.source, '--passfile', bench.passfile, ...names];
+    const { stdout } = await ecsync(words);
+    return Object.fromEntries(
+      stdout
+        .trimEnd()
+        .split('\n')
+        .map((line, i) => [names[i] ?? '', line]),
+    );
+  }
+});
