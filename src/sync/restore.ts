@@ -34,6 +34,9 @@ import type {
 } from './restore-settings.ts';
 import { Selection } from './selection.ts';
 
+/** From here on memory counts more than a few percent of the time. */
+const MANY_OBJECTS = 5000;
+
 /** What a restore talks to beside the copy. */
 export interface RestoreSurroundings {
   readonly reporter: RestoreReporter;
@@ -62,7 +65,6 @@ export async function restore(
 ): Promise<RestoreSummary> {
   const startedMs = performance.now();
   refuseOverlap(settings);
-  collectGarbageSooner();
   const books = new RestoreBooks(reporter);
   const selection = new Selection(settings.rules, Buffer.from(settings.target), settings.paths);
   const known = typeof keys === 'function' ? undefined : keys.masterkey;
@@ -71,6 +73,8 @@ export async function restore(
   const source: RemoteSource = { ...opened, rsyncPath, timeoutSec, protocolMax, signal };
   try {
     const tree = await list({ source, books, reporter });
+    // Of a few large files it would only cost time.
+    if (tree.count > MANY_OBJECTS) collectGarbageSooner();
     const opening = typeof keys === 'function' ? await keys(await readConf(tree)) : keys;
     const layout = openLayout(opening.conf, await opening.masterkey, opening.derivation);
     const { holes } = opening;
