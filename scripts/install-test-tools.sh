@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests compare against: stock rsync, gocryptfs, sshd, FUSE. Debian or Ubuntu, as
+# Installs what the tests compare against: stock rsync, gocryptfs, sshd, FUSE, systemd, cron, XML readers. Debian or Ubuntu, as
 # root. Does nothing when all of it is there.
 set -euo pipefail
 
@@ -15,6 +15,12 @@ need fusermount3 fuse3
 need getfattr attr
 need script bsdutils
 need mkfifo coreutils
+need unshare util-linux
+need systemd-analyze systemd
+need cron cron
+need crontab cron
+need xmllint libxml2-utils
+need plistutil libplist-utils
 
 if [ ${#missing[@]} -gt 0 ]; then
   if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then

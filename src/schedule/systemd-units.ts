@@ -31,7 +31,7 @@ function plainValue(text: string): string {
 export function systemdService(plan: SchedulePlan): string {
   const { credential } = plan;
   assertPlain(plan.shownFolder);
-  const [program = '', ...rest] = jobWords(plan).map(quoteSystemd);
+  const [program = '', ...rest] = programWords(plan).map(quoteSystemd);
   // `:` switches the substitution of $VARIABLES off, also for the program's own path.
   const command = [`":${program.slice(1)}`, ...rest];
   if (credential !== undefined) {
@@ -66,6 +66,12 @@ export function systemdService(plan: SchedulePlan): string {
     'SystemCallArchitectures=native',
     '',
   ].join('\n');
+}
+
+/** systemd starts no program with quotes or backslashes in its path; a shell does that for it. */
+function programWords(plan: SchedulePlan): readonly string[] {
+  const words = jobWords(plan);
+  return /["'\\]/.test(plan.node) ? ['/bin/sh', '-c', 'exec "$0" "$@"', ...words] : words;
 }
 
 function credentialLine(file: string, isEncrypted: boolean): string {
