@@ -337,7 +337,10 @@ describe('damage', () => {
 
   it('in a name: the rest comes back', async () => {
     const file = cipherFileOfSize(cipherSize);
-    writeFileSync(path.join(path.dirname(file), 'A'.repeat(22)), 'x');
+    const folder = path.dirname(file);
+    const { atime, mtime } = statSync(folder);
+    writeFileSync(path.join(folder, 'A'.repeat(22)), 'x');
+    utimesSync(folder, atime, mtime);
     const { summary } = await restore();
     expect(summary.exitCode).toBe(26);
     expect(differences(bench.source, target, IGNORED)).toEqual([]);
