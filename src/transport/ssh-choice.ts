@@ -14,14 +14,20 @@ export interface SshNeeds {
   readonly systemSsh: string | undefined;
 }
 
+/** The system's ssh instead of the built-in one. */
+export interface StandIn {
+  readonly program: string;
+  readonly why: string;
+}
+
 /** Which ssh is used, and why. */
 export type SshChoice =
   | {
       readonly use: 'builtin';
-      /** When the server refuses the login: the system's ssh, for these reasons. */
-      readonly otherwise?: { readonly program: string; readonly why: string };
+      /** When the server refuses the login. */
+      readonly otherwise?: StandIn;
     }
-  | { readonly use: 'system'; readonly program: string; readonly why: string }
+  | (StandIn & { readonly use: 'system' })
   | { readonly use: 'none'; readonly missing: string };
 
 /**

@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import path from 'node:path';
 import { LoginError } from '../errors.ts';
 import type { Remote } from './connection.ts';
-import { chooseSsh, unsupportedConfig, type SshChoice } from './ssh-choice.ts';
+import { chooseSsh, unsupportedConfig, type SshChoice, type StandIn } from './ssh-choice.ts';
 import { findForeignWays } from './ssh-foreign-ways.ts';
 import { HostKeyCheck } from './ssh-host-key.ts';
 import { findIdentities } from './ssh-identities.ts';
@@ -48,17 +48,30 @@ export async function reachSsh(target: SshTarget, options: ReachOptions): Promis
       throw unsupportedConfig(choice.missing);
     case 'system':
       return useSystem(choice.program, choice.why);
-    case 'builtin': {
-      const { otherwise } = choice;
-      if (otherwise === undefined) return connectRoute(route, options, memory);
+    case 'builtin':
       try {
-        return await connectRoute(route, withoutPassword(options), memory);
+        const { otherwise } = choice;
+        return await connectRoute(route, otherwise ? withoutPassword(options) : options, memory);
       } catch (error) {
-        if (!(error instanceof LoginError && error.code === 'login-refused')) throw error;
-        return useSystem(otherwise.program, otherwise.why);
+        const standIn = error instanceof LoginError && (await standInAfter(error.code, choice));
+        if (!standIn) throw error;
+        return useSystem(standIn.program, standIn.why);
       }
-    }
   }
+}
+
+/** What the system's ssh may do better after the built-in one failed. */
+async function standInAfter(
+  code: string,
+  choice: SshChoice & { readonly use: 'builtin' },
+): Promise<StandIn | undefined> {
+  if (code === 'login-refused') return choice.otherwise;
+  if (code !== 'algorithms-mismatch') return undefined;
+  const { platform, env: environment } = process;
+  const program = await findSystemSsh({ platform, environment });
+  return program === undefined
+    ? undefined
+    : { program, why: 'the server has no algorithm in common with the built-in ssh' };
 }
 
 /** The system's ssh asks for itself when it comes to that. */

@@ -264,14 +264,14 @@ describe('host key verdicts', () => {
 });
 
 describe('the order of host key algorithms', () => {
-  const KNOWN: readonly (readonly [name: string, lines: () => string, config?: string])[] = [
-    ['nothing known', () => ''],
-    ['an RSA key', () => `${here()} ${rsa}\n`],
-    ['an ECDSA key', () => `${here()} ${ecdsa}\n`],
-    ['two keys', () => `${here()} ${rsa}\n${here()} ${ecdsa}\n`],
-    ['a key of another host', () => `elsewhere ${rsa}\n`],
-    ['a hashed name', () => `${hashed(here())} ${ecdsa}\n`],
-    ['a revoked key', () => `@revoked ${here()} ${rsa}\n`],
+  const KNOWN: readonly (readonly [name: string, lines: () => string, config: string])[] = [
+    ['nothing known', () => '', ''],
+    ['an RSA key', () => `${here()} ${rsa}\n`, ''],
+    ['an ECDSA key', () => `${here()} ${ecdsa}\n`, ''],
+    ['two keys', () => `${here()} ${rsa}\n${here()} ${ecdsa}\n`, ''],
+    ['a key of another host', () => `elsewhere ${rsa}\n`, ''],
+    ['a hashed name', () => `${hashed(here())} ${ecdsa}\n`, ''],
+    ['a revoked key', () => `@revoked ${here()} ${rsa}\n`, ''],
     [
       'an order of its own',
       () => `${here()} ${rsa}\n`,
@@ -282,7 +282,7 @@ describe('the order of host key algorithms', () => {
     ['something put first', () => `${here()} ${rsa}\n`, 'HostKeyAlgorithms ^ecdsa-sha2-nistp384'],
   ];
 
-  test.each(KNOWN)('is that of ssh: %s', async (name, lines, config = '') => {
+  test.each(KNOWN)('is that of ssh: %s', async (name, lines, config) => {
     const hosts = path.join(dir, `order-${name.replaceAll(' ', '-')}`);
     await writeFile(hosts, lines());
     const text = `UserKnownHostsFile ${hosts}\nGlobalKnownHostsFile /dev/null\n${config}\n`;

@@ -4,10 +4,10 @@
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { copyFile, mkdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
-import { createServer, type Server as TcpServer } from 'node:net';
+import { connect as connectTcp, createServer, type Server as TcpServer } from 'node:net';
 import path from 'node:path';
 import ssh2 from 'ssh2';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ConnectionError, EcsyncError, LoginError } from '../../src/errors.ts';
 import { connectSsh, type SshOptions, type SshTarget } from '../../src/transport/ssh.ts';
 import { freePort, makeKey, readPublicKey, startSshd, type RunningSshd } from '../support/sshd.ts';
@@ -399,24 +399,35 @@ describe('passwords', () => {
   let port: number;
   let server: InstanceType<typeof ssh2.Server>;
   let method: 'password' | 'keyboard-interactive';
+  /** Methods the server names when it refuses. */
+  let offered: ('password' | 'keyboard-interactive')[] | undefined;
+  /** Sessions the server takes on one connection. */
+  let sessionsMax = Infinity;
 
   beforeAll(async () => {
     const hostKeys = [await readFile(sshd.hostKeyFiles[0] ?? '')];
     server = new ssh2.Server({ hostKeys }, (client) => {
       client.on('error', () => undefined);
       client.on('authentication', (attempt) => {
-        if (attempt.method !== method) attempt.reject([method]);
-        else if (attempt.method === 'password') {
-          if (attempt.password === 'right') attempt.accept();
-          else attempt.reject([method]);
-        } else {
+        const refuse = (): void => {
+          attempt.reject(offered ?? [method]);
+        };
+        if (attempt.method === 'password') {
+          if (method === 'password' && attempt.password === 'right') attempt.accept();
+          else refuse();
+        } else if (attempt.method === 'keyboard-interactive') {
           attempt.prompt([{ prompt: 'Code: ', echo: false }], (answers) => {
-            if (answers[0] === 'right') attempt.accept();
-            else attempt.reject([method]);
+            if (method === 'keyboard-interactive' && answers[0] === 'right') attempt.accept();
+            else refuse();
           });
-        }
+        } else refuse();
       });
-      client.on('session', (accept) => {
+      let sessions = 0;
+      client.on('session', (accept, reject) => {
+        if (sessions++ >= sessionsMax) {
+          reject();
+          return;
+        }
         accept().on('exec', (acceptExec) => {
           const channel = acceptExec();
           channel.write('logged in\n');
@@ -453,6 +464,109 @@ describe('passwords', () => {
       expect(await failure(options, { port })).toMatchObject({ code: 'login-refused' });
     }
   });
+
+  describe('by configuration', () => {
+    let asked: string[];
+    const askPassword = (text: string): Promise<string> => {
+      asked.push(text.replace(/^.*: /, ''));
+      return Promise.resolve('wrong');
+    };
+
+    beforeEach(async () => {
+      asked = [];
+      method = 'password';
+      offered = ['password', 'keyboard-interactive'];
+      const key = await readPublicKey(hostKey(0));
+      await writeFile(inSsh('known_hosts'), `[127.0.0.1]:${port} ${key}\n`);
+    });
+
+    afterEach(() => {
+      offered = undefined;
+      sessionsMax = Infinity;
+    });
+
+    test.each([
+      ['', ['Code', 'Code', 'Code', 'password', 'password', 'password']],
+      ['NumberOfPasswordPrompts 1', ['Code', 'password']],
+      ['NumberOfPasswordPrompts 0', []],
+      ['PreferredAuthentications password\nNumberOfPasswordPrompts 2', ['password', 'password']],
+      [
+        'PreferredAuthentications password,keyboard-interactive\nNumberOfPasswordPrompts 1',
+        ['password', 'Code'],
+      ],
+      ['KbdInteractiveAuthentication no\nNumberOfPasswordPrompts 1', ['password']],
+      ['PasswordAuthentication no\nNumberOfPasswordPrompts 1', ['Code']],
+      ['BatchMode yes', []],
+    ])('%j asks in the order of ssh', async (text, questions) => {
+      await configure(text);
+      expect(await failure({ askPassword }, { port })).toMatchObject({ code: 'login-refused' });
+      expect(asked).toEqual(questions);
+    });
+
+    test('a second login goes by the same password', async () => {
+      sessionsMax = 1;
+      offered = ['password'];
+      const right = (text: string): Promise<string> => {
+        asked.push(text);
+        return Promise.resolve('right');
+      };
+      const options = { acceptNewHostKey: false, connectTimeoutMs: 20_000, homeDir: home };
+      const remote = await connectSsh(
+        { host: sshd.host, port },
+        { ...options, askPassword: right },
+      );
+      for (let i = 0; i < 2; i++) {
+        const connection = await remote.start('echo', []);
+        expect((await readAll(connection.input)).toString()).toBe('logged in\n');
+      }
+      await remote.close();
+      expect(asked).toHaveLength(1);
+    });
+  });
+});
+
+test('a second login asks for no passphrase again', async () => {
+  const single = await startSshd({ maxSessions: 1 });
+  try {
+    execFileSync('ssh-keygen', ['-q', '-p', '-N', 'once', '-f', single.keyFile]);
+    const asked: string[] = [];
+    const askPassphrase = (file: string): Promise<string> => {
+      asked.push(file);
+      return Promise.resolve('once');
+    };
+    const options = { acceptNewHostKey: false, connectTimeoutMs: 20_000, homeDir: single.home };
+    const remote = await connectSsh(
+      { host: single.host, port: single.port },
+      { ...options, askPassphrase },
+    );
+    const connections = [await remote.start('cat', []), await remote.start('cat', [])];
+    await remote.close();
+    expect(connections).toHaveLength(2);
+    expect(asked).toEqual([single.keyFile]);
+  } finally {
+    await single.stop();
+  }
+});
+
+test('ConnectionAttempts tries again while nobody answers', async () => {
+  await useKey();
+  const port = await freePort();
+  const key = await readPublicKey(hostKey(0));
+  await writeFile(inSsh('known_hosts'), `[127.0.0.1]:${port} ${key}\n`);
+  expect(await failure({}, { port })).toMatchObject({ code: 'connect-failed' });
+  await configure('ConnectionAttempts 20');
+  const late = createServer((socket) => {
+    const inner = connectTcp(sshd.port, sshd.host);
+    for (const end of [socket, inner]) end.on('error', () => undefined);
+    socket.pipe(inner).pipe(socket);
+  });
+  const opening = logIn({}, { port });
+  setTimeout(() => late.listen(port, '127.0.0.1'), 500);
+  try {
+    expect(await opening).toBe('logged in\n');
+  } finally {
+    late.close();
+  }
 });
 
 test('a configuration that needs more than ssh2 says so', async () => {

@@ -152,6 +152,31 @@ process.stdin.pipe(socket).pipe(process.stdout);\n`;
     await expect(reach()).rejects.toMatchObject({ code: 'login-refused' });
   });
 
+  test('for a server whose algorithms the built-in one does not have', async () => {
+    const odd = await startSshd({
+      configLines: ['Ciphers aes128-ctr', 'MACs umac-128-etm@openssh.com'],
+    });
+    try {
+      home = odd.home;
+      const details: string[] = [];
+      const options = { acceptNewHostKey: false, connectTimeoutMs: 20_000, interactive: false };
+      const onDetail = (text: string): void => void details.push(text);
+      const target = { host: odd.host, port: odd.port };
+      const remote = await reachSsh(target, { ...options, homeDir: home, onDetail });
+      const connection = await remote.start('echo', ['here']);
+      expect((await readAll(connection.input)).toString()).toBe('here\n');
+      await remote.close();
+      expect(details.join()).toContain('no algorithm in common');
+      process.env['PATH'] = '/nonexistent';
+      await expect(reachSsh(target, { ...options, homeDir: home })).rejects.toMatchObject({
+        code: 'algorithms-mismatch',
+      });
+    } finally {
+      process.env['PATH'] = PATH;
+      await odd.stop();
+    }
+  });
+
   test('a word-for-word refusal when there is none', async () => {
     process.env['PATH'] = '/nonexistent';
     await configure('ProxyCommand nc %h %p');
