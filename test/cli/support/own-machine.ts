@@ -34,11 +34,10 @@ trap finish EXIT
 for i in $(seq 100); do systemctl --user is-system-running >/dev/null 2>&1 && break; sleep 0.1; done
 `;
 
-/** cron with no crontabs but those that the script installs. */
+/** No crontabs but those that the script installs; `cron -f &` then starts a daemon for them. */
 const CRON = `
 cover /var/spool/cron && mkdir -m 1730 /var/spool/cron/crontabs && chgrp crontab /var/spool/cron/crontabs
 cover /run
-cron -f >/dev/null 2>&1 &
 `;
 
 /**
