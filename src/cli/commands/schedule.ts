@@ -5,9 +5,10 @@ import type { InstallOptions, JobOptions, RunOptions } from '../schedule-options
 import type { Selected } from '../selected.ts';
 
 const AFTER_INSTALL = `
-The scheduler only asks; ecsync decides whether a push is due. So what was missed while the machine
-was off, or failed, is made up for within the hour. The password must come from [password] in
-.ecsync/config.toml, from --passfile or --extpass after --, or from --credential (systemd).
+The scheduler only asks; ecsync decides whether a push is due. With --every, what failed, or was missed
+while the machine was off, is made up for within the hour; with --at, what was missed is. The password
+must come from [password] in .ecsync/config.toml, from --passfile or --extpass after --, or from
+--credential (systemd).
 Options of push follow after --, for example:
   ecsync schedule install --every 1h
   ecsync schedule install --at 02:30 --all -- --delete --max-delete 500
