@@ -142,7 +142,8 @@ describe('servers of all kinds', () => {
     renameSync(at('a'), at('renamed', 'a'));
     renameSync(at(`b${'b'.repeat(100)}`), at(`c${'c'.repeat(100)}`));
     expect((await push(sshd.home, destination())).filesSent).toBe(sent);
-    const own = words[0] === '--layout' ? ['.gocryptfs.reverse.conf'] : [];
+    // A mount shows the directory for unfinished files where names are plaintext.
+    const own = ['.gocryptfs.reverse.conf', 'gocryptfs.longname.ecsync-tmp.name'];
     const found = await withMount(bench.copy, bench.passfile, (mountpoint) =>
       Promise.resolve(differences(bench.source, mountpoint, { ignore: ['.ecsync', ...own] })),
     );
