@@ -22,6 +22,8 @@ import { XattrEncryption } from './xattrs.ts';
 export interface Layout {
   readonly names: NameScheme;
   readonly content: ContentEncryption;
+  /** What `content` is made of. */
+  readonly contentKeys: ContentKeys;
   readonly identities: Identities;
   readonly xattrs: XattrEncryption;
 }
@@ -31,6 +33,15 @@ export interface Layout {
  * other filesystem), or from the cipher path as `gocryptfs -reverse` has it (layout `reverse`).
  */
 export type Derivation = 'keyed' | 'reverse';
+
+/** All that encrypting content takes; can be posted to another thread, which gets no master key. */
+export interface ContentKeys {
+  readonly flags: Conf['flags'];
+  /** Of the content cipher. */
+  readonly cipher: KeyObject;
+  /** Of synthetic nonces; undefined: they follow from the paths, as in layout `reverse`. */
+  readonly nonces: KeyObject | undefined;
+}
 
 /** What every key of a filesystem is made from. */
 export interface KeySource {
@@ -65,13 +76,14 @@ export function openLayout(
     });
   }
   const source: KeySource = { flags, masterkey, backend };
-  const cipher = openCipher(source);
+  const keys = contentKeys(source, derivation);
+  const { cipher, nonces } = openSealing(keys, backend);
   const eme = new Eme(contentKey(source, KeyInfo.names), backend);
   const text = flags.has('Raw64') ? RAW64 : PADDED64;
-  const nonces = openNonces(source, derivation, cipher.nonceLength);
   return {
     names: openNames(conf, eme),
-    content: new ContentEncryption(cipher, nonces, flags.has('PlaintextNames') ? undefined : text),
+    content: openContent(keys, backend),
+    contentKeys: keys,
     identities: openIdentities(source, derivation),
     xattrs: new XattrEncryption({ eme, cipher, nonces, text }),
   };
@@ -85,14 +97,48 @@ export function cipherOf(flags: Conf['flags']): 'AES-GCM' | 'AES-SIV' | 'XChaCha
 
 /** The cipher of blocks, symlink targets and attributes' values, under its own key. */
 export function openCipher(source: KeySource): ContentCipher {
-  const { backend } = source;
+  return cipherUnder(cipherKey(source), source.flags, source.backend);
+}
+
+/** The content of a filesystem whose keys are given; equal to that of {@link openLayout}. */
+export function openContent(
+  keys: ContentKeys,
+  backend: CipherBackend = DEFAULT_BACKEND,
+): ContentEncryption {
+  const { cipher, nonces } = openSealing(keys, backend);
+  const { flags } = keys;
+  const text = flags.has('Raw64') ? RAW64 : PADDED64;
+  return new ContentEncryption(cipher, nonces, flags.has('PlaintextNames') ? undefined : text);
+}
+
+function openSealing(
+  { flags, cipher: key, nonces }: ContentKeys,
+  backend: CipherBackend,
+): { readonly cipher: ContentCipher; readonly nonces: NonceSource } {
+  const cipher = cipherUnder(key, flags, backend);
+  if (nonces === undefined) return { cipher, nonces: new PathNonces() };
+  return { cipher, nonces: new SyntheticNonces(nonces, cipher.nonceLength, backend) };
+}
+
+function cipherUnder(key: KeyObject, flags: Conf['flags'], backend: CipherBackend): ContentCipher {
+  switch (cipherOf(flags)) {
+    case 'AES-SIV':
+      return new SivCipher(key, backend);
+    case 'XChaCha20-Poly1305':
+      return new XChaChaCipher(key, backend);
+    case 'AES-GCM':
+      return new GcmCipher(key, backend);
+  }
+}
+
+function cipherKey(source: KeySource): KeyObject {
   switch (cipherOf(source.flags)) {
     case 'AES-SIV':
-      return new SivCipher(contentKey(source, KeyInfo.sivContent, 64), backend);
+      return contentKey(source, KeyInfo.sivContent, 64);
     case 'XChaCha20-Poly1305':
-      return new XChaChaCipher(contentKey(source, KeyInfo.xchachaContent), backend);
+      return contentKey(source, KeyInfo.xchachaContent);
     case 'AES-GCM':
-      return new GcmCipher(contentKey(source, KeyInfo.gcmContent), backend);
+      return contentKey(source, KeyInfo.gcmContent);
   }
 }
 
@@ -105,14 +151,14 @@ function contentKey(source: KeySource, info: KeyInfo, length: 32 | 64 = 32): Key
 }
 
 /** Ecsync's own keys come from HKDF in every filesystem: no release shares them. */
-function openNonces(
-  { masterkey, backend }: KeySource,
-  derivation: Derivation,
-  nonceLength: number,
-): NonceSource {
-  if (derivation === 'reverse') return new PathNonces();
-  const key = deriveSubKey(masterkey, KeyInfo.ecsyncNonces, 32, backend);
-  return new SyntheticNonces(key, nonceLength, backend);
+function contentKeys(source: KeySource, derivation: Derivation): ContentKeys {
+  const { flags, masterkey, backend } = source;
+  const isKeyed = derivation !== 'reverse';
+  return {
+    flags,
+    cipher: cipherKey(source),
+    nonces: isKeyed ? deriveSubKey(masterkey, KeyInfo.ecsyncNonces, 32, backend) : undefined,
+  };
 }
 
 function openIdentities({ masterkey, backend }: KeySource, derivation: Derivation): Identities {

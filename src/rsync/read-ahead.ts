@@ -5,7 +5,9 @@ import type { Transfer } from './requests.ts';
 import type { SumTable } from './sum-table.ts';
 
 /** Files open at a time, the one being sent included. */
-const OPEN_FILES_MAX = 32;
+const OPEN_FILES_MAX = 128;
+/** So many of them, or half the bytes, must be free before more are opened: many at a time cost less. */
+const OPENED_AT_ONCE = OPEN_FILES_MAX / 2;
 /** Bytes read ahead, over all open files. */
 const AHEAD_BYTES_MAX = 16 * 1024 * 1024;
 /** Small files are read whole, larger ones in chunks of about this. */
@@ -42,6 +44,8 @@ export class ReadAhead<E extends Entry> {
   #pendingFirst = 0;
   #openFiles = 0;
   #aheadBytes = 0;
+  /** There was room since it was last full. */
+  #isFilling = true;
 
   constructor(open: (entry: E) => Promise<OpenFile>) {
     this.#open = open;
@@ -98,15 +102,22 @@ export class ReadAhead<E extends Entry> {
     this.#slots.clear();
   }
 
-  /** Opens what fits, and always one. */
+  /** Opens what fits, and always one; waits until there is room for many. */
   #startMore(): void {
+    const hasRoom =
+      this.#openFiles <= OPEN_FILES_MAX - OPENED_AT_ONCE && this.#aheadBytes <= AHEAD_BYTES_MAX / 2;
+    if (!hasRoom && !this.#isFilling) return;
+    this.#isFilling = true;
     for (;;) {
       const slot = this.#pending[this.#pendingFirst];
       if (slot === undefined) break;
       const fits =
         this.#openFiles === 0 ||
         (this.#openFiles < OPEN_FILES_MAX && this.#aheadBytes + slot.bytes <= AHEAD_BYTES_MAX);
-      if (!fits) break;
+      if (!fits) {
+        this.#isFilling = false;
+        break;
+      }
       this.#pendingFirst++;
       this.#openFiles++;
       this.#aheadBytes += slot.bytes;

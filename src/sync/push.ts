@@ -8,7 +8,7 @@ import { EncryptedView } from '../view/encrypted-view.ts';
 import type { Inherited } from '../view/inherited.ts';
 import type { ConfFile, VirtualTimes } from '../view/virtual-files.ts';
 import { mendFiles } from './adopt-repair.ts';
-import { collectGarbageSooner } from './collect-sooner.ts';
+import { collectGarbageSooner, freeBuffersHere } from './collect-sooner.ts';
 import { deletionScope, previewRules } from './deletion.ts';
 import { type OpenDestination, openDestination } from './destination-remote.ts';
 import { Ledger } from './ledger.ts';
@@ -144,6 +144,7 @@ async function lookAtSource(
     ...(vault.inherited && { inherited: vault.inherited }),
     onProblem: (_path, error) => ledger.problem(error),
     birthOf: (path) => births.of(path),
+    threads: { fileOf: (entry) => ({ fullPath: plain.locate(entry), listed: entry }) },
   });
   const snapshot = await takeSnapshot(view, {
     signal,
@@ -325,6 +326,7 @@ export async function withPushJob<T>(
   const ledger = new Ledger(reporter);
   const selection = new Selection(settings.rules, Buffer.from(settings.source), settings.paths);
   const state = decodeState(store.read());
+  freeBuffersHere();
   // A first push sends everything there is; extended attributes are all held at once.
   if (state === undefined || settings.xattrs === true) collectGarbageSooner();
   const { opened, view, snapshot, moves } = await connectAndLook(
@@ -356,6 +358,7 @@ export async function withPushJob<T>(
     };
     return await work(job, state, moves);
   } finally {
+    await view.close();
     await opened.remote.close();
   }
 }

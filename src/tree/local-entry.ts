@@ -98,7 +98,7 @@ export function readLocalEntry(fullPath: Buffer, path: Uint8Array): LocalEntry |
 }
 
 /** Whether two examinations saw the same regular file. */
-export function isSameFile(entry: LocalEntry, stats: BigIntStats): boolean {
+export function isSameFile(entry: Pick<LocalEntry, 'dev' | 'ino'>, stats: BigIntStats): boolean {
   return (
     (Number(stats.mode) & S_IFMT) === S_IFREG &&
     foldIdentity(stats.ino) === entry.ino &&

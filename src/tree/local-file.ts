@@ -40,19 +40,85 @@ export class ReadPace {
  * @throws {FileError} `open-failed`
  */
 export function openLocalFile(fullPath: Buffer, entry: LocalEntry, pace: ReadPace): OpenFile {
-  let fd: number;
+  let opened: FileOnDisk | undefined;
   try {
-    fd = openSync(fullPath, OPEN_FLAGS);
+    opened = FileOnDisk.open(fullPath, entry);
   } catch (error) {
     throw openFailure(error, 'cannot open', entry.path);
   }
-  try {
-    const stats = fstatSync(fd, { bigint: true });
-    if (!isSameFile(entry, stats)) throw vanished(entry.path);
-    return new LocalFile(fd, { entry, size: Number(stats.size), pace });
-  } catch (error) {
+  if (opened === undefined) throw vanished(entry.path);
+  return new LocalFile(opened, entry, pace);
+}
+
+/** What tells a listed file from any other, and from itself later on. */
+export type ListedFile = Pick<
+  LocalEntry,
+  'dev' | 'ino' | 'size' | 'mtimeSec' | 'mtimeNsec' | 'ctimeMs'
+>;
+
+/** An open file that is the one that was listed. Everything happens at once, in any thread. */
+export class FileOnDisk {
+  /** Bytes when it was opened; what was appended later is not read. */
+  readonly size: number;
+  readonly fd: number;
+  readonly #listed: ListedFile;
+
+  private constructor(fd: number, listed: ListedFile, size: number) {
+    this.fd = fd;
+    this.#listed = listed;
+    this.size = size;
+  }
+
+  /**
+   * @returns undefined when another object is there now
+   * @throws the system's own error
+   */
+  static open(fullPath: Uint8Array, listed: ListedFile): FileOnDisk | undefined {
+    const fd = openSync(
+      Buffer.from(fullPath.buffer, fullPath.byteOffset, fullPath.length),
+      OPEN_FLAGS,
+    );
+    try {
+      const stats = fstatSync(fd, { bigint: true });
+      if (isSameFile(listed, stats)) return new FileOnDisk(fd, listed, Number(stats.size));
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
     closeSync(fd);
-    throw error;
+    return undefined;
+  }
+
+  /**
+   * Fills `out` with the bytes from `position` on.
+   *
+   * @returns bytes read; fewer only at the end of the file
+   * @throws the system's own error
+   */
+  read(out: Uint8Array, position: number): number {
+    let filled = 0;
+    while (filled < out.length) {
+      const count = readSync(this.fd, out, filled, out.length - filled, position + filled);
+      if (count === 0) break;
+      filled += count;
+    }
+    return filled;
+  }
+
+  /** Tells whether the file is still what was listed, and lets go of it. */
+  close(): 'unchanged' | 'changed' {
+    try {
+      const stats = fstatSync(this.fd, { bigint: true });
+      const time = splitTime(stats.mtimeNs);
+      const isUnchanged =
+        Number(stats.size) === this.#listed.size &&
+        time.sec === this.#listed.mtimeSec &&
+        time.nsec === this.#listed.mtimeNsec &&
+        Number(stats.ctimeNs) / 1e6 === this.#listed.ctimeMs;
+      return isUnchanged ? 'unchanged' : 'changed';
+    } finally {
+      closeSync(this.fd);
+    }
   }
 }
 
@@ -60,19 +126,16 @@ export function openLocalFile(fullPath: Buffer, entry: LocalEntry, pace: ReadPac
 class LocalFile implements OpenFile {
   readonly size: number;
   readonly positional = false;
-  readonly #fd: number;
+  readonly #file: FileOnDisk;
   readonly #entry: LocalEntry;
   readonly #pace: ReadPace;
   #buffer: Buffer = NOTHING;
 
-  constructor(
-    fd: number,
-    about: { readonly entry: LocalEntry; readonly size: number; readonly pace: ReadPace },
-  ) {
-    this.#fd = fd;
-    this.#entry = about.entry;
-    this.#pace = about.pace;
-    this.size = about.size;
+  constructor(file: FileOnDisk, entry: LocalEntry, pace: ReadPace) {
+    this.#file = file;
+    this.#entry = entry;
+    this.#pace = pace;
+    this.size = file.size;
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
@@ -95,7 +158,7 @@ class LocalFile implements OpenFile {
       return this.#readAtOnce(position, at, length);
     }
     return new Promise((resolve, reject) => {
-      read(this.#fd, this.#buffer, at, length, position, (error, count) => {
+      read(this.#file.fd, this.#buffer, at, length, position, (error, count) => {
         if (error === null) resolve(count);
         else reject(fileFailure(error, 'read-failed', 'cannot read', this.#entry.path));
       });
@@ -105,7 +168,7 @@ class LocalFile implements OpenFile {
   #readAtOnce(position: number, at: number, length: number): number {
     const startMs = performance.now();
     try {
-      return readSync(this.#fd, this.#buffer, at, length, position);
+      return readSync(this.#file.fd, this.#buffer, at, length, position);
     } catch (error) {
       throw fileFailure(error, 'read-failed', 'cannot read', this.#entry.path);
     } finally {
@@ -116,16 +179,8 @@ class LocalFile implements OpenFile {
   close(): Promise<'unchanged' | 'changed'> {
     return Promise.resolve().then(() => {
       try {
-        const stats = fstatSync(this.#fd, { bigint: true });
-        const time = splitTime(stats.mtimeNs);
-        const isUnchanged =
-          Number(stats.size) === this.#entry.size &&
-          time.sec === this.#entry.mtimeSec &&
-          time.nsec === this.#entry.mtimeNsec &&
-          Number(stats.ctimeNs) / 1e6 === this.#entry.ctimeMs;
-        return isUnchanged ? 'unchanged' : 'changed';
+        return this.#file.close();
       } finally {
-        closeSync(this.#fd);
         fileBuffers.give(this.#buffer);
         this.#buffer = NOTHING;
       }

@@ -102,6 +102,11 @@ export class LocalTree implements Tree<LocalEntry> {
     );
   }
 
+  /** Where an entry of this tree is on the disk. */
+  locate(entry: LocalEntry): Buffer {
+    return this.#fullPath(entry.path);
+  }
+
   #fullPath(path: Uint8Array): Buffer {
     return Buffer.concat([this.#root, SLASH, path]);
   }

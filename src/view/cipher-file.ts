@@ -1,18 +1,16 @@
 import { fileBuffers } from '../bytes/buffer-pool.ts';
+import type { ContentEncryption } from '../gocryptfs/content.ts';
+import type { FileIdentity } from '../gocryptfs/identity.ts';
 import {
   blockCountOf,
   blockOfCipherOffset,
   cipherOffsetOfBlock,
   plainSizeToCipherSize,
 } from '../gocryptfs/sizes.ts';
-import type { ContentEncryption } from '../gocryptfs/content.ts';
-import type { FileIdentity } from '../gocryptfs/identity.ts';
 import { packFileHeader } from '../gocryptfs/file-header.ts';
-import { FILE_HEADER_LENGTH, PLAIN_BLOCK_SIZE } from '../gocryptfs/limits.ts';
+import { FILE_HEADER_LENGTH } from '../gocryptfs/limits.ts';
 import type { OpenFile } from '../tree/entry.ts';
-
-/** Blocks encrypted in one go when reading sequentially: 256 KiB of plaintext. */
-const RUN_BLOCKS = 64;
+import { plainLengthOf, RUN_BLOCKS, RunsHere, type CipherRuns } from './cipher-runs.ts';
 
 const NOTHING = Buffer.alloc(0);
 
@@ -23,6 +21,13 @@ interface Run {
   /** Cipher offset after the last byte. */
   end: number;
   buffer: Buffer;
+}
+
+/** What a cipher file is beside its content. */
+export interface CipherFileFacts {
+  /** Bytes that encryption adds to every block. */
+  readonly overhead: number;
+  readonly fileID: Uint8Array;
 }
 
 /**
@@ -36,26 +41,36 @@ interface Run {
 export class CipherFile implements OpenFile {
   readonly size: number;
   readonly positional = true;
-  readonly #plain: OpenFile;
-  readonly #content: ContentEncryption;
-  readonly #identity: FileIdentity;
+  readonly #runs: CipherRuns;
+  readonly #facts: CipherFileFacts;
   /** Cipher offset at which the plaintext turned out to end; at first the size. */
   #end: number;
   #current: Run = { start: 0, end: 0, buffer: NOTHING };
   #previous: Run = { start: 0, end: 0, buffer: NOTHING };
   #output: Buffer = NOTHING;
 
-  /** @param plain - owned from now on: `close` closes it */
-  constructor(plain: OpenFile, content: ContentEncryption, identity: FileIdentity) {
-    this.#plain = plain;
-    this.#content = content;
-    this.#identity = identity;
-    this.size = plainSizeToCipherSize(plain.size, content.overhead);
+  /** @param runs - owned from now on: `close` closes them */
+  constructor(runs: CipherRuns, facts: CipherFileFacts) {
+    this.#runs = runs;
+    this.#facts = facts;
+    this.size = plainSizeToCipherSize(runs.plainSize, facts.overhead);
     this.#end = this.size;
   }
 
   /**
+   * Encrypts in this thread.
+   *
+   * @param plain - owned from now on: `close` closes it
+   */
+  static over(plain: OpenFile, content: ContentEncryption, identity: FileIdentity): CipherFile {
+    const { overhead } = content;
+    const runs = new RunsHere(plain, content, identity);
+    return new CipherFile(runs, { overhead, fileID: identity.fileID });
+  }
+
+  /**
    * @throws {FileError} `read-failed` — reading the plaintext failed
+   * @throws {BugError} `worker-lost` — the thread that encrypts has ended
    */
   async read(offset: number, length: number): Promise<Uint8Array> {
     const inCurrent = this.#slice(this.#current, offset, offset + length);
@@ -79,14 +94,10 @@ export class CipherFile implements OpenFile {
   }
 
   close(): Promise<'unchanged' | 'changed'> {
-    for (const run of [this.#current, this.#previous]) {
-      fileBuffers.give(run.buffer);
-      run.buffer = NOTHING;
-      run.end = run.start;
-    }
+    for (const run of [this.#current, this.#previous]) this.#empty(run);
     fileBuffers.give(this.#output);
     this.#output = NOTHING;
-    return this.#plain.close();
+    return this.#runs.close();
   }
 
   /** The bytes straight from a run, when it has all that is asked for. */
@@ -108,58 +119,74 @@ export class CipherFile implements OpenFile {
    * the read continues the last one. The run replaces the older of the two.
    */
   async #load(offset: number, end: number): Promise<Run> {
-    const { overhead } = this.#content;
+    const { overhead, fileID } = this.#facts;
+    const { plainSize } = this.#runs;
     const firstBlock = blockOfCipherOffset(offset, overhead);
     const start = firstBlock === 0 ? 0 : cipherOffsetOfBlock(firstBlock, overhead);
     const sequential = start === this.#current.end;
     const wanted = blockOfCipherOffset(end - 1, overhead) - firstBlock + 1;
-    const left = blockCountOf(this.#plain.size) - firstBlock;
+    const left = blockCountOf(plainSize) - firstBlock;
     const count = Math.min(sequential ? RUN_BLOCKS : wanted, RUN_BLOCKS, left);
-    const plainOffset = firstBlock * PLAIN_BLOCK_SIZE;
-    const asked = Math.min(count * PLAIN_BLOCK_SIZE, this.#plain.size - plainOffset);
-    const plain = await this.#plain.read(plainOffset, asked);
-
-    const headerLength = firstBlock === 0 && plain.length > 0 ? FILE_HEADER_LENGTH : 0;
-    const needed = headerLength + plain.length + blockCountOf(plain.length) * overhead;
-    const run = this.#recycle(needed);
-    if (headerLength > 0) packFileHeader(this.#identity.fileID).copy(run.buffer);
-    const out = run.buffer.subarray(headerLength);
-    this.#content.encryptBlocks({ firstBlock, identity: this.#identity, plain }, out);
+    const lead = firstBlock === 0 ? FILE_HEADER_LENGTH : 0;
+    const request = { firstBlock, count, lead };
+    const { buffer, plainLength } = await this.#runs.load(request);
+    const run = this.#replaceOlder(buffer);
+    if (lead > 0) packFileHeader(fileID).copy(buffer);
     run.start = start;
-    run.end = start + needed;
-    if (plain.length < asked) this.#end = Math.min(this.#end, run.end);
+    // A file that turned out empty has no header either.
+    const length =
+      plainLength === 0 ? 0 : lead + plainLength + blockCountOf(plainLength) * overhead;
+    run.end = start + length;
+    if (plainLength < plainLengthOf(request, plainSize)) this.#end = Math.min(this.#end, run.end);
     return run;
   }
 
-  /** The older run's buffer, as the new current run. */
-  #recycle(length: number): Run {
+  /** The older run, as the new current one. */
+  #replaceOlder(buffer: Buffer): Run {
     const run = this.#previous;
+    this.#empty(run);
     this.#previous = this.#current;
     this.#current = run;
-    if (run.buffer.length < length) {
-      fileBuffers.give(run.buffer);
-      run.buffer = fileBuffers.take(length);
-    }
+    run.buffer = buffer;
     return run;
+  }
+
+  #empty(run: Run): void {
+    if (run.buffer !== NOTHING) this.#runs.release(run.buffer);
+    run.buffer = NOTHING;
+    run.end = run.start;
   }
 }
 
-/** A file whose whole content is in memory: conf, diriv and `.name` files. */
+/** What is known of a file that was read beforehand. */
+export interface ReadFile {
+  /** Size when it was opened. */
+  readonly size: number;
+  readonly state: 'unchanged' | 'changed';
+  /** The bytes are needed no longer. */
+  readonly onClose: () => void;
+}
+
+/** A file whose whole content is in memory: virtual files, and small ones that a thread encrypted. */
 export class BytesFile implements OpenFile {
   readonly size: number;
   readonly positional = true;
-  readonly #bytes: Uint8Array;
+  readonly #read: ReadFile | undefined;
+  #bytes: Uint8Array;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, read?: ReadFile) {
     this.#bytes = bytes;
-    this.size = bytes.length;
+    this.#read = read;
+    this.size = read?.size ?? bytes.length;
   }
 
   read(offset: number, length: number): Promise<Uint8Array> {
     return Promise.resolve(this.#bytes.subarray(offset, offset + length));
   }
 
-  close(): Promise<'unchanged'> {
-    return Promise.resolve('unchanged');
+  close(): Promise<'unchanged' | 'changed'> {
+    this.#bytes = NOTHING;
+    this.#read?.onClose();
+    return Promise.resolve(this.#read?.state ?? 'unchanged');
   }
 }

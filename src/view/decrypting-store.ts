@@ -187,7 +187,7 @@ export class DecryptingStore<L extends Entry> implements Store<TargetEntry<L>> {
 
   /** Of no use, but harmless, where the copy's file has another identity than it would get here. */
   #encrypted(path: Uint8Array, plain: OpenFile): CipherFile {
-    return new CipherFile(plain, this.#options.layout.content, this.#identity(path));
+    return CipherFile.over(plain, this.#options.layout.content, this.#identity(path));
   }
 
   #identity(cipherPath: Uint8Array): FileIdentity {

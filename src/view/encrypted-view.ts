@@ -23,6 +23,7 @@ import {
 import { showPath } from '../tree/file-failure.ts';
 import { BytesFile, CipherFile } from './cipher-file.ts';
 import { CipherXattrs } from './cipher-xattrs.ts';
+import { EncryptionThreads, type ThreadOptions } from './encryption-threads.ts';
 import type { Inherited, VirtualKind } from './inherited.ts';
 import { isRootPath, joinPath, pathKey, ROOT_PATH, splitPath } from './path-bytes.ts';
 import { PathTranslation, type BirthOf, type PlainPath, type Place } from './path-translation.ts';
@@ -54,7 +55,7 @@ export interface CipherEntry<P extends Entry = Entry> extends Entry {
 }
 
 /** How a plaintext tree is encrypted. */
-export interface EncryptedViewOptions {
+export interface EncryptedViewOptions<P extends Entry = Entry> {
   readonly conf: ConfFile;
   /** 32 bytes. Not kept. */
   readonly masterkey: Uint8Array;
@@ -68,6 +69,8 @@ export interface EncryptedViewOptions {
   readonly onProblem?: (plainPath: Uint8Array, error: EcsyncError) => void;
   /** Births of renamed files; without it every file was born where it is. */
   readonly birthOf?: BirthOf;
+  /** Lets other threads encrypt when there is much to do; then {@link EncryptedView.close} is due. */
+  readonly threads?: ThreadOptions<P>;
 }
 
 /**
@@ -83,13 +86,14 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
   readonly #virtual: VirtualFiles;
   readonly #inherited: Inherited | undefined;
   readonly #hidesReverseConf: boolean;
-  readonly #onProblem: EncryptedViewOptions['onProblem'];
+  readonly #onProblem: EncryptedViewOptions<P>['onProblem'];
+  readonly #threads: EncryptionThreads<P> | undefined;
 
   /**
    * @throws {VaultError} `layout-unsupported`, and every code of `parseConf`
    * @throws {BugError} `invariant` — a master key of another length
    */
-  constructor(plain: Tree<P>, options: EncryptedViewOptions) {
+  constructor(plain: Tree<P>, options: EncryptedViewOptions<P>) {
     const { conf, masterkey, derivation = 'keyed', birthOf, inherited, virtualTimes } = options;
     this.#plain = plain;
     this.#layout = openLayout(parseConf(conf.bytes), masterkey, derivation);
@@ -99,6 +103,7 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
     this.#inherited = inherited;
     this.#hidesReverseConf = derivation === 'reverse';
     this.#onProblem = options.onProblem;
+    this.#threads = options.threads && new EncryptionThreads(this.#layout, options.threads);
   }
 
   /** How names are stored, as far as whoever keeps the copy must know. */
@@ -142,8 +147,16 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
    */
   async open(entry: CipherEntry<P>): Promise<OpenFile> {
     if (entry.bytes !== undefined) return new BytesFile(entry.bytes);
-    const plain = await this.#plain.open(plainOf(entry));
-    return new CipherFile(plain, this.#layout.content, this.identity(entry));
+    const identity = this.identity(entry);
+    const elsewhere = this.#threads?.open({ plain: plainOf(entry), size: entry.size, identity });
+    const file = elsewhere && (await elsewhere);
+    if (file !== undefined) return file;
+    return CipherFile.over(await this.#plain.open(plainOf(entry)), this.#layout.content, identity);
+  }
+
+  /** Ends the threads that encrypt; files that they had open can no longer be read. */
+  async close(): Promise<void> {
+    await this.#threads?.close();
   }
 
   /** What the ciphertext of a regular file of this view depends on besides its content. */

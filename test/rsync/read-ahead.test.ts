@@ -57,7 +57,7 @@ describe('reading ahead', () => {
     const { openMost, order, expected } = await watch(300, 100);
     expect(order).toEqual(expected);
     expect(openMost).toBeGreaterThan(8);
-    expect(openMost).toBeLessThanOrEqual(32);
+    expect(openMost).toBeLessThanOrEqual(128);
   });
 
   it('closes what it opened when the connection breaks', async () => {

@@ -28,7 +28,7 @@ const SIZES = [0, 1, 15, 4095, 4096, 4097, 8192, 8193, 70_000];
 
 async function encrypt(layout: Layout, plain: Uint8Array): Promise<Buffer> {
   const identity = layout.identities.file({ path: Buffer.from('file'), counter: 0 });
-  const file: OpenFile = new CipherFile(new BytesFile(plain), layout.content, identity);
+  const file: OpenFile = CipherFile.over(new BytesFile(plain), layout.content, identity);
   return Buffer.from(await file.read(0, file.size));
 }
 

@@ -24,7 +24,7 @@ function contentOf(flags: readonly FeatureFlag[]) {
 
 async function encrypt(plain: Buffer, flags: readonly FeatureFlag[]): Promise<Buffer> {
   const identity = { fileID: Buffer.alloc(16, 7) };
-  const file = new CipherFile(new BytesFile(plain), contentOf(flags), identity);
+  const file = CipherFile.over(new BytesFile(plain), contentOf(flags), identity);
   return Buffer.from(await file.read(0, file.size));
 }
 

@@ -1,0 +1,162 @@
+import { BugError } from '../errors.ts';
+import type { ContentKeys } from '../gocryptfs/layout.ts';
+import { plainSizeToCipherSize } from '../gocryptfs/sizes.ts';
+import type { OpenFile } from '../tree/entry.ts';
+import { BytesFile } from './cipher-file.ts';
+import type { CipherRuns } from './cipher-runs.ts';
+import {
+  NUMBERS_PER_WHOLE,
+  packFiles,
+  SLOT_LENGTH,
+  WholeStatus,
+  type EncryptionAnswer,
+  type FileToEncrypt,
+} from './encryption-jobs.ts';
+import { EncryptionLane } from './encryption-lane.ts';
+import { PooledRuns } from './pooled-runs.ts';
+import { SlotStore, type Slot } from './slots.ts';
+
+/** Small files in one message: enough that the message costs little beside them. */
+const BATCH_FILES_MAX = 64;
+/** What opening and closing a file is worth in bytes of content, for sharing the work out. */
+const FILE_COST_BYTES = 16 * 1024;
+
+/** A small file that waits for its batch. */
+interface Waiting {
+  readonly file: FileToEncrypt;
+  readonly size: number;
+  readonly overhead: number;
+  /** Undefined: it was not done. */
+  readonly resolve: (file: OpenFile | undefined) => void;
+}
+
+/**
+ * Threads that open, read and encrypt files. Ciphertext comes in shared memory: small files many at
+ * a time, large ones in runs of blocks. Memory follows from how many files are open, which is the
+ * caller's to bound. Whatever a thread cannot do before anything of a file was used, the caller
+ * does itself.
+ */
+export class EncryptionPool {
+  readonly #lanes: readonly EncryptionLane[];
+  readonly #slots = new SlotStore();
+  #batch: Waiting[] = [];
+  #batchBytes = 0;
+  #isScheduled = false;
+  #isLost = false;
+  #fileCount = 0;
+
+  /** @param options.script - the compiled worker */
+  constructor(keys: ContentKeys, options: { readonly threads: number; readonly script: URL }) {
+    const lane = (): EncryptionLane =>
+      new EncryptionLane(keys, options.script, () => {
+        this.#isLost = true;
+      });
+    this.#lanes = Array.from({ length: options.threads }, lane);
+  }
+
+  /** A thread has ended, or all were: nothing should be asked any more. */
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  /** Bytes of ciphertext held for files that are open. */
+  get heldBytes(): number {
+    return this.#slots.takenCount * SLOT_LENGTH;
+  }
+
+  /**
+   * Reads and encrypts a small file whole.
+   *
+   * @param about.size - of its ciphertext as listed, at most {@link SLOT_LENGTH}
+   * @returns undefined when the caller should open it: it will find out why, if there is a reason
+   */
+  whole(
+    file: FileToEncrypt,
+    about: { readonly size: number; readonly overhead: number },
+  ): Promise<OpenFile | undefined> {
+    if (this.#batchBytes + about.size > SLOT_LENGTH) this.#sendBatch();
+    return new Promise((resolve) => {
+      this.#batch.push({ file, ...about, resolve });
+      this.#batchBytes += about.size;
+      if (this.#batch.length >= BATCH_FILES_MAX) this.#sendBatch();
+      else if (!this.#isScheduled) {
+        this.#isScheduled = true;
+        setImmediate(() => {
+          this.#isScheduled = false;
+          this.#sendBatch();
+        });
+      }
+    });
+  }
+
+  /**
+   * Opens a large file in one of the threads.
+   *
+   * @returns undefined when the caller should open it: it will find out why, if there is a reason
+   */
+  async open(file: FileToEncrypt): Promise<CipherRuns | undefined> {
+    const lane = this.#idlest();
+    const number = ++this.#fileCount;
+    try {
+      const job = { kind: 'open', file: number, files: packFiles([file]) } as const;
+      const [plainSize = -1] = (await lane.ask(job)).numbers;
+      if (plainSize < 0) return undefined;
+      return new PooledRuns(lane, this.#slots, { file: number, plainSize });
+    } catch (error) {
+      if (error instanceof BugError) return undefined; // the thread is lost, the file is not
+      throw error;
+    }
+  }
+
+  /** Ends all threads; what is still asked of them fails with `worker-lost`. */
+  async close(): Promise<void> {
+    this.#isLost = true;
+    await Promise.all(this.#lanes.map((lane) => lane.close()));
+  }
+
+  #idlest(): EncryptionLane {
+    const [first, ...others] = this.#lanes;
+    if (first === undefined) throw new BugError('invariant', 'no thread to encrypt in');
+    return others.reduce((least, lane) => (lane.cost < least.cost ? lane : least), first);
+  }
+
+  #sendBatch(): void {
+    const batch = this.#batch;
+    if (batch.length === 0) return;
+    this.#batch = [];
+    const cost = this.#batchBytes + batch.length * FILE_COST_BYTES;
+    this.#batchBytes = 0;
+    const slot = this.#slots.take();
+    const files = packFiles(batch.map(({ file }) => file));
+    this.#idlest()
+      .ask({ kind: 'whole', files, slot: slot.shared }, cost)
+      .then(
+        (answer) => this.#deliver(batch, slot, answer),
+        () => this.#deliver(batch, slot, { numbers: [] }), // a lost thread has done none of them
+      );
+  }
+
+  #deliver(batch: readonly Waiting[], slot: Slot, { numbers }: EncryptionAnswer): void {
+    let holders = 1;
+    const letGo = (): void => {
+      if (--holders === 0) this.#slots.give(slot);
+    };
+    for (const [i, { overhead, resolve }] of batch.entries()) {
+      const at = i * NUMBERS_PER_WHOLE;
+      const [status = WholeStatus.notDone, plainSize = 0, offset = 0, length = 0] = numbers.slice(
+        at,
+        at + NUMBERS_PER_WHOLE,
+      );
+      if (status === WholeStatus.notDone) {
+        resolve(undefined);
+        continue;
+      }
+      holders++;
+      const bytes = slot.bytes.subarray(offset, offset + length);
+      const size = plainSizeToCipherSize(plainSize, overhead);
+      const state = status === WholeStatus.changed ? 'changed' : 'unchanged';
+      resolve(new BytesFile(bytes, { size, state, onClose: letGo }));
+    }
+    letGo();
+  }
+}

@@ -1,0 +1,125 @@
+/** A thread that reads and encrypts files for {@link EncryptionPool}: started as a file of its own. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { packFileHeader } from '../gocryptfs/file-header.ts';
+import { openContent } from '../gocryptfs/layout.ts';
+import type { FileIdentity } from '../gocryptfs/identity.ts';
+import { FILE_HEADER_LENGTH, PLAIN_BLOCK_SIZE } from '../gocryptfs/limits.ts';
+import { plainSizeToCipherSize } from '../gocryptfs/sizes.ts';
+import { errnoOf } from '../tree/file-failure.ts';
+import { FileOnDisk } from '../tree/local-file.ts';
+import { RUN_BLOCKS } from './cipher-runs.ts';
+import {
+  unpackFiles,
+  WholeStatus,
+  type EncryptionAnswer,
+  type EncryptionJob,
+  type FileToEncrypt,
+  type WorkerKeys,
+} from './encryption-jobs.ts';
+
+const keys = workerData as WorkerKeys;
+const content = openContent({ ...keys, flags: new Set(keys.flags) });
+const plainBuffer = Buffer.allocUnsafeSlow(RUN_BLOCKS * PLAIN_BLOCK_SIZE);
+const openFiles = new Map<number, { readonly file: FileOnDisk; readonly identity: FileIdentity }>();
+
+const NOT_DONE = [WholeStatus.notDone, 0, 0, 0];
+
+function encryptWhole(
+  { fullPath, listed, identity }: FileToEncrypt,
+  slot: Buffer,
+  at: number,
+): readonly number[] {
+  const file = FileOnDisk.open(fullPath, listed);
+  if (file === undefined) return NOT_DONE;
+  let written: number | undefined;
+  let state: 'unchanged' | 'changed';
+  try {
+    written = encryptContent(file, identity, slot.subarray(at));
+  } finally {
+    state = file.close();
+  }
+  if (written === undefined) return NOT_DONE;
+  return [WholeStatus[state], file.size, at, written];
+}
+
+/** @returns bytes written; undefined when there is no room */
+function encryptContent(file: FileOnDisk, identity: FileIdentity, out: Buffer): number | undefined {
+  const needed = plainSizeToCipherSize(file.size, content.overhead);
+  if (file.size > plainBuffer.length || needed > out.length) return undefined;
+  const plain = plainBuffer.subarray(0, file.read(plainBuffer.subarray(0, file.size), 0));
+  if (plain.length === 0) return 0;
+  packFileHeader(identity.fileID).copy(out);
+  const run = { firstBlock: 0, identity, plain };
+  return FILE_HEADER_LENGTH + content.encryptBlocks(run, out.subarray(FILE_HEADER_LENGTH));
+}
+
+/** Whatever is wrong with a file is found again, and told, by who asked: nothing of it was sent yet. */
+function encryptWholeOrNot(file: FileToEncrypt, slot: Buffer, at: number): readonly number[] {
+  try {
+    return encryptWhole(file, slot, at);
+  } catch {
+    return NOT_DONE;
+  }
+}
+
+function encryptAll(files: readonly FileToEncrypt[], slot: Buffer): EncryptionAnswer {
+  const numbers: number[] = [];
+  let at = 0;
+  for (const file of files) {
+    const result = encryptWholeOrNot(file, slot, at);
+    at += result[3] ?? 0;
+    numbers.push(...result);
+  }
+  return { numbers };
+}
+
+function open(number: number, [asked]: readonly FileToEncrypt[]): EncryptionAnswer {
+  try {
+    const file = asked && FileOnDisk.open(asked.fullPath, asked.listed);
+    if (asked === undefined || file === undefined) return { numbers: [-1] };
+    openFiles.set(number, { file, identity: asked.identity });
+    return { numbers: [file.size] };
+  } catch {
+    return { numbers: [-1] }; // found again, and told, by who asked
+  }
+}
+
+function encryptRun(job: Extract<EncryptionJob, { kind: 'run' }>): EncryptionAnswer {
+  const opened = openFiles.get(job.file);
+  if (opened === undefined) return { numbers: [0] };
+  const { file, identity } = opened;
+  const { firstBlock, plainLength, lead } = job;
+  try {
+    const room = plainBuffer.subarray(0, plainLength);
+    const plain = room.subarray(0, file.read(room, firstBlock * PLAIN_BLOCK_SIZE));
+    const out = Buffer.from(job.slot, lead);
+    content.encryptBlocks({ firstBlock, identity, plain }, out);
+    return { numbers: [plain.length] };
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return { numbers: [0], failure: { errno: errnoOf(error), message } };
+  }
+}
+
+function close(number: number): EncryptionAnswer {
+  const opened = openFiles.get(number);
+  openFiles.delete(number);
+  return { numbers: [opened?.file.close() === 'changed' ? 1 : 0] };
+}
+
+function answer(job: EncryptionJob): EncryptionAnswer {
+  switch (job.kind) {
+    case 'whole':
+      return encryptAll(unpackFiles(job.files), Buffer.from(job.slot));
+    case 'open':
+      return open(job.file, unpackFiles(job.files));
+    case 'run':
+      return encryptRun(job);
+    case 'close':
+      return close(job.file);
+  }
+}
+
+parentPort?.on('message', (job: EncryptionJob) => {
+  parentPort?.postMessage(answer(job));
+});

@@ -1,0 +1,129 @@
+import { BugError, FileError } from '../errors.ts';
+import { blockCountOf } from '../gocryptfs/sizes.ts';
+import {
+  plainLengthOf,
+  RUN_BLOCKS,
+  type CipherRuns,
+  type LoadedRun,
+  type RunRequest,
+} from './cipher-runs.ts';
+import type { EncryptionLane } from './encryption-lane.ts';
+import type { Slot, SlotStore } from './slots.ts';
+
+/** Runs asked for ahead of who reads on: enough that the thread need not wait for us. */
+const RUNS_AHEAD = 4;
+
+interface RunAhead {
+  readonly count: number;
+  readonly run: Promise<LoadedRun>;
+}
+
+/** The runs of one large file, read and encrypted in another thread, the next ones ahead. */
+export class PooledRuns implements CipherRuns {
+  readonly plainSize: number;
+  readonly #lane: EncryptionLane;
+  readonly #slots: SlotStore;
+  readonly #file: number;
+  readonly #held = new Map<Buffer, Slot>();
+  /** By first block. */
+  readonly #ahead = new Map<number, RunAhead>();
+  /** The block after the last run. */
+  #next = 0;
+
+  constructor(
+    lane: EncryptionLane,
+    slots: SlotStore,
+    opened: { readonly file: number; readonly plainSize: number },
+  ) {
+    this.#lane = lane;
+    this.#slots = slots;
+    this.#file = opened.file;
+    this.plainSize = opened.plainSize;
+  }
+
+  load(request: RunRequest): Promise<LoadedRun> {
+    const { firstBlock, count } = request;
+    const readsOn = firstBlock > 0 && firstBlock === this.#next;
+    const ahead = this.#ahead.get(firstBlock);
+    this.#ahead.delete(firstBlock);
+    let run = ahead?.run;
+    if (ahead?.count !== count) {
+      void this.#drop(ahead);
+      run = undefined;
+    }
+    if (!readsOn) void this.#dropAll();
+    run ??= this.#ask(request);
+    this.#next = firstBlock + count;
+    if (readsOn && count === RUN_BLOCKS) this.#askAhead();
+    return run;
+  }
+
+  release(buffer: Buffer): void {
+    const slot = this.#held.get(buffer);
+    if (slot === undefined) throw new BugError('invariant', 'a run released twice');
+    this.#held.delete(buffer);
+    this.#slots.give(slot);
+  }
+
+  async close(): Promise<'unchanged' | 'changed'> {
+    await this.#dropAll();
+    const { numbers } = await this.#lane.ask({ kind: 'close', file: this.#file });
+    return numbers[0] === 0 ? 'unchanged' : 'changed';
+  }
+
+  #askAhead(): void {
+    const blocks = blockCountOf(this.plainSize);
+    const end = Math.min(blocks, this.#next + RUNS_AHEAD * RUN_BLOCKS);
+    for (let firstBlock = this.#next; firstBlock < end; firstBlock += RUN_BLOCKS) {
+      if (this.#ahead.has(firstBlock)) continue;
+      const count = Math.min(RUN_BLOCKS, blocks - firstBlock);
+      const run = this.#ask({ firstBlock, count, lead: 0 });
+      run.catch(() => undefined); // for who reads it to hear, if anyone does
+      this.#ahead.set(firstBlock, { count, run });
+    }
+  }
+
+  async #ask(request: RunRequest): Promise<LoadedRun> {
+    const { firstBlock, lead } = request;
+    const slot = this.#slots.take();
+    const plainLength = plainLengthOf(request, this.plainSize);
+    const { shared } = slot;
+    const job = {
+      kind: 'run',
+      file: this.#file,
+      firstBlock,
+      plainLength,
+      lead,
+      slot: shared,
+    } as const;
+    try {
+      const { numbers, failure } = await this.#lane.ask(job, plainLength);
+      if (failure !== undefined) throw readFailed(failure);
+      // A view of its own, which tells one use of a slot from the next.
+      const buffer = slot.bytes.subarray();
+      this.#held.set(buffer, slot);
+      return { buffer, plainLength: numbers[0] ?? 0 };
+    } catch (error) {
+      this.#slots.give(slot);
+      throw error;
+    }
+  }
+
+  async #dropAll(): Promise<void> {
+    const all = [...this.#ahead.values()];
+    this.#ahead.clear();
+    await Promise.all(all.map((ahead) => this.#drop(ahead)));
+  }
+
+  async #drop(ahead: RunAhead | undefined): Promise<void> {
+    const run = await ahead?.run.catch(() => undefined); // nobody waits for it any more
+    if (run !== undefined) this.release(run.buffer);
+  }
+}
+
+function readFailed({ errno, message }: { errno: string; message: string }): FileError {
+  return new FileError('read-failed', `cannot read a file (${errno === '' ? message : errno})`, {
+    ...(errno === 'EIO' && { hint: 'The disk reported an error; check it before it gets worse.' }),
+    facts: { errno },
+  });
+}
