@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { defineAdopt } from './commands/adopt.ts';
 import { defineCat } from './commands/cat.ts';
 import { defineClone } from './commands/clone.ts';
+import { defineConfig } from './commands/config.ts';
 import { defineFind } from './commands/find.ts';
 import { defineFsck } from './commands/fsck.ts';
 import { defineHelp } from './commands/help.ts';
@@ -59,13 +60,14 @@ export function buildProgram(texts: ProgramTexts, select: Selected): Command {
   defineSchedule(program, select);
   defineStatus(program, select);
   defineLog(program, select);
+  defineConfig(program, select);
   defineHelp(program, select);
   return program;
 }
 
 /** Commands of the contract that this release does not have, and what can be done meanwhile. */
 export const FUTURE_COMMANDS: ReadonlyMap<string, string> = new Map([
-  ...['unlock', 'doctor', 'config', 'completion'].map(
+  ...['unlock', 'doctor', 'completion'].map(
     (name) => [name, 'See `ecsync help` for what is.'] as const,
   ),
 ]);

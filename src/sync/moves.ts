@@ -54,6 +54,8 @@ export interface Moves {
   readonly goneFolders: ReadonlyMap<string, Location>;
   /** Files that size and second cannot tell from what the destination has in their place. */
   readonly suspects: ReadonlySet<PushEntry>;
+  /** How many objects are not where the last push of everything saw them; absent: unknown. */
+  readonly gone?: number;
 }
 
 export const NO_MOVES: Moves = {
@@ -107,7 +109,8 @@ export function readMoves(stores: MoveStores, births: Births, from: MoveSource):
   const stored = isPart ? undefined : stores.locations.read();
   const now = isPart ? undefined : encodeLocations(snapshot.entries);
   const isUnmoved = stored === undefined || now === undefined || now.equals(stored);
-  const moves = isUnmoved ? NO_MOVES : findMoves(stored, from);
+  const isSame = stored !== undefined && isUnmoved && !isPart;
+  const moves = isUnmoved ? { ...NO_MOVES, ...(isSame && { gone: 0 }) } : findMoves(stored, from);
   const bornBefore = stores.births.read();
   const records = assignBirths({
     before: decodeBirths(bornBefore),
@@ -139,7 +142,8 @@ function findMoves(stored: Uint8Array, from: MoveSource): Moves {
     if (error instanceof VaultError || error instanceof FileError) return NO_MOVES;
     throw error;
   }
-  if (changes.gone.length === 0 || changes.fresh.length === 0) return NO_MOVES;
+  const gone = changes.gone.length;
+  if (gone === 0 || changes.fresh.length === 0) return { ...NO_MOVES, gone };
   return new Matching(changes, from).match();
 }
 
@@ -180,6 +184,7 @@ class Matching {
       left: this.#left,
       goneFolders: new Map(folders),
       suspects: new Set([...this.#suspects, ...this.#mistakable]),
+      gone: gone.length,
     };
   }
 

@@ -55,7 +55,7 @@ export async function plan(
   const asked = { ...settings, dryRun: true };
   return withPushJob(asked, vault, surroundings, async (job, remembered) => {
     if (remembered === undefined) await refuseOtherVault(job);
-    const { deleting, overLimit } = await decideDeletion(job, remembered?.foreignChecked !== true);
+    const { deleting, overLimit } = await decideDeletion(job, remembered);
     const estimate = new Estimate(job, remembered ?? emptyState(), deleting);
     const exact = await estimate.ask(options.exact);
     return {

@@ -1,10 +1,25 @@
-import { VaultError } from '../errors.ts';
+import { UsageError, VaultError } from '../errors.ts';
 import { CONF_NAME, TEMPORARY_DIRECTORY } from '../gocryptfs/names.ts';
+import { deleteLimit, isSurelyFew } from './delete-limit.ts';
 import { previewRules } from './deletion.ts';
 import { isNew, isTransfer } from './itemize.ts';
 import { accept, type PushJob, shownPath, transferOptions } from './push-job.ts';
+import type { PushSettings } from './push-settings.ts';
+import type { PushState } from './push-state.ts';
 import { runRsync } from './rsync-run.ts';
+import { foldersOverlap } from '../tree/overlap.ts';
 import { pathKey } from '../view/path-bytes.ts';
+
+/** @throws {UsageError} `destination-overlaps` */
+export function refuseOverlap(settings: PushSettings): void {
+  const { destination, source } = settings;
+  if (destination.kind !== 'local' || !foldersOverlap(source, destination.path)) return;
+  throw new UsageError(
+    'destination-overlaps',
+    `${destination.shown}: lies inside the folder that is pushed, or contains it`,
+    { hint: 'Choose a destination outside of the source.' },
+  );
+}
 
 /**
  * Questions asked of a destination before anything is written to it: dry runs, so they change
@@ -162,12 +177,12 @@ export interface DeletionDecision {
 /**
  * Whether deletions may go ahead: they were asked for, the scan is complete and the limit is kept.
  *
- * @param isUnchecked - no deleting push has looked for foreign files there yet
+ * @param remembered - of the destination; absent: no push has been there yet
  * @throws {VaultError} `destination-not-a-copy` — the destination holds other things
  */
 export async function decideDeletion(
   job: PushJob,
-  isUnchecked: boolean,
+  remembered: PushState | undefined,
 ): Promise<DeletionDecision> {
   const { settings, snapshot, context } = job;
   if (!settings.delete) return { deleting: false };
@@ -178,11 +193,12 @@ export async function decideDeletion(
     );
     return { deleting: false };
   }
-  if (!isUnchecked && settings.maxDelete === undefined) return { deleting: true };
+  const isUnchecked = remembered?.foreignChecked !== true;
+  const known = { deletedUnder: remembered?.deletedUnder, gone: job.moves.gone };
+  if (!isUnchecked && isSurelyFew(settings, known)) return { deleting: true };
   const planned = await planDeletions(job);
   if (isUnchecked) refuseForeignFiles(job, planned.foreign, '--delete would remove them');
-  if (settings.maxDelete === undefined || planned.count <= settings.maxDelete) {
-    return { deleting: true };
-  }
+  const limit = deleteLimit(settings.maxDelete, snapshot.plainCount + planned.count);
+  if (planned.count <= limit) return { deleting: true };
   return { deleting: false, overLimit: planned.count };
 }

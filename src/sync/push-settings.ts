@@ -1,5 +1,10 @@
 import type { FilterRule } from '../tree/filter.ts';
+import type { SourceLimitOptions } from '../tree/source-limits.ts';
+import type { RatePlan } from '../transport/throttle.ts';
 import type { Destination } from '../vault/destination.ts';
+
+/** A number of objects, or a share of all that there are. */
+export type MaxDelete = number | { readonly percent: number };
 
 /** Everything a push needs to be told, parsed and validated by the command line. */
 export interface PushSettings {
@@ -12,10 +17,14 @@ export interface PushSettings {
   readonly paths: readonly string[];
   /** `--exclude`, `--include`, `--exclude-from`, `--filter`, in the order given. */
   readonly rules: readonly FilterRule[];
+  /** What else is left out of the source; what it leaves out is not deleted there either. */
+  readonly limits?: SourceLimitOptions;
+  /** `--bwlimit`: what goes to the peer. */
+  readonly bandwidth?: RatePlan;
   readonly dryRun: boolean;
   readonly delete: boolean;
   /** Delete nothing at all when more plaintext objects than this would go. */
-  readonly maxDelete?: number;
+  readonly maxDelete?: MaxDelete;
   readonly checksum: boolean;
   readonly hardLinks: boolean;
   /** `-X`: extended attributes, on Linux. A local folder is then filled by a local rsync. */

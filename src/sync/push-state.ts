@@ -11,6 +11,8 @@ export interface PushState {
   prunePending: boolean;
   /** A deleting push found nothing at the destination that this vault did not write. */
   foreignChecked: boolean;
+  /** The last push deleted all that was due, under these terms (see `deletionTerms`). */
+  deletedUnder?: string | undefined;
   /** Structural objects (folders with their diriv, `.name` files, the conf) known to be stored. */
   readonly known: Set<number>;
   /** Files written so recently that a later edit could hide behind an equal size and second. */
@@ -38,6 +40,7 @@ interface StateHeader {
   readonly tempDirChoice: number;
   readonly prunePending: boolean;
   readonly foreignChecked: boolean;
+  readonly deletedUnder?: string;
   readonly racy: RacyFile[];
 }
 
@@ -73,6 +76,7 @@ export function encodeState(state: PushState): Uint8Array {
     tempDirChoice: state.tempDirChoice,
     prunePending: state.prunePending,
     foreignChecked: state.foreignChecked,
+    ...(state.deletedUnder === undefined ? {} : { deletedUnder: state.deletedUnder }),
     racy: state.racy,
   };
   const json = Buffer.from(JSON.stringify(header));
@@ -113,6 +117,14 @@ export function decodeState(bytes: Uint8Array | undefined): PushState | undefine
   for (let at = keysAt; at < buffer.length; at += KEY_BYTES) {
     known.add(buffer.readUIntLE(at, KEY_BYTES));
   }
-  const { tempDirChoice, prunePending, foreignChecked, racy } = header;
-  return { tempDirChoice, prunePending, foreignChecked, known, racy };
+  const { tempDirChoice, prunePending, foreignChecked, deletedUnder, racy } = header;
+  const isTold = typeof deletedUnder === 'string';
+  return {
+    tempDirChoice,
+    prunePending,
+    foreignChecked,
+    ...(isTold ? { deletedUnder } : {}),
+    known,
+    racy,
+  };
 }

@@ -1,14 +1,15 @@
 import { performance } from 'node:perf_hooks';
-import { InterruptedError, UsageError } from '../errors.ts';
+import { InterruptedError } from '../errors.ts';
 import type { Derivation } from '../gocryptfs/layout.ts';
 import { LocalTree } from '../tree/local-tree.ts';
-import { foldersOverlap } from '../tree/overlap.ts';
 import { groupNames, userNames } from '../tree/owner-names.ts';
+import { throttled } from '../transport/throttle.ts';
 import { EncryptedView } from '../view/encrypted-view.ts';
 import type { Inherited } from '../view/inherited.ts';
 import type { ConfFile, VirtualTimes } from '../view/virtual-files.ts';
 import { mendFiles } from './adopt-repair.ts';
 import { collectGarbageSooner, freeBuffersHere } from './collect-sooner.ts';
+import { shownLimit } from './delete-limit.ts';
 import { deletionScope, previewRules } from './deletion.ts';
 import { type OpenDestination, openDestination } from './destination-remote.ts';
 import { Ledger } from './ledger.ts';
@@ -19,7 +20,7 @@ import type { PushView } from './push-entry.ts';
 import { accept, bookkeeping, noteDeleted, type PushJob, transferOptions } from './push-job.ts';
 import type { PushReporter, PushSettings, PushSummary } from './push-settings.ts';
 import { decodeState, encodeState, type PushState } from './push-state.ts';
-import { decideDeletion, refuseOtherVault } from './preflight.ts';
+import { decideDeletion, refuseOtherVault, refuseOverlap } from './preflight.ts';
 import { runRsync } from './rsync-run.ts';
 import { Selection } from './selection.ts';
 import { type Snapshot, takeSnapshot } from './snapshot.ts';
@@ -87,16 +88,6 @@ export interface LoginQuestions {
   readonly tellMotd?: (text: string) => void;
 }
 
-function refuseOverlap(settings: PushSettings): void {
-  const { destination, source } = settings;
-  if (destination.kind !== 'local' || !foldersOverlap(source, destination.path)) return;
-  throw new UsageError(
-    'destination-overlaps',
-    `${destination.shown}: lies inside the folder that is pushed, or contains it`,
-    { hint: 'Choose a destination outside of the source.' },
-  );
-}
-
 /** The source as this push sees it. */
 interface Source {
   readonly view: PushView;
@@ -133,6 +124,7 @@ async function lookAtSource(
   const masterkey = await vault.masterkey;
   const plain = new LocalTree(settings.source, {
     filter: selection,
+    ...(selection.limits && { limits: selection.limits }),
     vaultDirectory: settings.vaultDir,
     onProblem: (_path, error) => ledger.problem(error),
   });
@@ -160,7 +152,7 @@ async function lookAtSource(
         snapshot,
         view,
         isPart: selection.within.length > 0,
-        isFiltered: settings.rules.length > 0,
+        isFiltered: settings.rules.length > 0 || settings.limits !== undefined,
       })
     : { moves: NO_MOVES, save: () => undefined };
   if (settings.xattrs !== true) return { view, snapshot, moves };
@@ -204,7 +196,7 @@ async function preview(
   remembered: PushState | undefined,
 ): Promise<{ overLimit?: number | undefined }> {
   if (remembered === undefined) await refuseOtherVault(job);
-  const { deleting, overLimit } = await decideDeletion(job, remembered?.foreignChecked !== true);
+  const { deleting, overLimit } = await decideDeletion(job, remembered);
   for (const { entry, from } of await confirmMoves(job, { isBuilt: false })) {
     job.context.ledger.item(entry, LINKED, from.path);
   }
@@ -263,8 +255,8 @@ function summaryError(job: PushJob, overLimit: number | undefined): PushSummary[
   if (overLimit !== undefined) {
     return {
       code: 'delete-limit',
-      message: `nothing was deleted: ${overLimit} objects would go, more than --max-delete ${job.settings.maxDelete ?? 0} allows`,
-      hint: 'Look with `ecsync push -n -i --delete`, then push with a higher limit or without one.',
+      message: `nothing was deleted: ${overLimit} objects would go, more than ${shownLimit(job.settings.maxDelete)}`,
+      hint: 'Look with `ecsync plan --delete`, then push with a higher limit: --max-delete N or N%.',
     };
   }
   if (vanished > 0) {
@@ -324,7 +316,8 @@ export async function withPushJob<T>(
   const localRsync = rsyncForXattrs(asked);
   const settings = localRsync === undefined ? asked : { ...asked, rsyncPath: localRsync };
   const ledger = new Ledger(reporter);
-  const selection = new Selection(settings.rules, Buffer.from(settings.source), settings.paths);
+  const { rules, source, paths, limits, bandwidth } = settings;
+  const selection = new Selection(rules, Buffer.from(source), paths, limits);
   const state = decodeState(store.read());
   freeBuffersHere();
   // A first push sends everything there is; extended attributes are all held at once.
@@ -346,7 +339,7 @@ export async function withPushJob<T>(
       scope: deletionScope(selection, view),
       moves: moves.moves,
       context: {
-        remote: opened.remote,
+        remote: bandwidth === undefined ? opened.remote : throttled(opened.remote, bandwidth),
         destination: opened.path,
         view,
         ledger,

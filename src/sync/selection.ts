@@ -1,5 +1,7 @@
 import { UsageError } from '../errors.ts';
 import { Filter, type FilterRule } from '../tree/filter.ts';
+import type { LocalTreeOptions } from '../tree/local-tree.ts';
+import { SourceLimits, type SourceLimitOptions } from '../tree/source-limits.ts';
 import { pathKey } from '../view/path-bytes.ts';
 
 /**
@@ -11,12 +13,20 @@ export class Selection {
   readonly excluded: Buffer[] = [];
   readonly #filter: Filter;
   readonly #within: readonly string[];
+  readonly #limits: SourceLimits | undefined;
 
   /**
    * @param within - plaintext paths relative to the source, `/`-separated; empty: everything
+   * @param limits - what else is left out
    * @throws {UsageError} `path-outside` — a path that leaves the source
    */
-  constructor(rules: readonly FilterRule[], rootPath: Uint8Array, within: readonly string[]) {
+  constructor(
+    rules: readonly FilterRule[],
+    rootPath: Uint8Array,
+    within: readonly string[],
+    limits?: SourceLimitOptions,
+  ) {
+    this.#limits = limits && new SourceLimits(limits);
     this.#filter = new Filter(rules, { rootPath });
     this.#within = within.map(insideSource).filter((path) => path !== '.');
   }
@@ -28,9 +38,25 @@ export class Selection {
 
   verdict(path: Uint8Array, isDirectory: boolean): 'include' | 'exclude' {
     if (this.#within.length > 0 && !this.#reaches(pathKey(path), isDirectory)) return 'exclude';
-    const verdict = this.#filter.verdict(path, isDirectory);
+    const rule = this.#filter.firstMatch(path, isDirectory)?.action;
+    const verdict = rule ?? this.#limits?.verdict(path, isDirectory) ?? 'include';
     if (verdict === 'exclude') this.excluded.push(Buffer.from(path));
     return verdict;
+  }
+
+  /** What is left out by more than names, for the tree that is read; undefined: nothing. */
+  get limits(): LocalTreeOptions['limits'] {
+    const limits = this.#limits;
+    return (
+      limits && {
+        enter: (directory, names, fullPath) => limits.enter(directory, names, fullPath),
+        admits: (entry) => {
+          if (limits.admits(entry)) return true;
+          this.excluded.push(Buffer.from(entry.path));
+          return false;
+        },
+      }
+    );
   }
 
   /** Whether a path is one of the wanted ones, inside one, or a folder on the way to one. */

@@ -4,6 +4,7 @@ import type { PushEntry } from './push-entry.ts';
 import { collectGarbageSooner } from './collect-sooner.ts';
 import { contentRules, pruneRules, sweepRules } from './deletion.ts';
 import { asNew, isCreation, isTransfer } from './itemize.ts';
+import { deletionTerms } from './delete-limit.ts';
 import { decideDeletion, refuseOtherVault } from './preflight.ts';
 import {
   accept,
@@ -353,7 +354,7 @@ export async function transfer(
     changed: new Set(),
   };
   if (remembered === undefined) await refuseOtherVault(job);
-  const { deleting, overLimit } = await decideDeletion(job, !state.foreignChecked);
+  const { deleting, overLimit } = await decideDeletion(job, state);
   findings.deleting = deleting;
   if (deleting) state.foreignChecked = true;
   await buildSkeleton(job, memory, findings);
@@ -380,6 +381,9 @@ export async function transfer(
 /** Writes down what the next push may rely on. */
 function remember(job: PushJob, memory: Memory, findings: Findings): void {
   const { state } = memory;
+  const isAllDeleted = findings.deleting && job.context.ledger.failures === 0;
+  const isWhole = job.settings.paths.length === 0;
+  state.deletedUnder = isAllDeleted && isWhole ? deletionTerms(job.settings) : undefined;
   if (findings.deleting && job.settings.paths.length === 0) {
     const present = new Set(job.snapshot.entries.filter(isStructural).map(knownKey));
     for (const key of state.known) if (!present.has(key)) state.known.delete(key);

@@ -67,6 +67,11 @@ export class FilterRules {
     for (const line of linesOf(file)) this.#addPattern(line, 'exclude');
   }
 
+  /** The lines of a file that was read already; otherwise like {@link excludeFrom}. */
+  excludeLines(content: Uint8Array): void {
+    for (const line of linesIn(content)) this.#addPattern(line, 'exclude');
+  }
+
   /** `--include-from FILE`; otherwise like {@link excludeFrom}. */
   includeFrom(file: string): void {
     for (const line of linesOf(file)) this.#addPattern(line, 'include');
@@ -171,17 +176,20 @@ function toRule(
   };
 }
 
-/** Lines of a rule file, ended by LF or CR, without blank lines and comments. */
+/** @throws {UsageError} `filter-file-unreadable` */
 function linesOf(file: string): Uint8Array[] {
-  let content: Buffer;
   try {
-    content = readFileSync(file);
+    return linesIn(readFileSync(file));
   } catch (error) {
     throw new UsageError('filter-file-unreadable', `cannot read the filter file ${file}`, {
       hint: 'Check the name and the permissions of the file.',
       cause: error,
     });
   }
+}
+
+/** Lines of rules, ended by LF or CR, without blank lines and comments. */
+function linesIn(content: Uint8Array): Uint8Array[] {
   const lines: Uint8Array[] = [];
   let start = 0;
   for (let at = 0; at <= content.length; at++) {
@@ -216,7 +224,7 @@ function unsupported(line: Uint8Array): UsageError {
     'filter-unsupported',
     `the filter rule "${Buffer.from(line).toString()}" is of a kind that ecsync does not have`,
     {
-      hint: 'Use include, exclude, hide, show, protect, risk, merge or clear, with the modifiers / ! s r p. Rule files inside folders (dir-merge) are not supported.',
+      hint: 'Use include, exclude, hide, show, protect, risk, merge or clear, with the modifiers / ! s r p. For rule files inside folders (dir-merge) use --ignore-files.',
     },
   );
 }

@@ -1,6 +1,6 @@
 import { readdirSync, statSync, type BigIntStats } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
-import { FileError, type EcsyncError } from '../errors.ts';
+import { EcsyncError, FileError } from '../errors.ts';
 import { isDirectory, type OpenFile, type Tree } from './entry.ts';
 import { fileFailure, openFailure, showPath, vanished } from './file-failure.ts';
 import type { Filter } from './filter.ts';
@@ -18,6 +18,12 @@ export interface LocalTreeOptions {
   readonly filter?: Pick<Filter, 'verdict'>;
   /** Absolute path of the vault's own directory, which is left out wherever in the tree it is. */
   readonly vaultDirectory?: string;
+  /** Leaves out what names alone cannot tell; asked after the filter. */
+  readonly limits?: {
+    /** A folder was listed; {EcsyncError}s it throws are told of. */
+    enter(directory: LocalEntry, names: readonly Buffer[], fullPath: Buffer): void;
+    admits(entry: LocalEntry): boolean;
+  };
   /** Leaves out more, filter or not. */
   readonly skip?: (path: Uint8Array) => boolean;
   /** Told of everything that could not be examined and is therefore missing from the tree. */
@@ -71,6 +77,7 @@ export class LocalTree implements Tree<LocalEntry> {
       this.#options.onProblem?.(directory.path, openFailure(error, 'cannot list', directory.path));
       return [];
     }
+    this.#enter(directory, names);
     const prefix = prefixOf(directory);
     const entries: LocalEntry[] = [];
     for (const [count, name] of names.entries()) {
@@ -107,6 +114,17 @@ export class LocalTree implements Tree<LocalEntry> {
     return this.#fullPath(entry.path);
   }
 
+  #enter(directory: LocalEntry, names: readonly Buffer[]): void {
+    const { limits, onProblem } = this.#options;
+    if (limits === undefined) return;
+    try {
+      limits.enter(directory, names, this.#fullPath(directory.path));
+    } catch (error) {
+      if (!(error instanceof EcsyncError)) throw error;
+      onProblem?.(directory.path, error);
+    }
+  }
+
   #fullPath(path: Uint8Array): Buffer {
     return Buffer.concat([this.#root, SLASH, path]);
   }
@@ -130,6 +148,7 @@ export class LocalTree implements Tree<LocalEntry> {
   #admits(entry: LocalEntry): boolean {
     if (isDirectory(entry) && this.#isVault(entry)) return false;
     if (this.#options.filter?.verdict(entry.path, isDirectory(entry)) === 'exclude') return false;
+    if (this.#options.limits?.admits(entry) === false) return false;
     if (entry.nlink > 1 && !isDirectory(entry)) this.#joinLinkGroup(entry);
     return true;
   }

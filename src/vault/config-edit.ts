@@ -111,7 +111,9 @@ export function removeRemote(tomlText: string, shownFile: string, name: string):
   const headers = lines.flatMap((line, i) => (/^\s*\[/.test(line) ? [i] : []));
   const own = headers.filter((i) => /^\s*\[\[\s*remotes\s*\]\]/.test(lines[i] ?? ''))[index];
   if (own === undefined) throw editError(shownFile);
-  let end = headers.find((i) => i > own) ?? lines.length;
+  // [remotes.push] and the like below it are its own.
+  const isOwn = (i: number): boolean => /^\s*\[{1,2}\s*remotes\s*\./.test(lines[i] ?? '');
+  let end = headers.find((i) => i > own && !isOwn(i)) ?? lines.length;
   // Comments directly above the next table belong to that table.
   if (end < lines.length) while (end > own + 1 && /^\s*#/.test(lines[end - 1] ?? '')) end--;
   const edited = [...lines.slice(0, own), ...lines.slice(end)].join(newline);

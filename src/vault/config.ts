@@ -1,10 +1,16 @@
 import fs from 'node:fs';
-import { parse as parseToml, TomlError } from 'smol-toml';
 import * as v from 'valibot';
 import { UsageError } from '../errors.ts';
 import { FEATURE_FLAGS, type FeatureFlag } from '../gocryptfs/feature-flags.ts';
 import { LONG_NAME_MAX_DEFAULT, LONG_NAME_MAX_READ_LEAST } from '../gocryptfs/limits.ts';
-import { nearestWord } from './nearest.ts';
+import { describeIssue, parseTomlText } from './config-issue.ts';
+import {
+  pushSchema,
+  SHARED_KEYS,
+  sharedEntries,
+  type PushTable,
+  type SharedTables,
+} from './config-tables.ts';
 
 /** What `.ecsync/config.toml` may say about a remote. */
 export interface RemoteConfig {
@@ -16,10 +22,12 @@ export interface RemoteConfig {
    * `config.toml`; `~/` is the home folder.
    */
   readonly daemon_password_file?: string | undefined;
+  /** Wins over the vault's own `[push]`. */
+  readonly push?: PushTable | undefined;
 }
 
 /** `.ecsync/config.toml`, checked. */
-export interface VaultConfig {
+export interface VaultConfig extends SharedTables {
   readonly version: 1;
   /**
    * The conf, when it is not `gocryptfs.conf` beside this file; relative to the folder of this file.
@@ -111,10 +119,16 @@ const configSchema = v.strictObject({
   reverse_time_shift_sec: v.optional(v.picklist([0, 10], 'must be 0 or 10')),
   source: v.optional(text),
   password: v.optional(passwordSchema),
+  ...sharedEntries,
   remotes: v.optional(
     v.array(
       v.strictObject(
-        { name: remoteName, url: text, daemon_password_file: v.optional(text) },
+        {
+          name: remoteName,
+          url: text,
+          daemon_password_file: v.optional(text),
+          push: v.optional(pushSchema),
+        },
         'must be a table: [[remotes]]',
       ),
       'must be written as [[remotes]]',
@@ -126,7 +140,9 @@ const configSchema = v.strictObject({
 const KNOWN_KEYS: Readonly<Record<string, readonly string[]>> = {
   '': Object.keys(configSchema.entries),
   password: ['file', 'command'],
-  remotes: ['name', 'url', 'daemon_password_file'],
+  remotes: ['name', 'url', 'daemon_password_file', 'push'],
+  'remotes.push': SHARED_KEYS['push'] ?? [],
+  ...SHARED_KEYS,
 };
 
 /** True for what a remote may be called: 1 to 64 of `A-Z a-z 0-9 . _ -`, no dot or dash first. */
@@ -142,7 +158,7 @@ export function isRemoteName(name: string): boolean {
  */
 export function parseConfig(tomlText: string, shownFile: string): VaultConfig {
   const result = v.safeParse(configSchema, parseTomlText(tomlText, shownFile));
-  if (!result.success) throw describeIssue(result.issues[0], shownFile);
+  if (!result.success) throw describeIssue(result.issues[0], shownFile, KNOWN_KEYS);
   const names = new Set<string>();
   for (const { name } of result.output.remotes) {
     if (names.has(name)) {
@@ -179,37 +195,6 @@ function assertShape(config: VaultConfig, shownFile: string): void {
   for (const [isWrong, message, hint] of needed) {
     if (isWrong) throw new UsageError('config-invalid', `${shownFile}: ${message}`, { hint });
   }
-}
-
-function parseTomlText(tomlText: string, shownFile: string): unknown {
-  try {
-    return parseToml(tomlText);
-  } catch (error) {
-    if (!(error instanceof TomlError)) throw error;
-    const reason = error.message.split('\n')[0]?.replace('Invalid TOML document: ', '') ?? '';
-    throw new UsageError('config-invalid', `${shownFile}, line ${error.line}: ${reason}`, {
-      hint: 'Correct this line; texts stand in quotes.',
-    });
-  }
-}
-
-function describeIssue(issue: v.BaseIssue<unknown>, shownFile: string): UsageError {
-  const keys = (issue.path ?? []).map((item) => String(item.key));
-  const shownKey = keys.join('.');
-  const isStrict = issue.type === 'strict_object' && issue.expected === 'never';
-  if (isStrict) {
-    const table = keys.length > 1 ? (keys[0] ?? '') : '';
-    const known = KNOWN_KEYS[table] ?? [];
-    const nearest = nearestWord(keys.at(-1) ?? '', known);
-    return new UsageError('config-unknown-key', `${shownFile}: unknown key '${shownKey}'`, {
-      hint: nearest === undefined ? `Known here: ${known.join(', ')}.` : `Did you mean ${nearest}?`,
-    });
-  }
-  const isMissing = issue.received === 'undefined';
-  const reason = isMissing ? 'is missing' : issue.message;
-  return new UsageError('config-invalid', `${shownFile}: '${shownKey}' ${reason}`, {
-    hint: 'Correct the file, or compare it with one that `ecsync init` makes.',
-  });
 }
 
 /**

@@ -83,7 +83,6 @@ describe('a command line that cannot be meant', () => {
     [['push', '--timeout', 'soon'], 'from 0 to 86400', 'ecsync help push'],
     [['push', '--max-delete', '-1'], 'whole number', 'ecsync help push'],
     [['push', '--protocol', '28'], '27, 29, 30, 31 or 32', 'ecsync help push'],
-    [['push', '--bwlimit=5'], '--bwlimit is not in this release', 'help push'],
     [['push', '--append-only'], 'not in this release', 'help push'],
     [['push', '--snapshot'], 'not in this release', 'help push'],
     [['init', '--layout', 'x'], "there is no layout 'x'", 'gcm'],

@@ -9,7 +9,7 @@ import { pushFigures } from '../render-summary.ts';
 import type { CommandResult, Warnings } from '../report.ts';
 import type { Selected } from '../selected.ts';
 import { readSettings, refuseEarly, withKey, type PushRequest } from './push.ts';
-import { addPushOptions, hideOptions, type PushOptions } from './push-options.ts';
+import { addPushOptions, givenOptions, hideOptions, type PushOptions } from './push-options.ts';
 
 interface PlanOptions extends PushOptions {
   readonly exact?: boolean;
@@ -33,11 +33,12 @@ export function definePlan(program: Command, select: Selected): void {
   hideOptions(command, ['--dry-run', '--itemize-changes', '--stats']);
   command.addHelpText('after', AFTER_HELP);
   command.action((remote: string | undefined, paths: readonly string[]) => {
-    const given: PlanOptions = command.optsWithGlobals();
-    const options = { ...given, itemizeChanges: true };
+    const said: PlanOptions = command.optsWithGlobals();
+    const options = { ...said, itemizeChanges: true };
     const words = remote === undefined ? [] : [remote, ...paths];
+    const given = givenOptions(command);
     select('plan', options, (host, warnings) =>
-      runPlan(host, warnings, { options, filters, words }),
+      runPlan(host, warnings, { options, filters, given, words }),
     );
   });
 }
@@ -47,10 +48,8 @@ async function runPlan(
   warnings: Warnings,
   request: PushRequest & { readonly options: PlanOptions },
 ): Promise<CommandResult> {
-  const { options } = request;
-  const place = placeOf(host, options);
-  const vault = openVault(place);
-  const settings = await readSettings(host, vault, { ...request, folder: place.folder });
+  const vault = openVault(placeOf(host, request.options));
+  const { settings, options } = await readSettings(host, vault, request);
   await refuseEarly(settings);
   const { destination } = settings;
   return withKey(host, warnings, { vault, options, destination }, async (opened, around) => {

@@ -1,4 +1,6 @@
-import { InvalidArgumentError, Option, type Command } from 'commander';
+import { Option, type Command } from 'commander';
+import type { MaxDelete } from '../../sync/push-settings.ts';
+import type { RatePlan } from '../../transport/throttle.ts';
 import {
   addCommonOptions,
   addFutureOptions,
@@ -8,6 +10,13 @@ import {
   type CommonOptions,
   type SecretOptions,
 } from '../options.ts';
+import {
+  parseBandwidth,
+  parseFileSize,
+  parseMaxDelete,
+  parseProtocol,
+  parseSpan,
+} from '../push-values.ts';
 
 /** One filter option, in the order of the command line. */
 export interface FilterWord {
@@ -20,12 +29,22 @@ export interface PushOptions extends CommonOptions, SecretOptions {
   readonly dryRun?: boolean;
   readonly itemizeChanges?: boolean;
   readonly delete?: boolean;
-  readonly maxDelete?: number;
+  readonly maxDelete?: MaxDelete;
   readonly checksum?: boolean;
   readonly hardLinks?: boolean;
   readonly xattrs?: boolean;
   readonly blockSize?: number;
   readonly numericIds?: boolean;
+  readonly presets?: string | readonly string[];
+  readonly ignoreFiles?: boolean;
+  readonly excludeCaches?: boolean;
+  readonly oneFileSystem?: boolean;
+  readonly maxSize?: number;
+  readonly minSize?: number;
+  readonly bwlimit?: RatePlan;
+  /** Seconds. */
+  readonly maxTime?: number;
+  readonly retries?: number;
   readonly devices: boolean;
   readonly specials: boolean;
   readonly owner: boolean;
@@ -49,7 +68,18 @@ const AFTER_HELP = `
 REMOTE is the name of a configured remote, or a destination: it contains a colon (user@host:path)
 or starts with /, ./, ../ or a drive. Without REMOTE the first configured remote is used. PATHs
 are relative to the current folder and lie inside the vault; without PATH everything is pushed.
-Filter rules are rsync's: the first one that matches decides, in the order given.`;
+Filter rules are rsync's: the first one that matches decides, in the order given.
+
+What is not said here is taken from ECSYNC_DELETE, ECSYNC_EXCLUDE and so on, then from [push] in
+.ecsync/config.toml and ~/.config/ecsync/config.toml: see \`ecsync config show\`. Rules from there come
+after those given here. A flag is taken back with --no-, such as --no-delete.`;
+
+/** Flags that configuration may set, and the command line take back. */
+const REVERSIBLE = [
+  ...['--no-delete', '--no-checksum', '--no-hard-links', '--no-xattrs', '--no-numeric-ids'],
+  ...['--no-ignore-files', '--no-exclude-caches', '--no-one-file-system'],
+  ...['--owner', '--group', '--perms', '--devices', '--specials'],
+];
 
 /**
  * Gives the command its options.
@@ -66,7 +96,11 @@ export function addPushOptions(command: Command): readonly FilterWord[] {
     .option('-n, --dry-run', 'change nothing, only show what would be done')
     .option('-i, --itemize-changes', 'print one line for every change, as rsync does')
     .option('--delete', 'delete what is no longer in the folder')
-    .option('--max-delete <n>', 'delete nothing when more than N would go', count())
+    .option(
+      '--max-delete <n>',
+      'delete nothing when more than N, or N%, would go (default: 10%, but 50 always may)',
+      parseMaxDelete,
+    )
     .option('-c, --checksum', 'compare content, not only size and time')
     .option('--exclude <pattern>', 'leave out what matches', collect('exclude'))
     .option('--include <pattern>', 'keep what matches', collect('include'))
@@ -76,6 +110,12 @@ export function addPushOptions(command: Command): readonly FilterWord[] {
       collect('excludeFrom'),
     )
     .option('--filter <rule>', 'add a filter rule', collect('filter'))
+    .option('--presets <names>', 'leave out what is never missed: os, dev-caches')
+    .option('--ignore-files', 'follow the rules in files named .ecsyncignore')
+    .option('--exclude-caches', 'leave out what is in folders with a CACHEDIR.TAG')
+    .option('-x, --one-file-system', 'leave out what is mounted inside the folder')
+    .option('--max-size <size>', 'leave out larger files', parseFileSize)
+    .option('--min-size <size>', 'leave out smaller files', parseFileSize)
     .option('-H, --hard-links', 'keep hard links')
     .option('-X, --xattrs', 'keep extended attributes, encrypted (Linux; needs getfattr)')
     .option('-B, --block-size <size>', 'block size of the delta (suffix K)', byteSize(700, 131_072))
@@ -91,6 +131,9 @@ export function addPushOptions(command: Command): readonly FilterWord[] {
       wholeNumber(0, TIMEOUT_SEC_MAX),
       TIMEOUT_SEC_DEFAULT,
     )
+    .option('--bwlimit <rate>', 'send no more than RATE a second: 512K, 1.5M', parseBandwidth)
+    .option('--max-time <time>', 'stop after so long; the next push continues', parseSpan)
+    .option('--retries <n>', 'try so often again when the connection is lost', wholeNumber(0, 100))
     .option('-e, --rsh <command>', 'use this remote shell instead of the built-in ssh')
     .option('--rsync-path <program>', 'the rsync to run on the other side')
     .option('--password-file <file>', 'the password of an rsync daemon is the first line of FILE')
@@ -98,9 +141,10 @@ export function addPushOptions(command: Command): readonly FilterWord[] {
     .addOption(protocolOption().default(PROTOCOL_DEFAULT))
     .option('--progress', 'show progress also when no terminal is there')
     .option('--stats', 'print figures at the end');
+  for (const flag of REVERSIBLE) command.addOption(new Option(flag).hideHelp());
   addSecretOptions(command, { masterkey: true });
   addCommonOptions(command);
-  addFutureOptions(command, ['--bwlimit <rate>', '--append-only', '--snapshot [name]']);
+  addFutureOptions(command, ['--append-only', '--snapshot [name]']);
   command.addHelpText('after', AFTER_HELP);
   return filters;
 }
@@ -112,10 +156,6 @@ export function hideOptions(command: Command, names: readonly string[]): void {
   }
 }
 
-function count(): (text: string) => number {
-  return wholeNumber(0, Number.MAX_SAFE_INTEGER);
-}
-
 /** `--protocol <n>` */
 export function protocolOption(): Option {
   return new Option('--protocol <n>', 'newest rsync protocol to use: 27, or 29 to 32').argParser(
@@ -123,8 +163,8 @@ export function protocolOption(): Option {
   );
 }
 
-function parseProtocol(text: string): number {
-  const protocol = /^[0-9]{2}$/.test(text) ? Number(text) : 0;
-  if (protocol === 27 || (protocol >= 29 && protocol <= 32)) return protocol;
-  throw new InvalidArgumentError('It must be 27, 29, 30, 31 or 32.');
+/** Names of the options that the command line itself says. */
+export function givenOptions(command: Command): ReadonlySet<string> {
+  const names = command.options.map((option) => option.attributeName());
+  return new Set(names.filter((name) => command.getOptionValueSource(name) === 'cli'));
 }

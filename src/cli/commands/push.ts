@@ -14,15 +14,16 @@ import { vaultFiles } from '../../vault/vault-files.ts';
 import type { Host } from '../host.ts';
 import { loginQuestions, type DaemonPasswordPlace } from '../login-questions.ts';
 import { placeOf } from '../place.ts';
+import { presetNames, pushLayers, withConfiguration } from '../push-config.ts';
 import { readPushWords, resolvePaths } from '../push-words.ts';
 import { itemEvent, itemName, itemText } from '../render-item.ts';
 import { ProgressReport } from '../render-progress.ts';
 import { pushFigures, statsLines, summaryText } from '../render-summary.ts';
-import { recordRun } from '../recorded-run.ts';
+import { recordRun, remoteNameOf } from '../recorded-run.ts';
 import type { CommandResult, Warnings } from '../report.ts';
 import { startUnlocking } from '../secrets.ts';
 import type { Selected } from '../selected.ts';
-import { addPushOptions, type FilterWord, type PushOptions } from './push-options.ts';
+import { addPushOptions, givenOptions, type FilterWord, type PushOptions } from './push-options.ts';
 
 /** Defines `push [REMOTE] [PATH…]`. */
 export function definePush(program: Command, select: Selected): void {
@@ -36,8 +37,9 @@ export function definePush(program: Command, select: Selected): void {
   command.action((remote: string | undefined, paths: readonly string[]) => {
     const options: PushOptions = command.optsWithGlobals();
     const words = remote === undefined ? [] : [remote, ...paths];
+    const given = givenOptions(command);
     select('push', options, (host, warnings) =>
-      runPush(host, warnings, { options, filters, words }),
+      runPush(host, warnings, { options, filters, given, words }),
     );
   });
 }
@@ -46,6 +48,8 @@ export function definePush(program: Command, select: Selected): void {
 export interface PushRequest {
   readonly options: PushOptions;
   readonly filters: readonly FilterWord[];
+  /** Names of the options that the command line itself says. */
+  readonly given: ReadonlySet<string>;
   readonly words: readonly string[];
 }
 
@@ -54,10 +58,9 @@ async function runPush(
   warnings: Warnings,
   request: PushRequest,
 ): Promise<CommandResult> {
-  const { options } = request;
-  const place = placeOf(host, options);
+  const place = placeOf(host, request.options);
   const vault = openVault(place);
-  const settings = await readSettings(host, vault, { ...request, folder: place.folder });
+  const { settings, options } = await readSettings(host, vault, request);
   await refuseEarly(settings);
   if (settings.dryRun) return pushLocked(host, warnings, { vault, settings, options });
   const destination = settings.destination.shown;
@@ -142,21 +145,35 @@ function storeAt(vaultDir: string, key: string): StateStore {
   };
 }
 
-/** Reads the command line of a push; errors as `readPushWords`, `resolvePaths` and the filter rules. */
-export async function readSettings(
+/** What a push is to do, and its options with what configuration adds to them. */
+export interface ReadPush<Options> {
+  readonly settings: PushSettings;
+  readonly options: Options;
+}
+
+/**
+ * Reads the command line of a push, and the configuration; errors as `readPushWords`,
+ * `resolvePaths`, the filter rules and `withConfiguration`.
+ */
+export async function readSettings<Options extends PushOptions>(
   host: Host,
   vault: Vault,
-  { options, filters, words, folder }: PushRequest & { folder: string },
-): Promise<PushSettings> {
+  request: PushRequest & { readonly options: Options },
+): Promise<ReadPush<Options>> {
   const { source, vaultDir, config } = vault;
-  const context = { remotes: config.remotes, folder, source, platform: host.platform };
-  const { destination, paths } = readPushWords(words, context);
-  return {
+  const context = { remotes: config.remotes, folder: host.folder, source, platform: host.platform };
+  const { destination, paths } = readPushWords(request.words, context);
+  const layers = pushLayers(host, vault, remoteNameOf(host, vault, destination.shown));
+  const { options, configured } = withConfiguration(request.options, request.given, layers);
+  const limits = limitsOf(options);
+  const settings = {
     source,
     vaultDir,
     destination,
     paths: await resolvePaths(paths, context),
-    rules: await readRules(filters, options.delete === true),
+    rules: await readRules([request.filters, ...configured], options),
+    ...(limits === undefined ? {} : { limits }),
+    ...(options.bwlimit === undefined ? {} : { bandwidth: options.bwlimit }),
     dryRun: options.dryRun === true,
     delete: options.delete === true,
     ...(options.maxDelete === undefined ? {} : { maxDelete: options.maxDelete }),
@@ -176,6 +193,22 @@ export async function readSettings(
     acceptNewHostKey: options.acceptNewHostKey === true,
     protocolMax: options.protocol,
   };
+  return { settings, options };
+}
+
+/** Name of the files whose rules count with `--ignore-files`. */
+const IGNORE_FILE_NAME = '.ecsyncignore';
+
+function limitsOf(options: PushOptions): PushSettings['limits'] {
+  const { ignoreFiles, excludeCaches, oneFileSystem, maxSize, minSize } = options;
+  const limits = {
+    ...(ignoreFiles === true && { ignoreFileName: IGNORE_FILE_NAME }),
+    ...(excludeCaches === true && { excludeCaches }),
+    ...(oneFileSystem === true && { oneFileSystem }),
+    ...(maxSize !== undefined && { maxBytes: maxSize }),
+    ...(minSize !== undefined && { minBytes: minSize }),
+  };
+  return Object.keys(limits).length === 0 ? undefined : limits;
 }
 
 /**
@@ -183,24 +216,27 @@ export async function readSettings(
  *   destination has: its names there are encrypted, so rsync cannot apply it
  */
 async function readRules(
-  filters: readonly FilterWord[],
-  isDeleting: boolean,
+  lists: readonly (readonly FilterWord[])[],
+  options: PushOptions,
 ): Promise<readonly FilterRule[]> {
-  if (filters.length === 0) return [];
+  const presets = presetNames(options.presets);
+  if (lists.every((list) => list.length === 0) && presets.length === 0) return [];
   const { FilterRules } = await import('../../tree/filter-syntax.ts');
-  const collected = new FilterRules();
-  for (const { kind, text } of filters) collected[kind](text);
-  const protecting = collected.rules.find(
-    ({ action, side }) => action === 'exclude' && side === 'receiver',
-  );
-  if (isDeleting && protecting !== undefined) {
+  const { presetRules } = await import('../../tree/filter-presets.ts');
+  const rules = lists.flatMap((list) => {
+    const collected = new FilterRules();
+    for (const { kind, text } of list) collected[kind](text);
+    return collected.rules;
+  });
+  const protecting = rules.find(({ action, side }) => action === 'exclude' && side === 'receiver');
+  if (options.delete === true && protecting !== undefined) {
     throw new UsageError(
       'filter-unsupported',
       `the filter rule "protect ${Buffer.from(protecting.pattern).toString()}" cannot be kept with --delete in this release of ecsync`,
       { hint: 'Push without --delete. What still exists and is excluded is never deleted.' },
     );
   }
-  return collected.rules;
+  return [...rules, ...presets.flatMap((name) => presetRules(name) ?? [])];
 }
 
 /** What can be refused before anybody is asked for a password. */

@@ -4,6 +4,7 @@ import { parseDuration } from '../../schedule/rhythm.ts';
 import { parseDestination } from '../../vault/destination.ts';
 import { readHistory, type Run } from '../../vault/history.ts';
 import { lockHolder, type LockHolder } from '../../vault/lock.ts';
+import { readUserConfig, userConfigFile } from '../../vault/user-config.ts';
 import { vaultFiles } from '../../vault/vault-files.ts';
 import type { VaultFrame } from '../../vault/vault.ts';
 import type { Host } from '../host.ts';
@@ -30,7 +31,7 @@ export function defineStatus(program: Command, select: Selected): void {
     .command('status')
     .summary('when each remote was last pushed and verified')
     .description('Show when each remote was last pushed and verified, and who is at work.')
-    .option('--max-age <age>', 'a good push must not be older: 26h, 2d');
+    .option('--max-age <age>', 'a good push must not be older: 26h, 2d (or max_age in [status])');
   addCommonOptions(command)
     .addHelpText('after', AFTER_HELP)
     .action(() => {
@@ -46,9 +47,10 @@ interface NamedStatus extends RemoteStatus {
 
 /** @throws {UsageError} `duration-invalid`; {VaultError} as `openVaultFrame` */
 async function showStatus(host: Host, options: StatusOptions): Promise<CommandResult> {
-  const { maxAge } = options;
-  const maxAgeMs = maxAge === undefined ? undefined : parseDuration(maxAge) * 60_000;
   const frame = openVaultFrameOf(host, options);
+  const user = readUserConfig(userConfigFile(host.environment, host.platform));
+  const maxAge = options.maxAge ?? frame.config.status?.max_age ?? user.status?.max_age;
+  const maxAgeMs = maxAge === undefined ? undefined : parseDuration(maxAge) * 60_000;
   const nowMs = Date.now();
   const history = readHistory(frame.vaultDir);
   const statuses = frame.config.remotes.map(({ name, url }): NamedStatus => {

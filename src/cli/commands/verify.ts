@@ -16,7 +16,7 @@ import type { CommandResult, Warnings } from '../report.ts';
 import type { Selected } from '../selected.ts';
 import { differenceEvent, differenceText } from '../verify-output.ts';
 import { readSettings, refuseEarly, withKey, type PushRequest } from './push.ts';
-import { addPushOptions, hideOptions, type PushOptions } from './push-options.ts';
+import { addPushOptions, givenOptions, hideOptions, type PushOptions } from './push-options.ts';
 
 interface VerifyCommandOptions extends PushOptions {
   readonly repair?: boolean;
@@ -50,8 +50,9 @@ export function defineVerify(program: Command, select: Selected): void {
   command.action((remote: string | undefined, paths: readonly string[]) => {
     const options: VerifyCommandOptions = command.optsWithGlobals();
     const words = remote === undefined ? [] : [remote, ...paths];
+    const given = givenOptions(command);
     select('verify', options, (host, warnings) =>
-      runVerify(host, warnings, { options, filters, words }),
+      runVerify(host, warnings, { options, filters, given, words }),
     );
   });
 }
@@ -61,10 +62,8 @@ async function runVerify(
   warnings: Warnings,
   request: PushRequest & { readonly options: VerifyCommandOptions },
 ): Promise<CommandResult> {
-  const { options } = request;
-  const place = placeOf(host, options);
-  const vault = openVault(place);
-  const settings = await readSettings(host, vault, { ...request, folder: place.folder });
+  const vault = openVault(placeOf(host, request.options));
+  const { settings, options } = await readSettings(host, vault, request);
   await refuseEarly(settings);
   const isPart = settings.paths.length + request.filters.length > 0;
   const destination = settings.destination.shown;

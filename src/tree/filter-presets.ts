@@ -1,0 +1,44 @@
+import type { FilterRule } from './filter.ts';
+
+/** Names that no copy needs, by the name under which they are left out together. */
+const PRESETS: Readonly<Record<string, readonly string[]>> = {
+  // What macOS, Windows and Linux desktops put into folders for themselves.
+  os: [
+    ...['.DS_Store', '.Spotlight-V100/', '.fseventsd/', '.Trashes/', '.TemporaryItems/'],
+    ...['.DocumentRevisions-V100/', '.com.apple.timemachine.donotpresent', '.apdisk'],
+    ...['Thumbs.db', 'ehthumbs.db', '$RECYCLE.BIN/', 'System Volume Information/'],
+    ...['/pagefile.sys', '/hiberfil.sys', '/swapfile.sys', '/DumpStack.log.tmp'],
+    ...['.Trash-[0-9]*/', '.gvfs/', '.nfs[0-9a-f]*', '/lost+found/', '.~lock.*#'],
+  ],
+  // What tools of programmers make again by themselves.
+  'dev-caches': [
+    ...['node_modules/', 'bower_components/', '.npm/', '.yarn/cache/', '.pnpm-store/'],
+    ...['.parcel-cache/', '.next/cache/', '.turbo/', '.eslintcache'],
+    ...[
+      '__pycache__/',
+      '*.pyc',
+      '.pytest_cache/',
+      '.mypy_cache/',
+      '.ruff_cache/',
+      '.tox/',
+      '.nox/',
+    ],
+    ...['.gradle/', '.ccache/', '.sccache/', '.terraform/', '.cargo/registry/', '.go/pkg/mod/'],
+  ],
+};
+
+/** The names of all presets. */
+export const PRESET_NAMES: readonly string[] = Object.keys(PRESETS);
+
+/** The rules of a preset; undefined when there is none of that name. */
+export function presetRules(name: string): readonly FilterRule[] | undefined {
+  if (!Object.hasOwn(PRESETS, name)) return undefined;
+  return PRESETS[name]?.map((pattern) => ({
+    action: 'exclude',
+    pattern: Buffer.from(pattern),
+    side: 'both',
+    absolute: false,
+    negated: false,
+    perishable: false,
+  }));
+}

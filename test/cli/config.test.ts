@@ -1,0 +1,158 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { buildSources } from './support/built.ts';
+import { Cli, type CliResult } from './support/cli.ts';
+
+// Who says what a push does, which of them counts, and the limit of deletions that nobody has to set.
+
+let built: string;
+let cli: Cli;
+let dir: string;
+let source: string;
+let plainConfig: string;
+
+const vaultConfig = (): string => path.join(source, '.ecsync/config.toml');
+const machineConfig = (): string => path.join(dir, 'xdg/ecsync/config.toml');
+
+beforeAll(async () => {
+  built = buildSources();
+  cli = new Cli(built);
+  dir = mkdtempSync(path.join(os.tmpdir(), 'ecsync-config-'));
+  source = path.join(dir, 'source');
+  writeFileSync(path.join(dir, 'pw'), 'secret\n', { mode: 0o600 });
+  mkdirSync(path.dirname(machineConfig()), { recursive: true });
+  await run(['init', source, '--scryptn', '10', '--passfile', path.join(dir, 'pw')]);
+  await run(['remote', 'add', 'home', path.join(dir, 'copy'), '-C', source]);
+  plainConfig = readFileSync(vaultConfig(), 'utf8');
+});
+afterAll(() => {
+  for (const folder of [dir, built]) rmSync(folder, { recursive: true, force: true });
+});
+beforeEach(() => {
+  writeFileSync(vaultConfig(), plainConfig);
+  rmSync(machineConfig(), { force: true });
+});
+
+function run(words: readonly string[], env: Record<string, string> = {}): Promise<CliResult> {
+  return cli.run(words, { env: { XDG_CONFIG_HOME: path.join(dir, 'xdg'), ...env } });
+}
+
+function push(words: readonly string[], env: Record<string, string> = {}): Promise<CliResult> {
+  return run(['push', '-C', source, '--passfile', path.join(dir, 'pw'), ...words], env);
+}
+
+interface Setting {
+  readonly key: string;
+  readonly value: unknown;
+  readonly from: string;
+}
+
+async function settings(env: Record<string, string> = {}): Promise<readonly Setting[]> {
+  const { stdout } = await run(['config', 'show', '-C', source, '--json'], env);
+  return stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Setting & { type: string })
+    .filter(({ type }) => type === 'setting');
+}
+
+describe('settings of a push', () => {
+  it('count in their order: environment, remote, vault, machine', async () => {
+    const delay = async (env: Record<string, string> = {}): Promise<unknown> =>
+      (await settings(env)).find(({ key }) => key === 'timeout')?.value;
+    expect(await delay()).toBeUndefined();
+    writeFileSync(machineConfig(), '[push]\ntimeout = 1\n');
+    expect(await delay()).toBe(1);
+    writeFileSync(vaultConfig(), `${plainConfig}\n[push]\ntimeout = 2\n`);
+    expect(await delay()).toBe(2);
+    writeFileSync(
+      vaultConfig(),
+      `${plainConfig}[remotes.push]\ntimeout = 3\n[push]\ntimeout = 2\n`,
+    );
+    expect(await delay()).toBe(3);
+    expect(await delay({ ECSYNC_TIMEOUT: '4' })).toBe('4');
+  });
+
+  it('are taken back on the command line, and rules of all count', async () => {
+    writeFileSync(machineConfig(), '[push]\npresets = ["os"]\n');
+    writeFileSync(vaultConfig(), `${plainConfig}\n[push]\nexclude = "*.tmp"\nmin_size = 1\n`);
+    for (const name of ['a', 'a.tmp', 'keep.tmp', '.DS_Store', 'b.bak', 'empty']) {
+      writeFileSync(path.join(source, name), name === 'empty' ? '' : name);
+    }
+    const listed = async (words: readonly string[]): Promise<readonly string[]> => {
+      const { stdout } = await push(['-n', '-v', ...words], { ECSYNC_EXCLUDE: '*.bak\nzzz' });
+      return stdout
+        .trim()
+        .split('\n')
+        .filter((line) => !line.endsWith('/'))
+        .sort();
+    };
+    expect(await listed([])).toEqual(['a']);
+    expect(await listed(['--include', 'keep.tmp', '--min-size', '0'])).toEqual([
+      'a',
+      'empty',
+      'keep.tmp',
+    ]);
+  });
+
+  it.each([
+    ['[push]\nexclud = "x"', 'Did you mean exclude?'],
+    ['[push]\nbwlimit = "fast"', 'a rate of 1K or more'],
+    ['[push]\nmax_time = "1"', 'a time such as'],
+    ['[push]\npresets = "oss"', 'Did you mean os?'],
+    ['[push]\nfilter = "x y z"', 'Use include, exclude'],
+  ])('are refused by `config check` and by a push: %j', async (text, hint) => {
+    writeFileSync(vaultConfig(), `${plainConfig}\n${text}\n`);
+    for (const result of [await run(['config', 'check', '-C', source]), await push(['-n'])]) {
+      expect(result.code).toBe(2);
+      expect(result.stderr).toContain(hint);
+    }
+  });
+
+  it('can be looked at without a vault', async () => {
+    writeFileSync(machineConfig(), '[push]\nretries = 3\n');
+    expect((await run(['config', 'check', '-C', dir])).code).toBe(0);
+    expect((await run(['config', 'path', '-C', dir])).stdout.trim()).toBe(machineConfig());
+    writeFileSync(machineConfig(), '[push]\nretries = 1000\n');
+    expect((await run(['config', 'check', '-C', dir])).code).toBe(2);
+  });
+});
+
+describe('the limit of deletions that nobody has to set', () => {
+  const many = (): string => path.join(source, 'many');
+  const fill = (count: number): void => {
+    rmSync(many(), { recursive: true, force: true });
+    mkdirSync(many());
+    for (let i = 0; i < count; i++) writeFileSync(path.join(many(), `f${i}`), String(i));
+  };
+
+  it('lets a few dozens go, stops a tenth, and 100% lifts it', async () => {
+    fill(300);
+    expect((await push(['--delete'])).code).toBe(0);
+    fill(260);
+    expect((await push(['--delete'])).code).toBe(0);
+    fill(160);
+    const stopped = await push(['--delete']);
+    expect(stopped.code).toBe(25);
+    expect(stopped.stderr).toContain('100 objects would go, more than 10% of the copy');
+    expect((await push(['--delete', '--max-delete', '30%'])).code).toBe(25);
+    expect((await push(['--delete', '--max-delete', '100%'])).code).toBe(0);
+  });
+
+  it('counts what a push without --delete has left there, and what a rule no longer keeps', async () => {
+    fill(200);
+    await push([]);
+    fill(100);
+    await push([]);
+    expect((await push(['--delete'])).code).toBe(25);
+    expect((await push(['--delete', '--max-delete', '100'])).code).toBe(0);
+    fill(200);
+    await push(['--delete']);
+    expect((await push(['--delete', '--exclude', '/many/f1*'])).code).toBe(0);
+    for (let i = 100; i < 200; i++) rmSync(path.join(many(), `f${i}`));
+    const stopped = await push(['--delete']);
+    expect(stopped.code).toBe(25);
+  });
+});
