@@ -37,7 +37,7 @@ module.exports = {
       from: { path: `^src/${from.replace('.', '\\.')}` },
       to: { path: `^src/(${to})/` },
     })),
-    only('ssh2-only-in-transport', 'node_modules/(ssh2|ssh-config)/', '^src/transport/'),
+    only('ssh2-only-in-transport', 'node_modules/ssh2/', '^src/transport/'),
     only('commander-only-in-cli', 'node_modules/(commander|@clack)/', '^src/cli/'),
     only('hash-wasm-only-in-rsync', 'node_modules/hash-wasm/', '^src/rsync/'),
     only('noble-only-in-gocryptfs', 'node_modules/@noble/', '^src/gocryptfs/'),
