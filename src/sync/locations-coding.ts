@@ -10,12 +10,15 @@ const INITIAL_CAPACITY = 4096;
 
 /** Writes records one after the other; inverse: {@link RecordReader}. */
 export class RecordWriter {
-  #buffer: Buffer;
+  #bytes: Uint8Array;
+  /** Of the same bytes: much quicker than a Buffer's methods. */
+  #view: DataView;
   #length = 0;
   #path: Uint8Array = new Uint8Array(0);
 
   constructor(capacity = INITIAL_CAPACITY) {
-    this.#buffer = Buffer.allocUnsafe(capacity);
+    this.#bytes = new Uint8Array(capacity);
+    this.#view = new DataView(this.#bytes.buffer);
   }
 
   /**
@@ -26,44 +29,54 @@ export class RecordWriter {
     let shared = 0;
     while (shared < end && path[shared] === this.#path[shared]) shared++;
     this.uint16(shared);
-    this.bytes(path.subarray(shared));
+    this.#write(path, shared, path.length);
     this.#path = path;
   }
 
   /** At most 65535 bytes, behind their length u16. */
   bytes(bytes: Uint8Array): void {
-    this.uint16(bytes.length);
-    this.#reserve(bytes.length);
-    this.#buffer.set(bytes, this.#length);
-    this.#length += bytes.length;
+    this.#write(bytes, 0, bytes.length);
   }
 
   uint16(value: number): void {
     this.#reserve(2);
-    this.#length = this.#buffer.writeUInt16LE(value, this.#length);
+    this.#view.setUint16(this.#length, value, true);
+    this.#length += 2;
   }
 
   uint32(value: number): void {
     this.#reserve(4);
-    this.#length = this.#buffer.writeUInt32LE(value, this.#length);
+    this.#view.setUint32(this.#length, value, true);
+    this.#length += 4;
   }
 
   /** Any number, exactly: f64. */
   number(value: number): void {
     this.#reserve(8);
-    this.#length = this.#buffer.writeDoubleLE(value, this.#length);
+    this.#view.setFloat64(this.#length, value, true);
+    this.#length += 8;
   }
 
   /** What was written, as a view: the writer is not used any more. */
   finish(): Buffer {
-    return this.#buffer.subarray(0, this.#length);
+    return Buffer.from(this.#bytes.buffer, 0, this.#length);
+  }
+
+  /** Part of some bytes, which is short: a loop costs less than a view of it. */
+  #write(bytes: Uint8Array, start: number, end: number): void {
+    this.uint16(end - start);
+    this.#reserve(end - start);
+    let at = this.#length;
+    for (let i = start; i < end; i++) this.#bytes[at++] = bytes[i] ?? 0;
+    this.#length = at;
   }
 
   #reserve(count: number): void {
-    if (this.#length + count <= this.#buffer.length) return;
-    const grown = Buffer.allocUnsafe(Math.max(this.#length + count, this.#buffer.length * 2));
-    this.#buffer.copy(grown, 0, 0, this.#length);
-    this.#buffer = grown;
+    if (this.#length + count <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(this.#length + count, this.#bytes.length * 2));
+    grown.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = grown;
+    this.#view = new DataView(grown.buffer);
   }
 }
 
