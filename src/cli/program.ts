@@ -17,6 +17,7 @@ import { defineRemote } from './commands/remote.ts';
 import { defineRestore } from './commands/restore.ts';
 import { defineSchedule } from './commands/schedule.ts';
 import { defineStatus } from './commands/status.ts';
+import { defineUnlock } from './commands/unlock.ts';
 import { defineVerify } from './commands/verify.ts';
 import { addPlaceOptions } from './options.ts';
 import type { Selected } from './selected.ts';
@@ -60,6 +61,7 @@ export function buildProgram(texts: ProgramTexts, select: Selected): Command {
   defineSchedule(program, select);
   defineStatus(program, select);
   defineLog(program, select);
+  defineUnlock(program, select);
   defineConfig(program, select);
   defineHelp(program, select);
   return program;
@@ -67,7 +69,5 @@ export function buildProgram(texts: ProgramTexts, select: Selected): Command {
 
 /** Commands of the contract that this release does not have, and what can be done meanwhile. */
 export const FUTURE_COMMANDS: ReadonlyMap<string, string> = new Map([
-  ...['unlock', 'doctor', 'completion'].map(
-    (name) => [name, 'See `ecsync help` for what is.'] as const,
-  ),
+  ...['doctor', 'completion'].map((name) => [name, 'See `ecsync help` for what is.'] as const),
 ]);

@@ -118,6 +118,28 @@ export function lockHolder(file: string): LockHolder | undefined {
   return { pid, host, since, isGone: !isAlive(holder), isElsewhere };
 }
 
+/**
+ * Removes a lock, whoever holds it. Only for one whose holder is known to be gone.
+ *
+ * @param file - as for {@link acquireLock}
+ * @throws {FileError} `lock-failed`
+ */
+export function removeLock(file: string): void {
+  try {
+    const chain: string[] = [file];
+    for (let next = readHolder(file); next !== undefined; next = heirOf(file, next)) {
+      if (chain.length > SUCCESSIONS_MAX) break;
+      chain.push(successionFile(file, next));
+    }
+    for (const one of chain) fs.rmSync(one, { force: true });
+  } catch (error) {
+    throw new FileError('lock-failed', `cannot remove the lock ${file}: ${reasonOf(error)}`, {
+      hint: 'Check that the folder can be written to.',
+      cause: error,
+    });
+  }
+}
+
 function successionFile(file: string, holder: Holder): string {
   return `${file}.after-${holder.id}`;
 }

@@ -60,6 +60,13 @@ export interface PushOptions extends CommonOptions, SecretOptions {
   readonly stats?: boolean;
 }
 
+/** Options of `push` alone. */
+export interface PushCommandOptions extends PushOptions {
+  readonly all?: boolean;
+  /** Seconds. */
+  readonly ifOlderThan?: number;
+}
+
 export const TIMEOUT_SEC_DEFAULT = 600;
 export const PROTOCOL_DEFAULT = 32;
 const TIMEOUT_SEC_MAX = 86_400;

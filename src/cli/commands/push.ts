@@ -7,23 +7,34 @@ import type { FilterRule } from '../../tree/filter.ts';
 import type { Destination } from '../../vault/destination.ts';
 import { acquireLock } from '../../vault/lock.ts';
 import { settleConf } from '../../vault/replace-conf.ts';
-import { noteFullPush } from '../../vault/push-record.ts';
+import { lastFullPush, noteFullPush } from '../../vault/push-record.ts';
 import { readState, stateKey, writeState } from '../../vault/state.ts';
 import { openVault, type Vault } from '../../vault/vault.ts';
 import { vaultFiles } from '../../vault/vault-files.ts';
+import { attend } from '../attended-run.ts';
 import type { Host } from '../host.ts';
 import { loginQuestions, type DaemonPasswordPlace } from '../login-questions.ts';
 import { placeOf } from '../place.ts';
 import { presetNames, pushLayers, withConfiguration } from '../push-config.ts';
+import { pushToAll } from '../push-all.ts';
+import { parseSpan } from '../push-values.ts';
 import { readPushWords, resolvePaths } from '../push-words.ts';
 import { itemEvent, itemName, itemText } from '../render-item.ts';
 import { ProgressReport } from '../render-progress.ts';
 import { pushFigures, statsLines, summaryText } from '../render-summary.ts';
 import { recordRun, remoteNameOf } from '../recorded-run.ts';
-import type { CommandResult, Warnings } from '../report.ts';
+import { DONE, type CommandResult, type Warnings } from '../report.ts';
+import { patiently } from '../retry.ts';
+import { shownAge } from '../run-lines.ts';
 import { startUnlocking } from '../secrets.ts';
 import type { Selected } from '../selected.ts';
-import { addPushOptions, givenOptions, type FilterWord, type PushOptions } from './push-options.ts';
+import {
+  addPushOptions,
+  givenOptions,
+  type FilterWord,
+  type PushCommandOptions,
+  type PushOptions,
+} from './push-options.ts';
 
 /** Defines `push [REMOTE] [PATH…]`. */
 export function definePush(program: Command, select: Selected): void {
@@ -33,13 +44,22 @@ export function definePush(program: Command, select: Selected): void {
     .description('Encrypt what changed since the last push and send it to a remote.')
     .argument('[remote]', 'name of a remote, or a destination')
     .argument('[path...]', 'only these files and folders');
+  command
+    .option('--all', 'push to every remote, one after the other')
+    .option('--if-older-than <age>', 'only when the last good push is older: 20h, 2d', parseSpan);
   const filters = addPushOptions(command);
   command.action((remote: string | undefined, paths: readonly string[]) => {
-    const options: PushOptions = command.optsWithGlobals();
+    const options: PushCommandOptions = command.optsWithGlobals();
     const words = remote === undefined ? [] : [remote, ...paths];
     const given = givenOptions(command);
+    const pushOne = (host: Host, warnings: Warnings, request: Partial<PushRequest>) =>
+      runPush(host, warnings, { options, filters, given, words, ...request });
     select('push', options, (host, warnings) =>
-      runPush(host, warnings, { options, filters, given, words }),
+      options.all === true
+        ? pushToAll(host, options, (name, changed) =>
+            pushOne(host, warnings, { options: changed, words: [name, ...words] }),
+          )
+        : pushOne(host, warnings, {}),
     );
   });
 }
@@ -56,12 +76,14 @@ export interface PushRequest {
 async function runPush(
   host: Host,
   warnings: Warnings,
-  request: PushRequest,
+  request: PushRequest & { readonly options: PushCommandOptions },
 ): Promise<CommandResult> {
   const place = placeOf(host, request.options);
   const vault = openVault(place);
   const { settings, options } = await readSettings(host, vault, request);
   await refuseEarly(settings);
+  const notDue = youngerThan(host, vault, { settings, options });
+  if (notDue !== undefined) return notDue;
   if (settings.dryRun) return pushLocked(host, warnings, { vault, settings, options });
   const destination = settings.destination.shown;
   const isPart = settings.paths.length + request.filters.length > 0;
@@ -70,7 +92,10 @@ async function runPush(
     try {
       settleConf(vault);
       const startedMs = Date.now();
-      const result = await pushLocked(host, warnings, { vault, settings, options });
+      const remote = remoteNameOf(host, vault, destination) ?? destination;
+      const result = await attend(host, warnings, { vault, command: 'push', remote }, () =>
+        pushLocked(host, warnings, { vault, settings, options }),
+      );
       // A schedule need not push what a person just did.
       if (!isPart && result.exitCode === ExitCode.ok) {
         noteFullPush(vault.vaultDir, destination, startedMs);
@@ -82,6 +107,25 @@ async function runPush(
   });
 }
 
+/** `--if-older-than`: what ends a push that is not due. */
+function youngerThan(
+  { out }: Host,
+  { vaultDir }: Vault,
+  { settings, options }: { readonly settings: PushSettings; readonly options: PushCommandOptions },
+): CommandResult | undefined {
+  const { ifOlderThan } = options;
+  const { shown } = settings.destination;
+  const lastMs = lastFullPush(vaultDir, shown);
+  if (ifOlderThan === undefined || lastMs === undefined) return undefined;
+  const ageMs = Date.now() - lastMs;
+  // A clock that was set back must not keep pushes away.
+  if (ageMs < 0 || ageMs >= ifOlderThan * 1000) return undefined;
+  const text = `not due: everything was pushed to ${shown} ${shownAge(ageMs)}`;
+  if (out.isWatched) out.note(text);
+  else out.detail(text);
+  return DONE;
+}
+
 async function pushLocked(
   host: Host,
   warnings: Warnings,
@@ -90,7 +134,10 @@ async function pushLocked(
   const { destination } = settings;
   return withKey(host, warnings, { vault, options, destination }, async (opened, around) => {
     const { push } = await import('../../sync/push.ts');
-    const summary = await push(settings, opened, around);
+    const { retries = 0, maxTime: maxTimeSec } = options;
+    const summary = await patiently(host, warnings, { retries, maxTimeSec }, (signal) =>
+      push(settings, opened, { ...around, signal }),
+    );
     return conclude(host, summary, { options, destination });
   });
 }

@@ -1,0 +1,113 @@
+import { PassThrough, Writable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Connection, Remote } from '../../src/transport/connection.ts';
+import { rateAt, throttled, type RatePlan } from '../../src/transport/throttle.ts';
+
+// A limit of bytes a second: what is written arrives whole and in order, and no faster.
+
+function remoteInto(output: Writable, changes: Partial<Connection> = {}): Remote {
+  const connection: Connection = {
+    input: new PassThrough(),
+    output,
+    stderrText: () => 'said',
+    exited: Promise.resolve({ code: 0, signal: null }),
+    destroy: () => output.destroy(),
+    ...changes,
+  };
+  return {
+    shownName: 'x',
+    start: () => Promise.resolve(connection),
+    close: () => Promise.resolve(),
+  };
+}
+
+function collector(): { readonly sink: Writable; bytes(): Buffer } {
+  const chunks: Buffer[] = [];
+  const sink = new Writable({
+    write: (chunk: Buffer, _encoding, done) => {
+      chunks.push(Buffer.from(chunk));
+      setImmediate(done);
+    },
+  });
+  return { sink, bytes: () => Buffer.concat(chunks) };
+}
+
+const at = (bytesPerSec: number): RatePlan => [{ fromMinute: 0, bytesPerSec }];
+
+describe('a limited connection', () => {
+  it('passes on every byte in its order, and the end', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.uint8Array({ maxLength: 3000 }), { maxLength: 20 }),
+        fc.constantFrom(1_000_000, 50_000_000, Infinity),
+        async (chunks, rate) => {
+          const { sink, bytes } = collector();
+          const { output } = await throttled(remoteInto(sink), at(rate)).start('rsync', []);
+          for (const chunk of chunks) output.write(chunk);
+          output.end();
+          await Promise.all([finished(output), finished(sink)]);
+          expect(bytes()).toEqual(Buffer.concat(chunks));
+        },
+      ),
+      { numRuns: 25 },
+    );
+  });
+
+  it('takes the time that its rate says, over all connections together', async () => {
+    const remote = throttled(remoteInto(collector().sink), at(20_000));
+    const begun = performance.now();
+    const first = await remote.start('rsync', []);
+    first.output.write(Buffer.alloc(10_000));
+    const second = collector();
+    first.output.end();
+    await finished(first.output);
+    const other = throttled(remoteInto(second.sink), at(20_000));
+    const { output } = await other.start('rsync', []);
+    output.end(Buffer.alloc(10_000));
+    await finished(output);
+    expect(second.bytes().length).toBe(10_000);
+    // 20,000 bytes less the part that goes at once, twice; never more slowly than a machine is busy.
+    expect(performance.now() - begun).toBeGreaterThan(700);
+  });
+
+  it('tells who writes that the peer is gone', async () => {
+    const sink = new Writable({ write: (_chunk, _encoding, done) => done(new Error('gone')) });
+    const { output } = await throttled(remoteInto(sink), at(1_000_000)).start('rsync', []);
+    output.write('x');
+    await expect(finished(output)).rejects.toThrow('gone');
+  });
+
+  it('keeps what else a connection tells', async () => {
+    const heard: string[] = [];
+    const facts = { startedAhead: true, greeted: { protocol: 31 } };
+    const remote = remoteInto(collector().sink, {
+      ...facts,
+      hearError: (text) => void heard.push(text),
+    });
+    const connection = await throttled(remote, at(1024)).start('rsync', []);
+    connection.hearError?.('word');
+    expect(connection).toMatchObject(facts);
+    expect(heard).toEqual(['word']);
+    expect(connection.stderrText()).toBe('said');
+    const plain = await throttled(remoteInto(collector().sink), at(1024)).start('rsync', []);
+    expect(plain.hearError).toBeUndefined();
+  });
+});
+
+describe('rateAt()', () => {
+  const plan: RatePlan = [
+    { fromMinute: 8 * 60, bytesPerSec: 1024 },
+    { fromMinute: 22 * 60 + 30, bytesPerSec: Infinity },
+  ];
+  it.each([
+    ['00:00', Infinity],
+    ['07:59', Infinity],
+    ['08:00', 1024],
+    ['22:29', 1024],
+    ['22:30', Infinity],
+  ])('at %s', (time, rate) => {
+    expect(rateAt(plan, new Date(`2026-11-20T${time}:00`))).toBe(rate);
+  });
+});
