@@ -66,6 +66,7 @@ export {
   type PushSurroundings,
   type StateStore,
 } from './sync/push.ts';
+export type { MoveStores } from './sync/moves.ts';
 export { restore, type RestoreSurroundings } from './sync/restore.ts';
 export type {
   CopyKeys,

@@ -4,7 +4,8 @@ import { TEMPORARY_DIRECTORY } from '../gocryptfs/names.ts';
 import { isDirectory, isRegularFile } from '../tree/entry.ts';
 import { pathKey } from '../view/path-bytes.ts';
 import { previewRules } from './deletion.ts';
-import { isNew, isTransfer } from './itemize.ts';
+import { isNew, isTransfer, LINKED } from './itemize.ts';
+import { confirmMoves } from './moves-links.ts';
 import { decideDeletion, refuseOtherVault } from './preflight.ts';
 import {
   accept,
@@ -56,7 +57,8 @@ export async function plan(
   return withPushJob(asked, vault, surroundings, async (job, remembered) => {
     if (remembered === undefined) await refuseOtherVault(job);
     const { deleting, overLimit } = await decideDeletion(job, remembered);
-    const estimate = new Estimate(job, remembered ?? emptyState(), deleting);
+    const linked = await tellMoves(job);
+    const estimate = new Estimate(job, remembered ?? emptyState(), { deleting, linked });
     const exact = await estimate.ask(options.exact);
     return {
       ...summarise(job, startedMs, overLimit),
@@ -67,6 +69,22 @@ export async function plan(
       exact,
     };
   });
+}
+
+/**
+ * Tells which files get a new name only.
+ *
+ * @returns those that need not be asked about any more
+ */
+async function tellMoves(job: PushJob): Promise<ReadonlySet<PushEntry>> {
+  const linked = new Set<PushEntry>();
+  for (const { entry, from, isOccupied } of await confirmMoves(job, { isBuilt: false })) {
+    job.context.ledger.item(entry, LINKED, from.path);
+    const isSame = from.size === entry.size && from.mtimeSec === entry.mtimeSec;
+    // Unlisted, what is there under its name now would count as deleted.
+    if (isSame && !isOccupied && !job.moves.suspects.has(entry)) linked.add(entry);
+  }
+  return linked;
 }
 
 /** One list to ask about, as the push would send it in a run of its own. */
@@ -89,14 +107,20 @@ class Estimate {
   readonly #job: PushJob;
   readonly #state: PushState;
   readonly #deleting: boolean;
+  readonly #linked: ReadonlySet<PushEntry>;
   readonly #staged: ReadonlySet<string>;
   readonly #wanted = new Set<PushEntry>();
   readonly #declined = new Set<PushEntry>();
 
-  constructor(job: PushJob, state: PushState, deleting: boolean) {
+  constructor(
+    job: PushJob,
+    state: PushState,
+    about: { readonly deleting: boolean; readonly linked: ReadonlySet<PushEntry> },
+  ) {
     this.#job = job;
     this.#state = state;
-    this.#deleting = deleting;
+    this.#deleting = about.deleting;
+    this.#linked = about.linked;
     this.#staged = stagedFiles(job, state);
   }
 
@@ -128,7 +152,8 @@ class Estimate {
 
   async #askAboutAll(measure: boolean): Promise<boolean> {
     const { settings, snapshot, context } = this.#job;
-    const question = { entries: snapshot.entries, deleting: this.#deleting };
+    const entries = snapshot.entries.filter((entry) => !this.#linked.has(entry));
+    const question = { entries, deleting: this.#deleting };
     if (measure) {
       const outcome = await this.#run({
         ...question,

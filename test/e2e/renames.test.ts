@@ -97,6 +97,11 @@ describe.each(['rsync over sshd', 'a local folder'] as const)('renames, to %s', 
     write('before');
     await sync();
     move('before', 'sub/after');
+    const words = ['plan', '-C', bench.source, '--delete', '--exact', '--json'];
+    const planned = await ecsync([...words, '--passfile', bench.passfile, to()], {
+      env: { HOME: sshd.home },
+    });
+    expect(summaryOf(planned)).toMatchObject({ filesSent: 0, filesDeleted: 0, exitCode: 0 });
     const preview = await sync('-n');
     const done = await sync();
     for (const { items, filesDeleted } of [preview, done]) {
@@ -268,6 +273,22 @@ describe.each(['rsync over sshd', 'a local folder'] as const)('renames, to %s', 
     expect(late.filesDeleted).toBe(0);
     for (const copy of [bench.copy, other]) await expectEqual(copy);
     expect((await push(to(other), '--delete')).items).toEqual([]);
+  });
+
+  it('is right by checksum, for push -c and for verify', async () => {
+    write('before');
+    write('dir/file');
+    write('dir/other', randomBytes(9000));
+    await sync();
+    move('before', 'after');
+    move('dir', 'folder');
+    write('dir/file', 'in its place');
+    await sync('-c');
+    expect((await sync('-c')).items).toEqual([]);
+    const words = ['verify', '-C', bench.source, '--passfile', bench.passfile, to()];
+    const verified = await ecsync(words, { env: { HOME: sshd.home } });
+    expect(verified.code, verified.stdout + verified.stderr).toBe(0);
+    await expectEqual(bench.copy);
   });
 
   it('costs what it did before when the memory of it is lost', async () => {
