@@ -3,7 +3,11 @@
  * command needs only sometimes stays in files of its own. Run in the folder that holds `dist/`.
  */
 export default {
-  input: { ecsync: 'dist/cli/main.js', 'encryption-worker': 'dist/view/encryption-worker.js' },
+  input: {
+    ecsync: 'dist/cli/main.js',
+    'encryption-worker': 'dist/view/encryption-worker.js',
+    'decryption-worker': 'dist/view/decryption-worker.js',
+  },
   platform: 'node',
   logLevel: 'warn',
   // ssh2 looks for an optional native part beside its own files.

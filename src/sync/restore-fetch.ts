@@ -88,7 +88,12 @@ export async function fetchContent(job: FetchJob): Promise<void> {
     books.bytesReceived += report.bytesReceived;
     return report;
   };
-  const incomplete = await runPull(source, converse, options);
+  let incomplete: Awaited<ReturnType<typeof runPull>>;
+  try {
+    incomplete = await runPull(source, converse, options);
+  } finally {
+    await store.close();
+  }
   if (incomplete !== undefined && problems === 0) books.problem(incomplete);
 }
 

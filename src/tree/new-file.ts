@@ -1,8 +1,9 @@
-import { closeSync, fchmodSync, fchownSync, fsync, futimesSync, write, writeSync } from 'node:fs';
+import { closeSync, fchmodSync, fchownSync, fsync, futimesSync, write } from 'node:fs';
 import type { FileError } from '../errors.ts';
 import { fileFailure } from './file-failure.ts';
 import { trySetAttributes } from './set-attributes.ts';
 import type { Attributes, NewFile } from './store.ts';
+import { writeAt } from './write-at.ts';
 
 /** Bytes that are collected before they are written. */
 const BUFFER_LENGTH = 256 * 1024;
@@ -23,6 +24,11 @@ export interface NewFilePlace {
 
 /** A temporary file on its way to a name. */
 export class LocalNewFile implements NewFile {
+  /** See {@link NewFile.fd}. */
+  get fd(): number {
+    return this.#fd;
+  }
+
   readonly #fd: number;
   readonly #place: NewFilePlace;
   #buffer: Buffer;
@@ -91,11 +97,8 @@ export class LocalNewFile implements NewFile {
 
   /** What is left in the buffer goes to the system's cache at once: a thread would cost more. */
   #writeRest(): void {
-    for (let done = 0; done < this.#filled;) {
-      const count = writeSync(this.#fd, this.#buffer, done, this.#filled - done, this.#written);
-      done += count;
-      this.#written += count;
-    }
+    writeAt(this.#fd, this.#buffer.subarray(0, this.#filled), this.#written);
+    this.#written += this.#filled;
     this.#filled = 0;
   }
 

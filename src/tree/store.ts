@@ -14,6 +14,11 @@ export interface Attributes {
 /** A regular file in the making: nobody sees it under its name before `commit`. */
 export interface NewFile {
   /**
+   * The open file, where there is one: for whoever writes all of it at positions, in any thread, instead
+   * of calling `write`. Valid up to `commit` or `discard`, by when every such write has to be done.
+   */
+  readonly fd?: number;
+  /**
    * Appends bytes. They are copied or written before the promise settles.
    *
    * @throws {FileError} `write-failed`

@@ -1,18 +1,27 @@
 import { FileError, IntegrityError } from '../errors.ts';
-import type { ContentEncryption } from '../gocryptfs/content.ts';
-import { isAllZero, parseFileHeader } from '../gocryptfs/file-header.ts';
-import { FILE_HEADER_LENGTH, FILE_ID_LENGTH, PLAIN_BLOCK_SIZE } from '../gocryptfs/limits.ts';
+import { parseFileHeader } from '../gocryptfs/file-header.ts';
+import { FILE_HEADER_LENGTH, PLAIN_BLOCK_SIZE } from '../gocryptfs/limits.ts';
 import { showPath } from '../tree/file-failure.ts';
 import type { Attributes, NewFile } from '../tree/store.ts';
+import type { DecryptionBudget } from './decryption-budget.ts';
+import { DECRYPTED_BLOCKS, type SealedRun } from './decryption-run.ts';
+import type { PlainRuns } from './plain-runs.ts';
 
 const DONE = Promise.resolve();
-const NOTHING = Buffer.alloc(0);
+const WHOLE = Promise.resolve(true);
 
 /** How the ciphertext of a new file is taken. */
 export interface DecryptingFileOptions {
   /** What messages call the file. */
   readonly path: Uint8Array;
-  readonly content: ContentEncryption;
+  /** Bytes that encryption adds to every block. */
+  readonly overhead: number;
+  /** Of the ciphertext, as far as anyone knows. */
+  readonly sizeHint: number;
+  /** Of this file. */
+  readonly runs: PlainRuns;
+  /** Shared by all files. */
+  readonly budget: DecryptionBudget;
   /** What a full block of zeros is; as in `PlainFileOptions`. */
   readonly holes: 'allowed' | 'refused';
   /** Takes the place of `plain.discard` for a file that is broken off, but whole so far. */
@@ -22,130 +31,191 @@ export interface DecryptingFileOptions {
 /**
  * A file that is written as ciphertext and arises as plaintext: every block is authenticated before
  * anything of it is written. One that is damaged is read to its end, but never gets its name.
+ *
+ * Blocks are collected in runs; while one is decrypted and written, the next ones already arrive.
  */
 export class DecryptingFile implements NewFile {
   readonly #plain: NewFile;
   readonly #options: DecryptingFileOptions;
   /** Bytes of a whole stored block. */
   readonly #step: number;
-  /** The beginning of a header or block whose rest has not come yet. */
-  #pending: Buffer = NOTHING;
-  #pendingLength = 0;
+  /** Bytes of a whole run, as long as the file is what was announced. */
+  readonly #runLength: number;
+  readonly #header = Buffer.alloc(FILE_HEADER_LENGTH);
+  #headerLength = 0;
   #fileID: Uint8Array | undefined;
+  /** The run that is being collected. */
+  #run: Buffer | undefined;
+  #filled = 0;
+  /** Block that the next run begins with. */
   #blockNo = 0;
+  /** Settles when everything before is stored, with false when it was not; never rejects. */
+  #tail: Promise<boolean> = WHOLE;
+  #writtenLength = 0;
   #damage: IntegrityError | undefined;
+  #failure: { readonly error: unknown } | undefined;
   #isOver = false;
 
   /** @param plain - owned from now on */
   constructor(plain: NewFile, options: DecryptingFileOptions) {
     this.#plain = plain;
     this.#options = options;
-    this.#step = PLAIN_BLOCK_SIZE + options.content.overhead;
+    this.#step = PLAIN_BLOCK_SIZE + options.overhead;
+    const blocks = Math.ceil((options.sizeHint - FILE_HEADER_LENGTH) / this.#step);
+    this.#runLength = Math.min(Math.max(blocks, 1), DECRYPTED_BLOCKS) * this.#step;
   }
 
+  /**
+   * @throws {FileError} `write-failed` — now, or with an earlier part
+   * @throws {BugError} `worker-lost` — the thread that decrypts has ended
+   */
   write(bytes: Uint8Array): Promise<void> {
-    if (this.#damage !== undefined) return DONE;
-    return this.#noting(() => this.#take(bytes));
+    const isStored = this.#damage === undefined && this.#failure === undefined && !this.#isOver;
+    const at = isStored ? this.#take(bytes, 0) : bytes.length;
+    if (at < bytes.length) return this.#takeSlowly(bytes, at);
+    return this.#failure === undefined ? DONE : this.#fail(this.#failure.error);
   }
 
   /**
    * @throws {FileError} `content-damaged` — not what the key wrote; the IntegrityError is its cause
    * @throws {FileError} `write-failed`
+   * @throws {BugError} `worker-lost`
    */
   async commit(attributes: Attributes): Promise<FileError | undefined> {
-    if (this.#damage === undefined) await this.#noting(() => this.#takeRest());
     this.#isOver = true;
-    if (this.#damage === undefined) return this.#plain.commit(attributes);
+    this.#takeRest();
+    await this.#tail;
+    if (this.#damage !== undefined) {
+      await this.#plain.discard();
+      throw this.#contentDamaged(this.#damage);
+    }
+    if (this.#failure === undefined) return this.#plain.commit(attributes);
     await this.#plain.discard();
-    throw new FileError('content-damaged', `${this.#damage.message}; not restored`, {
-      hint: 'The copy is damaged or was changed. Restore the file from another copy.',
-      facts: { path: showPath(this.#options.path) },
-      cause: this.#damage,
-    });
+    throw this.#failure.error;
   }
 
   async discard(): Promise<void> {
     if (this.#isOver) return;
     this.#isOver = true;
+    // Whole blocks are worth keeping.
+    this.#filled -= this.#filled % this.#step;
+    this.#sendRun();
+    await this.#tail;
     const { onBrokenOff } = this.#options;
-    if (this.#damage !== undefined || onBrokenOff === undefined) await this.#plain.discard();
-    else await onBrokenOff(this.#plain, this.#blockNo * PLAIN_BLOCK_SIZE);
+    const isWhole = this.#damage === undefined && this.#failure === undefined;
+    if (!isWhole || onBrokenOff === undefined) await this.#plain.discard();
+    else await onBrokenOff(this.#plain, this.#writtenLength);
   }
 
-  async #noting(act: () => Promise<void>): Promise<void> {
+  /** @returns how far it came: less than everything when there is no room for a run just now */
+  #take(bytes: Uint8Array, from: number): number {
+    let at = from;
+    if (this.#fileID === undefined) at = this.#takeHeader(bytes, at);
+    while (at < bytes.length && this.#damage === undefined) {
+      if (this.#run === undefined) {
+        if (!this.#options.budget.tryTake()) return at;
+        this.#run = this.#options.runs.take(this.#runLength);
+      }
+      const end = Math.min(bytes.length, at + this.#runLength - this.#filled);
+      this.#run.set(bytes.subarray(at, end), this.#filled);
+      this.#filled += end - at;
+      at = end;
+      if (this.#filled === this.#runLength) this.#sendRun();
+    }
+    return this.#damage === undefined ? at : bytes.length;
+  }
+
+  async #takeSlowly(bytes: Uint8Array, from: number): Promise<void> {
+    for (let at = from; at < bytes.length && this.#failure === undefined;) {
+      await this.#options.budget.whenRoom();
+      at = this.#take(bytes, at);
+    }
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  #takeHeader(bytes: Uint8Array, from: number): number {
+    const end = Math.min(bytes.length, from + FILE_HEADER_LENGTH - this.#headerLength);
+    this.#header.set(bytes.subarray(from, end), this.#headerLength);
+    this.#headerLength += end - from;
+    if (this.#headerLength === FILE_HEADER_LENGTH) this.#openHeader();
+    return end;
+  }
+
+  #openHeader(): void {
     try {
-      await act();
+      this.#fileID = parseFileHeader(this.#header.subarray(0, this.#headerLength));
     } catch (error) {
       if (!(error instanceof IntegrityError)) throw error;
-      this.#damage = error;
+      this.#damage = this.#about(error, undefined);
     }
   }
 
-  async #take(bytes: Uint8Array): Promise<void> {
-    let at = 0;
-    while (at < bytes.length) {
-      const wanted = this.#fileID === undefined ? FILE_HEADER_LENGTH : this.#step;
-      if (this.#pendingLength === 0 && bytes.length - at >= wanted) {
-        await this.#takePart(bytes.subarray(at, at + wanted));
-        at += wanted;
-        continue;
-      }
-      const end = Math.min(bytes.length, at + wanted - this.#pendingLength);
-      this.#keep(bytes.subarray(at, end));
-      at = end;
-      if (this.#pendingLength < wanted) return;
-      this.#pendingLength = 0;
-      await this.#takePart(this.#pending.subarray(0, wanted));
+  /** What is left at the end is the last run, or too short for anything. */
+  #takeRest(): void {
+    if (this.#damage !== undefined) this.#filled = 0;
+    else if (this.#fileID === undefined) {
+      if (this.#headerLength > 0) this.#openHeader();
+    } else if (this.#blockNo === 0 && this.#filled === 0) {
+      const error = new IntegrityError('cipher-size-illegal', 'a header without content');
+      this.#damage = this.#about(error, 0);
     }
+    this.#sendRun();
   }
 
-  #keep(bytes: Uint8Array): void {
-    if (this.#pending.length === 0) this.#pending = Buffer.allocUnsafe(this.#step);
-    this.#pending.set(bytes, this.#pendingLength);
-    this.#pendingLength += bytes.length;
-  }
-
-  /** What is left at the end is the last block, or too short for anything. */
-  async #takeRest(): Promise<void> {
-    const rest = this.#pending.subarray(0, this.#pendingLength);
-    this.#pendingLength = 0;
-    if (this.#fileID !== undefined && this.#blockNo === 0 && rest.length === 0) {
-      throw this.#about(new IntegrityError('cipher-size-illegal', 'a header without content'));
+  #sendRun(): void {
+    const { runs, budget, holes } = this.#options;
+    const buffer = this.#run;
+    const length = this.#filled;
+    this.#run = undefined;
+    this.#filled = 0;
+    if (buffer === undefined) return;
+    const letGo = (): void => {
+      runs.give(buffer);
+      budget.give();
+    };
+    if (length === 0 || this.#fileID === undefined) {
+      letGo();
+      return;
     }
-    if (rest.length > 0) await this.#takePart(rest);
+    const run = { buffer, length, firstBlock: this.#blockNo, fileID: this.#fileID, holes };
+    this.#blockNo += Math.ceil(length / this.#step);
+    this.#tail = this.#store(run, this.#tail).finally(letGo);
   }
 
-  #takePart(part: Uint8Array): Promise<void> {
+  /** What is wrong first in the file counts. Never rejects. */
+  async #store(run: SealedRun, before: Promise<boolean>): Promise<boolean> {
     try {
-      if (this.#fileID === undefined) {
-        this.#fileID = Buffer.from(parseFileHeader(part));
-        return DONE;
+      const outcome = await this.#options.runs.store(run, before);
+      if (!(await before)) return false;
+      if (typeof outcome === 'number') {
+        this.#writtenLength += outcome;
+        return true;
       }
-      if (this.#options.holes === 'refused' && this.#isHole(part)) {
-        throw new IntegrityError('hole', 'a block of zeros');
-      }
-      const plain = this.#options.content.decryptBlock(this.#blockNo, this.#fileID, part);
-      this.#blockNo++;
-      return this.#plain.write(plain);
+      this.#damage = this.#about(outcome.error, outcome.blockNo);
     } catch (error) {
-      throw error instanceof IntegrityError ? this.#about(error) : error;
+      if (await before) this.#failure = { error };
     }
+    return false;
   }
 
-  #isHole(sealed: Uint8Array): boolean {
-    // A real nonce nearly always shows in its first bytes that it is not zero.
-    return (
-      sealed.length === this.#step &&
-      isAllZero(sealed.subarray(0, FILE_ID_LENGTH)) &&
-      isAllZero(sealed)
-    );
+  async #fail(error: unknown): Promise<void> {
+    await DONE;
+    throw error;
   }
 
-  #about(error: IntegrityError): IntegrityError {
+  #contentDamaged(cause: IntegrityError): FileError {
+    return new FileError('content-damaged', `${cause.message}; not restored`, {
+      hint: 'The copy is damaged or was changed. Restore the file from another copy.',
+      facts: { path: showPath(this.#options.path) },
+      cause,
+    });
+  }
+
+  #about(error: IntegrityError, blockNo: number | undefined): IntegrityError {
     const path = showPath(this.#options.path);
-    const where = this.#fileID === undefined ? '' : `block ${this.#blockNo} of `;
+    const where = blockNo === undefined ? '' : `block ${blockNo} of `;
     return new IntegrityError(error.code, `${where}${path}: ${error.message}`, {
-      facts: { path, ...(where !== '' && { blockNo: this.#blockNo }) },
+      facts: { path, ...(blockNo !== undefined && { blockNo }) },
       cause: error,
     });
   }

@@ -7,6 +7,7 @@ import { showPath } from '../tree/file-failure.ts';
 import type { Attributes, NewFile, Store } from '../tree/store.ts';
 import { CipherFile } from './cipher-file.ts';
 import { DecryptingFile } from './decrypting-store-file.ts';
+import { DecryptionThreads, type DecryptionOptions } from './decryption-threads.ts';
 import { isRootPath, pathKey } from './path-bytes.ts';
 
 const NOTHING = new Uint8Array(0);
@@ -47,18 +48,27 @@ export interface DecryptingStoreOptions<L extends Entry> {
   readonly planned: ReadonlyMap<string, Planned>;
   readonly holes: 'allowed' | 'refused';
   readonly unfinished?: Unfinished<L>;
+  /** How many threads decrypt; default by the machine and the files. */
+  readonly threads?: DecryptionOptions;
 }
 
 /**
  * A plaintext folder that is written as if it were the copy: whoever fills it deals in ciphertext
  * only. What is there already looks as the copy would hold it, so that comparing it and taking
- * blocks from it works. Inverse of reading an `EncryptedView`.
+ * blocks from it works. Inverse of reading an `EncryptedView`. Close it at the end.
  */
 export class DecryptingStore<L extends Entry> implements Store<TargetEntry<L>> {
   readonly #options: DecryptingStoreOptions<L>;
+  readonly #threads: DecryptionThreads;
 
   constructor(options: DecryptingStoreOptions<L>) {
     this.#options = options;
+    this.#threads = new DecryptionThreads(options.layout, options.threads);
+  }
+
+  /** Ends the threads that decrypt; files that are not finished by then fail. */
+  close(): Promise<void> {
+    return this.#threads.close();
   }
 
   prepare(): Promise<void> {
@@ -138,11 +148,14 @@ export class DecryptingStore<L extends Entry> implements Store<TargetEntry<L>> {
   async createFile(path: Uint8Array, sizeHint: number): Promise<NewFile> {
     const { layout, target, holes, unfinished } = this.#options;
     const { targetPath, plainPath } = this.#place(path);
-    const size = plainSizeHint(sizeHint, layout.content.overhead);
-    const plain = await target.createFile(targetPath, size);
+    const { overhead } = layout.content;
+    const plain = await target.createFile(targetPath, plainSizeHint(sizeHint, overhead));
     return new DecryptingFile(plain, {
       path: plainPath,
-      content: layout.content,
+      overhead,
+      sizeHint,
+      runs: this.#threads.open(plain, { path: plainPath, size: sizeHint }),
+      budget: this.#threads.budget,
       holes,
       ...(unfinished && {
         onBrokenOff: (file: NewFile, length: number) => unfinished.keep(file, length),

@@ -7,6 +7,8 @@ import type { FeatureFlag } from '../../src/gocryptfs/feature-flags.ts';
 import type { OpenFile } from '../../src/tree/entry.ts';
 import type { NewFile } from '../../src/tree/store.ts';
 import { BytesFile, CipherFile } from '../../src/view/cipher-file.ts';
+import { DecryptionBudget } from '../../src/view/decryption-budget.ts';
+import { PlainRunsHere } from '../../src/view/plain-runs.ts';
 import { DecryptingFile } from '../../src/view/decrypting-store-file.ts';
 
 const FLAGS: readonly FeatureFlag[] = [
@@ -54,6 +56,12 @@ class Written implements NewFile {
   }
 }
 
+function decryptingHere(layout: Layout, file: NewFile) {
+  const { content } = layout;
+  const runs = new PlainRunsHere(content, file);
+  return { overhead: content.overhead, runs, budget: new DecryptionBudget() };
+}
+
 async function decrypt(
   layout: Layout,
   cipher: Uint8Array,
@@ -64,7 +72,12 @@ async function decrypt(
 ): Promise<{ written: Written; error?: unknown }> {
   const written = new Written();
   const path = Buffer.from('folder/file');
-  const file = new DecryptingFile(written, { path, content: layout.content, holes });
+  const file = new DecryptingFile(written, {
+    ...decryptingHere(layout, written),
+    path,
+    holes,
+    sizeHint: cipher.length,
+  });
   let at = 0;
   for (const length of [...lengths, cipher.length]) {
     await file.write(cipher.subarray(at, at + length));
@@ -157,9 +170,10 @@ it('what is broken off is handed over only as far as it is whole', async () => {
     const written = new Written();
     const kept: number[] = [];
     const file = new DecryptingFile(written, {
+      ...decryptingHere(layout, written),
       path: Buffer.from('file'),
-      content: layout.content,
       holes: 'refused',
+      sizeHint: cipher.length,
       onBrokenOff: (_plain, length) => Promise.resolve(void kept.push(length)),
     });
     const part = Buffer.from(cipher.subarray(0, 10_000));

@@ -1,0 +1,12 @@
+import { writeSync } from 'node:fs';
+
+/**
+ * Writes bytes to an open file at once, in any thread.
+ *
+ * @throws the system's own error
+ */
+export function writeAt(fd: number, bytes: Uint8Array, position: number): void {
+  for (let done = 0; done < bytes.length;) {
+    done += writeSync(fd, bytes, done, bytes.length - done, position + done);
+  }
+}

@@ -1,0 +1,29 @@
+/** What the thread that restores asks of a thread that decrypts. Every message is answered, in order. */
+import type { FeatureFlag } from '../gocryptfs/feature-flags.ts';
+import type { ContentKeys } from '../gocryptfs/layout.ts';
+import type { SealedRun } from './decryption-run.ts';
+
+/** What a worker is started with: the key of the content, and nothing that encrypts names. */
+export interface DecryptionKeys extends Pick<ContentKeys, 'cipher'> {
+  readonly flags: readonly FeatureFlag[];
+}
+
+/** A run, in memory that both threads see, and the file it belongs to. */
+export interface DecryptionJob extends Omit<SealedRun, 'buffer'> {
+  readonly shared: SharedArrayBuffer;
+  /** Of this process; stays open until the answer is there. */
+  readonly fd: number;
+}
+
+/** What became of a run: bytes of plaintext that are written, or its first damaged block. */
+export type DecryptionAnswer =
+  | { readonly kind: 'written'; readonly length: number }
+  | {
+      readonly kind: 'damaged';
+      readonly blockNo: number;
+      readonly code: string;
+      readonly message: string;
+      readonly hint?: string;
+    }
+  /** The file could not be written. */
+  | { readonly kind: 'failed'; readonly errno: string; readonly message: string };
