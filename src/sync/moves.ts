@@ -54,7 +54,7 @@ export interface Moves {
   readonly goneFolders: ReadonlyMap<string, Location>;
   /** Files that size and second cannot tell from what the destination has in their place. */
   readonly suspects: ReadonlySet<PushEntry>;
-  /** How many objects are not where the last push of everything saw them; absent: unknown. */
+  /** How many objects the last push of everything saw are not there, nor moved; absent: unknown. */
   readonly gone?: number;
 }
 
@@ -184,7 +184,7 @@ class Matching {
       left: this.#left,
       goneFolders: new Map(folders),
       suspects: new Set([...this.#suspects, ...this.#mistakable]),
-      gone: gone.length,
+      gone: gone.length - this.#left.size,
     };
   }
 
