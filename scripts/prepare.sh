@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ ! -d node_modules ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
-  npm ci --silent --no-fund --no-audit
+  npm ci --no-fund --no-audit --loglevel=error >/dev/null
 fi
 npx --no-install tsc -p tsconfig.build.json
 npx --no-install rolldown -c rolldown.config.js
