@@ -58,9 +58,13 @@ function layoutText({ derivation, timeShiftSec, conf }: AdoptSummary): string {
     : conf.flags.has('DirIV')
       ? ''
       : ', deterministic names';
+  // Without encrypted names there is no file of the view's own whose time tells the release.
+  const release = conf.flags.has('PlaintextNames')
+    ? ''
+    : ` (${timeShiftSec === 0 ? 'before 2.5' : '2.5 or later'})`;
   const origin =
     derivation === 'reverse'
-      ? `written by gocryptfs -reverse (${timeShiftSec === 0 ? 'before 2.5' : '2.5 or later'})`
+      ? `written by gocryptfs -reverse${release}`
       : 'written through a mount of gocryptfs';
   return `${origin}, ${cipherOf(conf.flags)}${names}`;
 }

@@ -111,7 +111,7 @@ export async function readCopyConf<C extends Entry>(
   const file = children.find(({ path }) => CONF_NAME_BYTES.equals(path));
   if (file === undefined) {
     throw new VaultError('conf-missing', `${shownCopy} has no gocryptfs.conf`, {
-      hint: 'Name the folder that holds it. A folder without one is no copy of gocryptfs.',
+      hint: 'Name the folder that holds it. A copy that lost it can be read, not continued: `ecsync restore --from … --masterkey=stdin`.',
     });
   }
   const bytes = await readSmallFile(tree, file, CONF_LENGTH_MAX);

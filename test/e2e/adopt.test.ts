@@ -192,6 +192,31 @@ describe('what differs', { timeout: 60_000 }, () => {
   });
 });
 
+describe('verify of a copy that was written through a mount', { timeout: 60_000 }, () => {
+  it('says why whole files count as changed; a repair sends them once', async () => {
+    await makeSmall({ kind: 'forward', words: [] });
+    await setTimeout(100);
+    expect((await run('adopt', remoteOf('ssh'), bench.source, '--json')).code).toBe(0);
+    const verified = await run('verify', '-C', bench.source, '--json');
+    const { exitCode, error } = summaryOf(verified);
+    expect([exitCode, error?.code]).toEqual([26, 'copy-differs']);
+    expect(error?.hint).toContain('through a mount');
+    expect((await run('fsck', '-C', bench.source)).code).toBe(0);
+    expect((await run('verify', '-C', bench.source, '--repair')).code).toBe(0);
+    expect((await run('verify', '-C', bench.source)).code).toBe(0);
+    expect(await problemsOfCopy()).toEqual([]);
+  });
+
+  it.each([
+    ['-plaintextnames', 'written by gocryptfs -reverse, AES-SIV'],
+    ['-aessiv', 'written by gocryptfs -reverse (before 2.5), AES-SIV'],
+  ])('and a reverse one tells its release where that is seen: %s', async (word, said) => {
+    await makeSmall({ kind: 'reverse', words: [word] });
+    const adopted = await run('adopt', remoteOf('ssh'), bench.source);
+    expect(adopted.stderr).toContain(said);
+  });
+});
+
 /** A small source with long names, and the old copy of it. */
 async function makeSmall(setup: OldSetup): Promise<void> {
   for (const folder of ['one', 'two', `one/${LONG}`]) {

@@ -32,6 +32,9 @@ Every difference is one line on standard output: changed, missing, extra or attr
 in plaintext. "changed here since" means that the copy has another time than the file here, which
 was then probably edited after the last push. Exit code 26: something differs.
 
+In a copy that was adopted, files that gocryptfs wrote through a mount count as changed until they
+are sent once: their encryption cannot be repeated here. Whether they are whole is for \`ecsync fsck\`.
+
 With --repair what is changed or missing is pushed again and then verified; what is extra is deleted
 with --repair --delete only.`;
 
@@ -94,7 +97,10 @@ async function verifyLocked(
         repair: options.repair === true && options.dryRun !== true,
         onFinding: (finding, repaired) => tell(host, finding, repaired),
       });
-      return conclude(host, summary, destination.shown);
+      return conclude(host, summary, {
+        shown: destination.shown,
+        isContinued: opened.inherited !== undefined,
+      });
     });
   } finally {
     lock.release();
@@ -106,7 +112,11 @@ function tell({ out }: Host, finding: VerifyFinding, repaired: boolean): void {
   else out.data(differenceText(finding, repaired));
 }
 
-function conclude(host: Host, summary: VerifySummary, shown: string): CommandResult {
+function conclude(
+  host: Host,
+  summary: VerifySummary,
+  { shown, isContinued }: { readonly shown: string; readonly isContinued: boolean },
+): CommandResult {
   const { out } = host;
   const { exitCode, ...figures } = summary;
   const { filesTotal, totalBytes, changed, missing, extra, attributes, repaired } = summary;
@@ -129,11 +139,19 @@ function conclude(host: Host, summary: VerifySummary, shown: string): CommandRes
     .map(([kind, count]) => `${count} ${kind}`);
   const fixed = repaired > 0 ? `, ${repaired} of them repaired` : '';
   const message = `${shown}: ${counted(found, 'difference')} (${kinds.join(', ')})${fixed}; compared ${compared}`;
-  return { exitCode, figures, error: { code: 'copy-differs', message, hint: hintFor(summary) } };
+  return {
+    exitCode,
+    figures,
+    error: { code: 'copy-differs', message, hint: hintFor(summary, isContinued) },
+  };
 }
 
-function hintFor({ changed, missing, attributes, repaired }: VerifySummary): string {
+function hintFor(summary: VerifySummary, isContinued: boolean): string {
+  const { changed, missing, attributes, repaired } = summary;
   const extraOnly = changed + missing + attributes === repaired;
+  if (!extraOnly && isContinued && changed > 0) {
+    return 'What gocryptfs wrote through a mount before this vault adopted it counts as changed even when it is whole: `ecsync fsck` tells. --repair sends it once, and all that differs.';
+  }
   if (!extraOnly) return 'Push again what differs: add --repair.';
   return 'What only the copy has is deleted with --repair --delete.';
 }
