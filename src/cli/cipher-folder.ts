@@ -110,7 +110,7 @@ function readOwnConf(folder: string): Buffer | undefined {
  * with `--masterkey`, with the layout that the options or else the folder's conf tell.
  *
  * @throws {UsageError} `conflicting-options`
- * @throws {VaultError} `conf-missing`, and every code of `parseConf`
+ * @throws {VaultError} `conf-missing`, `conf-unusable`, and every code of `parseConf`
  * @throws {PasswordError} as `unlockVault`
  */
 export async function unlockCopy(
@@ -132,11 +132,20 @@ export async function unlockCopy(
   const isLocal = destination.kind === 'local';
   const bytes = confBytes ?? (isLocal ? readOwnConf(destination.path) : undefined);
   if (bytes === undefined && options.masterkey === undefined) {
-    throw confMissing(isLocal ? destination.path : destination.shown);
+    throw isLocal ? noOwnConf(destination.path) : confMissing(destination.shown);
   }
   const conf = bytes === undefined ? undefined : parseConf(bytes);
   const masterkey = await unlockConf(host, conf, options, warnings);
   return { conf: conf ?? confOfLayout(options), masterkey };
+}
+
+/** Why a folder's conf was not read: it has none, or something else has its name. */
+function noOwnConf(folder: string): VaultError {
+  const file = path.join(folder, 'gocryptfs.conf');
+  if (fs.lstatSync(file, { throwIfNoEntry: false }) === undefined) return confMissing(folder);
+  return new VaultError('conf-unusable', `${file} is not a file that gocryptfs made`, {
+    hint: 'It is too large, or no plain file. Put the right one there, or give the master key: --masterkey=stdin',
+  });
 }
 
 function confMissing(folder: string): VaultError {

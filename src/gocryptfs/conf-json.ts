@@ -16,6 +16,13 @@ export function confError(code: string, message: string, cause?: unknown): Vault
   });
 }
 
+/** An error that says what a gocryptfs.conf has that no release known here writes. */
+export function confTooNew(code: string, message: string): VaultError {
+  return new VaultError(code, `gocryptfs.conf: ${message}`, {
+    hint: 'If a newer gocryptfs made it, look for a newer ecsync. Otherwise restore it from a backup.',
+  });
+}
+
 /** An error that says which old kind of filesystem a gocryptfs.conf is of. */
 export function confTooOld(code: string, message: string): VaultError {
   return new VaultError(code, `gocryptfs.conf: ${message}`, {

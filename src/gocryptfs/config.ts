@@ -1,5 +1,5 @@
 /** gocryptfs.conf: how the master key is wrapped, and which layout the filesystem has. */
-import { asFields, confError, confTooOld, parseConfJson } from './conf-json.ts';
+import { asFields, confError, confTooNew, confTooOld, parseConfJson } from './conf-json.ts';
 import { parseFeatureFlags, type FeatureFlag } from './feature-flags.ts';
 import {
   LONG_NAME_MAX_DEFAULT,
@@ -66,6 +66,8 @@ export function parseConf(bytes: Uint8Array): Conf {
     const message = `version ${JSON.stringify(version ?? null)}; only version 2 is supported`;
     const isOld = version === 0 || version === 1;
     if (isOld) throw confTooOld('conf-version-unsupported', message);
+    const isNew = typeof version === 'number' && version > ON_DISK_VERSION;
+    if (isNew) throw confTooNew('conf-version-unsupported', message);
     throw confError('conf-version-unsupported', message);
   }
   const creator = fields.get('creator') ?? '';

@@ -1,5 +1,5 @@
 /** The feature flags of gocryptfs.conf and which of them go together. */
-import { confError, confTooOld } from './conf-json.ts';
+import { confError, confTooNew, confTooOld } from './conf-json.ts';
 import { LONG_NAME_MAX_DEFAULT } from './limits.ts';
 
 /** Every flag a release up to 2.6.1 knows. */
@@ -86,7 +86,7 @@ export function parseFeatureFlags(value: unknown): ReadonlySet<FeatureFlag> {
       throw confError('conf-flags-invalid', 'FeatureFlags holds something that is not a string');
     }
     if (!isFeatureFlag(flag)) {
-      throw confError('conf-flag-unknown', `unknown feature flag ${JSON.stringify(flag)}`);
+      throw confTooNew('conf-flag-unknown', `unknown feature flag ${JSON.stringify(flag)}`);
     }
     flags.add(flag);
   }

@@ -9,11 +9,16 @@ export class FirstLine {
   isComplete = false;
   readonly #line = Buffer.alloc(PASSWORD_LENGTH_MAX);
   readonly #where: string;
+  readonly #what: string;
   #length = 0;
 
-  /** @param where - the source, for messages */
-  constructor(where: string) {
+  /**
+   * @param where - the source, for messages
+   * @param what - which secret it is, for messages
+   */
+  constructor(where: string, what = 'password') {
     this.#where = where;
+    this.#what = what;
   }
 
   /** @throws {PasswordError} `password-too-long` */
@@ -25,7 +30,7 @@ export class FirstLine {
       this.#line.fill(0);
       throw new PasswordError(
         'password-too-long',
-        `the password from ${this.#where} is longer than ${PASSWORD_LENGTH_MAX} bytes`,
+        `the ${this.#what} from ${this.#where} is longer than ${PASSWORD_LENGTH_MAX} bytes`,
         { hint: 'gocryptfs accepts no longer one. Is this the right file?' },
       );
     }
@@ -40,8 +45,8 @@ export class FirstLine {
    */
   finish(): Buffer {
     if (this.#length === 0) {
-      throw new PasswordError('password-empty', `the password from ${this.#where} is empty`, {
-        hint: 'Its first line must hold the password.',
+      throw new PasswordError('password-empty', `the ${this.#what} from ${this.#where} is empty`, {
+        hint: `Its first line must hold the ${this.#what}.`,
       });
     }
     const line = Buffer.from(this.#line.subarray(0, this.#length));

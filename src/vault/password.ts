@@ -53,8 +53,13 @@ export async function readSecret(sources: SecretSources): Promise<Secret> {
     return { kind: 'masterkey', bytes: parseMasterkey(await masterkeyFrom(), 'what was typed') };
   }
   if (masterkeyFrom !== undefined) {
-    const line = await readFirstLineOf(addAbortSignal(signal, masterkeyFrom), 'standard input');
-    return { kind: 'masterkey', bytes: parseMasterkey(line, 'standard input') };
+    const where = 'standard input';
+    const line = await readFirstLineOf(
+      addAbortSignal(signal, masterkeyFrom),
+      where,
+      new FirstLine(where, 'master key'),
+    );
+    return { kind: 'masterkey', bytes: parseMasterkey(line, where) };
   }
   return { kind: 'password', bytes: await readPassword(sources) };
 }
@@ -175,8 +180,11 @@ function unreadable(file: string, error: unknown): PasswordError {
 }
 
 /** Reads up to the first newline; works for files, pipes and terminals. */
-async function readFirstLineOf(chunks: AsyncIterable<unknown>, where: string): Promise<Buffer> {
-  const line = new FirstLine(where);
+async function readFirstLineOf(
+  chunks: AsyncIterable<unknown>,
+  where: string,
+  line = new FirstLine(where),
+): Promise<Buffer> {
   try {
     for await (const chunk of chunks) {
       if (!(chunk instanceof Uint8Array)) continue;

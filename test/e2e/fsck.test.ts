@@ -113,6 +113,20 @@ describe('a cipher folder that is no vault', () => {
   });
 });
 
+describe('a cipher folder with something else for a conf', () => {
+  test.each([
+    ['a folder', (conf: string) => mkdirSync(conf)],
+    ['a link', (conf: string) => symlinkSync('/etc/hostname', conf)],
+    ['a huge file', (conf: string) => writeFileSync(conf, Buffer.alloc(3_000_000))],
+  ])('%s is not called a missing conf', async (name, make) => {
+    const folder = path.join(work, `instead ${name}`);
+    mkdirSync(folder);
+    make(path.join(folder, 'gocryptfs.conf'));
+    const result = await ecsync(['fsck', folder, '--json']);
+    expect(summaryOf(result)).toMatchObject({ exitCode: 10, error: { code: 'conf-unusable' } });
+  });
+});
+
 describe('a cipher folder whose conf is lost', () => {
   const kinds: readonly (readonly [string, readonly string[], readonly string[]])[] = [
     ['gcm', [], []],

@@ -159,6 +159,15 @@ describe('parseConf() refuses by name', () => {
     expect(codeOf(bytes)).toBe(code);
   });
 
+  test.each([
+    ['an unknown flag', flags(...GCM_LAYOUT_FLAGS, 'Quantum')],
+    ['version 3', changed({ Version: 3 })],
+  ])('%s may be of a newer release, and the hint says so', (_, bytes) => {
+    expect(() => parseConf(bytes)).toThrow(
+      expect.objectContaining({ hint: expect.stringContaining('newer gocryptfs') as unknown }),
+    );
+  });
+
   test('every conf that is cut anywhere', () => {
     for (let length = 0; length < stockBytes.length - 1; length++) {
       expect(codeOf(stockBytes.subarray(0, length))).toBe('conf-not-json');

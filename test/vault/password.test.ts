@@ -206,6 +206,7 @@ describe('readSecret()', () => {
       const error = await failure({ masterkeyFrom: Readable.from([Buffer.from(wrong)]) });
       expect(error.exitCode).toBe(12);
       expect(error.message).not.toContain(digits.slice(1, 9));
+      expect(`${error.message} ${error.hint ?? ''}`).not.toContain('password');
     }
   });
 });
