@@ -2,7 +2,9 @@ import { Command } from 'commander';
 import { defineAdopt } from './commands/adopt.ts';
 import { defineCat } from './commands/cat.ts';
 import { defineClone } from './commands/clone.ts';
+import { defineCompletion } from './commands/completion.ts';
 import { defineConfig } from './commands/config.ts';
+import { defineDoctor } from './commands/doctor.ts';
 import { defineFind } from './commands/find.ts';
 import { defineFsck } from './commands/fsck.ts';
 import { defineHelp } from './commands/help.ts';
@@ -62,12 +64,16 @@ export function buildProgram(texts: ProgramTexts, select: Selected): Command {
   defineStatus(program, select);
   defineLog(program, select);
   defineUnlock(program, select);
+  defineDoctor(program, select);
   defineConfig(program, select);
+  defineCompletion(program, select);
   defineHelp(program, select);
   return program;
 }
 
 /** Commands of the contract that this release does not have, and what can be done meanwhile. */
 export const FUTURE_COMMANDS: ReadonlyMap<string, string> = new Map([
-  ...['doctor', 'completion'].map((name) => [name, 'See `ecsync help` for what is.'] as const),
+  ...['snapshots', 'forget', 'diff', 'serve'].map(
+    (name) => [name, 'See `ecsync help` for what is.'] as const,
+  ),
 ]);

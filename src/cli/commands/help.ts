@@ -1,5 +1,7 @@
 import type { Command } from 'commander';
 import { UsageError } from '../../errors.ts';
+import { commandTree } from '../command-tree.ts';
+import { manualPage } from '../manual.ts';
 import { DONE } from '../report.ts';
 import type { Selected } from '../selected.ts';
 
@@ -28,15 +30,19 @@ export function defineHelp(program: Command, select: Selected): void {
   const help = program
     .command('help')
     .summary('show help for a command, or `help exit-codes`')
-    .description('Show help for a command, or what the exit codes mean: `help exit-codes`.')
-    .argument('[topic...]', 'a command, or exit-codes')
+    .description(
+      'Show help for a command, what the exit codes mean (`help exit-codes`), or the manual page (`help man`).',
+    )
+    .argument('[topic...]', 'a command, exit-codes, or man')
     .helpOption(false);
   help.action((topics: readonly string[]) => {
-    select('help', {}, ({ out }) => {
+    select('help', {}, ({ out, version }) => {
       if (topics.length === 1 && topics[0] === 'exit-codes') {
         for (const [code, meaning] of EXIT_CODES) {
           out.data(`${String(code).padStart(4)}  ${meaning}`);
         }
+      } else if (topics.length === 1 && topics[0] === 'man') {
+        out.data(manualPage(commandTree(program), version, EXIT_CODES).trimEnd());
       } else {
         findCommand(program, topics).outputHelp();
       }

@@ -14,6 +14,7 @@ import { DONE, type CommandResult } from '../report.ts';
 import type { Selected } from '../selected.ts';
 import { shownText } from '../terminal.ts';
 import { defineRemoteTest } from './remote-test.ts';
+import { defineSetupServer } from './setup-server.ts';
 
 /** Defines `remote add|list|remove`. */
 export function defineRemote(program: Command, select: Selected): void {
@@ -42,6 +43,7 @@ export function defineRemote(program: Command, select: Selected): void {
   });
 
   defineRemoteTest(remote, select);
+  defineSetupServer(remote, select);
 
   const remove = remote
     .command('remove')

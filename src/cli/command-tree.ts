@@ -1,0 +1,60 @@
+/** The command line as data, for completions and the manual. */
+import type { Command, Option } from 'commander';
+
+/** One option that help shows. */
+export interface ShownOption {
+  /** `-n`, `--dry-run` */
+  readonly names: readonly string[];
+  /** `-n, --dry-run`, `--max-delete <n>` */
+  readonly flags: string;
+  readonly description: string;
+  readonly takesValue: boolean;
+  readonly choices: readonly string[];
+}
+
+/** One command, with those below it. */
+export interface ShownCommand {
+  /** `remote add`; empty for the program. */
+  readonly path: string;
+  readonly name: string;
+  readonly summary: string;
+  readonly description: string;
+  /** `[options] <name> <url>` */
+  readonly usage: string;
+  readonly options: readonly ShownOption[];
+  /** Words that its arguments can be. */
+  readonly choices: readonly string[];
+  readonly commands: readonly ShownCommand[];
+}
+
+export function commandTree(command: Command, above = ''): ShownCommand {
+  const isProgram = command.parent === null;
+  const path = isProgram ? '' : `${above} ${command.name()}`.trim();
+  const help = command.createHelp();
+  return {
+    path,
+    name: command.name(),
+    summary: command.summary() || command.description(),
+    description: command.description(),
+    usage: command.usage(),
+    choices: command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []),
+    options: help.visibleOptions(command).map(optionOf),
+    commands: help.visibleCommands(command).map((one) => commandTree(one, path)),
+  };
+}
+
+function optionOf(option: Option): ShownOption {
+  const { short, long, flags, description, required, optional, argChoices } = option;
+  return {
+    names: [short, long].filter((name) => name != null),
+    flags,
+    description,
+    takesValue: required || optional,
+    choices: argChoices ?? [],
+  };
+}
+
+/** All commands, each before those below it. */
+export function allCommands(tree: ShownCommand): readonly ShownCommand[] {
+  return [tree, ...tree.commands.flatMap(allCommands)];
+}

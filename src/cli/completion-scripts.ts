@@ -1,0 +1,112 @@
+/** Completions for shells, made of the command tree. */
+import { allCommands, type ShownCommand } from './command-tree.ts';
+
+/** Shells that completions are made for. */
+export const SHELLS = ['bash', 'zsh', 'fish', 'powershell'] as const;
+export type Shell = (typeof SHELLS)[number];
+
+/** The script that makes a shell complete `ecsync`. */
+export function completionScript(shell: Shell, tree: ShownCommand): string {
+  switch (shell) {
+    case 'bash':
+      return bash(tree);
+    case 'zsh':
+      // zsh runs bash's functions, and says so when it cannot.
+      return `#compdef ecsync\nautoload -U +X bashcompinit && bashcompinit\n${bash(tree)}`;
+    case 'fish':
+      return fish(tree);
+    case 'powershell':
+      return powershell(tree);
+  }
+}
+
+function wordsAfter(command: ShownCommand): readonly string[] {
+  const names = command.commands.map(({ name }) => name);
+  return [...names, ...command.choices, ...command.options.flatMap((option) => option.names)];
+}
+
+function valueOptions(tree: ShownCommand): readonly string[] {
+  const names = allCommands(tree).flatMap(({ options }) =>
+    options.filter(({ takesValue }) => takesValue).flatMap((option) => option.names),
+  );
+  return [...new Set(names)];
+}
+
+function bash(tree: ShownCommand): string {
+  const cases = allCommands(tree).map(
+    (command) => `    '${command.path}') words='${wordsAfter(command).join(' ')}' ;;`,
+  );
+  return `_ecsync() {
+  local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]} path='' words='' i
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case "$path \${COMP_WORDS[i]}" in
+${allCommands(tree)
+  .filter(({ path }) => path !== '')
+  .map(({ path }) => `      '${path.includes(' ') ? path : ` ${path}`}') path='${path}' ;;`)
+  .join('\n')}
+    esac
+  done
+  case $previous in
+    ${valueOptions(tree).join('|')}) COMPREPLY=($(compgen -f -- "$current")); return ;;
+  esac
+  case $path in
+${cases.join('\n')}
+  esac
+  COMPREPLY=($(compgen -W "$words" -- "$current"))
+  if [ \${#COMPREPLY[@]} -eq 0 ]; then COMPREPLY=($(compgen -f -- "$current")); fi
+}
+complete -o filenames -F _ecsync ecsync
+`;
+}
+
+function quoted(text: string): string {
+  return `'${text.replace(/\\/g, '\\\\').replace(/'/g, "\\'")}'`;
+}
+
+function fish(tree: ShownCommand): string {
+  const lines = allCommands(tree).flatMap((command) => {
+    const words = command.path.split(' ').filter((word) => word !== '');
+    const seen = words.map((word) => `__fish_seen_subcommand_from ${word}`).join('; and ');
+    const names = command.commands.map(({ name }) => name).join(' ');
+    const none = names === '' ? '' : `not __fish_seen_subcommand_from ${names}`;
+    const here = [seen, none].filter((part) => part !== '').join('; and ');
+    const when = here === '' ? '' : ` -n ${quoted(here)}`;
+    return [
+      ...command.commands.map(
+        ({ name, summary }) => `complete -c ecsync${when} -a ${name} -d ${quoted(summary)}`,
+      ),
+      ...command.options.map(({ names: own, description, takesValue, choices }) => {
+        const flags = own.map((one) =>
+          one.startsWith('--') ? `-l ${one.slice(2)}` : `-s ${one.slice(1)}`,
+        );
+        const value = takesValue ? ' -r' : '';
+        const list = choices.length > 0 ? ` -a ${quoted(choices.join(' '))}` : '';
+        const on = seen === '' ? '' : ` -n ${quoted(seen)}`;
+        return `complete -c ecsync${on} ${flags.join(' ')}${value}${list} -d ${quoted(description)}`;
+      }),
+    ];
+  });
+  return `${lines.join('\n')}\n`;
+}
+
+function powershell(tree: ShownCommand): string {
+  const text = (value: string): string => `'${value.replace(/'/g, "''")}'`;
+  const rows = allCommands(tree).map(
+    (command) => `    ${text(command.path)} = @(${wordsAfter(command).map(text).join(', ')})`,
+  );
+  return `Register-ArgumentCompleter -Native -CommandName ecsync -ScriptBlock {
+  param($word, $ast, $position)
+  $known = @{
+${rows.join('\n')}
+  }
+  $path = ''
+  foreach ($element in $ast.CommandElements | Select-Object -Skip 1) {
+    $next = ("$path " + $element.ToString()).Trim()
+    if ($known.ContainsKey($next) -and $element.Extent.EndOffset -lt $position) { $path = $next }
+  }
+  $known[$path] | Where-Object { $_ -like "$word*" } | ForEach-Object {
+    [System.Management.Automation.CompletionResult]::new($_, $_, 'ParameterValue', $_)
+  }
+}
+`;
+}

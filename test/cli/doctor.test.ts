@@ -1,0 +1,157 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { authorizedLine } from '../../src/cli/commands/setup-server.ts';
+import { buildSources } from './support/built.ts';
+import { Cli, type CliResult } from './support/cli.ts';
+
+// doctor, completions, the manual, and the line for a server.
+
+let built: string;
+let cli: Cli;
+let dir: string;
+let source: string;
+const at = (name: string): string => path.join(dir, name);
+
+beforeAll(async () => {
+  built = buildSources();
+  cli = new Cli(built);
+  dir = mkdtempSync(path.join(os.tmpdir(), 'ecsync-doctor-'));
+  source = at('source');
+  writeFileSync(at('pw'), 'secret\n', { mode: 0o600 });
+  await cli.run(['init', source, '--scryptn', '10', '--passfile', at('pw')]);
+  await cli.run(['remote', 'add', 'home', at('copy'), '-C', source]);
+});
+afterAll(() => {
+  for (const folder of [dir, built]) rmSync(folder, { recursive: true, force: true });
+});
+
+interface Finding {
+  readonly type: string;
+  readonly topic: string;
+  readonly state: string;
+  readonly text: string;
+}
+
+async function doctor(
+  ...words: string[]
+): Promise<{ result: CliResult; found: readonly Finding[] }> {
+  const result = await cli.run(['doctor', '-C', source, '--json', ...words]);
+  const events = result.stdout.trim().split('\n');
+  const found = events.map((line) => JSON.parse(line) as Finding);
+  return { result, found: found.filter(({ type }) => type === 'finding') };
+}
+
+describe('doctor', () => {
+  it('finds nothing wrong with a vault that was pushed', async () => {
+    await cli.run(['push', '-C', source, '--passfile', at('pw')]);
+    const { result, found } = await doctor();
+    expect(result.code).toBe(0);
+    expect(found.filter(({ state }) => state === 'bad')).toEqual([]);
+    expect(found.map(({ text }) => text)).toContain('can push');
+  });
+
+  it('says what is wrong, with the exit code of the first', async () => {
+    await cli.run(['remote', 'add', 'lost', at('absent/folder/copy'), '-C', source]);
+    chmodSync(path.join(source, '.ecsync'), 0o755);
+    const conf = path.join(source, '.ecsync/gocryptfs.conf');
+    renameSync(conf, at('conf'));
+    const { result, found } = await doctor();
+    renameSync(at('conf'), conf);
+    expect(result.code).toBe(10);
+    expect(found.filter(({ state }) => state === 'bad').map(({ topic }) => topic)).toEqual([
+      'keys',
+      'remote lost',
+    ]);
+    expect(found.find(({ topic }) => topic === 'permissions')?.state).toBe('look');
+    expect((await doctor()).result.code).toBe(5);
+    expect((await doctor('--offline')).result.code).toBe(0);
+  });
+
+  it('ends at once where there is no vault', async () => {
+    const result = await cli.run(['doctor', '-C', dir]);
+    expect(result.code).toBe(10);
+    expect(result.stdout).toContain('WRONG  vault');
+  });
+});
+
+describe('completion', () => {
+  async function complete(...words: string[]): Promise<readonly string[]> {
+    const { stdout } = await cli.run(['completion', 'bash']);
+    const script = `${stdout}\nCOMP_WORDS=("$@"); COMP_CWORD=$((\${#COMP_WORDS[@]}-1)); _ecsync; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const answer = execFileSync('bash', ['-c', script, 'bash', 'ecsync', ...words], { cwd: dir });
+    return answer
+      .toString()
+      .split('\n')
+      .filter((line) => line !== '');
+  }
+
+  it.each([
+    [['st'], ['status']],
+    [['remote', 'l'], ['list']],
+    [['-C', '/x', 'remote', 'add', '--verb'], ['--verbose']],
+    [
+      ['push', '--max'],
+      ['--max-delete', '--max-size', '--max-time'],
+    ],
+    [['completion', 'z'], ['zsh']],
+    [['push', '--passfile', 'p'], ['pw']],
+  ])('of bash knows %j', async (words, wanted) => {
+    expect(await complete(...words)).toEqual(wanted);
+  });
+
+  it('offers nothing that is not in this release', async () => {
+    expect(await complete('push', '--append')).toEqual([]);
+  });
+
+  it.each(['bash', 'zsh', 'fish', 'powershell'])('of %s names every command', async (shell) => {
+    const { stdout, code } = await cli.run(['completion', shell]);
+    expect(code).toBe(0);
+    for (const name of ['setup-server', 'fsck', 'doctor', 'config', 'paper']) {
+      expect(stdout).toContain(name);
+    }
+  });
+});
+
+describe('help man', () => {
+  it('is a manual of all commands, in which no text begins a request', async () => {
+    const { stdout } = await cli.run(['help', 'man']);
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines[0]).toMatch(/^\.TH ECSYNC 1 /);
+    for (const line of lines) {
+      expect(line).toMatch(/^(?:\.(?:TH|SH|SS|TP|B|I|RI)(?: |$)|[^.'])/);
+    }
+    expect(stdout).toContain('.SS "ecsync remote setup\\-server');
+    expect(stdout).toContain('.B 130');
+  });
+});
+
+describe('remote setup-server', () => {
+  it('limits a key to writing, or to adding, whatever the folder is called', () => {
+    expect(authorizedLine({ path: 'b' }, 'ssh-ed25519 AAAA', false)).toBe(
+      'restrict,command="rrsync -wo b" ssh-ed25519 AAAA',
+    );
+    expect(authorizedLine({ path: `/a "b" 'c'` }, 'KEY', true)).toBe(
+      `restrict,command="rrsync -wo -no-del -no-overwrite /a\\ \\\\"b\\\\"\\ \\\\'c\\\\'" KEY`.replace(
+        /\\\\'/g,
+        "\\'",
+      ),
+    );
+  });
+
+  it('takes a public key only, and an ssh remote', async () => {
+    await cli.run(['remote', 'add', 'srv', 'ssh://me@host.example:23/./copies/x', '-C', source]);
+    const setup = (...words: string[]): Promise<CliResult> =>
+      cli.run(['remote', 'setup-server', '-C', source, ...words]);
+    writeFileSync(at('key.pub'), 'ssh-ed25519 AAAAC3Nza me@here\n');
+    const shown = await setup('srv', '--key', at('key.pub'));
+    expect(shown.stdout).toBe('restrict,command="rrsync -wo copies/x" ssh-ed25519 AAAAC3Nza\n');
+    expect(shown.stderr).toContain('ssh://me@host.example:23/./.');
+    const refused = await setup('srv', '--key', at('pw'));
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).not.toContain('secret');
+    expect((await setup('home')).stderr).toContain('not reached over ssh');
+  });
+});
