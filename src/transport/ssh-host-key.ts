@@ -131,7 +131,7 @@ export class HostKeyCheck {
   }
 
   #unknown(key: Buffer, certAuthority: KnownHost | undefined): LoginError {
-    const { hostName, strictHostKeyChecking } = this.#config;
+    const { hostName, port, strictHostKeyChecking } = this.#config;
     const facts = { host: this.#name, fingerprint: fingerprint(key), keyType: shownType(key) };
     const shown = `${facts.keyType} ${facts.fingerprint}`;
     if (certAuthority !== undefined) {
@@ -143,10 +143,11 @@ export class HostKeyCheck {
     }
     const compare =
       'Compare the fingerprint with the one the server’s owner publishes; if it is the same,';
+    const words = port === 22 ? hostName : `-p ${port} ${hostName}`;
     const remedy =
       this.#acceptNew && strictHostKeyChecking === 'yes'
         ? 'add the key to known_hosts (the ssh configuration says `StrictHostKeyChecking yes`).'
-        : `run again with \`--accept-new-host-key\`, or run \`ssh ${hostName}\` once.`;
+        : `run again with \`--accept-new-host-key\`, or run \`ssh ${words}\` once.`;
     return new LoginError(
       'host-key-unknown',
       `${this.#name}: the server’s host key is not known: ${shown}`,

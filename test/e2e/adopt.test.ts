@@ -374,7 +374,9 @@ describe('what is not adopted', { timeout: 60_000 }, () => {
   it('because of the folder', async () => {
     await expectRefusal(await adopt(), 2, 'not-a-folder');
     mkdirSync(bench.source);
-    await expectRefusal(await adopt(), 2, 'source-empty');
+    const empty = await adopt();
+    await expectRefusal(empty, 2, 'source-empty');
+    expect(summaryOf(empty).error?.hint).toContain('ecsync clone');
     await makeSmall({ kind: 'forward', words: [] });
     expect(summaryOf(await adopt())).toMatchObject({ exitCode: 0 });
     const again = await adopt();

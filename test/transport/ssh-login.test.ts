@@ -82,6 +82,7 @@ describe('the host key', () => {
     expect(error.message).toContain(fingerprintOf(hostKey(0)));
     expect(error.message).toContain(`[127.0.0.1]:${sshd.port}`);
     expect(error.hint).toContain('--accept-new-host-key');
+    expect(error.hint).toContain(`ssh -p ${sshd.port} 127.0.0.1`);
     expect(requestsSeen()).toBe(before);
   });
 

@@ -176,7 +176,7 @@ function refuseEmpty(source: string): void {
   }
   if (fs.readdirSync(source).some((name) => name !== REVERSE_CONF_NAME)) return;
   throw new UsageError('source-empty', `${source} is empty: there is nothing to continue with`, {
-    hint: 'Is its disk mounted? To bring the files of the copy back: copy it here with rsync, mount it with gocryptfs, and adopt it from the folder they are in then.',
+    hint: 'Is its disk mounted? To bring the files of the copy back, and go on from there: `ecsync clone`.',
   });
 }
 
