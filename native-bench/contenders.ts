@@ -18,6 +18,7 @@ export interface Contender {
   prepare(place: Place): Promise<void>;
   /** Removes the copy and all memory of it. */
   forget(place: Place): void;
+  /** What is timed: makes the copy, or restores one to where the copy would be. */
   push(place: Place): Promise<Sample>;
 }
 

@@ -1,6 +1,6 @@
 /* eslint-disable no-console -- a benchmark talks to whoever started it */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -13,6 +13,7 @@ import {
   plainRsync,
 } from './contenders.ts';
 import { median, type Sample } from './measure.ts';
+import { ecsyncRestore, plainRsyncPull, rsyncAndGocryptfs } from './restore-contenders.ts';
 import { FULL, makeSource, QUICK, type Scale, type Workload, WORKLOADS } from './workloads.ts';
 
 /**
@@ -46,7 +47,7 @@ function places(
       contender,
       {
         source,
-        copy: path.join(work, `copy ${workload.source} ${i}`.replaceAll(' ', '-')),
+        copy: path.join(work, `${workload.restores ? 'restored' : 'copy'}-${workload.source}-${i}`),
         state: path.join(work, `state-${workload.source}-${i}`),
       },
     ]),
@@ -111,14 +112,17 @@ try {
   console.log(
     `${cpus().length} × ${cpus()[0]?.model ?? '?'}; ${values.quick ? 'quick' : 'full'} size, ${rounds} rounds, work in ${values.work}`,
   );
-  const contenders = [ecsyncContender(cli, sshd), gocryptfsAndRsync(sshd), plainRsync(sshd)];
-  const made = new Set<string>();
+  const pushing = [ecsyncContender(cli, sshd), gocryptfsAndRsync(sshd), plainRsync(sshd)];
+  const restoring = [ecsyncRestore(cli, sshd), rsyncAndGocryptfs(sshd), plainRsyncPull(sshd)];
+  const prepared = new Set<string>();
   for (const workload of WORKLOADS.filter((w) => w.name.includes(values.only))) {
-    const byContender = places(work, workload, contenders);
-    if (!made.has(workload.source)) {
-      made.add(workload.source);
-      makeSource(workload.source, path.join(work, workload.source), scale);
-      for (const [contender, place] of byContender) await contender.prepare(place);
+    const byContender = places(work, workload, workload.restores ? restoring : pushing);
+    const source = path.join(work, workload.source);
+    if (!existsSync(source)) makeSource(workload.source, source, scale);
+    for (const [contender, place] of byContender) {
+      if (prepared.has(place.copy)) continue;
+      prepared.add(place.copy);
+      await contender.prepare(place);
     }
     console.log(table(workload, await measure(workload, byContender)));
   }

@@ -21,6 +21,8 @@ export interface Workload {
   readonly source: 'large' | 'small' | 'touched' | 'renamed';
   /** Starts from nothing each time; otherwise from a finished push. */
   readonly first: boolean;
+  /** A copy is restored, instead of made. */
+  readonly restores?: true;
   /** Changes the source before a round; the same change for all contenders. */
   change?(source: string, scale: Scale): void;
 }
@@ -84,4 +86,6 @@ export const WORKLOADS: readonly Workload[] = [
   { name: 'nothing changed, small files', source: 'small', first: false },
   { name: '1 % of the blocks touched', source: 'touched', first: false, change: touchOnePercent },
   { name: 'a folder of 10 MB renamed', source: 'renamed', first: false, change: renameFolder },
+  { name: 'restore, large files', source: 'large', first: true, restores: true },
+  { name: 'restore, small files', source: 'small', first: true, restores: true },
 ];
