@@ -18,6 +18,8 @@ import { makeBusyTree } from './support/hard-tree.ts';
 import { fsck, withMount } from './support/stock.ts';
 
 const POINTS = Number(process.env['ECSYNC_KILL_POINTS'] ?? 24);
+/** More goes than the default limit lets go. */
+const DELETE = ['--delete', '--max-delete', '100%'] as const;
 
 /** Whether some process on this machine still works on a folder: its server has not ended yet. */
 function isInUse(folder: string): boolean {
@@ -133,14 +135,14 @@ describe('a push killed at any point', () => {
         cpSync(index, path.join(bench.source, '.ecsync', 'index'), { recursive: true });
       };
       restoreCopy();
-      const wholeMs = await pushWhole(bench, '--delete');
+      const wholeMs = await pushWhole(bench, ...DELETE);
       for (let point = 1; point <= POINTS; point++) {
         restoreCopy();
-        await pushKilledAfter((wholeMs * (point + 2)) / (POINTS + 3), '--delete');
+        await pushKilledAfter((wholeMs * (point + 2)) / (POINTS + 3), ...DELETE);
         const report = await fsck(bench.copy, bench.passfile);
         expect(report.code, `point ${point}: ${report.text}`).toBe(0);
       }
-      await pushWhole(bench, '--delete');
+      await pushWhole(bench, ...DELETE);
       await expectEqual();
     },
   );

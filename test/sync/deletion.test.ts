@@ -4,6 +4,7 @@ import { contentRules, previewRules, pruneRules, sweepRules } from '../../src/sy
 const shown = (rules: ReturnType<typeof sweepRules>): string[] =>
   rules.map(({ action, pattern }) => `${action} ${Buffer.from(pattern).toString('latin1')}`);
 const TEMP = '/gocryptfs.longname.ecsync-tmp.name';
+const STEPS = '/gocryptfs.longname.ecsync-moved-*.name';
 const names = { isPlain: false, hasDirIVs: true };
 const everything = { names, excluded: [], within: [] };
 
@@ -16,7 +17,7 @@ describe('what a server may delete', () => {
     ]);
     expect(shown(pruneRules(everything))).toEqual([`risk ${TEMP}/**`]);
     expect(shown(previewRules(everything))).toEqual([`protect ${TEMP}`]);
-    expect(shown(sweepRules())).toEqual([`risk ${TEMP}/**`, 'protect *']);
+    expect(shown(sweepRules())).toEqual([`risk ${TEMP}/**`, `risk ${STEPS}`, 'protect *']);
   });
 
   it('keeps what the filters exclude, long names with their .name file', () => {
