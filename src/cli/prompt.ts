@@ -1,3 +1,4 @@
+import type { Key } from 'node:readline';
 import { InterruptedError, PasswordError } from '../errors.ts';
 import type { Host } from './host.ts';
 import { shownText } from './terminal.ts';
@@ -6,22 +7,33 @@ import { shownText } from './terminal.ts';
  * Asks for a secret on the terminal without echo.
  *
  * @returns what was typed, possibly nothing
- * @throws {InterruptedError} `interrupted` — Ctrl-C or Escape
+ * @throws {InterruptedError} `interrupted` — Ctrl-C, Ctrl-D or Escape
  */
 export async function askHidden(host: Host, question: string): Promise<string> {
   const { isCancel, password } = await import('@clack/prompts');
   host.out.clearStatus();
   // The prompt wraps at this width; a pseudo-terminal that nobody gave a size has 0.
   process.stderr.columns = host.out.columns;
-  const answer = await password({
-    message: shownText(question),
-    input: host.stdin,
-    output: process.stderr,
-    signal: host.signal,
-    withGuide: false,
-  });
-  if (isCancel(answer)) throw new InterruptedError('interrupted', 'interrupted');
-  return answer;
+  // At the end of its input the prompt would never give an answer.
+  const ended = new AbortController();
+  const end = (): void => ended.abort();
+  const endByKey = (_: string | undefined, key: Key): void => {
+    if (key.ctrl === true && key.name === 'd') end();
+  };
+  host.stdin.on('keypress', endByKey).once('end', end);
+  try {
+    const answer = await password({
+      message: shownText(question),
+      input: host.stdin,
+      output: process.stderr,
+      signal: AbortSignal.any([host.signal, ended.signal]),
+      withGuide: false,
+    });
+    if (isCancel(answer)) throw new InterruptedError('interrupted', 'interrupted');
+    return answer;
+  } finally {
+    host.stdin.off('keypress', endByKey).off('end', end);
+  }
 }
 
 /**

@@ -295,4 +295,15 @@ describe('key check', () => {
     expect(result.stdout).toContain('yes: this master key');
     expect(result.stdout).not.toContain(key.slice(36));
   });
+
+  it.each([
+    ['at once', '\u0004'],
+    ['after a letter', 'p\u0004'],
+  ])('Ctrl-D %s ends a question as Ctrl-C does', async (_, type) => {
+    const answers = [{ after: 'Recovery key or password', type }];
+    const result = await cli.onTerminal(['key', 'check'], answers, { cwd: vault });
+    expect(result.code).toBe(130);
+    expect(result.stdout).toContain('ecsync: interrupted');
+    expect(result.stdout).toContain('\u001b[?25h'); // the cursor is shown again
+  });
 });
