@@ -153,7 +153,10 @@ describe.each(CASES)('a copy made by a $name', { timeout: 180_000 }, (setup) => 
     const pushed = await run('push', '-C', bench.source, '--delete', '--json');
     expect(pushed.stderr).toBe('');
     const { literalBytes, filesSent, filesDeleted } = summaryOf(pushed);
-    expect({ filesSent, filesDeleted }).toEqual({ filesSent: 4, filesDeleted: 3 });
+    // Where identities do not follow from paths, the renamed file is linked, unless it is so new
+    // that it is sent to be sure.
+    expect(filesDeleted).toBe(isReverse ? 3 : 2);
+    expect(isReverse ? [4] : [3, 4]).toContain(filesSent);
     if (isReverse) expect(literalBytes).toBeLessThan(25_000);
     else expect(literalBytes).toBeGreaterThan(1_000_000);
     expect(await problemsOfCopy(setup.way)).toEqual([]);
