@@ -49,17 +49,22 @@ export function recentFiles(
   return recent;
 }
 
-/** What is remembered of files, under the names that they have now. */
+/**
+ * What is remembered of files, under the names that they have now. A new name is a change of the
+ * inode, too: of a file that moved, only its content's exact time still tells.
+ */
 export function afterMoves(
   remembered: readonly RacyFile[],
   { origins }: Pick<Moves, 'origins'>,
 ): readonly RacyFile[] {
   if (remembered.length === 0 || origins.size === 0) return remembered;
-  const present = new Map<string, string>();
-  for (const [{ plain }, origin] of origins) {
-    if (plain !== undefined) present.set(racyKey(origin), racyKey(plain.path));
-  }
-  return remembered.map((file) => ({ ...file, path: present.get(file.path) ?? file.path }));
+  const present = new Map<string, PushEntry>();
+  for (const [entry, origin] of origins) present.set(racyKey(origin), entry);
+  return remembered.map((file) => {
+    const entry = present.get(file.path);
+    if (entry?.plain === undefined) return file;
+    return { ...file, path: racyKey(entry.plain.path), ctimeMs: ctimeMsOf(entry) };
+  });
 }
 
 /** Remembered files that look the same to rsync now and yet may have been edited since. */
