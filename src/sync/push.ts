@@ -170,6 +170,8 @@ async function connectAndLook(
     failed.abort(error);
     throw error;
   });
+  // It may fail while the look is still on; whoever awaits it hears of that then.
+  connecting.catch(() => undefined);
   try {
     const source = await look(AbortSignal.any([signal, failed.signal]));
     return { ...source, opened: await connecting };
