@@ -18,7 +18,7 @@ const THREADS_MAX = 3;
 export interface ThreadOptions<P> {
   /** Where an entry of the plaintext tree is, and how it is recognised. */
   readonly fileOf: (plain: P) => { readonly fullPath: Uint8Array; readonly listed: ListedFile };
-  /** How many; default one less than there are processors, at most 3. With 0 there is no other thread. */
+  /** How many; default two less than there are processors, at most 3. With 0 there is no other thread. */
   readonly count?: number;
   /** Bytes to be asked for before the first thread starts; default what its start is worth. */
   readonly startBytes?: number;
@@ -46,7 +46,7 @@ export class EncryptionThreads<P> {
   constructor(layout: Layout, options: ThreadOptions<P>) {
     this.#layout = layout;
     this.#options = options;
-    this.#count = options.count ?? Math.min(availableParallelism() - 1, THREADS_MAX);
+    this.#count = options.count ?? defaultCount();
     this.#script = options.script ?? workerScript();
   }
 
@@ -75,6 +75,14 @@ export class EncryptionThreads<P> {
     const { overhead } = this.#layout.content;
     return new CipherFile(runs, { overhead, fileID: file.identity.fileID });
   }
+}
+
+/**
+ * With two processors, the server or other programs on one of them, threads measured slower than
+ * none: the processor time of handing over is not made up for (native-bench/RESULTS.md).
+ */
+function defaultCount(): number {
+  return Math.max(0, Math.min(availableParallelism() - 2, THREADS_MAX));
 }
 
 /** Beside this file, compiled or bundled; as TypeScript only where Node runs that. */
