@@ -129,11 +129,11 @@ describe('help man', () => {
 });
 
 describe('remote setup-server', () => {
-  it('limits a key to writing, or to adding, whatever the folder is called', () => {
-    expect(authorizedLine({ path: 'b' }, 'ssh-ed25519 AAAA', false)).toBe(
+  it('limits a key to writing, or to adding, whatever the folder is called', async () => {
+    expect(await authorizedLine({ path: 'b' }, 'ssh-ed25519 AAAA', false)).toBe(
       'restrict,command="rrsync -wo b" ssh-ed25519 AAAA',
     );
-    expect(authorizedLine({ path: `/a "b" 'c'` }, 'KEY', true)).toBe(
+    expect(await authorizedLine({ path: `/a "b" 'c'` }, 'KEY', true)).toBe(
       `restrict,command="rrsync -wo -no-del -no-overwrite /a\\ \\\\"b\\\\"\\ \\\\'c\\\\'" KEY`.replace(
         /\\\\'/g,
         "\\'",

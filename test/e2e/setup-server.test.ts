@@ -26,7 +26,8 @@ it.each([
   mkdirSync(folder);
   const sshd = await startSshd();
   const key = readFileSync(`${sshd.keyFile}.pub`, 'utf8').trim();
-  writeFileSync(sshd.authorizedKeysFile, `${authorizedLine({ path: folder }, key, appendOnly)}\n`);
+  const line = await authorizedLine({ path: folder }, key, appendOnly);
+  writeFileSync(sshd.authorizedKeysFile, `${line}\n`);
   const words = ['push', '-C', bench.source, '--passfile', bench.passfile];
   const url = `ssh://${sshd.user}@127.0.0.1:${sshd.port}/./.`;
   const push = (...more: string[]): ReturnType<typeof ecsync> =>

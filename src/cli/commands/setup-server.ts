@@ -2,7 +2,6 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
 import { UsageError } from '../../errors.ts';
-import { quoteWord } from '../../transport/quote.ts';
 import { noRemote } from '../../vault/config-edit.ts';
 import { parseDestination, type SshDestination } from '../../vault/destination.ts';
 import type { Host } from '../host.ts';
@@ -40,10 +39,14 @@ export function defineSetupServer(remote: Command, select: Selected): void {
 }
 
 /** @throws {UsageError} `no-remote`, `not-over-ssh`, `key-unreadable`, `key-invalid` */
-function showSetup(host: Host, options: SetupOptions, name: string | undefined): CommandResult {
+async function showSetup(
+  host: Host,
+  options: SetupOptions,
+  name: string | undefined,
+): Promise<CommandResult> {
   const destination = sshRemote(host, options, name);
   const key = options.key === undefined ? KEY_PLACE : readPublicKey(host, options.key);
-  const line = authorizedLine(destination, key, options.appendOnly === true);
+  const line = await authorizedLine(destination, key, options.appendOnly === true);
   const { out } = host;
   const { user, host: server, port } = destination;
   const address = `ssh://${user === undefined ? '' : `${user}@`}${server.includes(':') ? `[${server}]` : server}${port === undefined ? '' : `:${port}`}/./.`;
@@ -68,11 +71,12 @@ function showSetup(host: Host, options: SetupOptions, name: string | undefined):
 const KEY_PLACE = 'ssh-ed25519 AAAA…';
 
 /** `restrict,command="rrsync -wo FOLDER" KEY`; inside of the quotes sshd takes `\"` for a quote. */
-export function authorizedLine(
+export async function authorizedLine(
   { path: folder }: Pick<SshDestination, 'path'>,
   key: string,
   appendOnly: boolean,
-): string {
+): Promise<string> {
+  const { quoteWord } = await import('../../transport/quote.ts');
   const limits = appendOnly ? '-wo -no-del -no-overwrite' : '-wo';
   const command = `rrsync ${limits} ${quoteWord(folder)}`;
   return `restrict,command="${command.replace(/"/g, '\\"')}" ${key}`;
