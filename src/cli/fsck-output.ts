@@ -3,10 +3,8 @@ import type { FsckProgress, FsckSummary } from '../sync/fsck.ts';
 import { shownBytes, shownCount } from './figures.ts';
 import type { Output } from './output.ts';
 import { jsonPath } from './render-item.ts';
-import { Rate } from './render-progress.ts';
-import { columnsOf, fitEnd, shown } from './terminal.ts';
-
-const STATUS_EVERY_MS = 100;
+import { PacedStatus, withCurrent } from './paced-status.ts';
+import { shown } from './terminal.ts';
 
 /**
  * One line: the code, the plaintext path, and which blocks. An object that has no plaintext path is
@@ -60,35 +58,24 @@ export function counted(count: number, noun: string): string {
 
 /** The status line of a running check. */
 export class FsckProgressReport {
-  readonly #out: Output;
-  readonly #now: () => number;
-  readonly #rate = new Rate();
-  #lastMs = -Infinity;
+  readonly #status: PacedStatus;
 
-  /** @param now - a clock in milliseconds */
-  constructor(out: Output, now: () => number) {
-    this.#out = out;
-    this.#now = now;
+  constructor(out: Output) {
+    this.#status = new PacedStatus(out, false);
   }
 
-  show({ filesDone, bytesDone, damaged, current }: FsckProgress): void {
-    if (!this.#out.mode.statusLine) return;
-    const nowMs = this.#now();
-    if (nowMs - this.#lastMs < STATUS_EVERY_MS) return;
-    this.#lastMs = nowMs;
-    const rate = this.#rate.add(nowMs, bytesDone);
-    const figures = [
-      counted(filesDone, 'file'),
-      shownBytes(bytesDone),
-      ...(rate === undefined ? [] : [`${shownBytes(rate)}/s`]),
-      ...(damaged === 0 ? [] : [`${shownCount(damaged)} damaged`]),
-    ].join('  ');
-    // The last column stays free: some terminals wrap when it is written.
-    const room = this.#out.columns - 1 - columnsOf(figures) - 2;
-    this.#out.status(
-      room < 8
-        ? fitEnd(figures, this.#out.columns - 1)
-        : `${figures}  ${fitEnd(shown(current), room)}`,
-    );
+  show(progress: FsckProgress): void {
+    this.#status.show(progress, (columns, rate) => fsckText(progress, rate(), columns));
   }
+}
+
+function fsckText(progress: FsckProgress, rate: number | undefined, columns: number): string {
+  const { filesDone, bytesDone, damaged, current } = progress;
+  const figures = [
+    counted(filesDone, 'file'),
+    shownBytes(bytesDone),
+    ...(rate === undefined ? [] : [`${shownBytes(rate)}/s`]),
+    ...(damaged === 0 ? [] : [`${shownCount(damaged)} damaged`]),
+  ].join('  ');
+  return withCurrent(figures, current, columns);
 }

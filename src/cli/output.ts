@@ -112,6 +112,12 @@ export class Output {
     if (this.mode.verbose) this.#toStderr(line);
   }
 
+  /** That all is well: for a person who watches, otherwise only with `-v`. */
+  success(line: string): void {
+    if (this.isWatched) this.note(line);
+    else this.detail(line);
+  }
+
   /** A line that is never left out: warnings and errors. */
   alert(line: string): void {
     this.#toStderr(line);

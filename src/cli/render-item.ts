@@ -1,4 +1,5 @@
 import type { ItemLine } from '../sync/push-settings.ts';
+import type { Output } from './output.ts';
 import { shown, utf8Text } from './terminal.ts';
 
 /** rsync's line of `-i`: eleven characters, a space, the path, and where a link points. */
@@ -40,4 +41,12 @@ export function itemEvent(item: ItemLine): Readonly<Record<string, unknown>> {
     plain: item.plain,
     ...(item.target ? { arrow: item.target.arrow, ...jsonPath('target', item.target.bytes) } : {}),
   };
+}
+
+/** Tells a change: its line with `-i`, the path alone with `-v`, otherwise nothing. */
+export function tellItem(out: Output, item: ItemLine, isItemized: boolean): void {
+  if (out.mode.json) {
+    if (isItemized || out.mode.verbose) out.event(itemEvent(item));
+  } else if (isItemized) out.data(itemText(item));
+  else if (out.mode.verbose) out.data(itemName(item));
 }

@@ -15,21 +15,46 @@ export function summaryText(
   return `pushed to ${shownDestination}: ${counts}; ${shownBytes(bytesSent)} over the wire in ${seconds} s`;
 }
 
-/** The block of `--stats`. */
+/** The block of `--stats`: names and figures in two columns. */
+export function statsRows(rows: readonly (readonly [string, string])[]): readonly string[] {
+  return rows.map(([name, value]) => `${`${name}:`.padEnd(26)} ${value}`);
+}
+
+/** What went over the wire in a run, and how long it took. */
+interface WireFigures {
+  readonly totalBytes: number;
+  readonly literalBytes: number;
+  readonly matchedBytes: number;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+}
+
+/** Those rows of `--stats` that every run has. */
+export function wireRows(figures: WireFigures): readonly (readonly [string, string])[] {
+  return [
+    ['total size', `${shownCount(figures.totalBytes)} bytes`],
+    ['literal data', `${shownCount(figures.literalBytes)} bytes`],
+    ['matched data', `${shownCount(figures.matchedBytes)} bytes`],
+    ['bytes sent', shownCount(figures.bytesSent)],
+    ['bytes received', shownCount(figures.bytesReceived)],
+  ];
+}
+
+/** The last row of `--stats`. */
+export function elapsedRow(elapsedMs: number): readonly [string, string] {
+  return ['elapsed', `${(elapsedMs / 1000).toFixed(2)} s`];
+}
+
+/** The block of `--stats` of a push. */
 export function statsLines(summary: PushSummary): readonly string[] {
-  const rows: readonly (readonly [string, string])[] = [
+  return statsRows([
     ['files, folders and links', shownCount(summary.filesTotal)],
     ['sent', shownCount(summary.filesSent)],
     ['deleted', shownCount(summary.filesDeleted)],
-    ['total size', `${shownCount(summary.totalBytes)} bytes`],
-    ['literal data', `${shownCount(summary.literalBytes)} bytes`],
-    ['matched data', `${shownCount(summary.matchedBytes)} bytes`],
-    ['bytes sent', shownCount(summary.bytesSent)],
-    ['bytes received', shownCount(summary.bytesReceived)],
+    ...wireRows(summary),
     ['rsync runs', shownCount(summary.runs)],
-    ['elapsed', `${(summary.elapsedMs / 1000).toFixed(2)} s`],
-  ];
-  return rows.map(([name, value]) => `${`${name}:`.padEnd(26)} ${value}`);
+    elapsedRow(summary.elapsedMs),
+  ]);
 }
 
 /** The fields of the JSON summary that are a push's own. */

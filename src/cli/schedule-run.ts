@@ -58,8 +58,7 @@ export async function runJob(
       ),
   );
   if (due.length === 0) {
-    if (host.out.isWatched) host.out.note('Not due yet.');
-    else host.out.detail('Not due yet.');
+    host.out.success('Not due yet.');
     return DONE;
   }
   if (requestId === undefined) await waitByChance(host, options.delayUpTo ?? 0);

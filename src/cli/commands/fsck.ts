@@ -1,4 +1,3 @@
-import { performance } from 'node:perf_hooks';
 import { InvalidArgumentError, type Command } from 'commander';
 import { ExitCode, VaultError } from '../../errors.ts';
 import type { FsckReporter, FsckSummary } from '../../sync/fsck.ts';
@@ -147,7 +146,7 @@ async function sampleOf({ out }: Host, { sample, seed }: FsckOptions): Promise<S
 
 function reporterFor(host: Host): FsckReporter {
   const { out } = host;
-  const progress = new FsckProgressReport(out, () => performance.now());
+  const progress = new FsckProgressReport(out);
   return {
     finding: (finding) => {
       if (out.mode.json) out.event(findingEvent(finding));
@@ -173,9 +172,7 @@ function conclude(
   const { shown } = place.destination;
   out.clearStatus();
   if (exitCode === ExitCode.ok) {
-    const text = `checked ${shown}: ${checkedText(summary)}; nothing is damaged`;
-    if (out.isWatched) out.note(text);
-    else out.detail(text);
+    out.success(`checked ${shown}: ${checkedText(summary)}; nothing is damaged`);
     return { exitCode, figures };
   }
   return { exitCode, figures, error: errorOf(summary, place) };

@@ -1,4 +1,3 @@
-import { performance } from 'node:perf_hooks';
 import type { Command } from 'commander';
 import { ExitCode, UsageError } from '../../errors.ts';
 import type { LoginQuestions, OpenVault, PushSurroundings, StateStore } from '../../sync/push.ts';
@@ -19,7 +18,7 @@ import { presetNames, pushLayers, withConfiguration } from '../push-config.ts';
 import { pushToAll } from '../push-all.ts';
 import { parseSpan } from '../push-values.ts';
 import { readPushWords, resolvePaths } from '../push-words.ts';
-import { itemEvent, itemName, itemText } from '../render-item.ts';
+import { tellItem } from '../render-item.ts';
 import { ProgressReport } from '../render-progress.ts';
 import { pushFigures, statsLines, summaryText } from '../render-summary.ts';
 import { recordRun, remoteNameOf } from '../recorded-run.ts';
@@ -120,9 +119,7 @@ function youngerThan(
   const ageMs = Date.now() - lastMs;
   // A clock that was set back must not keep pushes away.
   if (ageMs < 0 || ageMs >= ifOlderThan * 1000) return undefined;
-  const text = `not due: everything was pushed to ${shown} ${shownAge(ageMs)}`;
-  if (out.isWatched) out.note(text);
-  else out.detail(text);
+  out.success(`not due: everything was pushed to ${shown} ${shownAge(ageMs)}`);
   return DONE;
 }
 
@@ -309,15 +306,9 @@ export async function refuseEarly(settings: PushSettings): Promise<void> {
 
 function reporterFor(host: Host, warnings: Warnings, options: PushOptions): PushReporter {
   const { out } = host;
-  const progress = new ProgressReport(out, options.progress === true, () => performance.now());
-  const isItemized = options.itemizeChanges === true;
+  const progress = new ProgressReport(out, options.progress === true);
   return {
-    item: (line) => {
-      if (out.mode.json) {
-        if (isItemized || out.mode.verbose) out.event(itemEvent(line));
-      } else if (isItemized) out.data(itemText(line));
-      else if (out.mode.verbose) out.data(itemName(line));
-    },
+    item: (line) => tellItem(out, line, options.itemizeChanges === true),
     warning: (warning) => warnings.add(warning),
     progress: (now) => progress.show(now),
   };
@@ -338,9 +329,7 @@ function conclude(
     for (const line of statsLines(summary)) host.out.alert(line);
   }
   if (summary.exitCode === ExitCode.ok) {
-    const text = summaryText(summary, destination.shown, options.dryRun === true);
-    if (host.out.isWatched) host.out.note(text);
-    else host.out.detail(text);
+    host.out.success(summaryText(summary, destination.shown, options.dryRun === true));
   }
   const { exitCode, error } = summary;
   return { exitCode, figures: pushFigures(summary), ...(error === undefined ? {} : { error }) };

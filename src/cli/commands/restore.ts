@@ -14,7 +14,7 @@ import { acquireLock } from '../../vault/lock.ts';
 import { vaultFiles } from '../../vault/vault-files.ts';
 import type { CopyPlace } from '../cipher-folder.ts';
 import type { Host } from '../host.ts';
-import { itemEvent, itemName, itemText } from '../render-item.ts';
+import { tellItem } from '../render-item.ts';
 import { recordRun } from '../recorded-run.ts';
 import type { CommandResult, Warnings } from '../report.ts';
 import {
@@ -275,14 +275,8 @@ export function restoreReporter(
 ): RestoreReporter {
   const { out } = host;
   const progress = new RestoreProgressReport(out, options.progress === true);
-  const isItemized = options.itemizeChanges === true;
   return {
-    item: (line) => {
-      if (out.mode.json) {
-        if (isItemized || out.mode.verbose) out.event(itemEvent(line));
-      } else if (isItemized) out.data(itemText(line));
-      else if (out.mode.verbose) out.data(itemName(line));
-    },
+    item: (line) => tellItem(out, line, options.itemizeChanges === true),
     warning: (warning) => warnings.add(warning),
     progress: (now) => progress.show(now),
   };
@@ -300,9 +294,7 @@ function conclude(
     for (const line of restoreStatsLines(summary)) out.alert(line);
   }
   if (exitCode === ExitCode.ok) {
-    const text = restoreText(summary, settings.target, settings.dryRun);
-    if (out.isWatched) out.note(text);
-    else out.detail(text);
+    out.success(restoreText(summary, settings.target, settings.dryRun));
   }
   return { exitCode, figures: restoreFigures(summary), ...(error && { error }) };
 }

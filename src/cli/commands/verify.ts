@@ -126,8 +126,8 @@ function conclude(
   if (exitCode === ExitCode.ok) {
     const fixed = repaired > 0 ? `; ${counted(repaired, 'difference')} repaired` : '';
     const text = `verified ${shown}: ${compared}${fixed}`;
-    if (out.isWatched || repaired > 0) out.note(text);
-    else out.detail(text);
+    if (repaired > 0) out.note(text);
+    else out.success(text);
     return { exitCode, figures };
   }
   if (exitCode !== ExitCode.mismatch) {

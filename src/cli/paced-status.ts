@@ -1,0 +1,99 @@
+import { performance } from 'node:perf_hooks';
+import type { Output } from './output.ts';
+import { jsonPath } from './render-item.ts';
+import { columnsOf, fitEnd, shown } from './terminal.ts';
+
+/** Least time between two status lines, JSON events, and lines of `--progress` in a log. */
+const STATUS_EVERY_MS = 100;
+const EVENT_EVERY_MS = 500;
+const LINE_EVERY_MS = 5000;
+/** Width of a line in a log. */
+const LINE_COLUMNS = 200;
+
+/** How fast bytes were handled, over the last seconds rather than from the start. */
+class Rate {
+  #samples: { readonly atMs: number; readonly bytes: number }[] = [];
+
+  /** @returns bytes a second; undefined as long as there is too little to tell */
+  add(atMs: number, bytes: number): number | undefined {
+    this.#samples.push({ atMs, bytes });
+    while ((this.#samples[1]?.atMs ?? Infinity) < atMs - 5000) this.#samples.shift();
+    if (this.#samples.length > 256) this.#samples = this.#samples.filter((_, i) => i % 2 === 0);
+    const first = this.#samples[0];
+    if (first === undefined || atMs - first.atMs < 200) return undefined;
+    return Math.max(0, bytes - first.bytes) / ((atMs - first.atMs) / 1000);
+  }
+}
+
+/** What long work of any kind tells about where it stands. */
+export interface Standing {
+  readonly bytesDone: number;
+  /** Path of the object at hand. */
+  readonly current?: Uint8Array;
+}
+
+/**
+ * Shows where long work stands, in the form that fits where the output goes, and not more often than
+ * is useful.
+ */
+export class PacedStatus {
+  readonly #out: Output;
+  readonly #now: () => number;
+  readonly #everyMs: number;
+  readonly #rate = new Rate();
+  #lastMs = -Infinity;
+
+  /**
+   * @param wanted - `--progress`: also where there is no status line
+   * @param now - a clock in milliseconds
+   */
+  constructor(out: Output, wanted: boolean, now: () => number = () => performance.now()) {
+    this.#out = out;
+    this.#now = now;
+    if (out.mode.statusLine) this.#everyMs = STATUS_EVERY_MS;
+    else if (!wanted) this.#everyMs = Infinity;
+    else this.#everyMs = out.mode.json ? EVENT_EVERY_MS : LINE_EVERY_MS;
+  }
+
+  /** The next standing is shown, however soon it comes. */
+  hurry(): void {
+    this.#lastMs = -Infinity;
+  }
+
+  /**
+   * @param standing - what `--json` gets, as it is
+   * @param textOf - the same as one line; `rate` notes the bytes done and tells bytes a second
+   */
+  show(
+    standing: Standing,
+    textOf: (columns: number, rate: () => number | undefined) => string,
+  ): void {
+    if (this.#everyMs === Infinity) return;
+    const nowMs = this.#now();
+    if (nowMs - this.#lastMs < this.#everyMs) return;
+    this.#lastMs = nowMs;
+    const { mode, columns } = this.#out;
+    const rate = (): number | undefined => this.#rate.add(nowMs, standing.bytesDone);
+    if (mode.statusLine) {
+      // The last column stays free: some terminals wrap when it is written.
+      this.#out.status(textOf(columns - 1, rate));
+    } else if (mode.json) {
+      const { current, ...figures } = standing;
+      const path = current === undefined ? {} : jsonPath('current', current);
+      this.#out.event({ type: 'progress', ...figures, ...path });
+    } else {
+      this.#out.note(textOf(LINE_COLUMNS, rate));
+    }
+  }
+}
+
+/** A status line: the figures, and the path at hand in what room is left. */
+export function withCurrent(
+  figures: string,
+  current: Uint8Array | undefined,
+  columns: number,
+): string {
+  const room = columns - columnsOf(figures) - 2;
+  if (current === undefined || room < 8) return fitEnd(figures, columns);
+  return `${figures}  ${fitEnd(shown(current), room)}`;
+}
