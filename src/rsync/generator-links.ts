@@ -90,18 +90,24 @@ export class LinkGenerator<E extends Entry> {
     if (!options.dryRun) await store.createLink(entry.path, leader.path);
   }
 
-  /** The first name whose file is already right, else the first that has a file, else the last. */
+  /**
+   * The first name whose file is already right, else the first that has a file, else the last. Where
+   * files that are there stay as they are, one of another content is no name of this object.
+   */
   async #chooseLeader(names: readonly number[]): Promise<number> {
-    const { list, store } = this.#job;
+    const { list, store, options } = this.#job;
     let withFile: number | undefined;
+    let absent: number | undefined;
     for (const ndx of names) {
       const entry = list.entries[ndx];
       if (entry === undefined) continue;
       const existing = await store.lookup(entry.path);
+      if (existing === undefined) absent = ndx;
       if (existing === undefined || !isRegularFile(existing) || !isRegularFile(entry)) continue;
       if (await this.#files.isUnchanged(entry, existing)) return ndx;
       withFile ??= ndx;
     }
+    if (options.ignoreExisting === true && absent !== undefined) return absent;
     return withFile ?? names.at(-1) ?? 0;
   }
 }

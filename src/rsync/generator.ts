@@ -20,6 +20,7 @@ import type { Expected, ExpectedReplies } from './expected-replies.ts';
 import type { FlistEntry } from './flist-decode.ts';
 import { FileGenerator } from './generator-file.ts';
 import { LinkGenerator } from './generator-links.ts';
+import { isSameObject, SkippedEntries } from './generator-skips.ts';
 import type { ReceiveJob } from './receive-job.ts';
 import type { RecordWriter } from './record-writer.ts';
 
@@ -40,6 +41,7 @@ export class Generator<E extends Entry> {
   readonly #deletion: Deletion<E>;
   readonly #files: FileGenerator<E>;
   readonly #links: LinkGenerator<E>;
+  readonly #skipped: SkippedEntries<E>;
   /** Folders that could not be made, as latin1 text: nothing inside them is tried. */
   readonly #failedFolders = new Set<string>();
 
@@ -54,6 +56,7 @@ export class Generator<E extends Entry> {
     this.#deletion = deletion;
     this.#files = new FileGenerator(job, records, expected);
     this.#links = new LinkGenerator(job, records, expected, this.#files);
+    this.#skipped = new SkippedEntries(job, this.#files);
   }
 
   /** Goes through the whole list once. One entry that fails is reported, and the next one follows. */
@@ -133,6 +136,10 @@ export class Generator<E extends Entry> {
 
   async #generate(ndx: number, entry: FlistEntry): Promise<void> {
     const { options } = this.#job;
+    if (await this.#skipped.has(entry)) {
+      if (isDirectory(entry)) this.#failedFolders.add(keyOf(entry.path));
+      return;
+    }
     if (isDirectory(entry)) return this.#generateFolder(ndx, entry);
     if (isRegularFile(entry)) {
       if (await this.#links.isDeferred(ndx, entry)) return;
@@ -192,7 +199,7 @@ export class Generator<E extends Entry> {
     const existing = await this.#makeWay(entry, (other) => isSameKind(entry, other));
     if (existing !== undefined) {
       const { iflags, attributes } = policy.compare(entry, existing);
-      if (isSameContent(entry, existing)) {
+      if (isSameObject(entry, existing)) {
         this.#records.inform(ndx, { iflags });
         if (attributes !== undefined && !options.dryRun) {
           await store.setAttributes(existing, attributes);
@@ -268,14 +275,6 @@ export function isFatal(error: FileError): boolean {
 
 function isSameKind(a: Entry, b: Entry): boolean {
   return (a.mode & S_IFMT) === (b.mode & S_IFMT);
-}
-
-/** For two objects of the same kind that are neither files nor folders. */
-function isSameContent(a: Entry, b: Entry): boolean {
-  if (a.target !== undefined) {
-    return b.target !== undefined && Buffer.compare(a.target, b.target) === 0;
-  }
-  return a.rdev?.major === b.rdev?.major && a.rdev?.minor === b.rdev?.minor;
 }
 
 /** Whether two times differ by more than what a file system may have rounded away. */

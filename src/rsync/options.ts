@@ -31,6 +31,12 @@ export interface TransferOptions {
   readonly ignoreTimes: boolean;
   /** `--delete-after`, with a report of each deleted name. */
   readonly deleteAfter: boolean;
+  /** `--ignore-existing`: what is there stays as it is; of folders, what is in them. */
+  readonly ignoreExisting?: boolean;
+  /** `--existing`: what is not there is not made. */
+  readonly existing?: boolean;
+  /** `--info=SKIP2`: one message for each object that is ignored, and whether it differs. */
+  readonly tellSkipped?: boolean;
   /** `-B`: bytes per block of the delta, 1 … 131072. */
   readonly blockSize?: number;
   /** `--timeout`: seconds after which the server gives an idle connection up. */
@@ -102,6 +108,9 @@ const REPORT_ITEMS = '--log-format=%i';
 /** As the stock client sends it: the file would be the client's, so its name is of no meaning here. */
 const MEASURE = '--only-write-batch=X';
 
+/** Since rsync 3.2.4 it tells how the object differs; 3.1 says only that it exists, older ones refuse. */
+const TELL_SKIPPED = '--info=SKIP2';
+
 /**
  * The words after `rsync` for a receiving server, in the shape of the stock client's own, which
  * restricted shells expect.
@@ -117,8 +126,11 @@ export function serverWords(options: TransferOptions, destination: string): stri
   if (options.deleteAfter) words.push('--delete-after');
   if (options.measure === true) words.push(MEASURE);
   if (options.numericIds) words.push('--numeric-ids');
+  if (options.ignoreExisting === true) words.push('--ignore-existing');
+  if (options.existing === true) words.push('--existing');
   if (options.tempDir !== undefined) words.push('--temp-dir', options.tempDir);
   if (options.linkDest !== undefined) words.push('--link-dest', options.linkDest);
+  if (options.tellSkipped === true) words.push(TELL_SKIPPED);
   words.push('.', destinationWord(destination));
   return words;
 }
@@ -204,7 +216,7 @@ export function parseServerWords(words: readonly string[]): {
     numericIds: long.numericIds,
     ignoreTimes: letters.has('I'),
     deleteAfter: long.deleteAfter,
-    ...(long.measure && { measure: true }),
+    ...long.flags,
     ...long.values,
   };
   return { options, destination };
@@ -227,16 +239,24 @@ interface LongWords {
   specials: boolean | undefined;
   deleteAfter: boolean;
   numericIds: boolean;
-  measure: boolean;
+  flags: { -readonly [K in keyof typeof FLAGS]?: true };
   values: { blockSize?: number; timeoutSec?: number; tempDir?: string; linkDest?: string };
 }
+
+/** Words that switch something on and have no value. */
+const FLAGS = {
+  measure: MEASURE,
+  existing: '--existing',
+  ignoreExisting: '--ignore-existing',
+  tellSkipped: TELL_SKIPPED,
+} as const;
 
 function parseLongWords(long: readonly string[], words: readonly string[]): LongWords {
   const parsed: LongWords = {
     specials: undefined,
     deleteAfter: false,
     numericIds: false,
-    measure: false,
+    flags: {},
     values: {},
   };
   for (let i = 0; i < long.length; i++) {
@@ -248,7 +268,10 @@ function parseLongWords(long: readonly string[], words: readonly string[]): Long
     else if (word === '--no-specials') parsed.specials = false;
     else if (word === '--delete-after') parsed.deleteAfter = true;
     else if (word === '--numeric-ids') parsed.numericIds = true;
-    else if (word === MEASURE) parsed.measure = true;
+    else if (word === FLAGS.measure) parsed.flags.measure = true;
+    else if (word === FLAGS.existing) parsed.flags.existing = true;
+    else if (word === FLAGS.ignoreExisting) parsed.flags.ignoreExisting = true;
+    else if (word === FLAGS.tellSkipped) parsed.flags.tellSkipped = true;
     else if (word === '--temp-dir') parsed.values.tempDir = nextWord(long, ++i, words);
     else if (word === '--link-dest') parsed.values.linkDest = nextWord(long, ++i, words);
     else if (word !== REPORT_ITEMS) throw invalidWords(words);

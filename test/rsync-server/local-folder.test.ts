@@ -1,7 +1,7 @@
 // Goal: our sender and our server understand each other inside one process. Method: random and
 // chosen trees are sent into a local folder, and the folder is compared with the source.
 import * as fs from 'node:fs';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -26,6 +26,7 @@ interface Pushed {
   readonly code: number | null;
   readonly stderr: string;
   readonly deleted: string[];
+  readonly said: string[];
 }
 
 async function push(
@@ -39,16 +40,18 @@ async function push(
   const remote = new LocalFolderRemote(remoteOptions);
   const connection = await remote.start('rsync', serverWords(transfer, bench.ours));
   const deleted: string[] = [];
+  const said: string[] = [];
   const report = await send(connection, {
     entries,
     options: transfer,
     open: (entry) => tree.open(entry),
     onItem: () => undefined,
     onDeleted: (path) => deleted.push(Buffer.from(path).toString()),
+    onMessage: (_level, text) => said.push(text),
   });
   const { code } = await connection.exited;
   await remote.close();
-  return { report, code, stderr: connection.stderrText(), deleted };
+  return { report, code, stderr: connection.stderrText(), deleted, said };
 }
 
 describe('LocalFolderRemote', () => {
@@ -72,6 +75,49 @@ describe('LocalFolderRemote', () => {
     expect(report.matchedBytes).toBeGreaterThan(4_900_000);
     expect(report.literalBytes).toBeLessThan(10_000);
     expect(await snapshot(bench.ours)).toEqual(await snapshot(bench.source));
+  });
+
+  it('leaves what is there alone with --ignore-existing, and says what differs as rsync does', async () => {
+    bench.prepare(`mkdir -p d e t; for f in same changed touched mode gone t/in k; do echo 1 > $f; done
+      ln -s 1 link; ln -s 1 other; ln changed twin`);
+    const skipping = { ignoreExisting: true, tellSkipped: true, hardLinks: true };
+    expect((await push(skipping)).said).toEqual([]);
+    bench.prepare(`echo 22 > changed; touch -d @1000 touched; chmod 700 mode; ln -sfn 2 other; rm -r gone t k
+      echo 3 > t; mkdir k; echo 4 > k/in; echo 5 > d/new; ln changed d/twin; ln same d/same; chmod 711 d`);
+    const before = await snapshot(bench.ours);
+    const dry = await push({ ...skipping, dryRun: true });
+    const { stdout } = spawnSync(
+      'rsync',
+      ['-aHn', '--numeric-ids', '--ignore-existing', '--info=skip2', 'src/', 'ours/'],
+      { cwd: bench.root, encoding: 'utf8' },
+    );
+    expect(stdout).toContain('changed exists (file change)\n');
+    expect(dry.said.join('').split('\n').sort()).toEqual(stdout.split('\n').sort());
+    expect(await snapshot(bench.ours)).toEqual(before);
+    expect(await push(skipping)).toMatchObject({ code: 0, stderr: '' });
+    const after = new Map(Object.entries(await snapshot(bench.ours)));
+    for (const [name, was] of Object.entries(before)) {
+      if (name !== '.' && name !== 'd') expect(after.get(name), name).toEqual(was);
+    }
+    expect(fs.readFileSync(join(bench.ours, 'd/new'), 'utf8')).toBe('5\n');
+    // A further name of a file that has changed is a file of its own there.
+    expect(fs.readFileSync(join(bench.ours, 'd/twin'), 'utf8')).toBe('22\n');
+    expect(fs.statSync(join(bench.ours, 'd/same')).ino).toBe(fs.statSync(join(bench.ours, 'same')).ino);
+  });
+
+  it('only deletes with --existing and --ignore-existing', async () => {
+    bench.prepare('mkdir d; echo 1 > d/1; echo 2 > 2');
+    await push();
+    bench.prepare('rm d/1; echo 22 > 2; mkdir n; echo 3 > n/3; ln -s 3 l');
+    const { deleted, report } = await push({
+      deleteAfter: true,
+      existing: true,
+      ignoreExisting: true,
+    });
+    expect(deleted).toEqual(['d/1']);
+    expect(report.filesSent).toBe(0);
+    expect(fs.readdirSync(bench.ours).sort()).toEqual(['2', 'd']);
+    expect(fs.readFileSync(join(bench.ours, '2'), 'utf8')).toBe('2\n');
   });
 
   it('reports each deletion', async () => {

@@ -31,6 +31,9 @@ const values = fc.record(
     tempDir: word,
     linkDest: word,
     measure: fc.constant(true),
+    existing: fc.constant(true),
+    ignoreExisting: fc.constant(true),
+    tellSkipped: fc.constant(true),
   },
   { requiredKeys: [] },
 );
@@ -62,6 +65,9 @@ function stockWords(asked: TransferOptions): string[] {
     asked.deleteAfter ? ['--delete-after', '-i'] : [],
     asked.blockSize === undefined ? [] : [`--block-size=${asked.blockSize}`],
     asked.timeoutSec === undefined ? [] : [`--timeout=${asked.timeoutSec}`],
+    on(asked.existing === true, '--existing'),
+    on(asked.ignoreExisting === true, '--ignore-existing'),
+    on(asked.tellSkipped === true, '--info=skip2'),
     on(asked.measure === true, `--only-write-batch=${folder}/batch`),
   );
   spawnSync('rsync', [...args, join(folder, 'src/'), 'host:DEST/']);
@@ -73,12 +79,17 @@ describe('serverWords()', () => {
     fc.assert(
       fc.property(
         flags,
+        fc.record({
+          measure: fc.boolean(),
+          existing: fc.boolean(),
+          ignoreExisting: fc.boolean(),
+          tellSkipped: fc.boolean(),
+        }),
         fc.integer({ min: 1, max: 131_072 }),
-        fc.boolean(),
-        (some, blockSize, yes) => {
+        (some, { measure: yes, ...skips }, blockSize) => {
           // Stock writes no batch in a dry run.
           const measure = yes && !some.dryRun;
-          const asked = { protocolMax: 32, ...some, measure, blockSize, timeoutSec: 30 };
+          const asked = { protocolMax: 32, ...some, ...skips, measure, blockSize, timeoutSec: 30 };
           const stock = stockWords(asked).map((text) => text.replace('.LsfxCIvu', '.LsfxCvu'));
           expect(serverWords(asked, 'DEST')).toEqual(stock);
         },
