@@ -3,6 +3,7 @@ import { RemoteError } from '../errors.ts';
 import { TEMPORARY_DIRECTORY } from '../gocryptfs/names.ts';
 import { isDirectory, isRegularFile } from '../tree/entry.ts';
 import { pathKey } from '../view/path-bytes.ts';
+import { withLinkedNames } from './content-run.ts';
 import { previewRules } from './deletion.ts';
 import { isNew, isTransfer, LINKED } from './itemize.ts';
 import { confirmMoves } from './moves-links.ts';
@@ -24,7 +25,6 @@ import { runRsync, type RunOutcome } from './rsync-run.ts';
 import { NO_TEMP_DIR } from './run-options.ts';
 import { newStructure, withAncestors } from './skeleton.ts';
 import { foundingRuns } from './staging.ts';
-import { withLinkedNames } from './transfer.ts';
 
 /** What a push would do. `filesSent` and `filesDeleted` count what it would send and delete. */
 export interface PlanSummary extends PushSummary {

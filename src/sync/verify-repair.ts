@@ -1,11 +1,12 @@
 import { isRegularFile } from '../tree/entry.ts';
+import { withLinkedNames } from './content-run.ts';
 import { refuseOtherVault } from './preflight.ts';
 import type { PushJob } from './push-job.ts';
 import type { PushEntry } from './push-entry.ts';
 import { emptyState, type PushState } from './push-state.ts';
 import { racyKey } from './racy.ts';
 import { isStructural, knownKey, withAncestors } from './skeleton.ts';
-import { transfer, withLinkedNames } from './transfer.ts';
+import { transfer } from './transfer.ts';
 import { inspect, type Inspection } from './verify-inspect.ts';
 
 /**

@@ -102,7 +102,9 @@ describe('LocalFolderRemote', () => {
     expect(fs.readFileSync(join(bench.ours, 'd/new'), 'utf8')).toBe('5\n');
     // A further name of a file that has changed is a file of its own there.
     expect(fs.readFileSync(join(bench.ours, 'd/twin'), 'utf8')).toBe('22\n');
-    expect(fs.statSync(join(bench.ours, 'd/same')).ino).toBe(fs.statSync(join(bench.ours, 'same')).ino);
+    expect(fs.statSync(join(bench.ours, 'd/same')).ino).toBe(
+      fs.statSync(join(bench.ours, 'same')).ino,
+    );
   });
 
   it('only deletes with --existing and --ignore-existing', async () => {

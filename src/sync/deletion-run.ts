@@ -1,0 +1,85 @@
+import { EcsyncError, InterruptedError } from '../errors.ts';
+import { pathKey } from '../view/path-bytes.ts';
+import { pruneRules, sweepRules } from './deletion.ts';
+import {
+  accept,
+  isTooLargeForBlockSize,
+  type PushJob,
+  shownPath,
+  transferOptions,
+} from './push-job.ts';
+import { progressOf } from './push-progress.ts';
+import { runRsync } from './rsync-run.ts';
+import { contentOptions } from './run-options.ts';
+import { tempDirEntry, withTempDir } from './staging.ts';
+import {
+  contentListeners,
+  deletionListeners,
+  type Findings,
+  type Memory,
+  nameLists,
+  tellMessage,
+} from './transfer-books.ts';
+
+/** Content that the second pass would delete: the first one should have, and could not. */
+async function undeletedContent(job: PushJob): Promise<string[]> {
+  const remaining: string[] = [];
+  const outcome = await runRsync(job.context, {
+    entries: withTempDir(job.snapshot.entries),
+    ...nameLists(job),
+    options: transferOptions(job.settings, { dryRun: true, deleteAfter: true }),
+    rules: pruneRules(job.scope),
+    onItem: () => undefined,
+    onDeleted: (path, isDir) => {
+      if (!isDir && !shownPath(job, path).virtual) remaining.push(pathKey(path));
+    },
+    onMessage: () => undefined,
+  });
+  accept(job, outcome);
+  return remaining;
+}
+
+/** The second deletion pass: emptied folders, orphaned `.name` files, staged copies. */
+export async function prune(job: PushJob, memory: Memory, findings: Findings): Promise<void> {
+  job.reporter.progress({ ...progressOf(job).now(), stage: 'delete' });
+  const remaining = findings.undeletable ? await undeletedContent(job) : [];
+  const outcome = await runRsync(job.context, {
+    ...contentListeners(job, findings),
+    ...nameLists(job),
+    ...deletionListeners(job, findings, (...message) => tellMessage(job, ...message)),
+    entries: withTempDir(job.snapshot.entries),
+    options: contentOptions(job, memory.state, true),
+    rules: pruneRules(job.scope, remaining),
+    decline: (entry) => isTooLargeForBlockSize(entry, job.settings),
+  });
+  accept(job, outcome);
+  memory.state.prunePending = false;
+}
+
+/** A failed housekeeping run costs tidiness, not data: only an interruption may end the push. */
+async function tolerating(work: Promise<unknown>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (error instanceof InterruptedError || !(error instanceof EcsyncError)) throw error;
+  }
+}
+
+/**
+ * Empties the temporary directory when nothing else did.
+ *
+ * @throws {InterruptedError} `interrupted`
+ */
+export async function sweep(job: PushJob): Promise<void> {
+  const [root] = job.snapshot.entries;
+  if (root === undefined) return;
+  const run = runRsync(job.context, {
+    entries: [root, tempDirEntry(root)],
+    options: transferOptions(job.settings, { deleteAfter: true, checksum: false }),
+    rules: sweepRules(),
+    ...nameLists(job),
+    onItem: () => undefined,
+    onMessage: () => undefined,
+  });
+  await tolerating(run);
+}

@@ -1,0 +1,99 @@
+import { RemoteError } from '../errors.ts';
+import { collectGarbageSooner } from './collect-sooner.ts';
+import type { PushEntry } from './push-entry.ts';
+import { bookkeeping, inPlaintext, noteDeleted, type PushJob } from './push-job.ts';
+import { progressOf } from './push-progress.ts';
+import type { PushState } from './push-state.ts';
+import type { RunOutcome, RunPlan } from './rsync-run.ts';
+
+/** What the runs of one push share, and how each of them keeps the books. */
+
+/** Where a push's memory of its destination is kept between runs. */
+export interface Memory {
+  readonly state: PushState;
+  /** Writes the state down, so that a push cut off here continues from here. */
+  save(): void;
+}
+
+/** What a transfer found out on its way. */
+export interface Findings {
+  /** A staging run left copies in the temporary directory. */
+  staged: boolean;
+  /** The first deletion pass removed something, or met folders it could not empty. */
+  pruneNeeded: boolean;
+  /** The first deletion pass met something that it could not delete. */
+  undeletable: boolean;
+  /** Deleting was asked for and is allowed. */
+  deleting: boolean;
+  /** Files the content run did not send because their block sums would be too many. */
+  readonly tooLarge: Set<PushEntry>;
+  /** Files whose content was sent in this push. */
+  readonly sent: Set<PushEntry>;
+  /** Files that changed while they were read. */
+  readonly changed: Set<PushEntry>;
+}
+
+/** A server's way of saying that it will not use our temporary directory. */
+const TEMP_DIR_REFUSED = /temp-dir|receiver option|link-dest|unsafe arg|alternate-?dest/i;
+
+export function isTempDirRefusal(outcome: RunOutcome): boolean {
+  return outcome.error instanceof RemoteError && TEMP_DIR_REFUSED.test(outcome.saidText);
+}
+
+export function nameLists(job: PushJob): Pick<RunPlan, 'names'> {
+  return job.names === undefined ? {} : { names: job.names };
+}
+
+/** From so many sent files on, memory matters more than the last few percent of time. */
+const MANY_FILES = 100;
+
+const NOT_EMPTY = /^cannot delete non-empty directory: /;
+
+export type Message = (level: 'info' | 'warning' | 'error', text: string) => void;
+
+export function tellMessage(job: PushJob, level: 'info' | 'warning' | 'error', text: string): void {
+  if (level === 'info') return;
+  for (const line of text.split('\n')) {
+    if (line.trim() !== '')
+      job.context.ledger.note('remote-message', `server: ${inPlaintext(job, line.trim())}`);
+  }
+}
+
+/** Listeners of a run that deletes: what goes is told once, in plaintext. */
+export function deletionListeners(
+  job: PushJob,
+  findings: Findings,
+  tell: Message,
+): Pick<RunPlan, 'onDeleted' | 'onMessage'> {
+  return {
+    onDeleted: (path, isDir) => {
+      findings.pruneNeeded = true;
+      noteDeleted(job, path, isDir);
+    },
+    onMessage: (level, text) => {
+      if (NOT_EMPTY.test(text)) findings.pruneNeeded = true;
+      else tell(level, text);
+    },
+  };
+}
+
+/** Listeners of a run that sends content: what the next push must know is noted beside the books. */
+export function contentListeners(
+  job: PushJob,
+  findings: Findings,
+): Pick<RunPlan, 'onItem' | 'onSent' | 'onProblem' | 'onProgress'> {
+  const books = bookkeeping(job);
+  return {
+    onItem: books.onItem,
+    onSent: (entry, literal, matched) => {
+      findings.sent.add(entry);
+      if (findings.sent.size === MANY_FILES) collectGarbageSooner();
+      books.onSent?.(entry, literal, matched);
+    },
+    onProblem: (entry, error) => {
+      if (error.code === 'changed-while-read') findings.changed.add(entry);
+      books.onProblem?.(entry, error);
+    },
+    onProgress: (entry, bytes) => progressOf(job).within(entry, bytes),
+  };
+}
