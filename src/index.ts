@@ -59,13 +59,8 @@ export { dropState, readState, stateKey, writeState } from './vault/state.ts';
 export { FilterRules } from './tree/filter-syntax.ts';
 export type { FilterRule } from './tree/filter.ts';
 
-export {
-  push,
-  type LoginQuestions,
-  type OpenVault,
-  type PushSurroundings,
-  type StateStore,
-} from './sync/push.ts';
+export type { LoginQuestions } from './sync/destination-options.ts';
+export { push, type OpenVault, type PushSurroundings, type StateStore } from './sync/push.ts';
 export type { MoveStores } from './sync/moves.ts';
 export { restore, type RestoreSurroundings } from './sync/restore.ts';
 export type {

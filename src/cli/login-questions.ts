@@ -1,4 +1,4 @@
-import type { LoginQuestions } from '../sync/push.ts';
+import type { LoginQuestions } from '../sync/destination-options.ts';
 import { parseDestination, type Destination } from '../vault/destination.ts';
 import { pathFrom, readDaemonPasswordFile } from '../vault/password.ts';
 import type { VaultFrame } from '../vault/vault.ts';

@@ -16,6 +16,7 @@ import type { CopyOptions, ReachOptions } from './commands/copy-options.ts';
 import { questionsFor } from './commands/push.ts';
 import type { Host } from './host.ts';
 import type { Warnings } from './report.ts';
+import { peerSettings } from './run-options.ts';
 
 const CONF_NAME_BYTES = Buffer.from(CONF_NAME);
 
@@ -75,16 +76,8 @@ export function reachSettings(
   { destination }: Pick<CopyPlace, 'destination'>,
   options: ReachOptions,
 ): ReachSettings {
-  const { rsh, rsyncPath, timeout, protocol, via } = options;
-  return {
-    destination,
-    ...(rsh !== undefined && { rsh }),
-    ...(rsyncPath !== undefined && { rsyncPath }),
-    timeoutSec: timeout,
-    protocolMax: protocol,
-    ...(via !== undefined && { via }),
-    acceptNewHostKey: options.acceptNewHostKey === true,
-  };
+  const { via } = options;
+  return { destination, ...peerSettings(options), ...(via !== undefined && { via }) };
 }
 
 async function confOf(tree: Tree): Promise<{ confBytes?: Uint8Array }> {

@@ -5,7 +5,8 @@ import type { MaxDelete } from '../sync/push-settings.ts';
 import type { PushKey } from '../vault/config-tables.ts';
 import { byteSize, wholeNumber } from './options.ts';
 
-const TIMEOUT_SEC_MAX = 86_400;
+/** A day. */
+export const TIMEOUT_SEC_MAX = 86_400;
 const RETRIES_MAX = 100;
 const SPAN_MAX_SEC = 366 * 86_400;
 const UNIT_SEC: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };

@@ -1,5 +1,6 @@
 import type { ByteSink } from '../bytes/byte-sink.ts';
 import { BugError, ProtocolError } from '../errors.ts';
+import { Filter } from '../tree/filter.ts';
 import { FILTER_RULE_COUNT_MAX, FILTER_RULE_LENGTH_MAX } from './limits.ts';
 import type { MultiplexReader } from './multiplex.ts';
 import type { TransferOptions } from './options.ts';
@@ -16,6 +17,20 @@ export interface SenderRule {
   readonly action: 'hide' | 'show';
   /** A pattern of rsync, as bytes; a trailing slash limits it to directories. */
   readonly pattern: Uint8Array;
+}
+
+/** What a sending server with these rules decides. */
+export function senderFilter(rules: readonly SenderRule[]): Filter {
+  return new Filter(
+    rules.map(({ action, pattern }) => ({
+      action: action === 'hide' ? 'exclude' : 'include',
+      pattern,
+      side: 'sender',
+      absolute: false,
+      negated: false,
+      perishable: false,
+    })),
+  );
 }
 
 /*

@@ -1,8 +1,8 @@
 import { ProtocolError } from '../errors.ts';
 import { isDirectory, type Entry } from '../tree/entry.ts';
-import { Filter } from '../tree/filter.ts';
+import type { Filter } from '../tree/filter.ts';
 import { isRootPath } from '../tree/safe-path.ts';
-import type { SenderRule } from './filter-list.ts';
+import { senderFilter, type SenderRule } from './filter-list.ts';
 
 const SLASH = 0x2f;
 
@@ -25,15 +25,7 @@ export class RequestedScope {
     const names = paths.map(nameOf);
     const isOpen = names.length === 0 || names.includes(undefined);
     this.#names = isOpen ? undefined : new Set(names.filter((name) => name !== undefined));
-    const toFilterRule = ({ action, pattern }: SenderRule) => ({
-      action: action === 'hide' ? ('exclude' as const) : ('include' as const),
-      pattern,
-      side: 'sender' as const,
-      absolute: false,
-      negated: false,
-      perishable: false,
-    });
-    this.#filter = rules.length === 0 ? undefined : new Filter(rules.map(toFilterRule));
+    this.#filter = rules.length === 0 ? undefined : senderFilter(rules);
   }
 
   /** @throws {ProtocolError} `entry-unasked` — an entry that was not asked for, or was to be hidden */

@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto';
 import type { Readable, Writable } from 'node:stream';
 import { EcsyncError } from '../errors.ts';
 import { isRegularFile, type Entry, type Tree } from '../tree/entry.ts';
-import { Filter } from '../tree/filter.ts';
+import type { Filter } from '../tree/filter.ts';
 import { walk } from '../tree/walk.ts';
 import { createStrongSums } from './checksums.ts';
 import { IOERR_GENERAL, IOERR_VANISHED } from './constants.ts';
 import { Conversation } from './conversation.ts';
-import { readSenderRules, type SenderRule } from './filter-list.ts';
+import { readSenderRules, senderFilter, type SenderRule } from './filter-list.ts';
 import { greetClient, type Session } from './handshake.ts';
 import type { IdNames } from './id-list.ts';
 import { writeLongint, writeVarlong } from './integers.ts';
@@ -102,17 +102,7 @@ class SendingSide<E extends Entry> {
   }
 
   async #list(rules: readonly SenderRule[]): Promise<{ tree: Tree<E>; entries: E[] }> {
-    const filter = new Filter(
-      rules.map(({ action, pattern }) => ({
-        action: action === 'hide' ? ('exclude' as const) : ('include' as const),
-        pattern,
-        side: 'sender' as const,
-        absolute: false,
-        negated: false,
-        perishable: false,
-      })),
-    );
-    const tree = this.#options.openTree(filter, (_path, error) => {
+    const tree = this.#options.openTree(senderFilter(rules), (_path, error) => {
       this.#scanIncomplete = true;
       this.#report(error);
     });

@@ -20,7 +20,8 @@ import {
 import { damageError, type AdoptFinding } from './adopt-finding.ts';
 import { surveyCopy, type Survey } from './adopt-survey.ts';
 import { openDestination, type OpenDestination } from './destination-remote.ts';
-import { destinationOptions, push, type LoginQuestions, type OpenVault } from './push.ts';
+import { destinationOptions, type LoginQuestions } from './destination-options.ts';
+import { push, type OpenVault } from './push.ts';
 import type { PushReporter, PushSettings } from './push-settings.ts';
 import { emptyState, encodeState, structureKey } from './push-state.ts';
 

@@ -1,3 +1,4 @@
+import { InterruptedError } from '../errors.ts';
 import { localCommands } from '../transport/child.ts';
 import type { Remote } from '../transport/connection.ts';
 import { reachSsh } from '../transport/ssh-reach.ts';
@@ -69,4 +70,24 @@ export async function openDestination(
       };
     }
   }
+}
+
+/**
+ * Gives up what needed a destination: a login that is still under way is not waited for, but closed
+ * when it comes.
+ *
+ * @returns why: `error`, or that it was interrupted
+ */
+export function givenUp(
+  opening: Promise<OpenDestination>,
+  error: unknown,
+  signal: AbortSignal,
+): unknown {
+  void opening.then(
+    (opened) => opened.remote.close(),
+    () => undefined, // its own failure is what `error` already is
+  );
+  return signal.aborted
+    ? new InterruptedError('interrupted', 'interrupted', { cause: error })
+    : error;
 }

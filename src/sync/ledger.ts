@@ -1,9 +1,9 @@
 import { type EcsyncError, VanishedError } from '../errors.ts';
-import { isDirectory, isRegularFile, isSymlink } from '../tree/entry.ts';
-import { showPath } from '../tree/file-failure.ts';
+import { isRegularFile } from '../tree/entry.ts';
+import { itemLine, plainMessage, withSlash } from './item-line.ts';
+import { DELETING, isNew, isSignificant } from './itemize.ts';
 import type { PushEntry } from './push-entry.ts';
-import { DELETING, isHardLink, isNew, isSignificant, itemize } from './itemize.ts';
-import type { ItemLine, PushReporter } from './push-settings.ts';
+import type { PushReporter } from './push-settings.ts';
 import { pathKey } from '../view/path-bytes.ts';
 
 /** A cipher path told in plaintext, or why that is not possible. */
@@ -12,17 +12,6 @@ export interface ShownPath {
   readonly plain: boolean;
   /** True for the conf, diriv and `.name` files, which no plaintext object corresponds to. */
   readonly virtual: boolean;
-}
-
-/** The message with the object's plaintext path: the sender knows only the cipher path. */
-function plainMessage({ message }: EcsyncError, entry?: PushEntry): string {
-  if (entry?.plain === undefined) return message;
-  const { plain, path } = entry;
-  return message.replace(Buffer.from(path).toString(), () => showPath(plain.path));
-}
-
-function withSlash(path: Uint8Array): Uint8Array {
-  return Buffer.concat([path, Buffer.from('/')]);
 }
 
 /**
@@ -54,17 +43,7 @@ export class Ledger {
   item(entry: PushEntry, iflags: number, linkedTo?: Uint8Array): void {
     if (entry.plain === undefined || !isSignificant(iflags) || this.#told.has(entry)) return;
     if (isNew(iflags)) this.#told.add(entry);
-    const line: ItemLine = {
-      change: itemize(entry.mode, iflags),
-      path: isDirectory(entry) ? withSlash(entry.plain.path) : entry.plain.path,
-      plain: true,
-    };
-    const target = isHardLink(iflags)
-      ? linkedTo && ({ arrow: '=>', bytes: linkedTo } as const)
-      : isSymlink(entry) && entry.plain.target
-        ? ({ arrow: '->', bytes: entry.plain.target } as const)
-        : undefined;
-    this.#reporter.item(target ? { ...line, target } : line);
+    this.#reporter.item(itemLine(entry, iflags, { plain: entry.plain, linkedTo }));
   }
 
   sent(entry: PushEntry, literalBytes: number, matchedBytes: number): void {
@@ -90,7 +69,11 @@ export class Ledger {
     if (entry !== undefined) this.#troubled.add(entry);
     if (error instanceof VanishedError) this.vanished++;
     else this.failures++;
-    this.#reporter.warning({ code: error.code, message: plainMessage(error, entry) });
+    const message =
+      entry?.plain === undefined
+        ? error.message
+        : plainMessage(error.message, { cipherPath: entry.path, plainPath: entry.plain.path });
+    this.#reporter.warning({ code: error.code, message });
   }
 
   /** A sentence for the person that changes nothing about the outcome. */

@@ -5,9 +5,7 @@ import { serve } from '../rsync/server.ts';
 import { LocalStore } from '../tree/local-store.ts';
 import { groupIds, userIds } from '../tree/owner-names.ts';
 import { prepareFolder } from '../tree/prepare-folder.ts';
-import type { Connection, Remote } from '../transport/connection.ts';
-import { duplexPair, type PairEnd } from '../transport/pair.ts';
-import { LocalConnection } from './local-connection.ts';
+import { InProcessRemote, type InProcessServer } from './in-process-remote.ts';
 import { makeSpecial } from './local-special.ts';
 
 /** How a local folder takes what is pushed. */
@@ -18,53 +16,26 @@ export interface LocalFolderOptions {
   readonly durable?: boolean;
 }
 
-/** A folder of this machine as a destination: the server's side of rsync runs in this process. */
-export class LocalFolderRemote implements Remote {
-  readonly shownName = 'this machine';
-  readonly #options: LocalFolderOptions;
-  readonly #running = new Set<LocalConnection>();
-
+/**
+ * A folder of this machine as a destination. {@link start} rejects with
+ * {@link UsageError} `server-words-invalid` and {@link RemoteError} `destination-unusable`: the
+ * folder's parent is missing, or it is no folder.
+ */
+export class LocalFolderRemote extends InProcessRemote {
   constructor(options: LocalFolderOptions = {}) {
-    this.#options = options;
+    super((words) => folderServer(words, options));
   }
+}
 
-  /**
-   * @param program - of no meaning here
-   * @throws {UsageError} `server-words-invalid`
-   * @throws {RemoteError} `destination-unusable` — the folder's parent is missing, or it is no folder
-   */
-  start(_program: string, words: readonly string[]): Promise<Connection> {
-    return Promise.resolve().then(() => {
-      const { options, destination } = parseServerWords(words);
-      const folder = path.resolve(destination);
-      const rootIsNew = prepare(folder, options);
-      const [near, far] = duplexPair();
-      const connection = new LocalConnection(near, far);
-      connection.run(this.#serve(far, folder, { options, rootIsNew, connection }));
-      this.#running.add(connection);
-      void connection.exited.then(() => this.#running.delete(connection));
-      return connection;
-    });
-  }
-
-  async close(): Promise<void> {
-    const running = [...this.#running];
-    for (const connection of running) connection.destroy();
-    await Promise.all(running.map((connection) => connection.exited));
-  }
-
-  async #serve(
-    far: PairEnd,
-    folder: string,
-    job: {
-      readonly options: TransferOptions;
-      readonly rootIsNew: boolean;
-      readonly connection: LocalConnection;
-    },
-  ): Promise<number> {
-    const { options, rootIsNew, connection } = job;
+function folderServer(
+  words: readonly string[],
+  { wholeFile = false, durable = true }: LocalFolderOptions,
+): InProcessServer {
+  const { options, destination } = parseServerWords(words);
+  const folder = path.resolve(destination);
+  const rootIsNew = prepare(folder, options);
+  return async (peer, onStderr) => {
     const { tempDir, linkDest } = options;
-    const { wholeFile = false, durable = true } = this.#options;
     const store = new LocalStore(folder, {
       durable,
       makeSpecial,
@@ -72,17 +43,17 @@ export class LocalFolderRemote implements Remote {
       ...(linkDest !== undefined && { earlier: linkDest }),
     });
     try {
-      return await serve(far, store, {
+      return await serve(peer, store, {
         transfer: options,
         habits: { users: userIds(), groups: groupIds() },
         wholeFile,
         rootIsNew,
-        onStderr: (line) => connection.addStderr(line),
+        onStderr,
       });
     } finally {
       store.close();
     }
-  }
+  };
 }
 
 function prepare(folder: string, options: TransferOptions): boolean {

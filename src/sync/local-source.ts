@@ -5,50 +5,33 @@ import { parseSenderWords } from '../rsync/sender-words.ts';
 import { LocalTree } from '../tree/local-tree.ts';
 import { prepareFolder } from '../tree/prepare-folder.ts';
 import { groupNames, userNames } from '../tree/owner-names.ts';
-import type { Connection, Remote } from '../transport/connection.ts';
-import { duplexPair } from '../transport/pair.ts';
-import { LocalConnection } from './local-connection.ts';
+import { InProcessRemote, type InProcessServer } from './in-process-remote.ts';
 
-/** A folder of this machine as a source: the server's side of rsync runs in this process. */
-export class LocalSourceRemote implements Remote {
-  readonly shownName = 'this machine';
-  readonly #running = new Set<LocalConnection>();
+/**
+ * A folder of this machine as a source. {@link start} rejects with
+ * {@link UsageError} `server-words-invalid` and {@link RemoteError} `source-missing`.
+ */
+export class LocalSourceRemote extends InProcessRemote {
+  constructor() {
+    super(sourceServer);
+  }
+}
 
-  /**
-   * @param program - of no meaning here
-   * @throws {UsageError} `server-words-invalid`
-   * @throws {RemoteError} `source-missing`
-   */
-  start(_program: string, words: readonly string[]): Promise<Connection> {
-    return Promise.resolve().then(() => {
-      const { options, source } = parseSenderWords(words);
-      const folder = path.resolve(source);
-      if (!isFolder(folder)) {
-        throw new RemoteError('source-missing', `${folder} is not a folder`, {
-          hint: 'Is its disk mounted?',
-        });
-      }
-      const [near, far] = duplexPair();
-      const connection = new LocalConnection(near, far);
-      connection.run(
-        serveSender(far, {
-          transfer: options,
-          openTree: (filter, onProblem) => new LocalTree(folder, { filter, onProblem }),
-          names: options.numericIds ? undefined : { users: userNames(), groups: groupNames() },
-          onStderr: (line) => connection.addStderr(line),
-        }),
-      );
-      this.#running.add(connection);
-      void connection.exited.then(() => this.#running.delete(connection));
-      return connection;
+function sourceServer(words: readonly string[]): InProcessServer {
+  const { options, source } = parseSenderWords(words);
+  const folder = path.resolve(source);
+  if (!isFolder(folder)) {
+    throw new RemoteError('source-missing', `${folder} is not a folder`, {
+      hint: 'Is its disk mounted?',
     });
   }
-
-  async close(): Promise<void> {
-    const running = [...this.#running];
-    for (const connection of running) connection.destroy();
-    await Promise.all(running.map((connection) => connection.exited));
-  }
+  return (peer, onStderr) =>
+    serveSender(peer, {
+      transfer: options,
+      openTree: (filter, onProblem) => new LocalTree(folder, { filter, onProblem }),
+      names: options.numericIds ? undefined : { users: userNames(), groups: groupNames() },
+      onStderr,
+    });
 }
 
 function isFolder(folder: string): boolean {

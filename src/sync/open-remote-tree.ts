@@ -12,21 +12,20 @@ import { LocalTree } from '../tree/local-tree.ts';
 import { ROOT_PATH } from '../view/path-bytes.ts';
 import type { ContentSource } from './content-source.ts';
 import { openDestination, type OpenDestination } from './destination-remote.ts';
-import { destinationOptions, type LoginQuestions } from './push.ts';
-import type { PushSettings } from './push-settings.ts';
+import type { Destination } from '../vault/destination.ts';
+import { destinationOptions, type LoginQuestions } from './destination-options.ts';
 import type { AbilityResult } from './remote-test.ts';
 import { RemoteFolders } from './remote-folders.ts';
 import { RemoteTree, type RemoteTraffic } from './remote-tree.ts';
 import type { RemoteSource } from './remote-tree-run.ts';
+import type { PeerSettings } from './run-settings.ts';
 
 /** Which copy is read, and how it is reached. */
-export type ReachSettings = Pick<
-  PushSettings,
-  'destination' | 'rsh' | 'rsyncPath' | 'timeoutSec' | 'protocolMax' | 'acceptNewHostKey'
-> & {
+export interface ReachSettings extends PeerSettings {
+  readonly destination: Destination;
   /** Read it in this way, whatever would be best. */
   readonly via?: 'sftp' | 'rsync';
-};
+}
 
 /** What reading a copy talks to. */
 export interface ReachSurroundings {

@@ -2,12 +2,13 @@ import type { FilterRule } from '../tree/filter.ts';
 import type { SourceLimitOptions } from '../tree/source-limits.ts';
 import type { RatePlan } from '../transport/throttle.ts';
 import type { Destination } from '../vault/destination.ts';
+import type { CarriedAttributes, PeerSettings } from './run-settings.ts';
 
 /** A number of objects, or a share of all that there are. */
 export type MaxDelete = number | { readonly percent: number };
 
 /** Everything a push needs to be told, parsed and validated by the command line. */
-export interface PushSettings {
+export interface PushSettings extends PeerSettings, CarriedAttributes {
   /** Absolute path of the source folder (the vault's root). */
   readonly source: string;
   /** Absolute path of `.ecsync/` or of what `--vault-dir` names instead; never part of the view. */
@@ -29,27 +30,8 @@ export interface PushSettings {
   readonly hardLinks: boolean;
   /** `-X`: extended attributes, on Linux. A local folder is then filled by a local rsync. */
   readonly xattrs?: boolean;
-  readonly numericIds: boolean;
-  readonly owner: boolean;
-  readonly group: boolean;
-  readonly perms: boolean;
-  readonly devices: boolean;
-  readonly specials: boolean;
   /** `-B`: bytes, 700 … 131072. Absent: chosen for the cipher block. */
   readonly blockSize?: number;
-  /** Seconds without a byte from or to the peer; 0: no limit. */
-  readonly timeoutSec: number;
-  /** `-e/--rsh`: a shell command used instead of the built-in ssh. */
-  readonly rsh?: string;
-  /**
-   * `--rsync-path`. Absent: `rsync` over ssh, and for a local folder no program at all. Given with
-   * a local folder: that local rsync stores the files.
-   */
-  readonly rsyncPath?: string;
-  /** `--accept-new-host-key`: trust and record a host seen for the first time. */
-  readonly acceptNewHostKey: boolean;
-  /** `--protocol`: the newest rsync protocol to offer, 27 or 29 … 32. */
-  readonly protocolMax: number;
 }
 
 /** One line of `-i`. */

@@ -1,5 +1,4 @@
 import { performance } from 'node:perf_hooks';
-import { InterruptedError } from '../errors.ts';
 import type { Derivation } from '../gocryptfs/layout.ts';
 import { LocalTree } from '../tree/local-tree.ts';
 import { groupNames, userNames } from '../tree/owner-names.ts';
@@ -11,7 +10,8 @@ import { mendFiles } from './adopt-repair.ts';
 import { collectGarbageSooner, freeBuffersHere } from './collect-sooner.ts';
 import { shownLimit } from './delete-limit.ts';
 import { deletionScope, previewRules } from './deletion.ts';
-import { type OpenDestination, openDestination } from './destination-remote.ts';
+import { destinationOptions, type LoginQuestions } from './destination-options.ts';
+import { givenUp, type OpenDestination, openDestination } from './destination-remote.ts';
 import { Ledger } from './ledger.ts';
 import { LINKED } from './itemize.ts';
 import { Births, NO_MOVES, readMoves, type MoveBooks, type MoveStores } from './moves.ts';
@@ -70,22 +70,6 @@ export interface PushSurroundings {
    * nothing else happens.
    */
   readonly mend?: ReadonlySet<string>;
-}
-
-const SSH_CONNECT_TIMEOUT_MS = 30_000;
-
-/** What a login may want to know before the first byte is sent, or has to tell. */
-export interface LoginQuestions {
-  /** Absent without a terminal. */
-  readonly askPassphrase?: (keyFile: string) => Promise<string | undefined>;
-  /** Absent without a terminal. */
-  readonly askPassword?: (prompt: string) => Promise<string | undefined>;
-  /** The password of an rsync daemon; undefined: there is none. The bytes are overwritten. */
-  readonly daemonPassword?: () => Promise<Buffer | undefined>;
-  /** How a destination is reached, for who looks into it. */
-  readonly tellDetail?: (text: string) => void;
-  /** A daemon's message of the day: raw and untrusted, at most 64 KiB. */
-  readonly tellMotd?: (text: string) => void;
 }
 
 /** The source as this push sees it. */
@@ -176,14 +160,7 @@ async function connectAndLook(
     const source = await look(AbortSignal.any([signal, failed.signal]));
     return { ...source, opened: await connecting };
   } catch (error) {
-    // A login still under way is not waited for, but closed when it comes.
-    void connecting.then(
-      (opened) => opened.remote.close(),
-      () => undefined, // its own failure is what `error` already is
-    );
-    throw signal.aborted
-      ? new InterruptedError('interrupted', 'interrupted', { cause: error })
-      : error;
+    throw givenUp(connecting, error, signal);
   }
 }
 
@@ -356,37 +333,4 @@ export async function withPushJob<T>(
     await view.close();
     await opened.remote.close();
   }
-}
-
-/** How a destination is reached by these settings. */
-export function destinationOptions(
-  settings: Pick<
-    PushSettings,
-    'rsh' | 'rsyncPath' | 'acceptNewHostKey' | 'timeoutSec' | 'protocolMax'
-  >,
-  ledger: Pick<Ledger, 'note'>,
-  questions: LoginQuestions,
-): Parameters<typeof openDestination>[1] {
-  const { askPassphrase, askPassword, daemonPassword, tellMotd, tellDetail } = questions;
-  return {
-    ...(settings.rsh !== undefined && { rsh: settings.rsh }),
-    ...(settings.rsyncPath !== undefined && { rsyncPath: settings.rsyncPath }),
-    interactive: askPassword !== undefined,
-    ssh: {
-      acceptNewHostKey: settings.acceptNewHostKey,
-      connectTimeoutMs:
-        settings.timeoutSec > 0
-          ? Math.min(settings.timeoutSec * 1000, SSH_CONNECT_TIMEOUT_MS)
-          : SSH_CONNECT_TIMEOUT_MS,
-      onNotice: (text) => ledger.note('ssh', text),
-      ...(tellDetail && { onDetail: tellDetail }),
-      ...(askPassphrase && { askPassphrase }),
-      ...(askPassword && { askPassword }),
-    },
-    daemon: {
-      protocolMax: settings.protocolMax,
-      password: daemonPassword,
-      onMotd: tellMotd,
-    },
-  };
 }

@@ -1,15 +1,12 @@
 import { IntegrityError, VanishedError, type EcsyncError } from '../errors.ts';
 import type { FlistEntry } from '../rsync/flist-decode.ts';
-import { isDirectory, isSymlink } from '../tree/entry.ts';
 import { showPath } from '../tree/file-failure.ts';
 import type { CopyProblem } from '../view/decrypted-view-problem.ts';
 import type { Planned } from '../view/decrypting-store.ts';
 import { findingOfProblem } from './fsck-finding.ts';
-import { isHardLink, isSignificant, itemize } from './itemize.ts';
-import type { ItemLine } from './push-settings.ts';
+import { itemLine, plainMessage } from './item-line.ts';
+import { isSignificant } from './itemize.ts';
 import type { RestoreReporter, RestoreSummary } from './restore-settings.ts';
-
-const SLASH = Buffer.from('/');
 
 /** The books of one restore: what was done and what went wrong, each told once, in plaintext. */
 export class RestoreBooks {
@@ -36,19 +33,10 @@ export class RestoreBooks {
   item(entry: FlistEntry, planned: Planned, iflags: number, linkedTo?: Uint8Array): void {
     if (!isSignificant(iflags)) return;
     const { plainPath, link } = planned;
-    const line: ItemLine = {
-      // rsync's own arrow for what arrives.
-      change: itemize(entry.mode, iflags).replace('<', '>'),
-      path: isDirectory(entry) ? Buffer.concat([plainPath, SLASH]) : plainPath,
-      plain: true,
-    };
-    if (isHardLink(iflags) && linkedTo !== undefined) {
-      this.#reporter.item({ ...line, target: { arrow: '=>', bytes: linkedTo } });
-    } else if (isSymlink(entry) && link !== undefined) {
-      this.#reporter.item({ ...line, target: { arrow: '->', bytes: link.target } });
-    } else {
-      this.#reporter.item(line);
-    }
+    const plain = { path: plainPath, target: link?.target };
+    const line = itemLine(entry, iflags, { plain, linkedTo });
+    // rsync's own arrow for what arrives.
+    this.#reporter.item({ ...line, change: line.change.replace('<', '>') });
   }
 
   stored(literalBytes: number, matchedBytes: number): void {
@@ -71,7 +59,11 @@ export class RestoreBooks {
     if (error.cause instanceof IntegrityError) this.damaged++;
     else if (error instanceof VanishedError) this.vanished++;
     else this.failures++;
-    this.#reporter.warning({ code: error.code, message: inPlaintext(error, entry, planned) });
+    const message =
+      entry === undefined || planned === undefined
+        ? error.message
+        : plainMessage(error.message, { cipherPath: entry.path, plainPath: planned.plainPath });
+    this.#reporter.warning({ code: error.code, message });
   }
 
   /** A difference that stays; told when nobody said that it may. */
@@ -136,10 +128,4 @@ export class RestoreBooks {
       },
     };
   }
-}
-
-/** The message with the object's plaintext path: the receiver knows only the cipher path. */
-function inPlaintext({ message }: EcsyncError, entry?: FlistEntry, planned?: Planned): string {
-  if (entry === undefined || planned === undefined) return message;
-  return message.replace(Buffer.from(entry.path).toString(), () => showPath(planned.plainPath));
 }

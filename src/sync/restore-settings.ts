@@ -3,6 +3,7 @@ import type { Derivation } from '../gocryptfs/layout.ts';
 import type { FilterRule } from '../tree/filter.ts';
 import type { Destination } from '../vault/destination.ts';
 import type { ItemLine, PushWarning } from './push-settings.ts';
+import type { CarriedAttributes, PeerSettings } from './run-settings.ts';
 
 /**
  * What happens to a file that is there and differs. Absent: it stays, and the restore counts as
@@ -11,7 +12,7 @@ import type { ItemLine, PushWarning } from './push-settings.ts';
 export type Overwrite = 'never' | 'older' | 'changed' | 'always';
 
 /** Everything a restore needs to be told, parsed and validated by the command line. */
-export interface RestoreSettings {
+export interface RestoreSettings extends PeerSettings, CarriedAttributes {
   /** Where the copy is. */
   readonly from: Destination;
   /** Absolute path of the folder to restore into; made when only its last component is missing. */
@@ -26,19 +27,6 @@ export interface RestoreSettings {
   /** Leave the folder of unfinished files, empty: whoever asked for this goes on. Default false. */
   readonly keepsWorkplace?: boolean;
   readonly dryRun: boolean;
-  readonly numericIds: boolean;
-  readonly owner: boolean;
-  readonly group: boolean;
-  readonly perms: boolean;
-  readonly devices: boolean;
-  readonly specials: boolean;
-  /** Seconds without a byte from or to the peer; 0: no limit. */
-  readonly timeoutSec: number;
-  readonly rsh?: string;
-  readonly rsyncPath?: string;
-  readonly acceptNewHostKey: boolean;
-  /** The newest rsync protocol to offer, 27 or 29 … 32. */
-  readonly protocolMax: number;
   /** What names the target can hold; default: found out. */
   readonly names?: 'any' | 'windows';
 }

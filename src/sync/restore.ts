@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { InterruptedError, UsageError } from '../errors.ts';
+import { UsageError } from '../errors.ts';
 import { openLayout, type Layout } from '../gocryptfs/layout.ts';
 import { CONF_LENGTH_MAX } from '../gocryptfs/limits.ts';
 import { CONF_NAME } from '../gocryptfs/names.ts';
@@ -16,10 +16,10 @@ import { DecryptedView } from '../view/decrypted-view.ts';
 import { readSmallFile } from '../view/decrypted-view-listing.ts';
 import { ROOT_PATH } from '../view/path-bytes.ts';
 import { collectGarbageSooner } from './collect-sooner.ts';
-import { openDestination, type OpenDestination } from './destination-remote.ts';
+import { destinationOptions, type LoginQuestions } from './destination-options.ts';
+import { givenUp, openDestination, type OpenDestination } from './destination-remote.ts';
 import { makeSpecial } from './local-special.ts';
 import { LocalSourceRemote } from './local-source.ts';
-import { destinationOptions, type LoginQuestions } from './push.ts';
 import { RemoteTree } from './remote-tree.ts';
 import type { RemoteSource } from './remote-tree-run.ts';
 import { RestoreBooks } from './restore-books.ts';
@@ -225,13 +225,7 @@ async function whileUnlocking(
     const [opened] = await Promise.all([opening, key]);
     return opened;
   } catch (error) {
-    void opening.then(
-      (opened) => opened.remote.close(),
-      () => undefined, // its own failure is what `error` already is
-    );
-    throw signal.aborted
-      ? new InterruptedError('interrupted', 'interrupted', { cause: error })
-      : error;
+    throw givenUp(opening, error, signal);
   }
 }
 

@@ -9,8 +9,6 @@ import { pathKind } from './path-kind.ts';
 import { readStoredConf, type StoredConf } from './stored-conf.ts';
 import { vaultFiles } from './vault-files.ts';
 
-export { vaultFiles };
-
 /** Name of the vault directory inside its source folder. */
 export const VAULT_DIR_NAME = '.ecsync';
 

@@ -11,10 +11,11 @@ import {
   WholeStatus,
   type EncryptionAnswer,
   type FileToEncrypt,
+  type WorkerKeys,
 } from './encryption-jobs.ts';
-import { EncryptionLane } from './encryption-lane.ts';
-import { PooledRuns } from './pooled-runs.ts';
+import { PooledRuns, type EncryptionLane } from './pooled-runs.ts';
 import { SlotStore, type Slot } from './slots.ts';
+import { ThreadLane } from './thread-lane.ts';
 
 /** Small files in one message: enough that the message costs little beside them. */
 const BATCH_FILES_MAX = 64;
@@ -42,21 +43,24 @@ export class EncryptionPool {
   #batch: Waiting[] = [];
   #batchBytes = 0;
   #isScheduled = false;
-  #isLost = false;
+  #isClosed = false;
   #fileCount = 0;
 
   /** @param options.script - the compiled worker */
-  constructor(keys: ContentKeys, options: { readonly threads: number; readonly script: URL }) {
-    const lane = (): EncryptionLane =>
-      new EncryptionLane(keys, options.script, () => {
-        this.#isLost = true;
-      });
-    this.#lanes = Array.from({ length: options.threads }, lane);
+  constructor(
+    { flags, cipher, nonces }: ContentKeys,
+    { threads, script }: { readonly threads: number; readonly script: URL },
+  ) {
+    const workerData: WorkerKeys = { flags: [...flags], cipher, nonces };
+    this.#lanes = Array.from(
+      { length: threads },
+      () => new ThreadLane({ script, workerData, doing: 'encrypts' }),
+    );
   }
 
   /** A thread has ended, or all were: nothing should be asked any more. */
   get isLost(): boolean {
-    return this.#isLost;
+    return this.#isClosed || this.#lanes.some((lane) => lane.isLost);
   }
 
   /** Bytes of ciphertext held for files that are open. */
@@ -110,7 +114,7 @@ export class EncryptionPool {
 
   /** Ends all threads; what is still asked of them fails with `worker-lost`. */
   async close(): Promise<void> {
-    this.#isLost = true;
+    this.#isClosed = true;
     await Promise.all(this.#lanes.map((lane) => lane.close()));
   }
 

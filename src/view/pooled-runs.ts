@@ -7,8 +7,9 @@ import {
   type LoadedRun,
   type RunRequest,
 } from './cipher-runs.ts';
-import type { EncryptionLane } from './encryption-lane.ts';
+import type { EncryptionAnswer, EncryptionJob } from './encryption-jobs.ts';
 import type { Slot, SlotStore } from './slots.ts';
+import type { ThreadLane } from './thread-lane.ts';
 
 /** Runs asked for ahead of who reads on: enough that the thread need not wait for us. */
 const RUNS_AHEAD = 4;
@@ -17,6 +18,9 @@ interface RunAhead {
   readonly count: number;
   readonly run: Promise<LoadedRun>;
 }
+
+/** A thread that opens, reads and encrypts files. */
+export type EncryptionLane = ThreadLane<EncryptionJob, EncryptionAnswer>;
 
 /** The runs of one large file, read and encrypted in another thread, the next ones ahead. */
 export class PooledRuns implements CipherRuns {

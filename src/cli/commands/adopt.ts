@@ -16,29 +16,22 @@ import type { Host } from '../host.ts';
 import {
   addCommonOptions,
   addSecretOptions,
-  wholeNumber,
   type CommonOptions,
   type SecretOptions,
 } from '../options.ts';
 import { placeOf, vaultDirOf } from '../place.ts';
 import type { CommandResult, Warnings } from '../report.ts';
 import { unlockAdopted } from '../secrets.ts';
+import { addPeerOptions, peerSettings, type PeerOptions } from '../run-options.ts';
 import type { Selected } from '../selected.ts';
 import { questionsFor } from './push.ts';
-import { PROTOCOL_DEFAULT, protocolOption, TIMEOUT_SEC_DEFAULT } from './push-options.ts';
 
-interface AdoptOptions extends CommonOptions, SecretOptions {
+interface AdoptOptions extends CommonOptions, SecretOptions, PeerOptions {
   readonly name: string;
   readonly cipherdir?: string;
   readonly repair?: boolean;
   readonly dryRun?: boolean;
   readonly numericIds?: boolean;
-  readonly timeout: number;
-  readonly rsh?: string;
-  readonly rsyncPath?: string;
-  readonly passwordFile?: string;
-  readonly acceptNewHostKey?: boolean;
-  readonly protocol: number;
 }
 
 const AFTER_HELP = `
@@ -68,18 +61,8 @@ export function defineAdopt(program: Command, select: Selected): void {
     .option('--cipherdir <dir>', 'read the encrypted names from this local folder instead')
     .option('--repair', 'mend what is damaged in the copy')
     .option('-n, --dry-run', 'make and change nothing, only show what would be done')
-    .option('--numeric-ids', 'compare user and group numbers, not names')
-    .option(
-      '--timeout <seconds>',
-      'give up after so long without a byte; 0: never',
-      wholeNumber(0, 86_400),
-      TIMEOUT_SEC_DEFAULT,
-    )
-    .option('-e, --rsh <command>', 'use this remote shell instead of the built-in ssh')
-    .option('--rsync-path <program>', 'the rsync to run on the other side')
-    .option('--password-file <file>', 'the password of an rsync daemon is the first line of FILE')
-    .option('--accept-new-host-key', 'trust and record the key of a host seen for the first time')
-    .addOption(protocolOption().default(PROTOCOL_DEFAULT));
+    .option('--numeric-ids', 'compare user and group numbers, not names');
+  addPeerOptions(command);
   addSecretOptions(command, { masterkey: true });
   addCommonOptions(command)
     .addHelpText('after', AFTER_HELP)
@@ -135,7 +118,7 @@ function readSettings(
   const place = { source, ...(told === undefined ? {} : { vaultDir: told }) };
   const vaultDir = checkNewVault(place);
   refuseEmpty(source);
-  const { name, cipherdir, rsh, rsyncPath } = options;
+  const { name, cipherdir } = options;
   if (!isRemoteName(name)) {
     throw new UsageError('remote-name-invalid', `'${name}' cannot be the name of a remote`, {
       hint: 'Use 1 to 64 letters, digits, dots, dashes and underscores, a letter or digit first.',
@@ -154,12 +137,8 @@ function readSettings(
     dryRun: options.dryRun === true,
     repair: options.repair === true,
     numericIds: options.numericIds === true,
-    timeoutSec: options.timeout,
-    protocolMax: options.protocol,
-    acceptNewHostKey: options.acceptNewHostKey === true,
+    ...peerSettings(options),
     ...(cipherdir === undefined ? {} : { cipherDir: path.resolve(folder, cipherdir) }),
-    ...(rsh === undefined ? {} : { rsh }),
-    ...(rsyncPath === undefined ? {} : { rsyncPath }),
   };
 }
 

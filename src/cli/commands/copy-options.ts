@@ -2,10 +2,8 @@
 import { Option, type Command } from 'commander';
 import { addCommonOptions, addSecretOptions, wholeNumber } from '../options.ts';
 import type { CommonOptions, SecretOptions } from '../options.ts';
+import { addPeerOptions, type PeerOptions } from '../run-options.ts';
 import type { LayoutOptions } from './layout-option.ts';
-import { PROTOCOL_DEFAULT, protocolOption, TIMEOUT_SEC_DEFAULT } from './push-options.ts';
-
-const TIMEOUT_SEC_MAX = 86_400;
 
 /** Options that say how a folder without a usable conf is encrypted. */
 export interface FolderLayoutOptions extends LayoutOptions {
@@ -16,13 +14,7 @@ export interface FolderLayoutOptions extends LayoutOptions {
 }
 
 /** How a remote is reached. */
-export interface ReachOptions {
-  readonly timeout: number;
-  readonly rsh?: string;
-  readonly rsyncPath?: string;
-  readonly passwordFile?: string;
-  readonly acceptNewHostKey?: boolean;
-  readonly protocol: number;
+export interface ReachOptions extends PeerOptions {
   /** For tests: how a remote is read, whatever would be best. */
   readonly via?: 'sftp' | 'rsync';
 }
@@ -52,17 +44,7 @@ export function addCopyOptions(command: Command): Command {
 
 /** Adds the options of {@link ReachOptions}. */
 export function addReachOptions(command: Command): Command {
-  return command
-    .option(
-      '--timeout <seconds>',
-      'give up after so long without a byte; 0: never',
-      wholeNumber(0, TIMEOUT_SEC_MAX),
-      TIMEOUT_SEC_DEFAULT,
-    )
-    .option('-e, --rsh <command>', 'use this remote shell instead of the built-in ssh')
-    .option('--rsync-path <program>', 'the rsync to run on the other side')
-    .option('--password-file <file>', 'the password of an rsync daemon is the first line of FILE')
-    .option('--accept-new-host-key', 'trust and record the key of a host seen for the first time')
-    .addOption(protocolOption().default(PROTOCOL_DEFAULT))
-    .addOption(new Option('--via <how>').choices(['sftp', 'rsync']).hideHelp());
+  return addPeerOptions(command).addOption(
+    new Option('--via <how>').choices(['sftp', 'rsync']).hideHelp(),
+  );
 }

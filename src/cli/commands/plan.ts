@@ -1,15 +1,13 @@
 import type { Command } from 'commander';
 import { ExitCode } from '../../errors.ts';
 import type { PlanSummary } from '../../sync/plan.ts';
-import { openVault } from '../../vault/vault.ts';
 import { shownBytes, shownCount } from '../figures.ts';
 import type { Host } from '../host.ts';
-import { placeOf } from '../place.ts';
 import { pushFigures } from '../render-summary.ts';
 import type { CommandResult, Warnings } from '../report.ts';
 import type { Selected } from '../selected.ts';
-import { readSettings, refuseEarly, withKey, type PushRequest } from './push.ts';
-import { addPushOptions, givenOptions, hideOptions, type PushOptions } from './push-options.ts';
+import { onPushWords, readPush, withKey, type PushRequest } from './push.ts';
+import { addPushOptions, hideOptions, type PushOptions } from './push-options.ts';
 
 interface PlanOptions extends PushOptions {
   readonly exact?: boolean;
@@ -26,31 +24,22 @@ export function definePlan(program: Command, select: Selected): void {
     .command('plan')
     .summary('show what a push would do')
     .description('Show what a push would do, in plaintext names.')
-    .argument('[remote]', 'name of a remote, or a destination')
-    .argument('[path...]', 'only these files and folders')
     .option('--exact', 'ask the server how many bytes would be sent');
   const filters = addPushOptions(command);
   hideOptions(command, ['--dry-run', '--itemize-changes', '--stats']);
   command.addHelpText('after', AFTER_HELP);
-  command.action((remote: string | undefined, paths: readonly string[]) => {
-    const said: PlanOptions = command.optsWithGlobals();
-    const options = { ...said, itemizeChanges: true };
-    const words = remote === undefined ? [] : [remote, ...paths];
-    const given = givenOptions(command);
-    select('plan', options, (host, warnings) =>
-      runPlan(host, warnings, { options, filters, given, words }),
-    );
+  onPushWords(command, filters, (request: PushRequest<PlanOptions>) => {
+    const options = { ...request.options, itemizeChanges: true };
+    select('plan', options, (host, warnings) => runPlan(host, warnings, { ...request, options }));
   });
 }
 
 async function runPlan(
   host: Host,
   warnings: Warnings,
-  request: PushRequest & { readonly options: PlanOptions },
+  request: PushRequest<PlanOptions>,
 ): Promise<CommandResult> {
-  const vault = openVault(placeOf(host, request.options));
-  const { settings, options } = await readSettings(host, vault, request);
-  await refuseEarly(settings);
+  const { vault, settings, options } = await readPush(host, request);
   const { destination } = settings;
   return withKey(host, warnings, { vault, options, destination }, async (opened, around) => {
     const { plan } = await import('../../sync/plan.ts');

@@ -10,13 +10,8 @@ import {
   type CommonOptions,
   type SecretOptions,
 } from '../options.ts';
-import {
-  parseBandwidth,
-  parseFileSize,
-  parseMaxDelete,
-  parseProtocol,
-  parseSpan,
-} from '../push-values.ts';
+import { parseBandwidth, parseFileSize, parseMaxDelete, parseSpan } from '../push-values.ts';
+import { addPeerOptions, type AttributeOptions, type PeerOptions } from '../run-options.ts';
 
 /** One filter option, in the order of the command line. */
 export interface FilterWord {
@@ -25,7 +20,7 @@ export interface FilterWord {
 }
 
 /** The options of `push`, as commander gives them. */
-export interface PushOptions extends CommonOptions, SecretOptions {
+export interface PushOptions extends CommonOptions, SecretOptions, PeerOptions, AttributeOptions {
   readonly dryRun?: boolean;
   readonly itemizeChanges?: boolean;
   readonly delete?: boolean;
@@ -34,7 +29,6 @@ export interface PushOptions extends CommonOptions, SecretOptions {
   readonly hardLinks?: boolean;
   readonly xattrs?: boolean;
   readonly blockSize?: number;
-  readonly numericIds?: boolean;
   readonly presets?: string | readonly string[];
   readonly ignoreFiles?: boolean;
   readonly excludeCaches?: boolean;
@@ -45,17 +39,6 @@ export interface PushOptions extends CommonOptions, SecretOptions {
   /** Seconds. */
   readonly maxTime?: number;
   readonly retries?: number;
-  readonly devices: boolean;
-  readonly specials: boolean;
-  readonly owner: boolean;
-  readonly group: boolean;
-  readonly perms: boolean;
-  readonly timeout: number;
-  readonly rsh?: string;
-  readonly rsyncPath?: string;
-  readonly passwordFile?: string;
-  readonly acceptNewHostKey?: boolean;
-  readonly protocol: number;
   readonly progress?: boolean;
   readonly stats?: boolean;
 }
@@ -66,10 +49,6 @@ export interface PushCommandOptions extends PushOptions {
   /** Seconds. */
   readonly ifOlderThan?: number;
 }
-
-export const TIMEOUT_SEC_DEFAULT = 600;
-export const PROTOCOL_DEFAULT = 32;
-const TIMEOUT_SEC_MAX = 86_400;
 
 const AFTER_HELP = `
 REMOTE is the name of a configured remote, or a destination: it contains a colon (user@host:path)
@@ -132,20 +111,10 @@ export function addPushOptions(command: Command): readonly FilterWord[] {
     .option('--no-perms', 'do not keep the permissions')
     .option('--no-devices', 'leave out devices')
     .option('--no-specials', 'leave out sockets and pipes')
-    .option(
-      '--timeout <seconds>',
-      'give up after so long without a byte; 0: never',
-      wholeNumber(0, TIMEOUT_SEC_MAX),
-      TIMEOUT_SEC_DEFAULT,
-    )
     .option('--bwlimit <rate>', 'send no more than RATE a second: 512K, 1.5M', parseBandwidth)
     .option('--max-time <time>', 'stop after so long; the next push continues', parseSpan)
-    .option('--retries <n>', 'try so often again when the connection is lost', wholeNumber(0, 100))
-    .option('-e, --rsh <command>', 'use this remote shell instead of the built-in ssh')
-    .option('--rsync-path <program>', 'the rsync to run on the other side')
-    .option('--password-file <file>', 'the password of an rsync daemon is the first line of FILE')
-    .option('--accept-new-host-key', 'trust and record the key of a host seen for the first time')
-    .addOption(protocolOption().default(PROTOCOL_DEFAULT))
+    .option('--retries <n>', 'try so often again when the connection is lost', wholeNumber(0, 100));
+  addPeerOptions(command)
     .option('--progress', 'show progress also when no terminal is there')
     .option('--stats', 'print figures at the end');
   for (const flag of REVERSIBLE) command.addOption(new Option(flag).hideHelp());
@@ -161,13 +130,6 @@ export function hideOptions(command: Command, names: readonly string[]): void {
   for (const option of command.options) {
     if (option.long != null && names.includes(option.long)) option.hideHelp();
   }
-}
-
-/** `--protocol <n>` */
-export function protocolOption(): Option {
-  return new Option('--protocol <n>', 'newest rsync protocol to use: 27, or 29 to 32').argParser(
-    parseProtocol,
-  );
 }
 
 /** Names of the options that the command line itself says. */

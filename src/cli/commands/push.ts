@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { ExitCode, UsageError } from '../../errors.ts';
-import type { LoginQuestions, OpenVault, PushSurroundings, StateStore } from '../../sync/push.ts';
+import type { LoginQuestions } from '../../sync/destination-options.ts';
+import type { OpenVault, PushSurroundings, StateStore } from '../../sync/push.ts';
 import type { PushReporter, PushSettings, PushSummary } from '../../sync/push-settings.ts';
 import type { FilterRule } from '../../tree/filter.ts';
 import type { Destination } from '../../vault/destination.ts';
@@ -26,6 +27,7 @@ import { DONE, type CommandResult, type Warnings } from '../report.ts';
 import { patiently } from '../retry.ts';
 import { shownAge } from '../run-lines.ts';
 import { startUnlocking } from '../secrets.ts';
+import { carriedAttributes, peerSettings } from '../run-options.ts';
 import type { Selected } from '../selected.ts';
 import {
   addPushOptions,
@@ -40,47 +42,53 @@ export function definePush(program: Command, select: Selected): void {
   const command = program
     .command('push')
     .summary('encrypt and send what changed')
-    .description('Encrypt what changed since the last push and send it to a remote.')
-    .argument('[remote]', 'name of a remote, or a destination')
-    .argument('[path...]', 'only these files and folders');
+    .description('Encrypt what changed since the last push and send it to a remote.');
   command
     .option('--all', 'push to every remote, one after the other')
     .option('--if-older-than <age>', 'only when the last good push is older: 20h, 2d', parseSpan);
   const filters = addPushOptions(command);
-  command.action((remote: string | undefined, paths: readonly string[]) => {
-    const options: PushCommandOptions = command.optsWithGlobals();
-    const words = remote === undefined ? [] : [remote, ...paths];
-    const given = givenOptions(command);
-    const pushOne = (host: Host, warnings: Warnings, request: Partial<PushRequest>) =>
-      runPush(host, warnings, { options, filters, given, words, ...request });
+  onPushWords(command, filters, (request: PushRequest<PushCommandOptions>) => {
+    const { options, words } = request;
     select('push', options, (host, warnings) =>
       options.all === true
         ? pushToAll(host, options, (name, changed) =>
-            pushOne(host, warnings, { options: changed, words: [name, ...words] }),
+            runPush(host, warnings, { ...request, options: changed, words: [name, ...words] }),
           )
-        : pushOne(host, warnings, {}),
+        : runPush(host, warnings, request),
     );
   });
 }
 
-/** What the command line of a push says. */
-export interface PushRequest {
-  readonly options: PushOptions;
+/** What the command line of a push, or of what goes with its options, says. */
+export interface PushRequest<Options extends PushOptions = PushOptions> {
+  readonly options: Options;
   readonly filters: readonly FilterWord[];
   /** Names of the options that the command line itself says. */
   readonly given: ReadonlySet<string>;
   readonly words: readonly string[];
 }
 
+/** Has a command `[remote] [path...]` with the options of a push tell what it was asked. */
+export function onPushWords<Options extends PushOptions>(
+  command: Command,
+  filters: readonly FilterWord[],
+  act: (request: PushRequest<Options>) => void,
+): void {
+  command
+    .argument('[remote]', 'name of a remote, or a destination')
+    .argument('[path...]', 'only these files and folders')
+    .action((remote: string | undefined, paths: readonly string[]) => {
+      const words = remote === undefined ? [] : [remote, ...paths];
+      act({ options: command.optsWithGlobals(), filters, given: givenOptions(command), words });
+    });
+}
+
 async function runPush(
   host: Host,
   warnings: Warnings,
-  request: PushRequest & { readonly options: PushCommandOptions },
+  request: PushRequest<PushCommandOptions>,
 ): Promise<CommandResult> {
-  const place = placeOf(host, request.options);
-  const vault = openVault(place);
-  const { settings, options } = await readSettings(host, vault, request);
-  await refuseEarly(settings);
+  const { vault, settings, options } = await readPush(host, request);
   const notDue = youngerThan(host, vault, { settings, options });
   if (notDue !== undefined) return notDue;
   if (settings.dryRun) return pushLocked(host, warnings, { vault, settings, options });
@@ -191,19 +199,31 @@ function storeAt(vaultDir: string, key: string): StateStore {
 
 /** What a push is to do, and its options with what configuration adds to them. */
 export interface ReadPush<Options> {
+  readonly vault: Vault;
   readonly settings: PushSettings;
   readonly options: Options;
 }
 
 /**
- * Reads the command line of a push, and the configuration; errors as `readPushWords`,
+ * Opens the vault, reads the command line of a push and the configuration, and refuses what can be
+ * refused before anybody is asked for a password; errors as `openVault`, `readPushWords`,
  * `resolvePaths`, the filter rules and `withConfiguration`.
  */
-export async function readSettings<Options extends PushOptions>(
+export async function readPush<Options extends PushOptions>(
+  host: Host,
+  request: PushRequest<Options>,
+): Promise<ReadPush<Options>> {
+  const vault = openVault(placeOf(host, request.options));
+  const read = await readSettings(host, vault, request);
+  await refuseEarly(read.settings);
+  return { vault, ...read };
+}
+
+async function readSettings<Options extends PushOptions>(
   host: Host,
   vault: Vault,
-  request: PushRequest & { readonly options: Options },
-): Promise<ReadPush<Options>> {
+  request: PushRequest<Options>,
+): Promise<Omit<ReadPush<Options>, 'vault'>> {
   const { source, vaultDir, config } = vault;
   const context = { remotes: config.remotes, folder: host.folder, source, platform: host.platform };
   const { destination, paths } = readPushWords(request.words, context);
@@ -224,18 +244,9 @@ export async function readSettings<Options extends PushOptions>(
     checksum: options.checksum === true,
     hardLinks: options.hardLinks === true,
     xattrs: options.xattrs === true,
-    numericIds: options.numericIds === true,
-    owner: options.owner,
-    group: options.group,
-    perms: options.perms,
-    devices: options.devices,
-    specials: options.specials,
+    ...carriedAttributes(options),
     ...(options.blockSize === undefined ? {} : { blockSize: options.blockSize }),
-    timeoutSec: options.timeout,
-    ...(options.rsh === undefined ? {} : { rsh: options.rsh }),
-    ...(options.rsyncPath === undefined ? {} : { rsyncPath: options.rsyncPath }),
-    acceptNewHostKey: options.acceptNewHostKey === true,
-    protocolMax: options.protocol,
+    ...peerSettings(options),
   };
   return { settings, options };
 }
@@ -283,8 +294,7 @@ async function readRules(
   return [...rules, ...presets.flatMap((name) => presetRules(name) ?? [])];
 }
 
-/** What can be refused before anybody is asked for a password. */
-export async function refuseEarly(settings: PushSettings): Promise<void> {
+async function refuseEarly(settings: PushSettings): Promise<void> {
   const { destination, source } = settings;
   if (destination.kind === 'daemon') {
     const { assertPlainPath } = await import('../../sync/destination-daemon.ts');

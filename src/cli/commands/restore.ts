@@ -24,6 +24,7 @@ import {
   restoreText,
 } from '../restore-output.ts';
 import { readRestorePaths } from '../restore-words.ts';
+import { carriedAttributes, peerSettings, type AttributeOptions } from '../run-options.ts';
 import type { Selected } from '../selected.ts';
 import { addCopyOptions, type CopyOptions } from './copy-options.ts';
 import { modifiersGiven } from './layout-option.ts';
@@ -31,15 +32,9 @@ import { questionsFor } from './push.ts';
 import type { FilterWord } from './push-options.ts';
 
 /** What a command that restores is told about how. */
-export interface RestoringOptions extends CopyOptions {
+export interface RestoringOptions extends CopyOptions, AttributeOptions {
   readonly dryRun?: boolean;
   readonly itemizeChanges?: boolean;
-  readonly numericIds?: boolean;
-  readonly devices: boolean;
-  readonly specials: boolean;
-  readonly owner: boolean;
-  readonly group: boolean;
-  readonly perms: boolean;
   readonly progress?: boolean;
   readonly stats?: boolean;
   /** For tests: as if the target could hold only such names. */
@@ -172,20 +167,11 @@ async function runRestore(
 export function restoringSettings(
   options: RestoringOptions,
 ): Omit<RestoreSettings, 'from' | 'target' | 'paths' | 'rules'> {
-  const { rsh, rsyncPath, names, owner, group, perms, devices, specials } = options;
+  const { names } = options;
   return {
     dryRun: options.dryRun === true,
-    numericIds: options.numericIds === true,
-    owner,
-    group,
-    perms,
-    devices,
-    specials,
-    timeoutSec: options.timeout,
-    protocolMax: options.protocol,
-    acceptNewHostKey: options.acceptNewHostKey === true,
-    ...(rsh !== undefined && { rsh }),
-    ...(rsyncPath !== undefined && { rsyncPath }),
+    ...carriedAttributes(options),
+    ...peerSettings(options),
     ...(names !== undefined && { names }),
   };
 }

@@ -5,18 +5,17 @@ import type { VerifyFinding } from '../../sync/verify-finding.ts';
 import type { VerifySummary } from '../../sync/verify.ts';
 import { acquireLock } from '../../vault/lock.ts';
 import { settleConf } from '../../vault/replace-conf.ts';
-import { openVault, type Vault } from '../../vault/vault.ts';
+import type { Vault } from '../../vault/vault.ts';
 import { vaultFiles } from '../../vault/vault-files.ts';
 import { counted } from '../fsck-output.ts';
 import { shownBytes } from '../figures.ts';
 import type { Host } from '../host.ts';
-import { placeOf } from '../place.ts';
 import { recordRun } from '../recorded-run.ts';
 import type { CommandResult, Warnings } from '../report.ts';
 import type { Selected } from '../selected.ts';
 import { differenceEvent, differenceText } from '../verify-output.ts';
-import { readSettings, refuseEarly, withKey, type PushRequest } from './push.ts';
-import { addPushOptions, givenOptions, hideOptions, type PushOptions } from './push-options.ts';
+import { onPushWords, readPush, withKey, type PushRequest } from './push.ts';
+import { addPushOptions, hideOptions, type PushOptions } from './push-options.ts';
 
 interface VerifyCommandOptions extends PushOptions {
   readonly repair?: boolean;
@@ -44,30 +43,21 @@ export function defineVerify(program: Command, select: Selected): void {
     .command('verify')
     .summary('compare a remote with the vault, content included')
     .description('Does a remote hold exactly what the vault says? The server hashes its files.')
-    .argument('[remote]', 'name of a remote, or a destination')
-    .argument('[path...]', 'only these files and folders')
     .option('--repair', 'push what differs, and verify that');
   const filters = addPushOptions(command);
   hideOptions(command, ['--dry-run', '--checksum', '--stats', '--itemize-changes']);
   command.addHelpText('after', AFTER_HELP);
-  command.action((remote: string | undefined, paths: readonly string[]) => {
-    const options: VerifyCommandOptions = command.optsWithGlobals();
-    const words = remote === undefined ? [] : [remote, ...paths];
-    const given = givenOptions(command);
-    select('verify', options, (host, warnings) =>
-      runVerify(host, warnings, { options, filters, given, words }),
-    );
-  });
+  onPushWords(command, filters, (request: PushRequest<VerifyCommandOptions>) =>
+    select('verify', request.options, (host, warnings) => runVerify(host, warnings, request)),
+  );
 }
 
 async function runVerify(
   host: Host,
   warnings: Warnings,
-  request: PushRequest & { readonly options: VerifyCommandOptions },
+  request: PushRequest<VerifyCommandOptions>,
 ): Promise<CommandResult> {
-  const vault = openVault(placeOf(host, request.options));
-  const { settings, options } = await readSettings(host, vault, request);
-  await refuseEarly(settings);
+  const { vault, settings, options } = await readPush(host, request);
   const isPart = settings.paths.length + request.filters.length > 0;
   const destination = settings.destination.shown;
   return recordRun(host, warnings, { vault, command: 'verify', destination, isPart }, () =>

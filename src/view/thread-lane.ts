@@ -1,41 +1,52 @@
 import { Worker } from 'node:worker_threads';
 import { BugError } from '../errors.ts';
-import type { ContentKeys } from '../gocryptfs/layout.ts';
-import type { EncryptionAnswer, EncryptionJob, WorkerKeys } from './encryption-jobs.ts';
 
-interface Pending {
-  readonly resolve: (answer: EncryptionAnswer) => void;
+interface Pending<Answer> {
+  readonly resolve: (answer: Answer) => void;
   readonly reject: (error: Error) => void;
   readonly cost: number;
 }
 
-/** One thread that encrypts, and what it was asked and has not answered. */
-export class EncryptionLane {
+/** How a lane is made. */
+export interface ThreadLaneOptions {
+  /** The compiled worker. It answers every message with one, in order. */
+  readonly script: URL;
+  readonly workerData: unknown;
+  /** For messages: what the thread does, "encrypts". */
+  readonly doing: string;
+}
+
+/** One thread, and what it was asked and has not answered. */
+export class ThreadLane<Job, Answer> {
   readonly #worker: Worker;
   /** In the order of the answers. */
-  #pending: Pending[] = [];
+  #pending: Pending<Answer>[] = [];
   #cost = 0;
   #lost: BugError | undefined;
-  readonly #onLost: () => void;
+  readonly #doing: string;
 
-  constructor({ flags, cipher, nonces }: ContentKeys, script: URL, onLost: () => void) {
-    const keys: WorkerKeys = { flags: [...flags], cipher, nonces };
-    this.#onLost = onLost;
-    this.#worker = new Worker(script, { workerData: keys });
-    this.#worker.on('message', (answer: EncryptionAnswer) => this.#settle(answer));
+  constructor({ script, workerData, doing }: ThreadLaneOptions) {
+    this.#doing = doing;
+    this.#worker = new Worker(script, { workerData });
+    this.#worker.on('message', (answer: Answer) => this.#settle(answer));
     this.#worker.on('error', (error: Error) => this.#lose(error));
     this.#worker.on('exit', () => this.#lose(undefined));
     // Only work that somebody waits for keeps the process alive.
     this.#worker.unref();
   }
 
-  /** How much is to be done, in bytes. */
+  /** How much is to be done: the sum of what was asked and is not answered. */
   get cost(): number {
     return this.#cost;
   }
 
+  /** The thread has ended: nothing should be asked of it any more. */
+  get isLost(): boolean {
+    return this.#lost !== undefined;
+  }
+
   /** @throws {BugError} `worker-lost` — the thread has ended */
-  ask(job: EncryptionJob, cost = 0): Promise<EncryptionAnswer> {
+  ask(job: Job, cost = 0): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (this.#lost !== undefined) {
         reject(this.#lost);
@@ -52,7 +63,7 @@ export class EncryptionLane {
     await this.#worker.terminate();
   }
 
-  #settle(answer: EncryptionAnswer): void {
+  #settle(answer: Answer): void {
     const first = this.#pending.shift();
     if (this.#pending.length === 0) this.#worker.unref();
     if (first === undefined) return;
@@ -61,13 +72,16 @@ export class EncryptionLane {
   }
 
   #lose(cause: Error | undefined): void {
-    this.#lost ??= new BugError('worker-lost', 'a thread that encrypts has ended unexpectedly', {
-      hint: 'Run the same command again; it continues from here.',
-      cause,
-    });
+    this.#lost ??= new BugError(
+      'worker-lost',
+      `a thread that ${this.#doing} has ended unexpectedly`,
+      {
+        hint: 'Run the same command again; it continues from here.',
+        cause,
+      },
+    );
     const pending = this.#pending;
     this.#pending = [];
     for (const { reject } of pending) reject(this.#lost);
-    this.#onLost();
   }
 }

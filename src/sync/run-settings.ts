@@ -1,0 +1,28 @@
+/** What pushes and restores are told alike, parsed and validated by the command line. */
+
+/** How a peer is reached. */
+export interface PeerSettings {
+  /** Seconds without a byte from or to the peer; 0: no limit. */
+  readonly timeoutSec: number;
+  /** `-e/--rsh`: a shell command used instead of the built-in ssh. */
+  readonly rsh?: string;
+  /**
+   * `--rsync-path`. Absent: `rsync` over ssh, and for a local folder no program at all. Given with
+   * a local folder: that local rsync works there.
+   */
+  readonly rsyncPath?: string;
+  /** `--accept-new-host-key`: trust and record a host seen for the first time. */
+  readonly acceptNewHostKey: boolean;
+  /** `--protocol`: the newest rsync protocol to offer, 27 or 29 … 32. */
+  readonly protocolMax: number;
+}
+
+/** What of an object is carried beside its content. */
+export interface CarriedAttributes {
+  readonly numericIds: boolean;
+  readonly owner: boolean;
+  readonly group: boolean;
+  readonly perms: boolean;
+  readonly devices: boolean;
+  readonly specials: boolean;
+}
