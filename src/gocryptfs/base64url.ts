@@ -16,7 +16,7 @@ export interface TextCodec {
 
 /** Flag `Raw64`: without padding. @see RFC 4648 section 5 */
 export const RAW64: TextCodec = {
-  encode: (bytes) => Buffer.from(Buffer.from(bytes).toString('base64url'), 'latin1'),
+  encode,
   encodedLength: (byteCount) => Math.ceil((byteCount * 4) / 3),
   decode: (text) => decodeCanonically(text, (bytes) => bytes.toString('base64url')),
 };
@@ -27,6 +27,23 @@ export const PADDED64: TextCodec = {
   encodedLength: (byteCount) => Math.ceil(byteCount / 3) * 4,
   decode: (text) => decodeCanonically(text, toPadded),
 };
+
+const ALPHABET = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_');
+
+/** By hand: for something as short as a name, a string in between costs several times as much. */
+function encode(bytes: Uint8Array): Buffer {
+  const text = Buffer.allocUnsafe(RAW64.encodedLength(bytes.length));
+  let at = 0;
+  for (let i = 0; i < bytes.length; i += 3) {
+    const group = ((bytes[i] ?? 0) << 16) | ((bytes[i + 1] ?? 0) << 8) | (bytes[i + 2] ?? 0);
+    // Behind the end of the text nothing is stored.
+    text[at++] = ALPHABET[group >>> 18] ?? 0;
+    text[at++] = ALPHABET[(group >>> 12) & 63] ?? 0;
+    text[at++] = ALPHABET[(group >>> 6) & 63] ?? 0;
+    text[at++] = ALPHABET[group & 63] ?? 0;
+  }
+  return text;
+}
 
 function toPadded(bytes: Buffer): string {
   const text = bytes.toString('base64url');

@@ -193,9 +193,10 @@ export function parseServerWords(words: readonly string[]): {
   destination: string;
 } {
   const [server, cluster = ''] = words;
-  const dot = words.indexOf('.', 2);
-  const destination = words[words.length - 1];
-  if (server !== '--server' || dot === -1 || dot !== words.length - 2 || !destination) {
+  // The last but one: a folder in front of it may be called the same.
+  const dot = words.length - 2;
+  const destination = words[dot + 1];
+  if (server !== '--server' || dot < 2 || words[dot] !== '.' || !destination) {
     throw invalidWords(words);
   }
   const letters = parseCluster(cluster, words);

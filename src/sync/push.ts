@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Derivation } from '../gocryptfs/layout.ts';
 import { LocalTree } from '../tree/local-tree.ts';
+import { TreeAhead } from '../tree/tree-ahead.ts';
 import { groupNames, userNames } from '../tree/owner-names.ts';
 import { throttled } from '../transport/throttle.ts';
 import { EncryptedView } from '../view/encrypted-view.ts';
@@ -91,7 +92,7 @@ function confFile(vault: OpenVault): ConfFile {
   };
 }
 
-/** Opens the view as soon as the key is there, and walks it once. */
+/** Opens the view as soon as the key is there, and walks it once; the source is listed meanwhile. */
 async function lookAtSource(
   settings: PushSettings,
   vault: OpenVault,
@@ -105,14 +106,18 @@ async function lookAtSource(
 ): Promise<Source> {
   const { selection, ledger, reporter, stores } = books;
   const births = new Births();
-  const masterkey = await vault.masterkey;
   const plain = new LocalTree(settings.source, {
     filter: selection,
     ...(selection.limits && { limits: selection.limits }),
     vaultDirectory: settings.vaultDir,
     onProblem: (_path, error) => ledger.problem(error),
   });
-  const view = new EncryptedView(plain, {
+  const ahead = new TreeAhead(plain);
+  void ahead.run();
+  const masterkey = await Promise.resolve(vault.masterkey).finally(() => {
+    ahead.stop();
+  });
+  const view = new EncryptedView(ahead, {
     conf: confFile(vault),
     masterkey,
     ...(vault.derivation && { derivation: vault.derivation }),

@@ -1,6 +1,10 @@
+import { setImmediate } from 'node:timers/promises';
 import { isDirectory, isRegularFile } from '../tree/entry.ts';
 import { walk } from '../tree/walk.ts';
 import type { PushEntry, PushView } from './push-entry.ts';
+
+/** After so many objects everything else gets a turn. */
+const ENTRIES_PER_TURN = 1024;
 
 /** The encrypted view as it was when this push looked: every later run lists parts of it. */
 export interface Snapshot {
@@ -33,6 +37,7 @@ export async function takeSnapshot(
   let plainCount = -1;
   let plainBytes = 0;
   let cipherBytes = 0;
+  let nextTurn = ENTRIES_PER_TURN;
   for await (const part of walk(view, options.signal)) {
     for (const entry of part) {
       entries.push(entry);
@@ -42,6 +47,10 @@ export async function takeSnapshot(
       if (isRegularFile(entry)) plainBytes += entry.plain.size;
     }
     options.onCount(plainCount);
+    // Nothing in the walk waits for anything: a login under way would stand still.
+    if (entries.length < nextTurn) continue;
+    nextTurn = entries.length + ENTRIES_PER_TURN;
+    await setImmediate();
   }
   if (options.hardLinks) view.groupHardLinks(entries);
   const unlisted = entries.some((entry) => isDirectory(entry) && entry.contentUnknown === true);

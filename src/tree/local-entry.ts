@@ -20,6 +20,8 @@ const SAFE_BITS = 53;
 
 /** A 64-bit identity as a number: exact below 2^53, else its low bits mixed with the high ones. */
 export function foldIdentity(value: bigint): number {
+  const exact = Number(value);
+  if (exact >= 0 && exact < 2 ** SAFE_BITS) return exact;
   const low = Number(BigInt.asUintN(SAFE_BITS, value));
   const high = Number(BigInt.asUintN(64, value) / 2n ** BigInt(SAFE_BITS));
   return (low + high * 2 ** 42) % 2 ** SAFE_BITS;

@@ -6,6 +6,7 @@ import { fileFailure, openFailure, showPath, vanished } from './file-failure.ts'
 import type { Filter } from './filter.ts';
 import { foldIdentity, readLocalEntry, toLocalEntry, type LocalEntry } from './local-entry.ts';
 import { openLocalFile, ReadPace } from './local-file.ts';
+import { allocatePath } from './path-memory.ts';
 
 /** After so many objects of one folder the event loop gets a turn. */
 const ENTRIES_PER_TURN = 4096;
@@ -20,8 +21,8 @@ export interface LocalTreeOptions {
   readonly vaultDirectory?: string;
   /** Leaves out what names alone cannot tell; asked after the filter. */
   readonly limits?: {
-    /** A folder was listed; {EcsyncError}s it throws are told of. */
-    enter(directory: LocalEntry, names: readonly Buffer[], fullPath: Buffer): void;
+    /** A folder was listed, names in Latin-1; {EcsyncError}s it throws are told of. */
+    enter(directory: LocalEntry, names: readonly string[], fullPath: Buffer): void;
     admits(entry: LocalEntry): boolean;
   };
   /** Leaves out more, filter or not. */
@@ -36,6 +37,8 @@ export interface LocalTreeOptions {
  */
 export class LocalTree implements Tree<LocalEntry> {
   readonly #root: Buffer;
+  /** The root and a slash, and behind them the path that is examined. */
+  #examined: Buffer;
   readonly #options: LocalTreeOptions;
   readonly #pace = new ReadPace();
   /** First entry seen of every inode with more than one name; groups are numbered from 1. */
@@ -46,6 +49,7 @@ export class LocalTree implements Tree<LocalEntry> {
   /** @param root - the folder; a symlink to one is followed, here and nowhere else */
   constructor(root: string | Uint8Array, options: LocalTreeOptions = {}) {
     this.#root = Buffer.from(root);
+    this.#examined = Buffer.concat([this.#root, SLASH]);
     this.#options = options;
   }
 
@@ -69,9 +73,10 @@ export class LocalTree implements Tree<LocalEntry> {
   }
 
   async children(directory: LocalEntry): Promise<readonly LocalEntry[]> {
-    let names: Buffer[];
+    let names: string[];
     try {
-      names = readdirSync(this.#fullPath(directory.path), { encoding: 'buffer' });
+      // One character a byte: strings cost much less than buffers.
+      names = readdirSync(this.#fullPath(directory.path), { encoding: 'latin1' });
     } catch (error) {
       directory.contentUnknown = true;
       this.#options.onProblem?.(directory.path, openFailure(error, 'cannot list', directory.path));
@@ -82,7 +87,10 @@ export class LocalTree implements Tree<LocalEntry> {
     const entries: LocalEntry[] = [];
     for (const [count, name] of names.entries()) {
       if (count % ENTRIES_PER_TURN === ENTRIES_PER_TURN - 1) await setImmediate();
-      const entry = this.#examine(prefix.length === 0 ? name : Buffer.concat([prefix, name]));
+      const path = allocatePath(prefix.length + name.length);
+      path.set(prefix, 0);
+      path.write(name, prefix.length, 'latin1');
+      const entry = this.#examine(path);
       if (entry !== undefined) entries.push(entry);
     }
     return entries;
@@ -114,7 +122,7 @@ export class LocalTree implements Tree<LocalEntry> {
     return this.#fullPath(entry.path);
   }
 
-  #enter(directory: LocalEntry, names: readonly Buffer[]): void {
+  #enter(directory: LocalEntry, names: readonly string[]): void {
     const { limits, onProblem } = this.#options;
     if (limits === undefined) return;
     try {
@@ -129,11 +137,22 @@ export class LocalTree implements Tree<LocalEntry> {
     return Buffer.concat([this.#root, SLASH, path]);
   }
 
+  /** Where a path is on the disk, until the next call. */
+  #pathToExamine(path: Uint8Array): Buffer {
+    const start = this.#root.length + 1;
+    const length = start + path.length;
+    if (length > this.#examined.length) {
+      this.#examined = Buffer.concat([this.#examined], 2 * length);
+    }
+    this.#examined.set(path, start);
+    return this.#examined.subarray(0, length);
+  }
+
   #examine(path: Uint8Array): LocalEntry | undefined {
     if (this.#options.skip?.(path) === true) return undefined;
     let entry: LocalEntry | undefined;
     try {
-      entry = readLocalEntry(this.#fullPath(path), path);
+      entry = readLocalEntry(this.#pathToExamine(path), path);
     } catch (error) {
       this.#reportUnexamined(path, openFailure(error, 'cannot examine', path));
       return undefined;

@@ -45,13 +45,14 @@ export class SourceLimits {
   /**
    * A folder was listed.
    *
+   * @param names - of what is in it, one Latin-1 character a byte
    * @param fullPath - of the folder
    * @throws {FileError} `ignore-file-unusable` — its rules do not count then
    */
-  enter(directory: LocalEntry, names: readonly Buffer[], fullPath: Buffer): void {
+  enter(directory: LocalEntry, names: readonly string[], fullPath: Buffer): void {
     const { ignoreFileName, excludeCaches } = this.#options;
     this.#device ??= directory.dev;
-    const has = (name: string): boolean => names.some((one) => one.equals(Buffer.from(name)));
+    const has = (name: string): boolean => names.includes(Buffer.from(name).toString('latin1'));
     const folder = keyOf(directory.path);
     if (excludeCaches === true && has(CACHE_TAG)) {
       const tag = readStart(within(fullPath, CACHE_TAG), CACHE_SIGNATURE.length);

@@ -1,4 +1,5 @@
 /** Paths of a tree as bytes: components joined by `/`, the root is the single byte `.`. */
+import { allocatePath } from '../tree/path-memory.ts';
 
 /** The root directory of every tree. */
 export const ROOT_PATH: Uint8Array = Buffer.from('.');
@@ -9,13 +10,15 @@ export function isRootPath(path: Uint8Array): boolean {
   return path.length === 1 && path[0] === ROOT_PATH[0];
 }
 
-/** The path of `name` inside `directory`. Inverse of {@link splitPath}. */
+/** The path of `name` inside `directory`, bytes of its own. Inverse of {@link splitPath}. */
 export function joinPath(directory: Uint8Array, name: Uint8Array): Uint8Array {
-  if (isRootPath(directory)) return name;
-  const path = Buffer.allocUnsafe(directory.length + 1 + name.length);
-  path.set(directory, 0);
-  path[directory.length] = SLASH;
-  path.set(name, directory.length + 1);
+  const start = isRootPath(directory) ? 0 : directory.length + 1;
+  const path = allocatePath(start + name.length);
+  if (start > 0) {
+    path.set(directory, 0);
+    path[start - 1] = SLASH;
+  }
+  path.set(name, start);
   return path;
 }
 

@@ -9,11 +9,38 @@ import {
   isPlainName,
   kindOfCipherName,
   NameCipher,
+  PlainNames,
+  type NameScheme,
   padName,
   TEMPORARY_DIRECTORY,
   unpadName,
 } from '../../src/gocryptfs/names.ts';
 import { RAW64 } from '../../src/gocryptfs/base64url.ts';
+
+test('RAW64 writes what Node writes', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
+      const text = RAW64.encode(bytes);
+      expect(text.toString('latin1')).toBe(Buffer.from(bytes).toString('base64url'));
+      expect(text).toHaveLength(RAW64.encodedLength(bytes.length));
+    }),
+  );
+});
+
+test.each([
+  ['encrypted', (): NameScheme => names],
+  ['plain', (): NameScheme => new PlainNames()],
+])('%s names together are what they are one by one, refused ones undefined', (_kind, scheme) => {
+  const any = fc.oneof(anyName, fc.constantFrom(Buffer.from('.'), Buffer.alloc(256, 1)));
+  fc.assert(
+    fc.property(fc.array(any, { maxLength: 8 }), (plainNames) => {
+      const alone = plainNames.map((name) =>
+        isPlainName(name) ? scheme().encryptName(name, dirIV) : undefined,
+      );
+      expect(scheme().encryptNames(plainNames, dirIV)).toEqual(alone);
+    }),
+  );
+});
 
 const eme = new Eme(createSecretKey(Buffer.alloc(32, 11)));
 const names = new NameCipher(eme);
@@ -45,6 +72,27 @@ describe('Eme', () => {
         expect(Buffer.from(plain)).toEqual(before);
       }),
     );
+  });
+
+  test('encryptAll() encrypts each message as encrypt() does', () => {
+    fc.assert(
+      fc.property(anyTweak, fc.array(anyBlocks, { maxLength: 6 }), (tweak, messages) => {
+        let end = 0;
+        const ends = messages.map((message) => (end += message.length));
+        const apart = messages.map((message) => eme.encrypt(tweak, message));
+        const together = eme.encryptAll(tweak, Buffer.concat(messages), ends);
+        expect(together).toEqual(Buffer.concat(apart));
+      }),
+    );
+  });
+
+  test.each([
+    ['a part of a block', 32, [8, 32]],
+    ['nothing', 32, [16, 16, 32]],
+    ['too much', 272, [272]],
+    ['less than there is', 32, [16]],
+  ])('refuses messages with ends that leave %s', (_what, length, ends) => {
+    expect(codeOf(() => eme.encryptAll(dirIV, Buffer.alloc(length), ends))).toBe('invariant');
   });
 
   test('one other bit, in the name or in the tweak, changes every block', () => {

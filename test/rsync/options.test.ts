@@ -124,6 +124,7 @@ describe('serverWords()', () => {
         expect(parsed.options).toEqual(asked);
         expect(serverWords(parsed.options, parsed.destination)).toEqual(words);
       }),
+      { examples: [[{ ...ARCHIVE, linkDest: '.' }, 'a']] },
     );
   });
 

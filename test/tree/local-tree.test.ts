@@ -34,6 +34,20 @@ async function only(tree: LocalTree, name: string): Promise<LocalEntry> {
 }
 
 describe('LocalTree', () => {
+  it('lists paths of any length, short ones after long ones', async () => {
+    const long = 'd'.repeat(250);
+    const folders = [1, 2, 3, 4, 8].map((depth) => Array<string>(depth).fill(long).join('/'));
+    for (const folder of folders) {
+      fs.mkdirSync(join(root, folder), { recursive: true });
+      fs.writeFileSync(join(root, folder, 'f'), '');
+    }
+    fs.writeFileSync(join(root, 'short'), 'x');
+    const found = await list(new LocalTree(root));
+    for (const folder of folders) expect(found.has(`${folder}/f`)).toBe(true);
+    expect(found.get('short')?.size).toBe(1);
+    expect(found.size).toBe(1 + 8 + folders.length + 1);
+  });
+
   it('lists every byte that a name may hold', async () => {
     const names: Buffer[] = [];
     for (let byte = 1; byte < 256; byte++)

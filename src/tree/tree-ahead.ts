@@ -1,0 +1,63 @@
+import { setImmediate } from 'node:timers/promises';
+import { isDirectory, type Entry, type OpenFile, type Tree } from './entry.ts';
+
+/** After so many objects everything else gets a turn. */
+const ENTRIES_PER_TURN = 256;
+
+/**
+ * A tree that is listed before anybody asks, as long as there is nothing better to do: what was
+ * listed is handed out once, and the tree itself is asked for the rest. Listing is one look at each
+ * folder in either case.
+ */
+export class TreeAhead<E extends Entry> implements Tree<E> {
+  readonly #tree: Tree<E>;
+  readonly #listed = new Map<E, Promise<readonly E[]>>();
+  #root: Promise<E> | undefined;
+  #stopped = false;
+
+  constructor(tree: Tree<E>) {
+    this.#tree = tree;
+  }
+
+  /** Lists folder after folder until somebody asks, or {@link stop} is called. Never fails. */
+  async run(): Promise<void> {
+    try {
+      const pending = [await this.root()];
+      let sinceTurn = 0;
+      for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
+        if (this.#stopped) return;
+        const listing = this.#tree.children(folder);
+        this.#listed.set(folder, listing);
+        const children = await listing;
+        pending.push(...children.filter(isDirectory));
+        sinceTurn += 1 + children.length;
+        if (sinceTurn < ENTRIES_PER_TURN) continue;
+        sinceTurn = 0;
+        await setImmediate();
+      }
+    } catch {
+      // Whoever asks for this folder is told.
+    }
+  }
+
+  /** Nothing more is listed ahead. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  root(): Promise<E> {
+    return (this.#root ??= this.#tree.root());
+  }
+
+  children(directory: E): Promise<readonly E[]> {
+    this.stop();
+    const listing = this.#listed.get(directory);
+    if (listing === undefined) return this.#tree.children(directory);
+    this.#listed.delete(directory);
+    return listing;
+  }
+
+  open(entry: E): Promise<OpenFile> {
+    return this.#tree.open(entry);
+  }
+}
