@@ -38,7 +38,8 @@ export interface CopyKey {
  * Reads `[REMOTE|CIPHERDIR]`. A remote of the vault is opened with the vault's keys. So is a folder
  * that is named, unless it has a conf of its own that differs, or no vault is here.
  *
- * @throws {UsageError} `no-remote`, `not-a-folder`, `destination-invalid`, `destination-password`
+ * @throws {UsageError} `no-remote`, `not-a-folder`, `destination-invalid`, `destination-password`,
+ *   `not-encrypted` — a plain mirror
  * @throws {VaultError} `no-vault`, and every other of `openVaultFrame`
  */
 export function findCopy(host: Host, options: CommonOptions, word: string | undefined): CopyPlace {
@@ -48,6 +49,7 @@ export function findCopy(host: Host, options: CommonOptions, word: string | unde
   const named = word === undefined ? remotes[0] : remotes.find(({ name }) => name === word);
   if (vault !== undefined && named !== undefined) {
     const destination = parseDestination(named.url, { platform, folder: vault.source });
+    if (named.encrypt === false) throw notEncrypted(named.name, destination);
     return { destination, vault, remote: named.name };
   }
   if (word === undefined) {
@@ -67,13 +69,25 @@ export function findCopy(host: Host, options: CommonOptions, word: string | unde
   const remote = remotes.find(
     ({ url }) =>
       parseDestination(url, { platform, folder: vault.source }).shown === destination.shown,
-  )?.name;
+  );
+  if (remote?.encrypt === false) throw notEncrypted(remote.name, destination);
   const isVaults = remote !== undefined || !hasOtherConf(destination, vault);
   return {
     destination,
     ...(isVaults ? { vault } : {}),
-    ...(remote === undefined ? {} : { remote }),
+    ...(remote === undefined ? {} : { remote: remote.name }),
   };
+}
+
+function notEncrypted(name: string, { kind, shown }: Destination): UsageError {
+  const tool = kind === 'local' ? 'cp -a' : 'rsync -a';
+  return new UsageError(
+    'not-encrypted',
+    `'${name}' is a plain mirror: there is nothing to decrypt`,
+    {
+      hint: `Read the files there as they are, or copy them: ${tool} ${shown}/ FOLDER`,
+    },
+  );
 }
 
 function vaultIfAny(

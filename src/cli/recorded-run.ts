@@ -1,4 +1,5 @@
 import { appendHistory, type Run } from '../vault/history.ts';
+import type { RemoteConfig } from '../vault/config.ts';
 import { parseDestination } from '../vault/destination.ts';
 import type { VaultFrame } from '../vault/vault.ts';
 import { describeFailure } from './failure.ts';
@@ -65,11 +66,32 @@ function numbersOf(figures: Readonly<Record<string, unknown>>): Readonly<Record<
 
 /** The name under which a vault knows a destination, if it does. */
 export function remoteNameOf(
+  host: Pick<Host, 'platform'>,
+  vault: Pick<VaultFrame, 'config' | 'source'>,
+  shownDestination: string,
+): string | undefined {
+  return remotesAt(host, vault, shownDestination)[0]?.name;
+}
+
+/**
+ * Whether the configuration says that a destination gets a plain mirror. Of two remotes that are one
+ * destination, both have to say so.
+ */
+export function isMirror(
+  host: Pick<Host, 'platform'>,
+  vault: Pick<VaultFrame, 'config' | 'source'>,
+  shownDestination: string,
+): boolean {
+  const remotes = remotesAt(host, vault, shownDestination);
+  return remotes.length > 0 && remotes.every(({ encrypt }) => encrypt === false);
+}
+
+function remotesAt(
   { platform }: Pick<Host, 'platform'>,
   { config, source }: Pick<VaultFrame, 'config' | 'source'>,
   shownDestination: string,
-): string | undefined {
-  return config.remotes.find(
+): readonly RemoteConfig[] {
+  return config.remotes.filter(
     ({ url }) => parseDestination(url, { platform, folder: source }).shown === shownDestination,
-  )?.name;
+  );
 }

@@ -6,6 +6,7 @@ const STRUCTURES = {
   'folder-key': "the folder's key file",
   'long-name': 'the file of its long name',
   conf: 'the configuration with the wrapped key',
+  mirror: 'the file that says that this is a mirror',
 } as const;
 
 /** One line: the kind, the path, and in brackets what else there is to say. */

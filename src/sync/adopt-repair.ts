@@ -18,7 +18,7 @@ export async function mendFiles(job: PushJob, keys: ReadonlySet<string>): Promis
   const files = new Set(entries.filter(({ path }) => keys.has(pathKey(path))));
   if (files.size === 0) return 0;
   await makeTempDir(job);
-  const list = withTempDir(withAncestors(entries, files));
+  const list = withTempDir(withAncestors(entries, files), job.context.view);
   const spellings = tempDirSpellings(job.context.destination);
   for (const tempDir of [...spellings, undefined]) {
     const isLast = tempDir === undefined;

@@ -36,7 +36,9 @@ export async function sendContent(
   const { ledger } = job.context;
   const failuresBefore = ledger.failures;
   const messages: Parameters<Message>[] = [];
-  if (findings.deleting && !memory.state.prunePending) {
+  // A second pass is for what the first one leaves so that the rest stays readable.
+  const deletesTwice = findings.deleting && job.context.view.isEncrypted;
+  if (deletesTwice && !memory.state.prunePending) {
     memory.state.prunePending = true;
     memory.save();
   }
@@ -44,9 +46,9 @@ export async function sendContent(
     ...books,
     ...nameLists(job),
     ...deletionListeners(job, findings, (...message) => messages.push(message)),
-    entries: withTempDir(job.snapshot.entries),
+    entries: withTempDir(job.snapshot.entries, job.context.view),
     options,
-    next: () => (findings.deleting && findings.pruneNeeded ? options : undefined),
+    next: () => (deletesTwice && findings.pruneNeeded ? options : undefined),
     rules: contentRules(job.scope),
     decline: (entry) => isTooLargeForBlockSize(entry, job.settings),
     onItem: (entry, iflags, xname, ndx) => {
@@ -60,7 +62,7 @@ export async function sendContent(
   });
   if (tempDir !== undefined && isTempDirRefusal(outcome)) return false;
   const isPartial = outcome.protocol !== undefined && outcome.exitCode === 23;
-  if (findings.deleting && isPartial && ledger.failures === failuresBefore) {
+  if (deletesTwice && isPartial && ledger.failures === failuresBefore) {
     // What stands in the way may be a folder whose diriv this pass protects: the second one tells.
     findings.pruneNeeded = true;
     findings.undeletable = true;
@@ -103,7 +105,10 @@ export async function sendApart(
   const outcome = await runRsync(job.context, {
     ...contentListeners(job, findings),
     ...nameLists(job),
-    entries: withTempDir(withAncestors(job.snapshot.entries, withLinkedNames(job, files))),
+    entries: withTempDir(
+      withAncestors(job.snapshot.entries, withLinkedNames(job, files)),
+      job.context.view,
+    ),
     options: noBlockSize || blockSize === undefined ? options : { ...options, blockSize },
     onMessage: (level, text) => tellMessage(job, level, text),
   });

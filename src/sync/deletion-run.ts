@@ -25,7 +25,7 @@ import {
 async function undeletedContent(job: PushJob): Promise<string[]> {
   const remaining: string[] = [];
   const outcome = await runRsync(job.context, {
-    entries: withTempDir(job.snapshot.entries),
+    entries: withTempDir(job.snapshot.entries, job.context.view),
     ...nameLists(job),
     options: transferOptions(job.settings, { dryRun: true, deleteAfter: true }),
     rules: pruneRules(job.scope),
@@ -47,7 +47,7 @@ export async function prune(job: PushJob, memory: Memory, findings: Findings): P
     ...contentListeners(job, findings),
     ...nameLists(job),
     ...deletionListeners(job, findings, (...message) => tellMessage(job, ...message)),
-    entries: withTempDir(job.snapshot.entries),
+    entries: withTempDir(job.snapshot.entries, job.context.view),
     options: contentOptions(job, memory.state, true),
     rules: pruneRules(job.scope, remaining),
     decline: (entry) => isTooLargeForBlockSize(entry, job.settings),

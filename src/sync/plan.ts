@@ -16,7 +16,13 @@ import {
   type PushJob,
   transferOptions,
 } from './push-job.ts';
-import { summarise, withPushJob, type OpenVault, type PushSurroundings } from './push.ts';
+import {
+  summarise,
+  withPushJob,
+  type NOT_ENCRYPTED,
+  type OpenVault,
+  type PushSurroundings,
+} from './push.ts';
 import type { PushEntry } from './push-entry.ts';
 import type { PushSettings, PushSummary } from './push-settings.ts';
 import { emptyState, type PushState } from './push-state.ts';
@@ -48,7 +54,7 @@ const MEASURE_REFUSED = /only-write-batch|unknown option|unrecognized option|syn
  */
 export async function plan(
   settings: PushSettings,
-  vault: OpenVault,
+  vault: OpenVault | typeof NOT_ENCRYPTED,
   surroundings: PushSurroundings,
   options: { readonly exact: boolean },
 ): Promise<PlanSummary> {

@@ -1,13 +1,17 @@
 import { UsageError, VaultError } from '../errors.ts';
-import { CONF_NAME, TEMPORARY_DIRECTORY } from '../gocryptfs/names.ts';
+import { CONF_NAME, DIR_IV_NAME, TEMPORARY_DIRECTORY } from '../gocryptfs/names.ts';
 import { deleteLimit, isSurelyFew } from './delete-limit.ts';
 import { previewRules } from './deletion.ts';
 import { isNew, isTransfer } from './itemize.ts';
 import { accept, type PushJob, shownPath, transferOptions } from './push-job.ts';
+import type { PushEntry } from './push-entry.ts';
 import type { PushSettings } from './push-settings.ts';
 import type { PushState } from './push-state.ts';
 import { runRsync } from './rsync-run.ts';
+import { S_IFREG } from '../tree/entry.ts';
 import { foldersOverlap } from '../tree/overlap.ts';
+import { compareSiblings } from '../tree/walk.ts';
+import { MIRROR_MARKER_NAME } from '../view/mirror-view.ts';
 import { pathKey } from '../view/path-bytes.ts';
 
 /** @throws {UsageError} `destination-overlaps` */
@@ -33,13 +37,23 @@ const ITEM_RECORDS_SINCE = 29;
  * Makes sure that an unknown destination is empty or already this vault's copy. Pushing into
  * another vault's copy would replace its conf, and with it the only wrapped copy of its master key.
  * Where names stay plaintext, pushing into any other folder would overwrite files of equal names.
+ * A copy that is encrypted and a mirror that is not never share a folder.
  *
- * @throws {VaultError} `destination-other-vault`, `destination-not-a-copy`
+ * @throws {VaultError} `destination-other-vault`, `destination-not-a-copy`, `destination-mirror`,
+ *   `destination-encrypted`
  */
 export async function refuseOtherVault(job: PushJob): Promise<void> {
-  const { names } = job.context.view;
+  const { names, isEncrypted } = job.context.view;
   const seen = await askForRootFiles(job);
-  const { conf, diriv } = seen;
+  if (!isEncrypted) return refuseUnlessMirror(job, seen);
+  if (isThere(seen, 'mirror')) {
+    throw new VaultError(
+      'destination-mirror',
+      `${job.settings.destination.shown}: holds a plain mirror, which must not be mixed with an encrypted copy`,
+      { hint: 'Choose another folder. For the mirror: encrypt = false in its [[remotes]] table.' },
+    );
+  }
+  const { conf, diriv } = seen.found;
   // A changed password changes the conf. The root's diriv stays, and tells whose copy it is.
   const isOther = names.hasDirIVs
     ? diriv === 'different' || (diriv === 'absent' && conf === 'different')
@@ -52,14 +66,9 @@ export async function refuseOtherVault(job: PushJob): Promise<void> {
     );
   }
   if (!names.isPlain || conf === undefined) return;
-  if (conf === 'absent or different') {
-    throw new VaultError(
-      'destination-not-a-copy',
-      `${job.settings.destination.shown}: its rsync is too old to tell whether it is empty`,
-      { hint: "Put this vault's gocryptfs.conf there, then push again." },
-    );
-  }
-  await refuseNonEmpty(job);
+  if (conf === 'absent or different')
+    throw tooOldToTell(job, `Put this vault's gocryptfs.conf there`);
+  await refuseNonEmpty(job, CONF_NAME);
 }
 
 const OTHER_VAULT_HINT =
@@ -67,41 +76,113 @@ const OTHER_VAULT_HINT =
 const CHANGED_CONF_HINT =
   " If it is this vault's copy from before a change of the password, put this vault's gocryptfs.conf there first.";
 
-/** What the server has in place of a root file of ours; nothing when it is the same. */
-type Finding = 'absent' | 'different' | 'absent or different';
+/**
+ * Files of other names would stay and those of equal names be overwritten, so that a mirror begins
+ * in an empty folder, or in one that somebody has marked as a mirror.
+ *
+ * @throws {VaultError} `destination-encrypted`, `destination-not-a-copy`
+ */
+async function refuseUnlessMirror(job: PushJob, seen: RootFiles): Promise<void> {
+  const { shown } = job.settings.destination;
+  if (isThere(seen, 'conf') || isThere(seen, 'diriv')) {
+    throw new VaultError(
+      'destination-encrypted',
+      `${shown}: holds an encrypted copy, which must not be mixed with a plain mirror`,
+      { hint: 'Choose another folder, or leave out encrypt = false.' },
+    );
+  }
+  const { mirror, conf } = seen.found;
+  if (seen.rootIsNew || mirror === undefined || mirror === 'different') return;
+  if (conf === 'absent or different') throw tooOldToTell(job, 'Use a newer rsync there');
+  await refuseNonEmpty(job, MIRROR_MARKER_NAME, MARK_HINT);
+}
 
-/** Compares conf and root diriv with what is there. */
-async function askForRootFiles(job: PushJob): Promise<{ conf?: Finding; diriv?: Finding }> {
-  const { entries } = job.snapshot;
-  const isRootFile = (path: Uint8Array): boolean => !path.includes(0x2f);
-  const asked = entries.filter(
-    (entry, ndx) =>
-      ndx === 0 ||
-      (isRootFile(entry.path) && (entry.virtual === 'conf' || entry.virtual === 'diriv')),
+const MARK_HINT = `Choose an empty folder. To go on with a plain copy that is there: put an empty file named ${MIRROR_MARKER_NAME} into it.`;
+
+function tooOldToTell(job: PushJob, remedy: string): VaultError {
+  return new VaultError(
+    'destination-not-a-copy',
+    `${job.settings.destination.shown}: its rsync is too old to tell whether it is empty`,
+    { hint: `${remedy}, then push again.` },
   );
-  const seen: { conf?: Finding; diriv?: Finding } = {};
+}
+
+/** What the server has in place of a root file of ours. */
+type Finding = 'absent' | 'different' | 'absent or different';
+type RootFile = 'conf' | 'diriv' | 'mirror';
+
+/** What the server says about the files by which a folder is recognised. */
+interface RootFiles {
+  /** There is no such folder yet. */
+  readonly rootIsNew: boolean;
+  /** Nothing where it has the same, or leaves alone what it has. */
+  readonly found: Readonly<Partial<Record<RootFile, Finding>>>;
+}
+
+const ROOT_FILE_NAMES: Readonly<Record<RootFile, string>> = {
+  conf: CONF_NAME,
+  diriv: DIR_IV_NAME,
+  mirror: MIRROR_MARKER_NAME,
+};
+const ROOT_FILES = ['conf', 'diriv', 'mirror'] as const;
+
+/** Whether something has the name of a root file, as far as the server tells. */
+function isThere({ rootIsNew, found }: RootFiles, kind: RootFile): boolean {
+  return !rootIsNew && (found[kind] === undefined || found[kind] === 'different');
+}
+
+/** Compares the root files of this view with what is there, and looks for those it has not. */
+async function askForRootFiles(job: PushJob): Promise<RootFiles> {
+  const [root] = job.snapshot.entries;
+  if (root === undefined) return { rootIsNew: true, found: {} };
+  const isRootFile = ({ path }: PushEntry): boolean => !path.includes(0x2f);
+  const own = job.snapshot.entries.filter(isRootFile);
+  const asked = ROOT_FILES.map(
+    (kind) => own.find(({ virtual }) => virtual === kind) ?? unlikeAny(root, kind),
+  );
+  const found: Partial<Record<RootFile, Finding>> = {};
+  let rootIsNew = false;
   const outcome = await runRsync(job.context, {
-    entries: asked,
+    entries: [root, ...asked.sort(compareSiblings)],
     options: transferOptions(job.settings, { dryRun: true, checksum: true }),
-    onItem: ({ virtual }, iflags) => {
-      if ((virtual !== 'conf' && virtual !== 'diriv') || !isTransfer(iflags)) return;
-      seen[virtual] = isNew(iflags) ? 'absent' : 'different';
+    onItem: (entry, iflags) => {
+      if (entry === root) rootIsNew = isNew(iflags);
+      const kind = ROOT_FILES.find((one) => one === entry.virtual);
+      if (kind !== undefined && isTransfer(iflags)) {
+        found[kind] = isNew(iflags) ? 'absent' : 'different';
+      }
     },
     onMessage: () => undefined,
   });
   accept(job, outcome);
-  if ((outcome.protocol ?? ITEM_RECORDS_SINCE) >= ITEM_RECORDS_SINCE) return seen;
+  if ((outcome.protocol ?? ITEM_RECORDS_SINCE) >= ITEM_RECORDS_SINCE) return { rootIsNew, found };
   // Before item records a request does not tell a missing file from a different one.
-  for (const kind of ['conf', 'diriv'] as const) if (seen[kind]) seen[kind] = 'absent or different';
-  return seen;
+  for (const kind of ROOT_FILES) if (found[kind] !== undefined) found[kind] = 'absent or different';
+  return { rootIsNew, found };
+}
+
+/** A root file that this view has not, with a content that no real one has. */
+function unlikeAny({ uid, gid }: PushEntry, kind: RootFile): PushEntry {
+  return {
+    path: Buffer.from(ROOT_FILE_NAMES[kind]),
+    mode: S_IFREG | 0o400,
+    size: 1,
+    mtimeSec: 0,
+    mtimeNsec: 0,
+    uid,
+    gid,
+    virtual: kind,
+    bytes: Uint8Array.of(0),
+  };
 }
 
 /**
  * Refuses a folder that holds anything but leftovers of an interrupted first push.
  *
+ * @param marker - name of the file that may be there
  * @throws {VaultError} `destination-not-a-copy`
  */
-async function refuseNonEmpty(job: PushJob): Promise<void> {
+async function refuseNonEmpty(job: PushJob, marker: string, hint?: string): Promise<void> {
   const [root] = job.snapshot.entries;
   if (root === undefined) return;
   const found: Uint8Array[] = [];
@@ -110,14 +191,14 @@ async function refuseNonEmpty(job: PushJob): Promise<void> {
     options: transferOptions(job.settings, { dryRun: true, deleteAfter: true }),
     rules: [
       { action: 'protect', pattern: Buffer.from(`/${TEMPORARY_DIRECTORY}`) },
-      { action: 'protect', pattern: Buffer.from(`/${CONF_NAME}`) },
+      { action: 'protect', pattern: Buffer.from(`/${marker}`) },
     ],
     onItem: () => undefined,
     onDeleted: (path) => found.push(path),
     onMessage: () => undefined,
   });
   accept(job, outcome);
-  refuseForeignFiles(job, found, 'pushing would mix the two');
+  refuseForeignFiles(job, found, { harm: 'pushing would mix the two', hint });
 }
 
 interface PlannedDeletions {
@@ -153,10 +234,14 @@ async function planDeletions(job: PushJob): Promise<PlannedDeletions> {
 /**
  * Refuses a folder that holds other things.
  *
- * @param harm - what would happen to them
+ * @param about.harm - what would happen to them
  * @throws {VaultError} `destination-not-a-copy`
  */
-function refuseForeignFiles(job: PushJob, foreign: readonly Uint8Array[], harm: string): void {
+function refuseForeignFiles(
+  job: PushJob,
+  foreign: readonly Uint8Array[],
+  { harm, hint }: { readonly harm: string; readonly hint?: string | undefined },
+): void {
   const [first] = foreign;
   if (first === undefined) return;
   const more = foreign.length - 1;
@@ -164,7 +249,7 @@ function refuseForeignFiles(job: PushJob, foreign: readonly Uint8Array[], harm: 
   throw new VaultError(
     'destination-not-a-copy',
     `${job.settings.destination.shown}: holds files this vault did not write (${shown}), and ${harm}`,
-    { hint: 'Choose an empty folder for the copy, or remove them yourself.' },
+    { hint: hint ?? 'Choose an empty folder for the copy, or remove them yourself.' },
   );
 }
 
@@ -197,7 +282,7 @@ export async function decideDeletion(
   const known = { deletedUnder: remembered?.deletedUnder, gone: job.moves.gone };
   if (!isUnchecked && isSurelyFew(settings, known)) return { deleting: true };
   const planned = await planDeletions(job);
-  if (isUnchecked) refuseForeignFiles(job, planned.foreign, '--delete would remove them');
+  if (isUnchecked) refuseForeignFiles(job, planned.foreign, { harm: '--delete would remove them' });
   const limit = deleteLimit(settings.maxDelete, snapshot.plainCount + planned.count);
   if (planned.count <= limit) return { deleting: true };
   return { deleting: false, overLimit: planned.count };

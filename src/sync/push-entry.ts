@@ -1,6 +1,8 @@
 import type { LocalEntry } from '../tree/local-entry.ts';
 import type { CipherEntry, EncryptedView } from '../view/encrypted-view.ts';
+import type { MirrorView } from '../view/mirror-view.ts';
 
-/** What a push sends: the encryption of an object of a local folder, or a virtual file. */
+/** What a push sends: an object of a local folder, encrypted or as it is, or a virtual file. */
 export type PushEntry = CipherEntry<LocalEntry>;
-export type PushView = EncryptedView<LocalEntry>;
+/** A local folder as a destination gets it. */
+export type PushView = EncryptedView<LocalEntry> | MirrorView<LocalEntry>;

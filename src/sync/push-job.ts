@@ -14,15 +14,10 @@ import type { Snapshot } from './snapshot.ts';
 /** Above this many block sums a file goes without `-B`, in a run of its own: 8 GiB at the default. */
 const BLOCKS_PER_FILE_MAX = 2 ** 21;
 
-/** The settings of a push whose layout is known. */
-export interface JobSettings extends PushSettings {
-  /** When nothing is asked one cipher block, so that one edit costs two blocks. */
-  readonly blockSize: number;
-}
-
 /** One push under way: what is to be sent, where to, and the books. */
 export interface PushJob {
-  readonly settings: JobSettings;
+  /** Where no block size is asked for, that of one cipher block, so that one edit costs two blocks. */
+  readonly settings: PushSettings;
   readonly context: RunContext;
   readonly reporter: PushReporter;
   readonly snapshot: Snapshot;
@@ -32,7 +27,7 @@ export interface PushJob {
 }
 
 export function transferOptions(
-  settings: JobSettings,
+  settings: PushSettings,
   changes: Partial<TransferOptions> = {},
 ): TransferOptions {
   return {
@@ -50,15 +45,15 @@ export function transferOptions(
     numericIds: settings.numericIds,
     ignoreTimes: false,
     deleteAfter: false,
-    blockSize: settings.blockSize,
+    ...(settings.blockSize !== undefined && { blockSize: settings.blockSize }),
     ...(settings.timeoutSec > 0 && { timeoutSec: settings.timeoutSec }),
     ...changes,
   };
 }
 
 /** Whether a file's block sums would be too many for one run's block size. */
-export function isTooLargeForBlockSize(entry: PushEntry, settings: JobSettings): boolean {
-  return entry.size > BLOCKS_PER_FILE_MAX * settings.blockSize;
+export function isTooLargeForBlockSize(entry: PushEntry, settings: PushSettings): boolean {
+  return entry.size > BLOCKS_PER_FILE_MAX * (settings.blockSize ?? Infinity);
 }
 
 /** Whether a cipher path is the temporary directory or inside it. */

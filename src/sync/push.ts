@@ -1,11 +1,13 @@
 import { performance } from 'node:perf_hooks';
 import type { Derivation } from '../gocryptfs/layout.ts';
+import type { LocalEntry } from '../tree/local-entry.ts';
 import { LocalTree } from '../tree/local-tree.ts';
 import { TreeAhead } from '../tree/tree-ahead.ts';
 import { groupNames, userNames } from '../tree/owner-names.ts';
 import { throttled } from '../transport/throttle.ts';
 import { EncryptedView } from '../view/encrypted-view.ts';
 import type { Inherited } from '../view/inherited.ts';
+import { MirrorView } from '../view/mirror-view.ts';
 import type { ConfFile, VirtualTimes } from '../view/virtual-files.ts';
 import { mendFiles } from './adopt-repair.ts';
 import { collectGarbageSooner, freeBuffersHere } from './collect-sooner.ts';
@@ -48,6 +50,9 @@ export interface OpenVault {
   /** What an adopted copy has, see `InheritedIndex.decode`. */
   readonly inherited?: Inherited;
 }
+
+/** In place of a vault: the destination gets a plain mirror, and no key is needed. */
+export const NOT_ENCRYPTED = 'not encrypted';
 
 /** Where the memory of one destination is kept; its content is {@link PushState}. */
 export interface StateStore {
@@ -92,10 +97,33 @@ function confFile(vault: OpenVault): ConfFile {
   };
 }
 
-/** Opens the view as soon as the key is there, and walks it once; the source is listed meanwhile. */
+/** The encrypted view of a folder, as soon as the key is there; the folder is listed meanwhile. */
+async function encrypted(
+  plain: LocalTree,
+  vault: OpenVault,
+  { births, ledger }: { readonly births: Births; readonly ledger: Ledger },
+): Promise<EncryptedView<LocalEntry>> {
+  const ahead = new TreeAhead(plain);
+  void ahead.run();
+  const masterkey = await Promise.resolve(vault.masterkey).finally(() => {
+    ahead.stop();
+  });
+  return new EncryptedView(ahead, {
+    conf: confFile(vault),
+    masterkey,
+    ...(vault.derivation && { derivation: vault.derivation }),
+    ...(vault.virtualTimes && { virtualTimes: vault.virtualTimes }),
+    ...(vault.inherited && { inherited: vault.inherited }),
+    onProblem: (_path, error) => ledger.problem(error),
+    birthOf: (path) => births.of(path),
+    threads: { fileOf: (entry) => ({ fullPath: plain.locate(entry), listed: entry }) },
+  });
+}
+
+/** Opens the view and walks it once. */
 async function lookAtSource(
   settings: PushSettings,
-  vault: OpenVault,
+  vault: OpenVault | typeof NOT_ENCRYPTED,
   books: {
     readonly selection: Selection;
     readonly ledger: Ledger;
@@ -112,21 +140,10 @@ async function lookAtSource(
     vaultDirectory: settings.vaultDir,
     onProblem: (_path, error) => ledger.problem(error),
   });
-  const ahead = new TreeAhead(plain);
-  void ahead.run();
-  const masterkey = await Promise.resolve(vault.masterkey).finally(() => {
-    ahead.stop();
-  });
-  const view = new EncryptedView(ahead, {
-    conf: confFile(vault),
-    masterkey,
-    ...(vault.derivation && { derivation: vault.derivation }),
-    ...(vault.virtualTimes && { virtualTimes: vault.virtualTimes }),
-    ...(vault.inherited && { inherited: vault.inherited }),
-    onProblem: (_path, error) => ledger.problem(error),
-    birthOf: (path) => births.of(path),
-    threads: { fileOf: (entry) => ({ fullPath: plain.locate(entry), listed: entry }) },
-  });
+  const view: PushView =
+    vault === NOT_ENCRYPTED
+      ? new MirrorView(plain, (_path, error) => ledger.problem(error))
+      : await encrypted(plain, vault, { births, ledger });
   const snapshot = await takeSnapshot(view, {
     signal,
     hardLinks: settings.hardLinks,
@@ -259,14 +276,15 @@ function summaryError(job: PushJob, overLimit: number | undefined): PushSummary[
  * @returns the figures; `exitCode` 23, 24 or 25 when part of it could not be done
  * @throws {UsageError} `destination-overlaps`, `destination-unsupported`, `path-outside`,
  *   `xattrs-unsupported`
- * @throws {VaultError} `destination-other-vault`, `destination-not-a-copy`, `layout-unsupported`
+ * @throws {VaultError} `destination-other-vault`, `destination-not-a-copy`, `destination-mirror`,
+ *   `destination-encrypted`, `layout-unsupported`
  * @throws {LoginError | ConnectionError | RemoteError | ProtocolError} the peer
  * @throws {FileError} the source folder, or a destination that cannot store anything
  * @throws {InterruptedError} `interrupted`
  */
 export async function push(
   asked: PushSettings,
-  vault: OpenVault,
+  vault: OpenVault | typeof NOT_ENCRYPTED,
   surroundings: PushSurroundings,
 ): Promise<PushSummary> {
   const startedMs = performance.now();
@@ -291,7 +309,7 @@ export async function push(
  */
 export async function withPushJob<T>(
   asked: PushSettings,
-  vault: OpenVault,
+  vault: OpenVault | typeof NOT_ENCRYPTED,
   { reporter, signal, store, questions = {}, ...rest }: PushSurroundings,
   work: (job: PushJob, remembered: PushState | undefined, moves: MoveBooks) => Promise<T>,
 ): Promise<T> {
@@ -315,9 +333,13 @@ export async function withPushJob<T>(
     signal,
   );
   try {
-    const { rsyncPath = 'rsync', timeoutSec, numericIds, blockSize } = settings;
+    const { rsyncPath = 'rsync', timeoutSec, numericIds } = settings;
+    const blockLength = settings.blockSize ?? view.cipherBlockLength;
     const job: PushJob = {
-      settings: { ...settings, blockSize: blockSize ?? view.cipherBlockLength },
+      settings: {
+        ...settings,
+        ...(blockLength !== undefined && { blockSize: blockLength }),
+      },
       reporter,
       snapshot,
       scope: deletionScope(selection, view),

@@ -9,7 +9,7 @@ export const NO_TEMP_DIR = -1;
 
 /** The temporary directory as the server accepts it, if it does. */
 export function tempDirOf(job: PushJob, state: PushState): string | undefined {
-  if (state.tempDirChoice === NO_TEMP_DIR) return undefined;
+  if (state.tempDirChoice === NO_TEMP_DIR || !job.context.view.isEncrypted) return undefined;
   return tempDirSpellings(job.context.destination)[state.tempDirChoice];
 }
 

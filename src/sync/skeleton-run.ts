@@ -71,7 +71,7 @@ export async function buildSkeleton(
         const isNewFolder = isDirectory(entry) && isCreation(iflags);
         books.onItem(entry, isNewFolder ? asNew(iflags) : iflags, xname, ndx);
       },
-      entries: withTempDir(list),
+      entries: withTempDir(list, job.context.view),
       options: skeletonOptions(job, state),
       next: () => afterSkeleton(job) ?? contentOptions(job, state, findings.deleting),
       onMessage: (level, text) => tellMessage(job, level, text),
@@ -85,4 +85,23 @@ export async function buildSkeleton(
     memory.save();
     return;
   }
+}
+
+/** Makes the root of a mirror and its marker, by which the next push recognises it. */
+export async function buildMirror(job: PushJob, memory: Memory): Promise<void> {
+  const { state } = memory;
+  const [root] = job.snapshot.entries;
+  const marker = job.snapshot.entries.find(({ virtual }) => virtual === 'mirror');
+  if (root === undefined || marker === undefined || state.known.has(knownKey(marker))) return;
+  const outcome = await runRsync(job.context, {
+    ...bookkeeping(job),
+    ...nameLists(job),
+    entries: [root, marker],
+    options: transferOptions(job.settings, { checksum: false, hardLinks: false }),
+    next: () => contentOptions(job, state, false),
+    onMessage: (level, text) => tellMessage(job, level, text),
+  });
+  if (!accept(job, outcome)) return;
+  state.known.add(knownKey(marker));
+  memory.save();
 }

@@ -1,7 +1,7 @@
 import { TEMPORARY_DIRECTORY } from '../gocryptfs/names.ts';
 import { isDirectory, S_IFDIR, type Entry } from '../tree/entry.ts';
 import { compareSiblings } from '../tree/walk.ts';
-import type { PushEntry } from './push-entry.ts';
+import type { PushEntry, PushView } from './push-entry.ts';
 import { parentKey } from './skeleton.ts';
 import { pathKey } from '../view/path-bytes.ts';
 
@@ -39,10 +39,13 @@ export function tempDirEntry(root: Entry): PushEntry {
   };
 }
 
-/** Puts the temporary directory where it belongs among the root's folders. */
-export function withTempDir(entries: readonly PushEntry[]): PushEntry[] {
+/** Puts the temporary directory, which mirrors do without, where it belongs among the root's folders. */
+export function withTempDir(
+  entries: readonly PushEntry[],
+  { isEncrypted }: Pick<PushView, 'isEncrypted'>,
+): readonly PushEntry[] {
   const [root] = entries;
-  if (root === undefined) return [];
+  if (root === undefined || !isEncrypted) return entries;
   const tempDir = tempDirEntry(root);
   const at = entries.findIndex(
     (entry) =>

@@ -10,13 +10,14 @@ import { emptyState, type PushState } from './push-state.ts';
 import { afterMoves, recentFiles, staleSuspects } from './racy.ts';
 import { contentOptions } from './run-options.ts';
 import { isStructural, knownKey } from './skeleton.ts';
-import { buildSkeleton } from './skeleton-run.ts';
+import { buildMirror, buildSkeleton } from './skeleton-run.ts';
 import type { Findings, Memory } from './transfer-books.ts';
 
 /**
  * Brings the destination up to date in an order in which every prefix is a tree stock gocryptfs
  * calls clean: the skeleton first, then content, then deletions (content before `.name` before
- * diriv before the folder). When nothing structural changed it is a single rsync run.
+ * diriv before the folder). When nothing structural changed it is a single rsync run. A mirror needs
+ * no such order: only its marker comes first.
  *
  * @returns how many deletions were withheld by the limit, if any
  */
@@ -40,13 +41,13 @@ export async function transfer(
   const { deleting, overLimit } = await decideDeletion(job, state);
   findings.deleting = deleting;
   if (deleting) state.foreignChecked = true;
-  await buildSkeleton(job, memory, findings);
+  await found(job, memory, findings);
   const next = (): TransferOptions => contentOptions(job, state, deleting);
   if (await moveFiles(job, state, next)) findings.staged = true;
   if (!(await sendContent(job, memory, findings))) {
     state.known.clear();
     state.tempDirChoice = 0;
-    await buildSkeleton(job, memory, findings);
+    await found(job, memory, findings);
     await sendContent(job, memory, findings);
   }
   await sendApart(job, memory, findings, { files: findings.tooLarge, noBlockSize: true });
@@ -54,11 +55,19 @@ export async function transfer(
   const suspects = staleSuspects(job.snapshot.entries, racy, findings.sent);
   for (const file of job.moves.suspects) if (!findings.sent.has(file)) suspects.add(file);
   await sendApart(job, memory, findings, { files: suspects, ignoreTimes: true });
+  if (!job.context.view.isEncrypted) findings.pruneNeeded = false;
   if (findings.deleting && findings.pruneNeeded) await prune(job, memory, findings);
   else if (findings.staged) await sweep(job);
   if (findings.deleting && !findings.pruneNeeded) state.prunePending = false;
   remember(job, memory, findings);
   return overLimit === undefined ? {} : { overLimit };
+}
+
+/** Puts in place what has to be there before any content. */
+function found(job: PushJob, memory: Memory, findings: Findings): Promise<void> {
+  return job.context.view.isEncrypted
+    ? buildSkeleton(job, memory, findings)
+    : buildMirror(job, memory);
 }
 
 /** Writes down what the next push may rely on. */

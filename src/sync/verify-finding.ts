@@ -21,7 +21,7 @@ export interface VerifyFinding {
   readonly kind: 'changed' | 'missing' | 'extra' | 'attributes';
   readonly object: 'file' | 'folder' | 'link' | 'device' | 'special' | 'structure' | 'unknown';
   /** For what no plaintext object corresponds to: what it is to the object at `path`. */
-  readonly structure?: 'folder-key' | 'long-name' | 'conf';
+  readonly structure?: 'folder-key' | 'long-name' | 'conf' | 'mirror';
   /** Plaintext path (bytes); of what `structure` belongs to, `.` for the vault as a whole. */
   readonly path: Uint8Array;
   /** False when the name could not be told in plaintext and `path` is as it is stored. */
@@ -47,7 +47,12 @@ export interface Extra {
   readonly isDirectory: boolean;
 }
 
-const STRUCTURES = { diriv: 'folder-key', name: 'long-name', conf: 'conf' } as const;
+const STRUCTURES = {
+  diriv: 'folder-key',
+  name: 'long-name',
+  conf: 'conf',
+  mirror: 'mirror',
+} as const;
 
 /** Turns what a server said into findings, in the order of the list, then what is extra. */
 export class FindingMaker {

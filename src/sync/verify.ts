@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { RemoteError, VaultError } from '../errors.ts';
 import { isNew, isTransfer } from './itemize.ts';
 import { accept, type PushJob, transferOptions } from './push-job.ts';
-import { withPushJob, type OpenVault, type PushSurroundings } from './push.ts';
+import { withPushJob, type NOT_ENCRYPTED, type OpenVault, type PushSurroundings } from './push.ts';
 import type { PushSettings } from './push-settings.ts';
 import { encodeState, type PushState } from './push-state.ts';
 import { staleSuspects } from './racy.ts';
@@ -53,7 +53,7 @@ export interface VerifySummary {
  */
 export async function verify(
   settings: PushSettings,
-  vault: OpenVault,
+  vault: OpenVault | typeof NOT_ENCRYPTED,
   surroundings: PushSurroundings,
   options: VerifyOptions,
 ): Promise<VerifySummary> {
@@ -78,22 +78,24 @@ export async function verify(
 
 /**
  * Makes sure that there is a copy and that the server compares what exists with what it is told: one
- * that is made to ignore existing files would call every copy perfect. It is asked about a conf one
- * byte longer than the true one, which it must want.
+ * that is made to ignore existing files would call every copy perfect. It is asked about a conf (of
+ * a mirror: its marker) one byte longer than the true one, which it must want.
  */
 async function assertCompares(job: PushJob): Promise<void> {
   const { destination } = job.settings;
   const [root] = job.snapshot.entries;
-  const conf = job.snapshot.entries.find(({ virtual }) => virtual === 'conf');
-  if (root === undefined || conf === undefined) return;
-  const longer = { ...conf, size: conf.size + 1 };
-  const said = { rootIsNew: false, asksForConf: false };
+  const known = job.snapshot.entries.find(
+    ({ virtual }) => virtual === 'conf' || virtual === 'mirror',
+  );
+  if (root === undefined || known === undefined) return;
+  const longer = { ...known, size: known.size + 1 };
+  const said = { rootIsNew: false, asksForIt: false };
   const outcome = await runRsync(job.context, {
     entries: [root, longer],
     options: transferOptions(job.settings, { dryRun: true, checksum: false }),
     onItem: (entry, iflags) => {
       if (entry === root) said.rootIsNew = isNew(iflags);
-      else if (isTransfer(iflags)) said.asksForConf = true;
+      else if (isTransfer(iflags)) said.asksForIt = true;
     },
     onMessage: () => undefined,
   });
@@ -103,7 +105,7 @@ async function assertCompares(job: PushJob): Promise<void> {
       hint: 'Is this the right destination? `ecsync push` makes a copy.',
     });
   }
-  if (said.asksForConf) return;
+  if (said.asksForIt) return;
   throw new RemoteError(
     'comparison-withheld',
     `${destination.shown}: the server does not compare files that exist`,

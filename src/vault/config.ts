@@ -22,6 +22,8 @@ export interface RemoteConfig {
    * `config.toml`; `~/` is the home folder.
    */
   readonly daemon_password_file?: string | undefined;
+  /** False: it gets a plain mirror of the folder, which is not encrypted. Absent: true. */
+  readonly encrypt?: boolean | undefined;
   /** Wins over the vault's own `[push]`. */
   readonly push?: PushTable | undefined;
 }
@@ -127,6 +129,7 @@ const configSchema = v.strictObject({
           name: remoteName,
           url: text,
           daemon_password_file: v.optional(text),
+          encrypt: v.optional(v.boolean('must be true or false')),
           push: v.optional(pushSchema),
         },
         'must be a table: [[remotes]]',
@@ -140,7 +143,7 @@ const configSchema = v.strictObject({
 const KNOWN_KEYS: Readonly<Record<string, readonly string[]>> = {
   '': Object.keys(configSchema.entries),
   password: ['file', 'command'],
-  remotes: ['name', 'url', 'daemon_password_file', 'push'],
+  remotes: ['name', 'url', 'daemon_password_file', 'encrypt', 'push'],
   'remotes.push': SHARED_KEYS['push'] ?? [],
   ...SHARED_KEYS,
 };

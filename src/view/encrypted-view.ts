@@ -109,6 +109,9 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
     this.#threads = options.threads && new EncryptionThreads(this.#layout, options.threads);
   }
 
+  /** Whether whoever keeps the copy cannot read it. */
+  readonly isEncrypted = true;
+
   /** How names are stored, as far as whoever keeps the copy must know. */
   get names(): Pick<NameScheme, 'isPlain' | 'hasDirIVs'> {
     return this.#layout.names;

@@ -14,8 +14,11 @@ import {
 } from '../gocryptfs/limits.ts';
 import { pathKey } from './path-bytes.ts';
 
-/** A file that exists only in the encrypted view: the conf, a directory's IV, a full name. */
-export type VirtualKind = 'conf' | 'diriv' | 'name';
+/**
+ * A file that exists only in a view: the conf, a directory's IV, a full name; in a plain mirror the
+ * file that says so.
+ */
+export type VirtualKind = 'conf' | 'diriv' | 'name' | 'mirror';
 
 /** Attributes of a virtual file as the copy has them. */
 export interface VirtualAttributes {
@@ -26,7 +29,7 @@ export interface VirtualAttributes {
 }
 
 /** The virtual files whose attributes are inherited; those of the conf are the vault's own. */
-export type InheritedKind = Exclude<VirtualKind, 'conf'>;
+export type InheritedKind = Exclude<VirtualKind, 'conf' | 'mirror'>;
 
 /**
  * Looks up what the copy had when it was adopted. Paths are plaintext: of the directory for a

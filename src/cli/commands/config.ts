@@ -111,6 +111,10 @@ function showConfig(host: Host, options: CommonOptions, remote: string | undefin
   );
   if (remote !== undefined && named === undefined) throw noRemote(remote, remotes);
   const layers = pushLayers(host, vault, named?.name);
+  if (named?.encrypt === false) {
+    const shownFrom = `${vaultFiles(vault.vaultDir).config}, [[remotes]]: a plain mirror`;
+    showLine(host, { key: 'encrypt', value: false, shownFrom });
+  }
   for (const { key, shown, shownFrom } of effectiveValues(layers)) {
     showLine(host, { key, value: shown, shownFrom });
   }

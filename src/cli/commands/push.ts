@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { ExitCode, UsageError } from '../../errors.ts';
 import type { LoginQuestions } from '../../sync/destination-options.ts';
-import type { OpenVault, PushSurroundings, StateStore } from '../../sync/push.ts';
+import type { NOT_ENCRYPTED, OpenVault, PushSurroundings, StateStore } from '../../sync/push.ts';
 import type { PushReporter, PushSettings, PushSummary } from '../../sync/push-settings.ts';
 import type { FilterRule } from '../../tree/filter.ts';
 import type { Destination } from '../../vault/destination.ts';
@@ -22,7 +22,7 @@ import { readPushWords, resolvePaths } from '../push-words.ts';
 import { tellItem } from '../render-item.ts';
 import { ProgressReport } from '../render-progress.ts';
 import { pushFigures, statsLines, summaryText } from '../render-summary.ts';
-import { recordRun, remoteNameOf } from '../recorded-run.ts';
+import { isMirror, recordRun, remoteNameOf } from '../recorded-run.ts';
 import { DONE, type CommandResult, type Warnings } from '../report.ts';
 import { patiently } from '../retry.ts';
 import { shownAge } from '../run-lines.ts';
@@ -149,7 +149,8 @@ async function pushLocked(
 
 /**
  * Runs `work` with the vault's key and with what it needs of this process. The key may still be on
- * its way: the engine is loaded, and the login begins, while scrypt runs in its own thread.
+ * its way: the engine is loaded, and the login begins, while scrypt runs in its own thread. A mirror
+ * needs no key, and nobody is asked for one.
  */
 export async function withKey<T>(
   host: Host,
@@ -159,28 +160,35 @@ export async function withKey<T>(
     readonly options: PushOptions;
     readonly destination: Destination;
   },
-  work: (vault: OpenVault, surroundings: PushSurroundings) => Promise<T>,
+  work: (vault: OpenVault | typeof NOT_ENCRYPTED, surroundings: PushSurroundings) => Promise<T>,
 ): Promise<T> {
   const { vault, options, destination } = job;
+  const surroundings = (key: string): PushSurroundings => ({
+    reporter: reporterFor(host, warnings, options),
+    signal: host.signal,
+    store: storeAt(vault.vaultDir, key),
+    moves: {
+      births: storeAt(vault.vaultDir, 'births'),
+      locations: storeAt(vault.vaultDir, `${key}-locations`),
+    },
+    questions: questionsFor(host, {
+      passwordFile: options.passwordFile,
+      vault,
+      destination,
+      warnings,
+    }),
+  });
+  if (isMirror(host, vault, destination.shown)) {
+    const { NOT_ENCRYPTED } = await import('../../sync/push.ts');
+    // What is known of an encrypted copy at the same place is nothing that a mirror may rely on.
+    const key = stateKey(`mirror ${destination.shown}`);
+    return work(NOT_ENCRYPTED, surroundings(key)).finally(() => host.out.clearStatus());
+  }
   const { masterkey } = await startUnlocking(host, vault, options, warnings);
   const { openedVault } = await import('../opened-vault.ts');
-  const key = stateKey(destination.shown);
   try {
-    return await work(openedVault(vault, masterkey), {
-      reporter: reporterFor(host, warnings, options),
-      signal: host.signal,
-      store: storeAt(vault.vaultDir, key),
-      moves: {
-        births: storeAt(vault.vaultDir, 'births'),
-        locations: storeAt(vault.vaultDir, `${key}-locations`),
-      },
-      questions: questionsFor(host, {
-        passwordFile: options.passwordFile,
-        vault,
-        destination,
-        warnings,
-      }),
-    });
+    const key = stateKey(destination.shown);
+    return await work(openedVault(vault, masterkey), surroundings(key));
   } finally {
     host.out.clearStatus();
     await masterkey.then(

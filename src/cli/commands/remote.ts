@@ -16,6 +16,10 @@ import { shownText } from '../terminal.ts';
 import { defineRemoteTest } from './remote-test.ts';
 import { defineSetupServer } from './setup-server.ts';
 
+interface AddOptions extends CommonOptions {
+  readonly encrypt: boolean;
+}
+
 /** Defines `remote add|list|remove`. */
 export function defineRemote(program: Command, select: Selected): void {
   const remote = program
@@ -30,9 +34,13 @@ export function defineRemote(program: Command, select: Selected): void {
       'Remember a destination: user@host:path, ssh://user@host:port/path, rsync://user@host/module/path, or a local folder (./folder, /folder).',
     )
     .argument('<name>', 'letters, digits, dots, dashes and underscores')
-    .argument('<url>', 'the destination');
+    .argument('<url>', 'the destination')
+    .option(
+      '--no-encrypt',
+      'whoever has access there may read everything: send the files as they are',
+    );
   addCommonOptions(add).action((name: string, url: string) => {
-    const options: CommonOptions = add.optsWithGlobals();
+    const options: AddOptions = add.optsWithGlobals();
     select('remote add', options, (host) => addTo(host, options, name, url));
   });
 
@@ -57,7 +65,7 @@ export function defineRemote(program: Command, select: Selected): void {
   });
 }
 
-function addTo(host: Host, options: CommonOptions, name: string, url: string): CommandResult {
+function addTo(host: Host, options: AddOptions, name: string, url: string): CommandResult {
   if (!isRemoteName(name)) {
     throw new UsageError('remote-name-invalid', `'${name}' cannot be the name of a remote`, {
       hint: 'Use 1 to 64 letters, digits, dots, dashes and underscores, a letter or digit first.',
@@ -67,15 +75,19 @@ function addTo(host: Host, options: CommonOptions, name: string, url: string): C
   const destination = parseDestination(url, { platform: host.platform, folder });
   // The canonical text: a local folder is stored absolute, whatever folder is current later.
   return editConfig(host, options, (text, file) =>
-    addRemote(text, file, { name, url: destination.shown }),
+    addRemote(text, file, {
+      name,
+      url: destination.shown,
+      ...(!options.encrypt && { encrypt: false }),
+    }),
   );
 }
 
 function listRemotes(host: Host, options: CommonOptions): CommandResult {
   const { config } = openVaultFrameOf(host, options);
-  for (const { name, url } of config.remotes) {
-    if (host.out.mode.json) host.out.event({ type: 'remote', name, url });
-    else host.out.data(`${name}\t${shownText(url)}`);
+  for (const { name, url, encrypt = true } of config.remotes) {
+    if (host.out.mode.json) host.out.event({ type: 'remote', name, url, encrypt });
+    else host.out.data(`${name}\t${shownText(url)}${encrypt ? '' : '\tNOT ENCRYPTED'}`);
   }
   return DONE;
 }

@@ -43,6 +43,8 @@ export function defineStatus(program: Command, select: Selected): void {
 interface NamedStatus extends RemoteStatus {
   readonly name: string;
   readonly shown: string;
+  /** False: it has a plain mirror. */
+  readonly encrypt: boolean;
 }
 
 /** @throws {UsageError} `duration-invalid`; {VaultError} as `openVaultFrame` */
@@ -53,11 +55,11 @@ async function showStatus(host: Host, options: StatusOptions): Promise<CommandRe
   const maxAgeMs = maxAge === undefined ? undefined : parseDuration(maxAge) * 60_000;
   const nowMs = Date.now();
   const history = readHistory(frame.vaultDir);
-  const statuses = frame.config.remotes.map(({ name, url }): NamedStatus => {
+  const statuses = frame.config.remotes.map(({ name, url, encrypt = true }): NamedStatus => {
     const place = { platform: host.platform, folder: frame.source };
     const destination = parseDestination(url, place).shown;
     const about = { vaultDir: frame.vaultDir, destination, nowMs, maxAgeMs };
-    return { name, shown: destination, ...remoteStatus(history, about) };
+    return { name, shown: destination, encrypt, ...remoteStatus(history, about) };
   });
   for (const status of statuses) showRemote(host, status, nowMs);
   if (statuses.length === 0) host.out.note('This vault has no remote yet: see ecsync remote add.');
@@ -67,12 +69,14 @@ async function showStatus(host: Host, options: StatusOptions): Promise<CommandRe
 }
 
 function showRemote({ out }: Host, status: NamedStatus, nowMs: number): void {
-  const { name, shown, lastGoodPushMs, lastPush, lastVerify, lastFsck, overdue, failed } = status;
+  const { name, shown, encrypt, lastGoodPushMs, lastPush, lastVerify, lastFsck, overdue, failed } =
+    status;
   if (out.mode.json) {
     out.event({
       type: 'status',
       remote: name,
       destination: shown,
+      encrypt,
       lastGoodPush: lastGoodPushMs === undefined ? null : new Date(lastGoodPushMs).toISOString(),
       ageSec: lastGoodPushMs === undefined ? null : Math.floor((nowMs - lastGoodPushMs) / 1000),
       lastPush: lastPush ?? null,
@@ -87,7 +91,7 @@ function showRemote({ out }: Host, status: NamedStatus, nowMs: number): void {
     lastGoodPushMs === undefined
       ? 'never'
       : `${shownMoment(lastGoodPushMs)} (${shownAge(nowMs - lastGoodPushMs)})`;
-  out.data(`${name}  ${shownText(shown)}`);
+  out.data(`${name}  ${shownText(shown)}${encrypt ? '' : '  NOT ENCRYPTED'}`);
   out.data(`  last good push  ${good}${overdue ? ' - overdue' : ''}`);
   const isGood = lastPush?.exitCode === ExitCode.ok;
   if (lastPush !== undefined && !isGood) out.data(`  last push       ${moment(lastPush)}`);

@@ -89,7 +89,7 @@ async function verifyLocked(
       });
       return conclude(host, summary, {
         shown: destination.shown,
-        isContinued: opened.inherited !== undefined,
+        isContinued: opened !== 'not encrypted' && opened.inherited !== undefined,
       });
     });
   } finally {
