@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests compare against: stock rsync, gocryptfs, sshd, FUSE, systemd, cron, XML readers. Debian or Ubuntu, as
+# Installs what the tests compare against: stock rsync, gocryptfs, sshd, FUSE, systemd, cron, XML readers, a keyring. Debian or Ubuntu, as
 # root. Does nothing when all of it is there.
 set -euo pipefail
 
@@ -21,6 +21,10 @@ need cron cron
 need crontab cron
 need xmllint libxml2-utils
 need plistutil libplist-utils
+need dbus-daemon dbus
+need dbus-send dbus-bin
+need gnome-keyring-daemon gnome-keyring
+need secret-tool libsecret-tools
 
 if [ ${#missing[@]} -gt 0 ]; then
   if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then

@@ -1,6 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { PasswordError, UsageError, VaultError } from '../errors.ts';
 import type { Conf } from '../gocryptfs/config.ts';
+import type { KeychainSurroundings } from '../vault/keychain.ts';
 import { readSecret, type Secret, type SecretSources } from '../vault/password.ts';
 import { assertMasterkey, hasConf, type VaultFrame } from '../vault/vault.ts';
 import type { Host } from './host.ts';
@@ -93,9 +94,59 @@ export async function readVaultSecret(
 ): Promise<Secret> {
   return readSecret({
     ...sourcesOf(host, options, warnings),
-    config: { password: vault.config.password, folder: vault.vaultDir },
+    config: {
+      password: vault.config.password,
+      folder: vault.vaultDir,
+      keychain: () => readVaultKeychain(host, vault),
+      credentialsFolder: host.environment['CREDENTIALS_DIRECTORY'],
+    },
     ...(host.canAsk ? { prompt: options.ask ?? (() => askPassword(host)) } : {}),
   });
+}
+
+/**
+ * A vault's password from everywhere but its configuration, after it opened the vault. Whoever asked
+ * for it overwrites it when done.
+ *
+ * @throws as {@link unlockVault}
+ */
+export async function provenPassword(
+  host: Host,
+  vault: VaultFrame,
+  options: SecretOptions,
+  warnings: Warnings,
+): Promise<Buffer> {
+  const { confOf } = await import('../vault/vault-conf.ts');
+  const conf = confOf(vault);
+  if (!hasConf(vault)) throw confLost(vault);
+  const secret = await readSecret({
+    ...sourcesOf(host, options, warnings),
+    ...(host.canAsk ? { prompt: () => askPassword(host) } : {}),
+  });
+  const password = Buffer.from(secret.bytes);
+  try {
+    const masterkey = await masterkeyFrom(vault, conf, secret);
+    masterkey.fill(0);
+    return password;
+  } catch (error) {
+    password.fill(0);
+    throw error;
+  }
+}
+
+async function readVaultKeychain(host: Host, vault: VaultFrame): Promise<Buffer> {
+  const { keychainItemOf, readKeychain } = await import('../vault/keychain.ts');
+  return readKeychain(keychainItemOf(vault), keychainSurroundings(host));
+}
+
+/** Time for a keychain to answer, and for a person to unlock it. */
+const KEYCHAIN_TIMEOUT_MS = { alone: 15_000, attended: 120_000 } as const;
+
+/** How this process uses the keychain. */
+export function keychainSurroundings(host: Host): KeychainSurroundings {
+  const { platform, environment, signal, canAsk } = host;
+  const timeoutMs = canAsk ? KEYCHAIN_TIMEOUT_MS.attended : KEYCHAIN_TIMEOUT_MS.alone;
+  return { platform, environment, signal, timeoutMs };
 }
 
 async function masterkeyFrom(vault: VaultFrame, conf: Conf, secret: Secret): Promise<Buffer> {

@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { FileError } from '../errors.ts';
 import type { Machine, ProgramResult } from '../schedule/machine.ts';
+import { sessionEnvironment } from '../vault/session-environment.ts';
 import type { Host } from './host.ts';
 
 const OUTPUT_MAX_BYTES = 16 * 1024 * 1024;
@@ -24,7 +25,7 @@ export function systemMachine({ environment, signal }: Host): Machine {
     configFolder: isTold ? config : path.join(home, '.config'),
     uid,
     run: (program, words, input) =>
-      runProgram(program, words, { input, env: childEnvironment(environment, uid), signal }),
+      runProgram(program, words, { input, env: sessionEnvironment(environment), signal }),
     read: readIfThere,
     write: (file, content) =>
       doFile(file, () => {
@@ -54,17 +55,6 @@ export function systemMachine({ environment, signal }: Host): Machine {
         fs.rmSync(folder, { recursive: true, force: true });
       }
     },
-  };
-}
-
-/** A login without a session of its own (su, cron) has the user's manager all the same. */
-function childEnvironment(environment: NodeJS.ProcessEnv, uid: number): NodeJS.ProcessEnv {
-  const runtime = `/run/user/${uid}`;
-  const needsRuntime = environment['XDG_RUNTIME_DIR'] === undefined && fs.existsSync(runtime);
-  return {
-    ...environment,
-    LC_ALL: 'C',
-    ...(needsRuntime ? { XDG_RUNTIME_DIR: runtime } : {}),
   };
 }
 

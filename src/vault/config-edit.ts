@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { stringify } from 'smol-toml';
 import { UsageError } from '../errors.ts';
 import { parseConfig, type RemoteConfig, type VaultConfig } from './config.ts';
@@ -41,10 +42,11 @@ export function formatNewConfig(config: NewConfig): string {
     ...(sourced.length > 0 ? ['# The folder that is copied.'] : []),
     ...sourced,
     '',
-    '# Where the password comes from when nobody is there to type it: a file (its first line) or a command.',
+    '# Where the password comes from when nobody is there to type it: the keychain (`ecsync key remember`),',
+    '# the first line of a file, or what a command prints.',
     '# [password]',
     '# file = "/path/to/file"',
-    '# command = "secret-tool lookup ecsync photos"',
+    '# command = "pass show ecsync/photos"',
     '',
   ].join('\n');
 }
@@ -133,18 +135,28 @@ export function noRemote(name: string, remotes: readonly RemoteConfig[]): UsageE
   return new UsageError('no-remote', `there is no remote named '${name}'`, { hint });
 }
 
-/** The edited text must say exactly what was meant; otherwise it is never written. */
-function assertEdit(edited: string, shownFile: string, wanted: VaultConfig): void {
+/**
+ * The edited text must say exactly what was meant; otherwise it is never written.
+ *
+ * @throws {UsageError} `config-edit`
+ */
+export function assertEdit(edited: string, shownFile: string, wanted: VaultConfig): void {
   let found: VaultConfig;
   try {
     found = parseConfig(edited, shownFile);
   } catch {
     throw editError(shownFile);
   }
-  if (JSON.stringify(found) !== JSON.stringify(wanted)) throw editError(shownFile);
+  if (!isDeepStrictEqual(plain(found), plain(wanted))) throw editError(shownFile);
 }
 
-function editError(shownFile: string): UsageError {
+/** Without the keys that have no value. */
+function plain(config: VaultConfig): unknown {
+  return JSON.parse(JSON.stringify(config));
+}
+
+/** The error for a text that cannot be edited safely. */
+export function editError(shownFile: string): UsageError {
   return new UsageError('config-edit', `${shownFile} cannot be changed automatically`, {
     hint: 'Edit it by hand, one `key = value` a line and one [[remotes]] table for each remote.',
   });

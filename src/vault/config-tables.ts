@@ -1,8 +1,7 @@
 /** The tables that both a vault's `config.toml` and the machine-wide one may have. */
 import * as v from 'valibot';
+import { command, flag, text } from './config-values.ts';
 
-const text = v.pipe(v.string('must be a text in quotes'), v.minLength(1, 'must not be empty'));
-const flag = v.boolean('must be true or false');
 const amount = v.union([v.number(), text], 'must be a number, or a text in quotes');
 const texts = v.union([text, v.array(text)], 'must be a text or a list of texts');
 
@@ -68,13 +67,6 @@ const pushEntries: Record<
 export const pushSchema: v.GenericSchema<unknown, PushTable> = v.strictObject(
   pushEntries,
   'must be a table: [push]',
-);
-
-const command = v.optional(
-  v.union(
-    [text, v.pipe(v.array(text), v.minLength(1, 'must name a program'))],
-    'must be a text or a list of texts',
-  ),
 );
 
 /** `[hooks]`: programs that run around a push. One text that is split as a shell would, or words. */

@@ -11,6 +11,8 @@ import {
   type PushTable,
   type SharedTables,
 } from './config-tables.ts';
+import { text } from './config-values.ts';
+import { PASSWORD_KEYS, passwordSchema, type PasswordTable } from './password-table.ts';
 
 /** What `.ecsync/config.toml` may say about a remote. */
 export interface RemoteConfig {
@@ -49,14 +51,8 @@ export interface VaultConfig extends SharedTables {
   readonly reverse_time_shift_sec?: 0 | 10 | undefined;
   /** Source folder, absolute; only in a vault directory that is not inside its source. */
   readonly source?: string | undefined;
-  readonly password?:
-    | {
-        /** Relative to the folder of `config.toml`; `~/` is the home folder. */
-        readonly file?: string | undefined;
-        /** One text that is split as a shell would, or the words themselves. */
-        readonly command?: string | readonly string[] | undefined;
-      }
-    | undefined;
+  /** Where the password comes from when nobody types it. */
+  readonly password?: PasswordTable | undefined;
   /** In the order written; the first is the default. */
   readonly remotes: readonly RemoteConfig[];
 }
@@ -69,32 +65,11 @@ const remoteName = v.pipe(
   ),
 );
 
-const text = v.pipe(v.string('must be a text in quotes'), v.minLength(1, 'must not be empty'));
-
 const hex = (digits: number): v.GenericSchema<string> =>
   v.pipe(
     v.string('must be a text in quotes'),
     v.regex(new RegExp(`^[0-9a-f]{${digits}}$`), `must be ${digits} hex digits`),
   );
-
-const passwordSchema = v.pipe(
-  v.strictObject(
-    {
-      file: v.optional(text),
-      command: v.optional(
-        v.union(
-          [text, v.pipe(v.array(text), v.minLength(1, 'must name a program'))],
-          'must be a text or a list of texts',
-        ),
-      ),
-    },
-    'must be a table: [password]',
-  ),
-  v.check(
-    (password) => password.file === undefined || password.command === undefined,
-    'must have a file or a command, not both',
-  ),
-);
 
 const longNameMax = `must be a whole number from ${LONG_NAME_MAX_READ_LEAST} to ${LONG_NAME_MAX_DEFAULT}`;
 
@@ -142,7 +117,7 @@ const configSchema = v.strictObject({
 
 const KNOWN_KEYS: Readonly<Record<string, readonly string[]>> = {
   '': Object.keys(configSchema.entries),
-  password: ['file', 'command'],
+  password: PASSWORD_KEYS,
   remotes: ['name', 'url', 'daemon_password_file', 'encrypt', 'push'],
   'remotes.push': SHARED_KEYS['push'] ?? [],
   ...SHARED_KEYS,

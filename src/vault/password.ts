@@ -14,6 +14,18 @@ export type Secret =
   | { readonly kind: 'password'; readonly bytes: Buffer }
   | { readonly kind: 'masterkey'; readonly bytes: Buffer };
 
+/** What a vault's configuration says about its password. */
+export interface ConfiguredSecret {
+  /** `[password]` */
+  readonly password: VaultConfig['password'];
+  /** Absolute folder that relative paths start from. */
+  readonly folder: string;
+  /** Takes the vault's password from the system's keychain. */
+  readonly keychain: () => Promise<Buffer>;
+  /** `$CREDENTIALS_DIRECTORY`, if it is set. */
+  readonly credentialsFolder?: string | undefined;
+}
+
 /** Everything a secret may come from. */
 export interface SecretSources {
   /** `--passfile` */
@@ -22,8 +34,7 @@ export interface SecretSources {
   readonly extpass?: string;
   /** `--masterkey=stdin`: standard input, or a question when that is a terminal. */
   readonly masterkeyFrom?: Readable | (() => Promise<Buffer>);
-  /** `[password]` of the vault's config, and the folder that its relative paths start from. */
-  readonly config?: { readonly password: VaultConfig['password']; readonly folder: string };
+  readonly config?: ConfiguredSecret;
   /** `ECSYNC_PASSWORD_FILE`, `ECSYNC_PASSWORD_COMMAND`, `ECSYNC_PASSWORD` */
   readonly environment: {
     readonly file?: string;
@@ -43,7 +54,8 @@ export interface SecretSources {
  * dropped, a carriage return is kept, at most 2048 bytes, never empty.
  *
  * @throws {PasswordError} `password-missing`, `passfile-unreadable`, `password-empty`,
- *   `password-too-long`, `password-command-failed`, `masterkey-invalid`
+ *   `password-too-long`, `password-command-failed`, `masterkey-invalid`, `credential-missing`, and
+ *   those of the keychain
  * @throws {UsageError} `conflicting-options`, `command-invalid`
  */
 export async function readSecret(sources: SecretSources): Promise<Secret> {
@@ -95,23 +107,57 @@ async function readPassword(sources: SecretSources): Promise<Buffer> {
   }
   if (sources.prompt !== undefined) return sources.prompt();
   throw new PasswordError('password-missing', 'no password is given and there is no terminal', {
-    hint: 'Use --passfile FILE, --extpass CMD, ECSYNC_PASSWORD_FILE, or [password] in .ecsync/config.toml.',
+    hint: 'Use --passfile FILE, --extpass CMD, ECSYNC_PASSWORD_FILE, `ecsync key remember`, or [password] in .ecsync/config.toml.',
   });
 }
 
 async function readConfigured(
-  config: SecretSources['config'],
+  config: ConfiguredSecret | undefined,
   sources: SecretSources,
 ): Promise<Buffer | undefined> {
-  const { file, command } = config?.password ?? {};
-  if (file !== undefined) {
-    return readPassfile(pathFrom(config?.folder ?? '', file), sources);
-  }
+  if (config === undefined) return undefined;
+  const { file, command, keychain, credential } = config.password ?? {};
+  if (file !== undefined) return readPassfile(pathFrom(config.folder, file), sources);
+  if (credential !== undefined) return readCredential(credential, config, sources);
+  if (keychain === true) return readFromKeychain(config, sources);
   if (command === undefined) return undefined;
   const words =
     typeof command === 'string' ? splitCommandWords(command, '[password] command') : command;
   const [program = '', ...rest] = words;
   return runPasswordCommand([program, ...rest], sources.signal);
+}
+
+/** A push by hand has no credentials: then the password is asked for. */
+async function readCredential(
+  name: string,
+  { credentialsFolder }: ConfiguredSecret,
+  sources: SecretSources,
+): Promise<Buffer> {
+  if (credentialsFolder !== undefined) {
+    return readPassfile(path.join(credentialsFolder, name), sources);
+  }
+  if (sources.prompt !== undefined) return sources.prompt();
+  throw new PasswordError(
+    'credential-missing',
+    `there is no credential ${name}: CREDENTIALS_DIRECTORY is not set`,
+    {
+      hint: `systemd sets it for a service with LoadCredential=${name}:FILE. Otherwise use --passfile FILE.`,
+    },
+  );
+}
+
+/** Whoever sits at a terminal can type the password instead. */
+async function readFromKeychain(
+  { keychain }: ConfiguredSecret,
+  { prompt, warn }: SecretSources,
+): Promise<Buffer> {
+  try {
+    return await keychain();
+  } catch (error) {
+    if (!(error instanceof PasswordError) || prompt === undefined) throw error;
+    warn(error.code, error.message);
+    return prompt();
+  }
 }
 
 /** A path of the configuration: relative to `folder`, and `~/` is the home folder. */

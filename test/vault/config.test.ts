@@ -60,7 +60,7 @@ describe('parseConfig()', () => {
     ['version = 1', "'conf_sha256' is missing"],
     ['version = 1\nconf_sha256 = "abc"', 'must be 64 hex digits'],
     [`${HEAD}[password]\nfile = ""`, 'must not be empty'],
-    [`${HEAD}[password]\nfile = "a"\ncommand = "b"`, 'not both'],
+    [`${HEAD}[password]\nfile = "a"\ncommand = "b"`, 'must have one of'],
     [`${HEAD}[password]\ncommand = []`, "'password.command'"],
     [`${HEAD}[[remotes]]\nname = "-x"\nurl = "h:p"`, 'letters, digits'],
     [`${HEAD}[[remotes]]\nname = "a"`, "'remotes.0.url' is missing"],

@@ -5,9 +5,9 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { EcsyncError } from '../../src/errors.ts';
+import { EcsyncError, PasswordError } from '../../src/errors.ts';
 import { splitCommandWords } from '../../src/vault/command-words.ts';
-import { readSecret, type SecretSources } from '../../src/vault/password.ts';
+import { readSecret, type ConfiguredSecret, type SecretSources } from '../../src/vault/password.ts';
 
 // Where a password comes from, in which order, and gocryptfs' rules about its bytes.
 
@@ -40,6 +40,12 @@ async function password(given: Partial<SecretSources>): Promise<string> {
   return secret.bytes.toString('latin1');
 }
 
+/** A configuration; its keychain is locked. */
+function configured(password: ConfiguredSecret['password']): ConfiguredSecret {
+  const locked = new PasswordError('keychain-no-entry', 'the keychain is locked');
+  return { password, folder, keychain: () => Promise.reject(locked) };
+}
+
 async function failure(given: Partial<SecretSources>): Promise<EcsyncError> {
   try {
     await readSecret(sources(given));
@@ -54,7 +60,7 @@ describe('readSecret()', () => {
   it('asks the sources in their order', async () => {
     const file = passfile('from file\n');
     const all = {
-      config: { password: { file: passfile('from config', 'c') }, folder },
+      config: configured({ file: passfile('from config', 'c') }),
       environment: {
         file: passfile('from environment file', 'e'),
         command: 'echo from environment command',
@@ -91,11 +97,35 @@ describe('readSecret()', () => {
   it('takes a path of the config from its folder, and a command as words', async () => {
     passfile('inside\n', 'inside');
     const words = ['printf', 'a b\\nc'];
-    expect(await password({ config: { password: { file: 'inside' }, folder } })).toBe('inside');
-    expect(await password({ config: { password: { command: words }, folder } })).toBe('a b');
-    expect(await password({ config: { password: { command: "echo 'x  y'" }, folder } })).toBe(
-      'x  y',
+    expect(await password({ config: configured({ file: 'inside' }) })).toBe('inside');
+    expect(await password({ config: configured({ command: words }) })).toBe('a b');
+    expect(await password({ config: configured({ command: "echo 'x  y'" }) })).toBe('x  y');
+  });
+
+  it('takes a credential that systemd handed over', async () => {
+    passfile('handed over\n', 'photos');
+    const config = configured({ credential: 'photos' });
+    expect(await password({ config: { ...config, credentialsFolder: folder } })).toBe(
+      'handed over',
     );
+    const absent = await failure({ config: { ...config, credentialsFolder: `${folder}/x` } });
+    expect([absent.code, absent.exitCode]).toEqual(['passfile-unreadable', 12]);
+    const outside = await failure({ config });
+    expect([outside.code, outside.exitCode]).toEqual(['credential-missing', 12]);
+    expect(outside.hint).toContain('LoadCredential=photos:FILE');
+    const prompt = () => Promise.resolve(Buffer.from('typed'));
+    expect(await password({ config, prompt })).toBe('typed');
+  });
+
+  it('asks a terminal when the keychain cannot be used, and fails without one', async () => {
+    const config = configured({ keychain: true });
+    const open = { ...config, keychain: () => Promise.resolve(Buffer.from('kept')) };
+    expect(await password({ config: open })).toBe('kept');
+    expect((await failure({ config })).code).toBe('keychain-no-entry');
+    const warned: string[] = [];
+    const prompt = () => Promise.resolve(Buffer.from('typed'));
+    expect(await password({ config, prompt, warn: (code) => warned.push(code) })).toBe('typed');
+    expect(warned).toEqual(['keychain-no-entry']);
   });
 
   it.each([

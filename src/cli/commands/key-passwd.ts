@@ -5,6 +5,7 @@ import { acquireLock } from '../../vault/lock.ts';
 import { commitConf, settleConf, stageConf } from '../../vault/replace-conf.ts';
 import { findVaultDir, hasConf, type VaultFrame } from '../../vault/vault.ts';
 import { vaultFiles } from '../../vault/vault-files.ts';
+import { describeFailure } from '../failure.ts';
 import type { Host } from '../host.ts';
 import {
   addCommonOptions,
@@ -18,6 +19,7 @@ import { askPassword } from '../prompt.ts';
 import { DONE, type CommandResult, type Warnings } from '../report.ts';
 import {
   checkNewPasswordOptions,
+  keychainSurroundings,
   readReplacementPassword,
   unlockVault,
   type NewPasswordOptions,
@@ -110,8 +112,27 @@ async function replacePassword(
     await assertOpens(staged, password, unlocked.masterkey);
     host.signal.throwIfAborted();
     commitConf(vault, staged);
+    await updateKeychain(host, warnings, vault, password);
   } finally {
     password.fill(0);
+  }
+}
+
+/** The password is changed by now: a keychain that does not take it is a warning. */
+async function updateKeychain(
+  host: Host,
+  warnings: Warnings,
+  vault: VaultFrame,
+  password: Uint8Array,
+): Promise<void> {
+  if (vault.config.password?.keychain !== true) return;
+  const { keychainItemOf, writeKeychain } = await import('../../vault/keychain.ts');
+  try {
+    await writeKeychain(keychainItemOf(vault), password, keychainSurroundings(host));
+  } catch (error) {
+    const { code, message } = describeFailure(error, false);
+    const remedy = 'it still has the old password: ecsync key remember';
+    warnings.add({ code, message: `${message}; ${remedy}` });
   }
 }
 

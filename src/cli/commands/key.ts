@@ -17,10 +17,11 @@ import type { Conf } from '../../gocryptfs/config.ts';
 import { hasConf, type VaultFrame } from '../../vault/vault.ts';
 import { defineKeyCheck } from './key-check.ts';
 import { defineKeyPasswd } from './key-passwd.ts';
+import { defineKeyRemember } from './key-remember.ts';
 
 type KeyOptions = CommonOptions & SecretOptions;
 
-/** Defines `key info|passwd|paper|check|masterkey`. */
+/** Defines `key info|passwd|paper|check|remember|forget|masterkey`. */
 export function defineKey(program: Command, select: Selected): void {
   const key = program
     .command('key')
@@ -48,6 +49,7 @@ export function defineKey(program: Command, select: Selected): void {
   });
 
   defineKeyCheck(key, select);
+  defineKeyRemember(key, select);
 
   const masterkey = key
     .command('masterkey')

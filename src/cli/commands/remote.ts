@@ -1,12 +1,9 @@
 import type { Command } from 'commander';
 import { UsageError } from '../../errors.ts';
-import { isRemoteName, readConfigText } from '../../vault/config.ts';
+import { isRemoteName } from '../../vault/config.ts';
 import { addRemote, removeRemote } from '../../vault/config-edit.ts';
-import { replaceFile } from '../../vault/atomic-write.ts';
 import { parseDestination } from '../../vault/destination.ts';
-import { acquireLock } from '../../vault/lock.ts';
-import { findVaultDir, openVaultFrame } from '../../vault/vault.ts';
-import { vaultFiles } from '../../vault/vault-files.ts';
+import { editConfig } from '../edit-config.ts';
 import type { Host } from '../host.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
 import { openVaultFrameOf, placeOf } from '../place.ts';
@@ -88,24 +85,6 @@ function listRemotes(host: Host, options: CommonOptions): CommandResult {
   for (const { name, url, encrypt = true } of config.remotes) {
     if (host.out.mode.json) host.out.event({ type: 'remote', name, url, encrypt });
     else host.out.data(`${name}\t${shownText(url)}${encrypt ? '' : '\tNOT ENCRYPTED'}`);
-  }
-  return DONE;
-}
-
-/** Rewrites `config.toml` under a lock of its own, so that two edits never lose one another. */
-function editConfig(
-  host: Host,
-  options: CommonOptions,
-  edit: (text: string, file: string) => string,
-): CommandResult {
-  const place = placeOf(host, options);
-  openVaultFrame(place);
-  const file = vaultFiles(findVaultDir(place)).config;
-  const lock = acquireLock(`${file}.lock`);
-  try {
-    replaceFile(file, edit(readConfigText(file), file), 0o600);
-  } finally {
-    lock.release();
   }
   return DONE;
 }
