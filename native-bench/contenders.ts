@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { RunningSshd } from '../test/support/sshd.ts';
-import { run, type Sample } from './measure.ts';
+import { cpuMsOf, run, type Sample } from './measure.ts';
 
 /** Where one contender keeps the copy of one source. */
 export interface Place {
@@ -18,11 +18,13 @@ export interface Contender {
   prepare(place: Place): Promise<void>;
   /** Removes the copy and all memory of it. */
   forget(place: Place): void;
+  /** Done before each push, not timed. */
+  before?(place: Place): Promise<void>;
   /** What is timed: makes the copy, or restores one to where the copy would be. */
   push(place: Place): Promise<Sample>;
 }
 
-const PASSWORD = 'benchmark';
+export const PASSWORD = 'benchmark';
 
 let asideCount = 0;
 
@@ -30,11 +32,11 @@ let asideCount = 0;
  * Puts a copy aside instead of removing it: just after a mass deletion ext4 is several times slower
  * to create files, which would measure the file system.
  */
-function removeCopy(place: Place): void {
+export function removeCopy(place: Place): void {
   if (existsSync(place.copy)) renameSync(place.copy, `${place.copy}-aside-${asideCount++}`);
 }
 
-function writePassfile(place: Place): string {
+export function writePassfile(place: Place): string {
   const passfile = path.join(place.state, 'passfile');
   mkdirSync(place.state, { recursive: true });
   writeFileSync(passfile, `${PASSWORD}\n`, { mode: 0o600 });
@@ -58,7 +60,7 @@ export function ecsyncContender(cli: string, sshd: RunningSshd): Contender {
         '--passfile',
         passfile(place),
       ];
-      await run([process.execPath, cli, ...words], env);
+      await run([process.execPath, cli, ...words], { env });
     },
     forget: (place) => {
       removeCopy(place);
@@ -69,15 +71,14 @@ export function ecsyncContender(cli: string, sshd: RunningSshd): Contender {
       const words = ['push', '-C', place.source, '--vault-dir', vault(place), '--json', '--delete'];
       const done = await run(
         [process.execPath, cli, ...words, '--passfile', passfile(place), destination],
-        env,
+        { env },
       );
       const summary = JSON.parse(done.stdout.trimEnd().split('\n').at(-1) ?? '') as Record<
         string,
         number
       >;
       return {
-        wallMs: done.wallMs,
-        peakMiB: done.peakMiB,
+        ...done,
         sentBytes: summary['bytesSent'] ?? NaN,
         receivedBytes: summary['bytesReceived'] ?? NaN,
       };
@@ -154,12 +155,13 @@ export function gocryptfsAndRsync(sshd: RunningSshd): Contender {
         place.source,
         view,
       ];
-      const mounted = await run(['gocryptfs', ...mount], process.env, true);
+      const mounted = await run(['gocryptfs', ...mount], { silent: true });
       try {
         const sent = await run(rsyncWords(sshd, view, place.copy));
+        const cpuMs = sent.cpuMs + cpuMsOf([view]);
         const unmounted = await run(['fusermount', '-u', view]);
         const wallMs = mounted.wallMs + sent.wallMs + unmounted.wallMs;
-        return { wallMs, peakMiB: sent.peakMiB, ...rsyncStats(sent.stdout) };
+        return { wallMs, cpuMs, peakMiB: sent.peakMiB, ...rsyncStats(sent.stdout) };
       } catch (error) {
         execFileSync('fusermount', ['-u', '-z', view]);
         throw error;

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 
 /** One timed run of a whole command. */
@@ -7,6 +7,8 @@ export interface Sample {
   readonly wallMs: number;
   /** Highest resident memory of the command's largest process, MiB; sampled. */
   readonly peakMiB: number;
+  /** User and system time of the client's processes, without the server's. */
+  readonly cpuMs: number;
   /** Bytes the client sent and received, where the tool tells. */
   readonly sentBytes?: number;
   readonly receivedBytes?: number;
@@ -34,43 +36,97 @@ function family(pid: number): number[] {
   }
 }
 
+/** Clock ticks a second in `/proc`; the same on all of Linux. */
+const TICKS = 100;
+
+/** Processor time so far of the running processes whose command line has all of these words. */
+export function cpuMsOf(words: readonly string[]): number {
+  let ticks = 0;
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0');
+      if (!words.every((word) => command.includes(word))) continue;
+      // Behind the name, which may hold anything: field 3 is the first, 14 and 15 are the times.
+      const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+        .replace(/^.*\) /, '')
+        .split(' ');
+      ticks += Number(stat[11]) + Number(stat[12]);
+    } catch {
+      // It ended in between.
+    }
+  }
+  return (ticks * 1000) / TICKS;
+}
+
+/** Bytes over the loopback interface so far, both ways, headers included. */
+export function wireBytes(): number {
+  return Number(readFileSync('/sys/class/net/lo/statistics/tx_bytes', 'latin1'));
+}
+
+/** A command took longer than its limit. */
+export class TooSlow extends Error {}
+
+export interface RunOptions {
+  readonly env?: NodeJS.ProcessEnv;
+  /**
+   * Do not listen: for a command that leaves a file system process behind, which keeps the
+   * command's output open. Its processor time is not known then.
+   */
+  readonly silent?: boolean;
+  /** Kills it after so long. */
+  readonly limitMs?: number;
+}
+
 /**
- * Runs a command to its end; throws when it fails, with what it said.
+ * Runs a command to its end.
  *
- * @param silent - do not listen: for a command that leaves a file system process behind, which
- *   keeps the command's output open
+ * @throws {TooSlow} over the limit
+ * @throws {Error} when it fails, with what it said
  */
 export function run(
   words: readonly string[],
-  env: NodeJS.ProcessEnv = process.env,
-  silent = false,
-): Promise<{ stdout: string; wallMs: number; peakMiB: number }> {
-  const [program = '', ...args] = words;
+  { env = process.env, silent = false, limitMs }: RunOptions = {},
+): Promise<{ stdout: string; wallMs: number; peakMiB: number; cpuMs: number }> {
+  const timed = ['bash', '-c', 'TIMEFORMAT="%U %S"; time "$0" "$@"', ...words];
+  const [program = '', ...args] = silent ? words : timed;
   return new Promise((resolve, reject) => {
     const startedMs = performance.now();
     const child = spawn(program, args, {
       env,
+      detached: true,
       stdio: silent ? 'ignore' : ['ignore', 'pipe', 'pipe'],
     });
     let peak = 0;
-    const timer = setInterval(() => {
+    const poll = setInterval(() => {
       if (child.pid === undefined) return;
       for (const pid of family(child.pid)) peak = Math.max(peak, peakKiB(pid));
     }, POLL_MS);
+    let overLimit = false;
+    const limit = setTimeout(
+      () => {
+        overLimit = true;
+        if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+      },
+      limitMs ?? 2 ** 31 - 1,
+    );
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
     child.stdout?.on('data', (chunk: Buffer) => stdout.push(chunk));
     child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk));
     child.on('error', reject);
     child.on('close', (code) => {
-      clearInterval(timer);
+      clearInterval(poll);
+      clearTimeout(limit);
       const wallMs = performance.now() - startedMs;
       const text = Buffer.concat(stdout).toString();
-      if (code === 0) resolve({ stdout: text, wallMs, peakMiB: peak / 1024 });
-      else
-        reject(
-          new Error(`${words.join(' ')} ended with ${code}: ${Buffer.concat(stderr).toString()}`),
-        );
+      const said = Buffer.concat(stderr).toString();
+      const [user = NaN, system = NaN] = (said.trimEnd().split('\n').at(-1) ?? '')
+        .split(' ')
+        .map(Number);
+      const cpuMs = silent ? 0 : (user + system) * 1000;
+      if (overLimit) reject(new TooSlow(words.join(' ')));
+      else if (code === 0) resolve({ stdout: text, wallMs, peakMiB: peak / 1024, cpuMs });
+      else reject(new Error(`${words.join(' ')} ended with ${code}: ${said}`));
     });
   });
 }

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { RunningSshd } from '../test/support/sshd.ts';
 import type { Contender, Place } from './contenders.ts';
-import { run, type Sample } from './measure.ts';
+import { cpuMsOf, run, type Sample } from './measure.ts';
 
 const PASSWORD = 'benchmark';
 
@@ -29,22 +29,20 @@ export function ecsyncRestore(cli: string, sshd: RunningSshd): Contender {
       const passfile = passfileOf(place);
       writeFileSync(passfile, `${PASSWORD}\n`, { mode: 0o600 });
       const vault = ['--vault-dir', `${place.source}-vault`, '--passfile', passfile];
-      await run([process.execPath, cli, 'init', place.source, ...vault], env);
-      await run([process.execPath, cli, 'push', '-C', place.source, ...vault, copy], env);
+      await run([process.execPath, cli, 'init', place.source, ...vault], { env });
+      await run([process.execPath, cli, 'push', '-C', place.source, ...vault, copy], { env });
     },
     forget: putAside,
     push: async (place) => {
       const from = `ssh://${sshd.user}@127.0.0.1:${sshd.port}${copyOf(place)}`;
       const words = ['restore', '--from', from, '--to', place.copy, '--json'];
-      const done = await run(
-        [process.execPath, cli, ...words, '--passfile', passfileOf(place)],
+      const done = await run([process.execPath, cli, ...words, '--passfile', passfileOf(place)], {
         env,
-      );
+      });
       const last = done.stdout.trimEnd().split('\n').at(-1) ?? '';
       const summary = JSON.parse(last) as Record<string, number>;
-      const { wallMs, peakMiB } = done;
       const sentBytes = summary['bytesSent'] ?? NaN;
-      return { wallMs, peakMiB, sentBytes, receivedBytes: summary['bytesReceived'] ?? NaN };
+      return { ...done, sentBytes, receivedBytes: summary['bytesReceived'] ?? NaN };
     },
   };
 }
@@ -63,12 +61,13 @@ export function rsyncAndGocryptfs(sshd: RunningSshd): Contender {
       }) as [string, string, string];
       const pulled = await pull(sshd, copyOf(place), cipher);
       const words = ['-q', '-nosyslog', '-ro', '-passfile', passfileOf(place), cipher, view];
-      const mounted = await run(['gocryptfs', ...words], process.env, true);
+      const mounted = await run(['gocryptfs', ...words], { silent: true });
       try {
         const copied = await run(['cp', '-a', `${view}/.`, plain]);
+        const cpuMs = pulled.cpuMs + copied.cpuMs + cpuMsOf([view]);
         const unmounted = await run(['fusermount', '-u', view]);
         const wallMs = pulled.wallMs + mounted.wallMs + copied.wallMs + unmounted.wallMs;
-        return { ...pulled, wallMs };
+        return { ...pulled, wallMs, cpuMs };
       } catch (error) {
         execFileSync('fusermount', ['-u', '-z', view]);
         throw error;
@@ -89,13 +88,13 @@ export function plainRsyncPull(sshd: RunningSshd): Contender {
 
 async function pull(sshd: RunningSshd, from: string, to: string): Promise<Sample> {
   const rsh = `${sshd.rsh} -p ${sshd.port}`;
-  const { wallMs, peakMiB, stdout } = await run([
+  const done = await run([
     ...['rsync', '-a', '--stats', '-e', rsh],
     `${sshd.user}@127.0.0.1:${from}/`,
     `${to}/`,
   ]);
   const figure = (label: string): number =>
-    Number((new RegExp(`${label}: ([\\d,]+)`).exec(stdout)?.[1] ?? 'NaN').replaceAll(',', ''));
+    Number((new RegExp(`${label}: ([\\d,]+)`).exec(done.stdout)?.[1] ?? 'NaN').replaceAll(',', ''));
   const sentBytes = figure('Total bytes sent');
-  return { wallMs, peakMiB, sentBytes, receivedBytes: figure('Total bytes received') };
+  return { ...done, sentBytes, receivedBytes: figure('Total bytes received') };
 }

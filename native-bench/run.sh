@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# npm run bench -- [--quick] [--rounds N] [--work DIR] [--only WORDS]
+# npm run bench -- [--quick] [--rounds N] [--work DIR] [--only WORDS] [--others] [--huge] [--primitives]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bash scripts/install-test-tools.sh

@@ -12,7 +12,9 @@ import {
   type Place,
   plainRsync,
 } from './contenders.ts';
-import { median, type Sample } from './measure.ts';
+import { median, TooSlow, wireBytes, type Sample } from './measure.ts';
+import { otherTools } from './other-tools.ts';
+import { primitives } from './primitives.ts';
 import { ecsyncRestore, plainRsyncPull, rsyncAndGocryptfs } from './restore-contenders.ts';
 import { FULL, makeSource, QUICK, type Scale, type Workload, WORKLOADS } from './workloads.ts';
 
@@ -26,6 +28,9 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '3' },
     work: { type: 'string', default: tmpdir() },
     only: { type: 'string', default: '' },
+    huge: { type: 'boolean', default: false },
+    others: { type: 'boolean', default: false },
+    primitives: { type: 'boolean', default: false },
   },
 });
 const scale: Scale = values.quick ? QUICK : FULL;
@@ -54,52 +59,72 @@ function places(
   );
 }
 
+/** What one contender did in all rounds; of one that was too slow nothing more is known. */
+type Samples = Map<Contender, readonly Measured[] | 'too slow'>;
+interface Measured extends Sample {
+  /** Over the loopback interface, both ways. */
+  readonly wireBytes: number;
+}
+
 async function measure(
   workload: Workload,
   byContender: ReadonlyMap<Contender, Place>,
-): Promise<Map<Contender, Sample[]>> {
-  const samples = new Map<Contender, Sample[]>();
-  const pushAll = async (isCounted: boolean): Promise<void> => {
-    for (const [contender, place] of byContender) {
-      if (workload.first) contender.forget(place);
-      execFileSync('sync');
+): Promise<Samples> {
+  const samples: Samples = new Map();
+  const pushOne = async (contender: Contender, place: Place, isCounted: boolean): Promise<void> => {
+    const before = samples.get(contender) ?? [];
+    if (before === 'too slow') return;
+    if (workload.first) contender.forget(place);
+    await contender.before?.(place);
+    execFileSync('sync');
+    const wireBefore = wireBytes();
+    try {
       const sample = await contender.push(place);
-      if (isCounted) samples.set(contender, [...(samples.get(contender) ?? []), sample]);
+      const measured = { ...sample, wireBytes: wireBytes() - wireBefore };
+      if (isCounted) samples.set(contender, [...before, measured]);
+    } catch (error) {
+      if (!(error instanceof TooSlow)) throw error;
+      samples.set(contender, 'too slow');
     }
   };
   // Warms the page cache, and gives the workloads that need one a finished push.
-  await pushAll(false);
+  for (const [contender, place] of byContender) await pushOne(contender, place, false);
   for (let round = 0; round < rounds; round++) {
     const [anyPlace] = byContender.values();
     if (anyPlace !== undefined) workload.change?.(anyPlace.source, scale);
-    await pushAll(true);
+    for (const [contender, place] of byContender) await pushOne(contender, place, true);
   }
   return samples;
 }
 
-const cell = (text: string, width: number): string => text.padStart(width);
+const megabytes = (bytes: number): string =>
+  Number.isFinite(bytes) ? `${(bytes / 1e6).toFixed(2)} MB` : '';
 
-function table(workload: Workload, samples: ReadonlyMap<Contender, Sample[]>): string {
-  const rows = [...samples].map(([contender, list]) => ({
-    name: contender.name,
-    wallMs: median(list.map((s) => s.wallMs)),
-    peakMiB: Math.max(...list.map((s) => s.peakMiB)),
-    sent: median(list.map((s) => s.sentBytes ?? NaN)),
-    received: median(list.map((s) => s.receivedBytes ?? NaN)),
-  }));
-  const ours = rows.find((row) => row.name === 'ecsync')?.wallMs ?? NaN;
-  const lines = rows.map((row) =>
-    [
-      row.name.padEnd(20),
-      cell(`${(row.wallMs / 1000).toFixed(2)} s`, 10),
-      cell((ours / row.wallMs).toFixed(2), 8),
-      cell(`${row.peakMiB.toFixed(0)} MiB`, 10),
-      cell(`${(row.sent / 1e6).toFixed(2)} MB`, 14),
-      cell(`${(row.received / 1e6).toFixed(2)} MB`, 14),
-    ].join(''),
-  );
-  const head = `${''.padEnd(20)}${cell('wall', 10)}${cell('ecsync/', 8)}${cell('peak', 10)}${cell('sent', 14)}${cell('received', 14)}`;
-  return [`\n${workload.name}`, head, ...lines].join('\n');
+function table(workload: Workload, samples: Samples): string {
+  const medianOf = (list: readonly Measured[], of: (s: Measured) => number): number =>
+    median(list.map(of));
+  const ecsync = [...samples].find(([contender]) => contender.name === 'ecsync')?.[1];
+  const ours = Array.isArray(ecsync) ? medianOf(ecsync, (s) => s.wallMs) : NaN;
+  const lines = [...samples].map(([{ name }, list]) => {
+    if (list === 'too slow') return `| ${name} | took too long | | | | | | |`;
+    const wallMs = medianOf(list, (s) => s.wallMs);
+    const cells = [
+      `${(wallMs / 1000).toFixed(2)} s`,
+      (ours / wallMs).toFixed(2),
+      `${(medianOf(list, (s) => s.cpuMs) / 1000).toFixed(2)} s`,
+      `${Math.max(...list.map((s) => s.peakMiB)).toFixed(0)} MiB`,
+      megabytes(medianOf(list, (s) => s.sentBytes ?? NaN)),
+      megabytes(medianOf(list, (s) => s.receivedBytes ?? NaN)),
+      megabytes(medianOf(list, (s) => s.wireBytes)),
+    ];
+    return `| ${name} | ${cells.join(' | ')} |`;
+  });
+  return [
+    `\n**${workload.name}**\n`,
+    '| | wall | ecsync ÷ this | processor | peak | sent | received | on the wire |',
+    '| --- | --- | --- | --- | --- | --- | --- | --- |',
+    ...lines,
+  ].join('\n');
 }
 
 const cli = path.resolve(import.meta.dirname, '../../dist/bin/ecsync.js');
@@ -112,10 +137,16 @@ try {
   console.log(
     `${cpus().length} × ${cpus()[0]?.model ?? '?'}; ${values.quick ? 'quick' : 'full'} size, ${rounds} rounds, work in ${values.work}`,
   );
-  const pushing = [ecsyncContender(cli, sshd), gocryptfsAndRsync(sshd), plainRsync(sshd)];
+  if (values.primitives) console.log(await primitives());
+  const others = values.others ? otherTools(sshd) : [];
+  const stock = [ecsyncContender(cli, sshd), gocryptfsAndRsync(sshd), plainRsync(sshd)];
   const restoring = [ecsyncRestore(cli, sshd), rsyncAndGocryptfs(sshd), plainRsyncPull(sshd)];
   const prepared = new Set<string>();
-  for (const workload of WORKLOADS.filter((w) => w.name.includes(values.only))) {
+  const wanted = WORKLOADS.filter(
+    ({ name, isHuge }) => name.includes(values.only) && (values.huge || isHuge !== true),
+  );
+  for (const workload of values.primitives ? [] : wanted) {
+    const pushing = workload.isHuge ? stock : [...stock, ...others];
     const byContender = places(work, workload, workload.restores ? restoring : pushing);
     const source = path.join(work, workload.source);
     if (!existsSync(source)) makeSource(workload.source, source, scale);
