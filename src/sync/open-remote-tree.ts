@@ -10,6 +10,7 @@ import {
 import type { Entry, Tree } from '../tree/entry.ts';
 import { LocalTree } from '../tree/local-tree.ts';
 import { ROOT_PATH } from '../view/path-bytes.ts';
+import { collectGarbageSooner, freeBuffersHere, MANY_OBJECTS } from './collect-sooner.ts';
 import type { ContentSource } from './content-source.ts';
 import { openDestination, type OpenDestination } from './destination-remote.ts';
 import type { Destination } from '../vault/destination.ts';
@@ -149,6 +150,7 @@ export class ReachedCopy {
 
   async #openAll(source: RemoteSource, plan: ReadingPlan): Promise<ReadableCopy> {
     const tree = await RemoteTree.list(source);
+    if (tree.count > MANY_OBJECTS) collectGarbageSooner();
     const { incomplete } = tree;
     if (incomplete !== undefined && !(incomplete instanceof VanishedError)) {
       plan.onProblem(ROOT_PATH, incomplete);
@@ -196,6 +198,7 @@ export class ReachedCopy {
   async contents(copy: ReadableCopy): Promise<ContentSource<Entry> | undefined> {
     if (this.source === undefined || copy.how === 'sftp') return undefined;
     const { remoteContents } = await import('./content-source.ts');
+    freeBuffersHere();
     return remoteContents(this.source, (traffic) => copy.addTraffic?.(traffic));
   }
 

@@ -15,7 +15,7 @@ import { UnfinishedFiles, UNFINISHED_FOLDER } from '../tree/unfinished-files.ts'
 import { DecryptedView } from '../view/decrypted-view.ts';
 import { readSmallFile } from '../view/decrypted-view-listing.ts';
 import { ROOT_PATH } from '../view/path-bytes.ts';
-import { collectGarbageSooner } from './collect-sooner.ts';
+import { collectGarbageSooner, MANY_OBJECTS } from './collect-sooner.ts';
 import { destinationOptions, type LoginQuestions } from './destination-options.ts';
 import { givenUp, openDestination, type OpenDestination } from './destination-remote.ts';
 import { makeSpecial } from './local-special.ts';
@@ -33,9 +33,6 @@ import type {
   UnlockCopy,
 } from './restore-settings.ts';
 import { Selection } from './selection.ts';
-
-/** From here on memory counts more than a few percent of the time. */
-const MANY_OBJECTS = 5000;
 
 /** What a restore talks to beside the copy. */
 export interface RestoreSurroundings {
