@@ -10,10 +10,11 @@ export function itemText(item: ItemLine): string {
 
 /** Of a long name the destination has only a hash here; the name itself is in a file beside it. */
 export function whyNotPlain(cipherPath: Uint8Array): string {
-  const isHashed = /(^|\/)gocryptfs\.longname\.[^/]+\/?$/.test(
-    Buffer.from(cipherPath).toString('latin1'),
-  );
-  return isHashed ? 'a long name, known by its hash only' : 'not a name of this vault';
+  const path = Buffer.from(cipherPath).toString('latin1');
+  if (/(^|\/)gocryptfs\.longname\.[^/]+\/?$/.test(path))
+    return 'a long name, known by its hash only';
+  const isBelow = /(^|\/)gocryptfs\.longname\.[^/]+\//.test(path);
+  return isBelow ? 'in a folder with a long name' : 'not a name of this vault';
 }
 
 /** The path alone, as `-v` lists it. */
@@ -49,4 +50,13 @@ export function tellItem(out: Output, item: ItemLine, isItemized: boolean): void
     if (isItemized || out.mode.verbose) out.event(itemEvent(item));
   } else if (isItemized) out.data(itemText(item));
   else if (out.mode.verbose) out.data(itemName(item));
+}
+
+/** For what is told in several attempts: whether a line was not told before. */
+export function newsOnly(): (line: ItemLine) => boolean {
+  const told = new Set<string>();
+  return ({ change, path }) => {
+    const before = told.size;
+    return told.add(`${change} ${Buffer.from(path).toString('latin1')}`).size > before;
+  };
 }

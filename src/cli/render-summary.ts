@@ -1,4 +1,4 @@
-import type { PushSummary } from '../sync/push-settings.ts';
+import type { PushFigures, PushSummary } from '../sync/push-settings.ts';
 import { shownBytes, shownCount } from './figures.ts';
 
 /** The last line of a push for people. */
@@ -58,7 +58,7 @@ export function statsLines(summary: PushSummary): readonly string[] {
 }
 
 /** The fields of the JSON summary that are a push's own. */
-export function pushFigures(summary: PushSummary): Readonly<Record<string, number>> {
+export function pushFigures(summary: PushFigures): Readonly<Record<string, number>> {
   const { filesTotal, filesSent, filesDeleted, literalBytes, matchedBytes } = summary;
   const { bytesSent, bytesReceived, elapsedMs, totalBytes, runs } = summary;
   return {

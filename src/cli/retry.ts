@@ -10,6 +10,19 @@ export interface Patience {
   readonly retries: number;
   /** Seconds for all attempts together. */
   readonly maxTimeSec?: number | undefined;
+  /** What becomes of a run that the time cut off. */
+  readonly hint?: string;
+}
+
+/** `--retries` and `--max-time`. */
+export function patienceOf({
+  retries = 0,
+  maxTime,
+}: {
+  readonly retries?: number;
+  readonly maxTime?: number;
+}): Patience {
+  return { retries, maxTimeSec: maxTime };
 }
 
 const FIRST_DELAY_SEC = 2;
@@ -27,7 +40,7 @@ const SPREAD = 0.25;
 export async function patiently<T>(
   { signal }: Pick<Host, 'signal'>,
   warnings: Pick<Warnings, 'add'>,
-  { retries, maxTimeSec }: Patience,
+  { retries, maxTimeSec, hint = 'What was sent stays; the next push continues.' }: Patience,
   attempt: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const over = new AbortController();
@@ -39,7 +52,7 @@ export async function patiently<T>(
       try {
         return await attempt(either);
       } catch (error) {
-        if (over.signal.aborted && !signal.aborted) throw timeIsOver(maxTimeSec ?? 0, error);
+        if (over.signal.aborted && !signal.aborted) throw timeIsOver(maxTimeSec ?? 0, hint, error);
         if (tried >= retries || either.aborted || !(error instanceof ConnectionError)) throw error;
         const waitSec = delayBefore(tried);
         const count = `attempt ${tried + 2} of ${retries + 1}`;
@@ -49,7 +62,7 @@ export async function patiently<T>(
       }
     }
   } catch (error) {
-    if (over.signal.aborted && !signal.aborted) throw timeIsOver(maxTimeSec ?? 0, error);
+    if (over.signal.aborted && !signal.aborted) throw timeIsOver(maxTimeSec ?? 0, hint, error);
     throw error;
   } finally {
     clearTimeout(timer);
@@ -70,14 +83,11 @@ async function waitFor(seconds: number, signal: AbortSignal, cause: unknown): Pr
   }
 }
 
-function timeIsOver(seconds: number, cause: unknown): ConnectionError {
+function timeIsOver(seconds: number, hint: string, cause: unknown): ConnectionError {
   if (cause instanceof ConnectionError && cause.code === 'max-time') return cause;
   return new ConnectionError(
     'max-time',
     `stopped after ${shownDuration(seconds)}, the --max-time`,
-    {
-      hint: 'What was sent stays; the next push continues.',
-      cause,
-    },
+    { hint, cause },
   );
 }

@@ -1,4 +1,10 @@
-import { ConnectionError, FileError, ProtocolError, VanishedError } from '../errors.ts';
+import {
+  ConnectionError,
+  FileError,
+  InterruptedError,
+  ProtocolError,
+  VanishedError,
+} from '../errors.ts';
 import type { ByteReader } from '../bytes/byte-reader.ts';
 import type { EcsyncError } from '../errors.ts';
 import type { Entry } from '../tree/entry.ts';
@@ -82,6 +88,8 @@ class Pull<E extends Entry> {
       return await this.#converse();
     } catch (error) {
       conversation.fail(error instanceof Error ? error : new Error(String(error)));
+      // A server that only reads has nothing to clean up: nobody waits for what it still sends.
+      if (error instanceof InterruptedError) throw error;
       const reason = await conversation.farewell(Promise.resolve());
       // That nothing could be sent any more is less than the peer's own word for it.
       throw error instanceof ConnectionError ? (reason ?? error) : error;

@@ -42,6 +42,8 @@ export interface SendJob<E extends Entry> {
   onMessage?(level: 'info' | 'warning' | 'error', text: string): void;
   /** The server has stored everything and said goodbye; only its end is still waited for. */
   onGoodbye?(): void;
+  /** Bytes of the stream, framing included, when the conversation is over, however it ended. */
+  onEnd?(bytesSent: number, bytesReceived: number): void;
   /** A file could not be opened or read, has vanished, or changed while it was read. */
   onProblem?(entry: E, error: EcsyncError): void;
 }

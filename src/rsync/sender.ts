@@ -53,6 +53,7 @@ export async function send<E extends Entry>(peer: Peer, job: SendJob<E>): Promis
     return await new Sender(conversation, job, { session, strong }).run();
   } finally {
     conversation.end();
+    job.onEnd?.(conversation.bytesSent, conversation.bytesReceived);
   }
 }
 

@@ -91,6 +91,11 @@ const SENDER_WORDS: readonly KnownWords[] = [
   },
 ];
 
+/** A line of our own server without rsync's form: `cannot list a/b (EACCES)`. */
+export function plainWords(line: string): string {
+  return line.replace(/^rsync: (?:\[\w+\] )?/, '').replace(/ \((E[A-Z0-9]+)\): .*$/, ' ($1)');
+}
+
 /** What a server's words on standard error give away; undefined when they are of no known kind. */
 export function explainWords(said: string, direction: Direction): EcsyncError | undefined {
   const table = direction === 'push' ? RECEIVER_WORDS : SENDER_WORDS;

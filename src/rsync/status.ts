@@ -157,6 +157,7 @@ function explainPull(
   if (code === RERR_PARTIAL || report.remoteErrors || (report.ioError & IOERR_GENERAL) !== 0) {
     return new FileError('remote-partial', `the server could not read everything${quoted(said)}`, {
       hint: 'Look at its messages, then run the same command again.',
+      facts: { said },
     });
   }
   if (code === RERR_VANISHED || report.ioError & IOERR_VANISHED) {

@@ -18,6 +18,21 @@ export interface Comparison {
   readonly bytesToSend: number;
 }
 
+/**
+ * Why a source may not be the one the copy was made from: less than a tenth of the copy is in it.
+ *
+ * @returns undefined when enough of it is
+ */
+export function strangerWarning(
+  { matching, differing, extra }: Comparison,
+  source: string,
+): string | undefined {
+  const shared = matching + differing;
+  if (shared * 10 >= shared + extra) return undefined;
+  const found = shared === 0 ? 'nothing' : `only ${shared} of ${shared + extra} objects`;
+  return `${found} of the copy is in ${source}: is it the right folder? A push with --delete removes from the copy what the folder does not have; only its limit (see --max-delete) is in the way`;
+}
+
 const NEW_OBJECT = '+++++++++';
 
 /** Counts what a dry run itemises. */
@@ -39,6 +54,8 @@ export class ComparisonCount implements PushReporter {
       this.#extra += 1;
       return;
     }
+    // The source folder itself is itemised, but not counted.
+    if (pathKey(path) === './') return;
     if (change.endsWith(NEW_OBJECT)) this.#missing += 1;
     else this.#differing += 1;
     if (change.startsWith('<f')) this.#toSend.push(path);
@@ -46,7 +63,6 @@ export class ComparisonCount implements PushReporter {
 
   /** @param source - absolute path of the source folder */
   async result({ filesTotal }: PushSummary, source: string): Promise<Comparison> {
-    // The source folder itself is itemised, but not counted.
     const matching = Math.max(0, filesTotal - this.#differing - this.#missing);
     const tree = new LocalTree(source);
     let bytesToSend = 0;

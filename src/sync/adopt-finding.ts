@@ -43,11 +43,16 @@ export function adoptFindingOf(problem: CopyProblem): AdoptFinding {
   };
 }
 
-/** A `gocryptfs.diriv` that is not the one its place demands. */
-export function staleDirIV(plainPath: Uint8Array, cipherPath: Uint8Array): AdoptFinding {
+/** A `gocryptfs.diriv` that is not there, or not the one its place demands. */
+export function wrongDerivedDirIV(
+  plainPath: Uint8Array,
+  cipherPath: Uint8Array,
+  isMissing: boolean,
+): AdoptFinding {
+  const what = isMissing ? 'is missing' : 'belongs elsewhere';
   return {
-    code: 'diriv-stale',
-    message: `${showPath(plainPath)}: the gocryptfs.diriv of the folder belongs elsewhere or is missing: nothing in it can be read`,
+    code: isMissing ? 'diriv-missing' : 'diriv-stale',
+    message: `${showPath(plainPath)}: the gocryptfs.diriv of the folder ${what}: nothing in it can be read`,
     mending: 'repair',
     cipherPath,
     plainPath,

@@ -10,7 +10,12 @@ import type { CopyProblem } from '../view/decrypted-view-problem.ts';
 import { InheritedIndex, type InheritedKind } from '../view/inherited.ts';
 import { joinPath, pathKey, splitPath } from '../view/path-bytes.ts';
 import { recogniseDerivation, reverseDirIV, type CopyTree } from './adopt-derivation.ts';
-import { adoptFindingOf, staleDirIV, wrongDirIV, type AdoptFinding } from './adopt-finding.ts';
+import {
+  adoptFindingOf,
+  wrongDerivedDirIV,
+  wrongDirIV,
+  type AdoptFinding,
+} from './adopt-finding.ts';
 import { KeyProof } from './adopt-key-proof.ts';
 import { MendedTree } from './adopt-mended-tree.ts';
 import { structureKey } from './push-state.ts';
@@ -182,7 +187,7 @@ class Surveyor<C extends Entry> {
     if (this.#derivation === 'reverse') {
       const isRight = bytes && Buffer.compare(bytes, reverseDirIV(directory.cipher.path)) === 0;
       if (isRight !== true) {
-        this.#findings.push(staleDirIV(directory.path, path));
+        this.#findings.push(wrongDerivedDirIV(directory.path, path, file === undefined));
         return;
       }
     } else if (bytes === undefined || directory.contentUnknown === true) return;

@@ -9,7 +9,7 @@ import { createVault, type NewVaultKey, type NewVaultPlace } from '../vault/crea
 import { stateKey, writeState } from '../vault/state.ts';
 import type { StoredConf } from '../vault/stored-conf.ts';
 import { pathKey, ROOT_PATH } from '../view/path-bytes.ts';
-import { ComparisonCount, namesIn, type Comparison } from './adopt-compare.ts';
+import { ComparisonCount, namesIn, strangerWarning, type Comparison } from './adopt-compare.ts';
 import {
   openCopy,
   readCopyConf,
@@ -131,6 +131,7 @@ class Adoption {
     const damage = this.#judge(survey);
     const vault = openVaultOf(survey, key, copyConf);
     const comparison = await this.#compare(vault, survey);
+    this.#warnOfStranger(comparison);
     const mended = dryRun ? 0 : await this.#mend(vault, survey, damage);
     const facts = { conf, copyConf, key, survey, damaged: damage.length > 0 };
     this.#surroundings.signal.throwIfAborted();
@@ -218,6 +219,12 @@ class Adoption {
       bytesSent: bytesSent + summary.bytesSent,
       bytesReceived: bytesReceived + summary.bytesReceived,
     };
+  }
+
+  #warnOfStranger(comparison: Comparison): void {
+    const message = strangerWarning(comparison, this.#settings.place.source);
+    if (message === undefined) return;
+    this.#surroundings.reporter.warning({ code: 'stranger', message });
   }
 
   #counting(): ComparisonCount {

@@ -14,6 +14,9 @@ export interface ShownPath {
   readonly virtual: boolean;
 }
 
+/** So many notes are told once only. */
+const NOTED_MAX = 1000;
+
 /**
  * The books of one push over all its rsync runs: what was sent, created, deleted and what went
  * wrong, each told once, in plaintext names.
@@ -34,6 +37,7 @@ export class Ledger {
   readonly #told = new Set<PushEntry>();
   readonly #deleted = new Set<string>();
   readonly #troubled = new Set<PushEntry>();
+  readonly #noted = new Set<string>();
 
   constructor(reporter: PushReporter) {
     this.#reporter = reporter;
@@ -78,6 +82,9 @@ export class Ledger {
 
   /** A sentence for the person that changes nothing about the outcome. */
   note(code: string, message: string): void {
+    // Each of several runs meets the same obstacle.
+    if (this.#noted.has(message)) return;
+    if (this.#noted.size < NOTED_MAX) this.#noted.add(message);
     this.#reporter.warning({ code, message });
   }
 

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { FileError, RemoteError } from '../errors.ts';
+import { FileError, VaultError } from '../errors.ts';
 import { serveSender } from '../rsync/serve-sender.ts';
 import { parseSenderWords } from '../rsync/sender-words.ts';
 import { LocalTree } from '../tree/local-tree.ts';
@@ -9,7 +9,7 @@ import { InProcessRemote, type InProcessServer } from './in-process-remote.ts';
 
 /**
  * A folder of this machine as a source. {@link start} rejects with
- * {@link UsageError} `server-words-invalid` and {@link RemoteError} `source-missing`.
+ * {@link UsageError} `server-words-invalid` and {@link VaultError} `copy-missing`.
  */
 export class LocalSourceRemote extends InProcessRemote {
   constructor() {
@@ -21,7 +21,7 @@ function sourceServer(words: readonly string[]): InProcessServer {
   const { options, source } = parseSenderWords(words);
   const folder = path.resolve(source);
   if (!isFolder(folder)) {
-    throw new RemoteError('source-missing', `${folder} is not a folder`, {
+    throw new VaultError('copy-missing', `${folder} is not a folder`, {
       hint: 'Is its disk mounted?',
     });
   }

@@ -142,6 +142,8 @@ function findMoves(stored: Uint8Array, from: MoveSource): Moves {
     if (error instanceof VaultError || error instanceof FileError) return NO_MOVES;
     throw error;
   }
+  // What is deleted can be told by its name, however long it was.
+  for (const { path: gonePath } of changes.gone) from.view.rememberPath(gonePath);
   const gone = changes.gone.length;
   if (gone === 0 || changes.fresh.length === 0) return { ...NO_MOVES, gone };
   return new Matching(changes, from).match();

@@ -1,12 +1,14 @@
+import { performance } from 'node:perf_hooks';
 import type { EcsyncError } from '../errors.ts';
 import { TEMPORARY_DIRECTORY } from '../gocryptfs/names.ts';
 import type { TransferOptions } from '../rsync/options.ts';
+import { plainWords } from '../rsync/status-words.ts';
 import type { Moves } from './moves.ts';
 import type { PushEntry } from './push-entry.ts';
 import type { DeletionScope } from './deletion.ts';
 import { isHardLink } from './itemize.ts';
 import type { ShownPath } from './ledger.ts';
-import type { PushReporter, PushSettings } from './push-settings.ts';
+import type { PushFigures, PushReporter, PushSettings } from './push-settings.ts';
 import type { RunContext, RunOutcome, RunPlan } from './rsync-run.ts';
 import { pathKey } from '../view/path-bytes.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -99,20 +101,49 @@ export function bookkeeping(job: PushJob): Pick<RunPlan, 'onItem' | 'onSent' | '
   };
 }
 
+/** What a push has come to so far. */
+export function figuresOf(job: PushJob, startedMs: number): PushFigures {
+  const { ledger } = job.context;
+  return {
+    filesTotal: job.snapshot.plainCount,
+    filesSent: ledger.filesSent,
+    filesDeleted: ledger.filesDeleted,
+    literalBytes: ledger.literalBytes,
+    matchedBytes: ledger.matchedBytes,
+    bytesSent: ledger.bytesSent,
+    bytesReceived: ledger.bytesReceived,
+    elapsedMs: Math.round(performance.now() - startedMs),
+    totalBytes: job.snapshot.plainBytes,
+    runs: ledger.runs,
+  };
+}
+
 /** What may be a cipher path in a server's message; a real one decrypts, anything else does not. */
 const PATH_LIKE = /[A-Za-z0-9_./-]{22,}/g;
 /** rsync's name for a file that is being written. */
 const TEMPORARY_NAME = /(^|\/)\.?([^/]+)\.[A-Za-z0-9]{6}$/;
 
 /** A server's message with the cipher paths in it told in plaintext where they can be. */
-export function inPlaintext(job: PushJob, text: string): string {
+function inPlaintext(job: PushJob, text: string): string {
   if (job.context.view.names.isPlain) return text;
   const root = job.context.destination;
   return text.replace(PATH_LIKE, (found) => {
     const relative = found.startsWith(root) ? found.slice(root.length) : found;
     const shown = shownPath(job, Buffer.from(relative.replace(TEMPORARY_NAME, '$1$2'), 'latin1'));
-    return shown.plain && !shown.virtual ? Buffer.from(shown.path).toString() : found;
+    if (!shown.plain) return found;
+    const path = Buffer.from(shown.path).toString();
+    if (!shown.virtual) return path;
+    return relative.endsWith('.name') ? `the .name file of ${path}` : `the key file of ${path}`;
   });
+}
+
+/** Tells one line that the destination's rsync wrote; a local folder's is our own. */
+export function noteServerLine(job: PushJob, line: string): void {
+  const { destination, rsyncPath } = job.settings;
+  const text = inPlaintext(job, line.trim());
+  const isOwn = destination.kind === 'local' && rsyncPath === undefined;
+  const told = isOwn ? `${destination.path}: ${plainWords(text)}` : `server: ${text}`;
+  job.context.ledger.note('remote-message', told);
 }
 
 const MESSAGES_MAX = 20;
@@ -124,7 +155,7 @@ export function reportServerMessages(job: PushJob, outcome: RunOutcome): void {
     .map((line) => line.trim())
     .filter((line) => line !== '' && !line.startsWith('rsync error: '));
   for (const line of lines.slice(0, MESSAGES_MAX)) {
-    job.context.ledger.note('remote-message', `server: ${inPlaintext(job, line)}`);
+    noteServerLine(job, line);
   }
   if (lines.length > MESSAGES_MAX) {
     const more = lines.length - MESSAGES_MAX;

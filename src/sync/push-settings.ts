@@ -71,12 +71,12 @@ export interface PushReporter {
   item(line: ItemLine): void;
   warning(warning: PushWarning): void;
   progress(progress: PushProgress): void;
+  /** The push is cut off by an error: what it came to until then. */
+  cutOff?(figures: PushFigures): void;
 }
 
-/** What a push did; also the numbers of the JSON summary. */
-export interface PushSummary {
-  /** 0, 23, 24 or 25; every other end is an exception. */
-  readonly exitCode: 0 | 23 | 24 | 25;
+/** The numbers of the JSON summary. */
+export interface PushFigures {
   /** Plaintext objects in the view (files, folders, links, specials). */
   readonly filesTotal: number;
   readonly filesSent: number;
@@ -91,6 +91,12 @@ export interface PushSummary {
   readonly totalBytes: number;
   /** How many rsync runs the push took. */
   readonly runs: number;
+}
+
+/** What a push did. */
+export interface PushSummary extends PushFigures {
+  /** 0, 23, 24 or 25; every other end is an exception. */
+  readonly exitCode: 0 | 23 | 24 | 25;
   /** Set when exitCode is not 0: the reason in one line. */
   readonly error?: { readonly code: string; readonly message: string; readonly hint?: string };
 }

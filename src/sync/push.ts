@@ -20,7 +20,14 @@ import { LINKED } from './itemize.ts';
 import { Births, NO_MOVES, readMoves, type MoveBooks, type MoveStores } from './moves.ts';
 import { confirmMoves } from './moves-links.ts';
 import type { PushView } from './push-entry.ts';
-import { accept, bookkeeping, noteDeleted, type PushJob, transferOptions } from './push-job.ts';
+import {
+  accept,
+  bookkeeping,
+  figuresOf,
+  noteDeleted,
+  type PushJob,
+  transferOptions,
+} from './push-job.ts';
 import type { PushReporter, PushSettings, PushSummary } from './push-settings.ts';
 import { decodeState, encodeState, type PushState } from './push-state.ts';
 import { decideDeletion, refuseOtherVault, refuseOverlap } from './preflight.ts';
@@ -230,16 +237,7 @@ export function summarise(
   const error = summaryError(job, overLimit);
   return {
     exitCode: overLimit === undefined || ledger.exitCode() === 23 ? ledger.exitCode() : 25,
-    filesTotal: job.snapshot.plainCount,
-    filesSent: ledger.filesSent,
-    filesDeleted: ledger.filesDeleted,
-    literalBytes: ledger.literalBytes,
-    matchedBytes: ledger.matchedBytes,
-    bytesSent: ledger.bytesSent,
-    bytesReceived: ledger.bytesReceived,
-    elapsedMs: Math.round(performance.now() - startedMs),
-    totalBytes: job.snapshot.plainBytes,
-    runs: ledger.runs,
+    ...figuresOf(job, startedMs),
     ...(error && { error }),
   };
 }
@@ -288,17 +286,22 @@ export async function push(
   surroundings: PushSurroundings,
 ): Promise<PushSummary> {
   const startedMs = performance.now();
-  const { store, mend } = surroundings;
+  const { store, mend, reporter } = surroundings;
   return withPushJob(asked, vault, surroundings, async (job, state, moves) => {
-    if (mend !== undefined) {
-      await mendFiles(job, mend);
-      return summarise(job, startedMs, undefined);
+    try {
+      if (mend !== undefined) {
+        await mendFiles(job, mend);
+        return summarise(job, startedMs, undefined);
+      }
+      const { overLimit } = job.settings.dryRun
+        ? await preview(job, state)
+        : await transfer(job, state, (now) => store.write(encodeState(now)));
+      if (!job.settings.dryRun) moves.save();
+      return summarise(job, startedMs, overLimit);
+    } catch (error) {
+      reporter.cutOff?.(figuresOf(job, startedMs));
+      throw error;
     }
-    const { overLimit } = job.settings.dryRun
-      ? await preview(job, state)
-      : await transfer(job, state, (now) => store.write(encodeState(now)));
-    if (!job.settings.dryRun) moves.save();
-    return summarise(job, startedMs, overLimit);
   });
 }
 

@@ -1,5 +1,6 @@
 import { IntegrityError, VanishedError, type EcsyncError } from '../errors.ts';
 import type { FlistEntry } from '../rsync/flist-decode.ts';
+import { plainWords } from '../rsync/status-words.ts';
 import { showPath } from '../tree/file-failure.ts';
 import type { CopyProblem } from '../view/decrypted-view-problem.ts';
 import type { Planned } from '../view/decrypting-store.ts';
@@ -66,6 +67,31 @@ export class RestoreBooks {
     this.#reporter.warning({ code: error.code, message });
   }
 
+  /**
+   * A part of the copy could not be listed or read.
+   *
+   * @param where.folder - the copy, when it is a folder of this machine
+   * @param where.planned - plaintext paths by the key of the cipher path, as far as they are known
+   */
+  incomplete(
+    error: EcsyncError,
+    {
+      folder,
+      planned,
+    }: { readonly folder: string | undefined; readonly planned: ReadonlyMap<string, Planned> },
+  ): void {
+    if (error instanceof VanishedError) this.vanished++;
+    else this.failures++;
+    const { said } = error.facts;
+    const isOwn = folder !== undefined && typeof said === 'string';
+    const message = isOwn ? `${folder}: ${ownWords(said)}` : error.message;
+    const told = message.replace(PATH_LIKE, (found) => {
+      const plainPath = planned.get(found)?.plainPath;
+      return plainPath === undefined ? found : showPath(plainPath);
+    });
+    this.#reporter.warning({ code: error.code, message: told });
+  }
+
   /** A difference that stays; told when nobody said that it may. */
   kept(plainPath: Uint8Array, isWanted: boolean): void {
     this.filesKept++;
@@ -128,4 +154,12 @@ export class RestoreBooks {
       },
     };
   }
+}
+
+/** What may be a cipher path in a message. */
+const PATH_LIKE = /[A-Za-z0-9_./=-]{22,}/g;
+
+function ownWords(said: string): string {
+  const lines = said.split('; ').filter((line) => !line.startsWith('rsync error: '));
+  return lines.length === 0 ? 'not all of it could be read' : lines.map(plainWords).join('; ');
 }

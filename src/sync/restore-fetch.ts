@@ -26,6 +26,8 @@ export interface FetchJob {
   readonly layout: Layout;
   readonly target: LocalStore;
   readonly rootIsNew: boolean;
+  /** That parts of the copy cannot be read was told already. */
+  readonly isKnownIncomplete: boolean;
   readonly holes: 'allowed' | 'refused';
   readonly unfinished?: Unfinished<LocalEntry>;
   readonly books: RestoreBooks;
@@ -94,7 +96,13 @@ export async function fetchContent(job: FetchJob): Promise<void> {
   } finally {
     await store.close();
   }
-  if (incomplete !== undefined && problems === 0) books.problem(incomplete);
+  if (incomplete === undefined || problems > 0 || job.isKnownIncomplete) return;
+  books.incomplete(incomplete, { folder: copyFolder(job.settings), planned });
+}
+
+/** The copy, when it is a folder of this machine that is read in this process. */
+export function copyFolder({ from, rsyncPath }: RestoreSettings): string | undefined {
+  return from.kind === 'local' && rsyncPath === undefined ? from.path : undefined;
 }
 
 function rulesFor(planned: ReadonlyMap<string, Planned>): ReturnType<typeof rulesForOnly> {

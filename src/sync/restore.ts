@@ -23,7 +23,7 @@ import { LocalSourceRemote } from './local-source.ts';
 import { RemoteTree } from './remote-tree.ts';
 import type { RemoteSource } from './remote-tree-run.ts';
 import { RestoreBooks } from './restore-books.ts';
-import { fetchContent } from './restore-fetch.ts';
+import { copyFolder, fetchContent } from './restore-fetch.ts';
 import { planRestore, type RestorePlan } from './restore-plan.ts';
 import type {
   CopyKeys,
@@ -110,8 +110,9 @@ async function restoreFrom(run: Run, tree: RemoteTree): Promise<RestorePlan> {
   try {
     // A folder more in it has changed its time.
     if (workplace && root !== undefined) await look.setAttributes(root, timeOf(root));
-    const plan = await planFrom(run, tree, look);
-    await fetchInto(run, plan, { rootIsNew, look, workplace });
+    const plan = await planOrSayWhyNot(run, tree, look);
+    const isKnownIncomplete = tree.incomplete !== undefined;
+    await fetchInto(run, plan, { rootIsNew, isKnownIncomplete, look, workplace });
     return plan;
   } finally {
     look.close();
@@ -123,14 +124,29 @@ async function restoreFrom(run: Run, tree: RemoteTree): Promise<RestorePlan> {
 /** The target before anything is written. */
 interface Target {
   readonly rootIsNew: boolean;
+  readonly isKnownIncomplete: boolean;
   readonly look: LocalStore;
   readonly workplace: UnfinishedFiles | undefined;
+}
+
+/** What could not be listed is told in plaintext, as far as the plan knows the names. */
+async function planOrSayWhyNot(run: Run, tree: RemoteTree, look: LocalStore): Promise<RestorePlan> {
+  const { settings, books } = run;
+  let planned: RestorePlan['planned'] = new Map();
+  try {
+    const plan = await planFrom(run, tree, look);
+    ({ planned } = plan);
+    return plan;
+  } finally {
+    const folder = copyFolder(settings);
+    if (tree.incomplete !== undefined) books.incomplete(tree.incomplete, { folder, planned });
+  }
 }
 
 async function fetchInto(
   run: Run,
   plan: RestorePlan,
-  { rootIsNew, look, workplace }: Target,
+  { rootIsNew, isKnownIncomplete, look, workplace }: Target,
 ): Promise<void> {
   const target = new LocalStore(run.settings.target, {
     makeSpecial,
@@ -139,7 +155,7 @@ async function fetchInto(
   });
   try {
     const unfinished = workplace && { unfinished: workplace };
-    await fetchContent({ ...run, ...unfinished, plan, target, rootIsNew });
+    await fetchContent({ ...run, ...unfinished, plan, target, rootIsNew, isKnownIncomplete });
     const root = await look.lookup(ROOT_PATH);
     if (run.settings.keepsWorkplace === true) workplace?.empty();
     else workplace?.remove();
@@ -161,7 +177,6 @@ async function list({
   const nothing = { filesDone: 0, filesTotal: 0, bytesDone: 0, bytesTotal: 0 };
   reporter.progress({ stage: 'list', ...nothing });
   const tree = await RemoteTree.list(source);
-  if (tree.incomplete !== undefined) books.problem(tree.incomplete);
   books.bytesSent += tree.traffic.bytesSent;
   books.bytesReceived += tree.traffic.bytesReceived;
   return tree;
@@ -231,9 +246,10 @@ function openSource(
   books: RestoreBooks,
   questions: LoginQuestions,
 ): Promise<OpenDestination> {
-  const { from, rsyncPath } = settings;
-  if (from.kind === 'local' && rsyncPath === undefined) {
-    const path = from.path.endsWith('/') ? from.path : `${from.path}/`;
+  const { from } = settings;
+  const folder = copyFolder(settings);
+  if (folder !== undefined) {
+    const path = folder.endsWith('/') ? folder : `${folder}/`;
     return Promise.resolve({ remote: new LocalSourceRemote(), path });
   }
   return openDestination(from, destinationOptions(settings, books, questions));

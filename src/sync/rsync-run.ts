@@ -97,7 +97,7 @@ export async function runRsync(context: RunContext, plan: RunPlan): Promise<RunO
   let result: SendReport | Error;
   let messages = '';
   try {
-    const report = await send<PushEntry>(connection, {
+    result = await send<PushEntry>(connection, {
       ...plan,
       open: (entry) => {
         plan.onOpen?.(entry);
@@ -113,12 +113,13 @@ export async function runRsync(context: RunContext, plan: RunPlan): Promise<RunO
           context.remote.startAhead?.(context.rsyncPath, serverWords(next, context.destination));
         }
       },
+      onEnd: (bytesSent, bytesReceived) => {
+        ledger.bytesSent += bytesSent;
+        ledger.bytesReceived += bytesReceived;
+      },
       signal,
       ...(context.timeoutSec > 0 && { idleTimeoutMs: context.timeoutSec * 1000 }),
     });
-    ledger.bytesSent += report.bytesSent;
-    ledger.bytesReceived += report.bytesReceived;
-    result = report;
   } catch (error) {
     if (error instanceof InterruptedError || !(error instanceof Error)) {
       connection.destroy();

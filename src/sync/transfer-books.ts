@@ -1,7 +1,7 @@
 import { RemoteError } from '../errors.ts';
 import { collectGarbageSooner } from './collect-sooner.ts';
 import type { PushEntry } from './push-entry.ts';
-import { bookkeeping, inPlaintext, noteDeleted, type PushJob } from './push-job.ts';
+import { bookkeeping, noteDeleted, noteServerLine, type PushJob } from './push-job.ts';
 import { progressOf } from './push-progress.ts';
 import type { PushState } from './push-state.ts';
 import type { RunOutcome, RunPlan } from './rsync-run.ts';
@@ -54,8 +54,7 @@ export type Message = (level: 'info' | 'warning' | 'error', text: string) => voi
 export function tellMessage(job: PushJob, level: 'info' | 'warning' | 'error', text: string): void {
   if (level === 'info') return;
   for (const line of text.split('\n')) {
-    if (line.trim() !== '')
-      job.context.ledger.note('remote-message', `server: ${inPlaintext(job, line.trim())}`);
+    if (line.trim() !== '') noteServerLine(job, line);
   }
 }
 

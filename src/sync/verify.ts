@@ -35,6 +35,8 @@ export interface VerifySummary {
   readonly repaired: number;
   /** Whether the server could be asked for what it has beyond the vault. */
   readonly extrasAsked: boolean;
+  /** Whether it is known here what was pushed; if not, renamed files count as changed. */
+  readonly isRemembered: boolean;
   readonly bytesSent: number;
   readonly bytesReceived: number;
   readonly runs: number;
@@ -66,13 +68,22 @@ export async function verify(
     if (!seen.hasItemRecords) tellTooOld(job);
     const found = findingsOf(job, seen, remembered);
     const save = (state: PushState): void => surroundings.store.write(encodeState(state));
-    const left =
-      options.repair && (found.length > 0 || !seen.hasItemRecords)
-        ? findingsOf(job, await repair(job, seen, { remembered, save }), remembered)
-        : found;
+    const repaired = async (): Promise<readonly VerifyFinding[]> => {
+      try {
+        return findingsOf(job, await repair(job, seen, { remembered, save }), remembered);
+      } catch (error) {
+        // A part may be mended by now: another look would not find it any more.
+        for (const finding of found) options.onFinding(finding, false);
+        throw error;
+      }
+    };
+    const isDue = options.repair && (found.length > 0 || !seen.hasItemRecords);
+    const left = isDue ? await repaired() : found;
     const remaining = new Set(left.map(keyOf));
     for (const finding of found) options.onFinding(finding, !remaining.has(keyOf(finding)));
-    return summarise(job, { found, left, extrasAsked: seen.extrasAsked, startedMs });
+    const { extrasAsked } = seen;
+    const isRemembered = remembered !== undefined;
+    return summarise(job, { found, left, extrasAsked, isRemembered, startedMs });
   });
 }
 
@@ -144,10 +155,11 @@ function summarise(
     readonly found: readonly VerifyFinding[];
     readonly left: readonly VerifyFinding[];
     readonly extrasAsked: boolean;
+    readonly isRemembered: boolean;
     readonly startedMs: number;
   },
 ): VerifySummary {
-  const { found, left, extrasAsked, startedMs } = result;
+  const { found, left, extrasAsked, isRemembered, startedMs } = result;
   const { ledger } = job.context;
   const count = (kind: VerifyFinding['kind']): number =>
     found.filter((finding) => finding.kind === kind).length;
@@ -163,6 +175,7 @@ function summarise(
     attributes: count('attributes'),
     repaired: found.filter((finding) => !remaining.has(keyOf(finding))).length,
     extrasAsked,
+    isRemembered,
     bytesSent,
     bytesReceived,
     runs,

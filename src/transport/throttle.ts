@@ -16,6 +16,15 @@ const PART_BYTES_MAX = 262_144;
 /** What waits here is not sent yet: little, so that whoever writes notices that it goes on. */
 const BUFFER_BYTES = 65_536;
 
+/** What measures time and lets it pass. */
+export interface Clock {
+  /** Of any origin; never goes back. */
+  nowMs(): number;
+  wait(timeMs: number): Promise<unknown>;
+}
+
+const SYSTEM_CLOCK: Clock = { nowMs: () => performance.now(), wait: (timeMs) => delay(timeMs) };
+
 /** What counts at a time of day: before the first time it is what counted last on the day before. */
 export function rateAt(plan: RatePlan, date: Date): number {
   const minute = date.getHours() * 60 + date.getMinutes();
@@ -29,10 +38,12 @@ export function rateAt(plan: RatePlan, date: Date): number {
  */
 export class ByteBudget {
   readonly #plan: RatePlan;
+  readonly #clock: Clock;
   #freeAtMs = 0;
 
-  constructor(plan: RatePlan) {
+  constructor(plan: RatePlan, clock: Clock) {
     this.#plan = plan;
+    this.#clock = clock;
   }
 
   /** Bytes to send as one part now. */
@@ -47,16 +58,16 @@ export class ByteBudget {
   async take(bytes: number): Promise<void> {
     const rate = rateAt(this.#plan, new Date());
     if (rate === Infinity) return;
-    const nowMs = performance.now();
+    const nowMs = this.#clock.nowMs();
     const startMs = Math.max(nowMs, this.#freeAtMs);
     this.#freeAtMs = startMs + (bytes / rate) * 1000;
-    if (startMs > nowMs) await delay(startMs - nowMs);
+    if (startMs > nowMs) await this.#clock.wait(startMs - nowMs);
   }
 }
 
 /** A remote to which no more bytes a second are sent than a plan allows. */
-export function throttled(remote: Remote, plan: RatePlan): Remote {
-  const budget = new ByteBudget(plan);
+export function throttled(remote: Remote, plan: RatePlan, clock = SYSTEM_CLOCK): Remote {
+  const budget = new ByteBudget(plan, clock);
   return {
     shownName: remote.shownName,
     start: async (program, words) => slow(await remote.start(program, words), budget),

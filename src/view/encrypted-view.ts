@@ -229,6 +229,11 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
     return this.#paths.plainPath(cipherPath);
   }
 
+  /** Lets {@link plainPath} recognise an object that the tree does not have any more. */
+  rememberPath(plainPath: Uint8Array): void {
+    this.#paths.rememberPath(plainPath);
+  }
+
   /**
    * Where a plaintext path is in the copy. Inverse of {@link plainPath}.
    *

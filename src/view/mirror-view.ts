@@ -96,6 +96,9 @@ export class MirrorView<P extends Entry = Entry> implements Tree<CipherEntry<P>>
     return plainPath;
   }
 
+  /** Nothing: no name is hashed here. */
+  rememberPath = (): void => undefined;
+
   #isFree({ path }: P): boolean {
     const key = pathKey(path);
     if (!RESERVED_NAMES.includes(key)) return true;

@@ -79,6 +79,17 @@ export class PathTranslation {
   }
 
   /**
+   * The same for an object that was there once.
+   *
+   * @throws {FileError} `name-unsupported` — a component cannot be encrypted
+   */
+  rememberPath(plainPath: Uint8Array): void {
+    const cipherPath = this.cipherPath(plainPath);
+    const isLong = this.#layout.names.kindOf(splitPath(cipherPath).name) === 'long';
+    if (isLong) this.rememberLongName({ cipherPath, plainPath });
+  }
+
+  /**
    * Where a plaintext path is in the copy. Inverse of {@link plainPath}.
    *
    * @throws {FileError} `name-unsupported` — a component cannot be encrypted

@@ -103,6 +103,34 @@ describe('push', () => {
     ).toContain('<f+++++++++ docs/two.log\n');
   });
 
+  it('tells what is deleted by its name, however long, as long as it remembers', async () => {
+    const long = 'L'.repeat(200);
+    const lines = ['', `${long}/`, `${long}/a`, `${long}/${long}`];
+    const makeAndDelete = async (): Promise<string[]> => {
+      mkdirSync(path.join(vault, long));
+      for (const name of ['a', long]) writeFileSync(path.join(vault, long, name), 'x');
+      expect((await run(['push'])).code).toBe(0);
+      rmSync(path.join(vault, long), { recursive: true });
+      return ['push', '--delete', '-i'];
+    };
+    const known = await run(await makeAndDelete());
+    const deleted = (text: string): string => (text === '' ? text : `*deleting   ${text}`);
+    expect(
+      known.stdout
+        .split('\n')
+        .filter((line) => !line.startsWith('.d'))
+        .sort(),
+    ).toEqual(lines.map(deleted).sort());
+    const words = await makeAndDelete();
+    rmSync(path.join(vault, '.ecsync/index'), { recursive: true });
+    const { stdout } = await run(words);
+    expect(stdout.match(/\(.*\)$/gm)?.sort()).toEqual([
+      '(a long name, known by its hash only)',
+      '(a long name, known by its hash only)',
+      '(in a folder with a long name)',
+    ]);
+  });
+
   it('takes filters in the order they are given', async () => {
     const rules = ['--include', 'one.*', '--exclude', '/docs/*', '--include', '*.log'];
     const result = await run(['push', '-n', '-i', '-q', ...rules]);

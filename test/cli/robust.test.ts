@@ -83,6 +83,25 @@ describe('--retries', () => {
     expect(readFileSync(at('count'), 'utf8').trim()).toBe('1');
   });
 
+  it('holds for plan and verify, too; what was told is not told again', async () => {
+    const copy = at('copy-rsh-again');
+    expect((await push(copy)).code).toBe(0);
+    writeFileSync(path.join(source, 'file'), 'longer than it was before');
+    const pass = ['-C', source, '--passfile', at('pw')];
+    // The conversation that looks for changes is not the first one.
+    const shell = (failures: number): readonly string[] => [
+      ...['host:' + copy, '--rsh', flakyShell(failures), '--retries', '1'],
+    ];
+    const plan = await cli.run(['plan', ...pass, ...shell(1)]);
+    expect(plan.stderr).toContain('attempt 2 of 2 in');
+    expect(plan.code).toBe(0);
+    expect(plan.stdout.match(/ file$/gm)).toHaveLength(1);
+    const verify = await cli.run(['verify', ...pass, ...shell(1)]);
+    expect(verify.stderr).toContain('attempt 2 of 2 in');
+    expect(verify.code).toBe(26);
+    expect(verify.stdout).toBe('changed file (changed here since, by its time)\n');
+  });
+
   it('does not try again what no second attempt can mend', async () => {
     const result = await push(at('absent/folder/copy'), '--retries', '3');
     expect(result.code).toBe(5);
@@ -97,6 +116,14 @@ describe('--max-time and --if-older-than', () => {
     expect(stopped.code).toBe(30);
     expect(stopped.stderr).toContain('--max-time');
     expect((await push()).code).toBe(0);
+  });
+
+  it.each(['plan', 'verify'])('stops a %s', async (command) => {
+    const silent = script('silent-rsh', 'exec sleep 60');
+    const words = [command, '-C', source, '--passfile', at('pw'), '--max-time', '2s'];
+    const stopped = await cli.run([...words, '--rsh', silent, 'host:' + at('copy')]);
+    expect(stopped.code).toBe(30);
+    expect(stopped.stderr).toContain('stopped after 0:02, the --max-time');
   });
 
   it('leaves out a push that is not due', async () => {

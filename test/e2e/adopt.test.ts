@@ -308,7 +308,7 @@ describe('a damaged copy', { timeout: 120_000 }, () => {
     const [one, two] = [await cipherPathOf('one'), await cipherPathOf(`one/${LONG}`)];
     replaceQuietly(path.join(one, 'gocryptfs.diriv'), randomBytes(16));
     rmSync(path.join(two, 'gocryptfs.diriv'));
-    const expected = ['diriv-stale repair one', `diriv-stale repair one/${LONG}`];
+    const expected = [`diriv-missing repair one/${LONG}`, 'diriv-stale repair one'];
     const refused = await adopt();
     expect(findings(refused)).toEqual(expected);
     await expectRefusal(refused, 26, 'copy-damaged');
@@ -339,6 +339,24 @@ describe('a damaged copy', { timeout: 120_000 }, () => {
     const adopted = await adopt();
     expect(findings(adopted)).toEqual(['foreign-object none undefined']);
     expect(summaryOf(adopted)).toMatchObject({ exitCode: 0, damaged: 0, extra: 1 });
+  });
+});
+
+describe('a folder that is hardly the one the copy was made from', () => {
+  it.each<[readonly string[], string | undefined]>([
+    [[], 'nothing of the copy is in'],
+    [['two'], undefined],
+  ])('sharing %j', async (shared, warning) => {
+    await makeSmall({ kind: 'forward', words: [] });
+    for (const name of readdirSync(bench.source)) {
+      if (!shared.includes(name)) rmSync(inSource(name), { recursive: true });
+    }
+    writeFileSync(inSource('something else'), 'else');
+    const adopted = await run('adopt', remoteOf('local'), bench.source, '--json');
+    expect(summaryOf(adopted)).toMatchObject({ exitCode: 0, missing: 1 });
+    const told = events(adopted).filter(({ type }) => type === 'warning');
+    expect(told.map(({ code }) => code)).toEqual(warning === undefined ? [] : ['stranger']);
+    expect(adopted.stderr).toContain(warning ?? '');
   });
 });
 

@@ -200,13 +200,30 @@ describe('a push that cannot succeed', () => {
     expect(result.stderr).toContain('127.0.0.1');
   });
 
+  it('30: nobody answers while the key is still being made', async () => {
+    const tree = await makeBench();
+    mkdirSync(tree.source);
+    const pass = ['--passfile', tree.passfile];
+    // Takes longer than the refusal of a port on which nobody listens.
+    expect((await ecsync(['init', tree.source, '--scryptn', '17', ...pass])).code).toBe(0);
+    const words = ['push', '-C', tree.source, '--json', ...pass, 'ssh://127.0.0.1:1/x'];
+    const result = await ecsync(words);
+    expect(result.stderr).not.toMatch(/unexpected|^ +at /m);
+    expect(summaryOf(result)).toMatchObject({ exitCode: 30, filesTotal: 0, bytesSent: 0 });
+    await tree.remove();
+  });
+
   it('30: the server is killed in the middle', async () => {
     writeFileSync(path.join(bench.source, 'large'), pattern(LARGE_BYTES, 9));
     const stop = whenTransferring(bench.copy, () => void sshd.killSessions());
-    const result = await pushWithPassword(remote());
+    const result = await pushWithPassword(remote(), '--json');
     stop();
     rmSync(path.join(bench.source, 'large'));
     expect(result.code).toBe(30);
+    const { filesTotal, bytesSent, bytesReceived, ...rest } = summaryOf(result);
+    expect(rest).toMatchObject({ exitCode: 30, error: { code: 'connection-lost' } });
+    // What it came to until then.
+    expect([filesTotal > 24, bytesSent > 1000, bytesReceived > 100]).toEqual([true, true, true]);
     expect(result.stderr).toMatch(/again/);
     expect((await fsck(bench.copy, bench.passfile)).code).toBe(0);
   });
@@ -310,6 +327,37 @@ describe('a push that cannot succeed', () => {
     expect(result.stderr).toMatch(/nothing was deleted/);
     expect(summaryOf(result)).toMatchObject({ exitCode: 23, filesSent: 1, filesDeleted: 0 });
     expect((await fsck(tree.copy, tree.passfile)).code).toBe(0);
+    await tree.remove();
+  });
+
+  it('23: a folder of the copy that is closed to us is named as it is here', async () => {
+    const tree = await makeBench();
+    mkdirSync(path.join(tree.source, 'closed'), { recursive: true });
+    writeFileSync(path.join(tree.source, 'closed', 'inside'), 'inside');
+    await initVault(tree);
+    execFileSync('chown', ['-R', `${NOBODY}:${NOBODY}`, tree.dir]);
+    const pass = ['-C', tree.source, '--passfile', tree.passfile];
+    expect((await ecsync(['push', ...pass, tree.copy], { uid: NOBODY })).code).toBe(0);
+    const folders = readdirSync(tree.copy, { withFileTypes: true }).filter((entry) =>
+      entry.isDirectory(),
+    );
+    const closed = folders.find(({ name }) => !name.startsWith('gocryptfs'))?.name ?? '';
+    chmodSync(path.join(tree.copy, closed), 0o000);
+    const restored = path.join(tree.dir, 'restored');
+    const restore = await ecsync(['restore', ...pass, '--from', tree.copy, '--to', restored], {
+      uid: NOBODY,
+    });
+    expect(restore.code).toBe(23);
+    expect(restore.stderr.split('\n')[0]).toBe(
+      `warning: ${tree.copy}: cannot list closed (EACCES)`,
+    );
+    chownSync(path.join(tree.copy, closed), 0, 0);
+    writeFileSync(path.join(tree.source, 'closed', 'new'), 'new');
+    const push = await ecsync(['push', ...pass, tree.copy], { uid: NOBODY });
+    expect(push.code).toBe(23);
+    expect(push.stderr).toContain(`warning: ${tree.copy}: cannot examine closed/new (EACCES)\n`);
+    expect(push.stderr).toContain('cannot examine the key file of closed (EACCES)\n');
+    expect(push.stderr).not.toMatch(/server|[A-Za-z0-9_-]{22}/);
     await tree.remove();
   });
 

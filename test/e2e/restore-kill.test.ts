@@ -6,9 +6,10 @@ import { type Bench, type CliResult, ecsync, initVault, makeBench } from './supp
 import { differences } from './support/compare.ts';
 import { makeBusyTree, pattern } from './support/hard-tree.ts';
 
-const POINTS = Number(process.env['ECSYNC_KILL_POINTS'] ?? 24);
+/** Of each way a copy is reached. */
+const POINTS = Number(process.env['ECSYNC_KILL_POINTS'] ?? 12);
 const IGNORED = { ignore: ['.ecsync', '.ecsync-restore'], nanoseconds: false };
-const LARGE = 24 * 1024 * 1024;
+const LARGE = 16 * 1024 * 1024;
 
 let sshd: RunningSshd;
 let bench: Bench;
@@ -17,7 +18,7 @@ beforeAll(async () => {
   sshd = await startSshd();
   bench = await makeBench();
   target = path.join(bench.dir, 'target');
-  makeBusyTree(bench.source, 100, 8);
+  makeBusyTree(bench.source, 60, 8);
   writeFileSync(path.join(bench.source, 'large'), pattern(LARGE));
   await initVault(bench);
   const words = ['push', '-C', bench.source, '--passfile', bench.passfile, bench.copy];

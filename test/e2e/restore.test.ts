@@ -432,6 +432,11 @@ describe('outside of a vault', () => {
   });
 });
 
+it('a copy that is not there is none', async () => {
+  const { summary } = await restore('--from', path.join(bench.dir, 'nothing'));
+  expect(summary).toMatchObject({ exitCode: 10, error: { code: 'copy-missing' } });
+});
+
 it('what stock gocryptfs has written, through a mount', async () => {
   const plain = path.join(bench.dir, 'plain');
   makeHardTree(plain);

@@ -2,11 +2,13 @@
 // one run, and a file of any size is read in memory that does not depend on it.
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { EcsyncError } from '../../src/errors.ts';
 import { RemoteTree } from '../../src/sync/remote-tree.ts';
 import type { RemoteSource } from '../../src/sync/remote-tree-run.ts';
 import { localCommands } from '../../src/transport/child.ts';
+import type { Remote } from '../../src/transport/connection.ts';
 import { isDirectory, isRegularFile, type Entry, type Tree } from '../../src/tree/entry.ts';
 import { LocalTree } from '../../src/tree/local-tree.ts';
 import { walk } from '../../src/tree/walk.ts';
@@ -48,6 +50,28 @@ async function described(tree: Tree, isExact: boolean): Promise<string[]> {
       group: linkGroup === undefined ? undefined : groups.get(linkGroup),
     });
   });
+}
+
+/** Counts what is read from all servers of a remote. */
+function counted(inner: Remote): { readonly remote: Remote; readonly bytesRead: () => number } {
+  let bytes = 0;
+  const start: Remote['start'] = async (program, words) => {
+    const connection = await inner.start(program, words);
+    const input = new PassThrough();
+    connection.input.on('data', (chunk: Buffer) => (bytes += chunk.length));
+    connection.input.pipe(input);
+    return {
+      input,
+      output: connection.output,
+      exited: connection.exited,
+      stderrText: () => connection.stderrText(),
+      destroy: () => connection.destroy(),
+    };
+  };
+  return {
+    remote: { shownName: inner.shownName, start, close: () => inner.close() },
+    bytesRead: () => bytes,
+  };
 }
 
 async function contentOf(tree: RemoteTree, path: string): Promise<Buffer> {
@@ -164,6 +188,18 @@ describe('files of a remote folder', () => {
     const begun = await tree.open(await found(tree, 'large'));
     expect((await begun.read(0, 10)).length).toBe(10);
     expect(await begun.close()).toBe('unchanged');
+  });
+
+  it('of which only the beginning is read cost little more than that', async () => {
+    const folder = scratchFolder();
+    const length = 64_000_000;
+    fs.writeFileSync(join(folder, 'large'), Buffer.alloc(length, 'x'));
+    const { remote, bytesRead } = counted(localCommands());
+    const tree = await RemoteTree.list(sourceAt(folder, { remote }));
+    const file = await tree.open(await found(tree, 'large'));
+    expect((await file.read(0, 10)).length).toBe(10);
+    await file.close();
+    expect(bytesRead()).toBeLessThan(length / 8);
   });
 
   it('that changed since the listing say so, and gone ones are errors', async () => {

@@ -17,7 +17,7 @@ interface CatOptions extends BrowseOptions {
 const AFTER_HELP = `
 PATHs count from the top of the copy; links inside it are followed. Every block is authenticated
 before it is printed: at damage the output ends, with exit code 26. Only the files that are named are
-fetched; over SFTP, of a range only about that range.`;
+fetched; over SFTP, of a range only about that range, otherwise the file up to the end of the range.`;
 
 /** Defines `cat PATH…`. */
 export function defineCat(program: Command, select: Selected): void {

@@ -96,7 +96,9 @@ async function translate(
   }
   const failed = direction === 'decode' ? ExitCode.mismatch : ExitCode.usage;
   if (failures === 0) return { exitCode: ExitCode.ok };
-  const error = { code: 'not-translated', message: `${failures} of the paths have no translation` };
+  const has = failures === 1 ? 'has' : 'have';
+  const message = `${failures} of the paths ${has} no translation`;
+  const error = { code: 'not-translated', message };
   return { exitCode: failed, error };
 }
 

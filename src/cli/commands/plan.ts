@@ -5,6 +5,7 @@ import { shownBytes, shownCount } from '../figures.ts';
 import type { Host } from '../host.ts';
 import { pushFigures } from '../render-summary.ts';
 import type { CommandResult, Warnings } from '../report.ts';
+import { patienceOf, patiently } from '../retry.ts';
 import type { Selected } from '../selected.ts';
 import { onPushWords, readPush, withKey, type PushRequest } from './push.ts';
 import { addPushOptions, hideOptions, type PushOptions } from './push-options.ts';
@@ -43,7 +44,10 @@ async function runPlan(
   const { destination } = settings;
   return withKey(host, warnings, { vault, options, destination }, async (opened, around) => {
     const { plan } = await import('../../sync/plan.ts');
-    const summary = await plan(settings, opened, around, { exact: options.exact === true });
+    const patience = { ...patienceOf(options), hint: 'A plan needs more time than that.' };
+    const summary = await patiently(host, warnings, patience, (signal) =>
+      plan(settings, opened, { ...around, signal }, { exact: options.exact === true }),
+    );
     return conclude(host, summary, destination.shown);
   });
 }

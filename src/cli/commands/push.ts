@@ -1,8 +1,13 @@
 import type { Command } from 'commander';
-import { ExitCode, UsageError } from '../../errors.ts';
+import { EcsyncError, ExitCode, UsageError } from '../../errors.ts';
 import type { LoginQuestions } from '../../sync/destination-options.ts';
 import type { NOT_ENCRYPTED, OpenVault, PushSurroundings, StateStore } from '../../sync/push.ts';
-import type { PushReporter, PushSettings, PushSummary } from '../../sync/push-settings.ts';
+import type {
+  PushFigures,
+  PushReporter,
+  PushSettings,
+  PushSummary,
+} from '../../sync/push-settings.ts';
 import type { FilterRule } from '../../tree/filter.ts';
 import type { Destination } from '../../vault/destination.ts';
 import { acquireLock } from '../../vault/lock.ts';
@@ -12,6 +17,7 @@ import { readState, stateKey, writeState } from '../../vault/state.ts';
 import { openVault, type Vault } from '../../vault/vault.ts';
 import { vaultFiles } from '../../vault/vault-files.ts';
 import { attend } from '../attended-run.ts';
+import { describeFailure } from '../failure.ts';
 import type { Host } from '../host.ts';
 import { loginQuestions, type DaemonPasswordPlace } from '../login-questions.ts';
 import { placeOf } from '../place.ts';
@@ -19,12 +25,12 @@ import { presetNames, pushLayers, withConfiguration } from '../push-config.ts';
 import { pushToAll } from '../push-all.ts';
 import { parseSpan } from '../push-values.ts';
 import { readPushWords, resolvePaths } from '../push-words.ts';
-import { tellItem } from '../render-item.ts';
+import { newsOnly, tellItem } from '../render-item.ts';
 import { ProgressReport } from '../render-progress.ts';
 import { pushFigures, statsLines, summaryText } from '../render-summary.ts';
 import { isMirror, recordRun, remoteNameOf } from '../recorded-run.ts';
 import { DONE, type CommandResult, type Warnings } from '../report.ts';
-import { patiently } from '../retry.ts';
+import { patienceOf, patiently } from '../retry.ts';
 import { shownAge } from '../run-lines.ts';
 import { startUnlocking } from '../secrets.ts';
 import { carriedAttributes, peerSettings } from '../run-options.ts';
@@ -139,12 +145,33 @@ async function pushLocked(
   const { destination } = settings;
   return withKey(host, warnings, { vault, options, destination }, async (opened, around) => {
     const { push } = await import('../../sync/push.ts');
-    const { retries = 0, maxTime: maxTimeSec } = options;
-    const summary = await patiently(host, warnings, { retries, maxTimeSec }, (signal) =>
-      push(settings, opened, { ...around, signal }),
-    );
-    return conclude(host, summary, { options, destination });
+    let soFar: PushFigures | undefined;
+    const cutOff = (figures: PushFigures): void => {
+      soFar = figures;
+    };
+    const reporter = { ...around.reporter, cutOff };
+    try {
+      const summary = await patiently(host, warnings, patienceOf(options), (signal) =>
+        push(settings, opened, { ...around, reporter, signal }),
+      );
+      return conclude(host, summary, { options, destination });
+    } catch (thrown) {
+      return cutOffAt(host, soFar, thrown);
+    }
   });
+}
+
+/**
+ * A push that an error has cut off, with what it came to until then.
+ *
+ * @throws `thrown` itself when it is our fault, or nothing had begun
+ */
+function cutOffAt(host: Host, soFar: PushFigures | undefined, thrown: unknown): CommandResult {
+  if (soFar === undefined || !(thrown instanceof EcsyncError)) throw thrown;
+  const { exitCode, code, message, hint, stack } = describeFailure(thrown, host.signal.aborted);
+  if (stack !== undefined) throw thrown;
+  const error = { code, message, ...(hint !== undefined && { hint }) };
+  return { exitCode, figures: pushFigures(soFar), error };
 }
 
 /**
@@ -325,8 +352,11 @@ async function refuseEarly(settings: PushSettings): Promise<void> {
 function reporterFor(host: Host, warnings: Warnings, options: PushOptions): PushReporter {
   const { out } = host;
   const progress = new ProgressReport(out, options.progress === true);
+  const isNews = options.retries === undefined ? () => true : newsOnly();
   return {
-    item: (line) => tellItem(out, line, options.itemizeChanges === true),
+    item: (line) => {
+      if (isNews(line)) tellItem(out, line, options.itemizeChanges === true);
+    },
     warning: (warning) => warnings.add(warning),
     progress: (now) => progress.show(now),
   };

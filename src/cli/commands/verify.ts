@@ -12,6 +12,7 @@ import { shownBytes } from '../figures.ts';
 import type { Host } from '../host.ts';
 import { recordRun } from '../recorded-run.ts';
 import type { CommandResult, Warnings } from '../report.ts';
+import { patienceOf, patiently } from '../retry.ts';
 import type { Selected } from '../selected.ts';
 import { differenceEvent, differenceText } from '../verify-output.ts';
 import { onPushWords, readPush, withKey, type PushRequest } from './push.ts';
@@ -83,10 +84,18 @@ async function verifyLocked(
     const about = { vault, options, destination };
     return await withKey(host, warnings, about, async (opened, around) => {
       const { verify } = await import('../../sync/verify.ts');
-      const summary = await verify(settings, opened, around, {
-        repair: options.repair === true && options.dryRun !== true,
-        onFinding: (finding, repaired) => tell(host, finding, repaired),
-      });
+      const patience = { ...patienceOf(options), hint: 'Nothing is known yet: give it more time.' };
+      const summary = await patiently(host, warnings, patience, (signal) =>
+        verify(
+          settings,
+          opened,
+          { ...around, signal },
+          {
+            repair: options.repair === true && options.dryRun !== true,
+            onFinding: (finding, repaired) => tell(host, finding, repaired),
+          },
+        ),
+      );
       return conclude(host, summary, {
         shown: destination.shown,
         isContinued: opened !== 'not encrypted' && opened.inherited !== undefined,
@@ -141,6 +150,9 @@ function hintFor(summary: VerifySummary, isContinued: boolean): string {
   const extraOnly = changed + missing + attributes === repaired;
   if (!extraOnly && isContinued && changed > 0) {
     return 'What gocryptfs wrote through a mount before this vault adopted it counts as changed even when it is whole: `ecsync fsck` tells. --repair sends it once, and all that differs.';
+  }
+  if (!extraOnly && !summary.isRemembered && changed > 0) {
+    return 'Nothing is remembered of earlier pushes (.ecsync/index): files that were renamed before count as changed even when they are whole; `ecsync fsck` tells. --repair sends them again, and all that differs.';
   }
   if (!extraOnly) return 'Push again what differs: add --repair.';
   return 'What only the copy has is deleted with --repair --delete.';
