@@ -308,6 +308,23 @@ describe('the password of a daemon', () => {
 });
 
 describe('a copy at a daemon is read', () => {
+  it.each([27, 29, 30, 31, 32])('by a restore, with protocol %i', async (protocol) => {
+    makeHardTree(bench.source);
+    await initVault(bench);
+    const from = `${url('login', 'joe@')}/a copy`;
+    const reach = ['--password-file', passwordFile];
+    expect((await push(bench, ['-H', ...reach, from])).code).toBe(0);
+    const restored = path.join(bench.dir, 'restored');
+    const words = ['restore', '-C', bench.source, ...reach, `--protocol=${protocol}`, '--json'];
+    const all = [...words, '--passfile', bench.passfile, '--from', from, '--to', restored];
+    const first = await ecsync(all);
+    expect(first).toMatchObject({ code: 0, stderr: '' });
+    const how = { ignore: VAULT, links: true, nanoseconds: false };
+    expect(differences(bench.source, restored, how)).toEqual([]);
+    const second = await ecsync(all);
+    expect(summaryOf(second)).toMatchObject({ exitCode: 0, filesRestored: 0, literalBytes: 0 });
+  });
+
   it.each([29, 32])(
     'by every command, with protocol %i',
     { timeout: 120_000 },

@@ -7,9 +7,14 @@ import { makeStockCopy } from '../support/stock-copy.ts';
 import { type Bench, type CliResult, ecsync, makeBench } from './support/cli.ts';
 import { differences } from './support/compare.ts';
 import { makeHardTree } from './support/hard-tree.ts';
+import { makeOldCopy } from './support/stock-copies.ts';
 import { fsck } from './support/stock.ts';
 
-const IGNORED = { ignore: ['.ecsync'], links: true, nanoseconds: false };
+const IGNORED = {
+  ignore: ['.ecsync', '.gocryptfs.reverse.conf'],
+  links: true,
+  nanoseconds: false,
+};
 
 let sshd: RunningSshd;
 let bench: Bench;
@@ -74,6 +79,13 @@ describe.each(['a local folder', 'ssh'])('from %s', (place) => {
     });
     await expectOk('clone', at(place, stock.cipherDir), clone, '--passfile', stock.passfile);
     await expectContinues(plain, stock.cipherDir, stock.passfile);
+  });
+
+  it('what rsync has taken from gocryptfs -reverse', async () => {
+    makeHardTree(bench.source);
+    await makeOldCopy(bench, { kind: 'reverse', words: [] });
+    await expectOk('clone', at(place, bench.copy), clone, '--passfile', bench.passfile);
+    await expectContinues(bench.source, bench.copy, bench.passfile);
   });
 });
 
