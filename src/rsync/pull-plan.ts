@@ -55,6 +55,8 @@ export interface PullPlan<E extends Entry> {
   onStored?(entry: FlistEntry, literalBytes: number, matchedBytes: number): void;
   /** Path below the store's root. */
   onDeleted?(path: Uint8Array, isDirectory: boolean): void;
+  /** Bytes of the stream, framing included, when the conversation is over, however it ended. */
+  onEnd?(bytesSent: number, bytesReceived: number): void;
   /** Raw text from the server, maybe several lines. */
   onMessage?(level: 'info' | 'warning' | 'error', text: string): void;
   /** One object could not be fetched or stored; the rest goes on. `entry` unless it is an extra one. */

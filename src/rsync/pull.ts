@@ -95,6 +95,7 @@ class Pull<E extends Entry> {
       throw error instanceof ConnectionError ? (reason ?? error) : error;
     } finally {
       conversation.end();
+      this.#plan.onEnd?.(conversation.bytesSent, conversation.bytesReceived);
     }
   }
 

@@ -17,8 +17,8 @@ import type { Destination } from '../vault/destination.ts';
 import { destinationOptions, type LoginQuestions } from './destination-options.ts';
 import type { AbilityResult } from './remote-test.ts';
 import { RemoteFolders } from './remote-folders.ts';
-import { RemoteTree, type RemoteTraffic } from './remote-tree.ts';
-import type { RemoteSource } from './remote-tree-run.ts';
+import { RemoteTree } from './remote-tree.ts';
+import type { RemoteSource, RemoteTraffic } from './remote-tree-run.ts';
 import type { PeerSettings } from './run-settings.ts';
 
 /** Which copy is read, and how it is reached. */

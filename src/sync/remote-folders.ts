@@ -7,8 +7,14 @@ import { BytesFile } from '../view/cipher-file.ts';
 import { isRootPath, joinPath, pathKey, ROOT_PATH, splitPath } from '../view/path-bytes.ts';
 import { RemoteFile } from './remote-tree-file.ts';
 import { rulesForChildren } from './remote-tree-rules.ts';
-import { listingOptions, runPull, type RemoteSource } from './remote-tree-run.ts';
-import { isFormatFile, notAFolder, type RemoteTraffic } from './remote-tree.ts';
+import {
+  addTraffic,
+  listingOptions,
+  runPull,
+  type RemoteSource,
+  type RemoteTraffic,
+} from './remote-tree-run.ts';
+import { isFormatFile, notAFolder } from './remote-tree.ts';
 
 /** What one run has told of a folder. */
 interface Folder {
@@ -67,7 +73,8 @@ export class RemoteFolders implements Tree<FlistEntry> {
   /** What came with a listing is in memory; everything else is fetched while it is read. */
   open(entry: FlistEntry): Promise<OpenFile> {
     const bytes = this.#contents.get(pathKey(entry.path));
-    if (bytes === undefined) return Promise.resolve(new RemoteFile(this.#source, entry));
+    if (bytes === undefined)
+      return Promise.resolve(new RemoteFile(this.#source, entry, this.#traffic));
     return Promise.resolve(new BytesFile(bytes));
   }
 
@@ -95,8 +102,7 @@ export class RemoteFolders implements Tree<FlistEntry> {
       });
       entries = read.entries;
       for (const [key, bytes] of read.files) this.#contents.set(key, bytes);
-      this.#traffic.bytesSent += read.report.bytesSent;
-      this.#traffic.bytesReceived += read.report.bytesReceived;
+      addTraffic(this.#traffic, read.report);
       return read.report;
     });
     if (incomplete !== undefined) this.#onProblem(path, incomplete);

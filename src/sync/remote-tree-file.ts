@@ -6,7 +6,13 @@ import type { OpenFile } from '../tree/entry.ts';
 import { showPath } from '../tree/file-failure.ts';
 import type { NewFile } from '../tree/store.ts';
 import { rulesForOnly } from './remote-tree-rules.ts';
-import { listingOptions, runPull, type RemoteSource } from './remote-tree-run.ts';
+import {
+  addTraffic,
+  listingOptions,
+  runPull,
+  type RemoteSource,
+  type RemoteTraffic,
+} from './remote-tree-run.ts';
 
 /** Bytes that may wait to be read; then the server waits. */
 const WAITING_BYTES_MAX = 1024 * 1024;
@@ -64,8 +70,8 @@ class Fetching {
   readonly #stop = new AbortController();
   readonly #ended: Promise<void>;
 
-  constructor(source: RemoteSource, entry: FlistEntry) {
-    this.#ended = this.#fetch(source, entry).catch((error: unknown) =>
+  constructor(source: RemoteSource, entry: FlistEntry, traffic: RemoteTraffic) {
+    this.#ended = this.#fetch(source, entry, traffic).catch((error: unknown) =>
       this.feed.end(asFailure(error, entry)),
     );
   }
@@ -77,7 +83,7 @@ class Fetching {
     await this.#ended;
   }
 
-  async #fetch(source: RemoteSource, entry: FlistEntry): Promise<void> {
+  async #fetch(source: RemoteSource, entry: FlistEntry, traffic: RemoteTraffic): Promise<void> {
     const signal = AbortSignal.any([source.signal, this.#stop.signal]);
     let failure: EcsyncError | undefined;
     const store = new FeedStore(this.feed);
@@ -96,6 +102,7 @@ class Fetching {
         onProblem: (error) => {
           failure ??= error;
         },
+        onEnd: (bytesSent, bytesReceived) => addTraffic(traffic, { bytesSent, bytesReceived }),
       }),
     );
     this.feed.end(failure ?? (store.isComplete ? 'complete' : vanished(entry)));
@@ -138,14 +145,17 @@ export class RemoteFile implements OpenFile {
   readonly positional = false;
   readonly #source: RemoteSource;
   readonly #entry: FlistEntry;
+  readonly #traffic: RemoteTraffic;
   #fetching: Fetching | undefined;
   /** What was fetched last: the bytes from `#start` on. */
   #held: Buffer = NOTHING;
   #start = 0;
 
-  constructor(source: RemoteSource, entry: FlistEntry) {
+  /** @param traffic - where the bytes of its runs are counted */
+  constructor(source: RemoteSource, entry: FlistEntry, traffic: RemoteTraffic) {
     this.#source = source;
     this.#entry = entry;
+    this.#traffic = traffic;
     this.size = entry.size;
   }
 
@@ -191,7 +201,7 @@ export class RemoteFile implements OpenFile {
 
   async #restart(): Promise<void> {
     await this.#fetching?.close();
-    this.#fetching = new Fetching(this.#source, this.#entry);
+    this.#fetching = new Fetching(this.#source, this.#entry, this.#traffic);
     this.#held = NOTHING;
     this.#start = 0;
   }

@@ -19,6 +19,17 @@ export interface RemoteSource {
   readonly signal: AbortSignal;
 }
 
+/** Bytes of the streams of all runs so far. */
+export interface RemoteTraffic {
+  bytesSent: number;
+  bytesReceived: number;
+}
+
+export function addTraffic(traffic: RemoteTraffic, report: Readonly<RemoteTraffic>): void {
+  traffic.bytesSent += report.bytesSent;
+  traffic.bytesReceived += report.bytesReceived;
+}
+
 /** How long a peer may take to end after the last byte of the conversation. */
 const GOODBYE_MS = 10_000;
 

@@ -9,7 +9,13 @@ import { BytesFile } from '../view/cipher-file.ts';
 import { isRootPath, joinPath, pathKey, splitPath } from '../view/path-bytes.ts';
 import { RemoteFile } from './remote-tree-file.ts';
 import { rulesForOnly } from './remote-tree-rules.ts';
-import { listingOptions, runPull, type RemoteSource } from './remote-tree-run.ts';
+import {
+  addTraffic,
+  listingOptions,
+  runPull,
+  type RemoteSource,
+  type RemoteTraffic,
+} from './remote-tree-run.ts';
 
 /** Files read together in one run; each has a filter rule. */
 const FILES_PER_RUN = 1000;
@@ -25,12 +31,6 @@ export interface RemoteTreeOptions {
   readonly wants?: (entry: FlistEntry) => boolean;
   /** Longest file that is read along, in bytes. Default: that of a conf, 64 KiB. */
   readonly lengthMax?: number;
-}
-
-/** Bytes of the streams of all runs so far. */
-export interface RemoteTraffic {
-  bytesSent: number;
-  bytesReceived: number;
 }
 
 /**
@@ -115,7 +115,8 @@ export class RemoteTree implements Tree<FlistEntry> {
    */
   open(entry: FlistEntry): Promise<OpenFile> {
     const bytes = this.#contents.get(pathKey(entry.path));
-    if (bytes === undefined) return Promise.resolve(new RemoteFile(this.#source, entry));
+    if (bytes === undefined)
+      return Promise.resolve(new RemoteFile(this.#source, entry, this.#traffic));
     return Promise.resolve(new BytesFile(bytes));
   }
 
@@ -177,11 +178,6 @@ function planOf(source: RemoteSource) {
     signal,
     ...(timeoutSec > 0 && { idleTimeoutMs: timeoutSec * 1000 }),
   };
-}
-
-function addTraffic(traffic: RemoteTraffic, report: Readonly<RemoteTraffic>): void {
-  traffic.bytesSent += report.bytesSent;
-  traffic.bytesReceived += report.bytesReceived;
 }
 
 /** Whether a file is one of the format's own, by its place, name and size. */

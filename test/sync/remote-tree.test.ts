@@ -200,6 +200,7 @@ describe('files of a remote folder', () => {
     expect((await file.read(0, 10)).length).toBe(10);
     await file.close();
     expect(bytesRead()).toBeLessThan(length / 8);
+    expect(tree.traffic.bytesReceived).toBeGreaterThan(bytesRead() / 2);
   });
 
   it('that changed since the listing say so, and gone ones are errors', async () => {
