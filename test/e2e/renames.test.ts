@@ -299,6 +299,12 @@ describe.each(['rsync over sshd', 'a local folder'] as const)('renames, to %s', 
     move('dir', 'folder');
     await sync();
     rmSync(at('.ecsync', 'index'), { recursive: true });
+    const words = ['verify', '-C', bench.source, '--passfile', bench.passfile, to()];
+    const verified = await ecsync(words, { env: { HOME: sshd.home } });
+    expect(verified.stdout).toBe('changed after\nchanged folder/file\n');
+    expect(verified.stderr).toMatch(
+      /hint: Nothing is remembered .* renamed .* `ecsync fsck` tells/,
+    );
     expect((await sync()).items).toEqual([]);
     await expectEqual(bench.copy);
     move('after', 'last');
