@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import type { Writable } from 'node:stream';
+import { isatty } from 'node:tty';
 import { ExitCode, InterruptedError } from '../errors.ts';
 import { takePasswordVariables, type Host } from './host.ts';
 import { Output } from './output.ts';
@@ -26,21 +27,34 @@ function watchSignals(): AbortSignal {
   return controller.signal;
 }
 
-/**
- * Does not wait for threads in the middle of something, as an ordinary exit does: when all that
- * must happen has happened, the process takes the signal itself. A shell shows that as 130 too.
- */
+/** Does not wait for threads in the middle of something, as an ordinary exit does. */
 function exitAtOnce(): never {
-  if (process.platform !== 'win32') {
-    for (const name of SIGNALS) process.removeAllListeners(name);
-    process.once('exit', () => process.kill(process.pid, 'SIGINT'));
-  }
+  endBySignal('SIGINT');
   exit(ExitCode.interrupted);
+}
+
+/**
+ * When all that must happen on `exit` has happened, the process takes the signal itself, and Node
+ * does nothing more; a shell shows SIGINT as 130 too. Only SIGHUP does when the terminal was
+ * closed: at any other end Node gives the terminal its settings back, which it then cannot, and
+ * crashes.
+ */
+function endBySignal(signal: 'SIGINT' | 'SIGHUP'): void {
+  if (process.platform === 'win32') return;
+  for (const name of SIGNALS) process.removeAllListeners(name);
+  process.once('exit', () => process.kill(process.pid, terminalIsGone() ? 'SIGHUP' : signal));
 }
 
 /** The only place that ends the process; what holds a lock gives it back on `exit`. */
 function exit(code: number): never {
+  if (terminalIsGone()) endBySignal('SIGHUP');
   process.exit(code);
+}
+
+const terminals = [0, 1, 2].filter((fd) => isatty(fd));
+
+function terminalIsGone(): boolean {
+  return terminals.some((fd) => !isatty(fd));
 }
 
 function written(stream: Writable): Promise<void> {
@@ -63,6 +77,8 @@ async function main(): Promise<void> {
   // A reader that goes away (`| head`) is no failure; on standard error there is nobody to tell.
   process.stdout.on('error', () => out.close());
   process.stderr.on('error', () => undefined);
+  // Of a terminal that was closed; who reads anything else sees its errors there.
+  process.stdin.on('error', () => undefined);
   const host: Host = {
     out,
     folder: process.cwd(),

@@ -7,7 +7,7 @@ import { shownText } from './terminal.ts';
  * Asks for a secret on the terminal without echo.
  *
  * @returns what was typed, possibly nothing
- * @throws {InterruptedError} `interrupted` — Ctrl-C, Ctrl-D or Escape
+ * @throws {InterruptedError} `interrupted` — Ctrl-C, Ctrl-D or Escape, or the terminal was closed
  */
 export async function askHidden(host: Host, question: string): Promise<string> {
   const { isCancel, password } = await import('@clack/prompts');
@@ -20,7 +20,8 @@ export async function askHidden(host: Host, question: string): Promise<string> {
   const endByKey = (_: string | undefined, key: Key): void => {
     if (key.ctrl === true && key.name === 'd') end();
   };
-  host.stdin.on('keypress', endByKey).once('end', end);
+  host.stdin.on('keypress', endByKey).once('end', end).once('error', end);
+  const restore = tolerateClosing(host.stdin);
   try {
     const answer = await password({
       message: shownText(question),
@@ -32,8 +33,22 @@ export async function askHidden(host: Host, question: string): Promise<string> {
     if (isCancel(answer)) throw new InterruptedError('interrupted', 'interrupted');
     return answer;
   } finally {
-    host.stdin.off('keypress', endByKey).off('end', end);
+    host.stdin.off('keypress', endByKey).off('end', end).off('error', end);
+    restore();
   }
+}
+
+/** A terminal that was closed refuses its settings; the prompt sets them where nobody could catch that. */
+function tolerateClosing(stdin: Host['stdin']): () => void {
+  const setRawMode = stdin.setRawMode.bind(stdin);
+  stdin.setRawMode = (mode) => {
+    try {
+      return setRawMode(mode);
+    } catch {
+      return stdin;
+    }
+  };
+  return () => void Reflect.deleteProperty(stdin, 'setRawMode');
 }
 
 /**

@@ -47,14 +47,13 @@ export interface NewVaultKey {
  * Refuses a place where no vault can be made, before anybody is asked for a password.
  *
  * @returns the vault directory to be
- * @throws {VaultError} `vault-exists`, `inside-vault-dir`
- * @throws {UsageError} `not-a-folder`
+ * @throws {UsageError} `vault-exists`, `inside-vault-dir`, `not-a-folder`
  */
 export function checkNewVault(place: NewVaultPlace): string {
   const vaultDir = place.vaultDir ?? path.join(place.source, VAULT_DIR_NAME);
   for (const folder of [place.source, path.dirname(vaultDir)]) assertOutsideVaultDirs(folder);
   if (pathKind(vaultDir) !== 'absent') {
-    throw new VaultError('vault-exists', `there is already a vault: ${vaultDir}`, {
+    throw new UsageError('vault-exists', `there is already a vault: ${vaultDir}`, {
       hint: 'Use it as it is, or choose another folder. Deleting it makes its remote copies unreadable without the recovery sheet.',
     });
   }
@@ -72,7 +71,7 @@ function assertOutsideVaultDirs(folder: string): void {
     const { config, conf } = vaultFiles(above);
     const isNamed = path.basename(above) === VAULT_DIR_NAME;
     if (pathKind(config) === 'file' && (isNamed || pathKind(conf) === 'file')) {
-      throw new VaultError('inside-vault-dir', `${folder} is inside the vault directory ${above}`, {
+      throw new UsageError('inside-vault-dir', `${folder} is inside the vault directory ${above}`, {
         hint: 'Choose a folder outside it.',
       });
     }
@@ -85,8 +84,8 @@ function assertOutsideVaultDirs(folder: string): void {
  * is a whole vault or none.
  *
  * @returns the vault directory
- * @throws {VaultError} `vault-exists`, `inside-vault-dir`, `vault-not-written`
- * @throws {UsageError} `not-a-folder`
+ * @throws {VaultError} `vault-not-written`
+ * @throws {UsageError} `vault-exists`, `inside-vault-dir`, `not-a-folder`
  */
 export function createVault(place: NewVaultPlace, key: NewVaultKey): string {
   const vaultDir = checkNewVault(place);
@@ -108,13 +107,34 @@ export function createVault(place: NewVaultPlace, key: NewVaultKey): string {
     }
     syncFolder(path.dirname(vaultDir));
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new VaultError('vault-not-written', `cannot make ${vaultDir}: ${reason}`, {
-      hint: 'Check that the folder can be written to, or name another place with --vault-dir.',
-      cause: error,
-    });
+    throw notWritten(place, vaultDir, error);
   }
   return vaultDir;
+}
+
+/** Why a folder cannot be written to, in words. */
+const REASONS: Readonly<Record<string, string>> = {
+  EROFS: 'its disk is mounted read-only',
+  EACCES: 'you may not write there',
+  EPERM: 'you may not write there',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'your quota is used up',
+  ENOTDIR: 'what is above it is no folder',
+  ENAMETOOLONG: 'its name is too long',
+};
+
+function notWritten(place: NewVaultPlace, vaultDir: string, error: unknown): VaultError {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const message = error instanceof Error ? error.message : String(error);
+  const hint =
+    place.vaultDir === undefined
+      ? 'A folder that cannot be written to can have its vault elsewhere: ecsync init --vault-dir /another/folder'
+      : 'Name a folder that can be written to with --vault-dir.';
+  return new VaultError(
+    'vault-not-written',
+    `the vault ${vaultDir} cannot be made: ${REASONS[code] ?? message}`,
+    { hint, cause: error },
+  );
 }
 
 function writeDraft(draft: string, place: NewVaultPlace, key: NewVaultKey): void {

@@ -1,4 +1,4 @@
-import { spawnSync, type ChildProcess } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import {
   appendFileSync,
   chmodSync,
@@ -288,6 +288,29 @@ describe('a password', () => {
   });
 });
 
+describe('a terminal that is closed at a question', () => {
+  it('ends the command, which leaves no lock and does not crash', async () => {
+    const status = path.join(folder, 'status');
+    // The shell outlives the terminal, to tell how the command ended.
+    const line = `trap '' HUP; '${process.execPath}' '${cli.main}' push host:p; echo $? >'${status}'`;
+    const child = spawn('script', ['-qefc', line, '/dev/null'], {
+      cwd: vault,
+      env: { PATH: process.env['PATH'], HOME: '/nonexistent', TERM: 'xterm' },
+    });
+    let seen = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      seen += chunk.toString();
+      if (seen.includes('Password')) child.kill('SIGKILL');
+    });
+    while (!existsSync(status) || readFileSync(status, 'utf8') === '') {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(seen).toContain('Password');
+    expect(readFileSync(status, 'utf8')).toBe('129\n'); // SIGHUP, and no abort
+    expect(existsSync(path.join(vault, '.ecsync/lock'))).toBe(false);
+  });
+});
+
 describe('an interruption', () => {
   /** Runs a push until it holds the lock, then sends the signals. */
   async function interrupted(
@@ -374,13 +397,28 @@ describe('remote', () => {
 describe('init', () => {
   it('refuses what is a vault already, before anybody is asked for a password', async () => {
     const again = await inVault(['init', '--extpass', 'touch asked']);
-    expect(again.code).toBe(10);
+    expect(again.code).toBe(2);
     expect(again.stderr).toContain('there is already a vault');
     const inside = await cli.run(['init', '--passfile', passfile], {
       cwd: path.join(vault, '.ecsync'),
     });
-    expect(inside.code).toBe(10);
+    expect(inside.code).toBe(2);
     expect(existsSync(path.join(vault, 'asked'))).toBe(false);
+  });
+
+  it('says what to do about a folder that cannot be written to', async () => {
+    const disk = path.join(folder, 'read-only');
+    mkdirSync(disk);
+    expect(spawnSync('mount', ['-t', 'tmpfs', '-o', 'ro', 'none', disk]).status).toBe(0);
+    try {
+      const result = await cli.run(['init', disk, '--scryptn', '10', '--passfile', passfile]);
+      expect(result.code).toBe(10);
+      expect(result.stderr).toContain('cannot be made: its disk is mounted read-only');
+      expect(result.stderr).toContain('--vault-dir');
+      expect(result.stderr).not.toContain('EROFS');
+    } finally {
+      spawnSync('umount', [disk]);
+    }
   });
 
   it('leaves no half-made vault when the password is refused', async () => {

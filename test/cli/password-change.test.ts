@@ -281,6 +281,8 @@ describe('key check', () => {
     const json = await check(['--passfile', old, '--json']);
     expect(json.stdout.split('\n')[0]).toBe('{"type":"check","opens":true,"kind":"password"}');
     expect((await check(['--conf', 'x', '--masterkey=stdin'], key)).code).toBe(2);
+    const tried = await check(['--conf', '.ecsync/gocryptfs.conf', '--passfile', fresh]);
+    expect(tried.stderr).toContain('.ecsync/gocryptfs.conf');
     expect((await check(['--conf', 'x', '--passfile', old])).stderr).toContain('does not exist');
   });
 

@@ -401,7 +401,7 @@ describe('what is not adopted', { timeout: 60_000 }, () => {
     await makeSmall({ kind: 'forward', words: [] });
     expect(summaryOf(await adopt())).toMatchObject({ exitCode: 0 });
     const again = await adopt();
-    expect(again.code).toBe(10);
+    expect(again.code).toBe(2);
     expect(summaryOf(again).error?.code).toBe('vault-exists');
   });
 

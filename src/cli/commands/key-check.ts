@@ -62,10 +62,17 @@ async function check(
     const isNo =
       error instanceof PasswordError && ['wrong-password', 'wrong-masterkey'].includes(error.code);
     if (!isNo) throw error;
-    return answer(host, tried, { error });
+    return answer(host, tried, { error: options.conf === undefined ? error : naming(tried, error) });
   } finally {
     secret.bytes.fill(0);
   }
+}
+
+/** What was tried was not the vault's own conf. */
+function naming({ confFile }: VaultFrame, { code, message, hint }: PasswordError): PasswordError {
+  return new PasswordError(code, `${message} for ${confFile}`, {
+    ...(hint === undefined ? {} : { hint }),
+  });
 }
 
 function withConf(vault: VaultFrame, host: Host, file: string): VaultFrame {
