@@ -120,6 +120,11 @@ export class IntegrityError extends EcsyncError {
   readonly exitCode = ExitCode.mismatch;
 }
 
+/** Not under the conditions that were set: the next run may find them. */
+export class NotNowError extends EcsyncError {
+  readonly exitCode = ExitCode.notNow;
+}
+
 /** Ctrl-C or a termination signal. */
 export class InterruptedError extends EcsyncError {
   readonly exitCode = ExitCode.interrupted;

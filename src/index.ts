@@ -21,6 +21,7 @@ export {
   InterruptedError,
   LockedError,
   LoginError,
+  NotNowError,
   PasswordError,
   ProtocolError,
   RemoteError,

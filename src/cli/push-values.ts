@@ -83,6 +83,9 @@ export function parseBandwidth(text: string): RatePlan {
   return plan.sort((a, b) => a.fromMinute - b.fromMinute);
 }
 
+/** Seconds. */
+export const parseWaitOnline = wholeNumber(0, TIMEOUT_SEC_MAX);
+
 /** How the texts of options are read; what is not here is a text as it is, a list or a flag. */
 export const PUSH_PARSERS: Readonly<Partial<Record<PushKey, (text: string) => unknown>>> = {
   max_size: parseFileSize,
@@ -93,5 +96,6 @@ export const PUSH_PARSERS: Readonly<Partial<Record<PushKey, (text: string) => un
   timeout: wholeNumber(0, TIMEOUT_SEC_MAX),
   max_time: parseSpan,
   retries: wholeNumber(0, RETRIES_MAX),
+  wait_online: parseWaitOnline,
   protocol: parseProtocol,
 };

@@ -62,7 +62,9 @@ async function check(
     const isNo =
       error instanceof PasswordError && ['wrong-password', 'wrong-masterkey'].includes(error.code);
     if (!isNo) throw error;
-    return answer(host, tried, { error: options.conf === undefined ? error : naming(tried, error) });
+    return answer(host, tried, {
+      error: options.conf === undefined ? error : naming(tried, error),
+    });
   } finally {
     secret.bytes.fill(0);
   }

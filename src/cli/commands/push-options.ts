@@ -10,7 +10,13 @@ import {
   type CommonOptions,
   type SecretOptions,
 } from '../options.ts';
-import { parseBandwidth, parseFileSize, parseMaxDelete, parseSpan } from '../push-values.ts';
+import {
+  parseBandwidth,
+  parseFileSize,
+  parseMaxDelete,
+  parseSpan,
+  parseWaitOnline,
+} from '../push-values.ts';
 import { addPeerOptions, type AttributeOptions, type PeerOptions } from '../run-options.ts';
 
 /** One filter option, in the order of the command line. */
@@ -48,6 +54,28 @@ export interface PushCommandOptions extends PushOptions {
   readonly all?: boolean;
   /** Seconds. */
   readonly ifOlderThan?: number;
+  /** Seconds. */
+  readonly waitOnline?: number;
+  readonly skipOnBattery?: boolean;
+  readonly skipOnMetered?: boolean;
+  readonly lowPriority?: boolean;
+}
+
+/** Options that say under which conditions a push starts, and how it behaves then. */
+export function addConditionOptions(command: Command): void {
+  command
+    .option('--if-older-than <age>', 'only when the last good push is older: 20h, 2d', parseSpan)
+    .option(
+      '--wait-online <seconds>',
+      'wait so long for the destination to be reached, then exit code 75',
+      parseWaitOnline,
+    )
+    .option('--skip-on-battery', 'exit code 75 while this machine runs on its battery')
+    .option('--skip-on-metered', 'exit code 75 while the network costs by the byte')
+    .option('--low-priority', 'let other programs go first');
+  for (const flag of ['--no-skip-on-battery', '--no-skip-on-metered', '--no-low-priority']) {
+    command.addOption(new Option(flag).hideHelp());
+  }
 }
 
 const AFTER_HELP = `

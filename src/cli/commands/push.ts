@@ -21,9 +21,9 @@ import { describeFailure } from '../failure.ts';
 import type { Host } from '../host.ts';
 import { loginQuestions, type DaemonPasswordPlace } from '../login-questions.ts';
 import { placeOf } from '../place.ts';
+import { postpone } from '../postpone.ts';
 import { presetNames, pushLayers, withConfiguration } from '../push-config.ts';
 import { pushToAll } from '../push-all.ts';
-import { parseSpan } from '../push-values.ts';
 import { readPushWords, resolvePaths } from '../push-words.ts';
 import { newsOnly, tellItem } from '../render-item.ts';
 import { ProgressReport } from '../render-progress.ts';
@@ -33,9 +33,11 @@ import { DONE, type CommandResult, type Warnings } from '../report.ts';
 import { patienceOf, patiently } from '../retry.ts';
 import { shownAge } from '../run-lines.ts';
 import { startUnlocking } from '../secrets.ts';
+import { onceOnline } from '../wait-online.ts';
 import { carriedAttributes, peerSettings } from '../run-options.ts';
 import type { Selected } from '../selected.ts';
 import {
+  addConditionOptions,
   addPushOptions,
   givenOptions,
   type FilterWord,
@@ -49,9 +51,8 @@ export function definePush(program: Command, select: Selected): void {
     .command('push')
     .summary('encrypt and send what changed')
     .description('Encrypt what changed since the last push and send it to a remote.');
-  command
-    .option('--all', 'push to every remote, one after the other')
-    .option('--if-older-than <age>', 'only when the last good push is older: 20h, 2d', parseSpan);
+  command.option('--all', 'push to every remote, one after the other');
+  addConditionOptions(command);
   const filters = addPushOptions(command);
   onPushWords(command, filters, (request: PushRequest<PushCommandOptions>) => {
     const { options, words } = request;
@@ -101,6 +102,8 @@ async function runPush(
   const destination = settings.destination.shown;
   const isPart = settings.paths.length + request.filters.length > 0;
   return recordRun(host, warnings, { vault, command: 'push', destination, isPart }, async () => {
+    const postponed = await postpone(host, options);
+    if (postponed !== undefined) return postponed;
     const lock = acquireLock(vaultFiles(vault.vaultDir).lock);
     try {
       settleConf(vault);
@@ -140,7 +143,11 @@ function youngerThan(
 async function pushLocked(
   host: Host,
   warnings: Warnings,
-  { vault, settings, options }: { vault: Vault; settings: PushSettings; options: PushOptions },
+  {
+    vault,
+    settings,
+    options,
+  }: { vault: Vault; settings: PushSettings; options: PushCommandOptions },
 ): Promise<CommandResult> {
   const { destination } = settings;
   return withKey(host, warnings, { vault, options, destination }, async (opened, around) => {
@@ -152,7 +159,9 @@ async function pushLocked(
     const reporter = { ...around.reporter, cutOff };
     try {
       const summary = await patiently(host, warnings, patienceOf(options), (signal) =>
-        push(settings, opened, { ...around, reporter, signal }),
+        onceOnline({ out: host.out, signal }, options.waitOnline, () =>
+          push(settings, opened, { ...around, reporter, signal }),
+        ),
       );
       return conclude(host, summary, { options, destination });
     } catch (thrown) {
