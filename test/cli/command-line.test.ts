@@ -367,7 +367,7 @@ describe('remote', () => {
     );
     const json = await inVault(['remote', 'list', '--json']);
     expect(json.stdout.split('\n')[0]).toBe(
-      '{"type":"remote","name":"srv","url":"me@host:backup"}',
+      '{"type":"remote","name":"srv","url":"me@host:backup","encrypt":true}',
     );
     expect(summary(json)['command']).toBe('remote list');
     expect((await inVault(['remote', 'remove', 'srv'])).code).toBe(0);
