@@ -110,7 +110,7 @@ export class VanishedError extends EcsyncError {
   readonly exitCode = ExitCode.vanished;
 }
 
-/** More would be deleted than `--max-delete` allows. */
+/** The server stopped deleting at a limit. */
 export class DeleteLimitError extends EcsyncError {
   readonly exitCode = ExitCode.deleteLimit;
 }

@@ -186,6 +186,27 @@ export interface ConfiguredOptions<Options> {
 }
 
 /**
+ * Options with which a push deletes nothing when it is only to add. Of two places that contradict each
+ * other the one that counts more decides; but who asks for deletions on top of `append_only` is told.
+ *
+ * @param given - names of the options that the command line says
+ * @throws {UsageError} `conflicting-options`
+ */
+export function onlyAdding<Options extends PushOptions>(
+  options: Options,
+  given: ReadonlySet<string>,
+  layers: readonly PushLayer[],
+): Options {
+  if (options.appendOnly !== true || options.delete !== true) return options;
+  const rank = (key: PushKey): number =>
+    given.has(optionOf(key)) ? -1 : layers.findIndex(({ values }) => values[key] !== undefined);
+  if (rank('append_only') < rank('delete')) return { ...options, delete: false };
+  throw new UsageError('conflicting-options', '--append-only and --delete exclude each other', {
+    hint: 'Take one of them back: --no-delete or --no-append-only, or `delete = false` beside `append_only = true`.',
+  });
+}
+
+/**
  * @param given - names of the options that the command line says
  * @throws {UsageError} as {@link pushLayers} and {@link effectiveValues}
  */

@@ -1,7 +1,7 @@
 /** Values of push options, read alike from the command line, the environment and configuration. */
 import { InvalidArgumentError } from 'commander';
 import type { RatePlan } from '../transport/throttle.ts';
-import type { MaxDelete } from '../sync/push-settings.ts';
+import type { ObjectLimit } from '../sync/push-settings.ts';
 import type { PushKey } from '../vault/config-tables.ts';
 import { byteSize, wholeNumber } from './options.ts';
 
@@ -44,12 +44,24 @@ export function parseFileSize(text: string): number {
 }
 
 /** `100`, or `10%`. */
-export function parseMaxDelete(text: string): MaxDelete {
+export function parseObjectLimit(text: string): ObjectLimit {
   const percent = /^([0-9]{1,3})%$/.exec(text)?.[1];
   if (percent !== undefined && Number(percent) <= 100) return { percent: Number(percent) };
   if (/^[0-9]{1,15}$/.test(text)) return Number(text);
   throw new InvalidArgumentError('It must be a whole number, or a share such as 10%.');
 }
+
+/** How much may be sent: as {@link parseFileSize}, but something. */
+export function parseBudget(text: string): number {
+  const bytes = parseFileSize(text);
+  if (bytes > 0) return bytes;
+  throw new InvalidArgumentError('It must be more than nothing, such as 500M.');
+}
+
+const TOP_MAX = 1000;
+
+/** `--top` */
+export const parseTop = wholeNumber(0, TOP_MAX);
 
 /** A rate such as `512K` (a second; without a suffix KiB, as in rsync); `0` and `off`: none. */
 function parseRate(text: string): number | undefined {
@@ -90,7 +102,10 @@ export const parseWaitOnline = wholeNumber(0, TIMEOUT_SEC_MAX);
 export const PUSH_PARSERS: Readonly<Partial<Record<PushKey, (text: string) => unknown>>> = {
   max_size: parseFileSize,
   min_size: parseFileSize,
-  max_delete: parseMaxDelete,
+  max_delete: parseObjectLimit,
+  max_changed: parseObjectLimit,
+  max_bytes: parseBudget,
+  top: parseTop,
   block_size: byteSize(700, 131_072),
   bwlimit: parseBandwidth,
   timeout: wholeNumber(0, TIMEOUT_SEC_MAX),

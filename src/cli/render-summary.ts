@@ -1,5 +1,7 @@
 import type { PushFigures, PushSummary } from '../sync/push-settings.ts';
 import { shownBytes, shownCount } from './figures.ts';
+import { jsonPath } from './render-item.ts';
+import { shown } from './terminal.ts';
 
 /** The last line of a push for people. */
 export function summaryText(
@@ -57,14 +59,31 @@ export function statsLines(summary: PushSummary): readonly string[] {
   ]);
 }
 
+/** The lines of `--top`: `  12.3 MiB  photos/a.jpg`. */
+export function largestLines(largest: PushSummary['largest']): readonly string[] {
+  if (largest.length === 0) return [];
+  const lines = largest.map(
+    ({ path, bytes }) => `${shownBytes(bytes).padStart(11)}  ${shown(path)}`,
+  );
+  return ['largest uploads:', ...lines];
+}
+
+/** The same in the JSON summary. */
+export function largestFigures(
+  largest: PushSummary['largest'],
+): readonly Readonly<Record<string, string | number>>[] {
+  return largest.map(({ path, bytes }) => ({ ...jsonPath('path', path), bytes }));
+}
+
 /** The fields of the JSON summary that are a push's own. */
 export function pushFigures(summary: PushFigures): Readonly<Record<string, number>> {
-  const { filesTotal, filesSent, filesDeleted, literalBytes, matchedBytes } = summary;
+  const { filesTotal, filesSent, filesDeleted, filesKept, literalBytes, matchedBytes } = summary;
   const { bytesSent, bytesReceived, elapsedMs, totalBytes, runs } = summary;
   return {
     filesTotal,
     filesSent,
     filesDeleted,
+    filesKept,
     literalBytes,
     matchedBytes,
     bytesSent,
@@ -80,6 +99,7 @@ export const NO_FIGURES: Readonly<Record<string, number>> = {
   filesTotal: 0,
   filesSent: 0,
   filesDeleted: 0,
+  filesKept: 0,
   literalBytes: 0,
   matchedBytes: 0,
   bytesSent: 0,

@@ -30,6 +30,8 @@ export interface SendJob<E extends Entry> {
   readonly signal?: AbortSignal;
   /** True: leave this requested file unsent, without any report. */
   decline?(entry: E): boolean;
+  /** True: leave it unsent after all, now that it is this file's turn. */
+  withhold?(entry: E): boolean;
   /** Every item record, in order: what the server does with the entry (`ITEM_*`). `ndx` is its place in the sorted list. */
   onItem?(entry: E, iflags: number, xname: Uint8Array | undefined, ndx: number): void;
   /** A file was sent, or measured: literal bytes, and bytes the server took from its basis. */

@@ -189,7 +189,16 @@ export class Sender<E extends Entry> {
     this.#job.onItem?.(entry, attributes.iflags, attributes.xname, request.ndx);
     if (request.kind === 'declined') this.#sendNothing(request);
     else if (request.kind !== 'transfer' || this.#job.options.dryRun) this.#echo(request);
+    else if (this.#job.withhold?.(entry) === true) await this.#withhold(request);
     else await this.#sendFile(request);
+  }
+
+  /** It may have been opened ahead. */
+  async #withhold(transfer: Transfer<E>): Promise<void> {
+    const opening = await this.#readAhead.take(transfer);
+    if ('opened' in opening) this.#close(transfer, opening.opened);
+    else this.#readAhead.release(transfer);
+    this.#sendNothing(transfer);
   }
 
   #echo({ ndx, entry, attributes, xattrs }: ItemRequest<E>): void {

@@ -55,6 +55,7 @@ export async function sendContent(
       progress.reached(ndx);
       if (isTransfer(iflags) && isTooLargeForBlockSize(entry, job.settings)) {
         findings.tooLarge.add(entry);
+        findings.unasked.delete(entry);
       } else {
         books.onItem(entry, iflags, xname, ndx);
       }

@@ -1,26 +1,52 @@
-/** How many deletions a push may make before it stops and asks for a second look. */
+/** How much a push may delete or replace before it stops and asks for a second look. */
 import { createHash } from 'node:crypto';
-import type { MaxDelete, PushSettings } from './push-settings.ts';
+import type { ObjectLimit, PushSettings } from './push-settings.ts';
 
-/** Without `--max-delete`: a tenth of what is there, and a few dozens always. */
-const SHARE_DEFAULT_PERCENT = 10;
-const ALWAYS_ALLOWED = 50;
+/** What may go without being asked: a share of what is there, and so many always. */
+interface Allowance {
+  readonly percent: number;
+  readonly always: number;
+}
+
+const DELETIONS: Allowance = { percent: 10, always: 50 };
+const CHANGES: Allowance = { percent: 50, always: 500 };
+
+function limitOf(asked: ObjectLimit | undefined, total: number, otherwise: Allowance): number {
+  if (typeof asked === 'number') return asked;
+  if (asked !== undefined) return Math.floor((total * asked.percent) / 100);
+  return Math.max(otherwise.always, Math.floor((total * otherwise.percent) / 100));
+}
 
 /**
  * @param total - objects at the destination, about
  * @returns how many may go
  */
-export function deleteLimit(asked: MaxDelete | undefined, total: number): number {
-  if (typeof asked === 'number') return asked;
-  if (asked !== undefined) return Math.floor((total * asked.percent) / 100);
-  return Math.max(ALWAYS_ALLOWED, Math.floor((total * SHARE_DEFAULT_PERCENT) / 100));
+export function deleteLimit(asked: ObjectLimit | undefined, total: number): number {
+  return limitOf(asked, total, DELETIONS);
 }
 
-/** The limit for messages: `--max-delete 10` or what counts without one. */
-export function shownLimit(asked: MaxDelete | undefined): string {
-  if (typeof asked === 'number') return `--max-delete ${asked} allows`;
-  if (asked !== undefined) return `--max-delete ${asked.percent}% allows`;
-  return `${SHARE_DEFAULT_PERCENT}% of the copy, which is the limit without --max-delete`;
+/**
+ * @param total - files at the destination, about
+ * @returns of how many the content may be replaced
+ */
+export function changeLimit(asked: ObjectLimit | undefined, total: number): number {
+  return limitOf(asked, total, CHANGES);
+}
+
+function shown(option: string, asked: ObjectLimit | undefined, { percent }: Allowance): string {
+  if (typeof asked === 'number') return `${option} ${asked} allows`;
+  if (asked !== undefined) return `${option} ${asked.percent}% allows`;
+  return `${percent}% of the copy, which is the limit without ${option}`;
+}
+
+/** The limit for messages: `--max-delete 10 allows` or what counts without one. */
+export function shownLimit(asked: ObjectLimit | undefined): string {
+  return shown('--max-delete', asked, DELETIONS);
+}
+
+/** The same for `--max-changed`. */
+export function shownChangeLimit(asked: ObjectLimit | undefined): string {
+  return shown('--max-changed', asked, CHANGES);
 }
 
 /**
@@ -44,6 +70,6 @@ export function isSurelyFew(
 ): boolean {
   const { deletedUnder, gone } = known;
   if (settings.maxDelete !== undefined || settings.paths.length > 0) return false;
-  if (deletedUnder === undefined || gone === undefined || gone > ALWAYS_ALLOWED) return false;
+  if (deletedUnder === undefined || gone === undefined || gone > DELETIONS.always) return false;
   return deletedUnder === deletionTerms(settings);
 }

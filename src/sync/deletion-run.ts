@@ -1,6 +1,6 @@
-import { EcsyncError, InterruptedError } from '../errors.ts';
+import { EcsyncError, ExitCode, InterruptedError } from '../errors.ts';
 import { pathKey } from '../view/path-bytes.ts';
-import { pruneRules, sweepRules } from './deletion.ts';
+import { pruneRules, roomRules, sweepRules } from './deletion.ts';
 import {
   accept,
   isTooLargeForBlockSize,
@@ -37,6 +37,42 @@ async function undeletedContent(job: PushJob): Promise<string[]> {
   });
   accept(job, outcome);
   return remaining;
+}
+
+/**
+ * Deletes content that is gone and does nothing else, after the destination had no room for what is new.
+ * What folders need to be readable stays, and so does whatever may be missing under its new name.
+ *
+ * @returns whether something was deleted
+ * @throws {ConnectionError | ProtocolError | InterruptedError | RemoteError} the conversation broke
+ */
+export async function makeRoom(job: PushJob, findings: Findings): Promise<boolean> {
+  const { ledger } = job.context;
+  const rules = roomRules(job.scope, job.moves.left);
+  if (rules === undefined) return false;
+  const deletedBefore = ledger.filesDeleted;
+  const outcome = await runRsync(job.context, {
+    ...nameLists(job),
+    ...deletionListeners(job, findings, () => undefined),
+    entries: withTempDir(job.snapshot.entries, job.context.view),
+    options: transferOptions(job.settings, {
+      checksum: false,
+      deleteAfter: true,
+      existing: true,
+      ignoreExisting: true,
+    }),
+    rules,
+    onItem: () => undefined,
+  });
+  // What cannot be deleted now is told by the pass that follows the content.
+  if (outcome.protocol === undefined || outcome.exitCode !== ExitCode.partial) accept(job, outcome);
+  const deleted = ledger.filesDeleted - deletedBefore;
+  if (deleted === 0) return false;
+  ledger.note(
+    'made-room',
+    `the destination was full: ${deleted} objects that are no longer in the folder were deleted first, to make room`,
+  );
+  return true;
 }
 
 /** The second deletion pass: emptied folders, orphaned `.name` files, staged copies. */

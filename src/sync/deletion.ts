@@ -115,6 +115,20 @@ export function contentRules(scope: DeletionScope): ReceiverRule[] {
   ];
 }
 
+/**
+ * The first pass where there is no room for content.
+ *
+ * @param left - cipher paths that moved objects have left: their new names may not be there yet
+ * @returns undefined when those are too many
+ */
+export function roomRules(
+  scope: DeletionScope,
+  left: ReadonlySet<string>,
+): ReceiverRule[] | undefined {
+  if (left.size > PROTECT_RULES_MAX) return undefined;
+  return [...[...left].map((path) => protect(path)), ...contentRules(scope)];
+}
+
 /** Keeps what the server could not delete readable: every diriv and `.name` file on the way to it. */
 function keepReadable(remaining: readonly string[]): ReceiverRule[] {
   const kept = new Set<string>();

@@ -37,6 +37,9 @@ export function isSignificant(iflags: number): boolean {
 export function isTransfer(iflags: number): boolean {
   return (iflags & ITEM_TRANSFER) !== 0;
 }
+export function isOtherSize(iflags: number): boolean {
+  return (iflags & ITEM_REPORT_SIZE) !== 0;
+}
 export function isNew(iflags: number): boolean {
   return (iflags & ITEM_IS_NEW) !== 0;
 }

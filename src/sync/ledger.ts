@@ -3,7 +3,7 @@ import { isRegularFile } from '../tree/entry.ts';
 import { itemLine, plainMessage, withSlash } from './item-line.ts';
 import { DELETING, isNew, isSignificant } from './itemize.ts';
 import type { PushEntry } from './push-entry.ts';
-import type { PushReporter } from './push-settings.ts';
+import type { PushReporter, Upload } from './push-settings.ts';
 import { pathKey } from '../view/path-bytes.ts';
 
 /** A cipher path told in plaintext, or why that is not possible. */
@@ -29,18 +29,31 @@ export class Ledger {
   bytesSent = 0;
   bytesReceived = 0;
   runs = 0;
+  /** Plaintext objects that the copy keeps as they were, or does not take. */
+  filesKept = 0;
+  /** The copy keeps an older gocryptfs.conf. */
+  keepsConf = false;
   /** Something of the source or at the destination could not be read or stored (exit 23). */
   failures = 0;
   /** Something vanished or changed while it was read (exit 24). */
   vanished = 0;
   readonly #reporter: PushReporter;
+  readonly #largest: Upload[] = [];
+  readonly #top: number;
   readonly #told = new Set<PushEntry>();
   readonly #deleted = new Set<string>();
   readonly #troubled = new Set<PushEntry>();
   readonly #noted = new Set<string>();
 
-  constructor(reporter: PushReporter) {
+  /** @param top - how many of the largest uploads are remembered */
+  constructor(reporter: PushReporter, top = 0) {
     this.#reporter = reporter;
+    this.#top = top;
+  }
+
+  /** The largest uploads, the largest first. */
+  get largest(): readonly Upload[] {
+    return this.#largest;
   }
 
   /** An item record of the server; `linkedTo` is the plaintext name a hard link points to. */
@@ -53,7 +66,17 @@ export class Ledger {
   sent(entry: PushEntry, literalBytes: number, matchedBytes: number): void {
     this.literalBytes += literalBytes;
     this.matchedBytes += matchedBytes;
-    if (entry.plain !== undefined && isRegularFile(entry)) this.filesSent++;
+    if (entry.plain === undefined || !isRegularFile(entry)) return;
+    this.filesSent++;
+    this.#rank({ path: entry.plain.path, bytes: literalBytes });
+  }
+
+  #rank(upload: Upload): void {
+    const least = this.#largest.at(-1)?.bytes ?? 0;
+    if (this.#top === 0 || (this.#largest.length === this.#top && upload.bytes <= least)) return;
+    const at = this.#largest.findIndex(({ bytes }) => bytes < upload.bytes);
+    this.#largest.splice(at === -1 ? this.#largest.length : at, 0, upload);
+    if (this.#largest.length > this.#top) this.#largest.pop();
   }
 
   /** @returns true when this was a plaintext object not counted before */
@@ -90,7 +113,7 @@ export class Ledger {
 
   /** The exit code of a push that came to its end. */
   exitCode(): 0 | 23 | 24 {
-    if (this.failures > 0) return 23;
+    if (this.failures > 0 || this.filesKept > 0 || this.keepsConf) return 23;
     return this.vanished > 0 ? 24 : 0;
   }
 }

@@ -1,4 +1,4 @@
-import { S_IFMT } from '../tree/entry.ts';
+import { isRegularFile, S_IFMT } from '../tree/entry.ts';
 import type { LocalEntry } from '../tree/local-entry.ts';
 import { compareFlist } from '../rsync/flist-sort.ts';
 import type { PushEntry, PushView } from './push-entry.ts';
@@ -93,6 +93,10 @@ export interface LocationChanges {
   readonly gone: readonly Location[];
   /** Objects that were not where they are. */
   readonly fresh: readonly FreshEntry[];
+  /** Files where a file was before, with another size or second. */
+  readonly changed: readonly PushEntry[];
+  /** How many files there were. */
+  readonly filesBefore: number;
 }
 
 /** An object at a path where it was not before. */
@@ -116,25 +120,39 @@ export function compareLocations(
 ): LocationChanges {
   const gone: Location[] = [];
   const fresh: FreshEntry[] = [];
+  const changed: PushEntry[] = [];
+  let filesBefore = 0;
   const locations = readLocations(stored);
-  let before = nextOf(locations);
+  const next = (): Location | undefined => {
+    const location = nextOf(locations);
+    if (location !== undefined && isRegularFile(location)) filesBefore++;
+    return location;
+  };
+  let before = next();
   for (const [at, entry] of entries.entries()) {
     if (at === 0 || !hasPlain(entry)) continue;
     while (before !== undefined && comesBefore(before, entry, view)) {
       gone.push(before);
-      before = nextOf(locations);
+      before = next();
     }
     const replaced = before !== undefined && isAtSamePath(before, entry) ? before : undefined;
     if (replaced !== undefined) {
-      before = nextOf(locations);
+      before = next();
+      if (isOtherFile(replaced, entry)) changed.push(entry);
       const isSame = isSameKind(replaced, entry) && isSameObject(replaced, entry.plain);
       if (isSame) continue;
       gone.push(replaced);
     }
     fresh.push({ entry, replaced });
   }
-  for (; before !== undefined; before = nextOf(locations)) gone.push(before);
-  return { gone, fresh };
+  for (; before !== undefined; before = next()) gone.push(before);
+  return { gone, fresh, changed, filesBefore };
+}
+
+/** Whether a file is not what was pushed at its place, as far as rsync's quick check tells. */
+function isOtherFile(before: Location, entry: PushEntry): boolean {
+  if (!isRegularFile(before) || !isRegularFile(entry)) return false;
+  return before.size !== entry.size || before.mtimeSec !== entry.mtimeSec;
 }
 
 export function isSameKind(a: { readonly mode: number }, b: { readonly mode: number }): boolean {

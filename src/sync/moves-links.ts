@@ -5,7 +5,7 @@ import { compareFlist } from '../rsync/flist-sort.ts';
 import type { TransferOptions } from '../rsync/options.ts';
 import { isDirectory, S_IFDIR } from '../tree/entry.ts';
 import { pathKey, splitPath } from '../view/path-bytes.ts';
-import { isHardLink, isNew, isTransfer } from './itemize.ts';
+import { isHardLink, isNew, isSignificant, isTransfer } from './itemize.ts';
 import type { Location } from './locations.ts';
 import type { MovedFile, Moves } from './moves.ts';
 import type { PushEntry } from './push-entry.ts';
@@ -32,7 +32,12 @@ const UNKNOWN_FOLDER_MODE = S_IFDIR | 0o700;
 
 /** Options of the run that asks. */
 function confirmOptions(job: PushJob): TransferOptions {
-  return transferOptions(job.settings, { dryRun: true, checksum: false, hardLinks: false });
+  return transferOptions(job.settings, {
+    dryRun: true,
+    checksum: false,
+    hardLinks: false,
+    ignoreExisting: false,
+  });
 }
 
 function linkOptions(job: PushJob, state: PushState): TransferOptions {
@@ -40,6 +45,8 @@ function linkOptions(job: PushJob, state: PushState): TransferOptions {
   return transferOptions(job.settings, {
     checksum: false,
     hardLinks: true,
+    // An old name is there and stays what it is: the server needs it to make the new one.
+    ignoreExisting: false,
     ...(tempDir !== undefined && { tempDir }),
   });
 }
@@ -86,6 +93,8 @@ export async function confirmMoves(
   const folders = new Folders(job);
   const asked = new Set(files.map(({ fromCipherPath }) => pathKey(fromCipherPath)));
   const others = new Set<string>();
+  // Linking would bring attributes up to date, too.
+  const adds = job.settings.appendOnly === true;
   const olds = files.map((file) => oldName(file, {}));
   const news = options.isBuilt ? files.map(({ entry }) => entry) : [];
   const outcome = await runRsync(job.context, {
@@ -95,9 +104,8 @@ export async function confirmMoves(
     ...(options.next && { next: options.next }),
     onItem: (entry, iflags) => {
       const key = pathKey(entry.path);
-      if (isDirectory(entry) ? isNew(iflags) : asked.has(key) && isTransfer(iflags)) {
-        others.add(key);
-      }
+      const isOther = adds ? isSignificant(iflags) : isTransfer(iflags);
+      if (isDirectory(entry) ? isNew(iflags) : asked.has(key) && isOther) others.add(key);
     },
   });
   accept(job, outcome);

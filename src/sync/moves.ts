@@ -56,6 +56,10 @@ export interface Moves {
   readonly suspects: ReadonlySet<PushEntry>;
   /** How many objects the last push of everything saw are not there, nor moved; absent: unknown. */
   readonly gone?: number;
+  /** Files with another size or second than the last push of everything saw. */
+  readonly changed?: readonly PushEntry[];
+  /** How many files that push saw; absent: unknown, or nothing has changed since. */
+  readonly filesBefore?: number;
 }
 
 export const NO_MOVES: Moves = {
@@ -105,12 +109,15 @@ export interface MoveSource {
  */
 export function readMoves(stores: MoveStores, births: Births, from: MoveSource): MoveBooks {
   const { snapshot, view, isPart } = from;
-  if (!view.keepsIdentities) return { moves: NO_MOVES, save: () => undefined };
-  const stored = isPart ? undefined : stores.locations.read();
+  const stored = stores.locations.read();
   const now = isPart ? undefined : encodeLocations(snapshot.entries);
-  const isUnmoved = stored === undefined || now === undefined || now.equals(stored);
-  const isSame = stored !== undefined && isUnmoved && !isPart;
-  const moves = isUnmoved ? { ...NO_MOVES, ...(isSame && { gone: 0 }) } : findMoves(stored, from);
+  const saveLocations = (): void => {
+    if (now !== undefined && !(stored !== undefined && now.equals(stored))) {
+      stores.locations.write(now);
+    }
+  };
+  const moves = stored === undefined ? NO_MOVES : findMoves(stored, now, from);
+  if (!view.keepsIdentities) return { moves, save: saveLocations };
   const bornBefore = stores.births.read();
   const records = assignBirths({
     before: decodeBirths(bornBefore),
@@ -126,14 +133,16 @@ export function readMoves(stores: MoveStores, births: Births, from: MoveSource):
       if (bornBefore === undefined ? records.length > 0 : !born.equals(bornBefore)) {
         stores.births.write(born);
       }
-      if (now !== undefined && !(stored !== undefined && now.equals(stored))) {
-        stores.locations.write(now);
-      }
+      saveLocations();
     },
   };
 }
 
-function findMoves(stored: Uint8Array, from: MoveSource): Moves {
+function findMoves(stored: Uint8Array, now: Buffer | undefined, from: MoveSource): Moves {
+  const { isPart, view } = from;
+  if (now?.equals(stored) === true) {
+    return { ...NO_MOVES, changed: [], ...(view.keepsIdentities && { gone: 0 }) };
+  }
   let changes: LocationChanges;
   try {
     changes = compareLocations(stored, from.snapshot.entries, from.view);
@@ -142,11 +151,13 @@ function findMoves(stored: Uint8Array, from: MoveSource): Moves {
     if (error instanceof VaultError || error instanceof FileError) return NO_MOVES;
     throw error;
   }
+  const { changed, filesBefore } = changes;
+  if (isPart || !view.keepsIdentities) return { ...NO_MOVES, changed, filesBefore };
   // What is deleted can be told by its name, however long it was.
   for (const { path: gonePath } of changes.gone) from.view.rememberPath(gonePath);
   const gone = changes.gone.length;
-  if (gone === 0 || changes.fresh.length === 0) return { ...NO_MOVES, gone };
-  return new Matching(changes, from).match();
+  if (gone === 0 || changes.fresh.length === 0) return { ...NO_MOVES, gone, changed, filesBefore };
+  return { ...new Matching(changes, from).match(), changed, filesBefore };
 }
 
 /** Finds for each new name the object that it is. */

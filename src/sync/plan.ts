@@ -7,7 +7,7 @@ import { withLinkedNames } from './content-run.ts';
 import { previewRules } from './deletion.ts';
 import { isNew, isTransfer, LINKED } from './itemize.ts';
 import { confirmMoves } from './moves-links.ts';
-import { decideDeletion, refuseOtherVault } from './preflight.ts';
+import { decideDeletion } from './preflight.ts';
 import {
   accept,
   bookkeeping,
@@ -16,17 +16,13 @@ import {
   type PushJob,
   transferOptions,
 } from './push-job.ts';
-import {
-  summarise,
-  withPushJob,
-  type NOT_ENCRYPTED,
-  type OpenVault,
-  type PushSurroundings,
-} from './push.ts';
+import { withPushJob, type NOT_ENCRYPTED, type OpenVault, type PushSurroundings } from './push.ts';
 import type { PushEntry } from './push-entry.ts';
 import type { PushSettings, PushSummary } from './push-settings.ts';
 import { emptyState, type PushState } from './push-state.ts';
+import { summarise } from './push-summary.ts';
 import { staleSuspects } from './racy.ts';
+import { readyToPush } from './ready-to-push.ts';
 import { runRsync, type RunOutcome } from './rsync-run.ts';
 import { NO_TEMP_DIR } from './run-options.ts';
 import { newStructure, withAncestors } from './skeleton.ts';
@@ -60,14 +56,17 @@ export async function plan(
 ): Promise<PlanSummary> {
   const startedMs = performance.now();
   const asked = { ...settings, dryRun: true };
-  return withPushJob(asked, vault, surroundings, async (job, remembered) => {
-    if (remembered === undefined) await refuseOtherVault(job);
+  return withPushJob(asked, vault, surroundings, async (whole, remembered) => {
+    const { job, tooManyChanges } = await readyToPush(whole, remembered);
     const { deleting, overLimit } = await decideDeletion(job, remembered);
     const linked = await tellMoves(job);
     const estimate = new Estimate(job, remembered ?? emptyState(), { deleting, linked });
     const exact = await estimate.ask(options.exact);
     return {
-      ...summarise(job, startedMs, overLimit),
+      ...summarise(job, startedMs, {
+        ...(overLimit !== undefined && { overLimit }),
+        ...(tooManyChanges && { tooManyChanges }),
+      }),
       filesSent: estimate.filesSent,
       filesNew: estimate.filesNew,
       foldersNew: estimate.foldersNew,

@@ -1,5 +1,6 @@
 import { UsageError, VaultError } from '../errors.ts';
 import { CONF_NAME, DIR_IV_NAME, TEMPORARY_DIRECTORY } from '../gocryptfs/names.ts';
+import { compareWithCopy } from './comparison.ts';
 import { deleteLimit, isSurelyFew } from './delete-limit.ts';
 import { previewRules } from './deletion.ts';
 import { isNew, isTransfer } from './itemize.ts';
@@ -41,8 +42,9 @@ const ITEM_RECORDS_SINCE = 29;
  *
  * @throws {VaultError} `destination-other-vault`, `destination-not-a-copy`, `destination-mirror`,
  *   `destination-encrypted`
+ * @returns whether there may be a copy
  */
-export async function refuseOtherVault(job: PushJob): Promise<void> {
+export async function refuseOtherVault(job: PushJob): Promise<boolean> {
   const { names, isEncrypted } = job.context.view;
   const seen = await askForRootFiles(job);
   if (!isEncrypted) return refuseUnlessMirror(job, seen);
@@ -58,17 +60,21 @@ export async function refuseOtherVault(job: PushJob): Promise<void> {
   const isOther = names.hasDirIVs
     ? diriv === 'different' || (diriv === 'absent' && conf === 'different')
     : conf === 'different';
-  if (isOther) {
-    throw new VaultError(
-      'destination-other-vault',
-      `${job.settings.destination.shown}: holds the copy of another vault`,
-      { hint: OTHER_VAULT_HINT + (names.hasDirIVs ? '' : CHANGED_CONF_HINT) },
-    );
-  }
-  if (!names.isPlain || conf === undefined) return;
+  if (isOther) refuseOtherCopy(job);
+  if (!names.isPlain || conf === undefined) return conf !== 'absent';
   if (conf === 'absent or different')
     throw tooOldToTell(job, `Put this vault's gocryptfs.conf there`);
   await refuseNonEmpty(job, CONF_NAME);
+  return false;
+}
+
+/** @throws {VaultError} `destination-other-vault` */
+export function refuseOtherCopy({ settings, context }: PushJob): never {
+  throw new VaultError(
+    'destination-other-vault',
+    `${settings.destination.shown}: holds the copy of another vault`,
+    { hint: OTHER_VAULT_HINT + (context.view.names.hasDirIVs ? '' : CHANGED_CONF_HINT) },
+  );
 }
 
 const OTHER_VAULT_HINT =
@@ -81,8 +87,9 @@ const CHANGED_CONF_HINT =
  * in an empty folder, or in one that somebody has marked as a mirror.
  *
  * @throws {VaultError} `destination-encrypted`, `destination-not-a-copy`
+ * @returns whether there is a mirror
  */
-async function refuseUnlessMirror(job: PushJob, seen: RootFiles): Promise<void> {
+async function refuseUnlessMirror(job: PushJob, seen: RootFiles): Promise<boolean> {
   const { shown } = job.settings.destination;
   if (isThere(seen, 'conf') || isThere(seen, 'diriv')) {
     throw new VaultError(
@@ -92,9 +99,11 @@ async function refuseUnlessMirror(job: PushJob, seen: RootFiles): Promise<void> 
     );
   }
   const { mirror, conf } = seen.found;
-  if (seen.rootIsNew || mirror === undefined || mirror === 'different') return;
+  if (seen.rootIsNew) return false;
+  if (mirror === undefined || mirror === 'different') return true;
   if (conf === 'absent or different') throw tooOldToTell(job, 'Use a newer rsync there');
   await refuseNonEmpty(job, MIRROR_MARKER_NAME, MARK_HINT);
+  return false;
 }
 
 const MARK_HINT = `Choose an empty folder. To go on with a plain copy that is there: put an empty file named ${MIRROR_MARKER_NAME} into it.`;
@@ -141,9 +150,19 @@ async function askForRootFiles(job: PushJob): Promise<RootFiles> {
     (kind) => own.find(({ virtual }) => virtual === kind) ?? unlikeAny(root, kind),
   );
   const found: Partial<Record<RootFile, Finding>> = {};
+  const entries = [root, ...asked.sort(compareSiblings)];
+  if (job.settings.appendOnly === true) {
+    const { differing, absent } = await compareWithCopy(job, entries, { checksum: true });
+    for (const kind of ROOT_FILES) {
+      const isKind = ({ virtual }: PushEntry): boolean => virtual === kind;
+      if ([...differing].some(isKind)) found[kind] = 'different';
+      else if ([...absent].some(isKind)) found[kind] = 'absent';
+    }
+    return { rootIsNew: absent.has(root), found };
+  }
   let rootIsNew = false;
   const outcome = await runRsync(job.context, {
-    entries: [root, ...asked.sort(compareSiblings)],
+    entries,
     options: transferOptions(job.settings, { dryRun: true, checksum: true }),
     onItem: (entry, iflags) => {
       if (entry === root) rootIsNew = isNew(iflags);

@@ -25,6 +25,8 @@ export interface PushJob {
   readonly snapshot: Snapshot;
   readonly scope: DeletionScope;
   readonly moves: Moves;
+  /** Files that the copy has another version of, which size and second may not show. */
+  readonly unsettled?: ReadonlySet<PushEntry>;
   readonly names?: { users: ReadonlyMap<number, string>; groups: ReadonlyMap<number, string> };
 }
 
@@ -47,6 +49,7 @@ export function transferOptions(
     numericIds: settings.numericIds,
     ignoreTimes: false,
     deleteAfter: false,
+    ignoreExisting: settings.appendOnly === true,
     ...(settings.blockSize !== undefined && { blockSize: settings.blockSize }),
     ...(settings.timeoutSec > 0 && { timeoutSec: settings.timeoutSec }),
     ...changes,
@@ -108,6 +111,7 @@ export function figuresOf(job: PushJob, startedMs: number): PushFigures {
     filesTotal: job.snapshot.plainCount,
     filesSent: ledger.filesSent,
     filesDeleted: ledger.filesDeleted,
+    filesKept: ledger.filesKept,
     literalBytes: ledger.literalBytes,
     matchedBytes: ledger.matchedBytes,
     bytesSent: ledger.bytesSent,

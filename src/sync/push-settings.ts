@@ -5,7 +5,7 @@ import type { Destination } from '../vault/destination.ts';
 import type { CarriedAttributes, PeerSettings } from './run-settings.ts';
 
 /** A number of objects, or a share of all that there are. */
-export type MaxDelete = number | { readonly percent: number };
+export type ObjectLimit = number | { readonly percent: number };
 
 /** Everything a push needs to be told, parsed and validated by the command line. */
 export interface PushSettings extends PeerSettings, CarriedAttributes {
@@ -25,7 +25,15 @@ export interface PushSettings extends PeerSettings, CarriedAttributes {
   readonly dryRun: boolean;
   readonly delete: boolean;
   /** Delete nothing at all when more plaintext objects than this would go. */
-  readonly maxDelete?: MaxDelete;
+  readonly maxDelete?: ObjectLimit;
+  /** Send nothing at all when the content of more files in the copy than this would be replaced. */
+  readonly maxChanged?: ObjectLimit;
+  /** `--append-only`: replace and delete nothing that is there. */
+  readonly appendOnly?: boolean;
+  /** Stop after about so many bytes of content. */
+  readonly maxBytes?: number;
+  /** How many of the largest uploads the summary is to name. */
+  readonly top?: number;
   readonly checksum: boolean;
   readonly hardLinks: boolean;
   /** `-X`: extended attributes, on Linux. A local folder is then filled by a local rsync. */
@@ -75,12 +83,22 @@ export interface PushReporter {
   cutOff?(figures: PushFigures): void;
 }
 
+/** The content of one file as it was sent. */
+export interface Upload {
+  /** Plaintext path. */
+  readonly path: Uint8Array;
+  /** Bytes that the destination did not have. */
+  readonly bytes: number;
+}
+
 /** The numbers of the JSON summary. */
 export interface PushFigures {
   /** Plaintext objects in the view (files, folders, links, specials). */
   readonly filesTotal: number;
   readonly filesSent: number;
   readonly filesDeleted: number;
+  /** Objects that the copy does not take as they are now, because it only grows. */
+  readonly filesKept: number;
   readonly literalBytes: number;
   readonly matchedBytes: number;
   /** rsync stream bytes to and from the server, over all runs of the push. */
@@ -95,8 +113,10 @@ export interface PushFigures {
 
 /** What a push did. */
 export interface PushSummary extends PushFigures {
-  /** 0, 23, 24 or 25; every other end is an exception. */
-  readonly exitCode: 0 | 23 | 24 | 25;
+  /** 0, 23, 24, 25 or 75; every other end is an exception. */
+  readonly exitCode: 0 | 23 | 24 | 25 | 75;
+  /** The largest first, as many as were asked for. */
+  readonly largest: readonly Upload[];
   /** Set when exitCode is not 0: the reason in one line. */
   readonly error?: { readonly code: string; readonly message: string; readonly hint?: string };
 }

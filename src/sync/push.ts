@@ -11,7 +11,6 @@ import { MirrorView } from '../view/mirror-view.ts';
 import type { ConfFile, VirtualTimes } from '../view/virtual-files.ts';
 import { mendFiles } from './adopt-repair.ts';
 import { collectGarbageSooner, freeBuffersHere } from './collect-sooner.ts';
-import { shownLimit } from './delete-limit.ts';
 import { deletionScope, previewRules } from './deletion.ts';
 import { destinationOptions, type LoginQuestions } from './destination-options.ts';
 import { givenUp, type OpenDestination, openDestination } from './destination-remote.ts';
@@ -30,7 +29,9 @@ import {
 } from './push-job.ts';
 import type { PushReporter, PushSettings, PushSummary } from './push-settings.ts';
 import { decodeState, encodeState, type PushState } from './push-state.ts';
-import { decideDeletion, refuseOtherVault, refuseOverlap } from './preflight.ts';
+import { decideDeletion, refuseOverlap } from './preflight.ts';
+import { type PushEnd, summarise } from './push-summary.ts';
+import { readyToPush } from './ready-to-push.ts';
 import { runRsync } from './rsync-run.ts';
 import { Selection } from './selection.ts';
 import { type Snapshot, takeSnapshot } from './snapshot.ts';
@@ -167,7 +168,7 @@ async function lookAtSource(
         isPart: selection.within.length > 0,
         isFiltered: settings.rules.length > 0 || settings.limits !== undefined,
       })
-    : { moves: NO_MOVES, save: () => undefined };
+    : { moves: { ...NO_MOVES, changed: [] }, save: () => undefined };
   if (settings.xattrs !== true) return { view, snapshot, moves };
   return { view, moves, snapshot: await withXattrs(view, snapshot, { source, signal, ledger }) };
 }
@@ -197,13 +198,8 @@ async function connectAndLook(
  * What a push would do, asked of the server in runs that change nothing.
  *
  * @throws what the push itself would refuse
- * @returns how many deletions the limit would withhold, if any
  */
-async function preview(
-  job: PushJob,
-  remembered: PushState | undefined,
-): Promise<{ overLimit?: number | undefined }> {
-  if (remembered === undefined) await refuseOtherVault(job);
+async function preview(job: PushJob, remembered: PushState | undefined): Promise<PushEnd> {
   const { deleting, overLimit } = await decideDeletion(job, remembered);
   for (const { entry, from } of await confirmMoves(job, { isBuilt: false })) {
     job.context.ledger.item(entry, LINKED, from.path);
@@ -224,54 +220,13 @@ async function preview(
     onMessage: () => undefined,
   });
   accept(job, outcome);
-  return { overLimit };
-}
-
-/** The figures of a push that came to its end. */
-export function summarise(
-  job: PushJob,
-  startedMs: number,
-  overLimit: number | undefined,
-): PushSummary {
-  const { ledger } = job.context;
-  const error = summaryError(job, overLimit);
-  return {
-    exitCode: overLimit === undefined || ledger.exitCode() === 23 ? ledger.exitCode() : 25,
-    ...figuresOf(job, startedMs),
-    ...(error && { error }),
-  };
-}
-
-function summaryError(job: PushJob, overLimit: number | undefined): PushSummary['error'] {
-  const { failures, vanished } = job.context.ledger;
-  if (failures > 0) {
-    return {
-      code: 'partial',
-      message: 'some files could not be read or stored; everything else was pushed',
-      hint: 'See the lines above, mend the cause, and push again.',
-    };
-  }
-  if (overLimit !== undefined) {
-    return {
-      code: 'delete-limit',
-      message: `nothing was deleted: ${overLimit} objects would go, more than ${shownLimit(job.settings.maxDelete)}`,
-      hint: 'Look with `ecsync plan --delete`, then push with a higher limit: --max-delete N or N%.',
-    };
-  }
-  if (vanished > 0) {
-    return {
-      code: 'vanished',
-      message: 'some files vanished or changed while they were read; everything else was pushed',
-      hint: 'The next push sends them as they are then.',
-    };
-  }
-  return undefined;
+  return overLimit === undefined ? {} : { overLimit };
 }
 
 /**
  * Pushes a vault: encrypts what changed in-process and lets the destination's rsync take it.
  *
- * @returns the figures; `exitCode` 23, 24 or 25 when part of it could not be done
+ * @returns the figures; `exitCode` 23, 24, 25 or 75 when part of it could not be done
  * @throws {UsageError} `destination-overlaps`, `destination-unsupported`, `path-outside`,
  *   `xattrs-unsupported`
  * @throws {VaultError} `destination-other-vault`, `destination-not-a-copy`, `destination-mirror`,
@@ -291,13 +246,17 @@ export async function push(
     try {
       if (mend !== undefined) {
         await mendFiles(job, mend);
-        return summarise(job, startedMs, undefined);
+        return summarise(job, startedMs);
       }
-      const { overLimit } = job.settings.dryRun
-        ? await preview(job, state)
-        : await transfer(job, state, (now) => store.write(encodeState(now)));
-      if (!job.settings.dryRun) moves.save();
-      return summarise(job, startedMs, overLimit);
+      const { dryRun } = job.settings;
+      const ready = await readyToPush(job, state);
+      if (ready.tooManyChanges !== undefined && !dryRun) return summarise(job, startedMs, ready);
+      const end = dryRun
+        ? await preview(ready.job, state)
+        : await transfer(ready.job, state, (now) => store.write(encodeState(now)));
+      // Updates that a server ignores count as changes until it takes them.
+      if (!dryRun && end.ignoresUpdates !== true) moves.save();
+      return summarise(ready.job, startedMs, { ...ready, ...end });
     } catch (error) {
       reporter.cutOff?.(figuresOf(job, startedMs));
       throw error;
@@ -320,7 +279,7 @@ export async function withPushJob<T>(
   assertXattrsSupported(asked);
   const localRsync = rsyncForXattrs(asked);
   const settings = localRsync === undefined ? asked : { ...asked, rsyncPath: localRsync };
-  const ledger = new Ledger(reporter);
+  const ledger = new Ledger(reporter, settings.top);
   const { rules, source, paths, limits, bandwidth } = settings;
   const selection = new Selection(rules, Buffer.from(source), paths, limits);
   const state = decodeState(store.read());

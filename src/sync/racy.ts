@@ -49,6 +49,17 @@ export function recentFiles(
   return recent;
 }
 
+/** Files whose content the destination does not have, though size and second may not show it. */
+export function doubtfulFiles(files: Iterable<PushEntry>): RacyFile[] {
+  return [...files].flatMap((entry) => {
+    const { plain, mtimeSec, mtimeNsec } = entry;
+    if (plain === undefined) return [];
+    const { path, size } = plain;
+    const ctimeMs = ctimeMsOf(entry);
+    return [{ path: racyKey(path), size, mtimeSec, mtimeNsec, ctimeMs, doubtful: true }];
+  });
+}
+
 /**
  * What is remembered of files, under the names that they have now. A new name is a change of the
  * inode, too: of a file that moved, only its content's exact time still tells.

@@ -16,6 +16,7 @@ export interface RunPlan {
   readonly rules?: readonly ReceiverRule[];
   readonly names?: { users: ReadonlyMap<number, string>; groups: ReadonlyMap<number, string> };
   decline?(entry: PushEntry): boolean;
+  withhold?(entry: PushEntry): boolean;
   /** A file is about to be read. */
   onOpen?(entry: PushEntry): void;
   onItem(entry: PushEntry, iflags: number, xname: Uint8Array | undefined, ndx: number): void;

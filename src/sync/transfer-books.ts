@@ -1,6 +1,7 @@
 import { RemoteError } from '../errors.ts';
 import { collectGarbageSooner } from './collect-sooner.ts';
 import type { PushEntry } from './push-entry.ts';
+import { isTransfer } from './itemize.ts';
 import { bookkeeping, noteDeleted, noteServerLine, type PushJob } from './push-job.ts';
 import { progressOf } from './push-progress.ts';
 import type { PushState } from './push-state.ts';
@@ -27,6 +28,10 @@ export interface Findings {
   deleting: boolean;
   /** Files the content run did not send because their block sums would be too many. */
   readonly tooLarge: Set<PushEntry>;
+  /** `--max-bytes` was reached, and something is left to send. */
+  isSpent: boolean;
+  /** Files that have changed since the last push and were not asked for yet. */
+  readonly unasked: Set<PushEntry>;
   /** Files whose content was sent in this push. */
   readonly sent: Set<PushEntry>;
   /** Files that changed while they were read. */
@@ -80,10 +85,24 @@ export function deletionListeners(
 export function contentListeners(
   job: PushJob,
   findings: Findings,
-): Pick<RunPlan, 'onItem' | 'onSent' | 'onProblem' | 'onProgress'> {
+): Pick<RunPlan, 'withhold' | 'onItem' | 'onSent' | 'onProblem' | 'onProgress'> {
   const books = bookkeeping(job);
+  const { maxBytes = Infinity } = job.settings;
+  const isWithheld = (entry: PushEntry): boolean =>
+    entry.plain !== undefined && job.context.ledger.literalBytes >= maxBytes;
   return {
-    onItem: books.onItem,
+    withhold: (entry) => {
+      if (!isWithheld(entry)) return false;
+      findings.isSpent = true;
+      return true;
+    },
+    onItem: (entry, iflags, xname, ndx) => {
+      if (isTransfer(iflags)) {
+        findings.unasked.delete(entry);
+        if (isWithheld(entry)) return;
+      }
+      books.onItem(entry, iflags, xname, ndx);
+    },
     onSent: (entry, literal, matched) => {
       findings.sent.add(entry);
       if (findings.sent.size === MANY_FILES) collectGarbageSooner();

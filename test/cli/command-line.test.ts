@@ -83,7 +83,9 @@ describe('a command line that cannot be meant', () => {
     [['push', '--timeout', 'soon'], 'from 0 to 86400', 'ecsync help push'],
     [['push', '--max-delete', '-1'], 'whole number', 'ecsync help push'],
     [['push', '--protocol', '28'], '27, 29, 30, 31 or 32', 'ecsync help push'],
-    [['push', '--append-only'], 'not in this release', 'help push'],
+    [['push', '--max-changed', '101%'], 'whole number', 'ecsync help push'],
+    [['push', '--max-bytes', '0'], 'more than nothing', 'ecsync help push'],
+    [['push', '--top', '1001'], 'from 0 to 1000', 'ecsync help push'],
     [['push', '--snapshot'], 'not in this release', 'help push'],
     [['init', '--layout', 'x'], "there is no layout 'x'", 'gcm'],
     [['init', 'new', '--longnamemax', '61'], 'from 62 to 255', 'help init'],
@@ -459,7 +461,7 @@ describe('help', () => {
     ]);
     expect(word).toEqual(option);
     expect(word.stdout).toContain('--max-delete <n>');
-    expect(word.stdout).not.toContain('--append-only');
+    expect(word.stdout).not.toContain('--snapshot');
     expect((await cli.run(['--help'])).stdout).toContain('Commands:');
     const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
     expect((await cli.run(['--version'])).stdout).toBe(`${version}\n`);

@@ -94,7 +94,7 @@ describe('completion', () => {
     [['-C', '/x', 'remote', 'add', '--verb'], ['--verbose']],
     [
       ['push', '--max'],
-      ['--max-delete', '--max-size', '--max-time'],
+      ['--max-delete', '--max-changed', '--max-size', '--max-bytes', '--max-time'],
     ],
     [['completion', 'z'], ['zsh']],
     [['push', '--passfile', 'p'], ['pw']],
@@ -103,7 +103,7 @@ describe('completion', () => {
   });
 
   it('offers nothing that is not in this release', async () => {
-    expect(await complete('push', '--append')).toEqual([]);
+    expect(await complete('push', '--snap')).toEqual([]);
   });
 
   it.each(['bash', 'zsh', 'fish', 'powershell'])('of %s names every command', async (shell) => {

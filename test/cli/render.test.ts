@@ -190,6 +190,7 @@ describe('the end of a push', () => {
     filesTotal: 1234,
     filesSent: 12,
     filesDeleted: 3,
+    filesKept: 0,
     literalBytes: 4_400_000,
     matchedBytes: 7,
     bytesSent: 4_500_000,
@@ -197,6 +198,7 @@ describe('the end of a push', () => {
     elapsedMs: 1234,
     totalBytes: 9_999_999,
     runs: 2,
+    largest: [],
   } as const;
 
   it('is one line, and a block with --stats', () => {

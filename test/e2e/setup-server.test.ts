@@ -43,7 +43,7 @@ it.each([
     const before = content();
     writeFileSync(path.join(bench.source, 'old'), 'changed');
     writeFileSync(path.join(bench.source, 'new'), 'added');
-    expect((await push(url)).code).toBe(0);
+    expect((await push(url)).code).toBe(appendOnly ? 23 : 0);
     const kept = before.split('\n').filter((one) => content().includes(one));
     expect(kept.length === before.split('\n').length).toBe(appendOnly);
     expect(content().split('\n').length).toBe(before.split('\n').length + 1);

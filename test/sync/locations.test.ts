@@ -26,6 +26,8 @@ const listed = (entries: readonly PushEntry[]): PushEntry[] => {
 const text = (paths: readonly { path: Uint8Array }[]): string[] =>
   paths.map(({ path }) => Buffer.from(path).toString()).sort();
 
+const FOLDER = { mode: S_IFDIR | 0o755 };
+
 /** A tree as a map from path to inode; names of folders are in capitals. */
 const treeArb = fc
   .dictionary(
@@ -93,6 +95,24 @@ describe('locations', () => {
         }
       }),
     );
+  });
+
+  it('tell which files have another size or second, and how many there were', () => {
+    const before = [entry('a'), entry('b'), entry('c'), entry('gone'), entry('D', FOLDER)];
+    const after = [
+      entry('a'),
+      entry('b', { mtimeSec: 6 }),
+      { ...entry('c', { ino: 9 }), size: 11 },
+      entry('new', { mtimeSec: 6 }),
+      entry('D', { ...FOLDER, mtimeSec: 6 }),
+    ];
+    const { changed, filesBefore } = compareLocations(
+      encodeLocations(listed(before)),
+      listed(after),
+      view,
+    );
+    expect(text(changed.map(({ plain, path }) => plain ?? { path }))).toEqual(['b', 'c']);
+    expect(filesBefore).toBe(4);
   });
 
   it('refuse what is damaged, and take another version for nothing', () => {

@@ -18,10 +18,10 @@ const EXIT_CODES: readonly (readonly [number, string])[] = [
   [13, 'host key unknown, changed or revoked; authentication at the server failed'],
   [23, 'some files could not be read or stored'],
   [24, 'some files vanished or changed while being read'],
-  [25, 'stopped by the deletion limit'],
+  [25, 'stopped by the limit of deletions or of changes'],
   [26, 'mismatch or corruption'],
   [30, 'timeout or connection lost; run again to continue'],
-  [75, 'conditions not met, skipped'],
+  [75, 'conditions not met, skipped; or stopped by --max-bytes'],
   [130, 'interrupted'],
 ];
 

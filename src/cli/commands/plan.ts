@@ -27,7 +27,7 @@ export function definePlan(program: Command, select: Selected): void {
     .description('Show what a push would do, in plaintext names.')
     .option('--exact', 'ask the server how many bytes would be sent');
   const filters = addPushOptions(command);
-  hideOptions(command, ['--dry-run', '--itemize-changes', '--stats']);
+  hideOptions(command, ['--dry-run', '--itemize-changes', '--stats', '--max-bytes', '--top']);
   command.addHelpText('after', AFTER_HELP);
   onPushWords(command, filters, (request: PushRequest<PlanOptions>) => {
     const options = { ...request.options, itemizeChanges: true };

@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander';
-import type { MaxDelete } from '../../sync/push-settings.ts';
+import type { ObjectLimit } from '../../sync/push-settings.ts';
 import type { RatePlan } from '../../transport/throttle.ts';
 import {
   addCommonOptions,
@@ -12,9 +12,11 @@ import {
 } from '../options.ts';
 import {
   parseBandwidth,
+  parseBudget,
   parseFileSize,
-  parseMaxDelete,
+  parseObjectLimit,
   parseSpan,
+  parseTop,
   parseWaitOnline,
 } from '../push-values.ts';
 import { addPeerOptions, type AttributeOptions, type PeerOptions } from '../run-options.ts';
@@ -30,7 +32,11 @@ export interface PushOptions extends CommonOptions, SecretOptions, PeerOptions, 
   readonly dryRun?: boolean;
   readonly itemizeChanges?: boolean;
   readonly delete?: boolean;
-  readonly maxDelete?: MaxDelete;
+  readonly maxDelete?: ObjectLimit;
+  readonly maxChanged?: ObjectLimit;
+  readonly appendOnly?: boolean;
+  readonly maxBytes?: number;
+  readonly top?: number;
   readonly checksum?: boolean;
   readonly hardLinks?: boolean;
   readonly xattrs?: boolean;
@@ -90,7 +96,14 @@ after those given here. A flag is taken back with --no-, such as --no-delete.`;
 
 /** Flags that configuration may set, and the command line take back. */
 const REVERSIBLE = [
-  ...['--no-delete', '--no-checksum', '--no-hard-links', '--no-xattrs', '--no-numeric-ids'],
+  ...[
+    '--no-delete',
+    '--no-append-only',
+    '--no-checksum',
+    '--no-hard-links',
+    '--no-xattrs',
+    '--no-numeric-ids',
+  ],
   ...['--no-ignore-files', '--no-exclude-caches', '--no-one-file-system'],
   ...['--owner', '--group', '--perms', '--devices', '--specials'],
 ];
@@ -113,8 +126,14 @@ export function addPushOptions(command: Command): readonly FilterWord[] {
     .option(
       '--max-delete <n>',
       'delete nothing when more than N, or N%, would go (default: 10%, but 50 always may)',
-      parseMaxDelete,
+      parseObjectLimit,
     )
+    .option(
+      '--max-changed <n>',
+      'send nothing when more than N files, or N%, would be replaced (default: 50%, but 500 always may)',
+      parseObjectLimit,
+    )
+    .option('--append-only', 'only add: replace and delete nothing in the copy')
     .option('-c, --checksum', 'compare content, not only size and time')
     .option('--exclude <pattern>', 'leave out what matches', collect('exclude'))
     .option('--include <pattern>', 'keep what matches', collect('include'))
@@ -138,19 +157,31 @@ export function addPushOptions(command: Command): readonly FilterWord[] {
     .option('--no-group', 'do not keep the group')
     .option('--no-perms', 'do not keep the permissions')
     .option('--no-devices', 'leave out devices')
-    .option('--no-specials', 'leave out sockets and pipes')
-    .option('--bwlimit <rate>', 'send no more than RATE a second: 512K, 1.5M', parseBandwidth)
-    .option('--max-time <time>', 'stop after so long; the next push continues', parseSpan)
-    .option('--retries <n>', 'try so often again when the connection is lost', wholeNumber(0, 100));
+    .option('--no-specials', 'leave out sockets and pipes');
+  addLimitOptions(command);
   addPeerOptions(command)
     .option('--progress', 'show progress also when no terminal is there')
-    .option('--stats', 'print figures at the end');
+    .option('--stats', 'print figures at the end')
+    .option('--top <n>', 'name the N largest uploads at the end', parseTop);
   for (const flag of REVERSIBLE) command.addOption(new Option(flag).hideHelp());
   addSecretOptions(command, { masterkey: true });
   addCommonOptions(command);
-  addFutureOptions(command, ['--append-only', '--snapshot [name]']);
+  addFutureOptions(command, ['--snapshot [name]']);
   command.addHelpText('after', AFTER_HELP);
   return filters;
+}
+
+/** How much a run may take of time and of the line. */
+function addLimitOptions(command: Command): void {
+  command
+    .option('--bwlimit <rate>', 'send no more than RATE a second: 512K, 1.5M', parseBandwidth)
+    .option(
+      '--max-bytes <size>',
+      'stop after about SIZE of content; the next push continues',
+      parseBudget,
+    )
+    .option('--max-time <time>', 'stop after so long; the next push continues', parseSpan)
+    .option('--retries <n>', 'try so often again when the connection is lost', wholeNumber(0, 100));
 }
 
 /** Leaves options out of a command's help that mean nothing there. */

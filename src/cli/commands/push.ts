@@ -8,7 +8,6 @@ import type {
   PushSettings,
   PushSummary,
 } from '../../sync/push-settings.ts';
-import type { FilterRule } from '../../tree/filter.ts';
 import type { Destination } from '../../vault/destination.ts';
 import { acquireLock } from '../../vault/lock.ts';
 import { settleConf } from '../../vault/replace-conf.ts';
@@ -22,12 +21,19 @@ import type { Host } from '../host.ts';
 import { loginQuestions, type DaemonPasswordPlace } from '../login-questions.ts';
 import { placeOf } from '../place.ts';
 import { postpone } from '../postpone.ts';
-import { presetNames, pushLayers, withConfiguration } from '../push-config.ts';
+import { onlyAdding, pushLayers, withConfiguration } from '../push-config.ts';
 import { pushToAll } from '../push-all.ts';
+import { readRules } from '../push-rules.ts';
 import { readPushWords, resolvePaths } from '../push-words.ts';
 import { newsOnly, tellItem } from '../render-item.ts';
 import { ProgressReport } from '../render-progress.ts';
-import { pushFigures, statsLines, summaryText } from '../render-summary.ts';
+import {
+  largestFigures,
+  largestLines,
+  pushFigures,
+  statsLines,
+  summaryText,
+} from '../render-summary.ts';
 import { isMirror, recordRun, remoteNameOf } from '../recorded-run.ts';
 import { DONE, type CommandResult, type Warnings } from '../report.ts';
 import { patienceOf, patiently } from '../retry.ts';
@@ -272,7 +278,9 @@ async function readSettings<Options extends PushOptions>(
   const context = { remotes: config.remotes, folder: host.folder, source, platform: host.platform };
   const { destination, paths } = readPushWords(request.words, context);
   const layers = pushLayers(host, vault, remoteNameOf(host, vault, destination.shown));
-  const { options, configured } = withConfiguration(request.options, request.given, layers);
+  const asked = withConfiguration(request.options, request.given, layers);
+  const { configured } = asked;
+  const options = onlyAdding(asked.options, request.given, layers);
   const limits = limitsOf(options);
   const settings = {
     source,
@@ -285,6 +293,10 @@ async function readSettings<Options extends PushOptions>(
     dryRun: options.dryRun === true,
     delete: options.delete === true,
     ...(options.maxDelete === undefined ? {} : { maxDelete: options.maxDelete }),
+    ...(options.maxChanged === undefined ? {} : { maxChanged: options.maxChanged }),
+    ...(options.maxBytes === undefined ? {} : { maxBytes: options.maxBytes }),
+    ...(options.top === undefined ? {} : { top: options.top }),
+    appendOnly: options.appendOnly === true,
     checksum: options.checksum === true,
     hardLinks: options.hardLinks === true,
     xattrs: options.xattrs === true,
@@ -308,34 +320,6 @@ function limitsOf(options: PushOptions): PushSettings['limits'] {
     ...(minSize !== undefined && { minBytes: minSize }),
   };
   return Object.keys(limits).length === 0 ? undefined : limits;
-}
-
-/**
- * @throws {UsageError} `filter-unsupported` — a rule that protects from deletion what only the
- *   destination has: its names there are encrypted, so rsync cannot apply it
- */
-async function readRules(
-  lists: readonly (readonly FilterWord[])[],
-  options: PushOptions,
-): Promise<readonly FilterRule[]> {
-  const presets = presetNames(options.presets);
-  if (lists.every((list) => list.length === 0) && presets.length === 0) return [];
-  const { FilterRules } = await import('../../tree/filter-syntax.ts');
-  const { presetRules } = await import('../../tree/filter-presets.ts');
-  const rules = lists.flatMap((list) => {
-    const collected = new FilterRules();
-    for (const { kind, text } of list) collected[kind](text);
-    return collected.rules;
-  });
-  const protecting = rules.find(({ action, side }) => action === 'exclude' && side === 'receiver');
-  if (options.delete === true && protecting !== undefined) {
-    throw new UsageError(
-      'filter-unsupported',
-      `the filter rule "protect ${Buffer.from(protecting.pattern).toString()}" cannot be kept with --delete in this release of ecsync`,
-      { hint: 'Push without --delete. What still exists and is excluded is never deleted.' },
-    );
-  }
-  return [...rules, ...presets.flatMap((name) => presetRules(name) ?? [])];
 }
 
 async function refuseEarly(settings: PushSettings): Promise<void> {
@@ -385,9 +369,16 @@ function conclude(
   if (options.stats === true && !host.out.mode.json) {
     for (const line of statsLines(summary)) host.out.alert(line);
   }
+  const { largest } = summary;
+  if (!host.out.mode.json) for (const line of largestLines(largest)) host.out.alert(line);
   if (summary.exitCode === ExitCode.ok) {
     host.out.success(summaryText(summary, destination.shown, options.dryRun === true));
   }
   const { exitCode, error } = summary;
-  return { exitCode, figures: pushFigures(summary), ...(error === undefined ? {} : { error }) };
+  const top = (options.top ?? 0) > 0 ? { largest: largestFigures(largest) } : {};
+  return {
+    exitCode,
+    figures: { ...pushFigures(summary), ...top },
+    ...(error === undefined ? {} : { error }),
+  };
 }

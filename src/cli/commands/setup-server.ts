@@ -20,7 +20,8 @@ const AFTER_HELP = `
 Prints one line for ~/.ssh/authorized_keys at the server, and changes nothing. Whoever has the key of
 that line can then write into the folder of this remote and do nothing else: not read it, no shell. It
 needs rrsync, which comes with rsync. With --append-only what is there can be neither changed nor
-deleted: files that change later are not updated in the copy, only new ones are added.`;
+deleted: files that change later are not updated in the copy, only new ones are added. Push with
+--append-only then, or say append_only = true for the remote: it names what the copy does not take.`;
 
 /** Defines `remote setup-server [NAME]`. */
 export function defineSetupServer(remote: Command, select: Selected): void {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { ExitCode } from '../../errors.ts';
+import { ExitCode, UsageError } from '../../errors.ts';
 import type { PushSettings } from '../../sync/push-settings.ts';
 import type { VerifyFinding } from '../../sync/verify-finding.ts';
 import type { VerifySummary } from '../../sync/verify.ts';
@@ -47,6 +47,7 @@ export function defineVerify(program: Command, select: Selected): void {
     .option('--repair', 'push what differs, and verify that');
   const filters = addPushOptions(command);
   hideOptions(command, ['--dry-run', '--checksum', '--stats', '--itemize-changes']);
+  hideOptions(command, ['--append-only', '--max-changed', '--max-bytes', '--top']);
   command.addHelpText('after', AFTER_HELP);
   onPushWords(command, filters, (request: PushRequest<VerifyCommandOptions>) =>
     select('verify', request.options, (host, warnings) => runVerify(host, warnings, request)),
@@ -58,7 +59,16 @@ async function runVerify(
   warnings: Warnings,
   request: PushRequest<VerifyCommandOptions>,
 ): Promise<CommandResult> {
-  const { vault, settings, options } = await readPush(host, request);
+  const read = await readPush(host, request);
+  const { vault, options } = read;
+  if (read.settings.appendOnly === true && options.repair === true) {
+    throw new UsageError(
+      'conflicting-options',
+      '--repair replaces what is wrong in the copy, and --append-only keeps it',
+      { hint: 'Repair with --no-append-only, by a login that may overwrite.' },
+    );
+  }
+  const settings = { ...read.settings, appendOnly: false, maxBytes: Infinity };
   const isPart = settings.paths.length + request.filters.length > 0;
   const destination = settings.destination.shown;
   return recordRun(host, warnings, { vault, command: 'verify', destination, isPart }, () =>

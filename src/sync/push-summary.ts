@@ -1,0 +1,109 @@
+import type { TooManyChanges } from './change-limit.ts';
+import { shownChangeLimit, shownLimit } from './delete-limit.ts';
+import { figuresOf, type PushJob } from './push-job.ts';
+import type { PushSummary } from './push-settings.ts';
+
+/** What kept a push from doing all of it, beside what the books tell. */
+export interface PushEnd {
+  /** More deletions were due than may be made: how many. */
+  readonly overLimit?: number;
+  /** More files would be replaced than may be: nothing was sent. */
+  readonly tooManyChanges?: TooManyChanges;
+  /** `--max-bytes` was reached. */
+  readonly isSpent?: boolean;
+  /** The server takes no update of what it has. */
+  readonly ignoresUpdates?: boolean;
+}
+
+/** The figures of a push that came to its end. */
+export function summarise(job: PushJob, startedMs: number, end: PushEnd = {}): PushSummary {
+  const { ledger } = job.context;
+  const error = summaryError(job, end);
+  return {
+    exitCode: exitCode(ledger.exitCode(), end),
+    ...figuresOf(job, startedMs),
+    largest: ledger.largest,
+    ...(error && { error }),
+  };
+}
+
+function exitCode(
+  ofBooks: 0 | 23 | 24,
+  { tooManyChanges, overLimit, isSpent }: PushEnd,
+): PushSummary['exitCode'] {
+  if (tooManyChanges !== undefined) return 25;
+  if (ofBooks === 23) return 23;
+  if (overLimit !== undefined) return 25;
+  return isSpent === true ? 75 : ofBooks;
+}
+
+function summaryError(job: PushJob, end: PushEnd): PushSummary['error'] {
+  const { settings, context } = job;
+  const { failures, vanished, filesKept, keepsConf } = context.ledger;
+  if (end.tooManyChanges !== undefined) return changeLimitError(job, end.tooManyChanges);
+  if (failures > 0) {
+    return {
+      code: 'partial',
+      message: 'some files could not be read or stored; everything else was pushed',
+      hint: 'See the lines above, mend the cause, and push again.',
+    };
+  }
+  if (filesKept > 0 || keepsConf) return keptError(job, end.ignoresUpdates === true);
+  if (end.overLimit !== undefined) {
+    return {
+      code: 'delete-limit',
+      message: `nothing was deleted: ${end.overLimit} objects would go, more than ${shownLimit(settings.maxDelete)}`,
+      hint: 'Look with `ecsync plan --delete`, then push with a higher limit: --max-delete N or N%.',
+    };
+  }
+  if (end.isSpent === true) {
+    return {
+      code: 'max-bytes',
+      message: `stopped after ${context.ledger.literalBytes} bytes of content, by --max-bytes`,
+      hint: 'What was sent stays; the next push continues.',
+    };
+  }
+  if (vanished > 0) {
+    return {
+      code: 'vanished',
+      message: 'some files vanished or changed while they were read; everything else was pushed',
+      hint: 'The next push sends them as they are then.',
+    };
+  }
+  return undefined;
+}
+
+function changeLimitError(
+  { settings }: PushJob,
+  { changed, total }: TooManyChanges,
+): PushSummary['error'] {
+  const { dryRun, maxChanged } = settings;
+  const stopped = dryRun ? 'the push would stop' : 'nothing was sent or deleted';
+  return {
+    code: 'change-limit',
+    message: `${stopped}: the content of ${changed} of ${total} files in the copy would be replaced, more than ${shownChangeLimit(maxChanged)}`,
+    hint: 'Are the files here as they should be, and is it the right folder? Look with `ecsync plan`; if all is well, push once with --max-changed 100%.',
+  };
+}
+
+function keptError({ context }: PushJob, ignoresUpdates: boolean): PushSummary['error'] {
+  const { filesKept } = context.ledger;
+  const older =
+    filesKept === 0
+      ? 'older gocryptfs.conf'
+      : filesKept === 1
+        ? 'older version of a file'
+        : `older versions of ${filesKept} files`;
+  if (ignoresUpdates) {
+    return {
+      code: 'updates-ignored',
+      message: `the copy keeps the ${older}: the server lets this login only add`,
+      hint: 'If that is meant (rrsync -no-overwrite), push with --append-only, or with append_only = true for this remote.',
+    };
+  }
+  return {
+    code: 'kept',
+    message: `the copy keeps the ${older} (--append-only); everything new was pushed`,
+    hint: 'To bring it up to date, push without --append-only by a login that may overwrite; or leave such files out with --exclude.',
+  };
+}

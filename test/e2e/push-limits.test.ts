@@ -1,0 +1,223 @@
+import { execFileSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import {
+  type Bench,
+  type CliResult,
+  ecsync,
+  initVault,
+  makeBench,
+  summaryOf,
+} from './support/cli.ts';
+import { differences } from './support/compare.ts';
+import { pattern } from './support/hard-tree.ts';
+import { fsck, withMount } from './support/stock.ts';
+
+// What a push does not do at once, or not without being asked again.
+
+let bench: Bench;
+beforeEach(async () => {
+  bench = await makeBench();
+  mkdirSync(bench.source);
+});
+afterEach(() => bench.remove());
+
+function push(...words: readonly string[]): Promise<CliResult> {
+  return ecsync(['push', '-C', bench.source, '--passfile', bench.passfile, '--json', ...words]);
+}
+
+function write(name: string, content: string | Uint8Array, sec = 1_600_000_000): void {
+  const file = path.join(bench.source, name);
+  writeFileSync(file, content);
+  utimesSync(file, sec, sec);
+}
+
+async function expectEqualCopy(copy = bench.copy): Promise<void> {
+  expect((await fsck(copy, bench.passfile)).code).toBe(0);
+  const found = await withMount(copy, bench.passfile, (mountpoint) =>
+    Promise.resolve(differences(bench.source, mountpoint, { ignore: ['.ecsync'] })),
+  );
+  expect(found).toEqual([]);
+}
+
+/** The copy as bytes and times. */
+const state = (): string =>
+  execFileSync('sh', ['-c', 'find . -printf "%p %T@ %s\\n" | sort'], {
+    cwd: bench.copy,
+  }).toString();
+
+describe('--max-changed', () => {
+  const names = (count: number): string[] =>
+    Array.from({ length: count }, (_one, n) => `file ${n}`);
+
+  it(
+    'stops a push that would replace most of the copy, before it changes or deletes anything',
+    { timeout: 120_000 },
+    async () => {
+      const all = names(600);
+      for (const name of all) write(name, name);
+      await initVault(bench);
+      expect(await push(bench.copy)).toMatchObject({ code: 0, stderr: '' });
+      const before = state();
+      // Other times, and equal content.
+      for (const name of all) write(name, name, 1_650_000_000);
+      write('file 0', 'edited', 1_650_000_000);
+      expect(summaryOf(await push('-n', bench.copy))).toMatchObject({
+        exitCode: 0,
+        filesDeleted: 0,
+      });
+      expect(summaryOf(await push(bench.copy))).toMatchObject({ exitCode: 0 });
+      const touched = state();
+      expect(touched).not.toBe(before);
+      for (const name of all.slice(1)) write(name, `scrambled ${name}`, 1_700_000_000);
+      rmSync(path.join(bench.source, 'file 0'));
+      write('ransom note', 'pay');
+      for (const words of [[], ['--delete'], ['-n'], ['--max-changed', '3']]) {
+        const result = await push(...words, bench.copy);
+        expect(result.code).toBe(25);
+        expect(summaryOf(result).error).toMatchObject({ code: 'change-limit' });
+        expect(summaryOf(result).error?.message).toContain('599 of 600 files');
+        expect(state()).toBe(touched);
+      }
+      const plan = ['plan', '-C', bench.source, '--passfile', bench.passfile, bench.copy];
+      expect((await ecsync(plan)).code).toBe(25);
+      // With its memory gone the server knows.
+      rmSync(path.join(bench.source, '.ecsync/index'), { recursive: true });
+      expect((await push(bench.copy)).code).toBe(25);
+      expect(state()).toBe(touched);
+      // Somewhere else there is nothing to lose.
+      const other = path.join(bench.dir, 'other');
+      expect((await push(other)).code).toBe(0);
+      expect((await push('--max-changed', '100%', '--delete', bench.copy)).code).toBe(0);
+      await expectEqualCopy();
+      const again = await push(bench.copy);
+      expect(summaryOf(again)).toMatchObject({ exitCode: 0, filesSent: 0 });
+    },
+  );
+
+  it('takes a number or a share, and a repair is none of its business', async () => {
+    for (const name of names(20)) write(name, name);
+    await initVault(bench);
+    expect((await push(bench.copy)).code).toBe(0);
+    for (const name of names(5)) write(name, `edited ${name}`, 1_700_000_000);
+    expect((await push('--max-changed', '4', bench.copy)).code).toBe(25);
+    expect((await push('--max-changed', '20%', bench.copy)).code).toBe(25);
+    expect(
+      (await push('--max-changed', '4', bench.copy, path.join(bench.source, 'file 1'))).code,
+    ).toBe(0);
+    const asked = await push('--max-changed', '4', bench.copy);
+    expect(asked.code, 'one of them is there already').toBe(0);
+    execFileSync('sh', ['-c', 'for f in [!g]*; do printf x >> "$f"; done'], { cwd: bench.copy });
+    const verify = ['verify', '-C', bench.source, '--passfile', bench.passfile, bench.copy];
+    expect((await ecsync([...verify, '--repair', '--max-changed', '0'])).code).toBe(0);
+    await expectEqualCopy();
+  });
+
+  it('guards a copy in layout reverse, where nothing is remembered of renames', async () => {
+    const init = ['init', bench.source, '--layout', 'reverse', '--scryptn', '10'];
+    for (const name of names(10)) write(name, name);
+    expect((await ecsync([...init, '--passfile', bench.passfile])).code).toBe(0);
+    expect((await push(bench.copy)).code).toBe(0);
+    for (const name of names(6)) write(name, `edited ${name}`, 1_700_000_000);
+    expect((await push('--max-changed', '50%', bench.copy)).code).toBe(25);
+    expect((await push('--max-changed', '6', bench.copy)).code).toBe(0);
+  });
+});
+
+describe('--max-bytes', () => {
+  it.each([[], ['--rsync-path', 'rsync'], ['--rsync-path', 'rsync', '--protocol', '29']])(
+    'stops after about so much, leaves a clean copy, and goes on (%s %s %s %s)',
+    { timeout: 120_000 },
+    async (...way) => {
+      for (let n = 0; n < 10; n++) write(`file ${n}`, pattern(300_000, n));
+      write('moved', pattern(300_000, 77));
+      await initVault(bench);
+      const words = [...way, '--delete', '--max-bytes', '1M', bench.copy];
+      const first = await push(...words, '--top', '2');
+      expect(summaryOf(first)).toMatchObject({
+        exitCode: 75,
+        filesSent: 4,
+        error: { code: 'max-bytes' },
+      });
+      expect(summaryOf(first)).toMatchObject({ largest: [{ bytes: 302_386 }, { bytes: 302_386 }] });
+      expect((await fsck(bench.copy, bench.passfile)).code).toBe(0);
+      // What is gone stays until everything else is there.
+      rmSync(path.join(bench.source, 'file 0'));
+      rmSync(path.join(bench.source, 'file 9'));
+      renameSync(path.join(bench.source, 'moved'), path.join(bench.source, 'moved again'));
+      const codes: number[] = [];
+      for (let n = 0; n < 3; n++) {
+        const { exitCode, filesDeleted, filesSent } = summaryOf(await push(...words));
+        codes.push(exitCode);
+        if (exitCode === 75)
+          expect({ filesDeleted, filesSent }).toEqual({ filesDeleted: 0, filesSent: 4 });
+        expect((await fsck(bench.copy, bench.passfile)).code).toBe(0);
+      }
+      expect(codes).toEqual([75, 0, 0]);
+      await expectEqualCopy();
+    },
+  );
+
+  it('does not lose an edit that it had no room for', async () => {
+    const sec = Math.floor(Date.now() / 1000) + 60;
+    write('a', pattern(50_000, 1));
+    write('racy', 'one', sec);
+    await initVault(bench);
+    expect((await push(bench.copy)).code).toBe(0);
+    write('a', pattern(50_000, 2), sec);
+    write('racy', 'two', sec);
+    expect((await push('--max-bytes', '1K', bench.copy)).code).toBe(75);
+    expect((await push('--max-bytes', '1K', bench.copy)).code).toBe(0);
+    await expectEqualCopy();
+  });
+});
+
+describe('a full destination', () => {
+  it.each([[[]], [['--rsync-path', 'rsync']]])(
+    'gets what is due for deletion out of the way, when there is no room otherwise %j',
+    { timeout: 120_000 },
+    async (way) => {
+      const small = path.join(bench.dir, 'small');
+      const copy = path.join(small, 'copy');
+      mkdirSync(small);
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', small]);
+      try {
+        mkdirSync(path.join(bench.source, 'old'));
+        write('old/large', pattern(4_000_000, 1));
+        write('kept', pattern(100_000, 2));
+        await initVault(bench);
+        expect((await push(...way, copy)).code).toBe(0);
+        rmSync(path.join(bench.source, 'old'), { recursive: true });
+        mkdirSync(path.join(bench.source, 'new'));
+        write('new/large', pattern(4_000_000, 3));
+        const limited = await push(...way, '--delete', '--max-delete', '0', copy);
+        expect(limited.code).toBe(23);
+        expect(existsSync(path.join(copy, 'gocryptfs.conf'))).toBe(true);
+        expect((await fsck(copy, bench.passfile)).code).toBe(0);
+        const before = summaryOf(await push(...way, copy));
+        expect(before).toMatchObject({ exitCode: 23, error: { code: 'remote-disk-full' } });
+        const result = await push(...way, '--delete', copy);
+        expect(summaryOf(result)).toMatchObject({ exitCode: 0, filesDeleted: 2 });
+        expect(result.stderr).toContain('to make room');
+        await expectEqualCopy(copy);
+        // Where nothing is due, it is the old story.
+        write('larger', pattern(4_000_000, 4));
+        const full = await push(...way, '--delete', copy);
+        expect(summaryOf(full)).toMatchObject({ exitCode: 23, filesDeleted: 0 });
+        expect((await fsck(copy, bench.passfile)).code).toBe(0);
+        expect(readFileSync(path.join(copy, 'gocryptfs.conf')).length).toBeGreaterThan(0);
+      } finally {
+        execFileSync('umount', [small]);
+      }
+    },
+  );
+});
