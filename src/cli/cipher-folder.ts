@@ -5,6 +5,7 @@ import { UsageError, VaultError } from '../errors.ts';
 import { parseConf, type Conf } from '../gocryptfs/config.ts';
 import { flagsOfLayout, type FeatureFlag } from '../gocryptfs/feature-flags.ts';
 import { CONF_LENGTH_MAX, LONG_NAME_MAX_DEFAULT } from '../gocryptfs/limits.ts';
+import type { RemoteConfig } from '../vault/config.ts';
 import { noRemote } from '../vault/config-edit.ts';
 import { looksLikeDestination, parseDestination, type Destination } from '../vault/destination.ts';
 import { pathKind } from '../vault/path-kind.ts';
@@ -24,6 +25,8 @@ export interface CopyPlace {
   readonly vault?: VaultFrame;
   /** Name of the remote, when it is one. */
   readonly remote?: string;
+  /** It is a plain mirror: nothing has to be opened. */
+  readonly isMirror?: boolean;
   /** The copy's own conf, when it was read already; that of a local folder is read when needed. */
   readonly confBytes?: Uint8Array;
 }
@@ -43,14 +46,20 @@ export interface CopyKey {
  * @throws {VaultError} `no-vault`, and every other of `openVaultFrame`
  */
 export function findCopy(host: Host, options: CommonOptions, word: string | undefined): CopyPlace {
+  const place = findPlace(host, options, word);
+  if (place.isMirror === true) throw notEncrypted(place);
+  return place;
+}
+
+/** As {@link findCopy}, and plain mirrors too: they have no key. */
+export function findPlace(host: Host, options: CommonOptions, word: string | undefined): CopyPlace {
   const vault = vaultIfAny(host, options, word !== undefined);
   const remotes = vault?.config.remotes ?? [];
   const { platform, folder } = host;
   const named = word === undefined ? remotes[0] : remotes.find(({ name }) => name === word);
   if (vault !== undefined && named !== undefined) {
     const destination = parseDestination(named.url, { platform, folder: vault.source });
-    if (named.encrypt === false) throw notEncrypted(named.name, destination);
-    return { destination, vault, remote: named.name };
+    return { destination, vault, remote: named.name, ...mirrorIf(named) };
   }
   if (word === undefined) {
     throw new UsageError('no-remote', 'this vault has no remote yet', {
@@ -70,22 +79,25 @@ export function findCopy(host: Host, options: CommonOptions, word: string | unde
     ({ url }) =>
       parseDestination(url, { platform, folder: vault.source }).shown === destination.shown,
   );
-  if (remote?.encrypt === false) throw notEncrypted(remote.name, destination);
   const isVaults = remote !== undefined || !hasOtherConf(destination, vault);
   return {
     destination,
     ...(isVaults ? { vault } : {}),
-    ...(remote === undefined ? {} : { remote: remote.name }),
+    ...(remote === undefined ? {} : { remote: remote.name, ...mirrorIf(remote) }),
   };
 }
 
-function notEncrypted(name: string, { kind, shown }: Destination): UsageError {
-  const tool = kind === 'local' ? 'cp -a' : 'rsync -a';
+function mirrorIf({ encrypt }: RemoteConfig): Pick<CopyPlace, 'isMirror'> {
+  return encrypt === false ? { isMirror: true } : {};
+}
+
+function notEncrypted({ remote, destination }: CopyPlace): UsageError {
+  const name = remote ?? destination.shown;
   return new UsageError(
     'not-encrypted',
     `'${name}' is a plain mirror: there is nothing to decrypt`,
     {
-      hint: `Read the files there as they are, or copy them: ${tool} ${shown}/ FOLDER`,
+      hint: 'Its files can be read there as they are. To get them back: ecsync restore, or any copy tool.',
     },
   );
 }

@@ -14,6 +14,7 @@ import type { Host } from './host.ts';
 import type { CommonOptions } from './options.ts';
 import { openVaultFrameOf } from './place.ts';
 import { effectiveValues, pushLayers } from './push-config.ts';
+import { isMirror } from './recorded-run.ts';
 import { remoteStatus } from './remote-status.ts';
 import type { Warnings } from './report.ts';
 import { resultText } from './run-lines.ts';
@@ -169,7 +170,11 @@ async function* remoteFindings(
   try {
     const destination = about.destination();
     const values = effectiveValues(pushLayers(host, vault, name));
-    yield good(topic, `${destination.shown}${values.length > 0 ? ', its settings are right' : ''}`);
+    const kind = isMirror(host, vault, destination.shown) ? ', NOT ENCRYPTED' : '';
+    yield good(
+      topic,
+      `${destination.shown}${kind}${values.length > 0 ? ', its settings are right' : ''}`,
+    );
     const status = { vaultDir: vault.vaultDir, destination: destination.shown, nowMs: Date.now() };
     const { lastPush, failed: isFailed } = remoteStatus(readHistory(vault.vaultDir), status);
     if (lastPush === undefined) yield look(topic, 'nothing was pushed yet', `ecsync push ${name}`);

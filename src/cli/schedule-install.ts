@@ -109,7 +109,9 @@ function planOf(host: Host, { options, words }: ScheduleRequest<InstallOptions>)
   const push = parsePush('x', pushWords);
   assertSchedulable(push, pushWords);
   const credential = credentialOf(host, options);
-  assertPassword(frame.config, { push, credential });
+  const isAll = options.all === true;
+  const isNeeded = encryptsAny(frame.config, { remotes, isAll });
+  assertPassword(frame.config, { push, credential, isNeeded });
   const rhythm = parseRhythm(options.every, options.at) ?? RHYTHM_DEFAULT;
   const { environment, platform } = host;
   const searchPath = environment['PATH'];
@@ -162,10 +164,31 @@ function credentialOf(
   return { file: path.resolve(folder, encryptedCredential), isEncrypted: true };
 }
 
+/** Whether one of the remotes that a job pushes to is not a plain mirror. */
+function encryptsAny(
+  { remotes }: VaultConfig,
+  { remotes: names, isAll }: { readonly remotes: readonly string[]; readonly isAll: boolean },
+): boolean {
+  const isMirror = (name: string): boolean =>
+    remotes.find((remote) => remote.name === name)?.encrypt === false;
+  if (isAll) return !remotes.every(({ name }) => isMirror(name));
+  const [first] = remotes;
+  if (names.length === 0) return first === undefined || !isMirror(first.name);
+  return !names.every(isMirror);
+}
+
 /** A job that can never find its password is not installed. */
 function assertPassword(
   { password }: VaultConfig,
-  { push, credential }: { push: ParsedPush; credential: Credential | undefined },
+  {
+    push,
+    credential,
+    isNeeded,
+  }: {
+    readonly push: ParsedPush;
+    readonly credential: Credential | undefined;
+    readonly isNeeded: boolean;
+  },
 ): void {
   const { passfile, extpass } = push.options;
   const isConfigured = password?.file !== undefined || password?.command !== undefined;
@@ -174,7 +197,8 @@ function assertPassword(
       hint: 'Give one of them.',
     });
   }
-  if (isConfigured || (passfile ?? extpass) !== undefined || credential !== undefined) return;
+  if (!isNeeded || isConfigured || (passfile ?? extpass) !== undefined || credential !== undefined)
+    return;
   throw new PasswordError(
     'password-missing',
     'a scheduled push has nobody to ask for the password',

@@ -16,7 +16,7 @@ import {
   type PushJob,
   transferOptions,
 } from './push-job.ts';
-import { withPushJob, type NOT_ENCRYPTED, type OpenVault, type PushSurroundings } from './push.ts';
+import { withPushJob, type OpenVault, type PushSurroundings } from './push.ts';
 import type { PushEntry } from './push-entry.ts';
 import type { PushSettings, PushSummary } from './push-settings.ts';
 import { emptyState, type PushState } from './push-state.ts';
@@ -25,6 +25,7 @@ import { staleSuspects } from './racy.ts';
 import { readyToPush } from './ready-to-push.ts';
 import { runRsync, type RunOutcome } from './rsync-run.ts';
 import { NO_TEMP_DIR } from './run-options.ts';
+import type { NOT_ENCRYPTED } from './run-settings.ts';
 import { newStructure, withAncestors } from './skeleton.ts';
 import { foundingRuns } from './staging.ts';
 

@@ -33,6 +33,7 @@ import { decideDeletion, refuseOverlap } from './preflight.ts';
 import { type PushEnd, summarise } from './push-summary.ts';
 import { readyToPush } from './ready-to-push.ts';
 import { runRsync } from './rsync-run.ts';
+import { NOT_ENCRYPTED } from './run-settings.ts';
 import { Selection } from './selection.ts';
 import { type Snapshot, takeSnapshot } from './snapshot.ts';
 import { transfer } from './transfer.ts';
@@ -58,9 +59,6 @@ export interface OpenVault {
   /** What an adopted copy has, see `InheritedIndex.decode`. */
   readonly inherited?: Inherited;
 }
-
-/** In place of a vault: the destination gets a plain mirror, and no key is needed. */
-export const NOT_ENCRYPTED = 'not encrypted';
 
 /** Where the memory of one destination is kept; its content is {@link PushState}. */
 export interface StateStore {

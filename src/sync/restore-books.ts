@@ -3,7 +3,7 @@ import type { FlistEntry } from '../rsync/flist-decode.ts';
 import { plainWords } from '../rsync/status-words.ts';
 import { showPath } from '../tree/file-failure.ts';
 import type { CopyProblem } from '../view/decrypted-view-problem.ts';
-import type { Planned } from '../view/decrypting-store.ts';
+import type { Planned } from '../view/restoring-store.ts';
 import { findingOfProblem } from './fsck-finding.ts';
 import { itemLine, plainMessage } from './item-line.ts';
 import { isSignificant } from './itemize.ts';

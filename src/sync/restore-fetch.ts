@@ -1,4 +1,3 @@
-import type { Layout } from '../gocryptfs/layout.ts';
 import type { FlistEntry } from '../rsync/flist-decode.ts';
 import type { TransferOptions } from '../rsync/options.ts';
 import { pull } from '../rsync/pull.ts';
@@ -6,8 +5,12 @@ import { isRegularFile } from '../tree/entry.ts';
 import type { LocalEntry } from '../tree/local-entry.ts';
 import type { LocalStore } from '../tree/local-store.ts';
 import { groupIds, userIds } from '../tree/owner-names.ts';
-import { DecryptingStore, type Planned, type Unfinished } from '../view/decrypting-store.ts';
-import { PLAIN_BLOCK_SIZE } from '../gocryptfs/limits.ts';
+import {
+  RestoringStore,
+  type Planned,
+  type StoredForm,
+  type Unfinished,
+} from '../view/restoring-store.ts';
 import { pathKey } from '../view/path-bytes.ts';
 import { listingOptions, runPull, type RemoteSource } from './remote-tree-run.ts';
 import { rulesForOnly } from './remote-tree-rules.ts';
@@ -23,12 +26,13 @@ export interface FetchJob {
   readonly plan: RestorePlan;
   readonly settings: RestoreSettings;
   readonly source: RemoteSource;
-  readonly layout: Layout;
+  readonly form: StoredForm;
+  /** Bytes of a block that can only be found where it was; absent: rsync's own choice. */
+  readonly blockSize?: number | undefined;
   readonly target: LocalStore;
   readonly rootIsNew: boolean;
   /** That parts of the copy cannot be read was told already. */
   readonly isKnownIncomplete: boolean;
-  readonly holes: 'allowed' | 'refused';
   readonly unfinished?: Unfinished<LocalEntry>;
   readonly books: RestoreBooks;
   readonly reporter: RestoreReporter;
@@ -49,12 +53,11 @@ export async function fetchContent(job: FetchJob): Promise<void> {
   const options = transferOptions(job);
   const progress = new FetchProgress(job);
   const planFor = ({ path }: FlistEntry): Planned | undefined => planned.get(pathKey(path));
-  const { layout, target, holes, unfinished } = job;
-  const store = new DecryptingStore<LocalEntry>({
-    layout,
+  const { form, target, unfinished } = job;
+  const store = new RestoringStore<LocalEntry>({
+    form,
     target,
     planned,
-    holes,
     ...(unfinished && { unfinished }),
   });
   let problems = 0;
@@ -94,7 +97,7 @@ export async function fetchContent(job: FetchJob): Promise<void> {
   try {
     incomplete = await runPull(source, converse, options);
   } finally {
-    await store.close();
+    await form.close();
   }
   if (incomplete === undefined || problems > 0 || job.isKnownIncomplete) return;
   books.incomplete(incomplete, { folder: copyFolder(job.settings), planned });
@@ -109,7 +112,7 @@ function rulesFor(planned: ReadonlyMap<string, Planned>): ReturnType<typeof rule
   return rulesForOnly([...planned.keys()].map((key) => Buffer.from(key, 'latin1')));
 }
 
-function transferOptions({ settings, source, layout }: FetchJob): TransferOptions {
+function transferOptions({ settings, source, blockSize }: FetchJob): TransferOptions {
   const { perms, owner, group, devices, specials, numericIds, dryRun, overwrite } = settings;
   return {
     ...listingOptions(source),
@@ -121,7 +124,7 @@ function transferOptions({ settings, source, layout }: FetchJob): TransferOption
     numericIds,
     dryRun,
     ignoreTimes: overwrite === 'always',
-    blockSize: PLAIN_BLOCK_SIZE + layout.content.overhead,
+    ...(blockSize !== undefined && { blockSize }),
   };
 }
 

@@ -7,7 +7,7 @@ import type { LocalStore } from '../tree/local-store.ts';
 import { targetNames, type NameRules } from '../tree/target-names.ts';
 import { UNFINISHED_FOLDER } from '../tree/unfinished-files.ts';
 import type { DecryptedView, PlainEntry } from '../view/decrypted-view.ts';
-import type { Planned } from '../view/decrypting-store.ts';
+import type { Planned } from '../view/restoring-store.ts';
 import { joinPath, pathKey, ROOT_PATH, splitPath } from '../view/path-bytes.ts';
 import type { RestoreBooks } from './restore-books.ts';
 import type { Overwrite } from './restore-settings.ts';
@@ -33,7 +33,7 @@ export interface RestorePlan {
 
 /** What a plan is made from. */
 export interface PlanJob<C extends Entry> {
-  readonly view: DecryptedView<C>;
+  readonly view: Pick<DecryptedView<C>, 'root' | 'children'>;
   readonly selection: Selection;
   readonly target: LocalStore;
   /** The vault directory, when it exists: nothing in it is ever touched. */

@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { UsageError } from '../errors.ts';
-import { openLayout, type Layout } from '../gocryptfs/layout.ts';
-import { CONF_LENGTH_MAX } from '../gocryptfs/limits.ts';
+import { UsageError, VaultError } from '../errors.ts';
+import { openLayout } from '../gocryptfs/layout.ts';
+import { CONF_LENGTH_MAX, PLAIN_BLOCK_SIZE } from '../gocryptfs/limits.ts';
 import { CONF_NAME } from '../gocryptfs/names.ts';
+import type { FlistEntry } from '../rsync/flist-decode.ts';
 import type { LocalEntry } from '../tree/local-entry.ts';
 import { LocalStore } from '../tree/local-store.ts';
 import type { Attributes } from '../tree/store.ts';
@@ -14,7 +15,12 @@ import { probeNames } from '../tree/target-names-probe.ts';
 import { UnfinishedFiles, UNFINISHED_FOLDER } from '../tree/unfinished-files.ts';
 import { DecryptedView } from '../view/decrypted-view.ts';
 import { readSmallFile } from '../view/decrypted-view-listing.ts';
+import type { CopyProblem } from '../view/decrypted-view-problem.ts';
+import { EncryptedForm } from '../view/encrypted-form.ts';
+import { MIRROR_FORM } from '../view/mirror-form.ts';
+import { MIRROR_MARKER_NAME, MirrorCopy } from '../view/mirror-view.ts';
 import { ROOT_PATH } from '../view/path-bytes.ts';
+import type { StoredForm } from '../view/restoring-store.ts';
 import { collectGarbageSooner, MANY_OBJECTS } from './collect-sooner.ts';
 import { destinationOptions, type LoginQuestions } from './destination-options.ts';
 import { givenUp, openDestination, type OpenDestination } from './destination-remote.ts';
@@ -24,7 +30,7 @@ import { RemoteTree } from './remote-tree.ts';
 import type { RemoteSource } from './remote-tree-run.ts';
 import { RestoreBooks } from './restore-books.ts';
 import { copyFolder, fetchContent } from './restore-fetch.ts';
-import { planRestore, type RestorePlan } from './restore-plan.ts';
+import { planRestore, type PlanJob, type RestorePlan } from './restore-plan.ts';
 import type {
   CopyKeys,
   RestoreReporter,
@@ -32,6 +38,7 @@ import type {
   RestoreSummary,
   UnlockCopy,
 } from './restore-settings.ts';
+import { NOT_ENCRYPTED } from './run-settings.ts';
 import { Selection } from './selection.ts';
 
 /** What a restore talks to beside the copy. */
@@ -50,21 +57,21 @@ export interface RestoreSurroundings {
  * @returns the figures; `exitCode` 23, 24 or 26 when part of it could not be done
  * @throws {UsageError} `target-overlaps`, `path-missing`, `path-outside`, `destination-unsupported`
  * @throws {FileError} `parent-missing`, `write-failed` — a target that cannot be used
- * @throws {VaultError} `layout-unsupported`
+ * @throws {VaultError} `layout-unsupported`, `not-a-mirror`
  * @throws what opening the key throws
  * @throws {LoginError | ConnectionError | RemoteError | ProtocolError} the peer
  * @throws {InterruptedError} `interrupted`
  */
 export async function restore(
   settings: RestoreSettings,
-  keys: CopyKeys | UnlockCopy,
+  keys: CopyKeys | UnlockCopy | typeof NOT_ENCRYPTED,
   { reporter, signal, questions = {} }: RestoreSurroundings,
 ): Promise<RestoreSummary> {
   const startedMs = performance.now();
   refuseOverlap(settings);
   const books = new RestoreBooks(reporter);
   const selection = new Selection(settings.rules, Buffer.from(settings.target), settings.paths);
-  const known = typeof keys === 'function' ? undefined : keys.masterkey;
+  const known = typeof keys === 'object' ? keys.masterkey : undefined;
   const opened = await whileUnlocking(openSource(settings, books, questions), known, signal);
   const { rsyncPath = 'rsync', timeoutSec, protocolMax } = settings;
   const source: RemoteSource = { ...opened, rsyncPath, timeoutSec, protocolMax, signal };
@@ -72,10 +79,8 @@ export async function restore(
     const tree = await list({ source, books, reporter });
     // Of a few large files it would only cost time.
     if (tree.count > MANY_OBJECTS) collectGarbageSooner();
-    const opening = typeof keys === 'function' ? await keys(await readConf(tree)) : keys;
-    const layout = openLayout(opening.conf, await opening.masterkey, opening.derivation);
-    const { holes } = opening;
-    const run: Run = { settings, holes, layout, source, selection, books, reporter, signal };
+    const copy = keys === NOT_ENCRYPTED ? await mirror(tree, settings) : await unlocked(tree, keys);
+    const run: Run = { settings, copy, source, selection, books, reporter, signal };
     return summarise(books, await restoreFrom(run, tree), startedMs);
   } finally {
     await opened.remote.close();
@@ -85,13 +90,41 @@ export async function restore(
 /** Everything one restore works with. */
 interface Run {
   readonly settings: RestoreSettings;
-  readonly holes: CopyKeys['holes'];
-  readonly layout: Layout;
+  readonly copy: OpenedCopy;
   readonly source: RemoteSource;
   readonly selection: Selection;
   readonly books: RestoreBooks;
   readonly reporter: RestoreReporter;
   readonly signal: AbortSignal;
+}
+
+/** A copy that can be read. */
+interface OpenedCopy {
+  readonly form: StoredForm;
+  /** Bytes of a whole encrypted block. */
+  readonly blockSize?: number;
+  view(onProblem: (problem: CopyProblem) => void): PlanJob<FlistEntry>['view'];
+}
+
+async function unlocked(tree: RemoteTree, keys: CopyKeys | UnlockCopy): Promise<OpenedCopy> {
+  const opening = typeof keys === 'function' ? await keys(await readConf(tree)) : keys;
+  const layout = openLayout(opening.conf, await opening.masterkey, opening.derivation);
+  return {
+    form: new EncryptedForm(layout, opening.holes),
+    blockSize: PLAIN_BLOCK_SIZE + layout.content.overhead,
+    view: (onProblem) => new DecryptedView(tree, layout, { onProblem }),
+  };
+}
+
+/** @throws {VaultError} `not-a-mirror` — what is there may be encrypted, or something else */
+async function mirror(tree: RemoteTree, { from }: RestoreSettings): Promise<OpenedCopy> {
+  const marker = await tree.child(await tree.root(), Buffer.from(MIRROR_MARKER_NAME));
+  if (marker === undefined) {
+    throw new VaultError('not-a-mirror', `${from.shown} has no ${MIRROR_MARKER_NAME}`, {
+      hint: 'Is this the right destination? `ecsync push` makes a mirror there.',
+    });
+  }
+  return { form: MIRROR_FORM, view: () => new MirrorCopy(tree) };
 }
 
 /** The conf of a copy, if it has one. */
@@ -134,7 +167,7 @@ async function planOrSayWhyNot(run: Run, tree: RemoteTree, look: LocalStore): Pr
   const { settings, books } = run;
   let planned: RestorePlan['planned'] = new Map();
   try {
-    const plan = await planFrom(run, tree, look);
+    const plan = await planFrom(run, look);
     ({ planned } = plan);
     return plan;
   } finally {
@@ -155,7 +188,9 @@ async function fetchInto(
   });
   try {
     const unfinished = workplace && { unfinished: workplace };
-    await fetchContent({ ...run, ...unfinished, plan, target, rootIsNew, isKnownIncomplete });
+    const { form, blockSize } = run.copy;
+    const given = { form, blockSize, plan, target, rootIsNew, isKnownIncomplete };
+    await fetchContent({ ...run, ...unfinished, ...given });
     const root = await look.lookup(ROOT_PATH);
     if (run.settings.keepsWorkplace === true) workplace?.empty();
     else workplace?.remove();
@@ -182,17 +217,15 @@ async function list({
   return tree;
 }
 
-async function planFrom(run: Run, tree: RemoteTree, look: LocalStore): Promise<RestorePlan> {
-  const { settings, layout, selection, books, reporter, signal } = run;
-  const view = new DecryptedView(tree, layout, {
-    onProblem: (problem) => {
-      const { plainPath, plainDirectory, kind } = problem;
-      // What is wrong beside the way to what was asked for is no matter of this run.
-      const isFolder = kind === 'directory';
-      if (plainPath !== undefined && selection.verdict(plainPath, isFolder) === 'exclude') return;
-      if (plainPath === undefined && selection.verdict(plainDirectory, false) === 'exclude') return;
-      books.structureProblem(problem);
-    },
+async function planFrom(run: Run, look: LocalStore): Promise<RestorePlan> {
+  const { settings, copy, selection, books, reporter, signal } = run;
+  const view = copy.view((problem) => {
+    const { plainPath, plainDirectory, kind } = problem;
+    // What is wrong beside the way to what was asked for is no matter of this run.
+    const isFolder = kind === 'directory';
+    if (plainPath !== undefined && selection.verdict(plainPath, isFolder) === 'exclude') return;
+    if (plainPath === undefined && selection.verdict(plainDirectory, false) === 'exclude') return;
+    books.structureProblem(problem);
   });
   const { vaultDir } = settings;
   const vault = vaultDir === undefined ? undefined : new LocalStore(vaultDir);

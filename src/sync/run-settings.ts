@@ -1,5 +1,8 @@
 /** What pushes and restores are told alike, parsed and validated by the command line. */
 
+/** In place of a vault or its keys: the destination has a plain mirror, which needs none. */
+export const NOT_ENCRYPTED = 'not encrypted';
+
 /** How a peer is reached. */
 export interface PeerSettings {
   /** Seconds without a byte from or to the peer; 0: no limit. */

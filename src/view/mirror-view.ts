@@ -10,6 +10,7 @@ import {
 } from '../tree/entry.ts';
 import { showPath } from '../tree/file-failure.ts';
 import { BytesFile } from './cipher-file.ts';
+import type { PlainEntry } from './decrypted-view.ts';
 import type { CipherEntry } from './encrypted-view.ts';
 import { isRootPath, pathKey } from './path-bytes.ts';
 import type { PlainPath } from './path-translation.ts';
@@ -137,6 +138,34 @@ function mirrored<P extends Entry>(plain: P): CipherEntry<P> {
   const { path, mode, size, mtimeSec, mtimeNsec, uid, gid, target, rdev } = plain;
   return {
     ...{ path, mode, size, mtimeSec, mtimeNsec, uid, gid, plain },
+    ...(target !== undefined && { target }),
+    ...(rdev !== undefined && { rdev }),
+  };
+}
+
+/** A plain mirror that is read: everything but its marker, each object under its own path. */
+export class MirrorCopy<C extends Entry> {
+  readonly #tree: Tree<C>;
+
+  constructor(tree: Tree<C>) {
+    this.#tree = tree;
+  }
+
+  async root(): Promise<PlainEntry<C>> {
+    return asPlain(await this.#tree.root());
+  }
+
+  async children(directory: PlainEntry<C>): Promise<readonly PlainEntry<C>[]> {
+    const children = await this.#tree.children(directory.cipher);
+    if (directory.cipher.contentUnknown === true) directory.contentUnknown = true;
+    return children.filter(({ path }) => !isMarker(path)).map(asPlain);
+  }
+}
+
+function asPlain<C extends Entry>(stored: C): PlainEntry<C> {
+  const { path, mode, size, mtimeSec, mtimeNsec, uid, gid, target, rdev } = stored;
+  return {
+    ...{ path, mode, size, mtimeSec, mtimeNsec, uid, gid, cipher: stored },
     ...(target !== undefined && { target }),
     ...(rdev !== undefined && { rdev }),
   };

@@ -137,6 +137,15 @@ describe('schedule run', () => {
 describe('schedule install', () => {
   const secret = (): string[] => ['--passfile', passfile];
 
+  it('needs no password for plain mirrors alone', async () => {
+    await run(['remote', 'add', '--no-encrypt', 'mirror', path.join(folder, 'mirror')]);
+    const print = ['schedule', 'install', '--print', '--platform', 'cron'];
+    expect((await run([...print, 'mirror'])).code).toBe(0);
+    for (const remotes of [['mirror', 'box'], ['--all'], []]) {
+      expect((await run([...print, ...remotes])).code).toBe(12);
+    }
+  });
+
   it.each<[string, number, string[]]>([
     ['password-missing', 12, []],
     ['schedule-push-words', 2, ['--', '--passfile', 'relative']],

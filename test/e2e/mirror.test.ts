@@ -1,6 +1,5 @@
 // Goal: a remote with `encrypt = false` gets the folder as it is, from the same engine, without a
 // password; and a plain mirror and an encrypted copy never end up in one folder.
-import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
   appendFileSync,
@@ -271,9 +270,58 @@ describe('a remote that is not encrypted', () => {
       expect(refused.code).toBe(2);
       expect(refused.stderr).toContain("'disk' is a plain mirror: there is nothing to decrypt");
     }
-    const refused = await run('restore', '--to', path.join(bench.dir, 'target'));
-    expect(refused.code).toBe(2);
-    execFileSync('cp', ['-a', `${bench.copy}/.`, path.join(bench.dir, 'target')]);
-    expect(readFileSync(path.join(bench.dir, 'target', 'one'), 'utf8')).toBe('content');
+  });
+});
+
+describe.each([
+  ['a local folder', (copy: string) => copy],
+  ['a stock rsync over ssh', overSsh],
+])('a restore from a mirror in %s', (_where, urlOf) => {
+  let target: string;
+  beforeEach(() => {
+    target = path.join(bench.dir, 'target');
+  });
+
+  const restored = async (...words: string[]): Promise<JsonSummary> => {
+    const result = await run('restore', '--json', '--to', target, ...words);
+    expect(result.stderr).toBe('');
+    expect(result.code, result.stdout).toBe(0);
+    return summaryOf(result);
+  };
+
+  it('gives everything back, without a password and without the marker', async () => {
+    makeHardTree(bench.source);
+    for (const name of ['gocryptfs.conf', 'gocryptfs.diriv']) rmSync(at(name));
+    await addMirror(urlOf(bench.copy));
+    await pushed('-H');
+    await restored();
+    expect(differences(bench.source, target, { ...IGNORED, links: true })).toEqual([]);
+    expect(await restored()).toMatchObject({ filesRestored: 0, literalBytes: 0 });
+  });
+
+  it('brings one file up to date by its differences, and leaves what differs unasked', async () => {
+    writeFileSync(at('large'), randomBytes(2_000_000));
+    writeFileSync(at('small'), 'content');
+    await addMirror(urlOf(bench.copy));
+    await pushed();
+    mkdirSync(target);
+    const edited = Buffer.concat([Buffer.from('in front'), readFileSync(at('large'))]);
+    writeFileSync(path.join(target, 'large'), edited);
+    const kept = await run('restore', '--to', target, at('large'));
+    expect(kept.code).toBe(23);
+    expect(readFileSync(path.join(target, 'large')).equals(edited)).toBe(true);
+    const summary = await restored('--overwrite', 'changed', at('large'));
+    expect(summary.literalBytes).toBeLessThan(10_000);
+    expect(readFileSync(path.join(target, 'large')).equals(readFileSync(at('large')))).toBe(true);
+    expect(readdirSync(target)).toEqual(['large']);
+  });
+
+  it('refuses what is no mirror', async () => {
+    writeFileSync(at('one'), 'content');
+    expect((await withPassword('push', urlOf(bench.copy))).code).toBe(0);
+    await addMirror(urlOf(bench.copy));
+    const refused = await run('restore', '--to', target);
+    expect(refused.code).toBe(10);
+    expect(refused.stderr).toContain(`has no ${MARKER}`);
   });
 });

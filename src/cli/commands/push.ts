@@ -1,13 +1,14 @@
 import type { Command } from 'commander';
 import { EcsyncError, ExitCode, UsageError } from '../../errors.ts';
 import type { LoginQuestions } from '../../sync/destination-options.ts';
-import type { NOT_ENCRYPTED, OpenVault, PushSurroundings, StateStore } from '../../sync/push.ts';
+import type { OpenVault, PushSurroundings, StateStore } from '../../sync/push.ts';
 import type {
   PushFigures,
   PushReporter,
   PushSettings,
   PushSummary,
 } from '../../sync/push-settings.ts';
+import { NOT_ENCRYPTED } from '../../sync/run-settings.ts';
 import type { Destination } from '../../vault/destination.ts';
 import { acquireLock } from '../../vault/lock.ts';
 import { settleConf } from '../../vault/replace-conf.ts';
@@ -221,7 +222,6 @@ export async function withKey<T>(
     }),
   });
   if (isMirror(host, vault, destination.shown)) {
-    const { NOT_ENCRYPTED } = await import('../../sync/push.ts');
     // What is known of an encrypted copy at the same place is nothing that a mirror may rely on.
     const key = stateKey(`mirror ${destination.shown}`);
     return work(NOT_ENCRYPTED, surroundings(key)).finally(() => host.out.clearStatus());

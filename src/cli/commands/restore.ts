@@ -9,6 +9,7 @@ import type {
   RestoreSummary,
   UnlockCopy,
 } from '../../sync/restore-settings.ts';
+import { NOT_ENCRYPTED } from '../../sync/run-settings.ts';
 import { readAdopted } from '../../vault/adopted.ts';
 import { acquireLock } from '../../vault/lock.ts';
 import { vaultFiles } from '../../vault/vault-files.ts';
@@ -130,8 +131,8 @@ async function runRestore(
   warnings: Warnings,
   { options, filters, paths }: RestoreRequest,
 ): Promise<CommandResult> {
-  const { findCopy } = await import('../cipher-folder.ts');
-  const place = findCopy(host, options, options.from);
+  const { findPlace } = await import('../cipher-folder.ts');
+  const place = findPlace(host, options, options.from);
   const { vault, destination } = place;
   const { overwrite } = options;
   const settings: RestoreSettings = {
@@ -195,7 +196,10 @@ async function restoreWith(
 ): Promise<RestoreSummary> {
   const { settings, place, options } = request;
   const made: Promise<Buffer>[] = [];
-  const keys = await keysOf(host, warnings, { place, options, made });
+  const keys =
+    place.isMirror === true
+      ? NOT_ENCRYPTED
+      : await keysOf(host, warnings, { place, options, made });
   const { restore } = await import('../../sync/restore.ts');
   try {
     return await restore(settings, keys, {

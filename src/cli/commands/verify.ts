@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { ExitCode, UsageError } from '../../errors.ts';
 import type { PushSettings } from '../../sync/push-settings.ts';
+import { NOT_ENCRYPTED } from '../../sync/run-settings.ts';
 import type { VerifyFinding } from '../../sync/verify-finding.ts';
 import type { VerifySummary } from '../../sync/verify.ts';
 import { acquireLock } from '../../vault/lock.ts';
@@ -108,7 +109,7 @@ async function verifyLocked(
       );
       return conclude(host, summary, {
         shown: destination.shown,
-        isContinued: opened !== 'not encrypted' && opened.inherited !== undefined,
+        isContinued: opened !== NOT_ENCRYPTED && opened.inherited !== undefined,
       });
     });
   } finally {

@@ -1,14 +1,8 @@
 import { BugError, FileError, IntegrityError } from '../errors.ts';
-import type { FileIdentity } from '../gocryptfs/identity.ts';
-import type { Layout } from '../gocryptfs/layout.ts';
-import { cipherSizeToPlainSize, plainSizeToCipherSize } from '../gocryptfs/sizes.ts';
 import { isRegularFile, type Entry, type OpenFile } from '../tree/entry.ts';
 import { showPath } from '../tree/file-failure.ts';
 import type { Attributes, NewFile, Store } from '../tree/store.ts';
-import { CipherFile } from './cipher-file.ts';
-import { DecryptingFile } from './decrypting-store-file.ts';
-import { DecryptionThreads, type DecryptionOptions } from './decryption-threads.ts';
-import { isRootPath, pathKey } from './path-bytes.ts';
+import { pathKey } from './path-bytes.ts';
 
 const NOTHING = new Uint8Array(0);
 const NO_PATHS: Promise<readonly Uint8Array[]> = Promise.resolve([]);
@@ -39,36 +33,64 @@ export interface Unfinished<L extends Entry> {
   keep(file: NewFile, length: number): Promise<void>;
 }
 
-/** How ciphertext is turned into a plaintext folder. */
-export interface DecryptingStoreOptions<L extends Entry> {
-  readonly layout: Layout;
+/** One object by both of its paths. */
+export interface StoredObject {
+  readonly cipherPath: Uint8Array;
+  readonly planned: Planned;
+}
+
+/** How a copy stores what is plain in the target. */
+export interface StoredForm {
+  /** Length of the stored content of a file. */
+  storedSize(plainSize: number): number;
+  /** A file of the target as the copy would hold it. */
+  stored(object: StoredObject, plain: OpenFile): OpenFile;
+  /** @returns the length of what is stored so, or that length itself if there is none */
+  plainSizeHint(storedSize: number): number;
+  /**
+   * A file that is written as stored and arises as it is in plaintext.
+   *
+   * @param about.sizeHint - of what is stored
+   * @param about.onBrokenOff - takes the place of `discard` for a file that is whole so far
+   */
+  receiving(
+    plain: NewFile,
+    about: {
+      readonly path: Uint8Array;
+      readonly sizeHint: number;
+      readonly onBrokenOff?: (file: NewFile, length: number) => Promise<void>;
+    },
+  ): NewFile;
+  /**
+   * Where a symlink leads.
+   *
+   * @throws {IntegrityError} not what the key wrote
+   */
+  plainTarget(storedTarget: Uint8Array): Uint8Array;
+  /** Files that are not finished by then fail. */
+  close(): Promise<void>;
+}
+
+/** Where a copy is restored to. */
+export interface RestoringStoreOptions<L extends Entry> {
+  readonly form: StoredForm;
   /** Where the plaintext goes. */
   readonly target: Store<L>;
   /** By the key of the cipher path; nothing else is ever written. */
   readonly planned: ReadonlyMap<string, Planned>;
-  readonly holes: 'allowed' | 'refused';
   readonly unfinished?: Unfinished<L>;
-  /** How many threads decrypt; default by the machine and the files. */
-  readonly threads?: DecryptionOptions;
 }
 
 /**
- * A plaintext folder that is written as if it were the copy: whoever fills it deals in ciphertext
- * only. What is there already looks as the copy would hold it, so that comparing it and taking
- * blocks from it works. Inverse of reading an `EncryptedView`. Close it at the end.
+ * A plaintext folder that is written as if it were the copy: whoever fills it deals in what is
+ * stored there only. What is there already looks as the copy would hold it, so that comparing it
+ * and taking blocks from it works.
  */
-export class DecryptingStore<L extends Entry> implements Store<TargetEntry<L>> {
-  readonly #options: DecryptingStoreOptions<L>;
-  readonly #threads: DecryptionThreads;
+export class RestoringStore<L extends Entry> implements Store<TargetEntry<L>> {
+  readonly #options: RestoringStoreOptions<L>;
 
-  constructor(options: DecryptingStoreOptions<L>) {
+  constructor(options: RestoringStoreOptions<L>) {
     this.#options = options;
-    this.#threads = new DecryptionThreads(options.layout, options.threads);
-  }
-
-  /** Ends the threads that decrypt; files that are not finished by then fail. */
-  close(): Promise<void> {
-    return this.#threads.close();
   }
 
   prepare(): Promise<void> {
@@ -87,7 +109,7 @@ export class DecryptingStore<L extends Entry> implements Store<TargetEntry<L>> {
   }
 
   async open({ path, local }: TargetEntry<L>): Promise<OpenFile> {
-    return this.#encrypted(path, await this.#options.target.open(local));
+    return this.#stored(path, await this.#options.target.open(local));
   }
 
   /** What an interrupted run left of the file: never the file itself, whatever its size and time. */
@@ -103,7 +125,7 @@ export class DecryptingStore<L extends Entry> implements Store<TargetEntry<L>> {
   async openEarlier({ path, local }: TargetEntry<L>): Promise<OpenFile> {
     const { unfinished } = this.#options;
     if (unfinished === undefined) throw new BugError('invariant', 'no earlier files');
-    return this.#encrypted(path, await unfinished.open(local));
+    return this.#stored(path, await unfinished.open(local));
   }
 
   linkEarlier(path: Uint8Array): Promise<void> {
@@ -122,7 +144,7 @@ export class DecryptingStore<L extends Entry> implements Store<TargetEntry<L>> {
     const { targetPath, plainPath } = this.#place(path);
     let target: Uint8Array;
     try {
-      target = this.#options.layout.content.decryptTarget(cipherTarget);
+      target = this.#options.form.plainTarget(cipherTarget);
     } catch (cause) {
       if (!(cause instanceof IntegrityError)) throw cause;
       const shown = showPath(plainPath);
@@ -146,17 +168,12 @@ export class DecryptingStore<L extends Entry> implements Store<TargetEntry<L>> {
   }
 
   async createFile(path: Uint8Array, sizeHint: number): Promise<NewFile> {
-    const { layout, target, holes, unfinished } = this.#options;
+    const { form, target, unfinished } = this.#options;
     const { targetPath, plainPath } = this.#place(path);
-    const { overhead } = layout.content;
-    const plain = await target.createFile(targetPath, plainSizeHint(sizeHint, overhead));
-    return new DecryptingFile(plain, {
+    const plain = await target.createFile(targetPath, form.plainSizeHint(sizeHint));
+    return form.receiving(plain, {
       path: plainPath,
-      overhead,
       sizeHint,
-      runs: this.#threads.open(plain, { path: plainPath, size: sizeHint }),
-      budget: this.#threads.budget,
-      holes,
       ...(unfinished && {
         onBrokenOff: (file: NewFile, length: number) => unfinished.keep(file, length),
       }),
@@ -185,9 +202,8 @@ export class DecryptingStore<L extends Entry> implements Store<TargetEntry<L>> {
   #asStored(path: Uint8Array, { link }: Planned, local: L): TargetEntry<L> {
     const { mode, mtimeSec, mtimeNsec, uid, gid, rdev } = local;
     const common = { path, mode, mtimeSec, mtimeNsec, uid, gid, local };
-    const { overhead } = this.#options.layout.content;
     if (isRegularFile(local)) {
-      return { ...common, size: plainSizeToCipherSize(local.size, overhead) };
+      return { ...common, size: this.#options.form.storedSize(local.size) };
     }
     if (local.target === undefined) {
       return { ...common, size: local.size, ...(rdev && { rdev }) };
@@ -198,24 +214,7 @@ export class DecryptingStore<L extends Entry> implements Store<TargetEntry<L>> {
     return { ...common, size: target.length, target };
   }
 
-  /** Of no use, but harmless, where the copy's file has another identity than it would get here. */
-  #encrypted(path: Uint8Array, plain: OpenFile): CipherFile {
-    return CipherFile.over(plain, this.#options.layout.content, this.#identity(path));
-  }
-
-  #identity(cipherPath: Uint8Array): FileIdentity {
-    const { identities } = this.#options.layout;
-    const planned = this.#place(cipherPath);
-    const place = planned.identityPlace ?? { plainPath: planned.plainPath, cipherPath };
-    const path = identities.derivedFrom === 'cipher path' ? place.cipherPath : place.plainPath;
-    return identities.file({ path: isRootPath(path) ? NOTHING : path, counter: 0 });
-  }
-}
-
-function plainSizeHint(cipherSize: number, overhead: number): number {
-  try {
-    return cipherSizeToPlainSize(cipherSize, overhead);
-  } catch {
-    return cipherSize; // content of this length will show what is wrong with it
+  #stored(path: Uint8Array, plain: OpenFile): OpenFile {
+    return this.#options.form.stored({ cipherPath: path, planned: this.#place(path) }, plain);
   }
 }
