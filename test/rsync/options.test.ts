@@ -7,22 +7,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseServerWords, serverWords, type TransferOptions } from '../../src/rsync/options.ts';
 import { ARCHIVE, scratchFolder } from '../support/stock-rsync.ts';
+import { transferFlags } from '../support/transfer-flags.ts';
 
-const flags = fc.record({
-  links: fc.boolean(),
-  perms: fc.boolean(),
-  times: fc.boolean(),
-  owner: fc.boolean(),
-  group: fc.boolean(),
-  devices: fc.boolean(),
-  specials: fc.boolean(),
-  hardLinks: fc.boolean(),
-  checksum: fc.boolean(),
-  dryRun: fc.boolean(),
-  numericIds: fc.boolean(),
-  ignoreTimes: fc.boolean(),
-  deleteAfter: fc.boolean(),
-});
 const word = fc.string({ minLength: 1, maxLength: 12 }).filter((text) => !text.includes('\0'));
 const values = fc.record(
   {
@@ -38,7 +24,7 @@ const values = fc.record(
   { requiredKeys: [] },
 );
 const options: fc.Arbitrary<TransferOptions> = fc
-  .tuple(flags, values)
+  .tuple(transferFlags, values)
   .map(([some, more]) => ({ protocolMax: 32, ...some, ...more }));
 
 /** What the stock client sends for the same options: it runs a program of ours instead of ssh. */
@@ -78,7 +64,7 @@ describe('serverWords()', () => {
   it('is the stock command line without the capabilities i and I', () => {
     fc.assert(
       fc.property(
-        flags,
+        transferFlags,
         fc.record({
           measure: fc.boolean(),
           existing: fc.boolean(),

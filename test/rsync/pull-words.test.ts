@@ -10,22 +10,7 @@ import { senderWords, type TransferOptions } from '../../src/rsync/options.ts';
 import type { PullReport } from '../../src/rsync/pull.ts';
 import { judge } from '../../src/rsync/status.ts';
 import { ARCHIVE, scratchFolder } from '../support/stock-rsync.ts';
-
-const flags = fc.record({
-  links: fc.boolean(),
-  perms: fc.boolean(),
-  times: fc.boolean(),
-  owner: fc.boolean(),
-  group: fc.boolean(),
-  devices: fc.boolean(),
-  specials: fc.boolean(),
-  hardLinks: fc.boolean(),
-  checksum: fc.boolean(),
-  dryRun: fc.boolean(),
-  numericIds: fc.boolean(),
-  ignoreTimes: fc.boolean(),
-  deleteAfter: fc.boolean(),
-});
+import { transferFlags } from '../support/transfer-flags.ts';
 
 /** What the stock client sends for the same options: it runs a program of ours instead of ssh. */
 function stockWords(asked: TransferOptions, paths: readonly string[]): string[] {
@@ -57,7 +42,7 @@ function stockWords(asked: TransferOptions, paths: readonly string[]): string[] 
 describe('senderWords()', () => {
   it('is the stock command line without the capabilities i and I', () => {
     fc.assert(
-      fc.property(flags, fc.integer({ min: 1, max: 131_072 }), (some, blockSize) => {
+      fc.property(transferFlags, fc.integer({ min: 1, max: 131_072 }), (some, blockSize) => {
         const asked = { protocolMax: 32, ...some, blockSize, timeoutSec: 30 };
         const stock = stockWords(asked, ['a/', 'b']);
         const alike = stock.map((text) => text.replace('.LsfxCIvu', '.LsfxCvu'));
