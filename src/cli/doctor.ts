@@ -1,6 +1,7 @@
 /** What `doctor` looks at, one after the other. */
 import fs from 'node:fs';
 import { BugError, EcsyncError } from '../errors.ts';
+import { isWindows } from '../platform.ts';
 import { parseDestination, type Destination } from '../vault/destination.ts';
 import { readHistory } from '../vault/history.ts';
 import { lockHolder } from '../vault/lock.ts';
@@ -79,7 +80,7 @@ function* vaultFindings(vault: VaultFrame): Generator<Finding> {
       'Copy it from any remote. Or, with the recovery key: ecsync key passwd --masterkey=stdin';
     yield { ...look('keys', `${vault.confFile} is missing`, hint), state: 'bad', exitCode: 10 };
   }
-  if (process.platform === 'win32') return;
+  if (isWindows) return;
   const mode = fs.statSync(vault.vaultDir).mode & OTHERS_BITS;
   if (mode === 0) return;
   yield look(

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { isatty } from 'node:tty';
 import { ExitCode, InterruptedError } from '../errors.ts';
+import { isWindows } from '../platform.ts';
 import { takePasswordVariables, type Host } from './host.ts';
 import { Output } from './output.ts';
 import { runCommandLine } from './run.ts';
@@ -14,7 +15,13 @@ function readVersion(): string {
   return version ?? 'unknown';
 }
 
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** SIGBREAK is Ctrl-Break of a Windows console. */
+const SIGNALS: readonly NodeJS.Signals[] = [
+  'SIGINT',
+  'SIGTERM',
+  'SIGHUP',
+  ...(isWindows ? (['SIGBREAK'] as const) : []),
+];
 
 /** The first signal asks for an orderly end, the second ends at once. */
 function watchSignals(): AbortSignal {
@@ -40,7 +47,7 @@ function exitAtOnce(): never {
  * crashes.
  */
 function endBySignal(signal: 'SIGINT' | 'SIGHUP'): void {
-  if (process.platform === 'win32') return;
+  if (isWindows) return;
   for (const name of SIGNALS) process.removeAllListeners(name);
   process.once('exit', () => process.kill(process.pid, terminalIsGone() ? 'SIGHUP' : signal));
 }

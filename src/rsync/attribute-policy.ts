@@ -1,4 +1,5 @@
-import { isSymlink, type Entry } from '../tree/entry.ts';
+import { isDirectory, isSymlink, type Entry } from '../tree/entry.ts';
+import { isWindows } from '../platform.ts';
 import type { Attributes } from '../tree/store.ts';
 import {
   ITEM_REPORT_GROUP,
@@ -10,6 +11,7 @@ import type { IdNames } from './id-list.ts';
 import type { TransferOptions } from './options.ts';
 
 const PERMISSIONS = 0o7777;
+const OWNER_WRITES = 0o200;
 
 /** What this machine adds: its ids by name, and the bits that new files do not get. */
 export interface LocalHabits {
@@ -35,13 +37,10 @@ export class AttributePolicy {
   readonly #isRoot = process.geteuid?.() === 0;
   readonly #ownGroups = new Set([process.getegid?.() ?? -1, ...(process.getgroups?.() ?? [])]);
   readonly #umask: number;
-  // Windows has no permission bits to keep.
-  readonly #perms: boolean;
 
   constructor(options: TransferOptions, names: IdNames, local: LocalHabits) {
     this.#options = options;
     this.#umask = local.umask ?? 0o022;
-    this.#perms = options.perms && process.platform !== 'win32';
     this.#userIds = translation(names.users, local.users);
     this.#groupIds = translation(names.groups, local.groups);
   }
@@ -62,13 +61,12 @@ export class AttributePolicy {
   /** Compares what is there with the list; times by whole seconds. */
   compare(entry: Entry, existing: Entry): Difference {
     const { times } = this.#options;
+    const kept = keptPermissions(entry);
     const uid = this.#uid(entry);
     const gid = this.#gid(entry);
     const otherTime = times && entry.mtimeSec !== existing.mtimeSec;
     const otherMode =
-      this.#perms &&
-      !isSymlink(entry) &&
-      (entry.mode & PERMISSIONS) !== (existing.mode & PERMISSIONS);
+      this.#options.perms && !isSymlink(entry) && (entry.mode & kept) !== (existing.mode & kept);
     const otherOwner = uid !== undefined && uid !== existing.uid;
     const otherGroup = gid !== undefined && gid !== existing.gid;
     const iflags =
@@ -91,7 +89,7 @@ export class AttributePolicy {
   }
 
   #mode(entry: Entry, replaced: Entry | undefined): number {
-    if (this.#perms) return entry.mode & PERMISSIONS;
+    if (this.#options.perms) return entry.mode & PERMISSIONS;
     if (replaced !== undefined) return replaced.mode & PERMISSIONS;
     return entry.mode & 0o777 & ~this.#umask;
   }
@@ -106,6 +104,12 @@ export class AttributePolicy {
     const gid = this.#groupIds.get(entry.gid) ?? entry.gid;
     return this.#isRoot || this.#ownGroups.has(gid) ? gid : undefined;
   }
+}
+
+/** The bits that can be kept here: Windows knows files that may not be written, and nothing else. */
+function keptPermissions(entry: Entry): number {
+  if (!isWindows) return PERMISSIONS;
+  return isDirectory(entry) ? 0 : OWNER_WRITES;
 }
 
 /** Their number → our number, for every name that both sides have. */

@@ -54,5 +54,6 @@ async function query(
   const words = ['/Query', '/TN', taskPath(name), '/FO', 'CSV', '/NH'];
   const result = await schtasks(...words);
   if (result.status === undefined) assertDone('schtasks', words, result);
-  return result.status === 0 ? result.stdout.trim().split('\n')[0] : undefined;
+  const [line = ''] = result.status === 0 ? result.stdout.trim().split('\n') : [];
+  return line === '' ? undefined : line;
 }

@@ -204,7 +204,7 @@ class Matching {
   /** Where this object was; each old name is taken by one new name. */
   #takeLocation({ entry }: FreshEntry): Location | undefined {
     const { plain } = entry;
-    if (plain.birthtimeMs === 0) return undefined;
+    if (plain.birthtimeMs === 0 || plain.ino === 0) return undefined;
     const candidates = this.#gone.get(plain.ino);
     const at = candidates?.findIndex(
       (location) =>

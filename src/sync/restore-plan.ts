@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { FileError, UsageError } from '../errors.ts';
 import { isDirectory, isRegularFile, isSymlink, S_IFMT, type Entry } from '../tree/entry.ts';
 import { showPath } from '../tree/file-failure.ts';
-import type { LocalEntry } from '../tree/local-entry.ts';
+import { isSameObject, type LocalEntry } from '../tree/local-entry.ts';
 import type { LocalStore } from '../tree/local-store.ts';
 import { targetNames, type NameRules } from '../tree/target-names.ts';
 import { UNFINISHED_FOLDER } from '../tree/unfinished-files.ts';
@@ -263,10 +263,6 @@ function isUnchanged(entry: Entry, existing: LocalEntry): boolean {
 
 function isOlder(a: Entry, b: Entry): boolean {
   return a.mtimeSec < b.mtimeSec || (a.mtimeSec === b.mtimeSec && a.mtimeNsec < b.mtimeNsec);
-}
-
-function isSameObject(a: LocalEntry, b: LocalEntry): boolean {
-  return a.dev === b.dev && a.ino === b.ino;
 }
 
 function inTheWay(entry: PlainEntry): FileError {

@@ -1,4 +1,5 @@
 import { readdir } from 'node:fs/promises';
+import { isWindows } from '../platform.ts';
 
 const WINDOWS_PIPES = '\\\\.\\pipe\\';
 
@@ -17,7 +18,7 @@ export function agentSocket(agent: string, expand: (text: string) => string): st
   if (agent === 'SSH_AUTH_SOCK') {
     const socket = process.env['SSH_AUTH_SOCK'];
     if (socket !== undefined && socket !== '') return socket;
-    return process.platform === 'win32' ? WINDOWS_AGENT : undefined;
+    return isWindows ? WINDOWS_AGENT : undefined;
   }
   if (/^\$[A-Za-z_]/.test(agent)) return process.env[agent.slice(1)] || undefined;
   return agent.startsWith(WINDOWS_PIPES) ? agent : expand(agent);

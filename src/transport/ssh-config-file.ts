@@ -1,5 +1,6 @@
 import { open } from 'node:fs/promises';
 import { UsageError } from '../errors.ts';
+import { isWindows } from '../platform.ts';
 import { expandInclude } from './ssh-config-include.ts';
 import { canonicalKeyword, valueKind, valueProblem } from './ssh-config-keywords.ts';
 import { parseConfigLine, type ConfigLine } from './ssh-config-line.ts';
@@ -125,7 +126,7 @@ async function readText(from: ConfigFile): Promise<string | undefined> {
     try {
       const { uid, mode, size } = await handle.stat();
       const isOwn = uid === 0 || uid === process.getuid?.();
-      if (from.mustBeOwn && process.platform !== 'win32' && (!isOwn || (mode & 0o022) !== 0)) {
+      if (from.mustBeOwn && !isWindows && (!isOwn || (mode & 0o022) !== 0)) {
         throw invalidConfig(`${from.file} belongs to somebody else, or others may write to it`);
       }
       if (size > FILE_BYTES_MAX) throw invalidConfig(`${from.file} is too large`);

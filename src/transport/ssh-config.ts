@@ -1,5 +1,6 @@
 import { userInfo } from 'node:os';
 import path from 'node:path';
+import { isWindows } from '../platform.ts';
 import type { CipherAlgorithm, KexAlgorithm, MacAlgorithm, ServerHostKeyAlgorithm } from 'ssh2';
 import { assembleAlgorithms, CIPHERS, HOST_KEYS, KEX, LOGIN_KEYS, MACS } from './ssh-algorithms.ts';
 import { agentSocket } from './ssh-agent-socket.ts';
@@ -172,7 +173,7 @@ function configFiles({ homeDir, configFile }: SshConfigSource): ConfigFile[] {
 }
 
 function systemSshDir(): string {
-  if (process.platform !== 'win32') return '/etc/ssh';
+  if (!isWindows) return '/etc/ssh';
   return path.join(process.env['PROGRAMDATA'] ?? 'C:\\ProgramData', 'ssh');
 }
 

@@ -1,4 +1,5 @@
 import { ConnectionError, LoginError, UsageError, type EcsyncError } from '../errors.ts';
+import { isWindows } from '../platform.ts';
 import { closeAll, spawnConnection, tracked } from './child.ts';
 import type { Connection, ExitStatus, Remote } from './connection.ts';
 import { remoteCommandLine, splitWords } from './quote.ts';
@@ -58,8 +59,7 @@ function loginWords(
   target: SshTarget,
   interactive: boolean,
 ): [string, ...string[]] {
-  const [program, ...own] =
-    typeof rsh === 'string' ? splitWords(rsh, process.platform !== 'win32') : rsh;
+  const [program, ...own] = typeof rsh === 'string' ? splitWords(rsh, !isWindows) : rsh;
   const kind = kindOf(program);
   if (target.port !== undefined && kind === undefined) {
     throw new UsageError('rsh-port', `a port cannot be passed on to ${program}`, {

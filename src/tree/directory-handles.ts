@@ -1,13 +1,13 @@
 import { closeSync, constants, lstatSync, openSync, readlinkSync } from 'node:fs';
+import { onDisk } from './disk-path.ts';
 import { isRootPath, splitPath } from './safe-path.ts';
 
 /** Handles kept open at most; the file list goes folder by folder, so a few are enough. */
 const HANDLES_MAX = 128;
 /** Linux: a handle that only names a directory, for which no read permission is needed. */
 const O_PATH = 0o10000000;
-const SLASH = Buffer.from('/');
 /** Makes the root's own handle a place whose attributes can be set without following it. */
-const DOT = Buffer.from('/.');
+const DOT = Buffer.from('.');
 
 /** Where this process's handles can be walked through; undefined where that is not possible. */
 const HANDLES_FOLDER = handlesFolder();
@@ -37,7 +37,7 @@ export class DirectoryHandles {
   readonly #handles = new Map<string, number>();
   #rootHandle: number | undefined;
 
-  /** @param root - absolute path; a symlink to a directory is followed */
+  /** @param root - from {@link diskFolder}, absolute; a symlink to a directory is followed */
   constructor(root: Buffer) {
     this.#root = root;
   }
@@ -59,9 +59,9 @@ export class DirectoryHandles {
   }
 
   #locate(path: Uint8Array): Buffer {
-    if (isRootPath(path)) return Buffer.concat([this.#wayTo(''), DOT]);
+    if (isRootPath(path)) return onDisk(this.#wayTo(''), DOT);
     const { parent, name } = splitPath(path);
-    return Buffer.concat([this.#wayTo(Buffer.from(parent).toString('latin1')), SLASH, name]);
+    return onDisk(this.#wayTo(Buffer.from(parent).toString('latin1')), name);
   }
 
   /** A path of the directory itself that leads through no symlink, the last component included. */
@@ -91,7 +91,7 @@ export class DirectoryHandles {
     if (!this.#byHandle) {
       if (key === '') return this.#root;
       this.#examine(key);
-      return Buffer.concat([this.#root, SLASH, Buffer.from(key, 'latin1')]);
+      return onDisk(this.#root, Buffer.from(key, 'latin1'));
     }
     return Buffer.from(`${HANDLES_FOLDER ?? ''}${this.#handleOf(key)}`);
   }
@@ -116,7 +116,7 @@ export class DirectoryHandles {
     if (this.#recall(key) !== undefined) return;
     const { parent } = splitPath(Buffer.from(key, 'latin1'));
     if (parent.length > 0) this.#examine(Buffer.from(parent).toString('latin1'));
-    const full = Buffer.concat([this.#root, SLASH, Buffer.from(key, 'latin1')]);
+    const full = onDisk(this.#root, Buffer.from(key, 'latin1'));
     if (!lstatSync(full).isDirectory()) {
       throw Object.assign(new Error('not a directory'), { code: 'ENOTDIR' });
     }

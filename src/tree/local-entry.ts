@@ -1,11 +1,13 @@
 import { lstatSync, readlinkSync, type BigIntStats } from 'node:fs';
+import { isWindows } from '../platform.ts';
+import { portableTarget } from './disk-path.ts';
 import { isDevice, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Entry } from './entry.ts';
 
 /** An object of a local folder, with what identifies it on its disk. */
 export interface LocalEntry extends Entry {
   /** Device number; together with `ino` the identity of the object. */
   readonly dev: number;
-  /** Inode number, folded into 53 bits where the file system uses more. */
+  /** Inode number, folded into 53 bits where the file system uses more; 0 where it has none. */
   readonly ino: number;
   /** How many names the object has on its disk. */
   readonly nlink: number;
@@ -27,6 +29,14 @@ export function foldIdentity(value: bigint): number {
   return (low + high * 2 ** 42) % 2 ** SAFE_BITS;
 }
 
+/**
+ * Number of the volume. Windows has 32 bits of it for an open file, and from some versions of Node 64
+ * for a path (libuv 1.49 and 1.50, libuv/libuv#4698).
+ */
+export function deviceOf(stats: BigIntStats): number {
+  return isWindows ? Number(BigInt.asUintN(32, stats.dev)) : foldIdentity(stats.dev);
+}
+
 /** Whole seconds and nanoseconds of a time before or after 1970. */
 export function splitTime(ns: bigint): { readonly sec: number; readonly nsec: number } {
   let sec = ns / NSEC_PER_SEC;
@@ -40,7 +50,7 @@ export function splitTime(ns: bigint): { readonly sec: number; readonly nsec: nu
 
 /** Mode bits as POSIX would have them: on Windows, plain ones that mean the same everywhere. */
 function posixMode(mode: number): number {
-  if (process.platform !== 'win32') return mode;
+  if (!isWindows) return mode;
   const type = mode & S_IFMT;
   if (type === S_IFDIR) return S_IFDIR | 0o755;
   if (type === S_IFLNK) return S_IFLNK | 0o777;
@@ -73,9 +83,10 @@ export function toLocalEntry(
     mtimeNsec: time.nsec,
     uid: Number(stats.uid),
     gid: Number(stats.gid),
-    dev: foldIdentity(stats.dev),
+    dev: deviceOf(stats),
     ino: foldIdentity(stats.ino),
-    nlink: Number(stats.nlink),
+    // Without a number nobody can tell which other names it has.
+    nlink: stats.ino === 0n ? 1 : Number(stats.nlink),
     ctimeMs: Number(stats.ctimeNs) / 1e6,
     birthtimeMs: Number(stats.birthtimeNs) / 1e6,
   };
@@ -96,14 +107,25 @@ export function readLocalEntry(fullPath: Buffer, path: Uint8Array): LocalEntry |
   const stats = lstatSync(fullPath, { bigint: true, throwIfNoEntry: false });
   if (stats === undefined) return undefined;
   if ((Number(stats.mode) & S_IFMT) !== S_IFLNK) return toLocalEntry(path, stats);
-  return toLocalEntry(path, stats, readlinkSync(fullPath, { encoding: 'buffer' }));
+  return toLocalEntry(path, stats, portableTarget(readlinkSync(fullPath, { encoding: 'buffer' })));
 }
 
 /** Whether two examinations saw the same regular file. */
 export function isSameFile(entry: Pick<LocalEntry, 'dev' | 'ino'>, stats: BigIntStats): boolean {
+  const dev = deviceOf(stats);
+  // Those versions of Node may also have no number for a path.
+  const isSameVolume = dev === entry.dev || (isWindows && entry.dev === 0);
   return (
     (Number(stats.mode) & S_IFMT) === S_IFREG &&
     foldIdentity(stats.ino) === entry.ino &&
-    foldIdentity(stats.dev) === entry.dev
+    isSameVolume
   );
+}
+
+/** Whether two entries are one object; never, where the file system does not number its objects. */
+export function isSameObject(
+  a: Pick<LocalEntry, 'dev' | 'ino'>,
+  b: Pick<LocalEntry, 'dev' | 'ino'>,
+): boolean {
+  return a.ino === b.ino && a.dev === b.dev && a.ino !== 0;
 }

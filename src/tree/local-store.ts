@@ -17,10 +17,12 @@ import {
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { FileError } from '../errors.ts';
+import { insist, isWindows } from '../platform.ts';
 import { DirectoryHandles } from './directory-handles.ts';
+import { diskFolder } from './disk-path.ts';
 import { isDirectory, isSymlink, type Entry, type OpenFile } from './entry.ts';
 import { errnoOf, fileFailure, showPath } from './file-failure.ts';
-import { readLocalEntry, type LocalEntry } from './local-entry.ts';
+import { isSameObject, readLocalEntry, type LocalEntry } from './local-entry.ts';
 import { openLocalFile, ReadPace } from './local-file.ts';
 import { LocalNewFile } from './new-file.ts';
 import { assertSafePath, isRootPath, splitPath } from './safe-path.ts';
@@ -70,9 +72,9 @@ export class LocalStore implements Store<LocalEntry> {
   constructor(root: string, options: LocalStoreOptions = {}) {
     const absolute = path.resolve(root);
     this.#options = options;
-    this.#handles = new DirectoryHandles(Buffer.from(absolute));
+    this.#handles = new DirectoryHandles(diskFolder(absolute));
     const at = (folder: string): DirectoryHandles =>
-      new DirectoryHandles(Buffer.from(path.resolve(absolute, folder)));
+      new DirectoryHandles(diskFolder(path.resolve(absolute, folder)));
     this.#earlier = options.earlier === undefined ? undefined : at(options.earlier);
     this.#temporary = options.tempDir === undefined ? undefined : at(options.tempDir);
   }
@@ -132,7 +134,7 @@ export class LocalStore implements Store<LocalEntry> {
   }
 
   isSameObject(a: LocalEntry, b: LocalEntry): boolean {
-    return a.dev === b.dev && a.ino === b.ino;
+    return isSameObject(a, b);
   }
 
   createDirectory(entryPath: Uint8Array): Promise<void> {
@@ -143,7 +145,7 @@ export class LocalStore implements Store<LocalEntry> {
 
   createSymlink(entryPath: Uint8Array, target: Uint8Array): Promise<void> {
     return this.#replace('cannot create the link', entryPath, (full) => {
-      symlinkSync(Buffer.from(target), full);
+      makeSymlink(target, full, entryPath);
     });
   }
 
@@ -182,8 +184,8 @@ export class LocalStore implements Store<LocalEntry> {
         path: entryPath,
         durable: (this.#options.durable ?? true) && this.#isTaken(entryPath),
         rename: () => {
-          if (handles === this.#handles) renameSync(...handles.locateBoth(at, entryPath));
-          else renameSync(handles.locate(at), this.#handles.locate(entryPath));
+          if (handles === this.#handles) renameOver(...handles.locateBoth(at, entryPath));
+          else renameOver(handles.locate(at), this.#handles.locate(entryPath));
         },
         remove: () => removeQuietly(handles, at),
       };
@@ -206,7 +208,7 @@ export class LocalStore implements Store<LocalEntry> {
       const failure = trySetAttributes(entry.path, attributes, {
         chown: (uid, gid) => lchownSync(full, uid, gid),
         chmod: (mode) => {
-          if (!isSymlink(entry)) setMode(full, mode);
+          if (!isSymlink(entry) && !(isWindows && isDirectory(entry))) setMode(full, mode);
         },
         utimes: (time) => lutimesSync(full, time, time),
       });
@@ -259,7 +261,7 @@ export class LocalStore implements Store<LocalEntry> {
       const at = this.#temporaryName(entryPath);
       create(this.#handles.locate(at), at);
       try {
-        renameSync(...this.#handles.locateBoth(at, entryPath));
+        renameOver(...this.#handles.locateBoth(at, entryPath));
       } finally {
         // Renaming one name of an inode over another leaves both in place.
         removeQuietly(this.#handles, at);
@@ -309,6 +311,30 @@ function setMode(full: Buffer, mode: number): void {
     chmodSync(`/proc/self/fd/${String(fd)}`, mode);
   } finally {
     closeSync(fd);
+  }
+}
+
+/** Gives a new object a name that another one may have; Windows keeps those that are read-only. */
+function renameOver(from: Buffer, to: Buffer): void {
+  insist(
+    () => renameSync(from, to),
+    () => {
+      const old = lstatSync(to, { throwIfNoEntry: false });
+      if (old?.isFile() === true && (old.mode & 0o200) === 0) chmodSync(to, 0o666);
+    },
+  );
+}
+
+function makeSymlink(target: Uint8Array, full: Buffer, entryPath: Uint8Array): void {
+  try {
+    symlinkSync(Buffer.from(target), full);
+  } catch (error) {
+    if (!isWindows || errnoOf(error) !== 'EPERM') throw error;
+    throw new FileError('symlink-refused', `cannot create the link ${showPath(entryPath)}`, {
+      hint: 'Windows allows that in its Developer Mode, or to an administrator.',
+      facts: { path: showPath(entryPath) },
+      cause: error,
+    });
   }
 }
 

@@ -1,10 +1,11 @@
 import { readdirSync, statSync, type BigIntStats } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { EcsyncError, FileError } from '../errors.ts';
+import { diskFolder, diskPrefix, onDisk, withSystemSeparators } from './disk-path.ts';
 import { isDirectory, type OpenFile, type Tree } from './entry.ts';
 import { fileFailure, openFailure, showPath, vanished } from './file-failure.ts';
 import type { Filter } from './filter.ts';
-import { foldIdentity, readLocalEntry, toLocalEntry, type LocalEntry } from './local-entry.ts';
+import { isSameObject, readLocalEntry, toLocalEntry, type LocalEntry } from './local-entry.ts';
 import { openLocalFile, ReadPace } from './local-file.ts';
 import { allocatePath } from './path-memory.ts';
 
@@ -37,19 +38,23 @@ export interface LocalTreeOptions {
  */
 export class LocalTree implements Tree<LocalEntry> {
   readonly #root: Buffer;
-  /** The root and a slash, and behind them the path that is examined. */
+  /** What stands before every path, and behind it the path that is examined. */
   #examined: Buffer;
+  readonly #start: number;
+  readonly #shownRoot: Buffer;
   readonly #options: LocalTreeOptions;
   readonly #pace = new ReadPace();
   /** First entry seen of every inode with more than one name; groups are numbered from 1. */
   #firstNames = new Map<string, LocalEntry>();
   #groupCount = 0;
-  #vault: BigIntStats | undefined;
+  #vault: LocalEntry | undefined;
 
   /** @param root - the folder; a symlink to one is followed, here and nowhere else */
   constructor(root: string | Uint8Array, options: LocalTreeOptions = {}) {
-    this.#root = Buffer.from(root);
-    this.#examined = Buffer.concat([this.#root, SLASH]);
+    this.#shownRoot = Buffer.from(root);
+    this.#root = diskFolder(root);
+    this.#examined = diskPrefix(this.#root);
+    this.#start = this.#examined.length;
     this.#options = options;
   }
 
@@ -62,11 +67,11 @@ export class LocalTree implements Tree<LocalEntry> {
       try {
         stats = statSync(this.#root, { bigint: true });
       } catch (error) {
-        throw fileFailure(error, 'open-failed', 'cannot open the folder', this.#root);
+        throw fileFailure(error, 'open-failed', 'cannot open the folder', this.#shownRoot);
       }
       const entry = toLocalEntry(DOT, stats);
       if (isDirectory(entry)) return entry;
-      throw new FileError('open-failed', `${showPath(this.#root)} is not a folder`, {
+      throw new FileError('open-failed', `${showPath(this.#shownRoot)} is not a folder`, {
         hint: 'Give the folder that holds the files.',
       });
     });
@@ -134,18 +139,17 @@ export class LocalTree implements Tree<LocalEntry> {
   }
 
   #fullPath(path: Uint8Array): Buffer {
-    return Buffer.concat([this.#root, SLASH, path]);
+    return onDisk(this.#root, path);
   }
 
   /** Where a path is on the disk, until the next call. */
   #pathToExamine(path: Uint8Array): Buffer {
-    const start = this.#root.length + 1;
-    const length = start + path.length;
+    const length = this.#start + path.length;
     if (length > this.#examined.length) {
       this.#examined = Buffer.concat([this.#examined], 2 * length);
     }
-    this.#examined.set(path, start);
-    return this.#examined.subarray(0, length);
+    this.#examined.set(path, this.#start);
+    return withSystemSeparators(this.#examined.subarray(0, length), this.#start);
   }
 
   #examine(path: Uint8Array): LocalEntry | undefined {
@@ -180,19 +184,19 @@ export class LocalTree implements Tree<LocalEntry> {
     if (!isExcluded(false) && !isExcluded(true)) onProblem?.(path, error);
   }
 
-  #examineVault(): BigIntStats | undefined {
+  #examineVault(): LocalEntry | undefined {
     const { vaultDirectory } = this.#options;
     if (vaultDirectory === undefined) return undefined;
-    return statSync(vaultDirectory, { bigint: true, throwIfNoEntry: false });
+    const stats = statSync(vaultDirectory, { bigint: true, throwIfNoEntry: false });
+    return stats === undefined ? undefined : toLocalEntry(diskFolder(vaultDirectory), stats);
   }
 
   /** By identity, not by name: a folder has several spellings where case or accents do not count. */
   #isVault(entry: LocalEntry): boolean {
-    return (
-      this.#vault !== undefined &&
-      foldIdentity(this.#vault.ino) === entry.ino &&
-      foldIdentity(this.#vault.dev) === entry.dev
-    );
+    if (this.#vault === undefined) return false;
+    if (entry.ino !== 0) return isSameObject(this.#vault, entry);
+    const shown = (path: Uint8Array): string => showPath(path).toLowerCase();
+    return shown(this.#fullPath(entry.path)) === shown(this.#vault.path);
   }
 
   #joinLinkGroup(entry: LocalEntry): void {

@@ -1,4 +1,5 @@
 import { FileError } from '../errors.ts';
+import { isWindows } from '../platform.ts';
 import { showPath } from './file-failure.ts';
 
 const SLASH = 0x2f;
@@ -36,7 +37,7 @@ export function assertSafePath(path: Uint8Array): void {
   for (let at = 0; at <= path.length; at++) {
     const byte = at === path.length ? SLASH : path[at];
     if (byte === 0) throw unsafe(path);
-    if (process.platform === 'win32' && (byte === 0x5c || byte === 0x3a)) throw unsafe(path);
+    if (isWindows && (byte === 0x5c || byte === 0x3a)) throw unsafe(path);
     if (byte !== SLASH) continue;
     const length = at - start;
     const isDots =

@@ -1,5 +1,6 @@
 import { closeSync, openSync, readSync, fstatSync, constants } from 'node:fs';
 import { EcsyncError, FileError } from '../errors.ts';
+import { onDisk } from './disk-path.ts';
 import { isDirectory, isRegularFile } from './entry.ts';
 import { showPath } from './file-failure.ts';
 import { Filter, type FilterRule } from './filter.ts';
@@ -55,11 +56,11 @@ export class SourceLimits {
     const has = (name: string): boolean => names.includes(Buffer.from(name).toString('latin1'));
     const folder = keyOf(directory.path);
     if (excludeCaches === true && has(CACHE_TAG)) {
-      const tag = readStart(within(fullPath, CACHE_TAG), CACHE_SIGNATURE.length);
+      const tag = readStart(onDisk(fullPath, Buffer.from(CACHE_TAG)), CACHE_SIGNATURE.length);
       if (tag?.toString('latin1') === CACHE_SIGNATURE) this.#caches.add(folder);
     }
     if (ignoreFileName === undefined || !has(ignoreFileName)) return;
-    const file = within(fullPath, ignoreFileName);
+    const file = onDisk(fullPath, Buffer.from(ignoreFileName));
     const content = readStart(file, IGNORE_FILE_LENGTH_MAX + 1);
     if (content === undefined) return; // No plain file, or unreadable: that is told when it is sent.
     if (content.length > IGNORE_FILE_LENGTH_MAX) throw unusable(file, 'it is larger than 1 MiB');
@@ -98,10 +99,6 @@ export class SourceLimits {
 function keyOf(path: Uint8Array): string {
   const key = Buffer.from(path.buffer, path.byteOffset, path.byteLength).toString('latin1');
   return key === '.' ? '' : key;
-}
-
-function within(folder: Buffer, name: string): Buffer {
-  return Buffer.concat([folder, Buffer.from(`/${name}`)]);
 }
 
 /** Patterns that are anchored begin in their own folder. */

@@ -1,5 +1,6 @@
 import { lstatSync, mkdirSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
+import { diskFolder, onDisk } from './disk-path.ts';
 import type { OpenFile } from './entry.ts';
 import { fileFailure } from './file-failure.ts';
 import type { LocalEntry } from './local-entry.ts';
@@ -116,7 +117,7 @@ export class UnfinishedFiles {
   }
 
   #full(name: Buffer): Buffer {
-    return Buffer.concat([Buffer.from(this.#folder + path.sep), name]);
+    return onDisk(diskFolder(this.#folder), name);
   }
 
   #unlink(name: Buffer): void {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
+import { insist, isWindows } from '../platform.ts';
 
 /**
  * Puts a folder's entries on the disk, where the platform can: Windows and a few file systems
@@ -41,7 +42,7 @@ export function replaceCacheFile(file: string, content: Uint8Array, mode: number
   const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`;
   try {
     fs.writeFileSync(temporary, content, { flag: 'wx', mode });
-    fs.renameSync(temporary, file);
+    insist(() => fs.renameSync(temporary, file));
   } catch (error) {
     fs.rmSync(temporary, { force: true });
     throw error;
@@ -66,7 +67,7 @@ export function replaceFile(
     writeNewFile(temporary, content, mode);
     if (mtimeSec !== undefined) fs.utimesSync(temporary, mtimeSec, mtimeSec);
     prepareReplacing(file, temporary);
-    fs.renameSync(temporary, file);
+    insist(() => fs.renameSync(temporary, file));
   } catch (error) {
     fs.rmSync(temporary, { force: true });
     throw error;
@@ -77,7 +78,7 @@ export function replaceFile(
 function prepareReplacing(file: string, temporary: string): void {
   const old = fs.statSync(file, { throwIfNoEntry: false });
   if (old === undefined) return;
-  if (process.platform === 'win32')
+  if (isWindows)
     fs.chmodSync(file, 0o600); // a read-only file cannot be replaced
   else if (process.getuid?.() === 0) fs.chownSync(temporary, old.uid, old.gid);
 }

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { UsageError, VaultError } from '../errors.ts';
+import { insist } from '../platform.ts';
 import type { Conf } from '../gocryptfs/config.ts';
 import { syncFolder, writeNewFile } from './atomic-write.ts';
 import type { RemoteConfig } from './config.ts';
@@ -97,7 +98,7 @@ export function createVault(place: NewVaultPlace, key: NewVaultKey): string {
     const draft = `${vaultDir}.init-${process.pid}`;
     try {
       writeDraft(draft, place, key);
-      fs.renameSync(draft, vaultDir);
+      insist(() => fs.renameSync(draft, vaultDir));
     } catch (error) {
       fs.rmSync(draft, { recursive: true, force: true });
       throw error;

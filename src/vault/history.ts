@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import * as v from 'valibot';
 import { FileError } from '../errors.ts';
+import { insist } from '../platform.ts';
 
 /*
  * `.ecsync/log/history.jsonl`: one JSON object a line for every run, the newest last. When it has
@@ -64,7 +65,7 @@ export function appendHistory(vaultDir: string, run: Run): void {
   try {
     fs.mkdirSync(path.dirname(now), { recursive: true, mode: 0o700 });
     const length = fs.statSync(now, { throwIfNoEntry: false })?.size ?? 0;
-    if (length > HISTORY_LENGTH_MAX) fs.renameSync(now, before);
+    if (length > HISTORY_LENGTH_MAX) insist(() => fs.renameSync(now, before));
     // A line that a power cut has cut off must not swallow this one.
     const gap = length <= HISTORY_LENGTH_MAX && !endsInNewline(now, length) ? '\n' : '';
     fs.appendFileSync(now, `${gap}${line}\n`, { mode: 0o600 });

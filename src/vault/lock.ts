@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import { FileError, LockedError } from '../errors.ts';
+import { insist } from '../platform.ts';
 
 /** A held lock. */
 export interface Lock {
@@ -21,6 +22,8 @@ interface Holder {
   readonly started: string;
   /** ISO 8601, for people. */
   readonly since: string;
+  /** Seconds that the machine had been running then: with fewer it was started anew since. */
+  readonly uptimeSec: number;
 }
 
 const SUCCESSIONS_MAX = 64;
@@ -151,7 +154,7 @@ function heirOf(file: string, holder: Holder): Holder | undefined {
 function replaceLock(file: string, own: Holder): void {
   const temporary = `${file}.${own.id}.tmp`;
   fs.writeFileSync(temporary, encodeHolder(own), { mode: 0o600, flag: 'wx' });
-  fs.renameSync(temporary, file);
+  insist(() => fs.renameSync(temporary, file));
 }
 
 /** @returns false when the file exists already */
@@ -226,6 +229,7 @@ function parseHolder(text: string): Holder {
     return typeof fact === 'string' ? fact : '';
   };
   const pid: unknown = facts.get('pid');
+  const uptime: unknown = facts.get('uptimeSec');
   return {
     id: /^[0-9a-f]{1,32}$/.test(word('id')) ? word('id') : 'unreadable',
     pid: typeof pid === 'number' && Number.isSafeInteger(pid) && pid > 0 ? pid : 0,
@@ -233,6 +237,7 @@ function parseHolder(text: string): Holder {
     pidSpace: word('pidSpace'),
     started: word('started'),
     since: word('since'),
+    uptimeSec: typeof uptime === 'number' && uptime > 0 ? uptime : 0,
   };
 }
 
@@ -244,6 +249,7 @@ function describeOwn(): Holder {
     pidSpace: pidSpace(),
     started: startOf(process.pid),
     since: new Date().toISOString(),
+    uptimeSec: Math.floor(os.uptime()),
   };
 }
 
@@ -275,6 +281,8 @@ function isAlive(holder: Holder): boolean {
     const [thereBoot] = holder.pidSpace.split(' ');
     return here.split(' ')[0] === thereBoot;
   }
+  // Where there is no name of the boot: a process id may have gone to another program since.
+  if (here === '' && os.uptime() < holder.uptimeSec) return false;
   try {
     process.kill(holder.pid, 0);
   } catch (error) {

@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { PasswordError, UsageError } from '../errors.ts';
+import { isWindows } from '../platform.ts';
 import { splitCommandWords } from './command-words.ts';
 import type { VaultConfig } from './config.ts';
 import { FirstLine } from './first-line.ts';
@@ -206,7 +207,7 @@ function openPassfile(file: string, warn: SecretSources['warn']): Readable {
     fd = fs.openSync(file, O_RDONLY | O_NONBLOCK);
     const stats = fs.fstatSync(fd);
     if (stats.isFIFO()) return new Socket({ fd, readable: true, writable: false });
-    if (stats.isFile() && process.platform !== 'win32' && (stats.mode & 0o004) !== 0) {
+    if (stats.isFile() && !isWindows && (stats.mode & 0o004) !== 0) {
       warn('passfile-readable', `${file} can be read by every user of this machine (chmod 600)`);
     }
     return fs.createReadStream('', { fd, highWaterMark: 4096 });

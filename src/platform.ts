@@ -1,0 +1,30 @@
+/** Where operating systems differ: the one place that decides on which one this is. Imports nothing. */
+
+/** Windows, where folders are separated by `\`, names fold case, and a file has no mode but read-only. */
+export const isWindows = process.platform === 'win32';
+
+/** What Windows says of a file that somebody else holds open. */
+const HELD = new Set(['EPERM', 'EACCES', 'EBUSY']);
+const FIRST_WAIT_MS = 10;
+const LONGEST_WAIT_MS = 640;
+
+/**
+ * Does something to a file that Windows refuses for as long as a virus scanner or an indexer looks at
+ * it, which they do with every new file: tries again for up to a second or so. Elsewhere it is done
+ * once.
+ *
+ * @param onRefused - called after the first refusal, to remove what else may be the reason
+ * @throws what `act` throws
+ */
+export function insist<T>(act: () => T, onRefused?: () => void): T {
+  for (let waitMs = FIRST_WAIT_MS; ; waitMs *= 2) {
+    try {
+      return act();
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+      if (!isWindows || !HELD.has(code) || waitMs > LONGEST_WAIT_MS) throw error;
+      if (waitMs === FIRST_WAIT_MS) onRefused?.();
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, waitMs);
+    }
+  }
+}
