@@ -4,6 +4,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 bash scripts/install-test-tools.sh || exit 1
 bash scripts/prepare.sh || exit 1
+bash scripts/install-node-versions.sh # what is missing then fails as a test
 
 passed=0
 failed=0

@@ -14,6 +14,8 @@ export interface CliResult {
 export interface CliOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** The Node that runs it; default the one running the tests. */
+  readonly node?: string;
   /** Runs as this user (tests run as root). */
   readonly uid?: number;
   /** Standard input; without it there is none. */
@@ -30,7 +32,7 @@ function environment(extra: Readonly<Record<string, string>> = {}): NodeJS.Proce
 /** Runs `ecsync` the way a scheduler does: no terminal, no standard input. */
 export function ecsync(words: readonly string[], options: CliOptions = {}): Promise<CliResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [inject('cliPath'), ...words], {
+    const child = spawn(options.node ?? process.execPath, [inject('cliPath'), ...words], {
       cwd: options.cwd ?? '/',
       env: environment(options.env),
       stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
