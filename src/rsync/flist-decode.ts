@@ -4,6 +4,7 @@
  * @see rsync flist.c recv_file_entry (3.5.0)
  */
 import type { ByteReader } from '../bytes/byte-reader.ts';
+import { allocatePath } from '../tree/path-memory.ts';
 import { ProtocolError } from '../errors.ts';
 import {
   isDevice,
@@ -173,7 +174,7 @@ export class FlistDecoder {
       throw invalid(`a name of ${prefix} + ${length} bytes after one of ${previous.length}`);
     }
     const suffix = reader.bytes(length);
-    const path = Buffer.allocUnsafe(prefix + length);
+    const path = allocatePath(prefix + length);
     path.set(previous.subarray(0, prefix), 0);
     path.set(suffix, prefix);
     assertPath(path);
@@ -221,15 +222,12 @@ export class FlistDecoder {
     const checksum = this.#readChecksum(reader, state);
     const top = isDirectory(state) && (flags & XMIT_TOP_DIR) !== 0;
     const contentUnknown = isDirectory(state) && modern && (flags & XMIT_NO_CONTENT_DIR) !== 0;
+    const { path, mtimeSec, uid, gid } = state;
+    const entry = { path, mode, size, mtimeSec, mtimeNsec, uid, gid, topDir: top };
+    // Spreading takes ten times the memory of what is spelt out: only for the few that need it.
+    if (!target && !rdev && linkGroup === undefined && !contentUnknown && !checksum) return entry;
     return {
-      path: state.path,
-      mode,
-      size,
-      mtimeSec: state.mtimeSec,
-      mtimeNsec,
-      uid: state.uid,
-      gid: state.gid,
-      topDir: top,
+      ...entry,
       ...(target && { target }),
       ...(rdev && { rdev }),
       ...(linkGroup !== undefined && { linkGroup }),

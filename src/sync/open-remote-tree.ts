@@ -10,7 +10,7 @@ import {
 import type { Entry, Tree } from '../tree/entry.ts';
 import { LocalTree } from '../tree/local-tree.ts';
 import { ROOT_PATH } from '../view/path-bytes.ts';
-import { collectGarbageSooner, freeBuffersHere, MANY_OBJECTS } from './collect-sooner.ts';
+import { collectGarbageSooner, prepareHeap, MANY_OBJECTS } from './collect-sooner.ts';
 import type { ContentSource } from './content-source.ts';
 import { openDestination, type OpenDestination } from './destination-remote.ts';
 import type { Destination } from '../vault/destination.ts';
@@ -198,7 +198,7 @@ export class ReachedCopy {
   async contents(copy: ReadableCopy): Promise<ContentSource<Entry> | undefined> {
     if (this.source === undefined || copy.how === 'sftp') return undefined;
     const { remoteContents } = await import('./content-source.ts');
-    freeBuffersHere();
+    prepareHeap();
     return remoteContents(this.source, (traffic) => copy.addTraffic?.(traffic));
   }
 

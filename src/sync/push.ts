@@ -10,7 +10,7 @@ import type { Inherited } from '../view/inherited.ts';
 import { MirrorView } from '../view/mirror-view.ts';
 import type { ConfFile, VirtualTimes } from '../view/virtual-files.ts';
 import { mendFiles } from './adopt-repair.ts';
-import { collectGarbageSooner, freeBuffersHere } from './collect-sooner.ts';
+import { collectGarbageSooner, prepareHeap } from './collect-sooner.ts';
 import { deletionScope, previewRules } from './deletion.ts';
 import { destinationOptions, type LoginQuestions } from './destination-options.ts';
 import { givenUp, type OpenDestination, openDestination } from './destination-remote.ts';
@@ -281,7 +281,7 @@ export async function withPushJob<T>(
   const { rules, source, paths, limits, bandwidth } = settings;
   const selection = new Selection(rules, Buffer.from(source), paths, limits);
   const state = decodeState(store.read());
-  freeBuffersHere();
+  prepareHeap();
   // A first push sends everything there is; extended attributes are all held at once.
   if (state === undefined || settings.xattrs === true) collectGarbageSooner();
   const { opened, view, snapshot, moves } = await connectAndLook(
