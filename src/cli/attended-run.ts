@@ -36,14 +36,18 @@ export async function attend(
   const hooks: HooksTable = { ...user.hooks, ...vault.config.hooks };
   const notify: NotifyTable = { ...user.notify, ...vault.config.notify };
   const facts: HookFacts = { command, remote, source: vault.source };
-  const { healthcheck, desktop } = notify;
+  const { healthcheck, healthcheck_log: tellsLog, desktop } = notify;
   const watcher = healthcheck === undefined ? undefined : new Healthcheck(healthcheck, warnings);
   const end = async (result: CommandResult): Promise<void> => {
     const { exitCode, error } = result;
     if (NEITHER.has(exitCode)) return;
     const isGood = GOOD.has(exitCode);
     await callAfter(host, warnings, hooks, { ...facts, ended: { exitCode, error } });
-    await watcher?.end(exitCode, isGood);
+    await watcher?.end(
+      exitCode,
+      isGood,
+      tellsLog === true && !isGood ? logOf(warnings, error) : [],
+    );
     if (isGood || desktop !== true) return;
     const reason = error?.message ?? `exit code ${exitCode}`;
     await notifyDesktop(host, `${command} to ${remote} failed: ${reason}`);
@@ -59,6 +63,12 @@ export async function attend(
     await end({ exitCode, error: { code, message } });
     throw thrown;
   }
+}
+
+/** What a person would have read. */
+function logOf(warnings: Warnings, error: CommandResult['error']): readonly string[] {
+  const lines = warnings.list().map(({ message }) => `warning: ${message}`);
+  return error === undefined ? lines : [...lines, error.message];
 }
 
 const POSTPONED: CommandResult = {

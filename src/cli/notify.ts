@@ -6,10 +6,14 @@ import type { Warnings } from './report.ts';
 const PING_TIMEOUT_MS = 10_000;
 const DESKTOP_TIMEOUT_MS = 10_000;
 const TEXT_LENGTH_MAX = 300;
+const LOG_LINES_MAX = 50;
+/** What healthchecks.io keeps of a message. */
+const LOG_LENGTH_MAX = 10_000;
 
 /**
  * A service that expects to hear from every run, such as healthchecks.io: the address itself on
- * success, `/start` and `/fail` behind it. It is told the exit code and nothing else.
+ * success, `/start` and `/fail` behind it. It is told the exit code and nothing else, unless the log
+ * is to go there, too.
  */
 export class Healthcheck {
   readonly #address: URL;
@@ -27,10 +31,15 @@ export class Healthcheck {
     this.#pending = this.#ping('start', '');
   }
 
-  /** Settles when the service has answered, or did not in time; that is a warning at most. */
-  async end(exitCode: number, isGood: boolean): Promise<void> {
+  /**
+   * Settles when the service has answered, or did not in time; that is a warning at most.
+   *
+   * @param log - goes behind the exit code, as far as there is room: its end counts
+   */
+  async end(exitCode: number, isGood: boolean, log: readonly string[] = []): Promise<void> {
     await this.#pending;
-    await this.#ping(isGood ? '' : 'fail', `exit code ${exitCode}`);
+    const lines = [`exit code ${exitCode}`, ...log.slice(-LOG_LINES_MAX)];
+    await this.#ping(isGood ? '' : 'fail', lines.join('\n').slice(0, LOG_LENGTH_MAX));
   }
 
   async #ping(path: string, body: string): Promise<void> {

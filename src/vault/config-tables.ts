@@ -93,6 +93,8 @@ export const hooksSchema: v.GenericSchema<unknown, HooksTable> = v.strictObject(
 export interface NotifyTable {
   /** Address that is asked for: itself on success, with `/start` and `/fail` behind it. */
   readonly healthcheck?: string | undefined;
+  /** It is also told what went wrong, with names of files. */
+  readonly healthcheck_log?: boolean | undefined;
   /** A message on the desktop when a push failed. */
   readonly desktop?: boolean | undefined;
 }
@@ -102,6 +104,7 @@ export const notifySchema: v.GenericSchema<unknown, NotifyTable> = v.strictObjec
     healthcheck: v.optional(
       v.pipe(text, v.regex(/^https?:\/\/[^\s]+$/, 'must be an address: https://…')),
     ),
+    healthcheck_log: v.optional(flag),
     desktop: v.optional(flag),
   },
   'must be a table: [notify]',
@@ -137,6 +140,6 @@ export const sharedEntries = {
 export const SHARED_KEYS: Readonly<Record<string, readonly string[]>> = {
   push: Object.keys(PUSH_KEYS),
   hooks: ['before', 'after', 'on_error'],
-  notify: ['healthcheck', 'desktop'],
+  notify: ['healthcheck', 'healthcheck_log', 'desktop'],
   status: ['max_age'],
 };

@@ -238,6 +238,15 @@ describe('a healthcheck', () => {
       heard.length = 0;
       await cli.run(['push', '-C', source]);
       expect(heard).toEqual(['/ping/uuid/start ', '/ping/uuid/fail exit code 12']);
+      heard.length = 0;
+      writeFileSync(vaultConfig(), `${plainConfig}${notify}healthcheck_log = true\n`);
+      const failed = await cli.run(['push', '-C', source]);
+      const [, told = ''] = /^ecsync: (.*)$/m.exec(failed.stderr) ?? [];
+      expect(heard[1]).toBe(`/ping/uuid/fail exit code 12\n${told}`);
+      heard.length = 0;
+      await push();
+      expect(heard[1]).toBe('/ping/uuid exit code 0');
+      writeFileSync(vaultConfig(), plainConfig + notify);
     } finally {
       server.closeAllConnections();
       server.close();
