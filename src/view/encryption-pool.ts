@@ -105,7 +105,7 @@ export class EncryptionPool {
       const job = { kind: 'open', file: number, files: packFiles([file]) } as const;
       const [plainSize = -1] = (await lane.ask(job)).numbers;
       if (plainSize < 0) return undefined;
-      return new PooledRuns(lane, this.#slots, { file: number, plainSize });
+      return new PooledRuns(lane, this.#slots, { file: number, plainSize, path: file.fullPath });
     } catch (error) {
       if (error instanceof BugError) return undefined; // the thread is lost, the file is not
       throw error;

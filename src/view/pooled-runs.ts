@@ -1,5 +1,6 @@
-import { BugError, FileError } from '../errors.ts';
+import { BugError } from '../errors.ts';
 import { blockCountOf } from '../gocryptfs/sizes.ts';
+import { fileFailure } from '../tree/file-failure.ts';
 import {
   plainLengthOf,
   RUN_BLOCKS,
@@ -28,20 +29,23 @@ export class PooledRuns implements CipherRuns {
   readonly #lane: EncryptionLane;
   readonly #slots: SlotStore;
   readonly #file: number;
+  readonly #path: Uint8Array;
   readonly #held = new Map<Buffer, Slot>();
   /** By first block. */
   readonly #ahead = new Map<number, RunAhead>();
   /** The block after the last run. */
   #next = 0;
 
+  /** @param opened.path - what messages call the file */
   constructor(
     lane: EncryptionLane,
     slots: SlotStore,
-    opened: { readonly file: number; readonly plainSize: number },
+    opened: { readonly file: number; readonly plainSize: number; readonly path: Uint8Array },
   ) {
     this.#lane = lane;
     this.#slots = slots;
     this.#file = opened.file;
+    this.#path = opened.path;
     this.plainSize = opened.plainSize;
   }
 
@@ -102,7 +106,10 @@ export class PooledRuns implements CipherRuns {
     } as const;
     try {
       const { numbers, failure } = await this.#lane.ask(job, plainLength);
-      if (failure !== undefined) throw readFailed(failure);
+      if (failure !== undefined) {
+        const cause = Object.assign(new Error(failure.message), { code: failure.errno });
+        throw fileFailure(cause, 'read-failed', 'cannot read', this.#path);
+      }
       // A view of its own, which tells one use of a slot from the next.
       const buffer = slot.bytes.subarray();
       this.#held.set(buffer, slot);
@@ -123,11 +130,4 @@ export class PooledRuns implements CipherRuns {
     const run = await ahead?.run.catch(() => undefined); // nobody waits for it any more
     if (run !== undefined) this.release(run.buffer);
   }
-}
-
-function readFailed({ errno, message }: { errno: string; message: string }): FileError {
-  return new FileError('read-failed', `cannot read a file (${errno === '' ? message : errno})`, {
-    ...(errno === 'EIO' && { hint: 'The disk reported an error; check it before it gets worse.' }),
-    facts: { errno },
-  });
 }

@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { GCM_LAYOUT_FLAGS, type FeatureFlag } from '../../src/gocryptfs/feature-flags.ts';
@@ -57,6 +58,11 @@ async function listed(content: Buffer): Promise<Source> {
   const name = `f${fileCount++}`;
   const file = path.join(folder, name);
   writeFileSync(file, content);
+  return listedAs(name);
+}
+
+async function listedAs(name: string): Promise<Source> {
+  const file = path.join(folder, name);
   const tree = new LocalTree(folder);
   const entry = await tree.child(await tree.root(), Buffer.from(name));
   if (entry === undefined) throw new Error(`${name} was not listed`);
@@ -235,15 +241,40 @@ describe('a thread that ends', () => {
 
   test('while a file is read is an error of its own', async () => {
     const source = await listed(pattern(5 * RUN));
-    const threads = threadsOver(source);
-    const file = await openIn(threads, source);
+    // Sparse, and so long that no thread is at its end before it is stopped.
+    truncateSync(source.file, 4000 * RUN);
+    const large = await listedAs(path.basename(source.file));
+    const threads = threadsOver(large);
+    const file = await openIn(threads, large);
     await file.read(0, 1000);
-    const reading = file.read(2 * RUN, 1000);
+    const reading = readInSteps(file, [RUN]);
     void threads.close();
     await expect(reading).rejects.toMatchObject({ code: 'worker-lost' });
     await expect(file.read(4 * RUN, 1000)).rejects.toMatchObject({ code: 'worker-lost' });
     await expect(file.close()).rejects.toMatchObject({ code: 'worker-lost' });
   });
+});
+
+test('a file that a thread cannot read is named', async () => {
+  const source = await listed(pattern(5 * RUN));
+  const script = path.join(folder, 'failing-worker.mjs');
+  writeFileSync(
+    script,
+    `import { parentPort } from 'node:worker_threads';
+    parentPort.on('message', ({ kind }) => {
+      const failure = { errno: 'EIO', message: 'EIO: i/o error, read' };
+      if (kind === 'run') parentPort.postMessage({ numbers: [0], failure });
+      else parentPort.postMessage({ numbers: [kind === 'open' ? ${5 * RUN} : 0] });
+    });`,
+  );
+  const threads = threadsOver(source, { script: pathToFileURL(script) });
+  const file = await openIn(threads, source);
+  await expect(file.read(0, 1000)).rejects.toMatchObject({
+    code: 'read-failed',
+    message: `cannot read ${source.file} (EIO)`,
+  });
+  await file.close();
+  await threads.close();
 });
 
 describe('memory', () => {
