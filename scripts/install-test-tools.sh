@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests compare against: stock rsync, gocryptfs, sshd, FUSE, systemd, cron, XML readers, a keyring. Debian or Ubuntu, as
-# root. Does nothing when all of it is there.
+# Installs what the tests compare against: stock rsync, gocryptfs, sshd, FUSE, systemd, cron, XML readers, a keyring, Wine. Debian or
+# Ubuntu, as root. Does nothing when all of it is there.
 set -euo pipefail
 
 missing=()
@@ -25,6 +25,8 @@ need dbus-daemon dbus
 need dbus-send dbus-bin
 need gnome-keyring-daemon gnome-keyring
 need secret-tool libsecret-tools
+need wine wine64
+need wine wine
 
 if [ ${#missing[@]} -gt 0 ]; then
   if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then

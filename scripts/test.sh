@@ -5,6 +5,7 @@ cd "$(dirname "$0")/.."
 bash scripts/install-test-tools.sh || exit 1
 bash scripts/prepare.sh || exit 1
 bash scripts/install-node-versions.sh # what is missing then fails as a test
+bash scripts/install-windows-node.sh  # as well
 
 passed=0
 failed=0

@@ -129,7 +129,9 @@ export class LocalStore implements Store<LocalEntry> {
   linkEarlier(entryPath: Uint8Array): Promise<void> {
     return this.#attempt('cannot link', entryPath, () => {
       if (this.#earlier === undefined) return;
-      linkSync(this.#earlier.locate(entryPath), this.#handles.locate(entryPath));
+      const from = this.#earlier.locate(entryPath);
+      if (isWindows) refuseReadOnly(from, entryPath);
+      linkSync(from, this.#handles.locate(entryPath));
     });
   }
 
@@ -323,6 +325,14 @@ function renameOver(from: Buffer, to: Buffer): void {
       if (old?.isFile() === true && (old.mode & 0o200) === 0) chmodSync(to, 0o666);
     },
   );
+}
+
+/** Removing one name of a read-only file makes it writable by all others: Node 20 (libuv/libuv#4318), old Windows, Wine. */
+function refuseReadOnly(full: Buffer, entryPath: Uint8Array): void {
+  if ((lstatSync(full).mode & 0o200) !== 0) return;
+  throw new FileError('link-read-only', `no further name for ${showPath(entryPath)}`, {
+    hint: 'Copy it.',
+  });
 }
 
 function makeSymlink(target: Uint8Array, full: Buffer, entryPath: Uint8Array): void {

@@ -61,7 +61,11 @@ export interface Store<E extends Entry = Entry> {
   openEarlier(entry: E): Promise<OpenFile>;
   /** What an earlier copy has at the same path; undefined when there is no such copy. */
   lookupEarlier(path: Uint8Array): Promise<E | undefined>;
-  /** Makes the earlier copy's file appear at `path` as a further name of the same inode. */
+  /**
+   * Makes the earlier copy's file appear at `path` as a further name of the same inode.
+   *
+   * @throws {FileError} when this store does without; it can be copied then
+   */
   linkEarlier(path: Uint8Array): Promise<void>;
 
   /** Whether two names lead to one inode. */
