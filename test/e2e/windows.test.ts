@@ -18,13 +18,20 @@ import { type CliResult, ecsync, summaryOf } from './support/cli.ts';
 import { differences } from './support/compare.ts';
 import { pattern } from './support/hard-tree.ts';
 import { fsck, withMount } from './support/stock.ts';
-import { makeWindows, onDriveZ, type Windows } from './support/windows.ts';
+import {
+  makeWindows,
+  onDriveZ,
+  type Windows,
+  windowsNode,
+  type WindowsNode,
+} from './support/windows.ts';
 
 // The command as it runs on Windows: Node's Windows build under Wine, which is Windows' interface as
 // Wine sees it, not Windows. Copies are looked at from here, by stock gocryptfs.
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
+const VERSIONS: readonly WindowsNode[] = ['20', '22'];
 const SILENT = { code: 0, stdout: '', stderr: '' };
 const PASS = ['--passfile', 'C:\\passfile'];
 const LARGE_BYTES = 3_000_000;
@@ -50,7 +57,7 @@ interface Vault {
   run(command: string, ...words: readonly string[]): Promise<CliResult>;
 }
 
-async function makeVault(name: string): Promise<Vault> {
+async function makeVault(name: string, version: WindowsNode = '22'): Promise<Vault> {
   const source = path.join(windows.driveC, name);
   const there = `C:\\${name}`;
   mkdirSync(path.join(source, 'folder', ...LONG), { recursive: true });
@@ -61,8 +68,8 @@ async function makeVault(name: string): Promise<Vault> {
   writeFileSync(path.join(source, 'folder', 'n'.repeat(240)), 'a long name');
   writeFileSync(path.join(source, 'folder', ...LONG, 'deep'), 'a long path');
   const run = (command: string, ...words: readonly string[]): Promise<CliResult> =>
-    windows.ecsync(command, '-C', there, ...PASS, ...words);
-  const made = await windows.ecsync('init', there, '--scryptn', '10', ...PASS);
+    windows.ecsync(version, [command, ...words, '-C', there, ...PASS]);
+  const made = await windows.ecsync(version, ['init', there, '--scryptn', '10', ...PASS]);
   expect(made.code, made.stderr).toBe(0);
   return { source, there, run };
 }
@@ -85,14 +92,14 @@ async function expectSame(source: string, copy: string): Promise<void> {
 
 describe('a local folder', () => {
   it.each([
-    ['a drive letter', 'docs', 'D:\\copies\\docs', 'copies/docs'],
-    ['a file URL', 'url', 'file:///D:/copies/url', 'copies/url'],
-  ])(
-    'by %s: sends what changed, links what moved, deletes what is gone',
-    async (_, name, url, place) => {
-      const vault = await makeVault(name);
-      const copy = path.join(windows.driveD, place);
-      mkdirSync(path.dirname(copy), { recursive: true });
+    ['a drive letter', '20', 'D:\\letter'],
+    ['a file URL', '22', 'file:///D:/url'],
+  ] as const)(
+    'by %s, with Node %s: sends what changed, links what moved, deletes what is gone',
+    async (_, version, url) => {
+      const name = version === '20' ? 'letter' : 'url';
+      const vault = await makeVault(name, version);
+      const copy = path.join(windows.driveD, name);
       expect(await vault.run('push', url)).toMatchObject(SILENT);
       await expectSame(vault.source, copy);
 
@@ -135,55 +142,71 @@ describe('a local folder', () => {
     expect((await vault.run('verify', 'D:\\looked-at')).code).toBe(26);
   });
 
-  it('restore and clone bring everything back, and the clone goes on', async () => {
-    const vault = await makeVault('work');
-    expect((await vault.run('push', 'D:\\work')).code).toBe(0);
-    expect(await vault.run('restore', '--from', 'D:\\work', '--to', 'C:\\back')).toMatchObject(
-      SILENT,
-    );
-    expect(differences(vault.source, path.join(windows.driveC, 'back'), COMPARED)).toEqual([]);
+  it.each(VERSIONS)('with Node %s a restore and a clone have everything', async (version) => {
+    const vault = await makeVault(`work${version}`, version);
+    const copy = `D:\\work${version}`;
+    expect((await vault.run('push', copy)).code).toBe(0);
+    const back = await vault.run('restore', '--from', copy, '--to', `C:\\back${version}`);
+    expect(back).toMatchObject(SILENT);
+    const restored = path.join(windows.driveC, `back${version}`);
+    expect(differences(vault.source, restored, COMPARED)).toEqual([]);
 
-    const cloned = await windows.ecsync('clone', ...PASS, 'D:\\work', 'C:\\clone');
+    const to = `C:\\clone${version}`;
+    const cloned = await windows.ecsync(version, ['clone', ...PASS, copy, to]);
     expect(cloned.code, cloned.stderr).toBe(0);
-    const clone = path.join(windows.driveC, 'clone');
+    const clone = path.join(windows.driveC, `clone${version}`);
     expect(differences(vault.source, clone, COMPARED)).toEqual([]);
-    const push = ['push', '-C', 'C:\\clone', ...PASS, '-i'];
-    expect(await windows.ecsync(...push)).toMatchObject(SILENT);
+    const push = ['push', '-C', to, ...PASS, '-i'];
+    expect(await windows.ecsync(version, push)).toMatchObject(SILENT);
     writeFileSync(path.join(clone, 'new'), 'new');
-    expect((await windows.ecsync(...push)).stdout).toContain('<f+++++++++ new\n');
-    await expectSame(clone, path.join(windows.driveD, 'work'));
+    expect((await windows.ecsync(version, push)).stdout).toContain('<f+++++++++ new\n');
+    await expectSame(clone, path.join(windows.driveD, `work${version}`));
   });
 });
 
-it('names that Windows cannot hold come back under the rule, and nothing overwrites anything', async () => {
-  const source = path.join(windows.dir, 'linux');
-  mkdirSync(path.join(source, 'nul'), { recursive: true });
-  const names = ['a:b', 'a%3Ab', 'con', 'trailing.', 'A', 'a', 'back\\slash', 'nul/aux.txt'];
-  for (const name of names) writeFileSync(path.join(source, name), `was ${name}`);
-  const copy = path.join(windows.dir, 'linux-copy');
-  const here = ['--passfile', passfile];
-  expect((await ecsync(['init', source, '--scryptn', '10', ...here])).code).toBe(0);
-  expect(await ecsync(['push', '-C', source, ...here, copy])).toMatchObject(SILENT);
+describe('names that Windows cannot hold', () => {
+  const NAMES = {
+    A: 'A',
+    'a~2': 'a',
+    'a%3Ab': 'a:b',
+    'a%253Ab': 'a%3Ab',
+    '%63on': 'con',
+    'trailing%2E': 'trailing.',
+    'back%5Cslash': 'back\\slash',
+    '%6Eul/%61ux.txt': 'nul/aux.txt',
+  };
+  let source: string;
+  let copy: string;
+  beforeAll(async () => {
+    source = path.join(windows.dir, 'linux');
+    copy = path.join(windows.dir, 'linux-copy');
+    mkdirSync(path.join(source, 'nul'), { recursive: true });
+    for (const name of Object.values(NAMES)) {
+      writeFileSync(path.join(source, name), `was ${name}`);
+    }
+    const here = ['--passfile', passfile];
+    expect((await ecsync(['init', source, '--scryptn', '10', ...here])).code).toBe(0);
+    expect(await ecsync(['push', '-C', source, ...here, copy])).toMatchObject(SILENT);
+  });
 
-  const from = ['--from', onDriveZ(copy), '--to', 'C:\\odd-names'];
-  const result = await windows.ecsync('restore', '-C', onDriveZ(source), ...PASS, ...from);
-  expect(result.code, result.stderr).toBe(0);
-  expect(result.stderr).toContain('a%3Ab');
-  const target = path.join(windows.driveC, 'odd-names');
-  const expected = [
-    ['A', 'A'],
-    ['a~2', 'a'],
-    ['a%3Ab', 'a:b'],
-    ['a%253Ab', 'a%3Ab'],
-    ['%63on', 'con'],
-    ['trailing%2E', 'trailing.'],
-    ['back%5Cslash', 'back\\slash'],
-    ['%6Eul/%61ux.txt', 'nul/aux.txt'],
-  ] as const;
-  for (const [name, was] of expected) {
-    expect(readFileSync(path.join(target, name), 'utf8')).toBe(`was ${was}`);
-  }
-  expect(readdirSync(target)).toHaveLength(expected.length);
+  it.each(VERSIONS)(
+    'are restored under the rule, nothing over anything: Node %s',
+    async (version) => {
+      const to = `odd-names${version}`;
+      const words = ['restore', '-C', onDriveZ(source), ...PASS, '--from', onDriveZ(copy)];
+      for (const isAgain of [false, true]) {
+        const result = await windows.ecsync(version, [...words, '--to', `C:\\${to}`, '-i']);
+        expect(result.code, result.stderr).toBe(0);
+        expect(result.stderr).toContain('a%3Ab');
+        expect(result.stdout === '').toBe(isAgain); // what is there is recognised under its other name
+      }
+      const target = path.join(windows.driveC, to);
+      for (const [name, was] of Object.entries(NAMES)) {
+        expect(readFileSync(path.join(target, name), 'utf8')).toBe(`was ${was}`);
+      }
+      expect(readdirSync(target)).toHaveLength(Object.keys(NAMES).length);
+    },
+  );
 });
 
 describe('ssh', () => {
@@ -230,7 +253,7 @@ it('of two pushes at once the second ends with 11, and the first goes on', async
 fs.writeFileSync('C:\\\\waiting', '');
 const timer = setInterval(() => { if (fs.existsSync('C:\\\\go-on')) clearInterval(timer); }, 20);`,
   );
-  const hook = JSON.stringify([windows.node, 'C:\\wait.cjs']);
+  const hook = JSON.stringify([onDriveZ(windowsNode('22')), 'C:\\wait.cjs']);
   const config = path.join(vault.source, '.ecsync', 'config.toml');
   writeFileSync(config, `${readFileSync(config, 'utf8')}\n[hooks]\nbefore = ${hook}\n`);
   const first = vault.run('push', 'D:\\busy');
@@ -246,15 +269,22 @@ const timer = setInterval(() => { if (fs.existsSync('C:\\\\go-on')) clearInterva
 
 it('the task of a schedule is XML that starts this command', async () => {
   const vault = await makeVault('regular');
-  const added = await windows.ecsync('remote', 'add', '-C', vault.there, 'disk', 'D:\\regular');
+  const added = await windows.ecsync('22', [
+    'remote',
+    'add',
+    '-C',
+    vault.there,
+    'disk',
+    'D:\\regular',
+  ]);
   expect(added.code, added.stderr).toBe(0);
   const words = ['schedule', 'install', '-C', vault.there, '--platform', 'windows', '--print'];
-  const printed = await windows.ecsync(...words, '--', ...PASS);
+  const printed = await windows.ecsync('22', [...words, '--', ...PASS]);
   expect(printed.code, printed.stderr).toBe(0);
   const file = path.join(windows.dir, 'task.xml');
   writeFileSync(file, Buffer.from(printed.stdout, 'latin1'));
   const xpath = 'string(//*[local-name()="Arguments"])';
   const read = execFileSync('xmllint', ['--nonet', '--xpath', xpath, file]).toString();
-  expect(read).toContain(`"${windows.node}"`);
+  expect(read).toContain(`"${onDriveZ(windowsNode('22'))}"`);
   expect(read).toContain(`"${vault.there}\\.ecsync"`);
 });

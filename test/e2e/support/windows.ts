@@ -17,12 +17,12 @@ import { inject } from 'vitest';
 import type { CliResult } from './cli.ts';
 
 const run = promisify(execFile);
-const NODE = path.resolve(
-  import.meta.dirname,
-  '../../../node_modules/.cache/windows-node/22/node.exe',
-);
+const BUILDS = path.resolve(import.meta.dirname, '../../../node_modules/.cache/windows-node');
 
-/** The Windows build of Node under Wine, with a Windows installation of its own in a temporary folder. */
+/** Versions of Node for Windows that are there: the oldest that is supported, and one that many have. */
+export type WindowsNode = '20' | '22';
+
+/** Windows builds of Node under Wine, with a Windows installation of its own in a temporary folder. */
 export interface Windows {
   /** Temporary folder of all of this; removed by `remove()`. */
   readonly dir: string;
@@ -32,12 +32,21 @@ export interface Windows {
   readonly driveD: string;
   /** Here, what is the home folder there. */
   readonly home: string;
-  /** `node.exe`, as a path there. */
-  readonly node: string;
   /** Runs `ecsync` there as a scheduler does: no terminal, no standard input. */
-  ecsync(...words: readonly string[]): Promise<CliResult>;
+  ecsync(version: WindowsNode, words: readonly string[]): Promise<CliResult>;
   /** Ends everything that runs there and removes the folder. */
   remove(): Promise<void>;
+}
+
+/**
+ * Where the program of a version is, here.
+ *
+ * @throws {Error} when it is not there
+ */
+export function windowsNode(version: WindowsNode): string {
+  const node = path.join(BUILDS, version, 'node.exe');
+  if (existsSync(node)) return node;
+  throw new Error(`Node ${version} for Windows is not there: run scripts/install-windows-node.sh`);
 }
 
 /** A path of this machine as a program in Wine names it. */
@@ -48,10 +57,9 @@ export function onDriveZ(file: string): string {
 /**
  * Makes a Windows installation.
  *
- * @throws {Error} when Wine or the Windows build of Node is not there
+ * @throws {Error} when Wine is not there
  */
 export async function makeWindows(): Promise<Windows> {
-  if (!existsSync(NODE)) throw new Error('no node.exe: run scripts/install-windows-node.sh');
   const dir = mkdtempSync(path.join(tmpdir(), 'ecsync-windows-'));
   const prefix = path.join(dir, 'wine');
   const driveD = path.join(dir, 'drive_d');
@@ -70,8 +78,13 @@ export async function makeWindows(): Promise<Windows> {
     driveC: path.join(prefix, 'drive_c'),
     driveD,
     home: path.join(users, user),
-    node: onDriveZ(NODE),
-    ecsync: (...words) => ecsync(words, { env, output: path.join(dir, `output-${count++}`) }),
+    ecsync: (version, words) => {
+      const output = path.join(dir, `output-${count++}`);
+      return runInWine([windowsNode(version), onDriveZ(inject('cliPath')), ...words], {
+        env,
+        output,
+      });
+    },
     remove: async () => {
       await run('wineserver', ['-k', '-w'], { env }).catch(() => undefined); // nothing runs any more
       rmSync(dir, { recursive: true, force: true });
@@ -92,14 +105,14 @@ function environment(dir: string, prefix: string) {
 }
 
 /** Output goes to files: with pipes of this machine Node for Windows does not start. */
-function ecsync(
+function runInWine(
   words: readonly string[],
   { env, output }: { readonly env: NodeJS.ProcessEnv; readonly output: string },
 ): Promise<CliResult> {
   const files = [`${output}.out`, `${output}.err`] as const;
   const [out, err] = [openSync(files[0], 'w'), openSync(files[1], 'w')];
   return new Promise((resolve, reject) => {
-    const child = spawn('wine', [NODE, onDriveZ(inject('cliPath')), ...words], {
+    const child = spawn('wine', words, {
       cwd: '/',
       env,
       stdio: ['ignore', out, err],
