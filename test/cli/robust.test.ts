@@ -6,6 +6,7 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer, type Server } from 'node:http';
@@ -87,6 +88,9 @@ describe('--retries', () => {
     const copy = at('copy-rsh-again');
     expect((await push(copy)).code).toBe(0);
     writeFileSync(path.join(source, 'file'), 'longer than it was before');
+    // Another second than that of the push, however quick that was.
+    const laterSec = Math.ceil(Date.now() / 1000) + 5;
+    utimesSync(path.join(source, 'file'), laterSec, laterSec);
     const pass = ['-C', source, '--passfile', at('pw')];
     // The conversation that looks for changes is not the first one.
     const shell = (failures: number): readonly string[] => [
