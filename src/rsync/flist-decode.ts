@@ -4,7 +4,6 @@
  * @see rsync flist.c recv_file_entry (3.5.0)
  */
 import type { ByteReader } from '../bytes/byte-reader.ts';
-import { allocatePath } from '../tree/path-memory.ts';
 import { ProtocolError } from '../errors.ts';
 import {
   isDevice,
@@ -20,8 +19,10 @@ import {
   S_IFMT,
   S_IFREG,
   S_IFSOCK,
+  type Draft,
   type Entry,
 } from '../tree/entry.ts';
+import { allocatePath } from '../tree/path-memory.ts';
 import {
   XMIT_EXTENDED_FLAGS,
   XMIT_HLINK_FIRST,
@@ -220,20 +221,16 @@ export class FlistDecoder {
     const target = links && isSymlink(state) ? readTarget(reader, modern) : undefined;
     const linkGroup = this.#readInode(reader, flags, state);
     const checksum = this.#readChecksum(reader, state);
-    const top = isDirectory(state) && (flags & XMIT_TOP_DIR) !== 0;
     const contentUnknown = isDirectory(state) && modern && (flags & XMIT_NO_CONTENT_DIR) !== 0;
     const { path, mtimeSec, uid, gid } = state;
-    const entry = { path, mode, size, mtimeSec, mtimeNsec, uid, gid, topDir: top };
-    // Spreading takes ten times the memory of what is spelt out: only for the few that need it.
-    if (!target && !rdev && linkGroup === undefined && !contentUnknown && !checksum) return entry;
-    return {
-      ...entry,
-      ...(target && { target }),
-      ...(rdev && { rdev }),
-      ...(linkGroup !== undefined && { linkGroup }),
-      ...(contentUnknown && { contentUnknown }),
-      ...(checksum && { checksum }),
-    };
+    const topDir = isDirectory(state) && (flags & XMIT_TOP_DIR) !== 0;
+    const entry: Draft<FlistEntry> = { path, mode, size, mtimeSec, mtimeNsec, uid, gid, topDir };
+    if (target !== undefined) entry.target = target;
+    if (rdev !== undefined) entry.rdev = rdev;
+    if (linkGroup !== undefined) entry.linkGroup = linkGroup;
+    if (contentUnknown) entry.contentUnknown = contentUnknown;
+    if (checksum !== undefined) entry.checksum = checksum;
+    return entry;
   }
 
   #readRdev(reader: ByteReader, flags: number, state: Previous): Entry['rdev'] {

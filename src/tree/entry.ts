@@ -56,6 +56,12 @@ export interface Entry {
   xattrs?: readonly Xattr[];
 }
 
+/**
+ * An entry under construction. What only some objects have is assigned after the rest is spelt out:
+ * an object made by spreading takes ten times the memory, and lists have very many of them.
+ */
+export type Draft<E extends Entry> = { -readonly [K in keyof E]: E[K] };
+
 export function isDirectory(entry: Pick<Entry, 'mode'>): boolean {
   return (entry.mode & S_IFMT) === S_IFDIR;
 }

@@ -1,7 +1,7 @@
 import { lstatSync, readlinkSync, type BigIntStats } from 'node:fs';
 import { isWindows } from '../platform.ts';
 import { portableTarget } from './disk-path.ts';
-import { isDevice, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Entry } from './entry.ts';
+import { isDevice, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Draft, type Entry } from './entry.ts';
 
 /** An object of a local folder, with what identifies it on its disk. */
 export interface LocalEntry extends Entry {
@@ -75,7 +75,7 @@ export function toLocalEntry(
   target?: Uint8Array,
 ): LocalEntry {
   const time = splitTime(stats.mtimeNs);
-  const entry = {
+  const entry: Draft<LocalEntry> = {
     path,
     mode: posixMode(Number(stats.mode)),
     size: target === undefined ? Number(stats.size) : target.length,
@@ -90,8 +90,8 @@ export function toLocalEntry(
     ctimeMs: Number(stats.ctimeNs) / 1e6,
     birthtimeMs: Number(stats.birthtimeNs) / 1e6,
   };
-  if (target !== undefined) return { ...entry, target };
-  if (isDevice(entry)) return { ...entry, rdev: splitDevice(Number(stats.rdev)) };
+  if (target !== undefined) entry.target = target;
+  else if (isDevice(entry)) entry.rdev = splitDevice(Number(stats.rdev));
   return entry;
 }
 

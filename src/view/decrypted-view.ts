@@ -3,7 +3,14 @@ import { isAllZero } from '../gocryptfs/file-header.ts';
 import type { Layout } from '../gocryptfs/layout.ts';
 import { DIR_IV_LENGTH, NAME_FILE_LENGTH_MAX } from '../gocryptfs/limits.ts';
 import { CONF_NAME, NAME_FILE_SUFFIX, TEMPORARY_DIRECTORY } from '../gocryptfs/names.ts';
-import { isDirectory, isRegularFile, isSymlink, type Entry, type Tree } from '../tree/entry.ts';
+import {
+  isDirectory,
+  isRegularFile,
+  isSymlink,
+  type Draft,
+  type Entry,
+  type Tree,
+} from '../tree/entry.ts';
 import {
   DIR_IV_NAME_BYTES,
   hasNameShape,
@@ -296,15 +303,20 @@ export class DecryptedView<C extends Entry = Entry> implements Tree<PlainEntry<C
     const size = isRegularFile(cipher)
       ? plainSizeOf(cipher.size, overhead, path)
       : (target?.length ?? cipher.size);
-    const entry = { path, mode, size, mtimeSec, mtimeNsec, uid, gid, cipher };
-    // Spreading takes ten times the memory of what is spelt out: only for the few that need it.
-    if (target === undefined && rdev === undefined && linkGroup === undefined) return entry;
-    return {
-      ...entry,
-      ...(target === undefined ? {} : { target }),
-      ...(rdev === undefined ? {} : { rdev }),
-      ...(linkGroup === undefined ? {} : { linkGroup }),
+    const entry: Draft<PlainEntry<C>> = {
+      path,
+      mode,
+      size,
+      mtimeSec,
+      mtimeNsec,
+      uid,
+      gid,
+      cipher,
     };
+    if (target !== undefined) entry.target = target;
+    if (rdev !== undefined) entry.rdev = rdev;
+    if (linkGroup !== undefined) entry.linkGroup = linkGroup;
+    return entry;
   }
 
   #decryptTarget(cipher: C, plainPath: Uint8Array): Uint8Array {

@@ -15,6 +15,7 @@ import {
   isDirectory,
   isRegularFile,
   isSymlink,
+  type Draft,
   type Entry,
   type OpenFile,
   type Tree,
@@ -297,22 +298,33 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
     });
   }
 
-  /** Every field is named: objects made by spreading take ten times the memory of these. */
   #encryptEntry(plain: P, path: Uint8Array): CipherEntry<P> {
-    const { mode, mtimeSec, mtimeNsec, uid, gid } = plain;
+    const { mode, mtimeSec, mtimeNsec, uid, gid, rdev } = plain;
+    const target = isSymlink(plain)
+      ? this.#encryptTarget(plain, { plainPath: plain.path, cipherPath: path })
+      : undefined;
+    const size = target?.length ?? this.#cipherSize(plain);
+    const entry: Draft<CipherEntry<P>> = {
+      path,
+      mode,
+      size,
+      mtimeSec,
+      mtimeNsec,
+      uid,
+      gid,
+      plain,
+    };
+    if (target !== undefined) entry.target = target;
+    if (rdev !== undefined) entry.rdev = rdev;
+    return entry;
+  }
+
+  /** Of anything but a symlink. */
+  #cipherSize(plain: P): number {
     if (isRegularFile(plain)) {
-      const size = plainSizeToCipherSize(plain.size, this.#layout.content.overhead);
-      return { path, mode, size, mtimeSec, mtimeNsec, uid, gid, plain };
+      return plainSizeToCipherSize(plain.size, this.#layout.content.overhead);
     }
-    if (isSymlink(plain)) {
-      const target = this.#encryptTarget(plain, { plainPath: plain.path, cipherPath: path });
-      return { path, mode, size: target.length, mtimeSec, mtimeNsec, uid, gid, plain, target };
-    }
-    const { rdev, size } = plain;
-    if (rdev !== undefined) {
-      return { path, mode, size: 0, mtimeSec, mtimeNsec, uid, gid, plain, rdev };
-    }
-    return { path, mode, size, mtimeSec, mtimeNsec, uid, gid, plain };
+    return plain.rdev === undefined ? plain.size : 0;
   }
 
   #encryptTarget({ target }: P, identityPlace: Place): Uint8Array {

@@ -3,6 +3,7 @@ import { CONF_NAME, DIR_IV_NAME, TEMPORARY_DIRECTORY } from '../gocryptfs/names.
 import {
   isDirectory,
   S_IFREG,
+  type Draft,
   type Entry,
   type OpenFile,
   type Tree,
@@ -133,14 +134,17 @@ function isMarker(path: Uint8Array): boolean {
   return MARKER_NAME_BYTES.equals(path);
 }
 
-/** The group of hard links is known only after the whole tree was walked, and given then. */
 function mirrored<P extends Entry>(plain: P): CipherEntry<P> {
-  const { path, mode, size, mtimeSec, mtimeNsec, uid, gid, target, rdev } = plain;
-  return {
-    ...{ path, mode, size, mtimeSec, mtimeNsec, uid, gid, plain },
-    ...(target !== undefined && { target }),
-    ...(rdev !== undefined && { rdev }),
-  };
+  return Object.assign(attributesOf(plain), { plain });
+}
+
+/** Of one tree for another; the group of hard links is known only after the whole tree was walked, and given then. */
+function attributesOf(entry: Entry): Entry {
+  const { path, mode, size, mtimeSec, mtimeNsec, uid, gid, target, rdev } = entry;
+  const same: Draft<Entry> = { path, mode, size, mtimeSec, mtimeNsec, uid, gid };
+  if (target !== undefined) same.target = target;
+  if (rdev !== undefined) same.rdev = rdev;
+  return same;
 }
 
 /** A plain mirror that is read: everything but its marker, each object under its own path. */
@@ -163,10 +167,5 @@ export class MirrorCopy<C extends Entry> {
 }
 
 function asPlain<C extends Entry>(stored: C): PlainEntry<C> {
-  const { path, mode, size, mtimeSec, mtimeNsec, uid, gid, target, rdev } = stored;
-  return {
-    ...{ path, mode, size, mtimeSec, mtimeNsec, uid, gid, cipher: stored },
-    ...(target !== undefined && { target }),
-    ...(rdev !== undefined && { rdev }),
-  };
+  return Object.assign(attributesOf(stored), { cipher: stored });
 }
