@@ -22,7 +22,7 @@ export function tempDirSpellings(destination: string): readonly string[] {
   if (base === '' || base === '.') {
     return destination.startsWith('/') ? ['/' + TEMPORARY_DIRECTORY] : [TEMPORARY_DIRECTORY];
   }
-  if (base.startsWith('/')) return [`${base}/${TEMPORARY_DIRECTORY}`];
+  // Of a full path rsync 3.5 looks at every folder, five times for each file it receives.
   return [TEMPORARY_DIRECTORY, `${base}/${TEMPORARY_DIRECTORY}`];
 }
 

@@ -127,7 +127,7 @@ describe('staging', () => {
   });
 
   it.each([
-    { destination: '/srv/copy/', spellings: [`/srv/copy/${TEMP}`] },
+    { destination: '/srv/copy/', spellings: [TEMP, `/srv/copy/${TEMP}`] },
     { destination: '/', spellings: [`/${TEMP}`] },
     { destination: './', spellings: [TEMP] },
     { destination: 'copy/', spellings: [TEMP, `copy/${TEMP}`] },
