@@ -49,7 +49,7 @@ export async function sendContent(
     entries: withTempDir(job.snapshot.entries, job.context.view),
     options,
     next: () => (deletesTwice && findings.pruneNeeded ? options : undefined),
-    rules: contentRules(job.scope),
+    rules: contentRules(job.scope, findings.staged),
     decline: (entry) => isTooLargeForBlockSize(entry, job.settings),
     onItem: (entry, iflags, xname, ndx) => {
       progress.reached(ndx);

@@ -105,10 +105,16 @@ function protectSpecialFiles({ names }: DeletionScope): ReceiverRule[] {
   ];
 }
 
-/** First pass: content only. */
-export function contentRules(scope: DeletionScope): ReceiverRule[] {
+/**
+ * First pass: content only.
+ *
+ * @param isSwept - the temporary directory will be emptied anyway: what is staged there needs no
+ *   deleting now, and no second pass because some of it is protected
+ */
+export function contentRules(scope: DeletionScope, isSwept = false): ReceiverRule[] {
   return [
     rule('protect', `/${TEMPORARY_DIRECTORY}`),
+    ...(isSwept ? [rule('protect', `/${TEMPORARY_DIRECTORY}/**`)] : []),
     ...protectSpecialFiles(scope),
     ...protectExcluded(scope),
     ...limitTo(scope),

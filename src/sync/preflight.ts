@@ -34,6 +34,9 @@ export function refuseOverlap(settings: PushSettings): void {
 /** First protocol whose requests say whether the file exists. */
 const ITEM_RECORDS_SINCE = 29;
 
+/** What is at a destination, as far as it can be told; `copy`: there may be one. */
+export type Standing = 'no folder' | 'no copy' | 'copy';
+
 /**
  * Makes sure that an unknown destination is empty or already this vault's copy. Pushing into
  * another vault's copy would replace its conf, and with it the only wrapped copy of its master key.
@@ -42,9 +45,8 @@ const ITEM_RECORDS_SINCE = 29;
  *
  * @throws {VaultError} `destination-other-vault`, `destination-not-a-copy`, `destination-mirror`,
  *   `destination-encrypted`
- * @returns whether there may be a copy
  */
-export async function refuseOtherVault(job: PushJob): Promise<boolean> {
+export async function refuseOtherVault(job: PushJob): Promise<Standing> {
   const { names, isEncrypted } = job.context.view;
   const seen = await askForRootFiles(job);
   if (!isEncrypted) return refuseUnlessMirror(job, seen);
@@ -61,11 +63,12 @@ export async function refuseOtherVault(job: PushJob): Promise<boolean> {
     ? diriv === 'different' || (diriv === 'absent' && conf === 'different')
     : conf === 'different';
   if (isOther) refuseOtherCopy(job);
-  if (!names.isPlain || conf === undefined) return conf !== 'absent';
+  if (seen.rootIsNew) return 'no folder';
+  if (!names.isPlain || conf === undefined) return conf === 'absent' ? 'no copy' : 'copy';
   if (conf === 'absent or different')
     throw tooOldToTell(job, `Put this vault's gocryptfs.conf there`);
   await refuseNonEmpty(job, CONF_NAME);
-  return false;
+  return 'no copy';
 }
 
 /** @throws {VaultError} `destination-other-vault` */
@@ -87,9 +90,8 @@ const CHANGED_CONF_HINT =
  * in an empty folder, or in one that somebody has marked as a mirror.
  *
  * @throws {VaultError} `destination-encrypted`, `destination-not-a-copy`
- * @returns whether there is a mirror
  */
-async function refuseUnlessMirror(job: PushJob, seen: RootFiles): Promise<boolean> {
+async function refuseUnlessMirror(job: PushJob, seen: RootFiles): Promise<Standing> {
   const { shown } = job.settings.destination;
   if (isThere(seen, 'conf') || isThere(seen, 'diriv')) {
     throw new VaultError(
@@ -99,11 +101,11 @@ async function refuseUnlessMirror(job: PushJob, seen: RootFiles): Promise<boolea
     );
   }
   const { mirror, conf } = seen.found;
-  if (seen.rootIsNew) return false;
-  if (mirror === undefined || mirror === 'different') return true;
+  if (seen.rootIsNew) return 'no folder';
+  if (mirror === undefined || mirror === 'different') return 'copy';
   if (conf === 'absent or different') throw tooOldToTell(job, 'Use a newer rsync there');
   await refuseNonEmpty(job, MIRROR_MARKER_NAME, MARK_HINT);
-  return false;
+  return 'no copy';
 }
 
 const MARK_HINT = `Choose an empty folder. To go on with a plain copy that is there: put an empty file named ${MIRROR_MARKER_NAME} into it.`;
@@ -177,7 +179,7 @@ async function askForRootFiles(job: PushJob): Promise<RootFiles> {
   if ((outcome.protocol ?? ITEM_RECORDS_SINCE) >= ITEM_RECORDS_SINCE) return { rootIsNew, found };
   // Before item records a request does not tell a missing file from a different one.
   for (const kind of ROOT_FILES) if (found[kind] !== undefined) found[kind] = 'absent or different';
-  return { rootIsNew, found };
+  return { rootIsNew: false, found };
 }
 
 /** A root file that this view has not, with a content that no real one has. */
@@ -297,6 +299,7 @@ export async function decideDeletion(
     );
     return { deleting: false };
   }
+  if (job.isNewFolder === true) return { deleting: true };
   const isUnchecked = remembered?.foreignChecked !== true;
   const known = { deletedUnder: remembered?.deletedUnder, gone: job.moves.gone };
   if (!isUnchecked && isSurelyFew(settings, known)) return { deleting: true };

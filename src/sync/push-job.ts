@@ -25,6 +25,8 @@ export interface PushJob {
   readonly snapshot: Snapshot;
   readonly scope: DeletionScope;
   readonly moves: Moves;
+  /** The destination folder does not exist yet: nothing can be deleted there. */
+  readonly isNewFolder?: boolean;
   /** Files that the copy has another version of, which size and second may not show. */
   readonly unsettled?: ReadonlySet<PushEntry>;
   readonly names?: { users: ReadonlyMap<number, string>; groups: ReadonlyMap<number, string> };

@@ -22,8 +22,8 @@ export async function readyToPush(
   job: PushJob,
   remembered: PushState | undefined,
 ): Promise<ReadyJob> {
-  const isFounded = remembered !== undefined || (await refuseOtherVault(job));
-  if (!isFounded) return { job };
+  const standing = remembered === undefined ? await refuseOtherVault(job) : 'copy';
+  if (standing !== 'copy') return { job: { ...job, isNewFolder: standing === 'no folder' } };
   if (job.settings.appendOnly === true) return { job: await keepWhatIsThere(job, remembered) };
   const tooManyChanges = await findTooManyChanges(job);
   return tooManyChanges === undefined ? { job } : { job, tooManyChanges };
