@@ -1,22 +1,33 @@
 import type { OpenFile } from '../tree/entry.ts';
 
+/** How a file is cut into chunks. */
+export interface ChunkLength {
+  /** Of every chunk but the last, in bytes. */
+  readonly length: number;
+  /** Any other length will do as well. */
+  readonly isFree: boolean;
+}
+
 /**
  * A file as a sequence of chunks, read one ahead: while one chunk is being sent, the next one is
  * being read.
  */
 export class FileChunks {
   readonly #file: OpenFile;
-  readonly #chunkLength: number;
+  readonly #length: number;
+  /** Chunks come as the file has them. */
+  readonly #byRuns: boolean;
   #offset = 0;
   #ahead: Promise<Uint8Array> | undefined;
-  /** The file's own array is only valid until its next read, so chunks move to two of ours. */
+  /** What `read` gives is only valid until its next call, so chunks move to two buffers of ours. */
   readonly #buffers: [Uint8Array?, Uint8Array?] = [];
   #turn: 0 | 1 = 0;
 
-  /** Starts reading at once. @param chunkLength - of every chunk but the last, in bytes */
-  constructor(file: OpenFile, chunkLength: number) {
+  /** Starts reading at once. */
+  constructor(file: OpenFile, { length, isFree }: ChunkLength) {
     this.#file = file;
-    this.#chunkLength = chunkLength;
+    this.#length = length;
+    this.#byRuns = isFree && file.readRun !== undefined;
     this.#readAhead();
   }
 
@@ -29,12 +40,12 @@ export class FileChunks {
     const chunk = await this.#ahead;
     if (chunk === undefined || chunk.length === 0) return undefined;
     this.#offset += chunk.length;
-    const complete = chunk.length < this.#chunkLength || this.#offset >= this.#file.size;
-    if (complete) {
+    const isLast = !this.#byRuns && chunk.length < this.#length;
+    if (isLast || this.#offset >= this.#file.size) {
       this.#ahead = undefined;
       return chunk;
     }
-    const own = this.#keep(chunk);
+    const own = this.#byRuns ? chunk : this.#keep(chunk);
     this.#readAhead();
     return own;
   }
@@ -45,17 +56,21 @@ export class FileChunks {
   }
 
   #readAhead(): void {
-    const length = Math.min(this.#chunkLength, this.#file.size - this.#offset);
-    this.#ahead = length > 0 ? this.#file.read(this.#offset, length) : undefined;
+    this.#ahead = this.#offset < this.#file.size ? this.#read() : undefined;
     // A failure is for `next` to throw; until then it must not count as unhandled.
     this.#ahead?.catch(() => undefined);
+  }
+
+  #read(): Promise<Uint8Array> {
+    if (this.#byRuns && this.#file.readRun !== undefined) return this.#file.readRun(this.#offset);
+    return this.#file.read(this.#offset, Math.min(this.#length, this.#file.size - this.#offset));
   }
 
   #keep(chunk: Uint8Array): Uint8Array {
     this.#turn = this.#turn === 0 ? 1 : 0;
     let buffer = this.#buffers[this.#turn];
     if (buffer === undefined) {
-      buffer = Buffer.allocUnsafeSlow(this.#chunkLength);
+      buffer = Buffer.allocUnsafeSlow(this.#length);
       this.#buffers[this.#turn] = buffer;
     }
     buffer.set(chunk, 0);

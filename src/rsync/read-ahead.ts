@@ -1,5 +1,5 @@
 import type { Entry, OpenFile } from '../tree/entry.ts';
-import { FileChunks } from './file-chunks.ts';
+import { type ChunkLength, FileChunks } from './file-chunks.ts';
 import { MATCHED_BLOCK_LENGTH_MAX, MATCHED_SUM_LENGTH_MIN } from './limits.ts';
 import type { Transfer } from './requests.ts';
 import type { SumTable } from './sum-table.ts';
@@ -149,8 +149,9 @@ function worthMatching(sums: SumTable | undefined): boolean {
 }
 
 /** Whole blocks of the basis, so that a positional matcher never sees half of one. */
-function chunkLength(sums: SumTable | undefined): number {
-  if (sums === undefined) return CHUNK_LENGTH;
+function chunkLength(sums: SumTable | undefined): ChunkLength {
+  if (sums === undefined) return { length: CHUNK_LENGTH, isFree: true };
   const { blockLength } = sums.head;
-  return Math.max(1, Math.floor(CHUNK_LENGTH / blockLength)) * blockLength;
+  const blocks = Math.max(1, Math.floor(CHUNK_LENGTH / blockLength));
+  return { length: blocks * blockLength, isFree: false };
 }

@@ -125,7 +125,7 @@ async function hashFile<E extends Entry>(
   const { options } = job;
   try {
     const file = await job.open(entry);
-    const chunks = new FileChunks(file, CHUNK_LENGTH);
+    const chunks = new FileChunks(file, { length: CHUNK_LENGTH, isFree: true });
     let isOther = false;
     try {
       for (let chunk = await chunks.next(); chunk !== undefined; chunk = await chunks.next()) {

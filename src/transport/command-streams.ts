@@ -6,6 +6,8 @@ export const STDERR_BYTES_MAX = 65_536;
 
 const INPUT_BUFFER_BYTES = 262_144;
 const OUTPUT_BUFFER_BYTES = 524_288;
+/** A chunk that is worth a packet of its own. */
+const LARGE_CHUNK_BYTES = 32_768;
 
 /** The end of what a peer wrote to standard error; memory stays bounded however much it writes. */
 export class StderrTail {
@@ -73,7 +75,11 @@ export function relayOutput(
       write(chunk, done);
     },
     writev: (items: { chunk: Buffer }[], done) => {
-      write(Buffer.concat(items.map((item) => item.chunk)), done);
+      const chunks = joinSmall(items.map((item) => item.chunk));
+      const last = chunks.pop();
+      // A failure of one is a failure of all behind it, so the last one tells.
+      for (const chunk of chunks) sink.write(chunk);
+      if (last !== undefined) write(last, done);
     },
     final: (done) => {
       sink.end(() => {
@@ -85,6 +91,26 @@ export function relayOutput(
     output.destroy(explain(error));
   });
   return quiet(output);
+}
+
+/** Neighbours that are small become one chunk; copying large ones would cost more than it saves. */
+function joinSmall(chunks: readonly Buffer[]): Buffer[] {
+  const joined: Buffer[] = [];
+  let small: Buffer[] = [];
+  const flush = (): void => {
+    if (small.length > 0) joined.push(Buffer.concat(small));
+    small = [];
+  };
+  for (const chunk of chunks) {
+    if (chunk.length < LARGE_CHUNK_BYTES) {
+      small.push(chunk);
+      continue;
+    }
+    flush();
+    joined.push(chunk);
+  }
+  flush();
+  return joined;
 }
 
 /** Keeps an 'error' that nobody listens for from ending the process; listeners still get it. */

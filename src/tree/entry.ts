@@ -97,6 +97,14 @@ export interface OpenFile {
    */
   read(offset: number, length: number): Promise<Uint8Array>;
   /**
+   * As many bytes from `offset` on as cost least to give, none only at or beyond the end. Whoever
+   * reads from start to end by this need not copy: the array stays valid until the call after the
+   * next one, and until `close`. Absent where no length is better than another.
+   *
+   * @throws {FileError} `read-failed`
+   */
+  readRun?(offset: number): Promise<Uint8Array>;
+  /**
    * Ends reading and tells whether the file is still what it was when it was listed.
    *
    * @returns `changed` when size, mtime or identity differ from the entry's by now

@@ -93,6 +93,14 @@ export class CipherFile implements OpenFile {
     return this.#output.subarray(0, at - offset);
   }
 
+  /** The rest of the run of blocks that `offset` is in: two runs are held, so one outlives the next call. */
+  async readRun(offset: number): Promise<Uint8Array> {
+    if (offset >= this.#end) return NOTHING;
+    const run = this.#heldRun(offset) ?? (await this.#load(offset, this.#end));
+    const end = Math.min(run.end, this.#end);
+    return end <= offset ? NOTHING : run.buffer.subarray(offset - run.start, end - run.start);
+  }
+
   close(): Promise<'unchanged' | 'changed'> {
     for (const run of [this.#current, this.#previous]) this.#empty(run);
     fileBuffers.give(this.#output);
@@ -182,6 +190,10 @@ export class BytesFile implements OpenFile {
 
   read(offset: number, length: number): Promise<Uint8Array> {
     return Promise.resolve(this.#bytes.subarray(offset, offset + length));
+  }
+
+  readRun(offset: number): Promise<Uint8Array> {
+    return Promise.resolve(this.#bytes.subarray(offset));
   }
 
   close(): Promise<'unchanged' | 'changed'> {

@@ -171,11 +171,71 @@ describe('CipherFile', () => {
   });
 });
 
+/** Front to back in runs; each is looked at only when the next one is there. */
+async function readInRuns(file: CipherFile, onRun?: (offset: number) => void): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  let offset = 0;
+  for (let run = await file.readRun(0); run.length > 0;) {
+    offset += run.length;
+    onRun?.(offset);
+    const next = await file.readRun(offset);
+    parts.push(Buffer.from(run));
+    run = next;
+  }
+  return Buffer.concat(parts);
+}
+
+describe('CipherFile read in runs', () => {
+  test.each(sizes)(
+    'of %i plaintext bytes is the same ciphertext, each run still there after the next',
+    async (size) => {
+      const plain = pattern(size);
+      const { tree, file } = await openFile(plain);
+      expect((await readInRuns(file)).equals(await encrypt(plain))).toBe(true);
+      expect(tree.reads.every(([offset]) => offset % RUN === 0)).toBe(true);
+      expect(await file.close()).toBe('unchanged');
+    },
+  );
+
+  test('goes on from anywhere', async () => {
+    const plain = pattern(2 * RUN + 300);
+    const whole = await encrypt(plain);
+    const { file } = await openFile(plain);
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 0, max: whole.length + 10 }), async (offset) => {
+        const run = await file.readRun(offset);
+        expect(run.length > 0).toBe(offset < whole.length);
+        expect(whole.subarray(offset, offset + run.length).equals(run)).toBe(true);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test.each([0, 1, RUN, RUN + 5000])('ends validly when it is cut to %i bytes', async (length) => {
+    const plain = pattern(2 * RUN + 100);
+    const { entry, file } = await openFile(plain);
+    entry.content = plain.subarray(0, length);
+    const cipher = await readInRuns(file);
+    expect(decrypt(cipher).equals(plain.subarray(0, length))).toBe(true);
+    expect(await file.close()).toBe('changed');
+  });
+
+  test('has no torn block when it is rewritten all the time', async () => {
+    const { entry, file } = await openFile(Buffer.alloc(3 * RUN + 99, 0));
+    const cipher = await readInRuns(file, (offset) => {
+      entry.content = Buffer.alloc(3 * RUN + 99, offset % 251);
+    });
+    expect(decrypt(cipher)).toHaveLength(3 * RUN + 99);
+  });
+});
+
 test('BytesFile gives slices of its bytes', async () => {
   const file = new BytesFile(pattern(100));
   expect(file.size).toBe(100);
   expect(await file.read(10, 5)).toEqual(pattern(100).subarray(10, 15));
   expect(await file.read(98, 5)).toHaveLength(2);
   expect(await file.read(100, 5)).toHaveLength(0);
+  expect(await file.readRun(0)).toEqual(pattern(100));
+  expect(await file.readRun(100)).toHaveLength(0);
   expect(await file.close()).toBe('unchanged');
 });
