@@ -81,14 +81,19 @@ class SshRemote implements Remote {
 
   async start(program: string, words: readonly string[]): Promise<Connection> {
     const command = remoteCommandLine(program, words);
-    return (await this.#takeAhead(command)) ?? (await this.#startAnywhere({ command }));
+    const ahead = await this.#takeAhead(command);
+    if (ahead instanceof ChannelConnection) return ahead;
+    const connection = await this.#startAnywhere({ command });
+    // The one that was ended unused may be in the way for a moment, as one that came before.
+    if (ahead === 'ended unused') connection.startedAhead = true;
+    return connection;
   }
 
-  startSubsystem(subsystem: string): Promise<Connection> {
+  async startSubsystem(subsystem: string): Promise<Connection> {
     return this.#startAnywhere({ subsystem });
   }
 
-  async #startAnywhere(what: Startable): Promise<Connection> {
+  async #startAnywhere(what: Startable): Promise<ChannelConnection> {
     const started = await this.#startHere(what);
     if (started !== undefined) return started;
     const connection = await (await this.logIn()).start(what);
@@ -111,17 +116,18 @@ class SshRemote implements Remote {
   }
 
   /** The command that was started ahead, when it is this one and still there. */
-  async #takeAhead(command: string): Promise<ChannelConnection | undefined> {
+  async #takeAhead(command: string): Promise<ChannelConnection | 'ended unused' | undefined> {
     const ahead = this.#ahead;
     this.#ahead = undefined;
     const connection = await ahead?.connection;
     if (connection === undefined) return undefined;
-    if (ahead?.command === command && !connection.isComplete) {
+    const isUsable = !connection.isComplete;
+    if (ahead?.command === command && isUsable) {
       connection.startedAhead = true;
       return connection;
     }
     connection.destroy();
-    return undefined;
+    return isUsable ? 'ended unused' : undefined;
   }
 
   /** Starts a command over a login there is; undefined when none of them takes another. */
