@@ -194,17 +194,17 @@
     (i32.sub (local.get $at) (i32.const {STREAM})))
 
   ;; Adds the key stream of block $i to $length bytes at $in, writes them to $out and returns the tag,
-  ;; §7.1 steps 3 to 6. What is hashed is $in ⊕ (stream ∧ $mask): ciphertext, with all ones for
-  ;; sealing and zero for opening. Writes up to 15 zero bytes behind $out.
+  ;; §7.1 steps 3 to 6. $hashed is where the ciphertext is: $out for sealing, $in for opening. Writes
+  ;; up to 15 zero bytes behind $out.
   ;;
   ;; GHASH (§6.4) goes in two chains that the processor computes at the same time. Of the groups
   ;; g_1 … g_2n, two of associated data first, $even has g_1, g_3, … and $odd has g_2, g_4, …, each
   ;; multiplied by H² from one to the next. GHASH of all of them is $even · H² + $odd · H.
   (func $crypt
-    (param $i i32) (param $in i32) (param $out i32) (param $length i32) (param $mask v128)
+    (param $i i32) (param $in i32) (param $out i32) (param $hashed i32) (param $length i32)
     (result v128)
     (local $stream i32) (local $end i32)
-    (local $first v128) (local $even v128) (local $odd v128) (local $a v128) (local $b v128)
+    (local $first v128) (local $even v128) (local $odd v128) (local $bytes v128)
     (local $low i64) (local $high i64)
     (local.set $stream
       (i32.add (i32.const {STREAM}) (i32.mul (local.get $i) (i32.const 4112))))
@@ -220,27 +220,19 @@
     (if (i32.lt_u (local.get $in) (local.get $end))
       (then
         (loop $pairs
-          (local.set $a (v128.load (local.get $stream)))
-          (local.set $b (v128.load offset=16 (local.get $stream)))
+          (v128.store (local.get $out)
+            (v128.xor (v128.load (local.get $in)) (v128.load (local.get $stream))))
+          (v128.store offset=16 (local.get $out)
+            (v128.xor
+              (v128.load offset=16 (local.get $in)) (v128.load offset=16 (local.get $stream))))
           (@multiply $even {H2_TABLE})
           (@multiply $odd {H2_TABLE})
-          (local.set $even
-            (v128.xor
-              (local.get $even)
-              (v128.xor
-                (v128.load (local.get $in)) (v128.and (local.get $a) (local.get $mask)))))
-          (local.set $odd
-            (v128.xor
-              (local.get $odd)
-              (v128.xor
-                (v128.load offset=16 (local.get $in))
-                (v128.and (local.get $b) (local.get $mask)))))
-          (v128.store (local.get $out) (v128.xor (v128.load (local.get $in)) (local.get $a)))
-          (v128.store offset=16 (local.get $out)
-            (v128.xor (v128.load offset=16 (local.get $in)) (local.get $b)))
+          (local.set $even (v128.xor (local.get $even) (v128.load (local.get $hashed))))
+          (local.set $odd (v128.xor (local.get $odd) (v128.load offset=16 (local.get $hashed))))
           (local.set $in (i32.add (local.get $in) (i32.const 32)))
           (local.set $stream (i32.add (local.get $stream) (i32.const 32)))
           (local.set $out (i32.add (local.get $out) (i32.const 32)))
+          (local.set $hashed (i32.add (local.get $hashed) (i32.const 32)))
           (br_if $pairs (i32.lt_u (local.get $in) (local.get $end))))))
     (local.set $even
       (v128.xor (call $timesH2 (local.get $even)) (call $timesH (local.get $odd))))
@@ -250,25 +242,24 @@
     (if (i32.lt_u (local.get $in) (local.get $end))
       (then
         (loop $groups
-          (local.set $a (v128.load (local.get $in)))
-          (local.set $b (v128.load (local.get $stream)))
           ;; Ones where there is a byte: min(bytes left, 16) of them.
-          (local.set $odd
+          (local.set $bytes
             (i8x16.lt_u
               (v128.const i8x16 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
               (i8x16.splat (i32.sub (local.get $end) (local.get $in)))))
           (v128.store (local.get $out)
-            (v128.and (local.get $odd) (v128.xor (local.get $a) (local.get $b))))
+            (v128.and
+              (local.get $bytes)
+              (v128.xor (v128.load (local.get $in)) (v128.load (local.get $stream)))))
           (local.set $even
             (call $timesH
               (v128.xor
                 (local.get $even)
-                (v128.and
-                  (local.get $odd)
-                  (v128.xor (local.get $a) (v128.and (local.get $b) (local.get $mask)))))))
+                (v128.and (local.get $bytes) (v128.load (local.get $hashed))))))
           (local.set $in (i32.add (local.get $in) (i32.const 16)))
           (local.set $stream (i32.add (local.get $stream) (i32.const 16)))
           (local.set $out (i32.add (local.get $out) (i32.const 16)))
+          (local.set $hashed (i32.add (local.get $hashed) (i32.const 16)))
           (br_if $groups (i32.lt_u (local.get $in) (local.get $end))))))
 
     ;; BE64(bits of associated data: 192) ‖ BE64(bits of ciphertext); ⊕ E(J0)
@@ -295,8 +286,8 @@
           (local.get $i)
           (i32.add (i32.const {PLAIN}) (i32.mul (local.get $i) (i32.const 4208)))
           (local.get $out)
-          (local.get $length)
-          (v128.const i64x2 -1 -1)))
+          (local.get $out)
+          (local.get $length)))
       (local.set $out (i32.add (local.get $out) (i32.const 4128)))
       (local.set $i (i32.add (local.get $i) (i32.const 1)))
       (br_if $blocks (i32.lt_u (local.get $i) (local.get $count)))))
@@ -317,8 +308,8 @@
               (local.get $i)
               (local.get $in)
               (i32.add (i32.const {STREAM}) (i32.shl (local.get $i) (i32.const 12)))
-              (local.get $length)
-              (v128.const i64x2 0 0))
+              (local.get $in)
+              (local.get $length))
             (v128.load (i32.add (local.get $in) (local.get $length)))))
         (then (return (local.get $i))))
       (local.set $in (i32.add (local.get $in) (i32.const 4128)))
