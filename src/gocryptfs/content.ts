@@ -103,7 +103,7 @@ export class ContentEncryption {
     sealed: Uint8Array,
   ): Buffer | BlockDamage {
     try {
-      if (holes === 'refused' && this.isHole(sealed)) throw damaged('hole', 'a block of zeros');
+      if (holes === 'refused' && this.#isHole(sealed)) throw damaged('hole', 'a block of zeros');
       return this.decryptBlock(blockNo, fileID, sealed);
     } catch (error) {
       if (error instanceof IntegrityError) return { blockNo, error };
@@ -112,7 +112,7 @@ export class ContentEncryption {
   }
 
   /** True for a full sealed block of nothing but zeros. */
-  isHole(sealed: Uint8Array): boolean {
+  #isHole(sealed: Uint8Array): boolean {
     // A real nonce nearly always shows in its first bytes that it is not zero.
     return (
       sealed[0] === 0 &&
