@@ -1,9 +1,9 @@
 /** File content block by block, and symlink targets. */
 import { FileError, IntegrityError } from '../errors.ts';
 import type { ContentCipher } from './aead.ts';
+import type { BlockDamage, BlockRun, QuickBlocks, SealedBlocks } from './block-runs.ts';
 import { isAllZero } from './file-header.ts';
 import type { TextCodec } from './base64url.ts';
-import type { FileIdentity } from './identity.ts';
 import { CIPHER_TARGET_LENGTH_MAX, PLAIN_BLOCK_SIZE } from './limits.ts';
 import { associatedData, type NonceSource } from './nonces.ts';
 
@@ -15,12 +15,20 @@ export class ContentEncryption {
   readonly #cipher: ContentCipher;
   readonly #nonces: NonceSource;
   readonly #targetText: TextCodec | undefined;
+  /** Asked at the first run of blocks. */
+  #openQuick: (() => QuickBlocks | undefined) | undefined;
+  #quick: QuickBlocks | undefined;
 
-  /** @param targetText - how sealed symlink targets are written; absent: targets are not sealed */
-  constructor(cipher: ContentCipher, nonces: NonceSource, targetText: TextCodec | undefined) {
+  /**
+   * @param options.targetText - how sealed symlink targets are written; absent: targets are not
+   *   sealed
+   * @param options.openQuick - a quicker way to the same bytes, if there is one
+   */
+  constructor(cipher: ContentCipher, nonces: NonceSource, options: ContentOptions = {}) {
     this.#cipher = cipher;
     this.#nonces = nonces;
-    this.#targetText = targetText;
+    this.#targetText = options.targetText;
+    this.#openQuick = options.openQuick;
   }
 
   /** Bytes that encryption adds to every block. */
@@ -32,11 +40,13 @@ export class ContentEncryption {
    * Encrypts consecutive blocks of one file.
    *
    * @param run.plain - whole blocks; only the last block of a file may be shorter. It must not
-   *   change during the call: nonce and ciphertext are both made from it
+   *   change during the call: nonce and ciphertext are both made from it (the quick way copies it)
    * @param out - receives the blocks from its start on; may not overlap `run.plain`
    * @returns bytes written: `plain.length` and `overhead` for every block
    */
   encryptBlocks(run: BlockRun, out: Uint8Array): number {
+    const quick = this.#quickly();
+    if (quick?.seal !== undefined) return quick.seal(run, out);
     const { firstBlock, identity, plain } = run;
     let written = 0;
     for (let at = 0; at < plain.length; at += PLAIN_BLOCK_SIZE) {
@@ -48,6 +58,75 @@ export class ContentEncryption {
       written += block.length + this.#cipher.overhead;
     }
     return written;
+  }
+
+  /**
+   * Decrypts consecutive blocks of one file. Inverse of {@link encryptBlocks}.
+   *
+   * @param out - as long as the plaintext; may begin where `run.sealed` does
+   * @returns bytes of plaintext at the start of `out`, all authenticated (holes apart); or the first
+   *   damage, as {@link decryptBlock} has it or `hole`: then the plaintext of all blocks before that
+   *   one is at the start of `out`, and nothing of it or of later ones has been written there
+   */
+  decryptBlocks(run: SealedBlocks, out: Uint8Array): number | BlockDamage {
+    const { fileID, sealed } = run;
+    const quick = this.#quickly();
+    const step = PLAIN_BLOCK_SIZE + this.#cipher.overhead;
+    let blockNo = run.firstBlock;
+    let written = 0;
+    for (let at = 0; at < sealed.length;) {
+      const rest = sealed.subarray(at);
+      const room = out.subarray(written);
+      // What it does not open is looked at alone, which says what is wrong with it.
+      const opened = quick?.open({ firstBlock: blockNo, fileID, sealed: rest }, room) ?? 0;
+      if (opened > 0) {
+        const end = Math.min(at + opened * step, sealed.length);
+        written += end - at - opened * this.#cipher.overhead;
+        blockNo += opened;
+        at = end;
+        continue;
+      }
+      const plain = this.#decryptOrDamage(blockNo, run, rest.subarray(0, step));
+      if (!(plain instanceof Uint8Array)) return plain;
+      // Shorter than its sealed form: the next one is not reached, even in the same buffer.
+      room.set(plain);
+      written += plain.length;
+      blockNo++;
+      at += step;
+    }
+    return written;
+  }
+
+  #decryptOrDamage(
+    blockNo: number,
+    { fileID, holes }: SealedBlocks,
+    sealed: Uint8Array,
+  ): Buffer | BlockDamage {
+    try {
+      if (holes === 'refused' && this.#isHole(sealed)) throw damaged('hole', 'a block of zeros');
+      return this.decryptBlock(blockNo, fileID, sealed);
+    } catch (error) {
+      if (error instanceof IntegrityError) return { blockNo, error };
+      throw error;
+    }
+  }
+
+  /** True for a full sealed block of nothing but zeros. */
+  #isHole(sealed: Uint8Array): boolean {
+    // A real nonce nearly always shows in its first bytes that it is not zero.
+    return (
+      sealed[0] === 0 &&
+      sealed.length === PLAIN_BLOCK_SIZE + this.#cipher.overhead &&
+      isAllZero(sealed)
+    );
+  }
+
+  #quickly(): QuickBlocks | undefined {
+    if (this.#openQuick !== undefined) {
+      this.#quick = this.#openQuick();
+      this.#openQuick = undefined;
+    }
+    return this.#quick;
   }
 
   /**
@@ -113,11 +192,10 @@ export class ContentEncryption {
   }
 }
 
-/** Consecutive blocks of one file. */
-export interface BlockRun {
-  readonly firstBlock: number;
-  readonly identity: FileIdentity;
-  readonly plain: Uint8Array;
+/** What may belong to the content of a filesystem besides cipher and nonces. */
+export interface ContentOptions {
+  readonly targetText?: TextCodec | undefined;
+  readonly openQuick?: (() => QuickBlocks | undefined) | undefined;
 }
 
 function damaged(code: string, message: string): IntegrityError {

@@ -8,6 +8,7 @@ import type { Conf } from './config.ts';
 import { ContentEncryption } from './content.ts';
 import { DEFAULT_BACKEND } from './default-backend.ts';
 import { Eme } from './eme.ts';
+import { openGcmBlocks } from './gcm-blocks.ts';
 import { GcmCipher } from './gcm-cipher.ts';
 import { KeyedIdentities, ReverseIdentities, type Identities } from './identity.ts';
 import { deriveSubKey, KeyInfo } from './keys.ts';
@@ -108,7 +109,10 @@ export function openContent(
   const { cipher, nonces } = openSealing(keys, backend);
   const { flags } = keys;
   const text = flags.has('Raw64') ? RAW64 : PADDED64;
-  return new ContentEncryption(cipher, nonces, flags.has('PlaintextNames') ? undefined : text);
+  return new ContentEncryption(cipher, nonces, {
+    targetText: flags.has('PlaintextNames') ? undefined : text,
+    openQuick: cipherOf(flags) === 'AES-GCM' ? () => openGcmBlocks(keys, backend) : undefined,
+  });
 }
 
 function openSealing(

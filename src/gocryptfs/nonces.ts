@@ -6,7 +6,8 @@ import { DEFAULT_BACKEND } from './default-backend.ts';
 import { replaceAllZero, type FileIdentity } from './identity.ts';
 import { FILE_ID_LENGTH, SIV_NONCE_LENGTH } from './limits.ts';
 
-const BLOCK_LABEL = Buffer.from('ecsync block nonce\0', 'latin1');
+/** What the nonces of blocks are hashed with first. */
+export const BLOCK_LABEL = Buffer.from('ecsync block nonce\0', 'latin1');
 const TARGET_LABEL = Buffer.from('ecsync target nonce\0', 'latin1');
 const XATTR_LABEL = Buffer.from('ecsync xattr nonce\0', 'latin1');
 

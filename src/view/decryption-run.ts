@@ -1,7 +1,7 @@
-import { IntegrityError } from '../errors.ts';
+import type { BlockDamage } from '../gocryptfs/block-runs.ts';
 import type { ContentEncryption } from '../gocryptfs/content.ts';
-import { isAllZero } from '../gocryptfs/file-header.ts';
-import { PLAIN_BLOCK_SIZE } from '../gocryptfs/limits.ts';
+
+export type { BlockDamage } from '../gocryptfs/block-runs.ts';
 
 /** Blocks decrypted in one go: 256 KiB of plaintext. */
 export const DECRYPTED_BLOCKS = 64;
@@ -18,12 +18,6 @@ export interface SealedRun {
   readonly holes: 'allowed' | 'refused';
 }
 
-/** The first block of a run that is not what the key wrote. */
-export interface BlockDamage {
-  readonly blockNo: number;
-  readonly error: IntegrityError;
-}
-
 /**
  * Decrypts a run.
  *
@@ -33,33 +27,9 @@ export interface BlockDamage {
  */
 export function decryptRun(
   content: ContentEncryption,
-  run: SealedRun,
+  { buffer, length, firstBlock, fileID, holes }: SealedRun,
   out: Uint8Array,
 ): number | BlockDamage {
-  const { buffer, length, firstBlock, fileID, holes } = run;
-  const step = PLAIN_BLOCK_SIZE + content.overhead;
-  let blockNo = firstBlock;
-  let written = 0;
-  try {
-    for (let at = 0; at < length; at += step) {
-      const sealed = buffer.subarray(at, Math.min(at + step, length));
-      if (holes === 'refused' && isHole(sealed, step)) {
-        throw new IntegrityError('hole', 'a block of zeros');
-      }
-      const plain = content.decryptBlock(blockNo, fileID, sealed);
-      // Shorter than its sealed form: the next one is not reached, even in the same buffer.
-      out.set(plain, written);
-      written += plain.length;
-      blockNo++;
-    }
-  } catch (error) {
-    if (!(error instanceof IntegrityError)) throw error;
-    return { blockNo, error };
-  }
-  return written;
-}
-
-function isHole(sealed: Buffer, step: number): boolean {
-  // A real nonce nearly always shows in its first bytes that it is not zero.
-  return sealed[0] === 0 && sealed.length === step && isAllZero(sealed);
+  const sealed = buffer.subarray(0, length);
+  return content.decryptBlocks({ firstBlock, fileID, sealed, holes }, out);
 }

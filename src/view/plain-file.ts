@@ -1,8 +1,9 @@
 import { fileBuffers } from '../bytes/buffer-pool.ts';
-import { EcsyncError, IntegrityError, VanishedError } from '../errors.ts';
+import { IntegrityError, VanishedError } from '../errors.ts';
+import type { BlockDamage } from '../gocryptfs/block-runs.ts';
 import type { ContentEncryption } from '../gocryptfs/content.ts';
-import { isAllZero, parseFileHeader } from '../gocryptfs/file-header.ts';
-import { FILE_HEADER_LENGTH, FILE_ID_LENGTH, PLAIN_BLOCK_SIZE } from '../gocryptfs/limits.ts';
+import { parseFileHeader } from '../gocryptfs/file-header.ts';
+import { FILE_HEADER_LENGTH, PLAIN_BLOCK_SIZE } from '../gocryptfs/limits.ts';
 import { blockCountOf, cipherOffsetOfBlock, cipherSizeToPlainSize } from '../gocryptfs/sizes.ts';
 import type { OpenFile } from '../tree/entry.ts';
 import { showPath } from '../tree/file-failure.ts';
@@ -97,7 +98,6 @@ export class PlainFile implements OpenFile {
     onDamage: (damage: ContentDamage) => void,
     options: { readonly signal?: AbortSignal; readonly onBytes?: (count: number) => void } = {},
   ): Promise<void> {
-    const { overhead } = this.#content;
     for (let first = 0; first < this.#blockCount; first += RUN_BLOCKS) {
       options.signal?.throwIfAborted();
       let sealed: Uint8Array;
@@ -108,10 +108,7 @@ export class PlainFile implements OpenFile {
         onDamage({ error });
         return;
       }
-      const step = PLAIN_BLOCK_SIZE + overhead;
-      for (let at = 0, blockNo = first; at < sealed.length; at += step, blockNo++) {
-        this.#inspectBlock(blockNo, sealed.subarray(at, at + step), onDamage);
-      }
+      this.#inspectRun(first, sealed, onDamage);
       options.onBytes?.(sealed.length);
     }
   }
@@ -144,22 +141,11 @@ export class PlainFile implements OpenFile {
     const count = Math.min(wanted, RUN_BLOCKS, this.#blockCount - first);
     this.#runEnd = this.#runStart;
     const sealed = await this.#readSealed(first, count);
-    if (this.#run.length < count * PLAIN_BLOCK_SIZE) {
-      fileBuffers.give(this.#run);
-      this.#run = fileBuffers.take(count * PLAIN_BLOCK_SIZE);
-    }
-    const step = PLAIN_BLOCK_SIZE + this.#content.overhead;
-    let filled = 0;
-    for (let at = 0, blockNo = first; at < sealed.length; at += step, blockNo++) {
-      try {
-        const plain = this.#openBlock(blockNo, sealed.subarray(at, at + step));
-        this.#run.set(plain, filled);
-        filled += plain.length;
-      } catch (error) {
-        if (at === 0 || !(error instanceof IntegrityError)) throw error;
-        break;
-      }
-    }
+    const { holes = 'allowed' } = this.#options;
+    const outcome = this.#decrypt(first, sealed, holes);
+    if (typeof outcome !== 'number' && outcome.blockNo === first) throw this.#about(outcome);
+    const filled =
+      typeof outcome === 'number' ? outcome : (outcome.blockNo - first) * PLAIN_BLOCK_SIZE;
     this.#runStart = start;
     this.#runEnd = start + filled;
   }
@@ -197,37 +183,34 @@ export class PlainFile implements OpenFile {
     }
   }
 
-  #inspectBlock(
-    blockNo: number,
+  #inspectRun(first: number, sealed: Uint8Array, onDamage: (damage: ContentDamage) => void): void {
+    const step = PLAIN_BLOCK_SIZE + this.#content.overhead;
+    this.#runEnd = this.#runStart; // what was decrypted for reading is overwritten
+    for (let at = 0; at < sealed.length;) {
+      const outcome = this.#decrypt(first + at / step, sealed.subarray(at), 'refused');
+      if (typeof outcome === 'number') return;
+      onDamage({ blockNo: outcome.blockNo, error: this.#about(outcome) });
+      at = (outcome.blockNo + 1 - first) * step;
+    }
+  }
+
+  /** Into the buffer of the current run. */
+  #decrypt(
+    firstBlock: number,
     sealed: Uint8Array,
-    onDamage: (damage: ContentDamage) => void,
-  ): void {
-    try {
-      if (this.#isHole(sealed)) onDamage({ blockNo, error: this.#holeError(blockNo) });
-      else this.#content.decryptBlock(blockNo, this.#fileID ?? NOTHING, sealed);
-    } catch (error) {
-      const about = aboutFile(error, this.#options.path, blockNo);
-      if (!(about instanceof IntegrityError)) throw about;
-      onDamage({ blockNo, error: about });
+    holes: 'allowed' | 'refused',
+  ): number | BlockDamage {
+    if (this.#run.length < sealed.length) {
+      fileBuffers.give(this.#run);
+      this.#run = fileBuffers.take(sealed.length);
     }
+    const fileID = this.#fileID ?? NOTHING;
+    return this.#content.decryptBlocks({ firstBlock, fileID, sealed, holes }, this.#run);
   }
 
-  #openBlock(blockNo: number, sealed: Uint8Array): Uint8Array {
-    if (this.#options.holes === 'refused' && this.#isHole(sealed)) throw this.#holeError(blockNo);
-    try {
-      return this.#content.decryptBlock(blockNo, this.#fileID ?? NOTHING, sealed);
-    } catch (error) {
-      throw aboutFile(error, this.#options.path, blockNo);
-    }
-  }
-
-  #isHole(sealed: Uint8Array): boolean {
-    // A real nonce nearly always shows in its first bytes that it is not zero.
-    return (
-      sealed.length === PLAIN_BLOCK_SIZE + this.#content.overhead &&
-      isAllZero(sealed.subarray(0, FILE_ID_LENGTH)) &&
-      isAllZero(sealed)
-    );
+  #about({ blockNo, error }: BlockDamage): IntegrityError {
+    if (error.code === 'hole') return this.#holeError(blockNo);
+    return inFile(error, this.#options.path, blockNo);
   }
 
   #holeError(blockNo: number): IntegrityError {
@@ -252,25 +235,18 @@ export function plainSizeOf(cipherSize: number, overhead: number, path: Uint8Arr
   }
 }
 
-/** The same failure, saying which file and block it is about; anything unforeseen as it is. */
-function aboutFile(error: unknown, path: Uint8Array, blockNo?: number): unknown {
-  if (!(error instanceof IntegrityError)) return error;
-  const where = blockNo === undefined ? '' : `block ${blockNo} of `;
-  return restated(error, `${where}${showPath(path)}: ${error.message}`, {
-    path: showPath(path),
-    ...(blockNo === undefined ? {} : { blockNo }),
-  });
+/** The same failure, saying which file it is about; anything unforeseen as it is. */
+function aboutFile(error: unknown, path: Uint8Array): unknown {
+  return error instanceof IntegrityError ? inFile(error, path) : error;
 }
 
-function restated(
-  error: EcsyncError,
-  message: string,
-  facts: Readonly<Record<string, string | number>>,
-): IntegrityError {
+function inFile(error: IntegrityError, path: Uint8Array, blockNo?: number): IntegrityError {
   const { hint, code } = error;
-  return new IntegrityError(code, message, {
+  const shownPath = showPath(path);
+  const where = blockNo === undefined ? '' : `block ${blockNo} of `;
+  return new IntegrityError(code, `${where}${shownPath}: ${error.message}`, {
     ...(hint === undefined ? {} : { hint }),
-    facts: { ...error.facts, ...facts },
+    facts: { ...error.facts, path: shownPath, ...(blockNo === undefined ? {} : { blockNo }) },
     cause: error,
   });
 }

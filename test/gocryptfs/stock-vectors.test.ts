@@ -106,7 +106,7 @@ function open(
     cipher,
     /** Seals as stock did, with its nonces. */
     sealing: (nonces: readonly string[]) =>
-      new ContentEncryption(cipher, new GivenNonces(nonces), text),
+      new ContentEncryption(cipher, new GivenNonces(nonces), { targetText: text }),
   };
 }
 
