@@ -132,14 +132,20 @@ export class Conversation {
   }
 
   /**
-   * Lets the peer take what was written, when it does not keep up.
+   * Lets the peer take what was written, when it does not keep up: then there is something to wait for.
    *
-   * @throws whatever made the conversation fail
+   * @throws whatever made the conversation fail, at once or later
    */
-  async drained(): Promise<void> {
-    if (this.writer.blocked) await this.writer.drained();
+  drained(): Promise<void> | undefined {
+    if (this.writer.blocked) return this.#untilDrained();
     const failure = this.#failure ?? this.#sink.failure;
     if (failure !== undefined) throw failure;
+    return undefined;
+  }
+
+  async #untilDrained(): Promise<void> {
+    await this.writer.drained();
+    await this.drained();
   }
 
   /**

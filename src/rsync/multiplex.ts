@@ -82,6 +82,16 @@ export class MultiplexReader {
   }
 
   /**
+   * The same without waiting, and without a promise: undefined when its bytes have not come yet.
+   *
+   * @throws whatever {@link stop} was given
+   */
+  readNow<T>(decode: (reader: ByteReader) => T): T | undefined {
+    if (this.#stopped !== undefined) throw this.#stopped;
+    return this.#stream.attempt(decode);
+  }
+
+  /**
    * Makes the pending and every later {@link read} throw; the first reason counts. {@link fill} and
    * {@link drain} go on, for a last word of the peer.
    */

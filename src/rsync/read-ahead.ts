@@ -1,4 +1,4 @@
-import type { Entry, OpenFile } from '../tree/entry.ts';
+import type { Entry, OpenFile, WholeFile } from '../tree/entry.ts';
 import { type ChunkLength, FileChunks } from './file-chunks.ts';
 import { MATCHED_BLOCK_LENGTH_MAX, MATCHED_SUM_LENGTH_MIN } from './limits.ts';
 import type { Transfer } from './requests.ts';
@@ -22,12 +22,13 @@ export interface Opened {
 }
 
 /** An opened file, or why there is none. */
-export type Opening = { readonly opened: Opened } | { readonly error: unknown };
+export type Opening =
+  { readonly opened: Opened } | { readonly whole: WholeFile } | { readonly error: unknown };
 
 interface Slot<E extends Entry> {
   readonly transfer: Transfer<E>;
   readonly bytes: number;
-  opening: Promise<Opening> | undefined;
+  opening: Promise<Opening> | Opening | undefined;
   /** Told when there is an `opening`. */
   onStart?: () => void;
   taken: boolean;
@@ -39,6 +40,7 @@ interface Slot<E extends Entry> {
  */
 export class ReadAhead<E extends Entry> {
   readonly #open: (entry: E) => Promise<OpenFile>;
+  readonly #openWhole: ((entry: E) => WholeFile | undefined) | undefined;
   readonly #slots = new Map<Transfer<E>, Slot<E>>();
   readonly #pending: Slot<E>[] = [];
   #pendingFirst = 0;
@@ -47,8 +49,13 @@ export class ReadAhead<E extends Entry> {
   /** There was room since it was last full. */
   #isFilling = true;
 
-  constructor(open: (entry: E) => Promise<OpenFile>) {
+  /** @param openWhole - tried first for files without a basis; must not throw */
+  constructor(
+    open: (entry: E) => Promise<OpenFile>,
+    openWhole?: (entry: E) => WholeFile | undefined,
+  ) {
     this.#open = open;
+    this.#openWhole = openWhole;
   }
 
   /** A file that will be {@link take}n later; calls must come in the order of the answers. */
@@ -65,17 +72,19 @@ export class ReadAhead<E extends Entry> {
   }
 
   /** The file, opened. Whoever takes it closes it and then calls {@link release}. */
-  async take(transfer: Transfer<E>): Promise<Opening> {
+  take(transfer: Transfer<E>): Promise<Opening> | Opening {
     const slot = this.#slots.get(transfer);
     if (slot === undefined) return this.#openFile(transfer);
     slot.taken = true;
-    if (slot.opening === undefined) {
-      // All that are open are earlier files that are being closed: their room comes free by itself.
-      await new Promise<void>((resolve) => {
-        slot.onStart = resolve;
-      });
-    }
-    return (await slot.opening) ?? this.#openFile(transfer);
+    return slot.opening ?? this.#whenOpened(slot);
+  }
+
+  /** All that are open are earlier files that are being closed: their room comes free by itself. */
+  async #whenOpened(slot: Slot<E>): Promise<Opening> {
+    await new Promise<void>((resolve) => {
+      slot.onStart = resolve;
+    });
+    return (await slot.opening) ?? this.#openFile(slot.transfer);
   }
 
   /** The file is closed: others may be opened in its place. */
@@ -94,7 +103,11 @@ export class ReadAhead<E extends Entry> {
     await Promise.all(
       [...this.#slots.values()].map(async ({ opening, taken }) => {
         const result = taken ? undefined : await opening;
-        if (result === undefined || !('opened' in result)) return;
+        if (result === undefined || 'error' in result) return;
+        if ('whole' in result) {
+          result.whole.release();
+          return;
+        }
         await result.opened.chunks.settled();
         await result.opened.file.close().catch(() => undefined); // the run has failed already
       }),
@@ -121,7 +134,9 @@ export class ReadAhead<E extends Entry> {
       this.#pendingFirst++;
       this.#openFiles++;
       this.#aheadBytes += slot.bytes;
-      slot.opening = this.#openFile(slot.transfer);
+      const { entry, sums } = slot.transfer;
+      const whole = sums === undefined ? this.#openWhole?.(entry) : undefined;
+      slot.opening = whole === undefined ? this.#openFile(slot.transfer) : { whole };
       slot.onStart?.();
     }
     if (this.#pendingFirst > 1024) {

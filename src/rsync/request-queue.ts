@@ -27,14 +27,22 @@ export class RequestQueue<E extends Entry> {
   }
 
   /**
-   * Settles once there is room for one more request with sums of any allowed size.
+   * Whether there is room for one more request with sums of any allowed size.
+   *
+   * @throws whatever {@link fail} was given
+   */
+  get hasRoom(): boolean {
+    if (this.#failure !== undefined) throw this.#failure;
+    return this.length < QUEUED_RECORDS_MAX && this.#heldBytes < SUM_TABLE_BYTES_MAX / 4;
+  }
+
+  /**
+   * Settles once {@link hasRoom} is true.
    *
    * @throws whatever {@link fail} was given
    */
   async room(): Promise<void> {
-    for (;;) {
-      if (this.#failure !== undefined) throw this.#failure;
-      if (this.length < QUEUED_RECORDS_MAX && this.#heldBytes < SUM_TABLE_BYTES_MAX / 4) return;
+    while (!this.hasRoom) {
       await new Promise<void>((resolve) => {
         this.#wakeReader = resolve;
       });
@@ -42,22 +50,31 @@ export class RequestQueue<E extends Entry> {
   }
 
   /**
-   * The next request, waiting for it. Its sums count until {@link finished}.
+   * The next request, if there is one. Its sums count until {@link finished}.
+   *
+   * @throws whatever {@link fail} was given
+   */
+  take(): Request<E> | undefined {
+    if (this.#failure !== undefined) throw this.#failure;
+    const request = this.#waiting[this.#first];
+    if (request === undefined) return undefined;
+    this.#waiting[this.#first++] = undefined;
+    if (this.#first > 1024 && this.#first * 2 > this.#waiting.length) {
+      this.#waiting = this.#waiting.slice(this.#first);
+      this.#first = 0;
+    }
+    return request;
+  }
+
+  /**
+   * Like {@link take}, but waits for it.
    *
    * @throws whatever {@link fail} was given
    */
   async next(): Promise<Request<E>> {
     for (;;) {
-      if (this.#failure !== undefined) throw this.#failure;
-      const request = this.#waiting[this.#first];
-      if (request !== undefined) {
-        this.#waiting[this.#first++] = undefined;
-        if (this.#first > 1024 && this.#first * 2 > this.#waiting.length) {
-          this.#waiting = this.#waiting.slice(this.#first);
-          this.#first = 0;
-        }
-        return request;
-      }
+      const request = this.take();
+      if (request !== undefined) return request;
       await new Promise<void>((resolve) => {
         this.#wakeAnswerer = resolve;
       });

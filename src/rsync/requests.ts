@@ -1,3 +1,4 @@
+import type { ByteReader } from '../bytes/byte-reader.ts';
 import { ProtocolError } from '../errors.ts';
 import { isRegularFile, type Entry } from '../tree/entry.ts';
 import { ITEM_IS_NEW, ITEM_TRANSFER, NDX_DEL_STATS, NDX_DONE } from './constants.ts';
@@ -80,6 +81,13 @@ export class RequestReader<E extends Entry> {
   readonly #asked: Uint8Array;
   /** How often each entry's extended attributes were asked for. */
   readonly #xattrsAsked: Uint8Array;
+  readonly #decodeNdx = (reader: ByteReader): number => this.#ndx.read(reader);
+  readonly #decodeAttributes = (reader: ByteReader): ItemAttributes =>
+    readItemAttributes(reader, this.#rules.protocol);
+  readonly #decodeSumHead = (reader: ByteReader): SumHead =>
+    readSumHead(reader, this.#rules.protocol);
+  /** An index that was read already and not looked at. */
+  #unlisted: number | undefined;
   #phase = 0;
   #reportsLeft: number;
 
@@ -101,20 +109,22 @@ export class RequestReader<E extends Entry> {
    * @throws {ConnectionError} `connection-lost`
    */
   async next(): Promise<Request<E>> {
-    const { protocol, entries, dryRun } = this.#rules;
+    const { entries, dryRun, asksForXattrs } = this.#rules;
+    const input = this.#input;
     for (;;) {
-      const ndx = await this.#readNdx();
+      const ndx = this.#listedNdxNow() ?? (await this.#readNdx());
       if (ndx === NDX_DONE) {
         this.#phase++;
         return { kind: 'done' };
       }
       const entry = entries[ndx];
-      const attributes = await this.#input.read((reader) => readItemAttributes(reader, protocol));
+      const decode = this.#decodeAttributes;
+      const attributes = input.readNow(decode) ?? (await input.read(decode));
       if (entry === undefined) {
         this.#assertKeepAlive(ndx, attributes);
         continue;
       }
-      const xattrs = await this.#readXattrs(ndx, entry, attributes);
+      const xattrs = asksForXattrs && (await this.#readXattrs(ndx, entry, attributes));
       const item = { ndx, entry, attributes, ...(xattrs && { xattrs }) };
       if (!(attributes.iflags & ITEM_TRANSFER)) {
         this.#countReport();
@@ -122,8 +132,8 @@ export class RequestReader<E extends Entry> {
       }
       this.#assertWanted(ndx, entry);
       if (dryRun) return { kind: 'transfer', ...item, head: NO_BASIS, sums: undefined };
-      const head = await this.#input.read((reader) => readSumHead(reader, protocol));
-      const sums = await this.#readSums(head);
+      const head = input.readNow(this.#decodeSumHead) ?? (await input.read(this.#decodeSumHead));
+      const sums = head.count === 0 ? undefined : await this.#readSums(head);
       return { kind: 'transfer', ...item, head, sums };
     }
   }
@@ -133,17 +143,25 @@ export class RequestReader<E extends Entry> {
     for (;;) {
       const ndx = await this.#readNdx();
       if (ndx === NDX_DONE) return;
-      const { protocol } = this.#rules;
-      const attributes = await this.#input.read((reader) => readItemAttributes(reader, protocol));
+      const attributes = await this.#input.read(this.#decodeAttributes);
       this.#assertKeepAlive(ndx, attributes);
     }
+  }
+
+  /** An index with nothing special about it, if it has come: nearly all of them. */
+  #listedNdxNow(): number | undefined {
+    const ndx = this.#input.readNow(this.#decodeNdx);
+    if (ndx === undefined || (ndx >= 0 && ndx < this.#rules.entries.length)) return ndx;
+    this.#unlisted = ndx;
+    return undefined;
   }
 
   /** An index, with reports of deletions read on the way. */
   async #readNdx(): Promise<number> {
     const { protocol, entries } = this.#rules;
     for (;;) {
-      const ndx = await this.#input.read((reader) => this.#ndx.read(reader));
+      const ndx = this.#unlisted ?? (await this.#input.read(this.#decodeNdx));
+      this.#unlisted = undefined;
       if (ndx === NDX_DEL_STATS && protocol >= 31) {
         await this.#readDeletedCounts();
         continue;
@@ -235,7 +253,6 @@ export class RequestReader<E extends Entry> {
 
   /** Reads the sums behind a head; more than memory allows are read and dropped. */
   async #readSums(head: SumHead): Promise<SumTable | undefined> {
-    if (head.count === 0) return undefined;
     let left = head.count * sumStride(head);
     const keep = left <= SUM_TABLE_BYTES_MAX;
     const bytes = Buffer.allocUnsafeSlow(keep ? left : 0);

@@ -90,6 +90,20 @@ export async function sendContent(
   return result;
 }
 
+/** Sends a file without a basis that is in memory, as {@link sendContent} would. */
+export function sendWhole(
+  bytes: Uint8Array,
+  { conversation, strong }: Pick<ContentContext, 'conversation' | 'strong'>,
+): ContentResult {
+  const { writer } = conversation;
+  conversation.busy();
+  strong.file.update(bytes);
+  writeLiteral(writer, bytes);
+  writeTokensEnd(writer);
+  writer.bytes(strong.file.digest());
+  return { literalBytes: bytes.length, matchedBytes: 0 };
+}
+
 /**
  * Counts what {@link sendContent} would send. Of a file without a basis no more than the
  * first chunk is read.

@@ -1,5 +1,5 @@
 import type { EcsyncError } from '../errors.ts';
-import type { Entry, OpenFile } from '../tree/entry.ts';
+import type { Entry, OpenFile, WholeFile } from '../tree/entry.ts';
 import type { ReceiverRule } from './filter-list.ts';
 import type { ChecksumName } from './handshake.ts';
 import type { IdNames } from './id-list.ts';
@@ -17,6 +17,8 @@ export interface SendJob<E extends Entry> {
    * @throws {FileError} `open-failed`
    */
   open(entry: E): Promise<OpenFile>;
+  /** Reads one that is small, when that costs less than opening it: undefined if it does not, or fails. */
+  openWhole?(entry: E): WholeFile | undefined;
   readonly options: TransferOptions;
   /** For the receiver's delete pass; travels only when there is one. */
   readonly rules?: readonly ReceiverRule[];

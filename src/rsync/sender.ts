@@ -1,5 +1,5 @@
 import { ConnectionError, RemoteError, type EcsyncError } from '../errors.ts';
-import type { Entry } from '../tree/entry.ts';
+import type { Entry, WholeFile } from '../tree/entry.ts';
 import { createStrongSums, type StrongSums } from './checksums.ts';
 import { MSG_IO_ERROR, MSG_NO_SEND, NDX_DONE } from './constants.ts';
 import { Conversation } from './conversation.ts';
@@ -9,10 +9,10 @@ import { writeItemAttributes } from './item-record.ts';
 import { NdxWriter } from './ndx.ts';
 import type { Peer } from './peer.ts';
 import { asEcsyncError, changedWhileRead, ioErrorBit } from './problem.ts';
-import { ReadAhead, type Opened } from './read-ahead.ts';
+import { ReadAhead, type Opened, type Opening } from './read-ahead.ts';
 import { RequestQueue } from './request-queue.ts';
 import { RequestReader, type ItemRequest, type Request, type Transfer } from './requests.ts';
-import { measureContent, sendContent } from './send-file.ts';
+import { measureContent, sendContent, sendWhole, type ContentResult } from './send-file.ts';
 import type { SendJob, SendReport } from './send-job.ts';
 import { int32, sendList, type ListContext } from './send-list.ts';
 import { writeSumHead } from './sum-head.ts';
@@ -115,7 +115,10 @@ export class Sender<E extends Entry> {
     const asksForXattrs = xattrRequestRule(session, job.options);
     const rules = { protocol, dryRun, entries, asksForXattrs };
     this.#requests = new RequestReader(conversation.reader, rules);
-    this.#readAhead = new ReadAhead((entry) => job.open(entry));
+    this.#readAhead = new ReadAhead(
+      (entry) => job.open(entry),
+      job.options.measure === true ? undefined : (entry) => job.openWhole?.(entry),
+    );
     this.#ndx = new NdxWriter(protocol);
     conversation.whenFailed((error) => this.#queue.fail(error));
   }
@@ -151,7 +154,7 @@ export class Sender<E extends Entry> {
   /** The reading half: puts requests into the queue up to the end of the last phase. */
   async #readRequests(): Promise<void> {
     for (let done = 0; done < this.#phases;) {
-      await this.#queue.room();
+      if (!this.#queue.hasRoom) await this.#queue.room();
       const request = await this.#requests.next();
       if (request.kind === 'done') done++;
       this.#queue.push(request.kind === 'transfer' ? this.#prepared(request) : request);
@@ -171,31 +174,36 @@ export class Sender<E extends Entry> {
     const { writer } = this.#conversation;
     for (let done = 0; ;) {
       if (this.#queue.length === 0 && writer.pending) writer.flush();
-      const request = await this.#queue.next();
+      // Only where something is to be waited for: of many small files each promise is felt.
+      const request = this.#queue.take() ?? (await this.#queue.next());
       if (request.kind === 'done') {
         if (++done === this.#phases) return;
         this.#ndx.write(writer, NDX_DONE);
         writer.flush();
       } else {
-        await this.#answer(request);
+        const answering = this.#answer(request);
+        if (answering !== undefined) await answering;
       }
       this.#queue.finished(request);
-      await this.#conversation.drained();
+      const draining = this.#conversation.drained();
+      if (draining !== undefined) await draining;
     }
   }
 
-  async #answer(request: ItemRequest<E>): Promise<void> {
+  #answer(request: ItemRequest<E>): Promise<void> | undefined {
     const { entry, attributes } = request;
     this.#job.onItem?.(entry, attributes.iflags, attributes.xname, request.ndx);
     if (request.kind === 'declined') this.#sendNothing(request);
     else if (request.kind !== 'transfer' || this.#job.options.dryRun) this.#echo(request);
-    else if (this.#job.withhold?.(entry) === true) await this.#withhold(request);
-    else await this.#sendFile(request);
+    else if (this.#job.withhold?.(entry) === true) return this.#withhold(request);
+    else return this.#sendFile(request);
+    return undefined;
   }
 
   /** It may have been opened ahead. */
   async #withhold(transfer: Transfer<E>): Promise<void> {
     const opening = await this.#readAhead.take(transfer);
+    if ('whole' in opening) opening.whole.release();
     if ('opened' in opening) this.#close(transfer, opening.opened);
     else this.#readAhead.release(transfer);
     this.#sendNothing(transfer);
@@ -215,13 +223,37 @@ export class Sender<E extends Entry> {
     }
   }
 
-  async #sendFile(transfer: Transfer<E>): Promise<void> {
+  #sendFile(transfer: Transfer<E>): Promise<void> | undefined {
+    const opening = this.#readAhead.take(transfer);
+    if (!('whole' in opening)) return this.#sendWhenOpened(transfer, opening);
+    this.#sendWhole(transfer, opening.whole);
+    return undefined;
+  }
+
+  #sendWhole(transfer: Transfer<E>, whole: WholeFile): void {
     const { entry } = transfer;
-    const opening = await this.#readAhead.take(transfer);
+    this.#echo(transfer);
+    writeSumHead(this.#conversation.writer, transfer.head);
+    const context = { conversation: this.#conversation, strong: this.#strong };
+    this.#tellSent(entry, sendWhole(whole.bytes, context));
+    whole.release();
+    this.#readAhead.release(transfer);
+  }
+
+  async #sendWhenOpened(
+    transfer: Transfer<E>,
+    whenOpened: Promise<Opening> | Opening,
+  ): Promise<void> {
+    const { entry } = transfer;
+    const opening = await whenOpened;
     if ('error' in opening) {
       this.#readAhead.release(transfer);
       this.#problem(entry, asEcsyncError(opening.error, entry));
       this.#sendNothing(transfer);
+      return;
+    }
+    if ('whole' in opening) {
+      this.#sendWhole(transfer, opening.whole);
       return;
     }
     const isMeasuring = this.#job.options.measure === true;
@@ -234,14 +266,18 @@ export class Sender<E extends Entry> {
         strong: this.#strong,
         onProgress: (bytes) => this.#job.onProgress?.(entry, bytes),
       });
-      this.#filesSent++;
-      this.#literalBytes += result.literalBytes;
-      this.#matchedBytes += result.matchedBytes;
-      if (result.error !== undefined) this.#problem(entry, result.error);
-      else this.#job.onSent?.(entry, result.literalBytes, result.matchedBytes);
+      this.#tellSent(entry, result);
     } finally {
       this.#close(transfer, opening.opened);
     }
+  }
+
+  #tellSent(entry: E, { literalBytes, matchedBytes, error }: ContentResult): void {
+    this.#filesSent++;
+    this.#literalBytes += literalBytes;
+    this.#matchedBytes += matchedBytes;
+    if (error !== undefined) this.#problem(entry, error);
+    else this.#job.onSent?.(entry, literalBytes, matchedBytes);
   }
 
   /** Closes in the background; what closing finds out is known before the last word is said. */

@@ -104,6 +104,11 @@ export async function runRsync(context: RunContext, plan: RunPlan): Promise<RunO
         plan.onOpen?.(entry);
         return view.open(entry);
       },
+      openWhole: (entry) => {
+        const whole = 'openWhole' in view ? view.openWhole(entry) : undefined;
+        if (whole !== undefined) plan.onOpen?.(entry);
+        return whole;
+      },
       onMessage: (level, text) => {
         if (level !== 'info') messages = `${messages}\n${text}`.slice(-MESSAGES_LENGTH_MAX);
         plan.onMessage?.(level, text);

@@ -112,6 +112,13 @@ export interface OpenFile {
   close(): Promise<'unchanged' | 'changed'>;
 }
 
+/** A regular file that was read whole, and had not changed since it was listed. */
+export interface WholeFile {
+  readonly bytes: Uint8Array;
+  /** Nobody looks at the bytes any more. */
+  release(): void;
+}
+
 /** A source of entries and of file content. `E` lets an implementation carry its own facts along. */
 export interface Tree<E extends Entry = Entry> {
   /**

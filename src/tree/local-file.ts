@@ -1,4 +1,12 @@
-import { closeSync, constants, fstatSync, openSync, read, readSync } from 'node:fs';
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  read,
+  readSync,
+} from 'node:fs';
 import { fileBuffers } from '../bytes/buffer-pool.ts';
 import type { OpenFile } from './entry.ts';
 import { fileFailure, openFailure, vanished } from './file-failure.ts';
@@ -14,6 +22,10 @@ const SHORT_READ_LENGTH = 32 * 1024;
 /** Average duration from which on a disk counts as slow, and the weight of each new reading. */
 const SLOW_READ_MS = 0.3;
 const SLOW_READ_WEIGHT = 0.1;
+/** No reading counts for more: now and then the processor is somebody else's for a while. */
+const COUNTED_MS_MAX = 1;
+/** On a slow disk one of so many reads is done at once all the same, to see whether it still is. */
+const TRIAL_INTERVAL = 64;
 
 /**
  * Whether short reads can be done at once: from a cache that is three times as fast as through a
@@ -21,13 +33,16 @@ const SLOW_READ_WEIGHT = 0.1;
  */
 export class ReadPace {
   #averageMs = 0;
+  #declined = 0;
 
+  /** To be asked before each read. */
   get isFast(): boolean {
-    return this.#averageMs < SLOW_READ_MS;
+    return this.#averageMs < SLOW_READ_MS || ++this.#declined % TRIAL_INTERVAL === 0;
   }
 
   add(durationMs: number): void {
-    this.#averageMs += (durationMs - this.#averageMs) * SLOW_READ_WEIGHT;
+    const counted = Math.min(durationMs, COUNTED_MS_MAX);
+    this.#averageMs += (counted - this.#averageMs) * SLOW_READ_WEIGHT;
   }
 }
 
@@ -56,6 +71,50 @@ export type ListedFile = Pick<
   'dev' | 'ino' | 'size' | 'mtimeSec' | 'mtimeNsec' | 'ctimeMs'
 >;
 
+function openToRead(fullPath: Uint8Array): number {
+  const path = Buffer.from(fullPath.buffer, fullPath.byteOffset, fullPath.length);
+  return openSync(path, OPEN_FLAGS);
+}
+
+function fill(fd: number, out: Uint8Array, position: number): number {
+  let filled = 0;
+  while (filled < out.length) {
+    const count = readSync(fd, out, filled, out.length - filled, position + filled);
+    if (count === 0) break;
+    filled += count;
+  }
+  return filled;
+}
+
+function isUnchanged(listed: ListedFile, stats: BigIntStats): boolean {
+  const time = splitTime(stats.mtimeNs);
+  return (
+    Number(stats.size) === listed.size &&
+    time.sec === listed.mtimeSec &&
+    time.nsec === listed.mtimeNsec &&
+    Number(stats.ctimeNs) / 1e6 === listed.ctimeMs
+  );
+}
+
+/**
+ * Reads a whole file in one go. Happens at once, in any thread.
+ *
+ * @param out - receives the content: `listed.size` bytes from its start on
+ * @returns false when it is not, or no longer, exactly the file that was listed: then anything may be
+ *   in `out`
+ * @throws the system's own error
+ */
+export function readListedFile(fullPath: Uint8Array, listed: ListedFile, out: Uint8Array): boolean {
+  const fd = openToRead(fullPath);
+  try {
+    if (fill(fd, out.subarray(0, listed.size), 0) < listed.size) return false;
+    const stats = fstatSync(fd, { bigint: true });
+    return isSameFile(listed, stats) && isUnchanged(listed, stats);
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** An open file that is the one that was listed. Everything happens at once, in any thread. */
 export class FileOnDisk {
   /** Bytes when it was opened; what was appended later is not read. */
@@ -74,10 +133,7 @@ export class FileOnDisk {
    * @throws the system's own error
    */
   static open(fullPath: Uint8Array, listed: ListedFile): FileOnDisk | undefined {
-    const fd = openSync(
-      Buffer.from(fullPath.buffer, fullPath.byteOffset, fullPath.length),
-      OPEN_FLAGS,
-    );
+    const fd = openToRead(fullPath);
     try {
       const stats = fstatSync(fd, { bigint: true });
       if (isSameFile(listed, stats)) return new FileOnDisk(fd, listed, Number(stats.size));
@@ -96,26 +152,15 @@ export class FileOnDisk {
    * @throws the system's own error
    */
   read(out: Uint8Array, position: number): number {
-    let filled = 0;
-    while (filled < out.length) {
-      const count = readSync(this.fd, out, filled, out.length - filled, position + filled);
-      if (count === 0) break;
-      filled += count;
-    }
-    return filled;
+    return fill(this.fd, out, position);
   }
 
   /** Tells whether the file is still what was listed, and lets go of it. */
   close(): 'unchanged' | 'changed' {
     try {
-      const stats = fstatSync(this.fd, { bigint: true });
-      const time = splitTime(stats.mtimeNs);
-      const isUnchanged =
-        Number(stats.size) === this.#listed.size &&
-        time.sec === this.#listed.mtimeSec &&
-        time.nsec === this.#listed.mtimeNsec &&
-        Number(stats.ctimeNs) / 1e6 === this.#listed.ctimeMs;
-      return isUnchanged ? 'unchanged' : 'changed';
+      return isUnchanged(this.#listed, fstatSync(this.fd, { bigint: true }))
+        ? 'unchanged'
+        : 'changed';
     } finally {
       closeSync(this.fd);
     }

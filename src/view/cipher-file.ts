@@ -166,26 +166,18 @@ export class CipherFile implements OpenFile {
   }
 }
 
-/** What is known of a file that was read beforehand. */
-export interface ReadFile {
-  /** Size when it was opened. */
-  readonly size: number;
-  readonly state: 'unchanged' | 'changed';
-  /** The bytes are needed no longer. */
-  readonly onClose: () => void;
-}
-
 /** A file whose whole content is in memory: virtual files, and small ones that a thread encrypted. */
 export class BytesFile implements OpenFile {
   readonly size: number;
   readonly positional = true;
-  readonly #read: ReadFile | undefined;
+  readonly #onClose: (() => void) | undefined;
   #bytes: Uint8Array;
 
-  constructor(bytes: Uint8Array, read?: ReadFile) {
+  /** @param onClose - the bytes are needed no longer */
+  constructor(bytes: Uint8Array, onClose?: () => void) {
     this.#bytes = bytes;
-    this.#read = read;
-    this.size = read?.size ?? bytes.length;
+    this.#onClose = onClose;
+    this.size = bytes.length;
   }
 
   read(offset: number, length: number): Promise<Uint8Array> {
@@ -196,9 +188,9 @@ export class BytesFile implements OpenFile {
     return Promise.resolve(this.#bytes.subarray(offset));
   }
 
-  close(): Promise<'unchanged' | 'changed'> {
+  close(): Promise<'unchanged'> {
     this.#bytes = NOTHING;
-    this.#read?.onClose();
-    return Promise.resolve(this.#read?.state ?? 'unchanged');
+    this.#onClose?.();
+    return Promise.resolve('unchanged');
   }
 }

@@ -19,6 +19,7 @@ import {
   type Entry,
   type OpenFile,
   type Tree,
+  type WholeFile,
   type Xattr,
 } from '../tree/entry.ts';
 import { showPath } from '../tree/file-failure.ts';
@@ -166,6 +167,14 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
     const file = elsewhere && (await elsewhere);
     if (file !== undefined) return file;
     return CipherFile.over(await this.#plain.open(plainOf(entry)), this.#layout.content, identity);
+  }
+
+  /** A small file whole; undefined when opening costs less, or when anything is wrong with it. */
+  openWhole(entry: CipherEntry<P>): WholeFile | undefined {
+    const { bytes, size } = entry;
+    if (bytes !== undefined) return { bytes, release: () => undefined };
+    const identity = this.identity(entry);
+    return this.#threads?.openWhole({ plain: plainOf(entry), size, identity });
   }
 
   /** Ends the threads that encrypt; files that they had open can no longer be read. */

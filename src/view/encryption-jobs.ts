@@ -57,8 +57,8 @@ export type EncryptionJob =
 /**
  * The answer.
  *
- *     whole   for each file   1. {@link WholeStatus}   2. plaintext size when opened
- *                             3. offset in the slot   4. length
+ *     whole   for each file   1. offset in the slot, or -1: it could not be opened or read, has
+ *                             changed since it was listed, or there is no room   2. length
  *     open    1. plaintext size, or -1: cannot be opened
  *     run     1. plaintext bytes
  *     close   1. 0 unchanged, 1 changed
@@ -69,15 +69,7 @@ export interface EncryptionAnswer {
   readonly failure?: { readonly errno: string; readonly message: string };
 }
 
-export const NUMBERS_PER_WHOLE = 4;
-
-/** What became of a small file. */
-export const WholeStatus = {
-  unchanged: 0,
-  changed: 1,
-  /** It could not be opened or read, or it has outgrown its room. */
-  notDone: 2,
-} as const;
+export const NUMBERS_PER_WHOLE = 2;
 
 /** Inverse of {@link unpackFiles}. */
 export function packFiles(files: readonly FileToEncrypt[]): PackedFiles {

@@ -1,6 +1,5 @@
 import { BugError } from '../errors.ts';
 import type { ContentKeys } from '../gocryptfs/layout.ts';
-import { plainSizeToCipherSize } from '../gocryptfs/sizes.ts';
 import type { OpenFile } from '../tree/entry.ts';
 import { BytesFile } from './cipher-file.ts';
 import type { CipherRuns } from './cipher-runs.ts';
@@ -8,7 +7,6 @@ import {
   NUMBERS_PER_WHOLE,
   packFiles,
   SLOT_LENGTH,
-  WholeStatus,
   type EncryptionAnswer,
   type FileToEncrypt,
   type WorkerKeys,
@@ -25,8 +23,6 @@ const FILE_COST_BYTES = 16 * 1024;
 /** A small file that waits for its batch. */
 interface Waiting {
   readonly file: FileToEncrypt;
-  readonly size: number;
-  readonly overhead: number;
   /** Undefined: it was not done. */
   readonly resolve: (file: OpenFile | undefined) => void;
 }
@@ -71,17 +67,14 @@ export class EncryptionPool {
   /**
    * Reads and encrypts a small file whole.
    *
-   * @param about.size - of its ciphertext as listed, at most {@link SLOT_LENGTH}
+   * @param size - of its ciphertext as listed, at most {@link SLOT_LENGTH}
    * @returns undefined when the caller should open it: it will find out why, if there is a reason
    */
-  whole(
-    file: FileToEncrypt,
-    about: { readonly size: number; readonly overhead: number },
-  ): Promise<OpenFile | undefined> {
-    if (this.#batchBytes + about.size > SLOT_LENGTH) this.#sendBatch();
+  whole(file: FileToEncrypt, size: number): Promise<OpenFile | undefined> {
+    if (this.#batchBytes + size > SLOT_LENGTH) this.#sendBatch();
     return new Promise((resolve) => {
-      this.#batch.push({ file, ...about, resolve });
-      this.#batchBytes += about.size;
+      this.#batch.push({ file, resolve });
+      this.#batchBytes += size;
       if (this.#batch.length >= BATCH_FILES_MAX) this.#sendBatch();
       else if (!this.#isScheduled) {
         this.#isScheduled = true;
@@ -145,21 +138,15 @@ export class EncryptionPool {
     const letGo = (): void => {
       if (--holders === 0) this.#slots.give(slot);
     };
-    for (const [i, { overhead, resolve }] of batch.entries()) {
+    for (const [i, { resolve }] of batch.entries()) {
       const at = i * NUMBERS_PER_WHOLE;
-      const [status = WholeStatus.notDone, plainSize = 0, offset = 0, length = 0] = numbers.slice(
-        at,
-        at + NUMBERS_PER_WHOLE,
-      );
-      if (status === WholeStatus.notDone) {
+      const [offset = -1, length = 0] = numbers.slice(at, at + NUMBERS_PER_WHOLE);
+      if (offset === -1) {
         resolve(undefined);
         continue;
       }
       holders++;
-      const bytes = slot.bytes.subarray(offset, offset + length);
-      const size = plainSizeToCipherSize(plainSize, overhead);
-      const state = status === WholeStatus.changed ? 'changed' : 'unchanged';
-      resolve(new BytesFile(bytes, { size, state, onClose: letGo }));
+      resolve(new BytesFile(slot.bytes.subarray(offset, offset + length), letGo));
     }
     letGo();
   }

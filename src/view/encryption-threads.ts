@@ -1,11 +1,12 @@
 import { availableParallelism } from 'node:os';
 import type { FileIdentity } from '../gocryptfs/identity.ts';
 import type { Layout } from '../gocryptfs/layout.ts';
-import type { OpenFile } from '../tree/entry.ts';
+import type { OpenFile, WholeFile } from '../tree/entry.ts';
 import type { ListedFile } from '../tree/local-file.ts';
 import { CipherFile } from './cipher-file.ts';
 import { SLOT_LENGTH, type FileToEncrypt } from './encryption-jobs.ts';
 import { EncryptionPool } from './encryption-pool.ts';
+import { WholeFiles } from './whole-file.ts';
 
 /** What opening and closing a file is worth in bytes of content. */
 const FILE_COST_BYTES = 16 * 1024;
@@ -18,8 +19,10 @@ const THREADS_MAX = 3;
 export interface ThreadOptions<P> {
   /** Where an entry of the plaintext tree is, and how it is recognised. */
   readonly fileOf: (plain: P) => { readonly fullPath: Uint8Array; readonly listed: ListedFile };
-  /** How many; default two less than there are processors, at most 3. With 0 there is no other thread. */
+  /** How many; see {@link defaultCount}. With 0 there is no other thread. */
   readonly count?: number;
+  /** Small files are encrypted in the thread that sends; default with up to two processors. */
+  readonly smallHere?: boolean;
   /** Bytes to be asked for before the first thread starts; default what its start is worth. */
   readonly startBytes?: number;
   /** The compiled worker; default the one beside this file. */
@@ -39,6 +42,7 @@ export class EncryptionThreads<P> {
   readonly #layout: Layout;
   readonly #options: ThreadOptions<P>;
   readonly #count: number;
+  readonly #whole: WholeFiles | undefined;
   readonly #script: URL | undefined;
   #askedBytes = 0;
   #pool: EncryptionPool | undefined;
@@ -47,7 +51,14 @@ export class EncryptionThreads<P> {
     this.#layout = layout;
     this.#options = options;
     this.#count = options.count ?? defaultCount();
+    const { smallHere = availableParallelism() <= 2 } = options;
+    if (smallHere) this.#whole = new WholeFiles(layout.content);
     this.#script = options.script ?? workerScript();
+  }
+
+  /** @returns undefined for a file that is better opened, at once or in another thread */
+  openWhole({ plain, size, identity }: AskedFile<P>): WholeFile | undefined {
+    return this.#whole?.open({ ...this.#options.fileOf(plain), identity }, size);
   }
 
   /** @returns undefined for a file that is better encrypted here, now or after the promise */
@@ -62,7 +73,7 @@ export class EncryptionThreads<P> {
     if (this.#pool.isLost) return undefined;
     const asked = { ...this.#options.fileOf(file.plain), identity: file.identity };
     if (file.size > SLOT_LENGTH / 2) return this.#openLarge(this.#pool, asked);
-    return this.#pool.whole(asked, { size: file.size, overhead: this.#layout.content.overhead });
+    return this.#pool.whole(asked, file.size);
   }
 
   async close(): Promise<void> {
@@ -77,12 +88,10 @@ export class EncryptionThreads<P> {
   }
 }
 
-/**
- * With two processors, the server or other programs on one of them, threads measured slower than
- * none: the processor time of handing over is not made up for (native-bench/RESULTS.md).
- */
+/** One at least where there is another processor: large files gain by it (native-bench/RESULTS.md). */
 function defaultCount(): number {
-  return Math.max(0, Math.min(availableParallelism() - 2, THREADS_MAX));
+  const processors = availableParallelism();
+  return processors <= 2 ? processors - 1 : Math.min(processors - 2, THREADS_MAX);
 }
 
 /** Beside this file, compiled or bundled; as TypeScript only where Node runs that. */

@@ -1,62 +1,32 @@
 /** A thread that reads and encrypts files for {@link EncryptionPool}: started as a file of its own. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { packFileHeader } from '../gocryptfs/file-header.ts';
 import { openContent } from '../gocryptfs/layout.ts';
 import type { FileIdentity } from '../gocryptfs/identity.ts';
-import { FILE_HEADER_LENGTH, PLAIN_BLOCK_SIZE } from '../gocryptfs/limits.ts';
-import { plainSizeToCipherSize } from '../gocryptfs/sizes.ts';
+import { PLAIN_BLOCK_SIZE } from '../gocryptfs/limits.ts';
 import { errnoOf } from '../tree/file-failure.ts';
 import { FileOnDisk } from '../tree/local-file.ts';
 import { RUN_BLOCKS } from './cipher-runs.ts';
 import {
   unpackFiles,
-  WholeStatus,
   type EncryptionAnswer,
   type EncryptionJob,
   type FileToEncrypt,
   type WorkerKeys,
 } from './encryption-jobs.ts';
+import { encryptWhole } from './whole-file.ts';
 
 const keys = workerData as WorkerKeys;
 const content = openContent({ ...keys, flags: new Set(keys.flags) });
 const plainBuffer = Buffer.allocUnsafeSlow(RUN_BLOCKS * PLAIN_BLOCK_SIZE);
 const openFiles = new Map<number, { readonly file: FileOnDisk; readonly identity: FileIdentity }>();
 
-const NOT_DONE = [WholeStatus.notDone, 0, 0, 0];
-
-function encryptWhole(
-  { fullPath, listed, identity }: FileToEncrypt,
-  slot: Buffer,
-  at: number,
-): readonly number[] {
-  const file = FileOnDisk.open(fullPath, listed);
-  if (file === undefined) return NOT_DONE;
-  let written: number | undefined;
-  let state: 'unchanged' | 'changed';
-  try {
-    written = encryptContent(file, identity, slot.subarray(at));
-  } finally {
-    state = file.close();
-  }
-  if (written === undefined) return NOT_DONE;
-  return [WholeStatus[state], file.size, at, written];
-}
-
-/** @returns bytes written; undefined when there is no room */
-function encryptContent(file: FileOnDisk, identity: FileIdentity, out: Buffer): number | undefined {
-  const needed = plainSizeToCipherSize(file.size, content.overhead);
-  if (file.size > plainBuffer.length || needed > out.length) return undefined;
-  const plain = plainBuffer.subarray(0, file.read(plainBuffer.subarray(0, file.size), 0));
-  if (plain.length === 0) return 0;
-  packFileHeader(identity.fileID).copy(out);
-  const run = { firstBlock: 0, identity, plain };
-  return FILE_HEADER_LENGTH + content.encryptBlocks(run, out.subarray(FILE_HEADER_LENGTH));
-}
+const NOT_DONE = [-1, 0];
 
 /** Whatever is wrong with a file is found again, and told, by who asked: nothing of it was sent yet. */
 function encryptWholeOrNot(file: FileToEncrypt, slot: Buffer, at: number): readonly number[] {
   try {
-    return encryptWhole(file, slot, at);
+    const length = encryptWhole(file, content, { plain: plainBuffer, out: slot.subarray(at) });
+    return length === undefined ? NOT_DONE : [at, length];
   } catch {
     return NOT_DONE;
   }
@@ -67,7 +37,7 @@ function encryptAll(files: readonly FileToEncrypt[], slot: Buffer): EncryptionAn
   let at = 0;
   for (const file of files) {
     const result = encryptWholeOrNot(file, slot, at);
-    at += result[3] ?? 0;
+    at += result[1] ?? 0;
     numbers.push(...result);
   }
   return { numbers };
