@@ -3,7 +3,11 @@ import { createHash, createSecretKey, randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { createMD5, createXXHash128 } from 'hash-wasm';
 import type { CipherBackend, KeyedAead } from '../src/gocryptfs/cipher-backend.ts';
+import { ContentEncryption } from '../src/gocryptfs/content.ts';
+import { openGcmBlocks } from '../src/gocryptfs/gcm-blocks.ts';
+import { GcmCipher } from '../src/gocryptfs/gcm-cipher.ts';
 import { NATIVE_BACKEND } from '../src/gocryptfs/native-backend.ts';
+import { SyntheticNonces } from '../src/gocryptfs/nonces.ts';
 import { PURE_BACKEND } from '../src/gocryptfs/pure-backend.ts';
 import { weakSum } from '../src/rsync/weak-sum.ts';
 
@@ -41,6 +45,41 @@ function openssl(...words: string[]): string {
   ).toString();
   const kilobytes = /([\d.]+)k\s*$/.exec(said.trim())?.[1];
   return kilobytes === undefined ? '?' : `${(Number(kilobytes) / 1000).toFixed(0)} MB/s`;
+}
+
+/** Microseconds a block, of work that goes through `blocks` of them at once. */
+function costOf(blocks: number, work: () => void): number {
+  const times: number[] = [];
+  for (let startedMs = performance.now(); performance.now() - startedMs < MEASURED_MS;) {
+    const roundMs = performance.now();
+    for (let i = 0; i < SOME_BLOCKS; i += blocks) work();
+    times.push((1000 * (performance.now() - roundMs)) / SOME_BLOCKS);
+  }
+  return times.sort((a, b) => a - b)[Math.floor(times.length / 2)] ?? NaN;
+}
+
+/** Content blocks of a vault, nonce included: one by one, and in runs. */
+function contentRows(): string[][] {
+  const keys = {
+    cipher: createSecretKey(randomBytes(32)),
+    nonces: createSecretKey(randomBytes(32)),
+  };
+  const nonces = new SyntheticNonces(keys.nonces, 16);
+  const cipher = new GcmCipher(keys.cipher);
+  const openQuick = () => openGcmBlocks(keys, NATIVE_BACKEND);
+  const ways = [{}, { openQuick }].map((way) => new ContentEncryption(cipher, nonces, way));
+  const identity = { fileID: randomBytes(16) };
+  return [64, 2, 1].map((blocks) => {
+    const plain = randomBytes(blocks * BLOCK_LENGTH);
+    const sealed = Buffer.alloc(plain.length + blocks * 32);
+    const run = { firstBlock: 0, fileID: identity.fileID, sealed, holes: 'refused' } as const;
+    const cells = ways.map((way) => {
+      const encrypt = costOf(blocks, () => way.encryptBlocks({ ...run, identity, plain }, sealed));
+      const decrypt = costOf(blocks, () => way.decryptBlocks(run, plain));
+      return `${encrypt.toFixed(1)}, ${decrypt.toFixed(1)} µs`;
+    });
+    return [`${blocks}`, ...cells];
+  });
 }
 
 /** What the building blocks do, beside the fastest there is on this machine. */
@@ -84,6 +123,9 @@ export async function primitives(): Promise<string> {
     '| 4 KiB at a time, one thread | node:crypto | JavaScript, WebAssembly | openssl speed |',
     '| --- | --- | --- | --- |',
     ...rows.map((cells) => `| ${cells.join(' | ')} |`),
+    '\n| blocks of content in a run: encrypt, decrypt, each | one by one | in runs |',
+    '| --- | --- | --- |',
+    ...contentRows().map((cells) => `| ${cells.join(' | ')} |`),
     `\n${stock.toString().trim()}`,
   ].join('\n');
 }

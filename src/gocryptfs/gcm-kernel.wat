@@ -7,7 +7,7 @@
 ;;
 ;;   (@multiply $y BASE)  $y := $y · K, by the table of K at BASE; uses the locals $low and $high.
 ;;                        Unrolled into 16 loads, one for each byte of $y, and a tree of 15 xors.
-;;   {NAME}               a number out of the list below.
+;;   {NAME}               a number: a place in the memory below, as scripts/build-gcm-kernel.mjs lists them.
 ;;
 ;; The order of bits (§6.3). A block of 16 bytes in memory is a polynomial over GF(2): the highest
 ;; bit of byte 0 is the coefficient of x^0, the lowest bit of byte 15 that of x^127. Multiplying by x
@@ -22,7 +22,7 @@
 ;;
 ;;            0  1. table of H²: 16 positions × 256 values × 16 bytes
 ;;        65536  2. table of H
-;;       131072  3. H = E(0^128) [16], given once                                 §6.4 of CIPH_K
+;;       131072  3. H = E(0^128) [16], given once: the hash subkey, §7.1 step 1
 ;;       131088  4. (0^64 ‖ BE64(128)) · H [16], what every J0 ends with
 ;;       131104  5. file ID [16]
 ;;       131120  6. number of the first block, little endian [8]
@@ -86,7 +86,8 @@
               (i64.const 0xe100000000000000))))
         (local.set $bit (i32.shr_u (local.get $bit) (i32.const 1)))
         (br_if $bits (local.get $bit)))
-      ;; The others: without the lowest bit, and the lowest bit.
+      ;; The others: without the lowest bit, and the lowest bit. A single bit gets itself again: the
+      ;; rest is the entry of 0.
       (local.set $value (i32.const 3))
       (loop $values
         (local.set $rest
@@ -104,8 +105,7 @@
       (local.set $base (i32.add (local.get $base) (i32.const 4096)))
       (br_if $positions (i32.lt_u (local.get $base) (local.get $end)))))
 
-  ;; Once, when 3. is there: makes 1., 2. and 4. A value of one bit is overwritten with itself, since
-  ;; without its lowest bit it is 0.
+  ;; Once, when 3. is there: makes 1., 2. and 4.
   (func (export "prepare")
     (local $h v128)
     (local.set $h (v128.load (i32.const {H})))
@@ -153,14 +153,15 @@
   ;; Writes $count counter blocks from $j0 on: inc32 (§6.2) counts in the last 4 bytes alone, which
   ;; wrap.
   (func $count (param $at i32) (param $count i32) (param $j0 v128)
-    (local $end i32)
+    (local $end i32) (local $swap v128) (local $one v128)
     (local.set $end (i32.add (local.get $at) (i32.shl (local.get $count) (i32.const 4))))
-    (local.set $j0
-      (i8x16.shuffle 0 1 2 3 4 5 6 7 8 9 10 11 15 14 13 12 (local.get $j0) (local.get $j0)))
+    ;; As locals: otherwise V8 makes them anew for each counter.
+    (local.set $swap (v128.const i8x16 0 1 2 3 4 5 6 7 8 9 10 11 15 14 13 12))
+    (local.set $one (v128.const i32x4 0 0 0 1))
+    (local.set $j0 (i8x16.swizzle (local.get $j0) (local.get $swap)))
     (loop $counters
-      (v128.store (local.get $at)
-        (i8x16.shuffle 0 1 2 3 4 5 6 7 8 9 10 11 15 14 13 12 (local.get $j0) (local.get $j0)))
-      (local.set $j0 (i32x4.add (local.get $j0) (v128.const i32x4 0 0 0 1)))
+      (v128.store (local.get $at) (i8x16.swizzle (local.get $j0) (local.get $swap)))
+      (local.set $j0 (i32x4.add (local.get $j0) (local.get $one)))
       (local.set $at (i32.add (local.get $at) (i32.const 16)))
       (br_if $counters (i32.lt_u (local.get $at) (local.get $end)))))
 

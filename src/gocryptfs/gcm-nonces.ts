@@ -1,5 +1,6 @@
 /** HMAC-SHA-256 of blocks that lie in the kernel's memory, without an object for each. */
 import type { hash, KeyObject } from 'node:crypto';
+import { BugError } from '../errors.ts';
 import { replaceAllZero } from './identity.ts';
 import { KERNEL_BLOCKS, type GcmKernel } from './gcm-kernel.ts';
 import { KERNEL_PLACES } from './gcm-kernel-code.ts';
@@ -62,10 +63,11 @@ export class BlockNonces {
    *
    * @param length - bytes of plaintext
    * @param at - where in memory
+   * @throws {BugError} `invariant` — no such slot
    */
   write(slot: number, length: number, at: number): void {
     const full = this.#inner[slot];
-    if (full === undefined) return;
+    if (full === undefined) throw new BugError('invariant', `no slot ${slot}`);
     const inner =
       length === PLAIN_BLOCK_SIZE
         ? full

@@ -7,7 +7,11 @@ import { describe, expect, test } from 'vitest';
 import { AesSiv } from '../../src/gocryptfs/aes-siv.ts';
 import type { CipherBackend } from '../../src/gocryptfs/cipher-backend.ts';
 import { Cmac } from '../../src/gocryptfs/cmac.ts';
+import { isAllZero } from '../../src/gocryptfs/file-header.ts';
+import { openGcmBlocks } from '../../src/gocryptfs/gcm-blocks.ts';
 import { GcmCipher } from '../../src/gocryptfs/gcm-cipher.ts';
+import { NATIVE_BACKEND } from '../../src/gocryptfs/native-backend.ts';
+import { associatedData } from '../../src/gocryptfs/nonces.ts';
 import { XChaChaCipher } from '../../src/gocryptfs/xchacha-cipher.ts';
 import type { ContentCipher } from '../../src/gocryptfs/aead.ts';
 import { hex } from '../support/format-fixtures.ts';
@@ -124,6 +128,25 @@ function isRightGcm(vector: Vector, backend: CipherBackend): boolean {
   return isRight(vector, cipherAttempt(vector, cipher), tagLast(vector));
 }
 
+/**
+ * The quick way always authenticates 24 bytes, the vectors with these nonces none: the tag is
+ * node:crypto's then. Some of the counters wrap.
+ */
+function isRightGcmRun(vector: Vector): boolean {
+  const [nonce, plain] = [bytes(vector.iv), bytes(vector.msg)];
+  if (plain.length === 0) return true; // not a block
+  const cipher = secret(vector.key);
+  const whole = Buffer.alloc(plain.length + 32);
+  const parts = { plain, nonce, associated: associatedData(2 ** 33, nonce) };
+  new GcmCipher(cipher, NATIVE_BACKEND).seal(parts, whole);
+  const sealed = Buffer.concat([nonce, bytes(vector.ct), whole.subarray(-16)]);
+  const out = Buffer.alloc(plain.length);
+  const blocks = openGcmBlocks({ cipher, nonces: undefined }, NATIVE_BACKEND);
+  const run = { firstBlock: 2 ** 33, fileID: nonce, sealed };
+  if (isAllZero(nonce)) return blocks?.open(run, out) === 0; // a nonce that the format refuses
+  return blocks?.open(run, out) === 1 && out.equals(plain);
+}
+
 function isRightXChaCha(vector: Vector, backend: CipherBackend): boolean {
   const cipher = new XChaChaCipher(secret(vector.key), backend);
   return isRight(vector, cipherAttempt(vector, cipher), tagLast(vector));
@@ -147,6 +170,7 @@ function isRightShortGcm(vector: Vector, backend: CipherBackend): boolean {
 /** File, which of its groups apply, how many vectors those have, and what is right for one. */
 const SETS: readonly (readonly [string, (group: Group) => boolean, number, Check])[] = [
   ['aes_gcm', ({ keySize, ivSize }) => keySize === 256 && ivSize === 128, 19, isRightGcm],
+  ['aes_gcm', ({ keySize, ivSize }) => keySize === 256 && ivSize === 128, 19, isRightGcmRun],
   ['aes_gcm', ({ keySize, ivSize }) => keySize === 256 && ivSize === 96, 66, isRightShortGcm],
   [
     'aead_aes_siv_cmac',
