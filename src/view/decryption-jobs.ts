@@ -8,15 +8,21 @@ export interface DecryptionKeys extends Pick<ContentKeys, 'cipher'> {
   readonly flags: readonly FeatureFlag[];
 }
 
-/** A run, in memory that both threads see, and the file it belongs to. */
+/** A run, in memory that is handed over with it, and the file it belongs to. */
 export interface DecryptionJob extends Omit<SealedRun, 'buffer'> {
-  readonly shared: SharedArrayBuffer;
+  readonly memory: ArrayBuffer;
   /** Of this process; stays open until the answer is there. */
   readonly fd: number;
 }
 
+/** The outcome, and the memory of the job. */
+export interface DecryptionAnswer {
+  readonly outcome: DecryptionOutcome;
+  readonly memory: ArrayBuffer;
+}
+
 /** What became of a run: bytes of plaintext that are written, or its first damaged block. */
-export type DecryptionAnswer =
+export type DecryptionOutcome =
   | { readonly kind: 'written'; readonly length: number }
   | {
       readonly kind: 'damaged';

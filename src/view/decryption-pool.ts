@@ -16,10 +16,10 @@ export interface FileToDecrypt {
   readonly path: Uint8Array;
 }
 
-/** Threads that decrypt runs out of shared memory and write them. */
+/** Threads that decrypt runs out of memory that is handed over, and write them. */
 export class DecryptionPool {
   readonly #lanes: readonly ThreadLane<DecryptionJob, DecryptionAnswer>[];
-  readonly #kept: Buffer[] = [];
+  readonly #kept: ArrayBuffer[] = [];
   #next = 0;
 
   /** @param options.script - the compiled worker */
@@ -43,7 +43,7 @@ export class DecryptionPool {
   open(file: FileToDecrypt): PlainRuns {
     return {
       take: (length) => this.#take(length),
-      give: (buffer) => void this.#kept.push(buffer),
+      give: (buffer) => this.#give(buffer.buffer as ArrayBuffer), // what `take` has made it of
       store: (run) => this.#store(run, file),
     };
   }
@@ -51,9 +51,11 @@ export class DecryptionPool {
   async #store(run: SealedRun, { fd, path }: FileToDecrypt): Promise<number | BlockDamage> {
     const { buffer, length, firstBlock, fileID, holes } = run;
     const lane = this.#lanes[this.#next++ % this.#lanes.length];
-    const shared = buffer.buffer as unknown as SharedArrayBuffer; // what `take` has made it of
+    const memory = buffer.buffer as ArrayBuffer; // what `take` has made it of
     if (lane === undefined) throw new BugError('invariant', 'no thread to decrypt in');
-    const answer = await lane.ask({ shared, length, firstBlock, fileID, holes, fd });
+    const job = { memory, length, firstBlock, fileID, holes, fd };
+    const { outcome: answer, memory: returned } = await lane.ask(job, 0, memory);
+    this.#give(returned);
     if (answer.kind === 'written') return answer.length;
     if (answer.kind === 'failed') {
       const cause = Object.assign(new Error(answer.message), { code: answer.errno });
@@ -66,7 +68,12 @@ export class DecryptionPool {
 
   #take(length: number): Buffer {
     if (length > SLOT_LENGTH) throw new BugError('invariant', `a run of ${length} bytes`);
-    return this.#kept.pop() ?? Buffer.from(new SharedArrayBuffer(SLOT_LENGTH));
+    return Buffer.from(this.#kept.pop() ?? new ArrayBuffer(SLOT_LENGTH));
+  }
+
+  /** Memory that is empty was handed over, and has come back or never will. */
+  #give(memory: ArrayBuffer): void {
+    if (memory.byteLength > 0) this.#kept.push(memory);
   }
 
   /** Ends all threads; what is still asked of them fails with `worker-lost`. */

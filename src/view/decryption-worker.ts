@@ -4,7 +4,7 @@ import { openContent } from '../gocryptfs/layout.ts';
 import { PLAIN_BLOCK_SIZE } from '../gocryptfs/limits.ts';
 import { errnoOf } from '../tree/file-failure.ts';
 import { writeAt } from '../tree/write-at.ts';
-import type { DecryptionAnswer, DecryptionJob, DecryptionKeys } from './decryption-jobs.ts';
+import type { DecryptionJob, DecryptionKeys, DecryptionOutcome } from './decryption-jobs.ts';
 import { decryptRun, DECRYPTED_BLOCKS } from './decryption-run.ts';
 
 const { flags, cipher } = workerData as DecryptionKeys;
@@ -12,8 +12,8 @@ const { flags, cipher } = workerData as DecryptionKeys;
 const content = openContent({ flags: new Set(flags), cipher, nonces: undefined });
 const plain = Buffer.allocUnsafeSlow(DECRYPTED_BLOCKS * PLAIN_BLOCK_SIZE);
 
-function answer({ shared, fd, ...job }: DecryptionJob): DecryptionAnswer {
-  const outcome = decryptRun(content, { ...job, buffer: Buffer.from(shared) }, plain);
+function decrypt({ memory, fd, ...job }: DecryptionJob): DecryptionOutcome {
+  const outcome = decryptRun(content, { ...job, buffer: Buffer.from(memory) }, plain);
   if (typeof outcome !== 'number') {
     const { blockNo, error } = outcome;
     const { code, message, hint } = error;
@@ -29,5 +29,6 @@ function answer({ shared, fd, ...job }: DecryptionJob): DecryptionAnswer {
 }
 
 parentPort?.on('message', (job: DecryptionJob) => {
-  parentPort?.postMessage(answer(job));
+  const { memory } = job;
+  parentPort?.postMessage({ outcome: decrypt(job), memory }, [memory]);
 });

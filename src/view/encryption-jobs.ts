@@ -40,7 +40,7 @@ export interface WorkerKeys extends Omit<ContentKeys, 'flags'> {
 /** One message to a worker. */
 export type EncryptionJob =
   /** Small files, whole: their ciphertexts go into the slot one after the other. */
-  | { readonly kind: 'whole'; readonly files: PackedFiles; readonly slot: SharedArrayBuffer }
+  | { readonly kind: 'whole'; readonly files: PackedFiles; readonly slot: ArrayBuffer }
   /** Opens a large file under a number of ours. */
   | { readonly kind: 'open'; readonly file: number; readonly files: PackedFiles }
   | {
@@ -50,7 +50,7 @@ export type EncryptionJob =
       readonly plainLength: number;
       /** Where in the slot the blocks go. */
       readonly lead: number;
-      readonly slot: SharedArrayBuffer;
+      readonly slot: ArrayBuffer;
     }
   | { readonly kind: 'close'; readonly file: number };
 
@@ -65,6 +65,8 @@ export type EncryptionJob =
  */
 export interface EncryptionAnswer {
   readonly numbers: readonly number[];
+  /** What the job brought to be written to. */
+  readonly slot?: ArrayBuffer;
   /** Why a run could not be read. */
   readonly failure?: { readonly errno: string; readonly message: string };
 }

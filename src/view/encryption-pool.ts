@@ -12,7 +12,7 @@ import {
   type WorkerKeys,
 } from './encryption-jobs.ts';
 import { PooledRuns, type EncryptionLane } from './pooled-runs.ts';
-import { SlotStore, type Slot } from './slots.ts';
+import { SlotStore } from './slots.ts';
 import { ThreadLane } from './thread-lane.ts';
 
 /** Small files in one message: enough that the message costs little beside them. */
@@ -28,7 +28,7 @@ interface Waiting {
 }
 
 /**
- * Threads that open, read and encrypt files. Ciphertext comes in shared memory: small files many at
+ * Threads that open, read and encrypt files. Ciphertext comes in memory that is handed over: small files many at
  * a time, large ones in runs of blocks. Memory follows from how many files are open, which is the
  * caller's to bound. Whatever a thread cannot do before anything of a file was used, the caller
  * does itself.
@@ -126,14 +126,14 @@ export class EncryptionPool {
     const slot = this.#slots.take();
     const files = packFiles(batch.map(({ file }) => file));
     this.#idlest()
-      .ask({ kind: 'whole', files, slot: slot.shared }, cost)
+      .ask({ kind: 'whole', files, slot }, cost, slot)
       .then(
-        (answer) => this.#deliver(batch, slot, answer),
-        () => this.#deliver(batch, slot, { numbers: [] }), // a lost thread has done none of them
+        (answer) => this.#deliver(batch, answer),
+        () => this.#deliver(batch, { numbers: [] }), // a lost thread has done none of them
       );
   }
 
-  #deliver(batch: readonly Waiting[], slot: Slot, { numbers }: EncryptionAnswer): void {
+  #deliver(batch: readonly Waiting[], { numbers, slot }: EncryptionAnswer): void {
     let holders = 1;
     const letGo = (): void => {
       if (--holders === 0) this.#slots.give(slot);
@@ -141,12 +141,12 @@ export class EncryptionPool {
     for (const [i, { resolve }] of batch.entries()) {
       const at = i * NUMBERS_PER_WHOLE;
       const [offset = -1, length = 0] = numbers.slice(at, at + NUMBERS_PER_WHOLE);
-      if (offset === -1) {
+      if (offset === -1 || slot === undefined) {
         resolve(undefined);
         continue;
       }
       holders++;
-      resolve(new BytesFile(slot.bytes.subarray(offset, offset + length), letGo));
+      resolve(new BytesFile(Buffer.from(slot, offset, length), letGo));
     }
     letGo();
   }

@@ -80,16 +80,17 @@ function close(number: number): EncryptionAnswer {
 function answer(job: EncryptionJob): EncryptionAnswer {
   switch (job.kind) {
     case 'whole':
-      return encryptAll(unpackFiles(job.files), Buffer.from(job.slot));
+      return { ...encryptAll(unpackFiles(job.files), Buffer.from(job.slot)), slot: job.slot };
     case 'open':
       return open(job.file, unpackFiles(job.files));
     case 'run':
-      return encryptRun(job);
+      return { ...encryptRun(job), slot: job.slot };
     case 'close':
       return close(job.file);
   }
 }
 
 parentPort?.on('message', (job: EncryptionJob) => {
-  parentPort?.postMessage(answer(job));
+  const answered = answer(job);
+  parentPort?.postMessage(answered, answered.slot === undefined ? [] : [answered.slot]);
 });

@@ -9,7 +9,7 @@ import {
   type RunRequest,
 } from './cipher-runs.ts';
 import type { EncryptionAnswer, EncryptionJob } from './encryption-jobs.ts';
-import type { Slot, SlotStore } from './slots.ts';
+import type { SlotStore } from './slots.ts';
 import type { ThreadLane } from './thread-lane.ts';
 
 /** Runs asked for ahead of who reads on: enough that the thread need not wait for us. */
@@ -30,7 +30,7 @@ export class PooledRuns implements CipherRuns {
   readonly #slots: SlotStore;
   readonly #file: number;
   readonly #path: Uint8Array;
-  readonly #held = new Map<Buffer, Slot>();
+  readonly #held = new Set<Buffer>();
   /** By first block. */
   readonly #ahead = new Map<number, RunAhead>();
   /** The block after the last run. */
@@ -67,10 +67,8 @@ export class PooledRuns implements CipherRuns {
   }
 
   release(buffer: Buffer): void {
-    const slot = this.#held.get(buffer);
-    if (slot === undefined) throw new BugError('invariant', 'a run released twice');
-    this.#held.delete(buffer);
-    this.#slots.give(slot);
+    if (!this.#held.delete(buffer)) throw new BugError('invariant', 'a run released twice');
+    this.#slots.give(buffer.buffer as ArrayBuffer); // what the slot is made of
   }
 
   async close(): Promise<'unchanged' | 'changed'> {
@@ -95,29 +93,20 @@ export class PooledRuns implements CipherRuns {
     const { firstBlock, lead } = request;
     const slot = this.#slots.take();
     const plainLength = plainLengthOf(request, this.plainSize);
-    const { shared } = slot;
-    const job = {
-      kind: 'run',
-      file: this.#file,
-      firstBlock,
-      plainLength,
-      lead,
-      slot: shared,
-    } as const;
-    try {
-      const { numbers, failure } = await this.#lane.ask(job, plainLength);
-      if (failure !== undefined) {
-        const cause = Object.assign(new Error(failure.message), { code: failure.errno });
-        throw fileFailure(cause, 'read-failed', 'cannot read', this.#path);
-      }
-      // A view of its own, which tells one use of a slot from the next.
-      const buffer = slot.bytes.subarray();
-      this.#held.set(buffer, slot);
-      return { buffer, plainLength: numbers[0] ?? 0 };
-    } catch (error) {
-      this.#slots.give(slot);
+    const job = { kind: 'run', file: this.#file, firstBlock, plainLength, lead, slot } as const;
+    const answer = await this.#lane.ask(job, plainLength, slot).catch((error: unknown) => {
+      this.#slots.give(undefined);
       throw error;
+    });
+    const { numbers, failure } = answer;
+    if (failure !== undefined || answer.slot === undefined) {
+      this.#slots.give(answer.slot);
+      const cause = Object.assign(new Error(failure?.message), { code: failure?.errno });
+      throw fileFailure(cause, 'read-failed', 'cannot read', this.#path);
     }
+    const buffer = Buffer.from(answer.slot);
+    this.#held.add(buffer);
+    return { buffer, plainLength: numbers[0] ?? 0 };
   }
 
   async #dropAll(): Promise<void> {

@@ -3,30 +3,24 @@ import { SLOT_LENGTH } from './encryption-jobs.ts';
 /** Slots kept for reuse: 16 MiB. */
 const KEPT_MAX = 56;
 
-/** Shared memory that one job writes its ciphertext to. */
-export interface Slot {
-  readonly shared: SharedArrayBuffer;
-  /** All of it. */
-  readonly bytes: Buffer;
-}
-
-/** Slots, used again. */
+/** Memory that one job writes its ciphertext to; it belongs to the thread until that answers. */
 export class SlotStore {
-  readonly #kept: Slot[] = [];
+  readonly #kept: ArrayBuffer[] = [];
   /** Slots that are in use. */
   takenCount = 0;
 
-  take(): Slot {
+  take(): ArrayBuffer {
     this.takenCount++;
-    const kept = this.#kept.pop();
-    if (kept !== undefined) return kept;
-    const shared = new SharedArrayBuffer(SLOT_LENGTH);
-    return { shared, bytes: Buffer.from(shared) };
+    return this.#kept.pop() ?? new ArrayBuffer(SLOT_LENGTH);
   }
 
-  /** Nobody may look at it any more, nor may a thread write to it. */
-  give(slot: Slot): void {
+  /**
+   * Nobody may look at it any more.
+   *
+   * @param slot - undefined: a lost thread has it
+   */
+  give(slot: ArrayBuffer | undefined): void {
     this.takenCount--;
-    if (this.#kept.length < KEPT_MAX) this.#kept.push(slot);
+    if (slot !== undefined && this.#kept.length < KEPT_MAX) this.#kept.push(slot);
   }
 }

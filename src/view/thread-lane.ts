@@ -45,8 +45,12 @@ export class ThreadLane<Job, Answer> {
     return this.#lost !== undefined;
   }
 
-  /** @throws {BugError} `worker-lost` — the thread has ended */
-  ask(job: Job, cost = 0): Promise<Answer> {
+  /**
+   * @param memory - part of the job, and the thread's from now on: what it gives back is in its answer.
+   *   It is handed over, not shared: copying out of shared memory takes twice as long
+   * @throws {BugError} `worker-lost` — the thread has ended
+   */
+  ask(job: Job, cost = 0, memory?: ArrayBuffer): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (this.#lost !== undefined) {
         reject(this.#lost);
@@ -55,7 +59,7 @@ export class ThreadLane<Job, Answer> {
       if (this.#pending.length === 0) this.#worker.ref();
       this.#pending.push({ resolve, reject, cost });
       this.#cost += cost;
-      this.#worker.postMessage(job);
+      this.#worker.postMessage(job, memory === undefined ? [] : [memory]);
     });
   }
 
