@@ -64,20 +64,17 @@ export async function sendList<E extends Entry>(
 /** Names of the owners in the list: no server needs to know who else has an account here. */
 function usedNames<E extends Entry>({ entries, names }: SendJob<E>): IdNames {
   if (names === undefined) return { users: new Map(), groups: new Map() };
-  const named = (all: ReadonlyMap<number, string>, ids: Iterable<number>): Map<number, string> => {
-    const used = new Set(ids);
-    return new Map([...all].filter(([id]) => used.has(id)));
-  };
-  return {
-    users: named(
-      names.users,
-      entries.map((entry) => entry.uid),
-    ),
-    groups: named(
-      names.groups,
-      entries.map((entry) => entry.gid),
-    ),
-  };
+  const users = new Set<number>();
+  const groups = new Set<number>();
+  for (const { uid, gid } of entries) {
+    users.add(uid);
+    groups.add(gid);
+  }
+  const named = (
+    all: ReadonlyMap<number, string>,
+    used: ReadonlySet<number>,
+  ): Map<number, string> => new Map([...all].filter(([id]) => used.has(id)));
+  return { users: named(names.users, users), groups: named(names.groups, groups) };
 }
 
 /** A number as the payload of a message. */
