@@ -1,7 +1,8 @@
 import { lstatSync, readlinkSync, type BigIntStats } from 'node:fs';
 import { isWindows } from '../platform.ts';
 import { portableTarget } from './disk-path.ts';
-import { isDevice, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Draft, type Entry } from './entry.ts';
+import { isDevice, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Entry, type Xattr } from './entry.ts';
+import { EntryMemory, type Slab } from './entry-memory.ts';
 
 /** An object of a local folder, with what identifies it on its disk. */
 export interface LocalEntry extends Entry {
@@ -68,28 +69,109 @@ function splitDevice(rdev: number): { readonly major: number; readonly minor: nu
   };
 }
 
-/** An entry from what the system said about it. `target` for symlinks. */
+/*
+ * Where the fields of an object are in its record, little-endian: mode u32 ‖ uid u32 ‖ gid u32 ‖
+ * number of names u32 ‖ nanoseconds u32 ‖ then each as f64 seconds, size, device, inode, time of
+ * change, time of birth ‖ path.
+ */
+const MODE = 0;
+const UID = 4;
+const GID = 8;
+const NLINK = 12;
+const MTIME_NSEC = 16;
+const MTIME_SEC = 20;
+const SIZE = 28;
+const DEV = 36;
+const INO = 44;
+const CTIME_MS = 52;
+const BIRTHTIME_MS = 60;
+const PATH = 68;
+
+const memory = new EntryMemory();
+
+/** An entry of which there may be very many: a small object, its fields in memory that all share. */
+class PackedLocalEntry implements LocalEntry {
+  readonly #slab: Slab;
+  readonly #at: number;
+  declare target?: Uint8Array;
+  declare rdev?: { readonly major: number; readonly minor: number };
+  declare linkGroup?: number;
+  declare contentUnknown?: boolean;
+  declare xattrs?: readonly Xattr[];
+
+  constructor(path: Uint8Array, stats: BigIntStats, size: number) {
+    const at = memory.add(path, PATH);
+    this.#at = at;
+    this.#slab = memory.slab;
+    const { view } = this.#slab;
+    const time = splitTime(stats.mtimeNs);
+    view.setUint32(at + MODE, posixMode(Number(stats.mode)), true);
+    view.setUint32(at + UID, Number(stats.uid), true);
+    view.setUint32(at + GID, Number(stats.gid), true);
+    // Without a number nobody can tell which other names it has.
+    view.setUint32(at + NLINK, stats.ino === 0n ? 1 : Number(stats.nlink), true);
+    view.setUint32(at + MTIME_NSEC, time.nsec, true);
+    view.setFloat64(at + MTIME_SEC, time.sec, true);
+    view.setFloat64(at + SIZE, size, true);
+    view.setFloat64(at + DEV, deviceOf(stats), true);
+    view.setFloat64(at + INO, foldIdentity(stats.ino), true);
+    view.setFloat64(at + CTIME_MS, Number(stats.ctimeNs) / 1e6, true);
+    view.setFloat64(at + BIRTHTIME_MS, Number(stats.birthtimeNs) / 1e6, true);
+  }
+
+  get path(): Uint8Array {
+    return this.#slab.path(this.#at + PATH);
+  }
+  get mode(): number {
+    return this.#uint32(MODE);
+  }
+  get size(): number {
+    return this.#number(SIZE);
+  }
+  get mtimeSec(): number {
+    return this.#number(MTIME_SEC);
+  }
+  get mtimeNsec(): number {
+    return this.#uint32(MTIME_NSEC);
+  }
+  get uid(): number {
+    return this.#uint32(UID);
+  }
+  get gid(): number {
+    return this.#uint32(GID);
+  }
+  get dev(): number {
+    return this.#number(DEV);
+  }
+  get ino(): number {
+    return this.#number(INO);
+  }
+  get nlink(): number {
+    return this.#uint32(NLINK);
+  }
+  get ctimeMs(): number {
+    return this.#number(CTIME_MS);
+  }
+  get birthtimeMs(): number {
+    return this.#number(BIRTHTIME_MS);
+  }
+
+  #uint32(field: number): number {
+    return this.#slab.view.getUint32(this.#at + field, true);
+  }
+
+  #number(field: number): number {
+    return this.#slab.view.getFloat64(this.#at + field, true);
+  }
+}
+
+/** An entry from what the system said about it; the path is copied. `target` for symlinks. */
 export function toLocalEntry(
   path: Uint8Array,
   stats: BigIntStats,
   target?: Uint8Array,
 ): LocalEntry {
-  const time = splitTime(stats.mtimeNs);
-  const entry: Draft<LocalEntry> = {
-    path,
-    mode: posixMode(Number(stats.mode)),
-    size: target === undefined ? Number(stats.size) : target.length,
-    mtimeSec: time.sec,
-    mtimeNsec: time.nsec,
-    uid: Number(stats.uid),
-    gid: Number(stats.gid),
-    dev: deviceOf(stats),
-    ino: foldIdentity(stats.ino),
-    // Without a number nobody can tell which other names it has.
-    nlink: stats.ino === 0n ? 1 : Number(stats.nlink),
-    ctimeMs: Number(stats.ctimeNs) / 1e6,
-    birthtimeMs: Number(stats.birthtimeNs) / 1e6,
-  };
+  const entry = new PackedLocalEntry(path, stats, target?.length ?? Number(stats.size));
   if (target !== undefined) entry.target = target;
   else if (isDevice(entry)) entry.rdev = splitDevice(Number(stats.rdev));
   return entry;
@@ -99,7 +181,7 @@ export function toLocalEntry(
  * Examines one object without following it.
  *
  * @param fullPath - where it is
- * @param path - its path inside the tree
+ * @param path - its path inside the tree; is copied
  * @returns undefined when there is nothing
  * @throws the system's own error for anything but absence
  */
