@@ -74,6 +74,10 @@ export class FlistEncoder {
   #rdevWord = 0;
   #deviceSent = false;
   #count = 0;
+  /** Owners of what was written. */
+  readonly uids = new Set<number>();
+  /** Groups of what was written. */
+  readonly gids = new Set<number>();
   /** linkGroup → its first name and that name's wire position. */
   readonly #firstLinks = new Map<number, { position: number; entry: Entry }>();
 
@@ -159,8 +163,11 @@ export class FlistEncoder {
   #remember(entry: Entry): void {
     this.#mtimeSec = this.#wireTime(entry);
     this.#mode = entry.mode;
-    this.#uid = entry.uid;
-    this.#gid = entry.gid;
+    const { uid, gid } = entry;
+    if (uid !== this.#uid) this.uids.add(uid);
+    if (gid !== this.#gid) this.gids.add(gid);
+    this.#uid = uid;
+    this.#gid = gid;
     if (this.#format.devices && isDevice(entry)) this.#rdevMajor = entry.rdev?.major ?? 0;
   }
 

@@ -53,7 +53,7 @@ export async function sendList<E extends Entry>(
     if (writer.blocked) await conversation.drained();
   }
   encoder.writeEnd(writer, ioError);
-  writeIdLists(writer, format, usedNames(job));
+  writeIdLists(writer, format, usedNames(job.names, encoder));
   if (protocol < 30) writer.int32(ioError);
   else if (ioError !== 0 && !format.safeEnd) writer.message(MSG_IO_ERROR, int32(ioError));
   writer.flush();
@@ -62,19 +62,11 @@ export async function sendList<E extends Entry>(
 }
 
 /** Names of the owners in the list: no server needs to know who else has an account here. */
-function usedNames<E extends Entry>({ entries, names }: SendJob<E>): IdNames {
+function usedNames(names: IdNames | undefined, { uids, gids }: FlistEncoder): IdNames {
   if (names === undefined) return { users: new Map(), groups: new Map() };
-  const users = new Set<number>();
-  const groups = new Set<number>();
-  for (const { uid, gid } of entries) {
-    users.add(uid);
-    groups.add(gid);
-  }
-  const named = (
-    all: ReadonlyMap<number, string>,
-    used: ReadonlySet<number>,
-  ): Map<number, string> => new Map([...all].filter(([id]) => used.has(id)));
-  return { users: named(names.users, users), groups: named(names.groups, groups) };
+  const named = (all: ReadonlyMap<number, string>, used: ReadonlySet<number>): typeof all =>
+    new Map([...all].filter(([id]) => used.has(id)));
+  return { users: named(names.users, uids), groups: named(names.groups, gids) };
 }
 
 /** A number as the payload of a message. */

@@ -35,8 +35,8 @@ export function recentFiles(
   const recent: RacyFile[] = [];
   for (const entry of entries) {
     const { plain, mtimeSec, mtimeNsec } = entry;
-    if (plain === undefined || !isRegularFile(entry)) continue;
     if (mtimeSec < firstSec && !changed.has(entry)) continue;
+    if (plain === undefined || !isRegularFile(entry)) continue;
     const ctimeMs = ctimeMsOf(entry);
     const doubtful = changed.has(entry) || ctimeMs >= snapshotMs - CLOCK_GRAIN_MS;
     recent.push({

@@ -16,7 +16,7 @@ export class Slab {
   used = 0;
 
   constructor(length: number) {
-    this.bytes = new Uint8Array(length);
+    this.bytes = Buffer.allocUnsafeSlow(length);
     this.view = new DataView(this.bytes.buffer);
   }
 
@@ -65,7 +65,7 @@ export class EntryMemory {
    * Makes a record.
    *
    * @param path - is copied
-   * @param fieldsLength - bytes in front of the path, which are zero
+   * @param fieldsLength - bytes in front of the path; whoever asks writes all of them
    * @returns its position in {@link slab}
    */
   add(path: Uint8Array, fieldsLength: number): number {

@@ -123,45 +123,37 @@ class PackedLocalEntry implements LocalEntry {
     return this.#slab.path(this.#at + PATH);
   }
   get mode(): number {
-    return this.#uint32(MODE);
+    return this.#slab.view.getUint32(this.#at + MODE, true);
   }
   get size(): number {
-    return this.#number(SIZE);
+    return this.#slab.view.getFloat64(this.#at + SIZE, true);
   }
   get mtimeSec(): number {
-    return this.#number(MTIME_SEC);
+    return this.#slab.view.getFloat64(this.#at + MTIME_SEC, true);
   }
   get mtimeNsec(): number {
-    return this.#uint32(MTIME_NSEC);
+    return this.#slab.view.getUint32(this.#at + MTIME_NSEC, true);
   }
   get uid(): number {
-    return this.#uint32(UID);
+    return this.#slab.view.getUint32(this.#at + UID, true);
   }
   get gid(): number {
-    return this.#uint32(GID);
+    return this.#slab.view.getUint32(this.#at + GID, true);
   }
   get dev(): number {
-    return this.#number(DEV);
+    return this.#slab.view.getFloat64(this.#at + DEV, true);
   }
   get ino(): number {
-    return this.#number(INO);
+    return this.#slab.view.getFloat64(this.#at + INO, true);
   }
   get nlink(): number {
-    return this.#uint32(NLINK);
+    return this.#slab.view.getUint32(this.#at + NLINK, true);
   }
   get ctimeMs(): number {
-    return this.#number(CTIME_MS);
+    return this.#slab.view.getFloat64(this.#at + CTIME_MS, true);
   }
   get birthtimeMs(): number {
-    return this.#number(BIRTHTIME_MS);
-  }
-
-  #uint32(field: number): number {
-    return this.#slab.view.getUint32(this.#at + field, true);
-  }
-
-  #number(field: number): number {
-    return this.#slab.view.getFloat64(this.#at + field, true);
+    return this.#slab.view.getFloat64(this.#at + BIRTHTIME_MS, true);
   }
 }
 
