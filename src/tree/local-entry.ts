@@ -1,5 +1,6 @@
 import { lstatSync, readlinkSync, type BigIntStats } from 'node:fs';
 import { isWindows } from '../platform.ts';
+import { shareAttributes, type CommonAttributes } from './common-attributes.ts';
 import { portableTarget } from './disk-path.ts';
 import { isDevice, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Entry, type Xattr } from './entry.ts';
 import { EntryMemory, type Slab } from './entry-memory.ts';
@@ -70,27 +71,25 @@ function splitDevice(rdev: number): { readonly major: number; readonly minor: nu
 }
 
 /*
- * Where the fields of an object are in its record, little-endian: mode u32 ‖ uid u32 ‖ gid u32 ‖
- * number of names u32 ‖ nanoseconds u32 ‖ then each as f64 seconds, size, device, inode, time of
- * change, time of birth ‖ path.
+ * Where the fields of an object are in its record, little-endian: nanoseconds u32 ‖ then each as f64
+ * seconds, size, inode, time of change, time of birth ‖ path.
  */
-const MODE = 0;
-const UID = 4;
-const GID = 8;
-const NLINK = 12;
-const MTIME_NSEC = 16;
-const MTIME_SEC = 20;
-const SIZE = 28;
-const DEV = 36;
-const INO = 44;
-const CTIME_MS = 52;
-const BIRTHTIME_MS = 60;
-const PATH = 68;
+const MTIME_NSEC = 0;
+const MTIME_SEC = 4;
+const SIZE = 12;
+const INO = 20;
+const CTIME_MS = 28;
+const BIRTHTIME_MS = 36;
+const PATH = 44;
 
 const memory = new EntryMemory();
 
-/** An entry of which there may be very many: a small object, its fields in memory that all share. */
+/**
+ * An entry of which there may be very many: a small object, the fields in memory that all share, and
+ * what many have in common in one object for all of those.
+ */
 class PackedLocalEntry implements LocalEntry {
+  readonly #common: CommonAttributes;
   readonly #slab: Slab;
   readonly #at: number;
   declare target?: Uint8Array;
@@ -100,20 +99,22 @@ class PackedLocalEntry implements LocalEntry {
   declare xattrs?: readonly Xattr[];
 
   constructor(path: Uint8Array, stats: BigIntStats, size: number) {
+    this.#common = shareAttributes({
+      mode: posixMode(Number(stats.mode)),
+      uid: Number(stats.uid),
+      gid: Number(stats.gid),
+      dev: deviceOf(stats),
+      // Without a number nobody can tell which other names it has.
+      nlink: stats.ino === 0n ? 1 : Number(stats.nlink),
+    });
     const at = memory.add(path, PATH);
     this.#at = at;
     this.#slab = memory.slab;
     const { view } = this.#slab;
     const time = splitTime(stats.mtimeNs);
-    view.setUint32(at + MODE, posixMode(Number(stats.mode)), true);
-    view.setUint32(at + UID, Number(stats.uid), true);
-    view.setUint32(at + GID, Number(stats.gid), true);
-    // Without a number nobody can tell which other names it has.
-    view.setUint32(at + NLINK, stats.ino === 0n ? 1 : Number(stats.nlink), true);
     view.setUint32(at + MTIME_NSEC, time.nsec, true);
     view.setFloat64(at + MTIME_SEC, time.sec, true);
     view.setFloat64(at + SIZE, size, true);
-    view.setFloat64(at + DEV, deviceOf(stats), true);
     view.setFloat64(at + INO, foldIdentity(stats.ino), true);
     view.setFloat64(at + CTIME_MS, Number(stats.ctimeNs) / 1e6, true);
     view.setFloat64(at + BIRTHTIME_MS, Number(stats.birthtimeNs) / 1e6, true);
@@ -123,7 +124,7 @@ class PackedLocalEntry implements LocalEntry {
     return this.#slab.path(this.#at + PATH);
   }
   get mode(): number {
-    return this.#slab.view.getUint32(this.#at + MODE, true);
+    return this.#common.mode;
   }
   get size(): number {
     return this.#slab.view.getFloat64(this.#at + SIZE, true);
@@ -135,19 +136,19 @@ class PackedLocalEntry implements LocalEntry {
     return this.#slab.view.getUint32(this.#at + MTIME_NSEC, true);
   }
   get uid(): number {
-    return this.#slab.view.getUint32(this.#at + UID, true);
+    return this.#common.uid;
   }
   get gid(): number {
-    return this.#slab.view.getUint32(this.#at + GID, true);
+    return this.#common.gid;
   }
   get dev(): number {
-    return this.#slab.view.getFloat64(this.#at + DEV, true);
+    return this.#common.dev;
   }
   get ino(): number {
     return this.#slab.view.getFloat64(this.#at + INO, true);
   }
   get nlink(): number {
-    return this.#slab.view.getUint32(this.#at + NLINK, true);
+    return this.#common.nlink;
   }
   get ctimeMs(): number {
     return this.#slab.view.getFloat64(this.#at + CTIME_MS, true);

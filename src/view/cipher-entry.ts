@@ -27,8 +27,6 @@ abstract class EntryOverPlain<P extends Entry> implements CipherEntry<P> {
   abstract readonly path: Uint8Array;
   abstract readonly size: number;
   readonly plain: P;
-  /** Of the plaintext object, too: it is asked for far more often than all else. */
-  readonly mode: number;
   declare readonly rdev?: { readonly major: number; readonly minor: number };
   declare target?: Uint8Array;
   declare linkGroup?: number;
@@ -38,10 +36,12 @@ abstract class EntryOverPlain<P extends Entry> implements CipherEntry<P> {
 
   constructor(plain: P) {
     this.plain = plain;
-    this.mode = plain.mode;
     if (plain.rdev !== undefined) this.rdev = plain.rdev;
   }
 
+  get mode(): number {
+    return this.plain.mode;
+  }
   get mtimeSec(): number {
     return this.plain.mtimeSec;
   }
