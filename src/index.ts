@@ -55,7 +55,7 @@ export { vaultFiles } from './vault/vault-files.ts';
 export type { RemoteConfig, VaultConfig } from './vault/config.ts';
 export { formatDestination, parseDestination, type Destination } from './vault/destination.ts';
 export { acquireLock, type Lock } from './vault/lock.ts';
-export { dropState, readState, stateKey, writeState } from './vault/state.ts';
+export { dropState, readState, readStateDigest, stateKey, writeState } from './vault/state.ts';
 
 export { FilterRules } from './tree/filter-syntax.ts';
 export type { FilterRule } from './tree/filter.ts';

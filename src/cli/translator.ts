@@ -1,7 +1,8 @@
 import { IntegrityError, UsageError } from '../errors.ts';
 import { LocalTree } from '../tree/local-tree.ts';
 import type { LocalEntry } from '../tree/local-entry.ts';
-import { EncryptedView, type CipherEntry } from '../view/encrypted-view.ts';
+import type { CipherEntry } from '../view/cipher-entry.ts';
+import { EncryptedView } from '../view/encrypted-view.ts';
 import { serialiseConf, type Conf } from '../gocryptfs/config.ts';
 import type { VaultFrame } from '../vault/vault.ts';
 import { viewOf } from './opened-vault.ts';

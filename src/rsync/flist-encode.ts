@@ -74,6 +74,10 @@ export class FlistEncoder {
   #rdevWord = 0;
   #deviceSent = false;
   #count = 0;
+  /** Owners of what was written. */
+  readonly uids = new Set<number>();
+  /** Groups of what was written. */
+  readonly gids = new Set<number>();
   /** linkGroup → its first name and that name's wire position. */
   readonly #firstLinks = new Map<number, { position: number; entry: Entry }>();
 
@@ -96,19 +100,22 @@ export class FlistEncoder {
    * @throws {BugError} `name-too-long`
    */
   writeEntry(sink: ByteSink, entry: Entry, checksum?: Uint8Array): void {
-    if (entry.path.length === 0 || entry.path.length > NAME_LENGTH_MAX) {
-      throw new BugError('name-too-long', `a path of ${entry.path.length} bytes in the file list`);
+    const { path } = entry;
+    if (path.length === 0 || path.length > NAME_LENGTH_MAX) {
+      throw new BugError('name-too-long', `a path of ${path.length} bytes in the file list`);
     }
     const position = this.#count++;
     const firstLink = this.#firstLink(entry, position);
-    const prefix = this.#prefixLength(entry.path);
+    const prefix = this.#prefixLength(path);
     const flags = this.#filled(
-      this.#flags(entry, prefix, firstLink?.position === position) | this.#deviceFlags(entry),
+      this.#nameFlags(path, prefix) |
+        this.#flags(entry, firstLink?.position === position) |
+        this.#deviceFlags(entry),
       isDirectory(entry),
     );
     this.#writeFlags(sink, flags); // 1
-    this.#writeName(sink, entry.path, flags, prefix); // 2, 3, 4
-    this.#path = entry.path;
+    this.#writeName(sink, path, flags, prefix); // 2, 3, 4
+    this.#path = path;
     if (firstLink !== undefined && firstLink.position !== position) {
       writeVarint(sink, firstLink.position); // 5
       this.#remember(firstLink.entry);
@@ -156,8 +163,11 @@ export class FlistEncoder {
   #remember(entry: Entry): void {
     this.#mtimeSec = this.#wireTime(entry);
     this.#mode = entry.mode;
-    this.#uid = entry.uid;
-    this.#gid = entry.gid;
+    const { uid, gid } = entry;
+    if (uid !== this.#uid) this.uids.add(uid);
+    if (gid !== this.#gid) this.gids.add(gid);
+    this.#uid = uid;
+    this.#gid = gid;
     if (this.#format.devices && isDevice(entry)) this.#rdevMajor = entry.rdev?.major ?? 0;
   }
 
@@ -168,20 +178,26 @@ export class FlistEncoder {
     return shared;
   }
 
-  #flags(entry: Entry, prefix: number, firstLink: boolean): number {
+  #nameFlags(path: Uint8Array, prefix: number): number {
+    let flags = 0;
+    // Only a directory is called that.
+    if (path.length === 1 && path[0] === 0x2e) flags |= XMIT_TOP_DIR;
+    if (prefix > 0) flags |= XMIT_SAME_NAME;
+    if (path.length - prefix > 255) flags |= XMIT_LONG_NAME;
+    return flags;
+  }
+
+  #flags(entry: Entry, firstLink: boolean): number {
     const { protocol, owner, group, hardLinks } = this.#format;
     const first = this.#path.length === 0;
     let flags = 0;
     if (isDirectory(entry)) {
-      if (entry.path.length === 1 && entry.path[0] === 0x2e) flags |= XMIT_TOP_DIR;
       if (entry.contentUnknown === true && protocol >= 30) flags |= XMIT_NO_CONTENT_DIR;
     } else if (hardLinks && entry.linkGroup !== undefined && protocol >= 28) {
       flags |= XMIT_HLINKED;
       if (firstLink) flags |= XMIT_HLINK_FIRST;
       if (protocol < 30 && this.#deviceSent) flags |= XMIT_SAME_DEV_PRE30;
     }
-    if (prefix > 0) flags |= XMIT_SAME_NAME;
-    if (entry.path.length - prefix > 255) flags |= XMIT_LONG_NAME;
     if (entry.mode === this.#mode) flags |= XMIT_SAME_MODE;
     if (this.#wireTime(entry) === this.#mtimeSec) flags |= XMIT_SAME_TIME;
     if (!owner || (entry.uid === this.#uid && !first)) flags |= XMIT_SAME_UID;

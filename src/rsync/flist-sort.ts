@@ -6,18 +6,18 @@ const SLASH = 0x2f;
 type Named = Pick<Entry, 'path' | 'mode'>;
 
 /** Byte `i` of a path that ends in an imagined slash if it is a directory's; −1 behind its end. */
-function byteAt(entry: Named, directory: boolean, i: number): number {
-  if (i < entry.path.length) return entry.path[i] ?? -1;
-  return i === entry.path.length && directory ? SLASH : -1;
+function byteAt(path: Uint8Array, directory: boolean, i: number): number {
+  if (i < path.length) return path[i] ?? -1;
+  return i === path.length && directory ? SLASH : -1;
 }
 
-function isRoot(entry: Named, directory: boolean): boolean {
-  return directory && entry.path.length === 1 && entry.path[0] === 0x2e;
+function isRoot(path: Uint8Array, directory: boolean): boolean {
+  return directory && path.length === 1 && path[0] === 0x2e;
 }
 
 /** Whether the component that begins at `start` is the name of a non-directory. */
-function endsInFile(entry: Named, directory: boolean, start: number): boolean {
-  return !directory && entry.path.indexOf(SLASH, start) === -1;
+function endsInFile(path: Uint8Array, directory: boolean, start: number): boolean {
+  return !directory && path.indexOf(SLASH, start) === -1;
 }
 
 /**
@@ -29,12 +29,14 @@ function endsInFile(entry: Named, directory: boolean, start: number): boolean {
 export function compareFlist(a: Named, b: Named): number {
   const directoryA = isDirectory(a);
   const directoryB = isDirectory(b);
-  const roots = Number(isRoot(b, directoryB)) - Number(isRoot(a, directoryA));
+  const { path: pathA } = a;
+  const { path: pathB } = b;
+  const roots = Number(isRoot(pathB, directoryB)) - Number(isRoot(pathA, directoryA));
   if (roots !== 0) return roots;
   let start = 0;
   for (let i = 0; ; i++) {
-    const byteA = byteAt(a, directoryA, i);
-    const byteB = byteAt(b, directoryB, i);
+    const byteA = byteAt(pathA, directoryA, i);
+    const byteB = byteAt(pathB, directoryB, i);
     if (byteA === byteB) {
       if (byteA === -1) return 0;
       if (byteA === SLASH) start = i + 1;
@@ -43,7 +45,7 @@ export function compareFlist(a: Named, b: Named): number {
     // A path that ends where the other goes on below is the directory itself.
     if (i === start && (byteA === -1 || byteB === -1)) return byteA - byteB;
     const kind =
-      Number(endsInFile(b, directoryB, start)) - Number(endsInFile(a, directoryA, start));
+      Number(endsInFile(pathB, directoryB, start)) - Number(endsInFile(pathA, directoryA, start));
     return kind !== 0 ? kind : byteA - byteB;
   }
 }

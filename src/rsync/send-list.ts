@@ -53,7 +53,7 @@ export async function sendList<E extends Entry>(
     if (writer.blocked) await conversation.drained();
   }
   encoder.writeEnd(writer, ioError);
-  writeIdLists(writer, format, usedNames(job));
+  writeIdLists(writer, format, usedNames(job.names, encoder));
   if (protocol < 30) writer.int32(ioError);
   else if (ioError !== 0 && !format.safeEnd) writer.message(MSG_IO_ERROR, int32(ioError));
   writer.flush();
@@ -62,22 +62,11 @@ export async function sendList<E extends Entry>(
 }
 
 /** Names of the owners in the list: no server needs to know who else has an account here. */
-function usedNames<E extends Entry>({ entries, names }: SendJob<E>): IdNames {
+function usedNames(names: IdNames | undefined, { uids, gids }: FlistEncoder): IdNames {
   if (names === undefined) return { users: new Map(), groups: new Map() };
-  const named = (all: ReadonlyMap<number, string>, ids: Iterable<number>): Map<number, string> => {
-    const used = new Set(ids);
-    return new Map([...all].filter(([id]) => used.has(id)));
-  };
-  return {
-    users: named(
-      names.users,
-      entries.map((entry) => entry.uid),
-    ),
-    groups: named(
-      names.groups,
-      entries.map((entry) => entry.gid),
-    ),
-  };
+  const named = (all: ReadonlyMap<number, string>, used: ReadonlySet<number>): typeof all =>
+    new Map([...all].filter(([id]) => used.has(id)));
+  return { users: named(names.users, uids), groups: named(names.groups, gids) };
 }
 
 /** A number as the payload of a message. */

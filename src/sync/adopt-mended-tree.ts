@@ -55,7 +55,10 @@ export class MendedTree<C extends Entry> implements Tree<C> {
 
   #make(directory: C, key: string, bytes: Uint8Array): C {
     const path = Buffer.from(key, 'latin1');
-    const entry = { ...directory, path, mode: S_IFREG | 0o444, size: bytes.length };
+    // Spreading leaves out what a class computes.
+    const { mtimeSec, mtimeNsec, uid, gid } = directory;
+    const attributes = { size: bytes.length, mtimeSec, mtimeNsec, uid, gid };
+    const entry = { ...directory, ...attributes, path, mode: S_IFREG | 0o444 };
     this.#contents.set(entry, bytes);
     return entry;
   }

@@ -57,6 +57,18 @@ export class RecordWriter {
     this.#length += 8;
   }
 
+  /** Bytes written since the last {@link take}. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** What was written so far, as a view that stays valid until the next write. */
+  take(): Buffer {
+    const taken = this.finish();
+    this.#length = 0;
+    return taken;
+  }
+
   /** What was written, as a view: the writer is not used any more. */
   finish(): Buffer {
     return Buffer.from(this.#bytes.buffer, 0, this.#length);

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { isRegularFile, S_IFMT } from '../tree/entry.ts';
 import type { LocalEntry } from '../tree/local-entry.ts';
 import { compareFlist } from '../rsync/flist-sort.ts';
@@ -32,6 +33,8 @@ export interface Location extends ObjectIdentity {
 const VERSION = 1;
 /** Room for one record with a path of usual length. */
 const RECORD_LENGTH = 72;
+/** Bytes that are hashed at a time. */
+const PART_LENGTH = 64 * 1024;
 
 /**
  * All objects of a push in list order, the root and virtual files left out.
@@ -45,20 +48,33 @@ const RECORD_LENGTH = 72;
 export function encodeLocations(entries: readonly PushEntry[]): Buffer {
   const writer = new RecordWriter(64 + entries.length * RECORD_LENGTH);
   writer.uint32(VERSION);
-  for (let i = 1; i < entries.length; i++) {
-    const entry = entries[i];
-    if (entry?.plain === undefined) continue;
-    const { path, dev, ino, birthtimeMs } = entry.plain;
-    writer.path(path);
-    writer.uint32(entry.mode);
-    writer.number(dev);
-    writer.number(ino);
-    writer.number(birthtimeMs);
-    writer.number(entry.size);
-    writer.number(entry.mtimeSec);
-    writer.uint32(entry.mtimeNsec);
-  }
+  for (let i = 1; i < entries.length; i++) writeLocation(writer, entries[i]);
   return writer.finish();
+}
+
+/** SHA-256 of what {@link encodeLocations} gives, without all of it being in memory. */
+export function digestLocations(entries: readonly PushEntry[]): Buffer {
+  const hash = createHash('sha256');
+  const writer = new RecordWriter(PART_LENGTH);
+  writer.uint32(VERSION);
+  for (let i = 1; i < entries.length; i++) {
+    writeLocation(writer, entries[i]);
+    if (writer.length >= PART_LENGTH / 2) hash.update(writer.take());
+  }
+  return hash.update(writer.take()).digest();
+}
+
+function writeLocation(writer: RecordWriter, entry: PushEntry | undefined): void {
+  if (entry?.plain === undefined) return;
+  const { path, dev, ino, birthtimeMs } = entry.plain;
+  writer.path(path);
+  writer.uint32(entry.mode);
+  writer.number(dev);
+  writer.number(ino);
+  writer.number(birthtimeMs);
+  writer.number(entry.size);
+  writer.number(entry.mtimeSec);
+  writer.uint32(entry.mtimeNsec);
 }
 
 /**

@@ -204,7 +204,7 @@ async function runLinks(
   const made = new Map<PushEntry, MovedFile>();
   const names = links.flatMap(({ file, from, to }, number) => {
     const target = oldName(file, { path: to, linkGroup: number + 1 });
-    if (to === file.entry.path) made.set(target, file);
+    if (Buffer.compare(to, file.entry.path) === 0) made.set(target, file);
     return [target, oldName(file, { path: from, linkGroup: number + 1 })];
   });
   const outcome = await runRsync(job.context, {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { FileError, VaultError } from '../errors.ts';
 import type { Birth } from '../gocryptfs/identity.ts';
@@ -7,6 +8,7 @@ import { pathKey } from '../view/path-bytes.ts';
 import { assignBirths, decodeBirths, encodeBirths, type BirthRecord } from './births.ts';
 import {
   compareLocations,
+  digestLocations,
   encodeLocations,
   isSameKind,
   isSameObject,
@@ -24,12 +26,21 @@ interface Store {
   write(bytes: Uint8Array): void;
 }
 
+/** The same for bytes that are many, and mostly those of the time before. */
+interface DigestedStore extends Store {
+  /**
+   * SHA-256 of what is kept, undefined when there is nothing; it may be damaged all the same. Where
+   * this is absent, everything is read to compare it.
+   */
+  digest?(): Uint8Array | undefined;
+}
+
 /** Where the memory of moves is kept. */
 export interface MoveStores {
   /** Of the vault. */
   readonly births: Store;
   /** Of one destination. */
-  readonly locations: Store;
+  readonly locations: DigestedStore;
 }
 
 /** A file that the destination has under another name. */
@@ -109,14 +120,12 @@ export interface MoveSource {
  */
 export function readMoves(stores: MoveStores, births: Births, from: MoveSource): MoveBooks {
   const { snapshot, view, isPart } = from;
-  const stored = stores.locations.read();
-  const now = isPart ? undefined : encodeLocations(snapshot.entries);
+  const digest = isPart ? undefined : digestOf(stores.locations);
+  const isSame = digest !== undefined && digestLocations(snapshot.entries).equals(digest);
   const saveLocations = (): void => {
-    if (now !== undefined && !(stored !== undefined && now.equals(stored))) {
-      stores.locations.write(now);
-    }
+    if (!isPart && !isSame) stores.locations.write(encodeLocations(snapshot.entries));
   };
-  const moves = stored === undefined ? NO_MOVES : findMoves(stored, now, from);
+  const moves = isSame ? unmoved(view) : findMoves(stores.locations.read(), from);
   if (!view.keepsIdentities) return { moves, save: saveLocations };
   const bornBefore = stores.births.read();
   const records = assignBirths({
@@ -138,11 +147,20 @@ export function readMoves(stores: MoveStores, births: Births, from: MoveSource):
   };
 }
 
-function findMoves(stored: Uint8Array, now: Buffer | undefined, from: MoveSource): Moves {
+function digestOf(store: DigestedStore): Uint8Array | undefined {
+  if (store.digest !== undefined) return store.digest();
+  const stored = store.read();
+  return stored && createHash('sha256').update(stored).digest();
+}
+
+/** Everything is where it was, as it was. */
+function unmoved({ keepsIdentities }: PushView): Moves {
+  return { ...NO_MOVES, changed: [], ...(keepsIdentities && { gone: 0 }) };
+}
+
+function findMoves(stored: Uint8Array | undefined, from: MoveSource): Moves {
   const { isPart, view } = from;
-  if (now?.equals(stored) === true) {
-    return { ...NO_MOVES, changed: [], ...(view.keepsIdentities && { gone: 0 }) };
-  }
+  if (stored === undefined) return NO_MOVES;
   let changes: LocationChanges;
   try {
     changes = compareLocations(stored, from.snapshot.entries, from.view);

@@ -14,33 +14,29 @@ export interface ProgressMeter {
 
 const meters = new WeakMap<PushJob, ProgressMeter>();
 
-/** Cipher bytes before each position of the list. */
-function bytesBefore(entries: readonly PushEntry[]): Float64Array {
-  const before = new Float64Array(entries.length + 1);
-  let sum = 0;
-  entries.forEach((entry, ndx) => {
-    before[ndx] = sum;
-    if (isRegularFile(entry)) sum += entry.size;
-  });
-  before[entries.length] = sum;
-  return before;
-}
-
 function createMeter(job: PushJob): ProgressMeter {
   const { entries, plainCount, cipherBytes } = job.snapshot;
-  const before = bytesBefore(entries);
   let position = 0;
+  /** Cipher bytes before that. */
+  let bytesBefore = 0;
+  const moveTo = (ndx: number): void => {
+    const end = Math.min(ndx, entries.length);
+    for (; position < end; position++) {
+      const entry = entries[position];
+      if (entry !== undefined && isRegularFile(entry)) bytesBefore += entry.size;
+    }
+  };
   const now = (extraBytes = 0, entry?: PushEntry): PushProgress => ({
     stage: 'send',
     filesDone: Math.min(position, plainCount),
     filesTotal: plainCount,
-    bytesDone: Math.min((before[position] ?? 0) + extraBytes, cipherBytes),
+    bytesDone: Math.min(bytesBefore + extraBytes, cipherBytes),
     bytesTotal: cipherBytes,
     ...(entry?.plain && { current: entry.plain.path }),
   });
   return {
     reached: (ndx) => {
-      position = Math.max(position, Math.min(ndx, entries.length));
+      moveTo(ndx);
       job.reporter.progress(now());
     },
     within: (entry, bytes) => job.reporter.progress(now(bytes, entry)),

@@ -1,3 +1,4 @@
+import { isRegularFile } from '../tree/entry.ts';
 import type { Moves } from './moves.ts';
 import type { PushEntry } from './push-entry.ts';
 import type { RacyFile } from './push-state.ts';
@@ -26,15 +27,16 @@ function ctimeMsOf(entry: PushEntry): number {
 
 /** Files of this snapshot that a later edit could change unseen. */
 export function recentFiles(
-  files: readonly PushEntry[],
+  entries: readonly PushEntry[],
   snapshotMs: number,
   changed: ReadonlySet<PushEntry>,
 ): RacyFile[] {
   const firstSec = Math.floor(snapshotMs / MS_PER_SEC) - 1;
   const recent: RacyFile[] = [];
-  for (const entry of files) {
+  for (const entry of entries) {
     const { plain, mtimeSec, mtimeNsec } = entry;
-    if (plain === undefined || (mtimeSec < firstSec && !changed.has(entry))) continue;
+    if (mtimeSec < firstSec && !changed.has(entry)) continue;
+    if (plain === undefined || !isRegularFile(entry)) continue;
     const ctimeMs = ctimeMsOf(entry);
     const doubtful = changed.has(entry) || ctimeMs >= snapshotMs - CLOCK_GRAIN_MS;
     recent.push({

@@ -1,5 +1,5 @@
 import { TEMPORARY_DIRECTORY } from '../gocryptfs/names.ts';
-import { isDirectory, S_IFDIR, type Entry } from '../tree/entry.ts';
+import { isDirectory, S_IFDIR, type Draft, type Entry } from '../tree/entry.ts';
 import { compareSiblings } from '../tree/walk.ts';
 import type { PushEntry, PushView } from './push-entry.ts';
 import { parentKey } from './skeleton.ts';
@@ -55,7 +55,7 @@ export function withTempDir(
       compareSiblings(tempDir, entry) < 0,
   );
   const before = at === -1 ? entries.length : at;
-  return [...entries.slice(0, before), tempDir, ...entries.slice(before)];
+  return entries.toSpliced(before, 0, tempDir);
 }
 
 /**
@@ -69,7 +69,14 @@ function moved(entry: PushEntry): PushEntry {
     pathKey(entry.path) === '.'
       ? Buffer.from(TEMPORARY_DIRECTORY)
       : Buffer.concat([Buffer.from(TEMPORARY_DIRECTORY + '/'), entry.path]);
-  return isDirectory(entry) ? { ...entry, path, mode: STAGED_FOLDER_MODE } : { ...entry, path };
+  const mode = isDirectory(entry) ? STAGED_FOLDER_MODE : entry.mode;
+  const { size, mtimeSec, mtimeNsec, uid, gid, plain, virtual, bytes } = entry;
+  const copy: Draft<PushEntry> = { path, mode, size, mtimeSec, mtimeNsec, uid, gid };
+  // Holders and virtual files: nothing else has copies.
+  if (plain !== undefined) copy.plain = plain;
+  if (virtual !== undefined) copy.virtual = virtual;
+  if (bytes !== undefined) copy.bytes = bytes;
+  return copy;
 }
 
 /**

@@ -1,7 +1,6 @@
 import { FileError } from '../errors.ts';
 import { ignoresUpdates } from './append-only.ts';
 import type { TransferOptions } from '../rsync/options.ts';
-import { isRegularFile } from '../tree/entry.ts';
 import { sendApart, sendContent } from './content-run.ts';
 import { deletionTerms } from './delete-limit.ts';
 import { makeRoom, prune, sweep } from './deletion-run.ts';
@@ -136,11 +135,7 @@ function remember(
     const present = new Set(job.snapshot.entries.filter(isStructural).map(knownKey));
     for (const key of state.known) if (!present.has(key)) state.known.delete(key);
   }
-  const recent = recentFiles(
-    job.snapshot.entries.filter((entry) => isRegularFile(entry) && entry.plain !== undefined),
-    job.snapshot.startedMs,
-    findings.changed,
-  );
+  const recent = recentFiles(job.snapshot.entries, job.snapshot.startedMs, findings.changed);
   state.racy = [...recent, ...doubtfulFiles(unsent), ...doubtfulFiles(job.unsettled ?? [])];
   memory.save();
 }

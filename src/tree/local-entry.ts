@@ -1,7 +1,9 @@
 import { lstatSync, readlinkSync, type BigIntStats } from 'node:fs';
 import { isWindows } from '../platform.ts';
+import { shareAttributes, type CommonAttributes } from './common-attributes.ts';
 import { portableTarget } from './disk-path.ts';
-import { isDevice, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Draft, type Entry } from './entry.ts';
+import { isDevice, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Entry, type Xattr } from './entry.ts';
+import { EntryMemory, type Slab } from './entry-memory.ts';
 
 /** An object of a local folder, with what identifies it on its disk. */
 export interface LocalEntry extends Entry {
@@ -68,28 +70,101 @@ function splitDevice(rdev: number): { readonly major: number; readonly minor: nu
   };
 }
 
-/** An entry from what the system said about it. `target` for symlinks. */
+/*
+ * Where the fields of an object are in its record, little-endian: nanoseconds u32 ‖ then each as f64
+ * seconds, size, inode, time of change, time of birth ‖ path.
+ */
+const MTIME_NSEC = 0;
+const MTIME_SEC = 4;
+const SIZE = 12;
+const INO = 20;
+const CTIME_MS = 28;
+const BIRTHTIME_MS = 36;
+const PATH = 44;
+
+const memory = new EntryMemory();
+
+/**
+ * An entry of which there may be very many: a small object, the fields in memory that all share, and
+ * what many have in common in one object for all of those.
+ */
+class PackedLocalEntry implements LocalEntry {
+  readonly #common: CommonAttributes;
+  readonly #slab: Slab;
+  readonly #at: number;
+  declare target?: Uint8Array;
+  declare rdev?: { readonly major: number; readonly minor: number };
+  declare linkGroup?: number;
+  declare contentUnknown?: boolean;
+  declare xattrs?: readonly Xattr[];
+
+  constructor(path: Uint8Array, stats: BigIntStats, size: number) {
+    this.#common = shareAttributes({
+      mode: posixMode(Number(stats.mode)),
+      uid: Number(stats.uid),
+      gid: Number(stats.gid),
+      dev: deviceOf(stats),
+      // Without a number nobody can tell which other names it has.
+      nlink: stats.ino === 0n ? 1 : Number(stats.nlink),
+    });
+    const at = memory.add(path, PATH);
+    this.#at = at;
+    this.#slab = memory.slab;
+    const { view } = this.#slab;
+    const time = splitTime(stats.mtimeNs);
+    view.setUint32(at + MTIME_NSEC, time.nsec, true);
+    view.setFloat64(at + MTIME_SEC, time.sec, true);
+    view.setFloat64(at + SIZE, size, true);
+    view.setFloat64(at + INO, foldIdentity(stats.ino), true);
+    view.setFloat64(at + CTIME_MS, Number(stats.ctimeNs) / 1e6, true);
+    view.setFloat64(at + BIRTHTIME_MS, Number(stats.birthtimeNs) / 1e6, true);
+  }
+
+  get path(): Uint8Array {
+    return this.#slab.path(this.#at + PATH);
+  }
+  get mode(): number {
+    return this.#common.mode;
+  }
+  get size(): number {
+    return this.#slab.view.getFloat64(this.#at + SIZE, true);
+  }
+  get mtimeSec(): number {
+    return this.#slab.view.getFloat64(this.#at + MTIME_SEC, true);
+  }
+  get mtimeNsec(): number {
+    return this.#slab.view.getUint32(this.#at + MTIME_NSEC, true);
+  }
+  get uid(): number {
+    return this.#common.uid;
+  }
+  get gid(): number {
+    return this.#common.gid;
+  }
+  get dev(): number {
+    return this.#common.dev;
+  }
+  get ino(): number {
+    return this.#slab.view.getFloat64(this.#at + INO, true);
+  }
+  get nlink(): number {
+    return this.#common.nlink;
+  }
+  get ctimeMs(): number {
+    return this.#slab.view.getFloat64(this.#at + CTIME_MS, true);
+  }
+  get birthtimeMs(): number {
+    return this.#slab.view.getFloat64(this.#at + BIRTHTIME_MS, true);
+  }
+}
+
+/** An entry from what the system said about it; the path is copied. `target` for symlinks. */
 export function toLocalEntry(
   path: Uint8Array,
   stats: BigIntStats,
   target?: Uint8Array,
 ): LocalEntry {
-  const time = splitTime(stats.mtimeNs);
-  const entry: Draft<LocalEntry> = {
-    path,
-    mode: posixMode(Number(stats.mode)),
-    size: target === undefined ? Number(stats.size) : target.length,
-    mtimeSec: time.sec,
-    mtimeNsec: time.nsec,
-    uid: Number(stats.uid),
-    gid: Number(stats.gid),
-    dev: deviceOf(stats),
-    ino: foldIdentity(stats.ino),
-    // Without a number nobody can tell which other names it has.
-    nlink: stats.ino === 0n ? 1 : Number(stats.nlink),
-    ctimeMs: Number(stats.ctimeNs) / 1e6,
-    birthtimeMs: Number(stats.birthtimeNs) / 1e6,
-  };
+  const entry = new PackedLocalEntry(path, stats, target?.length ?? Number(stats.size));
   if (target !== undefined) entry.target = target;
   else if (isDevice(entry)) entry.rdev = splitDevice(Number(stats.rdev));
   return entry;
@@ -99,7 +174,7 @@ export function toLocalEntry(
  * Examines one object without following it.
  *
  * @param fullPath - where it is
- * @param path - its path inside the tree
+ * @param path - its path inside the tree; is copied
  * @returns undefined when there is nothing
  * @throws the system's own error for anything but absence
  */

@@ -7,7 +7,6 @@ import { fileFailure, openFailure, showPath, vanished } from './file-failure.ts'
 import type { Filter } from './filter.ts';
 import { isSameObject, readLocalEntry, toLocalEntry, type LocalEntry } from './local-entry.ts';
 import { openLocalFile, ReadPace } from './local-file.ts';
-import { allocatePath } from './path-memory.ts';
 
 /** After so many objects of one folder the event loop gets a turn. */
 const ENTRIES_PER_TURN = 4096;
@@ -92,7 +91,7 @@ export class LocalTree implements Tree<LocalEntry> {
     const entries: LocalEntry[] = [];
     for (const [count, name] of names.entries()) {
       if (count % ENTRIES_PER_TURN === ENTRIES_PER_TURN - 1) await setImmediate();
-      const path = allocatePath(prefix.length + name.length);
+      const path = Buffer.allocUnsafe(prefix.length + name.length);
       path.set(prefix, 0);
       path.write(name, prefix.length, 'latin1');
       const entry = this.#examine(path);
@@ -107,7 +106,7 @@ export class LocalTree implements Tree<LocalEntry> {
       if (this.#options.skip?.(path) === true) return undefined;
       try {
         const entry = readLocalEntry(this.#fullPath(path), path);
-        return entry !== undefined && this.#admits(entry) ? entry : undefined;
+        return entry !== undefined && this.#admits(entry, path) ? entry : undefined;
       } catch (error) {
         const failure = openFailure(error, 'cannot examine', path);
         if (failure.code === 'vanished') return undefined;
@@ -165,12 +164,12 @@ export class LocalTree implements Tree<LocalEntry> {
       this.#reportUnexamined(path, vanished(path));
       return undefined;
     }
-    return this.#admits(entry) ? entry : undefined;
+    return this.#admits(entry, path) ? entry : undefined;
   }
 
-  #admits(entry: LocalEntry): boolean {
+  #admits(entry: LocalEntry, path: Uint8Array): boolean {
     if (isDirectory(entry) && this.#isVault(entry)) return false;
-    if (this.#options.filter?.verdict(entry.path, isDirectory(entry)) === 'exclude') return false;
+    if (this.#options.filter?.verdict(path, isDirectory(entry)) === 'exclude') return false;
     if (this.#options.limits?.admits(entry) === false) return false;
     if (entry.nlink > 1 && !isDirectory(entry)) this.#joinLinkGroup(entry);
     return true;

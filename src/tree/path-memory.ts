@@ -21,3 +21,10 @@ export function allocatePath(length: number): Buffer {
   used += length;
   return path;
 }
+
+/** The same bytes in memory that is right for what is kept for long. */
+export function keepBytes(bytes: Uint8Array): Buffer {
+  const kept = allocatePath(bytes.length);
+  kept.set(bytes, 0);
+  return kept;
+}

@@ -1,15 +1,12 @@
 import { isDirectory, type Entry, type Tree } from './entry.ts';
 
-/** Position of the last path component. */
-function nameStart(path: Uint8Array): number {
-  return path.lastIndexOf(0x2f) + 1;
-}
-
-/** Byte `i` of the last component, with the slash that rsync imagines after a directory's name. */
-function byteAt(entry: Entry, start: number, i: number): number {
-  const at = start + i;
-  if (at < entry.path.length) return entry.path[at] ?? -1;
-  return at === entry.path.length && isDirectory(entry) ? 0x2f : -1;
+/** The last component of a path, a character a byte; behind a directory's the slash that rsync imagines. */
+function sortedName(entry: Entry): string {
+  const { path } = entry;
+  const start = path.lastIndexOf(0x2f) + 1;
+  const bytes = Buffer.from(path.buffer, path.byteOffset + start, path.length - start);
+  const name = bytes.toString('latin1');
+  return isDirectory(entry) ? `${name}/` : name;
 }
 
 /**
@@ -21,15 +18,20 @@ function byteAt(entry: Entry, start: number, i: number): number {
  */
 export function compareSiblings(a: Entry, b: Entry): number {
   const kind = Number(isDirectory(a)) - Number(isDirectory(b));
-  if (kind !== 0) return kind;
-  const startA = nameStart(a.path);
-  const startB = nameStart(b.path);
-  for (let i = 0; ; i++) {
-    const byteA = byteAt(a, startA, i);
-    const byteB = byteAt(b, startB, i);
-    if (byteA !== byteB) return byteA - byteB;
-    if (byteA === -1) return 0;
-  }
+  return kind === 0 ? compareNames(sortedName(a), sortedName(b)) : kind;
+}
+
+function compareNames(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}
+
+/** Entries of one kind as {@link compareSiblings} orders them, each looked at once. */
+function sorted<E extends Entry>(entries: readonly E[]): E[] {
+  return entries
+    .map((entry) => ({ entry, name: sortedName(entry) }))
+    .sort((a, b) => compareNames(a.name, b.name))
+    .map(({ entry }) => entry);
 }
 
 /**
@@ -48,10 +50,9 @@ export async function* walk<E extends Entry>(
   for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
     signal?.throwIfAborted();
     if (directory !== root) yield [directory];
-    const children = [...(await tree.children(directory))].sort(compareSiblings);
-    const firstDirectory = children.findIndex(isDirectory);
-    const files = firstDirectory === -1 ? children : children.slice(0, firstDirectory);
+    const children = await tree.children(directory);
+    const files = sorted(children.filter((child) => !isDirectory(child)));
     if (files.length > 0) yield files;
-    if (firstDirectory !== -1) pending.push(...children.slice(firstDirectory).reverse());
+    for (const folder of sorted(children.filter(isDirectory)).reverse()) pending.push(folder);
   }
 }

@@ -49,6 +49,29 @@ export function readState(vaultDir: string, key: string): Uint8Array | undefined
 }
 
 /**
+ * SHA-256 of what {@link writeState} stored last, without reading that: should it have been altered,
+ * {@link readState} has nothing all the same.
+ *
+ * @throws {BugError} `invariant` — an impossible key
+ */
+export function readStateDigest(vaultDir: string, key: string): Uint8Array | undefined {
+  const file = stateFile(vaultDir, key);
+  const header = Buffer.alloc(HEADER_LENGTH);
+  try {
+    const fd = fs.openSync(file, 'r');
+    try {
+      if (fs.readSync(fd, header) < HEADER_LENGTH) return undefined;
+    } finally {
+      fs.closeSync(fd);
+    }
+  } catch {
+    return undefined;
+  }
+  if (!header.subarray(0, MAGIC.length).equals(MAGIC)) return undefined;
+  return header.subarray(MAGIC.length);
+}
+
+/**
  * Replaces the state of a key in one step.
  *
  * @throws {FileError} `state-not-written`

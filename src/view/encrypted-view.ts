@@ -15,7 +15,6 @@ import {
   isDirectory,
   isRegularFile,
   isSymlink,
-  type Draft,
   type Entry,
   type OpenFile,
   type Tree,
@@ -23,11 +22,12 @@ import {
   type Xattr,
 } from '../tree/entry.ts';
 import { showPath } from '../tree/file-failure.ts';
+import { EncryptedEntry, type CipherEntry } from './cipher-entry.ts';
 import { BytesFile, CipherFile } from './cipher-file.ts';
 import { CipherXattrs } from './cipher-xattrs.ts';
 import { EncryptionThreads, type ThreadOptions } from './encryption-threads.ts';
-import type { Inherited, VirtualKind } from './inherited.ts';
-import { isRootPath, joinPath, pathKey, ROOT_PATH, splitPath } from './path-bytes.ts';
+import type { Inherited } from './inherited.ts';
+import { isRootPath, pathKey, ROOT_PATH, splitPath } from './path-bytes.ts';
 import { PathTranslation, type BirthOf, type PlainPath, type Place } from './path-translation.ts';
 import {
   DIR_IV_NAME_BYTES,
@@ -42,22 +42,8 @@ const RESERVED_NAMES: readonly string[] = [CONF_NAME, TEMPORARY_DIRECTORY];
 
 /** Names that are encrypted together. */
 const NAMES_AT_ONCE = 512;
-
-/** One object of the encrypted view. `P` is the plaintext tree's own kind of entry. */
-export interface CipherEntry<P extends Entry = Entry> extends Entry {
-  /** What this is the encryption of. Absent exactly for virtual files. */
-  readonly plain?: P;
-  readonly virtual?: VirtualKind;
-  /** Content of a virtual file. */
-  readonly bytes?: Uint8Array;
-  /** Encrypted; rewritten when a hard-link group gets a common identity. */
-  target?: Uint8Array;
-  /**
-   * The name whose identity this object uses instead of its own: the one with the smallest
-   * plaintext path of its hard-link group. Set by `groupHardLinks`.
-   */
-  identityPlace?: Place;
-}
+const NOTHING = Buffer.alloc(0);
+const SLASH = Buffer.from('/');
 
 /** How a plaintext tree is encrypted. */
 export interface EncryptedViewOptions<P extends Entry = Entry> {
@@ -140,16 +126,20 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
     const plainChildren = await this.#plain.children(plainDirectory);
     if (plainDirectory.contentUnknown === true) directory.contentUnknown = true;
     const place = placeOf(directory);
+    const isRoot = isRootPath(place.cipherPath);
+    const prefix = isRoot ? NOTHING : Buffer.concat([place.cipherPath, SLASH]);
     const dirIV = this.#paths.dirIV(place);
     const entries: CipherEntry<P>[] = [];
     if (this.#layout.names.hasDirIVs) entries.push(this.#virtual.dirIV(directory, dirIV));
-    if (isRootPath(directory.path)) entries.push(this.#virtual.conf(directory));
+    if (isRoot) entries.push(this.#virtual.conf(directory));
     for (let at = 0; at < plainChildren.length; at += NAMES_AT_ONCE) {
       const some = plainChildren.slice(at, at + NAMES_AT_ONCE);
       const names = some.map((plain) => splitPath(plain.path).name);
       const cipherNames = this.#layout.names.encryptNames(names, dirIV);
       for (const [i, plain] of some.entries()) {
-        this.#addChild(entries, { directory, dirIV, plain, cipherName: cipherNames[i] });
+        const name = names[i] ?? NOTHING;
+        const cipherName = cipherNames[i];
+        this.#addChild(entries, { directory, prefix, dirIV, plain, name, cipherName });
       }
     }
     return entries;
@@ -267,18 +257,20 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
     entries: CipherEntry<P>[],
     child: {
       readonly directory: CipherEntry<P>;
+      /** What the cipher path begins with. */
+      readonly prefix: Uint8Array;
       readonly dirIV: Uint8Array;
       readonly plain: P;
+      readonly name: Uint8Array;
       /** Undefined for a name that cannot be encrypted. */
       readonly cipherName: CipherName | undefined;
     },
   ): void {
-    const { directory, dirIV, plain } = child;
+    const { directory, prefix, dirIV, plain, name } = child;
     try {
-      const { name } = splitPath(plain.path);
-      if (isRootPath(directory.path) && !this.#isForTheView(name)) return;
+      if (prefix.length === 0 && !this.#isForTheView(name)) return;
       const cipherName = child.cipherName ?? this.#layout.names.encryptName(name, dirIV);
-      const path = joinPath(directory.path, cipherName.name);
+      const path = Buffer.concat([prefix, cipherName.name]);
       assertPathFits(path, cipherName, isDirectory(plain) && this.#layout.names.hasDirIVs);
       const entry = this.#encryptEntry(plain, path);
       if (cipherName.fullName !== undefined) {
@@ -308,23 +300,11 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
   }
 
   #encryptEntry(plain: P, path: Uint8Array): CipherEntry<P> {
-    const { mode, mtimeSec, mtimeNsec, uid, gid, rdev } = plain;
     const target = isSymlink(plain)
       ? this.#encryptTarget(plain, { plainPath: plain.path, cipherPath: path })
       : undefined;
-    const size = target?.length ?? this.#cipherSize(plain);
-    const entry: Draft<CipherEntry<P>> = {
-      path,
-      mode,
-      size,
-      mtimeSec,
-      mtimeNsec,
-      uid,
-      gid,
-      plain,
-    };
+    const entry = new EncryptedEntry(plain, path, target?.length ?? this.#cipherSize(plain));
     if (target !== undefined) entry.target = target;
-    if (rdev !== undefined) entry.rdev = rdev;
     return entry;
   }
 

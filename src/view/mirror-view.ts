@@ -12,7 +12,7 @@ import {
 import { showPath } from '../tree/file-failure.ts';
 import { BytesFile } from './cipher-file.ts';
 import type { PlainEntry } from './decrypted-view.ts';
-import type { CipherEntry } from './encrypted-view.ts';
+import { MirroredEntry, type CipherEntry } from './cipher-entry.ts';
 import { isRootPath, pathKey } from './path-bytes.ts';
 import type { PlainPath } from './path-translation.ts';
 import { VIRTUAL_MTIME_SEC } from './virtual-files.ts';
@@ -135,16 +135,7 @@ function isMarker(path: Uint8Array): boolean {
 }
 
 function mirrored<P extends Entry>(plain: P): CipherEntry<P> {
-  return Object.assign(attributesOf(plain), { plain });
-}
-
-/** Of one tree for another; the group of hard links is known only after the whole tree was walked, and given then. */
-function attributesOf(entry: Entry): Entry {
-  const { path, mode, size, mtimeSec, mtimeNsec, uid, gid, target, rdev } = entry;
-  const same: Draft<Entry> = { path, mode, size, mtimeSec, mtimeNsec, uid, gid };
-  if (target !== undefined) same.target = target;
-  if (rdev !== undefined) same.rdev = rdev;
-  return same;
+  return new MirroredEntry(plain);
 }
 
 /** A plain mirror that is read: everything but its marker, each object under its own path. */
@@ -167,5 +158,18 @@ export class MirrorCopy<C extends Entry> {
 }
 
 function asPlain<C extends Entry>(stored: C): PlainEntry<C> {
-  return Object.assign(attributesOf(stored), { cipher: stored });
+  const { path, mode, size, mtimeSec, mtimeNsec, uid, gid, target, rdev } = stored;
+  const entry: Draft<PlainEntry<C>> = {
+    path,
+    mode,
+    size,
+    mtimeSec,
+    mtimeNsec,
+    uid,
+    gid,
+    cipher: stored,
+  };
+  if (target !== undefined) entry.target = target;
+  if (rdev !== undefined) entry.rdev = rdev;
+  return entry;
 }

@@ -3,6 +3,7 @@ import { IntegrityError } from '../errors.ts';
 import type { Birth } from '../gocryptfs/identity.ts';
 import type { Layout } from '../gocryptfs/layout.ts';
 import { DIR_IV_LENGTH } from '../gocryptfs/limits.ts';
+import { keepBytes } from '../tree/path-memory.ts';
 import type { Inherited, VirtualKind } from './inherited.ts';
 import { isRootPath, joinPath, pathKey, ROOT_PATH, splitPath } from './path-bytes.ts';
 
@@ -75,7 +76,7 @@ export class PathTranslation {
 
   /** Lets {@link plainPath} recognise an object whose name is hashed. */
   rememberLongName({ cipherPath, plainPath }: Place): void {
-    this.#longNames.set(pathKey(cipherPath), plainPath);
+    this.#longNames.set(pathKey(cipherPath), keepBytes(plainPath));
   }
 
   /**

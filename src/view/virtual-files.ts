@@ -1,6 +1,7 @@
 /** The files that exist only in the encrypted view, with the attributes they show. */
 import { CONF_NAME, DIR_IV_NAME, NAME_FILE_SUFFIX } from '../gocryptfs/names.ts';
 import { S_IFREG, type Entry } from '../tree/entry.ts';
+import { keepBytes } from '../tree/path-memory.ts';
 import type { Inherited, InheritedKind, VirtualAttributes, VirtualKind } from './inherited.ts';
 import { joinPath } from './path-bytes.ts';
 
@@ -95,7 +96,7 @@ export class VirtualFiles {
     const plainPath = object.plain?.path ?? object.path;
     const attributes = this.#attributes('name', plainPath, object);
     const { uid, gid } = this.#times === 'fixed' ? directory : object;
-    const path = Buffer.concat([object.path, NAME_FILE_SUFFIX_BYTES]);
+    const path = keepBytes(Buffer.concat([object.path, NAME_FILE_SUFFIX_BYTES]));
     return virtualFile('name', path, fullName, { ...attributes, uid, gid });
   }
 
@@ -126,6 +127,6 @@ function virtualFile(
     uid,
     gid,
     virtual,
-    bytes,
+    bytes: keepBytes(bytes),
   };
 }

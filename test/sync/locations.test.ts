@@ -1,7 +1,13 @@
+import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { compareFlist } from '../../src/rsync/flist-sort.ts';
-import { compareLocations, encodeLocations, readLocations } from '../../src/sync/locations.ts';
+import {
+  compareLocations,
+  digestLocations,
+  encodeLocations,
+  readLocations,
+} from '../../src/sync/locations.ts';
 import type { PushEntry } from '../../src/sync/push-entry.ts';
 import { S_IFDIR, S_IFREG } from '../../src/tree/entry.ts';
 
@@ -73,8 +79,16 @@ describe('locations', () => {
           })),
         );
         expect(encodeLocations(entries).equals(bytes)).toBe(true);
+        expect(digestLocations(entries)).toEqual(createHash('sha256').update(bytes).digest());
       }),
     );
+  });
+
+  it('have a digest however many they are', () => {
+    const many = Array.from({ length: 3000 }, (_, i) => entry(`file ${String(i)}`, { ino: i }));
+    const entries = listed(many);
+    const whole = createHash('sha256').update(encodeLocations(entries)).digest();
+    expect(digestLocations(entries)).toEqual(whole);
   });
 
   it('tell what is gone, what is new and what was replaced', () => {

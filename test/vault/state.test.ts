@@ -1,10 +1,17 @@
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BugError } from '../../src/errors.ts';
-import { dropState, readState, stateKey, writeState } from '../../src/vault/state.ts';
+import {
+  dropState,
+  readState,
+  readStateDigest,
+  stateKey,
+  writeState,
+} from '../../src/vault/state.ts';
 
 // State comes back byte for byte, or counts as absent: never something else.
 
@@ -35,6 +42,20 @@ describe('state', () => {
     dropState(vaultDir, key);
     dropState(vaultDir, key);
     expect(readState(vaultDir, key)).toBeUndefined();
+  });
+
+  it('has a digest that can be read alone', () => {
+    expect(readStateDigest(vaultDir, key)).toBeUndefined();
+    for (const content of ['', 'content']) {
+      writeState(vaultDir, key, Buffer.from(content));
+      const digest = createHash('sha256').update(content).digest();
+      expect(readStateDigest(vaultDir, key)).toEqual(digest);
+    }
+    const whole = readFileSync(stored());
+    for (const damaged of [whole.subarray(0, 39), Buffer.concat([Buffer.from('x'), whole])]) {
+      writeFileSync(stored(), damaged);
+      expect(readStateDigest(vaultDir, key)).toBeUndefined();
+    }
   });
 
   it('counts as absent when any single byte was changed, cut off or added', () => {

@@ -7,11 +7,8 @@ import { GCM_LAYOUT_FLAGS, type FeatureFlag } from '../../src/gocryptfs/feature-
 import type { Birth } from '../../src/gocryptfs/identity.ts';
 import { openLayout } from '../../src/gocryptfs/layout.ts';
 import { S_IFCHR, S_IFIFO } from '../../src/tree/entry.ts';
-import {
-  EncryptedView,
-  type CipherEntry,
-  type EncryptedViewOptions,
-} from '../../src/view/encrypted-view.ts';
+import type { CipherEntry } from '../../src/view/cipher-entry.ts';
+import { EncryptedView, type EncryptedViewOptions } from '../../src/view/encrypted-view.ts';
 import { MemoryTree, type MemoryEntry } from '../support/memory-tree.ts';
 import { allEntries, readAll } from '../support/materialise.ts';
 

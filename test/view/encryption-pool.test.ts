@@ -202,7 +202,11 @@ describe('files encrypted in threads', () => {
     unlinkSync(gone.file);
     // The inode number of a file that is gone may come again at once: another one takes its place.
     const other = await listed(pattern(50));
-    const asReplaced = { ...replaced.entry, ino: other.entry.ino };
+    const { path: plainPath, mode, size, mtimeSec, mtimeNsec, uid, gid } = replaced.entry;
+    const { dev, nlink, ctimeMs, birthtimeMs } = replaced.entry;
+    const attributes = { mode, size, mtimeSec, mtimeNsec, uid, gid };
+    const object = { dev, ino: other.entry.ino, nlink, ctimeMs, birthtimeMs };
+    const asReplaced = { path: plainPath, ...attributes, ...object };
     appendFileSync(grown.file, pattern(2 * RUN));
     writeFileSync(rewritten.file, pattern(100).reverse());
     const asRewritten = { ...rewritten.entry, mtimeSec: rewritten.entry.mtimeSec - 1 };

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { EcsyncError, ExitCode, UsageError } from '../../errors.ts';
 import type { LoginQuestions } from '../../sync/destination-options.ts';
+import type { MoveStores } from '../../sync/moves.ts';
 import type { OpenVault, PushSurroundings, StateStore } from '../../sync/push.ts';
 import type {
   PushFigures,
@@ -13,7 +14,7 @@ import type { Destination } from '../../vault/destination.ts';
 import { acquireLock } from '../../vault/lock.ts';
 import { settleConf } from '../../vault/replace-conf.ts';
 import { lastFullPush, noteFullPush } from '../../vault/push-record.ts';
-import { readState, stateKey, writeState } from '../../vault/state.ts';
+import { readState, readStateDigest, stateKey, writeState } from '../../vault/state.ts';
 import { openVault, type Vault } from '../../vault/vault.ts';
 import { vaultFiles } from '../../vault/vault-files.ts';
 import { attend } from '../attended-run.ts';
@@ -212,7 +213,7 @@ export async function withKey<T>(
     store: storeAt(vault.vaultDir, key),
     moves: {
       births: storeAt(vault.vaultDir, 'births'),
-      locations: storeAt(vault.vaultDir, `${key}-locations`),
+      locations: digestedStoreAt(vault.vaultDir, `${key}-locations`),
     },
     questions: questionsFor(host, {
       passwordFile: options.passwordFile,
@@ -245,6 +246,10 @@ function storeAt(vaultDir: string, key: string): StateStore {
     read: () => readState(vaultDir, key),
     write: (bytes) => writeState(vaultDir, key, bytes),
   };
+}
+
+function digestedStoreAt(vaultDir: string, key: string): MoveStores['locations'] {
+  return { ...storeAt(vaultDir, key), digest: () => readStateDigest(vaultDir, key) };
 }
 
 /** What a push is to do, and its options with what configuration adds to them. */

@@ -1,0 +1,29 @@
+// Goal: equal attributes are one object, and never those of another object. Method: a property over
+// many of them, and more kinds than are remembered.
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { shareAttributes } from '../../src/tree/common-attributes.ts';
+
+const few = fc.nat(2);
+const attributesArb = fc.record({ mode: few, uid: few, gid: few, dev: few, nlink: few });
+
+it('are shared by all objects that have them', () => {
+  fc.assert(
+    fc.property(fc.array(attributesArb), (all) => {
+      const shared = all.map((attributes) => shareAttributes({ ...attributes }));
+      expect(shared).toEqual(all);
+      expect(new Set(shared).size).toBe(new Set(all.map((one) => JSON.stringify(one))).size);
+    }),
+  );
+});
+
+it('stay what they are when there are too many to remember', () => {
+  const kinds = Array.from({ length: 10_000 }, (_, uid) => ({
+    mode: 1,
+    uid,
+    gid: 0,
+    dev: 0,
+    nlink: 1,
+  }));
+  expect(kinds.map((kind) => shareAttributes({ ...kind }))).toEqual(kinds);
+});
