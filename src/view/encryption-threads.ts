@@ -19,7 +19,7 @@ const THREADS_MAX = 3;
 export interface ThreadOptions<P> {
   /** Where an entry of the plaintext tree is, and how it is recognised. */
   readonly fileOf: (plain: P) => { readonly fullPath: Uint8Array; readonly listed: ListedFile };
-  /** How many; see {@link defaultCount}. With 0 there is no other thread. */
+  /** How many; default two less than there are processors, at most 3. With 0 there is no other thread. */
   readonly count?: number;
   /** Small files are encrypted in the thread that sends; default with up to two processors. */
   readonly smallHere?: boolean;
@@ -88,10 +88,12 @@ export class EncryptionThreads<P> {
   }
 }
 
-/** One at least where there is another processor: large files gain by it (native-bench/RESULTS.md). */
+/**
+ * With two processors, the server or other programs on one of them, threads measured slower than
+ * none: the processor time of handing over is not made up for (native-bench/RESULTS.md).
+ */
 function defaultCount(): number {
-  const processors = availableParallelism();
-  return processors <= 2 ? processors - 1 : Math.min(processors - 2, THREADS_MAX);
+  return Math.max(0, Math.min(availableParallelism() - 2, THREADS_MAX));
 }
 
 /** Beside this file, compiled or bundled; as TypeScript only where Node runs that. */
