@@ -119,7 +119,8 @@ export class RestoringStore<L extends Entry> implements Store<TargetEntry<L>> {
     const { targetPath } = planned.get(pathKey(path)) ?? {};
     const local = targetPath && (await unfinished.find(targetPath));
     if (local === undefined) return undefined;
-    return { ...local, path, mtimeSec: Number.NaN, local };
+    const { mode, size, mtimeNsec, uid, gid } = local;
+    return { path, mode, size, mtimeSec: Number.NaN, mtimeNsec, uid, gid, local };
   }
 
   async openEarlier({ path, local }: TargetEntry<L>): Promise<OpenFile> {
