@@ -1,6 +1,7 @@
 import { PasswordError, type IntegrityError } from '../errors.ts';
 import { isRegularFile, isSymlink, type Entry } from '../tree/entry.ts';
-import type { DecryptedView, PlainEntry } from '../view/decrypted-view.ts';
+import type { DecryptedView } from '../view/decrypted-view.ts';
+import type { PlainEntry } from '../view/plain-entry.ts';
 import type { CopyTree } from './adopt-derivation.ts';
 import type { AdoptFinding } from './adopt-finding.ts';
 

@@ -4,7 +4,8 @@ import { openLayout, type Derivation, type Layout } from '../gocryptfs/layout.ts
 import { DIR_IV_LENGTH } from '../gocryptfs/limits.ts';
 import { CONF_NAME, DIR_IV_NAME, NAME_FILE_SUFFIX } from '../gocryptfs/names.ts';
 import { isDirectory, isSymlink, type Entry, type Tree } from '../tree/entry.ts';
-import { DecryptedView, type PlainEntry } from '../view/decrypted-view.ts';
+import { DecryptedView } from '../view/decrypted-view.ts';
+import type { PlainEntry } from '../view/plain-entry.ts';
 import { readSmallFile } from '../view/decrypted-view-listing.ts';
 import type { CopyProblem } from '../view/decrypted-view-problem.ts';
 import { InheritedIndex, type InheritedKind } from '../view/inherited.ts';

@@ -10,7 +10,8 @@ import {
   type Tree,
 } from '../tree/entry.ts';
 import { showPath } from '../tree/file-failure.ts';
-import type { DecryptedView, PlainEntry } from '../view/decrypted-view.ts';
+import type { DecryptedView } from '../view/decrypted-view.ts';
+import type { PlainEntry } from '../view/plain-entry.ts';
 import { isRootPath, pathKey, ROOT_PATH, splitPath } from '../view/path-bytes.ts';
 
 /** Links followed before a path counts as a circle, as on Linux. */

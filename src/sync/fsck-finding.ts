@@ -1,5 +1,5 @@
 import { IntegrityError, type EcsyncError, type FileError, type VanishedError } from '../errors.ts';
-import type { PlainEntry } from '../view/decrypted-view.ts';
+import type { PlainEntry } from '../view/plain-entry.ts';
 import { objectKindOf, type CopyProblem, type ObjectKind } from '../view/decrypted-view-problem.ts';
 import { splitPath } from '../view/path-bytes.ts';
 import type { ContentDamage } from '../view/plain-file.ts';

@@ -3,14 +3,7 @@ import { isAllZero } from '../gocryptfs/file-header.ts';
 import type { Layout } from '../gocryptfs/layout.ts';
 import { DIR_IV_LENGTH, NAME_FILE_LENGTH_MAX } from '../gocryptfs/limits.ts';
 import { CONF_NAME, NAME_FILE_SUFFIX, TEMPORARY_DIRECTORY } from '../gocryptfs/names.ts';
-import {
-  isDirectory,
-  isRegularFile,
-  isSymlink,
-  type Draft,
-  type Entry,
-  type Tree,
-} from '../tree/entry.ts';
+import { isDirectory, isRegularFile, isSymlink, type Entry, type Tree } from '../tree/entry.ts';
 import {
   DIR_IV_NAME_BYTES,
   hasNameShape,
@@ -20,21 +13,13 @@ import {
 import { copyProblem, objectKindOf, type CopyProblem } from './decrypted-view-problem.ts';
 import { plainSizeOf, PlainFile } from './plain-file.ts';
 import { isRootPath, joinPath, pathKey, ROOT_PATH, splitPath } from './path-bytes.ts';
+import { plainEntry, type PlainEntry } from './plain-entry.ts';
 
 const NO_DIR_IV = Buffer.alloc(DIR_IV_LENGTH);
 const NOTHING = new Uint8Array(0);
 const SLASH = 0x2f;
 /** The longest plaintext name of two AES blocks. */
 const TWO_BLOCK_NAME = Buffer.alloc(31, 'n');
-
-/** One object of a copy as it was before it was encrypted: path, size and target are plaintext. */
-export interface PlainEntry<C extends Entry = Entry> extends Entry {
-  /**
-   * The encrypted object, whose mode, times, owner and device numbers these are. Its `linkGroup`
-   * may become known later: see {@link adoptHardLinks}.
-   */
-  readonly cipher: C;
-}
 
 /** How a copy is decrypted. */
 export interface DecryptedViewOptions {
@@ -297,25 +282,13 @@ export class DecryptedView<C extends Entry = Entry> implements Tree<PlainEntry<C
 
   /** @throws {IntegrityError} `target-invalid`, `cipher-size-illegal` */
   #decryptEntry(cipher: C, path: Uint8Array): PlainEntry<C> {
-    const { mode, mtimeSec, mtimeNsec, uid, gid, rdev, linkGroup } = cipher;
     const target = isSymlink(cipher) ? this.#decryptTarget(cipher, path) : undefined;
     const { overhead } = this.#layout.content;
     const size = isRegularFile(cipher)
       ? plainSizeOf(cipher.size, overhead, path)
       : (target?.length ?? cipher.size);
-    const entry: Draft<PlainEntry<C>> = {
-      path,
-      mode,
-      size,
-      mtimeSec,
-      mtimeNsec,
-      uid,
-      gid,
-      cipher,
-    };
-    if (target !== undefined) entry.target = target;
-    if (rdev !== undefined) entry.rdev = rdev;
-    if (linkGroup !== undefined) entry.linkGroup = linkGroup;
+    const entry = plainEntry(cipher, { path, size, ...(target && { target }) });
+    if (cipher.linkGroup !== undefined) entry.linkGroup = cipher.linkGroup;
     return entry;
   }
 

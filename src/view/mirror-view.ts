@@ -3,7 +3,6 @@ import { CONF_NAME, DIR_IV_NAME, TEMPORARY_DIRECTORY } from '../gocryptfs/names.
 import {
   isDirectory,
   S_IFREG,
-  type Draft,
   type Entry,
   type OpenFile,
   type Tree,
@@ -11,10 +10,11 @@ import {
 } from '../tree/entry.ts';
 import { showPath } from '../tree/file-failure.ts';
 import { BytesFile } from './cipher-file.ts';
-import type { PlainEntry } from './decrypted-view.ts';
+
 import { MirroredEntry, type CipherEntry } from './cipher-entry.ts';
 import { isRootPath, pathKey } from './path-bytes.ts';
 import type { PlainPath } from './path-translation.ts';
+import { plainEntry, type PlainEntry } from './plain-entry.ts';
 import { VIRTUAL_MTIME_SEC } from './virtual-files.ts';
 
 /** Name of the file by which a plain mirror is recognised, in its root. */
@@ -147,29 +147,15 @@ export class MirrorCopy<C extends Entry> {
   }
 
   async root(): Promise<PlainEntry<C>> {
-    return asPlain(await this.#tree.root());
+    const root = await this.#tree.root();
+    return plainEntry(root, root);
   }
 
   async children(directory: PlainEntry<C>): Promise<readonly PlainEntry<C>[]> {
     const children = await this.#tree.children(directory.cipher);
     if (directory.cipher.contentUnknown === true) directory.contentUnknown = true;
-    return children.filter(({ path }) => !isMarker(path)).map(asPlain);
+    return children
+      .filter(({ path }) => !isMarker(path))
+      .map((stored) => plainEntry(stored, stored));
   }
-}
-
-function asPlain<C extends Entry>(stored: C): PlainEntry<C> {
-  const { path, mode, size, mtimeSec, mtimeNsec, uid, gid, target, rdev } = stored;
-  const entry: Draft<PlainEntry<C>> = {
-    path,
-    mode,
-    size,
-    mtimeSec,
-    mtimeNsec,
-    uid,
-    gid,
-    cipher: stored,
-  };
-  if (target !== undefined) entry.target = target;
-  if (rdev !== undefined) entry.rdev = rdev;
-  return entry;
 }

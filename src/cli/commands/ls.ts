@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { treeBelow } from '../../sync/browse.ts';
 import { isDirectory } from '../../tree/entry.ts';
 import { walk } from '../../tree/walk.ts';
-import type { PlainEntry } from '../../view/decrypted-view.ts';
+import type { PlainEntry } from '../../view/plain-entry.ts';
 import { isRootPath, splitPath } from '../../view/path-bytes.ts';
 import type { BrowseOptions, Browsing } from '../browse.ts';
 import { listEntry } from '../browse-output.ts';
