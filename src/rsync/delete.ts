@@ -1,9 +1,13 @@
 import { EcsyncError, FileError } from '../errors.ts';
 import { isDevice, isDirectory, isSpecial, isSymlink, type Entry } from '../tree/entry.ts';
 import { Filter, type FilterRule } from '../tree/filter.ts';
+import { MSG_INFO } from './constants.ts';
 import type { ReceiverRule } from './filter-list.ts';
 import type { ReceiveJob } from './receive-job.ts';
 import type { DeletionCounts } from './record-writer.ts';
+
+const NOT_EMPTY = Buffer.from('cannot delete non-empty directory: ');
+const NEWLINE = Buffer.from('\n');
 
 /**
  * Removes what the list does not have. Only inside folders that the list has with known contents,
@@ -64,7 +68,10 @@ export class Deletion<E extends Entry> {
     const { store, options } = this.#job;
     if (this.#filter.verdict(entry.path, isDirectory(entry)) === 'exclude') return false;
     if (isDirectory(entry)) {
-      if (!(await this.clear(entry))) return false;
+      if (!(await this.clear(entry))) {
+        this.#tellNotEmpty(entry.path);
+        return false;
+      }
     } else if (!options.dryRun) {
       await store.removeFile(entry.path);
     }
@@ -89,6 +96,12 @@ export class Deletion<E extends Entry> {
   /** Lets the peer take what was written. */
   async #giveWay(): Promise<void> {
     if (this.#job.writer.blocked) await this.#job.writer.drained();
+  }
+
+  /** In the words of the stock server, by which a client learns what its rules have kept. */
+  #tellNotEmpty(path: Uint8Array): void {
+    const text = Buffer.concat([NOT_EMPTY, path, NEWLINE]);
+    this.#job.writer.message(MSG_INFO, text);
   }
 
   #count(entry: E): void {

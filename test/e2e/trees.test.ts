@@ -139,6 +139,23 @@ describe.each(ways)('changes travel over $name', ({ words, local }) => {
     expect(execFileSync('find', [scratch, '-mindepth', '1']).toString()).toBe('');
   });
 
+  it('deletes a folder that was empty, while another one is new', async () => {
+    mkdirSync(path.join(bench.source, 'keep', 'empty'));
+    expect((await push(bench, ['--delete', ...words(bench)])).code).toBe(0);
+    rmSync(path.join(bench.source, 'keep', 'empty'), { recursive: true });
+    mkdirSync(path.join(bench.source, 'keep', 'another'));
+    const result = await push(bench, ['--delete', ...words(bench)]);
+    expect(result.code).toBe(0);
+    expect(result.summary.filesDeleted).toBe(1);
+    expect((await fsck(bench.copy, bench.passfile)).code).toBe(0);
+    const found = await withMount(bench.copy, bench.passfile, (mountpoint) =>
+      Promise.resolve(
+        differences(bench.source, mountpoint, { ignore: VAULT, nanoseconds: !local }),
+      ),
+    );
+    expect(found).toEqual([]);
+  });
+
   it('sees an edit of the same size within the same second', async () => {
     const file = path.join(bench.source, 'keep', 'stays');
     writeFileSync(file, 'after');

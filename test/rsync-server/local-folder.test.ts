@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RemoteError } from '../../src/errors.ts';
+import type { ReceiverRule } from '../../src/rsync/filter-list.ts';
 import { serverWords, type TransferOptions } from '../../src/rsync/options.ts';
 import { send, type SendReport } from '../../src/rsync/sender.ts';
 import { LocalFolderRemote, type LocalFolderOptions } from '../../src/sync/local-folder.ts';
@@ -32,6 +33,7 @@ interface Pushed {
 async function push(
   options: Partial<TransferOptions> = {},
   remoteOptions: LocalFolderOptions = { durable: false },
+  rules: readonly ReceiverRule[] = [],
 ): Promise<Pushed> {
   const transfer = { ...ARCHIVE, ...options };
   const tree = new LocalTree(bench.source);
@@ -44,6 +46,7 @@ async function push(
   const report = await send(connection, {
     entries,
     options: transfer,
+    rules,
     open: (entry) => tree.open(entry),
     onItem: () => undefined,
     onDeleted: (path) => deleted.push(Buffer.from(path).toString()),
@@ -120,6 +123,19 @@ describe('LocalFolderRemote', () => {
     expect(report.filesSent).toBe(0);
     expect(fs.readdirSync(bench.ours).sort()).toEqual(['2', 'd']);
     expect(fs.readFileSync(join(bench.ours, '2'), 'utf8')).toBe('2\n');
+  });
+
+  it('tells of each folder that a rule keeps it from emptying', async () => {
+    bench.prepare('mkdir -p d/e; echo 1 > d/e/kept; echo 2 > d/e/gone; echo 3 > d/e/kept.too');
+    await push();
+    bench.prepare('rm -r d');
+    const rules = [{ action: 'protect', pattern: Buffer.from('kept*') }] as const;
+    const { deleted, said } = await push({ deleteAfter: true }, { durable: false }, rules);
+    expect(deleted).toEqual(['d/e/gone']);
+    expect(said.join('').split('\n').filter(Boolean).sort()).toEqual([
+      'cannot delete non-empty directory: d',
+      'cannot delete non-empty directory: d/e',
+    ]);
   });
 
   it('reports each deletion', async () => {
