@@ -150,7 +150,7 @@ export class ReachedCopy {
 
   async #openAll(source: RemoteSource, plan: ReadingPlan): Promise<ReadableCopy> {
     const tree = await RemoteTree.list(source);
-    if (tree.count > MANY_OBJECTS) collectGarbageSooner();
+    if (tree.count > MANY_OBJECTS) collectGarbageSooner('reading');
     const { incomplete } = tree;
     if (incomplete !== undefined && !(incomplete instanceof VanishedError)) {
       plan.onProblem(ROOT_PATH, incomplete);

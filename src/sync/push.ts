@@ -300,7 +300,7 @@ export async function withPushJob<T>(
   const state = decodeState(store.read());
   prepareHeap();
   // A first push sends everything there is; extended attributes are all held at once.
-  if (state === undefined || settings.xattrs === true) collectGarbageSooner();
+  if (state === undefined || settings.xattrs === true) collectGarbageSooner('pushing');
   const { rsyncPath = 'rsync', timeoutSec, numericIds } = settings;
   const books = { selection, ledger, reporter, stores: rest.moves };
   const startAhead =

@@ -78,7 +78,7 @@ export async function restore(
   try {
     const tree = await list({ source, books, reporter });
     // Of a few large files it would only cost time.
-    if (tree.count > MANY_OBJECTS) collectGarbageSooner();
+    if (tree.count > MANY_OBJECTS) collectGarbageSooner('reading');
     const copy = keys === NOT_ENCRYPTED ? await mirror(tree, settings) : await unlocked(tree, keys);
     const run: Run = { settings, copy, source, selection, books, reporter, signal };
     return summarise(books, await restoreFrom(run, tree), startedMs);

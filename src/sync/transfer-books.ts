@@ -105,7 +105,7 @@ export function contentListeners(
     },
     onSent: (entry, literal, matched) => {
       findings.sent.add(entry);
-      if (findings.sent.size === MANY_FILES) collectGarbageSooner();
+      if (findings.sent.size === MANY_FILES) collectGarbageSooner('pushing');
       books.onSent?.(entry, literal, matched);
     },
     onProblem: (entry, error) => {
