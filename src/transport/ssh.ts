@@ -81,19 +81,14 @@ class SshRemote implements Remote {
 
   async start(program: string, words: readonly string[]): Promise<Connection> {
     const command = remoteCommandLine(program, words);
-    const ahead = await this.#takeAhead(command);
-    if (ahead instanceof ChannelConnection) return ahead;
-    const connection = await this.#startAnywhere({ command });
-    // The one that was ended unused may be in the way for a moment, as one that came before.
-    if (ahead === 'ended unused') connection.startedAhead = true;
-    return connection;
+    return (await this.#takeAhead(command)) ?? (await this.#startAnywhere({ command }));
   }
 
-  async startSubsystem(subsystem: string): Promise<Connection> {
+  startSubsystem(subsystem: string): Promise<Connection> {
     return this.#startAnywhere({ subsystem });
   }
 
-  async #startAnywhere(what: Startable): Promise<ChannelConnection> {
+  async #startAnywhere(what: Startable): Promise<Connection> {
     const started = await this.#startHere(what);
     if (started !== undefined) return started;
     const connection = await (await this.logIn()).start(what);
@@ -116,18 +111,17 @@ class SshRemote implements Remote {
   }
 
   /** The command that was started ahead, when it is this one and still there. */
-  async #takeAhead(command: string): Promise<ChannelConnection | 'ended unused' | undefined> {
+  async #takeAhead(command: string): Promise<ChannelConnection | undefined> {
     const ahead = this.#ahead;
     this.#ahead = undefined;
     const connection = await ahead?.connection;
     if (connection === undefined) return undefined;
-    const isUsable = !connection.isComplete;
-    if (ahead?.command === command && isUsable) {
+    if (ahead?.command === command && !connection.isComplete) {
       connection.startedAhead = true;
       return connection;
     }
     connection.destroy();
-    return isUsable ? 'ended unused' : undefined;
+    return undefined;
   }
 
   /** Starts a command over a login there is; undefined when none of them takes another. */
