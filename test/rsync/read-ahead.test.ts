@@ -83,4 +83,66 @@ describe('reading ahead', () => {
     await expect(sending).rejects.toMatchObject({ code: 'ndx-out-of-range' });
     expect(open).toBe(0);
   });
+
+  it('sends small files that were read whole in the order of the requests, and lets go of each', async () => {
+    const tree = new MemoryTree();
+    for (let i = 0; i < 300; i++) tree.addFile(`f${i}`, Buffer.from(`content ${i}`));
+    const entries = await listAll(tree);
+    const peer = new FakePeer();
+    const generator = new Generator();
+    const wanted = entries.map((_, ndx) => ndx).slice(1);
+    const requests = Buffer.concat(wanted.map((ndx) => generator.want(ndx)));
+    const ends = Buffer.concat(Array.from({ length: 5 }, () => generator.done()));
+    peer.say(greeting()).say(frame(0, requests)).say(frame(0, ends)).close();
+    let held = 0;
+    const release = (): void => {
+      held--;
+    };
+    let heldMost = 0;
+    const order: string[] = [];
+    const report = await send(peer, {
+      entries,
+      open: (entry) => tree.open(entry),
+      // One in ten is for `open`.
+      openWhole: (entry) => {
+        if (Buffer.from(entry.path).toString().endsWith('3')) return undefined;
+        heldMost = Math.max(heldMost, ++held);
+        return { bytes: Buffer.alloc(entry.size, 7), release };
+      },
+      options: ARCHIVE,
+      onSent: (entry) => order.push(Buffer.from(entry.path).toString()),
+    });
+    expect(order).toEqual(wanted.map((ndx) => Buffer.from(entries[ndx]?.path ?? []).toString()));
+    expect(report.filesSent).toBe(300);
+    expect(held).toBe(0);
+    expect(heldMost).toBeGreaterThan(8);
+    expect(heldMost).toBeLessThanOrEqual(128);
+  });
+
+  it('lets go of files that were read whole when the connection breaks, and of those withheld', async () => {
+    const tree = new MemoryTree();
+    for (let i = 0; i < 40; i++) tree.addFile(`f${i}`, Buffer.alloc(1000));
+    const entries = await listAll(tree);
+    const generator = new Generator();
+    const requests = Buffer.concat(entries.slice(1).map((_, i) => generator.want(i + 1)));
+    const peer = new FakePeer();
+    peer.say(greeting()).say(frame(0, Buffer.concat([requests, generator.ndx(9999)])));
+    let held = 0;
+    const release = (): void => {
+      held--;
+    };
+    const sending = send(peer, {
+      entries,
+      open: (entry) => tree.open(entry),
+      openWhole: (entry) => {
+        held++;
+        return { bytes: Buffer.alloc(entry.size), release };
+      },
+      withhold: (entry) => entry.path.length === 2,
+      options: ARCHIVE,
+    });
+    setTimeout(() => peer.close(), 20);
+    await expect(sending).rejects.toMatchObject({ code: 'ndx-out-of-range' });
+    expect(held).toBe(0);
+  });
 });
