@@ -104,13 +104,18 @@ export function createVault(place: NewVaultPlace, key: NewVaultKey): string {
       throw error;
     } finally {
       // The copy has the folder's time from before the vault was in it.
-      if (key.continues !== undefined) fs.utimesSync(place.source, before.atime, before.mtime);
+      if (key.continues !== undefined) restoreTimes(place.source, before);
     }
     syncFolder(path.dirname(vaultDir));
   } catch (error) {
     throw notWritten(place, vaultDir, error);
   }
   return vaultDir;
+}
+
+/** Sets times back to the millisecond below: rounded up, as `stats.mtime` is, one could reach the next second. */
+function restoreTimes(folder: string, { atimeMs, mtimeMs }: fs.Stats): void {
+  fs.utimesSync(folder, new Date(Math.floor(atimeMs)), new Date(Math.floor(mtimeMs)));
 }
 
 /** Why a folder cannot be written to, in words. */

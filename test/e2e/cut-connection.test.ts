@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startSshd, type RunningSshd } from '../support/sshd.ts';
 import { ecsync, initVault, makeBench, type Bench } from './support/cli.ts';
@@ -11,7 +12,10 @@ import { differences } from './support/compare.ts';
 
 const FILES = 60;
 const FILE_BYTES = 20_000;
-/** Bytes of the encrypted connection that the server gets first: from the login to the last file. */
+/**
+ * Bytes of the encrypted connection that the server gets first: from the login to the last file. The
+ * line goes silent then, and is cut when the server stores nothing more.
+ */
 const CUTS = [
   ...[500, 3000, 5000, 8000, 20_000, 100_000],
   ...[250_000, 400_000, 600_000, 800_000, 1_000_000, 1_190_000],
@@ -45,6 +49,18 @@ function inodes(copy: string): Map<string, number> {
   );
 }
 
+/** Waits until a copy has had as many files for three looks. */
+async function storedAllItGot(copy: string): Promise<void> {
+  let before = -1;
+  let same = 0;
+  while (same < 3) {
+    await setTimeout(100);
+    const { size } = inodes(copy);
+    same = size === before ? same + 1 : 0;
+    before = size;
+  }
+}
+
 /** A relay to the server that cuts the first connection; what was stored then is seen before the second. */
 async function startRelay(cutAfterBytes: number, copy: string) {
   const stored = new Map<string, number>();
@@ -61,8 +77,11 @@ async function startRelay(cutAfterBytes: number, copy: string) {
       passed += chunk.length;
       two.write(chunk.subarray(0, left));
       if (!isFirst || passed < cutAfterBytes) return;
-      one.destroy();
-      two.destroy();
+      one.pause();
+      void storedAllItGot(copy).then(() => {
+        one.destroy();
+        two.destroy();
+      });
     });
     two.pipe(one);
     one.on('end', () => two.end());

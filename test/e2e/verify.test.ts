@@ -97,14 +97,16 @@ class Pair {
 
 /** Changes one byte and nothing else that can be seen. */
 function flip(file: string, random: number): void {
-  const { size, atime, mtime } = statSync(file);
+  const { size, mtimeMs } = statSync(file);
   const at = Math.floor(random * size);
   const fd = openSync(file, 'r+');
   const byte = Buffer.alloc(1);
   readSync(fd, byte, 0, 1, at);
   writeSync(fd, Buffer.from([(byte[0] ?? 0) ^ 0x40]), 0, 1, at);
   closeSync(fd);
-  utimesSync(file, atime, mtime);
+  // Rounded up, as `stats.mtime` is, it could be the next second's.
+  const time = new Date(Math.floor(mtimeMs));
+  utimesSync(file, time, time);
 }
 
 /** Plaintext files below a folder, relative to it. */

@@ -54,6 +54,19 @@ function failure(action: () => unknown): EcsyncError {
 const at = (...names: string[]): string => path.join(folder, ...names);
 
 describe('createVault()', () => {
+  it('leaves the second of a folder whose copy is continued', () => {
+    const source = at('photos');
+    mkdirSync(source);
+    for (const time of [1_600_000_000.9996, 1_600_000_000.999, 1_600_000_000]) {
+      utimesSync(source, time, time);
+      const confMtimeSec = 1_600_000_000;
+      const continues = { remote: { name: 'copy', url: '/copy' }, confMtimeSec };
+      createVault({ source }, { ...key, continues });
+      expect(Math.floor(statSync(source).mtimeMs / 1000)).toBe(1_600_000_000);
+      rmSync(at('photos', '.ecsync'), { recursive: true });
+    }
+  });
+
   it('makes a vault that openVault() reads, closed to other users', () => {
     const source = at('new', 'photos');
     const vaultDir = createVault({ source }, key);
