@@ -1,5 +1,6 @@
 import { UsageError, VaultError } from '../errors.ts';
 import { CONF_NAME, DIR_IV_NAME, TEMPORARY_DIRECTORY } from '../gocryptfs/names.ts';
+import type { TransferOptions } from '../rsync/options.ts';
 import { compareWithCopy } from './comparison.ts';
 import { deleteLimit, isSurelyFew } from './delete-limit.ts';
 import { previewRules } from './deletion.ts';
@@ -142,6 +143,11 @@ function isThere({ rootIsNew, found }: RootFiles, kind: RootFile): boolean {
   return !rootIsNew && (found[kind] === undefined || found[kind] === 'different');
 }
 
+/** Of the run that looks whose copy a destination holds. */
+export function preflightOptions(settings: PushSettings): TransferOptions {
+  return transferOptions(settings, { dryRun: true, checksum: true });
+}
+
 /** Compares the root files of this view with what is there, and looks for those it has not. */
 async function askForRootFiles(job: PushJob): Promise<RootFiles> {
   const [root] = job.snapshot.entries;
@@ -165,7 +171,7 @@ async function askForRootFiles(job: PushJob): Promise<RootFiles> {
   let rootIsNew = false;
   const outcome = await runRsync(job.context, {
     entries,
-    options: transferOptions(job.settings, { dryRun: true, checksum: true }),
+    options: preflightOptions(job.settings),
     onItem: (entry, iflags) => {
       if (entry === root) rootIsNew = isNew(iflags);
       const kind = ROOT_FILES.find((one) => one === entry.virtual);

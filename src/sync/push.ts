@@ -14,6 +14,7 @@ import { collectGarbageSooner, prepareHeap } from './collect-sooner.ts';
 import { deletionScope, previewRules } from './deletion.ts';
 import { destinationOptions, type LoginQuestions } from './destination-options.ts';
 import { givenUp, type OpenDestination, openDestination } from './destination-remote.ts';
+import { startFirstRun, type FirstRun } from './first-run.ts';
 import { Ledger } from './ledger.ts';
 import { LINKED } from './itemize.ts';
 import { Births, NO_MOVES, readMoves, type MoveBooks, type MoveStores } from './moves.ts';
@@ -82,6 +83,8 @@ export interface PushSurroundings {
    * nothing else happens.
    */
   readonly mend?: ReadonlySet<string>;
+  /** The destination is open and the view is known; the source is still being looked at. */
+  readonly onReached?: (basis: FirstRun) => void;
 }
 
 /** The source as this push sees it. */
@@ -135,10 +138,11 @@ async function lookAtSource(
     readonly ledger: Ledger;
     readonly reporter: PushReporter;
     readonly stores: MoveStores | undefined;
+    readonly onView: (view: PushView) => void;
   },
   signal: AbortSignal,
 ): Promise<Source> {
-  const { selection, ledger, reporter, stores } = books;
+  const { selection, ledger, reporter, stores, onView } = books;
   const births = new Births();
   const plain = new LocalTree(settings.source, {
     filter: selection,
@@ -150,6 +154,7 @@ async function lookAtSource(
     vault === NOT_ENCRYPTED
       ? new MirrorView(plain, (_path, error) => ledger.problem(error))
       : await encrypted(plain, vault, { births, ledger });
+  onView(view);
   const snapshot = await takeSnapshot(view, {
     signal,
     hardLinks: settings.hardLinks,
@@ -174,7 +179,7 @@ async function lookAtSource(
 /** Runs the login and the scan side by side; the first failure ends both. */
 async function connectAndLook(
   connect: () => Promise<OpenDestination>,
-  look: (signal: AbortSignal) => Promise<Source>,
+  look: (signal: AbortSignal, connecting: Promise<OpenDestination>) => Promise<Source>,
   signal: AbortSignal,
 ): Promise<Source & { readonly opened: OpenDestination }> {
   const failed = new AbortController();
@@ -185,7 +190,7 @@ async function connectAndLook(
   // It may fail while the look is still on; whoever awaits it hears of that then.
   connecting.catch(() => undefined);
   try {
-    const source = await look(AbortSignal.any([signal, failed.signal]));
+    const source = await look(AbortSignal.any([signal, failed.signal]), connecting);
     return { ...source, opened: await connecting };
   } catch (error) {
     throw givenUp(connecting, error, signal);
@@ -240,7 +245,11 @@ export async function push(
 ): Promise<PushSummary> {
   const startedMs = performance.now();
   const { store, mend, reporter } = surroundings;
-  return withPushJob(asked, vault, surroundings, async (job, state, moves) => {
+  const work = async (
+    job: PushJob,
+    state: PushState | undefined,
+    moves: MoveBooks,
+  ): Promise<PushSummary> => {
     try {
       if (mend !== undefined) {
         await mendFiles(job, mend);
@@ -259,7 +268,15 @@ export async function push(
       reporter.cutOff?.(figuresOf(job, startedMs));
       throw error;
     }
-  });
+  };
+  const onReached = mend === undefined ? { onReached: startFirstRun } : {};
+  return withPushJob(asked, vault, { ...surroundings, ...onReached }, work);
+}
+
+/** Where no block size is asked for, that of one cipher block, so that one edit costs two blocks. */
+function withBlockSize(settings: PushSettings, view: PushView): PushSettings {
+  const blockSize = settings.blockSize ?? view.cipherBlockLength;
+  return blockSize === undefined ? settings : { ...settings, blockSize };
 }
 
 /**
@@ -284,22 +301,28 @@ export async function withPushJob<T>(
   prepareHeap();
   // A first push sends everything there is; extended attributes are all held at once.
   if (state === undefined || settings.xattrs === true) collectGarbageSooner('pushing');
+  const { rsyncPath = 'rsync', timeoutSec, numericIds } = settings;
+  const books = { selection, ledger, reporter, stores: rest.moves };
+  const startAhead =
+    (connecting: Promise<OpenDestination>) =>
+    (view: PushView): void => {
+      const basis = { settings: withBlockSize(settings, view), view, state, rsyncPath };
+      connecting.then(
+        (opened) => rest.onReached?.({ ...basis, opened }),
+        () => undefined, // its failure is told by who awaits it
+      );
+    };
   const { opened, view, snapshot, moves } = await connectAndLook(
     async () =>
       rest.opened ??
       openDestination(settings.destination, destinationOptions(settings, ledger, questions)),
-    (either) =>
-      lookAtSource(settings, vault, { selection, ledger, reporter, stores: rest.moves }, either),
+    (either, connecting) =>
+      lookAtSource(settings, vault, { ...books, onView: startAhead(connecting) }, either),
     signal,
   );
   try {
-    const { rsyncPath = 'rsync', timeoutSec, numericIds } = settings;
-    const blockLength = settings.blockSize ?? view.cipherBlockLength;
     const job: PushJob = {
-      settings: {
-        ...settings,
-        ...(blockLength !== undefined && { blockSize: blockLength }),
-      },
+      settings: withBlockSize(settings, view),
       reporter,
       snapshot,
       scope: deletionScope(selection, view),

@@ -7,8 +7,13 @@ import { tempDirSpellings } from './staging.ts';
 /** The choice that means: no spelling of the temporary directory is accepted here. */
 export const NO_TEMP_DIR = -1;
 
+/** What of a push the options of its runs follow from. */
+export interface OptionsBasis extends Pick<PushJob, 'settings'> {
+  readonly context: Pick<PushJob['context'], 'view' | 'destination'>;
+}
+
 /** The temporary directory as the server accepts it, if it does. */
-export function tempDirOf(job: PushJob, state: PushState): string | undefined {
+export function tempDirOf(job: OptionsBasis, state: PushState): string | undefined {
   if (state.tempDirChoice === NO_TEMP_DIR || !job.context.view.isEncrypted) return undefined;
   return tempDirSpellings(job.context.destination)[state.tempDirChoice];
 }
@@ -23,7 +28,11 @@ export function skeletonOptions(job: PushJob, state: PushState): TransferOptions
 }
 
 /** Options of the content run, and of the deletion pass after it. */
-export function contentOptions(job: PushJob, state: PushState, deleting: boolean): TransferOptions {
+export function contentOptions(
+  job: OptionsBasis,
+  state: PushState,
+  deleting: boolean,
+): TransferOptions {
   const tempDir = tempDirOf(job, state);
   return transferOptions(job.settings, {
     deleteAfter: deleting,

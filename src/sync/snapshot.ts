@@ -4,7 +4,7 @@ import { walk } from '../tree/walk.ts';
 import type { PushEntry, PushView } from './push-entry.ts';
 
 /** After so many objects everything else gets a turn. */
-const ENTRIES_PER_TURN = 1024;
+const ENTRIES_PER_TURN = 256;
 
 /** The encrypted view as it was when this push looked: every later run lists parts of it. */
 export interface Snapshot {

@@ -23,7 +23,10 @@ export interface Connection {
    * @throws {ConnectionError} `connection-lost` when the connection broke instead
    */
   readonly exited: Promise<ExitStatus>;
-  /** It was started before `start` asked for it, when circumstances may have been others. */
+  /**
+   * It was started before `start` asked for it, when circumstances may have been others, or while
+   * another that was not needed may not have ended yet: if it fails, another attempt may not.
+   */
   readonly startedAhead?: boolean;
   /**
    * The version of the protocol that is spoken on it was agreed on while it was opened, as rsync

@@ -1,4 +1,5 @@
 import { homedir } from 'node:os';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { ClientChannel } from 'ssh2';
 import { ConnectionError, RemoteError } from '../errors.ts';
 import { closeAll, tracked } from './child.ts';
@@ -62,6 +63,8 @@ class SshRemote implements Remote {
   readonly #sessions = new Set<SshSession>();
   readonly #running = new Set<Connection>();
   #ahead: StartedAhead | undefined;
+  /** Settles when no command that was started ahead in vain is there any more. */
+  #unusedEnded: Promise<unknown> | undefined;
 
   constructor(route: SshRoute, options: SshOptions, memory: LoginMemory) {
     const last = route[route.length - 1] ?? route[0];
@@ -81,15 +84,21 @@ class SshRemote implements Remote {
 
   async start(program: string, words: readonly string[]): Promise<Connection> {
     const command = remoteCommandLine(program, words);
-    return (await this.#takeAhead(command)) ?? (await this.#startAnywhere({ command }));
+    // The first start does not wait: only servers that let in one at a time mind, and they are asked again.
+    await this.#unusedEnded;
+    const ahead = await this.#takeAhead(command);
+    if (ahead !== undefined) return ahead;
+    const connection = await this.#startAnywhere({ command });
+    if (this.#unusedEnded !== undefined) connection.startedAhead = true;
+    return connection;
   }
 
-  startSubsystem(subsystem: string): Promise<Connection> {
+  async startSubsystem(subsystem: string): Promise<Connection> {
     return this.#startAnywhere({ subsystem });
   }
 
-  async #startAnywhere(what: Startable): Promise<Connection> {
-    const started = await this.#startHere(what);
+  async #startAnywhere(what: Startable): Promise<ChannelConnection> {
+    const started = (await this.#startHere(what)) ?? (await this.#startInPlaceOfUnused(what));
     if (started !== undefined) return started;
     const connection = await (await this.logIn()).start(what);
     if (connection === 'no-more-channels') {
@@ -104,6 +113,14 @@ class SshRemote implements Remote {
     return tracked(connection, this.#running);
   }
 
+  /** One that is not needed may have taken the last place. */
+  async #startInPlaceOfUnused(what: Startable): Promise<ChannelConnection | undefined> {
+    if (this.#unusedEnded === undefined) return undefined;
+    await this.#unusedEnded;
+    await pause(COUNTED_MS);
+    return this.#startHere(what);
+  }
+
   startAhead(program: string, words: readonly string[]): void {
     const command = remoteCommandLine(program, words);
     const connection = this.#startHere({ command }).catch(() => undefined);
@@ -116,12 +133,16 @@ class SshRemote implements Remote {
     this.#ahead = undefined;
     const connection = await ahead?.connection;
     if (connection === undefined) return undefined;
-    if (ahead?.command === command && !connection.isComplete) {
-      connection.startedAhead = true;
-      return connection;
+    if (connection.isComplete) {
+      connection.destroy();
+      return undefined;
     }
-    connection.destroy();
-    return undefined;
+    if (ahead?.command !== command) {
+      this.#unusedEnded = endUnused(connection).then(() => (this.#unusedEnded = undefined));
+      return undefined;
+    }
+    connection.startedAhead = true;
+    return connection;
   }
 
   /** Starts a command over a login there is; undefined when none of them takes another. */
@@ -154,8 +175,25 @@ interface StartedAhead {
   readonly connection: Promise<ChannelConnection | undefined>;
 }
 
+/** Ends a command by what it hears: a closed channel would not tell when it is gone. */
+async function endUnused(connection: ChannelConnection): Promise<void> {
+  connection.output.end();
+  connection.input.resume();
+  const ended = new AbortController();
+  const patience = pause(UNUSED_GRACE_MS, undefined, { signal: ended.signal });
+  await Promise.race([connection.exited, patience]).catch(() => undefined);
+  ended.abort();
+  connection.destroy();
+}
+
 /** Bytes the kernel takes per interval even when the peer is gone: our own keepalives. */
 const KEEPALIVE_NOISE_BYTES = 4096;
+
+/** For so long sshd may still count a session that has ended. */
+const COUNTED_MS = 100;
+
+/** Time a command that is not needed may take to end. */
+const UNUSED_GRACE_MS = 2000;
 
 /** Time an orderly goodbye may take. */
 const CLOSE_GRACE_MS = 1000;

@@ -157,17 +157,44 @@ describe('a command started ahead', () => {
     expect(await started()).toEqual(['once']);
   });
 
-  test('is ended when another is asked for', async () => {
+  test('is ended when another is asked for, which may find it in its way', async () => {
     await connect();
     const done = path.join(sshd.home, 'done');
     remote.startAhead?.(...noting('ahead', `cat; touch ${done}`));
     await untilStarted(1);
     const other = await remote.start(...noting('other'));
-    expect(other.startedAhead).toBe(false);
+    expect(other.startedAhead).toBe(true);
     other.output.end('own');
     expect(await textOf(other)).toBe('own');
     expect(await started()).toEqual(['ahead', 'other']);
     while (!existsSync(done)) await pause(20);
+  });
+
+  test('that was not needed is waited for before anything is tried again', async () => {
+    await connect();
+    const lock = path.join(sshd.home, 'lock');
+    const alone = (then: string): string =>
+      `exec 9>${lock}; flock -n 9 || { echo refused; exit 1; }; ${then}`;
+    remote.startAhead?.(...noting('ahead', alone('cat; sleep 0.5')));
+    await untilStarted(1);
+    const other = noting('other', alone('cat'));
+    const refused = await remote.start(...other);
+    expect(refused.startedAhead).toBe(true);
+    expect(await textOf(refused)).toBe('refused\n');
+    const accepted = await remote.start(...other);
+    expect(accepted.startedAhead).toBe(false);
+    accepted.output.end('own');
+    expect(await textOf(accepted)).toBe('own');
+  });
+
+  test('gives up the only place that a server has', async () => {
+    await connect({ maxSessions: 1 });
+    remote.startAhead?.(...noting('ahead'));
+    await untilStarted(1);
+    const other = await remote.start(...noting('other'));
+    other.output.end('own');
+    expect(await textOf(other)).toBe('own');
+    expect(loginsSeen()).toBe(1);
   });
 
   test('ends with the login', async () => {
