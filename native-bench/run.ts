@@ -12,7 +12,7 @@ import {
   type Place,
   plainRsync,
 } from './contenders.ts';
-import { median, TooSlow, wireBytes, type Sample } from './measure.ts';
+import { median, TooSlow, warmMemory, wireBytes, type Sample } from './measure.ts';
 import { otherTools } from './other-tools.ts';
 import { primitives } from './primitives.ts';
 import { ecsyncRestore, plainRsyncPull, rsyncAndGocryptfs } from './restore-contenders.ts';
@@ -77,6 +77,7 @@ async function measure(
     if (workload.first) contender.forget(place);
     await contender.before?.(place);
     execFileSync('sync');
+    warmMemory();
     const wireBefore = wireBytes();
     try {
       const sample = await contender.push(place);
