@@ -118,6 +118,15 @@ export class ByteReader {
   #join(count: number): void {
     if (this.available < count) throw UNDERFLOW;
     const keepFrom = this.#mark === -1 ? this.#position : this.#mark;
+    const [next] = this.#queue;
+    if (keepFrom === this.#current.length && next !== undefined && next.length >= count) {
+      this.#queue.shift();
+      this.#queuedLength -= next.length;
+      this.#current = next;
+      this.#position = 0;
+      if (this.#mark !== -1) this.#mark = 0;
+      return;
+    }
     const kept = this.#current.subarray(keepFrom);
     let missing = count - (this.#current.length - this.#position);
     const pieces = [kept];
@@ -136,8 +145,7 @@ export class ByteReader {
     }
     this.#queue.splice(0, whole);
     this.#queuedLength -= taken;
-    this.#current =
-      kept.length === 0 && pieces.length === 2 ? (pieces[1] ?? kept) : Buffer.concat(pieces);
+    this.#current = Buffer.concat(pieces);
     this.#position -= keepFrom;
     if (this.#mark !== -1) this.#mark = 0;
   }

@@ -1,3 +1,4 @@
+import type { ByteReader } from '../bytes/byte-reader.ts';
 import { FileError, ProtocolError, VanishedError } from '../errors.ts';
 import type { Entry, OpenFile } from '../tree/entry.ts';
 import type { NewFile } from '../tree/store.ts';
@@ -5,10 +6,12 @@ import type { Expected } from './expected-replies.ts';
 import { shownPath } from './problem.ts';
 import type { ReceiveJob } from './receive-job.ts';
 import { blockLengthAt } from './sum-head.ts';
-import { readToken } from './tokens.ts';
+import { readToken, type Token } from './tokens.ts';
 
 /** Bytes that are copied from the basis at once, when blocks follow one another. */
 const COPY_LENGTH = 256 * 1024;
+/** Progress is told after so many bytes. */
+const PROGRESS_STEP = 256 * 1024;
 
 /** One file on its way in: tokens are read, the content is put together and summed up. */
 export class FileRebuild<E extends Entry> {
@@ -20,6 +23,8 @@ export class FileRebuild<E extends Entry> {
   #basis: OpenFile | undefined;
   #basisFailed = false;
   #length = 0;
+  /** What of it {@link ReceiveJob.onProgress} knows. */
+  #toldLength = 0;
   #literalBytes = 0;
   /** Blocks that are to be copied, not yet copied. */
   #runFirst = 0;
@@ -64,8 +69,9 @@ export class FileRebuild<E extends Entry> {
   async #readTokens(): Promise<void> {
     const { reader } = this.#job;
     const { head } = this.#expected;
+    const decode = (bytes: ByteReader): Token => readToken(bytes, head.count);
     for (;;) {
-      const token = await reader.read((bytes) => readToken(bytes, head.count));
+      const token = reader.readNow(decode) ?? (await reader.read(decode));
       if (token.kind === 'block') {
         await this.#addBlock(token.index);
         continue;
@@ -76,15 +82,19 @@ export class FileRebuild<E extends Entry> {
     }
   }
 
+  /** Waits only for what is not there: a large file comes in so many pieces that each promise is felt. */
   async #readLiteral(length: number): Promise<void> {
     const { reader } = this.#job;
     for (let left = length; left > 0;) {
       const most = left;
-      const piece = await reader.read((bytes) => bytes.some(most));
+      const decode = (bytes: ByteReader): Buffer => bytes.some(most);
+      const piece = reader.readNow(decode) ?? (await reader.read(decode));
       left -= piece.length;
       this.#literalBytes += piece.length;
-      await this.#count(piece.length);
-      await this.#take(piece);
+      const counting = this.#count(piece.length);
+      if (counting !== undefined) await counting;
+      const taking = this.#take(piece);
+      if (taking !== undefined) await taking;
     }
   }
 
@@ -132,28 +142,31 @@ export class FileRebuild<E extends Entry> {
   }
 
   /** A file may have grown since it was listed, but neither our disk nor our time is without end. */
-  async #count(length: number): Promise<void> {
+  #count(length: number): Promise<void> | undefined {
     const { entry } = this.#expected;
     const { growthMax, excessMax, onProgress, busy } = this.#job;
     // A few bytes of the wire may stand for much of the basis.
     busy();
     this.#length += length;
-    onProgress(entry, this.#length);
+    if (this.#length - this.#toldLength >= PROGRESS_STEP || this.#length === entry.size) {
+      this.#toldLength = this.#length;
+      onProgress(entry, this.#length);
+    }
     const storedMax = entry.size * 2 + growthMax;
-    if (this.#length <= storedMax) return;
+    if (this.#length <= storedMax) return undefined;
     if (this.#length > storedMax + excessMax) {
       throw new ProtocolError(
         'content-endless',
         `${shownPath(entry)} was announced with ${entry.size} bytes, ${this.#length} came and no end`,
       );
     }
-    await this.#attempt(tooLong(entry));
+    return this.#attempt(tooLong(entry));
   }
 
-  async #take(bytes: Uint8Array): Promise<void> {
+  #take(bytes: Uint8Array): Promise<void> | undefined {
     this.#job.sums.file.update(bytes);
-    const file = this.#file;
-    if (file !== undefined) await this.#attempt(() => file.write(bytes));
+    const writing = this.#file?.write(bytes);
+    return writing === undefined ? undefined : this.#attempt(() => writing);
   }
 
   /** After the first failure of the disk the file is only read, not written. */

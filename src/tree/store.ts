@@ -19,11 +19,11 @@ export interface NewFile {
    */
   readonly fd?: number;
   /**
-   * Appends bytes. They are copied or written before the promise settles.
+   * Appends bytes. They are copied or written before the promise settles; without one they are already.
    *
-   * @throws {FileError} `write-failed`
+   * @throws {FileError} `write-failed`, by the promise
    */
-  write(bytes: Uint8Array): Promise<void>;
+  write(bytes: Uint8Array): Promise<void> | undefined;
   /**
    * Sets the attributes and gives the file its name, replacing what is there; an old version is
    * replaced only by one that the disk has.

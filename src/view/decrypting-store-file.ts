@@ -69,11 +69,11 @@ export class DecryptingFile implements NewFile {
    * @throws {FileError} `write-failed` — now, or with an earlier part
    * @throws {BugError} `worker-lost` — the thread that decrypts has ended
    */
-  write(bytes: Uint8Array): Promise<void> {
+  write(bytes: Uint8Array): Promise<void> | undefined {
     const isStored = this.#damage === undefined && this.#failure === undefined && !this.#isOver;
     const at = isStored ? this.#take(bytes, 0) : bytes.length;
     if (at < bytes.length) return this.#takeSlowly(bytes, at);
-    return this.#failure === undefined ? DONE : this.#fail(this.#failure.error);
+    return this.#failure === undefined ? undefined : this.#fail(this.#failure.error);
   }
 
   /**
