@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { existsSync, lstatSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -33,11 +34,33 @@ function from(place: string): string {
   return place === 'ssh' ? `ssh://${sshd.user}@127.0.0.1:${sshd.port}${bench.copy}` : bench.copy;
 }
 
-function run(words: readonly string[], killAfterMs?: number): Promise<CliResult> {
+/** A moment to be killed at: after a time, or as soon as so many files have their name. */
+type Moment = { readonly afterMs: number } | { readonly atFiles: number };
+
+function killAt(moment: Moment, child: ChildProcess): void {
+  if ('afterMs' in moment) {
+    setTimeout(() => child.kill('SIGKILL'), moment.afterMs);
+    return;
+  }
+  const watch = setInterval(() => {
+    try {
+      if (restoredFiles().length >= moment.atFiles) child.kill('SIGKILL');
+    } catch {
+      // The folder of unfinished files went while we looked into it.
+    }
+  }, 1);
+  child.once('exit', () => {
+    clearInterval(watch);
+  });
+}
+
+function run(words: readonly string[], moment?: Moment): Promise<CliResult> {
   return ecsync([...words, '--passfile', bench.passfile, '--json'], {
     env: { HOME: sshd.home },
-    ...(killAfterMs !== undefined && {
-      onStart: (child) => setTimeout(() => child.kill('SIGKILL'), killAfterMs),
+    ...(moment !== undefined && {
+      onStart: (child) => {
+        killAt(moment, child);
+      },
     }),
   });
 }
@@ -47,19 +70,23 @@ function figures(result: CliResult): { filesRestored: number; literalBytes: numb
   return JSON.parse(last) as { filesRestored: number; literalBytes: number };
 }
 
+/** Files that have their name, relative to the target. */
+function restoredFiles(): string[] {
+  if (!existsSync(target)) return [];
+  return readdirSync(target, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.relative(target, path.join(entry.parentPath, entry.name)))
+    .filter((name) => !name.startsWith('.ecsync'));
+}
+
 /** Every file that has its name is whole; returns how many there are. */
 function assertWholeFiles(): number {
-  if (!existsSync(target)) return 0;
-  let count = 0;
-  for (const name of readdirSync(target, { recursive: true, encoding: 'utf8' })) {
-    if (name.startsWith('.ecsync')) continue;
-    const restored = path.join(target, name);
-    if (!lstatSync(restored).isFile()) continue;
-    count++;
-    const source = path.join(bench.source, name);
-    expect(readFileSync(restored).equals(readFileSync(source)), name).toBe(true);
+  const names = restoredFiles();
+  for (const name of names) {
+    const [restored, source] = [target, bench.source].map((folder) => path.join(folder, name));
+    expect(readFileSync(restored ?? '').equals(readFileSync(source ?? '')), name).toBe(true);
   }
-  return count;
+  return names.length;
 }
 
 describe.each(['a local folder', 'ssh'])('killed at any point, from %s', (place) => {
@@ -78,7 +105,10 @@ describe.each(['a local folder', 'ssh'])('killed at any point, from %s', (place)
       let interrupted = 0;
       for (let point = 1; point <= POINTS; point++) {
         rmSync(target, { recursive: true, force: true });
-        await run(words(), (wholeMs * (point + 2)) / (POINTS + 3));
+        // In between all is quick: half of the time it is the files that tell when.
+        const afterMs = (wholeMs * (point + 2)) / (POINTS + 3);
+        const atFiles = Math.ceil((whole.filesRestored * point) / (2 * POINTS));
+        await run(words(), point % 2 === 0 ? { afterMs } : { atFiles });
         const there = assertWholeFiles();
         if (there > 0 && there < whole.filesRestored) interrupted++;
         const next = await run(words());
@@ -97,7 +127,7 @@ it('a large file goes on where it was interrupted', async () => {
   let begun = 0;
   for (let ms = 300; begun < 4 * 1024 * 1024; ms += 40) {
     rmSync(target, { recursive: true, force: true });
-    await run(only, ms);
+    await run(only, { afterMs: ms });
     if (existsSync(path.join(target, 'large'))) throw new Error('never seen unfinished');
     const workplace = path.join(target, '.ecsync-restore');
     const names = existsSync(workplace) ? readdirSync(workplace) : [];
@@ -117,7 +147,7 @@ it('a clone that was killed at any point goes on', { timeout: 600_000 }, async (
   const wholeMs = performance.now() - startedMs;
   for (let point = 1; point <= POINTS; point += 2) {
     rmSync(target, { recursive: true, force: true });
-    const killed = await run(words, (wholeMs * (point + 2)) / (POINTS + 3));
+    const killed = await run(words, { afterMs: (wholeMs * (point + 2)) / (POINTS + 3) });
     assertWholeFiles();
     if (killed.code !== 0) {
       const next = await run(words);
