@@ -84,12 +84,14 @@ class SshRemote implements Remote {
 
   async start(program: string, words: readonly string[]): Promise<Connection> {
     const command = remoteCommandLine(program, words);
-    // The first start does not wait: only servers that let in one at a time mind, and they are asked again.
     await this.#unusedEnded;
     const ahead = await this.#takeAhead(command);
     if (ahead !== undefined) return ahead;
+    // The start that ends an unused one does not wait for that: only servers that let in one at a time
+    // mind, and are asked again. Noted now: it may be gone by the time that this one was refused.
+    const isBesideUnused = this.#unusedEnded !== undefined;
     const connection = await this.#startAnywhere({ command });
-    if (this.#unusedEnded !== undefined) connection.startedAhead = true;
+    if (isBesideUnused) connection.startedAhead = true;
     return connection;
   }
 

@@ -7,7 +7,6 @@ import type { DecryptionBudget } from './decryption-budget.ts';
 import { DECRYPTED_BLOCKS, type SealedRun } from './decryption-run.ts';
 import type { PlainRuns } from './plain-runs.ts';
 
-const DONE = Promise.resolve();
 const WHOLE = Promise.resolve(true);
 
 /** How the ciphertext of a new file is taken. */
@@ -72,8 +71,8 @@ export class DecryptingFile implements NewFile {
   write(bytes: Uint8Array): Promise<void> | undefined {
     const isStored = this.#damage === undefined && this.#failure === undefined && !this.#isOver;
     const at = isStored ? this.#take(bytes, 0) : bytes.length;
-    if (at < bytes.length) return this.#takeSlowly(bytes, at);
-    return this.#failure === undefined ? undefined : this.#fail(this.#failure.error);
+    if (at === bytes.length && this.#failure === undefined) return undefined;
+    return this.#takeSlowly(bytes, at);
   }
 
   /**
@@ -196,11 +195,6 @@ export class DecryptingFile implements NewFile {
       if (await before) this.#failure = { error };
     }
     return false;
-  }
-
-  async #fail(error: unknown): Promise<void> {
-    await DONE;
-    throw error;
   }
 
   #contentDamaged(cause: IntegrityError): FileError {

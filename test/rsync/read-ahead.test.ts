@@ -52,6 +52,18 @@ async function watch(
   return { openMost, order, expected };
 }
 
+/** Forty files, and a peer that asks for each of them and then for one that there is not. */
+async function asksTooMuch() {
+  const tree = new MemoryTree();
+  for (let i = 0; i < 40; i++) tree.addFile(`f${i}`, Buffer.alloc(1000));
+  const entries = await listAll(tree);
+  const generator = new Generator();
+  const requests = Buffer.concat(entries.slice(1).map((_, i) => generator.want(i + 1)));
+  const peer = new FakePeer();
+  peer.say(greeting()).say(frame(0, Buffer.concat([requests, generator.ndx(9999)])));
+  return { tree, entries, peer };
+}
+
 describe('reading ahead', () => {
   it('opens many small files at a time and keeps the order of the requests', async () => {
     const { openMost, order, expected } = await watch(300, 100);
@@ -61,13 +73,7 @@ describe('reading ahead', () => {
   });
 
   it('closes what it opened when the connection breaks', async () => {
-    const tree = new MemoryTree();
-    for (let i = 0; i < 40; i++) tree.addFile(`f${i}`, Buffer.alloc(1000));
-    const entries = await listAll(tree);
-    const peer = new FakePeer();
-    const generator = new Generator();
-    const requests = Buffer.concat(entries.slice(1).map((_, i) => generator.want(i + 1)));
-    peer.say(greeting()).say(frame(0, Buffer.concat([requests, generator.ndx(9999)])));
+    const { tree, entries, peer } = await asksTooMuch();
     let open = 0;
     const sending = send(peer, {
       entries,
@@ -120,13 +126,7 @@ describe('reading ahead', () => {
   });
 
   it('lets go of files that were read whole when the connection breaks, and of those withheld', async () => {
-    const tree = new MemoryTree();
-    for (let i = 0; i < 40; i++) tree.addFile(`f${i}`, Buffer.alloc(1000));
-    const entries = await listAll(tree);
-    const generator = new Generator();
-    const requests = Buffer.concat(entries.slice(1).map((_, i) => generator.want(i + 1)));
-    const peer = new FakePeer();
-    peer.say(greeting()).say(frame(0, Buffer.concat([requests, generator.ndx(9999)])));
+    const { tree, entries, peer } = await asksTooMuch();
     let held = 0;
     const release = (): void => {
       held--;
