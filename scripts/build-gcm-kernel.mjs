@@ -10,7 +10,7 @@ const target = new URL('gcm-kernel-code.ts', folder);
 
 /** Where things are in memory: the map is in the source. */
 const PLACES = {
-  H2_TABLE: 0,
+  H4_TABLE: 0,
   H_TABLE: 65536,
   H: 131072,
   J0_END: 131088,
@@ -23,7 +23,7 @@ const PLACES = {
   SEALED: 197888,
 };
 
-/** (@multiply $y BASE) as WebAssembly: a lookup for each byte of $y, added up pairwise. */
+/** (@multiply $y BASE) as WebAssembly: a lookup for each byte of $y, added up. */
 function multiply(y, base) {
   const lookup = (position) => {
     const half = position < 8 ? '$low' : '$high';
@@ -35,14 +35,12 @@ function multiply(y, base) {
         : `(i32.and (i32.wrap_i64 (i64.shr_u (local.get ${half}) (i64.const ${shift}))) (i32.const 4080))`;
     return `(v128.load offset=${Number(base) + position * 4096} ${index})`;
   };
-  const sum = (from, to) => {
-    if (to - from === 1) return lookup(from);
-    const middle = (from + to) / 2;
-    return `(v128.xor ${sum(from, middle)} ${sum(middle, to)})`;
-  };
+  const sum = Array.from({ length: 16 }, (_, position) => lookup(position)).reduce(
+    (before, next) => `(v128.xor ${before} ${next})`,
+  );
   return `(local.set $low (i64x2.extract_lane 0 (local.get ${y})))
     (local.set $high (i64x2.extract_lane 1 (local.get ${y})))
-    (local.set ${y} ${sum(0, 16)})`;
+    (local.set ${y} ${sum})`;
 }
 
 function expand(text) {
