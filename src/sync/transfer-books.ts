@@ -36,6 +36,8 @@ export interface Findings {
   readonly sent: Set<PushEntry>;
   /** Files that changed while they were read. */
   readonly changed: Set<PushEntry>;
+  /** Files that were written shortly before this push looked, once they are known. */
+  recent: readonly PushEntry[] | undefined;
 }
 
 /** A server's way of saying that it will not use our temporary directory. */
