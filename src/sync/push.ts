@@ -10,7 +10,12 @@ import type { Inherited } from '../view/inherited.ts';
 import { MirrorView } from '../view/mirror-view.ts';
 import type { ConfFile, VirtualTimes } from '../view/virtual-files.ts';
 import { mendFiles } from './adopt-repair.ts';
-import { collectGarbageSooner, prepareHeap } from './collect-sooner.ts';
+import {
+  collectGarbageLater,
+  collectGarbageSooner,
+  MANY_OBJECTS,
+  prepareHeap,
+} from './collect-sooner.ts';
 import { deletionScope, previewRules } from './deletion.ts';
 import { destinationOptions, type LoginQuestions } from './destination-options.ts';
 import { givenUp, type OpenDestination, openDestination } from './destination-remote.ts';
@@ -320,6 +325,7 @@ export async function withPushJob<T>(
       lookAtSource(settings, vault, { ...books, onView: startAhead(connecting) }, either),
     signal,
   );
+  if (snapshot.entries.length < MANY_OBJECTS) collectGarbageLater();
   try {
     const job: PushJob = {
       settings: withBlockSize(settings, view),

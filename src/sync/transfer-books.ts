@@ -1,5 +1,5 @@
 import { RemoteError } from '../errors.ts';
-import { collectGarbageSooner } from './collect-sooner.ts';
+import { collectGarbageSooner, MANY_OBJECTS } from './collect-sooner.ts';
 import type { PushEntry } from './push-entry.ts';
 import { isTransfer } from './itemize.ts';
 import { bookkeeping, noteDeleted, noteServerLine, type PushJob } from './push-job.ts';
@@ -90,6 +90,7 @@ export function contentListeners(
 ): Pick<RunPlan, 'withhold' | 'onItem' | 'onSent' | 'onProblem' | 'onProgress'> {
   const books = bookkeeping(job);
   const { maxBytes = Infinity } = job.settings;
+  const isLarge = job.snapshot.entries.length >= MANY_OBJECTS;
   const isWithheld = (entry: PushEntry): boolean =>
     entry.plain !== undefined && job.context.ledger.literalBytes >= maxBytes;
   return {
@@ -107,7 +108,7 @@ export function contentListeners(
     },
     onSent: (entry, literal, matched) => {
       findings.sent.add(entry);
-      if (findings.sent.size === MANY_FILES) collectGarbageSooner('pushing');
+      if (isLarge && findings.sent.size === MANY_FILES) collectGarbageSooner('pushing');
       books.onSent?.(entry, literal, matched);
     },
     onProblem: (entry, error) => {

@@ -37,21 +37,38 @@ export interface WorkerKeys extends Omit<ContentKeys, 'flags'> {
   readonly flags: readonly FeatureFlag[];
 }
 
+/** Where a job writes its output: a piece of shared memory, which comes along the first time. */
+export interface SlotReference {
+  readonly number: number;
+  readonly memory?: SharedArrayBuffer;
+}
+
+/** Small files, whole: their ciphertexts go into the slot one after the other. */
+export interface WholeJob {
+  readonly kind: 'whole';
+  readonly files: PackedFiles;
+  readonly slot: SlotReference;
+}
+
+/** A run of blocks of an open file. */
+export interface RunJob {
+  readonly kind: 'run';
+  readonly file: number;
+  readonly firstBlock: number;
+  readonly plainLength: number;
+  /** Where in the slot the blocks go. */
+  readonly lead: number;
+  readonly slot: SlotReference;
+}
+
+/** One message to a worker that is answered with ciphertext. */
+export type OutputJob = WholeJob | RunJob;
+
 /** One message to a worker. */
 export type EncryptionJob =
-  /** Small files, whole: their ciphertexts go into the slot one after the other. */
-  | { readonly kind: 'whole'; readonly files: PackedFiles; readonly slot: ArrayBuffer }
+  | OutputJob
   /** Opens a large file under a number of ours. */
   | { readonly kind: 'open'; readonly file: number; readonly files: PackedFiles }
-  | {
-      readonly kind: 'run';
-      readonly file: number;
-      readonly firstBlock: number;
-      readonly plainLength: number;
-      /** Where in the slot the blocks go. */
-      readonly lead: number;
-      readonly slot: ArrayBuffer;
-    }
   | { readonly kind: 'close'; readonly file: number };
 
 /**
@@ -65,8 +82,8 @@ export type EncryptionJob =
  */
 export interface EncryptionAnswer {
   readonly numbers: readonly number[];
-  /** What the job brought to be written to. */
-  readonly slot?: ArrayBuffer;
+  /** Bytes in the slot. */
+  readonly outputLength?: number;
   /** Why a run could not be read. */
   readonly failure?: { readonly errno: string; readonly message: string };
 }

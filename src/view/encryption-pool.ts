@@ -7,13 +7,12 @@ import {
   NUMBERS_PER_WHOLE,
   packFiles,
   SLOT_LENGTH,
-  type EncryptionAnswer,
   type FileToEncrypt,
+  type WholeJob,
   type WorkerKeys,
 } from './encryption-jobs.ts';
-import { PooledRuns, type EncryptionLane } from './pooled-runs.ts';
-import { SlotStore } from './slots.ts';
-import { ThreadLane } from './thread-lane.ts';
+import { EncryptionLane, type Encrypted } from './encryption-lane.ts';
+import { PooledRuns } from './pooled-runs.ts';
 
 /** Small files in one message: enough that the message costs little beside them. */
 const BATCH_FILES_MAX = 64;
@@ -28,14 +27,13 @@ interface Waiting {
 }
 
 /**
- * Threads that open, read and encrypt files. Ciphertext comes in memory that is handed over: small files many at
- * a time, large ones in runs of blocks. Memory follows from how many files are open, which is the
+ * Threads that open, read and encrypt files: small ones many at a time, large ones in runs of blocks.
+ * Memory follows from how many files are open, which is the
  * caller's to bound. Whatever a thread cannot do before anything of a file was used, the caller
  * does itself.
  */
 export class EncryptionPool {
   readonly #lanes: readonly EncryptionLane[];
-  readonly #slots = new SlotStore();
   #batch: Waiting[] = [];
   #batchBytes = 0;
   #isScheduled = false;
@@ -48,10 +46,7 @@ export class EncryptionPool {
     { threads, script }: { readonly threads: number; readonly script: URL },
   ) {
     const workerData: WorkerKeys = { flags: [...flags], cipher, nonces };
-    this.#lanes = Array.from(
-      { length: threads },
-      () => new ThreadLane({ script, workerData, doing: 'encrypts' }),
-    );
+    this.#lanes = Array.from({ length: threads }, () => new EncryptionLane(script, workerData));
   }
 
   /** A thread has ended, or all were: nothing should be asked any more. */
@@ -61,7 +56,7 @@ export class EncryptionPool {
 
   /** Bytes of ciphertext held for files that are open. */
   get heldBytes(): number {
-    return this.#slots.takenCount * SLOT_LENGTH;
+    return this.#lanes.reduce((sum, { outputs }) => sum + outputs, 0) * SLOT_LENGTH;
   }
 
   /**
@@ -98,7 +93,7 @@ export class EncryptionPool {
       const job = { kind: 'open', file: number, files: packFiles([file]) } as const;
       const [plainSize = -1] = (await lane.ask(job)).numbers;
       if (plainSize < 0) return undefined;
-      return new PooledRuns(lane, this.#slots, { file: number, plainSize, path: file.fullPath });
+      return new PooledRuns(lane, { file: number, plainSize, path: file.fullPath });
     } catch (error) {
       if (error instanceof BugError) return undefined; // the thread is lost, the file is not
       throw error;
@@ -123,31 +118,35 @@ export class EncryptionPool {
     this.#batch = [];
     const cost = this.#batchBytes + batch.length * FILE_COST_BYTES;
     this.#batchBytes = 0;
-    const slot = this.#slots.take();
     const files = packFiles(batch.map(({ file }) => file));
-    this.#idlest()
-      .ask({ kind: 'whole', files, slot }, cost, slot)
-      .then(
-        (answer) => this.#deliver(batch, answer),
-        () => this.#deliver(batch, { numbers: [] }), // a lost thread has done none of them
-      );
+    const lane = this.#idlest();
+    lane.encrypt<WholeJob>({ kind: 'whole', files }, cost).then(
+      (encrypted) => deliver(batch, encrypted, lane),
+      // A lost thread has done none of them.
+      () => batch.forEach(({ resolve }) => resolve(undefined)),
+    );
   }
+}
 
-  #deliver(batch: readonly Waiting[], { numbers, slot }: EncryptionAnswer): void {
-    let holders = 1;
-    const letGo = (): void => {
-      if (--holders === 0) this.#slots.give(slot);
-    };
-    for (const [i, { resolve }] of batch.entries()) {
-      const at = i * NUMBERS_PER_WHOLE;
-      const [offset = -1, length = 0] = numbers.slice(at, at + NUMBERS_PER_WHOLE);
-      if (offset === -1 || slot === undefined) {
-        resolve(undefined);
-        continue;
-      }
-      holders++;
-      resolve(new BytesFile(Buffer.from(slot, offset, length), letGo));
+/** Gives everybody who waits for a file of a batch that file, and the memory back after the last one. */
+function deliver(
+  batch: readonly Waiting[],
+  { answer, buffer }: Encrypted,
+  lane: EncryptionLane,
+): void {
+  let holders = 1;
+  const letGo = (): void => {
+    if (--holders === 0) lane.release(buffer);
+  };
+  for (const [i, { resolve }] of batch.entries()) {
+    const at = i * NUMBERS_PER_WHOLE;
+    const [offset = -1, length = 0] = answer.numbers.slice(at, at + NUMBERS_PER_WHOLE);
+    if (offset === -1) {
+      resolve(undefined);
+      continue;
     }
-    letGo();
+    holders++;
+    resolve(new BytesFile(buffer.subarray(offset, offset + length), letGo));
   }
+  letGo();
 }

@@ -19,7 +19,10 @@ const THREADS_MAX = 3;
 export interface ThreadOptions<P> {
   /** Where an entry of the plaintext tree is, and how it is recognised. */
   readonly fileOf: (plain: P) => { readonly fullPath: Uint8Array; readonly listed: ListedFile };
-  /** How many; default two less than there are processors, at most 3. With 0 there is no other thread. */
+  /**
+   * How many; default two less than there are processors, at least 1 and at most 3; none with a single
+   * processor. With 0 there is no other thread.
+   */
   readonly count?: number;
   /** Small files are encrypted in the thread that sends; default with up to two processors. */
   readonly smallHere?: boolean;
@@ -88,12 +91,10 @@ export class EncryptionThreads<P> {
   }
 }
 
-/**
- * With two processors, the server or other programs on one of them, threads measured slower than
- * none: the processor time of handing over is not made up for (native-bench/RESULTS.md).
- */
+/** One processor is left to what sends, and one to a server or whatever else there is. */
 function defaultCount(): number {
-  return Math.max(0, Math.min(availableParallelism() - 2, THREADS_MAX));
+  const processors = availableParallelism();
+  return processors === 1 ? 0 : Math.min(Math.max(1, processors - 2), THREADS_MAX);
 }
 
 /** Beside this file, compiled or bundled; as TypeScript only where Node runs that. */

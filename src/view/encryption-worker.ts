@@ -7,10 +7,13 @@ import { errnoOf } from '../tree/file-failure.ts';
 import { FileOnDisk } from '../tree/local-file.ts';
 import { RUN_BLOCKS } from './cipher-runs.ts';
 import {
+  SLOT_LENGTH,
   unpackFiles,
   type EncryptionAnswer,
   type EncryptionJob,
   type FileToEncrypt,
+  type RunJob,
+  type SlotReference,
   type WorkerKeys,
 } from './encryption-jobs.ts';
 import { encryptWhole } from './whole-file.ts';
@@ -18,29 +21,33 @@ import { encryptWhole } from './whole-file.ts';
 const keys = workerData as WorkerKeys;
 const content = openContent({ ...keys, flags: new Set(keys.flags) });
 const plainBuffer = Buffer.allocUnsafeSlow(RUN_BLOCKS * PLAIN_BLOCK_SIZE);
+/** The output of one job, before it goes into shared memory in one piece. */
+const output = Buffer.allocUnsafeSlow(SLOT_LENGTH);
+/** By number, as far as they were seen. */
+const slots: Buffer[] = [];
 const openFiles = new Map<number, { readonly file: FileOnDisk; readonly identity: FileIdentity }>();
 
 const NOT_DONE = [-1, 0];
 
 /** Whatever is wrong with a file is found again, and told, by who asked: nothing of it was sent yet. */
-function encryptWholeOrNot(file: FileToEncrypt, slot: Buffer, at: number): readonly number[] {
+function encryptWholeOrNot(file: FileToEncrypt, at: number): readonly number[] {
   try {
-    const length = encryptWhole(file, content, { plain: plainBuffer, out: slot.subarray(at) });
+    const length = encryptWhole(file, content, { plain: plainBuffer, out: output.subarray(at) });
     return length === undefined ? NOT_DONE : [at, length];
   } catch {
     return NOT_DONE;
   }
 }
 
-function encryptAll(files: readonly FileToEncrypt[], slot: Buffer): EncryptionAnswer {
+function encryptAll(files: readonly FileToEncrypt[]): EncryptionAnswer {
   const numbers: number[] = [];
   let at = 0;
   for (const file of files) {
-    const result = encryptWholeOrNot(file, slot, at);
+    const result = encryptWholeOrNot(file, at);
     at += result[1] ?? 0;
     numbers.push(...result);
   }
-  return { numbers };
+  return { numbers, outputLength: at };
 }
 
 function open(number: number, [asked]: readonly FileToEncrypt[]): EncryptionAnswer {
@@ -54,7 +61,7 @@ function open(number: number, [asked]: readonly FileToEncrypt[]): EncryptionAnsw
   }
 }
 
-function encryptRun(job: Extract<EncryptionJob, { kind: 'run' }>): EncryptionAnswer {
+function encryptRun(job: RunJob): EncryptionAnswer {
   const opened = openFiles.get(job.file);
   if (opened === undefined) return { numbers: [0] };
   const { file, identity } = opened;
@@ -62,9 +69,8 @@ function encryptRun(job: Extract<EncryptionJob, { kind: 'run' }>): EncryptionAns
   try {
     const room = plainBuffer.subarray(0, plainLength);
     const plain = room.subarray(0, file.read(room, firstBlock * PLAIN_BLOCK_SIZE));
-    const out = Buffer.from(job.slot, lead);
-    content.encryptBlocks({ firstBlock, identity, plain }, out);
-    return { numbers: [plain.length] };
+    const length = content.encryptBlocks({ firstBlock, identity, plain }, output.subarray(lead));
+    return { numbers: [plain.length], outputLength: lead + length };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     return { numbers: [0], failure: { errno: errnoOf(error), message } };
@@ -77,20 +83,25 @@ function close(number: number): EncryptionAnswer {
   return { numbers: [opened?.file.close() === 'changed' ? 1 : 0] };
 }
 
+/** By `fill`, the one way into shared memory that does not go byte by byte. */
+function put(answered: EncryptionAnswer, { number, memory }: SlotReference): EncryptionAnswer {
+  if (memory !== undefined) slots[number] = Buffer.from(memory);
+  const { outputLength: length = 0 } = answered;
+  if (length > 0) slots[number]?.fill(output.subarray(0, length), 0, length);
+  return answered;
+}
+
 function answer(job: EncryptionJob): EncryptionAnswer {
   switch (job.kind) {
     case 'whole':
-      return { ...encryptAll(unpackFiles(job.files), Buffer.from(job.slot)), slot: job.slot };
+      return put(encryptAll(unpackFiles(job.files)), job.slot);
     case 'open':
       return open(job.file, unpackFiles(job.files));
     case 'run':
-      return { ...encryptRun(job), slot: job.slot };
+      return put(encryptRun(job), job.slot);
     case 'close':
       return close(job.file);
   }
 }
 
-parentPort?.on('message', (job: EncryptionJob) => {
-  const answered = answer(job);
-  parentPort?.postMessage(answered, answered.slot === undefined ? [] : [answered.slot]);
-});
+parentPort?.on('message', (job: EncryptionJob) => parentPort?.postMessage(answer(job)));

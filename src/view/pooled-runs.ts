@@ -8,9 +8,8 @@ import {
   type LoadedRun,
   type RunRequest,
 } from './cipher-runs.ts';
-import type { EncryptionAnswer, EncryptionJob } from './encryption-jobs.ts';
-import type { SlotStore } from './slots.ts';
-import type { ThreadLane } from './thread-lane.ts';
+import type { EncryptionLane } from './encryption-lane.ts';
+import type { RunJob } from './encryption-jobs.ts';
 
 /** Runs asked for ahead of who reads on: enough that the thread need not wait for us. */
 const RUNS_AHEAD = 4;
@@ -20,14 +19,10 @@ interface RunAhead {
   readonly run: Promise<LoadedRun>;
 }
 
-/** A thread that opens, reads and encrypts files. */
-export type EncryptionLane = ThreadLane<EncryptionJob, EncryptionAnswer>;
-
 /** The runs of one large file, read and encrypted in another thread, the next ones ahead. */
 export class PooledRuns implements CipherRuns {
   readonly plainSize: number;
   readonly #lane: EncryptionLane;
-  readonly #slots: SlotStore;
   readonly #file: number;
   readonly #path: Uint8Array;
   readonly #held = new Set<Buffer>();
@@ -39,11 +34,9 @@ export class PooledRuns implements CipherRuns {
   /** @param opened.path - what messages call the file */
   constructor(
     lane: EncryptionLane,
-    slots: SlotStore,
     opened: { readonly file: number; readonly plainSize: number; readonly path: Uint8Array },
   ) {
     this.#lane = lane;
-    this.#slots = slots;
     this.#file = opened.file;
     this.#path = opened.path;
     this.plainSize = opened.plainSize;
@@ -68,7 +61,7 @@ export class PooledRuns implements CipherRuns {
 
   release(buffer: Buffer): void {
     if (!this.#held.delete(buffer)) throw new BugError('invariant', 'a run released twice');
-    this.#slots.give(buffer.buffer as ArrayBuffer); // what the slot is made of
+    this.#lane.release(buffer);
   }
 
   async close(): Promise<'unchanged' | 'changed'> {
@@ -91,20 +84,15 @@ export class PooledRuns implements CipherRuns {
 
   async #ask(request: RunRequest): Promise<LoadedRun> {
     const { firstBlock, lead } = request;
-    const slot = this.#slots.take();
     const plainLength = plainLengthOf(request, this.plainSize);
-    const job = { kind: 'run', file: this.#file, firstBlock, plainLength, lead, slot } as const;
-    const answer = await this.#lane.ask(job, plainLength, slot).catch((error: unknown) => {
-      this.#slots.give(undefined);
-      throw error;
-    });
+    const job = { kind: 'run', file: this.#file, firstBlock, plainLength, lead } as const;
+    const { answer, buffer } = await this.#lane.encrypt<RunJob>(job, plainLength);
     const { numbers, failure } = answer;
-    if (failure !== undefined || answer.slot === undefined) {
-      this.#slots.give(answer.slot);
-      const cause = Object.assign(new Error(failure?.message), { code: failure?.errno });
+    if (failure !== undefined) {
+      this.#lane.release(buffer);
+      const cause = Object.assign(new Error(failure.message), { code: failure.errno });
       throw fileFailure(cause, 'read-failed', 'cannot read', this.#path);
     }
-    const buffer = Buffer.from(answer.slot);
     this.#held.add(buffer);
     return { buffer, plainLength: numbers[0] ?? 0 };
   }

@@ -10,6 +10,8 @@ import { differences } from './support/compare.ts';
 // nothing but its own words is on standard error (no deprecation, no experimental feature).
 
 const VERSIONS = ['20.19.0', '22', '24', '26'];
+/** So large a file is encrypted and decrypted in other threads. */
+const LARGE = 20_000_000;
 const FOLDER = path.resolve(import.meta.dirname, '../../node_modules/.cache/node-versions');
 
 let sshd: RunningSshd;
@@ -34,7 +36,7 @@ function nodeOf(version: string): string {
 function fill(source: string): void {
   mkdirSync(path.join(source, 'folder'), { recursive: true });
   for (let i = 0; i < 40; i++) writeFileSync(path.join(source, 'folder', `file ${i}`), `text ${i}`);
-  writeFileSync(path.join(source, 'large'), Buffer.alloc(3_000_000, 'some content '));
+  writeFileSync(path.join(source, 'large'), Buffer.alloc(LARGE, 'some content '));
 }
 
 describe.each(VERSIONS)('Node %s', (version) => {
@@ -65,7 +67,7 @@ describe.each(VERSIONS)('Node %s', (version) => {
     const url = where === 'ssh' ? `ssh://${sshd.user}@127.0.0.1:${sshd.port}${copy}` : copy;
     const silent = { code: 0, stdout: '', stderr: '' };
     expect(await run('push', url)).toMatchObject(silent);
-    writeFileSync(path.join(bench.source, 'large'), Buffer.alloc(3_000_001, 'other content '));
+    writeFileSync(path.join(bench.source, 'large'), Buffer.alloc(LARGE + 1, 'other content '));
     expect(await run('push', url)).toMatchObject(silent);
     const again = await run('push', url, '--json');
     expect(again.stderr).toBe('');
