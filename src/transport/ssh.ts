@@ -84,9 +84,10 @@ class SshRemote implements Remote {
 
   async start(program: string, words: readonly string[]): Promise<Connection> {
     const command = remoteCommandLine(program, words);
-    await this.#unusedEnded;
+    const earlierEnded = this.#unusedEnded;
     const ahead = await this.#takeAhead(command);
     if (ahead !== undefined) return ahead;
+    await earlierEnded;
     // The start that ends an unused one does not wait for that: only servers that let in one at a time
     // mind, and are asked again. Noted now: it may be gone by the time that this one was refused.
     const isBesideUnused = this.#unusedEnded !== undefined;
@@ -140,11 +141,18 @@ class SshRemote implements Remote {
       return undefined;
     }
     if (ahead?.command !== command) {
-      this.#unusedEnded = endUnused(connection).then(() => (this.#unusedEnded = undefined));
+      this.#endUnused(connection);
       return undefined;
     }
     connection.startedAhead = true;
     return connection;
+  }
+
+  #endUnused(connection: ChannelConnection): void {
+    const ended = Promise.all([this.#unusedEnded, endUnused(connection)]).then(() => {
+      if (this.#unusedEnded === ended) this.#unusedEnded = undefined;
+    });
+    this.#unusedEnded = ended;
   }
 
   /** Starts a command over a login there is; undefined when none of them takes another. */
