@@ -93,7 +93,9 @@ async function measure(
   for (let round = 0; round < rounds; round++) {
     const [anyPlace] = byContender.values();
     if (anyPlace !== undefined) workload.change?.(anyPlace.source, scale);
-    for (const [contender, place] of byContender) await pushOne(contender, place, true);
+    // There and back: what one contender leaves to do must not always meet the same next one.
+    const order = round % 2 === 0 ? [...byContender] : [...byContender].toReversed();
+    for (const [contender, place] of order) await pushOne(contender, place, true);
   }
   return samples;
 }

@@ -28,9 +28,8 @@ interface Waiting {
 
 /**
  * Threads that open, read and encrypt files: small ones many at a time, large ones in runs of blocks.
- * Memory follows from how many files are open, which is the
- * caller's to bound. Whatever a thread cannot do before anything of a file was used, the caller
- * does itself.
+ * Memory follows from how many files are open, which is the caller's to bound. Whatever a thread
+ * cannot do before anything of a file was used, the caller does itself.
  */
 export class EncryptionPool {
   readonly #lanes: readonly EncryptionLane[];

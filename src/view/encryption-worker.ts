@@ -1,5 +1,6 @@
 /** A thread that reads and encrypts files for {@link EncryptionPool}: started as a file of its own. */
 import { parentPort, workerData } from 'node:worker_threads';
+import { BugError } from '../errors.ts';
 import { openContent } from '../gocryptfs/layout.ts';
 import type { FileIdentity } from '../gocryptfs/identity.ts';
 import { PLAIN_BLOCK_SIZE } from '../gocryptfs/limits.ts';
@@ -86,8 +87,11 @@ function close(number: number): EncryptionAnswer {
 /** By `fill`, the one way into shared memory that does not go byte by byte. */
 function put(answered: EncryptionAnswer, { number, memory }: SlotReference): EncryptionAnswer {
   if (memory !== undefined) slots[number] = Buffer.from(memory);
+  const slot = slots[number];
+  // What a slot still has from before must never pass for an output: this ends the thread.
+  if (slot === undefined) throw new BugError('invariant', `no slot ${number}`);
   const { outputLength: length = 0 } = answered;
-  if (length > 0) slots[number]?.fill(output.subarray(0, length), 0, length);
+  if (length > 0) slot.fill(output.subarray(0, length), 0, length);
   return answered;
 }
 
