@@ -44,10 +44,9 @@ export interface SlotReference {
 }
 
 /** Small files, whole: their ciphertexts go into the slot one after the other. */
-export interface WholeJob {
+interface WholeJob {
   readonly kind: 'whole';
   readonly files: PackedFiles;
-  readonly slot: SlotReference;
 }
 
 /** A run of blocks of an open file. */
@@ -58,15 +57,14 @@ export interface RunJob {
   readonly plainLength: number;
   /** Where in the slot the blocks go. */
   readonly lead: number;
-  readonly slot: SlotReference;
 }
 
-/** One message to a worker that is answered with ciphertext. */
+/** What is answered with ciphertext, in a slot that travels with it. */
 export type OutputJob = WholeJob | RunJob;
 
 /** One message to a worker. */
 export type EncryptionJob =
-  | OutputJob
+  | (OutputJob & { readonly slot: SlotReference })
   /** Opens a large file under a number of ours. */
   | { readonly kind: 'open'; readonly file: number; readonly files: PackedFiles }
   | { readonly kind: 'close'; readonly file: number };
@@ -89,6 +87,16 @@ export interface EncryptionAnswer {
 }
 
 export const NUMBERS_PER_WHOLE = 2;
+
+/**
+ * Copies out of shared memory or into it, by `fill`: that is as quick as for any memory, where `set`
+ * and `copy` go byte by byte.
+ *
+ * @param length - bytes from the start of both; none is fine, too
+ */
+export function copyShared(from: Buffer, to: Buffer, length: number): void {
+  if (length > 0) to.fill(from.subarray(0, length), 0, length);
+}
 
 /** Inverse of {@link unpackFiles}. */
 export function packFiles(files: readonly FileToEncrypt[]): PackedFiles {

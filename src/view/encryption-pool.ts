@@ -8,7 +8,6 @@ import {
   packFiles,
   SLOT_LENGTH,
   type FileToEncrypt,
-  type WholeJob,
   type WorkerKeys,
 } from './encryption-jobs.ts';
 import { EncryptionLane, type Encrypted } from './encryption-lane.ts';
@@ -119,7 +118,7 @@ export class EncryptionPool {
     this.#batchBytes = 0;
     const files = packFiles(batch.map(({ file }) => file));
     const lane = this.#idlest();
-    lane.encrypt<WholeJob>({ kind: 'whole', files }, cost).then(
+    lane.encrypt({ kind: 'whole', files }, cost).then(
       (encrypted) => deliver(batch, encrypted, lane),
       // A lost thread has done none of them.
       () => batch.forEach(({ resolve }) => resolve(undefined)),

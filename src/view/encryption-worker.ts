@@ -8,6 +8,7 @@ import { errnoOf } from '../tree/file-failure.ts';
 import { FileOnDisk } from '../tree/local-file.ts';
 import { RUN_BLOCKS } from './cipher-runs.ts';
 import {
+  copyShared,
   SLOT_LENGTH,
   unpackFiles,
   type EncryptionAnswer,
@@ -84,14 +85,13 @@ function close(number: number): EncryptionAnswer {
   return { numbers: [opened?.file.close() === 'changed' ? 1 : 0] };
 }
 
-/** By `fill`, the one way into shared memory that does not go byte by byte. */
+/** Puts the output of a job into its slot. */
 function put(answered: EncryptionAnswer, { number, memory }: SlotReference): EncryptionAnswer {
   if (memory !== undefined) slots[number] = Buffer.from(memory);
   const slot = slots[number];
   // What a slot still has from before must never pass for an output: this ends the thread.
   if (slot === undefined) throw new BugError('invariant', `no slot ${number}`);
-  const { outputLength: length = 0 } = answered;
-  if (length > 0) slot.fill(output.subarray(0, length), 0, length);
+  copyShared(output, slot, answered.outputLength ?? 0);
   return answered;
 }
 

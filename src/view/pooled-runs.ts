@@ -9,7 +9,6 @@ import {
   type RunRequest,
 } from './cipher-runs.ts';
 import type { EncryptionLane } from './encryption-lane.ts';
-import type { RunJob } from './encryption-jobs.ts';
 
 /** Runs asked for ahead of who reads on: enough that the thread need not wait for us. */
 const RUNS_AHEAD = 4;
@@ -86,7 +85,7 @@ export class PooledRuns implements CipherRuns {
     const { firstBlock, lead } = request;
     const plainLength = plainLengthOf(request, this.plainSize);
     const job = { kind: 'run', file: this.#file, firstBlock, plainLength, lead } as const;
-    const { answer, buffer } = await this.#lane.encrypt<RunJob>(job, plainLength);
+    const { answer, buffer } = await this.#lane.encrypt(job, plainLength);
     const { numbers, failure } = answer;
     if (failure !== undefined) {
       this.#lane.release(buffer);
