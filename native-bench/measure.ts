@@ -65,9 +65,9 @@ const WARMED_MIB = 4096;
 const PART_MIB = 512;
 
 /**
- * Has the system find memory for more than any contender will use, or half of what is free. A virtual machine whose host takes
- * free memory back pays for each page that is touched again (2.2 s per GiB were seen), and whoever
- * comes first would pay for all.
+ * Has the system find memory for more than any contender will use, or half of what is free. A virtual
+ * machine whose host takes free memory back pays for each page that is touched again (2.2 s per GiB
+ * were seen), and whoever comes first would pay for all.
  */
 export function warmMemory(): void {
   const parts = Math.floor(Math.min(WARMED_MIB, freemem() / MIB / 2) / PART_MIB);

@@ -30,8 +30,6 @@ export interface SendJob<E extends Entry> {
   readonly idleTimeoutMs?: number;
   /** Aborts cleanly: the server keeps or removes partial files as it would after a Ctrl-C. */
   readonly signal?: AbortSignal;
-  /** The whole list is on its way, and the server takes a while to compare it: time for other work. */
-  onListed?(): void;
   /** True: leave this requested file unsent, without any report. */
   decline?(entry: E): boolean;
   /** True: leave it unsent after all, now that it is this file's turn. */

@@ -132,8 +132,6 @@ export class Sender<E extends Entry> {
         strong: this.#strong,
       });
       const listed = this.#ioError;
-      this.#conversation.writer.flush();
-      setImmediate(() => this.#job.onListed?.()); // by then its end is on its way
       await this.#answerPhases();
       await reading;
       await this.#finish(listed);

@@ -3,7 +3,6 @@ import { isTransfer } from './itemize.ts';
 import type { PushEntry } from './push-entry.ts';
 import { accept, isTooLargeForBlockSize, type PushJob, transferOptions } from './push-job.ts';
 import { progressOf } from './push-progress.ts';
-import { recentlyWritten } from './racy.ts';
 import { runRsync } from './rsync-run.ts';
 import { contentOptions, tempDirOf } from './run-options.ts';
 import { withAncestors } from './skeleton.ts';
@@ -51,10 +50,6 @@ export async function sendContent(
     options,
     next: () => (deletesTwice && findings.pruneNeeded ? options : undefined),
     rules: contentRules(job.scope, findings.staged),
-    onListed: () => {
-      const { entries, startedMs } = job.snapshot;
-      findings.recent ??= recentlyWritten(entries, startedMs);
-    },
     decline: (entry) => isTooLargeForBlockSize(entry, job.settings),
     onItem: (entry, iflags, xname, ndx) => {
       progress.reached(ndx);

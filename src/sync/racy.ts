@@ -25,27 +25,18 @@ function ctimeMsOf(entry: PushEntry): number {
   return plain?.ctimeMs ?? 0;
 }
 
-/** Files that were last written in the second before a snapshot or later. */
-export function recentlyWritten(entries: readonly PushEntry[], snapshotMs: number): PushEntry[] {
-  const firstSec = Math.floor(snapshotMs / MS_PER_SEC) - 1;
-  return entries.filter((entry) => entry.mtimeSec >= firstSec && isRegularFile(entry));
-}
-
-/**
- * What the next push must know of files that a later edit could change unseen.
- *
- * @param written - {@link recentlyWritten}
- * @param changed - files that changed while they were read
- */
+/** Files of this snapshot that a later edit could change unseen. */
 export function recentFiles(
-  written: readonly PushEntry[],
+  entries: readonly PushEntry[],
   snapshotMs: number,
   changed: ReadonlySet<PushEntry>,
 ): RacyFile[] {
+  const firstSec = Math.floor(snapshotMs / MS_PER_SEC) - 1;
   const recent: RacyFile[] = [];
-  for (const entry of new Set([...written, ...changed])) {
+  for (const entry of entries) {
     const { plain, mtimeSec, mtimeNsec } = entry;
-    if (plain === undefined) continue;
+    if (mtimeSec < firstSec && !changed.has(entry)) continue;
+    if (plain === undefined || !isRegularFile(entry)) continue;
     const ctimeMs = ctimeMsOf(entry);
     const doubtful = changed.has(entry) || ctimeMs >= snapshotMs - CLOCK_GRAIN_MS;
     recent.push({

@@ -15,8 +15,6 @@ export interface RunPlan {
   next?(): TransferOptions | undefined;
   readonly rules?: readonly ReceiverRule[];
   readonly names?: { users: ReadonlyMap<number, string>; groups: ReadonlyMap<number, string> };
-  /** The list is on its way. */
-  onListed?(): void;
   decline?(entry: PushEntry): boolean;
   withhold?(entry: PushEntry): boolean;
   /** A file is about to be read. */

@@ -36,8 +36,6 @@ export interface Findings {
   readonly sent: Set<PushEntry>;
   /** Files that changed while they were read. */
   readonly changed: Set<PushEntry>;
-  /** Files that were written shortly before this push looked, once they are known. */
-  recent: readonly PushEntry[] | undefined;
 }
 
 /** A server's way of saying that it will not use our temporary directory. */
@@ -90,7 +88,7 @@ export function contentListeners(
 ): Pick<RunPlan, 'withhold' | 'onItem' | 'onSent' | 'onProblem' | 'onProgress'> {
   const books = bookkeeping(job);
   const { maxBytes = Infinity } = job.settings;
-  const isLarge = job.snapshot.entries.length >= MANY_OBJECTS;
+  const knowsMany = job.snapshot.entries.length >= MANY_OBJECTS;
   const isWithheld = (entry: PushEntry): boolean =>
     entry.plain !== undefined && job.context.ledger.literalBytes >= maxBytes;
   return {
@@ -108,7 +106,7 @@ export function contentListeners(
     },
     onSent: (entry, literal, matched) => {
       findings.sent.add(entry);
-      if (isLarge && findings.sent.size === MANY_FILES) collectGarbageSooner('pushing');
+      if (knowsMany && findings.sent.size === MANY_FILES) collectGarbageSooner('pushing');
       books.onSent?.(entry, literal, matched);
     },
     onProblem: (entry, error) => {

@@ -10,7 +10,7 @@ import type { PushEntry } from './push-entry.ts';
 import type { PushJob } from './push-job.ts';
 import { emptyState, type PushState } from './push-state.ts';
 import type { PushEnd } from './push-summary.ts';
-import { afterMoves, doubtfulFiles, recentFiles, recentlyWritten, staleSuspects } from './racy.ts';
+import { afterMoves, doubtfulFiles, recentFiles, staleSuspects } from './racy.ts';
 import { contentOptions } from './run-options.ts';
 import { isStructural, knownKey } from './skeleton.ts';
 import { buildMirror, buildSkeleton } from './skeleton-run.ts';
@@ -78,7 +78,6 @@ function newFindings({ moves }: PushJob, { prunePending }: PushState): Findings 
     unasked: new Set(moves.changed),
     sent: new Set(),
     changed: new Set(),
-    recent: undefined,
   };
 }
 
@@ -136,9 +135,7 @@ function remember(
     const present = new Set(job.snapshot.entries.filter(isStructural).map(knownKey));
     for (const key of state.known) if (!present.has(key)) state.known.delete(key);
   }
-  const { entries, startedMs } = job.snapshot;
-  const written = findings.recent ?? recentlyWritten(entries, startedMs);
-  const recent = recentFiles(written, startedMs, findings.changed);
+  const recent = recentFiles(job.snapshot.entries, job.snapshot.startedMs, findings.changed);
   state.racy = [...recent, ...doubtfulFiles(unsent), ...doubtfulFiles(job.unsettled ?? [])];
   memory.save();
 }
