@@ -3,8 +3,11 @@
  * cli → sync → {view, rsync, transport, vault} → {gocryptfs, tree} → {bytes, errors, platform}; cli → schedule → errors.
  */
 const ABOVE = {
-  'errors.ts': 'platform\\.ts|bytes|gocryptfs|tree|view|rsync|transport|vault|sync|schedule|cli',
-  'platform.ts': 'errors\\.ts|bytes|gocryptfs|tree|view|rsync|transport|vault|sync|schedule|cli',
+  'errors.ts':
+    'platform\\.ts|programs\\.ts|bytes|gocryptfs|tree|view|rsync|transport|vault|sync|schedule|cli',
+  'platform.ts':
+    'programs\\.ts|errors\\.ts|bytes|gocryptfs|tree|view|rsync|transport|vault|sync|schedule|cli',
+  'programs.ts': 'errors\\.ts|bytes|gocryptfs|tree|view|rsync|transport|vault|sync|schedule|cli',
   bytes: 'gocryptfs|tree|view|rsync|transport|vault|sync|schedule|cli',
   gocryptfs: 'tree|view|rsync|transport|vault|sync|schedule|cli',
   tree: 'gocryptfs|view|rsync|transport|vault|sync|schedule|cli',
@@ -45,7 +48,7 @@ module.exports = {
     only(
       'fs-only-where-files-are-touched',
       '^(node:)?fs(/promises)?$',
-      '^src/(tree|transport|vault|cli)/',
+      '^src/((tree|transport|vault|cli)/|programs\\.ts$)',
     ),
     only('processes-only-in-transport', '^(node:)?child_process$', '^src/(transport|cli|vault)/'),
   ],

@@ -4,6 +4,7 @@ const common = {
   testTimeout: 60_000,
   hookTimeout: 120_000,
   pool: 'forks' as const,
+  setupFiles: ['test/support/byte-equality.ts'],
 };
 
 export default defineConfig({
@@ -16,6 +17,7 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/e2e/**'],
+          globalSetup: ['test/e2e/support/build-cli.ts'],
         },
       },
       {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests compare against: stock rsync, gocryptfs, sshd, FUSE, systemd, cron, XML readers, a keyring, Wine. Debian or
+# Installs what the tests compare against: stock rsync, gocryptfs, sshd, FUSE, strace, systemd, cron, XML readers, a keyring, Wine. Debian or
 # Ubuntu, as root. Does nothing when all of it is there.
 set -euo pipefail
 
@@ -13,6 +13,7 @@ need ssh openssh-client
 need ssh-keygen openssh-client
 need fusermount3 fuse3
 need getfattr attr
+need strace strace
 need script bsdutils
 need mkfifo coreutils
 need unshare util-linux

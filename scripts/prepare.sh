@@ -6,5 +6,5 @@ if [ ! -d node_modules ] || [ package-lock.json -nt node_modules/.package-lock.j
   npm ci --no-fund --no-audit --loglevel=error >/dev/null
 fi
 npx --no-install tsc -p tsconfig.build.json
-npx --no-install rolldown -c rolldown.config.js
+npx --no-install rolldown -c rolldown.config.ts
 chmod +x dist/bin/ecsync.js

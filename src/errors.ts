@@ -100,6 +100,11 @@ export class ConnectionError extends EcsyncError {
   readonly exitCode = ExitCode.connection;
 }
 
+/** A program of the user's that decides about a run has failed: nothing was done. */
+export class HookError extends EcsyncError {
+  readonly exitCode = ExitCode.unexpected;
+}
+
 /** A file or folder of the source or of a local destination could not be read or stored. */
 export class FileError extends EcsyncError {
   readonly exitCode = ExitCode.partial;

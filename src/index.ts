@@ -1,11 +1,25 @@
 /**
  * ecsync as a library: open a vault, push it, and catch what can go wrong.
  *
- * ```ts
- * const vault = openVault({ folder: '/home/me/photos' });
- * const masterkey = await unlockMasterkey(parseConf(vault.confBytes), password);
- * assertMasterkey(vault, masterkey);
- * const summary = await push(settings, { ...vault, masterkey }, { reporter, signal, store });
+ * ```js
+ * import * as ecsync from 'ecsync';
+ *
+ * const vault = await ecsync.unlockVault({ folder: '/home/me/photos' }, { password: 'secret' });
+ * const lock = ecsync.acquireLock(ecsync.vaultFiles(vault.vaultDir).lock);
+ * try {
+ *   const { platform } = process;
+ *   const destination = ecsync.parseDestination('ssh://me@example.org/photos', { platform });
+ *   const settings = { ...ecsync.defaultPushSettings(vault, destination), delete: true };
+ *   const summary = await ecsync.push(settings, vault, {
+ *     ...ecsync.pushMemory(vault, destination),
+ *     reporter: { item: () => {}, warning: console.warn, progress: () => {} },
+ *     signal: AbortSignal.timeout(3_600_000),
+ *   });
+ *   process.exitCode = summary.exitCode;
+ * } finally {
+ *   lock.release();
+ *   await vault.close();
+ * }
  * ```
  *
  * Every failure is an {@link EcsyncError} with a stable `code`, an `exitCode` and mostly a `hint`.
@@ -31,37 +45,24 @@ export {
   type ErrorDetails,
 } from './errors.ts';
 
+export { assertNamesTold, type NameModifiers } from './gocryptfs/conf-claims.ts';
 export { parseConf, serialiseConf, type Conf } from './gocryptfs/config.ts';
-export { createConf, unlockMasterkey } from './gocryptfs/keys.ts';
-export type { Derivation } from './gocryptfs/layout.ts';
-export {
-  InheritedIndex,
-  type Inherited,
-  type InheritedKind,
-  type VirtualAttributes,
-} from './view/inherited.ts';
-export type { VirtualTimes } from './view/virtual-files.ts';
+export { createConf } from './gocryptfs/keys.ts';
 
 export { createVault, type NewVaultKey, type NewVaultPlace } from './vault/create-vault.ts';
-export {
-  assertMasterkey,
-  openVault,
-  openVaultFrame,
-  type Vault,
-  type VaultFrame,
-  type VaultPlace,
-} from './vault/vault.ts';
+export type { VaultPlace } from './vault/vault.ts';
 export { vaultFiles } from './vault/vault-files.ts';
 export type { RemoteConfig, VaultConfig } from './vault/config.ts';
 export { formatDestination, parseDestination, type Destination } from './vault/destination.ts';
 export { acquireLock, type Lock } from './vault/lock.ts';
-export { dropState, readState, readStateDigest, stateKey, writeState } from './vault/state.ts';
 
 export { FilterRules } from './tree/filter-syntax.ts';
 export type { FilterRule } from './tree/filter.ts';
 
 export type { LoginQuestions } from './sync/destination-options.ts';
-export { push, type OpenVault, type PushSurroundings, type StateStore } from './sync/push.ts';
+export { unlockVault, type OpenVault, type VaultSecret } from './sync/opened-vault.ts';
+export { pushMemory, type PushMemory } from './sync/vault-memory.ts';
+export { push, type PushSurroundings, type StateStore } from './sync/push.ts';
 export type { MoveStores } from './sync/moves.ts';
 export { restore, type RestoreSurroundings } from './sync/restore.ts';
 export type {
@@ -76,6 +77,7 @@ export type {
 export { plan, type PlanSummary } from './sync/plan.ts';
 export { verify, type VerifyOptions, type VerifySummary } from './sync/verify.ts';
 export type { VerifyFinding } from './sync/verify-finding.ts';
+export { defaultPushSettings } from './sync/push-settings.ts';
 export type {
   ItemLine,
   PushProgress,

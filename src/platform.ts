@@ -3,6 +3,20 @@
 /** Windows, where folders are separated by `\`, names fold case, and a file has no mode but read-only. */
 export const isWindows = process.platform === 'win32';
 
+/**
+ * Whether an owner is one whom this process obeys anyway: its own user, or root. Windows has no such
+ * numbers.
+ */
+export function isTrustedOwner(uid: number): boolean {
+  return uid === 0 || uid === process.geteuid?.();
+}
+
+/** The system's name of an error (`ENOENT`), or an empty string. */
+export function errnoOf(error: unknown): string {
+  if (!(error instanceof Error) || !('code' in error)) return '';
+  return typeof error.code === 'string' ? error.code : '';
+}
+
 /** What Windows says of a file that somebody else holds open. */
 const HELD = new Set(['EPERM', 'EACCES', 'EBUSY']);
 const FIRST_WAIT_MS = 10;
@@ -21,10 +35,17 @@ export function insist<T>(act: () => T, onRefused?: () => void): T {
     try {
       return act();
     } catch (error) {
-      const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-      if (!isWindows || !HELD.has(code) || waitMs > LONGEST_WAIT_MS) throw error;
+      if (!isWindows || !HELD.has(errnoOf(error)) || waitMs > LONGEST_WAIT_MS) throw error;
       if (waitMs === FIRST_WAIT_MS) onRefused?.();
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, waitMs);
     }
   }
+}
+
+/** The permission bits that this process takes away from what it makes. */
+export function currentUmask(): number {
+  // It can only be read by setting it: meanwhile to the strictest that is of use.
+  const umask = process.umask(0o077);
+  process.umask(umask);
+  return umask;
 }

@@ -8,8 +8,6 @@ import { ConnectionError, EcsyncError } from '../errors.ts';
 export class ChunkSource {
   /** Bytes received so far. */
   bytesRead = 0;
-  /** `performance.now()` of the last chunk. */
-  lastActivityMs = performance.now();
   readonly #stream: Readable;
   #failure: Error | undefined;
   #wake: (() => void) | undefined;
@@ -36,7 +34,6 @@ export class ChunkSource {
       const chunk = this.#stream.read() as Buffer | null;
       if (chunk !== null) {
         this.bytesRead += chunk.length;
-        this.lastActivityMs = performance.now();
         return chunk;
       }
       if (this.#stream.readableEnded || this.#stream.destroyed) return undefined;

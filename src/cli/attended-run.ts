@@ -23,7 +23,7 @@ const NEITHER: ReadonlySet<number> = new Set([ExitCode.notNow, ExitCode.interrup
 /**
  * Does `work` between the hooks of the configuration, and tells who is to be told.
  *
- * @throws whatever `work` throws; {UsageError} `hook-failed`, `hook-not-started`, `command-invalid`;
+ * @throws whatever `work` throws; {HookError} `hook-failed`; {UsageError} `hook-not-started`, `command-invalid`;
  *   every code of `readUserConfig`
  */
 export async function attend(

@@ -1,27 +1,31 @@
 /** What `ls`, `cat` and `find` have in common: a decrypted copy, paths in it, and what goes wrong. */
-import path from 'node:path';
 import {
   EcsyncError,
   ExitCode,
   FileError,
   IntegrityError,
+  UsageError,
   VanishedError,
   type ExitCode as ExitCodes,
 } from '../errors.ts';
-import { insidePath } from '../sync/browse.ts';
 import { findingOfProblem } from '../sync/fsck-finding.ts';
+import { furtherLostDirIVs, LOST_DIR_IVS_SHOWN } from '../sync/lost-dir-ivs.ts';
+import { assertKeyFits } from '../sync/key-fits.ts';
 import type { Entry } from '../tree/entry.ts';
 import { showPath } from '../tree/file-failure.ts';
 import { DecryptedView } from '../view/decrypted-view.ts';
+import { holesBy } from '../view/hole-rule.ts';
+import { IdentityCheck } from '../view/identity-check.ts';
 import type { PlainEntry } from '../view/plain-entry.ts';
 import type { CopyProblem } from '../view/decrypted-view-problem.ts';
-import { findCopy, type CopyPlace } from './cipher-folder.ts';
+import { findCopy } from './cipher-folder.ts';
 import type { CopyOptions } from './commands/copy-options.ts';
 import { describeFailure } from './failure.ts';
 import { findingEvent, findingText } from './fsck-output.ts';
 import type { Host } from './host.ts';
 import { HeldProblems, withOpenedCopy } from './opened-copy.ts';
 import type { CommandResult, Warnings } from './report.ts';
+import { pathFromTop } from './vault-paths.ts';
 
 /** Options of the commands that look at a copy. */
 export interface BrowseOptions extends CopyOptions {
@@ -54,27 +58,30 @@ export async function browse(
   const plan = { options, reach, onProblem: held.onProblem };
   return withOpenedCopy({ host, warnings }, place, plan, async (opened) => {
     held.tell((_path, error) => trouble.add(error));
-    const view = new DecryptedView<Entry>(opened.copy.tree, opened.layout, {
+    const { layout, known } = opened;
+    const isUnproven = place.vault === undefined && options.masterkey !== undefined;
+    if (isUnproven) await assertKeyFits(opened.copy.tree, layout);
+    const isOnlyEcsync = known?.isOnlyEcsync === true;
+    const identities = new IdentityCheck(layout, { known: known?.identities });
+    const view = new DecryptedView<Entry>(opened.copy.tree, layout, {
       onProblem: (problem) => trouble.addProblem(problem),
-      ...(opened.holesAreDamage && { holes: 'refused' as const }),
+      holes: holesBy({ isOnlyEcsync, isOwnFile: false }),
+      identities,
+      expectedDirIV: (at) => identities.expectedDirIV(at),
     });
     await use({
       view,
       trouble,
-      toInside: (typed) => insidePath(insideVault(host, place, typed)),
+      toInside: (typed) =>
+        pathFromTop(Buffer.from(typed), { folder: host.folder, source: place.vault?.source }),
       find: (inside) => found(view, trouble, inside),
     });
+    for (const { severity, error } of await identities.judgeLinks()) {
+      if (severity === 'damage') trouble.add(error);
+    }
     const { bytesSent, bytesReceived } = opened.copy.traffic();
     return trouble.result({ bytesSent, bytesReceived });
   });
-}
-
-/** An absolute path inside the vault's folder counts from there. */
-function insideVault({ platform }: Host, { vault }: CopyPlace, typed: string): Buffer {
-  const isInside = vault !== undefined && typed.startsWith(vault.source + path.sep);
-  const inside = isInside ? typed.slice(vault.source.length) : typed;
-  if (vault !== undefined && typed === vault.source) return Buffer.from('.');
-  return Buffer.from(platform === 'win32' ? inside.replaceAll('\\', '/') : inside);
 }
 
 async function found(
@@ -92,10 +99,10 @@ async function found(
   }
 }
 
-function missing(inside: Uint8Array): FileError {
+function missing(inside: Uint8Array): UsageError {
   const shown = showPath(inside);
-  return new FileError('path-missing', `${shown} is not in the copy`, {
-    hint: 'Paths count from the top of the copy. See what is there: ecsync ls',
+  return new UsageError('path-missing', `${shown} is not in the copy`, {
+    hint: 'Paths start at the current folder inside the vault; /PATH starts at its top. See what is there: ecsync ls /',
     facts: { path: shown },
   });
 }
@@ -106,8 +113,12 @@ export class Trouble {
   #damaged = 0;
   #unread = 0;
   #vanished = 0;
+  /** Paths that were asked for. */
+  #absent = 0;
   #problems = 0;
   #first: EcsyncError | undefined;
+  /** Folders that were read without their `gocryptfs.diriv`. */
+  #dirIVsLost = 0;
 
   constructor(host: Host) {
     this.#host = host;
@@ -136,10 +147,13 @@ export class Trouble {
     this.#first ??= problem.error;
     const { out } = this.#host;
     if (out.mode.json) out.event(findingEvent(finding));
-    out.alert(`ecsync: left out: ${findingText(finding)}`);
+    if (problem.code !== 'diriv-lost') out.alert(`ecsync: left out: ${findingText(finding)}`);
+    else if (++this.#dirIVsLost <= LOST_DIR_IVS_SHOWN) out.alert(`ecsync: ${finding.message}`);
   }
 
   result(figures: Readonly<Record<string, number>>): CommandResult {
+    const more = furtherLostDirIVs(this.#dirIVsLost);
+    if (more !== undefined) this.#host.out.alert(`ecsync: ${more}`);
     const exitCode = this.#exitCode();
     if (exitCode === ExitCode.ok || this.#first === undefined) return { exitCode, figures };
     const { code, message, hint } = this.#first;
@@ -151,6 +165,7 @@ export class Trouble {
     if (error instanceof IntegrityError) this.#damaged += 1;
     else if (error instanceof VanishedError) this.#vanished += 1;
     else if (error instanceof FileError) this.#unread += 1;
+    else if (error instanceof UsageError && error.code === 'path-missing') this.#absent += 1;
     else return false;
     this.#problems += 1;
     return true;
@@ -159,6 +174,7 @@ export class Trouble {
   #exitCode(): ExitCodes {
     if (this.#damaged > 0) return ExitCode.mismatch;
     if (this.#unread > 0) return ExitCode.partial;
+    if (this.#absent > 0) return ExitCode.usage;
     return this.#vanished > 0 ? ExitCode.vanished : ExitCode.ok;
   }
 }

@@ -9,14 +9,16 @@ import type { RemoteConfig } from '../vault/config.ts';
 import { noRemote } from '../vault/config-edit.ts';
 import { looksLikeDestination, parseDestination, type Destination } from '../vault/destination.ts';
 import { pathKind } from '../vault/path-kind.ts';
-import { openVaultFrame, type VaultFrame } from '../vault/vault.ts';
+import type { VaultFrame } from '../vault/vault.ts';
 import type { FolderLayoutOptions } from './commands/copy-options.ts';
 import { layoutOf, modifiersGiven } from './commands/layout-option.ts';
+import { admitConf } from './foreign-conf.ts';
 import type { Host } from './host.ts';
 import type { CommonOptions, SecretOptions } from './options.ts';
-import { placeOf, vaultDirOf } from './place.ts';
+import { ofVaultIfAny, openVaultFrameOf } from './place.ts';
 import type { Warnings } from './report.ts';
 import { unlockConf, unlockVault } from './secrets.ts';
+import { destinationOfRemote, remotesAt } from '../vault/remote-destination.ts';
 
 /** Where a copy is, and whose keys open it. */
 export interface CopyPlace {
@@ -58,7 +60,7 @@ export function findPlace(host: Host, options: CommonOptions, word: string | und
   const { platform, folder } = host;
   const named = word === undefined ? remotes[0] : remotes.find(({ name }) => name === word);
   if (vault !== undefined && named !== undefined) {
-    const destination = parseDestination(named.url, { platform, folder: vault.source });
+    const destination = destinationOfRemote(named, vault, platform);
     return { destination, vault, remote: named.name, ...mirrorIf(named) };
   }
   if (word === undefined) {
@@ -75,10 +77,7 @@ export function findPlace(host: Host, options: CommonOptions, word: string | und
   const text = looksLikeDestination(word) ? word : `./${word}`;
   const destination = parseDestination(text, { platform, folder });
   if (vault === undefined) return { destination };
-  const remote = remotes.find(
-    ({ url }) =>
-      parseDestination(url, { platform, folder: vault.source }).shown === destination.shown,
-  );
+  const [remote] = remotesAt(vault, destination.shown, platform);
   const isVaults = remote !== undefined || !hasOtherConf(destination, vault);
   return {
     destination,
@@ -107,13 +106,8 @@ function vaultIfAny(
   options: CommonOptions,
   isOptional: boolean,
 ): VaultFrame | undefined {
-  try {
-    return openVaultFrame(placeOf(host, options));
-  } catch (error) {
-    const isAbsent = error instanceof VaultError && error.code === 'no-vault';
-    if (isAbsent && isOptional && vaultDirOf(host, options) === undefined) return undefined;
-    throw error;
-  }
+  const open = (): VaultFrame => openVaultFrameOf(host, options);
+  return isOptional ? ofVaultIfAny(host, options, open) : open();
 }
 
 function hasOtherConf(destination: Destination, vault: VaultFrame): boolean {
@@ -133,10 +127,12 @@ function readOwnConf(folder: string): Buffer | undefined {
 
 /**
  * Opens the key of a copy: the vault's; or with the password and the conf of the folder itself; or,
- * with `--masterkey`, with the layout that the options or else the folder's conf tell.
+ * with `--masterkey`, with the layout that the options or else the folder's conf tell. A conf that no
+ * vault has pinned is obeyed as far as its seal or the options vouch for it.
  *
- * @throws {UsageError} `conflicting-options`
- * @throws {VaultError} `conf-missing`, `conf-unusable`, and every code of `parseConf`
+ * @throws {UsageError} `conflicting-options`, and every one of `admitConf`
+ * @throws {VaultError} `conf-missing`, `conf-unusable`, and every code of `parseConf`, `admitConf`
+ * @throws {IntegrityError} `conf-seal-wrong`
  * @throws {PasswordError} as `unlockVault`
  */
 export async function unlockCopy(
@@ -145,8 +141,9 @@ export async function unlockCopy(
   { vault, destination, confBytes }: CopyPlace,
   options: FolderLayoutOptions & SecretOptions,
 ): Promise<CopyKey> {
-  const told = layoutTold(options);
-  if (told !== undefined && options.masterkey === undefined) {
+  const told = layoutTold(options, vault !== undefined);
+  const byMasterkey = options.masterkey !== undefined;
+  if (told !== undefined && !byMasterkey) {
     throw new UsageError('conflicting-options', 'the layout is told but no master key', {
       hint: 'With a password the conf says the layout. Add --masterkey=stdin, or leave it out.',
     });
@@ -157,10 +154,13 @@ export async function unlockCopy(
   if (vault !== undefined) return unlockVault(host, vault, options, warnings);
   const isLocal = destination.kind === 'local';
   const bytes = confBytes ?? (isLocal ? readOwnConf(destination.path) : undefined);
-  if (bytes === undefined && options.masterkey === undefined) {
+  if (bytes === undefined && !byMasterkey) {
     throw isLocal ? noOwnConf(destination.path) : confMissing(destination.shown);
   }
   const conf = bytes === undefined ? undefined : parseConf(bytes);
+  if (conf !== undefined) {
+    await admitConf(host, conf, { options, place: destination.shown, byMasterkey });
+  }
   const masterkey = await unlockConf(host, conf, options, warnings);
   return { conf: conf ?? confOfLayout(options), masterkey };
 }
@@ -180,10 +180,19 @@ function confMissing(folder: string): VaultError {
   });
 }
 
-function layoutTold(options: FolderLayoutOptions): CopyKey['conf'] | undefined {
-  const { layout, hkdf, raw64 } = options;
-  const isTold = layout !== undefined || modifiersGiven(options).length > 0 || !hkdf || !raw64;
-  return isTold ? confOfLayout(options) : undefined;
+/**
+ * The layout that the options tell, to be taken without a conf. How names are stored is no more than a
+ * word about the conf when there is a password, which needs one; a vault's conf needs no such word.
+ */
+function layoutTold(
+  options: FolderLayoutOptions & SecretOptions,
+  isVault: boolean,
+): CopyKey['conf'] | undefined {
+  const { layout, hkdf, raw64, longnames, masterkey } = options;
+  const isTold = layout !== undefined || !hkdf || !raw64;
+  const isNamesTold = modifiersGiven(options).length > 0 || longnames === false;
+  const isAboutConf = masterkey === undefined && !isVault;
+  return isTold || (isNamesTold && !isAboutConf) ? confOfLayout(options) : undefined;
 }
 
 /** @throws {UsageError} `conflicting-options` — no filesystem has this combination */
@@ -201,5 +210,6 @@ function confOfLayout(options: FolderLayoutOptions): CopyKey['conf'] {
   const flags = new Set<FeatureFlag>(flagsOfLayout(choice));
   if (!options.hkdf) flags.delete('HKDF');
   if (!options.raw64) flags.delete('Raw64');
+  if (options.longnames === false) flags.delete('LongNames');
   return { flags, longNameMax: choice.longNameMax ?? LONG_NAME_MAX_DEFAULT };
 }

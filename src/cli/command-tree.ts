@@ -9,6 +9,8 @@ export interface ShownOption {
   readonly flags: string;
   readonly description: string;
   readonly takesValue: boolean;
+  /** Its value may be the name of a remote. */
+  readonly namesRemote: boolean;
   readonly choices: readonly string[];
 }
 
@@ -24,8 +26,13 @@ export interface ShownCommand {
   readonly options: readonly ShownOption[];
   /** Words that its arguments can be. */
   readonly choices: readonly string[];
+  /** One of its arguments may be the name of a remote. */
+  readonly namesRemote: boolean;
   readonly commands: readonly ShownCommand[];
 }
+
+/** What help calls arguments and values that may be the name of a remote. */
+const REMOTE_WORDS: ReadonlySet<string> = new Set(['remote', 'copy']);
 
 export function commandTree(command: Command, above = ''): ShownCommand {
   const isProgram = command.parent === null;
@@ -38,6 +45,7 @@ export function commandTree(command: Command, above = ''): ShownCommand {
     description: command.description(),
     usage: command.usage(),
     choices: command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []),
+    namesRemote: command.registeredArguments.some((argument) => REMOTE_WORDS.has(argument.name())),
     options: help.visibleOptions(command).map(optionOf),
     commands: help.visibleCommands(command).map((one) => commandTree(one, path)),
   };
@@ -50,6 +58,7 @@ function optionOf(option: Option): ShownOption {
     flags,
     description,
     takesValue: required || optional,
+    namesRemote: REMOTE_WORDS.has(/<([^>]*)>$/.exec(flags)?.[1] ?? ''),
     choices: argChoices ?? [],
   };
 }

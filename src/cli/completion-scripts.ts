@@ -25,18 +25,38 @@ function wordsAfter(command: ShownCommand): readonly string[] {
   return [...names, ...command.choices, ...command.options.flatMap((option) => option.names)];
 }
 
-function valueOptions(tree: ShownCommand): readonly string[] {
+/** Options that a value follows, by whether it may be the name of a remote. */
+function valueOptions(tree: ShownCommand, namesRemote: boolean): string {
   const names = allCommands(tree).flatMap(({ options }) =>
-    options.filter(({ takesValue }) => takesValue).flatMap((option) => option.names),
+    options
+      .filter((option) => option.takesValue && option.namesRemote === namesRemote)
+      .flatMap((option) => option.names),
   );
-  return [...new Set(names)];
+  return [...new Set(names)].join('|');
 }
 
+function remoteCommands(tree: ShownCommand): readonly ShownCommand[] {
+  return allCommands(tree).filter(({ namesRemote }) => namesRemote);
+}
+
+/**
+ * Names may contain blanks, so that each line of what is offered is one word. No `mapfile`: neither zsh
+ * nor the bash of macOS has it.
+ */
 function bash(tree: ShownCommand): string {
   const cases = allCommands(tree).map(
     (command) => `    '${command.path}') words='${wordsAfter(command).join(' ')}' ;;`,
   );
-  return `_ecsync() {
+  return `_ecsync_remotes() {
+  local name rest
+  ecsync remote list 2>/dev/null | while read -r name rest; do printf '%s\\n' "$name"; done
+}
+_ecsync_offer() {
+  local line
+  while IFS= read -r line; do COMPREPLY+=("$line"); done
+}
+_ecsync() {
+  COMPREPLY=()
   local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]} path='' words='' i
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "$path \${COMP_WORDS[i]}" in
@@ -47,13 +67,19 @@ ${allCommands(tree)
     esac
   done
   case $previous in
-    ${valueOptions(tree).join('|')}) COMPREPLY=($(compgen -f -- "$current")); return ;;
+    ${valueOptions(tree, true)}) _ecsync_offer < <(compgen -W "$(_ecsync_remotes)" -- "$current"; compgen -f -- "$current"); return ;;
+    ${valueOptions(tree, false)}) _ecsync_offer < <(compgen -f -- "$current"); return ;;
   esac
   case $path in
 ${cases.join('\n')}
   esac
-  COMPREPLY=($(compgen -W "$words" -- "$current"))
-  if [ \${#COMPREPLY[@]} -eq 0 ]; then COMPREPLY=($(compgen -f -- "$current")); fi
+  case $path in
+    ${remoteCommands(tree)
+      .map(({ path }) => `'${path}'`)
+      .join('|')}) words="$words $(_ecsync_remotes)" ;;
+  esac
+  _ecsync_offer < <(compgen -W "$words" -- "$current")
+  if [ \${#COMPREPLY[@]} -eq 0 ]; then _ecsync_offer < <(compgen -f -- "$current"); fi
 }
 complete -o filenames -F _ecsync ecsync
 `;
@@ -62,6 +88,9 @@ complete -o filenames -F _ecsync ecsync
 function quoted(text: string): string {
   return `'${text.replace(/\\/g, '\\\\').replace(/'/g, "\\'")}'`;
 }
+
+/** The names of the remotes, as fish asks for them. */
+const FISH_REMOTES = '(ecsync remote list 2>/dev/null | string split -f1 \\t)';
 
 function fish(tree: ShownCommand): string {
   const lines = allCommands(tree).flatMap((command) => {
@@ -75,12 +104,16 @@ function fish(tree: ShownCommand): string {
       ...command.commands.map(
         ({ name, summary }) => `complete -c ecsync${when} -a ${name} -d ${quoted(summary)}`,
       ),
-      ...command.options.map(({ names: own, description, takesValue, choices }) => {
+      ...(command.namesRemote && seen !== ''
+        ? [`complete -c ecsync -n ${quoted(seen)} -a ${quoted(FISH_REMOTES)} -d remote`]
+        : []),
+      ...command.options.map(({ names: own, description, takesValue, choices, namesRemote }) => {
         const flags = own.map((one) =>
           one.startsWith('--') ? `-l ${one.slice(2)}` : `-s ${one.slice(1)}`,
         );
         const value = takesValue ? ' -r' : '';
-        const list = choices.length > 0 ? ` -a ${quoted(choices.join(' '))}` : '';
+        const words = choices.length > 0 ? choices.join(' ') : namesRemote ? FISH_REMOTES : '';
+        const list = words === '' ? '' : ` -a ${quoted(words)}`;
         const on = seen === '' ? '' : ` -n ${quoted(seen)}`;
         return `complete -c ecsync${on} ${flags.join(' ')}${value}${list} -d ${quoted(description)}`;
       }),
@@ -91,6 +124,7 @@ function fish(tree: ShownCommand): string {
 
 function powershell(tree: ShownCommand): string {
   const text = (value: string): string => `'${value.replace(/'/g, "''")}'`;
+  const remote = remoteCommands(tree).map(({ path }) => text(path));
   const rows = allCommands(tree).map(
     (command) => `    ${text(command.path)} = @(${wordsAfter(command).map(text).join(', ')})`,
   );
@@ -104,7 +138,11 @@ ${rows.join('\n')}
     $next = ("$path " + $element.ToString()).Trim()
     if ($known.ContainsKey($next) -and $element.Extent.EndOffset -lt $position) { $path = $next }
   }
-  $known[$path] | Where-Object { $_ -like "$word*" } | ForEach-Object {
+  $words = @($known[$path])
+  if (@(${remote.join(', ')}) -contains $path) {
+    $words += @(ecsync remote list 2>$null | ForEach-Object { ($_ -split "\`t")[0] })
+  }
+  $words | Where-Object { $_ -like "$word*" } | ForEach-Object {
     [System.Management.Automation.CompletionResult]::new($_, $_, 'ParameterValue', $_)
   }
 }

@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { ExitCode } from '../errors.ts';
+import { programFile } from '../programs.ts';
 import type { Host } from './host.ts';
 import type { CommandResult } from './report.ts';
 
@@ -120,7 +121,7 @@ function output(
 ): Promise<string | undefined> {
   const settings = { env: environment, timeout: ANSWER_TIMEOUT_MS, windowsHide: true };
   return new Promise((resolve) => {
-    const child = execFile(program, [...words], settings, (error, stdout) =>
+    const child = execFile(programFile(program), [...words], settings, (error, stdout) =>
       resolve(error === null ? stdout.trim() : undefined),
     );
     child.stdin?.on('error', () => undefined).end();

@@ -1,15 +1,18 @@
 /** What `doctor` looks at, one after the other. */
+import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
-import { BugError, EcsyncError } from '../errors.ts';
-import { isWindows } from '../platform.ts';
-import { parseDestination, type Destination } from '../vault/destination.ts';
+import path from 'node:path';
+import { BugError, EcsyncError, ExitCode } from '../errors.ts';
+import { errnoOf, isWindows } from '../platform.ts';
+import { writeNewFile } from '../vault/atomic-write.ts';
+import { type Destination } from '../vault/destination.ts';
 import { readHistory } from '../vault/history.ts';
 import { lockHolder } from '../vault/lock.ts';
 import { pathFrom } from '../vault/password.ts';
 import { hasConf, type VaultFrame } from '../vault/vault.ts';
 import { vaultFiles } from '../vault/vault-files.ts';
 import type { ReachOptions } from './commands/copy-options.ts';
-import { questionsFor } from './commands/push.ts';
+import { loginQuestions } from './login-questions.ts';
 import { describeFailure } from './failure.ts';
 import type { Host } from './host.ts';
 import type { CommonOptions } from './options.ts';
@@ -19,6 +22,7 @@ import { isMirror } from './recorded-run.ts';
 import { remoteStatus } from './remote-status.ts';
 import type { Warnings } from './report.ts';
 import { resultText } from './run-lines.ts';
+import { destinationOfRemote } from '../vault/remote-destination.ts';
 
 /** Options of `doctor`. */
 export interface DoctorOptions extends CommonOptions, ReachOptions {
@@ -54,17 +58,17 @@ export async function* examine(
     return;
   }
   yield* vaultFindings(vault);
+  yield writingFinding(vault);
   yield* passwordFindings(host, vault);
   yield clockFinding(vault);
   yield lockFinding(vault);
   yield await scheduleFinding(host, options);
-  for (const { name, url } of vault.config.remotes) {
-    const place = { platform: host.platform, folder: vault.source };
+  for (const remote of vault.config.remotes) {
     yield* remoteFindings(host, warnings, {
       vault,
       options,
-      name,
-      destination: () => parseDestination(url, place),
+      name: remote.name,
+      destination: () => destinationOfRemote(remote, vault, host.platform),
     });
   }
   if (vault.config.remotes.length === 0) {
@@ -89,6 +93,29 @@ function* vaultFindings(vault: VaultFrame): Generator<Finding> {
     `chmod 700 ${vault.vaultDir}`,
   );
 }
+
+/** Whether a run can keep its books: a small file is written to the disk, and removed. */
+function writingFinding({ vaultDir }: VaultFrame): Finding {
+  const file = path.join(vaultDir, `doctor.${randomBytes(6).toString('hex')}.tmp`);
+  try {
+    writeNewFile(file, Buffer.alloc(PROBE_LENGTH), 0o600);
+    return good('writing', `${vaultDir} can be written to`);
+  } catch (error) {
+    const reason = errnoOf(error) || String(error);
+    return {
+      topic: 'writing',
+      state: 'bad',
+      text: `${vaultDir} cannot be written to (${reason}): nothing can be pushed`,
+      hint: 'Look at its disk: is it full, read-only, or of another user? What only reads (restore, verify, fsck, ls, cat) works all the same.',
+      exitCode: ExitCode.noVault,
+    };
+  } finally {
+    fs.rmSync(file, { force: true });
+  }
+}
+
+/** More than the state of a small vault. */
+const PROBE_LENGTH = 4096;
 
 /** Whether a push can find its password without a person; nothing is opened. */
 function* passwordFindings(host: Host, { config, vaultDir }: VaultFrame): Generator<Finding> {
@@ -133,7 +160,9 @@ function lockFinding({ vaultDir }: VaultFrame): Finding {
   const text = `process ${pid} on ${host} since ${since}`;
   if (isGone) return good('lock', `${text}, which is gone: the next run takes it over`);
   if (!isElsewhere) return good('lock', `${text}, at work`);
-  return look('lock', text, 'If that does not run any more: ecsync unlock --force');
+  const hint =
+    'It cannot be seen from here. If it certainly does not run any more: ecsync unlock --force';
+  return look('lock', text, hint);
 }
 
 async function scheduleFinding(host: Host, options: CommonOptions): Promise<Finding> {
@@ -203,7 +232,7 @@ async function* reach(
   const { reachSettings } = await import('./opened-copy.ts');
   const surroundings = {
     signal: host.signal,
-    questions: questionsFor(host, {
+    questions: loginQuestions(host, {
       vault,
       destination,
       passwordFile: options.passwordFile,

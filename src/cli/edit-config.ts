@@ -1,4 +1,4 @@
-import { replaceFile } from '../vault/atomic-write.ts';
+import { removeTemporaries, replaceFile } from '../vault/atomic-write.ts';
 import { readConfigText } from '../vault/config.ts';
 import { acquireLock } from '../vault/lock.ts';
 import { vaultFiles } from '../vault/vault-files.ts';
@@ -26,6 +26,7 @@ export function editConfig(
   try {
     const text = readConfigText(file);
     const edited = edit(text, file);
+    removeTemporaries(file);
     if (edited !== text) replaceFile(file, edited, 0o600);
   } finally {
     lock.release();

@@ -76,6 +76,6 @@ function fsckText(progress: FsckProgress, rate: number | undefined, columns: num
     shownBytes(bytesDone),
     ...(rate === undefined ? [] : [`${shownBytes(rate)}/s`]),
     ...(damaged === 0 ? [] : [`${shownCount(damaged)} damaged`]),
-  ].join('  ');
+  ];
   return withCurrent(figures, current, columns);
 }

@@ -1,6 +1,7 @@
 /** Programs of the user's that run around a push. */
 import { spawn } from 'node:child_process';
-import { ExitCode, InterruptedError, UsageError } from '../errors.ts';
+import { ExitCode, HookError, InterruptedError, UsageError } from '../errors.ts';
+import { programFile } from '../programs.ts';
 import { splitCommandWords } from '../vault/command-words.ts';
 import type { HooksTable } from '../vault/config-tables.ts';
 import type { Host } from './host.ts';
@@ -49,7 +50,7 @@ export async function runHook(
   host.out.flush();
   host.out.detail(shownText(`hook ${name}: ${program}`));
   return new Promise((resolve, reject) => {
-    const child = spawn(program, rest, {
+    const child = spawn(programFile(program), rest, {
       cwd: facts.source,
       env: { ...host.environment, ...variablesOf(facts) },
       stdio: ['ignore', process.stderr.fd, process.stderr.fd],
@@ -89,13 +90,13 @@ function variablesOf({ command, remote, source, ended }: HookFacts): NodeJS.Proc
  * What the hook before a push decides.
  *
  * @returns true: go on; false: not now
- * @throws {UsageError} `hook-failed`, and as {@link runHook}
+ * @throws {HookError} `hook-failed`, and as {@link runHook}
  */
 export async function askBefore(host: Host, hooks: HooksTable, facts: HookFacts): Promise<boolean> {
   const status = await runHook(host, hooks, 'before', facts);
   if (status === 0) return true;
   if (status === ExitCode.notNow) return false;
-  throw new UsageError('hook-failed', `the hook 'before' ended with status ${status}`, {
+  throw new HookError('hook-failed', `the hook 'before' ended with status ${status}`, {
     hint: `Nothing was pushed. A hook that means "not now" ends with ${ExitCode.notNow}.`,
   });
 }

@@ -13,6 +13,8 @@ export interface Host {
   readonly stdin: NodeJS.ReadStream;
   /** Aborted by the first Ctrl-C or termination signal; the reason is an InterruptedError. */
   readonly signal: AbortSignal;
+  /** Keys that threads are deriving from passwords: an ordinary end of the process waits for them. */
+  readonly derivations: Set<Promise<unknown>>;
   /** Version of this program. */
   readonly version: string;
   /** A question can be asked and the answer be typed. */
@@ -23,6 +25,8 @@ export interface PasswordVariables {
   readonly file?: string;
   readonly command?: string;
   readonly password?: string;
+  /** `RSYNC_PASSWORD`, as the stock client takes it: of an rsync daemon. */
+  readonly daemon?: string;
 }
 
 /** Takes the password variables out of an environment. An empty one counts as absent. */
@@ -35,9 +39,11 @@ export function takePasswordVariables(environment: NodeJS.ProcessEnv): PasswordV
   const file = take('ECSYNC_PASSWORD_FILE');
   const command = take('ECSYNC_PASSWORD_COMMAND');
   const password = take('ECSYNC_PASSWORD');
+  const daemon = take('RSYNC_PASSWORD');
   return {
     ...(file === undefined ? {} : { file }),
     ...(command === undefined ? {} : { command }),
     ...(password === undefined ? {} : { password }),
+    ...(daemon === undefined ? {} : { daemon }),
   };
 }

@@ -1,11 +1,12 @@
 import type { LoginQuestions } from '../sync/destination-options.ts';
-import { parseDestination, type Destination } from '../vault/destination.ts';
+import { type Destination } from '../vault/destination.ts';
 import { pathFrom, readDaemonPasswordFile } from '../vault/password.ts';
 import type { VaultFrame } from '../vault/vault.ts';
 import type { Host } from './host.ts';
-import { askHidden } from './prompt.ts';
+import { askHidden, askHostKey } from './prompt.ts';
 import type { Warnings } from './report.ts';
 import { shownText } from './terminal.ts';
+import { remotesAt } from '../vault/remote-destination.ts';
 
 /** Where the password of an rsync daemon may come from, beside the environment and a person. */
 export interface DaemonPasswordPlace {
@@ -36,6 +37,7 @@ export function loginQuestions(host: Host, place: DaemonPasswordPlace): LoginQue
     ...(host.canAsk && {
       askPassphrase: (keyFile) => ask(`Passphrase of ${keyFile}`),
       askPassword: (prompt) => ask(prompt),
+      askHostKey: (unknown) => askHostKey(host, unknown),
     }),
   };
 }
@@ -54,6 +56,8 @@ async function readDaemonPassword(
       warn: (code, message) => place.warnings?.add({ code, message }),
     });
   }
+  const { daemon } = host.passwordVariables;
+  if (daemon !== undefined) return Buffer.from(daemon);
   if (!host.canAsk) return undefined;
   const typed = await askHidden(host, 'Password of the rsync daemon');
   return typed === '' ? undefined : Buffer.from(typed);
@@ -65,10 +69,8 @@ function configuredFile(
   { vault, destination }: DaemonPasswordPlace,
 ): string | undefined {
   if (vault === undefined || destination === undefined) return undefined;
-  const remote = vault.config.remotes.find(
-    ({ url, daemon_password_file }) =>
-      daemon_password_file !== undefined &&
-      parseDestination(url, { platform, folder: vault.source }).shown === destination.shown,
+  const remote = remotesAt(vault, destination.shown, platform).find(
+    ({ daemon_password_file }) => daemon_password_file !== undefined,
   );
   const file = remote?.daemon_password_file;
   return file === undefined ? undefined : pathFrom(vault.vaultDir, file);

@@ -2,8 +2,10 @@
 import { readFileSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { isatty } from 'node:tty';
-import { ExitCode, InterruptedError } from '../errors.ts';
+import { ExitCode, FileError, InterruptedError } from '../errors.ts';
 import { isWindows } from '../platform.ts';
+import { describeFailure, failureLines } from './failure.ts';
+import { openStandardOutput } from './file-output.ts';
 import { takePasswordVariables, type Host } from './host.ts';
 import { Output } from './output.ts';
 import { runCommandLine } from './run.ts';
@@ -23,11 +25,20 @@ const SIGNALS: readonly NodeJS.Signals[] = [
   ...(isWindows ? (['SIGBREAK'] as const) : []),
 ];
 
-/** The first signal asks for an orderly end, the second ends at once. */
-function watchSignals(): AbortSignal {
+/** Time for an orderly end after the first signal. */
+const ORDERLY_END_MS = 10_000;
+
+/** The first signal asks for an orderly end, the second ends at once; so does an end that does not come. */
+function watchSignals(out: Output): AbortSignal {
   const controller = new AbortController();
   const stop = (): void => {
     if (controller.signal.aborted) exitAtOnce();
+    setTimeout(() => {
+      out.clearStatus();
+      out.alert('ecsync: interrupted');
+      out.flush();
+      exitAtOnce();
+    }, ORDERLY_END_MS).unref();
     controller.abort(new InterruptedError('interrupted', 'interrupted'));
   };
   for (const name of SIGNALS) process.on(name, stop);
@@ -78,28 +89,73 @@ function canShowStatus(environment: NodeJS.ProcessEnv): boolean {
   );
 }
 
+/** How the writing end of a pipe hears that nobody reads any more; a closed terminal says EIO. */
+const READER_GONE = new Set(['EPIPE', 'EOF', 'ECONNRESET', 'ERR_STREAM_DESTROYED']);
+
+/** @returns the exit code of a command whose output is incomplete */
+function tellUnwritten(out: Output, failure: NodeJS.ErrnoException, exitCode: number): number {
+  const error = new FileError(
+    'output-not-written',
+    `cannot write standard output (${reasonOf(failure)})`,
+    {
+      hint: 'What was printed is incomplete. Check the space on the disk that it goes to.',
+      cause: failure,
+    },
+  );
+  for (const line of failureLines(describeFailure(error, false), false)) out.alert(line);
+  return exitCode === ExitCode.ok ? error.exitCode : exitCode;
+}
+
+function reasonOf({ code, message }: NodeJS.ErrnoException): string {
+  return code ?? message;
+}
+
+/** The folder that relative paths start from. It may be gone: then whatever needs it ends here. */
+function workingFolder(out: Output): string {
+  try {
+    return process.cwd();
+  } catch (error) {
+    const gone = new FileError('no-working-folder', 'the current folder does not exist any more', {
+      hint: 'Change to another folder (`cd`) and try again.',
+      cause: error,
+    });
+    for (const line of failureLines(describeFailure(gone, false), false)) out.alert(line);
+    return exit(gone.exitCode);
+  }
+}
+
 async function main(): Promise<void> {
-  const out = new Output(process.stdout, process.stderr);
+  const stdout = openStandardOutput();
+  const out = new Output(stdout, process.stderr);
   out.mode = { ...out.mode, statusLine: canShowStatus(process.env) };
   // A reader that goes away (`| head`) is no failure; on standard error there is nobody to tell.
-  process.stdout.on('error', () => out.close());
+  stdout.on('error', (error: NodeJS.ErrnoException) => {
+    const isGone = READER_GONE.has(error.code ?? '') || stdout.isTTY === true;
+    if (isGone) out.close();
+    else out.fail(error);
+  });
   process.stderr.on('error', () => undefined);
   // Of a terminal that was closed; who reads anything else sees its errors there.
   process.stdin.on('error', () => undefined);
   const host: Host = {
     out,
-    folder: process.cwd(),
+    folder: workingFolder(out),
     platform: process.platform,
     passwordVariables: takePasswordVariables(process.env),
     environment: process.env,
     stdin: process.stdin,
-    signal: watchSignals(),
+    signal: watchSignals(out),
+    derivations: new Set(),
     version: readVersion(),
     canAsk: process.stdin.isTTY && process.stderr.isTTY,
   };
   const exitCode = await runCommandLine(process.argv.slice(2), host);
-  await Promise.all([written(process.stdout), written(process.stderr)]);
-  exit(exitCode);
+  await written(stdout);
+  const ended = out.failure === undefined ? exitCode : tellUnwritten(out, out.failure, exitCode);
+  await written(process.stderr);
+  // Scrypt may go on for a minute, which nobody is waiting for any more.
+  if (host.signal.aborted && host.derivations.size > 0) exitAtOnce();
+  exit(ended);
 }
 
 await main();

@@ -1,5 +1,6 @@
 /** Who is told how a push ended, beside the person at the terminal. */
 import { execFile } from 'node:child_process';
+import { programFile } from '../programs.ts';
 import type { Host } from './host.ts';
 import type { Warnings } from './report.ts';
 
@@ -102,7 +103,7 @@ export function notifyDesktop(host: Host, message: string): Promise<void> {
   const env = { ...host.environment, ECSYNC_TEXT: text };
   return new Promise((resolve) => {
     execFile(
-      program,
+      programFile(program),
       [...words],
       { env, timeout: DESKTOP_TIMEOUT_MS, windowsHide: true },
       (error) => {

@@ -2,6 +2,7 @@ import type { EcsyncError } from '../errors.ts';
 import { openLayout, type Layout } from '../gocryptfs/layout.ts';
 import { CONF_LENGTH_MAX } from '../gocryptfs/limits.ts';
 import { CONF_NAME } from '../gocryptfs/names.ts';
+import { derivationByRoot } from '../sync/adopt-derivation.ts';
 import {
   ReachedCopy,
   type ReadableCopy,
@@ -9,12 +10,14 @@ import {
   type ReadingPlan,
 } from '../sync/open-remote-tree.ts';
 import type { Tree } from '../tree/entry.ts';
-import { readAdopted } from '../vault/adopted.ts';
+import type { VaultFrame } from '../vault/vault.ts';
 import { readSmallFile } from '../view/decrypted-view-listing.ts';
-import { unlockCopy, type CopyPlace } from './cipher-folder.ts';
+import { unlockCopy, type CopyKey, type CopyPlace } from './cipher-folder.ts';
 import type { CopyOptions, ReachOptions } from './commands/copy-options.ts';
-import { questionsFor } from './commands/push.ts';
+import { loginQuestions } from './login-questions.ts';
+import { isHostFirst } from './early-login.ts';
 import type { Host } from './host.ts';
+import { knownCopy, type KnownCopy } from '../sync/known-copy.ts';
 import type { Warnings } from './report.ts';
 import { peerSettings } from './run-options.ts';
 
@@ -25,8 +28,8 @@ export interface OpenedCopy {
   readonly reached: ReachedCopy;
   readonly copy: ReadableCopy;
   readonly layout: Layout;
-  /** Full blocks of zeros are damage: stock gocryptfs writes them, ecsync does not. */
-  readonly holesAreDamage: boolean;
+  /** What the vault knows of the copy, if it is one of a vault's. */
+  readonly known: KnownCopy | undefined;
 }
 
 /**
@@ -41,20 +44,13 @@ export async function withOpenedCopy<T>(
   { options, ...plan }: { readonly options: CopyOptions } & ReadingPlan,
   use: (opened: OpenedCopy) => Promise<T>,
 ): Promise<T> {
-  const unlock = async (from: CopyPlace): Promise<Layout> => {
-    const { conf, masterkey } = await unlockCopy(host, warnings, from, options);
-    try {
-      return openLayout(conf, masterkey);
-    } finally {
-      masterkey.fill(0);
-    }
-  };
+  const unlock = (from: CopyPlace): Promise<CopyKey> => unlockCopy(host, warnings, from, options);
   const { vault, destination } = place;
   const isConfHere = vault !== undefined || destination.kind === 'local';
-  const known = isConfHere ? await unlock(place) : undefined;
+  const keyHere = isConfHere && !isHostFirst(host, destination) ? await unlock(place) : undefined;
   const surroundings = {
     signal: host.signal,
-    questions: questionsFor(host, {
+    questions: loginQuestions(host, {
       passwordFile: options.passwordFile,
       vault,
       destination,
@@ -64,11 +60,31 @@ export async function withOpenedCopy<T>(
   };
   return ReachedCopy.with(reachSettings(place, options), surroundings, async (reached) => {
     const copy = await reached.open(plan);
-    const layout = known ?? (await unlock({ ...place, ...(await confOf(copy.tree)) }));
-    // What was adopted may have been written by gocryptfs, which leaves holes.
-    const holesAreDamage = vault !== undefined && readAdopted(vault.vaultDir) === undefined;
-    return use({ reached, copy, layout, holesAreDamage });
-  });
+    const key = keyHere ?? (await unlock({ ...place, ...(await confOf(copy.tree)) }));
+    const signal = plan.reach === 'all' ? host.signal : undefined;
+    const layout = await openLayoutOf(copy.tree, key, { vault, signal });
+    const known = vault && knownCopy(vault, destination);
+    return use({ reached, copy, layout, known });
+  }).finally(() => keyHere?.masterkey.fill(0));
+}
+
+/** Opens a copy as its vault has it, or else as its identities show. Overwrites the key. */
+async function openLayoutOf(
+  tree: Tree,
+  { conf, masterkey }: CopyKey,
+  {
+    vault,
+    signal,
+  }: { readonly vault: VaultFrame | undefined; readonly signal?: AbortSignal | undefined },
+): Promise<Layout> {
+  try {
+    const isReverse = vault?.derivation === 'reverse' && conf.flags.has('AESSIV');
+    const told = vault && (isReverse ? 'reverse' : 'keyed');
+    const derivation = told ?? (await derivationByRoot(tree, conf, signal));
+    return openLayout(conf, masterkey, derivation);
+  } finally {
+    masterkey.fill(0);
+  }
 }
 
 /** How the options of a command say that a copy is reached. */
@@ -81,13 +97,22 @@ export function reachSettings(
 }
 
 async function confOf(tree: Tree): Promise<{ confBytes?: Uint8Array }> {
+  const found = await confOfCopy(tree);
+  return found === undefined ? {} : { confBytes: found.bytes };
+}
+
+/** The conf in the root of a copy; undefined when there is none. */
+export async function confOfCopy(
+  tree: Tree,
+): Promise<{ readonly bytes: Uint8Array; readonly mtimeSec: number } | undefined> {
   const root = await tree.root();
   const file =
     tree.child === undefined
       ? (await tree.children(root)).find(({ path }) => CONF_NAME_BYTES.equals(path))
       : await tree.child(root, CONF_NAME_BYTES);
-  const confBytes = file && (await readSmallFile(tree, file, CONF_LENGTH_MAX));
-  return confBytes === undefined ? {} : { confBytes };
+  if (file === undefined) return undefined;
+  const bytes = await readSmallFile(tree, file, CONF_LENGTH_MAX);
+  return bytes === undefined ? undefined : { bytes, mtimeSec: file.mtimeSec };
 }
 
 /** What a tree could not read, until somebody is there to hear it. */

@@ -19,13 +19,14 @@ export interface SecretOptions {
   readonly ask?: () => Promise<Buffer>;
 }
 
-/** Where the vault is; also accepted before the command, as in git. */
-export function addPlaceOptions(command: Command): Command {
+/** Where the vault is. */
+function addPlaceOptions(command: Command): Command {
   return command
     .option('-C <dir>', 'work as if started in DIR')
     .option('--vault-dir <dir>', 'the vault directory, when it is not .ecsync/ in the folder');
 }
 
+/** Options of every command; also accepted before it, as in git. */
 export function addCommonOptions(command: Command): Command {
   return addPlaceOptions(command)
     .option('-q, --quiet', 'say only what went wrong')

@@ -32,6 +32,7 @@ export class Output {
   #pendingBytes = 0;
   #status = '';
   #closed = false;
+  #failure: Error | undefined;
 
   constructor(stdout: OutputStream, stderr: OutputStream) {
     this.#stdout = stdout;
@@ -41,6 +42,11 @@ export class Output {
   /** True once nobody reads standard output any more. */
   get isClosed(): boolean {
     return this.#closed;
+  }
+
+  /** Why standard output did not take all that was printed; a reader that went away is none. */
+  get failure(): Error | undefined {
+    return this.#failure;
   }
 
   get isTerminal(): boolean {
@@ -63,6 +69,12 @@ export class Output {
   close(): void {
     this.#closed = true;
     this.#pending = [];
+  }
+
+  /** Standard output takes no more: what follows is dropped, and so much of the output is missing. */
+  fail(error: Error): void {
+    this.#failure ??= error;
+    this.close();
   }
 
   /** One line of data, already safe to show. */

@@ -87,12 +87,16 @@ export class PacedStatus {
   }
 }
 
-/** A status line: the figures, and the path at hand in what room is left. */
+/** A status line: the figures, the first ones where there is no room for all, and the path at hand in what is left. */
 export function withCurrent(
-  figures: string,
+  parts: readonly string[],
   current: Uint8Array | undefined,
   columns: number,
 ): string {
+  const figures = parts.join('  ');
+  if (columnsOf(figures) > columns && parts.length > 1) {
+    return withCurrent(parts.slice(0, -1), undefined, columns);
+  }
   const room = columns - columnsOf(figures) - 2;
   if (current === undefined || room < 8) return fitEnd(figures, columns);
   return `${figures}  ${fitEnd(shown(current), room)}`;

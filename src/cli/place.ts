@@ -1,7 +1,9 @@
 import path from 'node:path';
-import { UsageError } from '../errors.ts';
+import { UsageError, VaultError } from '../errors.ts';
 import { pathKind } from '../vault/path-kind.ts';
+import { safeListOf } from '../vault/user-config.ts';
 import {
+  CROSS_FILE_SYSTEMS_VARIABLE,
   openVault,
   openVaultFrame,
   type Vault,
@@ -33,7 +35,28 @@ export function vaultDirOf(host: Host, options: CommonOptions): string | undefin
 /** Where the vault of a command is looked for. */
 export function placeOf(host: Host, options: CommonOptions): VaultPlace {
   const vaultDir = vaultDirOf(host, options);
-  return { folder: host.folder, ...(vaultDir === undefined ? {} : { vaultDir }) };
+  return {
+    folder: host.folder,
+    isNamed: options.C !== undefined,
+    safeList: safeListOf(host.environment, host.platform),
+    crossesFileSystems: isSet(host.environment[CROSS_FILE_SYSTEMS_VARIABLE]),
+    ...(vaultDir === undefined ? {} : { vaultDir }),
+  };
+}
+
+function isSet(variable: string | undefined): boolean {
+  return !['', '0', 'false', 'no', 'off'].includes(variable?.toLowerCase() ?? '');
+}
+
+/** What `read` finds of a vault; undefined where there is none, and none was named by its directory. */
+export function ofVaultIfAny<T>(host: Host, options: CommonOptions, read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    const isAbsent = error instanceof VaultError && error.code === 'no-vault';
+    if (isAbsent && vaultDirOf(host, options) === undefined) return undefined;
+    throw error;
+  }
 }
 
 /** Opens the vault a command works on; errors as {@link openVault}. */

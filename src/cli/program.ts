@@ -21,7 +21,7 @@ import { defineSchedule } from './commands/schedule.ts';
 import { defineStatus } from './commands/status.ts';
 import { defineUnlock } from './commands/unlock.ts';
 import { defineVerify } from './commands/verify.ts';
-import { addPlaceOptions } from './options.ts';
+import { addCommonOptions } from './options.ts';
 import type { Selected } from './selected.ts';
 
 /** Where commander's own texts go. */
@@ -45,7 +45,7 @@ export function buildProgram(texts: ProgramTexts, select: Selected): Command {
     .configureHelp({ showGlobalOptions: false })
     .enablePositionalOptions()
     .helpCommand(false);
-  addPlaceOptions(program);
+  addCommonOptions(program);
   defineInit(program, select);
   defineAdopt(program, select);
   defineRemote(program, select);

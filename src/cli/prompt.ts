@@ -1,5 +1,7 @@
+import type { CommonOptions } from '@clack/prompts';
 import type { Key } from 'node:readline';
 import { InterruptedError, PasswordError } from '../errors.ts';
+import type { UnknownHost } from '../transport/ssh-options.ts';
 import type { Host } from './host.ts';
 import { shownText } from './terminal.ts';
 
@@ -10,7 +12,60 @@ import { shownText } from './terminal.ts';
  * @throws {InterruptedError} `interrupted` — Ctrl-C, Ctrl-D or Escape, or the terminal was closed
  */
 export async function askHidden(host: Host, question: string): Promise<string> {
-  const { isCancel, password } = await import('@clack/prompts');
+  const { password } = await import('@clack/prompts');
+  const message = shownText(question);
+  const answer = await ask(host, (common) => password({ message, ...common }));
+  if (typeof answer === 'string') return answer;
+  throw new InterruptedError('interrupted', 'interrupted');
+}
+
+/**
+ * Asks whether something may be done; no is the answer that is there already.
+ *
+ * @throws {InterruptedError} `interrupted` — as {@link askHidden}
+ */
+export async function askYesNo(host: Host, question: string): Promise<boolean> {
+  const { confirm } = await import('@clack/prompts');
+  const message = shownText(question);
+  const answer = await ask(host, (common) => confirm({ message, initialValue: false, ...common }));
+  if (typeof answer === 'boolean') return answer;
+  throw new InterruptedError('interrupted', 'interrupted');
+}
+
+/**
+ * Asks whether a server that was never seen before is the right one: `yes`, `no`, or its fingerprint as
+ * its owner publishes it.
+ *
+ * @throws {InterruptedError} `interrupted` — as {@link askHidden}
+ */
+export async function askHostKey(
+  host: Host,
+  { name, keyType, fingerprint }: UnknownHost,
+): Promise<boolean> {
+  const { text } = await import('@clack/prompts');
+  host.out.alert(shownText(`${name} is not known here. Its host key is ${keyType} ${fingerprint}`));
+  const message = 'Is that the right one? (yes, no, or the fingerprint)';
+  for (;;) {
+    const answer = await ask(host, (common) => text({ message, ...common }));
+    if (typeof answer !== 'string') throw new InterruptedError('interrupted', 'interrupted');
+    const typed = answer.trim();
+    if (/^no?$/i.test(typed)) return false;
+    if (/^yes$/i.test(typed) || typed === fingerprint) return true;
+    host.out.alert(
+      typed.startsWith('SHA256:') ? 'That is not its fingerprint.' : 'Type yes or no.',
+    );
+  }
+}
+
+/**
+ * Asks one question, and lets go of the terminal however that ends.
+ *
+ * @returns the answer; a symbol when none was given
+ */
+async function ask(
+  host: Host,
+  prompt: (common: CommonOptions) => Promise<unknown>,
+): Promise<unknown> {
   host.out.clearStatus();
   // The prompt wraps at this width; a pseudo-terminal that nobody gave a size has 0.
   process.stderr.columns = host.out.columns;
@@ -23,15 +78,12 @@ export async function askHidden(host: Host, question: string): Promise<string> {
   host.stdin.on('keypress', endByKey).once('end', end).once('error', end);
   const restore = tolerateClosing(host.stdin);
   try {
-    const answer = await password({
-      message: shownText(question),
+    return await prompt({
       input: host.stdin,
       output: process.stderr,
       signal: AbortSignal.any([host.signal, ended.signal]),
       withGuide: false,
     });
-    if (isCancel(answer)) throw new InterruptedError('interrupted', 'interrupted');
-    return answer;
   } finally {
     host.stdin.off('keypress', endByKey).off('end', end).off('error', end);
     restore();
@@ -51,13 +103,21 @@ function tolerateClosing(stdin: Host['stdin']): () => void {
   return () => void Reflect.deleteProperty(stdin, 'setRawMode');
 }
 
+/** What a password is asked for, in words that no server's question has. */
+export function passwordQuestion(vault?: { readonly source: string }): string {
+  return vault === undefined
+    ? 'Password of the encrypted copy'
+    : `Password of the vault ${vault.source}`;
+}
+
 /**
- * Asks for the password of a vault.
+ * Asks for a password that opens something here. It says what: a server may ask for one, too, and what is
+ * typed then goes to the server.
  *
  * @throws {PasswordError} `password-empty`
  * @throws {InterruptedError} `interrupted`
  */
-export async function askPassword(host: Host, question = 'Password'): Promise<Buffer> {
+export async function askPassword(host: Host, question: string): Promise<Buffer> {
   const answer = await askHidden(host, question);
   if (answer === '') {
     throw new PasswordError('password-empty', 'the password is empty', { hint: 'Type one.' });

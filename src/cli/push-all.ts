@@ -3,7 +3,7 @@ import { openVaultFrameOf } from './place.ts';
 import type { PushOptions } from './commands/push-options.ts';
 import { describeFailure, failureLines } from './failure.ts';
 import type { Host } from './host.ts';
-import { askPassword } from './prompt.ts';
+import { askPassword, passwordQuestion } from './prompt.ts';
 import { DONE, type CommandResult } from './report.ts';
 
 /** Exit codes, the worst first: what says most about the need to look. */
@@ -34,7 +34,8 @@ export async function pushToAll(
   options: PushOptions,
   pushOne: PushOne,
 ): Promise<CommandResult> {
-  const { remotes } = openVaultFrameOf(host, options).config;
+  const vault = openVaultFrameOf(host, options);
+  const { remotes } = vault.config;
   if (remotes.length === 0) {
     throw new UsageError('no-remote', 'this vault has no remote yet', {
       hint: 'Add one: ecsync remote add NAME user@host:path',
@@ -46,7 +47,8 @@ export async function pushToAll(
     });
   }
   const results: CommandResult[] = [];
-  await askingOnce(host, async (ask) => {
+  const question = (): Promise<Buffer> => askPassword(host, passwordQuestion(vault));
+  await askingOnce(question, async (ask) => {
     for (const { name } of remotes) {
       const result = await tried(host, name, () => pushOne(name, { ...options, ask }));
       results.push(result);
@@ -91,13 +93,13 @@ function tell({ out }: Host, name: string, lines: readonly string[]): void {
 
 /** A password that was typed is kept for the other remotes, and overwritten in the end. */
 async function askingOnce(
-  host: Host,
+  question: () => Promise<Buffer>,
   work: (ask: () => Promise<Buffer>) => Promise<void>,
 ): Promise<void> {
   let typed: Promise<Buffer> | undefined;
   try {
     await work(async () => {
-      typed ??= askPassword(host);
+      typed ??= question();
       return Buffer.from(await typed);
     });
   } finally {

@@ -88,7 +88,8 @@ function fromEnvironment(environment: NodeJS.ProcessEnv): PushTable {
   return values;
 }
 
-function parseFlag(variable: string, text: string): boolean {
+/** @throws {UsageError} `config-invalid` */
+export function parseFlag(variable: string, text: string): boolean {
   if (YES.includes(text.toLowerCase())) return true;
   if (NO.includes(text.toLowerCase())) return false;
   throw new UsageError('config-invalid', `${variable}=${text}: it must be 1 or 0`, {
@@ -197,10 +198,20 @@ export function onlyAdding<Options extends PushOptions>(
   given: ReadonlySet<string>,
   layers: readonly PushLayer[],
 ): Options {
-  if (options.appendOnly !== true || options.delete !== true) return options;
+  const deletes = (
+    [
+      ['delete', options.delete],
+      ['delete_excluded', options.deleteExcluded],
+    ] as const
+  )
+    .filter(([, isAsked]) => isAsked === true)
+    .map(([key]) => key);
+  if (options.appendOnly !== true || deletes.length === 0) return options;
   const rank = (key: PushKey): number =>
     given.has(optionOf(key)) ? -1 : layers.findIndex(({ values }) => values[key] !== undefined);
-  if (rank('append_only') < rank('delete')) return { ...options, delete: false };
+  if (deletes.every((key) => rank('append_only') < rank(key))) {
+    return { ...options, delete: false, deleteExcluded: false };
+  }
   throw new UsageError('conflicting-options', '--append-only and --delete exclude each other', {
     hint: 'Take one of them back: --no-delete or --no-append-only, or `delete = false` beside `append_only = true`.',
   });

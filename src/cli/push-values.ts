@@ -102,6 +102,8 @@ export const parseWaitOnline = wholeNumber(0, TIMEOUT_SEC_MAX);
 export const PUSH_PARSERS: Readonly<Partial<Record<PushKey, (text: string) => unknown>>> = {
   max_size: parseFileSize,
   min_size: parseFileSize,
+  max_age: parseSpan,
+  min_age: parseSpan,
   max_delete: parseObjectLimit,
   max_changed: parseObjectLimit,
   max_bytes: parseBudget,

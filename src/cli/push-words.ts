@@ -4,6 +4,8 @@ import { UsageError } from '../errors.ts';
 import type { RemoteConfig } from '../vault/config.ts';
 import { noRemote } from '../vault/config-edit.ts';
 import { looksLikeDestination, parseDestination, type Destination } from '../vault/destination.ts';
+import { destinationOfRemote } from '../vault/remote-destination.ts';
+import { inside, realPath } from './vault-paths.ts';
 
 /** Where the words of a push are read. */
 export interface PushWordsContext {
@@ -33,7 +35,7 @@ export function readPushWords(words: readonly string[], context: PushWordsContex
   const [first, ...paths] = words;
   const named = first === undefined ? remotes[0] : remotes.find(({ name }) => name === first);
   if (named !== undefined) {
-    return { destination: parseDestination(named.url, { platform, folder: source }), paths };
+    return { destination: destinationOfRemote(named, { source }, platform), paths };
   }
   if (first === undefined) {
     throw new UsageError('no-remote', 'this vault has no remote yet', {
@@ -56,20 +58,41 @@ export function readPushWords(words: readonly string[], context: PushWordsContex
  * Turns paths as typed into paths relative to the source, `/`-separated. A pattern that names no
  * existing object is expanded, because not every shell does it.
  *
+ * @param onGone - for a path where nothing is any more, which may be meant when something is to be
+ *   deleted; without it that is an error
  * @returns empty when everything is meant
  * @throws {UsageError} `path-outside`, `path-missing`
  */
 export async function resolvePaths(
   paths: readonly string[],
   { folder, source }: Pick<PushWordsContext, 'folder' | 'source'>,
+  onGone?: (typed: string) => void,
 ): Promise<readonly string[]> {
   const resolved: string[] = [];
   for (const typed of paths) {
-    for (const found of await expand(typed, folder)) {
-      resolved.push(relativeToSource(path.resolve(folder, found), source, typed));
+    const { start, word } = onDisk(typed, { folder, source });
+    for (const found of await expand(word, start, onGone)) {
+      resolved.push(relativeToSource(path.resolve(start, found), source, typed));
     }
   }
   return resolved.includes('') ? [] : resolved;
+}
+
+/** The same rule as that of `pathFromTop`, for what exists here. */
+function onDisk(
+  typed: string,
+  { folder, source }: Pick<PushWordsContext, 'folder' | 'source'>,
+): { readonly start: string; readonly word: string } {
+  const top = realPath(source);
+  if (!path.isAbsolute(typed)) {
+    const isHere = inside(top, realPath(folder)) !== undefined;
+    return { start: isHere ? folder : source, word: typed };
+  }
+  const isInside =
+    inside(source, typed) !== undefined || inside(top, realPlace(typed)) !== undefined;
+  const hasDrive = /^[A-Za-z]:/.test(typed);
+  if (isInside || hasDrive) return { start: folder, word: typed };
+  return { start: source, word: `.${typed}` };
 }
 
 /** Links count themselves, whatever they lead to. */
@@ -82,7 +105,11 @@ function exists(absolute: string): boolean {
   }
 }
 
-async function expand(typed: string, folder: string): Promise<readonly string[]> {
+async function expand(
+  typed: string,
+  folder: string,
+  onGone?: (typed: string) => void,
+): Promise<readonly string[]> {
   if (exists(path.resolve(folder, typed))) return [typed];
   if (/[*?[{]/.test(typed)) {
     const { default: glob } = await import('fast-glob');
@@ -95,8 +122,12 @@ async function expand(typed: string, folder: string): Promise<readonly string[]>
     });
     if (found.length > 0) return found.sort();
   }
+  if (onGone !== undefined) {
+    onGone(typed);
+    return [typed];
+  }
   throw new UsageError('path-missing', `${path.resolve(folder, typed)} does not exist`, {
-    hint: 'Paths start at the current folder, or at -C DIR.',
+    hint: 'Paths start at the current folder inside the vault, or at -C DIR; /PATH starts at its top.',
   });
 }
 
@@ -108,8 +139,8 @@ function unescapeMagic(pattern: string): string {
 /** Links on the way to the object are followed: the scan knows it by its real place alone. */
 function relativeToSource(absolute: string, source: string, typed: string): string {
   if (path.relative(source, absolute) === '') return '';
-  const relative = path.relative(realPath(source), realPlace(absolute));
-  if (isOutside(relative)) {
+  const relative = inside(realPath(source), realPlace(absolute));
+  if (relative === undefined) {
     throw new UsageError('path-outside', `${typed} is outside the vault's folder ${source}`, {
       hint: 'Name paths inside the folder that is pushed.',
     });
@@ -117,19 +148,9 @@ function relativeToSource(absolute: string, source: string, typed: string): stri
   return relative.split(path.sep).join('/');
 }
 
-function isOutside(relative: string): boolean {
-  return relative === '..' || relative.startsWith(`..${path.sep}`) || path.isAbsolute(relative);
-}
-
-function realPath(folder: string): string {
-  try {
-    return fs.realpathSync(folder);
-  } catch {
-    return folder; // It then counts as what it was called.
-  }
-}
-
 /** The real folder with the object's own name: the object itself may be a symlink. */
 function realPlace(absolute: string): string {
-  return path.join(realPath(path.dirname(absolute)), path.basename(absolute));
+  const above = path.dirname(absolute);
+  const isThere = above === absolute || exists(above);
+  return path.join(isThere ? realPath(above) : realPlace(above), path.basename(absolute));
 }

@@ -1,10 +1,9 @@
-import { appendHistory, type Run } from '../vault/history.ts';
-import type { RemoteConfig } from '../vault/config.ts';
-import { parseDestination } from '../vault/destination.ts';
+import { appendHistory, beginHistory, type Run, type RunBeginning } from '../vault/history.ts';
 import type { VaultFrame } from '../vault/vault.ts';
 import { describeFailure } from './failure.ts';
 import type { Host } from './host.ts';
 import type { CommandResult, Warnings } from './report.ts';
+import { remotesAt } from '../vault/remote-destination.ts';
 
 /** Which run the history is to tell of. */
 export interface RunToRecord {
@@ -23,17 +22,21 @@ export async function recordRun(
   run: RunToRecord,
   work: () => Promise<CommandResult>,
 ): Promise<CommandResult> {
-  const start = new Date().toISOString();
   const { vaultDir } = run.vault;
   const remote = remoteNameOf(host, run.vault, run.destination);
+  const beginning: RunBeginning = {
+    start: new Date().toISOString(),
+    command: run.command,
+    destination: run.destination,
+    ...(remote === undefined ? {} : { remote }),
+    ...(run.isPart === true ? { part: true } : {}),
+  };
+  const id = begin(vaultDir, beginning);
   const record = ({ exitCode, error, figures }: CommandResult): void => {
     const line: Run = {
-      start,
+      ...beginning,
       end: new Date().toISOString(),
-      command: run.command,
-      destination: run.destination,
-      ...(remote === undefined ? {} : { remote }),
-      ...(run.isPart === true ? { part: true } : {}),
+      ...(id === undefined ? {} : { run: id }),
       exitCode,
       ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
       ...(figures === undefined ? {} : { figures: numbersOf(figures) }),
@@ -42,7 +45,7 @@ export async function recordRun(
       appendHistory(vaultDir, line);
     } catch (thrown) {
       const { code, message } = describeFailure(thrown, false);
-      warnings.add({ code, message });
+      warnings.add({ code, message: `this run is not in the history: ${message}` });
     }
   };
   try {
@@ -53,6 +56,15 @@ export async function recordRun(
     const { exitCode, code, message } = describeFailure(thrown, host.signal.aborted);
     record({ exitCode, error: { code, message } });
     throw thrown;
+  }
+}
+
+/** Where it cannot be noted the run goes on; that is told once, at its end. */
+function begin(vaultDir: string, beginning: RunBeginning): string | undefined {
+  try {
+    return beginHistory(vaultDir, beginning);
+  } catch {
+    return undefined;
   }
 }
 
@@ -70,7 +82,7 @@ export function remoteNameOf(
   vault: Pick<VaultFrame, 'config' | 'source'>,
   shownDestination: string,
 ): string | undefined {
-  return remotesAt(host, vault, shownDestination)[0]?.name;
+  return remotesAt(vault, shownDestination, host.platform)[0]?.name;
 }
 
 /**
@@ -82,16 +94,6 @@ export function isMirror(
   vault: Pick<VaultFrame, 'config' | 'source'>,
   shownDestination: string,
 ): boolean {
-  const remotes = remotesAt(host, vault, shownDestination);
+  const remotes = remotesAt(vault, shownDestination, host.platform);
   return remotes.length > 0 && remotes.every(({ encrypt }) => encrypt === false);
-}
-
-function remotesAt(
-  { platform }: Pick<Host, 'platform'>,
-  { config, source }: Pick<VaultFrame, 'config' | 'source'>,
-  shownDestination: string,
-): readonly RemoteConfig[] {
-  return config.remotes.filter(
-    ({ url }) => parseDestination(url, { platform, folder: source }).shown === shownDestination,
-  );
 }

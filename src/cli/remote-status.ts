@@ -1,6 +1,6 @@
 /** What the history says about the remotes of a vault. */
 import { ExitCode } from '../errors.ts';
-import type { Run } from '../vault/history.ts';
+import { DID_NOT_END, type Run } from '../vault/history.ts';
 import { lastFullPush } from '../vault/push-record.ts';
 
 /** What is known of one remote; times are milliseconds since 1970. */
@@ -13,8 +13,10 @@ export interface RemoteStatus {
   readonly lastFsck?: Run;
   /** One of the last runs failed. */
   readonly failed: boolean;
-  /** The last good push is older than it may be. */
+  /** The last good push is older than it may be, or its time cannot be right. */
   readonly overdue: boolean;
+  /** The last good push is dated in the future: a clock was wrong then, or is now. */
+  readonly isFromFuture: boolean;
 }
 
 /** Files that changed while they were read go with the next push. */
@@ -25,6 +27,9 @@ const SKIPPED: ReadonlySet<number> = new Set([
   ExitCode.notNow,
   ExitCode.interrupted,
 ]);
+
+/** Clocks that are set by the network differ by less. */
+const CLOCK_SKEW_MAX_MS = 600_000;
 
 /** @param about.maxAgeMs - absent: nothing is overdue */
 export function remoteStatus(
@@ -41,18 +46,32 @@ export function remoteStatus(
   const runs = history.filter((run) => run.destination === destination);
   const last = (command: string): Run | undefined =>
     runs.findLast(
-      (run) => run.command === command && run.part !== true && !SKIPPED.has(run.exitCode),
+      (run) =>
+        run.command === command &&
+        run.part !== true &&
+        !SKIPPED.has(run.exitCode) &&
+        // A push that was killed is not done; of a copy, one that only looked says nothing.
+        (run.command === 'push' || run.error?.code !== DID_NOT_END),
     );
   const good = runs.findLast(
     (run) => run.command === 'push' && run.part !== true && GOOD.has(run.exitCode),
   );
   // The history may be lost while this is not.
   const noted = lastFullPush(vaultDir, destination);
-  const lastGoodPushMs = good === undefined ? noted : Math.max(Date.parse(good.start), noted ?? 0);
+  const goodMs = good === undefined ? undefined : Date.parse(good.start);
+  // Of the two the earlier is right when one of them lies in the future.
+  const times = [goodMs, noted].filter((timeMs) => timeMs !== undefined);
+  const past = times.filter((timeMs) => timeMs - nowMs <= CLOCK_SKEW_MAX_MS);
+  const lastGoodPushMs =
+    times.length === 0 ? undefined : Math.max(...(past.length > 0 ? past : times));
   const lastPush = last('push');
   const lastVerify = last('verify');
-  const lastFsck = runs.findLast((run) => run.command === 'fsck' && !SKIPPED.has(run.exitCode));
+  const lastFsck = runs.findLast(
+    (run) =>
+      run.command === 'fsck' && !SKIPPED.has(run.exitCode) && run.error?.code !== DID_NOT_END,
+  );
   const isOld = lastGoodPushMs === undefined || nowMs - lastGoodPushMs > (maxAgeMs ?? Infinity);
+  const isFromFuture = lastGoodPushMs !== undefined && lastGoodPushMs - nowMs > CLOCK_SKEW_MAX_MS;
   return {
     ...(lastGoodPushMs === undefined ? {} : { lastGoodPushMs }),
     ...(lastPush === undefined ? {} : { lastPush }),
@@ -61,6 +80,7 @@ export function remoteStatus(
     failed: [lastPush, lastVerify, lastFsck].some(
       (run) => run !== undefined && !GOOD.has(run.exitCode),
     ),
-    overdue: maxAgeMs !== undefined && isOld,
+    overdue: (maxAgeMs !== undefined && isOld) || isFromFuture,
+    isFromFuture,
   };
 }

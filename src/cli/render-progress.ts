@@ -32,7 +32,7 @@ export function progressText(
     `${shownBytes(bytesDone)}/${shownBytes(bytesTotal)}`,
     ...(rate === undefined ? [] : [`${shownBytes(rate)}/s`]),
     ...(left === undefined || left > 359_999 ? [] : [`ETA ${shownDuration(left)}`]),
-  ].join('  ');
+  ];
   return withCurrent(figures, current, columns);
 }
 

@@ -48,7 +48,7 @@ export function elapsedRow(elapsedMs: number): readonly [string, string] {
 }
 
 /** The block of `--stats` of a push. */
-export function statsLines(summary: PushSummary): readonly string[] {
+export function statsLines(summary: PushFigures): readonly string[] {
   return statsRows([
     ['files, folders and links', shownCount(summary.filesTotal)],
     ['sent', shownCount(summary.filesSent)],

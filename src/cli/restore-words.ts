@@ -1,42 +1,29 @@
-import path from 'node:path';
-import { UsageError } from '../errors.ts';
+/** What `restore [PATH…]` means: what is wanted, and what of its path it keeps in the target. */
+import { isAbsolute } from 'node:path';
+import { isRootPath } from '../view/path-bytes.ts';
+import { currentPlace, pathFromTop, type PathOrigin } from './vault-paths.ts';
 
-/** Where the paths of a restore are read. */
-export interface RestorePathsContext {
-  /** Absolute folder that relative paths start from, when it is inside the vault. */
-  readonly folder: string;
-  /** Absolute source folder of the vault; undefined outside of one. */
-  readonly source: string | undefined;
+/** What is restored, `/`-separated from the top of the vault. */
+export interface RestoreWords {
+  /** Empty when everything is meant. */
+  readonly paths: readonly string[];
+  /** The folder of the vault whose content goes into the target; empty: the top. */
+  readonly base: string;
 }
 
 /**
- * Turns paths as typed into paths from the top of the vault, `/`-separated. They need not exist:
- * a relative one starts at the current folder inside the vault, elsewhere at its top; an absolute
- * one lies inside the source folder.
+ * Reads paths by the rule of `pathFromTop`. They need not exist here. What lies below the current folder
+ * of the vault keeps its path from there, so that `cd a; restore two.txt --to .` makes `two.txt`; when
+ * something else is wanted, too, everything keeps its path from the top.
  *
- * @returns empty when everything is meant
  * @throws {UsageError} `path-outside`
  */
-export function readRestorePaths(
-  paths: readonly string[],
-  { folder, source }: RestorePathsContext,
-): readonly string[] {
-  const read = paths.map((typed) => {
-    const isInside = source !== undefined && inside(source, folder) !== undefined;
-    const top = source ?? path.sep;
-    const found = inside(top, path.resolve(isInside ? folder : top, typed));
-    if (found !== undefined) return found.split(path.sep).join('/');
-    throw new UsageError('path-outside', `${typed} is outside the vault's folder ${top}`, {
-      hint: 'Name paths inside the folder that was pushed.',
-    });
-  });
-  return read.includes('') ? [] : read;
-}
-
-/** The path from a folder to what lies in it; undefined for what does not. */
-function inside(folder: string, absolute: string): string | undefined {
-  const relative = path.relative(folder, absolute);
-  const isOutside =
-    relative === '..' || relative.startsWith(`..${path.sep}`) || path.isAbsolute(relative);
-  return isOutside ? undefined : relative;
+export function readRestorePaths(paths: readonly string[], origin: PathOrigin): RestoreWords {
+  const read = paths.map((typed) => pathFromTop(Buffer.from(typed), origin));
+  if (read.length === 0 || read.some(isRootPath)) return { paths: [], base: '' };
+  const found = read.map((path) => Buffer.from(path).toString());
+  const current = Buffer.from(currentPlace(origin), 'latin1').toString();
+  const isBelow = (path: string): boolean => path === current || path.startsWith(`${current}/`);
+  const isRelative = paths.every((typed) => !isAbsolute(typed));
+  return { paths: found, base: isRelative && found.every(isBelow) ? current : '' };
 }

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { ConnectionError, InterruptedError } from '../errors.ts';
+import { ConnectionError, InterruptedError, NotNowError } from '../errors.ts';
 import { shownDuration } from './figures.ts';
 import type { Host } from './host.ts';
 import type { Warnings } from './report.ts';
@@ -25,6 +25,9 @@ export function patienceOf({
   return { retries, maxTimeSec: maxTime };
 }
 
+/** What becomes of a push that was cut off. */
+export const PUSH_GOES_ON = 'The next push continues with what is missing.';
+
 const FIRST_DELAY_SEC = 2;
 const DELAY_MAX_SEC = 300;
 /** Not everybody comes back in the same second. */
@@ -34,13 +37,13 @@ const SPREAD = 0.25;
  * Does `attempt`, and again when the connection is lost, waiting twice as long each time.
  *
  * @param attempt - ends with an error when its signal says so
- * @throws {ConnectionError} `max-time` — the time is over; and whatever the last attempt threw
+ * @throws {NotNowError} `max-time` — the time is over; and whatever the last attempt threw
  * @throws {InterruptedError} `interrupted` — while it waited
  */
 export async function patiently<T>(
   { signal }: Pick<Host, 'signal'>,
   warnings: Pick<Warnings, 'add'>,
-  { retries, maxTimeSec, hint = 'What was sent stays; the next push continues.' }: Patience,
+  { retries, maxTimeSec, hint = PUSH_GOES_ON }: Patience,
   attempt: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const over = new AbortController();
@@ -83,11 +86,10 @@ async function waitFor(seconds: number, signal: AbortSignal, cause: unknown): Pr
   }
 }
 
-function timeIsOver(seconds: number, hint: string, cause: unknown): ConnectionError {
-  if (cause instanceof ConnectionError && cause.code === 'max-time') return cause;
-  return new ConnectionError(
-    'max-time',
-    `stopped after ${shownDuration(seconds)}, the --max-time`,
-    { hint, cause },
-  );
+function timeIsOver(seconds: number, hint: string, cause: unknown): NotNowError {
+  if (cause instanceof NotNowError && cause.code === 'max-time') return cause;
+  return new NotNowError('max-time', `stopped after ${shownDuration(seconds)}, the --max-time`, {
+    hint,
+    cause,
+  });
 }

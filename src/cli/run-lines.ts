@@ -1,5 +1,5 @@
 /** Runs of the history as people read them. */
-import type { Run } from '../vault/history.ts';
+import { DID_NOT_END, type Run } from '../vault/history.ts';
 import { shownBytes, shownCount } from './figures.ts';
 import { shownText } from './terminal.ts';
 
@@ -38,9 +38,11 @@ export function runLine(run: Run): string {
 export function resultText(run: Run): string {
   const { exitCode, error, figures = {} } = run;
   const seconds = ((Date.parse(run.end) - Date.parse(run.start)) / 1000).toFixed(1);
+  if (error?.code === DID_NOT_END) return shownText(error.message);
   if (exitCode !== 0) {
     const reason = error === undefined ? '' : `: ${error.message}`;
-    return shownText(`${outcomeWord(exitCode)} (${exitCode})${reason}`);
+    const word = STOPPED.has(error?.code ?? '') ? 'stopped' : outcomeWord(exitCode);
+    return shownText(`${word} (${exitCode})${reason}`);
   }
   const { filesSent, filesDeleted, bytesSent } = figures;
   const facts = [
@@ -53,6 +55,9 @@ export function resultText(run: Run): string {
   ];
   return `ok: ${facts.join(', ')}`;
 }
+
+/** Codes of runs that came to a limit of their own; the next one goes on. */
+const STOPPED: ReadonlySet<string> = new Set(['max-time', 'max-bytes']);
 
 function outcomeWord(exitCode: number): string {
   if (exitCode === 11 || exitCode === 75) return 'skipped';

@@ -1,11 +1,9 @@
 /** Options that pushes and restores share, as the engine is told them. */
 import { Option, type Command } from 'commander';
+import { PROTOCOL_DEFAULT, TIMEOUT_SEC_DEFAULT } from '../sync/run-settings.ts';
 import type { CarriedAttributes, PeerSettings } from '../sync/run-settings.ts';
 import { wholeNumber } from './options.ts';
 import { parseProtocol, TIMEOUT_SEC_MAX } from './push-values.ts';
-
-const TIMEOUT_SEC_DEFAULT = 600;
-const PROTOCOL_DEFAULT = 32;
 
 /** How a remote is reached, as commander gives it. */
 export interface PeerOptions {
@@ -33,7 +31,7 @@ export function addPeerOptions(command: Command): Command {
   return command
     .option(
       '--timeout <seconds>',
-      'give up after so long without a byte; 0: never',
+      'give up after so long without a byte, or five times that with keep-alives only; 0: never',
       wholeNumber(0, TIMEOUT_SEC_MAX),
       TIMEOUT_SEC_DEFAULT,
     )

@@ -32,7 +32,7 @@ export async function runCommandLine(args: readonly string[], host: Host): Promi
   const program = buildProgram(
     {
       version: host.version,
-      out: (text) => out.data(text.trimEnd()),
+      out: (text) => tellAnswer(host, text.trimEnd()),
       err: (text) => {
         for (const line of text.trimEnd().split('\n')) out.alert(line);
       },
@@ -45,9 +45,12 @@ export async function runCommandLine(args: readonly string[], host: Host): Promi
   let result: CommandResult;
   try {
     const command = select(program, args, selected);
-    if (command === undefined) return finish(host, 0);
-    out.mode = modeOf(host, command.options);
-    result = await command.run(enter(host, command.options), warnings);
+    if (command === undefined) {
+      result = { exitCode: 0 };
+    } else {
+      out.mode = modeOf(host, command.options);
+      result = await command.run(enter(host, command.options), warnings);
+    }
   } catch (thrown) {
     result = showFailure(host, describeFailure(thrown, host.signal.aborted));
   }
@@ -74,6 +77,13 @@ function select(
     throw toUsageError(error, program);
   }
   return selected.command;
+}
+
+/** What commander says by itself: the version, or help. */
+function tellAnswer({ out, version }: Host, text: string): void {
+  if (!out.mode.json) out.data(text);
+  else if (text === version) out.event({ type: 'version', version });
+  else out.event({ type: 'help', text });
 }
 
 /** `-C`: the whole process moves there, so that every relative path means the same. */

@@ -2,7 +2,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ExitCode, InterruptedError } from '../errors.ts';
 import { isDue, parseDuration, parseRhythm, type Rhythm } from '../schedule/rhythm.ts';
 import type { RemoteConfig } from '../vault/config.ts';
-import { parseDestination } from '../vault/destination.ts';
 import { pathKind } from '../vault/path-kind.ts';
 import {
   lastFullPush,
@@ -18,6 +17,7 @@ import type { Host } from './host.ts';
 import { openVaultFrameOf, placeOf } from './place.ts';
 import { DONE, type CommandResult, type Warnings } from './report.ts';
 import { assertRemotes, parsePush, splitWords, type ScheduleRequest } from './scheduled-push.ts';
+import { shownDestinationOf } from '../vault/remote-destination.ts';
 
 /** After these everything was tried that could be: the next push is due at the next time. */
 const THROUGH: ReadonlySet<number> = new Set([ExitCode.ok, ExitCode.partial, ExitCode.vanished]);
@@ -91,10 +91,11 @@ function targetsOf(
   const { remotes, isAll } = chosen;
   const isMeant = (remote: RemoteConfig, index: number): boolean =>
     isAll || (remotes.length === 0 ? index === 0 : remotes.includes(remote.name));
-  return config.remotes.filter(isMeant).map(({ name, url }) => ({
-    name,
-    shown: parseDestination(url, { platform, folder: source }).shown,
-  }));
+  return config.remotes.filter(isMeant).map((remote) => {
+    const shown = shownDestinationOf(remote, { source }, platform);
+    // The push to a remote whose URL is invalid says so.
+    return { name: remote.name, shown: typeof shown === 'string' ? shown : remote.url };
+  });
 }
 
 function isPushDue(

@@ -4,9 +4,11 @@ import type { Conf } from '../gocryptfs/config.ts';
 import type { KeychainSurroundings } from '../vault/keychain.ts';
 import { readSecret, type Secret, type SecretSources } from '../vault/password.ts';
 import { assertMasterkey, hasConf, type VaultFrame } from '../vault/vault.ts';
+import { keepConstantTime } from './constant-time.ts';
+import { untilInterrupted } from './derivation.ts';
 import type { Host } from './host.ts';
 import type { SecretOptions } from './options.ts';
-import { askMasterkey, askNewPassword, askPassword } from './prompt.ts';
+import { askMasterkey, askNewPassword, askPassword, passwordQuestion } from './prompt.ts';
 import type { Warnings } from './report.ts';
 
 /** A vault's conf and its master key. Whoever asked for the key overwrites it when done. */
@@ -45,6 +47,7 @@ export interface UnlockingVault {
  * itself opens it.
  *
  * @throws {PasswordError} every code of `readSecret`, `wrong-password`, `wrong-masterkey`
+ * @throws {IntegrityError} `conf-seal-wrong`
  * @throws {VaultError} every code of `confOf`, `scrypt-failed`, `fido2-unsupported`
  * @throws {UsageError} `conflicting-options`, `command-invalid`
  */
@@ -65,13 +68,78 @@ export async function startUnlocking(
   options: SecretOptions,
   warnings: Warnings,
 ): Promise<UnlockingVault> {
+  keepConstantTime(host, vault.config);
   const { confOf } = await import('../vault/vault-conf.ts');
   const conf = confOf(vault);
   if (!hasConf(vault) && options.masterkey === undefined) throw confLost(vault);
-  const secret = await readVaultSecret(host, vault, options, warnings);
-  const masterkey = masterkeyFrom(vault, conf, secret);
+  const typing = new Typing(
+    host,
+    options.ask ?? (() => askPassword(host, passwordQuestion(vault))),
+  );
+  const secret = await readVaultSecret(host, vault, { ...options, ask: typing.ask }, warnings);
+  const masterkey = masterkeyFrom(vault, secret, (password) =>
+    typing.open(password, (bytes) => opened(host, warnings, conf, bytes)),
+  );
   masterkey.catch(() => undefined); // awaited by the caller, but maybe not at once
+  // Another question must not come while something else is under way.
+  if (typing.isUsed) await masterkey;
   return { conf, masterkey };
+}
+
+/** How often a password is asked for before a run ends. */
+const TRIES_MAX = 3;
+
+/** A password that is typed, and typed again when it is wrong. */
+class Typing {
+  readonly #host: Host;
+  readonly #ask: () => Promise<Buffer>;
+  isUsed = false;
+
+  constructor(host: Host, ask: () => Promise<Buffer>) {
+    this.#host = host;
+    this.#ask = ask;
+  }
+
+  readonly ask = (): Promise<Buffer> => {
+    this.isUsed = true;
+    return this.#ask();
+  };
+
+  /**
+   * @param open - rejects with {@link PasswordError} `wrong-password` for a wrong one
+   * @param password - overwritten
+   */
+  async open(password: Buffer, open: (password: Buffer) => Promise<Buffer>): Promise<Buffer> {
+    for (let tried = 1, typed = password; ; tried++) {
+      try {
+        return await open(typed);
+      } catch (error) {
+        const isWrong = error instanceof PasswordError && error.code === 'wrong-password';
+        if (!isWrong || !this.isUsed || tried === TRIES_MAX) throw error;
+        this.#host.out.alert('The password is wrong. Once more:');
+      } finally {
+        typed.fill(0);
+      }
+      typed = await this.#ask();
+    }
+  }
+}
+
+/** The master key by a password, in whichever Unicode form. */
+async function opened(
+  host: Host,
+  warnings: Warnings,
+  conf: Conf,
+  password: Buffer,
+): Promise<Buffer> {
+  const { unlockInAnyForm } = await import('../gocryptfs/keys.ts');
+  const { masterkey, form } = await untilInterrupted(host, unlockInAnyForm(conf, password));
+  if (form !== undefined) {
+    const how = form === 'NFC' ? 'composed (NFC)' : 'decomposed (NFD), as macOS types it';
+    const message = `the password is right when its letters are ${how}: it was given in the other form`;
+    warnings.add({ code: 'password-form', message });
+  }
+  return masterkey;
 }
 
 function confLost({ confFile }: VaultFrame): VaultError {
@@ -100,7 +168,9 @@ export async function readVaultSecret(
       keychain: () => readVaultKeychain(host, vault),
       credentialsFolder: host.environment['CREDENTIALS_DIRECTORY'],
     },
-    ...(host.canAsk ? { prompt: options.ask ?? (() => askPassword(host)) } : {}),
+    ...(host.canAsk
+      ? { prompt: options.ask ?? (() => askPassword(host, passwordQuestion(vault))) }
+      : {}),
   });
 }
 
@@ -119,19 +189,25 @@ export async function provenPassword(
   const { confOf } = await import('../vault/vault-conf.ts');
   const conf = confOf(vault);
   if (!hasConf(vault)) throw confLost(vault);
+  const typing = new Typing(host, () => askPassword(host, passwordQuestion(vault)));
   const secret = await readSecret({
     ...sourcesOf(host, options, warnings),
-    ...(host.canAsk ? { prompt: () => askPassword(host) } : {}),
+    ...(host.canAsk ? { prompt: typing.ask } : {}),
   });
-  const password = Buffer.from(secret.bytes);
-  try {
-    const masterkey = await masterkeyFrom(vault, conf, secret);
-    masterkey.fill(0);
-    return password;
-  } catch (error) {
-    password.fill(0);
+  let proven = Buffer.from(secret.bytes);
+  const masterkey = await masterkeyFrom(vault, secret, (first) =>
+    typing.open(first, async (bytes) => {
+      proven.fill(0);
+      proven = Buffer.from(bytes);
+      const { unlockMasterkey } = await import('../gocryptfs/keys.ts');
+      return untilInterrupted(host, unlockMasterkey(conf, bytes));
+    }),
+  ).catch((error: unknown) => {
+    proven.fill(0);
     throw error;
-  }
+  });
+  masterkey.fill(0);
+  return proven;
 }
 
 async function readVaultKeychain(host: Host, vault: VaultFrame): Promise<Buffer> {
@@ -149,26 +225,26 @@ export function keychainSurroundings(host: Host): KeychainSurroundings {
   return { platform, environment, signal, timeoutMs };
 }
 
-async function masterkeyFrom(vault: VaultFrame, conf: Conf, secret: Secret): Promise<Buffer> {
+async function masterkeyFrom(
+  vault: VaultFrame,
+  secret: Secret,
+  open: (password: Buffer) => Promise<Buffer>,
+): Promise<Buffer> {
   if (secret.kind === 'masterkey') {
     assertMasterkey(vault, secret.bytes);
     return secret.bytes;
   }
-  const { unlockMasterkey } = await import('../gocryptfs/keys.ts');
-  try {
-    const masterkey = await unlockMasterkey(conf, secret.bytes);
-    assertMasterkey(vault, masterkey);
-    return masterkey;
-  } finally {
-    secret.bytes.fill(0);
-  }
+  const masterkey = await open(secret.bytes);
+  assertMasterkey(vault, masterkey);
+  return masterkey;
 }
 
 /**
  * Opens the master key of a filesystem that is no vault's.
  *
  * @param conf - absent: there is none, and a master key is given
- * @throws {PasswordError} every code of `readSecret`, `wrong-password`
+ * @throws {PasswordError} every code of `readSecret`, `wrong-password`, `wrong-masterkey`
+ * @throws {IntegrityError} `conf-seal-wrong`
  * @throws {VaultError} `conf-missing`, `scrypt-failed`, `fido2-unsupported`
  * @throws {UsageError} `conflicting-options`, `command-invalid`
  */
@@ -178,18 +254,33 @@ export async function unlockConf(
   options: SecretOptions,
   warnings: Warnings,
 ): Promise<Buffer> {
+  keepConstantTime(host);
+  const typing = new Typing(host, () => askPassword(host, passwordQuestion()));
   const secret = await readSecret({
     ...sourcesOf(host, options, warnings),
-    ...(host.canAsk ? { prompt: () => askPassword(host) } : {}),
+    ...(host.canAsk ? { prompt: typing.ask } : {}),
   });
-  if (secret.kind === 'masterkey') return secret.bytes;
-  try {
-    if (conf === undefined) throw new VaultError('conf-missing', 'a password needs a conf');
-    const { unlockMasterkey } = await import('../gocryptfs/keys.ts');
-    return await unlockMasterkey(conf, secret.bytes);
-  } finally {
+  if (secret.kind === 'masterkey') return assertSealedBy(secret.bytes, conf);
+  if (conf === undefined) {
     secret.bytes.fill(0);
+    throw new VaultError('conf-missing', 'a password needs a conf');
   }
+  return typing.open(secret.bytes, (bytes) => opened(host, warnings, conf, bytes));
+}
+
+/**
+ * A master key that was told, if it has sealed the conf. Which of the two is the wrong one cannot be
+ * seen, and a slip of the pen is likelier than an attack.
+ *
+ * @throws {PasswordError} `wrong-masterkey`
+ */
+async function assertSealedBy(masterkey: Buffer, conf: Conf | undefined): Promise<Buffer> {
+  const { isSealIntact } = await import('../gocryptfs/conf-seal.ts');
+  if (conf === undefined || isSealIntact(conf, masterkey)) return masterkey;
+  masterkey.fill(0);
+  throw new PasswordError('wrong-masterkey', 'this master key has not sealed this gocryptfs.conf', {
+    hint: 'Compare it with the recovery sheet. If it is right, the conf was changed: restore with the layout from the sheet, --layout and the like, which goes without the conf.',
+  });
 }
 
 /** The key of a copy that is to be adopted. */
@@ -212,17 +303,20 @@ export async function unlockAdopted(
   options: SecretOptions,
   warnings: Warnings,
 ): Promise<AdoptedKey> {
+  keepConstantTime(host);
   const secret = await readSecret({
     ...sourcesOf(host, options, warnings),
-    ...(host.canAsk ? { prompt: () => askPassword(host) } : {}),
+    ...(host.canAsk ? { prompt: () => askPassword(host, passwordQuestion()) } : {}),
   });
   if (secret.kind === 'masterkey') {
-    return { masterkey: secret.bytes, isUnproven: true, isKeyOfOther: false };
+    const masterkey = await assertSealedBy(secret.bytes, conf);
+    return { masterkey, isUnproven: true, isKeyOfOther: false };
   }
   const { unlockMasterkey } = await import('../gocryptfs/keys.ts');
   try {
-    const masterkey = await unlockMasterkey(conf, secret.bytes);
-    const alike = other && (await unlockMasterkey(other, secret.bytes).catch(unlessWrong));
+    const masterkey = await untilInterrupted(host, unlockMasterkey(conf, secret.bytes));
+    const trying = other && unlockMasterkey(other, secret.bytes).catch(unlessWrong);
+    const alike = trying && (await untilInterrupted(host, trying));
     const isKeyOfOther = alike !== undefined && timingSafeEqual(alike, masterkey);
     alike?.fill(0);
     return { masterkey, isUnproven: false, isKeyOfOther };

@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { FileError } from '../errors.ts';
+import { programFile } from '../programs.ts';
 import type { Machine, ProgramResult } from '../schedule/machine.ts';
 import { sessionEnvironment } from '../vault/session-environment.ts';
 import type { Host } from './host.ts';
@@ -90,7 +91,7 @@ function runProgram(
   const { input, env, signal } = options;
   return new Promise((resolve, reject) => {
     const child = execFile(
-      program,
+      programFile(program),
       [...words],
       { env, signal, encoding: 'buffer', maxBuffer: OUTPUT_MAX_BYTES, windowsHide: true },
       (error, stdout, stderr) => {

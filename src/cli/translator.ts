@@ -4,8 +4,8 @@ import type { LocalEntry } from '../tree/local-entry.ts';
 import type { CipherEntry } from '../view/cipher-entry.ts';
 import { EncryptedView } from '../view/encrypted-view.ts';
 import { serialiseConf, type Conf } from '../gocryptfs/config.ts';
+import { viewOf } from '../sync/opened-vault.ts';
 import type { VaultFrame } from '../vault/vault.ts';
-import { viewOf } from './opened-vault.ts';
 
 /** Translates paths of one vault both ways. */
 export interface Translator {

@@ -38,10 +38,12 @@ export function toUsageError(error: ParsingError, program: Command): UsageError 
   const [first = '', suggestion] = error.message.split('\n');
   const nearest = /^\((Did you mean .*)\)$/.exec(suggestion ?? '')?.[1];
   const words = commandWords(program.args, program);
+  const isName = error.code === 'commander.unknownOption' && words === 'name decode';
+  const dash = isName ? ' A name that begins with - goes behind --.' : '';
   return new UsageError(
     error.code.replace('commander.', '').replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`),
     first.replace(/^error: /, ''),
-    { hint: nearest ?? `See \`ecsync help${words === '' ? '' : ` ${words}`}\`.` },
+    { hint: `${nearest ?? `See \`ecsync help${words === '' ? '' : ` ${words}`}\`.`}${dash}` },
   );
 }
 

@@ -11,13 +11,14 @@ const STRUCTURES = {
 
 /** One line: the kind, the path, and in brackets what else there is to say. */
 export function differenceText(finding: VerifyFinding, repaired: boolean): string {
-  const { kind, structure, path, plain, attributes, changedHere, maybeMissing } = finding;
+  const { kind, structure, path, plain, attributes, changedHere, verdict, maybeMissing } = finding;
   const remarks = [
     ...(structure === undefined ? [] : [STRUCTURES[structure]]),
     ...(plain || structure !== undefined ? [] : [whyNotPlain(path)]),
     ...(maybeMissing ? ['or missing'] : []),
     ...attributesText(kind, changedHere ? attributes.filter((a) => a !== 'time') : attributes),
-    ...(changedHere ? ['changed here since, by its time'] : []),
+    ...(verdict === 'pending' ? ['not pushed yet'] : []),
+    ...(changedHere && verdict !== 'pending' ? ['changed here since, by its time'] : []),
     ...(repaired ? [kind === 'extra' ? 'deleted' : 'repaired'] : []),
   ];
   return `${kind} ${shown(path)}${remarks.length === 0 ? '' : ` (${remarks.join('; ')})`}`;
@@ -30,7 +31,7 @@ function attributesText(kind: VerifyFinding['kind'], attributes: readonly string
 
 /**
  * `{"type":"difference","kind","object","structure"?,"path","plain","attributes","changedHere",
- * "maybeMissing","repaired"}`
+ * "verdict","maybeMissing","repaired"}`
  */
 export function differenceEvent(
   finding: VerifyFinding,

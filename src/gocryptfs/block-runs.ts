@@ -15,8 +15,6 @@ export interface SealedBlocks {
   /** 16 bytes. */
   readonly fileID: Uint8Array;
   readonly sealed: Uint8Array;
-  /** What a full block of zeros is: zeros, as gocryptfs has it, or damage. It is not authenticated. */
-  readonly holes: 'allowed' | 'refused';
 }
 
 /** The first block of a run that is not what the key wrote. */
@@ -36,5 +34,5 @@ export interface QuickBlocks {
    * @returns blocks opened, all authentic; 0 when the first one is not, or is anything but a sealed
    *   block
    */
-  open(blocks: Omit<SealedBlocks, 'holes'>, out: Uint8Array): number;
+  open(blocks: SealedBlocks, out: Uint8Array): number;
 }

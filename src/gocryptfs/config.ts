@@ -8,13 +8,13 @@ import {
   SCRYPT_KEY_LENGTH,
   SCRYPT_LOG_N_MAX,
   SCRYPT_LOG_N_MIN,
-  SCRYPT_MEMORY_MAX,
   SCRYPT_P_MAX,
   SCRYPT_P_MIN,
   SCRYPT_R_MAX,
   SCRYPT_R_MIN,
   SCRYPT_SALT_LENGTH_MAX,
   SCRYPT_SALT_LENGTH_MIN,
+  SCRYPT_WORK_MAX,
 } from './limits.ts';
 
 /** How a password becomes a key; the derived key always has 32 bytes. */
@@ -45,18 +45,26 @@ export interface Conf {
   readonly longNameMax: number;
   /** Present exactly with flag `FIDO2`. */
   readonly fido2?: Fido2Parameters;
+  /** What vouches for version, flags and LongNameMax; see `conf-seal.ts`. Stock writes none. */
+  readonly seal?: Uint8Array;
 }
+
+/** The field that holds the seal. Stock gocryptfs reads past it, and drops it when it writes. */
+const SEAL_FIELD = 'EcsyncSeal';
+const SEAL_LENGTH = 32;
 
 type Fields = ReadonlyMap<string, unknown>;
 
 /**
- * Reads and validates a conf. Nothing in it is authenticated: whoever can write it can choose
- * flags, so a conf from a server is never to be obeyed when pushing.
+ * Reads and validates a conf. Nothing in it is authenticated before its seal was compared, and it may
+ * have none: whoever can write it can choose flags, so a conf from a server is never to be obeyed
+ * when pushing.
  *
  * @param bytes - the whole file
  * @throws {VaultError} every code of `parseConfJson` and `parseFeatureFlags`, and
  *   `conf-version-unsupported`, `conf-field-invalid`, `conf-key-invalid`, `conf-scrypt-invalid`,
- *   `conf-scrypt-too-costly`, `conf-longnamemax-invalid`, `conf-fido2-invalid`
+ *   `conf-scrypt-too-costly`, `conf-longnamemax-invalid`, `conf-fido2-invalid`,
+ *   `conf-seal-invalid`
  * @see gocryptfs internal/configfile/config_file.go (v2.6.1)
  */
 export function parseConf(bytes: Uint8Array): Conf {
@@ -76,6 +84,7 @@ export function parseConf(bytes: Uint8Array): Conf {
   }
   const flags = parseFeatureFlags(fields.get('featureflags'));
   const fido2 = parseFido2(fields.get('fido2'), flags);
+  const seal = parseSeal(fields.get(SEAL_FIELD.toLowerCase()));
   return {
     creator,
     encryptedKey: parseEncryptedKey(fields.get('encryptedkey'), flags),
@@ -83,12 +92,13 @@ export function parseConf(bytes: Uint8Array): Conf {
     flags,
     longNameMax: parseLongNameMax(fields.get('longnamemax'), flags),
     ...(fido2 === undefined ? {} : { fido2 }),
+    ...(seal === undefined ? {} : { seal }),
   };
 }
 
 /**
- * The bytes stock would write: tabs, its field order, a final newline. Inverse of
- * {@link parseConf}, but for fields that are not gocryptfs's.
+ * The bytes stock would write: tabs, its field order, a final newline; and the seal as the last
+ * field. Inverse of {@link parseConf}, but for fields that are neither gocryptfs's nor ours.
  */
 export function serialiseConf(conf: Conf): Buffer {
   const { scrypt, fido2 } = conf;
@@ -114,6 +124,7 @@ export function serialiseConf(conf: Conf): Buffer {
           },
         }),
     ...(conf.flags.has('LongNameMax') ? { LongNameMax: conf.longNameMax } : {}),
+    ...(conf.seal === undefined ? {} : { [SEAL_FIELD]: base64(conf.seal) }),
   };
   return Buffer.from(`${JSON.stringify(object, undefined, '\t')}\n`, 'utf8');
 }
@@ -161,8 +172,8 @@ function parseScrypt(value: unknown): ScryptParameters {
   const r = integerIn(fields, 'R', [SCRYPT_R_MIN, SCRYPT_R_MAX]);
   const p = integerIn(fields, 'P', [SCRYPT_P_MIN, SCRYPT_P_MAX]);
   integerIn(fields, 'KeyLen', [SCRYPT_KEY_LENGTH, SCRYPT_KEY_LENGTH]);
-  if (128 * n * r > SCRYPT_MEMORY_MAX) {
-    throw confError('conf-scrypt-too-costly', `N = ${n} and R = ${r} need more than 4 GiB`);
+  if (n * r * p > SCRYPT_WORK_MAX) {
+    throw confError('conf-scrypt-too-costly', `N = ${n}, R = ${r} and P = ${p} cost too much`);
   }
   return { salt, logN, r, p };
 }
@@ -179,6 +190,13 @@ function integerIn(fields: Fields, name: string, [min, max]: readonly [number, n
     throw confError('conf-scrypt-too-costly', `ScryptObject.${name} is ${value}, over ${max}`);
   }
   return value;
+}
+
+function parseSeal(value: unknown): Uint8Array | undefined {
+  if (value === undefined) return undefined;
+  const seal = decodeBase64(value);
+  if (seal?.length === SEAL_LENGTH) return seal;
+  throw confError('conf-seal-invalid', `${SEAL_FIELD} is not base64 of ${SEAL_LENGTH} bytes`);
 }
 
 function parseLongNameMax(value: unknown, flags: ReadonlySet<FeatureFlag>): number {

@@ -1,11 +1,12 @@
 /** File content block by block, and symlink targets. */
-import { FileError, IntegrityError } from '../errors.ts';
+import { areZeros } from '../bytes/zeros.ts';
+import { BugError, FileError, IntegrityError } from '../errors.ts';
 import type { ContentCipher } from './aead.ts';
 import type { BlockDamage, BlockRun, QuickBlocks, SealedBlocks } from './block-runs.ts';
 import { isAllZero } from './file-header.ts';
 import type { TextCodec } from './base64url.ts';
 import { CIPHER_TARGET_LENGTH_MAX, PLAIN_BLOCK_SIZE } from './limits.ts';
-import { associatedData, type NonceSource } from './nonces.ts';
+import { associatedData, type BlockAfterHole, type NonceSource } from './nonces.ts';
 
 /** A symlink target has no block number but 0 and no file ID: BE64(0) alone. */
 const TARGET_ASSOCIATED = Buffer.alloc(8);
@@ -60,12 +61,47 @@ export class ContentEncryption {
     return written;
   }
 
+  /** Whether blocks can vouch for the holes before them: only then is a hole ever made. */
+  get knowsHoles(): boolean {
+    return this.#nonces.afterHoleNonce !== undefined;
+  }
+
+  /**
+   * Encrypts a block that comes right after a hole.
+   *
+   * @param out - receives the block; may not overlap `block.plain`
+   * @returns bytes written
+   * @throws {BugError} `invariant` — no holes can be made here
+   */
+  encryptAfterHole(block: BlockAfterHole, out: Uint8Array): number {
+    const nonce = this.#nonces.afterHoleNonce?.(block);
+    if (nonce === undefined) throw new BugError('invariant', 'a hole that nothing vouches for');
+    const { blockNo, fileID, plain } = block;
+    this.#cipher.seal({ plain, nonce, associated: associatedData(blockNo, fileID) }, out);
+    return plain.length + this.#cipher.overhead;
+  }
+
+  /**
+   * Whether an authentic block was made to come right after a hole of so many blocks; with 0, whether
+   * it was made to come after any hole. Costs nothing for nearly all blocks that were not.
+   *
+   * @param sealed - the block as it is stored
+   */
+  isAfterHole(block: BlockAfterHole, sealed: Uint8Array): boolean {
+    if (sealed[0] !== 0 || this.#nonces.afterHoleNonce === undefined) return false;
+    const { blockNo, fileID, plain, holes } = block;
+    const nonce = sealed.subarray(0, this.#cipher.nonceLength);
+    return holes === 0
+      ? Buffer.compare(this.#nonces.blockNonce(blockNo, { fileID }, plain), nonce) !== 0
+      : Buffer.compare(this.#nonces.afterHoleNonce(block), nonce) === 0;
+  }
+
   /**
    * Decrypts consecutive blocks of one file. Inverse of {@link encryptBlocks}.
    *
    * @param out - as long as the plaintext; may begin where `run.sealed` does
    * @returns bytes of plaintext at the start of `out`, all authenticated (holes apart); or the first
-   *   damage, as {@link decryptBlock} has it or `hole`: then the plaintext of all blocks before that
+   *   damage, as {@link decryptBlock} has it: then the plaintext of all blocks before that
    *   one is at the start of `out`, and nothing of it or of later ones has been written there
    */
   decryptBlocks(run: SealedBlocks, out: Uint8Array): number | BlockDamage {
@@ -77,6 +113,13 @@ export class ContentEncryption {
     for (let at = 0; at < sealed.length;) {
       const rest = sealed.subarray(at);
       const room = out.subarray(written);
+      if (areZeros(rest, 0, step)) {
+        room.fill(0, 0, PLAIN_BLOCK_SIZE);
+        written += PLAIN_BLOCK_SIZE;
+        blockNo++;
+        at += step;
+        continue;
+      }
       // What it does not open is looked at alone, which says what is wrong with it.
       const opened = quick?.open({ firstBlock: blockNo, fileID, sealed: rest }, room) ?? 0;
       if (opened > 0) {
@@ -97,28 +140,43 @@ export class ContentEncryption {
     return written;
   }
 
+  /**
+   * Blocks whose nonces {@link encryptBlocks} would not have made: something else has sealed them.
+   *
+   * @param run.sealed - whole sealed blocks that were opened, none of them a hole or right after one
+   * @param plain - begins with their plaintext
+   * @returns their numbers
+   */
+  foreignNonces(
+    { firstBlock, identity, sealed }: Omit<SealedBlocks, 'fileID'> & Pick<BlockRun, 'identity'>,
+    plain: Uint8Array,
+  ): number[] {
+    const { overhead, nonceLength } = this.#cipher;
+    const foreign: number[] = [];
+    let from = 0;
+    let blockNo = firstBlock;
+    for (let at = 0; at < sealed.length; at += PLAIN_BLOCK_SIZE + overhead) {
+      const length = Math.min(PLAIN_BLOCK_SIZE, sealed.length - at - overhead);
+      const block = plain.subarray(from, from + length);
+      const nonce = this.#nonces.blockNonce(blockNo, identity, block);
+      if (Buffer.compare(nonce, sealed.subarray(at, at + nonceLength)) !== 0) foreign.push(blockNo);
+      from += length;
+      blockNo++;
+    }
+    return foreign;
+  }
+
   #decryptOrDamage(
     blockNo: number,
-    { fileID, holes }: SealedBlocks,
+    { fileID }: SealedBlocks,
     sealed: Uint8Array,
   ): Buffer | BlockDamage {
     try {
-      if (holes === 'refused' && this.#isHole(sealed)) throw damaged('hole', 'a block of zeros');
       return this.decryptBlock(blockNo, fileID, sealed);
     } catch (error) {
       if (error instanceof IntegrityError) return { blockNo, error };
       throw error;
     }
-  }
-
-  /** True for a full sealed block of nothing but zeros. */
-  #isHole(sealed: Uint8Array): boolean {
-    // A real nonce nearly always shows in its first bytes that it is not zero.
-    return (
-      sealed[0] === 0 &&
-      sealed.length === PLAIN_BLOCK_SIZE + this.#cipher.overhead &&
-      isAllZero(sealed)
-    );
   }
 
   #quickly(): QuickBlocks | undefined {
@@ -130,8 +188,8 @@ export class ContentEncryption {
   }
 
   /**
-   * Decrypts one block. A full block of zeros is a hole and means zeros, unauthenticated; ecsync
-   * writes none.
+   * Decrypts one block. A full block of zeros is a hole and means zeros, unauthenticated: see
+   * {@link isAfterHole}.
    *
    * @param sealed - 1 … 4096 bytes and the overhead
    * @returns a fresh array; inverse of {@link encryptBlocks}

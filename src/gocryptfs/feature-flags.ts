@@ -79,6 +79,9 @@ const RULES: readonly (readonly [FeatureFlag, 'needs' | 'excludes', FeatureFlag]
  * @see gocryptfs internal/configfile/validate.go (v2.6.1)
  */
 export function parseFeatureFlags(value: unknown): ReadonlySet<FeatureFlag> {
+  if (value === null) {
+    throw confTooOld('conf-too-old', 'it has no feature flags, as before release 0.5');
+  }
   if (!Array.isArray(value)) throw confError('conf-flags-invalid', 'FeatureFlags is not a list');
   const flags = new Set<FeatureFlag>();
   for (const flag of value as readonly unknown[]) {

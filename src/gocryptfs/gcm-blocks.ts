@@ -112,7 +112,7 @@ class GcmBlocks implements QuickBlocks {
     return written;
   }
 
-  open({ firstBlock, fileID, sealed }: Omit<SealedBlocks, 'holes'>, out: Uint8Array): number {
+  open({ firstBlock, fileID, sealed }: SealedBlocks, out: Uint8Array): number {
     const whole = Math.min(KERNEL_BLOCKS, Math.ceil(sealed.length / SEALED_BLOCK));
     const staged = sealed.subarray(0, whole * SEALED_BLOCK);
     this.#memory.set(staged, SEALED);

@@ -93,8 +93,8 @@ export class KeyedIdentities implements Identities {
  *
  *     1. cipher path   2. 00   3. purpose, ASCII, to the end
  *
- * A symlink's purpose is `SYMLINKIV`, and its path has the last component twice: a quirk of all
- * releases up to 2.6.1 that every existing copy has in it.
+ * A symlink's purpose is `SYMLINKIV`, and its path has the last component twice: a quirk of the
+ * releases from 2.0 to 2.6.1. Those before had it once; their links are sent anew after an adoption.
  *
  * @see gocryptfs internal/pathiv/pathiv.go and internal/fusefrontend_reverse (v2.6.1)
  */

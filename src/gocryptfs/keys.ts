@@ -1,7 +1,8 @@
 /** Password → KEK → master key → the keys that do the work. */
-import { createSecretKey, randomBytes, type KeyObject } from 'node:crypto';
+import { createSecretKey, randomBytes } from 'node:crypto';
 import { PasswordError, UsageError, VaultError } from '../errors.ts';
 import type { CipherBackend } from './cipher-backend.ts';
+import { assertSeal, sealConf } from './conf-seal.ts';
 import type { Conf, ScryptParameters } from './config.ts';
 import { DEFAULT_BACKEND } from './default-backend.ts';
 import { flagsOfLayout, type LayoutChoice } from './feature-flags.ts';
@@ -15,36 +16,10 @@ import {
   SCRYPT_LOG_N_MIN,
   SCRYPT_SALT_LENGTH_MIN,
 } from './limits.ts';
-
-/** The `info` of every HKDF sub-key: gocryptfs's own four, and ours, which no release uses. */
-export const KeyInfo = {
-  names: 'EME filename encryption',
-  gcmContent: 'AES-GCM file content encryption',
-  sivContent: 'AES-SIV file content encryption',
-  xchachaContent: 'XChaCha20-Poly1305 file content encryption',
-  ecsyncNonces: 'ecsync synthetic nonces v1',
-  ecsyncIdentities: 'ecsync identities v1',
-  ecsyncKeyCheck: 'ecsync key check',
-} as const;
-export type KeyInfo = (typeof KeyInfo)[keyof typeof KeyInfo];
+import { deriveSubKey, KeyInfo } from './sub-keys.ts';
 
 /** BE64 of block number 0 without a file ID: what the wrapped key is authenticated with. */
 const WRAP_ASSOCIATED = Buffer.alloc(8);
-
-/**
- * A sub-key of the master key.
- *
- * @param length - 32 bytes, 64 for AES-SIV
- * @see RFC 5869; no salt, SHA-256
- */
-export function deriveSubKey(
-  masterkey: Uint8Array,
-  info: KeyInfo,
-  length = 32,
-  backend: CipherBackend = DEFAULT_BACKEND,
-): KeyObject {
-  return createSecretKey(backend.hkdfSha256(masterkey, { info, length }));
-}
 
 /**
  * The key-encryption key of a password.
@@ -130,9 +105,10 @@ export function unwrapMasterkey(
 }
 
 /**
- * The master key of a filesystem.
+ * The master key of a filesystem, and the proof that it has sealed the conf, if that has a seal.
  *
  * @throws {PasswordError} `wrong-password`, `empty-password`, `password-too-long`
+ * @throws {IntegrityError} `conf-seal-wrong`
  * @throws {VaultError} `fido2-unsupported` — a token unlocks it, not a password; `scrypt-failed`
  */
 export async function unlockMasterkey(
@@ -147,10 +123,50 @@ export async function unlockMasterkey(
   }
   const kek = await deriveKek(password, conf.scrypt, backend);
   try {
-    return unwrapMasterkey(conf.encryptedKey, kek, { hkdf: conf.flags.has('HKDF'), backend });
+    const hkdf = conf.flags.has('HKDF');
+    const masterkey = unwrapMasterkey(conf.encryptedKey, kek, { hkdf, backend });
+    assertSeal(conf, masterkey);
+    return masterkey;
   } finally {
     kek.fill(0);
   }
+}
+
+/** The two ways in which Unicode writes letters with accents; macOS types the second. */
+export type UnicodeForm = 'NFC' | 'NFD';
+
+/**
+ * The same as {@link unlockMasterkey}, and when the password is wrong as it is, tried in the forms of
+ * Unicode that look the same: systems and keyboards differ in which one they give.
+ *
+ * @returns the key, and the form that was right if it was another one
+ * @throws as {@link unlockMasterkey}
+ */
+export async function unlockInAnyForm(
+  conf: Conf,
+  password: Uint8Array,
+): Promise<{ readonly masterkey: Buffer; readonly form?: UnicodeForm }> {
+  try {
+    return { masterkey: await unlockMasterkey(conf, password) };
+  } catch (error) {
+    if (!(error instanceof PasswordError) || error.code !== 'wrong-password') throw error;
+    for (const [form, bytes] of otherForms(password)) {
+      const masterkey = await unlockMasterkey(conf, bytes).catch(() => undefined);
+      bytes.fill(0);
+      if (masterkey !== undefined) return { masterkey, form };
+    }
+    throw error;
+  }
+}
+
+function otherForms(password: Uint8Array): [UnicodeForm, Buffer][] {
+  const bytes = Buffer.from(password.buffer, password.byteOffset, password.length);
+  const text = bytes.toString();
+  if (!Buffer.from(text).equals(bytes)) return []; // no text
+  const forms = (['NFC', 'NFD'] as const).map((form) => [form, text.normalize(form)] as const);
+  return forms
+    .filter(([, other]) => other !== text)
+    .map(([form, other]) => [form, Buffer.from(other)]);
 }
 
 /** What {@link createConf} and {@link changePassword} need to know. */
@@ -162,7 +178,7 @@ export interface PasswordSettings {
 }
 
 /**
- * A new filesystem with a random master key.
+ * A new filesystem with a random master key, its conf sealed.
  *
  * @throws {PasswordError} `empty-password`, `password-too-long`, `password-newline`
  * @throws {UsageError} `scryptn-out-of-range`
@@ -179,11 +195,11 @@ export async function createConf(
     longNameMax: layout.longNameMax ?? LONG_NAME_MAX_DEFAULT,
     ...(await wrapUnderPassword(masterkey, settings, true)),
   };
-  return { conf, masterkey };
+  return { conf: sealConf(conf, masterkey), masterkey };
 }
 
 /**
- * The same filesystem under another password; a FIDO2 token no longer unlocks it.
+ * The same filesystem under another password, its conf sealed; a FIDO2 token no longer unlocks it.
  *
  * @throws {PasswordError} `empty-password`, `password-too-long`, `password-newline`
  * @throws {UsageError} `scryptn-out-of-range`
@@ -194,12 +210,13 @@ export async function changePassword(
   masterkey: Uint8Array,
   settings: PasswordSettings,
 ): Promise<Conf> {
-  return {
+  const changed: Conf = {
     creator: conf.creator,
     flags: new Set([...conf.flags].filter((flag) => flag !== 'FIDO2')),
     longNameMax: conf.longNameMax,
     ...(await wrapUnderPassword(masterkey, settings, conf.flags.has('HKDF'))),
   };
+  return sealConf(changed, masterkey);
 }
 
 async function wrapUnderPassword(

@@ -5,17 +5,18 @@ import type { ContentCipher } from './aead.ts';
 import { PADDED64, RAW64 } from './base64url.ts';
 import type { CipherBackend } from './cipher-backend.ts';
 import type { Conf } from './config.ts';
+import { isConstantTimeRequired } from './constant-time.ts';
 import { ContentEncryption } from './content.ts';
 import { DEFAULT_BACKEND } from './default-backend.ts';
 import { Eme } from './eme.ts';
 import { openGcmBlocks } from './gcm-blocks.ts';
 import { GcmCipher } from './gcm-cipher.ts';
 import { KeyedIdentities, ReverseIdentities, type Identities } from './identity.ts';
-import { deriveSubKey, KeyInfo } from './keys.ts';
 import { MASTERKEY_LENGTH } from './limits.ts';
 import { NameCipher, PlainNames, type NameScheme } from './names.ts';
 import { PathNonces, SyntheticNonces, type NonceSource } from './nonces.ts';
 import { SivCipher } from './siv-cipher.ts';
+import { deriveSubKey, KeyInfo } from './sub-keys.ts';
 import { XChaChaCipher } from './xchacha-cipher.ts';
 import { XattrEncryption } from './xattrs.ts';
 
@@ -42,6 +43,8 @@ export interface ContentKeys {
   readonly cipher: KeyObject;
   /** Of synthetic nonces; undefined: they follow from the paths, as in layout `reverse`. */
   readonly nonces: KeyObject | undefined;
+  /** Others must not see from caches what the keys are. */
+  readonly isConstantTime: boolean;
 }
 
 /** What every key of a filesystem is made from. */
@@ -109,9 +112,10 @@ export function openContent(
   const { cipher, nonces } = openSealing(keys, backend);
   const { flags } = keys;
   const text = flags.has('Raw64') ? RAW64 : PADDED64;
+  const isQuick = cipherOf(flags) === 'AES-GCM' && !keys.isConstantTime;
   return new ContentEncryption(cipher, nonces, {
     targetText: flags.has('PlaintextNames') ? undefined : text,
-    openQuick: cipherOf(flags) === 'AES-GCM' ? () => openGcmBlocks(keys, backend) : undefined,
+    openQuick: isQuick ? () => openGcmBlocks(keys, backend) : undefined,
   });
 }
 
@@ -162,6 +166,7 @@ function contentKeys(source: KeySource, derivation: Derivation): ContentKeys {
     flags,
     cipher: cipherKey(source),
     nonces: isKeyed ? deriveSubKey(masterkey, KeyInfo.ecsyncNonces, 32, backend) : undefined,
+    isConstantTime: isConstantTimeRequired(),
   };
 }
 

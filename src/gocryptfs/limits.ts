@@ -62,8 +62,13 @@ export const SCRYPT_R_MIN = 8;
 export const SCRYPT_R_MAX = 32;
 export const SCRYPT_P_MIN = 1;
 export const SCRYPT_P_MAX = 16;
-/** 128 · N · r: N and r at their own bounds together would ask for 16 GiB. */
-export const SCRYPT_MEMORY_MAX = 4 * 1024 * 1024 * 1024;
+/**
+ * N · r · p: what {@link SCRYPT_LOG_N_MAX} takes with r = 8 and p = 1, about half a minute and 4 GiB.
+ * All three at their own bounds would take 64 times as long.
+ */
+export const SCRYPT_WORK_MAX = 2 ** 25;
+/** N · r · p of {@link SCRYPT_LOG_N_DEFAULT}: what a password costs without a question. */
+export const SCRYPT_WORK_DEFAULT = 2 ** 19;
 export const SCRYPT_KEY_LENGTH = 32;
 export const SCRYPT_SALT_LENGTH_MIN = 32;
 export const SCRYPT_SALT_LENGTH_MAX = 1024;

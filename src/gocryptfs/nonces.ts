@@ -8,6 +8,7 @@ import { FILE_ID_LENGTH, SIV_NONCE_LENGTH } from './limits.ts';
 
 /** What the nonces of blocks are hashed with first. */
 export const BLOCK_LABEL = Buffer.from('ecsync block nonce\0', 'latin1');
+const AFTER_HOLE_LABEL = Buffer.from('ecsync after hole\0', 'latin1');
 const TARGET_LABEL = Buffer.from('ecsync target nonce\0', 'latin1');
 const XATTR_LABEL = Buffer.from('ecsync xattr nonce\0', 'latin1');
 
@@ -17,10 +18,25 @@ const TWO_POW_32 = 2 ** 32;
 export interface NonceSource {
   /** The nonce of one content block. */
   blockNonce(blockNo: number, identity: FileIdentity, plain: Uint8Array): Uint8Array;
+  /**
+   * The nonce of a content block that comes right after a hole: it vouches for the hole, which nothing
+   * else authenticates. Its first byte is 0. Absent where nonces do not depend on the content.
+   */
+  afterHoleNonce?(block: BlockAfterHole): Uint8Array;
   /** The nonce of one symlink target. */
   targetNonce(linkID: Uint8Array, target: Uint8Array): Uint8Array;
   /** The nonce of the value of one extended attribute. */
   xattrNonce(xattr: XattrSeat): Uint8Array;
+}
+
+/** A content block that comes right after a hole. */
+export interface BlockAfterHole {
+  readonly blockNo: number;
+  /** 16 bytes. */
+  readonly fileID: Uint8Array;
+  readonly plain: Uint8Array;
+  /** Blocks of the hole: all that there are between this block and the last one with content. */
+  readonly holes: number;
 }
 
 /** Everything that the nonce of an extended attribute's value can depend on. */
@@ -66,12 +82,13 @@ function writeAssociatedData(
  *     4. plaintext length, BE32   5. plaintext
  *
  * For the value of an extended attribute 2. is the length of its name, and the name stands before
- * the value in 5.
+ * the value in 5. For a block after a hole the number of the hole's blocks, BE64, stands there.
  */
 export class SyntheticNonces implements NonceSource {
   readonly #hmac: (...parts: readonly Uint8Array[]) => Buffer;
   readonly #nonceLength: number;
   readonly #blockPrefix = prefixOf(BLOCK_LABEL);
+  readonly #afterHolePrefix = prefixOf(AFTER_HOLE_LABEL);
   readonly #targetPrefix = prefixOf(TARGET_LABEL);
   readonly #xattrPrefix = prefixOf(XATTR_LABEL);
 
@@ -83,6 +100,15 @@ export class SyntheticNonces implements NonceSource {
 
   blockNonce(blockNo: number, { fileID }: FileIdentity, plain: Uint8Array): Buffer {
     return this.#nonce(this.#blockPrefix, { blockNo, id: fileID }, plain);
+  }
+
+  afterHoleNonce({ blockNo, fileID, plain, holes }: BlockAfterHole): Buffer {
+    const prefix = this.#writePrefix(this.#afterHolePrefix, { blockNo, id: fileID }, plain);
+    const length = Buffer.allocUnsafe(8);
+    length.writeBigUInt64BE(BigInt(holes));
+    const nonce = this.#hmac(prefix, length, plain).subarray(0, this.#nonceLength); // 5.
+    nonce[0] = 0;
+    return replaceAllZero(nonce);
   }
 
   targetNonce(linkID: Uint8Array, target: Uint8Array): Buffer {

@@ -50,15 +50,16 @@ export function plainSizeToCipherSize(plainSize: number, overhead = GCM_OVERHEAD
 
 /**
  * Size of the plaintext inside a cipher file of `cipherSize` bytes. Stricter than stock, which
- * shows a file of 1 … 18 bytes as empty and a last block without content as one byte.
+ * shows a file of 1 … 17 bytes as empty, too, and a last block without content as one byte.
  *
- * @returns bytes; inverse of {@link plainSizeToCipherSize}
+ * @returns bytes; inverse of {@link plainSizeToCipherSize}. A header alone is an empty file to stock,
+ *   and other programs write such; ecsync never does
  * @throws {IntegrityError} `cipher-size-illegal` — no plaintext has a ciphertext of this size
  * @throws {BugError} `invariant` — negative or unsafe integer
  */
 export function cipherSizeToPlainSize(cipherSize: number, overhead = GCM_OVERHEAD): number {
   assertSize(cipherSize, 'ciphertext size');
-  if (cipherSize === 0) return 0;
+  if (cipherSize === 0 || cipherSize === FILE_HEADER_LENGTH) return 0;
   const blocks = Math.ceil((cipherSize - FILE_HEADER_LENGTH) / (PLAIN_BLOCK_SIZE + overhead));
   const lastBlock = cipherSize - cipherOffsetOfBlock(blocks - 1, overhead);
   if (blocks < 1 || lastBlock <= overhead) {

@@ -19,6 +19,8 @@ export interface LocalHabits {
   readonly groups: ReadonlyMap<string, number>;
   /** Only without `-p`. Default 022. */
   readonly umask?: number;
+  /** The permission bits that a peer may set. Default: all, with set-id and sticky bits. */
+  readonly modeBits?: number;
 }
 
 /** How far an object at the destination is from what the list says. */
@@ -37,16 +39,18 @@ export class AttributePolicy {
   readonly #isRoot = process.geteuid?.() === 0;
   readonly #ownGroups = new Set([process.getegid?.() ?? -1, ...(process.getgroups?.() ?? [])]);
   readonly #umask: number;
+  readonly #modeBits: number;
 
   constructor(options: TransferOptions, names: IdNames, local: LocalHabits) {
     this.#options = options;
     this.#umask = local.umask ?? 0o022;
+    this.#modeBits = local.modeBits ?? PERMISSIONS;
     this.#userIds = translation(names.users, local.users);
     this.#groupIds = translation(names.groups, local.groups);
   }
 
   /** Everything that is set on an object that was just made; `replaced` is what it takes the place of. */
-  forNew(entry: Entry, replaced?: Entry): Attributes {
+  forNew(entry: Entry, replaced?: Entry): Attributes & { readonly mode: number } {
     const { times } = this.#options;
     const uid = this.#uid(entry);
     const gid = this.#gid(entry);
@@ -58,10 +62,19 @@ export class AttributePolicy {
     };
   }
 
+  /** What of a folder's time has to be set; mode and owner stay as they are. */
+  compareTime(entry: Entry, existing: Entry): Difference {
+    if (!this.#options.times || entry.mtimeSec === existing.mtimeSec) {
+      return { iflags: 0, attributes: undefined };
+    }
+    const { mtimeSec, mtimeNsec } = entry;
+    return { iflags: ITEM_REPORT_TIME, attributes: { mtimeSec, mtimeNsec } };
+  }
+
   /** Compares what is there with the list; times by whole seconds. */
   compare(entry: Entry, existing: Entry): Difference {
     const { times } = this.#options;
-    const kept = keptPermissions(entry);
+    const kept = keptPermissions(entry) & this.#modeBits;
     const uid = this.#uid(entry);
     const gid = this.#gid(entry);
     const otherTime = times && entry.mtimeSec !== existing.mtimeSec;
@@ -89,8 +102,11 @@ export class AttributePolicy {
   }
 
   #mode(entry: Entry, replaced: Entry | undefined): number {
-    if (this.#options.perms) return entry.mode & PERMISSIONS;
-    if (replaced !== undefined) return replaced.mode & PERMISSIONS;
+    // A folder that is there keeps what a peer may not set. A file does not: its content is new.
+    const isFolderThere = replaced !== undefined && isDirectory(entry) && isDirectory(replaced);
+    const own = isFolderThere ? replaced.mode & PERMISSIONS & ~this.#modeBits : 0;
+    if (this.#options.perms) return (entry.mode & this.#modeBits) | own;
+    if (replaced !== undefined) return (replaced.mode & this.#modeBits) | own;
     return entry.mode & 0o777 & ~this.#umask;
   }
 

@@ -1,24 +1,27 @@
+import { PeerWatch, type PeerVerdict } from '../bytes/peer-watch.ts';
 import { ChunkSink } from '../bytes/chunk-sink.ts';
 import { ChunkSource } from '../bytes/chunk-source.ts';
 import { ConnectionError, InterruptedError, ProtocolError, RemoteError } from '../errors.ts';
 import { MSG_ERROR_EXIT } from './constants.ts';
 import { MultiplexReader, MultiplexWriter } from './multiplex.ts';
 import type { Peer } from './peer.ts';
+import { silenceAllowedMs, stagnationAllowedMs } from './patience.ts';
 import { errorExit, PeerMessages, type MessageListener } from './peer-messages.ts';
 
 /** How the conversation is watched. */
 export interface ConversationOptions {
-  /** Give up after so long without a byte in either direction. */
+  /** Give up after so long without a byte in either direction; see `patience.ts` for keep-alives. */
   readonly idleTimeoutMs?: number | undefined;
   /** The server's own `--timeout`: it hears from us about three times in that time. */
   readonly timeoutSec?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-const WATCH_INTERVAL_MS_MAX = 1000;
+const KEEP_ALIVE_LOOK_MS_MAX = 1000;
 const BUSY_INTERVAL_MS = 20;
 /** After we have given up: how long the peer may take to say why and to close. */
 const FAREWELL_MS = 2000;
+const INTERRUPTED_FAREWELL_MS = 1000;
 /** Exit codes we send when we give up: for an error of the protocol, and as if by a signal. */
 const EXIT_PROTOCOL = 2;
 const EXIT_INTERRUPTED = 20;
@@ -34,15 +37,16 @@ export class Conversation {
   readonly #source: ChunkSource;
   readonly #sink: ChunkSink;
   readonly #options: ConversationOptions;
-  readonly #watch: NodeJS.Timeout;
+  readonly #watch: PeerWatch;
+  readonly #keepAlive: NodeJS.Timeout;
   readonly #onFailure: ((error: Error) => void)[] = [];
   readonly #onAbort = (): void => this.#interrupted();
   #idleTimeoutMs: number;
   #keepAliveMs: number;
-  /** Last sign of life of our own that is not a keep-alive. */
-  #busyMs = performance.now();
-  /** When the last keep-alive was sent. */
-  #keptAliveMs = 0;
+  /** Signs of work of our own. */
+  #busyCount = 0;
+  /** How long the peer may work without a word; see {@link allowFor}. */
+  #workMs: () => number = () => 0;
   #protocol = 0;
   #saidFarewell = false;
   #failure: Error | undefined;
@@ -73,10 +77,21 @@ export class Conversation {
       this.messages.handle(code, payload);
     });
     this.writer = new MultiplexWriter(this.#sink);
-    const interval = Math.min(this.#idleTimeoutMs, this.#keepAliveMs) / 4;
-    this.#watch = setInterval(
+    this.#watch = new PeerWatch(
+      {
+        silenceMs: () => silenceAllowedMs(this.#idleTimeoutMs, this.#source.bytesRead > 0),
+        stagnationMs: () => stagnationAllowedMs(this.#idleTimeoutMs, () => this.#workMs()),
+      },
+      {
+        isDue: () => true,
+        life: () => this.#source.bytesRead + this.#ownProgress(),
+        progress: () => this.reader.progress + this.#ownProgress(),
+      },
+      (verdict) => this.#giveUp(verdict),
+    );
+    this.#keepAlive = setInterval(
       () => this.#look(),
-      Math.max(10, Math.min(interval, WATCH_INTERVAL_MS_MAX)),
+      Math.max(10, Math.min(this.#keepAliveMs / 4, KEEP_ALIVE_LOOK_MS_MAX)),
     );
     options.signal?.addEventListener('abort', this.#onAbort);
     if (options.signal?.aborted === true) this.#interrupted();
@@ -112,7 +127,12 @@ export class Conversation {
 
   /** Something of our own goes on that the peer cannot see, such as reading: that is not idleness. */
   busy(): void {
-    this.#busyMs = performance.now();
+    this.#busyCount++;
+  }
+
+  /** @param workMs - how long the peer may take for what it does without a word, as a guess upwards */
+  allowFor(workMs: () => number): void {
+    this.#workMs = workMs;
   }
 
   /** @throws whatever made the conversation fail */
@@ -129,6 +149,18 @@ export class Conversation {
       clearInterval(timer);
       this.busy();
     }
+  }
+
+  /**
+   * The result of `work`, unless the conversation fails first.
+   *
+   * @throws what `work` throws, or whatever made the conversation fail
+   */
+  whileAlive<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.whenFailed(reject);
+      work.then(resolve, reject);
+    });
   }
 
   /**
@@ -157,15 +189,23 @@ export class Conversation {
   async farewell(reading: Promise<unknown>): Promise<Error | undefined> {
     // Below protocol 31 the peer does not know that we have given up, and would not close.
     if (!this.#saidFarewell && !(this.#failure instanceof ConnectionError)) return undefined;
+    const farewellMs = this.#farewellMs();
+    if (farewellMs === 0) return undefined;
     const timer = setTimeout(() => {
       this.#source.fail(new ConnectionError('connection-lost', 'the server did not close'));
-    }, FAREWELL_MS);
-    const deadlineMs = performance.now() + FAREWELL_MS;
+    }, farewellMs);
+    const deadlineMs = performance.now() + farewellMs;
     const ends: unknown[] = [];
     await reading.catch((error: unknown) => ends.push(error));
     await this.#listenUntil(deadlineMs).catch((error: unknown) => ends.push(error));
     clearTimeout(timer);
     return ends.find((end) => end instanceof RemoteError);
+  }
+
+  /** Whom nobody heard for long is not listened to any longer, and a person who stops us waits little. */
+  #farewellMs(): number {
+    if (this.#failure instanceof ConnectionError && this.#failure.code === 'timeout') return 0;
+    return this.#failure instanceof InterruptedError ? INTERRUPTED_FAREWELL_MS : FAREWELL_MS;
   }
 
   /** A peer that never stops talking must not keep the timer from firing. */
@@ -176,37 +216,37 @@ export class Conversation {
 
   /** Stops watching. The streams stay open: they belong to whoever opened them. */
   end(): void {
-    clearInterval(this.#watch);
+    this.#watch.end();
+    clearInterval(this.#keepAlive);
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
     this.#source.release();
   }
 
+  #ownProgress(): number {
+    return this.#sink.progress + this.#busyCount;
+  }
+
   #look(): void {
-    const now = performance.now();
-    const sentMs = this.#sink.lastActivityMs;
-    // That a keep-alive found room in a buffer does not prove that anybody is there.
-    if (sentMs !== this.#keptAliveMs) this.#busyMs = Math.max(this.#busyMs, sentMs);
-    const idleMs = now - Math.max(this.#source.lastActivityMs, this.#busyMs);
     const broken = this.#sink.failure;
     // A peer that no longer listens has usually closed; its own words are worth a moment.
-    if (broken !== undefined && idleMs > FAREWELL_MS) this.fail(broken);
-    if (idleMs > this.#idleTimeoutMs) {
-      const seconds = Math.round(this.#idleTimeoutMs / 100) / 10;
-      const error = new ConnectionError(
-        'timeout',
-        `nothing came from the server and nothing could be sent for ${seconds} s`,
-        { hint: 'Run the same command again to continue.' },
-      );
-      this.#source.fail(error);
-      this.fail(error);
-    } else if (now - sentMs > this.#keepAliveMs && !this.writer.blocked) {
-      if (this.writer.pending) {
-        this.writer.flush();
-      } else {
-        this.writer.keepAlive();
-        this.#keptAliveMs = this.#sink.lastActivityMs;
-      }
-    }
+    if (broken !== undefined && this.#watch.silentMs > FAREWELL_MS) this.fail(broken);
+    const isQuiet = performance.now() - this.#sink.lastWriteMs > this.#keepAliveMs;
+    if (!isQuiet || this.writer.blocked) return;
+    if (this.writer.pending) this.writer.flush();
+    else this.writer.keepAlive();
+  }
+
+  #giveUp({ why, afterMs }: PeerVerdict): void {
+    const seconds = Math.round(afterMs / 100) / 10;
+    const error = new ConnectionError(
+      'timeout',
+      why === 'silent'
+        ? `nothing came from the server and nothing could be sent for ${seconds} s`
+        : `for ${seconds} s the server has only said that it is alive`,
+      { hint: 'Run the same command again to continue.' },
+    );
+    this.#source.fail(error);
+    this.fail(error);
   }
 
   #shortenPatience(timeoutSec: number): void {

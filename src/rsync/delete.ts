@@ -1,6 +1,6 @@
 import { EcsyncError, FileError } from '../errors.ts';
 import { isDevice, isDirectory, isSpecial, isSymlink, type Entry } from '../tree/entry.ts';
-import { Filter, type FilterRule } from '../tree/filter.ts';
+import { Filter, plainRule, type FilterRule } from '../tree/filter.ts';
 import { MSG_INFO } from './constants.ts';
 import type { ReceiverRule } from './filter-list.ts';
 import type { ReceiveJob } from './receive-job.ts';
@@ -24,10 +24,14 @@ export class Deletion<E extends Entry> {
   };
   readonly #job: ReceiveJob<E>;
   readonly #filter: Filter;
+  /** Inside of a folder that goes. */
+  readonly #filterInside: Filter;
 
   constructor(job: ReceiveJob<E>, rules: readonly ReceiverRule[]) {
     this.#job = job;
     this.#filter = new Filter(rules.map(toFilterRule), { side: 'receiver' });
+    const lasting = rules.filter(({ perishable }) => perishable !== true);
+    this.#filterInside = new Filter(lasting.map(toFilterRule), { side: 'receiver' });
   }
 
   /** One pass over all folders of the list. What cannot be removed is reported. */
@@ -40,7 +44,8 @@ export class Deletion<E extends Entry> {
       const existing = await store.lookup(entry.path);
       if (existing === undefined || !isDirectory(existing)) continue;
       for (const child of await this.#list(entry.path)) {
-        if (!list.has(child)) await this.#removeAt(child).catch(asReport(report));
+        if (list.has(child)) continue;
+        await this.#removeAt(child, this.#filter).catch(asReport(report));
       }
       await this.#giveWay();
     }
@@ -57,16 +62,18 @@ export class Deletion<E extends Entry> {
     const { store, options } = this.#job;
     let isEmpty = true;
     for (const child of await this.#list(folder.path)) {
-      isEmpty = (await this.#removeAt(child)) && isEmpty;
+      isEmpty = (await this.#removeAt(child, this.#filterInside)) && isEmpty;
     }
     if (isEmpty && !options.dryRun) await store.removeDirectory(folder.path);
     return isEmpty;
   }
 
   /** Removes an object, unless a rule protects it or something in it. */
-  async #remove(entry: E): Promise<boolean> {
+  async #remove(entry: E, filter: Filter): Promise<boolean> {
     const { store, options } = this.#job;
-    if (this.#filter.verdict(entry.path, isDirectory(entry)) === 'exclude') return false;
+    if (filter.verdict(entry.path, isDirectory(entry)) === 'exclude') return false;
+    // What takes the place of this must be there to stay.
+    if (!options.dryRun) await store.settle();
     if (isDirectory(entry)) {
       if (!(await this.clear(entry))) {
         this.#tellNotEmpty(entry.path);
@@ -79,9 +86,9 @@ export class Deletion<E extends Entry> {
     return true;
   }
 
-  async #removeAt(path: Uint8Array): Promise<boolean> {
+  async #removeAt(path: Uint8Array, filter: Filter): Promise<boolean> {
     const existing = await this.#job.store.lookup(path);
-    return existing === undefined || this.#remove(existing);
+    return existing === undefined || this.#remove(existing, filter);
   }
 
   async #list(path: Uint8Array): Promise<readonly Uint8Array[]> {
@@ -116,14 +123,7 @@ export class Deletion<E extends Entry> {
 }
 
 function toFilterRule({ action, pattern }: ReceiverRule): FilterRule {
-  return {
-    action: action === 'protect' ? 'exclude' : 'include',
-    pattern,
-    side: 'receiver',
-    absolute: false,
-    negated: false,
-    perishable: false,
-  };
+  return plainRule(action === 'protect' ? 'exclude' : 'include', pattern, 'receiver');
 }
 
 /** Reports our own errors and passes everything else on. */

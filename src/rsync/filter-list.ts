@@ -1,6 +1,6 @@
 import type { ByteSink } from '../bytes/byte-sink.ts';
 import { BugError, ProtocolError } from '../errors.ts';
-import { Filter } from '../tree/filter.ts';
+import { Filter, plainRule } from '../tree/filter.ts';
 import { FILTER_RULE_COUNT_MAX, FILTER_RULE_LENGTH_MAX } from './limits.ts';
 import type { MultiplexReader } from './multiplex.ts';
 import type { TransferOptions } from './options.ts';
@@ -10,6 +10,8 @@ export interface ReceiverRule {
   readonly action: 'protect' | 'risk';
   /** A pattern of rsync, as bytes; a trailing slash limits it to directories. */
   readonly pattern: Uint8Array;
+  /** Of no meaning inside a directory that is removed. Known from protocol 30 on. */
+  readonly perishable?: boolean;
 }
 
 /** Decides what a sending server lists. The first match counts; what none matches is listed. */
@@ -22,20 +24,15 @@ export interface SenderRule {
 /** What a sending server with these rules decides. */
 export function senderFilter(rules: readonly SenderRule[]): Filter {
   return new Filter(
-    rules.map(({ action, pattern }) => ({
-      action: action === 'hide' ? 'exclude' : 'include',
-      pattern,
-      side: 'sender',
-      absolute: false,
-      negated: false,
-      perishable: false,
-    })),
+    rules.map(({ action, pattern }) =>
+      plainRule(action === 'hide' ? 'exclude' : 'include', pattern, 'sender'),
+    ),
   );
 }
 
 /*
  * Repeated int32 length and rule, then int32 0. From protocol 29 on a rule is `-r PATTERN` (protect)
- * or `+r PATTERN` (risk). Older peers know no modifiers: `- PATTERN` and `+ PATTERN`, which say the
+ * or `+r PATTERN` (risk), from protocol 30 on with a `p` behind the `r` where it is perishable. Older peers know no modifiers: `- PATTERN` and `+ PATTERN`, which say the
  * same to a receiver that has no list of its own to filter. A sender gets `- PATTERN` (hide) and
  * `+ PATTERN` (show) at every protocol.
  *
@@ -47,6 +44,14 @@ const PREFIXES = {
   hide: ['- ', '- '],
   show: ['+ ', '+ '],
 } as const;
+const PERISHABLE_PREFIXES = { protect: '-rp ', risk: '+rp ' } as const;
+const PERISHABLE_SINCE = 30;
+
+function prefixOf(rule: ReceiverRule | SenderRule, protocol: number): string {
+  if ('perishable' in rule && rule.perishable && protocol >= PERISHABLE_SINCE)
+    return PERISHABLE_PREFIXES[rule.action];
+  return PREFIXES[rule.action][protocol >= 29 ? 0 : 1];
+}
 
 /** Whether a server with these options expects a filter list at all. */
 export function wantsFilterList(options: TransferOptions): boolean {
@@ -63,8 +68,9 @@ export function writeFilterList(
   rules: readonly (ReceiverRule | SenderRule)[],
   protocol: number,
 ): void {
-  for (const { action, pattern } of rules) {
-    const prefix = Buffer.from(PREFIXES[action][protocol >= 29 ? 0 : 1]);
+  for (const rule of rules) {
+    const { pattern } = rule;
+    const prefix = Buffer.from(prefixOf(rule, protocol));
     const length = prefix.length + pattern.length;
     if (length > FILTER_RULE_LENGTH_MAX) {
       throw new BugError('filter-rule-too-long', `a filter rule of ${length} bytes`);
@@ -85,7 +91,7 @@ export async function readFilterList(
   input: MultiplexReader,
   protocol: number,
 ): Promise<ReceiverRule[]> {
-  return readRules(input, ['protect', 'risk'], protocol);
+  return readRules(input, (rule) => parseReceiverRule(rule, protocol));
 }
 
 /** The same for a server that sends. */
@@ -93,15 +99,14 @@ export async function readSenderRules(
   input: MultiplexReader,
   protocol: number,
 ): Promise<SenderRule[]> {
-  return readRules(input, ['hide', 'show'], protocol);
+  return readRules(input, (rule) => parseRule(rule, ['hide', 'show'], protocol));
 }
 
-async function readRules<A extends keyof typeof PREFIXES>(
+async function readRules<Rule>(
   input: MultiplexReader,
-  actions: readonly A[],
-  protocol: number,
-): Promise<{ readonly action: A; readonly pattern: Uint8Array }[]> {
-  const rules: { readonly action: A; readonly pattern: Uint8Array }[] = [];
+  parse: (rule: Buffer) => Rule,
+): Promise<Rule[]> {
+  const rules: Rule[] = [];
   for (;;) {
     const length = await input.read((reader) => reader.int32());
     if (length === 0) return rules;
@@ -112,8 +117,18 @@ async function readRules<A extends keyof typeof PREFIXES>(
       );
     }
     const rule = await input.read((reader) => reader.copy(length));
-    rules.push(parseRule(rule, actions, protocol));
+    rules.push(parse(rule));
   }
+}
+
+function parseReceiverRule(rule: Buffer, protocol: number): ReceiverRule {
+  for (const action of ['protect', 'risk'] as const) {
+    const prefix = PERISHABLE_PREFIXES[action];
+    const isIt = rule.length > prefix.length && rule.toString('latin1').startsWith(prefix);
+    if (!isIt || protocol < PERISHABLE_SINCE) continue;
+    return { action, pattern: rule.subarray(prefix.length), perishable: true };
+  }
+  return parseRule(rule, ['protect', 'risk'], protocol);
 }
 
 function parseRule<A extends keyof typeof PREFIXES>(

@@ -23,6 +23,7 @@ import {
   type Entry,
 } from '../tree/entry.ts';
 import { allocatePath } from '../tree/path-memory.ts';
+import { nearestStorable } from '../tree/stored-time.ts';
 import {
   XMIT_EXTENDED_FLAGS,
   XMIT_HLINK_FIRST,
@@ -43,7 +44,7 @@ import {
   XMIT_TOP_DIR,
 } from './constants.ts';
 import { carriesRdev, type FlistFormat } from './flist-format.ts';
-import { readLongint, readVarint, readVarlong } from './integers.ts';
+import { readLongint, readVarint, readVarlong, readVarlongTime } from './integers.ts';
 import { ENTRY_WEIGHT, FLIST_COUNT_MAX, NAME_LENGTH_MAX, TARGET_LENGTH_MAX } from './limits.ts';
 import type { MultiplexReader } from './multiplex.ts';
 
@@ -206,7 +207,7 @@ export class FlistDecoder {
     const size = modern ? readVarlong(reader, 3) : readLongint(reader);
     if (size < 0) throw invalid(`a size of ${size} bytes`);
     if (!(flags & XMIT_SAME_TIME)) {
-      state.mtimeSec = modern ? readVarlong(reader, 4) : reader.uint32();
+      state.mtimeSec = modern ? nearestStorable(readVarlongTime(reader)) : reader.uint32();
     }
     const mtimeNsec = protocol >= 31 && flags & XMIT_MOD_NSEC ? readVarint(reader) : 0;
     if (mtimeNsec < 0 || mtimeNsec > 999_999_999) throw invalid(`${mtimeNsec} nanoseconds`);

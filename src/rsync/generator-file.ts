@@ -39,8 +39,7 @@ export class FileGenerator<E extends Entry> {
   /** @param existing - the regular file at the path, if there is one */
   async generate(ndx: number, entry: FlistEntry, existing: E | undefined): Promise<void> {
     const { store, policy, options } = this.#job;
-    if (existing !== undefined) {
-      if (!(await this.isUnchanged(entry, existing))) return this.#ask(ndx, entry, existing);
+    if (existing !== undefined && (await this.isUnchanged(entry, existing))) {
       const { iflags, attributes } = policy.compare(entry, existing);
       this.#records.inform(ndx, { iflags });
       if (attributes !== undefined && !options.dryRun) {
@@ -48,11 +47,16 @@ export class FileGenerator<E extends Entry> {
       }
       return;
     }
-    const earlier = await store.lookupEarlier(entry.path);
-    if (earlier === undefined || !isRegularFile(earlier)) return this.#ask(ndx, entry, undefined);
+    // A copy of what is elsewhere never takes the place of something.
+    const looksElsewhere = existing === undefined || options.copyDest === undefined;
+    const earlier = looksElsewhere ? await store.lookupEarlier(entry.path) : undefined;
+    if (earlier === undefined || !isRegularFile(earlier)) return this.#ask(ndx, entry, existing);
     if (!(await this.isUnchanged(entry, earlier, true))) {
-      return this.#ask(ndx, entry, undefined, earlier);
+      return this.#ask(ndx, entry, existing, earlier);
     }
+    if (options.compareDest !== undefined) return;
+    const isSame = policy.compare(entry, earlier).iflags === 0;
+    if (existing !== undefined && !isSame) return this.#ask(ndx, entry, existing);
     return this.#takeEarlier(ndx, entry, earlier);
   }
 
@@ -65,6 +69,7 @@ export class FileGenerator<E extends Entry> {
   async isUnchanged(entry: FlistEntry, existing: E, isEarlier = false): Promise<boolean> {
     const { options } = this.#job;
     if (entry.size !== existing.size) return false;
+    if (options.sizeOnly === true) return true;
     if (options.checksum) return this.#hasChecksum(existing, entry.checksum, isEarlier);
     return !options.ignoreTimes && entry.mtimeSec === existing.mtimeSec;
   }
@@ -105,7 +110,9 @@ export class FileGenerator<E extends Entry> {
   /** The basis, open; undefined when sums are of no use, or when it cannot be read. */
   async #openBasis(basis: E | undefined, fromEarlier: boolean): Promise<OpenFile | undefined> {
     const { store, options, wholeFile } = this.#job;
-    if (basis === undefined || wholeFile || basis.size === 0) return undefined;
+    // What is there of a file that grows in place is its beginning.
+    const isOfNoUse = wholeFile && options.inPlace !== true;
+    if (basis === undefined || isOfNoUse || basis.size === 0) return undefined;
     if (options.dryRun && options.measure !== true) return undefined;
     try {
       return await (fromEarlier ? store.openEarlier(basis) : store.open(basis));
@@ -127,7 +134,7 @@ export class FileGenerator<E extends Entry> {
   async #takeEarlier(ndx: number, entry: FlistEntry, earlier: E): Promise<void> {
     const { store, policy, options } = this.#job;
     const { iflags } = policy.compare(entry, earlier);
-    if (iflags === 0) {
+    if (iflags === 0 && options.copyDest === undefined) {
       if (options.dryRun) return;
       try {
         await store.linkEarlier(entry.path);

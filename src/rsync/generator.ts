@@ -15,6 +15,7 @@ import {
   ITEM_REPORT_CHANGE,
   ITEM_REPORT_TIME,
 } from './constants.ts';
+import type { Difference } from './attribute-policy.ts';
 import type { Deletion } from './delete.ts';
 import type { Expected, ExpectedReplies } from './expected-replies.ts';
 import type { FlistEntry } from './flist-decode.ts';
@@ -28,6 +29,8 @@ import type { RecordWriter } from './record-writer.ts';
 const ENTRIES_PER_TURN = 64;
 /** What the owner of a folder needs while it is being filled. */
 const OWNER_BITS = 0o700;
+/** Set-id and sticky bits are set when the owner is. */
+const ORDINARY_BITS = 0o777;
 
 /**
  * The half of the receiving side that goes through the list, makes what needs no content (folders,
@@ -44,6 +47,8 @@ export class Generator<E extends Entry> {
   readonly #skipped: SkippedEntries<E>;
   /** Folders that could not be made, as latin1 text: nothing inside them is tried. */
   readonly #failedFolders = new Set<string>();
+  /** Modes of folders that are open while they are filled, which no comparison shows without `-p`. */
+  readonly #finalModes = new Map<string, number>();
 
   constructor(
     job: ReceiveJob<E>,
@@ -109,7 +114,7 @@ export class Generator<E extends Entry> {
    * more; the innermost first, since a folder may become closed to us.
    */
   async finishFolders(): Promise<void> {
-    const { list, store, policy, options, session, wants, busy, assertAlive } = this.#job;
+    const { list, store, options, session, wants, busy, assertAlive } = this.#job;
     if (options.dryRun) return;
     // Below protocol 31 no fractions travel.
     const hasFractions = options.times && session.protocol >= 31;
@@ -122,16 +127,26 @@ export class Generator<E extends Entry> {
       try {
         const existing = await store.lookup(entry.path);
         if (existing === undefined || !isDirectory(existing)) continue;
-        const { attributes } = policy.compare(entry, existing);
-        const wanted =
-          hasFractions && isOtherFraction(entry, existing)
-            ? { ...attributes, mtimeSec: entry.mtimeSec, mtimeNsec: entry.mtimeNsec }
-            : attributes;
-        if (wanted !== undefined) await store.setAttributes(existing, wanted);
+        const { attributes } = this.#compareFolder(entry, existing);
+        const mode = this.#finalModes.get(keyOf(entry.path));
+        const isInexact = hasFractions && isOtherFraction(entry, existing);
+        const wanted: Attributes = {
+          ...(mode !== undefined && { mode }),
+          ...attributes,
+          ...(isInexact && { mtimeSec: entry.mtimeSec, mtimeNsec: entry.mtimeNsec }),
+        };
+        if (Object.keys(wanted).length > 0) await store.setAttributes(existing, wanted);
       } catch (error) {
         this.#reportAbout(entry, error);
       }
     }
+  }
+
+  /** The root of a store that was there may have to stay as it is. */
+  #compareFolder(entry: FlistEntry, existing: E): Difference {
+    const { policy, keepsRoot, rootIsNew } = this.#job;
+    const stays = keepsRoot && !rootIsNew && isRoot(entry);
+    return stays ? policy.compareTime(entry, existing) : policy.compare(entry, existing);
   }
 
   async #generate(ndx: number, entry: FlistEntry): Promise<void> {
@@ -157,11 +172,11 @@ export class Generator<E extends Entry> {
 
   async #generateFolder(ndx: number, entry: FlistEntry): Promise<void> {
     const { store, policy, options, rootIsNew } = this.#job;
-    const isNewRoot = rootIsNew && entry.path.length === 1 && entry.path[0] === 0x2e;
+    const isNewRoot = rootIsNew && isRoot(entry);
     try {
       const existing = await this.#makeWay(entry, isDirectory);
       if (existing !== undefined && !isNewRoot) {
-        const { iflags, attributes } = policy.compare(entry, existing);
+        const { iflags, attributes } = this.#compareFolder(entry, existing);
         this.#records.inform(ndx, { iflags });
         if (attributes === undefined || options.dryRun) return;
         await this.#adjustFolder(entry, existing, attributes);
@@ -169,8 +184,11 @@ export class Generator<E extends Entry> {
       }
       this.#records.inform(ndx, { iflags: ITEM_LOCAL_CHANGE | ITEM_IS_NEW });
       if (options.dryRun) return;
-      if (existing === undefined) await store.createDirectory(entry.path);
-      await this.#adjustFolder(entry, entry, policy.forNew(entry));
+      const attributes = policy.forNew(entry);
+      if (existing === undefined) {
+        await store.createDirectory(entry.path, (attributes.mode & ORDINARY_BITS) | OWNER_BITS);
+      }
+      await this.#adjustFolder(entry, entry, attributes);
     } catch (error) {
       this.#failedFolders.add(keyOf(entry.path));
       throw error;
@@ -184,6 +202,9 @@ export class Generator<E extends Entry> {
     wanted: Attributes,
   ): Promise<void> {
     const { mode } = wanted;
+    if (mode !== undefined && (mode | OWNER_BITS) !== mode) {
+      this.#finalModes.set(keyOf(entry.path), mode);
+    }
     const attributes = mode === undefined ? wanted : { ...wanted, mode: mode | OWNER_BITS };
     try {
       await this.#job.store.setAttributes(folder, attributes);
@@ -271,6 +292,10 @@ export class Generator<E extends Entry> {
 export function isFatal(error: FileError): boolean {
   const { errno } = error.facts;
   return errno === 'ENOSPC' || errno === 'EDQUOT' || errno === 'EROFS';
+}
+
+function isRoot({ path }: Entry): boolean {
+  return path.length === 1 && path[0] === 0x2e;
 }
 
 function isSameKind(a: Entry, b: Entry): boolean {

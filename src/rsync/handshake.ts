@@ -137,7 +137,7 @@ async function exchangeVersions(
 /** A peer that closes before it has said anything has refused, or does not exist. */
 async function awaitBytes(reader: MultiplexReader, count: number): Promise<void> {
   while (reader.stream.available < count) {
-    if (await reader.fill()) continue;
+    if (await reader.fillUnlessStopped()) continue;
     const shown = reader.stream.rest().toString('latin1');
     throw new RemoteError(
       'no-greeting',
@@ -146,6 +146,15 @@ async function awaitBytes(reader: MultiplexReader, count: number): Promise<void>
         : `the server closed the connection after saying ${JSON.stringify(shown)}`,
     );
   }
+}
+
+/** What accounts say that run no commands: OpenSSH's internal-sftp, nologin, and the like. */
+const NO_COMMANDS = /sftp connections only|not (?:currently )?available|may not be used|no shell/i;
+
+function hintAbout(said: string): string {
+  return NO_COMMANDS.test(said)
+    ? 'The account there runs no commands, so that nothing can be pushed to it. Give it a shell and rsync; reading goes over SFTP where it has that.'
+    : 'The login there prints something on standard output. Make its shell start-up files quiet for commands that are run without a terminal.';
 }
 
 async function readVersion(reader: MultiplexReader): Promise<number> {
@@ -160,9 +169,7 @@ async function readVersion(reader: MultiplexReader): Promise<number> {
     throw new RemoteError(
       'shell-not-clean',
       `the server said ${JSON.stringify(shown)} where rsync's version was expected`,
-      {
-        hint: 'The login there prints something on standard output. Make its shell start-up files quiet for commands that are run without a terminal.',
-      },
+      { hint: hintAbout(shown) },
     );
   }
   if (version < PROTOCOL_OLDEST) {

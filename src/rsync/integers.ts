@@ -103,6 +103,26 @@ export function writeVarlong(sink: ByteSink, value: number, minBytes: 3 | 4): vo
  * @throws {ProtocolError} `number-too-large` — outside of −2^53+1 … 2^53−1
  */
 export function readVarlong(reader: ByteReader, minBytes: 3 | 4): number {
+  const { lowWord, highWord } = readVarlongWords(reader, minBytes);
+  return joinWords(lowWord, highWord);
+}
+
+/**
+ * Reads a time as {@link readVarlong} does with at least 4 bytes. One beyond what JavaScript counts exactly is
+ * only near: a single object with such a time does not keep the others away.
+ *
+ * @throws {ProtocolError} `varlong-invalid` — more than 9 bytes
+ */
+export function readVarlongTime(reader: ByteReader): number {
+  const { lowWord, highWord } = readVarlongWords(reader, 4);
+  return highWord * TWO_32 + (lowWord >>> 0);
+}
+
+/** The two halves of a number that says how many bytes it has. */
+function readVarlongWords(
+  reader: ByteReader,
+  minBytes: 3 | 4,
+): { readonly lowWord: number; readonly highWord: number } {
   const first = reader.byte();
   const extra = extraBytes(first);
   if (minBytes + extra > 9) {
@@ -117,7 +137,7 @@ export function readVarlong(reader: ByteReader, minBytes: 3 | 4): number {
     if (i < 4) lowWord |= byte << (8 * i);
     else highWord |= byte << (8 * (i - 4));
   }
-  return joinWords(lowWord, highWord);
+  return { lowWord, highWord };
 }
 
 /** Two halves of a 64-bit number as a JavaScript number. */

@@ -73,6 +73,7 @@ export class MemoryStore implements Store {
   setAttributes = (): Promise<void> => NOTHING;
   removeFile = (): Promise<void> => NOTHING;
   removeDirectory = (): Promise<void> => NOTHING;
+  settle = (): Promise<void> => NOTHING;
 
   createLink(path: Uint8Array, existing: Uint8Array): Promise<void> {
     const content = this.files.get(keyOf(existing));

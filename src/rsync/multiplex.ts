@@ -4,7 +4,12 @@ import type { ChunkSink } from '../bytes/chunk-sink.ts';
 import type { ChunkSource } from '../bytes/chunk-source.ts';
 import { ConnectionError, ProtocolError } from '../errors.ts';
 import { MPLEX_BASE, MSG_DATA } from './constants.ts';
-import { IDLE_FRAME_LENGTH, IDLE_FRAMES_MAX, MESSAGE_LENGTH_MAX } from './limits.ts';
+import {
+  AFTERWORD_LENGTH_MAX,
+  IDLE_FRAME_LENGTH,
+  IDLE_FRAMES_MAX,
+  MESSAGE_LENGTH_MAX,
+} from './limits.ts';
 
 /*
  * A frame:
@@ -36,12 +41,15 @@ export class MultiplexReader {
   readonly #raw = new ByteReader();
   readonly #stream = new ByteReader();
   #multiplexed = false;
+  #progress = 0;
   #dataLeft = 0;
   #skipLeft = 0;
   #message: { code: number; length: number } | undefined;
   /** Frames since the last data, long ones counting as several. */
   #idleWeight = 0;
   #stopped: Error | undefined;
+  /** What follows the last whole frame is none. */
+  #broken: ProtocolError | undefined;
   #wakeStopped: ((error: Error) => void) | undefined;
   #filling: Promise<boolean> | undefined;
 
@@ -56,11 +64,21 @@ export class MultiplexReader {
     return this.#stream;
   }
 
+  /** Changes with every piece of data and every message that says something. */
+  get progress(): number {
+    return this.#progress;
+  }
+
+  /** The piece of data that was read last was a mere sign of life. */
+  discountProgress(): void {
+    this.#progress--;
+  }
+
   /** From here on the peer sends frames. Bytes that were received but not read count as such. */
   startMultiplex(): void {
     this.#multiplexed = true;
     this.#raw.append(this.#stream.rest());
-    this.#split();
+    this.#splitUntilBroken();
   }
 
   /**
@@ -113,8 +131,9 @@ export class MultiplexReader {
     return this.#filling;
   }
 
-  /** Like {@link fill}, but throws what {@link stop} is given meanwhile. */
+  /** Like {@link fill}, but throws what {@link stop} was given, or is given meanwhile. */
   fillUnlessStopped(): Promise<boolean> {
+    if (this.#stopped !== undefined) return Promise.reject(this.#stopped);
     return new Promise((resolve, reject) => {
       this.#wakeStopped = reject;
       this.fill().then(resolve, reject);
@@ -122,21 +141,49 @@ export class MultiplexReader {
   }
 
   async #takeChunk(): Promise<boolean> {
+    if (this.#broken !== undefined) throw this.#broken;
     const chunk = await this.#source.next();
     if (chunk === undefined) return false;
     if (this.#multiplexed) {
       this.#raw.append(chunk);
-      this.#split();
+      this.#splitUntilBroken();
     } else {
       this.#stream.append(chunk);
+      this.#progress++;
     }
     return true;
   }
 
-  /** Reads to the end, seeing messages but dropping data. */
+  /**
+   * Reads to the end behind the goodbye, where messages still count. Everything else is what a login
+   * prints when rsync has ended (an EXIT trap, a wrapper), and is dropped.
+   *
+   * @throws {ProtocolError} `data-after-end` — the server does not stop talking
+   * @throws {ConnectionError} `connection-lost`
+   */
   async drain(): Promise<void> {
-    do this.#stream.rest();
-    while (await this.fill());
+    let length = this.#stream.rest().length;
+    while (this.#broken === undefined && length <= AFTERWORD_LENGTH_MAX) {
+      if (!(await this.fill())) return;
+      length += this.#stream.rest().length;
+    }
+    length += this.#raw.rest().length;
+    while (length <= AFTERWORD_LENGTH_MAX) {
+      const chunk = await this.#source.next();
+      if (chunk === undefined) return;
+      length += chunk.length;
+    }
+    throw new ProtocolError('data-after-end', 'the server goes on sending after the goodbye');
+  }
+
+  /** What came before a broken frame is still good: the frame may be noise behind the goodbye. */
+  #splitUntilBroken(): void {
+    try {
+      this.#split();
+    } catch (error) {
+      if (!(error instanceof ProtocolError) || !isBrokenFrame(error)) throw error;
+      this.#broken = error;
+    }
   }
 
   #split(): void {
@@ -145,6 +192,7 @@ export class MultiplexReader {
         if (this.#raw.available === 0) return;
         const piece = this.#raw.some(this.#dataLeft);
         this.#idleWeight = 0;
+        this.#progress++;
         this.#dataLeft -= piece.length;
         this.#stream.append(piece);
       } else if (this.#skipLeft > 0) {
@@ -154,6 +202,7 @@ export class MultiplexReader {
         const { code, length } = this.#message;
         if (this.#raw.available < length) return;
         this.#message = undefined;
+        if (length > 0) this.#progress++; // an empty one is a keep-alive
         this.#onMessage(code, this.#raw.bytes(length));
       } else {
         if (this.#raw.available < HEADER_LENGTH) return;
@@ -189,6 +238,10 @@ export class MultiplexReader {
       );
     }
   }
+}
+
+function isBrokenFrame({ code }: ProtocolError): boolean {
+  return code === 'frame-invalid' || code === 'frame-too-long';
 }
 
 function closedEarly(): ConnectionError {
@@ -260,12 +313,16 @@ export class MultiplexWriter implements ByteSink {
 
   /** Sends a message after the data written so far; without framing it is dropped. */
   message(code: number, payload: Uint8Array): void {
+    this.#message(code, payload, 'content');
+  }
+
+  #message(code: number, payload: Uint8Array, kind: 'content' | 'sign-of-life'): void {
     if (this.#headerLength === 0) return;
     this.#finish();
     const frame = Buffer.allocUnsafeSlow(HEADER_LENGTH + payload.length);
     frame.writeUInt32LE(frameHeader(code, payload.length), 0);
     frame.set(payload, HEADER_LENGTH);
-    this.#sink.write(frame);
+    this.#sink.write(frame, kind);
   }
 
   /** Hands everything to the connection. */
@@ -275,7 +332,7 @@ export class MultiplexWriter implements ByteSink {
 
   /** An empty data frame: proves that we live. Without framing there is no such thing. */
   keepAlive(): void {
-    if (this.#headerLength > 0) this.message(MSG_DATA, new Uint8Array(0));
+    this.#message(MSG_DATA, new Uint8Array(0), 'sign-of-life');
   }
 
   /** Settles when writing makes sense again; at once when nothing is in the way. */

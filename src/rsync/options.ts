@@ -37,14 +37,30 @@ export interface TransferOptions {
   readonly existing?: boolean;
   /** `--info=SKIP2`: one message for each object that is ignored, and whether it differs. */
   readonly tellSkipped?: boolean;
+  /** `-v`: lines for people, the only ones that name deletions before protocol 29. */
+  readonly talkative?: boolean;
   /** `-B`: bytes per block of the delta, 1 … 131072. */
   readonly blockSize?: number;
   /** `--timeout`: seconds after which the server gives an idle connection up. */
   readonly timeoutSec?: number;
+  /** `--fsync`, since 3.2.4: each file is on the server's disk before it gets its name. */
+  readonly fsync?: boolean;
   /** `--temp-dir`: where the server builds files before it renames them. */
   readonly tempDir?: string;
   /** `--link-dest`: earlier copy that unchanged files are linked to, relative to the destination. */
   readonly linkDest?: string;
+  /** `--compare-dest`: folder whose equal files need not be sent; with `linkDest` and `copyDest` one at most. */
+  readonly compareDest?: string;
+  /** `--copy-dest`: folder whose equal files are copied instead of being sent. */
+  readonly copyDest?: string;
+  /** `--inplace`: a file grows under its own name, and keeps what it has got when the run is cut off. */
+  readonly inPlace?: boolean;
+  /** `-S`: zeros become holes of what is stored. With `inPlace` rsync 3.1.3 and later can do that. */
+  readonly sparse?: boolean;
+  /** `--mkpath`, since 3.2.3: the folders above the destination are made, too. */
+  readonly mkPath?: boolean;
+  /** `--size-only`: files of equal size count as equal. */
+  readonly sizeOnly?: boolean;
 }
 
 /** Whether nothing is changed at the receiving side. */
@@ -85,6 +101,7 @@ const CAPABILITIES = 'e.LsfxCvu';
 
 /** Cluster letters in the order the stock client sends them. */
 const LETTERS = [
+  ['v', 'talkative'],
   ['n', 'dryRun'],
   ['l', 'links'],
   ['H', 'hardLinks'],
@@ -97,6 +114,7 @@ const LETTERS = [
   ['r', undefined],
   ['c', 'checksum'],
   ['I', 'ignoreTimes'],
+  ['S', 'sparse'],
 ] as const;
 
 /**
@@ -110,6 +128,17 @@ const MEASURE = '--only-write-batch=X';
 
 /** Since rsync 3.2.4 it tells how the object differs; 3.1 says only that it exists, older ones refuse. */
 const TELL_SKIPPED = '--info=SKIP2';
+
+/** As the stock client has it for holes in place: some servers begin with an empty file without it. */
+const BY_DELTA = '--no-W';
+
+/** Options that name a folder, in a word of its own. */
+const FOLDERS = [
+  ['tempDir', '--temp-dir'],
+  ['linkDest', '--link-dest'],
+  ['compareDest', '--compare-dest'],
+  ['copyDest', '--copy-dest'],
+] as const;
 
 /**
  * The words after `rsync` for a receiving server, in the shape of the stock client's own, which
@@ -125,12 +154,20 @@ export function serverWords(options: TransferOptions, destination: string): stri
   if (options.timeoutSec !== undefined) words.push(`--timeout=${options.timeoutSec}`);
   if (options.deleteAfter) words.push('--delete-after');
   if (options.measure === true) words.push(MEASURE);
+  if (options.sizeOnly === true) words.push('--size-only');
   if (options.numericIds) words.push('--numeric-ids');
   if (options.ignoreExisting === true) words.push('--ignore-existing');
   if (options.existing === true) words.push('--existing');
   if (options.tempDir !== undefined) words.push('--temp-dir', options.tempDir);
-  if (options.linkDest !== undefined) words.push('--link-dest', options.linkDest);
+  if (options.fsync === true) words.push('--fsync');
+  for (const [name, word] of FOLDERS) {
+    const folder = options[name];
+    if (folder !== undefined && name !== 'tempDir') words.push(word, folder);
+  }
   if (options.tellSkipped === true) words.push(TELL_SKIPPED);
+  if (options.inPlace === true) words.push('--inplace');
+  if (options.inPlace === true && options.sparse === true) words.push(BY_DELTA);
+  if (options.mkPath === true) words.push('--mkpath');
   words.push('.', destinationWord(destination));
   return words;
 }
@@ -217,6 +254,7 @@ export function parseServerWords(words: readonly string[]): {
     numericIds: long.numericIds,
     ignoreTimes: letters.has('I'),
     deleteAfter: long.deleteAfter,
+    ...(letters.has('S') && { sparse: true }),
     ...long.flags,
     ...long.values,
   };
@@ -241,14 +279,20 @@ interface LongWords {
   deleteAfter: boolean;
   numericIds: boolean;
   flags: { -readonly [K in keyof typeof FLAGS]?: true };
-  values: { blockSize?: number; timeoutSec?: number; tempDir?: string; linkDest?: string };
+  values: { blockSize?: number; timeoutSec?: number } & {
+    -readonly [K in (typeof FOLDERS)[number][0]]?: string;
+  };
 }
 
 /** Words that switch something on and have no value. */
 const FLAGS = {
   measure: MEASURE,
+  fsync: '--fsync',
   existing: '--existing',
   ignoreExisting: '--ignore-existing',
+  sizeOnly: '--size-only',
+  inPlace: '--inplace',
+  mkPath: '--mkpath',
   tellSkipped: TELL_SKIPPED,
 } as const;
 
@@ -262,6 +306,8 @@ function parseLongWords(long: readonly string[], words: readonly string[]): Long
   };
   for (let i = 0; i < long.length; i++) {
     const word = long[i] ?? '';
+    const folder = FOLDERS.find(([, option]) => option === word);
+    const flag = flagOf(word);
     const number = /^(-B|--timeout=)(\d{1,9})$/.exec(word);
     if (number?.[1] === '-B') parsed.values.blockSize = Number(number[2]);
     else if (number !== null) parsed.values.timeoutSec = Number(number[2]);
@@ -269,15 +315,16 @@ function parseLongWords(long: readonly string[], words: readonly string[]): Long
     else if (word === '--no-specials') parsed.specials = false;
     else if (word === '--delete-after') parsed.deleteAfter = true;
     else if (word === '--numeric-ids') parsed.numericIds = true;
-    else if (word === FLAGS.measure) parsed.flags.measure = true;
-    else if (word === FLAGS.existing) parsed.flags.existing = true;
-    else if (word === FLAGS.ignoreExisting) parsed.flags.ignoreExisting = true;
-    else if (word === FLAGS.tellSkipped) parsed.flags.tellSkipped = true;
-    else if (word === '--temp-dir') parsed.values.tempDir = nextWord(long, ++i, words);
-    else if (word === '--link-dest') parsed.values.linkDest = nextWord(long, ++i, words);
-    else if (word !== REPORT_ITEMS) throw invalidWords(words);
+    else if (folder !== undefined) parsed.values[folder[0]] = nextWord(long, ++i, words);
+    else if (flag !== undefined) parsed.flags[flag] = true;
+    else if (word !== REPORT_ITEMS && word !== BY_DELTA) throw invalidWords(words);
   }
   return parsed;
+}
+
+function flagOf(word: string): keyof typeof FLAGS | undefined {
+  const flags = Object.keys(FLAGS) as (keyof typeof FLAGS)[];
+  return flags.find((flag) => FLAGS[flag] === word);
 }
 
 function nextWord(long: readonly string[], i: number, words: readonly string[]): string {

@@ -26,6 +26,8 @@ export interface PullPlan<E extends Entry> {
   readonly wholeFile?: boolean;
   /** The store was made for this pull. Default false. */
   readonly rootIsNew?: boolean;
+  /** A root that was there keeps its mode and owner, whatever the list says. Default false. */
+  readonly keepsRoot?: boolean;
   /**
    * Bytes by which a file may exceed twice its announced size. What exceeds them is not stored, and
    * the server counts as hostile when as many again follow. Default 1 GiB.

@@ -17,7 +17,7 @@ import { writeFilterList } from './filter-list.ts';
 import type { FlistEntry } from './flist-decode.ts';
 import { greetServer, type Session } from './handshake.ts';
 import { readLongint, readVarlong } from './integers.ts';
-import { AFTERWORD_LENGTH_MAX, CONTENT_GROWTH_MAX } from './limits.ts';
+import { CONTENT_GROWTH_MAX } from './limits.ts';
 import type { Peer } from './peer.ts';
 import { shownPath } from './problem.ts';
 import type { PullPlan, PullReport, PullStatistics } from './pull-plan.ts';
@@ -119,7 +119,7 @@ class Pull<E extends Entry> {
     });
     // A server that has nothing to send leaves without a word.
     if (job.list.entries.length > 0) await side.run();
-    await this.#readAfterword();
+    await this.#conversation.whileAlive(reader.drain());
     this.#reportDeclined();
     return this.#report(job, side);
   }
@@ -147,6 +147,7 @@ class Pull<E extends Entry> {
       growthMax,
       excessMax: growthMax,
       rootIsNew: plan.rootIsNew ?? false,
+      keepsRoot: plan.keepsRoot ?? false,
       wants: (entry) => plan.wants?.(entry) ?? true,
       report: (error, entry) => this.#problem(error, entry),
       onItem: (entry, iflags, xname) => plan.onItem?.(entry, iflags, xname),
@@ -189,19 +190,6 @@ class Pull<E extends Entry> {
         entry,
       );
     }
-  }
-
-  /** Reads to the end; messages count, but data has no business there. */
-  async #readAfterword(): Promise<void> {
-    const { reader } = this.#conversation;
-    let length = 0;
-    do {
-      length += reader.stream.rest().length;
-      if (length > AFTERWORD_LENGTH_MAX) {
-        throw new ProtocolError('data-after-end', 'the server goes on sending after the goodbye');
-      }
-      this.#conversation.assertAlive();
-    } while (await reader.fillUnlessStopped());
   }
 
   #report(job: ReceiveJob<E>, side: ReceivingSide<E>): PullReport {

@@ -2,6 +2,7 @@ import type { Entry, OpenFile, WholeFile } from '../tree/entry.ts';
 import { type ChunkLength, FileChunks } from './file-chunks.ts';
 import { MATCHED_BLOCK_LENGTH_MAX, MATCHED_SUM_LENGTH_MIN } from './limits.ts';
 import type { Transfer } from './requests.ts';
+import { basisSize } from './sum-head.ts';
 import type { SumTable } from './sum-table.ts';
 
 /** Files open at a time, the one being sent included. */
@@ -39,7 +40,7 @@ interface Slot<E extends Entry> {
  * each cost a round of waiting. Bounded by files and by bytes.
  */
 export class ReadAhead<E extends Entry> {
-  readonly #open: (entry: E) => Promise<OpenFile>;
+  readonly #open: (entry: E, basisSize: number) => Promise<OpenFile>;
   readonly #openWhole: ((entry: E) => WholeFile | undefined) | undefined;
   readonly #slots = new Map<Transfer<E>, Slot<E>>();
   readonly #pending: Slot<E>[] = [];
@@ -51,7 +52,7 @@ export class ReadAhead<E extends Entry> {
 
   /** @param openWhole - tried first for files without a basis; must not throw */
   constructor(
-    open: (entry: E) => Promise<OpenFile>,
+    open: (entry: E, basisSize: number) => Promise<OpenFile>,
     openWhole?: (entry: E) => WholeFile | undefined,
   ) {
     this.#open = open;
@@ -147,7 +148,7 @@ export class ReadAhead<E extends Entry> {
 
   async #openFile(transfer: Transfer<E>): Promise<Opening> {
     try {
-      const file = await this.#open(transfer.entry);
+      const file = await this.#open(transfer.entry, basisSize(transfer.head));
       const sums = worthMatching(transfer.sums) ? transfer.sums : undefined;
       const chunks = new FileChunks(file, chunkLength(sums));
       return { opened: { file, chunks, sums } };

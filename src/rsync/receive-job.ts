@@ -27,6 +27,8 @@ export interface ReceiveJob<E extends Entry> {
   readonly excessMax: number;
   /** The root was made for this transfer. */
   readonly rootIsNew: boolean;
+  /** A root that was there keeps its mode and owner. */
+  readonly keepsRoot: boolean;
   /** Whether anything is to be done about an entry; it is in the list all the same. */
   readonly wants: (entry: FlistEntry) => boolean;
   /** One object could not be stored; the rest goes on. */

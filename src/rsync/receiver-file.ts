@@ -6,6 +6,7 @@ import type { Expected } from './expected-replies.ts';
 import { shownPath } from './problem.ts';
 import type { ReceiveJob } from './receive-job.ts';
 import { blockLengthAt } from './sum-head.ts';
+import { withHoles } from './sparse-file.ts';
 import { readToken, type Token } from './tokens.ts';
 
 /** Bytes that are copied from the basis at once, when blocks follow one another. */
@@ -22,6 +23,8 @@ export class FileRebuild<E extends Entry> {
   #file: NewFile | undefined;
   #basis: OpenFile | undefined;
   #basisFailed = false;
+  /** The basis is the file itself. */
+  #isInPlace = false;
   #length = 0;
   /** What of it {@link ReceiveJob.onProgress} knows. */
   #toldLength = 0;
@@ -50,10 +53,8 @@ export class FileRebuild<E extends Entry> {
    *   case everything was read all the same
    */
   async receive(): Promise<NewFile | undefined> {
-    const { entry } = this.#expected;
-    const { store } = this.#job;
     await this.#attempt(async () => {
-      this.#file = await store.createFile(entry.path, entry.size);
+      this.#file = await this.#create();
     });
     let isComplete = false;
     try {
@@ -64,6 +65,24 @@ export class FileRebuild<E extends Entry> {
       await this.#basis?.close();
       if (!isComplete) await this.#file?.discard();
     }
+  }
+
+  /** In place the basis is opened first: it is not what was examined any more once it is written to. */
+  async #create(): Promise<NewFile> {
+    const { entry, fromEarlier, basis } = this.#expected;
+    const { store, options } = this.#job;
+    if (options.inPlace !== true || store.growFile === undefined) {
+      return this.#sparse(await store.createFile(entry.path, entry.size));
+    }
+    if (basis !== undefined) {
+      this.#basis = await this.#openBasis().catch(() => undefined);
+      this.#isInPlace = !fromEarlier && this.#basis !== undefined;
+    }
+    return this.#sparse(await store.growFile(entry.path, entry.size));
+  }
+
+  #sparse(file: NewFile): NewFile {
+    return this.#job.options.sparse === true ? withHoles(file) : file;
   }
 
   async #readTokens(): Promise<void> {
@@ -118,7 +137,16 @@ export class FileRebuild<E extends Entry> {
     this.#runCount = 0;
     // What is promised counts, also when the basis cannot be read: blocks without end cost time.
     await this.#count(end - offset);
-    await this.#take(await this.#readBasis(offset, end - offset));
+    const bytes = await this.#readBasis(offset, end - offset);
+    if (this.#isInPlace && this.#length === end) await this.#passOver(bytes);
+    else await this.#take(bytes);
+  }
+
+  /** What is at its place already needs no writing. */
+  async #passOver(bytes: Uint8Array): Promise<void> {
+    this.#job.sums.file.update(bytes);
+    const passing = this.#file?.skipTo?.(this.#length);
+    if (passing !== undefined) await this.#attempt(() => passing);
   }
 
   /** A basis that cannot be read leaves a gap, which the checksum of the file brings to light. */

@@ -1,3 +1,4 @@
+import { FileError } from '../errors.ts';
 import type { Entry } from '../tree/entry.ts';
 import { Deletion } from './delete.ts';
 import type { ExpectedReplies } from './expected-replies.ts';
@@ -72,6 +73,7 @@ export class ReceivingSide<E extends Entry> {
     await this.#role.readStatistics?.();
     if (options.deleteAfter) await this.#delete();
     await this.#generator.finishFolders();
+    await this.#settle();
     this.#records.done(); // 4
     if (protocol < 31) return;
     await this.#receiver.readDone();
@@ -92,6 +94,18 @@ export class ReceivingSide<E extends Entry> {
   async #delete(): Promise<void> {
     if (this.#role.mayDelete()) await this.#deletion.removeExtras();
     if (this.#role.accountsForDeletions) this.#records.deletions(this.#deletion.counts);
+  }
+
+  /** A run that ends well has stored what it was sent. */
+  async #settle(): Promise<void> {
+    const { options, store, report } = this.#job;
+    if (options.dryRun) return;
+    try {
+      await store.settle();
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error;
+      report(error);
+    }
   }
 
   /** Both halves at once; when one fails, the other is stopped and waited for. */

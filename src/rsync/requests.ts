@@ -212,7 +212,10 @@ export class RequestReader<E extends Entry> {
   /** Protocol 29 has no empty frames: an index behind the last one, flagged new, says "I live". */
   #assertKeepAlive(ndx: number, attributes: ItemAttributes): void {
     const { protocol, entries } = this.#rules;
-    if (protocol === 29 && ndx === entries.length && attributes.iflags === ITEM_IS_NEW) return;
+    if (protocol === 29 && ndx === entries.length && attributes.iflags === ITEM_IS_NEW) {
+      this.#input.discountProgress();
+      return;
+    }
     throw new ProtocolError(
       'ndx-out-of-range',
       `the server sent a record for file ${ndx} where only the end or a keep-alive is allowed`,

@@ -6,6 +6,14 @@ import type { IdNames } from './id-list.ts';
 import type { TransferOptions } from './options.ts';
 import type { DeletedCounts } from './requests.ts';
 
+/** What the receiver has of a file that it asks for. */
+export interface Basis {
+  /** Bytes; 0: nothing, or nothing it can read. */
+  readonly size: number;
+  /** Whether the file is in another folder than the one that receives, such as that of `--compare-dest`. */
+  readonly isElsewhere: boolean;
+}
+
 /** What a sender is to send, and who wants to hear about it. Callbacks must not throw. */
 export interface SendJob<E extends Entry> {
   /** The tree in the order of tree/walk.ts, the root first. */
@@ -13,10 +21,11 @@ export interface SendJob<E extends Entry> {
   /**
    * Opens a regular file of `entries`.
    *
+   * @param basisSize - bytes that the receiver has to go on from
    * @throws {VanishedError} `vanished`
    * @throws {FileError} `open-failed`
    */
-  open(entry: E): Promise<OpenFile>;
+  open(entry: E, basisSize: number): Promise<OpenFile>;
   /** Reads one that is small, when that costs less than opening it: undefined if it does not, or fails. */
   openWhole?(entry: E): WholeFile | undefined;
   readonly options: TransferOptions;
@@ -30,10 +39,14 @@ export interface SendJob<E extends Entry> {
   readonly idleTimeoutMs?: number;
   /** Aborts cleanly: the server keeps or removes partial files as it would after a Ctrl-C. */
   readonly signal?: AbortSignal;
+  /** Every record as it comes, ahead of its answer; undefined at the end of a phase. It may throw to end the run. */
+  onRequest?(entry: E | undefined, iflags: number): void;
+  /** No file is opened to be sent before this settles; undefined: there is nothing to wait for. */
+  hold?(): Promise<void> | undefined;
   /** True: leave this requested file unsent, without any report. */
   decline?(entry: E): boolean;
   /** True: leave it unsent after all, now that it is this file's turn. */
-  withhold?(entry: E): boolean;
+  withhold?(entry: E, basis: Basis): boolean;
   /** Every item record, in order: what the server does with the entry (`ITEM_*`). `ndx` is its place in the sorted list. */
   onItem?(entry: E, iflags: number, xname: Uint8Array | undefined, ndx: number): void;
   /** A file was sent, or measured: literal bytes, and bytes the server took from its basis. */

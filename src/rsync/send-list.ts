@@ -113,7 +113,7 @@ async function hashFile<E extends Entry>(
 ): Promise<EcsyncError | undefined> {
   const { options } = job;
   try {
-    const file = await job.open(entry);
+    const file = await job.open(entry, 0);
     const chunks = new FileChunks(file, { length: CHUNK_LENGTH, isFree: true });
     let isOther = false;
     try {

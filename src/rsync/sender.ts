@@ -1,21 +1,22 @@
 import { ConnectionError, RemoteError, type EcsyncError } from '../errors.ts';
 import type { Entry, WholeFile } from '../tree/entry.ts';
 import { createStrongSums, type StrongSums } from './checksums.ts';
-import { MSG_IO_ERROR, MSG_NO_SEND, NDX_DONE } from './constants.ts';
+import { ITEM_BASIS_TYPE_FOLLOWS, MSG_IO_ERROR, MSG_NO_SEND, NDX_DONE } from './constants.ts';
 import { Conversation } from './conversation.ts';
 import { compareFlistPre29 } from './flist-sort.ts';
 import { greetServer, type Session } from './handshake.ts';
 import { writeItemAttributes } from './item-record.ts';
 import { NdxWriter } from './ndx.ts';
+import { serverWorkMs } from './patience.ts';
 import type { Peer } from './peer.ts';
 import { asEcsyncError, changedWhileRead, ioErrorBit } from './problem.ts';
 import { ReadAhead, type Opened, type Opening } from './read-ahead.ts';
 import { RequestQueue } from './request-queue.ts';
 import { RequestReader, type ItemRequest, type Request, type Transfer } from './requests.ts';
 import { measureContent, sendContent, sendWhole, type ContentResult } from './send-file.ts';
-import type { SendJob, SendReport } from './send-job.ts';
+import type { Basis, SendJob, SendReport } from './send-job.ts';
 import { int32, sendList, type ListContext } from './send-list.ts';
-import { writeSumHead } from './sum-head.ts';
+import { basisSize, writeSumHead } from './sum-head.ts';
 import { writeXattrAnswer, xattrRequestRule } from './xattrs.ts';
 
 export type { SendJob, SendReport } from './send-job.ts';
@@ -46,7 +47,7 @@ export async function send<E extends Entry>(peer: Peer, job: SendJob<E>): Promis
   try {
     const { reader, writer } = conversation;
     const greeting = greetServer(reader, writer, job.options.protocolMax, peer.greeted);
-    const session = await whileAlive(conversation, greeting);
+    const session = await conversation.whileAlive(greeting);
     conversation.protocol = session.protocol;
     if (job.options.xattrs === true) assertCarriesXattrs(session);
     const strong = await createStrongSums(session);
@@ -64,14 +65,6 @@ function assertCarriesXattrs({ protocol }: Session): void {
     `the server speaks rsync protocol ${protocol}, which cannot carry extended attributes`,
     { hint: 'Push without -X, or install rsync 3.0 or newer on the server.' },
   );
-}
-
-/** The result of `work`, unless the conversation fails first. */
-async function whileAlive<T>(conversation: Conversation, work: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    conversation.whenFailed(reject);
-    work.then(resolve, reject);
-  });
 }
 
 /** What a server that sends does beyond what a client does. */
@@ -116,11 +109,17 @@ export class Sender<E extends Entry> {
     const rules = { protocol, dryRun, entries, asksForXattrs };
     this.#requests = new RequestReader(conversation.reader, rules);
     this.#readAhead = new ReadAhead(
-      (entry) => job.open(entry),
-      job.options.measure === true ? undefined : (entry) => job.openWhole?.(entry),
+      async (entry, size) => {
+        await job.hold?.();
+        return job.open(entry, size);
+      },
+      job.options.measure === true
+        ? undefined
+        : (entry) => (job.hold?.() === undefined ? job.openWhole?.(entry) : undefined),
     );
     this.#ndx = new NdxWriter(protocol);
     conversation.whenFailed((error) => this.#queue.fail(error));
+    conversation.allowFor(() => serverWorkMs(entries, job.options.checksum));
   }
 
   async run(): Promise<SendReport> {
@@ -156,7 +155,10 @@ export class Sender<E extends Entry> {
     for (let done = 0; done < this.#phases;) {
       if (!this.#queue.hasRoom) await this.#queue.room();
       const request = await this.#requests.next();
-      if (request.kind === 'done') done++;
+      if (request.kind === 'done') {
+        done++;
+        this.#job.onRequest?.(undefined, 0);
+      } else this.#job.onRequest?.(request.entry, request.attributes.iflags);
       this.#queue.push(request.kind === 'transfer' ? this.#prepared(request) : request);
     }
   }
@@ -195,7 +197,7 @@ export class Sender<E extends Entry> {
     this.#job.onItem?.(entry, attributes.iflags, attributes.xname, request.ndx);
     if (request.kind === 'declined') this.#sendNothing(request);
     else if (request.kind !== 'transfer' || this.#job.options.dryRun) this.#echo(request);
-    else if (this.#job.withhold?.(entry) === true) return this.#withhold(request);
+    else if (this.#job.withhold?.(entry, basisOf(request)) === true) return this.#withhold(request);
     else return this.#sendFile(request);
     return undefined;
   }
@@ -316,19 +318,15 @@ export class Sender<E extends Entry> {
     this.#ndx.write(writer, NDX_DONE);
     this.#server?.writeStatistics();
     writer.flush();
-    await this.#alive(this.#requests.goodbye());
+    await this.#conversation.whileAlive(this.#requests.goodbye());
     if (protocol >= 31) {
       this.#ndx.write(writer, NDX_DONE);
       writer.flush();
-      await this.#alive(this.#requests.goodbye());
+      await this.#conversation.whileAlive(this.#requests.goodbye());
     }
     this.#job.onGoodbye?.();
     // A server is the one that closes.
-    if (this.#server === undefined) await this.#alive(reader.drain());
-  }
-
-  async #alive<T>(work: Promise<T>): Promise<T> {
-    return whileAlive(this.#conversation, work);
+    if (this.#server === undefined) await this.#conversation.whileAlive(reader.drain());
   }
 
   #report(): SendReport {
@@ -347,6 +345,11 @@ export class Sender<E extends Entry> {
       ioError: this.#ioError | messages.ioError,
     };
   }
+}
+
+function basisOf({ head, attributes }: Pick<Transfer<Entry>, 'head' | 'attributes'>): Basis {
+  const isElsewhere = (attributes.iflags & ITEM_BASIS_TYPE_FOLLOWS) !== 0;
+  return { size: basisSize(head), isElsewhere };
 }
 
 function asError(error: unknown): Error {

@@ -149,6 +149,7 @@ class Server<E extends Entry> {
       // The sender is our own user's: what it goes on sending is its own time.
       excessMax: Number.POSITIVE_INFINITY,
       rootIsNew,
+      keepsRoot: false,
       wants: () => true,
       report: (error) => this.#report(error),
       onItem: () => undefined,

@@ -24,16 +24,26 @@ const OPTION_REFUSED: KnownWords = {
     }),
 };
 
+const READ_ONLY: KnownWords = {
+  words: /Read-only file system/i,
+  make: (said) =>
+    new RemoteError('destination-read-only', `the destination cannot be written to (${said})`, {
+      hint: 'Mount its file system for writing, or choose another destination.',
+    }),
+};
+
+const DISK_BROKEN: KnownWords = {
+  words: /Input\/output error/gi,
+  make: (said) =>
+    new RemoteError('destination-broken', `the disk of the destination stores nothing (${said})`, {
+      hint: 'Look at that disk: at the system log there, and at its cables. Nothing was lost here.',
+    }),
+};
+
 /** What the words of a receiving server give away, in the order of precedence. */
 const RECEIVER_WORDS: readonly KnownWords[] = [
   DISK_FULL,
-  {
-    words: /Read-only file system/i,
-    make: (said) =>
-      new RemoteError('destination-read-only', `the destination cannot be written to (${said})`, {
-        hint: 'Mount its file system for writing, or choose another destination.',
-      }),
-  },
+  READ_ONLY,
   {
     words: /--delete\S* has been disabled|configured to refuse --del/i,
     make: (said) =>
@@ -105,4 +115,20 @@ export function explainWords(said: string, direction: Direction): EcsyncError | 
 /** The destination has no space left, if that is what it said. */
 export function explainDiskFull(said: string): EcsyncError | undefined {
   return DISK_FULL.words.test(said) ? DISK_FULL.make(said) : undefined;
+}
+
+/**
+ * The destination stores nothing at all, if that is what a server said that came to its end.
+ *
+ * @param stderrText - all of it: a line for each file that failed
+ * @param filesSent - so many files it was sent; a single one may lie on a bad spot
+ */
+export function explainDeadDisk(
+  said: string,
+  stderrText: string,
+  filesSent: number,
+): EcsyncError | undefined {
+  if (READ_ONLY.words.test(stderrText)) return READ_ONLY.make(said);
+  const failed = stderrText.match(DISK_BROKEN.words)?.length ?? 0;
+  return filesSent > 1 && failed >= filesSent ? DISK_BROKEN.make(said) : undefined;
 }

@@ -10,7 +10,7 @@ import {
 import { IOERR_GENERAL, IOERR_VANISHED } from './constants.ts';
 import type { PullReport } from './pull-plan.ts';
 import type { SendReport } from './send-job.ts';
-import { explainDiskFull, explainWords, type Direction } from './status-words.ts';
+import { explainDeadDisk, explainDiskFull, explainWords, type Direction } from './status-words.ts';
 
 /** How a run ended, in terms of the command line. */
 export interface Outcome {
@@ -64,7 +64,8 @@ export function judge(
     return { exitCode: error.exitCode, error };
   }
   const explain = 'listed' in result ? explainPull : explainPush;
-  const error = explain(result as SendReport & PullReport, status, said);
+  const words = { said, stderrText };
+  const error = explain(result as SendReport & PullReport, status, words);
   return error === undefined ? { exitCode: ExitCode.ok } : { exitCode: error.exitCode, error };
 }
 
@@ -108,19 +109,27 @@ function explainMissing(code: number | null, said: string): EcsyncError | undefi
   });
 }
 
+/** What a server wrote to standard error: what a person is shown of it, and all that was kept. */
+interface ServerWords {
+  readonly said: string;
+  readonly stderrText: string;
+}
+
 /** The conversation is complete; what is left is how well it went. */
 function explainPush(
   report: SendReport,
   { code, signal }: RemoteStatus,
-  said: string,
+  { said, stderrText }: ServerWords,
 ): EcsyncError | undefined {
   const end = explainEnd({ code, signal }, said);
   if (end !== undefined) return end;
   if (code === RERR_DEL_LIMIT) return deleteLimit();
   const stored = code !== RERR_PARTIAL && !report.remoteErrors;
   const read = (report.ioError & IOERR_GENERAL) === 0;
-  const diskFull = stored ? undefined : explainDiskFull(said);
-  if (diskFull !== undefined) return diskFull;
+  const disk = stored
+    ? undefined
+    : (explainDeadDisk(said, stderrText, report.filesSent) ?? explainDiskFull(said));
+  if (disk !== undefined) return disk;
   if (!stored && read) {
     return new FileError('remote-partial', `the server could not store everything${quoted(said)}`, {
       hint: 'Look at its messages, then run the same command again.',
@@ -147,7 +156,7 @@ function explainPush(
 function explainPull(
   report: PullReport,
   { code, signal }: RemoteStatus,
-  said: string,
+  { said }: ServerWords,
 ): EcsyncError | undefined {
   const end = explainEnd({ code, signal }, said);
   if (end !== undefined) return end;

@@ -23,6 +23,11 @@ export interface SumHead {
   readonly remainder: number;
 }
 
+/** Bytes of the basis that a head describes. */
+export function basisSize({ count, blockLength, remainder }: SumHead): number {
+  return count === 0 ? 0 : (count - 1) * blockLength + (remainder === 0 ? blockLength : remainder);
+}
+
 export const NO_BASIS: SumHead = { count: 0, blockLength: 0, s2length: 0, remainder: 0 };
 
 export function writeSumHead(sink: ByteSink, head: SumHead): void {

@@ -61,6 +61,8 @@ export function systemdService(plan: SchedulePlan): string {
     ...(credential === undefined ? [] : [credentialLine(credential.file, credential.isEncrypted)]),
     '# Only what leaves agents (sockets in /tmp and /run), keys in the home folder and setuid bits of a local copy alone.',
     'NoNewPrivileges=yes',
+    '# A dump of the memory would hold keys.',
+    'LimitCORE=0',
     'LockPersonality=yes',
     'RestrictRealtime=yes',
     'SystemCallArchitectures=native',

@@ -7,7 +7,9 @@ import { readSmallFile } from '../view/decrypted-view-listing.ts';
 import type { CopyTree } from './adopt-derivation.ts';
 import type { OpenDestination } from './destination-remote.ts';
 import type { PushSettings } from './push-settings.ts';
+import type { RootAttributes } from './push-state.ts';
 import { RemoteTree } from './remote-tree.ts';
+import { attributesOf } from './root-there.ts';
 
 const CONF_NAME_BYTES = Buffer.from(CONF_NAME);
 const CIPHER_DIR_HINT =
@@ -20,11 +22,15 @@ export interface CopySettings extends Pick<
 > {
   /** A local folder with the same content, read instead. */
   readonly cipherDir?: string;
+  /** Take folders as they are that have the IVs of others. Default: that is damage. */
+  readonly keepsMisplaced?: boolean;
 }
 
 /** A copy whose structure can be read. */
 export interface OpenCopy {
   readonly tree: CopyTree<Entry>;
+  /** What the root of the destination is; absent when another folder was read. */
+  readonly root?: RootAttributes;
   /** Stream bytes so far; 0 of a local folder. */
   traffic(): { readonly bytesSent: number; readonly bytesReceived: number };
   /** @throws {FileError} when a part of the copy could not be read, and was therefore not seen */
@@ -56,9 +62,11 @@ export async function openCopy(
   const source = { ...opened, rsyncPath, timeoutSec, protocolMax, signal };
   const tree = await RemoteTree.list(source).catch(explainUnreadable);
   const { incomplete } = tree;
+  const root = attributesOf(await tree.root());
   if (incomplete instanceof VanishedError) warn(incomplete);
   return {
     tree,
+    root,
     traffic: () => tree.traffic,
     assertWhole: () => {
       if (incomplete !== undefined && !(incomplete instanceof VanishedError)) throw incomplete;

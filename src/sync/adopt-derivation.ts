@@ -1,6 +1,6 @@
 import { FileError, IntegrityError, VanishedError } from '../errors.ts';
 import type { Conf } from '../gocryptfs/config.ts';
-import { parseFileHeader } from '../gocryptfs/file-header.ts';
+import { isAllZero, parseFileHeader } from '../gocryptfs/file-header.ts';
 import { ReverseIdentities } from '../gocryptfs/identity.ts';
 import type { Derivation } from '../gocryptfs/layout.ts';
 import { DIR_IV_LENGTH, FILE_HEADER_LENGTH } from '../gocryptfs/limits.ts';
@@ -47,6 +47,32 @@ export async function recogniseDerivation<C extends Entry>(
     : await headerVotes(copy, signal);
   const own = votes.filter((isDerived) => isDerived).length;
   return own > 0 && own * 2 >= votes.length ? 'reverse' : 'keyed';
+}
+
+/**
+ * The same by the root alone, where directories have IVs and the root's is there. One that is lost can
+ * be had again only in layout `reverse`.
+ *
+ * @param signal - absent: only the root is looked at, and without directory IVs nothing is known
+ */
+export async function derivationByRoot<C extends Entry>(
+  copy: CopyTree<C>,
+  conf: Pick<Conf, 'flags'>,
+  signal?: AbortSignal,
+): Promise<Derivation> {
+  if (!conf.flags.has('AESSIV')) return 'keyed';
+  if (!conf.flags.has('DirIV')) {
+    return signal === undefined ? 'keyed' : recogniseDerivation(copy, conf, signal);
+  }
+  const root = await copy.root();
+  const file =
+    copy.child === undefined
+      ? (await copy.children(root)).find(({ path }) => DIR_IV_NAME_BYTES.equals(path))
+      : await copy.child(root, DIR_IV_NAME_BYTES);
+  const bytes = file && (await tryRead(copy, file, DIR_IV_LENGTH));
+  if (bytes?.length !== DIR_IV_LENGTH || isAllZero(bytes)) return 'reverse';
+  if (Buffer.compare(bytes, reverseDirIV(root.path)) === 0) return 'reverse';
+  return signal === undefined ? 'keyed' : recogniseDerivation(copy, conf, signal);
 }
 
 async function dirIVVotes<C extends Entry>(

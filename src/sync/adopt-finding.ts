@@ -24,6 +24,8 @@ export interface AdoptFinding {
 const MENDING: Readonly<Record<string, AdoptFinding['mending']>> = {
   'diriv-missing': 'resend',
   'diriv-invalid': 'resend',
+  'diriv-misplaced': 'resend',
+  'diriv-repeated': 'resend',
   'name-file-missing': 'lost',
   'name-file-invalid': 'lost',
   'target-invalid': 'resend',

@@ -8,6 +8,7 @@ import { DecryptedView } from '../view/decrypted-view.ts';
 import type { PlainEntry } from '../view/plain-entry.ts';
 import { readSmallFile } from '../view/decrypted-view-listing.ts';
 import type { CopyProblem } from '../view/decrypted-view-problem.ts';
+import { IdentityCheck } from '../view/identity-check.ts';
 import { InheritedIndex, type InheritedKind } from '../view/inherited.ts';
 import { joinPath, pathKey, splitPath } from '../view/path-bytes.ts';
 import { recogniseDerivation, reverseDirIV, type CopyTree } from './adopt-derivation.ts';
@@ -38,6 +39,8 @@ export interface SurveyJob<C extends Entry> {
   readonly isKeyUnproven: boolean;
   /** Plaintext names in a directory of the source, by its plaintext path; to name what is damaged. */
   readonly namesInSource: (plainPath: Uint8Array) => Promise<readonly Uint8Array[]>;
+  /** Folders that have the IVs of others are taken as they are. Default: that is damage. */
+  readonly keepsMisplaced?: boolean | undefined;
   readonly onCount: (objects: number) => void;
   readonly signal: AbortSignal;
 }
@@ -97,6 +100,9 @@ class Surveyor<C extends Entry> {
     this.#mended = new MendedTree(job.copy, isReverse ? reverseDirIV : undefined);
     this.#view = new DecryptedView(this.#mended, layout, {
       onProblem: (problem) => this.#problems.push(problem),
+      // A derived IV that is wrong is mended, and told from others.
+      ...(derivation === 'keyed' &&
+        job.keepsMisplaced !== true && { identities: new IdentityCheck(layout) }),
     });
   }
 

@@ -1,14 +1,14 @@
 /** Makes a folder a vault that continues an existing copy, without sending it again. */
-import { FileError, InterruptedError, UsageError, type EcsyncError } from '../errors.ts';
+import { FileError, UsageError, type EcsyncError } from '../errors.ts';
 import { parseConf, type Conf } from '../gocryptfs/config.ts';
 import type { Derivation } from '../gocryptfs/layout.ts';
 import type { Entry } from '../tree/entry.ts';
 import { foldersOverlap } from '../tree/overlap.ts';
-import type { Remote } from '../transport/connection.ts';
 import { createVault, type NewVaultKey, type NewVaultPlace } from '../vault/create-vault.ts';
 import { stateKey, writeState } from '../vault/state.ts';
 import type { StoredConf } from '../vault/stored-conf.ts';
 import { pathKey, ROOT_PATH } from '../view/path-bytes.ts';
+import type { ConfFile } from '../view/virtual-files.ts';
 import { ComparisonCount, namesIn, strangerWarning, type Comparison } from './adopt-compare.ts';
 import {
   openCopy,
@@ -19,11 +19,19 @@ import {
 } from './adopt-copy.ts';
 import { damageError, type AdoptFinding } from './adopt-finding.ts';
 import { surveyCopy, type Survey } from './adopt-survey.ts';
-import { openDestination, type OpenDestination } from './destination-remote.ts';
+import { closeLate, lent, openDestination, type OpenDestination } from './destination-remote.ts';
 import { destinationOptions, type LoginQuestions } from './destination-options.ts';
-import { push, type OpenVault } from './push.ts';
-import type { PushReporter, PushSettings } from './push-settings.ts';
-import { emptyState, encodeState, structureKey } from './push-state.ts';
+import { interrupted, unlessAborted } from './interruption.ts';
+import { OpenVault, shownInSource } from './opened-vault.ts';
+import { push } from './push.ts';
+import { defaultPushSettings, type PushReporter, type PushSettings } from './push-settings.ts';
+import {
+  emptyState,
+  encodeState,
+  structureKey,
+  type PushState,
+  type RootAttributes,
+} from './push-state.ts';
 
 /** What is adopted, and how. */
 export interface AdoptSettings
@@ -96,7 +104,8 @@ export async function adopt(
   const { reporter, signal, questions } = surroundings;
   const note = (code: string, message: string): void => reporter.warning({ code, message });
   const reach = destinationOptions(pushSettings(settings), { note }, questions);
-  const opened = await openDestination(settings.destination, reach);
+  const opening = openDestination(settings.destination, reach);
+  const opened = await unlessAborted(opening, signal, closeLate);
   const stop = (): void => void opened.remote.close();
   signal.addEventListener('abort', stop, { once: true });
   try {
@@ -114,6 +123,7 @@ class Adoption {
   readonly #settings: AdoptSettings;
   readonly #surroundings: AdoptSurroundings;
   readonly #opened: OpenDestination;
+  #root: RootAttributes | undefined;
 
   constructor(settings: AdoptSettings, surroundings: AdoptSurroundings, opened: OpenDestination) {
     this.#settings = settings;
@@ -124,12 +134,13 @@ class Adoption {
   async run(): Promise<AdoptSummary> {
     const { dryRun } = this.#settings;
     const copy = await this.#openCopy();
+    this.#root = copy.root;
     const copyConf = await readCopyConf(copy.tree, this.#shownCopy);
     const conf = parseConf(copyConf.bytes);
     const key = await this.#surroundings.unlock(conf, copyConf.bytes);
     const survey = await this.#survey(copy, { conf, copyConf, key });
     const damage = this.#judge(survey);
-    const vault = openVaultOf(survey, key, copyConf);
+    const vault = openVaultOf(this.#settings, survey, { key, copyConf });
     const comparison = await this.#compare(vault, survey);
     this.#warnOfStranger(comparison);
     const mended = dryRun ? 0 : await this.#mend(vault, survey, damage);
@@ -166,14 +177,15 @@ class Adoption {
     { conf, copyConf, key }: { conf: Conf; copyConf: CopyConf; key: AdoptKey },
   ): Promise<Survey> {
     const { reporter, signal } = this.#surroundings;
-    const { source } = this.#settings.place;
+    const { place, keepsMisplaced } = this.#settings;
     const survey = await surveyCopy<Entry>({
+      keepsMisplaced,
       copy: copy.tree,
       conf,
       confBytes: copyConf.bytes,
       masterkey: key.masterkey,
       isKeyUnproven: key.isUnproven,
-      namesInSource: (directory) => namesIn(source, directory),
+      namesInSource: (directory) => namesIn(place.source, directory),
       onCount: (objects) => reporter.surveyed(objects),
       signal,
     });
@@ -203,7 +215,7 @@ class Adoption {
     { structure }: Survey,
   ): Promise<Comparison & { bytesSent: number; bytesReceived: number }> {
     const settings = { ...pushSettings(this.#settings), dryRun: true };
-    const known = encodeState({ ...emptyState(), known: new Set(structure), foreignChecked: true });
+    const known = encodeState({ ...this.#state(structure), foreignChecked: true });
     let bytesSent = 0;
     let bytesReceived = 0;
     if (this.#settings.cipherDir !== undefined) {
@@ -225,6 +237,11 @@ class Adoption {
     const message = strangerWarning(comparison, this.#settings.place.source);
     if (message === undefined) return;
     this.#surroundings.reporter.warning({ code: 'stranger', message });
+  }
+
+  /** What the next push may know. */
+  #state(structure: ReadonlySet<number>): PushState {
+    return { ...emptyState(), known: new Set(structure), root: this.#root };
   }
 
   #counting(): ComparisonCount {
@@ -258,7 +275,7 @@ class Adoption {
     const files = damage.filter(({ mending }) => mending === 'repair');
     if (files.length === 0) return 0;
     const mend = new Set(files.map(({ cipherPath }) => pathKey(cipherPath)));
-    const state = encodeState({ ...emptyState(), known: new Set(structure) });
+    const state = encodeState(this.#state(structure));
     const summary = await this.#push(pushSettings(this.#settings), vault, {
       counting: this.#counting(),
       state,
@@ -281,10 +298,11 @@ class Adoption {
     const { survey, damaged } = facts;
     const remote = { name, url: destination.shown };
     const vaultDir = createVault(place, newVaultKey(facts, remote));
-    const known = new Set(survey.structure);
+    const state = { ...this.#state(survey.structure), foreignChecked: damaged };
     // So that the next push begins with what a first one does: the folder for unfinished files.
-    known.delete(structureKey(ROOT_PATH));
-    const state = { ...emptyState(), known, foreignChecked: damaged };
+    state.known.delete(structureKey(ROOT_PATH));
+    const dirIV = survey.index?.dirIV(ROOT_PATH);
+    state.rootIV = dirIV && Buffer.from(dirIV).toString('hex');
     try {
       writeState(vaultDir, stateKey(destination.shown), encodeState(state));
     } catch (error) {
@@ -327,32 +345,30 @@ function newVaultKey(
 }
 
 /** The vault as it is going to be. */
-function openVaultOf(survey: Survey, key: AdoptKey, copyConf: CopyConf): OpenVault {
-  const { derivation, timeShiftSec, index } = survey;
-  const { reverseConf } = key;
-  const common = {
+function openVaultOf(
+  { place, vaultDir }: AdoptSettings,
+  { derivation, timeShiftSec, index }: Survey,
+  { key, copyConf }: { readonly key: AdoptKey; readonly copyConf: CopyConf },
+): OpenVault {
+  return OpenVault.of({
+    source: place.source,
+    vaultDir,
+    conf: confFileOf(derivation === 'reverse' ? key.reverseConf : undefined, copyConf),
     masterkey: key.masterkey,
     derivation,
-    virtualTimes: timeShiftSec === undefined ? ('fixed' as const) : { shiftSec: timeShiftSec },
+    virtualTimes: timeShiftSec === undefined ? 'fixed' : { shiftSec: timeShiftSec },
     ...(index && { inherited: index }),
-  };
-  if (reverseConf === undefined || derivation !== 'reverse') {
-    const { bytes, mtimeSec } = copyConf;
-    return { ...common, confBytes: bytes, confMtimeSec: mtimeSec };
-  }
-  const { confBytes, confMtimeSec, confMtimeNsec, confMode, confUid, confGid } = reverseConf;
-  const attributes = { confMtimeSec, confMtimeNsec, confMode: confMode & 0o7777, confUid, confGid };
-  return { ...common, confBytes, ...attributes };
+  });
+}
+
+function confFileOf(inSource: StoredConf | undefined, { bytes, mtimeSec }: CopyConf): ConfFile {
+  return inSource === undefined ? { bytes, mtimeSec } : shownInSource(inSource);
 }
 
 function pushSettings(settings: AdoptSettings): PushSettings {
   const { place, vaultDir, destination, rsh, rsyncPath } = settings;
   return {
-    source: place.source,
-    vaultDir,
-    destination,
-    ...{ paths: [], rules: [], dryRun: false, delete: false, checksum: false, hardLinks: false },
-    ...{ owner: true, group: true, perms: true, devices: true, specials: true },
+    ...defaultPushSettings({ source: place.source, vaultDir }, destination),
     numericIds: settings.numericIds,
     timeoutSec: settings.timeoutSec,
     ...(rsh !== undefined && { rsh }),
@@ -360,19 +376,6 @@ function pushSettings(settings: AdoptSettings): PushSettings {
     acceptNewHostKey: settings.acceptNewHostKey,
     protocolMax: settings.protocolMax,
   };
-}
-
-/** A destination that several pushes use one after the other, so that only one login is needed. */
-function lent({ remote, path }: OpenDestination): OpenDestination {
-  const borrowed: Remote = {
-    shownName: remote.shownName,
-    start: (program, words) => remote.start(program, words),
-    ...(remote.startAhead && {
-      startAhead: (program, words) => remote.startAhead?.(program, words),
-    }),
-    close: () => Promise.resolve(),
-  };
-  return { remote: borrowed, path };
 }
 
 /** @throws {UsageError} `destination-overlaps` */
@@ -388,9 +391,4 @@ function refuseOverlap({ place, destination, cipherDir }: AdoptSettings): void {
     `${overlapping} lies inside the folder that is to be the vault, or contains it`,
     { hint: 'The encrypted copy and the folder of plaintext must be apart.' },
   );
-}
-
-function interrupted(cause: unknown): InterruptedError {
-  if (cause instanceof InterruptedError) return cause;
-  return new InterruptedError('interrupted', 'interrupted', { cause });
 }

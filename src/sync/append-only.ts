@@ -8,8 +8,10 @@ import { refuseOtherCopy } from './preflight.ts';
 import type { PushEntry } from './push-entry.ts';
 import type { PushJob } from './push-job.ts';
 import type { PushState } from './push-state.ts';
+import type { Unknown } from './question.ts';
 import { afterMoves, staleSuspects } from './racy.ts';
 import { parentKey, withAncestors } from './skeleton.ts';
+import { filesInDoubt, selectionTerms } from './unfinished.ts';
 
 /**
  * A push that only adds (`--append-only`). Before anything is sent the server is asked what it has that
@@ -32,8 +34,11 @@ export async function keepWhatIsThere(
   remembered: PushState | undefined,
 ): Promise<PushJob> {
   const { entries } = job.snapshot;
-  const { differing, unsettled } = await differingEntries(job, remembered);
-  if (differing.size === 0) return { ...job, moves: addingMoves(job.moves, () => true) };
+  const { differing, unsettled, unknown } = await differingEntries(job, remembered);
+  if (unknown.size > 0) tellUnknown(job, unknown);
+  // A server that compares nothing cannot say what it has under an old name.
+  const isLinkable = unknown.size === 0;
+  if (differing.size === 0) return { ...job, moves: addingMoves(job.moves, () => isLinkable) };
   const barred = barredPlaces(differing);
   if (barred.has('.')) refuseOtherCopy(job);
   const isLeft = (entry: PushEntry): boolean =>
@@ -47,37 +52,87 @@ export async function keepWhatIsThere(
   return {
     ...job,
     snapshot: { ...job.snapshot, entries: left },
-    moves: addingMoves(job.moves, isLeft),
+    moves: addingMoves(job.moves, (entry) => isLinkable && isLeft(entry)),
     unsettled,
   };
 }
 
-/**
- * What is there and not the same, compared by content where size and time prove nothing; `unsettled`
- * is what only that has shown.
- */
+/** What the copy has that is not the same. */
+interface Differences {
+  /** Compared by content where size and time prove nothing. */
+  readonly differing: ReadonlySet<PushEntry>;
+  /** What only that has shown. */
+  readonly unsettled: ReadonlySet<PushEntry>;
+  /** What is there, and the server compares nothing. */
+  readonly unknown: ReadonlySet<PushEntry>;
+}
+
+const OLDER_VERSIONS: Unknown = {
+  what: 'which files the copy has in an older version',
+  remedy: 'A push without --append-only works.',
+};
+
 async function differingEntries(
   job: PushJob,
   remembered: PushState | undefined,
-): Promise<{
-  readonly differing: ReadonlySet<PushEntry>;
-  readonly unsettled: ReadonlySet<PushEntry>;
-}> {
+): Promise<Differences> {
   const { entries } = job.snapshot;
-  const { differing, absent } = await compareWithCopy(job, entries);
-  if (job.settings.checksum) return { differing, unsettled: new Set() };
+  const about = { unknown: OLDER_VERSIONS };
+  const { differing, absent, unknown } = await compareWithCopy(job, entries, about);
+  if (job.settings.checksum || unknown.size > 0) {
+    return { differing, unsettled: new Set(), unknown };
+  }
   // Of the small files that names need, another time is of no meaning.
   const sure = new Set([...differing].filter(({ virtual }) => virtual === undefined));
   const racy = afterMoves(remembered?.racy ?? [], job.moves);
   const doubtful = staleSuspects(entries, racy, new Set([...sure, ...absent]));
-  for (const file of job.moves.suspects) if (!absent.has(file)) doubtful.add(file);
+  const terms = selectionTerms(job.settings);
+  const inDoubt = filesInDoubt(entries, remembered?.unfinished, terms);
+  for (const file of [...job.moves.suspects, ...inDoubt]) {
+    if (!absent.has(file)) doubtful.add(file);
+  }
   for (const entry of differing) if (!sure.has(entry)) doubtful.add(entry);
   for (const entry of sure) doubtful.delete(entry);
-  if (doubtful.size === 0) return { differing, unsettled: doubtful };
+  if (doubtful.size === 0) return { differing, unsettled: doubtful, unknown };
   const list = withAncestors(entries, doubtful);
-  const seen = await compareWithCopy(job, list, { checksum: true });
+  const seen = await compareWithCopy(job, list, { ...about, checksum: true });
   const unsettled = new Set([...seen.differing].filter((entry) => doubtful.has(entry)));
-  return { differing: new Set([...sure, ...unsettled]), unsettled };
+  return { differing: new Set([...sure, ...unsettled]), unsettled, unknown };
+}
+
+/** Tells that a server compares nothing, and names what has changed here since the last push. */
+function tellUnknown(job: PushJob, unknown: ReadonlySet<PushEntry>): void {
+  const { settings, context, moves } = job;
+  context.ledger.note(
+    'comparison-withheld',
+    `${settings.destination.shown}: the server does not tell whether files that exist are as they are here`,
+  );
+  tellUnsure(
+    job,
+    (moves.changed ?? []).filter((entry) => unknown.has(entry)),
+  );
+}
+
+/** Names files that have changed here, and of which nobody can tell whether the copy has them so. */
+function tellUnsure(job: PushJob, files: readonly PushEntry[]): void {
+  const { ledger } = job.context;
+  const lines = files.map(
+    ({ plain, path }) =>
+      `${showPath(plain?.path ?? path)} has changed; the server does not tell whether the copy has it as it is now`,
+  );
+  tellLines(job, 'kept-unknown', lines, 'of which the same is true');
+  ledger.failures += files.length;
+}
+
+function tellLines(
+  { context }: PushJob,
+  code: string,
+  lines: readonly string[],
+  rest: string,
+): void {
+  for (const line of lines.slice(0, LINES_MAX)) context.ledger.note(code, line);
+  const more = lines.length - LINES_MAX;
+  if (more > 0) context.ledger.note(code, `… and ${more} more ${rest}`);
 }
 
 /** Keys of the cipher paths where nothing can be added, at them or below. */
@@ -124,13 +179,12 @@ export function tellKept(
     .map((entry) => keptLine(job, entry));
   ledger.filesKept += kept.filter(({ plain }) => plain !== undefined).length;
   ledger.keepsConf ||= kept.some(({ virtual }) => virtual === 'conf');
-  for (const line of lines.slice(0, LINES_MAX)) ledger.note('kept', line);
-  const more = lines.length - LINES_MAX;
-  if (more > 0) ledger.note('kept', `… and ${more} more that the copy keeps as they were`);
+  tellLines(job, 'kept', lines, 'that the copy keeps as they were');
 }
 
 /**
  * Whether a server has left files as they were that were to be replaced, without a word; they are told.
+ * So are those of which it does not say whether it has.
  *
  * @param unasked - files that have changed since the last push and that the server did not ask for
  * @throws {ConnectionError | ProtocolError | InterruptedError} the conversation broke
@@ -141,16 +195,20 @@ export async function ignoresUpdates(
 ): Promise<boolean> {
   const { settings, snapshot } = job;
   if (unasked.size === 0 || settings.appendOnly === true) return false;
-  try {
-    const list = withAncestors(snapshot.entries, unasked);
-    const seen = await compareWithCopy(job, list);
-    const ignored = new Set([...seen.differing].filter((entry) => unasked.has(entry)));
-    tellKept(job, [...ignored], ignored);
-    return ignored.size > 0;
-  } catch (error) {
-    if (error instanceof RemoteError) return false; // it does not take such questions
+  const isUnasked = (entry: PushEntry): boolean => unasked.has(entry);
+  const list = withAncestors(snapshot.entries, unasked);
+  const seen = await compareWithCopy(job, list).catch((error: unknown) => {
+    if (error instanceof RemoteError) return undefined; // it does not take such questions
     throw error;
+  });
+  if (seen === undefined) {
+    tellUnsure(job, [...unasked]);
+    return false;
   }
+  tellUnsure(job, [...seen.unknown].filter(isUnasked));
+  const ignored = new Set([...seen.differing].filter(isUnasked));
+  tellKept(job, [...ignored], ignored);
+  return ignored.size > 0;
 }
 
 function keptLine(job: PushJob, { plain, path, mode, virtual }: PushEntry): string {

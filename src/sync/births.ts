@@ -95,17 +95,43 @@ export interface BirthSources {
   isStillThere(record: BirthRecord): boolean;
 }
 
+/** Births of the files there are, and of those that were there. */
+export interface AssignedBirths {
+  /** Of the source, what a filter leaves out included; ordered by path. */
+  readonly records: readonly BirthRecord[];
+  /**
+   * Of files that have gone. As long as a destination may have one of them, the file may come back to
+   * its path, and what is there then counts as up to date: it must have the same birth again.
+   */
+  readonly gone: readonly BirthRecord[];
+}
+
 /**
  * The births of all files that are not their path with counter 0: what was remembered, what has
  * moved since, and the next counter for every new file at a path whose birth is still in use. No
  * two files ever get the same one.
- *
- * @returns ordered by path
  */
-export function assignBirths(sources: BirthSources): BirthRecord[] {
+export function assignBirths(sources: BirthSources): AssignedBirths {
   const { before, origins } = sources;
-  if (before.length === 0 && origins.size === 0) return [];
+  if (before.length === 0 && origins.size === 0) return { records: [], gone: [] };
   return new BirthRegister(sources).assign();
+}
+
+/** Of the records of files that have gone those that are worth keeping, among the others. */
+export function withGone(
+  { records, gone }: AssignedBirths,
+  mayHold: (plainPath: Uint8Array) => boolean,
+): readonly BirthRecord[] {
+  const held = gone.filter(({ path }) => mayHold(path));
+  if (held.length === 0 || held.length > GONE_MAX) return records;
+  return [...records, ...held].sort(byPath);
+}
+
+/** Should there be more, the files that come back are told by `verify`, and that is all. */
+const GONE_MAX = 100_000;
+
+function byPath(a: BirthRecord, b: BirthRecord): number {
+  return Buffer.compare(a.path, b.path);
 }
 
 /** Births under way. Paths are keys. */
@@ -124,27 +150,40 @@ class BirthRegister {
     this.#lookForFiles();
   }
 
-  assign(): BirthRecord[] {
+  assign(): AssignedBirths {
     const { before } = this.#sources;
     const known = this.#recogniseObjects();
-    const kept = before.filter(
-      (record) =>
-        !known.has(record) &&
-        !this.#present.has(pathKey(record.path)) &&
-        this.#sources.isStillThere(record),
+    const unseen = before.filter(
+      (record) => !known.has(record) && !this.#present.has(pathKey(record.path)),
     );
+    const kept = unseen.filter((record) => this.#sources.isStillThere(record));
     for (const { birth } of kept) this.#take(birth);
     this.#takeAlong();
+    const left = new Set(kept);
+    // What a moved file took along is not left behind.
+    const gone = unseen.filter((record) => !left.has(record) && this.#take(record.birth));
     this.#inheritPaths(known);
     this.#giveCounters();
-    const records = [...kept];
-    for (const [{ plain }, birth] of this.#assigned) {
-      const isDefault = birth.counter === 0 && Buffer.compare(birth.path, plain.path) === 0;
-      if (isDefault) continue;
-      const { path, dev, ino, birthtimeMs } = plain;
-      records.push({ path, dev, ino, birthtimeMs, birth });
-    }
-    return records.sort((a, b) => Buffer.compare(a.path, b.path));
+    const assigned = [...this.#assigned].filter(([entry, birth]) => !isDefault(entry, birth));
+    const records = [...kept, ...assigned.map(([entry, birth]) => recordOf(entry, birth))];
+    records.push(...this.#otherNames(assigned.map(([entry]) => entry)));
+    return { records: records.sort(byPath), gone };
+  }
+
+  /**
+   * Records of the names that have the default birth while another name of the same file has not. With
+   * one of the names gone, the inode alone would give the other one its birth.
+   */
+  #otherNames(recorded: readonly PlainFile[]): BirthRecord[] {
+    const linked = recorded.filter(({ plain }) => plain.nlink > 1);
+    if (linked.length === 0) return [];
+    const inodes = new Set(linked.map(({ plain }) => plain.ino));
+    const known = new Set(recorded);
+    const others = this.#sources.entries.filter(isPlainFile).filter((entry) => {
+      const { ino, nlink } = entry.plain;
+      return nlink > 1 && inodes.has(ino) && !known.has(entry);
+    });
+    return others.map((entry) => recordOf(entry, { path: entry.plain.path, counter: 0 }));
   }
 
   #lookForFiles(): void {
@@ -174,11 +213,23 @@ class BirthRegister {
     for (const entry of entries) {
       const records = entry.plain && byInode.get(entry.plain.ino);
       if (records === undefined || !isPlainFile(entry)) continue;
-      const record = records.find((one) => !known.has(one) && isOfFile(one, entry));
+      const record = this.#recordFor(
+        entry,
+        records.filter((one) => !known.has(one) && isOfFile(one, entry)),
+      );
       if (record === undefined || !this.#give(entry, record.birth)) continue;
       known.add(record);
     }
     return known;
+  }
+
+  /** The record of one of the names that the file had: of its own path, of the one it came from, or any. */
+  #recordFor(entry: PlainFile, records: readonly BirthRecord[]): BirthRecord | undefined {
+    if (records.length < 2) return records[0];
+    const origin = this.#sources.origins.get(entry);
+    const at = (path: Uint8Array | undefined): BirthRecord | undefined =>
+      path && records.find((one) => Buffer.compare(one.path, path) === 0);
+    return at(entry.plain.path) ?? at(origin) ?? records[0];
   }
 
   /** Files that moved since the last push to this destination. */
@@ -229,6 +280,15 @@ class BirthRegister {
 
 function isPlainFile(entry: PushEntry): entry is PlainFile {
   return entry.plain !== undefined && isRegularFile(entry);
+}
+
+function isDefault({ plain }: PlainFile, { path, counter }: Birth): boolean {
+  return counter === 0 && Buffer.compare(path, plain.path) === 0;
+}
+
+function recordOf({ plain }: PlainFile, birth: Birth): BirthRecord {
+  const { path, dev, ino, birthtimeMs } = plain;
+  return { path, dev, ino, birthtimeMs, birth };
 }
 
 function isOfFile(record: BirthRecord, { plain }: PlainFile): boolean {

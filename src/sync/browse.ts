@@ -1,5 +1,5 @@
 /** Looking at a decrypted copy: where a path leads, what is below it, what is in a file. */
-import { FileError, IntegrityError, UsageError } from '../errors.ts';
+import { FileError, IntegrityError } from '../errors.ts';
 import { PLAIN_BLOCK_SIZE } from '../gocryptfs/limits.ts';
 import {
   isDirectory,
@@ -19,23 +19,6 @@ const LINKS_MAX = 40;
 /** Plaintext handed on in one piece. */
 const PIECE_LENGTH = 64 * PLAIN_BLOCK_SIZE;
 const SLASH = 0x2f;
-
-/**
- * A path inside a copy as it stands in entries: no empty components and no `.`; the top is `.`.
- *
- * @throws {UsageError} `path-invalid` — it has a component `..`
- */
-export function insidePath(typed: Uint8Array): Uint8Array {
-  const names = pathKey(typed)
-    .split('/')
-    .filter((name) => name !== '' && name !== '.');
-  if (names.includes('..')) {
-    throw new UsageError('path-invalid', `${showPath(typed)}: a path in a copy has no ".."`, {
-      hint: 'Give the path from the top of the copy.',
-    });
-  }
-  return names.length === 0 ? ROOT_PATH : Buffer.from(names.join('/'), 'latin1');
-}
 
 /**
  * Follows a symbolic link, and what it leads to, inside the copy.

@@ -1,9 +1,10 @@
 import { isRegularFile } from '../tree/entry.ts';
+import { compareWithCopy } from './comparison.ts';
 import { changeLimit } from './delete-limit.ts';
 import { isNew, isOtherSize, isTransfer } from './itemize.ts';
 import type { PushEntry } from './push-entry.ts';
-import { accept, type PushJob, transferOptions } from './push-job.ts';
-import { runRsync } from './rsync-run.ts';
+import type { PushJob } from './push-job.ts';
+import { askOrRefuse, type Unknown } from './question.ts';
 import { withAncestors } from './skeleton.ts';
 
 /**
@@ -20,11 +21,9 @@ export interface TooManyChanges {
   readonly total: number;
 }
 
-/** First protocol whose requests say whether the file exists. */
-const ITEM_RECORDS_SINCE = 29;
-
 /**
- * @returns undefined while the limit is kept, or when nobody can tell
+ * @returns undefined while the limit is kept
+ * @throws {RemoteError} `answers-withheld` — nobody can tell
  * @throws as `accept`
  */
 export async function findTooManyChanges(job: PushJob): Promise<TooManyChanges | undefined> {
@@ -53,6 +52,11 @@ interface Replaced {
   readonly isOtherSize: boolean;
 }
 
+const REPLACEMENTS: Unknown = {
+  what: 'how many files of the copy would be replaced',
+  remedy: 'To push without this limit: --max-changed 100%.',
+};
+
 /** Asks the server which of these files it would replace. */
 async function replacedFiles(
   job: PushJob,
@@ -61,18 +65,25 @@ async function replacedFiles(
 ): Promise<{ readonly replaced: readonly Replaced[]; readonly absent: number }> {
   const replaced: Replaced[] = [];
   let absent = 0;
-  const outcome = await runRsync(job.context, {
-    ...(job.names && { names: job.names }),
-    entries: withAncestors(job.snapshot.entries, files),
-    options: transferOptions(job.settings, { dryRun: true, checksum }),
-    onItem: (entry, iflags) => {
-      if (!files.has(entry) || !isTransfer(iflags)) return;
-      if (isNew(iflags)) absent++;
-      else replaced.push({ entry, isOtherSize: isOtherSize(iflags) });
+  const list = withAncestors(job.snapshot.entries, files);
+  const answer = await askOrRefuse(
+    job,
+    {
+      entries: list,
+      options: { checksum },
+      onItem: (entry, iflags) => {
+        if (!files.has(entry) || !isTransfer(iflags)) return;
+        if (isNew(iflags)) absent++;
+        else replaced.push({ entry, isOtherSize: isOtherSize(iflags) });
+      },
     },
-    onMessage: () => undefined,
-  });
-  accept(job, outcome);
-  const tellsApart = (outcome.protocol ?? 0) >= ITEM_RECORDS_SINCE;
-  return { replaced: tellsApart ? replaced : [], absent };
+    REPLACEMENTS,
+  );
+  if (answer.hasItemRecords) return { replaced, absent };
+  const seen = await compareWithCopy(job, list, { checksum, unknown: REPLACEMENTS });
+  const isAsked = (entry: PushEntry): boolean => files.has(entry);
+  return {
+    replaced: [...seen.differing].filter(isAsked).map((entry) => ({ entry, isOtherSize: false })),
+    absent: [...seen.absent].filter(isAsked).length,
+  };
 }

@@ -3,6 +3,7 @@ import { parseConf, type Conf } from '../gocryptfs/config.ts';
 import { VaultError } from '../errors.ts';
 import { LocalStore } from '../tree/local-store.ts';
 import { removeUnfinished } from '../tree/unfinished-files.ts';
+import { acquireTargetLock } from '../vault/lock.ts';
 import type { NewVaultPlace } from '../vault/create-vault.ts';
 import { ROOT_PATH } from '../view/path-bytes.ts';
 import { adopt, type AdoptKey, type AdoptSummary, type AdoptSurroundings } from './adopt.ts';
@@ -36,16 +37,20 @@ export interface CloneSummary extends RestoreSummary {
  * target holds the folder `.ecsync-restore`.
  *
  * @returns the figures of the restore; `exitCode` 23, 24 or 26 when something is missing
- * @throws {VaultError} `conf-missing`, and what {@link restore} and {@link adopt} throw
+ * @throws {VaultError} `conf-missing`, `conf-changed`, and what {@link restore} and {@link adopt} throw
  */
 export async function clone(
   settings: CloneSettings,
   surroundings: CloneSurroundings,
 ): Promise<CloneSummary> {
   const { target, from } = settings.restore;
-  let key: AdoptKey | undefined;
-  const unlock = async (conf: Conf, confBytes: Uint8Array): Promise<AdoptKey> =>
-    (key ??= await surroundings.unlock(conf, confBytes));
+  let opened: { readonly key: AdoptKey; readonly confBytes: Uint8Array } | undefined;
+  const unlock = async (conf: Conf, confBytes: Uint8Array): Promise<AdoptKey> => {
+    opened ??= { key: await surroundings.unlock(conf, confBytes), confBytes };
+    // It is read twice, and whoever is asked for it could answer differently.
+    if (Buffer.compare(opened.confBytes, confBytes) !== 0) throw confChanged(from.shown);
+    return opened.key;
+  };
   const asked = { ...settings.restore, overwrite: 'changed', keepsWorkplace: true } as const;
   const summary = await restore(
     asked,
@@ -53,7 +58,7 @@ export async function clone(
       if (confBytes === undefined) throw confMissing(from.shown);
       const conf = parseConf(confBytes);
       const { masterkey } = await unlock(conf, confBytes);
-      return { conf, masterkey, derivation: 'keyed', holes: 'allowed' };
+      return { conf, masterkey, isOnlyEcsync: false };
     },
     surroundings,
   );
@@ -62,7 +67,7 @@ export async function clone(
   try {
     const root = await store.lookup(ROOT_PATH);
     const adopted = await continueCopy(settings, surroundings, unlock);
-    removeUnfinished(target);
+    removeUnfinished(target, acquireTargetLock);
     // The vault's own folder has come, and the unfinished one is gone: its time is the copy's again.
     if (root !== undefined) {
       const { mtimeSec, mtimeNsec } = root;
@@ -88,6 +93,7 @@ function continueCopy(
       name,
       dryRun: false,
       repair: false,
+      keepsMisplaced: how.allowMoved === true,
       numericIds,
       timeoutSec,
       protocolMax,
@@ -107,6 +113,12 @@ function continueCopy(
       unlock,
     },
   );
+}
+
+function confChanged(shown: string): VaultError {
+  return new VaultError('conf-changed', `the gocryptfs.conf of ${shown} changed during the clone`, {
+    hint: 'Was the password changed meanwhile? Clone into a new folder.',
+  });
 }
 
 function confMissing(shown: string): VaultError {

@@ -1,10 +1,15 @@
+import type { TransferOptions } from '../rsync/options.ts';
+import { keepsConf } from './conf-there.ts';
+import { assertCopyThere } from './copy-there.ts';
 import { contentRules } from './deletion.ts';
-import { isTransfer } from './itemize.ts';
+import { unlessFsyncRefused } from './durable-order.ts';
+import { isNew, isTransfer } from './itemize.ts';
+import { confirmOurCopy, refuseOtherCopy } from './preflight.ts';
 import type { PushEntry } from './push-entry.ts';
 import { accept, isTooLargeForBlockSize, type PushJob, transferOptions } from './push-job.ts';
 import { progressOf } from './push-progress.ts';
-import { runRsync } from './rsync-run.ts';
-import { contentOptions, tempDirOf } from './run-options.ts';
+import { runRsync, type RunOutcome } from './rsync-run.ts';
+import { contentOptions, sparseOption, tempDirOf } from './run-options.ts';
 import { withAncestors } from './skeleton.ts';
 import { withTempDir } from './staging.ts';
 import {
@@ -30,7 +35,6 @@ export async function sendContent(
   findings: Findings,
 ): Promise<boolean> {
   const tempDir = tempDirOf(job, memory.state);
-  const options = contentOptions(job, memory.state, findings.deleting);
   const books = contentListeners(job, findings);
   const progress = progressOf(job);
   const { ledger } = job.context;
@@ -38,30 +42,51 @@ export async function sendContent(
   const messages: Parameters<Message>[] = [];
   // A second pass is for what the first one leaves so that the rest stays readable.
   const deletesTwice = findings.deleting && job.context.view.isEncrypted;
-  if (deletesTwice && !memory.state.prunePending) {
+  if (deletesTwice && !(memory.state.prunePending && memory.state.halfFolders === true)) {
     memory.state.prunePending = true;
+    memory.state.halfFolders = true;
     memory.save();
   }
-  const outcome = await runRsync(job.context, {
-    ...books,
-    ...nameLists(job),
-    ...deletionListeners(job, findings, (...message) => messages.push(message)),
-    entries: withTempDir(job.snapshot.entries, job.context.view),
-    options,
-    next: () => (deletesTwice && findings.pruneNeeded ? options : undefined),
-    rules: contentRules(job.scope, findings.staged),
-    decline: (entry) => isTooLargeForBlockSize(entry, job.settings),
-    onItem: (entry, iflags, xname, ndx) => {
-      progress.reached(ndx);
-      if (isTransfer(iflags) && isTooLargeForBlockSize(entry, job.settings)) {
-        findings.tooLarge.add(entry);
-        findings.unasked.delete(entry);
-      } else {
-        books.onItem(entry, iflags, xname, ndx);
-      }
+  const doubt = { isRaised: false };
+  const run = (options: TransferOptions): Promise<RunOutcome> =>
+    runRsync(job.context, {
+      ...books,
+      ...nameLists(job),
+      ...deletionListeners(job, findings, (...message) => messages.push(message)),
+      entries: withTempDir(job.snapshot.entries, job.context.view),
+      options,
+      next: () => (deletesTwice && findings.pruneNeeded ? options : undefined),
+      rules: contentRules(job.scope, findings.staged),
+      decline: (entry) => isTooLargeForBlockSize(entry, job.settings) || keepsConf(job, entry),
+      onItem: (entry, iflags, xname, ndx) => {
+        if (!findings.isCopyConfirmed && isOtherConf(iflags, entry)) {
+          doubt.isRaised = true;
+          refuseOtherCopy(job); // ends the run before this file leaves
+        }
+        progress.reached(ndx);
+        if (keepsConf(job, entry)) return;
+        if (isTransfer(iflags) && isTooLargeForBlockSize(entry, job.settings)) {
+          findings.tooLarge.add(entry);
+          findings.unasked.delete(entry);
+        } else {
+          books.onItem(entry, iflags, xname, ndx);
+        }
+      },
+    });
+  const outcome = await unlessFsyncRefused(
+    memory.state,
+    () => contentOptions(job, memory.state, findings.deleting),
+    (options) => {
+      messages.length = 0;
+      return run(options);
     },
-  });
-  if (tempDir !== undefined && isTempDirRefusal(outcome)) return false;
+  );
+  if (doubt.isRaised) {
+    await confirmOurCopy(job, memory.state);
+    findings.isCopyConfirmed = true;
+    return sendContent(job, memory, findings);
+  }
+  if (tempDir !== undefined && (await hasLostTempDir(job, outcome))) return false;
   const isPartial = outcome.protocol !== undefined && outcome.exitCode === 23;
   if (deletesTwice && isPartial && ledger.failures === failuresBefore) {
     // What stands in the way may be a folder whose diriv this pass protects: the second one tells.
@@ -74,6 +99,21 @@ export async function sendContent(
   return true;
 }
 
+/** @throws {VaultError} `copy-gone` — and everything else with it */
+async function hasLostTempDir(job: PushJob, outcome: RunOutcome): Promise<boolean> {
+  if (!isTempDirRefusal(outcome)) return false;
+  await assertCopyThere(job);
+  return true;
+}
+
+/**
+ * The server has another conf than the one that earlier pushes have stored. (A diriv is asked for also
+ * when its time alone differs, which in layout `reverse` is that of its folder.)
+ */
+function isOtherConf(iflags: number, { virtual }: PushEntry): boolean {
+  return virtual === 'conf' && isTransfer(iflags) && !isNew(iflags);
+}
+
 /** All names of the hard-link groups that any of the given entries belongs to. */
 export function withLinkedNames(job: PushJob, files: ReadonlySet<PushEntry>): Set<PushEntry> {
   const groups = new Set([...files].flatMap((file) => file.linkGroup ?? []));
@@ -84,7 +124,11 @@ export function withLinkedNames(job: PushJob, files: ReadonlySet<PushEntry>): Se
   return new Set([...files, ...linked]);
 }
 
-/** Sends some files in a run of their own, with options that would be wrong for all of them. */
+/**
+ * Sends some files in a run of their own, with options that would be wrong for all of them.
+ *
+ * @returns whether the server stored all that it was sent
+ */
 export async function sendApart(
   job: PushJob,
   memory: Memory,
@@ -94,13 +138,14 @@ export async function sendApart(
     readonly noBlockSize?: boolean;
     readonly ignoreTimes?: boolean;
   },
-): Promise<void> {
+): Promise<boolean> {
   const { files, noBlockSize = false, ignoreTimes = false } = apart;
-  if (files.size === 0) return;
+  if (files.size === 0) return true;
   const tempDir = tempDirOf(job, memory.state);
   const { blockSize, ...options } = transferOptions(job.settings, {
     ignoreTimes,
     xattrs: job.settings.xattrs === true,
+    ...sparseOption([...files]),
     ...(tempDir !== undefined && { tempDir }),
   });
   const outcome = await runRsync(job.context, {
@@ -113,5 +158,5 @@ export async function sendApart(
     options: noBlockSize || blockSize === undefined ? options : { ...options, blockSize },
     onMessage: (level, text) => tellMessage(job, level, text),
   });
-  accept(job, outcome);
+  return accept(job, outcome);
 }

@@ -53,23 +53,41 @@ export function shownChangeLimit(asked: ObjectLimit | undefined): string {
  * What the copy holds beside the source, as far as settings decide: when a push under these deleted
  * all that was due, the next one under the same deletes no more than what has gone since.
  */
-export function deletionTerms(settings: PushSettings): string {
-  const { rules, limits, xattrs } = settings;
+export function deletionTerms(
+  settings: Pick<PushSettings, 'rules' | 'limits' | 'xattrs' | 'deleteExcluded'>,
+): string {
+  const { rules, limits, xattrs, deleteExcluded } = settings;
   const patterns = rules.map((rule) => ({
     ...rule,
     pattern: Buffer.from(rule.pattern).toString('latin1'),
   }));
-  const terms = JSON.stringify([patterns, limits ?? null, xattrs === true]);
+  const terms = JSON.stringify([
+    patterns,
+    limits ?? null,
+    xattrs === true,
+    ...(deleteExcluded === true ? ['excluded'] : []),
+  ]);
   return createHash('sha256').update(terms).digest('base64').slice(0, 22);
 }
 
-/** Whether so few deletions are due that nobody needs to be asked; only certain when all is known. */
-export function isSurelyFew(
-  settings: PushSettings,
-  known: { readonly deletedUnder: string | undefined; readonly gone: number | undefined },
-): boolean {
-  const { deletedUnder, gone } = known;
+/** What is remembered of a destination that says how much may be due for deletion there. */
+export interface KnownDeletions {
+  readonly deletedUnder: string | undefined;
+  /** Remembered objects that the source does not have any more. */
+  readonly gone: number | undefined;
+  /** Remembered files. */
+  readonly filesBefore: number | undefined;
+}
+
+/**
+ * Whether so few deletions are due that nobody needs to be asked; only certain when all is known. Where
+ * most of what is remembered is gone, the folder was restored from a backup together with its
+ * vault: then the copy may have what was pushed later, and nobody remembers that.
+ */
+export function isSurelyFew(settings: PushSettings, known: KnownDeletions): boolean {
+  const { deletedUnder, gone, filesBefore = Infinity } = known;
   if (settings.maxDelete !== undefined || settings.paths.length > 0) return false;
   if (deletedUnder === undefined || gone === undefined || gone > DELETIONS.always) return false;
+  if (gone * 2 > filesBefore) return false;
   return deletedUnder === deletionTerms(settings);
 }

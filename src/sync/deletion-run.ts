@@ -9,8 +9,9 @@ import {
   transferOptions,
 } from './push-job.ts';
 import { progressOf } from './push-progress.ts';
+import { answersWithheld, askOrRefuse, tellsDeletions } from './question.ts';
 import { runRsync } from './rsync-run.ts';
-import { contentOptions } from './run-options.ts';
+import { contentOptions, deletingOptions } from './run-options.ts';
 import { tempDirEntry, withTempDir } from './staging.ts';
 import {
   contentListeners,
@@ -21,22 +22,30 @@ import {
   tellMessage,
 } from './transfer-books.ts';
 
-/** Content that the second pass would delete: the first one should have, and could not. */
+/**
+ * Content that the second pass would delete: the first one should have, and could not.
+ *
+ * @throws {RemoteError} `answers-withheld` — then nothing more may be deleted
+ */
 async function undeletedContent(job: PushJob): Promise<string[]> {
   const remaining: string[] = [];
-  const outcome = await runRsync(job.context, {
-    entries: withTempDir(job.snapshot.entries, job.context.view),
-    ...nameLists(job),
-    options: transferOptions(job.settings, { dryRun: true, deleteAfter: true }),
-    rules: pruneRules(job.scope),
-    onItem: () => undefined,
-    onDeleted: (path, isDir) => {
-      if (!isDir && !shownPath(job, path).virtual) remaining.push(pathKey(path));
+  let told = 0;
+  const unknown = { what: 'what could not be deleted' };
+  const answer = await askOrRefuse(
+    job,
+    {
+      entries: withTempDir(job.snapshot.entries, job.context.view),
+      options: { deleteAfter: true },
+      rules: pruneRules(job.scope),
+      onDeleted: (path, isDir) => {
+        told++;
+        if (!isDir && !shownPath(job, path).virtual) remaining.push(pathKey(path));
+      },
     },
-    onMessage: () => undefined,
-  });
-  accept(job, outcome);
-  return remaining;
+    unknown,
+  );
+  if (told > 0 || (await tellsDeletions(job))) return remaining;
+  throw answersWithheld(job, unknown, answer.outcome.protocol);
 }
 
 /**
@@ -55,12 +64,7 @@ export async function makeRoom(job: PushJob, findings: Findings): Promise<boolea
     ...nameLists(job),
     ...deletionListeners(job, findings, () => undefined),
     entries: withTempDir(job.snapshot.entries, job.context.view),
-    options: transferOptions(job.settings, {
-      checksum: false,
-      deleteAfter: true,
-      existing: true,
-      ignoreExisting: true,
-    }),
+    options: deletingOptions(job),
     rules,
     onItem: () => undefined,
   });

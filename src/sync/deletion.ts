@@ -34,16 +34,53 @@ export interface DeletionScope {
   readonly excluded: readonly string[];
   /** Cipher paths a push is limited to; empty: everything. */
   readonly within: readonly string[];
+  /** Cipher paths of lost mount points: nothing is deleted there; absent: there are none. */
+  readonly unmounted?: readonly string[];
+  /** What lies in the copy and is none of it. */
+  readonly keep?: readonly ReceiverRule[];
+  /** Cipher paths of folders whose content is left out: in the copy it stays as it is. */
+  readonly closed?: readonly string[];
 }
 
-/** Tells a selection's plaintext paths in cipher names, which is all the server knows. */
-export function deletionScope(selection: Selection, view: PushView): DeletionScope {
+/**
+ * Tells a selection's plaintext paths in cipher names, which is all the server knows.
+ *
+ * @param lostMounts - Latin-1 keys of plaintext paths
+ */
+export function deletionScope(
+  selection: Selection,
+  view: PushView,
+  lostMounts: readonly string[],
+  keep: readonly ReceiverRule[] = [],
+): DeletionScope {
   const cipherKey = (path: Uint8Array): string => pathKey(view.cipherPath(path));
   return {
     names: view.names,
     excluded: selection.excluded.map(cipherKey),
     within: selection.within.map((path) => cipherKey(Buffer.from(path, 'latin1'))),
+    unmounted: lostMounts.map((path) => cipherKey(Buffer.from(path, 'latin1'))),
+    closed: selection.mountPoints.map(cipherKey),
+    keep,
   };
+}
+
+/** Whether a push that deletes everything leaves this cipher path (Latin-1 key) alone all the same. */
+export function isProtected(scope: DeletionScope, key: string): boolean {
+  const isIn = (folder: string): boolean => key === folder || key.startsWith(`${folder}/`);
+  const { excluded, within, unmounted = [], closed = [] } = scope;
+  if (within.length > 0 && !within.some(isIn)) return true;
+  return [excluded, unmounted, closed].some((paths) => paths.some(isIn));
+}
+
+/** The plaintext paths that the destination may hold after a push that deleted everything. */
+export function whatIsKept({
+  scope,
+  context: { view },
+}: {
+  readonly scope: DeletionScope;
+  readonly context: { readonly view: PushView };
+}): (plainPath: Uint8Array) => boolean {
+  return (plainPath) => isProtected(scope, pathKey(view.cipherPath(plainPath)));
 }
 
 /**
@@ -82,12 +119,26 @@ function nameFileRule(
 
 /** An excluded object that still exists in the source is left alone at the destination. */
 function protectExcluded(scope: DeletionScope): ReceiverRule[] {
+  const closed = (scope.closed ?? []).map((path) => protect(path, '/**'));
+  return [...closed, ...protectNames(scope)];
+}
+
+function protectNames(scope: DeletionScope): ReceiverRule[] {
   const { excluded } = scope;
   if (excluded.length > PROTECT_RULES_MAX) {
     const folders = new Set(excluded.map((path) => path.slice(0, path.lastIndexOf('/') + 1)));
     return [...folders].map((folder) => protect(folder, '*'));
   }
   return excluded.flatMap((path) => [protect(path), ...nameFileRule(scope, 'protect', path)]);
+}
+
+/** What was on a disk that is not mounted now is left alone, and the folder with it. */
+function protectUnmounted({ unmounted = [], ...scope }: DeletionScope): ReceiverRule[] {
+  return unmounted.flatMap((path) =>
+    path === '.'
+      ? [rule('protect', '*')]
+      : [protect(path), protect(path, '/**'), ...nameFileRule(scope, 'protect', path)],
+  );
 }
 
 function limitTo(scope: DeletionScope): ReceiverRule[] {
@@ -113,9 +164,11 @@ function protectSpecialFiles({ names }: DeletionScope): ReceiverRule[] {
  */
 export function contentRules(scope: DeletionScope, isSwept = false): ReceiverRule[] {
   return [
+    ...(scope.keep ?? []),
     rule('protect', `/${TEMPORARY_DIRECTORY}`),
     ...(isSwept ? [rule('protect', `/${TEMPORARY_DIRECTORY}/**`)] : []),
     ...protectSpecialFiles(scope),
+    ...protectUnmounted(scope),
     ...protectExcluded(scope),
     ...limitTo(scope),
   ];
@@ -157,16 +210,42 @@ export function pruneRules(
   remaining: readonly string[] = [],
 ): ReceiverRule[] {
   return [
-    ...(scope.names.isPlain ? [] : keepReadable(remaining)),
+    ...(scope.keep ?? []),
+    ...(scope.names.isPlain ? [] : keepReadable([...remaining, ...(scope.unmounted ?? [])])),
+    ...protectUnmounted(scope),
     ...protectExcluded(scope),
     rule('risk', `/${TEMPORARY_DIRECTORY}/**`),
     ...limitTo(scope),
   ];
 }
 
+/**
+ * Removes these folders if they are empty, with the `.name` files of their names, and touches nothing
+ * else: what they are in may have gone from the source as well, and stays.
+ *
+ * @param folders - cipher paths as keys
+ */
+export function halfFolderRules(folders: ReadonlySet<string>): ReceiverRule[] {
+  const onTheWay = new Set<string>();
+  for (const folder of folders) {
+    for (let key = folder; key !== '.'; key = parentKey(key)) onTheWay.add(key);
+  }
+  return [
+    ...[...onTheWay].map((key) => rule('risk', `/${literal(key)}`)),
+    ...[...folders].filter((key) => LONG_NAME.test(key)).map((key) => rule('risk', `/${key}.name`)),
+    rule('protect', '*'),
+  ];
+}
+
 /** A dry run that counts: everything both passes would remove, but not our own leftovers. */
 export function previewRules(scope: DeletionScope): ReceiverRule[] {
-  return [rule('protect', `/${TEMPORARY_DIRECTORY}`), ...protectExcluded(scope), ...limitTo(scope)];
+  return [
+    ...(scope.keep ?? []),
+    rule('protect', `/${TEMPORARY_DIRECTORY}`),
+    ...protectUnmounted(scope),
+    ...protectExcluded(scope),
+    ...limitTo(scope),
+  ];
 }
 
 /** Empties the temporary directory, removes the steps of moved files, and touches nothing else. */

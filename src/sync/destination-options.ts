@@ -1,3 +1,4 @@
+import type { SshOptions } from '../transport/ssh-options.ts';
 import type { DestinationOptions } from './destination-remote.ts';
 import type { PeerSettings } from './run-settings.ts';
 
@@ -9,6 +10,8 @@ export interface LoginQuestions {
   readonly askPassphrase?: (keyFile: string) => Promise<string | undefined>;
   /** Absent without a terminal. */
   readonly askPassword?: (prompt: string) => Promise<string | undefined>;
+  /** Whether an unknown host is to be trusted. Absent without a terminal. */
+  readonly askHostKey?: SshOptions['askHostKey'];
   /** The password of an rsync daemon; undefined: there is none. The bytes are overwritten. */
   readonly daemonPassword?: () => Promise<Buffer | undefined>;
   /** How a destination is reached, for who looks into it. */
@@ -23,7 +26,8 @@ export function destinationOptions(
   books: { note(code: string, message: string): void },
   questions: LoginQuestions,
 ): DestinationOptions {
-  const { askPassphrase, askPassword, daemonPassword, tellMotd, tellDetail } = questions;
+  const { askPassphrase, askPassword, askHostKey, daemonPassword, tellMotd, tellDetail } =
+    questions;
   return {
     ...(settings.rsh !== undefined && { rsh: settings.rsh }),
     ...(settings.rsyncPath !== undefined && { rsyncPath: settings.rsyncPath }),
@@ -38,6 +42,7 @@ export function destinationOptions(
       ...(tellDetail && { onDetail: tellDetail }),
       ...(askPassphrase && { askPassphrase }),
       ...(askPassword && { askPassword }),
+      ...(askHostKey && { askHostKey }),
     },
     daemon: {
       protocolMax: settings.protocolMax,

@@ -1,10 +1,10 @@
-import { InterruptedError } from '../errors.ts';
 import { localCommands } from '../transport/child.ts';
 import type { Remote } from '../transport/connection.ts';
 import { reachSsh } from '../transport/ssh-reach.ts';
 import type { SshOptions } from '../transport/ssh.ts';
 import { systemSsh } from '../transport/system-ssh.ts';
 import type { Destination } from '../vault/destination.ts';
+import { interrupted } from './interruption.ts';
 import { openDaemon, type DaemonReach } from './destination-daemon.ts';
 import { LocalFolderRemote } from './local-folder.ts';
 
@@ -72,6 +72,11 @@ export async function openDestination(
   }
 }
 
+/** A login that came when nobody waited for it any more is closed. */
+export function closeLate({ remote }: OpenDestination): void {
+  void remote.close();
+}
+
 /**
  * Gives up what needed a destination: a login that is still under way is not waited for, but closed
  * when it comes.
@@ -83,11 +88,19 @@ export function givenUp(
   error: unknown,
   signal: AbortSignal,
 ): unknown {
-  void opening.then(
-    (opened) => opened.remote.close(),
-    () => undefined, // its own failure is what `error` already is
-  );
-  return signal.aborted
-    ? new InterruptedError('interrupted', 'interrupted', { cause: error })
-    : error;
+  void opening.then(closeLate, () => undefined); // its own failure is what `error` already is
+  return signal.aborted ? interrupted(error) : error;
+}
+
+/** A destination that several pushes use one after the other, so that only one login is needed. */
+export function lent({ remote, path }: OpenDestination): OpenDestination {
+  const borrowed: Remote = {
+    shownName: remote.shownName,
+    start: (program, words) => remote.start(program, words),
+    ...(remote.startAhead && {
+      startAhead: (program, words) => remote.startAhead?.(program, words),
+    }),
+    close: () => Promise.resolve(),
+  };
+  return { remote: borrowed, path };
 }

@@ -1,10 +1,10 @@
 import { serverWords, type TransferOptions } from '../rsync/options.ts';
 import { isSurelyFew } from './delete-limit.ts';
 import type { OpenDestination } from './destination-remote.ts';
-import { preflightOptions } from './preflight.ts';
 import type { PushView } from './push-entry.ts';
 import type { PushSettings } from './push-settings.ts';
-import type { PushState } from './push-state.ts';
+import { isFounded, type PushState } from './push-state.ts';
+import { preflightOptions } from './root-files.ts';
 import { contentOptions } from './run-options.ts';
 
 /** What the first run of a push follows from, as far as it is known while the source is looked at. */
@@ -33,8 +33,8 @@ function firstOptions(
 ): TransferOptions | undefined {
   const { settings } = basis;
   if (settings.appendOnly === true || settings.dryRun) return undefined;
-  if (state === undefined) return preflightOptions(settings);
-  const known = { deletedUnder: state.deletedUnder, gone: 0 };
+  if (!isFounded(state)) return preflightOptions(settings);
+  const known = { deletedUnder: state.deletedUnder, gone: 0, filesBefore: undefined };
   const asksFirst = !state.foreignChecked || !isSurelyFew(settings, known);
   if (settings.delete && asksFirst) return undefined;
   const isLimited = (settings.maxBytes ?? Infinity) < Infinity;

@@ -1,6 +1,7 @@
 import { IntegrityError, type EcsyncError, type FileError, type VanishedError } from '../errors.ts';
 import type { PlainEntry } from '../view/plain-entry.ts';
 import { objectKindOf, type CopyProblem, type ObjectKind } from '../view/decrypted-view-problem.ts';
+import type { Misplaced } from '../view/identity-check.ts';
 import { splitPath } from '../view/path-bytes.ts';
 import type { ContentDamage } from '../view/plain-file.ts';
 
@@ -54,34 +55,31 @@ export function findingAbout(
   };
 }
 
-/**
- * What was found in the content of one file, neighbouring blocks with the same damage together.
- *
- * @param holesAreDamage - a copy that only ecsync has written has no holes
- */
+/** What was found in the content of one file, neighbouring blocks with the same damage together. */
 export class DamageList {
   readonly #entry: PlainEntry;
-  readonly #holesAreDamage: boolean;
+  readonly #severityOf: (code: string) => Finding['severity'];
   readonly #findings: Finding[] = [];
 
-  constructor(entry: PlainEntry, holesAreDamage: boolean) {
+  /** @param severityOf - asked when the file's header is known */
+  constructor(entry: PlainEntry, severityOf: (code: string) => Finding['severity']) {
     this.#entry = entry;
-    this.#holesAreDamage = holesAreDamage;
+    this.#severityOf = severityOf;
   }
 
-  add({ blockNo, error }: ContentDamage): void {
+  add({ blockNo, blockCount = 1, error }: ContentDamage): void {
     const last = this.#findings.at(-1);
     if (blockNo === undefined) this.#findings.push(findingAbout(this.#entry, error));
     else if (last?.blocks?.last === blockNo - 1 && last.code === error.code) {
-      const blocks = { first: last.blocks.first, last: blockNo };
+      const blocks = { first: last.blocks.first, last: blockNo + blockCount - 1 };
       this.#findings[this.#findings.length - 1] = { ...last, blocks };
     } else {
       const finding = findingAbout(this.#entry, error);
-      const isNote = error.code === 'hole' && !this.#holesAreDamage;
+      const severity = this.#severityOf(error.code);
       this.#findings.push({
         ...finding,
-        severity: isNote ? 'note' : 'damage',
-        blocks: { first: blockNo, last: blockNo },
+        severity,
+        blocks: { first: blockNo, last: blockNo + blockCount - 1 },
       });
     }
   }
@@ -89,6 +87,12 @@ export class DamageList {
   get findings(): readonly Finding[] {
     return this.#findings;
   }
+}
+
+/** Something that has the identity of another place. */
+export function findingOfMisplaced({ severity, error, entry }: Misplaced): Finding {
+  const isNote = severity === 'moved';
+  return { ...findingAbout(entry, error), severity: isNote ? 'note' : 'damage' };
 }
 
 /** The same findings for another name of the same object. */

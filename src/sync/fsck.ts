@@ -1,10 +1,21 @@
 /** Checks a whole copy: every name, every block, every link is authenticated with the key. */
 import { ExitCode, FileError, IntegrityError, VanishedError, type EcsyncError } from '../errors.ts';
+import type { FileIdentity } from '../gocryptfs/identity.ts';
 import type { Layout } from '../gocryptfs/layout.ts';
-import { isDirectory, isRegularFile, isSymlink, type Entry, type Tree } from '../tree/entry.ts';
+import {
+  isDirectory,
+  isRegularFile,
+  isSymlink,
+  type Entry,
+  type OpenFile,
+  type Tree,
+} from '../tree/entry.ts';
 import { showPath } from '../tree/file-failure.ts';
 import { walk } from '../tree/walk.ts';
-import { DecryptedView } from '../view/decrypted-view.ts';
+import { DecryptedView, type DecryptedViewOptions } from '../view/decrypted-view.ts';
+import type { CopyProblem } from '../view/decrypted-view-problem.ts';
+import { holesBy, type HoleRule } from '../view/hole-rule.ts';
+import type { IdentityCheck } from '../view/identity-check.ts';
 import type { PlainEntry } from '../view/plain-entry.ts';
 import { pathKey } from '../view/path-bytes.ts';
 import { PlainFile } from '../view/plain-file.ts';
@@ -12,12 +23,14 @@ import type { ContentSource } from './content-source.ts';
 import {
   DamageList,
   findingAbout,
+  findingOfMisplaced,
   findingOfProblem,
   findingOfUnread,
   findingsElsewhere,
   type Finding,
 } from './fsck-finding.ts';
 import { checkConf, checkUnfinished } from './fsck-root.ts';
+import type { LastPush } from './last-push.ts';
 
 /** A copy, and how to check it. */
 export interface FsckJob<C extends Entry> {
@@ -30,8 +43,22 @@ export interface FsckJob<C extends Entry> {
   readonly layout: Layout;
   /** What the copy's gocryptfs.conf should be, where that is known. */
   readonly conf?: Uint8Array;
-  /** Whether full blocks of zeros are damage: ecsync writes none, stock gocryptfs does. */
-  readonly holesAreDamage: boolean;
+  /** Nothing but ecsync has written to the copy: full blocks of zeros, and random nonces, are damage. */
+  readonly isOnlyEcsync: boolean;
+  /** Full blocks of zeros that gocryptfs may have left are worth a note only. Default: damage. */
+  readonly allowHoles?: boolean;
+  /**
+   * Look whether every nonce is the one that ecsync chooses, which costs as much again as decrypting.
+   * Needs `identities`.
+   */
+  readonly checksNonces?: boolean;
+  /**
+   * Looks whether everything has the identity of its place; it has to keep what is misplaced. By it
+   * folders are read whose `gocryptfs.diriv` is lost.
+   */
+  readonly identities?: IdentityCheck;
+  /** What the last push left there, where that is known. */
+  readonly lastPush?: LastPush | undefined;
   /** Gives the content of all files in one go, after the structure. Absent: each as it is met. */
   readonly contents?: ContentSource<C>;
   /** Whether a file's content is read, by its plaintext path; everything else is checked anyway. */
@@ -67,15 +94,16 @@ export interface FsckSummary {
   readonly damaged: number;
   readonly unread: number;
   readonly notes: number;
+  /** Whether it was compared with anything where files and folders belong. */
+  readonly placesChecked: boolean;
   /** 0; 26 for damage; otherwise 24 when everything unread vanished or changed, 23 when not. */
   readonly exitCode: ExitCode;
 }
 
 /**
- * Checks a copy from end to end, in memory that does not depend on its size. Names and blocks that
- * are whole but not where they belong (files of one folder exchanged, a file cut at the end of a
- * block, or gone) authenticate all the same: only a comparison with the source shows those.
- * Extended attributes are not read.
+ * Checks a copy from end to end. Names and blocks that are whole but not where they belong authenticate
+ * all the same: `identities` and `lastPush` show those, as far as key and vault can tell. Extended
+ * attributes are not read.
  *
  * @param signal - ends the check by throwing its reason
  * @throws {FileError} `open-failed` — the copy itself cannot be opened
@@ -104,6 +132,8 @@ class Check<C extends Entry> {
   readonly #linked = new Map<number, readonly Finding[]>();
   /** Files whose content comes after the structure, by the key of the cipher path. */
   readonly #later = new Map<string, PlainEntry<C>>();
+  /** File IDs of hard-linked files, by link group. */
+  readonly #linkedIDs = new Map<number, Uint8Array>();
   /** Further names of those that are hard-linked, by link group. */
   readonly #furtherNames = new Map<number, PlainEntry<C>[]>();
   #filesSampled = 0;
@@ -115,10 +145,10 @@ class Check<C extends Entry> {
     this.#reporter = reporter;
     this.#signal = signal;
     this.#tree = job.openTree((path, error) => this.#onUnread(path, error));
+    const { identities } = job;
     this.#view = new DecryptedView(this.#tree, job.layout, {
-      onProblem: (problem) => {
-        if (problem.code !== 'temporary-directory') this.#add(findingOfProblem(problem));
-      },
+      onProblem: (problem) => this.#onProblem(problem),
+      ...(identities && { identities, ...this.#readingOn() }),
     });
   }
 
@@ -132,9 +162,11 @@ class Check<C extends Entry> {
     if (unfinished !== undefined) this.#add(unfinished);
     const noting: Tree<PlainEntry<C>> = {
       root: () => this.#view.root(),
-      children: (directory) => {
+      children: async (directory) => {
         this.#directory = directory;
-        return this.#view.children(directory);
+        const children = await this.#view.children(directory);
+        if (directory.contentUnknown !== true) this.#job.lastPush?.listed(directory.path);
+        return children;
       },
       open: (entry) => this.#view.open(entry),
     };
@@ -142,11 +174,14 @@ class Check<C extends Entry> {
       for (const entry of part) await this.#checkEntry(entry);
     }
     await this.#checkContents();
+    await this.#checkPlaces();
     return this.#summary();
   }
 
   async #checkEntry(entry: PlainEntry<C>): Promise<void> {
     const counts = this.#counts;
+    const differing = this.#job.lastPush?.meet(entry);
+    if (differing !== undefined) this.#add(differing);
     if (isDirectory(entry)) counts.folders += 1;
     else if (isSymlink(entry)) counts.links += 1;
     else if (!isRegularFile(entry)) counts.others += 1;
@@ -186,11 +221,9 @@ class Check<C extends Entry> {
       read: async (cipher, file) => {
         const entry = this.#later.get(pathKey(cipher.path));
         if (entry === undefined) return () => undefined;
-        const open = (): PlainFile => {
-          return new PlainFile(file, this.#job.layout.content, { path: entry.path });
-        };
-        const found = await this.#inspect(entry, () => Promise.resolve().then(open));
-        return () => conclude(cipher, (name) => findingsElsewhere(found, name));
+        const found = await this.#inspect(entry, () => Promise.resolve(file));
+        return () =>
+          conclude(cipher, (name) => (name === entry ? found : this.#alsoNamed(name, found)));
       },
       fail: (cipher, error) => {
         if (!isAboutFile(error)) throw error;
@@ -204,21 +237,19 @@ class Check<C extends Entry> {
     const known = linkGroup === undefined ? undefined : this.#linked.get(linkGroup);
     const findings =
       known === undefined
-        ? await this.#inspect(entry, () => this.#view.open(entry))
-        : findingsElsewhere(known, entry);
+        ? await this.#inspect(entry, () => this.#tree.open(entry.cipher))
+        : this.#alsoNamed(entry, known);
     // The first name of a file has a group only once the second was seen.
     const group = entry.cipher.linkGroup;
     if (group !== undefined && known === undefined) this.#linked.set(group, findings);
     for (const finding of findings) this.#add(finding);
   }
 
-  async #inspect(
-    entry: PlainEntry<C>,
-    open: () => Promise<PlainFile>,
-  ): Promise<readonly Finding[]> {
-    const damage = new DamageList(entry, this.#job.holesAreDamage);
+  async #inspect(entry: PlainEntry<C>, open: () => Promise<OpenFile>): Promise<readonly Finding[]> {
+    let own: FileIdentity | undefined;
+    const damage = new DamageList(entry, (code) => this.#severityOf(code, own !== undefined));
     try {
-      const file = await open();
+      const file = await this.#decrypted(entry, await open(), (found) => (own = found));
       let state: 'unchanged' | 'changed' = 'unchanged';
       try {
         await file.inspect((found) => damage.add(found), {
@@ -227,6 +258,7 @@ class Check<C extends Entry> {
             this.#bytesRead += count;
             this.#tellProgress(entry);
           },
+          identity: () => (this.#job.checksNonces === true ? own : undefined),
         });
       } finally {
         state = await file.close();
@@ -240,9 +272,79 @@ class Check<C extends Entry> {
     }
   }
 
+  /** @param onOwn - told of the identity, when the file has that of its place */
+  async #decrypted(
+    entry: PlainEntry<C>,
+    cipher: OpenFile,
+    onOwn: (own: FileIdentity) => void,
+  ): Promise<PlainFile> {
+    const admit = (fileID: Uint8Array): HoleRule => {
+      const { linkGroup } = entry.cipher;
+      if (linkGroup !== undefined) this.#linkedIDs.set(linkGroup, fileID);
+      const { own } = this.#job.identities?.file(identifiable(entry), fileID) ?? {};
+      if (own !== undefined) onOwn(own);
+      return this.#job.isOnlyEcsync ? 'strict' : 'allowed';
+    };
+    try {
+      return new PlainFile(cipher, this.#job.layout.content, { path: entry.path, admit });
+    } catch (error) {
+      await cipher.close();
+      throw error;
+    }
+  }
+
+  /** What was found in a file, for a further name of it. */
+  #alsoNamed(entry: PlainEntry<C>, found: readonly Finding[]): readonly Finding[] {
+    const { linkGroup } = entry.cipher;
+    const fileID = linkGroup === undefined ? undefined : this.#linkedIDs.get(linkGroup);
+    if (fileID !== undefined) this.#job.identities?.file(identifiable(entry), fileID);
+    return findingsElsewhere(found, entry);
+  }
+
+  #severityOf(code: string, isOwnFile: boolean): Finding['severity'] {
+    const { isOnlyEcsync, allowHoles } = this.#job;
+    if (code === 'nonce-foreign') return isOnlyEcsync ? 'damage' : 'note';
+    if (code !== 'hole' || allowHoles !== true) return 'damage';
+    return holesBy({ isOnlyEcsync, isOwnFile }) === 'allowed' ? 'note' : 'damage';
+  }
+
+  /** What is not where it was written for, and what is not there. */
+  async #checkPlaces(): Promise<void> {
+    const { identities, lastPush, layout } = this.#job;
+    const listing = (): AsyncIterable<readonly PlainEntry[]> =>
+      walk(new DecryptedView(this.#tree, layout, this.#readingOn()), this.#signal);
+    for (const judged of [
+      await identities?.judgeLinks(listing),
+      await identities?.judgeFiles(listing),
+    ]) {
+      for (const misplaced of judged ?? []) this.#add(findingOfMisplaced(misplaced));
+    }
+    // What could not be listed is not missing.
+    if (this.#unreadBefore.length > 0) return;
+    for (const finding of lastPush?.conclude() ?? []) this.#add(finding);
+  }
+
+  #readingOn(): Pick<DecryptedViewOptions, 'expectedDirIV'> {
+    const { identities } = this.#job;
+    return identities === undefined
+      ? {}
+      : { expectedDirIV: (place) => identities.expectedDirIV(place) };
+  }
+
+  #onProblem(problem: CopyProblem): void {
+    if (problem.code === 'temporary-directory') return;
+    // A folder whose IV is wrong is there all the same.
+    if (problem.plainPath !== undefined) this.#job.lastPush?.pass(problem.plainPath);
+    this.#add(findingOfProblem(problem));
+  }
+
   #onUnread(path: Uint8Array, error: EcsyncError): void {
     if (this.#directory === undefined) this.#unreadBefore.push([path, error]);
-    else this.#add(findingOfUnread(path, error, this.#directory));
+    else {
+      const finding = findingOfUnread(path, error, this.#directory);
+      this.#job.lastPush?.pass(finding.plainPath ?? finding.plainDirectory);
+      this.#add(finding);
+    }
   }
 
   #add(finding: Finding): void {
@@ -271,10 +373,15 @@ class Check<C extends Entry> {
           : this.#allUnreadVanished
             ? ExitCode.vanished
             : ExitCode.partial;
-    const figures = { damaged: damage, unread, notes: note };
+    const placesChecked = this.#job.identities?.isOurs === true;
+    const figures = { damaged: damage, unread, notes: note, placesChecked };
     const sampled = this.#job.sample === undefined ? {} : { filesSampled: this.#filesSampled };
     return { ...this.#counts, ...sampled, bytesRead: this.#bytesRead, ...figures, exitCode };
   }
+}
+
+function identifiable({ path, cipher }: PlainEntry): Parameters<IdentityCheck['file']>[0] {
+  return { plainPath: path, cipherPath: cipher.path, size: cipher.size };
 }
 
 function changed(entry: PlainEntry): VanishedError {

@@ -31,6 +31,11 @@ const SIGNIFICANT =
 /** What `-i` prints for something the server removed: eleven characters. */
 export const DELETING = '*deleting  ';
 
+/** The same record without a word of permissions and owners. */
+export function withoutModeAndOwner(iflags: number): number {
+  return iflags & ~(ITEM_REPORT_PERMS | ITEM_REPORT_OWNER | ITEM_REPORT_GROUP);
+}
+
 export function isSignificant(iflags: number): boolean {
   return (iflags & SIGNIFICANT) !== 0;
 }
@@ -50,6 +55,10 @@ export function isCreation(iflags: number): boolean {
 /** The same record as an object without a double would give. */
 export function asNew(iflags: number): number {
   return iflags | ITEM_IS_NEW | ITEM_LOCAL_CHANGE;
+}
+/** The record of a file of which only a beginning is there, as one that is not there would give it. */
+export function asNewFile(iflags: number): number {
+  return iflags | ITEM_IS_NEW;
 }
 /** The record of a new name for a file that is there already. */
 export const LINKED = ITEM_LOCAL_CHANGE | ITEM_XNAME_FOLLOWS | ITEM_IS_NEW;

@@ -35,6 +35,8 @@ export class Ledger {
   keepsConf = false;
   /** Something of the source or at the destination could not be read or stored (exit 23). */
   failures = 0;
+  /** What all failures of the destination come from, when that is known. */
+  cause: EcsyncError | undefined;
   /** Something vanished or changed while it was read (exit 24). */
   vanished = 0;
   readonly #reporter: PushReporter;

@@ -1,7 +1,9 @@
 import path from 'node:path';
 import { FileError, RemoteError } from '../errors.ts';
 import { isDryRun, parseServerWords, type TransferOptions } from '../rsync/options.ts';
+import { DIR_IV_NAME } from '../gocryptfs/names.ts';
 import { serve } from '../rsync/server.ts';
+import { syncFileSystem } from '../transport/sync-file-system.ts';
 import { LocalStore } from '../tree/local-store.ts';
 import { groupIds, userIds } from '../tree/owner-names.ts';
 import { prepareFolder } from '../tree/prepare-folder.ts';
@@ -19,7 +21,7 @@ export interface LocalFolderOptions {
 /**
  * A folder of this machine as a destination. {@link start} rejects with
  * {@link UsageError} `server-words-invalid` and {@link RemoteError} `destination-unusable`: the
- * folder's parent is missing, or it is no folder.
+ * folder cannot be made, or is none.
  */
 export class LocalFolderRemote extends InProcessRemote {
   constructor(options: LocalFolderOptions = {}) {
@@ -35,12 +37,15 @@ function folderServer(
   const folder = path.resolve(destination);
   const rootIsNew = prepare(folder, options);
   return async (peer, onStderr) => {
-    const { tempDir, linkDest } = options;
+    const { tempDir, linkDest, compareDest, copyDest } = options;
+    const earlier = linkDest ?? compareDest ?? copyDest;
     const store = new LocalStore(folder, {
       durable,
       makeSpecial,
+      keyName: DIR_IV_NAME,
+      ...(process.platform === 'linux' && { syncFileSystem }),
       ...(tempDir !== undefined && { tempDir }),
-      ...(linkDest !== undefined && { earlier: linkDest }),
+      ...(earlier !== undefined && { earlier }),
     });
     try {
       return await serve(peer, store, {

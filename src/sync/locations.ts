@@ -111,6 +111,10 @@ export interface LocationChanges {
   readonly fresh: readonly FreshEntry[];
   /** Files where a file was before, with another size or second. */
   readonly changed: readonly PushEntry[];
+  /** Files where a file was before, with the same size and second, and another fraction of it. */
+  readonly touched: readonly PushEntry[];
+  /** Everything that is not as it was at its place, by its attributes or as an object, or is new. */
+  readonly altered: ReadonlySet<PushEntry>;
   /** How many files there were. */
   readonly filesBefore: number;
 }
@@ -137,6 +141,8 @@ export function compareLocations(
   const gone: Location[] = [];
   const fresh: FreshEntry[] = [];
   const changed: PushEntry[] = [];
+  const touched: PushEntry[] = [];
+  const altered = new Set<PushEntry>();
   let filesBefore = 0;
   const locations = readLocations(stored);
   const next = (): Location | undefined => {
@@ -155,20 +161,38 @@ export function compareLocations(
     if (replaced !== undefined) {
       before = next();
       if (isOtherFile(replaced, entry)) changed.push(entry);
+      else if (isTouched(replaced, entry)) touched.push(entry);
+      if (isAltered(replaced, entry)) altered.add(entry);
       const isSame = isSameKind(replaced, entry) && isSameObject(replaced, entry.plain);
       if (isSame) continue;
       gone.push(replaced);
     }
+    altered.add(entry);
     fresh.push({ entry, replaced });
   }
   for (; before !== undefined; before = next()) gone.push(before);
-  return { gone, fresh, changed, filesBefore };
+  return { gone, fresh, changed, touched, altered, filesBefore };
+}
+
+function isAltered(before: Location, { mode, size, mtimeSec, mtimeNsec }: PushEntry): boolean {
+  return (
+    before.mode !== mode ||
+    before.size !== size ||
+    before.mtimeSec !== mtimeSec ||
+    before.mtimeNsec !== mtimeNsec
+  );
 }
 
 /** Whether a file is not what was pushed at its place, as far as rsync's quick check tells. */
 function isOtherFile(before: Location, entry: PushEntry): boolean {
   if (!isRegularFile(before) || !isRegularFile(entry)) return false;
   return before.size !== entry.size || before.mtimeSec !== entry.mtimeSec;
+}
+
+/** Whether a file was written again within the second in which it was when it was pushed. */
+function isTouched(before: Location, entry: PushEntry & { readonly plain: LocalEntry }): boolean {
+  if (!isRegularFile(before) || !isRegularFile(entry)) return false;
+  return isSameObject(before, entry.plain) && before.mtimeNsec !== entry.mtimeNsec;
 }
 
 export function isSameKind(a: { readonly mode: number }, b: { readonly mode: number }): boolean {

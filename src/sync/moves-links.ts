@@ -11,6 +11,7 @@ import type { MovedFile, Moves } from './moves.ts';
 import type { PushEntry } from './push-entry.ts';
 import { accept, transferOptions, type PushJob } from './push-job.ts';
 import type { PushState } from './push-state.ts';
+import { ask, ITEM_RECORDS_SINCE } from './question.ts';
 import { runRsync, type RunOutcome, type RunPlan } from './rsync-run.ts';
 import { tempDirOf } from './run-options.ts';
 import { parentKey } from './skeleton.ts';
@@ -22,11 +23,9 @@ import { tempDirEntry } from './staging.ts';
  * and right, the server makes the other one from it. The old name goes when deletions are due.
  *
  * First a dry run asks which of the old names are what they are remembered to be. Nothing else is
- * linked, and no folder is listed that is not there: the server would make it.
+ * linked, nothing at all where that is not answered, and no folder is listed that is not there: the server would make it.
  */
 
-/** From here on a server says what it would do with a file. */
-const ITEM_RECORDS_SINCE = 29;
 /** Mode of an old folder about which nothing is known. */
 const UNKNOWN_FOLDER_MODE = S_IFDIR | 0o700;
 
@@ -70,7 +69,7 @@ function hasMoves({ moves, settings }: PushJob): boolean {
 export async function moveFiles(
   job: PushJob,
   state: PushState,
-  next: () => TransferOptions,
+  next: () => TransferOptions | undefined,
 ): Promise<boolean> {
   if (!hasMoves(job)) return false;
   const isBuilt = true;
@@ -97,8 +96,7 @@ export async function confirmMoves(
   const adds = job.settings.appendOnly === true;
   const olds = files.map((file) => oldName(file, {}));
   const news = options.isBuilt ? files.map(({ entry }) => entry) : [];
-  const outcome = await runRsync(job.context, {
-    ...bystander(job),
+  const answer = await ask(job, {
     entries: [...folders.above([...olds, ...news]), ...olds].sort(compareFlist),
     options: confirmOptions(job),
     ...(options.next && { next: options.next }),
@@ -108,8 +106,8 @@ export async function confirmMoves(
       if (isDirectory(entry) ? isNew(iflags) : asked.has(key) && isOther) others.add(key);
     },
   });
-  accept(job, outcome);
-  if ((outcome.protocol ?? 0) < ITEM_RECORDS_SINCE) return [];
+  accept(job, answer.outcome);
+  if (!answer.isHeard || !answer.hasItemRecords) return [];
   const isThere = (path: Uint8Array): boolean => !isAtOrBelow(pathKey(path), others);
   return files.filter(
     ({ entry, fromCipherPath }) =>
@@ -134,7 +132,10 @@ function isAtOrBelow(key: string, others: ReadonlySet<string>): boolean {
 async function linkMoved(
   job: PushJob,
   state: PushState,
-  { files, next }: { readonly files: readonly MovedFile[]; readonly next: () => TransferOptions },
+  {
+    files,
+    next,
+  }: { readonly files: readonly MovedFile[]; readonly next: () => TransferOptions | undefined },
 ): Promise<boolean> {
   const { direct, stepping } = planLinks(job, files);
   const options = linkOptions(job, state);

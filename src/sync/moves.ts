@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { FileError, VaultError } from '../errors.ts';
+import { errnoOf } from '../platform.ts';
 import type { Birth } from '../gocryptfs/identity.ts';
 import { isDirectory, isRegularFile } from '../tree/entry.ts';
 import { readLocalEntry } from '../tree/local-entry.ts';
 import { pathKey } from '../view/path-bytes.ts';
-import { assignBirths, decodeBirths, encodeBirths, type BirthRecord } from './births.ts';
+import { assignBirths, decodeBirths, encodeBirths, withGone, type BirthRecord } from './births.ts';
 import {
   compareLocations,
   digestLocations,
@@ -38,7 +39,14 @@ interface DigestedStore extends Store {
 /** Where the memory of moves is kept. */
 export interface MoveStores {
   /** Of the vault. */
-  readonly births: Store;
+  readonly births: Store & {
+    /** What was kept is there and cannot be read. */
+    isDamaged?(): boolean;
+    /** The vault remembers other destinations. */
+    hasOthers?(): boolean;
+    /** It remembers none. */
+    isFirst?(): boolean;
+  };
   /** Of one destination. */
   readonly locations: DigestedStore;
 }
@@ -67,10 +75,23 @@ export interface Moves {
   readonly suspects: ReadonlySet<PushEntry>;
   /** How many objects the last push of everything saw are not there, nor moved; absent: unknown. */
   readonly gone?: number;
+  /** Something has gone and something has come, and nobody can tell what has moved: that is sent anew. */
+  readonly isSentAnew?: boolean;
+  /** Objects that are where the last push of everything did not see them; absent: unknown. */
+  readonly fresh?: readonly PushEntry[];
   /** Files with another size or second than the last push of everything saw. */
   readonly changed?: readonly PushEntry[];
+  /** What is not as that push left it; absent: unknown. */
+  readonly since?: ChangedSince;
   /** How many files that push saw; absent: unknown, or nothing has changed since. */
   readonly filesBefore?: number;
+}
+
+/** How the source differs from what the last push of everything saw. */
+export interface ChangedSince {
+  readonly altered: ReadonlySet<PushEntry>;
+  /** Keys of the plaintext paths of what is not there any more. */
+  readonly gone: ReadonlySet<string>;
 }
 
 export const NO_MOVES: Moves = {
@@ -97,8 +118,12 @@ export class Births {
 /** What one push knows of moves, and remembers for the next one. */
 export interface MoveBooks {
   readonly moves: Moves;
-  /** After a push that came to its end. */
-  save(): void;
+  /**
+   * After a push that came to its end.
+   *
+   * @param mayHold - whether a destination may have something at a path that the source has not
+   */
+  save(mayHold: (plainPath: Uint8Array) => boolean): void;
 }
 
 /** The source as {@link readMoves} needs it. */
@@ -128,18 +153,20 @@ export function readMoves(stores: MoveStores, births: Births, from: MoveSource):
   const moves = isSame ? unmoved(view) : findMoves(stores.locations.read(), from);
   if (!view.keepsIdentities) return { moves, save: saveLocations };
   const bornBefore = stores.births.read();
-  const records = assignBirths({
+  const assigned = assignBirths({
     before: decodeBirths(bornBefore),
     entries: snapshot.entries,
     origins: moves.origins,
     isStillThere: (record) => isPart || isThere(from, record.path, record),
   });
-  births.set(records);
+  births.set(assigned.records);
   return {
     moves,
-    save: () => {
+    save: (mayHold) => {
+      const records = withGone(assigned, mayHold);
       const born = encodeBirths(records);
-      if (bornBefore === undefined ? records.length > 0 : !born.equals(bornBefore)) {
+      const isDue = bornBefore === undefined ? records.length > 0 : !born.equals(bornBefore);
+      if (isDue || stores.births.isDamaged?.() === true) {
         stores.births.write(born);
       }
       saveLocations();
@@ -155,7 +182,8 @@ function digestOf(store: DigestedStore): Uint8Array | undefined {
 
 /** Everything is where it was, as it was. */
 function unmoved({ keepsIdentities }: PushView): Moves {
-  return { ...NO_MOVES, changed: [], ...(keepsIdentities && { gone: 0 }) };
+  const since = { altered: new Set<PushEntry>(), gone: new Set<string>() };
+  return { ...NO_MOVES, fresh: [], changed: [], since, ...(keepsIdentities && { gone: 0 }) };
 }
 
 function findMoves(stored: Uint8Array | undefined, from: MoveSource): Moves {
@@ -169,13 +197,23 @@ function findMoves(stored: Uint8Array | undefined, from: MoveSource): Moves {
     if (error instanceof VaultError || error instanceof FileError) return NO_MOVES;
     throw error;
   }
-  const { changed, filesBefore } = changes;
-  if (isPart || !view.keepsIdentities) return { ...NO_MOVES, changed, filesBefore };
+  const { changed, touched, altered, filesBefore } = changes;
+  const suspects = new Set(touched);
+  const gonePaths = changes.gone.map(({ path: gonePath }) => pathKey(gonePath));
+  const since = { altered, gone: new Set(isPart ? [] : gonePaths) };
+  const fresh = changes.fresh.map(({ entry }) => entry);
+  const seen = { fresh, changed, since, filesBefore };
+  if (isPart || !view.keepsIdentities) {
+    const isSentAnew = !isPart && changes.gone.length > 0 && changes.fresh.length > 0;
+    return { ...NO_MOVES, suspects, isSentAnew, ...seen };
+  }
   // What is deleted can be told by its name, however long it was.
   for (const { path: gonePath } of changes.gone) from.view.rememberPath(gonePath);
   const gone = changes.gone.length;
-  if (gone === 0 || changes.fresh.length === 0) return { ...NO_MOVES, gone, changed, filesBefore };
-  return { ...new Matching(changes, from).match(), changed, filesBefore };
+  if (gone === 0 || changes.fresh.length === 0) {
+    return { ...NO_MOVES, suspects, gone, ...seen };
+  }
+  return { ...new Matching(changes, from).match(), ...seen };
 }
 
 /** Finds for each new name the object that it is. */
@@ -187,13 +225,14 @@ class Matching {
   readonly #files: MovedFile[] = [];
   readonly #origins = new Map<PushEntry, Uint8Array>();
   readonly #left = new Set<string>();
-  readonly #suspects = new Set<PushEntry>();
+  readonly #suspects: Set<PushEntry>;
   /** Files that rsync would take for what was at their new place before. */
   readonly #mistakable = new Set<PushEntry>();
 
   constructor(changes: LocationChanges, from: MoveSource) {
     this.#changes = changes;
     this.#from = from;
+    this.#suspects = new Set(changes.touched);
     for (const location of changes.gone) {
       const others = this.#gone.get(location.ino);
       if (others === undefined) this.#gone.set(location.ino, [location]);
@@ -208,15 +247,27 @@ class Matching {
       if (location !== undefined) this.#note(one, location);
     }
     for (const one of fresh) this.#suspect(one);
+    const builtOver = this.#builtOver();
     const folders = gone.filter(isDirectory).map((one) => [pathKey(one.path), one] as const);
     return {
-      files: this.#files.filter(({ entry }) => !this.#mistakable.has(entry)),
+      files: this.#files.filter(
+        ({ entry, from }) => !this.#mistakable.has(entry) && !builtOver.has(pathKey(from.path)),
+      ),
       origins: this.#origins,
       left: this.#left,
       goneFolders: new Map(folders),
       suspects: new Set([...this.#suspects, ...this.#mistakable]),
       gone: gone.length - this.#left.size,
     };
+  }
+
+  /**
+   * Old names that a folder has now. The destination's folders are made before its files are linked, so
+   * that the files are not there any more when it is their turn: they are sent.
+   */
+  #builtOver(): ReadonlySet<string> {
+    const folders = this.#changes.fresh.filter(({ entry }) => isDirectory(entry));
+    return new Set(folders.map(({ entry }) => pathKey(entry.plain.path)));
   }
 
   /** Where this object was; each old name is taken by one new name. */
@@ -277,7 +328,7 @@ function isThere({ source }: MoveSource, plainPath: Uint8Array, object: ObjectId
     const entry = readLocalEntry(fullPath, plainPath);
     return entry !== undefined && isSameObject(entry, object);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    const code = errnoOf(error);
     return code !== 'ENOTDIR' && code !== 'ENOENT';
   }
 }

@@ -1,7 +1,7 @@
 /** One way to open a copy for reading, wherever it is. */
 import {
+  ConnectionError,
   FileError,
-  InterruptedError,
   RemoteError,
   VanishedError,
   VaultError,
@@ -12,8 +12,9 @@ import { LocalTree } from '../tree/local-tree.ts';
 import { ROOT_PATH } from '../view/path-bytes.ts';
 import { collectGarbageSooner, prepareHeap, MANY_OBJECTS } from './collect-sooner.ts';
 import type { ContentSource } from './content-source.ts';
-import { openDestination, type OpenDestination } from './destination-remote.ts';
+import { closeLate, openDestination, type OpenDestination } from './destination-remote.ts';
 import type { Destination } from '../vault/destination.ts';
+import { interrupted, unlessAborted } from './interruption.ts';
 import { destinationOptions, type LoginQuestions } from './destination-options.ts';
 import type { AbilityResult } from './remote-test.ts';
 import { RemoteFolders } from './remote-folders.ts';
@@ -82,7 +83,8 @@ export class ReachedCopy {
   ): Promise<T> {
     const { signal, questions } = surroundings;
     const options = destinationOptions(settings, surroundings, questions);
-    const opened = await openDestination(settings.destination, options);
+    const opening = openDestination(settings.destination, options);
+    const opened = await unlessAborted(opening, signal, closeLate);
     const stop = (): void => void opened.remote.close();
     signal.addEventListener('abort', stop, { once: true });
     try {
@@ -112,6 +114,7 @@ export class ReachedCopy {
       return await this.#openAll(source, plan);
     } catch (error) {
       // An account for file transfer only cannot start rsync.
+      const { mayBeSftpOnly } = await import('./sftp-source.ts');
       if (via === 'rsync' || !mayBeSftpOnly(error)) throw error;
       const copy = await this.#openSftp(source, plan).catch(() => undefined);
       if (copy === undefined) throw error;
@@ -172,22 +175,10 @@ export class ReachedCopy {
 
   /** @throws {RemoteError} `sftp-refused`, `command-not-started`; as `SftpTree.root` */
   async #openSftp(source: RemoteSource, { onProblem }: ReadingPlan): Promise<ReadableCopy> {
-    const { remote, path, timeoutSec, signal } = source;
-    if (remote.startSubsystem === undefined) throw noSftp(remote.shownName);
-    const { SftpSession } = await import('../transport/sftp.ts');
+    const { openSftpFolder } = await import('./sftp-source.ts');
     const { SftpTree } = await import('./sftp-tree.ts');
-    const connection = await remote.startSubsystem('sftp');
-    const session = await SftpSession.open(connection, {
-      shownName: remote.shownName,
-      idleTimeoutMs: timeoutSec * 1000,
-      signal,
-    });
-    const folder = Buffer.from(path.length > 1 ? path.replace(/\/+$/, '') : path);
+    const { session, folder } = await openSftpFolder(source);
     const tree = new SftpTree(session, folder, onProblem);
-    await tree.root().catch((error: unknown) => {
-      session.destroy();
-      throw error;
-    });
     const traffic = ({ bytesSent, bytesReceived }: RemoteTraffic): RemoteTraffic => {
       return { bytesSent, bytesReceived };
     };
@@ -213,18 +204,13 @@ export class ReachedCopy {
   }
 }
 
-/** SFTP is not offered here, or shows other folders than rsync does. */
+/**
+ * SFTP is not offered here, or shows other folders than rsync does. A forced command that takes no
+ * notice of what is asked for may wait in silence.
+ */
 function isRefusal(error: unknown): boolean {
-  return error instanceof RemoteError || error instanceof FileError;
-}
-
-/** What starting rsync comes to where only SFTP is allowed. */
-function mayBeSftpOnly(error: unknown): boolean {
-  return error instanceof RemoteError && error.code !== 'source-missing';
-}
-
-function noSftp(shownName: string): RemoteError {
-  return new RemoteError('sftp-refused', `${shownName}: SFTP needs a destination over ssh`);
+  const isSilence = error instanceof ConnectionError && error.code === 'timeout';
+  return error instanceof RemoteError || error instanceof FileError || isSilence;
 }
 
 function copyMissing(folder: string, cause: unknown): VaultError {
@@ -232,9 +218,4 @@ function copyMissing(folder: string, cause: unknown): VaultError {
     hint: 'Is its disk mounted?',
     cause,
   });
-}
-
-function interrupted(cause: unknown): InterruptedError {
-  if (cause instanceof InterruptedError) return cause;
-  return new InterruptedError('interrupted', 'interrupted', { cause });
 }

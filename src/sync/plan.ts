@@ -16,18 +16,21 @@ import {
   type PushJob,
   transferOptions,
 } from './push-job.ts';
-import { withPushJob, type OpenVault, type PushSurroundings } from './push.ts';
+import type { OpenVault } from './opened-vault.ts';
+import { withPushJob, type PushSurroundings } from './push.ts';
 import type { PushEntry } from './push-entry.ts';
 import type { PushSettings, PushSummary } from './push-settings.ts';
 import { emptyState, type PushState } from './push-state.ts';
 import { summarise } from './push-summary.ts';
+import { type Answer, ask, assertHeard, WHAT_A_PUSH_DOES } from './question.ts';
 import { staleSuspects } from './racy.ts';
 import { readyToPush } from './ready-to-push.ts';
-import { runRsync, type RunOutcome } from './rsync-run.ts';
+import type { RunOutcome } from './rsync-run.ts';
 import { NO_TEMP_DIR } from './run-options.ts';
 import type { NOT_ENCRYPTED } from './run-settings.ts';
 import { newStructure, withAncestors } from './skeleton.ts';
 import { foundingRuns } from './staging.ts';
+import { noteUnstored } from './unstored-kinds.ts';
 
 /** What a push would do. `filesSent` and `filesDeleted` count what it would send and delete. */
 export interface PlanSummary extends PushSummary {
@@ -59,13 +62,13 @@ export async function plan(
   const asked = { ...settings, dryRun: true };
   return withPushJob(asked, vault, surroundings, async (whole, remembered) => {
     const { job, tooManyChanges } = await readyToPush(whole, remembered);
-    const { deleting, overLimit } = await decideDeletion(job, remembered);
+    const { deleting, ...decided } = await decideDeletion(job, remembered);
     const linked = await tellMoves(job);
     const estimate = new Estimate(job, remembered ?? emptyState(), { deleting, linked });
     const exact = await estimate.ask(options.exact);
     return {
       ...summarise(job, startedMs, {
-        ...(overLimit !== undefined && { overLimit }),
+        ...decided,
         ...(tooManyChanges && { tooManyChanges }),
       }),
       filesSent: estimate.filesSent,
@@ -94,7 +97,7 @@ async function tellMoves(job: PushJob): Promise<ReadonlySet<PushEntry>> {
 }
 
 /** One list to ask about, as the push would send it in a run of its own. */
-interface Question {
+interface PlannedRun {
   readonly entries: readonly PushEntry[];
   readonly measure: boolean;
   readonly deleting?: boolean;
@@ -161,13 +164,13 @@ class Estimate {
     const entries = snapshot.entries.filter((entry) => !this.#linked.has(entry));
     const question = { entries, deleting: this.#deleting };
     if (measure) {
-      const outcome = await this.#run({
+      const answer = await this.#run({
         ...question,
         measure: true,
         decline: (entry) => isTooLargeForBlockSize(entry, settings),
       });
-      if (!isMeasureRefusal(outcome)) {
-        accept(this.#job, outcome);
+      if (!isMeasureRefusal(answer.outcome)) {
+        this.#accept(answer);
         return true;
       }
       context.ledger.note(
@@ -179,12 +182,18 @@ class Estimate {
     return false;
   }
 
-  async #askAbout(question: Question): Promise<void> {
-    accept(this.#job, await this.#run(question));
+  async #askAbout(question: PlannedRun): Promise<void> {
+    this.#accept(await this.#run(question));
   }
 
-  async #run(question: Question): Promise<RunOutcome> {
-    const { settings, context, scope, names } = this.#job;
+  #accept(answer: Answer): void {
+    accept(this.#job, answer.outcome);
+    assertHeard(this.#job, answer, WHAT_A_PUSH_DOES);
+    noteUnstored(this.#job, answer);
+  }
+
+  async #run(question: PlannedRun): Promise<Answer> {
+    const { settings, scope } = this.#job;
     const { measure, deleting = false, ignoreTimes = false, noBlockSize = false } = question;
     const books = bookkeeping(this.#job);
     const { blockSize, ...options } = transferOptions(settings, {
@@ -194,9 +203,8 @@ class Estimate {
       ignoreTimes,
       xattrs: settings.xattrs === true,
     });
-    return runRsync(context, {
+    return ask(this.#job, {
       ...books,
-      ...(names && { names }),
       entries: question.entries,
       options: noBlockSize || blockSize === undefined ? options : { ...options, blockSize },
       ...(deleting && { rules: previewRules(scope) }),
@@ -215,7 +223,6 @@ class Estimate {
       onDeleted: (path, isDir) => {
         noteDeleted(this.#job, path, isDir);
       },
-      onMessage: () => undefined,
     });
   }
 

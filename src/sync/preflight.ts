@@ -1,20 +1,17 @@
-import { UsageError, VaultError } from '../errors.ts';
-import { CONF_NAME, DIR_IV_NAME, TEMPORARY_DIRECTORY } from '../gocryptfs/names.ts';
-import type { TransferOptions } from '../rsync/options.ts';
-import { compareWithCopy } from './comparison.ts';
-import { deleteLimit, isSurelyFew } from './delete-limit.ts';
-import { previewRules } from './deletion.ts';
-import { isNew, isTransfer } from './itemize.ts';
-import { accept, type PushJob, shownPath, transferOptions } from './push-job.ts';
-import type { PushEntry } from './push-entry.ts';
-import type { PushSettings } from './push-settings.ts';
-import type { PushState } from './push-state.ts';
-import { runRsync } from './rsync-run.ts';
-import { S_IFREG } from '../tree/entry.ts';
+/** What must be known of a destination before anything is written to it or deleted there. */
+import { RemoteError, UsageError, VaultError } from '../errors.ts';
 import { foldersOverlap } from '../tree/overlap.ts';
-import { compareSiblings } from '../tree/walk.ts';
 import { MIRROR_MARKER_NAME } from '../view/mirror-view.ts';
 import { pathKey } from '../view/path-bytes.ts';
+import { deleteLimit, isSurelyFew } from './delete-limit.ts';
+import { previewRules } from './deletion.ts';
+import { refuseForeignFiles, refuseNonEmpty } from './foreign-objects.ts';
+import { type PushJob, shownPath } from './push-job.ts';
+import type { PushSettings } from './push-settings.ts';
+import type { PushState } from './push-state.ts';
+import { answersWithheld, askOrRefuse, tellsDeletions, type Unknown } from './question.ts';
+import { lookAtRootFiles, type RootFiles } from './root-files.ts';
+import { listRoot, type ListedRoot } from './root-there.ts';
 
 /** @throws {UsageError} `destination-overlaps` */
 export function refuseOverlap(settings: PushSettings): void {
@@ -27,49 +24,94 @@ export function refuseOverlap(settings: PushSettings): void {
   );
 }
 
-/**
- * Questions asked of a destination before anything is written to it: dry runs, so they change
- * nothing and work through restricted shells.
- */
-
-/** First protocol whose requests say whether the file exists. */
-const ITEM_RECORDS_SINCE = 29;
-
 /** What is at a destination, as far as it can be told; `copy`: there may be one. */
-export type Standing = 'no folder' | 'no copy' | 'copy';
+export interface Standing {
+  readonly what: 'no folder' | 'no copy' | 'copy';
+  /** What lies in the folder, where there is one that this login may list. */
+  readonly listed?: ListedRoot | undefined;
+}
+
+const NO_FOLDER: Standing = { what: 'no folder' };
 
 /**
  * Makes sure that an unknown destination is empty or already this vault's copy. Pushing into
  * another vault's copy would replace its conf, and with it the only wrapped copy of its master key.
- * Where names stay plaintext, pushing into any other folder would overwrite files of equal names.
+ * Any other folder must be empty, but for what systems put there and what an interrupted push has left.
  * A copy that is encrypted and a mirror that is not never share a folder.
  *
  * @throws {VaultError} `destination-other-vault`, `destination-not-a-copy`, `destination-mirror`,
  *   `destination-encrypted`
  */
 export async function refuseOtherVault(job: PushJob): Promise<Standing> {
-  const { names, isEncrypted } = job.context.view;
-  const seen = await askForRootFiles(job);
+  const { isEncrypted } = job.context.view;
+  const seen = await lookAtRootFiles(job);
   if (!isEncrypted) return refuseUnlessMirror(job, seen);
-  if (isThere(seen, 'mirror')) {
+  const { conf, mirror } = seen.found;
+  if (mirror !== 'absent') {
     throw new VaultError(
       'destination-mirror',
       `${job.settings.destination.shown}: holds a plain mirror, which must not be mixed with an encrypted copy`,
       { hint: 'Choose another folder. For the mirror: encrypt = false in its [[remotes]] table.' },
     );
   }
-  const { conf, diriv } = seen.found;
   // A changed password changes the conf. The root's diriv stays, and tells whose copy it is.
-  const isOther = names.hasDirIVs
-    ? diriv === 'different' || (diriv === 'absent' && conf === 'different')
-    : conf === 'different';
-  if (isOther) refuseOtherCopy(job);
-  if (seen.rootIsNew) return 'no folder';
-  if (!names.isPlain || conf === undefined) return conf === 'absent' ? 'no copy' : 'copy';
-  if (conf === 'absent or different')
-    throw tooOldToTell(job, `Put this vault's gocryptfs.conf there`);
-  await refuseNonEmpty(job, CONF_NAME);
-  return 'no copy';
+  await refuseUnlessOurs(job, seen);
+  if (isOtherConf(seen)) await job.confThere?.judge(job, undefined);
+  if (seen.rootIsNew) return NO_FOLDER;
+  const listed = await listRoot(job);
+  if (conf !== 'absent') return { what: 'copy', listed };
+  await refuseNonEmpty(job, listed);
+  return { what: 'no copy', listed };
+}
+
+/** @throws {VaultError} `destination-other-vault`; {RemoteError} `comparison-withheld` */
+async function refuseUnlessOurs(
+  job: PushJob,
+  { found }: RootFiles,
+  isDamage = false,
+): Promise<void> {
+  const { hasDirIVs } = job.context.view.names;
+  const { conf, diriv } = found;
+  const isUndecided = !hasDirIVs || diriv === 'absent' || diriv === 'torn';
+  const telling = isUndecided ? conf : diriv;
+  if (telling === 'there') throw comparisonWithheld(job);
+  const isOther = isUndecided
+    ? conf === 'different' || conf === 'torn'
+    : diriv === 'different' && !isDamage;
+  if (!isOther) return;
+  const isOurs = isUndecided && (await job.confThere?.provesOurs(job)) === true;
+  if (!isOurs) refuseOtherCopy(job);
+}
+
+/**
+ * Makes sure that a copy that earlier pushes made is still this vault's, when the server has asked for
+ * what it should have: somebody may have put another copy in its place. A root diriv that differs
+ * beside an unchanged conf is damage, which the push mends, if this vault is known to have
+ * pushed the one that is expected there.
+ *
+ * @throws {VaultError} `destination-other-vault`
+ * @throws {RemoteError} `comparison-withheld`, `answers-withheld` — nobody can tell
+ */
+export async function confirmOurCopy(job: PushJob, remembered: PushState): Promise<void> {
+  const seen = await lookAtRootFiles(job);
+  const isSameConf = seen.found.conf === 'same';
+  await refuseUnlessOurs(job, seen, isSameConf && remembered.rootIV !== undefined);
+  if (isOtherConf(seen)) await job.confThere?.judge(job, remembered);
+}
+
+/** There is one, and it is not the vault's own. */
+function isOtherConf({ found: { conf } }: RootFiles): boolean {
+  return conf === 'different' || conf === 'torn' || conf === 'there';
+}
+
+function comparisonWithheld({ settings }: PushJob): RemoteError {
+  return new RemoteError(
+    'comparison-withheld',
+    `${settings.destination.shown}: there is a copy, and the server does not tell whose`,
+    {
+      hint: 'It compares nothing that exists (`rrsync -no-overwrite`). Push once with a key that may overwrite, or choose an empty folder.',
+    },
+  );
 }
 
 /** @throws {VaultError} `destination-other-vault` */
@@ -88,202 +130,99 @@ const CHANGED_CONF_HINT =
 
 /**
  * Files of other names would stay and those of equal names be overwritten, so that a mirror begins
- * in an empty folder, or in one that somebody has marked as a mirror.
+ * in an empty folder, in one that somebody has marked as a mirror, or where somebody says so.
  *
  * @throws {VaultError} `destination-encrypted`, `destination-not-a-copy`
  */
 async function refuseUnlessMirror(job: PushJob, seen: RootFiles): Promise<Standing> {
   const { shown } = job.settings.destination;
-  if (isThere(seen, 'conf') || isThere(seen, 'diriv')) {
+  const { conf, diriv, mirror } = seen.found;
+  if (conf !== 'absent' || diriv !== 'absent') {
     throw new VaultError(
       'destination-encrypted',
       `${shown}: holds an encrypted copy, which must not be mixed with a plain mirror`,
       { hint: 'Choose another folder, or leave out encrypt = false.' },
     );
   }
-  const { mirror, conf } = seen.found;
-  if (seen.rootIsNew) return 'no folder';
-  if (mirror === undefined || mirror === 'different') return 'copy';
-  if (conf === 'absent or different') throw tooOldToTell(job, 'Use a newer rsync there');
-  await refuseNonEmpty(job, MIRROR_MARKER_NAME, MARK_HINT);
-  return 'no copy';
+  if (seen.rootIsNew) return NO_FOLDER;
+  const listed = await listRoot(job);
+  if (mirror !== 'absent') return { what: 'copy', listed };
+  await refuseNonEmpty(job, listed, MARK_HINT);
+  return { what: 'no copy', listed };
 }
 
-const MARK_HINT = `Choose an empty folder. To go on with a plain copy that is there: put an empty file named ${MIRROR_MARKER_NAME} into it.`;
+const MARK_HINT = `Choose an empty folder. To go on with a plain copy that is there: --into-non-empty, or put an empty file named ${MIRROR_MARKER_NAME} into it.`;
 
-function tooOldToTell(job: PushJob, remedy: string): VaultError {
-  return new VaultError(
-    'destination-not-a-copy',
-    `${job.settings.destination.shown}: its rsync is too old to tell whether it is empty`,
-    { hint: `${remedy}, then push again.` },
-  );
-}
-
-/** What the server has in place of a root file of ours. */
-type Finding = 'absent' | 'different' | 'absent or different';
-type RootFile = 'conf' | 'diriv' | 'mirror';
-
-/** What the server says about the files by which a folder is recognised. */
-interface RootFiles {
-  /** There is no such folder yet. */
-  readonly rootIsNew: boolean;
-  /** Nothing where it has the same, or leaves alone what it has. */
-  readonly found: Readonly<Partial<Record<RootFile, Finding>>>;
-}
-
-const ROOT_FILE_NAMES: Readonly<Record<RootFile, string>> = {
-  conf: CONF_NAME,
-  diriv: DIR_IV_NAME,
-  mirror: MIRROR_MARKER_NAME,
+const WHAT_GOES: Unknown = {
+  what: 'what --delete would remove',
+  remedy: 'A push without --delete works.',
 };
-const ROOT_FILES = ['conf', 'diriv', 'mirror'] as const;
-
-/** Whether something has the name of a root file, as far as the server tells. */
-function isThere({ rootIsNew, found }: RootFiles, kind: RootFile): boolean {
-  return !rootIsNew && (found[kind] === undefined || found[kind] === 'different');
-}
-
-/** Of the run that looks whose copy a destination holds. */
-export function preflightOptions(settings: PushSettings): TransferOptions {
-  return transferOptions(settings, { dryRun: true, checksum: true });
-}
-
-/** Compares the root files of this view with what is there, and looks for those it has not. */
-async function askForRootFiles(job: PushJob): Promise<RootFiles> {
-  const [root] = job.snapshot.entries;
-  if (root === undefined) return { rootIsNew: true, found: {} };
-  const isRootFile = ({ path }: PushEntry): boolean => !path.includes(0x2f);
-  const own = job.snapshot.entries.filter(isRootFile);
-  const asked = ROOT_FILES.map(
-    (kind) => own.find(({ virtual }) => virtual === kind) ?? unlikeAny(root, kind),
-  );
-  const found: Partial<Record<RootFile, Finding>> = {};
-  const entries = [root, ...asked.sort(compareSiblings)];
-  if (job.settings.appendOnly === true) {
-    const { differing, absent } = await compareWithCopy(job, entries, { checksum: true });
-    for (const kind of ROOT_FILES) {
-      const isKind = ({ virtual }: PushEntry): boolean => virtual === kind;
-      if ([...differing].some(isKind)) found[kind] = 'different';
-      else if ([...absent].some(isKind)) found[kind] = 'absent';
-    }
-    return { rootIsNew: absent.has(root), found };
-  }
-  let rootIsNew = false;
-  const outcome = await runRsync(job.context, {
-    entries,
-    options: preflightOptions(job.settings),
-    onItem: (entry, iflags) => {
-      if (entry === root) rootIsNew = isNew(iflags);
-      const kind = ROOT_FILES.find((one) => one === entry.virtual);
-      if (kind !== undefined && isTransfer(iflags)) {
-        found[kind] = isNew(iflags) ? 'absent' : 'different';
-      }
-    },
-    onMessage: () => undefined,
-  });
-  accept(job, outcome);
-  if ((outcome.protocol ?? ITEM_RECORDS_SINCE) >= ITEM_RECORDS_SINCE) return { rootIsNew, found };
-  // Before item records a request does not tell a missing file from a different one.
-  for (const kind of ROOT_FILES) if (found[kind] !== undefined) found[kind] = 'absent or different';
-  return { rootIsNew: false, found };
-}
-
-/** A root file that this view has not, with a content that no real one has. */
-function unlikeAny({ uid, gid }: PushEntry, kind: RootFile): PushEntry {
-  return {
-    path: Buffer.from(ROOT_FILE_NAMES[kind]),
-    mode: S_IFREG | 0o400,
-    size: 1,
-    mtimeSec: 0,
-    mtimeNsec: 0,
-    uid,
-    gid,
-    virtual: kind,
-    bytes: Uint8Array.of(0),
-  };
-}
-
-/**
- * Refuses a folder that holds anything but leftovers of an interrupted first push.
- *
- * @param marker - name of the file that may be there
- * @throws {VaultError} `destination-not-a-copy`
- */
-async function refuseNonEmpty(job: PushJob, marker: string, hint?: string): Promise<void> {
-  const [root] = job.snapshot.entries;
-  if (root === undefined) return;
-  const found: Uint8Array[] = [];
-  const outcome = await runRsync(job.context, {
-    entries: [root],
-    options: transferOptions(job.settings, { dryRun: true, deleteAfter: true }),
-    rules: [
-      { action: 'protect', pattern: Buffer.from(`/${TEMPORARY_DIRECTORY}`) },
-      { action: 'protect', pattern: Buffer.from(`/${marker}`) },
-    ],
-    onItem: () => undefined,
-    onDeleted: (path) => found.push(path),
-    onMessage: () => undefined,
-  });
-  accept(job, outcome);
-  refuseForeignFiles(job, found, { harm: 'pushing would mix the two', hint });
-}
 
 interface PlannedDeletions {
   /** Plaintext objects that both deletion passes would remove. */
   readonly count: number;
   /** Names at the destination that this vault cannot have written. */
   readonly foreign: readonly Uint8Array[];
-}
-
-/** Asks the server what it would delete. */
-async function planDeletions(job: PushJob): Promise<PlannedDeletions> {
-  const found = new Set<string>();
-  const foreign: Uint8Array[] = [];
-  const outcome = await runRsync(job.context, {
-    entries: job.snapshot.entries,
-    options: transferOptions(job.settings, { dryRun: true, deleteAfter: true }),
-    rules: previewRules(job.scope),
-    ...(job.names && { names: job.names }),
-    onItem: () => undefined,
-    onDeleted: (path) => {
-      const shown = shownPath(job, path);
-      if (shown.virtual || job.moves.left.has(pathKey(path))) return;
-      found.add(pathKey(shown.path));
-      const ours = shown.plain || pathKey(path).includes('gocryptfs.');
-      if (!ours) foreign.push(path);
-    },
-    onMessage: () => undefined,
-  });
-  accept(job, outcome);
-  return { count: found.size, foreign };
+  /** Plaintext keys of lost mount points that the copy has something of. */
+  readonly lostMounts: readonly string[];
+  /** Whether the server names what it would delete. */
+  readonly isKnown: boolean;
 }
 
 /**
- * Refuses a folder that holds other things.
+ * Asks the server what it would delete. Where it names nothing, it is asked once more, about a file of
+ * ours that is there; before the first push there is none.
  *
- * @param about.harm - what would happen to them
- * @throws {VaultError} `destination-not-a-copy`
+ * @throws {RemoteError} `answers-withheld` — it does not say
  */
-function refuseForeignFiles(
-  job: PushJob,
-  foreign: readonly Uint8Array[],
-  { harm, hint }: { readonly harm: string; readonly hint?: string | undefined },
-): void {
-  const [first] = foreign;
-  if (first === undefined) return;
-  const more = foreign.length - 1;
-  const shown = Buffer.from(first).toString() + (more > 0 ? ` and ${more} more` : '');
-  throw new VaultError(
-    'destination-not-a-copy',
-    `${job.settings.destination.shown}: holds files this vault did not write (${shown}), and ${harm}`,
-    { hint: hint ?? 'Choose an empty folder for the copy, or remove them yourself.' },
+async function planDeletions(job: PushJob): Promise<PlannedDeletions> {
+  const found = new Set<string>();
+  const foreign: Uint8Array[] = [];
+  const lostMounts = new Set<string>();
+  const hasCopy = job.isNewFolder === undefined;
+  let told = 0;
+  const answer = await askOrRefuse(
+    job,
+    {
+      entries: job.snapshot.entries,
+      options: { deleteAfter: true },
+      rules: previewRules({ ...job.scope, unmounted: [] }),
+      onDeleted: (path) => {
+        told++;
+        const shown = shownPath(job, path);
+        if (shown.virtual || job.moves.left.has(pathKey(path))) return;
+        const mount = mountOf(job, path);
+        if (mount !== undefined) {
+          lostMounts.add(mount);
+          return;
+        }
+        found.add(pathKey(shown.path));
+        const ours = shown.plain || pathKey(path).includes('gocryptfs.');
+        if (!ours) foreign.push(path);
+      },
+    },
+    WHAT_GOES,
   );
+  const isKnown = told > 0 || (hasCopy && (await tellsDeletions(job)));
+  if (hasCopy && !isKnown) throw answersWithheld(job, WHAT_GOES, answer.outcome.protocol);
+  return { count: found.size, foreign, lostMounts: [...lostMounts], isKnown };
+}
+
+/** The lost mount point that a cipher path is at or below. */
+function mountOf({ scope, mounts }: PushJob, cipherPath: Uint8Array): string | undefined {
+  const key = pathKey(cipherPath);
+  const index = scope.unmounted?.findIndex(
+    (mount) => mount === '.' || key === mount || key.startsWith(`${mount}/`),
+  );
+  return index === undefined ? undefined : mounts.lost[index];
 }
 
 export interface DeletionDecision {
   readonly deleting: boolean;
   /** More deletions are due than `--max-delete` allows: how many. */
   readonly overLimit?: number;
+  /** Keys of folders whose disk is not mounted any more, and of which the copy has something. */
+  readonly lostMounts?: readonly string[];
 }
 
 /**
@@ -307,11 +246,16 @@ export async function decideDeletion(
   }
   if (job.isNewFolder === true) return { deleting: true };
   const isUnchecked = remembered?.foreignChecked !== true;
-  const known = { deletedUnder: remembered?.deletedUnder, gone: job.moves.gone };
-  if (!isUnchecked && isSurelyFew(settings, known)) return { deleting: true };
+  const { gone, filesBefore } = job.moves;
+  const known = { deletedUnder: remembered?.deletedUnder, gone, filesBefore };
+  const isMounted = job.mounts.lost.length === 0;
+  if (isMounted && !isUnchecked && isSurelyFew(settings, known)) return { deleting: true };
   const planned = await planDeletions(job);
   if (isUnchecked) refuseForeignFiles(job, planned.foreign, { harm: '--delete would remove them' });
+  // Nothing is due as far as anybody can tell, and the next push can tell better.
+  if (!planned.isKnown) return { deleting: false };
   const limit = deleteLimit(settings.maxDelete, snapshot.plainCount + planned.count);
-  if (planned.count <= limit) return { deleting: true };
-  return { deleting: false, overLimit: planned.count };
+  const lost = planned.lostMounts.length > 0 && { lostMounts: planned.lostMounts };
+  if (planned.count <= limit) return { deleting: true, ...lost };
+  return { deleting: false, overLimit: planned.count, ...lost };
 }

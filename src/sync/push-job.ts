@@ -3,11 +3,14 @@ import type { EcsyncError } from '../errors.ts';
 import { TEMPORARY_DIRECTORY } from '../gocryptfs/names.ts';
 import type { TransferOptions } from '../rsync/options.ts';
 import { plainWords } from '../rsync/status-words.ts';
+import type { MountPoints } from './mount-points.ts';
 import type { Moves } from './moves.ts';
 import type { PushEntry } from './push-entry.ts';
 import type { DeletionScope } from './deletion.ts';
 import { isHardLink } from './itemize.ts';
 import type { ShownPath } from './ledger.ts';
+import type { KeptNames } from './kept-names.ts';
+import type { PushState, RootThere } from './push-state.ts';
 import type { PushFigures, PushReporter, PushSettings } from './push-settings.ts';
 import type { RunContext, RunOutcome, RunPlan } from './rsync-run.ts';
 import { pathKey } from '../view/path-bytes.ts';
@@ -15,6 +18,13 @@ import type { Snapshot } from './snapshot.ts';
 
 /** Above this many block sums a file goes without `-B`, in a run of its own: 8 GiB at the default. */
 const BLOCKS_PER_FILE_MAX = 2 ** 21;
+
+/** What one push does about another conf in the copy: see `conf-there.ts`. */
+export interface ConfJudge {
+  keeps(entry: PushEntry): boolean;
+  judge(job: PushJob, remembered: PushState | undefined): Promise<void>;
+  provesOurs(job: PushJob): Promise<boolean>;
+}
 
 /** One push under way: what is to be sent, where to, and the books. */
 export interface PushJob {
@@ -25,10 +35,17 @@ export interface PushJob {
   readonly snapshot: Snapshot;
   readonly scope: DeletionScope;
   readonly moves: Moves;
+  readonly mounts: MountPoints;
   /** The destination folder does not exist yet: nothing can be deleted there. */
   readonly isNewFolder?: boolean;
   /** Files that the copy has another version of, which size and second may not show. */
   readonly unsettled?: ReadonlySet<PushEntry>;
+  /** What lies in the copy and is left alone. */
+  readonly kept: KeptNames;
+  /** The root of the copy as it is listed; absent: not known yet. */
+  readonly root?: RootThere | undefined;
+  /** Of an encrypted copy: what becomes of another conf there. */
+  readonly confThere?: ConfJudge;
   readonly names?: { users: ReadonlyMap<number, string>; groups: ReadonlyMap<number, string> };
 }
 
@@ -77,7 +94,8 @@ export function shownPath(job: PushJob, cipherPath: Uint8Array): ShownPath {
   const { names } = job.context.view;
   const plain = job.context.view.plainPath(cipherPath);
   if (plain === undefined) {
-    const virtual = !names.isPlain && STRUCTURAL_NAME.test(pathKey(cipherPath));
+    const isStructural = STRUCTURAL_NAME.test(pathKey(cipherPath));
+    const virtual = !names.isPlain && (isStructural || job.kept.holds(cipherPath, true));
     return { path: cipherPath, plain: false, virtual };
   }
   return { path: plain.path, plain: true, virtual: plain.virtual !== undefined };
@@ -181,7 +199,9 @@ export function accept(job: PushJob, outcome: RunOutcome): boolean {
   const isPartial = outcome.exitCode === 23 || outcome.exitCode === 24;
   if (!isWhole || !isPartial) throw outcome.error;
   reportServerMessages(job, outcome);
-  if (outcome.exitCode === 24) job.context.ledger.vanished++;
-  else job.context.ledger.failures++;
+  const { ledger } = job.context;
+  if (outcome.exitCode === 24) ledger.vanished++;
+  else ledger.failures++;
+  if (outcome.error.code === 'remote-disk-full') ledger.cause ??= outcome.error;
   return false;
 }

@@ -7,6 +7,8 @@ import type { PushProgress } from './push-settings.ts';
 export interface ProgressMeter {
   /** The server has come to this position of the snapshot. */
   reached(ndx: number): void;
+  /** A file is at the destination before it is its turn. */
+  sentAhead(entry: PushEntry): void;
   /** So many bytes of this file were handled. */
   within(entry: PushEntry, bytes: number): void;
   now(): PushProgress;
@@ -19,18 +21,23 @@ function createMeter(job: PushJob): ProgressMeter {
   let position = 0;
   /** Cipher bytes before that. */
   let bytesBefore = 0;
+  /** Files at later positions that are there, and their bytes. */
+  const ahead = new Set<PushEntry>();
+  let bytesAhead = 0;
   const moveTo = (ndx: number): void => {
     const end = Math.min(ndx, entries.length);
     for (; position < end; position++) {
       const entry = entries[position];
-      if (entry !== undefined && isRegularFile(entry)) bytesBefore += entry.size;
+      if (entry === undefined || !isRegularFile(entry)) continue;
+      bytesBefore += entry.size;
+      if (ahead.delete(entry)) bytesAhead -= entry.size;
     }
   };
   const now = (extraBytes = 0, entry?: PushEntry): PushProgress => ({
     stage: 'send',
     filesDone: Math.min(position, plainCount),
     filesTotal: plainCount,
-    bytesDone: Math.min(bytesBefore + extraBytes, cipherBytes),
+    bytesDone: Math.min(bytesBefore + bytesAhead + extraBytes, cipherBytes),
     bytesTotal: cipherBytes,
     ...(entry?.plain && { current: entry.plain.path }),
   });
@@ -38,6 +45,10 @@ function createMeter(job: PushJob): ProgressMeter {
     reached: (ndx) => {
       moveTo(ndx);
       job.reporter.progress(now());
+    },
+    sentAhead: (entry) => {
+      ahead.add(entry);
+      bytesAhead += entry.size;
     },
     within: (entry, bytes) => job.reporter.progress(now(bytes, entry)),
     now,

@@ -2,7 +2,12 @@ import type { FilterRule } from '../tree/filter.ts';
 import type { SourceLimitOptions } from '../tree/source-limits.ts';
 import type { RatePlan } from '../transport/throttle.ts';
 import type { Destination } from '../vault/destination.ts';
-import type { CarriedAttributes, PeerSettings } from './run-settings.ts';
+import {
+  PROTOCOL_DEFAULT,
+  TIMEOUT_SEC_DEFAULT,
+  type CarriedAttributes,
+  type PeerSettings,
+} from './run-settings.ts';
 
 /** A number of objects, or a share of all that there are. */
 export type ObjectLimit = number | { readonly percent: number };
@@ -24,10 +29,20 @@ export interface PushSettings extends PeerSettings, CarriedAttributes {
   readonly bandwidth?: RatePlan;
   readonly dryRun: boolean;
   readonly delete: boolean;
+  /** Delete also what rules and limits leave out now; what is mounted elsewhere stays. */
+  readonly deleteExcluded?: boolean;
   /** Delete nothing at all when more plaintext objects than this would go. */
   readonly maxDelete?: ObjectLimit;
+  /** Delete also what was on disks that are not mounted any more. */
+  readonly forgetMounts?: boolean;
   /** Send nothing at all when the content of more files in the copy than this would be replaced. */
   readonly maxChanged?: ObjectLimit;
+  /** `--into-non-empty`: a first push goes into a folder that holds other things, too. */
+  readonly intoNonEmpty?: boolean;
+  /** `--new-copy`: what was pushed there before counts no more. */
+  readonly newCopy?: boolean;
+  /** `--keep`: names in the copy that are left alone, as patterns. */
+  readonly keep?: readonly string[];
   /** `--append-only`: replace and delete nothing that is there. */
   readonly appendOnly?: boolean;
   /** Stop after about so many bytes of content. */
@@ -40,6 +55,33 @@ export interface PushSettings extends PeerSettings, CarriedAttributes {
   readonly xattrs?: boolean;
   /** `-B`: bytes, 700 … 131072. Absent: chosen for the cipher block. */
   readonly blockSize?: number;
+}
+
+/** The settings of a push of everything that deletes nothing: what the command line does without options. */
+export function defaultPushSettings(
+  { source, vaultDir }: Pick<PushSettings, 'source' | 'vaultDir'>,
+  destination: Destination,
+): PushSettings {
+  return {
+    source,
+    vaultDir,
+    destination,
+    paths: [],
+    rules: [],
+    dryRun: false,
+    delete: false,
+    checksum: false,
+    hardLinks: false,
+    numericIds: false,
+    owner: true,
+    group: true,
+    perms: true,
+    devices: true,
+    specials: true,
+    timeoutSec: TIMEOUT_SEC_DEFAULT,
+    acceptNewHostKey: false,
+    protocolMax: PROTOCOL_DEFAULT,
+  };
 }
 
 /** One line of `-i`. */

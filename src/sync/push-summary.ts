@@ -1,3 +1,4 @@
+import { showPath } from '../tree/file-failure.ts';
 import type { TooManyChanges } from './change-limit.ts';
 import { shownChangeLimit, shownLimit } from './delete-limit.ts';
 import { figuresOf, type PushJob } from './push-job.ts';
@@ -9,6 +10,8 @@ export interface PushEnd {
   readonly overLimit?: number;
   /** More files would be replaced than may be: nothing was sent. */
   readonly tooManyChanges?: TooManyChanges;
+  /** Keys of folders whose disk is not mounted: what was on it stays in the copy. */
+  readonly lostMounts?: readonly string[];
   /** `--max-bytes` was reached. */
   readonly isSpent?: boolean;
   /** The server takes no update of what it has. */
@@ -29,22 +32,27 @@ export function summarise(job: PushJob, startedMs: number, end: PushEnd = {}): P
 
 function exitCode(
   ofBooks: 0 | 23 | 24,
-  { tooManyChanges, overLimit, isSpent }: PushEnd,
+  { tooManyChanges, overLimit, lostMounts, isSpent }: PushEnd,
 ): PushSummary['exitCode'] {
   if (tooManyChanges !== undefined) return 25;
   if (ofBooks === 23) return 23;
-  if (overLimit !== undefined) return 25;
+  if (overLimit !== undefined || lostMounts !== undefined) return 25;
   return isSpent === true ? 75 : ofBooks;
 }
 
 function summaryError(job: PushJob, end: PushEnd): PushSummary['error'] {
   const { settings, context } = job;
-  const { failures, vanished, filesKept, keepsConf } = context.ledger;
+  const { failures, vanished, filesKept, keepsConf, cause } = context.ledger;
+  const pushed = settings.dryRun ? 'would be pushed' : 'was pushed';
   if (end.tooManyChanges !== undefined) return changeLimitError(job, end.tooManyChanges);
+  if (failures > 0 && cause !== undefined) {
+    const { code, message, hint } = cause;
+    return { code, message, ...(hint !== undefined && { hint }) };
+  }
   if (failures > 0) {
     return {
       code: 'partial',
-      message: 'some files could not be read or stored; everything else was pushed',
+      message: `some files ${settings.dryRun ? 'cannot' : 'could not'} be read or stored; everything else ${pushed}`,
       hint: 'See the lines above, mend the cause, and push again.',
     };
   }
@@ -56,6 +64,7 @@ function summaryError(job: PushJob, end: PushEnd): PushSummary['error'] {
       hint: 'Look with `ecsync plan --delete`, then push with a higher limit: --max-delete N or N%.',
     };
   }
+  if (end.lostMounts !== undefined) return lostMountsError(job, end.lostMounts);
   if (end.isSpent === true) {
     return {
       code: 'max-bytes',
@@ -66,11 +75,31 @@ function summaryError(job: PushJob, end: PushEnd): PushSummary['error'] {
   if (vanished > 0) {
     return {
       code: 'vanished',
-      message: 'some files vanished or changed while they were read; everything else was pushed',
+      message: `some files vanished or changed while they were read; everything else ${pushed}`,
       hint: 'The next push sends them as they are then.',
     };
   }
   return undefined;
+}
+
+/** So many folders are named. */
+const MOUNTS_NAMED_MAX = 5;
+
+function lostMountsError(
+  { settings }: PushJob,
+  lostMounts: readonly string[],
+): PushSummary['error'] {
+  const named = lostMounts
+    .slice(0, MOUNTS_NAMED_MAX)
+    .map((key) => showPath(Buffer.from(key, 'latin1')));
+  const more = lostMounts.length - named.length;
+  const shown = named.join(', ') + (more > 0 ? ` and ${more} more` : '');
+  const kept = settings.dryRun ? 'nothing would be deleted from' : 'nothing was deleted from';
+  return {
+    code: 'not-mounted',
+    message: `${kept} ${shown}: a disk was mounted there at the last push, and none is now`,
+    hint: 'Mount it and push again. If what was on it is to go from the copy, too: push once with --delete --forget-mounts.',
+  };
 }
 
 function changeLimitError(

@@ -1,14 +1,13 @@
 import { performance } from 'node:perf_hooks';
-import type { Derivation } from '../gocryptfs/layout.ts';
+import { FileError, UsageError } from '../errors.ts';
+import { showPath } from '../tree/file-failure.ts';
 import type { LocalEntry } from '../tree/local-entry.ts';
+import { isAtRangeEnd } from '../tree/stored-time.ts';
 import { LocalTree } from '../tree/local-tree.ts';
 import { TreeAhead } from '../tree/tree-ahead.ts';
-import { groupNames, userNames } from '../tree/owner-names.ts';
 import { throttled } from '../transport/throttle.ts';
 import { EncryptedView } from '../view/encrypted-view.ts';
-import type { Inherited } from '../view/inherited.ts';
 import { MirrorView } from '../view/mirror-view.ts';
-import type { ConfFile, VirtualTimes } from '../view/virtual-files.ts';
 import { mendFiles } from './adopt-repair.ts';
 import {
   collectGarbageLater,
@@ -16,55 +15,36 @@ import {
   MANY_OBJECTS,
   prepareHeap,
 } from './collect-sooner.ts';
-import { deletionScope, previewRules } from './deletion.ts';
+import { previewRules, whatIsKept } from './deletion.ts';
 import { destinationOptions, type LoginQuestions } from './destination-options.ts';
 import { givenUp, type OpenDestination, openDestination } from './destination-remote.ts';
+import { unlessAborted } from './interruption.ts';
 import { startFirstRun, type FirstRun } from './first-run.ts';
 import { Ledger } from './ledger.ts';
 import { LINKED } from './itemize.ts';
 import { Births, NO_MOVES, readMoves, type MoveBooks, type MoveStores } from './moves.ts';
+import { findMountPoints } from './mount-points.ts';
 import { confirmMoves } from './moves-links.ts';
+import { OpenVault } from './opened-vault.ts';
 import type { PushView } from './push-entry.ts';
-import {
-  accept,
-  bookkeeping,
-  figuresOf,
-  noteDeleted,
-  type PushJob,
-  transferOptions,
-} from './push-job.ts';
+import { bookkeeping, figuresOf, noteDeleted, type PushJob } from './push-job.ts';
+import { progressOf } from './push-progress.ts';
 import type { PushReporter, PushSettings, PushSummary } from './push-settings.ts';
 import { decodeState, encodeState, type PushState } from './push-state.ts';
 import { decideDeletion, refuseOverlap } from './preflight.ts';
+import { destinationParts, vaultParts, withBlockSize } from './push-parts.ts';
 import { type PushEnd, summarise } from './push-summary.ts';
+import { PushMarker } from './push-mark.ts';
+import { askOrRefuse, WHAT_A_PUSH_DOES } from './question.ts';
 import { readyToPush } from './ready-to-push.ts';
-import { runRsync } from './rsync-run.ts';
+import { keepRoot } from './root-there.ts';
 import { NOT_ENCRYPTED } from './run-settings.ts';
 import { Selection } from './selection.ts';
+import { rootIVOf } from './skeleton.ts';
 import { type Snapshot, takeSnapshot } from './snapshot.ts';
 import { transfer } from './transfer.ts';
+import { noteUnstored } from './unstored-kinds.ts';
 import { assertXattrsSupported, rsyncForXattrs, withXattrs } from './xattrs.ts';
-
-/** An opened vault: the conf as it is pushed, the key it wraps, and how the view is made. */
-export interface OpenVault {
-  readonly confBytes: Uint8Array;
-  readonly confMtimeSec: number;
-  /** 0 when absent. */
-  readonly confMtimeNsec?: number;
-  /** Permission bits; 0400 when absent. */
-  readonly confMode?: number;
-  /** Owner of the conf in the copy; that of the source folder when absent. */
-  readonly confUid?: number;
-  readonly confGid?: number;
-  /** 32 bytes; may still be on its way, while the login already begins. */
-  readonly masterkey: Uint8Array | Promise<Uint8Array>;
-  /** Default `keyed`; `reverse` for layout `reverse`. */
-  readonly derivation?: Derivation;
-  /** Default `fixed`. */
-  readonly virtualTimes?: VirtualTimes;
-  /** What an adopted copy has, see `InheritedIndex.decode`. */
-  readonly inherited?: Inherited;
-}
 
 /** Where the memory of one destination is kept; its content is {@link PushState}. */
 export interface StateStore {
@@ -80,9 +60,13 @@ export interface PushSurroundings {
   readonly store: StateStore;
   /** Memory of what has moved; without it everything is where it was born. */
   readonly moves?: MoveStores;
+  /** Whether what is remembered of the destination can be relied on. */
+  readonly mark?: StateStore;
   readonly questions?: LoginQuestions;
   /** The destination, when it is open already; it is closed at the end all the same. */
   readonly opened?: OpenDestination;
+  /** The same, for the first attempt; undefined when there is none, or it was taken. */
+  readonly loggedIn?: () => OpenDestination | undefined;
   /**
    * Keys of cipher paths: these files are sent, whatever the destination has in their place, and
    * nothing else happens.
@@ -99,40 +83,31 @@ interface Source {
   readonly moves: MoveBooks;
 }
 
-function confFile(vault: OpenVault): ConfFile {
-  const { confMtimeNsec, confMode, confUid, confGid } = vault;
-  return {
-    bytes: vault.confBytes,
-    mtimeSec: vault.confMtimeSec,
-    ...(confMtimeNsec !== undefined && { mtimeNsec: confMtimeNsec }),
-    ...(confMode !== undefined && { mode: confMode }),
-    ...(confUid !== undefined && { uid: confUid }),
-    ...(confGid !== undefined && { gid: confGid }),
-  };
-}
-
 /** The encrypted view of a folder, as soon as the key is there; the folder is listed meanwhile. */
 async function encrypted(
   plain: LocalTree,
   vault: OpenVault,
   { births, ledger }: { readonly births: Births; readonly ledger: Ledger },
 ): Promise<EncryptedView<LocalEntry>> {
+  const { conf, masterkey, derivation, virtualTimes, inherited } = OpenVault.partsOf(vault);
   const ahead = new TreeAhead(plain);
   void ahead.run();
-  const masterkey = await Promise.resolve(vault.masterkey).finally(() => {
+  const key = await Promise.resolve(masterkey).finally(() => {
     ahead.stop();
   });
   return new EncryptedView(ahead, {
-    conf: confFile(vault),
-    masterkey,
-    ...(vault.derivation && { derivation: vault.derivation }),
-    ...(vault.virtualTimes && { virtualTimes: vault.virtualTimes }),
-    ...(vault.inherited && { inherited: vault.inherited }),
+    conf,
+    masterkey: key,
+    derivation,
+    virtualTimes,
+    ...(inherited && { inherited }),
     onProblem: (_path, error) => ledger.problem(error),
     birthOf: (path) => births.of(path),
     threads: { fileOf: (entry) => ({ fullPath: plain.locate(entry), listed: entry }) },
   });
 }
+
+const NOTHING_DONE = { filesDone: 0, filesTotal: 0, bytesDone: 0, bytesTotal: 0 };
 
 /** Opens the view and walks it once. */
 async function lookAtSource(
@@ -164,9 +139,11 @@ async function lookAtSource(
     signal,
     hardLinks: settings.hardLinks,
     sawFailure: () => ledger.failures > 0,
-    onCount: (filesTotal) =>
-      reporter.progress({ stage: 'scan', filesDone: 0, filesTotal, bytesDone: 0, bytesTotal: 0 }),
+    onCount: (filesTotal) => reporter.progress({ ...NOTHING_DONE, stage: 'scan', filesTotal }),
   });
+  // What is left to wait for is the login, if that is not done yet.
+  reporter.progress({ ...NOTHING_DONE, stage: 'connect' });
+  reportFarTimes(snapshot, ledger);
   const { source } = settings;
   const moves = stores
     ? readMoves(stores, births, {
@@ -179,6 +156,16 @@ async function lookAtSource(
     : { moves: { ...NO_MOVES, changed: [] }, save: () => undefined };
   if (settings.xattrs !== true) return { view, snapshot, moves };
   return { view, moves, snapshot: await withXattrs(view, snapshot, { source, signal, ledger }) };
+}
+
+/** The content of such objects is pushed; whoever needs their time must know that it is another one. */
+function reportFarTimes({ entries }: Snapshot, ledger: Ledger): void {
+  for (const entry of entries) {
+    if (entry.plain === undefined || !isAtRangeEnd(entry.mtimeSec)) continue;
+    const path = showPath(entry.plain.path);
+    const message = `${path}: its time of modification is too far out; the copy gets the nearest that can be stored`;
+    ledger.problem(new FileError('time-out-of-range', message));
+  }
 }
 
 /** Runs the login and the scan side by side; the first failure ends both. */
@@ -196,7 +183,7 @@ async function connectAndLook(
   connecting.catch(() => undefined);
   try {
     const source = await look(AbortSignal.any([signal, failed.signal]), connecting);
-    return { ...source, opened: await connecting };
+    return { ...source, opened: await unlessAborted(connecting, signal) };
   } catch (error) {
     throw givenUp(connecting, error, signal);
   }
@@ -208,27 +195,25 @@ async function connectAndLook(
  * @throws what the push itself would refuse
  */
 async function preview(job: PushJob, remembered: PushState | undefined): Promise<PushEnd> {
-  const { deleting, overLimit } = await decideDeletion(job, remembered);
+  const { deleting, ...decided } = await decideDeletion(job, remembered);
   for (const { entry, from } of await confirmMoves(job, { isBuilt: false })) {
     job.context.ledger.item(entry, LINKED, from.path);
   }
-  const outcome = await runRsync(job.context, {
-    ...bookkeeping(job),
-    ...(job.names && { names: job.names }),
-    entries: job.snapshot.entries,
-    options: transferOptions(job.settings, {
-      dryRun: true,
-      deleteAfter: deleting,
-      xattrs: job.settings.xattrs === true,
-    }),
-    rules: previewRules(job.scope),
-    onDeleted: (path, isDir) => {
-      noteDeleted(job, path, isDir);
+  const answer = await askOrRefuse(
+    job,
+    {
+      ...bookkeeping(job),
+      entries: job.snapshot.entries,
+      options: { deleteAfter: deleting, xattrs: job.settings.xattrs === true },
+      rules: previewRules(job.scope),
+      onDeleted: (path, isDir) => {
+        noteDeleted(job, path, isDir);
+      },
     },
-    onMessage: () => undefined,
-  });
-  accept(job, outcome);
-  return overLimit === undefined ? {} : { overLimit };
+    WHAT_A_PUSH_DOES,
+  );
+  noteUnstored(job, answer);
+  return decided;
 }
 
 /**
@@ -236,8 +221,8 @@ async function preview(job: PushJob, remembered: PushState | undefined): Promise
  *
  * @returns the figures; `exitCode` 23, 24, 25 or 75 when part of it could not be done
  * @throws {UsageError} `destination-overlaps`, `destination-unsupported`, `path-outside`,
- *   `xattrs-unsupported`
- * @throws {VaultError} `destination-other-vault`, `destination-not-a-copy`, `destination-mirror`,
+ *   `source-differs`, `xattrs-unsupported`
+ * @throws {VaultError} `vault-not-opened`, `destination-other-vault`, `destination-not-a-copy`, `destination-mirror`,
  *   `destination-encrypted`, `layout-unsupported`
  * @throws {LoginError | ConnectionError | RemoteError | ProtocolError} the peer
  * @throws {FileError} the source folder, or a destination that cannot store anything
@@ -252,23 +237,49 @@ export async function push(
   const { store, mend, reporter } = surroundings;
   const work = async (
     job: PushJob,
-    state: PushState | undefined,
+    remembered: PushState | undefined,
     moves: MoveBooks,
   ): Promise<PushSummary> => {
+    const state = isOfThisView(job, remembered) ? remembered : undefined;
     try {
       if (mend !== undefined) {
-        await mendFiles(job, mend);
+        await mendFiles(await keepRoot(job), mend);
         return summarise(job, startedMs);
       }
       const { dryRun } = job.settings;
+      reporter.progress({ ...progressOf(job).now(), stage: 'compare' });
       const ready = await readyToPush(job, state);
       if (ready.tooManyChanges !== undefined && !dryRun) return summarise(job, startedMs, ready);
-      const end = dryRun
-        ? await preview(ready.job, state)
-        : await transfer(ready.job, state, (now) => store.write(encodeState(now)));
+      if (dryRun) {
+        const end = await preview(ready.job, state);
+        return summarise(ready.job, startedMs, { ...ready, ...end });
+      }
+      const marker = new PushMarker(surroundings);
+      const isAdopted = vault !== NOT_ENCRYPTED && vault.isAdopted;
+      const isFounding = ready.isFounding === true && !isAdopted;
+      const isUnknown = ready.isFounding !== true && remembered === undefined && !isAdopted;
+      const isContinued = isUnknown && ready.job.context.view.keepsIdentities;
+      const { hardLinks } = job.settings;
+      const lost = marker.begin({ isFounding, isContinued, hardLinks });
+      if (lost !== undefined) job.context.ledger.note('births-lost', lost);
+      let deletedUnder: string | undefined;
+      const end = await transfer(ready.job, state, (now) => {
+        store.write(encodeState(now));
+        ({ deletedUnder } = now);
+      });
       // Updates that a server ignores count as changes until it takes them.
-      if (!dryRun && end.ignoresUpdates !== true) moves.save();
-      return summarise(ready.job, startedMs, { ...ready, ...end });
+      // What is on a disk that is not mounted has not gone.
+      reporter.progress({ ...progressOf(job).now(), stage: 'finish' });
+      const isWhole = end.lostMounts === undefined;
+      const isAllDeleted = deletedUnder !== undefined;
+      if (isWhole && end.ignoresUpdates !== true) {
+        const hasOthers = surroundings.moves?.births.hasOthers?.() === true;
+        moves.save(isAllDeleted && !hasOthers ? whatIsKept(ready.job) : () => true);
+      }
+      const summary = summarise(ready.job, startedMs, { ...ready, ...end });
+      const endedWell = isWhole && summary.exitCode === 0;
+      marker.end({ settings: job.settings, isAllDeleted, endedWell });
+      return summary;
     } catch (error) {
       reporter.cutOff?.(figuresOf(job, startedMs));
       throw error;
@@ -278,10 +289,18 @@ export async function push(
   return withPushJob(asked, vault, { ...surroundings, ...onReached }, work);
 }
 
-/** Where no block size is asked for, that of one cipher block, so that one edit costs two blocks. */
-function withBlockSize(settings: PushSettings, view: PushView): PushSettings {
-  const blockSize = settings.blockSize ?? view.cipherBlockLength;
-  return blockSize === undefined ? settings : { ...settings, blockSize };
+/** What was remembered of a copy under another root is not about what would be pushed now. */
+function isOfThisView(job: PushJob, remembered: PushState | undefined): boolean {
+  return remembered?.rootIV === undefined || remembered.rootIV === rootIVOf(job.snapshot.entries);
+}
+
+/** @throws {UsageError} `source-differs` */
+function refuseOtherSource({ source, vaultDir }: PushSettings, vault: OpenVault): void {
+  const parts = OpenVault.partsOf(vault);
+  if (parts.source === source && parts.vaultDir === vaultDir) return;
+  throw new UsageError('source-differs', `${source} is not the folder of the vault that is open`, {
+    hint: `Push ${parts.source} with it, or open the vault of the other folder.`,
+  });
 }
 
 /**
@@ -295,6 +314,7 @@ export async function withPushJob<T>(
   { reporter, signal, store, questions = {}, ...rest }: PushSurroundings,
   work: (job: PushJob, remembered: PushState | undefined, moves: MoveBooks) => Promise<T>,
 ): Promise<T> {
+  if (vault !== NOT_ENCRYPTED) refuseOtherSource(asked, vault);
   refuseOverlap(asked);
   assertXattrsSupported(asked);
   const localRsync = rsyncForXattrs(asked);
@@ -302,7 +322,7 @@ export async function withPushJob<T>(
   const ledger = new Ledger(reporter, settings.top);
   const { rules, source, paths, limits, bandwidth } = settings;
   const selection = new Selection(rules, Buffer.from(source), paths, limits);
-  const state = decodeState(store.read());
+  const state = asked.newCopy === true ? undefined : decodeState(store.read());
   prepareHeap();
   // A first push sends everything there is; extended attributes are all held at once.
   if (state === undefined || settings.xattrs === true) collectGarbageSooner('pushing');
@@ -320,19 +340,27 @@ export async function withPushJob<T>(
   const { opened, view, snapshot, moves } = await connectAndLook(
     async () =>
       rest.opened ??
+      rest.loggedIn?.() ??
       openDestination(settings.destination, destinationOptions(settings, ledger, questions)),
     (either, connecting) =>
       lookAtSource(settings, vault, { ...books, onView: startAhead(connecting) }, either),
     signal,
   );
   if (snapshot.entries.length < MANY_OBJECTS) collectGarbageLater();
+  selection.tellForeignRules((message) => ledger.note('ignore-file-foreign', message));
   try {
+    const mounts = findMountPoints({
+      source,
+      entries: snapshot.entries,
+      leftOut: selection.mountPoints,
+      remembered: settings.forgetMounts === true ? [] : (state?.mounts ?? []),
+    });
     const job: PushJob = {
       settings: withBlockSize(settings, view),
       reporter,
-      snapshot,
-      scope: deletionScope(selection, view),
+      ...destinationParts(settings, { snapshot, state, selection, view, lost: mounts.lost }),
       moves: moves.moves,
+      mounts,
       context: {
         remote: bandwidth === undefined ? opened.remote : throttled(opened.remote, bandwidth),
         destination: opened.path,
@@ -342,7 +370,7 @@ export async function withPushJob<T>(
         timeoutSec,
         signal,
       },
-      ...(!numericIds && { names: { users: userNames(), groups: groupNames() } }),
+      ...vaultParts(vault, numericIds),
     };
     return await work(job, state, moves);
   } finally {

@@ -5,13 +5,17 @@ import type { RacyFile } from './push-state.ts';
 
 /**
  * rsync decides by size and whole second whether a file changed. An edit that keeps the size, made
- * in the second in which the file was last written, is invisible to it. So a push remembers the
- * files that were written about when it read them, and the next push sends those again whose exact
- * times moved: one small extra run, with `-I`.
+ * in the second in which the file was last written, is invisible to it, and so is one after which a
+ * program sets the old time again. So a push remembers the files that were written or changed about
+ * when it read them, and the next push sends those again whose exact times moved: one small extra
+ * run, with `-I`.
  */
 
-/** Kernel clocks tick this coarsely: equal change times this close to our look prove nothing. */
-const CLOCK_GRAIN_MS = 20;
+/**
+ * Equal change times this close to our look prove nothing: kernel clocks are coarse, and a write
+ * sets the time before it has written.
+ */
+const CLOCK_GRAIN_MS = 100;
 const MS_PER_SEC = 1000;
 
 /** A plaintext path as it stands in {@link RacyFile}. */
@@ -35,9 +39,11 @@ export function recentFiles(
   const recent: RacyFile[] = [];
   for (const entry of entries) {
     const { plain, mtimeSec, mtimeNsec } = entry;
-    if (mtimeSec < firstSec && !changed.has(entry)) continue;
-    if (plain === undefined || !isRegularFile(entry)) continue;
+    // An empty file that stays empty has not changed.
+    if (plain === undefined || !isRegularFile(entry) || plain.size === 0) continue;
     const ctimeMs = ctimeMsOf(entry);
+    const isRecent = mtimeSec >= firstSec || ctimeMs >= firstSec * MS_PER_SEC;
+    if (!isRecent && !changed.has(entry)) continue;
     const doubtful = changed.has(entry) || ctimeMs >= snapshotMs - CLOCK_GRAIN_MS;
     recent.push({
       path: racyKey(plain.path),
@@ -88,17 +94,78 @@ export function staleSuspects(
 ): Set<PushEntry> {
   const suspects = new Set<PushEntry>();
   if (remembered.length === 0) return suspects;
-  const byPath = new Map(remembered.map((file) => [file.path, file]));
+  const byPath = groupByPath(remembered);
   for (const entry of entries) {
     if (entry.plain === undefined || alreadySent.has(entry)) continue;
-    const before = byPath.get(racyKey(entry.plain.path));
-    if (before === undefined) continue;
-    const looksSame = before.size === entry.plain.size && before.mtimeSec === entry.mtimeSec;
-    const isSame =
-      !before.doubtful &&
-      before.mtimeNsec === entry.mtimeNsec &&
-      before.ctimeMs === ctimeMsOf(entry);
-    if (looksSame && !isSame) suspects.add(entry);
+    const before = byPath.get(racyKey(entry.plain.path)) ?? [];
+    if (before.some((file) => looksSame(file, entry) && !isSame(file, entry))) suspects.add(entry);
   }
   return suspects;
+}
+
+function groupByPath(files: readonly RacyFile[]): ReadonlyMap<string, readonly RacyFile[]> {
+  const byPath = new Map<string, RacyFile[]>();
+  for (const file of files) {
+    const others = byPath.get(file.path);
+    if (others === undefined) byPath.set(file.path, [file]);
+    else others.push(file);
+  }
+  return byPath;
+}
+
+/** Whether rsync's quick check cannot tell a file from what was remembered of it. */
+function looksSame(file: RacyFile, { plain, mtimeSec }: PushEntry): boolean {
+  return file.size === plain?.size && file.mtimeSec === mtimeSec;
+}
+
+function isSame(file: RacyFile, entry: PushEntry): boolean {
+  const { doubtful, mtimeNsec, ctimeMs } = file;
+  return !doubtful && mtimeNsec === entry.mtimeNsec && ctimeMs === ctimeMsOf(entry);
+}
+
+/**
+ * What stays remembered of files beside what a push that ended found out itself.
+ *
+ * @param isMissing - whether a file that the push does not list may be there all the same
+ */
+export function unlistedFiles(
+  remembered: readonly RacyFile[],
+  entries: readonly PushEntry[],
+  isMissing: (file: RacyFile) => boolean,
+): RacyFile[] {
+  if (remembered.length === 0) return [];
+  const listed = listedAmong(remembered, entries);
+  return remembered.filter((file) => !listed.has(file.path) && isMissing(file));
+}
+
+/**
+ * What stays remembered when a push was cut off: of files that still look the same, nobody knows
+ * whether the server has stored what was sent.
+ */
+export function undecidedFiles(
+  remembered: readonly RacyFile[],
+  entries: readonly PushEntry[],
+): RacyFile[] {
+  if (remembered.length === 0) return [];
+  const listed = listedAmong(remembered, entries);
+  return remembered.flatMap((file) => {
+    const entry = listed.get(file.path);
+    if (entry === undefined) return [file];
+    return looksSame(file, entry) ? [{ ...file, doubtful: true }] : [];
+  });
+}
+
+/** Entries by the paths of remembered files. */
+function listedAmong(
+  files: readonly RacyFile[],
+  entries: readonly PushEntry[],
+): ReadonlyMap<string, PushEntry> {
+  const paths = new Set(files.map(({ path }) => path));
+  const listed = new Map<string, PushEntry>();
+  for (const entry of entries) {
+    if (entry.plain === undefined) continue;
+    const key = racyKey(entry.plain.path);
+    if (paths.has(key)) listed.set(key, entry);
+  }
+  return listed;
 }

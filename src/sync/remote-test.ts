@@ -1,8 +1,7 @@
 /** Finds out what a destination allows, and leaves nothing behind. */
 import { randomBytes } from 'node:crypto';
-import { EcsyncError, FileError, InterruptedError, UsageError } from '../errors.ts';
+import { EcsyncError, FileError, InterruptedError, RemoteError, UsageError } from '../errors.ts';
 import { TEMPORARY_DIRECTORY } from '../gocryptfs/names.ts';
-import { ITEM_IS_NEW } from '../rsync/constants.ts';
 import type { ReceiverRule } from '../rsync/filter-list.ts';
 import { LISTING, serverWords, type TransferOptions } from '../rsync/options.ts';
 import { readFiles } from '../rsync/read-files.ts';
@@ -10,12 +9,14 @@ import { send } from '../rsync/sender.ts';
 import { judge } from '../rsync/status.ts';
 import { S_IFDIR, S_IFREG, type Entry } from '../tree/entry.ts';
 import { BytesFile } from '../view/cipher-file.ts';
-import { statusAfterFailure, statusWithin } from './rsync-run.ts';
+import { absentControls, withControls } from './control-entry.ts';
+import { isNew } from './itemize.ts';
+import { startUnlessAborted, statusAfter } from './remote-command.ts';
 import { listingOptions, runPull, type RemoteSource } from './remote-tree-run.ts';
 
-const GOODBYE_MS = 10_000;
 /** Enough for a delta of several blocks. */
 const TEST_FILE_LENGTH = 65_536;
+const NO_ANSWERS = 'its rsync does not answer dry runs, as openrsync does not';
 const NOT_THERE = 'the folder is not there yet';
 
 /** What can be allowed. */
@@ -70,24 +71,29 @@ export async function testRemote(
 
 async function testWriting(source: RemoteSource): Promise<WritingResults> {
   const look = async (deleteAfter: boolean): Promise<Look> => {
-    let isMissing = false;
-    let hasTemporary = true;
-    await write(source, [ROOT, TEMPORARY], {
+    const said = { isMissing: false, hasTemporary: true, isHeard: false };
+    const list: readonly Entry[] = [ROOT, TEMPORARY];
+    const controls = absentControls(list, LISTING);
+    await write(source, withControls(list, controls), {
       options: { dryRun: true, deleteAfter },
       rules: [PROTECT_ALL],
       onItem: (entry, iflags) => {
-        const isNew = Math.floor(iflags / ITEM_IS_NEW) % 2 === 1;
-        if (entry === ROOT) isMissing ||= isNew;
-        else if (isNew) hasTemporary = false;
+        if (entry === ROOT) said.isMissing ||= isNew(iflags);
+        else if (entry !== TEMPORARY) said.isHeard = true;
+        else if (isNew(iflags)) said.hasTemporary = false;
       },
     });
-    return { isMissing, hasTemporary };
+    if (!said.isHeard) throw new RemoteError('answers-withheld', NO_ANSWERS);
+    return said;
   };
   const deletion = await attemptValue(() => look(true));
   if ('error' in deletion) {
     const pushed = await attempt('push', 'in a dry run: without deletion nothing is written', () =>
       look(false),
     );
+    if (pushed.why === NO_ANSWERS) {
+      return [untried('push', NO_ANSWERS), untried('delta', NO_ANSWERS), no('delete', NO_ANSWERS)];
+    }
     const why = pushed.allowed === true ? deletion.error.message : 'pushing is not allowed';
     const allowed = pushed.allowed === true ? false : undefined;
     return [pushed, untried('delta', 'nothing was written'), { ability: 'delete', allowed, why }];
@@ -183,7 +189,8 @@ async function write(
   const keep = { perms: false, times: false, owner: false, group: false, devices: false };
   const timed = timeoutSec > 0 ? { timeoutSec } : {};
   const options = { ...LISTING, protocolMax, ...keep, specials: false, ...timed, ...what.options };
-  const connection = await remote.start(rsyncPath, serverWords(options, path));
+  const starting = remote.start(rsyncPath, serverWords(options, path));
+  const connection = await startUnlessAborted(starting, signal);
   try {
     const result = await send(connection, {
       entries,
@@ -197,10 +204,7 @@ async function write(
       onDeleted: (deleted) => what.onDeleted?.(deleted),
     }).catch((error: unknown) => error);
     signal.throwIfAborted();
-    const status =
-      result instanceof Error
-        ? await statusAfterFailure(connection.exited)
-        : await statusWithin(connection.exited, GOODBYE_MS);
+    const status = await statusAfter(result, connection.exited, source);
     const { error } = judge(result, status, connection.stderrText());
     if (error !== undefined) throw error;
   } finally {

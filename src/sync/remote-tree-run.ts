@@ -1,9 +1,10 @@
-import { FileError, InterruptedError, VanishedError, type EcsyncError } from '../errors.ts';
+import { FileError, VanishedError, type EcsyncError } from '../errors.ts';
 import { LISTING, senderWords, type TransferOptions } from '../rsync/options.ts';
 import type { PullReport } from '../rsync/pull-plan.ts';
 import { judge } from '../rsync/status.ts';
 import type { Connection, Remote } from '../transport/connection.ts';
-import { statusAfterFailure, statusWithin } from './rsync-run.ts';
+import { interrupted } from './interruption.ts';
+import { startUnlessAborted, statusAfter } from './remote-command.ts';
 
 /** A folder that a remote rsync reads for us, and how to ask it. */
 export interface RemoteSource {
@@ -30,9 +31,6 @@ export function addTraffic(traffic: RemoteTraffic, report: Readonly<RemoteTraffi
   traffic.bytesReceived += report.bytesReceived;
 }
 
-/** How long a peer may take to end after the last byte of the conversation. */
-const GOODBYE_MS = 10_000;
-
 /** Everything a list can tell, hard links too. */
 export function listingOptions({ protocolMax, timeoutSec }: RemoteSource): TransferOptions {
   const timed = timeoutSec > 0 ? { timeoutSec } : {};
@@ -52,18 +50,16 @@ export async function runPull(
   converse: (connection: Connection) => Promise<PullReport>,
   options = listingOptions(source),
 ): Promise<EcsyncError | undefined> {
-  const { remote, rsyncPath, path, signal, timeoutSec } = source;
+  const { remote, rsyncPath, path, signal } = source;
   const isAborted = (): boolean => signal.aborted;
   if (isAborted()) throw interrupted(signal.reason);
   const words = senderWords(options, [path]);
-  const connection = await remote.start(rsyncPath, words);
+  const connection = await startUnlessAborted(remote.start(rsyncPath, words), signal);
   try {
     const result = await converse(connection).catch((error: unknown) => error);
     if (isAborted()) throw interrupted(result);
     const failed = result instanceof Error;
-    const status = failed
-      ? await statusAfterFailure(connection.exited)
-      : await statusWithin(connection.exited, Math.max(GOODBYE_MS, timeoutSec * 1000));
+    const status = await statusAfter(result, connection.exited, source);
     const { error } = judge(result, status, connection.stderrText(), 'pull');
     const isPartial = error instanceof FileError || error instanceof VanishedError;
     if (error !== undefined && (failed || !isPartial)) throw error;
@@ -71,8 +67,4 @@ export async function runPull(
   } finally {
     connection.destroy();
   }
-}
-
-function interrupted(cause: unknown): InterruptedError {
-  return new InterruptedError('interrupted', 'interrupted', { cause });
 }

@@ -4,10 +4,11 @@ import { plainWords } from '../rsync/status-words.ts';
 import { showPath } from '../tree/file-failure.ts';
 import type { CopyProblem } from '../view/decrypted-view-problem.ts';
 import type { Planned } from '../view/restoring-store.ts';
-import { findingOfProblem } from './fsck-finding.ts';
+import { findingOfProblem, type Finding } from './fsck-finding.ts';
+import { furtherLostDirIVs, LOST_DIR_IVS_SHOWN } from './lost-dir-ivs.ts';
 import { itemLine, plainMessage } from './item-line.ts';
 import { isSignificant } from './itemize.ts';
-import type { RestoreReporter, RestoreSummary } from './restore-settings.ts';
+import type { RestoreReporter, RestoreSettings, RestoreSummary } from './restore-settings.ts';
 
 /** The books of one restore: what was done and what went wrong, each told once, in plaintext. */
 export class RestoreBooks {
@@ -19,15 +20,26 @@ export class RestoreBooks {
   bytesSent = 0;
   bytesReceived = 0;
   damaged = 0;
+  /** Things that are not as the last push left them, or not where they belong, and were restored. */
+  misplaced = 0;
+  /** Files that may have been renamed before they were pushed. */
+  #moved = 0;
+  #holes = { files: 0, blocks: 0 };
+  /** Folders that were read without their `gocryptfs.diriv`. */
+  #dirIVsLost = 0;
   /** Something could not be read or stored. */
   failures = 0;
   vanished = 0;
   /** Something differs that nobody said may be replaced. */
   undecided = 0;
+  /** Devices that nobody said are to be left out. */
+  #devicesLeft = 0;
   readonly #reporter: RestoreReporter;
+  readonly #allowsHoles: boolean;
 
-  constructor(reporter: RestoreReporter) {
+  constructor(reporter: RestoreReporter, settings: Pick<RestoreSettings, 'allowHoles'>) {
     this.#reporter = reporter;
+    this.#allowsHoles = settings.allowHoles === true;
   }
 
   /** @param linkedTo - the name that a hard link points to */
@@ -49,10 +61,62 @@ export class RestoreBooks {
   /** Something of the copy that has no place in the plaintext. */
   structureProblem(problem: CopyProblem): void {
     if (problem.code === 'temporary-directory') return;
+    if (problem.code === 'diriv-lost') {
+      this.#lostDirIV(problem);
+      return;
+    }
     const { severity } = findingOfProblem(problem);
     if (severity === 'damage') this.damaged++;
     else if (severity === 'unread') this.failures++;
     this.#reporter.warning({ code: problem.code, message: problem.error.message });
+  }
+
+  #lostDirIV({ code, error }: CopyProblem): void {
+    this.#dirIVsLost++;
+    if (this.#dirIVsLost > LOST_DIR_IVS_SHOWN) return;
+    this.#reporter.warning({ code, message: error.message });
+  }
+
+  /** Something is not what the last push left there. */
+  differs({ severity, code, message }: Finding): void {
+    if (severity === 'damage') this.misplaced++;
+    this.#reporter.warning({ code, message });
+  }
+
+  /**
+   * Something has the identity of another place.
+   *
+   * @param isAllowed - somebody has said that it may
+   */
+  notInPlace({ code, message }: EcsyncError, isAllowed: boolean): void {
+    if (!isAllowed) this.misplaced++;
+    this.#reporter.warning({ code, message });
+  }
+
+  /** A file that was renamed before it was pushed, or put there by somebody; it was restored. */
+  moved({ code, message }: IntegrityError): void {
+    this.#moved++;
+    this.#reporter.detail({ code, message });
+  }
+
+  /** A restored file with blocks of zeros that nothing authenticates. */
+  holes(plainPath: Uint8Array, count: number): void {
+    this.#holes.files++;
+    this.#holes.blocks += count;
+    const blocks = count === 1 ? '1 block' : `${count} blocks`;
+    const message = `${showPath(plainPath)}: ${blocks} of zeros that no key vouches for`;
+    if (this.#allowsHoles) this.#reporter.detail({ code: 'hole', message });
+    else this.#reporter.warning({ code: 'hole', message });
+  }
+
+  /** What was counted and is told once. */
+  conclude(): void {
+    const dirIVs = furtherLostDirIVs(this.#dirIVsLost);
+    if (dirIVs !== undefined) this.#reporter.warning({ code: 'diriv-lost', message: dirIVs });
+    if (this.#moved === 0) return;
+    const files = this.#moved === 1 ? '1 file holds' : `${this.#moved} files hold`;
+    const message = `${files} what was written for another name: renamed, left behind by a rename, or put there by somebody who can write to the copy (-v names them)`;
+    this.#reporter.warning({ code: 'files-moved', message });
   }
 
   /** An object that could not be restored. */
@@ -101,6 +165,13 @@ export class RestoreBooks {
     this.#reporter.warning({ code: 'kept', message });
   }
 
+  /** @param isExpected - it was said that such things are left out */
+  leftOut(plainPath: Uint8Array, kind: string, isExpected: boolean): void {
+    if (!isExpected) this.#devicesLeft++;
+    const message = `${showPath(plainPath)} is ${kind} in the copy; it was left out`;
+    this.#reporter.warning({ code: 'left-out', message });
+  }
+
   /** @param path - what it is called in the target */
   renamedTo(plainPath: Uint8Array, path: Uint8Array): void {
     this.renamed++;
@@ -114,6 +185,7 @@ export class RestoreBooks {
 
   summary(): Pick<RestoreSummary, 'exitCode' | 'error'> {
     const { damaged, failures, vanished, undecided } = this;
+    const devices = this.#devicesLeft;
     if (damaged > 0) {
       return {
         exitCode: 26,
@@ -124,6 +196,9 @@ export class RestoreBooks {
         },
       };
     }
+    if (this.misplaced > 0) return this.#misplacedError();
+    if (this.#holes.files > 0 && !this.#allowsHoles) return this.#holesError();
+    if (this.#dirIVsLost > 0) return this.#dirIVsError();
     if (failures > 0) {
       return {
         exitCode: 23,
@@ -144,6 +219,16 @@ export class RestoreBooks {
         },
       };
     }
+    if (devices > 0) {
+      return {
+        exitCode: 23,
+        error: {
+          code: 'left-out',
+          message: `${devices} ${devices === 1 ? 'device was' : 'devices were'} left out; everything else was restored`,
+          hint: 'Were they devices when they were pushed? Then add --devices, or --no-devices to leave them out. A server can turn a file into one.',
+        },
+      };
+    }
     if (vanished === 0) return { exitCode: 0 };
     return {
       exitCode: 24,
@@ -151,6 +236,47 @@ export class RestoreBooks {
         code: 'vanished',
         message: 'some files vanished from the copy while it was read',
         hint: 'Is a push going on? Run the same command again.',
+      },
+    };
+  }
+
+  #misplacedError(): Pick<RestoreSummary, 'exitCode' | 'error'> {
+    const objects =
+      this.misplaced === 1
+        ? '1 object of the copy is'
+        : `${this.misplaced} objects of the copy are`;
+    return {
+      exitCode: 26,
+      error: {
+        code: 'copy-differs',
+        message: `${objects} not what was pushed, or not where it was; everything that is authentic was restored`,
+        hint: 'See the lines above. If another machine has pushed there since: --no-last-push. If things were moved on purpose: --allow-moved.',
+      },
+    };
+  }
+
+  #dirIVsError(): Pick<RestoreSummary, 'exitCode' | 'error'> {
+    const count = this.#dirIVsLost;
+    const folders = count === 1 ? '1 folder' : `${count} folders`;
+    return {
+      exitCode: 26,
+      error: {
+        code: 'dirivs-lost',
+        message: `the gocryptfs.diriv of ${folders} of the copy is lost or damaged; what is in them was restored without it`,
+        hint: 'Put it back from the source: ecsync verify --repair. Where this folder is to go on with the copy: ecsync adopt --repair.',
+      },
+    };
+  }
+
+  #holesError(): Pick<RestoreSummary, 'exitCode' | 'error'> {
+    const { files, blocks } = this.#holes;
+    const shown = files === 1 ? '1 file has' : `${files} files have`;
+    return {
+      exitCode: 26,
+      error: {
+        code: 'holes',
+        message: `${shown} ${blocks} blocks of zeros that no key vouches for; everything was restored`,
+        hint: 'gocryptfs leaves such holes in sparse files, and whoever can write to the copy can make them. If they are right: --allow-holes.',
       },
     };
   }

@@ -1,5 +1,6 @@
 import type { FlistEntry } from '../rsync/flist-decode.ts';
 import type { TransferOptions } from '../rsync/options.ts';
+import { currentUmask } from '../platform.ts';
 import { pull } from '../rsync/pull.ts';
 import { isRegularFile } from '../tree/entry.ts';
 import type { LocalEntry } from '../tree/local-entry.ts';
@@ -20,6 +21,9 @@ import type { RestoreReporter, RestoreSettings } from './restore-settings.ts';
 
 /** Up to so many objects are asked for by name; for more the whole copy is listed again. */
 const ASKED_BY_NAME_MAX = 1000;
+
+/** Permissions without set-user-id, set-group-id and sticky: nothing vouches for those in a copy. */
+const ORDINARY_MODE_BITS = 0o777;
 
 /** What is fetched, and where it goes. */
 export interface FetchJob {
@@ -66,9 +70,15 @@ export async function fetchContent(job: FetchJob): Promise<void> {
       options,
       paths: [source.path],
       store,
-      habits: { users: userIds(), groups: groupIds() },
+      habits: {
+        users: userIds(),
+        groups: groupIds(),
+        umask: currentUmask(),
+        ...(job.settings.specialModes !== true && { modeBits: ORDINARY_MODE_BITS }),
+      },
       ...(planned.size <= ASKED_BY_NAME_MAX && { senderRules: rulesFor(planned) }),
       rootIsNew: job.rootIsNew,
+      keepsRoot: true,
       signal,
       ...(source.timeoutSec > 0 && { idleTimeoutMs: source.timeoutSec * 1000 }),
       wants: (entry) => planFor(entry) !== undefined,

@@ -1,6 +1,13 @@
 import { setImmediate } from 'node:timers/promises';
 import { FileError, UsageError } from '../errors.ts';
-import { isDirectory, isRegularFile, isSymlink, S_IFMT, type Entry } from '../tree/entry.ts';
+import {
+  isDevice,
+  isDirectory,
+  isRegularFile,
+  isSymlink,
+  S_IFMT,
+  type Entry,
+} from '../tree/entry.ts';
 import { showPath } from '../tree/file-failure.ts';
 import { isSameObject, type LocalEntry } from '../tree/local-entry.ts';
 import type { LocalStore } from '../tree/local-store.ts';
@@ -11,7 +18,7 @@ import type { PlainEntry } from '../view/plain-entry.ts';
 import type { Planned } from '../view/restoring-store.ts';
 import { joinPath, pathKey, ROOT_PATH, splitPath } from '../view/path-bytes.ts';
 import type { RestoreBooks } from './restore-books.ts';
-import type { Overwrite } from './restore-settings.ts';
+import type { Overwrite, RestoreSettings } from './restore-settings.ts';
 import type { Selection } from './selection.ts';
 
 /** Directories between two turns of the event loop. */
@@ -37,9 +44,13 @@ export interface PlanJob<C extends Entry> {
   readonly view: Pick<DecryptedView<C>, 'root' | 'children'>;
   readonly selection: Selection;
   readonly target: LocalStore;
+  /** Key of the folder whose content goes into the target; empty: the top of the copy. */
+  readonly base: string;
   /** The vault directory, when it exists: nothing in it is ever touched. */
   readonly vaultDir: LocalEntry | undefined;
   readonly overwrite: Overwrite | undefined;
+  /** What of the rest is made beside files, folders and links. */
+  readonly makes: Pick<RestoreSettings, 'devices' | 'specials' | 'withoutDevices'>;
   readonly names: NameRules;
   readonly books: RestoreBooks;
   readonly signal: AbortSignal;
@@ -119,6 +130,11 @@ class Planner<C extends Entry> {
     const targets = targetNames(plainNames, names);
     const folders: Pending<C>[] = [];
     for (const [i, entry] of children.entries()) {
+      if (this.#isAboveBase(entry)) {
+        this.#missing.delete(pathKey(entry.path));
+        folders.push({ entry, targetPath: ROOT_PATH, exists: folder.exists });
+        continue;
+      }
       if (selection.verdict(entry.path, isDirectory(entry)) === 'exclude') continue;
       const name = targets[i] ?? splitPath(entry.path).name;
       const targetPath = joinPath(folder.targetPath, name);
@@ -130,6 +146,13 @@ class Planner<C extends Entry> {
       if (next !== undefined) folders.push(next);
     }
     return folders;
+  }
+
+  /** The folder whose content goes into the target, or one that holds it. */
+  #isAboveBase(entry: PlainEntry<C>): boolean {
+    const { base } = this.#job;
+    const key = pathKey(entry.path);
+    return isDirectory(entry) && (key === base || base.startsWith(`${key}/`));
   }
 
   async #examine(targetPath: Uint8Array): Promise<LocalEntry | undefined> {
@@ -150,6 +173,7 @@ class Planner<C extends Entry> {
     }
     const isWanted = this.#isWanted(entry);
     if (isWanted) this.#count++;
+    if (this.#isLeftOut(entry)) return undefined;
     const mayReplace = overwrite === 'changed' || overwrite === 'always';
     const isOtherSort = existing !== undefined && isDirectory(existing) !== isDirectory(entry);
     if (isOtherSort && !mayReplace) {
@@ -172,6 +196,22 @@ class Planner<C extends Entry> {
     }
     this.#plan(entry, targetPath);
     return undefined;
+  }
+
+  /**
+   * A device, pipe or socket that nobody wants made. A server can turn any file into one, so each is
+   * told.
+   */
+  #isLeftOut(entry: PlainEntry<C>): boolean {
+    if (isDirectory(entry) || isRegularFile(entry) || isSymlink(entry)) return false;
+    const { books, makes } = this.#job;
+    const { devices, specials, withoutDevices = false } = makes;
+    if (isDevice(entry)) {
+      if (!devices) books.leftOut(entry.path, 'a device', withoutDevices);
+      return !devices;
+    }
+    if (!specials) books.leftOut(entry.path, 'a pipe or socket', true);
+    return !specials;
   }
 
   /** Whether what is there is the same, or may be replaced. */

@@ -1,7 +1,10 @@
 import type { Conf } from '../gocryptfs/config.ts';
-import type { Derivation } from '../gocryptfs/layout.ts';
+import type { Derivation, Layout } from '../gocryptfs/layout.ts';
 import type { FilterRule } from '../tree/filter.ts';
+import type { RatePlan } from '../transport/throttle.ts';
 import type { Destination } from '../vault/destination.ts';
+import type { KnownIdentities } from '../view/identity-check.ts';
+import type { LastPush } from './last-push.ts';
 import type { ItemLine, PushWarning } from './push-settings.ts';
 import type { CarriedAttributes, PeerSettings } from './run-settings.ts';
 
@@ -13,6 +16,18 @@ export type Overwrite = 'never' | 'older' | 'changed' | 'always';
 
 /** Everything a restore needs to be told, parsed and validated by the command line. */
 export interface RestoreSettings extends PeerSettings, CarriedAttributes {
+  /**
+   * `perms`: permissions are exactly those of the copy, also of what is there. Without: what is there
+   * keeps its own, and what is new gets those of the copy as far as the umask lets it. Nothing
+   * vouches for permissions in a copy.
+   */
+  readonly perms: boolean;
+  /** With `perms`: set-id and sticky bits as well. Default false. */
+  readonly specialModes?: boolean;
+  /** Somebody said that devices are left out: that is then no shortfall. Default false. */
+  readonly withoutDevices?: boolean;
+  /** `--bwlimit`: what comes from the peer. */
+  readonly bandwidth?: RatePlan;
   /** Where the copy is. */
   readonly from: Destination;
   /** Absolute path of the folder to restore into; made when only its last component is missing. */
@@ -21,9 +36,17 @@ export interface RestoreSettings extends PeerSettings, CarriedAttributes {
   readonly vaultDir?: string;
   /** Plaintext paths in the copy, `/`-separated; empty: everything. */
   readonly paths: readonly string[];
+  /** A folder above all of `paths`, whose content goes into the target; default: the top. */
+  readonly base?: string;
   /** `--exclude`, `--include`, `--filter`, in the order given; plaintext paths. */
   readonly rules: readonly FilterRule[];
   readonly overwrite?: Overwrite;
+  /** Files with blocks of zeros that nothing authenticates are restored without a complaint. */
+  readonly allowHoles?: boolean;
+  /** What has the identity of another place is restored, and only told. */
+  readonly allowMoved?: boolean;
+  /** Do not compare the copy with what the last push left. */
+  readonly ignoreLastPush?: boolean;
   /** Leave the folder of unfinished files, empty: whoever asked for this goes on. Default false. */
   readonly keepsWorkplace?: boolean;
   readonly dryRun: boolean;
@@ -36,13 +59,22 @@ export interface CopyKeys {
   readonly conf: Pick<Conf, 'flags' | 'longNameMax'>;
   /** 32 bytes; may still be on its way, while the login already begins. Not kept. */
   readonly masterkey: Uint8Array | Promise<Uint8Array>;
-  /** Where the identities of the copy's files come from, as far as that is known. */
-  readonly derivation: Derivation;
-  /** Full blocks of zeros are damage: right for copies that only ecsync has written. */
-  readonly holes: 'allowed' | 'refused';
+  /** Where identities come from; absent: the copy shows it. */
+  readonly derivation?: Derivation;
+  /** Nothing but ecsync has ever written to the copy: full blocks of zeros are damage. */
+  readonly isOnlyEcsync: boolean;
+  /** The master key was told, and no conf has shown yet that it is the right one. */
+  readonly isUnproven?: boolean;
+  /** What the vault knows of the copy's identities; absent: there is no vault. */
+  readonly known?: KnownIdentities;
+  /** What the last push left there, if that is known. */
+  readonly lastPush?: (layout: Layout) => LastPush | undefined;
 }
 
-/** Opens a copy by the conf that lies in it, if one does. */
+/**
+ * Opens a copy by the conf that lies in it, if one does. Whoever holds the copy may have written that
+ * conf: pass it through `assertNamesTold`, and the key through `unlockMasterkey`, which compares the seal.
+ */
 export type UnlockCopy = (confBytes: Uint8Array | undefined) => Promise<CopyKeys>;
 
 /** Where a restore stands. Totals are known once the copy is listed. */
@@ -60,6 +92,8 @@ export interface RestoreProgress {
 export interface RestoreReporter {
   item(line: ItemLine): void;
   warning(warning: PushWarning): void;
+  /** Something that a warning will count. */
+  detail(warning: PushWarning): void;
   progress(progress: RestoreProgress): void;
 }
 
@@ -75,6 +109,8 @@ export interface RestoreSummary {
   readonly filesKept: number;
   /** Objects that are not what the key wrote. */
   readonly damaged: number;
+  /** Objects that are not as the last push left them, or not where they belong. */
+  readonly misplaced: number;
   /** Objects that have another name in the target than in the copy. */
   readonly renamed: number;
   readonly literalBytes: number;

@@ -6,6 +6,7 @@ import { CONF_LENGTH_MAX, PLAIN_BLOCK_SIZE } from '../gocryptfs/limits.ts';
 import { CONF_NAME } from '../gocryptfs/names.ts';
 import type { FlistEntry } from '../rsync/flist-decode.ts';
 import type { LocalEntry } from '../tree/local-entry.ts';
+import { throttledReading } from '../transport/throttle.ts';
 import { LocalStore } from '../tree/local-store.ts';
 import type { Attributes } from '../tree/store.ts';
 import { foldersOverlap } from '../tree/overlap.ts';
@@ -13,22 +14,25 @@ import { prepareFolder } from '../tree/prepare-folder.ts';
 import { ANY_NAMES, WINDOWS_NAMES, type NameRules } from '../tree/target-names.ts';
 import { probeNames } from '../tree/target-names-probe.ts';
 import { UnfinishedFiles, UNFINISHED_FOLDER } from '../tree/unfinished-files.ts';
-import { DecryptedView } from '../view/decrypted-view.ts';
+import { acquireTargetLock } from '../vault/lock.ts';
 import { readSmallFile } from '../view/decrypted-view-listing.ts';
 import type { CopyProblem } from '../view/decrypted-view-problem.ts';
-import { EncryptedForm } from '../view/encrypted-form.ts';
 import { MIRROR_FORM } from '../view/mirror-form.ts';
 import { MIRROR_MARKER_NAME, MirrorCopy } from '../view/mirror-view.ts';
 import { ROOT_PATH } from '../view/path-bytes.ts';
 import type { StoredForm } from '../view/restoring-store.ts';
+import { derivationByRoot } from './adopt-derivation.ts';
 import { collectGarbageSooner, MANY_OBJECTS } from './collect-sooner.ts';
 import { destinationOptions, type LoginQuestions } from './destination-options.ts';
 import { givenUp, openDestination, type OpenDestination } from './destination-remote.ts';
+import { unlessAborted } from './interruption.ts';
+import { assertKeyFits } from './key-fits.ts';
 import { makeSpecial } from './local-special.ts';
 import { LocalSourceRemote } from './local-source.ts';
 import { RemoteTree } from './remote-tree.ts';
 import type { RemoteSource } from './remote-tree-run.ts';
 import { RestoreBooks } from './restore-books.ts';
+import { RestoreChecks } from './restore-checks.ts';
 import { copyFolder, fetchContent } from './restore-fetch.ts';
 import { planRestore, type PlanJob, type RestorePlan } from './restore-plan.ts';
 import type {
@@ -69,18 +73,22 @@ export async function restore(
 ): Promise<RestoreSummary> {
   const startedMs = performance.now();
   refuseOverlap(settings);
-  const books = new RestoreBooks(reporter);
+  const books = new RestoreBooks(reporter, settings);
   const selection = new Selection(settings.rules, Buffer.from(settings.target), settings.paths);
   const known = typeof keys === 'object' ? keys.masterkey : undefined;
   const opened = await whileUnlocking(openSource(settings, books, questions), known, signal);
   const { rsyncPath = 'rsync', timeoutSec, protocolMax } = settings;
-  const source: RemoteSource = { ...opened, rsyncPath, timeoutSec, protocolMax, signal };
+  const { bandwidth } = settings;
+  const remote = bandwidth ? throttledReading(opened.remote, bandwidth) : opened.remote;
+  const reached: RemoteSource = { ...opened, remote, rsyncPath, timeoutSec, protocolMax, signal };
   try {
-    const tree = await list({ source, books, reporter });
+    const { tree, source } = await list({ source: reached, books, reporter }, settings);
     // Of a few large files it would only cost time.
     if (tree.count > MANY_OBJECTS) collectGarbageSooner('reading');
-    const copy = keys === NOT_ENCRYPTED ? await mirror(tree, settings) : await unlocked(tree, keys);
-    const run: Run = { settings, copy, source, selection, books, reporter, signal };
+    const about = { settings, selection, books, signal };
+    const copy =
+      keys === NOT_ENCRYPTED ? await mirror(tree, settings) : await unlocked(tree, keys, about);
+    const run: Run = { ...about, copy, source, reporter };
     return summarise(books, await restoreFrom(run, tree), startedMs);
   } finally {
     await opened.remote.close();
@@ -103,16 +111,28 @@ interface OpenedCopy {
   readonly form: StoredForm;
   /** Bytes of a whole encrypted block. */
   readonly blockSize?: number;
+  /** Absent: nothing is authenticated. */
+  readonly checks?: RestoreChecks<FlistEntry>;
   view(onProblem: (problem: CopyProblem) => void): PlanJob<FlistEntry>['view'];
 }
 
-async function unlocked(tree: RemoteTree, keys: CopyKeys | UnlockCopy): Promise<OpenedCopy> {
+async function unlocked(
+  tree: RemoteTree,
+  keys: CopyKeys | UnlockCopy,
+  about: Pick<Run, 'settings' | 'selection' | 'books' | 'signal'>,
+): Promise<OpenedCopy> {
   const opening = typeof keys === 'function' ? await keys(await readConf(tree)) : keys;
-  const layout = openLayout(opening.conf, await opening.masterkey, opening.derivation);
+  const { conf } = opening;
+  const masterkey = await opening.masterkey;
+  const derivation = opening.derivation ?? (await derivationByRoot(tree, conf, about.signal));
+  const layout = openLayout(conf, masterkey, derivation);
+  if (opening.isUnproven === true) await assertKeyFits(tree, layout);
+  const checks = new RestoreChecks({ ...about, tree, layout, opening });
   return {
-    form: new EncryptedForm(layout, opening.holes),
+    form: checks.form,
     blockSize: PLAIN_BLOCK_SIZE + layout.content.overhead,
-    view: (onProblem) => new DecryptedView(tree, layout, { onProblem }),
+    checks,
+    view: (onProblem) => checks.view(onProblem),
   };
 }
 
@@ -139,7 +159,7 @@ async function restoreFrom(run: Run, tree: RemoteTree): Promise<RestorePlan> {
   const rootIsNew = prepareFolder(folder, dryRun);
   const look = new LocalStore(folder);
   const root = await look.lookup(ROOT_PATH);
-  const workplace = dryRun ? undefined : UnfinishedFiles.open(folder);
+  const workplace = dryRun ? undefined : UnfinishedFiles.open(folder, acquireTargetLock);
   try {
     // A folder more in it has changed its time.
     if (workplace && root !== undefined) await look.setAttributes(root, timeOf(root));
@@ -169,7 +189,9 @@ async function planOrSayWhyNot(run: Run, tree: RemoteTree, look: LocalStore): Pr
   try {
     const plan = await planFrom(run, look);
     ({ planned } = plan);
-    return plan;
+    const isWhole = tree.incomplete === undefined;
+    const left = await run.copy.checks?.afterListing(planned, isWhole);
+    return left === undefined ? plan : { ...plan, planned: left };
   } finally {
     const folder = copyFolder(settings);
     if (tree.incomplete !== undefined) books.incomplete(tree.incomplete, { folder, planned });
@@ -191,6 +213,7 @@ async function fetchInto(
     const { form, blockSize } = run.copy;
     const given = { form, blockSize, plan, target, rootIsNew, isKnownIncomplete };
     await fetchContent({ ...run, ...unfinished, ...given });
+    await run.copy.checks?.afterFetch();
     const root = await look.lookup(ROOT_PATH);
     if (run.settings.keepsWorkplace === true) workplace?.empty();
     else workplace?.remove();
@@ -204,17 +227,27 @@ async function fetchInto(
 function timeOf({ mtimeSec, mtimeNsec }: LocalEntry): Attributes {
   return { mtimeSec, mtimeNsec };
 }
-async function list({
-  source,
-  books,
-  reporter,
-}: Pick<Run, 'source' | 'books' | 'reporter'>): Promise<RemoteTree> {
+/** Lists the copy, over SFTP where the account has no rsync and nothing is to be pushed there later. */
+async function list(
+  { source, books, reporter }: Pick<Run, 'source' | 'books' | 'reporter'>,
+  { keepsWorkplace, rsyncPath }: RestoreSettings,
+): Promise<{ readonly tree: RemoteTree; readonly source: RemoteSource }> {
   const nothing = { filesDone: 0, filesTotal: 0, bytesDone: 0, bytesTotal: 0 };
   reporter.progress({ stage: 'list', ...nothing });
-  const tree = await RemoteTree.list(source);
-  books.bytesSent += tree.traffic.bytesSent;
-  books.bytesReceived += tree.traffic.bytesReceived;
-  return tree;
+  const isSftpEnough = keepsWorkplace !== true && rsyncPath === undefined;
+  const listed = await RemoteTree.list(source).then(
+    (tree) => ({ tree, source }),
+    async (error: unknown) => {
+      const { mayBeSftpOnly, sftpSource } = await import('./sftp-source.ts');
+      if (!isSftpEnough || !mayBeSftpOnly(error)) throw error;
+      const overSftp = await sftpSource(source).catch(() => undefined);
+      if (overSftp === undefined) throw error;
+      return { tree: await RemoteTree.list(overSftp), source: overSftp };
+    },
+  );
+  books.bytesSent += listed.tree.traffic.bytesSent;
+  books.bytesReceived += listed.tree.traffic.bytesReceived;
+  return listed;
 }
 
 async function planFrom(run: Run, look: LocalStore): Promise<RestorePlan> {
@@ -235,7 +268,9 @@ async function planFrom(run: Run, look: LocalStore): Promise<RestorePlan> {
       selection,
       target: look,
       vaultDir: await vault?.lookup(ROOT_PATH),
+      base: Buffer.from(settings.base ?? '').toString('latin1'),
       overwrite: settings.overwrite,
+      makes: settings,
       names: namesOf(settings),
       books,
       signal,
@@ -267,7 +302,7 @@ async function whileUnlocking(
   signal: AbortSignal,
 ): Promise<OpenDestination> {
   try {
-    const [opened] = await Promise.all([opening, key]);
+    const [opened] = await unlessAborted(Promise.all([opening, key]), signal);
     return opened;
   } catch (error) {
     throw givenUp(opening, error, signal);
@@ -289,7 +324,7 @@ function openSource(
 }
 
 function summarise(books: RestoreBooks, plan: RestorePlan, startedMs: number): RestoreSummary {
-  const { filesRestored, filesKept, damaged, renamed } = books;
+  const { filesRestored, filesKept, damaged, misplaced, renamed } = books;
   const { literalBytes, matchedBytes, bytesSent, bytesReceived } = books;
   return {
     ...books.summary(),
@@ -297,6 +332,7 @@ function summarise(books: RestoreBooks, plan: RestorePlan, startedMs: number): R
     filesRestored,
     filesKept,
     damaged,
+    misplaced,
     renamed,
     literalBytes,
     matchedBytes,

@@ -1,22 +1,30 @@
-import { ConnectionError, EcsyncError, InterruptedError } from '../errors.ts';
+import { EcsyncError, InterruptedError } from '../errors.ts';
 import type { ReceiverRule } from '../rsync/filter-list.ts';
 import { serverWords, type TransferOptions } from '../rsync/options.ts';
+import type { Basis } from '../rsync/send-job.ts';
 import { send, type SendReport } from '../rsync/sender.ts';
 import { judge, type Outcome } from '../rsync/status.ts';
-import type { ExitStatus, Remote } from '../transport/connection.ts';
+import type { OpenFile } from '../tree/entry.ts';
+import type { Remote } from '../transport/connection.ts';
+import { InDoubt, type CopyGuard, type Watch } from './copy-guard.ts';
 import type { PushEntry, PushView } from './push-entry.ts';
 import type { Ledger } from './ledger.ts';
+import { startUnlessAborted, statusAfter } from './remote-command.ts';
 
 /** One conversation with one `rsync --server`: what to list, with which options, and who listens. */
 export interface RunPlan {
   readonly entries: readonly PushEntry[];
   readonly options: TransferOptions;
+  /** Folder at the server; default: that of the copy, where the run that follows goes in any case. */
+  readonly destination?: string;
   /** Options of the run that follows at once, if one does; asked when this one has done its work. */
   next?(): TransferOptions | undefined;
   readonly rules?: readonly ReceiverRule[];
   readonly names?: { users: ReadonlyMap<number, string>; groups: ReadonlyMap<number, string> };
   decline?(entry: PushEntry): boolean;
-  withhold?(entry: PushEntry): boolean;
+  withhold?(entry: PushEntry, basis: Basis): boolean;
+  /** Where the content of a file comes from; default: the view, by all its ways. */
+  open?(entry: PushEntry, basisSize: number): Promise<OpenFile>;
   /** A file is about to be read. */
   onOpen?(entry: PushEntry): void;
   onItem(entry: PushEntry, iflags: number, xname: Uint8Array | undefined, ndx: number): void;
@@ -46,37 +54,22 @@ export interface RunContext {
   readonly destination: string;
   readonly timeoutSec: number;
   readonly signal: AbortSignal;
+  /** Of a copy that should be there: whether it is, as long as nobody knows. */
+  readonly guard?: RunGuard | undefined;
 }
 
-/** How long a peer may take to end after the last byte of the conversation. */
-const GOODBYE_MS = 10_000;
+export interface RunGuard {
+  readonly guard: CopyGuard;
+  /**
+   * Looks whether the copy is there, unless a run has shown it.
+   *
+   * @throws {NotNowError | VaultError} `copy-gone`
+   */
+  onDoubt(): Promise<unknown>;
+}
+
 /** Text of a server's messages that is kept. */
 const MESSAGES_LENGTH_MAX = 65_536;
-
-/**
- * The status of a server whose conversation is over.
- *
- * @throws {ConnectionError} `timeout` — it does not end
- */
-export async function statusWithin(exited: Promise<ExitStatus>, ms: number): Promise<ExitStatus> {
-  let timer: NodeJS.Timeout | undefined;
-  const patience = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      const details = { hint: 'Run the push again; it continues from here.' };
-      reject(new ConnectionError('timeout', 'the remote rsync does not end', details));
-    }, ms);
-  });
-  try {
-    return await Promise.race([exited, patience]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/** A dead peer's status may never come, and its absence must not hide why the run failed. */
-export async function statusAfterFailure(exited: Promise<ExitStatus>): Promise<ExitStatus> {
-  return statusWithin(exited, 2_000).catch(() => ({ code: null, signal: null }));
-}
 
 function isNoGreeting(result: SendReport | Error): boolean {
   return result instanceof EcsyncError && result.code === 'no-greeting';
@@ -91,20 +84,52 @@ function isNoGreeting(result: SendReport | Error): boolean {
  * @returns the outcome, also when the server failed: the caller knows what that means for its run
  */
 export async function runRsync(context: RunContext, plan: RunPlan): Promise<RunOutcome> {
+  const { guard } = context;
+  const watch = guard?.guard.watch(plan);
+  if (guard === undefined || watch === undefined) return runOnce(context, plan);
+  const outcome = await runOnce(context, watched(plan, watch), watch);
+  if (outcome.protocol === undefined) guard.guard.heard(outcome.saidText);
+  if (!guard.guard.isDoubtful && !guard.guard.isGone) return outcome;
+  await guard.onDoubt();
+  return runOnce(context, plan);
+}
+
+/** The run with what the copy is recognised by, of which nobody else hears. */
+function watched(plan: RunPlan, { entries, isAdded }: Watch): RunPlan {
+  return {
+    ...plan,
+    entries,
+    decline: (entry) => isAdded(entry) || plan.decline?.(entry) === true,
+    onItem: (entry, ...item) => {
+      if (!isAdded(entry)) plan.onItem(entry, ...item);
+    },
+    onProblem: (entry, error) => {
+      if (!(error instanceof InDoubt)) plan.onProblem?.(entry, error);
+    },
+  };
+}
+
+async function runOnce(context: RunContext, plan: RunPlan, watch?: Watch): Promise<RunOutcome> {
   const { ledger, view, signal } = context;
   if (signal.aborted) throw new InterruptedError('interrupted', 'interrupted');
-  const words = serverWords(plan.options, context.destination);
-  const connection = await context.remote.start(context.rsyncPath, words);
+  const words = serverWords(plan.options, plan.destination ?? context.destination);
+  const starting = context.remote.start(context.rsyncPath, words);
+  const connection = await startUnlessAborted(starting, signal);
   let result: SendReport | Error;
   let messages = '';
   try {
     result = await send<PushEntry>(connection, {
       ...plan,
-      open: (entry) => {
+      ...(watch && {
+        onRequest: (entry, iflags) => watch.onRequest(entry, iflags),
+        hold: () => (watch.isWaiting() ? watch.settled : undefined),
+      }),
+      open: (entry, basisSize) => {
         plan.onOpen?.(entry);
-        return view.open(entry);
+        return plan.open?.(entry, basisSize) ?? view.open(entry);
       },
       openWhole: (entry) => {
+        if (plan.open !== undefined) return undefined;
         const whole = 'openWhole' in view ? view.openWhole(entry) : undefined;
         if (whole !== undefined) plan.onOpen?.(entry);
         return whole;
@@ -135,16 +160,14 @@ export async function runRsync(context: RunContext, plan: RunPlan): Promise<RunO
   }
   if (connection.startedAhead === true && isNoGreeting(result)) {
     // A restricted shell that lets in one at a time may still have counted the one before.
-    await statusAfterFailure(connection.exited);
+    await statusAfter(result, connection.exited, context);
     connection.destroy();
-    return runRsync(context, plan);
+    return runOnce(context, plan, watch);
   }
   ledger.runs++;
-  const failed = result instanceof Error;
-  const status = failed
-    ? await statusAfterFailure(connection.exited)
-    : await statusWithin(connection.exited, Math.max(GOODBYE_MS, context.timeoutSec * 1000));
-  connection.destroy();
+  const status = await statusAfter(result, connection.exited, context).finally(() => {
+    connection.destroy();
+  });
   const stderrText = connection.stderrText();
   const saidText = stderrText + messages;
   const outcome = {

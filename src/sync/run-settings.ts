@@ -29,3 +29,8 @@ export interface CarriedAttributes {
   readonly devices: boolean;
   readonly specials: boolean;
 }
+
+/** Seconds without a byte after which a peer is given up, unless something else is asked for. */
+export const TIMEOUT_SEC_DEFAULT = 600;
+/** The newest rsync protocol that is offered, unless something else is asked for. */
+export const PROTOCOL_DEFAULT = 32;

@@ -1,4 +1,5 @@
 import { UsageError } from '../errors.ts';
+import { showPath } from '../tree/file-failure.ts';
 import { Filter, type FilterRule } from '../tree/filter.ts';
 import type { LocalTreeOptions } from '../tree/local-tree.ts';
 import { SourceLimits, type SourceLimitOptions } from '../tree/source-limits.ts';
@@ -49,7 +50,8 @@ export class Selection {
     const limits = this.#limits;
     return (
       limits && {
-        enter: (directory, names, fullPath) => limits.enter(directory, names, fullPath),
+        enter: (directory, names, way) => limits.enter(directory, names, way),
+        isClosed: (directory) => limits.isClosed(directory),
         admits: (entry) => {
           if (limits.admits(entry)) return true;
           this.excluded.push(Buffer.from(entry.path));
@@ -57,6 +59,22 @@ export class Selection {
         },
       }
     );
+  }
+
+  /** Plaintext paths of folders whose content is left out since another file system is mounted there. */
+  get mountPoints(): readonly Uint8Array[] {
+    return this.#limits?.mountPoints ?? [];
+  }
+
+  /** Tells in one sentence what ignore files of other users left out, if they did. */
+  tellForeignRules(tell: (message: string) => void): void {
+    const [[file] = [], ...others] = this.#limits?.foreignRules ?? [];
+    if (file === undefined) return;
+    const counts = [...(this.#limits?.foreignRules.values() ?? [])];
+    const count = counts.reduce((sum, one) => sum + one, 0);
+    const more = others.length === 0 ? '' : ` and ${others.length} more like it`;
+    const objects = count === 1 ? 'object was' : 'objects were';
+    tell(`${count} ${objects} left out by rules of other users, in ${showPath(file)}${more}`);
   }
 
   /** Whether a path is one of the wanted ones, inside one, or a folder on the way to one. */

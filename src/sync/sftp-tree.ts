@@ -7,8 +7,12 @@ import { isRootPath, joinPath, ROOT_PATH } from '../view/path-bytes.ts';
 
 /** Bytes that are asked for ahead of whoever reads a file from start to end. */
 const AHEAD_BYTES = 2 * 1024 * 1024;
+/** Longest path below the copy that is followed, in bytes: what Linux and rsync allow. */
+const PATH_LENGTH_MAX = 4095;
 /** Questions about the objects of one folder at a time. */
 const ASKED_AT_ONCE = 64;
+/** So much of a path is shown that is too long to be read. */
+const PATH_SHOWN_MAX = 200;
 const NOTHING = Buffer.alloc(0);
 
 /**
@@ -92,6 +96,10 @@ export class SftpTree implements Tree {
   }
 
   async #examine(path: Uint8Array, attributes: SftpAttributes): Promise<Entry | undefined> {
+    if (path.length > PATH_LENGTH_MAX) {
+      this.#onProblem(path, pathTooLong(path));
+      return undefined;
+    }
     try {
       const { mode = 0 } = attributes;
       const isTold = (mode & S_IFMT) !== 0;
@@ -206,6 +214,16 @@ class SftpFile implements OpenFile {
     }
     return pieces.length === 1 ? (pieces[0] ?? NOTHING) : Buffer.concat(pieces);
   }
+}
+
+/** A folder that contains itself is one way to get there. */
+function pathTooLong(path: Uint8Array): FileError {
+  const shown = showPath(path.subarray(0, PATH_SHOWN_MAX));
+  return new FileError(
+    'path-too-long',
+    `${shown}… at the remote has a path of ${path.length} bytes, at most ${PATH_LENGTH_MAX} are read`,
+    { hint: 'Look at that folder at the server: it may lead back into itself.' },
+  );
 }
 
 function vanished(path: Uint8Array, cause: unknown): VanishedError {

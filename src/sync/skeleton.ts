@@ -24,6 +24,17 @@ export function knownKey(entry: PushEntry): number {
   return structureKey(entry.path, entry.virtual === 'conf' ? entry.bytes : undefined);
 }
 
+/** Whether this is one of the two files by which a copy is recognised. */
+export function isRootFile({ path, virtual }: PushEntry): boolean {
+  return (virtual === 'conf' || virtual === 'diriv') && !path.includes(0x2f);
+}
+
+/** The directory IV of the root, hex; undefined where names have none. */
+export function rootIVOf(entries: readonly PushEntry[]): string | undefined {
+  const diriv = entries.find((e) => e.virtual === 'diriv' && isRootFile(e));
+  return diriv?.bytes && Buffer.from(diriv.bytes).toString('hex');
+}
+
 /** Structural entries that no earlier push of this state has stored, in list order. */
 export function newStructure(
   entries: readonly PushEntry[],

@@ -18,6 +18,8 @@ export interface Snapshot {
   readonly cipherBytes: number;
   /** A folder could not be listed or an object not examined: nothing may be deleted. */
   readonly incomplete: boolean;
+  /** `entries` are only some of what the settings of the push select. Default false. */
+  readonly isPart?: boolean;
   /** Wall-clock time at which the walk began, milliseconds since 1970. */
   readonly startedMs: number;
 }

@@ -1,3 +1,4 @@
+import { CIPHER_PATH_LENGTH_MAX } from '../gocryptfs/limits.ts';
 import { TEMPORARY_DIRECTORY } from '../gocryptfs/names.ts';
 import { isDirectory, S_IFDIR, type Draft, type Entry } from '../tree/entry.ts';
 import { compareSiblings } from '../tree/walk.ts';
@@ -79,9 +80,21 @@ function moved(entry: PushEntry): PushEntry {
   return copy;
 }
 
+/** Whether a path is still a path when it begins with the temporary directory. */
+export function fitsWhenStaged({ path }: Pick<Entry, 'path'>, folder = ''): boolean {
+  const above = TEMPORARY_DIRECTORY.length + 1 + (folder === '' ? 0 : folder.length + 1);
+  return above + path.length <= CIPHER_PATH_LENGTH_MAX;
+}
+
+/** A folder that only holds staged files. */
+export function stagedFolder({ path, mtimeSec, mtimeNsec, uid, gid }: PushEntry): PushEntry {
+  return { path, mode: STAGED_FOLDER_MODE, size: 0, mtimeSec, mtimeNsec, uid, gid };
+}
+
 /**
  * Copies of the virtual files of new folders below the temporary directory, at the same relative
- * paths: their diriv and, for folders with long names, the `.name` files.
+ * paths: their diriv and, for folders with long names, the `.name` files. Paths that are too long for
+ * that go without a copy, and get these files a moment after their folder.
  */
 function stagedCopies(
   list: readonly PushEntry[],
@@ -99,6 +112,7 @@ function stagedCopies(
       (entry) =>
         wanted.has(entry) &&
         belongsToFolder(entry) &&
+        fitsWhenStaged(entry) &&
         !(entry.virtual === 'diriv' && isAtRoot(entry)),
     ),
   );

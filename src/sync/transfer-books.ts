@@ -18,8 +18,12 @@ export interface Memory {
 
 /** What a transfer found out on its way. */
 export interface Findings {
-  /** A staging run left copies in the temporary directory. */
+  /** A staging run, or a push that did not end, left something in the temporary directory. */
   staged: boolean;
+  /** A push before this one may have left folders half made or half removed. */
+  readonly halfFolders: boolean;
+  /** A push that did not end came before this one. */
+  readonly isResuming: boolean;
   /** The first deletion pass removed something, or met folders it could not empty. */
   pruneNeeded: boolean;
   /** The first deletion pass met something that it could not delete. */
@@ -36,6 +40,8 @@ export interface Findings {
   readonly sent: Set<PushEntry>;
   /** Files that changed while they were read. */
   readonly changed: Set<PushEntry>;
+  /** This push has seen for itself that the copy is this vault's. */
+  isCopyConfirmed: boolean;
 }
 
 /** A server's way of saying that it will not use our temporary directory. */

@@ -28,8 +28,13 @@ export interface VerifyFinding {
   readonly plain: boolean;
   /** Which attributes differ, beside the content or alone. */
   readonly attributes: readonly string[];
-  /** The object was changed here after it was last pushed, as far as its time tells. */
+  /** The object was changed here after it was last pushed, as far as is remembered, or its time tells. */
   readonly changedHere: boolean;
+  /**
+   * `damage`: the copy is not what was pushed. `pending`: it is, as far as is remembered, and the change
+   * here waits for the next push. `extra`: only there, and no deletion is in force.
+   */
+  readonly verdict: 'damage' | 'pending' | 'extra';
   /** True when the server is too old to tell a changed file from a missing one. */
   readonly maybeMissing: boolean;
 }
@@ -59,17 +64,32 @@ export class FindingMaker {
   readonly #job: PushJob;
   readonly #hasItemRecords: boolean;
   readonly #suspects: ReadonlySet<PushEntry>;
+  readonly #isUnfinished: boolean;
+  readonly #holders: ReadonlySet<string>;
+  readonly #isConfKnown: boolean;
   #byPath: ReadonlyMap<string, PushEntry> | undefined;
 
   /**
    * @param facts.hasItemRecords - from protocol 29 on: before, a request is all a server says
    * @param facts.suspects - files that were edited here since the last push without a trace in size
    *   or whole second
+   * @param facts.extras - what only the copy has
+   * @param facts.isUnfinished - no push has come to its end yet
+   * @param facts.isConfKnown - the vault's conf was pushed
    */
   constructor(
     job: PushJob,
-    facts: { readonly hasItemRecords: boolean; readonly suspects: ReadonlySet<PushEntry> },
+    facts: {
+      readonly hasItemRecords: boolean;
+      readonly suspects: ReadonlySet<PushEntry>;
+      readonly isUnfinished: boolean;
+      readonly extras: readonly Extra[];
+      readonly isConfKnown: boolean;
+    },
   ) {
+    this.#isUnfinished = facts.isUnfinished;
+    this.#holders = new Set(facts.extras.map(({ cipherPath }) => parentKey(pathKey(cipherPath))));
+    this.#isConfKnown = facts.isConfKnown;
     this.#job = job;
     this.#hasItemRecords = facts.hasItemRecords;
     this.#suspects = facts.suspects;
@@ -95,7 +115,8 @@ export class FindingMaker {
     return extras.flatMap<VerifyFinding>(({ cipherPath, isDirectory: isFolder }) => {
       const key = pathKey(cipherPath);
       const shown = shownPath(this.#job, cipherPath);
-      const finding = { ...NOTHING_ELSE, kind: 'extra' as const };
+      const verdict = this.#verdictOnExtra(shown.path);
+      const finding = { ...NOTHING_ELSE, kind: 'extra' as const, verdict };
       if (!shown.virtual) {
         const path = isFolder ? withSlash(shown.path) : shown.path;
         return [{ ...finding, object: isFolder ? 'folder' : 'unknown', path, plain: shown.plain }];
@@ -111,14 +132,56 @@ export class FindingMaker {
   #ofDifference({ entry, iflags }: Difference): VerifyFinding {
     const kind = this.#kindOf(iflags);
     const attributes = kind === 'missing' ? [] : changedAttributes(iflags);
-    const isEdit = kind === 'changed' && attributes.includes('time');
+    const isPending = this.#isPending(entry, kind);
+    const isEdit = kind === 'changed' && attributes.includes('time') && !this.#isRemembered();
+    const isSuspect = this.#suspects.has(entry);
     return {
       ...this.#place(entry),
       kind,
       attributes,
-      changedHere: entry.plain !== undefined && (isEdit || this.#suspects.has(entry)),
+      changedHere: entry.plain !== undefined && (isPending || isEdit || isSuspect),
+      verdict: isPending ? 'pending' : this.#holdsExtra(entry, kind, attributes),
       maybeMissing: !this.#hasItemRecords,
     };
+  }
+
+  /** A folder has another time when something was put into it; that is told of the thing itself. */
+  #holdsExtra(
+    { path }: PushEntry,
+    kind: VerifyFinding['kind'],
+    attributes: readonly string[],
+  ): VerifyFinding['verdict'] {
+    const isOnlyTime = kind === 'attributes' && attributes.every((name) => name === 'time');
+    const isKept = !this.#job.settings.delete;
+    return isOnlyTime && isKept && this.#holders.has(pathKey(path)) ? 'extra' : 'damage';
+  }
+
+  #isRemembered(): boolean {
+    return this.#job.moves.since !== undefined;
+  }
+
+  /** Whether the next push is to bring this, and the copy cannot have it yet. */
+  #isPending(entry: PushEntry, kind: VerifyFinding['kind']): boolean {
+    const { since } = this.#job.moves;
+    if (entry.virtual === 'conf') return kind === 'changed' && !this.#isConfKnown;
+    if (this.#suspects.has(entry)) return true;
+    if (since === undefined) return this.#isUnfinished && kind === 'missing';
+    if (entry === this.#job.snapshot.entries[0]) {
+      return kind === 'attributes' && since.altered.size + since.gone.size > 0;
+    }
+    const owner = entry.virtual && kind === 'attributes' ? this.#ownerOf(entry) : undefined;
+    return since.altered.has(entry) || (owner !== undefined && this.#isPending(owner, kind));
+  }
+
+  #ownerOf(entry: PushEntry): PushEntry | undefined {
+    return this.#entryAt(ownerKey(entry) ?? '.');
+  }
+
+  /** What was deleted here since the last push is no more than due. */
+  #verdictOnExtra(plainPath: Uint8Array): VerifyFinding['verdict'] {
+    const { settings, moves } = this.#job;
+    if (!settings.delete) return 'extra';
+    return moves.since?.gone.has(pathKey(plainPath)) === true ? 'pending' : 'damage';
   }
 
   #kindOf(iflags: number): VerifyFinding['kind'] {
@@ -134,7 +197,7 @@ export class FindingMaker {
       const path = isDirectory(entry) ? withSlash(plain.path) : plain.path;
       return { object: objectOf(entry), path, plain: true };
     }
-    const owner = virtual === undefined ? undefined : this.#entryAt(ownerKey(entry) ?? '.');
+    const owner = virtual === undefined ? undefined : this.#ownerOf(entry);
     return {
       object: 'structure',
       ...(virtual && { structure: STRUCTURES[virtual] }),

@@ -1,11 +1,14 @@
 import { RemoteError } from '../errors.ts';
 import { isRegularFile } from '../tree/entry.ts';
+import { kindOf, type ObjectKind } from './control-entry.ts';
 import { previewRules } from './deletion.ts';
-import { isSignificant } from './itemize.ts';
-import { accept, isScratch, type PushJob, transferOptions } from './push-job.ts';
+import { asNew, isSignificant, withoutModeAndOwner } from './itemize.ts';
+import { accept, isScratch, type PushJob } from './push-job.ts';
 import type { PushEntry } from './push-entry.ts';
 import type { PushProgress } from './push-settings.ts';
-import { runRsync, type RunOutcome } from './rsync-run.ts';
+import { ask, assertHeard, tellsDeletions, type Unknown } from './question.ts';
+import type { RunOutcome } from './rsync-run.ts';
+import { findMissing } from './unstored-kinds.ts';
 import type { Difference, Extra } from './verify-finding.ts';
 
 /** What a server said about a list, and about what is not in it. */
@@ -15,9 +18,6 @@ export interface Inspection {
   readonly extrasAsked: boolean;
   readonly hasItemRecords: boolean;
 }
-
-/** First protocol whose requests say what differs, and whose deletions are told by name. */
-const ITEM_RECORDS_SINCE = 29;
 
 /** A server's way of saying that this key may not delete. */
 const DELETE_REFUSED = /delete/i;
@@ -44,42 +44,72 @@ export async function inspect(
   const differences: Difference[] = [];
   const extras: Extra[] = [];
   const troubled = new Set<PushEntry>();
-  const outcome = await runRsync(job.context, {
-    ...(job.names && { names: job.names }),
+  let deletions = 0;
+  const answer = await ask(job, {
     entries: what.entries,
-    options: transferOptions(job.settings, {
-      dryRun: true,
+    options: {
       checksum: what.checksum,
       deleteAfter: what.extras,
       xattrs: job.settings.xattrs === true,
-    }),
+    },
     ...(what.extras && { rules: previewRules(job.scope) }),
     onOpen: hashingProgress(job, what.entries),
-    onItem: (entry, iflags) => {
+    onItem: (entry, told) => {
+      // Of a folder that was there before the copy, what it is was never ours.
+      const isKept = job.root === undefined && entry === job.snapshot.entries[0];
+      const iflags = isKept ? withoutModeAndOwner(told) : told;
       if (isSignificant(iflags)) differences.push({ entry, iflags });
     },
     onDeleted: (cipherPath, isDirectory) => {
+      deletions++;
       if (!isScratch(cipherPath)) extras.push({ cipherPath, isDirectory });
     },
     onProblem: (entry, error) => {
       troubled.add(entry);
       ledger.problem(error, entry);
     },
-    onMessage: () => undefined,
   });
-  if (what.extras && isDeleteRefusal(outcome)) {
+  if (what.extras && isDeleteRefusal(answer.outcome)) {
     tellNoExtras(job, 'this key may not delete, so the server does not tell');
     return inspect(job, { ...what, extras: false });
   }
-  accept(job, outcome);
-  const hasItemRecords = (outcome.protocol ?? ITEM_RECORDS_SINCE) >= ITEM_RECORDS_SINCE;
+  accept(job, answer.outcome);
+  assertHeard(job, answer, WHETHER_WHOLE);
+  const { mute, hasItemRecords } = answer;
+  if (mute.size > 0) differences.push(...(await missingOf(job, what.entries, mute)));
+  const extrasAsked = what.extras && (deletions > 0 || (await tellsDeletions(job)));
+  if (what.extras && !extrasAsked) tellNoExtras(job, 'the server does not tell');
   return {
     // What could not be read here was sent with a sum of nothing.
     differences: differences.filter(({ entry }) => !troubled.has(entry)),
     extras,
-    extrasAsked: what.extras && hasItemRecords,
+    extrasAsked,
     hasItemRecords,
   };
+}
+
+export const WHETHER_WHOLE: Unknown = { what: 'whether the copy is whole' };
+
+/** What is not there of the kinds about which the server says nothing; what is there is not compared. */
+async function missingOf(
+  job: PushJob,
+  entries: readonly PushEntry[],
+  mute: ReadonlySet<ObjectKind>,
+): Promise<readonly Difference[]> {
+  const unsaid = entries.filter((entry) => {
+    const kind = kindOf(entry);
+    return kind !== undefined && mute.has(kind);
+  });
+  const missing = await findMissing(job, unsaid);
+  const there = unsaid.length - missing.length;
+  if (there > 0) {
+    const kinds = [...mute].map((kind) => (kind === 'special' ? 'pipe' : kind)).join(', ');
+    job.context.ledger.note(
+      'kinds-unknown',
+      `the server says nothing about objects of some kinds (${kinds}): ${there} that are there were not compared`,
+    );
+  }
+  return missing.map((entry) => ({ entry, iflags: asNew(0) }));
 }
 
 function tellNoExtras(job: PushJob, reason: string): void {

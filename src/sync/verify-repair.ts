@@ -1,10 +1,9 @@
-import { isRegularFile } from '../tree/entry.ts';
 import { withLinkedNames } from './content-run.ts';
 import { refuseOtherVault } from './preflight.ts';
 import type { PushJob } from './push-job.ts';
 import type { PushEntry } from './push-entry.ts';
-import { emptyState, type PushState } from './push-state.ts';
-import { racyKey } from './racy.ts';
+import { emptyState, isFounded, type PushState } from './push-state.ts';
+import { keepRoot } from './root-there.ts';
 import { isStructural, knownKey, withAncestors } from './skeleton.ts';
 import { transfer } from './transfer.ts';
 import { inspect, type Inspection } from './verify-inspect.ts';
@@ -18,7 +17,7 @@ import { inspect, type Inspection } from './verify-inspect.ts';
  * @returns what is still wrong
  */
 export async function repair(
-  job: PushJob,
+  asked: PushJob,
   seen: Inspection,
   {
     remembered,
@@ -28,12 +27,15 @@ export async function repair(
     readonly save: (state: PushState) => void;
   },
 ): Promise<Inspection> {
-  if (remembered === undefined) await refuseOtherVault(job);
+  if (!isFounded(remembered)) await refuseOtherVault(asked);
+  const job = await keepRoot(asked);
   const state = remembered ?? emptyState();
   const wrong = withLinkedNames(job, new Set(seen.differences.map(({ entry }) => entry)));
   const { entries } = job.snapshot;
   // An old server names only files that differ, so everything else is pushed as it should be.
-  const list = seen.hasItemRecords ? withAncestors(entries, wrong) : entries;
+  const list = seen.hasItemRecords
+    ? withAncestors(entries, new Set([...wrong, ...entries.filter(isOfRoot)]))
+    : entries;
   if (list.length > 0) await pushAgain(job, list, { wrong, state, save });
   const deletes = job.settings.delete && seen.extras.length > 0;
   if (deletes) await removeExtras(job, state, save);
@@ -42,6 +44,11 @@ export async function repair(
     ? await inspect(job, { entries, checksum: false, extras: true })
     : { extras: seen.extras };
   return { ...again, extras: after.extras };
+}
+
+/** The files by which the copy is recognised: without all of them a damaged one looks like another vault's. */
+function isOfRoot({ virtual, path }: PushEntry): boolean {
+  return virtual !== undefined && !path.includes(0x2f);
 }
 
 /** Sends a part of the snapshot as if the destination had nothing of what is wrong in it. */
@@ -59,25 +66,12 @@ async function pushAgain(
   },
 ): Promise<void> {
   for (const entry of wrong) if (isStructural(entry)) state.known.delete(knownKey(entry));
-  const before = state.racy;
-  const sent = new Set(
-    list.flatMap((entry) =>
-      entry.plain !== undefined && isRegularFile(entry) ? [racyKey(entry.plain.path)] : [],
-    ),
-  );
-  // What this push does not look at is remembered as it was.
-  const others = before.filter(({ path }) => !sent.has(path));
   const part: PushJob = {
     ...job,
     settings: { ...job.settings, delete: false, checksum: true },
-    snapshot: { ...job.snapshot, entries: list },
+    snapshot: { ...job.snapshot, entries: list, isPart: true },
   };
-  const withOthers = (now: PushState): PushState => ({
-    ...now,
-    racy: now.racy === before ? before : [...others, ...now.racy],
-  });
-  await transfer(part, state, (now) => save(withOthers(now)));
-  state.racy = [...others, ...state.racy];
+  await transfer(part, state, save);
 }
 
 /** An ordinary deleting push. */

@@ -1,15 +1,18 @@
 import { performance } from 'node:perf_hooks';
 import { RemoteError, VaultError } from '../errors.ts';
-import { isNew, isTransfer } from './itemize.ts';
-import { accept, type PushJob, transferOptions } from './push-job.ts';
-import { withPushJob, type OpenVault, type PushSurroundings } from './push.ts';
+import type { PushJob } from './push-job.ts';
+import type { OpenVault } from './opened-vault.ts';
+import { withPushJob, type PushSurroundings } from './push.ts';
 import type { PushSettings } from './push-settings.ts';
+import { unsettle } from './push-mark.ts';
 import { encodeState, type PushState } from './push-state.ts';
+import { assertHeard, comparesExisting, recognisingFile } from './question.ts';
 import { staleSuspects } from './racy.ts';
-import { runRsync } from './rsync-run.ts';
 import type { NOT_ENCRYPTED } from './run-settings.ts';
+import { knownKey } from './skeleton.ts';
 import { FindingMaker, type VerifyFinding } from './verify-finding.ts';
-import { inspect, type Inspection } from './verify-inspect.ts';
+import { filesInDoubt, selectionTerms } from './unfinished.ts';
+import { inspect, type Inspection, WHETHER_WHOLE } from './verify-inspect.ts';
 import { repair } from './verify-repair.ts';
 
 /** What a verification is to do beside looking. */
@@ -22,7 +25,7 @@ export interface VerifyOptions {
 
 /** What a verification found. */
 export interface VerifySummary {
-  /** 0, 26 with findings that remain, 23 or 24 when the source could not be read completely. */
+  /** 0, 26 with damage that remains, 23 or 24 when the source could not be read completely. */
   readonly exitCode: 0 | 23 | 24 | 26;
   /** Plaintext objects in the view (files, folders, links, specials). */
   readonly filesTotal: number;
@@ -32,6 +35,10 @@ export interface VerifySummary {
   readonly missing: number;
   readonly extra: number;
   readonly attributes: number;
+  /** How many of the extra ones are no failure. */
+  readonly onlyThere: number;
+  /** How many of those that are left wait for the next push. */
+  readonly pending: number;
   /** How many of them are right now. */
   readonly repaired: number;
   /** Whether the server could be asked for what it has beyond the vault. */
@@ -52,7 +59,7 @@ export interface VerifySummary {
  * @throws as `push`, and
  * @throws {VaultError} `copy-missing` — there is nothing at the destination
  * @throws {RemoteError} `comparison-withheld` — the server leaves files alone that exist, so it finds
- *   them all equal
+ *   them all equal; `answers-withheld` — it answers no dry runs
  */
 export async function verify(
   settings: PushSettings,
@@ -67,6 +74,9 @@ export async function verify(
     const { entries } = job.snapshot;
     const seen = await inspect(job, { entries, checksum: true, extras: true });
     if (!seen.hasItemRecords) tellTooOld(job);
+    if (seen.differences.some(({ entry }) => entry.virtual === 'conf')) {
+      await job.confThere?.judge(job, remembered);
+    }
     const found = findingsOf(job, seen, remembered);
     const save = (state: PushState): void => surroundings.store.write(encodeState(state));
     const repaired = async (): Promise<readonly VerifyFinding[]> => {
@@ -79,6 +89,7 @@ export async function verify(
       }
     };
     const isDue = options.repair && (found.length > 0 || !seen.hasItemRecords);
+    if (isDue) unsettle(surroundings.mark);
     const left = isDue ? await repaired() : found;
     const remaining = new Set(left.map(keyOf));
     for (const finding of found) options.onFinding(finding, !remaining.has(keyOf(finding)));
@@ -90,39 +101,25 @@ export async function verify(
 
 /**
  * Makes sure that there is a copy and that the server compares what exists with what it is told: one
- * that is made to ignore existing files would call every copy perfect. It is asked about a conf (of
- * a mirror: its marker) one byte longer than the true one, which it must want.
+ * that is made to ignore existing files would call every copy perfect.
  */
 async function assertCompares(job: PushJob): Promise<void> {
   const { destination } = job.settings;
-  const [root] = job.snapshot.entries;
-  const known = job.snapshot.entries.find(
-    ({ virtual }) => virtual === 'conf' || virtual === 'mirror',
-  );
-  if (root === undefined || known === undefined) return;
-  const longer = { ...known, size: known.size + 1 };
-  const said = { rootIsNew: false, asksForIt: false };
-  const outcome = await runRsync(job.context, {
-    entries: [root, longer],
-    options: transferOptions(job.settings, { dryRun: true, checksum: false }),
-    onItem: (entry, iflags) => {
-      if (entry === root) said.rootIsNew = isNew(iflags);
-      else if (isTransfer(iflags)) said.asksForIt = true;
-    },
-    onMessage: () => undefined,
-  });
-  accept(job, outcome);
-  if (said.rootIsNew) {
+  const known = recognisingFile(job);
+  if (known === undefined) return;
+  const { compares, rootIsNew, answer } = await comparesExisting(job, known);
+  if (rootIsNew) {
     throw new VaultError('copy-missing', `${destination.shown}: there is no copy`, {
       hint: 'Is this the right destination? `ecsync push` makes a copy.',
     });
   }
-  if (said.asksForIt) return;
+  if (compares) return;
+  assertHeard(job, answer, WHETHER_WHOLE);
   throw new RemoteError(
     'comparison-withheld',
     `${destination.shown}: the server does not compare files that exist`,
     {
-      hint: 'It may be restricted by `rrsync -no-overwrite`. Verify with a key that may overwrite.',
+      hint: 'It only takes new files (`rrsync -no-overwrite`), and says nothing of those that are there. Read the copy by a login that may read (`rrsync -ro`): ecsync fsck. Or verify with a key that may overwrite.',
     },
   );
 }
@@ -139,9 +136,21 @@ function findingsOf(
   { differences, extras, hasItemRecords }: Inspection,
   remembered: PushState | undefined,
 ): VerifyFinding[] {
-  const suspects = staleSuspects(job.snapshot.entries, remembered?.racy ?? [], new Set());
-  const maker = new FindingMaker(job, { hasItemRecords, suspects });
-  return [...maker.ofDifferences(differences), ...maker.ofExtras(extras)];
+  const { entries } = job.snapshot;
+  const suspects = staleSuspects(entries, remembered?.racy ?? [], new Set());
+  const terms = selectionTerms(job.settings);
+  for (const file of filesInDoubt(entries, remembered?.unfinished, terms)) suspects.add(file);
+  const conf = entries.find(({ virtual }) => virtual === 'conf');
+  const maker = new FindingMaker(job, {
+    hasItemRecords,
+    suspects,
+    extras,
+    isUnfinished: remembered?.unfinished !== undefined,
+    isConfKnown: conf === undefined || remembered?.known.has(knownKey(conf)) !== false,
+  });
+  // That it stays is told already.
+  const told = differences.filter(({ entry }) => job.confThere?.keeps(entry) !== true);
+  return [...maker.ofDifferences(told), ...maker.ofExtras(extras)];
 }
 
 /** Equal for the same difference before and after a repair, whatever is left of it. */
@@ -167,13 +176,15 @@ function summarise(
   const { bytesSent, bytesReceived, runs } = ledger;
   const remaining = new Set(left.map(keyOf));
   return {
-    exitCode: left.length > 0 ? 26 : ledger.exitCode(),
+    exitCode: left.some(({ verdict }) => verdict === 'damage') ? 26 : ledger.exitCode(),
     filesTotal: job.snapshot.plainCount,
     totalBytes: job.snapshot.plainBytes,
     changed: count('changed'),
     missing: count('missing'),
     extra: count('extra'),
     attributes: count('attributes'),
+    onlyThere: left.filter(({ verdict }) => verdict === 'extra').length,
+    pending: left.filter(({ verdict }) => verdict === 'pending').length,
     repaired: found.filter((finding) => !remaining.has(keyOf(finding))).length,
     extrasAsked,
     isRemembered,

@@ -6,21 +6,15 @@
 import { FileError, UsageError, VanishedError, type EcsyncError } from '../errors.ts';
 import { isDirectory, isRegularFile, type Xattr } from '../tree/entry.ts';
 import { showPath } from '../tree/file-failure.ts';
-import { readXattrs, requireProgram, type ReadObject } from '../transport/getfattr.ts';
-import type { XattrFailure, XattrReading } from '../transport/getfattr.ts';
+import { requireProgram, type ReadObject, type XattrFailure } from '../transport/getfattr.ts';
 import { pathKey } from '../view/path-bytes.ts';
+import type { LocalEntry } from '../tree/local-entry.ts';
 import type { Ledger } from './ledger.ts';
+import { dottedPath, readListXattrs, type ReadXattrs } from './list-xattrs.ts';
 import type { PushEntry, PushView } from './push-entry.ts';
 import type { PushSettings } from './push-settings.ts';
 import { parentKey } from './skeleton.ts';
 import type { Snapshot } from './snapshot.ts';
-
-/** Reads the attributes of a folder's objects; {@link readXattrs} is one. */
-export type ReadXattrs = (
-  folder: string,
-  paths: Iterable<Uint8Array>,
-  reading: XattrReading,
-) => Promise<void>;
 
 /** What reading attributes needs, and who hears about it. */
 export interface XattrScan {
@@ -32,7 +26,7 @@ export interface XattrScan {
 }
 
 const OLDEST_PROTOCOL = 30;
-const DOT_SLASH = Buffer.from('./');
+const DOT_SLASH_LENGTH = 2;
 /** Labels that a system gives to every object by itself are no loss. */
 const SYSTEM_LABEL = 'security.selinux';
 
@@ -85,17 +79,18 @@ export function rsyncForXattrs(settings: PushSettings): string | undefined {
 export async function withXattrs(
   view: PushView,
   snapshot: Snapshot,
-  { source, signal, ledger, read = readXattrs }: XattrScan,
+  { source, signal, ledger, read }: XattrScan,
 ): Promise<Snapshot> {
   const { entries } = snapshot;
   const attaching = new Attaching(view, entries);
   const failures: XattrFailure[] = [];
-  await read(source, plainPaths(entries), {
+  const reading = {
     onlyUser: process.getuid?.() !== 0,
     signal,
-    onObject: (object) => attaching.add(object),
-    onFailure: (failure) => failures.push(failure),
-  });
+    onObject: (object: ReadObject) => attaching.add(object),
+    onFailure: (failure: XattrFailure) => failures.push(failure),
+  };
+  await readListXattrs(source, plainEntries(entries), reading, read);
   if (attaching.leftOut > 0) {
     const text = `the extended attributes of ${attaching.leftOut} symlinks or special files were left out: the copy cannot hold them`;
     ledger.note('xattrs-left-out', text);
@@ -108,13 +103,9 @@ export async function withXattrs(
   return { ...snapshot, entries: withoutFailed(entries, failed), incomplete };
 }
 
-/** The plaintext paths of a list in its order, as the program takes them. */
-function* plainPaths(entries: readonly PushEntry[]): Generator<Uint8Array> {
-  for (const { plain } of entries) if (plain !== undefined) yield dotted(plain.path);
-}
-
-function dotted(path: Uint8Array): Buffer {
-  return Buffer.concat([DOT_SLASH, path]);
+/** The objects of the source in a list, in its order. */
+function* plainEntries(entries: readonly PushEntry[]): Generator<LocalEntry> {
+  for (const { plain } of entries) if (plain !== undefined) yield plain;
 }
 
 /** Finds each object in the list again: they come in its order. */
@@ -146,8 +137,8 @@ class Attaching {
       if (entry?.plain === undefined) continue;
       const { path: plainPath } = entry.plain;
       const isSame =
-        path.length === DOT_SLASH.length + plainPath.length &&
-        path.compare(plainPath, 0, plainPath.length, DOT_SLASH.length) === 0;
+        path.length === DOT_SLASH_LENGTH + plainPath.length &&
+        path.compare(plainPath, 0, plainPath.length, DOT_SLASH_LENGTH) === 0;
       if (isSame) return entry;
     }
     throw new FileError('xattrs-unreadable', `getfattr told of ${showPath(path)} unasked`, {
@@ -176,7 +167,7 @@ function namedIn(
 ): { failed: ReadonlySet<PushEntry>; errors: readonly EcsyncError[] } {
   const byPath = new Map<string, PushEntry>();
   for (const entry of entries) {
-    if (entry.plain !== undefined) byPath.set(pathKey(dotted(entry.plain.path)), entry);
+    if (entry.plain !== undefined) byPath.set(pathKey(dottedPath(entry.plain.path)), entry);
   }
   const failed = new Set<PushEntry>();
   const errors: EcsyncError[] = [];

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { ConnectionError, RemoteError, UsageError, type EcsyncError } from '../errors.ts';
+import { programFile } from '../programs.ts';
 import {
   destroyStreams,
   endedHere,
@@ -73,7 +74,7 @@ export async function spawnConnection(
   if (argv.some((word) => word.includes('\0'))) {
     throw new UsageError('word-invalid', `a NUL cannot be part of a command: ${file}`);
   }
-  const child = spawn(file, args, { env: cleanEnvironment(), windowsHide: true });
+  const child = spawn(programFile(file), args, { env: cleanEnvironment(), windowsHide: true });
   await new Promise<void>((resolve, reject) => {
     child.once('spawn', resolve);
     child.once('error', (error) => {
@@ -124,7 +125,7 @@ class ChildConnection implements Connection {
     this.output = relayOutput(
       child.stdin,
       (cause) =>
-        new ConnectionError('command-ended', `${options.shownName}: the command is gone`, {
+        new ConnectionError('command-ended', `${options.shownName}: the program has ended`, {
           cause,
         }),
     );

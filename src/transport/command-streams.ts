@@ -1,4 +1,5 @@
 import { Readable, Writable } from 'node:stream';
+import { TAKEN } from '../bytes/chunk-sink.ts';
 import { ConnectionError } from '../errors.ts';
 
 /** Bytes of standard error that are kept: the last ones, because the last line says why. */
@@ -57,29 +58,36 @@ export function relayInput(source: Readable, onEnd: () => void): Readable {
 
 /**
  * A stream into `sink` that collects small writes into larger ones and reports every failure of the
- * sink as what `explain` makes of it.
+ * sink as what `explain` makes of it. It emits `TAKEN` after each of them.
  */
 export function relayOutput(
   sink: Writable,
   explain: (cause: Error | null | undefined) => ConnectionError,
 ): Writable {
-  const write = (bytes: Buffer, done: (error?: Error | null) => void): void => {
-    sink.write(bytes, (error) => {
-      done(error == null ? null : explain(error));
+  const write = (chunks: readonly Buffer[], done: (error?: Error | null) => void): void => {
+    const [chunk, ...rest] = chunks;
+    if (chunk === undefined) {
+      done();
+      return;
+    }
+    // One after the other: together they would be gone together, and a slow peer look like none.
+    sink.write(chunk, (error) => {
+      if (error != null) {
+        done(explain(error));
+        return;
+      }
+      output.emit(TAKEN, chunk.length);
+      write(rest, done);
     });
   };
   const output = new Writable({
     highWaterMark: OUTPUT_BUFFER_BYTES,
     decodeStrings: true,
     write: (chunk: Buffer, _encoding, done) => {
-      write(chunk, done);
+      write([chunk], done);
     },
     writev: (items: { chunk: Buffer }[], done) => {
-      const chunks = joinSmall(items.map((item) => item.chunk));
-      const last = chunks.pop();
-      // A failure of one is a failure of all behind it, so the last one tells.
-      for (const chunk of chunks) sink.write(chunk);
-      if (last !== undefined) write(last, done);
+      write(joinSmall(items.map((item) => item.chunk)), done);
     },
     final: (done) => {
       sink.end(() => {
@@ -97,17 +105,21 @@ export function relayOutput(
 function joinSmall(chunks: readonly Buffer[]): Buffer[] {
   const joined: Buffer[] = [];
   let small: Buffer[] = [];
+  let smallBytes = 0;
   const flush = (): void => {
     if (small.length > 0) joined.push(Buffer.concat(small));
     small = [];
+    smallBytes = 0;
   };
   for (const chunk of chunks) {
-    if (chunk.length < LARGE_CHUNK_BYTES) {
-      small.push(chunk);
+    if (chunk.length >= LARGE_CHUNK_BYTES) {
+      flush();
+      joined.push(chunk);
       continue;
     }
-    flush();
-    joined.push(chunk);
+    small.push(chunk);
+    smallBytes += chunk.length;
+    if (smallBytes >= LARGE_CHUNK_BYTES) flush();
   }
   flush();
   return joined;

@@ -158,7 +158,7 @@ async function answer(
       'daemon-password-missing',
       `${shownName}: the daemon wants a password of ${user}, and none is given`,
       {
-        hint: "Use --password-file FILE, ECSYNC_DAEMON_PASSWORD_FILE, or daemon_password_file in the remote's table of .ecsync/config.toml.",
+        hint: "Use --password-file FILE, ECSYNC_DAEMON_PASSWORD_FILE, RSYNC_PASSWORD, or daemon_password_file in the remote's table of .ecsync/config.toml.",
       },
     );
   }

@@ -1,6 +1,6 @@
 /**
  * Extended attributes of local files, by the programs of the operating system: Node has no call for
- * them. One `xargs -0 getfattr` examines exactly the paths it is fed with, in their order, as bytes.
+ * them. One `xargs -r -0 getfattr` examines exactly the paths it is fed with, in their order, as bytes.
  */
 import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
@@ -73,7 +73,7 @@ export async function readXattrs(
 ): Promise<void> {
   signal.throwIfAborted();
   const words = ['-h', '-d', '-m', onlyUser ? '^user\\.' : '-', '-e', 'base64'];
-  const child = spawn('xargs', ['-0', 'getfattr', ...words, '--absolute-names', '--'], {
+  const child = spawn('xargs', ['-r', '-0', 'getfattr', ...words, '--absolute-names', '--'], {
     cwd: folder,
     env: { ...cleanEnvironment(), LC_ALL: 'C' },
     windowsHide: true,

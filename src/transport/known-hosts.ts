@@ -1,6 +1,7 @@
 import { createHash, createHmac } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { LoginError } from '../errors.ts';
+import { errnoOf } from '../platform.ts';
 import { matchesPatternList } from './ssh-pattern.ts';
 
 /** Larger files are not read: a list of this many hosts is a mistake. */
@@ -43,7 +44,7 @@ export async function readKnownHosts(files: readonly string[]): Promise<KnownHos
         throw new LoginError('known-hosts-too-large', `${file}: too large`);
       entries.push(...parseKnownHosts(bytes.toString('latin1'), file));
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') continue;
+      if (errnoOf(error) === 'ENOENT') continue;
       throw new LoginError('known-hosts-unreadable', `${file}: cannot be read`, {
         hint: 'Make the list of known hosts readable; without it no server can be trusted.',
         cause: error,

@@ -1,3 +1,4 @@
+import { PeerWatch, type PeerVerdict } from '../bytes/peer-watch.ts';
 import { ByteReader } from '../bytes/byte-reader.ts';
 import {
   ConnectionError,
@@ -19,6 +20,8 @@ const GREETING_MS = 20_000;
 /** Names of one folder, in bytes with what each costs in memory: about a million. */
 const LISTING_WEIGHT_MAX = 256 * 1024 * 1024;
 const ENTRY_WEIGHT = 200;
+/** Names of a whole session: folders that contain themselves have no end. */
+const NAMES_MAX = 10_000_000;
 
 /** How long to wait, and what ends it. */
 export interface SftpOptions {
@@ -54,8 +57,10 @@ export class SftpSession {
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
   #ended: Error | undefined;
-  #timer: NodeJS.Timeout | undefined;
-  #timeoutMs: number;
+  readonly #watch: PeerWatch;
+  /** Names of all folders so far. */
+  #nameCount = 0;
+  #hasGreeted = false;
   #greeting: ((version: number) => void) | undefined;
   #failGreeting: (error: Error) => void = () => undefined;
 
@@ -64,8 +69,18 @@ export class SftpSession {
   private constructor(connection: Connection, options: SftpOptions) {
     this.#connection = connection;
     this.#options = options;
-    const { idleTimeoutMs } = options;
-    this.#timeoutMs = idleTimeoutMs > 0 ? Math.min(idleTimeoutMs, GREETING_MS) : GREETING_MS;
+    const idleMs = options.idleTimeoutMs > 0 ? options.idleTimeoutMs : Infinity;
+    const silenceMs = (): number => (this.#hasGreeted ? idleMs : Math.min(idleMs, GREETING_MS));
+    const received = (): number => this.bytesReceived;
+    this.#watch = new PeerWatch(
+      { silenceMs, stagnationMs: silenceMs },
+      {
+        isDue: () => this.#pending.size > 0 || !this.#hasGreeted,
+        life: received,
+        progress: received,
+      },
+      (verdict) => this.#giveUp(verdict),
+    );
   }
 
   /**
@@ -87,14 +102,18 @@ export class SftpSession {
       for (;;) {
         const answer = await this.#ask(wire.SSH_FXP_READDIR, [handle]);
         if (isEnd(answer)) return names;
-        for (const found of this.#expect(answer, wire.SSH_FXP_NAME, path).names()) {
+        const page = this.#expect(answer, wire.SSH_FXP_NAME, path).names();
+        // It would be asked for the next one for ever.
+        if (page.length === 0) throw emptyPage(path);
+        this.#nameCount += page.length;
+        for (const found of page) {
           const { name } = found;
+          weight += name.length + ENTRY_WEIGHT;
           if (name.equals(DOT) || name.equals(DOT_DOT)) continue;
           assertName(name);
-          weight += name.length + ENTRY_WEIGHT;
           names.push(found);
         }
-        if (weight > LISTING_WEIGHT_MAX) throw tooMuch(path);
+        if (weight > LISTING_WEIGHT_MAX || this.#nameCount > NAMES_MAX) throw tooMuch(path);
       }
     } finally {
       this.close(handle);
@@ -171,7 +190,6 @@ export class SftpSession {
   #send(bytes: Buffer): void {
     this.bytesSent += bytes.length;
     this.#connection.output.write(bytes);
-    this.#watch();
   }
 
   /** @throws {FileError} the server's own word */
@@ -199,12 +217,12 @@ export class SftpSession {
     } catch (cause) {
       this.destroy();
       signal.throwIfAborted();
+      // Silence and a lost connection say nothing about what the server offers.
+      if (cause instanceof ConnectionError || cause instanceof RemoteError) throw cause;
       throw new RemoteError('sftp-refused', `${shownName}: the server does not offer SFTP`, {
         cause,
       });
     }
-    this.#timeoutMs = this.#options.idleTimeoutMs;
-    this.#watch();
   }
 
   async #receive(): Promise<void> {
@@ -217,17 +235,23 @@ export class SftpSession {
         for (let packet = nextPacket(reader); packet; packet = nextPacket(reader)) {
           this.#take(new wire.SftpFields(packet));
         }
-        this.#watch();
       }
-      const text = this.#connection.stderrText().trim().split('\n').at(-1) ?? '';
-      throw new ConnectionError(
-        'connection-lost',
-        `${this.#options.shownName}: the SFTP server went away${text === '' ? '' : `: ${text}`}`,
-        { hint: 'Run again.' },
-      );
+      throw this.#closed();
     } catch (error) {
       this.#end(asError(error));
     }
+  }
+
+  /** A server that does not have SFTP ends the subsystem at once. */
+  #closed(): RemoteError | ConnectionError {
+    const { shownName } = this.#options;
+    const said = this.#connection.stderrText().trim().split('\n').at(-1) ?? '';
+    const why = said === '' ? '' : `: ${said}`;
+    return this.#hasGreeted
+      ? new ConnectionError('connection-lost', `${shownName}: the SFTP server went away${why}`, {
+          hint: 'Run again.',
+        })
+      : new RemoteError('sftp-refused', `${shownName}: the server does not offer SFTP${why}`);
   }
 
   #take(fields: wire.SftpFields): void {
@@ -235,6 +259,7 @@ export class SftpSession {
     if (type === wire.SSH_FXP_VERSION && this.#greeting !== undefined) {
       this.#greeting(fields.uint32());
       this.#greeting = undefined;
+      this.#hasGreeted = true;
       return;
     }
     const id = fields.uint32();
@@ -244,22 +269,15 @@ export class SftpSession {
     pending.resolve({ type, fields });
   }
 
-  /** Waits anew, as long as an answer is due. */
-  #watch(): void {
-    clearTimeout(this.#timer);
-    const isDue = this.#pending.size > 0 || this.#greeting !== undefined;
-    if (!isDue || this.#timeoutMs === 0 || this.#ended !== undefined) return;
-    this.#timer = setTimeout(() => {
-      const seconds = Math.round(this.#timeoutMs / 1000);
-      const message = `${this.#options.shownName}: no answer for ${seconds} s`;
-      this.#end(new ConnectionError('timeout', message, { hint: 'Run again.' }));
-    }, this.#timeoutMs);
+  #giveUp({ afterMs }: PeerVerdict): void {
+    const message = `${this.#options.shownName}: no answer for ${Math.round(afterMs / 1000)} s`;
+    this.#end(new ConnectionError('timeout', message, { hint: 'Run again.' }));
   }
 
   #end(error: Error): void {
     if (this.#ended !== undefined) return;
     this.#ended = error;
-    clearTimeout(this.#timer);
+    this.#watch.end();
     this.#options.signal.removeEventListener('abort', this.#onAbort);
     this.#connection.destroy();
     this.#failGreeting(error);
@@ -294,6 +312,11 @@ function assertName(name: Buffer): void {
   if (name.length > 0 && !name.includes(0x2f) && !name.includes(0)) return;
   const shown = JSON.stringify(name.toString('latin1'));
   throw new ProtocolError('sftp-name', `the SFTP server lists ${shown}, which is no name`);
+}
+
+function emptyPage(path: Uint8Array): ProtocolError {
+  const shown = Buffer.from(path).toString();
+  return new ProtocolError('sftp-listing', `the SFTP server lists ${shown} without an end`);
 }
 
 function tooMuch(path: Uint8Array): ProtocolError {

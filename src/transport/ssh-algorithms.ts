@@ -89,3 +89,16 @@ export function assembleAlgorithms<Name extends string>(
   const order = sign === '+' ? [...usual, ...named] : sign === '^' ? [...named, ...usual] : named;
   return [...new Set(order)];
 }
+
+/** Key exchanges that a quantum computer does not break; the built-in ssh has none of them. */
+const POST_QUANTUM = /^(?:sntrup|mlkem)/;
+
+/**
+ * True when a list puts a post-quantum key exchange first, alone or with `^`: then somebody asks for it.
+ *
+ * @param list - the value of KexAlgorithms
+ */
+export function prefersPostQuantum(list: string | undefined): boolean {
+  if (list === undefined || /^[-+]/.test(list)) return false;
+  return POST_QUANTUM.test(list.replace(/^\^/, ''));
+}

@@ -4,6 +4,9 @@ import type { LoginMethod, SshHostConfig } from './ssh-config.ts';
 import type { Identities } from './ssh-identities.ts';
 import type { LoginMemory } from './ssh-memory.ts';
 
+/** What could move the cursor, change colours, or turn the direction of writing. */
+const UNSHOWN = /[\p{C}\p{Zl}\p{Zp}]+/gu;
+
 /** A server may ask several questions (a one-time code), but not without end. */
 const PROMPTS_MAX = 10;
 const PROMPT_CHARS_MAX = 200;
@@ -125,12 +128,17 @@ export class LoginAttempts {
     };
   }
 
+  /** In the server's own words, which must not pass for a question of ours. */
+  #serverQuestion(prompt: string): string {
+    const text = prompt.replace(UNSHOWN, ' ').trim().slice(0, PROMPT_CHARS_MAX);
+    return `the server ${this.#terms.shownName} asks: ${text.replace(/\s*:$/, '')}`;
+  }
+
   /** Answers in the order of the prompts; what is not answered is empty, and the login will fail. */
   async #answer(prompts: readonly Prompt[], ask: AskPassword): Promise<string[]> {
     const answers: string[] = [];
     for (const { prompt } of prompts.slice(0, PROMPTS_MAX)) {
-      const text = prompt.slice(0, PROMPT_CHARS_MAX).trim().replace(/:$/, '');
-      const answer = this.#gaveUp ? undefined : await ask(`${this.#terms.shownName}: ${text}`);
+      const answer = this.#gaveUp ? undefined : await ask(this.#serverQuestion(prompt));
       if (answer === undefined) this.#gaveUp = true;
       answers.push(answer ?? '');
     }

@@ -22,6 +22,8 @@ export class ChannelConnection implements Connection {
   readonly output: Writable;
   readonly exited: Promise<ExitStatus>;
   startedAhead = false;
+  /** It was ended from here before it came to its end. */
+  isAbandoned = false;
   readonly #channel: ClientChannel;
   readonly #stderr = new StderrTail();
   readonly #shownName: string;
@@ -91,6 +93,7 @@ export class ChannelConnection implements Connection {
   destroy(): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.isAbandoned = !this.isComplete;
     this.#settle(this.#status ?? { code: null, signal: null });
     this.#channel.signal('TERM'); // not every server obeys; a closed channel ends rsync as well
     this.#channel.destroy();
@@ -117,9 +120,13 @@ export class ChannelConnection implements Connection {
   }
 
   #gone(cause: Error | null | undefined): ConnectionError {
-    return new ConnectionError('command-ended', `${this.#shownName}: the command is gone`, {
-      cause,
-    });
+    return new ConnectionError(
+      'command-ended',
+      `${this.#shownName}: the program on the server has ended`,
+      {
+        cause,
+      },
+    );
   }
 }
 

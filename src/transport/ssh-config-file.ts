@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { UsageError } from '../errors.ts';
-import { isWindows } from '../platform.ts';
+import { errnoOf, isWindows } from '../platform.ts';
 import { expandInclude } from './ssh-config-include.ts';
 import { canonicalKeyword, valueKind, valueProblem } from './ssh-config-keywords.ts';
 import { parseConfigLine, type ConfigLine } from './ssh-config-line.ts';
@@ -136,7 +136,7 @@ async function readText(from: ConfigFile): Promise<string | undefined> {
     }
   } catch (error) {
     if (error instanceof UsageError) throw error;
-    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    const missing = errnoOf(error) === 'ENOENT';
     if (missing && !from.required) return undefined;
     throw invalidConfig(`${from.file} cannot be read`, error);
   }

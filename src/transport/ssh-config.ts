@@ -2,7 +2,15 @@ import { userInfo } from 'node:os';
 import path from 'node:path';
 import { isWindows } from '../platform.ts';
 import type { CipherAlgorithm, KexAlgorithm, MacAlgorithm, ServerHostKeyAlgorithm } from 'ssh2';
-import { assembleAlgorithms, CIPHERS, HOST_KEYS, KEX, LOGIN_KEYS, MACS } from './ssh-algorithms.ts';
+import {
+  assembleAlgorithms,
+  CIPHERS,
+  HOST_KEYS,
+  KEX,
+  LOGIN_KEYS,
+  MACS,
+  prefersPostQuantum,
+} from './ssh-algorithms.ts';
 import { agentSocket } from './ssh-agent-socket.ts';
 import {
   invalidConfig,
@@ -33,6 +41,8 @@ export interface SshHostConfig {
   readonly jumps: readonly SshTarget[];
   /** Options in force that only the system's ssh has, as a person would name them. */
   readonly beyondUs: readonly string[];
+  /** Options in force that the system's ssh does better, likewise. */
+  readonly better: readonly string[];
   /** Private key files in the order to try. */
   readonly identityFiles: readonly string[];
   /** False: the usual files, of which most do not exist. */
@@ -123,7 +133,7 @@ export async function resolveSshHost(
   const settings = new Settings(await readSshConfig(configFiles(source), query));
   const port = target.port ?? settings.integer('port', 22);
   const user = target.user ?? settings.text('user') ?? localUser;
-  const hostName = finalHostName(settings.text('hostname') ?? target.host, target.host);
+  const hostName = finalHostName(settings.text('hostname'), target.host);
   assertTarget({ host: hostName, user, port });
   const hostKeyAlias = settings.text('hostkeyalias')?.toLowerCase();
   const tokens = {
@@ -146,6 +156,7 @@ export async function resolveSshHost(
     hostKeyAlias,
     algorithms,
     hostKeyOrderGiven: /^[^-+]/.test(settings.text('hostkeyalgorithms') ?? ''),
+    better: betterElsewhere(settings),
     beyondUs: [...settings.beyondUs, ...beyondSsh2(settings), ...noneLeft(algorithms, settings)],
     ...identitySettings(settings, tokens),
     ...methodSettings(settings),
@@ -186,8 +197,12 @@ function localUserName(): string {
   }
 }
 
-/** HostName knows only `%h` and `%%`; names are looked up, and known, in lower case. */
-function finalHostName(text: string, original: string): string {
+/**
+ * HostName knows only `%h` and `%%`; names are looked up, and known, in lower case. A destination's own
+ * host is taken literally: `%` begins the zone of an IPv6 address there.
+ */
+function finalHostName(text: string | undefined, original: string): string {
+  if (text === undefined) return original.toLowerCase();
   const name = text.replace(/%(.?)/gs, (_, letter: string) => {
     if (letter !== 'h' && letter !== '%') {
       throw invalidConfig(`the token %${letter} in HostName ${text} is unknown`);
@@ -203,6 +218,11 @@ function beyondSsh2(settings: Settings): string[] {
     return ![undefined, harmless, 'none', 'false'].includes(value);
   });
   return inForce.map(([, shown]) => shown);
+}
+
+function betterElsewhere(settings: Settings): string[] {
+  const kex = settings.text('kexalgorithms');
+  return prefersPostQuantum(kex) ? [`KexAlgorithms ${kex ?? ''}`] : [];
 }
 
 /** Lists of algorithms of which the built-in ssh has none. */

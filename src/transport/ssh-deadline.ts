@@ -19,7 +19,7 @@ export class Deadline {
   }
 
   /** The same question, asked outside of the time limit. */
-  outside<T>(ask: (text: string) => Promise<T>): (text: string) => Promise<T> {
+  outside<Q, T>(ask: (question: Q) => Promise<T>): (question: Q) => Promise<T> {
     return async (text) => {
       this.#pause();
       try {

@@ -16,6 +16,16 @@ import {
   type KnownHost,
 } from './known-hosts.ts';
 import type { SshHostConfig } from './ssh-config.ts';
+import type { SshOptions } from './ssh-options.ts';
+
+/** What becomes of a host that is not known. */
+interface HostKeyOptions {
+  /** It is recorded without a question. */
+  readonly acceptNew: boolean;
+  readonly onNotice: (text: string) => void;
+  /** Absent: nobody can be asked. */
+  readonly ask?: NonNullable<SshOptions['askHostKey']>;
+}
 
 /** Decides whether a server is the one it should be. */
 export class HostKeyCheck {
@@ -23,25 +33,24 @@ export class HostKeyCheck {
   readonly #entries: readonly KnownHost[];
   readonly #acceptNew: boolean;
   readonly #onNotice: (text: string) => void;
+  readonly #ask: HostKeyOptions['ask'];
   /** The key accepted at login; a later key exchange must show the same. */
   #accepted: Buffer | undefined;
 
   private constructor(
     config: SshHostConfig,
     entries: readonly KnownHost[],
-    options: { acceptNew: boolean; onNotice: (text: string) => void },
+    options: HostKeyOptions,
   ) {
     this.#config = config;
     this.#entries = entries;
     this.#acceptNew = options.acceptNew;
     this.#onNotice = options.onNotice;
+    this.#ask = options.ask;
   }
 
   /** @throws {LoginError} `known-hosts-unreadable` */
-  static async load(
-    config: SshHostConfig,
-    options: { acceptNew: boolean; onNotice: (text: string) => void },
-  ): Promise<HostKeyCheck> {
+  static async load(config: SshHostConfig, options: HostKeyOptions): Promise<HostKeyCheck> {
     const files = [...config.userKnownHostsFiles, ...config.globalKnownHostsFiles];
     return new HostKeyCheck(config, await readKnownHosts(files), options);
   }
@@ -101,15 +110,23 @@ export class HostKeyCheck {
         );
       case 'unknown':
         if (
-          !(this.#acceptNew || strictHostKeyChecking === 'accept-new') ||
           strictHostKeyChecking === 'yes' ||
-          this.#accepted !== undefined
+          this.#accepted !== undefined ||
+          !(await this.#mayTrust(key, verdict.certAuthority))
         ) {
           throw this.#unknown(key, verdict.certAuthority);
         }
         await this.#record(key);
     }
     this.#accepted = key;
+  }
+
+  /** Whether a key that nothing is known of is to be believed from now on. */
+  async #mayTrust(key: Buffer, certAuthority: KnownHost | undefined): Promise<boolean> {
+    if (this.#acceptNew || this.#config.strictHostKeyChecking === 'accept-new') return true;
+    if (this.#ask === undefined || certAuthority !== undefined) return false;
+    const [name, keyType] = [this.#name, shownType(key)];
+    return this.#ask({ name, keyType, fingerprint: fingerprint(key) });
   }
 
   get #name(): string {

@@ -13,6 +13,9 @@ import type { LoginMemory } from './ssh-memory.ts';
 
 const AGENT_TIMEOUT_MS = 5000;
 
+/** So many offers leave room for a password within the six attempts that sshd allows. */
+const OFFERS_MAX_WITH_SECOND = 4;
+
 /** A key that can be offered, and something that can sign with it. */
 interface Identity {
   /** Where the key is, for messages. */
@@ -27,6 +30,7 @@ interface Identity {
  * public half; only when the server would accept it is a passphrase asked for.
  */
 export class Identities extends BaseAgent<ParsedKey> {
+  readonly #offers: readonly ParsedKey[];
   /** Why keys were not used, for the error of a refused login. */
   readonly notes: string[];
   /** Names of the keys offered. */
@@ -34,10 +38,12 @@ export class Identities extends BaseAgent<ParsedKey> {
   readonly #identities: readonly Identity[];
   readonly #mayUseSha1: boolean;
 
-  constructor(identities: readonly Identity[], notes: string[], mayUseSha1: boolean) {
+  /** @param allowed - signature algorithms */
+  constructor(identities: readonly Identity[], notes: string[], allowed: ReadonlySet<string>) {
     super();
     this.#identities = identities;
-    this.#mayUseSha1 = mayUseSha1;
+    this.#offers = offersOf(identities, allowed);
+    this.#mayUseSha1 = allowed.has('ssh-rsa');
     this.notes = notes;
     this.offered = identities.map((identity) => identity.shownName);
   }
@@ -47,10 +53,7 @@ export class Identities extends BaseAgent<ParsedKey> {
   }
 
   override getIdentities(done: (error?: Error | null, keys?: ParsedKey[]) => void): void {
-    done(
-      null,
-      this.#identities.map((identity) => identity.publicKey),
-    );
+    done(null, [...this.#offers]);
   }
 
   override sign(
@@ -60,7 +63,8 @@ export class Identities extends BaseAgent<ParsedKey> {
     done?: SignDone,
   ): void {
     const finish = typeof options === 'function' ? options : done;
-    const hash = typeof options === 'function' ? undefined : options.hash;
+    const asked = typeof options === 'function' ? undefined : options.hash;
+    const hash = (publicKey.type as string) === RSA_SHA512 ? 'sha512' : asked;
     const blob = publicKey.getPublicSSH();
     const identity = this.#identities.find((one) => one.publicKey.getPublicSSH().equals(blob));
     const signed =
@@ -128,11 +132,32 @@ export async function findIdentities(
     return false;
   };
   const offered = [...named, ...others, ...fromFiles].filter(isAllowed);
-  return new Identities(offered, notes, allowed.has('ssh-rsa'));
+  return new Identities(offered, notes, allowed);
 }
 
+const RSA_SHA512 = 'rsa-sha2-512';
 /** Signature algorithms of an RSA key (RFC 8332). */
-const RSA_ALGORITHMS = ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'];
+const RSA_ALGORITHMS = [RSA_SHA512, 'rsa-sha2-256', 'ssh-rsa'];
+
+/**
+ * What is offered, in order. ssh2 signs with rsa-sha2-256 wherever the server names it, and many name
+ * what they do not accept. OpenSSH begins with rsa-sha2-512: so do we, and come back with the other at
+ * the end, as long as that does not use up the attempts of a login.
+ */
+function offersOf(identities: readonly Identity[], allowed: ReadonlySet<string>): ParsedKey[] {
+  const keys = identities.map(({ publicKey }) => publicKey);
+  if (!allowed.has(RSA_SHA512)) return keys;
+  const first = keys.map((key) => (key.type === 'ssh-rsa' ? asSha512(key) : key));
+  if (!allowed.has('rsa-sha2-256') && !allowed.has('ssh-rsa')) return first;
+  const room = Math.max(0, OFFERS_MAX_WITH_SECOND - first.length);
+  return [...first, ...keys.filter(({ type }) => type === 'ssh-rsa').slice(0, room)];
+}
+
+/** The same key; ssh2 takes its type for the algorithm where that is no type that it knows more of. */
+function asSha512(key: ParsedKey): ParsedKey {
+  const offer = Object.create(key) as ParsedKey;
+  return Object.defineProperty(offer, 'type', { value: RSA_SHA512 });
+}
 
 function sameKey(a: ParsedKey, b: ParsedKey): boolean {
   return a.getPublicSSH().equals(b.getPublicSSH());

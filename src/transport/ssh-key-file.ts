@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import ssh2, { type ParsedKey } from 'ssh2';
 import { LoginError } from '../errors.ts';
+import { errnoOf } from '../platform.ts';
 import type { LoginMemory } from './ssh-memory.ts';
 
 const { utils } = ssh2;
@@ -24,8 +25,25 @@ export interface KeyFile {
 
 /** A key that ssh2 parses; undefined for kinds it does not know. */
 export function parsedKey(key: unknown): ParsedKey | undefined {
-  const parsed: ParsedKey | Error = utils.parseKey(key as ParsedKey);
+  const parsed = parseKey(key as ParsedKey);
   return parsed instanceof Error ? undefined : parsed;
+}
+
+/**
+ * ssh2's own parser, which returns nothing for a file that holds no key, all of them for one that holds
+ * several (OpenSSH takes the first), and throws for a few others.
+ */
+function parseKey(key: ParsedKey | Buffer, passphrase?: string): ParsedKey | Error {
+  try {
+    const parsed: unknown = utils.parseKey(key, passphrase);
+    const first: unknown = Array.isArray(parsed) ? parsed[0] : parsed;
+    const isKey = typeof first === 'object' && first !== null;
+    return isKey
+      ? (first as ParsedKey | Error)
+      : new Error('Malformed OpenSSH private key: it holds no key');
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
 }
 
 /** What reading key files goes by. */
@@ -52,7 +70,7 @@ export async function readKeyFile(
   try {
     bytes = await readFile(file);
   } catch (error) {
-    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    const missing = errnoOf(error) === 'ENOENT';
     if (missing && publicHalf !== undefined)
       return { file, publicKey: publicHalf, sign: undefined };
     if (named || !missing) note(`${file}: ${missing ? 'no such file' : 'cannot be read'}`);
@@ -62,7 +80,7 @@ export async function readKeyFile(
     note(`${file}: not a key`);
     return undefined;
   }
-  const key = utils.parseKey(bytes);
+  const key = parseKey(bytes);
   if (!(key instanceof Error)) {
     const sign: Sign = (data, hash) => signWithKey(key, data, hash);
     return { file, publicKey: key, sign: key.isPrivateKey() ? sign : undefined };
@@ -130,7 +148,7 @@ async function unlockKey(
     const passphrase = await askPassphrase?.(file);
     if (passphrase === undefined)
       throw new LoginError('passphrase-missing', 'no passphrase was given');
-    const key = utils.parseKey(bytes, passphrase);
+    const key = parseKey(bytes, passphrase);
     if (!(key instanceof Error)) return key;
   }
   throw new LoginError('passphrase-wrong', 'wrong passphrase');
@@ -166,7 +184,11 @@ export function publicBlobInside(file: Buffer): Buffer | undefined {
   return bytes.subarray(offset, offset + length);
 }
 
+/** A key that parses may still hold numbers that OpenSSL refuses: by a return value, or by throwing. */
 function signWithKey(key: ParsedKey, bytes: Buffer, hash: Hash | undefined): Promise<Buffer> {
-  const signature: Buffer | Error = key.sign(bytes, hash);
-  return signature instanceof Error ? Promise.reject(signature) : Promise.resolve(signature);
+  return new Promise((resolve, reject) => {
+    const signature: Buffer | Error = key.sign(bytes, hash);
+    if (signature instanceof Error) reject(signature);
+    else resolve(signature);
+  });
 }

@@ -1,13 +1,15 @@
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, type ClientChannel } from 'ssh2';
-import { ConnectionError, EcsyncError, LoginError } from '../errors.ts';
+import { ConnectionError, EcsyncError } from '../errors.ts';
+import { errnoOf } from '../platform.ts';
 import { LoginAttempts } from './ssh-auth.ts';
 import type { SshHostConfig } from './ssh-config.ts';
 import { Deadline } from './ssh-deadline.ts';
 import { HostKeyCheck } from './ssh-host-key.ts';
 import { findIdentities } from './ssh-identities.ts';
 import type { LoginMemory } from './ssh-memory.ts';
+import { algorithmsMismatch, NegotiationListener } from './ssh-mismatch.ts';
 import type { SshOptions } from './ssh-options.ts';
 import type { SshHop, SshRoute } from './ssh-route.ts';
 import { shownAddress } from './ssh-target.ts';
@@ -69,10 +71,6 @@ async function logInTo(
   memory: LoginMemory,
 ): Promise<Login> {
   const where = shownAddress(config.hostName, config.port);
-  const hostKeys = await HostKeyCheck.load(config, {
-    acceptNew: options.acceptNewHostKey,
-    onNotice: options.onNotice ?? (() => undefined),
-  });
   const attemptMs = Math.min(options.connectTimeoutMs, config.connectTimeoutMs ?? Infinity);
   const limitMs = attemptMs + (config.connectionAttempts - 1) * (attemptMs + ATTEMPT_PAUSE_MS);
   const { deadline, expired } = startDeadline(limitMs, where);
@@ -80,7 +78,12 @@ async function logInTo(
   let socket: Carrier | undefined;
   try {
     const canAsk = !config.batchMode;
-    const { askPassphrase, askPassword } = canAsk ? options : {};
+    const { askPassphrase, askPassword, askHostKey } = canAsk ? options : {};
+    const hostKeys = await HostKeyCheck.load(config, {
+      acceptNew: options.acceptNewHostKey,
+      onNotice: options.onNotice ?? (() => undefined),
+      ...(askHostKey && { ask: deadline.outside(askHostKey) }),
+    });
     const identities = await findIdentities(
       config,
       askPassphrase === undefined ? undefined : deadline.outside(askPassphrase),
@@ -220,7 +223,7 @@ const SOCKET_ERRORS: Readonly<Record<string, string>> = {
 
 function whyNot(error: Error): string {
   const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const code = errnoOf(error);
   return SOCKET_ERRORS[code] ?? (first instanceof Error ? first.message : error.message);
 }
 
@@ -234,6 +237,7 @@ interface Handshake {
 function authenticate(socket: Carrier, handshake: Handshake): Promise<Client> {
   const { config, hostKeys, attempts, where } = handshake;
   const client = new Client();
+  const negotiation = new NegotiationListener();
   return new Promise((resolve, reject) => {
     let stage: 'handshake' | 'login' = 'handshake';
     client.on('handshake', () => (stage = 'login'));
@@ -243,7 +247,11 @@ function authenticate(socket: Carrier, handshake: Handshake): Promise<Client> {
     client.on('error', (error) => {
       // A key that could not sign is no failure: the next one is tried.
       if ('level' in error && error.level === 'agent') return;
-      reject(loginFailure(error, stage, attempts, where));
+      reject(
+        /no matching/i.test(error.message)
+          ? algorithmsMismatch(where, error.message, negotiation.lists)
+          : loginFailure(error, stage, attempts, where),
+      );
     });
     client.on('close', () => {
       reject(lost(where, 'the server closed it during the login'));
@@ -266,6 +274,7 @@ function authenticate(socket: Carrier, handshake: Handshake): Promise<Client> {
       agentForward: false,
       tryKeyboard: false,
       strictVendor: true,
+      debug: negotiation.hear,
       hostVerifier: (key: Buffer, verify: (permitted: boolean) => void) => {
         if (hostKeys.isAccepted(key)) {
           verify(true); // keys are exchanged anew, with data waiting: ssh2 wants the answer now
@@ -295,13 +304,6 @@ function loginFailure(
   const level = 'level' in error ? error.level : undefined;
   if (level === 'client-authentication') return attempts.refused();
   if (/too many authentication failures/i.test(error.message)) return attempts.refused();
-  if (/no matching/i.test(error.message)) {
-    return new LoginError(
-      'algorithms-mismatch',
-      `${where}: the server speaks only ssh algorithms that the built-in ssh does not: ${error.message}`,
-      { hint: 'Update the server, or use the system’s ssh: add `--rsh ssh`.', cause: error },
-    );
-  }
   if (level === 'client-socket' || stage === 'login') return lost(where, whyNot(error), error);
   return new ConnectionError(
     'handshake-failed',

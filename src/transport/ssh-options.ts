@@ -1,3 +1,11 @@
+/** A host seen for the first time, in words. */
+export interface UnknownHost {
+  readonly name: string;
+  readonly keyType: string;
+  /** `SHA256:…` */
+  readonly fingerprint: string;
+}
+
 /** How to log in with the built-in ssh. */
 export interface SshOptions {
   /** Record a host seen for the first time; never one whose key changed. */
@@ -12,6 +20,10 @@ export interface SshOptions {
   readonly askPassphrase?: (keyFile: string) => Promise<string | undefined>;
   /** Asks what the server wants to know, usually a password; undefined: give up this way. */
   readonly askPassword?: (prompt: string) => Promise<string | undefined>;
+  /**
+   * Whether an unknown host is to be trusted and recorded. Absent: nobody can be asked, and it is not.
+   */
+  readonly askHostKey?: (shown: UnknownHost) => Promise<boolean>;
   /** Told things worth a line, e.g. that a host key was recorded. */
   readonly onNotice?: (text: string) => void;
   /** Told what only somebody who looks into it wants to know. */

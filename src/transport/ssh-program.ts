@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import path from 'node:path';
+import { absoluteFolders, windowsFolder } from '../programs.ts';
 import type { SshHostConfig } from './ssh-config.ts';
 import type { SshOptions } from './ssh-options.ts';
 
@@ -25,14 +26,11 @@ export async function findSystemSsh(places: ProgramPlaces): Promise<string | und
 
 function candidates({ platform, environment }: ProgramPlaces): string[] {
   if (platform !== 'win32') {
-    const dirs = (environment['PATH'] ?? '').split(':');
-    return dirs.filter((dir) => dir.startsWith('/')).map((dir) => path.posix.join(dir, 'ssh'));
+    return absoluteFolders(environment, platform).map((dir) => path.posix.join(dir, 'ssh'));
   }
-  const system = environment['SystemRoot'] ?? 'C:\\Windows';
-  const dirs = (environment['PATH'] ?? environment['Path'] ?? '').split(';');
-  return [`${system}\\System32\\OpenSSH`, ...dirs]
-    .filter((dir) => path.win32.isAbsolute(dir))
-    .map((dir) => path.win32.join(dir, 'ssh.exe'));
+  const own = path.win32.join(windowsFolder(environment), 'System32', 'OpenSSH');
+  const dirs = [own, ...absoluteFolders(environment, platform)];
+  return dirs.map((dir) => path.win32.join(dir, 'ssh.exe'));
 }
 
 async function isProgram(file: string): Promise<boolean> {

@@ -92,6 +92,7 @@ async function choose(
   let hasKeys = true;
   for (const { config } of route) {
     beyondUs.push(...config.beyondUs);
+    better.push(...config.better);
     const hasMethods = config.loginMethods.length > 0;
     if (!hasMethods) beyondUs.push(...config.foreignMethods);
     const acceptNew = options.acceptNewHostKey;

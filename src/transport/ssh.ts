@@ -1,17 +1,17 @@
 import { homedir } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { ClientChannel } from 'ssh2';
-import { ConnectionError, RemoteError } from '../errors.ts';
+import { RemoteError } from '../errors.ts';
 import { closeAll, tracked } from './child.ts';
 import type { Connection, Remote } from './connection.ts';
 import { remoteCommandLine } from './quote.ts';
-import { ChannelConnection, corkForNow } from './ssh-channel.ts';
+import type { ChannelConnection } from './ssh-channel.ts';
 import { listed, unsupportedConfig } from './ssh-choice.ts';
 import type { SshHostConfig } from './ssh-config.ts';
-import { logIn, type Login } from './ssh-login.ts';
+import { logIn } from './ssh-login.ts';
 import { LoginMemory } from './ssh-memory.ts';
 import type { SshOptions } from './ssh-options.ts';
 import { resolveRoute, type SshRoute } from './ssh-route.ts';
+import { SshSession, type Startable } from './ssh-session.ts';
 import type { SshTarget } from './ssh-target.ts';
 
 export type { SshOptions } from './ssh-options.ts';
@@ -77,7 +77,10 @@ class SshRemote implements Remote {
 
   async logIn(): Promise<SshSession> {
     const login = await logIn(this.#route, this.#options, this.#memory);
-    const session = new SshSession(login, this.#config, this.shownName);
+    const session = new SshSession(login, this.#config, {
+      shownName: this.shownName,
+      answerMs: this.#options.connectTimeoutMs,
+    });
     this.#sessions.add(session);
     return session;
   }
@@ -159,6 +162,8 @@ class SshRemote implements Remote {
   async #startHere(what: Startable): Promise<ChannelConnection | undefined> {
     for (const session of this.#sessions) {
       if (!session.isAlive) {
+        // A server that does not answer is not asked to let us in once more.
+        if (session.lost?.code === 'timeout') throw session.lost;
         this.#sessions.delete(session);
         continue;
       }
@@ -174,9 +179,6 @@ class SshRemote implements Remote {
     this.#sessions.clear();
   }
 }
-
-/** What runs on a channel. */
-type Startable = { readonly command: string } | { readonly subsystem: string };
 
 /** A command that waits to be asked for. */
 interface StartedAhead {
@@ -196,148 +198,8 @@ async function endUnused(connection: ChannelConnection): Promise<void> {
   connection.destroy();
 }
 
-/** Bytes the kernel takes per interval even when the peer is gone: our own keepalives. */
-const KEEPALIVE_NOISE_BYTES = 4096;
-
 /** For so long sshd may still count a session that has ended. */
 const COUNTED_MS = 100;
 
 /** Time a command that is not needed may take to end. */
 const UNUSED_GRACE_MS = 2000;
-
-/** Time an orderly goodbye may take. */
-const CLOSE_GRACE_MS = 1000;
-
-/** One login: an ssh connection and the commands on it. */
-class SshSession {
-  readonly #login: Login;
-  readonly #shownName: string;
-  readonly #connections = new Set<ChannelConnection>();
-  #watch: NodeJS.Timeout | undefined;
-  #lost: ConnectionError | undefined;
-
-  constructor(login: Login, config: SshHostConfig, shownName: string) {
-    this.#login = login;
-    this.#shownName = shownName;
-    const { client, socket } = login;
-    client.on('error', (error) => {
-      this.#lose(error.message, error);
-    });
-    client.on('end', () => {
-      this.#lose('the server closed it');
-    });
-    client.on('close', () => {
-      this.#lose('it was closed');
-    });
-    socket.prependListener('data', () => {
-      corkForNow(socket);
-    });
-    socket.on('data', () => {
-      for (const connection of this.#connections) {
-        if (connection.isFlooded) this.#lose('the server sent more than it was allowed to');
-      }
-    });
-    if (config.serverAliveIntervalMs > 0) this.#watchOver(config);
-  }
-
-  get isAlive(): boolean {
-    return this.#lost === undefined;
-  }
-
-  /**
-   * Starts a command on a channel of its own.
-   *
-   * @throws {RemoteError} `command-not-started`
-   * @throws {ConnectionError} `connection-lost`
-   */
-  start(what: Startable): Promise<ChannelConnection | 'no-more-channels'> {
-    return new Promise((resolve, reject) => {
-      const done = (error: Error | undefined, channel: ClientChannel): void => {
-        // At once: a short command's output and status may be in the same packet as the answer.
-        if (error === undefined) resolve(this.#attach(channel));
-        else if (this.#lost !== undefined) reject(this.#lost);
-        else if ('reason' in error) resolve('no-more-channels');
-        else reject(this.#refused(error));
-      };
-      try {
-        const { client } = this.#login;
-        if ('command' in what) client.exec(what.command, done);
-        else client.subsys(what.subsystem, done);
-      } catch (error) {
-        reject(this.#lost ?? this.#lostError('it is not open any more', error));
-      }
-    });
-  }
-
-  #attach(channel: ClientChannel): ChannelConnection {
-    const connection = new ChannelConnection(channel, this.#login.socket, this.#shownName);
-    this.#connections.add(connection);
-    const forget = (): void => {
-      this.#connections.delete(connection);
-    };
-    connection.exited.then(forget, forget);
-    if (this.#lost !== undefined) connection.lose(this.#lost);
-    return connection;
-  }
-
-  #refused(cause: Error): RemoteError {
-    const message = `${this.#shownName}: the server refused to run a command`;
-    const hint = 'The account may be allowed file transfer (SFTP) only.';
-    return new RemoteError('command-not-started', message, { hint, cause });
-  }
-
-  async close(): Promise<void> {
-    clearInterval(this.#watch);
-    this.#lost ??= this.#lostError('it was closed from here');
-    const { client, socket } = this.#login;
-    if (socket.destroyed) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(() => socket.destroy(), CLOSE_GRACE_MS);
-      socket.once('close', () => {
-        clearTimeout(timer);
-        resolve();
-      });
-      client.end();
-    });
-  }
-
-  /**
-   * Gives up when nothing came and next to nothing could be sent for the whole of ServerAliveInterval
-   * times ServerAliveCountMax. Answers alone would not do: on a slow line a keepalive waits behind
-   * megabytes of data.
-   */
-  #watchOver(config: SshHostConfig): void {
-    const { socket } = this.#login;
-    const { serverAliveIntervalMs, serverAliveCountMax } = config;
-    let received = 0;
-    let sent = 0;
-    let silent = 0;
-    this.#watch = setInterval(() => {
-      const nowSent = socket.bytesWritten - socket.writableLength;
-      const moved = socket.bytesRead !== received || nowSent - sent > KEEPALIVE_NOISE_BYTES;
-      received = socket.bytesRead;
-      sent = nowSent;
-      silent = moved ? 0 : silent + 1;
-      if (silent > serverAliveCountMax) {
-        this.#lose(`no answer for ${(silent * serverAliveIntervalMs) / 1000} s`);
-      }
-    }, serverAliveIntervalMs).unref();
-  }
-
-  #lose(why: string, cause?: unknown): void {
-    clearInterval(this.#watch);
-    this.#lost ??= this.#lostError(why, cause);
-    for (const connection of this.#connections) {
-      if (!connection.isComplete) connection.lose(this.#lost);
-    }
-    this.#login.socket.destroy();
-  }
-
-  #lostError(why: string, cause?: unknown): ConnectionError {
-    return new ConnectionError(
-      'connection-lost',
-      `${this.#shownName}: the connection was lost: ${why}`,
-      { hint: 'Run again to continue.', cause },
-    );
-  }
-}

@@ -3,6 +3,7 @@ import { isWindows } from '../platform.ts';
 import { closeAll, spawnConnection, tracked } from './child.ts';
 import type { Connection, ExitStatus, Remote } from './connection.ts';
 import { remoteCommandLine, splitWords } from './quote.ts';
+import { algorithmsMismatch } from './ssh-mismatch.ts';
 import { assertTarget, type SshTarget } from './ssh-target.ts';
 
 /** ssh and plink end with this when they failed themselves; rsync never does. */
@@ -73,12 +74,37 @@ function loginWords(
 }
 
 interface Symptom {
+  /** In the line that is quoted. */
   readonly pattern: RegExp;
+  /** In a line that has to be there, too: what the remote side says may look like the first. */
+  readonly beside?: RegExp;
   readonly toError: (shownName: string, line: string) => EcsyncError;
 }
 
 /** What ssh says when it fails, most telling first; the texts are OpenSSH's and plink's. */
 const SYMPTOMS: readonly Symptom[] = [
+  {
+    pattern: /no matching .* found\. Their offer: /,
+    toError: (name, line) => {
+      const [, failure = '', theirs] =
+        /no matching (.*) found\. Their offer: (.*)/.exec(line) ?? [];
+      return algorithmsMismatch(name, failure, { theirs });
+    },
+  },
+  {
+    pattern: / line \d+: /,
+    beside: /terminating, \d+ bad configuration option/,
+    toError: wrongConfig,
+  },
+  { pattern: /^Bad owner or permissions on |^Can't open user config file /, toError: wrongConfig },
+  {
+    pattern: /\b(?:not found|No such file or directory|Permission denied)$/,
+    beside: /closed by UNKNOWN port 65535/,
+    toError: (name, line) =>
+      new UsageError('proxy-command-failed', `${name}: its ProxyCommand cannot be run: ${line}`, {
+        hint: 'Correct ProxyCommand in ~/.ssh/config, or install that program.',
+      }),
+  },
   {
     pattern: /REMOTE HOST IDENTIFICATION HAS CHANGED|POTENTIAL SECURITY BREACH/,
     toError: (name) =>
@@ -110,6 +136,16 @@ const SYMPTOMS: readonly Symptom[] = [
   },
 ];
 
+function wrongConfig(shownName: string, line: string): UsageError {
+  return new UsageError(
+    'ssh-config-invalid',
+    `${shownName}: ssh refuses its configuration: ${line}`,
+    {
+      hint: `Correct it; \`ssh ${shownName}\` says the same.`,
+    },
+  );
+}
+
 function explainExit(
   shownName: string,
   status: ExitStatus,
@@ -117,7 +153,8 @@ function explainExit(
 ): EcsyncError | undefined {
   if (status.code !== SSH_FAILED && status.code !== null) return undefined;
   const lines = stderr.split(/[\r\n]+/).filter((line) => line.trim() !== '');
-  for (const { pattern, toError } of SYMPTOMS) {
+  for (const { pattern, beside, toError } of SYMPTOMS) {
+    if (beside !== undefined && !lines.some((text) => beside.test(text))) continue;
     const line = lines.find((text) => pattern.test(text));
     if (line !== undefined) return toError(shownName, line.trim());
   }

@@ -1,8 +1,10 @@
-import { Writable } from 'node:stream';
+/** Limits of how many bytes a second go to a peer, or come from it. */
+import { Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import { TAKEN } from '../bytes/chunk-sink.ts';
 import type { Connection, Remote } from './connection.ts';
 
-/** How many bytes a second may go to the peer from a time of day on (local time); not empty, sorted. */
+/** How many bytes a second may go to the peer, or come, from a time of day on (local time); not empty, sorted. */
 export type RatePlan = readonly {
   /** Minutes since midnight. */
   readonly fromMinute: number;
@@ -76,11 +78,33 @@ export function throttled(remote: Remote, plan: RatePlan, clock = SYSTEM_CLOCK):
   };
 }
 
-function slow(connection: Connection, budget: ByteBudget): Connection {
-  const { startedAhead, greeted } = connection;
-  const output = throttledOutput(connection.output, budget);
+/** A remote from which no more bytes a second are taken than a plan allows: it then waits with more. */
+export function throttledReading(remote: Remote, plan: RatePlan, clock = SYSTEM_CLOCK): Remote {
+  const budget = new ByteBudget(plan, clock);
   return {
-    input: connection.input,
+    shownName: remote.shownName,
+    start: async (program, words) => {
+      const connection = await remote.start(program, words);
+      return around(connection, { input: throttledInput(connection.input, budget) });
+    },
+    startAhead: (program, words) => remote.startAhead?.(program, words),
+    close: () => remote.close(),
+  };
+}
+
+function slow(connection: Connection, budget: ByteBudget): Connection {
+  return around(connection, { output: throttledOutput(connection.output, budget) });
+}
+
+/** The connection with one of its streams in the place of its own. */
+function around(
+  connection: Connection,
+  streams: Partial<Pick<Connection, 'input' | 'output'>>,
+): Connection {
+  const { startedAhead, greeted } = connection;
+  const { input = connection.input, output = connection.output } = streams;
+  return {
+    input,
     output,
     stderrText: () => connection.stderrText(),
     exited: connection.exited,
@@ -89,16 +113,37 @@ function slow(connection: Connection, budget: ByteBudget): Connection {
     ...('hearError' in connection && { hearError: (text) => connection.hearError?.(text) }),
     destroy: () => {
       connection.destroy();
+      input.destroy();
       output.destroy();
     },
   };
+}
+
+function throttledInput(source: Readable, budget: ByteBudget): Readable {
+  const parts = partsOf(source, budget);
+  const input = Readable.from(parts, { objectMode: false, highWaterMark: BUFFER_BYTES });
+  // Told on by whoever reads; on its own it must not end the process.
+  input.on('error', () => undefined);
+  return input;
+}
+
+async function* partsOf(source: Readable, budget: ByteBudget): AsyncGenerator<Buffer> {
+  for await (const chunk of source as AsyncIterable<Buffer>) {
+    for (let at = 0; at < chunk.length;) {
+      const part = chunk.subarray(at, at + Math.min(chunk.length, budget.partBytes));
+      await budget.take(part.length);
+      yield part;
+      at += part.length;
+    }
+  }
 }
 
 function throttledOutput(sink: Writable, budget: ByteBudget): Writable {
   const output = new Writable({
     highWaterMark: BUFFER_BYTES,
     write(chunk: Buffer, _encoding, done) {
-      writeParts(sink, chunk, budget).then(() => done(), done);
+      const onTaken = (bytes: number): void => void output.emit(TAKEN, bytes);
+      writeParts(sink, chunk, { budget, onTaken }).then(() => done(), done);
     },
     final(done) {
       sink.end(() => done());
@@ -114,13 +159,18 @@ function throttledOutput(sink: Writable, budget: ByteBudget): Writable {
   return output;
 }
 
-async function writeParts(sink: Writable, chunk: Buffer, budget: ByteBudget): Promise<void> {
+async function writeParts(
+  sink: Writable,
+  chunk: Buffer,
+  { budget, onTaken }: { readonly budget: ByteBudget; readonly onTaken: (bytes: number) => void },
+): Promise<void> {
   for (let at = 0; at < chunk.length;) {
     const part = chunk.subarray(at, at + Math.min(chunk.length, budget.partBytes));
     await budget.take(part.length);
     await new Promise<void>((resolve, reject) => {
       sink.write(part, (error) => (error ? reject(error) : resolve()));
     });
+    onTaken(part.length);
     at += part.length;
   }
 }

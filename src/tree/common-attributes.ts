@@ -5,6 +5,10 @@ export interface CommonAttributes {
   readonly gid: number;
   readonly dev: number;
   readonly nlink: number;
+  /** See `LocalEntry`. */
+  readonly isExposed: boolean;
+  /** See `Entry`. */
+  readonly isSparse: boolean;
 }
 
 /** More combinations than usual trees have; those handed out before stay as they are. */
@@ -16,8 +20,8 @@ let latest: CommonAttributes | undefined;
 /** One object for all equal attributes. */
 export function shareAttributes(attributes: CommonAttributes): CommonAttributes {
   if (latest !== undefined && areEqual(latest, attributes)) return latest;
-  const { mode, uid, gid, dev, nlink } = attributes;
-  const key = [mode, uid, gid, dev, nlink].join();
+  const { mode, uid, gid, dev, nlink, isExposed, isSparse } = attributes;
+  const key = [mode, uid, gid, dev, nlink, isExposed, isSparse].join();
   latest = known.get(key);
   if (latest !== undefined) return latest;
   if (known.size >= KNOWN_MAX) known.clear();
@@ -31,6 +35,8 @@ function areEqual(a: CommonAttributes, b: CommonAttributes): boolean {
     a.uid === b.uid &&
     a.gid === b.gid &&
     a.dev === b.dev &&
-    a.nlink === b.nlink
+    a.nlink === b.nlink &&
+    a.isExposed === b.isExposed &&
+    a.isSparse === b.isSparse
   );
 }

@@ -5,12 +5,12 @@ import { isRootPath, splitPath } from './safe-path.ts';
 /** Handles kept open at most; the file list goes folder by folder, so a few are enough. */
 const HANDLES_MAX = 128;
 /** Linux: a handle that only names a directory, for which no read permission is needed. */
-const O_PATH = 0o10000000;
+export const O_PATH = 0o10000000;
 /** Makes the root's own handle a place whose attributes can be set without following it. */
 const DOT = Buffer.from('.');
 
 /** Where this process's handles can be walked through; undefined where that is not possible. */
-const HANDLES_FOLDER = handlesFolder();
+export const HANDLES_FOLDER = handlesFolder();
 
 function handlesFolder(): string | undefined {
   if (process.platform !== 'linux') return undefined;

@@ -47,6 +47,8 @@ export interface Entry {
    * one name *in this tree*. Known only after the whole tree was walked, hence writable.
    */
   linkGroup?: number;
+  /** A large regular file much of which takes no space on its disk: what reads as zeros may be holes. */
+  readonly isSparse?: boolean;
   /** A directory whose contents could not be listed: nothing inside it may be deleted. */
   contentUnknown?: boolean;
   /**

@@ -1,4 +1,5 @@
 import { FileError, VanishedError, type EcsyncError } from '../errors.ts';
+import { errnoOf } from '../platform.ts';
 
 const REMEDIES: Readonly<Record<string, string>> = {
   EACCES: 'Check the permissions, or run as a user who has them.',
@@ -14,12 +15,6 @@ const REMEDIES: Readonly<Record<string, string>> = {
   EXDEV: 'The temporary folder must be on the same file system as the destination.',
   ENOTEMPTY: 'The folder still holds files that are not part of the copy.',
 };
-
-/** The system's name of an error (`ENOENT`), or an empty string. */
-export function errnoOf(error: unknown): string {
-  if (!(error instanceof Error) || !('code' in error)) return '';
-  return typeof error.code === 'string' ? error.code : '';
-}
 
 /** A path as people read it. Bytes that are no UTF-8 come out as replacement characters. */
 export function showPath(path: Uint8Array): string {

@@ -1,4 +1,4 @@
-import type { FilterRule } from './filter.ts';
+import { plainRule, type FilterRule } from './filter.ts';
 
 /** Names that no copy needs, by the name under which they are left out together. */
 const PRESETS: Readonly<Record<string, readonly string[]>> = {
@@ -33,12 +33,5 @@ export const PRESET_NAMES: readonly string[] = Object.keys(PRESETS);
 /** The rules of a preset; undefined when there is none of that name. */
 export function presetRules(name: string): readonly FilterRule[] | undefined {
   if (!Object.hasOwn(PRESETS, name)) return undefined;
-  return PRESETS[name]?.map((pattern) => ({
-    action: 'exclude',
-    pattern: Buffer.from(pattern),
-    side: 'both',
-    absolute: false,
-    negated: false,
-    perishable: false,
-  }));
+  return PRESETS[name]?.map((pattern) => plainRule('exclude', Buffer.from(pattern)));
 }

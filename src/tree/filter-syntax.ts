@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { byteOrderMarkOf, withoutUtf8Mark } from '../bytes/byte-order-mark.ts';
 import { UsageError } from '../errors.ts';
-import type { FilterRule } from './filter.ts';
+import { plainRule, type FilterRule } from './filter.ts';
 
 /** Merge files that name each other end here. */
 const MERGE_DEPTH_MAX = 16;
@@ -59,9 +60,9 @@ export class FilterRules {
 
   /**
    * `--exclude-from FILE`: one pattern a line; blank lines and lines that start with `#` or `;` are
-   * passed over.
+   * passed over, and so is a byte order mark of UTF-8.
    *
-   * @throws {UsageError} `filter-file-unreadable`
+   * @throws {UsageError} `filter-file-unreadable` — also for UTF-16 text
    */
   excludeFrom(file: string): void {
     for (const line of linesOf(file)) this.#addPattern(line, 'exclude');
@@ -98,7 +99,7 @@ export class FilterRules {
     const action = !hasPrefix ? fallback : line[0] === 0x2b ? 'include' : 'exclude';
     const pattern = hasPrefix ? line.subarray(2) : line;
     if (pattern.length === 0) throw invalid(line, 'it has no pattern');
-    this.#rules.push({ ...PLAIN, action, pattern });
+    this.#rules.push(plainRule(action, pattern));
   }
 
   #addRule(line: Uint8Array, depth: number): void {
@@ -122,17 +123,10 @@ export class FilterRules {
     if (modifiers !== '' && modifiers !== '-' && modifiers !== '+') throw unsupported(line);
     for (const mergedLine of linesOf(file)) {
       if (modifiers === '') this.#addRule(mergedLine, depth + 1);
-      else
-        this.#rules.push({
-          ...PLAIN,
-          action: modifiers === '+' ? 'include' : 'exclude',
-          pattern: mergedLine,
-        });
+      else this.#rules.push(plainRule(modifiers === '+' ? 'include' : 'exclude', mergedLine));
     }
   }
 }
-
-const PLAIN = { side: 'both', absolute: false, negated: false, perishable: false } as const;
 
 interface SplitRule {
   /** One letter, also for rules written with their long name. */
@@ -178,18 +172,34 @@ function toRule(
 
 /** @throws {UsageError} `filter-file-unreadable` */
 function linesOf(file: string): Uint8Array[] {
+  let content: Uint8Array;
   try {
-    return linesIn(readFileSync(file));
+    content = readFileSync(file);
   } catch (error) {
     throw new UsageError('filter-file-unreadable', `cannot read the filter file ${file}`, {
       hint: 'Check the name and the permissions of the file.',
       cause: error,
     });
   }
+  if (byteOrderMarkOf(content) === 'utf-16') {
+    throw new UsageError('filter-file-unreadable', `the filter file ${file} is UTF-16 text`, {
+      hint: SAVE_AS_UTF8,
+    });
+  }
+  return linesIn(content);
 }
 
-/** Lines of rules, ended by LF or CR, without blank lines and comments. */
-function linesIn(content: Uint8Array): Uint8Array[] {
+/**
+ * Lines of rules, ended by LF or CR, without blank lines and comments. Names are compared as bytes, so
+ * that a rule in UTF-16 would never match.
+ *
+ * @throws {UsageError} `filter-invalid` — UTF-16 text
+ */
+function linesIn(text: Uint8Array): Uint8Array[] {
+  if (byteOrderMarkOf(text) === 'utf-16') {
+    throw new UsageError('filter-invalid', 'it is UTF-16 text', { hint: SAVE_AS_UTF8 });
+  }
+  const content = withoutUtf8Mark(text);
   const lines: Uint8Array[] = [];
   let start = 0;
   for (let at = 0; at <= content.length; at++) {
@@ -200,6 +210,8 @@ function linesIn(content: Uint8Array): Uint8Array[] {
   }
   return lines;
 }
+
+const SAVE_AS_UTF8 = 'Save it as UTF-8.';
 
 function toBytes(text: string | Uint8Array): Uint8Array {
   return typeof text === 'string' ? Buffer.from(text) : text;

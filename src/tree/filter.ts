@@ -41,6 +41,15 @@ export interface FilterOptions {
   readonly rootPath?: Uint8Array;
 }
 
+/** A rule without modifiers, as `--exclude PATTERN` and `--include PATTERN` make them. */
+export function plainRule(
+  action: FilterRule['action'],
+  pattern: Uint8Array,
+  side: FilterRule['side'] = 'both',
+): FilterRule {
+  return { action, pattern, side, absolute: false, negated: false, perishable: false };
+}
+
 /**
  * An ordered list of rules over byte paths: the first one that matches decides, none means include.
  * A directory that is excluded hides what is below it, which is the caller's part: it does not look

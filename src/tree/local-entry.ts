@@ -1,9 +1,10 @@
 import { lstatSync, readlinkSync, type BigIntStats } from 'node:fs';
-import { isWindows } from '../platform.ts';
+import { isTrustedOwner, isWindows } from '../platform.ts';
 import { shareAttributes, type CommonAttributes } from './common-attributes.ts';
 import { portableTarget } from './disk-path.ts';
 import { isDevice, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Entry, type Xattr } from './entry.ts';
 import { EntryMemory, type Slab } from './entry-memory.ts';
+import { isAtRangeEnd, nearestStorable } from './stored-time.ts';
 
 /** An object of a local folder, with what identifies it on its disk. */
 export interface LocalEntry extends Entry {
@@ -17,6 +18,41 @@ export interface LocalEntry extends Entry {
   readonly ctimeMs: number;
   /** When the object came into being, likewise; 0 where the file system does not tell. */
   readonly birthtimeMs: number;
+  /**
+   * Another user could put something else in the place of a folder on the way to it: what its path
+   * leads to must be examined.
+   */
+  readonly isExposed?: boolean;
+}
+
+const WRITABLE_BY_OTHERS = 0o022;
+
+/**
+ * Whether what is in a directory is exposed: somebody else than this user and root may rename it. A
+ * group may, whoever is in it: an access control list looks like one.
+ */
+export function exposesContent(directory: LocalEntry): boolean {
+  if (directory.isExposed === true || isWindows) return true;
+  return !isTrustedOwner(directory.uid) || (directory.mode & WRITABLE_BY_OTHERS) !== 0;
+}
+
+/** Smaller files are stored as if they had no holes. */
+const SPARSE_SIZE_MIN = 1024 * 1024;
+/** So much of a file has to be missing on its disk; a smaller one is sparse if an eighth of it is. */
+const SPARSE_MISSING_MIN = 1024 * 1024;
+const SPARSE_SHARE = 8;
+/** What `blocks` counts. */
+const STAT_BLOCK = 512;
+
+/**
+ * Whether a regular file takes so much less space than it is long that its zeros are worth no content.
+ * Files that the file system compresses count as well.
+ */
+function isSparseFile({ mode, size, blocks }: BigIntStats): boolean {
+  if ((Number(mode) & S_IFMT) !== S_IFREG || size < SPARSE_SIZE_MIN) return false;
+  const length = Number(size);
+  const missing = length - Number(blocks) * STAT_BLOCK;
+  return missing >= Math.min(SPARSE_MISSING_MIN, length / SPARSE_SHARE);
 }
 
 const NSEC_PER_SEC = 1_000_000_000n;
@@ -39,7 +75,7 @@ export function deviceOf(stats: BigIntStats): number {
   return isWindows ? Number(BigInt.asUintN(32, stats.dev)) : foldIdentity(stats.dev);
 }
 
-/** Whole seconds and nanoseconds of a time before or after 1970. */
+/** Whole seconds and nanoseconds of a time before or after 1970; one far out is the nearest that can be stored. */
 export function splitTime(ns: bigint): { readonly sec: number; readonly nsec: number } {
   let sec = ns / NSEC_PER_SEC;
   let nsec = ns % NSEC_PER_SEC;
@@ -47,7 +83,8 @@ export function splitTime(ns: bigint): { readonly sec: number; readonly nsec: nu
     nsec += NSEC_PER_SEC;
     sec -= 1n;
   }
-  return { sec: Number(sec), nsec: Number(nsec) };
+  const storable = nearestStorable(Number(sec));
+  return { sec: storable, nsec: isAtRangeEnd(storable) ? 0 : Number(nsec) };
 }
 
 /** Mode bits as POSIX would have them: on Windows, plain ones that mean the same everywhere. */
@@ -98,7 +135,7 @@ class PackedLocalEntry implements LocalEntry {
   declare contentUnknown?: boolean;
   declare xattrs?: readonly Xattr[];
 
-  constructor(path: Uint8Array, stats: BigIntStats, size: number) {
+  constructor(path: Uint8Array, stats: BigIntStats, size: number, isExposed: boolean) {
     this.#common = shareAttributes({
       mode: posixMode(Number(stats.mode)),
       uid: Number(stats.uid),
@@ -106,6 +143,8 @@ class PackedLocalEntry implements LocalEntry {
       dev: deviceOf(stats),
       // Without a number nobody can tell which other names it has.
       nlink: stats.ino === 0n ? 1 : Number(stats.nlink),
+      isExposed,
+      isSparse: isSparseFile(stats),
     });
     const at = memory.add(path, PATH);
     this.#at = at;
@@ -150,6 +189,12 @@ class PackedLocalEntry implements LocalEntry {
   get nlink(): number {
     return this.#common.nlink;
   }
+  get isExposed(): boolean {
+    return this.#common.isExposed;
+  }
+  get isSparse(): boolean {
+    return this.#common.isSparse;
+  }
   get ctimeMs(): number {
     return this.#slab.view.getFloat64(this.#at + CTIME_MS, true);
   }
@@ -162,9 +207,11 @@ class PackedLocalEntry implements LocalEntry {
 export function toLocalEntry(
   path: Uint8Array,
   stats: BigIntStats,
+  isExposed = false,
   target?: Uint8Array,
 ): LocalEntry {
-  const entry = new PackedLocalEntry(path, stats, target?.length ?? Number(stats.size));
+  const size = target?.length ?? Number(stats.size);
+  const entry = new PackedLocalEntry(path, stats, size, isExposed);
   if (target !== undefined) entry.target = target;
   else if (isDevice(entry)) entry.rdev = splitDevice(Number(stats.rdev));
   return entry;
@@ -178,23 +225,37 @@ export function toLocalEntry(
  * @returns undefined when there is nothing
  * @throws the system's own error for anything but absence
  */
-export function readLocalEntry(fullPath: Buffer, path: Uint8Array): LocalEntry | undefined {
+export function readLocalEntry(
+  fullPath: Buffer,
+  path: Uint8Array,
+  isExposed = false,
+): LocalEntry | undefined {
   const stats = lstatSync(fullPath, { bigint: true, throwIfNoEntry: false });
   if (stats === undefined) return undefined;
-  if ((Number(stats.mode) & S_IFMT) !== S_IFLNK) return toLocalEntry(path, stats);
-  return toLocalEntry(path, stats, portableTarget(readlinkSync(fullPath, { encoding: 'buffer' })));
+  if ((Number(stats.mode) & S_IFMT) !== S_IFLNK) return toLocalEntry(path, stats, isExposed);
+  const target = portableTarget(readlinkSync(fullPath, { encoding: 'buffer' }));
+  return toLocalEntry(path, stats, isExposed, target);
 }
 
 /** Whether two examinations saw the same regular file. */
 export function isSameFile(entry: Pick<LocalEntry, 'dev' | 'ino'>, stats: BigIntStats): boolean {
+  return (Number(stats.mode) & S_IFMT) === S_IFREG && isSameInode(entry, stats);
+}
+
+/** Whether two examinations saw the same directory; where none has a number, any is. */
+export function isSameDirectory(
+  entry: Pick<LocalEntry, 'dev' | 'ino'>,
+  stats: BigIntStats,
+): boolean {
+  if ((Number(stats.mode) & S_IFMT) !== S_IFDIR) return false;
+  return entry.ino === 0 || isSameInode(entry, stats);
+}
+
+function isSameInode(entry: Pick<LocalEntry, 'dev' | 'ino'>, stats: BigIntStats): boolean {
   const dev = deviceOf(stats);
   // Those versions of Node may also have no number for a path.
   const isSameVolume = dev === entry.dev || (isWindows && entry.dev === 0);
-  return (
-    (Number(stats.mode) & S_IFMT) === S_IFREG &&
-    foldIdentity(stats.ino) === entry.ino &&
-    isSameVolume
-  );
+  return foldIdentity(stats.ino) === entry.ino && isSameVolume;
 }
 
 /** Whether two entries are one object; never, where the file system does not number its objects. */

@@ -5,9 +5,11 @@ import {
   fstatSync,
   openSync,
   read,
+  readlinkSync,
   readSync,
 } from 'node:fs';
 import { fileBuffers } from '../bytes/buffer-pool.ts';
+import { HANDLES_FOLDER } from './directory-handles.ts';
 import type { OpenFile } from './entry.ts';
 import { fileFailure, openFailure, vanished } from './file-failure.ts';
 import { isSameFile, splitTime, type LocalEntry } from './local-entry.ts';
@@ -48,9 +50,10 @@ export class ReadPace {
 
 /**
  * Opens a file by its path; it must then be the very inode that was listed (device and inode
- * number). So a symlink that someone put in place of a parent folder meanwhile can at most lead to
- * a refusal.
+ * number), and at this path if somebody could exchange a folder on the way. So a symlink that someone
+ * put in place of a parent folder meanwhile can at most lead to a refusal.
  *
+ * @param fullPath - absolute, without symlinks, if the entry is exposed
  * @throws {VanishedError} `vanished` — gone, or something else
  * @throws {FileError} `open-failed`
  */
@@ -68,12 +71,25 @@ export function openLocalFile(fullPath: Buffer, entry: LocalEntry, pace: ReadPac
 /** What tells a listed file from any other, and from itself later on. */
 export type ListedFile = Pick<
   LocalEntry,
-  'dev' | 'ino' | 'size' | 'mtimeSec' | 'mtimeNsec' | 'ctimeMs'
+  'dev' | 'ino' | 'size' | 'mtimeSec' | 'mtimeNsec' | 'ctimeMs' | 'isExposed' | 'isSparse'
 >;
 
 function openToRead(fullPath: Uint8Array): number {
   const path = Buffer.from(fullPath.buffer, fullPath.byteOffset, fullPath.length);
   return openSync(path, OPEN_FLAGS);
+}
+
+/**
+ * Whether an open file is at its path. A number alone does not tell: when a listed file is deleted, one
+ * outside of the tree may get its number, and a symlink in place of a folder may lead there. Only
+ * Linux gives numbers again at once, and only Linux tells where an open file is.
+ *
+ * @param fullPath - absolute, without symlinks
+ */
+function isInPlace(fd: number, fullPath: Uint8Array, listed: ListedFile): boolean {
+  if (listed.isExposed !== true || HANDLES_FOLDER === undefined) return true;
+  const place = readlinkSync(`${HANDLES_FOLDER}${fd}`, { encoding: 'buffer' });
+  return place.equals(fullPath);
 }
 
 function fill(fd: number, out: Uint8Array, position: number): number {
@@ -107,6 +123,7 @@ function isUnchanged(listed: ListedFile, stats: BigIntStats): boolean {
 export function readListedFile(fullPath: Uint8Array, listed: ListedFile, out: Uint8Array): boolean {
   const fd = openToRead(fullPath);
   try {
+    if (!isInPlace(fd, fullPath, listed)) return false;
     if (fill(fd, out.subarray(0, listed.size), 0) < listed.size) return false;
     const stats = fstatSync(fd, { bigint: true });
     return isSameFile(listed, stats) && isUnchanged(listed, stats);
@@ -136,7 +153,8 @@ export class FileOnDisk {
     const fd = openToRead(fullPath);
     try {
       const stats = fstatSync(fd, { bigint: true });
-      if (isSameFile(listed, stats)) return new FileOnDisk(fd, listed, Number(stats.size));
+      const isListed = isSameFile(listed, stats) && isInPlace(fd, fullPath, listed);
+      if (isListed) return new FileOnDisk(fd, listed, Number(stats.size));
     } catch (error) {
       closeSync(fd);
       throw error;

@@ -1,6 +1,5 @@
 import {
   chmodSync,
-  closeSync,
   constants,
   lchownSync,
   linkSync,
@@ -14,41 +13,53 @@ import {
   symlinkSync,
   unlinkSync,
 } from 'node:fs';
-import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { FileError } from '../errors.ts';
-import { insist, isWindows } from '../platform.ts';
+import { errnoOf, insist, isWindows } from '../platform.ts';
+import { ClosedFolders } from './closed-folders.ts';
 import { DirectoryHandles } from './directory-handles.ts';
 import { diskFolder } from './disk-path.ts';
 import { isDirectory, isSymlink, type Entry, type OpenFile } from './entry.ts';
-import { errnoOf, fileFailure, showPath } from './file-failure.ts';
+import { fileFailure, showPath } from './file-failure.ts';
 import { isSameObject, readLocalEntry, type LocalEntry } from './local-entry.ts';
 import { openLocalFile, ReadPace } from './local-file.ts';
+import { KeyedFolders } from './keyed-folders.ts';
 import { LocalNewFile } from './new-file.ts';
-import { assertSafePath, isRootPath, splitPath } from './safe-path.ts';
+import { assertSafePath, isRootPath } from './safe-path.ts';
 import { trySetAttributes } from './set-attributes.ts';
+import { setMode } from './set-mode.ts';
 import type { Attributes, NewFile, Store } from './store.ts';
+import { locateBoth, removeQuietly, TemporaryPlaces, type Place } from './temporary-places.ts';
+import { Unsettled, type SyncFileSystem } from './unsettled.ts';
 
 const SLASH = Buffer.from('/');
-const DOT = Buffer.from('.');
-const O_PATH = 0o10000000;
+const ROOT = Buffer.from('.');
 const CREATE_FLAGS =
   constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW || 0);
-/** Part of a name that its temporary name keeps: short enough for every file system. */
-const TEMPORARY_PART_LENGTH = 100;
+
+const GROW_FLAGS = constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW || 0);
 
 /** How a local folder is written. */
 export interface LocalStoreOptions {
-  /** Where files are built; relative to the folder or absolute. Default: beside their final name. */
+  /**
+   * Where everything is built that replaces something; relative to the folder or absolute. Default:
+   * beside the final names.
+   */
   readonly tempDir?: string;
+  /**
+   * Name of a file with which folders come and go in one step, where there is a `tempDir`: it is taken
+   * from the earlier copy.
+   */
+  readonly keyName?: string;
   /** An earlier copy (`--link-dest`); relative to the folder or absolute. */
   readonly earlier?: string;
   /**
-   * Whether a new version must have reached the disk before it takes an old one's place. Default
-   * true. A file without an old version has nothing to lose: what a power cut leaves of it differs
-   * in size, and the next push sends it again.
+   * Whether a new version must have reached the disk before it takes an old one's place, and
+   * everything before {@link LocalStore.settle} is done. Default true.
    */
   readonly durable?: boolean;
+  /** Faster than to wait for many files one by one. */
+  readonly syncFileSystem?: SyncFileSystem;
   /**
    * Makes a pipe or device at a path, which Node itself cannot.
    *
@@ -64,23 +75,38 @@ export class LocalStore implements Store<LocalEntry> {
   readonly #options: LocalStoreOptions;
   readonly #pace = new ReadPace();
   readonly #temporary: DirectoryHandles | undefined;
-  /** Makes the temporary names of this store its own. */
-  readonly #temporaryPart = randomBytes(4).toString('hex');
-  #temporaryCount = 0;
+  readonly #closed: ClosedFolders;
+  readonly #places: TemporaryPlaces;
+  readonly #keyed: KeyedFolders | undefined;
+  readonly #unsettled: Unsettled;
 
   /** @param root - the folder; it is looked for only when it is used */
   constructor(root: string, options: LocalStoreOptions = {}) {
     const absolute = path.resolve(root);
     this.#options = options;
     this.#handles = new DirectoryHandles(diskFolder(absolute));
+    this.#closed = new ClosedFolders(this.#handles);
     const at = (folder: string): DirectoryHandles =>
       new DirectoryHandles(diskFolder(path.resolve(absolute, folder)));
     this.#earlier = options.earlier === undefined ? undefined : at(options.earlier);
     this.#temporary = options.tempDir === undefined ? undefined : at(options.tempDir);
+    this.#places = new TemporaryPlaces(this.#handles, this.#temporary);
+    this.#unsettled = new Unsettled(this.#handles, options.syncFileSystem);
+    const { keyName } = options;
+    if (keyName === undefined || this.#temporary === undefined) return;
+    this.#keyed = new KeyedFolders({
+      keyName: Buffer.from(keyName),
+      handles: this.#handles,
+      earlier: this.#earlier,
+      places: this.#places,
+      closed: this.#closed,
+    });
   }
 
-  /** Lets go of all directories. */
+  /** Lets go of all directories, and closes those that had to be opened. */
   close(): void {
+    this.#keyed?.close();
+    this.#closed.close();
     this.#handles.close();
     this.#earlier?.close();
     this.#temporary?.close();
@@ -89,7 +115,7 @@ export class LocalStore implements Store<LocalEntry> {
   async prepare(): Promise<void> {
     const { tempDir } = this.#options;
     if (tempDir === undefined || this.#temporary === undefined) return;
-    const root = await this.#examine(this.#temporary, DOT);
+    const root = await this.#examine(this.#temporary, ROOT);
     if (root !== undefined && isDirectory(root)) return;
     throw new FileError('temp-dir-missing', `the temp-dir is not an existing folder: ${tempDir}`, {
       hint: 'Create it, or do without a temporary folder.',
@@ -127,11 +153,13 @@ export class LocalStore implements Store<LocalEntry> {
   }
 
   linkEarlier(entryPath: Uint8Array): Promise<void> {
-    return this.#attempt('cannot link', entryPath, () => {
+    return this.#replace('cannot link', entryPath, (place) => {
       if (this.#earlier === undefined) return;
       const from = this.#earlier.locate(entryPath);
       if (isWindows) refuseReadOnly(from, entryPath);
-      linkSync(from, this.#handles.locate(entryPath));
+      linkSync(...locateBoth({ handles: this.#earlier, at: entryPath }, place));
+      // Its content may be as new as its name.
+      this.#unsettled.noteFile(entryPath);
     });
   }
 
@@ -139,59 +167,77 @@ export class LocalStore implements Store<LocalEntry> {
     return isSameObject(a, b);
   }
 
-  createDirectory(entryPath: Uint8Array): Promise<void> {
-    return this.#attempt('cannot create the folder', entryPath, () => {
-      mkdirSync(this.#handles.locate(entryPath), 0o700);
+  createDirectory(entryPath: Uint8Array, mode: number): Promise<void> {
+    return this.#change('cannot create the folder', entryPath, () => {
+      if (this.#keyed?.create(entryPath, mode) !== true)
+        mkdirSync(this.#handles.locate(entryPath), mode);
+      this.#unsettled.noteName(entryPath);
+      this.#unsettled.noteFolder(entryPath);
     });
   }
 
   createSymlink(entryPath: Uint8Array, target: Uint8Array): Promise<void> {
-    return this.#replace('cannot create the link', entryPath, (full) => {
-      makeSymlink(target, full, entryPath);
+    return this.#replace('cannot create the link', entryPath, ({ handles, at }) => {
+      makeSymlink(target, handles.locate(at), entryPath);
     });
   }
 
   createLink(entryPath: Uint8Array, existing: Uint8Array): Promise<void> {
-    return this.#replace('cannot create the hard link', entryPath, (_full, at) => {
+    return this.#replace('cannot create the hard link', entryPath, (place) => {
       assertSafePath(existing);
-      const [from, to] = this.#handles.locateBoth(existing, at);
-      linkSync(from, to);
+      linkSync(...locateBoth({ handles: this.#handles, at: existing }, place));
     });
   }
 
   createSpecial(entry: Entry): Promise<void> {
-    return this.#replace('cannot create', entry.path, (_full, at) => {
-      const { name } = splitPath(at);
+    return this.#change('cannot create', entry.path, () => {
       // The program that makes it takes no names beyond UTF-8.
-      const plain = `.${this.#temporaryPart}${(this.#temporaryCount++).toString(36)}`;
-      const plainPath = Buffer.concat([
-        at.subarray(0, at.length - name.length),
-        Buffer.from(plain),
-      ]);
-      const [made, final] = this.#handles.locateBoth(plainPath, at);
-      if (this.#options.makeSpecial?.(made.toString(), entry) !== true) {
+      const place = this.#places.plain(entry.path);
+      const made = place.handles.locate(place.at).toString();
+      if (this.#options.makeSpecial?.(made, entry) !== true) {
         throw new FileError('special-unsupported', `cannot create ${showPath(entry.path)}`, {
           hint: 'Pipes, sockets and devices cannot be made on this machine; exclude them.',
         });
       }
-      renameSync(made, final);
+      this.#giveName(place, entry.path);
     });
   }
 
   createFile(entryPath: Uint8Array, sizeHint: number): Promise<NewFile> {
     return this.#attempt('cannot create', entryPath, () => {
-      const { handles, at } = this.#temporaryPlace(entryPath);
-      const fd = openSync(handles.locate(at), CREATE_FLAGS, 0o600);
+      const tempPlace = this.#places.for(entryPath);
+      const { handles, at } = tempPlace;
+      const create = (): number => openSync(handles.locate(at), CREATE_FLAGS, 0o600);
+      const fd = handles === this.#handles ? this.#closed.during(at, create) : create();
+      const durable = this.#options.durable ?? true;
       const place = {
         path: entryPath,
-        durable: (this.#options.durable ?? true) && this.#isTaken(entryPath),
+        durable: durable && this.#isTaken(entryPath),
         rename: () => {
-          if (handles === this.#handles) renameOver(...handles.locateBoth(at, entryPath));
-          else renameOver(handles.locate(at), this.#handles.locate(entryPath));
+          this.#closed.during(entryPath, () => {
+            renameOver(...locateBoth(tempPlace, { handles: this.#handles, at: entryPath }));
+          });
+          this.#unsettled.noteFile(entryPath);
         },
-        remove: () => removeQuietly(handles, at),
+        remove: () => removeQuietly(tempPlace),
       };
       return new LocalNewFile(fd, place, sizeHint);
+    });
+  }
+
+  growFile(entryPath: Uint8Array, sizeHint: number): Promise<NewFile> {
+    return this.#attempt('cannot write', entryPath, () => {
+      const open = (): number => {
+        const full = this.#handles.locate(entryPath);
+        const before = lstatSync(full, { throwIfNoEntry: false });
+        // Another name of a file is not to change with this one.
+        if (before !== undefined && (!before.isFile() || before.nlink > 1)) unlinkSync(full);
+        return openSync(full, GROW_FLAGS, 0o600);
+      };
+      const fd = this.#closed.during(entryPath, open);
+      const durable = this.#options.durable ?? true;
+      const rename = (): void => this.#unsettled.noteFile(entryPath);
+      return new LocalNewFile(fd, { path: entryPath, durable, rename }, sizeHint);
     });
   }
 
@@ -207,7 +253,9 @@ export class LocalStore implements Store<LocalEntry> {
   setAttributes(entry: Pick<Entry, 'path' | 'mode'>, attributes: Attributes): Promise<void> {
     return this.#attempt('cannot set the attributes of', entry.path, () => {
       const full = this.#handles.locate(entry.path);
+      if (attributes.mode !== undefined) this.#closed.forget(entry.path);
       const failure = trySetAttributes(entry.path, attributes, {
+        owner: () => lstatSync(full),
         chown: (uid, gid) => lchownSync(full, uid, gid),
         chmod: (mode) => {
           if (!isSymlink(entry) && !(isWindows && isDirectory(entry))) setMode(full, mode);
@@ -219,7 +267,8 @@ export class LocalStore implements Store<LocalEntry> {
   }
 
   removeFile(entryPath: Uint8Array): Promise<void> {
-    return this.#attempt('cannot remove', entryPath, () => {
+    return this.#change('cannot remove', entryPath, () => {
+      if (this.#keyed?.removesLater(entryPath) === true) return;
       try {
         unlinkSync(this.#handles.locate(entryPath));
       } catch (error) {
@@ -229,10 +278,17 @@ export class LocalStore implements Store<LocalEntry> {
   }
 
   removeDirectory(entryPath: Uint8Array): Promise<void> {
-    return this.#attempt('cannot remove the folder', entryPath, () => {
-      this.#handles.forget(entryPath);
-      rmdirSync(this.#handles.locate(entryPath));
+    return this.#change('cannot remove the folder', entryPath, () => {
+      if (this.#keyed?.remove(entryPath) !== true) {
+        this.#handles.forget(entryPath);
+        rmdirSync(this.#handles.locate(entryPath));
+      }
+      this.#closed.forget(entryPath);
     });
+  }
+
+  async settle(): Promise<void> {
+    if (this.#options.durable ?? true) await this.#unsettled.settle();
   }
 
   #examine(handles: DirectoryHandles, entryPath: Uint8Array): Promise<LocalEntry | undefined> {
@@ -248,44 +304,34 @@ export class LocalStore implements Store<LocalEntry> {
   }
 
   /** Creates something under a temporary name when its own is taken, and renames it over that. */
-  #replace(
-    doing: string,
-    entryPath: Uint8Array,
-    create: (fullPath: Buffer, at: Uint8Array) => void,
-  ): Promise<void> {
-    return this.#attempt(doing, entryPath, () => {
+  #replace(doing: string, entryPath: Uint8Array, create: (place: Place) => void): Promise<void> {
+    return this.#change(doing, entryPath, () => {
       try {
-        create(this.#handles.locate(entryPath), entryPath);
+        create({ handles: this.#handles, at: entryPath });
+        this.#unsettled.noteName(entryPath);
         return;
       } catch (error) {
         if (errnoOf(error) !== 'EEXIST') throw error;
       }
-      const at = this.#temporaryName(entryPath);
-      create(this.#handles.locate(at), at);
-      try {
-        renameOver(...this.#handles.locateBoth(at, entryPath));
-      } finally {
-        // Renaming one name of an inode over another leaves both in place.
-        removeQuietly(this.#handles, at);
-      }
+      const place = this.#places.for(entryPath);
+      create(place);
+      this.#giveName(place, entryPath);
     });
   }
 
-  /** `.name.XXXXXX…` in the same directory, as rsync names what it builds. */
-  #temporaryName(entryPath: Uint8Array): Buffer {
-    const { name } = splitPath(entryPath);
-    const end = `${this.#temporaryPart}${(this.#temporaryCount++).toString(36)}`;
-    return Buffer.concat([
-      entryPath.subarray(0, entryPath.length - name.length),
-      temporaryPrefix(name),
-      Buffer.from(end),
-    ]);
+  #giveName(place: Place, entryPath: Uint8Array): void {
+    try {
+      renameOver(...locateBoth(place, { handles: this.#handles, at: entryPath }));
+      this.#unsettled.noteName(entryPath);
+    } finally {
+      // Renaming one name of an inode over another leaves both in place.
+      removeQuietly(place);
+    }
   }
 
-  #temporaryPlace(entryPath: Uint8Array): { handles: DirectoryHandles; at: Uint8Array } {
-    const at = this.#temporaryName(entryPath);
-    if (this.#temporary === undefined) return { handles: this.#handles, at };
-    return { handles: this.#temporary, at: splitPath(at).name };
+  /** A change in the folder that holds `entryPath`, which is opened where it must be. */
+  #change<T>(doing: string, entryPath: Uint8Array, act: () => T): Promise<T> {
+    return this.#attempt(doing, entryPath, () => this.#closed.during(entryPath, act));
   }
 
   /** Everything that touches the disk: checks the path, and gives the system's errors our form. */
@@ -299,20 +345,6 @@ export class LocalStore implements Store<LocalEntry> {
         throw fileFailure(error, 'write-failed', doing, entryPath);
       }
     });
-  }
-}
-
-/** Sets permission bits without following a symlink, even one that appears at this moment. */
-function setMode(full: Buffer, mode: number): void {
-  if (process.platform !== 'linux') {
-    chmodSync(full, mode);
-    return;
-  }
-  const fd = openSync(full, O_PATH | constants.O_NOFOLLOW);
-  try {
-    chmodSync(`/proc/self/fd/${String(fd)}`, mode);
-  } finally {
-    closeSync(fd);
   }
 }
 
@@ -345,18 +377,5 @@ function makeSymlink(target: Uint8Array, full: Buffer, entryPath: Uint8Array): v
       facts: { path: showPath(entryPath) },
       cause: error,
     });
-  }
-}
-
-/** What the temporary names of a file that is to get this name begin with. */
-export function temporaryPrefix(name: Uint8Array): Buffer {
-  return Buffer.concat([DOT, name.subarray(0, TEMPORARY_PART_LENGTH), DOT]);
-}
-
-function removeQuietly(handles: DirectoryHandles, at: Uint8Array): void {
-  try {
-    unlinkSync(handles.locate(at));
-  } catch {
-    // It was renamed, or cannot be removed: the file that matters is not this one.
   }
 }

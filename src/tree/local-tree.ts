@@ -1,11 +1,20 @@
-import { readdirSync, statSync, type BigIntStats } from 'node:fs';
+import { readdirSync, realpathSync, statSync, type BigIntStats } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { EcsyncError, FileError } from '../errors.ts';
+import { errnoOf } from '../platform.ts';
+import { HANDLES_FOLDER } from './directory-handles.ts';
 import { diskFolder, diskPrefix, onDisk, withSystemSeparators } from './disk-path.ts';
-import { isDirectory, type OpenFile, type Tree } from './entry.ts';
+import { isDirectory, isRegularFile, type OpenFile, type Tree } from './entry.ts';
 import { fileFailure, openFailure, showPath, vanished } from './file-failure.ts';
 import type { Filter } from './filter.ts';
-import { isSameObject, readLocalEntry, toLocalEntry, type LocalEntry } from './local-entry.ts';
+import { HeldDirectory } from './held-directory.ts';
+import {
+  exposesContent,
+  isSameObject,
+  readLocalEntry,
+  toLocalEntry,
+  type LocalEntry,
+} from './local-entry.ts';
 import { openLocalFile, ReadPace } from './local-file.ts';
 
 /** After so many objects of one folder the event loop gets a turn. */
@@ -21,9 +30,14 @@ export interface LocalTreeOptions {
   readonly vaultDirectory?: string;
   /** Leaves out what names alone cannot tell; asked after the filter. */
   readonly limits?: {
-    /** A folder was listed, names in Latin-1; {EcsyncError}s it throws are told of. */
-    enter(directory: LocalEntry, names: readonly string[], fullPath: Buffer): void;
+    /**
+     * A folder was listed, names in Latin-1, and can be read by the path `way` until this returns;
+     * {EcsyncError}s it throws are told of.
+     */
+    enter(directory: LocalEntry, names: readonly string[], way: Buffer): void;
     admits(entry: LocalEntry): boolean;
+    /** Whether a folder that was admitted counts as empty. */
+    isClosed?(directory: LocalEntry): boolean;
   };
   /** Leaves out more, filter or not. */
   readonly skip?: (path: Uint8Array) => boolean;
@@ -31,15 +45,21 @@ export interface LocalTreeOptions {
   readonly onProblem?: (path: Uint8Array, error: EcsyncError) => void;
 }
 
+/** A sparse file may claim to be longer than numbers are exact; encrypted it is longer still. */
+const FILE_SIZE_MAX = 2 ** 52;
+
 /**
  * A folder of this machine as a tree. Examining is synchronous: on 50,000 cached files it takes a
  * third of a second less than asynchronous calls in flight, and only metadata is touched.
+ *
+ * What another user could exchange for a symlink is examined through handles of its folder, so that
+ * nothing outside of the root is listed. That takes 2 µs more for each object (320 instead of 210 ms of
+ * processor for 50,000), and is left out in folders that nobody else can change.
  */
 export class LocalTree implements Tree<LocalEntry> {
-  readonly #root: Buffer;
-  /** What stands before every path, and behind it the path that is examined. */
-  #examined: Buffer;
-  readonly #start: number;
+  #root: Buffer;
+  /** Where unexposed objects are examined. */
+  #inRoot: PathBuffer;
   readonly #shownRoot: Buffer;
   readonly #options: LocalTreeOptions;
   readonly #pace = new ReadPace();
@@ -52,8 +72,7 @@ export class LocalTree implements Tree<LocalEntry> {
   constructor(root: string | Uint8Array, options: LocalTreeOptions = {}) {
     this.#shownRoot = Buffer.from(root);
     this.#root = diskFolder(root);
-    this.#examined = diskPrefix(this.#root);
-    this.#start = this.#examined.length;
+    this.#inRoot = new PathBuffer(this.#root);
     this.#options = options;
   }
 
@@ -64,6 +83,7 @@ export class LocalTree implements Tree<LocalEntry> {
       this.#vault = this.#examineVault();
       let stats: BigIntStats;
       try {
+        this.#resolveRoot();
         stats = statSync(this.#root, { bigint: true });
       } catch (error) {
         throw fileFailure(error, 'open-failed', 'cannot open the folder', this.#shownRoot);
@@ -77,24 +97,43 @@ export class LocalTree implements Tree<LocalEntry> {
   }
 
   async children(directory: LocalEntry): Promise<readonly LocalEntry[]> {
-    let names: string[];
+    if (this.#options.limits?.isClosed?.(directory) === true) return [];
+    let held: HeldDirectory | undefined;
     try {
+      held = this.#hold(directory);
+      const way = held?.way ?? this.#fullPath(directory.path);
       // One character a byte: strings cost much less than buffers.
-      names = readdirSync(this.#fullPath(directory.path), { encoding: 'latin1' });
+      const names = readdirSync(way, { encoding: 'latin1' });
+      this.#enter(directory, names, way);
+      const entries = await this.#examineAll(directory, names, held);
+      held?.verify();
+      return entries;
     } catch (error) {
+      if (error instanceof EcsyncError || errnoOf(error) === '') throw error;
       directory.contentUnknown = true;
       this.#options.onProblem?.(directory.path, openFailure(error, 'cannot list', directory.path));
       return [];
+    } finally {
+      held?.close();
     }
-    this.#enter(directory, names);
+  }
+
+  async #examineAll(
+    directory: LocalEntry,
+    names: readonly string[],
+    held: HeldDirectory | undefined,
+  ): Promise<LocalEntry[]> {
     const prefix = prefixOf(directory);
+    const inside = held && new PathBuffer(held.way);
+    const isExposed = exposesContent(directory);
     const entries: LocalEntry[] = [];
     for (const [count, name] of names.entries()) {
       if (count % ENTRIES_PER_TURN === ENTRIES_PER_TURN - 1) await setImmediate();
       const path = Buffer.allocUnsafe(prefix.length + name.length);
       path.set(prefix, 0);
       path.write(name, prefix.length, 'latin1');
-      const entry = this.#examine(path);
+      const place = inside?.with(path.subarray(prefix.length)) ?? this.#inRoot.with(path);
+      const entry = this.#examine(path, place, isExposed);
       if (entry !== undefined) entries.push(entry);
     }
     return entries;
@@ -104,15 +143,27 @@ export class LocalTree implements Tree<LocalEntry> {
     return Promise.resolve().then(() => {
       const path = Buffer.concat([prefixOf(directory), name]);
       if (this.#options.skip?.(path) === true) return undefined;
+      let held: HeldDirectory | undefined;
       try {
-        const entry = readLocalEntry(this.#fullPath(path), path);
+        held = this.#hold(directory);
+        const place = held === undefined ? this.#fullPath(path) : onDisk(held.way, name);
+        const entry = readLocalEntry(place, path, exposesContent(directory));
+        held?.verify();
         return entry !== undefined && this.#admits(entry, path) ? entry : undefined;
       } catch (error) {
         const failure = openFailure(error, 'cannot examine', path);
         if (failure.code === 'vanished') return undefined;
         throw failure;
+      } finally {
+        held?.close();
       }
     });
+  }
+
+  /** Holds a directory for as long as it is read: programs may put a link in its place meanwhile. */
+  #hold(directory: LocalEntry): HeldDirectory | undefined {
+    const isHeld = directory.isExposed === true || HANDLES_FOLDER !== undefined;
+    return isHeld ? HeldDirectory.open(this.#root, directory) : undefined;
   }
 
   open(entry: LocalEntry): Promise<OpenFile> {
@@ -126,11 +177,18 @@ export class LocalTree implements Tree<LocalEntry> {
     return this.#fullPath(entry.path);
   }
 
-  #enter(directory: LocalEntry, names: readonly string[]): void {
+  /** The system tells by their real paths which files are open. */
+  #resolveRoot(): void {
+    if (HANDLES_FOLDER === undefined) return;
+    this.#root = realpathSync.native(this.#root, { encoding: 'buffer' });
+    this.#inRoot = new PathBuffer(this.#root);
+  }
+
+  #enter(directory: LocalEntry, names: readonly string[], way: Buffer): void {
     const { limits, onProblem } = this.#options;
     if (limits === undefined) return;
     try {
-      limits.enter(directory, names, this.#fullPath(directory.path));
+      limits.enter(directory, names, way);
     } catch (error) {
       if (!(error instanceof EcsyncError)) throw error;
       onProblem?.(directory.path, error);
@@ -141,21 +199,12 @@ export class LocalTree implements Tree<LocalEntry> {
     return onDisk(this.#root, path);
   }
 
-  /** Where a path is on the disk, until the next call. */
-  #pathToExamine(path: Uint8Array): Buffer {
-    const length = this.#start + path.length;
-    if (length > this.#examined.length) {
-      this.#examined = Buffer.concat([this.#examined], 2 * length);
-    }
-    this.#examined.set(path, this.#start);
-    return withSystemSeparators(this.#examined.subarray(0, length), this.#start);
-  }
-
-  #examine(path: Uint8Array): LocalEntry | undefined {
+  /** @param place - where the object is on the disk, until the next call */
+  #examine(path: Uint8Array, place: Buffer, isExposed: boolean): LocalEntry | undefined {
     if (this.#options.skip?.(path) === true) return undefined;
     let entry: LocalEntry | undefined;
     try {
-      entry = readLocalEntry(this.#pathToExamine(path), path);
+      entry = readLocalEntry(place, path, isExposed);
     } catch (error) {
       this.#reportUnexamined(path, openFailure(error, 'cannot examine', path));
       return undefined;
@@ -171,6 +220,10 @@ export class LocalTree implements Tree<LocalEntry> {
     if (isDirectory(entry) && this.#isVault(entry)) return false;
     if (this.#options.filter?.verdict(path, isDirectory(entry)) === 'exclude') return false;
     if (this.#options.limits?.admits(entry) === false) return false;
+    if (isRegularFile(entry) && entry.size > FILE_SIZE_MAX) {
+      this.#options.onProblem?.(path, tooLarge(entry));
+      return false;
+    }
     if (entry.nlink > 1 && !isDirectory(entry)) this.#joinLinkGroup(entry);
     return true;
   }
@@ -215,4 +268,32 @@ export class LocalTree implements Tree<LocalEntry> {
 function prefixOf({ path }: LocalEntry): Buffer {
   const isRoot = path.length === 1 && path[0] === DOT[0];
   return isRoot ? Buffer.alloc(0) : Buffer.concat([path, SLASH]);
+}
+
+/** Paths in a folder, one after the other in the same memory. */
+class PathBuffer {
+  #bytes: Buffer;
+  readonly #start: number;
+
+  /** @param folder - from {@link diskFolder}, or the way of a held directory */
+  constructor(folder: Buffer) {
+    this.#bytes = diskPrefix(folder);
+    this.#start = this.#bytes.length;
+  }
+
+  /** The path of something inside, until the next call. */
+  with(path: Uint8Array): Buffer {
+    const length = this.#start + path.length;
+    if (length > this.#bytes.length) this.#bytes = Buffer.concat([this.#bytes], 2 * length);
+    this.#bytes.set(path, this.#start);
+    return withSystemSeparators(this.#bytes.subarray(0, length), this.#start);
+  }
+}
+
+function tooLarge({ path, size }: LocalEntry): FileError {
+  return new FileError(
+    'file-too-large',
+    `${showPath(path)} says that it has ${size} bytes, which cannot be stored`,
+    { hint: 'No disk holds so much: look at the file, or exclude it.' },
+  );
 }

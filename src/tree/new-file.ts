@@ -1,14 +1,25 @@
-import { closeSync, fchmodSync, fchownSync, fsync, futimesSync, write } from 'node:fs';
+import {
+  closeSync,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  ftruncateSync,
+  futimesSync,
+  write,
+} from 'node:fs';
 import type { FileError } from '../errors.ts';
+import { isWindows } from '../platform.ts';
 import { fileFailure } from './file-failure.ts';
 import { trySetAttributes } from './set-attributes.ts';
 import type { Attributes, NewFile } from './store.ts';
+import { waitForDisk } from './unsettled.ts';
 import { writeAt } from './write-at.ts';
 
 /** Bytes that are collected before they are written. */
 const BUFFER_LENGTH = 256 * 1024;
+const ZEROS = Buffer.alloc(64 * 1024);
 const DONE = Promise.resolve();
-const UNSUPPORTED = new Set(['EINVAL', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP']);
+const OWNER_WRITES = 0o200;
 
 /** What the store does for a file that it is making. */
 export interface NewFilePlace {
@@ -18,8 +29,8 @@ export interface NewFilePlace {
   readonly durable: boolean;
   /** Gives the temporary file its name; throws the system's error. */
   rename(): void;
-  /** Removes the temporary file; never throws. */
-  remove(): void;
+  /** Removes the temporary file; never throws. Absent: what was written stays under its name. */
+  remove?(): void;
 }
 
 /** A temporary file on its way to a name. */
@@ -34,6 +45,8 @@ export class LocalNewFile implements NewFile {
   #buffer: Buffer;
   #filled = 0;
   #written = 0;
+  /** The file is at least so long: it may end in a hole. */
+  #lengthMin = 0;
   #open = true;
 
   constructor(fd: number, place: NewFilePlace, sizeHint: number) {
@@ -49,11 +62,34 @@ export class LocalNewFile implements NewFile {
     return DONE;
   }
 
+  async skipTo(position: number): Promise<void> {
+    try {
+      await this.#flush();
+    } catch (error) {
+      throw this.#failure(error);
+    }
+    this.#written = position;
+    this.#lengthMin = position;
+  }
+
+  async zeroTo(position: number): Promise<void> {
+    try {
+      await this.#flush();
+      // A file that grows in place may have something else there.
+      const end = Math.min(position, fstatSync(this.#fd).size);
+      while (this.#written < end) await this.#writeAll(ZEROS.subarray(0, end - this.#written));
+    } catch (error) {
+      throw this.#failure(error);
+    }
+    await this.skipTo(position);
+  }
+
   async commit(attributes: Attributes): Promise<FileError | undefined> {
     try {
       this.#writeRest();
+      if (this.#place.remove === undefined) ftruncateSync(this.#fd, this.#written);
       const failure = this.#setAttributes(attributes);
-      if (this.#place.durable) await this.#sync();
+      if (this.#place.durable || isReadOnlyOnWindows(attributes)) await waitForDisk(this.#fd);
       this.#close();
       this.#place.rename();
       return failure;
@@ -64,6 +100,7 @@ export class LocalNewFile implements NewFile {
   }
 
   discard(): Promise<void> {
+    if (this.#place.remove === undefined) return this.leave();
     this.#close();
     this.#place.remove();
     return DONE;
@@ -100,6 +137,9 @@ export class LocalNewFile implements NewFile {
     writeAt(this.#fd, this.#buffer.subarray(0, this.#filled), this.#written);
     this.#written += this.#filled;
     this.#filled = 0;
+    if (this.#lengthMin > 0 && fstatSync(this.#fd).size < this.#lengthMin) {
+      ftruncateSync(this.#fd, this.#lengthMin);
+    }
   }
 
   async #flush(): Promise<void> {
@@ -128,19 +168,10 @@ export class LocalNewFile implements NewFile {
 
   #setAttributes(attributes: Attributes): FileError | undefined {
     return trySetAttributes(this.#place.path, attributes, {
+      owner: () => fstatSync(this.#fd),
       chown: (uid, gid) => fchownSync(this.#fd, uid, gid),
       chmod: (mode) => fchmodSync(this.#fd, mode),
       utimes: (time) => futimesSync(this.#fd, time, time),
-    });
-  }
-
-  #sync(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      fsync(this.#fd, (error) => {
-        // Some file systems know no such thing; what they cannot do is not missed.
-        if (error === null || UNSUPPORTED.has(error.code ?? '')) resolve();
-        else reject(error);
-      });
     });
   }
 
@@ -153,4 +184,9 @@ export class LocalNewFile implements NewFile {
   #failure(error: unknown): FileError {
     return fileFailure(error, 'write-failed', 'cannot write', this.#place.path);
   }
+}
+
+/** Such a file cannot be opened once more to wait for the disk. */
+function isReadOnlyOnWindows({ mode }: Attributes): boolean {
+  return isWindows && mode !== undefined && (mode & OWNER_WRITES) === 0;
 }

@@ -1,14 +1,15 @@
 import { mkdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { FileError } from '../errors.ts';
-import { errnoOf, fileFailure } from './file-failure.ts';
+import { errnoOf } from '../platform.ts';
+import { fileFailure } from './file-failure.ts';
 
 /**
- * Makes sure that a folder exists; only its last component is made, as rsync does it.
+ * Makes sure that a folder exists, and the folders above it.
  *
  * @param dryRun - make nothing
  * @returns whether it is, or would have been, made
- * @throws {FileError} `parent-missing` — the folder that should hold it does not exist
+ * @throws {FileError} `parent-missing` — nothing can be made there
  * @throws {FileError} `write-failed` — it is no folder, or cannot be made
  */
 export function prepareFolder(folder: string, dryRun: boolean): boolean {
@@ -21,22 +22,30 @@ export function prepareFolder(folder: string, dryRun: boolean): boolean {
         hint: 'Choose a folder as the destination.',
       });
     }
-    if (!dryRun) mkdirSync(folder);
-    else if (statSync(path.dirname(folder), { throwIfNoEntry: false }) === undefined) {
-      throw parentMissing(folder);
-    }
+    if (!dryRun) makeFolder(folder);
     return true;
   } catch (error) {
     if (error instanceof FileError) throw error;
-    if (errnoOf(error) === 'ENOENT') throw parentMissing(folder, error);
+    if (errnoOf(error) === 'ENOENT') {
+      throw new FileError('parent-missing', `cannot create the folder ${folder}`, {
+        hint: 'Create the one it is to be in first, or plug in and mount the disk it is on.',
+        facts: { path: folder },
+        cause: error,
+      });
+    }
     throw fileFailure(error, 'write-failed', 'cannot create the folder', shown);
   }
 }
 
-function parentMissing(folder: string, cause?: unknown): FileError {
-  return new FileError('parent-missing', `${path.dirname(folder)} does not exist`, {
-    hint: 'Create it first, or plug in and mount the disk it is on.',
-    facts: { path: folder },
-    ...(cause === undefined ? {} : { cause }),
-  });
+/** Each once: where a file system says of everything that it does not exist, Node would try for ever. */
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder);
+  } catch (error) {
+    const parent = path.dirname(folder);
+    if (errnoOf(error) !== 'ENOENT' || parent === folder) throw error;
+    if (statSync(parent, { throwIfNoEntry: false }) !== undefined) throw error;
+    makeFolder(parent);
+    mkdirSync(folder);
+  }
 }

@@ -1,3 +1,4 @@
+/** Owner, permissions and time of what was stored. */
 import type { FileError } from '../errors.ts';
 import { fileFailure } from './file-failure.ts';
 import type { Attributes } from './store.ts';
@@ -5,6 +6,8 @@ import { storedTime } from './stored-time.ts';
 
 /** The system calls that set attributes, on a handle or a path. */
 export interface AttributeCalls {
+  /** Who owns the object now. */
+  owner(): { readonly uid: number; readonly gid: number };
   /** −1 leaves an id as it is. */
   chown(uid: number, gid: number): void;
   chmod(mode: number): void;
@@ -32,7 +35,12 @@ export function trySetAttributes(
     }
   };
   if (uid !== undefined || gid !== undefined) {
-    attempt('cannot set the owner of', () => calls.chown(uid ?? -1, gid ?? -1));
+    attempt('cannot set the owner of', () => {
+      const now = calls.owner();
+      // Some file systems refuse even to set the owner that is there.
+      if ((uid ?? now.uid) === now.uid && (gid ?? now.gid) === now.gid) return;
+      calls.chown(uid ?? -1, gid ?? -1);
+    });
   }
   if (mode !== undefined) attempt('cannot set the permissions of', () => calls.chmod(mode));
   if (mtimeSec !== undefined) {

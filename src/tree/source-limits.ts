@@ -1,5 +1,7 @@
 import { closeSync, openSync, readSync, fstatSync, constants } from 'node:fs';
+import { withoutUtf8Mark } from '../bytes/byte-order-mark.ts';
 import { EcsyncError, FileError } from '../errors.ts';
+import { isTrustedOwner, isWindows } from '../platform.ts';
 import { onDisk } from './disk-path.ts';
 import { isDirectory, isRegularFile } from './entry.ts';
 import { showPath } from './file-failure.ts';
@@ -7,17 +9,30 @@ import { Filter, type FilterRule } from './filter.ts';
 import { FilterRules } from './filter-syntax.ts';
 import type { LocalEntry } from './local-entry.ts';
 
+/** The rules of one folder's ignore file. */
+interface FolderRules {
+  readonly filter: Filter;
+  readonly forgets: boolean;
+  /** The file, when it belongs to neither this user nor root. */
+  readonly foreignFile: Uint8Array | undefined;
+}
+
 /** What is left out of a folder by more than the names in it. */
 export interface SourceLimitOptions {
   /** Follow the rules in files of this name, each for its folder and what is below. */
   readonly ignoreFileName?: string;
   /** Leave out what is beside a `CACHEDIR.TAG`. */
   readonly excludeCaches?: boolean;
-  /** Leave out folders of another file system. */
+  /** Leave out what is beside a file of one of these names, whatever it holds. */
+  readonly folderTags?: readonly Uint8Array[];
+  /** Leave out what is in folders of another file system. */
   readonly oneFileSystem?: boolean;
   /** Bytes of regular files. */
   readonly maxBytes?: number;
   readonly minBytes?: number;
+  /** Seconds since regular files were changed; counted when the walk begins. */
+  readonly maxAgeSec?: number;
+  readonly minAgeSec?: number;
 }
 
 const CACHE_TAG = 'CACHEDIR.TAG';
@@ -25,6 +40,7 @@ const CACHE_TAG = 'CACHEDIR.TAG';
 const CACHE_SIGNATURE = 'Signature: 8a477f597d28d172789f06886806bc55';
 const IGNORE_FILE_LENGTH_MAX = 1024 * 1024;
 const SLASH = 0x2f;
+const NSEC_PER_SEC = 1e9;
 /** A lone `!` forgets the rules of the folders above, too. */
 const FORGETS = /(?:^|[\r\n])!(?:[\r\n]|$)/;
 
@@ -35,37 +51,53 @@ const FORGETS = /(?:^|[\r\n])!(?:[\r\n]|$)/;
 export class SourceLimits {
   readonly #options: SourceLimitOptions;
   /** Rules of ignore files by the Latin-1 path of their folder. */
-  readonly #rules = new Map<string, { readonly filter: Filter; readonly forgets: boolean }>();
-  readonly #caches = new Set<string>();
+  readonly #rules = new Map<string, FolderRules>();
+  /** Latin-1 paths of tagged folders, and the tag, which stays. */
+  readonly #tagged = new Map<string, string>();
+  readonly #nowSec = Date.now() / 1000;
+  /** Paths of folders whose content was left out since another file system is mounted there. */
+  readonly mountPoints: Uint8Array[] = [];
+  readonly #closed = new Set<string>();
+  /** Ignore files of other users, and how many objects each of them left out. */
+  readonly foreignRules = new Map<Uint8Array, number>();
+  readonly #folderTags: readonly string[];
   #device: number | undefined;
 
   constructor(options: SourceLimitOptions) {
     this.#options = options;
+    this.#folderTags = (options.folderTags ?? []).map((tag) => Buffer.from(tag).toString('latin1'));
   }
 
   /**
    * A folder was listed.
    *
    * @param names - of what is in it, one Latin-1 character a byte
-   * @param fullPath - of the folder
+   * @param way - leads to the folder
    * @throws {FileError} `ignore-file-unusable` — its rules do not count then
    */
-  enter(directory: LocalEntry, names: readonly string[], fullPath: Buffer): void {
+  enter(directory: LocalEntry, names: readonly string[], way: Buffer): void {
     const { ignoreFileName, excludeCaches } = this.#options;
     this.#device ??= directory.dev;
     const has = (name: string): boolean => names.includes(Buffer.from(name).toString('latin1'));
     const folder = keyOf(directory.path);
     if (excludeCaches === true && has(CACHE_TAG)) {
-      const tag = readStart(onDisk(fullPath, Buffer.from(CACHE_TAG)), CACHE_SIGNATURE.length);
-      if (tag?.toString('latin1') === CACHE_SIGNATURE) this.#caches.add(folder);
+      const tag = readStart(onDisk(way, Buffer.from(CACHE_TAG)), CACHE_SIGNATURE.length);
+      if (tag?.bytes.toString('latin1') === CACHE_SIGNATURE) this.#tagged.set(folder, CACHE_TAG);
     }
+    for (const tag of this.#folderTags) if (names.includes(tag)) this.#tagged.set(folder, tag);
     if (ignoreFileName === undefined || !has(ignoreFileName)) return;
-    const file = onDisk(fullPath, Buffer.from(ignoreFileName));
-    const content = readStart(file, IGNORE_FILE_LENGTH_MAX + 1);
-    if (content === undefined) return; // No plain file, or unreadable: that is told when it is sent.
+    const read = readStart(onDisk(way, Buffer.from(ignoreFileName)), IGNORE_FILE_LENGTH_MAX + 1);
+    if (read === undefined) return; // No plain file, or unreadable: that is told when it is sent.
+    const content = read.bytes;
+    const shownFolder = Buffer.from(folder === '' ? '' : `${folder}/`, 'latin1');
+    const file = Buffer.concat([shownFolder, Buffer.from(ignoreFileName)]);
     if (content.length > IGNORE_FILE_LENGTH_MAX) throw unusable(file, 'it is larger than 1 MiB');
     const filter = new Filter(rulesOf(file, content, folder));
-    this.#rules.set(folder, { filter, forgets: FORGETS.test(content.toString('latin1')) });
+    this.#rules.set(folder, {
+      filter,
+      forgets: FORGETS.test(Buffer.from(withoutUtf8Mark(content)).toString('latin1')),
+      foreignFile: isWindows || isTrustedOwner(read.uid) ? undefined : file,
+    });
   }
 
   /** What the ignore files say about a path: the deepest one that has a matching rule decides. */
@@ -77,21 +109,40 @@ export class SourceLimits {
       const folder = at === -1 ? '' : key.slice(0, at);
       const rules = this.#rules.get(folder);
       const rule = rules?.filter.firstMatch(path, isFolder);
-      if (rule !== undefined) return rule.action;
+      if (rule !== undefined) {
+        const { foreignFile } = rules ?? {};
+        if (rule.action === 'exclude' && foreignFile !== undefined) {
+          this.foreignRules.set(foreignFile, (this.foreignRules.get(foreignFile) ?? 0) + 1);
+        }
+        return rule.action;
+      }
       if (rules?.forgets === true) return undefined;
     }
+  }
+
+  /** Whether a folder that stays is taken as empty. */
+  isClosed(directory: LocalEntry): boolean {
+    return this.#closed.size > 0 && this.#closed.has(keyOf(directory.path));
   }
 
   /** Whether an object stays, as far as its attributes and its folder say. */
   admits(entry: LocalEntry): boolean {
     const { oneFileSystem, maxBytes = Infinity, minBytes = 0 } = this.#options;
-    if (isRegularFile(entry) && (entry.size > maxBytes || entry.size < minBytes)) return false;
-    if (oneFileSystem === true && isDirectory(entry) && entry.dev !== this.#device) return false;
-    if (this.#caches.size === 0) return true;
+    const { maxAgeSec = Infinity, minAgeSec = -Infinity } = this.#options;
+    if (isRegularFile(entry)) {
+      if (entry.size > maxBytes || entry.size < minBytes) return false;
+      const ageSec = this.#nowSec - entry.mtimeSec - entry.mtimeNsec / NSEC_PER_SEC;
+      if (ageSec > maxAgeSec || ageSec < minAgeSec) return false;
+    }
+    if (oneFileSystem === true && isDirectory(entry) && entry.dev !== this.#device) {
+      this.mountPoints.push(entry.path);
+      this.#closed.add(keyOf(entry.path));
+    }
+    if (this.#tagged.size === 0) return true;
     const key = keyOf(entry.path);
     const slash = key.lastIndexOf('/');
-    if (key.slice(slash + 1) === CACHE_TAG) return true;
-    return !this.#caches.has(slash === -1 ? '' : key.slice(0, slash));
+    const tag = this.#tagged.get(slash === -1 ? '' : key.slice(0, slash));
+    return tag === undefined || key.slice(slash + 1) === tag;
   }
 }
 
@@ -129,7 +180,10 @@ function unusable(file: Buffer, why: string): FileError {
 }
 
 /** The first bytes of a plain file; undefined when it is none or cannot be read. */
-function readStart(file: Buffer, length: number): Buffer | undefined {
+function readStart(
+  file: Buffer,
+  length: number,
+): { readonly bytes: Buffer; readonly uid: number } | undefined {
   let fd: number;
   try {
     // Windows has neither flag, and undefined counts as 0.
@@ -138,9 +192,10 @@ function readStart(file: Buffer, length: number): Buffer | undefined {
     return undefined;
   }
   try {
-    if (!fstatSync(fd).isFile()) return undefined;
-    const bytes = Buffer.alloc(Math.min(length, fstatSync(fd).size));
-    return bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, 0));
+    const stats = fstatSync(fd);
+    if (!stats.isFile()) return undefined;
+    const bytes = Buffer.alloc(Math.min(length, stats.size));
+    return { bytes: bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, 0)), uid: stats.uid };
   } catch {
     return undefined;
   } finally {

@@ -25,6 +25,19 @@ export interface NewFile {
    */
   write(bytes: Uint8Array): Promise<void> | undefined;
   /**
+   * Goes on at a position behind what was written, and leaves a hole before it, which reads as zeros
+   * and takes no space where the file system can do that. Absent: write the zeros.
+   *
+   * @throws {FileError} `write-failed`
+   */
+  skipTo?(position: number): Promise<void>;
+  /**
+   * Appends zeros up to a position, as a hole where nothing else was before. Absent: write them.
+   *
+   * @throws {FileError} `write-failed`
+   */
+  zeroTo?(position: number): Promise<void>;
+  /**
    * Sets the attributes and gives the file its name, replacing what is there; an old version is
    * replaced only by one that the disk has.
    *
@@ -71,8 +84,13 @@ export interface Store<E extends Entry = Entry> {
   /** Whether two names lead to one inode. */
   isSameObject(a: E, b: E): boolean;
 
-  /** A directory that only its owner can enter; the attributes follow later. */
-  createDirectory(path: Uint8Array): Promise<void>;
+  /**
+   * A directory with its permission bits, as far as the umask lets it; other attributes follow later.
+   * A run that ends in between leaves the permissions that the next one, which may not change them, goes on with.
+   *
+   * @param mode - permission bits, those of the owner among them
+   */
+  createDirectory(path: Uint8Array, mode: number): Promise<void>;
   createSymlink(path: Uint8Array, target: Uint8Array): Promise<void>;
   /** Makes `path` a further name of the file at `existing`. */
   createLink(path: Uint8Array, existing: Uint8Array): Promise<void>;
@@ -80,6 +98,11 @@ export interface Store<E extends Entry = Entry> {
   createSpecial(entry: Entry): Promise<void>;
   /** @param sizeHint - how large the file is going to be, as far as anyone knows */
   createFile(path: Uint8Array, sizeHint: number): Promise<NewFile>;
+  /**
+   * A file under its own name from the first byte on, or the one that is there, to be written anew from its
+   * start. What was written stays when it is discarded. Absent: this store makes whole files only.
+   */
+  growFile?(path: Uint8Array, sizeHint: number): Promise<NewFile>;
 
   /**
    * Sets as many of the attributes as possible.
@@ -92,4 +115,10 @@ export interface Store<E extends Entry = Entry> {
   removeFile(path: Uint8Array): Promise<void>;
   /** Removes an empty directory. */
   removeDirectory(path: Uint8Array): Promise<void>;
+  /**
+   * Waits until everything that was made so far would outlast a power cut. Cheap when that is nothing.
+   *
+   * @throws {FileError} `write-failed`
+   */
+  settle(): Promise<void>;
 }

@@ -3,6 +3,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { insist, isWindows } from '../platform.ts';
 
+/** How the name of a file ends that is being written, after the name that it is to have. */
+export const TEMPORARY_SUFFIX = /\.[0-9a-f]{12}\.tmp$/;
+
 /**
  * Puts a folder's entries on the disk, where the platform can: Windows and a few file systems
  * cannot sync a folder and need not.
@@ -42,11 +45,17 @@ export function replaceCacheFile(file: string, content: Uint8Array, mode: number
   const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`;
   try {
     fs.writeFileSync(temporary, content, { flag: 'wx', mode });
+    makeWay(file);
     insist(() => fs.renameSync(temporary, file));
   } catch (error) {
     fs.rmSync(temporary, { force: true });
     throw error;
   }
+}
+
+/** An empty folder in the place of a file is removed; one that holds something stays. */
+function makeWay(file: string): void {
+  if (fs.lstatSync(file, { throwIfNoEntry: false })?.isDirectory() === true) fs.rmdirSync(file);
 }
 
 /**
@@ -76,8 +85,9 @@ export function replaceFile(
 }
 
 function prepareReplacing(file: string, temporary: string): void {
-  const old = fs.statSync(file, { throwIfNoEntry: false });
-  if (old === undefined) return;
+  makeWay(file);
+  const old = fs.lstatSync(file, { throwIfNoEntry: false });
+  if (old?.isFile() !== true) return;
   if (isWindows)
     fs.chmodSync(file, 0o600); // a read-only file cannot be replaced
   else if (process.getuid?.() === 0) fs.chownSync(temporary, old.uid, old.gid);
@@ -86,9 +96,9 @@ function prepareReplacing(file: string, temporary: string): void {
 /** Removes what a {@link replaceFile} of this file left behind when it was killed. */
 export function removeTemporaries(file: string): void {
   const folder = path.dirname(file);
-  const start = `${path.basename(file)}.`;
   for (const name of fs.readdirSync(folder)) {
-    if (!name.startsWith(start) || !/^[0-9a-f]{12}\.tmp$/.test(name.slice(start.length))) continue;
+    if (name.replace(TEMPORARY_SUFFIX, '') !== path.basename(file) || name === path.basename(file))
+      continue;
     fs.rmSync(path.join(folder, name), { force: true });
   }
 }

@@ -10,6 +10,7 @@ export interface NewConfig extends Pick<
 > {
   readonly confSha256: string;
   readonly keyCheck: string;
+  readonly adoptedSha256?: string;
 }
 
 /** The text of a new vault's `config.toml`. */
@@ -18,6 +19,7 @@ export function formatNewConfig(config: NewConfig): string {
   const shape = linesOf({ flags, long_name_max });
   const reverse = linesOf({ layout, reverse_time_shift_sec });
   const named = linesOf({ conf });
+  const adopted = linesOf({ adopted_sha256: config.adoptedSha256 });
   const sourced = linesOf({ source });
   const confName = conf === undefined ? 'gocryptfs.conf beside this file' : 'the conf';
   return [
@@ -28,6 +30,10 @@ export function formatNewConfig(config: NewConfig): string {
     `# SHA-256 of ${confName}, and a proof of the master key. Leave them as they are.`,
     `conf_sha256 = "${config.confSha256}"`,
     `key_check = "${config.keyCheck}"`,
+    ...(adopted.length > 0
+      ? ['# SHA-256 of the file `adopted` beside this one: what the copy had when it was adopted.']
+      : []),
+    ...adopted,
     ...(shape.length > 0
       ? ['# What the conf says about the copy: with it and the key a lost conf can be made anew.']
       : []),

@@ -11,7 +11,8 @@ import {
   type PushTable,
   type SharedTables,
 } from './config-tables.ts';
-import { text } from './config-values.ts';
+import { flag, text } from './config-values.ts';
+import { foreignWriters } from './ownership.ts';
 import { PASSWORD_KEYS, passwordSchema, type PasswordTable } from './password-table.ts';
 
 /** What `.ecsync/config.toml` may say about a remote. */
@@ -41,6 +42,8 @@ export interface VaultConfig extends SharedTables {
   readonly conf_sha256: string;
   /** Proof of the master key, made by {@link keyCheckOf}; absent in hand-made vaults. */
   readonly key_check?: string | undefined;
+  /** SHA-256 of what `readAdopted` gives; absent: nothing was adopted, or by an older ecsync. */
+  readonly adopted_sha256?: string | undefined;
   /** What the conf says about the filesystem, so that a lost conf can be made anew. */
   readonly flags?: readonly FeatureFlag[] | undefined;
   /** The conf's `LongNameMax`, when it has one. */
@@ -51,6 +54,8 @@ export interface VaultConfig extends SharedTables {
   readonly reverse_time_shift_sec?: 0 | 10 | undefined;
   /** Source folder, absolute; only in a vault directory that is not inside its source. */
   readonly source?: string | undefined;
+  /** As of the machine-wide configuration. */
+  readonly constant_time?: boolean | undefined;
   /** Where the password comes from when nobody types it. */
   readonly password?: PasswordTable | undefined;
   /** In the order written; the first is the default. */
@@ -78,6 +83,7 @@ const configSchema = v.strictObject({
   conf: v.optional(text),
   conf_sha256: hex(64),
   key_check: v.optional(hex(32)),
+  adopted_sha256: v.optional(hex(64)),
   flags: v.optional(
     v.array(
       v.picklist(FEATURE_FLAGS, 'must be a feature flag of gocryptfs.conf'),
@@ -95,6 +101,7 @@ const configSchema = v.strictObject({
   layout: v.optional(v.literal('reverse', 'must be "reverse", or left out')),
   reverse_time_shift_sec: v.optional(v.picklist([0, 10], 'must be 0 or 10')),
   source: v.optional(text),
+  constant_time: v.optional(flag),
   password: v.optional(passwordSchema),
   ...sharedEntries,
   remotes: v.optional(
@@ -175,18 +182,50 @@ function assertShape(config: VaultConfig, shownFile: string): void {
   }
 }
 
+/** A configuration is a few KiB; anything larger is some other file. */
+const CONFIG_LENGTH_MAX = 1024 * 1024;
+
+/** A configuration file that was read. */
+export interface ConfigFile {
+  readonly text: string;
+  /** Why somebody else could have written it: the end of a sentence; see {@link foreignWriters}. */
+  readonly foreignWriters: string | undefined;
+}
+
 /**
- * The text of a `config.toml`.
+ * Reads a configuration file, and who could have written it.
+ *
+ * @throws {UsageError} `config-unreadable` — also what is no file, or longer than 1 MiB
+ */
+export function readConfigFile(file: string): ConfigFile {
+  let fd: number | undefined;
+  try {
+    // A pipe must not make anybody wait. (O_NONBLOCK is absent on Windows.)
+    fd = fs.openSync(file, fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK || 0));
+    const stats = fs.fstatSync(fd);
+    if (!stats.isFile()) throw unreadable(file, 'it is not a file');
+    if (stats.size > CONFIG_LENGTH_MAX) throw unreadable(file, 'it is too long');
+    return { text: fs.readFileSync(fd, 'utf8'), foreignWriters: foreignWriters(stats) };
+  } catch (error) {
+    throw error instanceof UsageError ? error : unreadable(file, undefined, error);
+  } finally {
+    if (fd !== undefined) fs.closeSync(fd);
+  }
+}
+
+function unreadable(file: string, reason?: string, cause?: unknown): UsageError {
+  const shownReason = reason === undefined ? '' : `: ${reason}`;
+  return new UsageError('config-unreadable', `cannot read ${file}${shownReason}`, {
+    hint: 'Check the path and its permissions.',
+    cause,
+  });
+}
+
+/**
+ * The text of a `config.toml`, whoever wrote it: to show or edit it, not to obey it.
  *
  * @throws {UsageError} `config-unreadable`
  */
 export function readConfigText(file: string): string {
-  try {
-    return fs.readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new UsageError('config-unreadable', `cannot read ${file}`, {
-      hint: 'Check its permissions.',
-      cause: error,
-    });
-  }
+  return readConfigFile(file).text;
 }

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { UsageError, VaultError } from '../errors.ts';
-import { insist } from '../platform.ts';
+import { errnoOf, insist } from '../platform.ts';
 import type { Conf } from '../gocryptfs/config.ts';
 import { syncFolder, writeNewFile } from './atomic-write.ts';
 import type { RemoteConfig } from './config.ts';
@@ -55,7 +55,7 @@ export function checkNewVault(place: NewVaultPlace): string {
   for (const folder of [place.source, path.dirname(vaultDir)]) assertOutsideVaultDirs(folder);
   if (pathKind(vaultDir) !== 'absent') {
     throw new UsageError('vault-exists', `there is already a vault: ${vaultDir}`, {
-      hint: 'Use it as it is, or choose another folder. Deleting it makes its remote copies unreadable without the recovery sheet.',
+      hint: 'Use it as it is, or choose another folder. Its copies can be read without it, by their password or the recovery sheet.',
     });
   }
   const kind = pathKind(place.source);
@@ -130,7 +130,7 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 function notWritten(place: NewVaultPlace, vaultDir: string, error: unknown): VaultError {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const code = errnoOf(error);
   const message = error instanceof Error ? error.message : String(error);
   const hint =
     place.vaultDir === undefined
@@ -163,7 +163,7 @@ function writeConf(file: string, { confBytes, continues }: NewVaultKey): void {
 }
 
 function newConfigOf(place: NewVaultPlace, key: NewVaultKey): NewConfig {
-  const { conf, reverse } = key;
+  const { conf, reverse, continues } = key;
   const isElsewhere = place.vaultDir !== undefined;
   const inSource = isElsewhere
     ? path.join(place.source, REVERSE_CONF_NAME)
@@ -171,6 +171,7 @@ function newConfigOf(place: NewVaultPlace, key: NewVaultKey): NewConfig {
   return {
     confSha256: confDigest(key.confBytes),
     keyCheck: keyCheckOf(key.masterkey),
+    ...(continues?.index !== undefined && { adoptedSha256: confDigest(continues.index) }),
     ...(reverse?.confInSource === true && { conf: inSource }),
     ...(conf !== undefined && { flags: [...conf.flags] }),
     ...(conf?.flags.has('LongNameMax') === true && { long_name_max: conf.longNameMax }),

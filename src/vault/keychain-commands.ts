@@ -110,7 +110,7 @@ function powershell(verb: string, { account, label }: KeychainItem, text: Buffer
     ],
     input,
     absentStatuses: [WINDOWS_NOT_FOUND],
-    remedy: 'It is a part of Windows; is its folder in PATH?',
+    remedy: 'It is a part of Windows; is SystemRoot set rightly?',
   };
 }
 

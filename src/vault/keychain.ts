@@ -1,6 +1,7 @@
 /** A vault's password in the keychain of the system. */
 import { spawn } from 'node:child_process';
 import { PasswordError } from '../errors.ts';
+import { programFile } from '../programs.ts';
 import { keychainCommands, type KeychainCommand, type KeychainItem } from './keychain-commands.ts';
 import { sessionEnvironment } from './session-environment.ts';
 import type { VaultFrame } from './vault.ts';
@@ -150,7 +151,7 @@ function runProgram(
   { program, words, input }: KeychainCommand,
   { environment, signal, timeoutMs }: KeychainSurroundings,
 ): Promise<ProgramEnd> {
-  const child = spawn(program, [...words], {
+  const child = spawn(programFile(program), [...words], {
     env: sessionEnvironment(environment),
     stdio: ['pipe', 'pipe', 'pipe'],
     windowsHide: true,

@@ -1,36 +1,51 @@
-import { randomBytes } from 'node:crypto';
+/** The locks of a vault and of a target: files that say who holds them. */
 import fs from 'node:fs';
-import os from 'node:os';
-import { FileError, LockedError } from '../errors.ts';
-import { insist } from '../platform.ts';
+import path from 'node:path';
+import { FileError, LockedError, VaultError } from '../errors.ts';
+import { errnoOf, insist } from '../platform.ts';
+import {
+  describeOwn,
+  encodeHolder,
+  isGone,
+  LEASE_SEC,
+  lookAtHolder,
+  parseHolder,
+  type Holder,
+  type LockTask,
+  type SeenHolder,
+} from './lock-holder.ts';
+import { ownHost } from './process-identity.ts';
+import { NotAFileError, readRegularFile, withRegularFile } from './regular-file.ts';
 
 /** A held lock. */
 export interface Lock {
   /** Gives the lock back; idempotent, synchronous, never throws. Also runs when the process ends. */
   release(): void;
+  /**
+   * Aborts when somebody else has the lock, who could not see this process and heard nothing of it for
+   * too long (a machine that slept, a disk that did not answer); the reason is a {@link LockedError}.
+   */
+  readonly lost: AbortSignal;
 }
 
-/** Who holds a lock, as the lock file says in one line of JSON. */
-interface Holder {
-  /** Differs for every acquisition, so that successors cannot be confused. */
-  readonly id: string;
-  readonly pid: number;
-  readonly host: string;
-  /** Boot of the machine and process-id space, where the platform tells; pids mean nothing beyond. */
-  readonly pidSpace: string;
-  /** Start of the process in the kernel's own units, so that a reused pid is not taken for it. */
-  readonly started: string;
-  /** ISO 8601, for people. */
-  readonly since: string;
-  /** Seconds that the machine had been running then: with fewer it was started anew since. */
-  readonly uptimeSec: number;
+/** How a lock is taken. */
+export interface LockOptions {
+  /** What it is taken for, for those who meet it. */
+  readonly task?: LockTask;
+  /** What to do about a lock that is held, as the hint of the error. */
+  readonly hint?: string;
+  /** Id of a holder whose lease was watched, and has run out. */
+  readonly lapsed?: string;
 }
 
 const SUCCESSIONS_MAX = 64;
+/** A lease is renewed so much more often than it would run out. */
+const RENEWALS_PER_LEASE = 6;
 
 /**
- * Takes an exclusive lock. A lock whose process is gone (same machine, same boot) is taken over;
- * any other is respected.
+ * Takes an exclusive lock. A lock whose process is gone is taken over: one that is not to be found in
+ * the same boot of the machine, whatever that is called by now, and one on another machine or in
+ * another container that has not renewed its lease. Any other is respected.
  *
  * Taking over is a succession: the file `LOCK.after-ID` can be created once for every dead holder
  * ID, and only who created it may replace the lock. Two processes that both see a dead holder can
@@ -40,18 +55,22 @@ const SUCCESSIONS_MAX = 64;
  * @throws {LockedError} `locked`
  * @throws {FileError} `lock-failed` — the folder cannot be written
  */
-export function acquireLock(file: string): Lock {
-  const own = describeOwn();
+export function acquireLock(file: string, options: LockOptions = {}): Lock {
+  const own = describeOwn(options.task);
   try {
-    takeLock(file, own);
+    takeLock(file, own, options);
   } catch (error) {
-    if (error instanceof LockedError) throw error;
-    throw new FileError('lock-failed', `cannot create the lock ${file}: ${reasonOf(error)}`, {
-      hint: 'Check that the folder can be written to.',
-      cause: error,
-    });
+    if (error instanceof LockedError || error instanceof FileError) throw error;
+    throw notMade(file, reasonOf(error), error);
   }
+  sweep(file, own);
+  const lost = new AbortController();
+  const renewal = setInterval(
+    () => renew(file, own, lost),
+    (LEASE_SEC * 1000) / RENEWALS_PER_LEASE,
+  ).unref();
   const release = (): void => {
+    clearInterval(renewal);
     process.removeListener('exit', release);
     try {
       if (readHolder(file)?.id === own.id) fs.rmSync(file, { force: true });
@@ -60,12 +79,86 @@ export function acquireLock(file: string): Lock {
     }
   };
   process.once('exit', release);
-  return { release };
+  return { release, lost: lost.signal };
 }
 
-function takeLock(file: string, own: Holder): void {
+/** Takes the lock of a target that is being filled; errors as {@link acquireLock}. */
+export function acquireTargetLock(file: string): Lock {
+  return acquireLock(file, { hint: TARGET_HINT });
+}
+
+const TARGET_HINT =
+  'Another restore or clone is filling this folder: wait until it is done. If it was killed, nothing is to be done: the next run notices, after a minute of silence at most.';
+
+function notMade(file: string, reason: string, cause: unknown): VaultError {
+  const hints: Readonly<Record<string, string>> = {
+    ENOSPC: 'The disk that it is on is full: make room on it.',
+    EDQUOT: 'There is no space left for you on its disk: make room on it.',
+    EROFS:
+      'Its disk is read-only, perhaps because it has errors. What only reads (restore, verify, fsck, ls, cat) works all the same.',
+  };
+  const folder = path.dirname(file);
+  return new VaultError('lock-failed', `cannot make the lock ${file} (${reason})`, {
+    hint: hints[reason] ?? `Check that ${folder} can be written to by this user.`,
+    cause,
+  });
+}
+
+/**
+ * Shows those who cannot see this process that it lives: the file is written again, with the same
+ * bytes, so that its time is the one of the disk that it is on.
+ */
+function renew(file: string, own: Holder, lost: AbortController): void {
+  try {
+    const fd = fs.openSync(file, fs.constants.O_RDWR | fs.constants.O_NONBLOCK);
+    try {
+      const { id } = parseHolder(fs.readFileSync(fd, 'utf8'));
+      if (id === own.id) fs.writeSync(fd, encodeHolder(own), 0);
+      else lost.abort(new LockedError('lock-lost', `another run has taken the lock ${file} over`));
+    } finally {
+      fs.closeSync(fd);
+    }
+  } catch {
+    // Nobody else has it; what cannot be written now is tried again.
+  }
+}
+
+/**
+ * Removes what processes that were killed have left beside a lock, which is held: files in which they
+ * were about to become its holder. (A succession of any holder but this one is void.)
+ */
+function sweep(file: string, own: Holder): void {
+  const start = `${path.basename(file)}.`;
+  try {
+    for (const name of fs.readdirSync(path.dirname(file))) {
+      if (!name.startsWith(start)) continue;
+      const rest = name.slice(start.length);
+      const isVoid = /^after-/.test(rest) && rest !== `after-${own.id}`;
+      const leftover = path.join(path.dirname(file), name);
+      if (isVoid || (/^[0-9a-f]{24}\.tmp$/.test(rest) && isAbandoned(leftover))) {
+        fs.rmSync(leftover, { force: true });
+      }
+    }
+  } catch {
+    // Nobody minds them: the next run tries again.
+  }
+}
+
+/** Milliseconds after which nobody is in the middle of writing so short a file. */
+const WRITING_MS = 60_000;
+
+function isAbandoned(leftover: string): boolean {
+  const text = readText(leftover);
+  if (text === undefined) return false;
+  const holder = parseHolder(text);
+  if (holder.pid !== 0) return isGone(holder);
+  return Date.now() - fs.statSync(leftover).mtimeMs > WRITING_MS;
+}
+
+function takeLock(file: string, own: Holder, { hint, lapsed }: LockOptions): void {
   for (let attempt = 0; attempt < SUCCESSIONS_MAX; attempt++) {
-    if (createExclusively(file, own)) return;
+    const nowMs = createExclusively(file, own);
+    if (nowMs === undefined) return;
     const named = readHolder(file);
     if (named === undefined) continue;
     const chain = [named];
@@ -73,9 +166,9 @@ function takeLock(file: string, own: Holder): void {
       chain.push(heir);
     }
     const holder = chain.at(-1) ?? named;
-    if (isAlive(holder)) throw lockedBy(file, holder);
+    if (holder.id !== lapsed && !isGone(holder, nowMs)) throw lockedBy(file, holder, hint);
     const succession = successionFile(file, holder);
-    if (!createExclusively(succession, own)) continue;
+    if (createExclusively(succession, own) !== undefined) continue;
     // Somebody may have finished a succession since `named` was read: then ours is void.
     if (readHolder(file)?.id !== named.id) {
       fs.rmSync(succession, { force: true });
@@ -90,35 +183,25 @@ function takeLock(file: string, own: Holder): void {
   });
 }
 
-/** Who holds a lock, as far as it can be told from here. */
-export interface LockHolder {
-  /** 0: the lock file is unreadable. */
-  readonly pid: number;
-  readonly host: string;
-  /** ISO 8601; empty when unknown. */
-  readonly since: string;
-  /** Certainly gone: its process ended, or the machine was started anew. */
-  readonly isGone: boolean;
-  /** On another machine, whose processes cannot be seen from here. */
-  readonly isElsewhere: boolean;
-}
-
 /**
  * Looks at a lock without taking it.
  *
  * @param file - as for {@link acquireLock}
  * @returns undefined when nobody holds it
  */
-export function lockHolder(file: string): LockHolder | undefined {
+export function lockHolder(file: string): SeenHolder | undefined {
   let holder: Holder | undefined;
-  for (let next = readHolder(file); next !== undefined; next = heirOf(file, next)) {
-    if (next.id === holder?.id) break;
-    holder = next;
+  try {
+    for (let next = readHolder(file); next !== undefined; next = heirOf(file, next)) {
+      if (next.id === holder?.id) break;
+      holder = next;
+    }
+  } catch (error) {
+    // Something else is in its place: as unreadable as a lock can be.
+    if (!(error instanceof FileError)) throw error;
+    holder = parseHolder('');
   }
-  if (holder === undefined) return undefined;
-  const { pid, host, since } = holder;
-  const isElsewhere = pid !== 0 && host !== os.hostname();
-  return { pid, host, since, isGone: !isAlive(holder), isElsewhere };
+  return holder && lookAtHolder(holder);
 }
 
 /**
@@ -153,43 +236,49 @@ function heirOf(file: string, holder: Holder): Holder | undefined {
 
 function replaceLock(file: string, own: Holder): void {
   const temporary = `${file}.${own.id}.tmp`;
-  fs.writeFileSync(temporary, encodeHolder(own), { mode: 0o600, flag: 'wx' });
-  insist(() => fs.renameSync(temporary, file));
+  try {
+    fs.writeFileSync(temporary, encodeHolder(own), { mode: 0o600, flag: 'wx' });
+    insist(() => fs.renameSync(temporary, file));
+  } catch (error) {
+    fs.rmSync(temporary, { force: true });
+    throw error;
+  }
 }
 
-/** @returns false when the file exists already */
-function createExclusively(file: string, own: Holder): boolean {
+/**
+ * @returns undefined when the file is made; the time on its disk, milliseconds since 1970, when there is
+ *   one already
+ */
+function createExclusively(file: string, own: Holder): number | undefined {
   const temporary = `${file}.${own.id}.tmp`;
-  fs.writeFileSync(temporary, encodeHolder(own), { mode: 0o600, flag: 'wx' });
   try {
+    fs.writeFileSync(temporary, encodeHolder(own), { mode: 0o600, flag: 'wx' });
     // A hard link appears with its whole content at once; a created file would be empty first.
     fs.linkSync(temporary, file);
-    return true;
+    return undefined;
   } catch (error) {
-    const code = codeOf(error);
-    if (code === 'EEXIST') return false;
-    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL', 'EMLINK'].includes(code)) {
-      throw error;
+    const code = errnoOf(error);
+    if (code !== 'EEXIST') {
+      if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL', 'EMLINK'].includes(code)) {
+        throw error;
+      }
+      if (createWithoutLinks(file, own)) return undefined;
     }
-    return createWithoutLinks(file, own);
+    return fs.statSync(temporary).mtimeMs;
   } finally {
     fs.rmSync(temporary, { force: true });
   }
 }
 
-/** For file systems without hard links (FAT, exFAT). */
+/** For file systems without hard links (FAT, exFAT). @returns false when the file exists already */
 function createWithoutLinks(file: string, own: Holder): boolean {
   try {
     fs.writeFileSync(file, encodeHolder(own), { mode: 0o600, flag: 'wx' });
     return true;
   } catch (error) {
-    if (codeOf(error) === 'EEXIST') return false;
+    if (errnoOf(error) === 'EEXIST') return false;
     throw error;
   }
-}
-
-function encodeHolder(holder: Holder): string {
-  return `${JSON.stringify(holder)}\n`;
 }
 
 /**
@@ -197,116 +286,66 @@ function encodeHolder(holder: Holder): string {
  *   that is gone
  */
 function readHolder(file: string): Holder | undefined {
-  const text = readText(file);
-  if (text === undefined) return undefined;
-  const holder = parseHolder(text);
-  if (holder.pid !== 0) return holder;
+  const found = readLock(file);
+  if (found === undefined || found.pid !== 0) return found;
   // Without hard links a lock is empty for an instant while it is being written.
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
-  const later = readText(file);
-  return later === undefined ? undefined : parseHolder(later);
+  return readLock(file);
 }
 
-function readText(file: string): string | undefined {
-  try {
-    return fs.readFileSync(file, 'utf8');
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-function parseHolder(text: string): Holder {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    value = undefined; // Cut off by a power failure, or not ours.
-  }
-  const facts = new Map(Object.entries(typeof value === 'object' && value !== null ? value : {}));
-  const word = (key: string): string => {
-    const fact: unknown = facts.get(key);
-    return typeof fact === 'string' ? fact : '';
-  };
-  const pid: unknown = facts.get('pid');
-  const uptime: unknown = facts.get('uptimeSec');
-  return {
-    id: /^[0-9a-f]{1,32}$/.test(word('id')) ? word('id') : 'unreadable',
-    pid: typeof pid === 'number' && Number.isSafeInteger(pid) && pid > 0 ? pid : 0,
-    host: word('host'),
-    pidSpace: word('pidSpace'),
-    started: word('started'),
-    since: word('since'),
-    uptimeSec: typeof uptime === 'number' && uptime > 0 ? uptime : 0,
-  };
-}
-
-function describeOwn(): Holder {
-  return {
-    id: randomBytes(12).toString('hex'),
-    pid: process.pid,
-    host: os.hostname(),
-    pidSpace: pidSpace(),
-    started: startOf(process.pid),
-    since: new Date().toISOString(),
-    uptimeSec: Math.floor(os.uptime()),
-  };
-}
-
-function pidSpace(): string {
-  try {
-    const boot = fs.readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
-    return `${boot} ${fs.readlinkSync('/proc/self/ns/pid')}`;
-  } catch {
-    return ''; // Not Linux.
-  }
-}
-
-/** Field 22 of `/proc/PID/stat`, counted after the command name, which may contain anything. */
-function startOf(pid: number): string {
-  try {
-    const stat = fs.readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
-  } catch {
-    return '';
-  }
-}
-
-function isAlive(holder: Holder): boolean {
-  if (holder.pid === 0) return false;
-  // Another machine on a shared folder: its processes cannot be seen from here.
-  if (holder.host !== os.hostname()) return true;
-  const here = pidSpace();
-  if (holder.pidSpace !== here) {
-    const [thereBoot] = holder.pidSpace.split(' ');
-    return here.split(' ')[0] === thereBoot;
-  }
-  // Where there is no name of the boot: a process id may have gone to another program since.
-  if (here === '' && os.uptime() < holder.uptimeSec) return false;
-  try {
-    process.kill(holder.pid, 0);
-  } catch (error) {
-    return codeOf(error) !== 'ESRCH';
-  }
-  return holder.started === startOf(holder.pid);
-}
-
-function lockedBy(file: string, holder: Holder): LockedError {
-  const where = holder.host === os.hostname() ? '' : ` on ${holder.host}`;
-  return new LockedError(
-    'locked',
-    `another run holds the lock: process ${holder.pid}${where} since ${holder.since}`,
-    {
-      hint: `Wait until it is done. If it certainly does not run any more, delete ${file}.`,
-      facts: { pid: holder.pid, host: holder.host, since: holder.since },
-    },
+function readLock(file: string): Holder | undefined {
+  return reading(file, () =>
+    withRegularFile(file, (fd) => {
+      const renewedMs = fs.fstatSync(fd).mtimeMs;
+      return { ...parseHolder(fs.readFileSync(fd, 'utf8')), renewedMs };
+    }),
   );
 }
 
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : '';
+function readText(file: string): string | undefined {
+  return reading(file, () => readRegularFile(file).toString());
+}
+
+/**
+ * @returns undefined when there is no such file
+ * @throws {FileError} `lock-failed` — something else has its name
+ */
+function reading<T>(file: string, read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    const isAbsent = errnoOf(error) === 'ENOENT';
+    if (isAbsent && !isSymlink(file)) return undefined;
+    if (!isAbsent && errnoOf(error) !== 'ELOOP' && !(error instanceof NotAFileError)) throw error;
+    throw new FileError('lock-failed', `${file} is in the way: it is no lock, but something else`, {
+      hint: 'Remove it, if nothing in it is needed.',
+      cause: error,
+    });
+  }
+}
+
+function isSymlink(file: string): boolean {
+  return fs.lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+}
+
+function lockedBy(file: string, holder: Holder, hint: string = UNLOCK_HINT): LockedError {
+  const { pid, host, since, task } = holder;
+  const where = host === ownHost() ? '' : ` on ${host}`;
+  const what = task === undefined ? '' : ` (${shownTask(task)})`;
+  return new LockedError(
+    'locked',
+    `another run holds the lock ${file}: process ${pid}${where}${what} since ${since}`,
+    { hint, facts: { pid, host, since } },
+  );
+}
+
+const UNLOCK_HINT = 'Wait until it is done. If it certainly does not run any more: ecsync unlock';
+
+/** `push to server:backup` */
+export function shownTask({ command, destination }: LockTask): string {
+  return destination === undefined ? command : `${command} to ${destination}`;
 }
 
 function reasonOf(error: unknown): string {
-  return codeOf(error) || String(error);
+  return errnoOf(error) || String(error);
 }

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { PasswordError } from '../errors.ts';
+import { programFile } from '../programs.ts';
 import { FirstLine } from './first-line.ts';
 
 /** What may follow the first line; a program that prints without end is none that knows a password. */
@@ -22,7 +23,7 @@ export async function runPasswordCommand(
   const [program, ...rest] = words;
   const environment = { ...process.env };
   delete environment['ECSYNC_PASSWORD'];
-  const child = spawn(program, rest, {
+  const child = spawn(programFile(program), rest, {
     stdio: ['inherit', 'pipe', 'inherit'],
     env: environment,
     windowsHide: true,

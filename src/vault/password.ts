@@ -3,11 +3,13 @@ import { Socket } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { addAbortSignal, type Readable } from 'node:stream';
+import { byteOrderMarkOf } from '../bytes/byte-order-mark.ts';
 import { PasswordError, UsageError } from '../errors.ts';
-import { isWindows } from '../platform.ts';
+import { errnoOf } from '../platform.ts';
 import { splitCommandWords } from './command-words.ts';
 import type { VaultConfig } from './config.ts';
 import { FirstLine } from './first-line.ts';
+import { secretExposure } from './ownership.ts';
 import { runPasswordCommand } from './password-command.ts';
 
 /** What opens a vault. Whoever asked for it overwrites the bytes when done. */
@@ -54,8 +56,8 @@ export interface SecretSources {
  * environment, a prompt. Follows gocryptfs for all of them: the first line counts, its newline is
  * dropped, a carriage return is kept, at most 2048 bytes, never empty.
  *
- * @throws {PasswordError} `password-missing`, `passfile-unreadable`, `password-empty`,
- *   `password-too-long`, `password-command-failed`, `masterkey-invalid`, `credential-missing`, and
+ * @throws {PasswordError} `password-missing`, `passfile-unreadable`, `passfile-unsafe`, `password-empty`,
+ *   `password-too-long`, `password-utf16`, `password-command-failed`, `masterkey-invalid`, `credential-missing`, and
  *   those of the keychain
  * @throws {UsageError} `conflicting-options`, `command-invalid`
  */
@@ -70,7 +72,7 @@ export async function readSecret(sources: SecretSources): Promise<Secret> {
     const line = await readFirstLineOf(
       addAbortSignal(signal, masterkeyFrom),
       where,
-      new FirstLine(where, 'master key'),
+      new FirstLine(where, 'master key', isHalfMasterkey),
     );
     return { kind: 'masterkey', bytes: parseMasterkey(line, where) };
   }
@@ -171,7 +173,7 @@ export function pathFrom(folder: string, file: string): string {
  * The password of an rsync daemon: the first line of a file, without its line end of either kind, as
  * the stock client reads it.
  *
- * @throws {PasswordError} `passfile-unreadable`, `password-empty`, `password-too-long`
+ * @throws {PasswordError} `passfile-unreadable`, `passfile-unsafe`, `password-empty`, `password-too-long`
  */
 export async function readDaemonPasswordFile(
   file: string,
@@ -187,6 +189,12 @@ async function readPassfile(
 ): Promise<Buffer> {
   const stream = openPassfile(file, warn);
   const password = await readFirstLineOf(addAbortSignal(signal, stream), file);
+  if (byteOrderMarkOf(password) === 'utf-8') {
+    warn(
+      'passfile-mark',
+      `${file} begins with a byte order mark, which counts as part of the password: save it as UTF-8 without one`,
+    );
+  }
   if (password.at(-1) === 0x0d) {
     warn(
       'passfile-crlf',
@@ -207,18 +215,24 @@ function openPassfile(file: string, warn: SecretSources['warn']): Readable {
     fd = fs.openSync(file, O_RDONLY | O_NONBLOCK);
     const stats = fs.fstatSync(fd);
     if (stats.isFIFO()) return new Socket({ fd, readable: true, writable: false });
-    if (stats.isFile() && !isWindows && (stats.mode & 0o004) !== 0) {
-      warn('passfile-readable', `${file} can be read by every user of this machine (chmod 600)`);
-    }
+    const exposure = stats.isFile() ? secretExposure(stats) : undefined;
+    if (exposure?.code === 'passfile-unsafe') throw unsafe(file, exposure.why);
+    if (exposure !== undefined) warn(exposure.code, `${file} ${exposure.why} (chown, chmod 600)`);
     return fs.createReadStream('', { fd, highWaterMark: 4096 });
   } catch (error) {
     if (fd !== undefined) fs.closeSync(fd);
-    throw unreadable(file, error);
+    throw error instanceof PasswordError ? error : unreadable(file, error);
   }
 }
 
+function unsafe(file: string, why: string): PasswordError {
+  return new PasswordError('passfile-unsafe', `the password file ${file} ${why}`, {
+    hint: `Who sets the password can set it to one that they know. Run: chmod 600 ${file}`,
+  });
+}
+
 function unreadable(file: string, error: unknown): PasswordError {
-  const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+  const isMissing = errnoOf(error) === 'ENOENT';
   const what = isMissing ? 'does not exist' : 'cannot be read';
   return new PasswordError('passfile-unreadable', `the password file ${file} ${what}`, {
     hint: 'Check the path and its permissions.',
@@ -263,8 +277,13 @@ function parseMasterkey(line: Buffer, where: string): Buffer {
   line.fill(0);
   if (masterkey !== undefined) return masterkey;
   throw new PasswordError('masterkey-invalid', `${where} holds no master key`, {
-    hint: 'Give its 64 hex digits on one line, as on the recovery sheet.',
+    hint: 'Give its 64 hex digits, in one line or in the two of the recovery sheet.',
   });
+}
+
+/** The first of the two lines that a recovery sheet has. */
+function isHalfMasterkey(line: Buffer): boolean {
+  return /^[0-9a-fA-F]{32}$/.test(line.toString('latin1').replace(/[-\s]/g, ''));
 }
 
 /** The master key that a text is, if it is one. */

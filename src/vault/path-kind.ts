@@ -1,4 +1,5 @@
 import fs from 'node:fs';
+import { errnoOf } from '../platform.ts';
 
 /** What a path leads to, links followed; `hidden`: somebody else's, so it cannot be told. */
 export type PathKind = 'file' | 'folder' | 'other' | 'absent' | 'hidden';
@@ -10,7 +11,7 @@ export function pathKind(candidate: string): PathKind {
     if (stats.isFile()) return 'file';
     return stats.isDirectory() ? 'folder' : 'other';
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    const code = errnoOf(error);
     return code === 'EACCES' || code === 'EPERM' ? 'hidden' : 'absent';
   }
 }

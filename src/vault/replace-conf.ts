@@ -12,9 +12,11 @@
  */
 import fs from 'node:fs';
 import { FileError } from '../errors.ts';
+import { errnoOf } from '../platform.ts';
 import { removeTemporaries, replaceFile } from './atomic-write.ts';
 import { setConfDigest } from './config-edit.ts';
 import { parseConfig, readConfigText } from './config.ts';
+import { sweepLeftovers } from './leftovers.ts';
 import { acquireLock } from './lock.ts';
 import { confDigest, readConfFile, type StoredConf } from './stored-conf.ts';
 import type { VaultFrame } from './vault.ts';
@@ -25,22 +27,29 @@ const CONF_MODE = 0o400;
 /**
  * Writes a new conf beside the vault's own and reads it back.
  *
- * Its time is later than the old one's by a second or more: rsync compares no finer.
+ * @param mtimeSec - its time, where it has one already
  *
  * @param vault - its lock is held
  * @returns what was read
  * @throws as {@link settleConf}
  */
-export function stageConf(vault: VaultFrame, confBytes: Uint8Array): Uint8Array {
+export function stageConf(
+  vault: VaultFrame,
+  confBytes: Uint8Array,
+  mtimeSec: number = laterThan(vault),
+): Uint8Array {
   const { newConf } = vaultFiles(vault.vaultDir);
-  const nowSec = Math.floor(Date.now() / 1000);
-  const mtimeSec = Math.max(nowSec, (vault.confMtimeSec ?? 0) + 1);
   settleConf(vault);
   return writing(newConf, () => {
     removeTemporaries(newConf);
     replaceFile(newConf, confBytes, CONF_MODE, mtimeSec);
     return fs.readFileSync(newConf);
   });
+}
+
+/** Now, and by a second or more later than the conf that is replaced: rsync compares no finer. */
+function laterThan({ confMtimeSec = 0 }: VaultFrame): number {
+  return Math.max(Math.floor(Date.now() / 1000), confMtimeSec + 1);
 }
 
 /**
@@ -67,7 +76,8 @@ export function commitConf(vault: VaultFrame, staged: Uint8Array): void {
 }
 
 /**
- * Finishes a change of the conf that was cut off, if there is one.
+ * Finishes a change of the conf that was cut off, if there is one, and removes what runs that were killed
+ * were writing.
  *
  * @param vault - its lock is held
  * @throws {FileError} `conf-not-written`
@@ -76,6 +86,7 @@ export function commitConf(vault: VaultFrame, staged: Uint8Array): void {
  */
 export function settleConf(vault: Pick<VaultFrame, 'vaultDir' | 'confFile'>): void {
   const { newConf, config } = vaultFiles(vault.vaultDir);
+  sweepLeftovers(vault.vaultDir);
   const staged = readConfFile(newConf);
   if (staged === undefined) return;
   // Read again: the vault may have been opened before the lock was held.
@@ -95,7 +106,7 @@ function writing<T>(file: string, write: () => T): T {
   try {
     return write();
   } catch (error) {
-    const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    const reason = errnoOf(error) || String(error);
     throw new FileError('conf-not-written', `cannot write ${file}: ${reason}`, {
       hint: 'Check the space on this disk and the permissions of the folder. The vault opens as before, or with the new password.',
       cause: error,

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { BugError, FileError } from '../errors.ts';
-import { replaceCacheFile } from './atomic-write.ts';
+import { replaceCacheFile, replaceFile } from './atomic-write.ts';
+import { readRegularFile, withRegularFile } from './regular-file.ts';
 
 /*
  * A state file:
@@ -35,7 +36,7 @@ export function stateKey(shownDestination: string): string {
 export function readState(vaultDir: string, key: string): Uint8Array | undefined {
   let bytes: Buffer;
   try {
-    bytes = fs.readFileSync(stateFile(vaultDir, key));
+    bytes = readRegularFile(stateFile(vaultDir, key));
   } catch (error) {
     if (error instanceof BugError) throw error;
     return undefined;
@@ -48,6 +49,12 @@ export function readState(vaultDir: string, key: string): Uint8Array | undefined
   return digest.equals(bytes.subarray(MAGIC.length, HEADER_LENGTH)) ? content : undefined;
 }
 
+/** Whether there is something by the name of a state that is not what {@link writeState} stored. */
+export function isStateDamaged(vaultDir: string, key: string): boolean {
+  const isThere = fs.lstatSync(stateFile(vaultDir, key), { throwIfNoEntry: false }) !== undefined;
+  return isThere && readState(vaultDir, key) === undefined;
+}
+
 /**
  * SHA-256 of what {@link writeState} stored last, without reading that: should it have been altered,
  * {@link readState} has nothing all the same.
@@ -58,12 +65,8 @@ export function readStateDigest(vaultDir: string, key: string): Uint8Array | und
   const file = stateFile(vaultDir, key);
   const header = Buffer.alloc(HEADER_LENGTH);
   try {
-    const fd = fs.openSync(file, 'r');
-    try {
-      if (fs.readSync(fd, header) < HEADER_LENGTH) return undefined;
-    } finally {
-      fs.closeSync(fd);
-    }
+    const got = withRegularFile(file, (fd) => fs.readSync(fd, header));
+    if (got < HEADER_LENGTH) return undefined;
   } catch {
     return undefined;
   }
@@ -74,24 +77,46 @@ export function readStateDigest(vaultDir: string, key: string): Uint8Array | und
 /**
  * Replaces the state of a key in one step.
  *
+ * @param isDurable - wait for the disk, so that no power cut brings back the bytes from before;
+ *   otherwise it may, or leave damaged ones
  * @throws {FileError} `state-not-written`
  * @throws {BugError} `invariant` — an impossible key
  */
-export function writeState(vaultDir: string, key: string, content: Uint8Array): void {
+export function writeState(
+  vaultDir: string,
+  key: string,
+  content: Uint8Array,
+  isDurable = false,
+): void {
   const file = stateFile(vaultDir, key);
   const digest = createHash('sha256').update(content).digest();
   try {
     fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
-    replaceCacheFile(file, Buffer.concat([MAGIC, digest, content]), 0o600);
+    const replace = isDurable ? replaceFile : replaceCacheFile;
+    replace(file, Buffer.concat([MAGIC, digest, content]), 0o600);
   } catch (error) {
     throw new FileError('state-not-written', `cannot write ${file}`, {
-      hint: 'The copy is fine; the next run may take longer. Check the space on this disk.',
+      hint: 'The copy is fine; the next run may take longer. Check the space on this disk, and that nothing else has this name.',
       cause: error,
     });
   }
 }
 
-/** Forgets the state of a key. Absent is fine. */
+/** The keys of what is there, whole or damaged; none where that cannot be seen. */
+export function stateKeys(vaultDir: string): readonly string[] {
+  try {
+    return fs.readdirSync(path.dirname(stateFile(vaultDir, 'any')));
+  } catch {
+    return [];
+  }
+}
+
+/** Forgets the state of a key. Absent is fine, and so is something else in its place: it is no state. */
 export function dropState(vaultDir: string, key: string): void {
-  fs.rmSync(stateFile(vaultDir, key), { force: true });
+  const file = stateFile(vaultDir, key);
+  try {
+    fs.rmSync(file, { force: true });
+  } catch (error) {
+    if (fs.lstatSync(file, { throwIfNoEntry: false })?.isDirectory() !== true) throw error;
+  }
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { VaultError } from '../errors.ts';
+import { errnoOf } from '../platform.ts';
 import { CONF_LENGTH_MAX } from '../gocryptfs/limits.ts';
 import type { VaultConfig } from './config.ts';
 import { vaultFiles } from './vault-files.ts';
@@ -45,7 +46,7 @@ export function readConfFile(file: string): StoredConf | undefined {
       confGid: Number(stats.gid),
     };
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (errnoOf(error) === 'ENOENT') return undefined;
     throw error instanceof VaultError ? error : unreadable(file, error);
   } finally {
     if (fd !== undefined) fs.closeSync(fd);

@@ -2,15 +2,27 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import * as v from 'valibot';
+import { UsageError } from '../errors.ts';
+import { errnoOf } from '../platform.ts';
 import { describeIssue, parseTomlText } from './config-issue.ts';
-import { readConfigText } from './config.ts';
+import { readConfigFile } from './config.ts';
 import { SHARED_KEYS, sharedEntries, type SharedTables } from './config-tables.ts';
+import { flag, text } from './config-values.ts';
+import { pathFrom } from './password.ts';
+import type { SafeList } from './vault-trust.ts';
 
 /** What the machine-wide `config.toml` may say: defaults for all vaults of this user. */
-export type UserConfig = SharedTables;
+export interface UserConfig extends SharedTables {
+  /** Folders of vaults that other users could have written and that this user trusts; `~/` is home. */
+  readonly safe_vaults?: readonly string[] | undefined;
+  /** No code whose time depends on keys: others run programs on this processor, too. */
+  readonly constant_time?: boolean | undefined;
+}
 
 const userSchema = v.strictObject({
   version: v.optional(v.literal(1, 'must be 1: it is meant for a newer ecsync')),
+  safe_vaults: v.optional(v.array(text, 'must be a list of folders')),
+  constant_time: v.optional(flag),
   ...sharedEntries,
 });
 
@@ -31,15 +43,33 @@ export function userConfigFile(environment: NodeJS.ProcessEnv, platform: NodeJS.
 /**
  * Reads the machine-wide configuration; without a file it says nothing.
  *
- * @throws {UsageError} `config-unreadable`, `config-invalid`, `config-unknown-key`
+ * @throws {UsageError} `config-not-yours` — somebody else could have written it;
+ *   `config-unreadable`, `config-invalid`, `config-unknown-key`
  */
 export function readUserConfig(file: string): UserConfig {
   if (!isThere(file)) return {};
-  const parsed = parseTomlText(readConfigText(file), file);
+  const { text: tomlText, foreignWriters } = readConfigFile(file);
+  if (foreignWriters !== undefined) {
+    throw new UsageError('config-not-yours', `${file} is not read: it ${foreignWriters}`, {
+      hint: 'Its [hooks] and rsh could run programs as you. It must belong to you or to root, and nobody else may write it (chown, chmod go-w).',
+    });
+  }
+  const parsed = parseTomlText(tomlText, file);
   const result = v.safeParse(userSchema, parsed);
   if (!result.success) throw describeIssue(result.issues[0], file, KNOWN_KEYS);
-  const { push, hooks, notify, status } = result.output;
-  return { push, hooks, notify, status };
+  return result.output;
+}
+
+/** `safe_vaults` of this user, read when it is needed. */
+export function safeListOf(environment: NodeJS.ProcessEnv, platform: NodeJS.Platform): SafeList {
+  const file = userConfigFile(environment, platform);
+  return {
+    file,
+    read: () =>
+      (readUserConfig(file).safe_vaults ?? []).map((folder) =>
+        pathFrom(path.dirname(file), folder),
+      ),
+  };
 }
 
 /** What cannot be looked at counts as there: reading it will say why not. */
@@ -47,6 +77,6 @@ function isThere(file: string): boolean {
   try {
     return fs.statSync(file, { throwIfNoEntry: false }) !== undefined;
   } catch (error) {
-    return !(error instanceof Error && 'code' in error && error.code === 'ENOTDIR');
+    return errnoOf(error) !== 'ENOTDIR';
   }
 }

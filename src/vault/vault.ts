@@ -2,12 +2,19 @@ import { timingSafeEqual } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { PasswordError, UsageError, VaultError } from '../errors.ts';
-import { deriveSubKey, KeyInfo } from '../gocryptfs/keys.ts';
+import { deriveSubKey, KeyInfo } from '../gocryptfs/sub-keys.ts';
 import type { Derivation } from '../gocryptfs/layout.ts';
-import { parseConfig, readConfigText, type VaultConfig } from './config.ts';
+import { parseConfig, readConfigFile, type VaultConfig } from './config.ts';
 import { pathKind } from './path-kind.ts';
 import { readStoredConf, type StoredConf } from './stored-conf.ts';
 import { vaultFiles } from './vault-files.ts';
+import {
+  assertNoOrders,
+  judgeVault,
+  notYours,
+  type SafeList,
+  type VaultTrust,
+} from './vault-trust.ts';
 
 /** Name of the vault directory inside its source folder. */
 export const VAULT_DIR_NAME = '.ecsync';
@@ -36,31 +43,76 @@ export interface VaultPlace {
   readonly folder: string;
   /** Absolute path from `--vault-dir` or `ECSYNC_DIR`; nothing is searched then. */
   readonly vaultDir?: string;
+  /** The user named `folder`: a vault right in it was named, one above it was come upon. */
+  readonly isNamed?: boolean;
+  /** Vaults of other users that this user trusts; absent: none. */
+  readonly safeList?: SafeList;
+  /** Go on above the file system of `folder`. */
+  readonly crossesFileSystems?: boolean;
+}
+
+/** Variable of {@link VaultPlace.crossesFileSystems}, called as git calls its own. */
+export const CROSS_FILE_SYSTEMS_VARIABLE = 'ECSYNC_DISCOVERY_ACROSS_FILESYSTEM';
+
+interface FoundVault {
+  readonly vaultDir: string;
+  readonly trust: VaultTrust;
 }
 
 /**
- * The vault directory for a folder: the one told, or the nearest `.ecsync/` in the folder or above.
+ * The vault directory for a folder: the named one, or the nearest `.ecsync/` in the folder or above
+ * it on the same file system. A vault that somebody else could have written must have been named, or
+ * be trusted by the user's configuration.
  *
- * @throws {VaultError} `no-vault`
+ * @throws {VaultError} `no-vault`, `vault-not-yours`
+ * @throws {UsageError} as reading the user's configuration
  */
 export function findVaultDir(place: VaultPlace): string {
+  return findVault(place).vaultDir;
+}
+
+function findVault(place: VaultPlace): FoundVault {
+  const { folder, safeList } = place;
+  const { vaultDir, isNamed } = lookForVault(place);
+  return { vaultDir, trust: judgeVault({ vaultDir, isNamed, folder, safeList }) };
+}
+
+function lookForVault(place: VaultPlace): { vaultDir: string; isNamed: boolean } {
   if (place.vaultDir !== undefined) {
-    if (isFile(vaultFiles(place.vaultDir).config)) return place.vaultDir;
+    if (isFile(vaultFiles(place.vaultDir).config)) {
+      return { vaultDir: place.vaultDir, isNamed: true };
+    }
     throw noVault(place.vaultDir);
   }
+  const device = deviceOf(place.folder);
   for (let folder = place.folder; ; folder = path.dirname(folder)) {
-    const candidate = path.join(folder, VAULT_DIR_NAME);
-    if (pathKind(candidate) === 'folder') return candidate;
-    if (path.dirname(folder) === folder) break;
+    const vaultDir = path.join(folder, VAULT_DIR_NAME);
+    if (pathKind(vaultDir) === 'folder') {
+      return { vaultDir, isNamed: place.isNamed === true && folder === place.folder };
+    }
+    const parent = path.dirname(folder);
+    if (parent === folder) break;
+    if (place.crossesFileSystems !== true && deviceOf(parent) !== device) {
+      throw noVault(place.folder, folder);
+    }
   }
   throw noVault(place.folder);
+}
+
+/** Number of the file system; undefined when the folder cannot be looked at. */
+function deviceOf(folder: string): number | undefined {
+  try {
+    return fs.statSync(folder).dev;
+  } catch {
+    return undefined;
+  }
 }
 
 /**
  * Finds and reads a vault.
  *
- * @throws {VaultError} `no-vault`, `vault-incomplete`, `conf-changed`, `vault-unreadable`,
- *   `source-missing`
+ * @throws {VaultError} `no-vault`, `vault-not-yours`, `vault-orders-foreign`, `vault-incomplete`,
+ *   `conf-changed`, `vault-unreadable`, `source-missing`
  * @throws {UsageError} `config-unreadable`, `config-invalid`, `config-unknown-key`
  */
 export function openVault(place: VaultPlace): Vault {
@@ -82,16 +134,16 @@ const READS_MAX = 3;
 /**
  * The same for what can do without the conf: it is left out when it is lost.
  *
- * @throws {VaultError} `no-vault`, `vault-incomplete` — without `config.toml`; `conf-changed`,
- *   `vault-unreadable`, `source-missing`
+ * @throws {VaultError} `no-vault`, `vault-not-yours`, `vault-orders-foreign`, `vault-incomplete` —
+ *   without `config.toml`; `conf-changed`, `vault-unreadable`, `source-missing`
  * @throws {UsageError} `config-unreadable`, `config-invalid`, `config-unknown-key`
  */
 export function openVaultFrame(place: VaultPlace): VaultFrame {
-  const vaultDir = findVaultDir(place);
+  const { vaultDir, trust } = findVault(place);
   const files = vaultFiles(vaultDir);
   if (!isFile(files.config)) throw incomplete(vaultDir, 'config.toml');
   for (let reads = 1; ; reads++) {
-    const config = parseConfig(readConfigText(files.config), files.config);
+    const config = readTrusted(files.config, vaultDir, trust, place.safeList);
     const confFile = config.conf === undefined ? files.conf : path.resolve(vaultDir, config.conf);
     const stored = readStoredConf({ vaultDir, config, confFile });
     if (stored === 'changed') {
@@ -109,6 +161,22 @@ export function openVaultFrame(place: VaultPlace): VaultFrame {
       ...stored,
     };
   }
+}
+
+/** The folder was examined by its path; the file that is read is examined once more when it is open. */
+function readTrusted(
+  file: string,
+  vaultDir: string,
+  trust: VaultTrust,
+  safeList: SafeList | undefined,
+): VaultConfig {
+  const { text, foreignWriters } = readConfigFile(file);
+  if (trust === 'own' && foreignWriters !== undefined) {
+    throw notYours(`${file} ${foreignWriters}`, vaultDir, safeList);
+  }
+  const config = parseConfig(text, file);
+  if (trust === 'named') assertNoOrders(config, vaultDir, safeList);
+  return config;
 }
 
 function confChanged(confFile: string, configFile: string): VaultError {
@@ -141,9 +209,14 @@ function sourceMissing(source: string, what: string): VaultError {
   });
 }
 
-function noVault(folder: string): VaultError {
+/** @param border - the uppermost folder that was searched, when the file system ends there */
+function noVault(folder: string, border?: string): VaultError {
+  const stopped =
+    border === undefined
+      ? ''
+      : ` The search ended at ${border}, where another file system begins; to search on, set ${CROSS_FILE_SYSTEMS_VARIABLE}=1.`;
   return new VaultError('no-vault', `no vault here: ${folder}`, {
-    hint: 'Make one with `ecsync init`, or name one with -C DIR.',
+    hint: `Make one with \`ecsync init\`, or name one with -C DIR.${stopped}`,
   });
 }
 

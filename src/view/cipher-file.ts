@@ -1,6 +1,5 @@
 import { fileBuffers } from '../bytes/buffer-pool.ts';
 import type { ContentEncryption } from '../gocryptfs/content.ts';
-import type { FileIdentity } from '../gocryptfs/identity.ts';
 import {
   blockCountOf,
   blockOfCipherOffset,
@@ -10,7 +9,13 @@ import {
 import { packFileHeader } from '../gocryptfs/file-header.ts';
 import { FILE_HEADER_LENGTH } from '../gocryptfs/limits.ts';
 import type { OpenFile } from '../tree/entry.ts';
-import { plainLengthOf, RUN_BLOCKS, RunsHere, type CipherRuns } from './cipher-runs.ts';
+import {
+  plainLengthOf,
+  RUN_BLOCKS,
+  RunsHere,
+  type CipherRuns,
+  type PlainSource,
+} from './cipher-runs.ts';
 
 const NOTHING = Buffer.alloc(0);
 
@@ -60,12 +65,12 @@ export class CipherFile implements OpenFile {
   /**
    * Encrypts in this thread.
    *
-   * @param plain - owned from now on: `close` closes it
+   * @param source.plain - owned from now on: `close` closes it
    */
-  static over(plain: OpenFile, content: ContentEncryption, identity: FileIdentity): CipherFile {
+  static over(source: PlainSource, content: ContentEncryption): CipherFile {
     const { overhead } = content;
-    const runs = new RunsHere(plain, content, identity);
-    return new CipherFile(runs, { overhead, fileID: identity.fileID });
+    const runs = new RunsHere(source, content);
+    return new CipherFile(runs, { overhead, fileID: source.identity.fileID });
   }
 
   /**

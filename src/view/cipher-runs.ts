@@ -4,6 +4,7 @@ import type { FileIdentity } from '../gocryptfs/identity.ts';
 import { PLAIN_BLOCK_SIZE } from '../gocryptfs/limits.ts';
 import { blockCountOf } from '../gocryptfs/sizes.ts';
 import type { OpenFile } from '../tree/entry.ts';
+import { HoleMaker } from './hole-maker.ts';
 
 /** Blocks encrypted in one go when reading sequentially: 256 KiB of plaintext. */
 export const RUN_BLOCKS = 64;
@@ -47,30 +48,54 @@ export function plainLengthOf({ firstBlock, count }: RunRequest, plainSize: numb
   return Math.min(count * PLAIN_BLOCK_SIZE, plainSize - firstBlock * PLAIN_BLOCK_SIZE);
 }
 
+/** A plaintext file that is open, with all that its ciphertext depends on. */
+export interface PlainSource {
+  readonly plain: OpenFile;
+  readonly identity: FileIdentity;
+  /** As in `Entry`: blocks of zeros become holes. */
+  readonly isSparse?: boolean | undefined;
+}
+
 /** Runs that are read and encrypted in this thread. */
 export class RunsHere implements CipherRuns {
   readonly plainSize: number;
   readonly #plain: OpenFile;
   readonly #content: ContentEncryption;
   readonly #identity: FileIdentity;
+  readonly #holes: HoleMaker | undefined;
 
-  /** @param plain - owned from now on: `close` closes it */
-  constructor(plain: OpenFile, content: ContentEncryption, identity: FileIdentity) {
+  /** @param file.plain - owned from now on: `close` closes it */
+  constructor({ plain, identity, isSparse = false }: PlainSource, content: ContentEncryption) {
     this.#plain = plain;
     this.#content = content;
     this.#identity = identity;
     this.plainSize = plain.size;
+    if (isSparse && content.knowsHoles) {
+      this.#holes = new HoleMaker(content, identity, plain.size);
+    }
   }
 
   async load(request: RunRequest): Promise<LoadedRun> {
     const { firstBlock, lead } = request;
+    await this.#lookBefore(firstBlock);
     const asked = plainLengthOf(request, this.plainSize);
     const plain = await this.#plain.read(firstBlock * PLAIN_BLOCK_SIZE, asked);
     const { overhead } = this.#content;
     const buffer = fileBuffers.take(lead + plain.length + blockCountOf(plain.length) * overhead);
+    const room = buffer.subarray(lead);
     const run = { firstBlock, identity: this.#identity, plain };
-    this.#content.encryptBlocks(run, buffer.subarray(lead));
+    if (this.#holes === undefined) this.#content.encryptBlocks(run, room);
+    else this.#holes.encrypt({ plain, isCut: plain.length < asked }, room);
     return { buffer, plainLength: plain.length };
+  }
+
+  async #lookBefore(block: number): Promise<void> {
+    const maker = this.#holes;
+    maker?.seek(block);
+    for (let span = maker?.missing(); span !== undefined; span = maker?.missing()) {
+      const { first, count } = span;
+      maker?.look(await this.#plain.read(first * PLAIN_BLOCK_SIZE, count * PLAIN_BLOCK_SIZE));
+    }
   }
 
   release(buffer: Buffer): void {

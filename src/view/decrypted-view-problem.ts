@@ -16,6 +16,10 @@ export function objectKindOf(entry: Pick<Entry, 'mode'>): ObjectKind {
 const MESSAGES = {
   'diriv-missing': 'the folder has no gocryptfs.diriv: nothing in it can be read',
   'diriv-invalid': 'the gocryptfs.diriv of the folder is not one: nothing in it can be read',
+  'diriv-lost':
+    'the gocryptfs.diriv of the folder is lost or damaged; what it must hold is known, and the folder was read with that',
+  'diriv-misplaced': 'the gocryptfs.diriv of the folder is that of another folder',
+  'diriv-repeated': 'the folder has the same gocryptfs.diriv as another one',
   'diriv-unexpected': 'a gocryptfs.diriv where names do not depend on the folder',
   'conf-misplaced': 'a gocryptfs.conf below the top folder',
   'foreign-object': 'not something gocryptfs writes',
@@ -31,10 +35,23 @@ const MESSAGES = {
 } as const;
 
 /**
- * What is wrong with one object of a copy. `temporary-directory` is no damage: it is in
+ * What is wrong with one object of a copy. `diriv-lost` alone costs nothing of what is in it;
+ * `temporary-directory` is no damage: it is in
  * every copy that ecsync has pushed. `unreadable`: the error of the tree below says why.
  */
 export type CopyProblemCode = keyof typeof MESSAGES;
+
+const DIR_IV_PROBLEMS: ReadonlySet<string> = new Set<CopyProblemCode>([
+  'diriv-missing',
+  'diriv-invalid',
+  'diriv-misplaced',
+  'diriv-repeated',
+]);
+
+/** Whether something is wrong with the IV of a directory, rather than with reading it. */
+export function isDirIVProblem(code: string): code is CopyProblemCode {
+  return DIR_IV_PROBLEMS.has(code);
+}
 
 /** An object of a copy that has no place in the plaintext tree, or a directory without its content. */
 export interface CopyProblem {
@@ -51,6 +68,11 @@ export interface CopyProblem {
 }
 
 const HINT = 'The copy is damaged or was changed. Push again from the source.';
+const HINTS: Partial<Record<CopyProblemCode, string>> = {
+  'temporary-directory': 'Leave it: ecsync made it and uses it.',
+  'diriv-lost':
+    'Put it back from the source: ecsync verify --repair. gocryptfs cannot read the folder without it.',
+};
 
 /**
  * @param where.cause - the failure behind it; of an `unreadable` object it is the error itself
@@ -72,7 +94,7 @@ function errorOf(
   const shownCipherPath = showPath(cipherPath);
   const shown = plainPath === undefined ? `${shownCipherPath} in the copy` : showPath(plainPath);
   return new IntegrityError(code, `${shown}: ${MESSAGES[code]}`, {
-    hint: code === 'temporary-directory' ? 'Leave it: ecsync made it and uses it.' : HINT,
+    hint: HINTS[code] ?? HINT,
     facts: { cipherPath: shownCipherPath },
     ...(cause === undefined ? {} : { cause }),
   });

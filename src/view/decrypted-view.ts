@@ -1,17 +1,26 @@
 import { EcsyncError, FileError, IntegrityError } from '../errors.ts';
-import { isAllZero } from '../gocryptfs/file-header.ts';
 import type { Layout } from '../gocryptfs/layout.ts';
 import { DIR_IV_LENGTH, NAME_FILE_LENGTH_MAX } from '../gocryptfs/limits.ts';
 import { CONF_NAME, NAME_FILE_SUFFIX, TEMPORARY_DIRECTORY } from '../gocryptfs/names.ts';
 import { isDirectory, isRegularFile, isSymlink, type Entry, type Tree } from '../tree/entry.ts';
+import { isSystemName } from '../tree/system-names.ts';
 import {
   DIR_IV_NAME_BYTES,
   hasNameShape,
   readSmallFile,
   sortListing,
+  type CipherListing,
 } from './decrypted-view-listing.ts';
-import { copyProblem, objectKindOf, type CopyProblem } from './decrypted-view-problem.ts';
-import { plainSizeOf, PlainFile } from './plain-file.ts';
+import {
+  copyProblem,
+  isDirIVProblem,
+  objectKindOf,
+  type CopyProblem,
+} from './decrypted-view-problem.ts';
+import { dirIVPlace, DirectoryIVs, type DirectoryIVOptions } from './directory-ivs.ts';
+import { holesBy, type HoleRule } from './hole-rule.ts';
+import { PlainFile } from './plain-file.ts';
+import { plainSizeOf } from './plain-file-errors.ts';
 import { isRootPath, joinPath, pathKey, ROOT_PATH, splitPath } from './path-bytes.ts';
 import { plainEntry, type PlainEntry } from './plain-entry.ts';
 
@@ -22,11 +31,9 @@ const SLASH = 0x2f;
 const TWO_BLOCK_NAME = Buffer.alloc(31, 'n');
 
 /** How a copy is decrypted. */
-export interface DecryptedViewOptions {
-  /** Told of everything that is wrong with the copy's structure and therefore missing here. */
-  readonly onProblem?: (problem: CopyProblem) => void;
-  /** As in `PlainFileOptions`. `refused` is right for copies that only ecsync has written. */
-  readonly holes?: 'allowed' | 'refused';
+export interface DecryptedViewOptions extends DirectoryIVOptions {
+  /** As in `PlainFileOptions`. `strict` is right for copies that only ecsync has written. */
+  readonly holes?: HoleRule;
 }
 
 /**
@@ -41,12 +48,14 @@ export class DecryptedView<C extends Entry = Entry> implements Tree<PlainEntry<C
   readonly #options: DecryptedViewOptions;
   /** Names of up to so many characters are never hashed here: their form needs no look. */
   readonly #directUpTo: number;
+  readonly #dirIVs: DirectoryIVs<C>;
 
   /** @param cipher - what it cannot read it reports to its own problem callback */
   constructor(cipher: Tree<C>, layout: Layout, options: DecryptedViewOptions = {}) {
     this.#cipher = cipher;
     this.#layout = layout;
     this.#options = options;
+    this.#dirIVs = new DirectoryIVs(cipher, layout.names, options);
     const { name, fullName } = layout.names.encryptName(TWO_BLOCK_NAME, NO_DIR_IV);
     this.#directUpTo = fullName === undefined ? name.length : 0;
   }
@@ -65,7 +74,7 @@ export class DecryptedView<C extends Entry = Entry> implements Tree<PlainEntry<C
       children: cipherChildren,
       report: (code, cipher) => this.#report(code, directory, { cipher }),
     });
-    const dirIV = await this.#dirIVOrReport(directory, listing.dirIVFile);
+    const dirIV = await this.#dirIVOrReport(directory, listing);
     if (dirIV === undefined) return [];
     const entries: PlainEntry<C>[] = [];
     const add = (cipher: C, plainName: Uint8Array | undefined): void => {
@@ -95,12 +104,17 @@ export class DecryptedView<C extends Entry = Entry> implements Tree<PlainEntry<C
    */
   async open(entry: PlainEntry<C>): Promise<PlainFile> {
     const cipher = await this.#cipher.open(entry.cipher);
-    const { holes } = this.#options;
+    const { holes = 'allowed', identities } = this.#options;
+    const { path, cipher: stored } = entry;
+    const file = { plainPath: path, cipherPath: stored.path, size: stored.size };
+    const admit = (fileID: Uint8Array): HoleRule => {
+      const { own, refusal } = identities?.file(file, fileID) ?? {};
+      if (refusal !== undefined) throw refusal;
+      const isOnlyEcsync = holes === 'strict';
+      return holesBy({ isOnlyEcsync, isOwnFile: own !== undefined });
+    };
     try {
-      return new PlainFile(cipher, this.#layout.content, {
-        path: entry.path,
-        ...(holes === undefined ? {} : { holes }),
-      });
+      return new PlainFile(cipher, this.#layout.content, { path, admit });
     } catch (error) {
       await cipher.close();
       throw error;
@@ -166,38 +180,30 @@ export class DecryptedView<C extends Entry = Entry> implements Tree<PlainEntry<C
   /** The IV under which the names in a directory are encrypted; an unusable one is thrown. */
   async #dirIV(directory: PlainEntry<C>): Promise<Uint8Array> {
     if (!this.#layout.names.hasDirIVs) return NO_DIR_IV;
-    return this.#readDirIV(directory, await this.#lookUp(directory.cipher, DIR_IV_NAME_BYTES));
-  }
-
-  async #readDirIV(directory: PlainEntry<C>, file: C | undefined): Promise<Uint8Array> {
-    const { cipher, path: plainPath } = directory;
-    const cipherPath = joinPath(cipher.path, DIR_IV_NAME_BYTES);
-    const place = { cipherPath, plainPath, plainDirectory: plainPath, kind: 'directory' } as const;
-    if (file === undefined) throw copyProblem('diriv-missing', place).error;
-    const bytes = await readSmallFile(this.#cipher, file, DIR_IV_LENGTH);
-    if (bytes?.length === DIR_IV_LENGTH && !isAllZero(bytes)) return bytes;
-    throw copyProblem('diriv-invalid', place).error;
+    const file = await this.#lookUp(directory.cipher, DIR_IV_NAME_BYTES);
+    return this.#dirIVs.of(directory, file, async () =>
+      sortListing(this.#layout.names, directory.path, {
+        children: await this.#cipher.children(directory.cipher),
+        report: () => undefined,
+      }),
+    );
   }
 
   async #dirIVOrReport(
     directory: PlainEntry<C>,
-    file: C | undefined,
+    listing: CipherListing<C>,
   ): Promise<Uint8Array | undefined> {
     if (!this.#layout.names.hasDirIVs) return NO_DIR_IV;
     try {
-      return await this.#readDirIV(directory, file);
+      const list = (): Promise<CipherListing<C>> => Promise.resolve(listing);
+      return await this.#dirIVs.of(directory, listing.dirIVFile, list);
     } catch (error) {
       if (!(error instanceof EcsyncError)) throw error;
       directory.contentUnknown = true;
-      const { code } = error;
-      const isStructural = code === 'diriv-missing' || code === 'diriv-invalid';
       this.#options.onProblem?.({
-        code: isStructural ? code : 'unreadable',
+        code: isDirIVProblem(error.code) ? error.code : 'unreadable',
         error,
-        cipherPath: joinPath(directory.cipher.path, DIR_IV_NAME_BYTES),
-        plainPath: directory.path,
-        plainDirectory: directory.path,
-        kind: 'directory',
+        ...dirIVPlace(directory),
       });
       return undefined;
     }
@@ -219,6 +225,7 @@ export class DecryptedView<C extends Entry = Entry> implements Tree<PlainEntry<C
       this.#report('name-form-invalid', directory, { cipher, plainPath });
     } catch (cause) {
       if (!(cause instanceof IntegrityError)) throw cause;
+      if (isSystemName(cipher.path, isDirectory(cipher))) return undefined;
       const code = hasNameShape(name) ? 'name-invalid' : 'foreign-object';
       this.#report(code, directory, { cipher, cause });
     }
@@ -289,6 +296,7 @@ export class DecryptedView<C extends Entry = Entry> implements Tree<PlainEntry<C
       : (target?.length ?? cipher.size);
     const entry = plainEntry(cipher, { path, size, ...(target && { target }) });
     if (cipher.linkGroup !== undefined) entry.linkGroup = cipher.linkGroup;
+    if (target !== undefined) this.#options.identities?.link(entry);
     return entry;
   }
 

@@ -4,7 +4,14 @@ import { FILE_HEADER_LENGTH, PLAIN_BLOCK_SIZE } from '../gocryptfs/limits.ts';
 import { showPath } from '../tree/file-failure.ts';
 import type { Attributes, NewFile } from '../tree/store.ts';
 import type { DecryptionBudget } from './decryption-budget.ts';
-import { DECRYPTED_BLOCKS, type SealedRun } from './decryption-run.ts';
+import {
+  DECRYPTED_BLOCKS,
+  holeError,
+  type DecryptedRun,
+  type SealedRun,
+} from './decryption-run.ts';
+import { holesAtEnd, type HoleRule } from './hole-rule.ts';
+import { bareHeader } from './plain-file-errors.ts';
 import type { PlainRuns } from './plain-runs.ts';
 
 const WHOLE = Promise.resolve(true);
@@ -21,8 +28,11 @@ export interface DecryptingFileOptions {
   readonly runs: PlainRuns;
   /** Shared by all files. */
   readonly budget: DecryptionBudget;
-  /** What a full block of zeros is; as in `PlainFileOptions`. */
-  readonly holes: 'allowed' | 'refused';
+  readonly holes: HoleRule;
+  /** Judges the file by its ID; as in `PlainFileOptions`. */
+  readonly admit?: (fileID: Uint8Array) => HoleRule;
+  /** Told of a stored file in which so many blocks were allowed to be holes that nothing vouches for. */
+  readonly onHoles?: (count: number) => void;
   /** Takes the place of `plain.discard` for a file that is broken off, but whole so far. */
   readonly onBrokenOff?: (plain: NewFile, length: number) => Promise<void>;
 }
@@ -43,6 +53,10 @@ export class DecryptingFile implements NewFile {
   readonly #header = Buffer.alloc(FILE_HEADER_LENGTH);
   #headerLength = 0;
   #fileID: Uint8Array | undefined;
+  #holes: HoleRule;
+  #holeCount = 0;
+  /** Blocks of the hole that ends where the next run begins. */
+  #holesBefore = 0;
   /** The run that is being collected. */
   #run: Buffer | undefined;
   #filled = 0;
@@ -59,6 +73,7 @@ export class DecryptingFile implements NewFile {
   constructor(plain: NewFile, options: DecryptingFileOptions) {
     this.#plain = plain;
     this.#options = options;
+    this.#holes = options.holes;
     this.#step = PLAIN_BLOCK_SIZE + options.overhead;
     const blocks = Math.ceil((options.sizeHint - FILE_HEADER_LENGTH) / this.#step);
     this.#runLength = Math.min(Math.max(blocks, 1), DECRYPTED_BLOCKS) * this.#step;
@@ -84,11 +99,16 @@ export class DecryptingFile implements NewFile {
     this.#isOver = true;
     this.#takeRest();
     await this.#tail;
+    this.#endHole();
     if (this.#damage !== undefined) {
       await this.#plain.discard();
       throw this.#contentDamaged(this.#damage);
     }
-    if (this.#failure === undefined) return this.#plain.commit(attributes);
+    if (this.#failure === undefined) {
+      const failure = await this.#plain.commit(attributes);
+      if (this.#holeCount > 0) this.#options.onHoles?.(this.#holeCount);
+      return failure;
+    }
     await this.#plain.discard();
     throw this.#failure.error;
   }
@@ -142,7 +162,9 @@ export class DecryptingFile implements NewFile {
 
   #openHeader(): void {
     try {
-      this.#fileID = parseFileHeader(this.#header.subarray(0, this.#headerLength));
+      const fileID = parseFileHeader(this.#header.subarray(0, this.#headerLength));
+      this.#holes = this.#options.admit?.(fileID) ?? this.#holes;
+      this.#fileID = fileID;
     } catch (error) {
       if (!(error instanceof IntegrityError)) throw error;
       this.#damage = this.#about(error, undefined);
@@ -154,15 +176,14 @@ export class DecryptingFile implements NewFile {
     if (this.#damage !== undefined) this.#filled = 0;
     else if (this.#fileID === undefined) {
       if (this.#headerLength > 0) this.#openHeader();
-    } else if (this.#blockNo === 0 && this.#filled === 0) {
-      const error = new IntegrityError('cipher-size-illegal', 'a header without content');
-      this.#damage = this.#about(error, 0);
+    } else if (this.#blockNo === 0 && this.#filled === 0 && this.#holes !== 'allowed') {
+      this.#damage = this.#about(bareHeader(), undefined);
     }
     this.#sendRun();
   }
 
   #sendRun(): void {
-    const { runs, budget, holes } = this.#options;
+    const { runs, budget } = this.#options;
     const buffer = this.#run;
     const length = this.#filled;
     this.#run = undefined;
@@ -176,18 +197,49 @@ export class DecryptingFile implements NewFile {
       letGo();
       return;
     }
-    const run = { buffer, length, firstBlock: this.#blockNo, fileID: this.#fileID, holes };
+    const run: SealedRun = {
+      buffer,
+      length,
+      firstBlock: this.#blockNo,
+      fileID: this.#fileID,
+      holes: this.#holes,
+      holesBefore: this.#holesBefore,
+    };
+    const { count, isAll } = holesAtEnd(buffer.subarray(0, length), this.#options.overhead);
+    this.#holesBefore = isAll ? this.#holesBefore + count : count;
     this.#blockNo += Math.ceil(length / this.#step);
-    this.#tail = this.#store(run, this.#tail).finally(letGo);
+    this.#tail = this.#store(run, { count, isAll }, this.#tail).finally(letGo);
   }
 
-  /** What is wrong first in the file counts. Never rejects. */
-  async #store(run: SealedRun, before: Promise<boolean>): Promise<boolean> {
+  /** No block vouches for a hole at the end of a file, where ecsync makes none. */
+  #endHole(): void {
+    const count = this.#holesBefore;
+    if (count === 0 || this.#damage !== undefined) return;
+    if (this.#holes === 'allowed') this.#holeCount += count;
+    else this.#damage = this.#about(holeError(count), this.#blockNo - count);
+  }
+
+  /**
+   * What is wrong first in the file counts. Never rejects.
+   *
+   * @param end - the holes at the end of the run
+   */
+  async #store(
+    run: SealedRun,
+    end: ReturnType<typeof holesAtEnd>,
+    before: Promise<boolean>,
+  ): Promise<boolean> {
     try {
-      const outcome = await this.#options.runs.store(run, before);
+      const isLeftOut = end.isAll && this.#plain.skipTo !== undefined;
+      const outcome = await (isLeftOut
+        ? holesOnly(end.count)
+        : this.#options.runs.store(run, before));
       if (!(await before)) return false;
-      if (typeof outcome === 'number') {
-        this.#writtenLength += outcome;
+      if ('length' in outcome) {
+        const endOfRun = run.firstBlock * PLAIN_BLOCK_SIZE + outcome.length;
+        if (end.count > 0) await this.#plain.skipTo?.(endOfRun);
+        this.#writtenLength += outcome.length;
+        this.#holeCount += outcome.unvouched;
         return true;
       }
       this.#damage = this.#about(outcome.error, outcome.blockNo);
@@ -206,6 +258,7 @@ export class DecryptingFile implements NewFile {
   }
 
   #about(error: IntegrityError, blockNo: number | undefined): IntegrityError {
+    if (error.facts['path'] !== undefined) return error;
     const path = showPath(this.#options.path);
     const where = blockNo === undefined ? '' : `block ${blockNo} of `;
     return new IntegrityError(error.code, `${where}${path}: ${error.message}`, {
@@ -213,4 +266,9 @@ export class DecryptingFile implements NewFile {
       cause: error,
     });
   }
+}
+
+/** Whether anything vouches for them shows at the block behind them. */
+function holesOnly(count: number): Promise<DecryptedRun> {
+  return Promise.resolve({ length: count * PLAIN_BLOCK_SIZE, unvouched: 0 });
 }

@@ -1,10 +1,10 @@
 /** What the thread that restores asks of a thread that decrypts. Every message is answered, in order. */
 import type { FeatureFlag } from '../gocryptfs/feature-flags.ts';
 import type { ContentKeys } from '../gocryptfs/layout.ts';
-import type { SealedRun } from './decryption-run.ts';
+import type { DecryptedRun, SealedRun } from './decryption-run.ts';
 
-/** What a worker is started with: the key of the content, and nothing that encrypts names. */
-export interface DecryptionKeys extends Pick<ContentKeys, 'cipher'> {
+/** What a worker is started with: the keys of the content, and nothing that encrypts names. */
+export interface DecryptionKeys extends Omit<ContentKeys, 'flags'> {
   readonly flags: readonly FeatureFlag[];
 }
 
@@ -21,9 +21,9 @@ export interface DecryptionAnswer {
   readonly memory: ArrayBuffer;
 }
 
-/** What became of a run: bytes of plaintext that are written, or its first damaged block. */
+/** What became of a run: what is written, or its first damaged block. */
 export type DecryptionOutcome =
-  | { readonly kind: 'written'; readonly length: number }
+  | ({ readonly kind: 'written' } & DecryptedRun)
   | {
       readonly kind: 'damaged';
       readonly blockNo: number;

@@ -2,7 +2,7 @@ import { BugError, IntegrityError } from '../errors.ts';
 import type { ContentKeys } from '../gocryptfs/layout.ts';
 import { fileFailure } from '../tree/file-failure.ts';
 import type { DecryptionAnswer, DecryptionJob, DecryptionKeys } from './decryption-jobs.ts';
-import type { BlockDamage, SealedRun } from './decryption-run.ts';
+import type { BlockDamage, DecryptedRun, SealedRun } from './decryption-run.ts';
 import type { PlainRuns } from './plain-runs.ts';
 import { ThreadLane } from './thread-lane.ts';
 
@@ -24,10 +24,10 @@ export class DecryptionPool {
 
   /** @param options.script - the compiled worker */
   constructor(
-    { flags, cipher }: ContentKeys,
+    { flags, ...keys }: ContentKeys,
     { threads, script }: { readonly threads: number; readonly script: URL },
   ) {
-    const workerData: DecryptionKeys = { flags: [...flags], cipher };
+    const workerData: DecryptionKeys = { ...keys, flags: [...flags] };
     this.#lanes = Array.from(
       { length: threads },
       () => new ThreadLane({ script, workerData, doing: 'decrypts' }),
@@ -48,15 +48,17 @@ export class DecryptionPool {
     };
   }
 
-  async #store(run: SealedRun, { fd, path }: FileToDecrypt): Promise<number | BlockDamage> {
-    const { buffer, length, firstBlock, fileID, holes } = run;
+  async #store(
+    { buffer, ...run }: SealedRun,
+    { fd, path }: FileToDecrypt,
+  ): Promise<DecryptedRun | BlockDamage> {
     const lane = this.#lanes[this.#next++ % this.#lanes.length];
     const memory = buffer.buffer as ArrayBuffer; // what `take` has made it of
     if (lane === undefined) throw new BugError('invariant', 'no thread to decrypt in');
-    const job = { memory, length, firstBlock, fileID, holes, fd };
+    const job = { ...run, memory, fd };
     const { outcome: answer, memory: returned } = await lane.ask(job, 0, memory);
     this.#give(returned);
-    if (answer.kind === 'written') return answer.length;
+    if (answer.kind === 'written') return answer;
     if (answer.kind === 'failed') {
       const cause = Object.assign(new Error(answer.message), { code: answer.errno });
       throw fileFailure(cause, 'write-failed', 'cannot write', path);

@@ -1,5 +1,7 @@
+import { IntegrityError } from '../errors.ts';
 import type { BlockDamage } from '../gocryptfs/block-runs.ts';
 import type { ContentEncryption } from '../gocryptfs/content.ts';
+import { checkHoles, type HoleRule } from './hole-rule.ts';
 
 export type { BlockDamage } from '../gocryptfs/block-runs.ts';
 
@@ -14,22 +16,52 @@ export interface SealedRun {
   readonly length: number;
   readonly firstBlock: number;
   readonly fileID: Uint8Array;
-  /** What a full block of zeros is; as in `PlainFileOptions`. */
-  readonly holes: 'allowed' | 'refused';
+  readonly holes: HoleRule;
+  /** Blocks of the hole that ends at the first block. */
+  readonly holesBefore: number;
+}
+
+/** A run that is right. */
+export interface DecryptedRun {
+  /** Bytes of plaintext. */
+  readonly length: number;
+  /** Blocks of holes that end in the run, were allowed, and that nothing vouches for. */
+  readonly unvouched: number;
 }
 
 /**
  * Decrypts a run.
  *
- * @param out - as long as the run's plaintext; may be the run's own buffer
- * @returns bytes of plaintext at the start of `out`, all authenticated; or the damage, and anything
- *   may be in `out`
+ * @param out - as long as the run's plaintext, and not the run's own buffer
+ * @returns what is at the start of `out` then, all authenticated; or the damage, and anything may be in
+ *   `out`
  */
 export function decryptRun(
   content: ContentEncryption,
-  { buffer, length, firstBlock, fileID, holes }: SealedRun,
+  { buffer, length, holes, ...run }: SealedRun,
   out: Uint8Array,
-): number | BlockDamage {
+): DecryptedRun | BlockDamage {
   const sealed = buffer.subarray(0, length);
-  return content.decryptBlocks({ firstBlock, fileID, sealed, holes }, out);
+  const outcome = content.decryptBlocks({ ...run, sealed }, out);
+  if (typeof outcome !== 'number') return outcome;
+  const { unvouched, filled } = checkHoles(content, { ...run, sealed }, out.subarray(0, outcome));
+  const [hole] = unvouched;
+  if (hole !== undefined && holes !== 'allowed') {
+    return { blockNo: hole.first, error: holeError(hole.count) };
+  }
+  const [block] = filled;
+  if (block !== undefined && holes === 'strict')
+    return { blockNo: block, error: filledHoleError() };
+  return { length: outcome, unvouched: unvouched.reduce((sum, { count }) => sum + count, 0) };
+}
+
+/** A hole that nothing vouches for, where that is damage. */
+export function holeError(count: number): IntegrityError {
+  const what = count === 1 ? 'a block of zeros' : `${count} blocks of zeros`;
+  return new IntegrityError('hole', `${what} that ecsync did not write`);
+}
+
+/** A block that was written after a hole, and there is none. */
+export function filledHoleError(): IntegrityError {
+  return new IntegrityError('hole-filled', 'there was a hole before the block when it was written');
 }

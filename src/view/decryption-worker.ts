@@ -2,30 +2,34 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { openContent } from '../gocryptfs/layout.ts';
 import { PLAIN_BLOCK_SIZE } from '../gocryptfs/limits.ts';
-import { errnoOf } from '../tree/file-failure.ts';
 import { writeAt } from '../tree/write-at.ts';
 import type { DecryptionJob, DecryptionKeys, DecryptionOutcome } from './decryption-jobs.ts';
 import { decryptRun, DECRYPTED_BLOCKS } from './decryption-run.ts';
+import { errnoOf } from '../platform.ts';
+import { contentPieces } from './hole-rule.ts';
 
-const { flags, cipher } = workerData as DecryptionKeys;
-// Without nonces: nothing is encrypted here.
-const content = openContent({ flags: new Set(flags), cipher, nonces: undefined });
+const { flags, ...keys } = workerData as DecryptionKeys;
+const content = openContent({ ...keys, flags: new Set(flags) });
 const plain = Buffer.allocUnsafeSlow(DECRYPTED_BLOCKS * PLAIN_BLOCK_SIZE);
 
 function decrypt({ memory, fd, ...job }: DecryptionJob): DecryptionOutcome {
-  const outcome = decryptRun(content, { ...job, buffer: Buffer.from(memory) }, plain);
-  if (typeof outcome !== 'number') {
+  const buffer = Buffer.from(memory);
+  const outcome = decryptRun(content, { ...job, buffer }, plain);
+  if (!('length' in outcome)) {
     const { blockNo, error } = outcome;
     const { code, message, hint } = error;
     return { kind: 'damaged', blockNo, code, message, ...(hint !== undefined && { hint }) };
   }
   try {
-    writeAt(fd, plain.subarray(0, outcome), job.firstBlock * PLAIN_BLOCK_SIZE);
+    const start = job.firstBlock * PLAIN_BLOCK_SIZE;
+    for (const { from, to } of contentPieces(buffer.subarray(0, job.length), content.overhead)) {
+      writeAt(fd, plain.subarray(from, to), start + from);
+    }
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     return { kind: 'failed', errno: errnoOf(error), message };
   }
-  return { kind: 'written', length: outcome };
+  return { kind: 'written', ...outcome };
 }
 
 parentPort?.on('message', (job: DecryptionJob) => {

@@ -156,7 +156,9 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
     const elsewhere = this.#threads?.open({ plain: plainOf(entry), size: entry.size, identity });
     const file = elsewhere && (await elsewhere);
     if (file !== undefined) return file;
-    return CipherFile.over(await this.#plain.open(plainOf(entry)), this.#layout.content, identity);
+    const { isSparse } = plainOf(entry);
+    const plain = await this.#plain.open(plainOf(entry));
+    return CipherFile.over({ plain, identity, isSparse }, this.#layout.content);
   }
 
   /** A small file whole; undefined when opening costs less, or when anything is wrong with it. */

@@ -5,6 +5,7 @@
  *
  *     numbers of one file   1. length of the full path   2. device   3. inode   4. size
  *                           5. mtime seconds   6. mtime nanoseconds   7. ctime, milliseconds
+ *                           8. 1 if exposed, and 2 more if sparse
  *     bytes of one file     1. full path   2. file ID[16]   3. nonce of block 0[16], or zeros
  */
 import type { FeatureFlag } from '../gocryptfs/feature-flags.ts';
@@ -13,7 +14,9 @@ import type { FileIdentity } from '../gocryptfs/identity.ts';
 import { FILE_ID_LENGTH, SIV_NONCE_LENGTH } from '../gocryptfs/limits.ts';
 import type { ListedFile } from '../tree/local-file.ts';
 
-const NUMBERS_PER_FILE = 7;
+const NUMBERS_PER_FILE = 8;
+const EXPOSED = 1;
+const SPARSE = 2;
 const IDENTITY_LENGTH = FILE_ID_LENGTH + SIV_NONCE_LENGTH;
 
 /** Room for the largest run of any layout with its header, in steps of 4 KiB. */
@@ -105,9 +108,10 @@ export function packFiles(files: readonly FileToEncrypt[]): PackedFiles {
   const bytes = new Uint8Array(length);
   let at = 0;
   for (const [i, { fullPath, listed, identity }] of files.entries()) {
-    const { dev, ino, size, mtimeSec, mtimeNsec, ctimeMs } = listed;
+    const { dev, ino, size, mtimeSec, mtimeNsec, ctimeMs, isExposed, isSparse } = listed;
+    const traits = (isExposed === true ? EXPOSED : 0) + (isSparse === true ? SPARSE : 0);
     numbers.set(
-      [fullPath.length, dev, ino, size, mtimeSec, mtimeNsec, ctimeMs],
+      [fullPath.length, dev, ino, size, mtimeSec, mtimeNsec, ctimeMs, traits],
       i * NUMBERS_PER_FILE,
     );
     bytes.set(fullPath, at); // 1.
@@ -136,6 +140,8 @@ export function unpackFiles({ numbers, bytes }: PackedFiles): FileToEncrypt[] {
         mtimeSec: number(5),
         mtimeNsec: number(6),
         ctimeMs: number(7),
+        isExposed: (number(8) & EXPOSED) !== 0,
+        isSparse: (number(8) & SPARSE) !== 0,
       },
       identity: {
         fileID: bytes.subarray(pathEnd, pathEnd + FILE_ID_LENGTH),

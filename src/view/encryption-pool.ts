@@ -40,10 +40,10 @@ export class EncryptionPool {
 
   /** @param options.script - the compiled worker */
   constructor(
-    { flags, cipher, nonces }: ContentKeys,
+    { flags, ...keys }: ContentKeys,
     { threads, script }: { readonly threads: number; readonly script: URL },
   ) {
-    const workerData: WorkerKeys = { flags: [...flags], cipher, nonces };
+    const workerData: WorkerKeys = { ...keys, flags: [...flags] };
     this.#lanes = Array.from({ length: threads }, () => new EncryptionLane(script, workerData));
   }
 

@@ -1,10 +1,10 @@
 /** A thread that reads and encrypts files for {@link EncryptionPool}: started as a file of its own. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { BugError } from '../errors.ts';
+import { errnoOf } from '../platform.ts';
 import { openContent } from '../gocryptfs/layout.ts';
 import type { FileIdentity } from '../gocryptfs/identity.ts';
 import { PLAIN_BLOCK_SIZE } from '../gocryptfs/limits.ts';
-import { errnoOf } from '../tree/file-failure.ts';
 import { FileOnDisk } from '../tree/local-file.ts';
 import { RUN_BLOCKS } from './cipher-runs.ts';
 import {
@@ -18,6 +18,7 @@ import {
   type SlotReference,
   type WorkerKeys,
 } from './encryption-jobs.ts';
+import { HoleMaker } from './hole-maker.ts';
 import { encryptWhole } from './whole-file.ts';
 
 const keys = workerData as WorkerKeys;
@@ -27,7 +28,14 @@ const plainBuffer = Buffer.allocUnsafeSlow(RUN_BLOCKS * PLAIN_BLOCK_SIZE);
 const output = Buffer.allocUnsafeSlow(SLOT_LENGTH);
 /** By number, as far as they were seen. */
 const slots: Buffer[] = [];
-const openFiles = new Map<number, { readonly file: FileOnDisk; readonly identity: FileIdentity }>();
+const openFiles = new Map<number, OpenedFile>();
+
+interface OpenedFile {
+  readonly file: FileOnDisk;
+  readonly identity: FileIdentity;
+  /** Of a sparse file. */
+  readonly holes: HoleMaker | undefined;
+}
 
 const NOT_DONE = [-1, 0];
 
@@ -56,22 +64,41 @@ function open(number: number, [asked]: readonly FileToEncrypt[]): EncryptionAnsw
   try {
     const file = asked && FileOnDisk.open(asked.fullPath, asked.listed);
     if (asked === undefined || file === undefined) return { numbers: [-1] };
-    openFiles.set(number, { file, identity: asked.identity });
+    const { identity, listed } = asked;
+    const isSparse = listed.isSparse === true && content.knowsHoles;
+    const holes = isSparse ? new HoleMaker(content, identity, file.size) : undefined;
+    openFiles.set(number, { file, identity, holes });
     return { numbers: [file.size] };
   } catch {
     return { numbers: [-1] }; // found again, and told, by who asked
   }
 }
 
+function readBlocks(file: FileOnDisk, first: number, length: number): Buffer {
+  const room = plainBuffer.subarray(0, length);
+  return room.subarray(0, file.read(room, first * PLAIN_BLOCK_SIZE));
+}
+
+function lookBefore({ file, holes }: OpenedFile, block: number): void {
+  holes?.seek(block);
+  for (let span = holes?.missing(); span !== undefined; span = holes?.missing()) {
+    holes?.look(readBlocks(file, span.first, span.count * PLAIN_BLOCK_SIZE));
+  }
+}
+
 function encryptRun(job: RunJob): EncryptionAnswer {
   const opened = openFiles.get(job.file);
   if (opened === undefined) return { numbers: [0] };
-  const { file, identity } = opened;
+  const { file, identity, holes } = opened;
   const { firstBlock, plainLength, lead } = job;
   try {
-    const room = plainBuffer.subarray(0, plainLength);
-    const plain = room.subarray(0, file.read(room, firstBlock * PLAIN_BLOCK_SIZE));
-    const length = content.encryptBlocks({ firstBlock, identity, plain }, output.subarray(lead));
+    lookBefore(opened, firstBlock);
+    const plain = readBlocks(file, firstBlock, plainLength);
+    const room = output.subarray(lead);
+    const length =
+      holes === undefined
+        ? content.encryptBlocks({ firstBlock, identity, plain }, room)
+        : holes.encrypt({ plain, isCut: plain.length < plainLength }, room);
     return { numbers: [plain.length], outputLength: lead + length };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);

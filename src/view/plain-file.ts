@@ -3,10 +3,15 @@ import { IntegrityError, VanishedError } from '../errors.ts';
 import type { BlockDamage } from '../gocryptfs/block-runs.ts';
 import type { ContentEncryption } from '../gocryptfs/content.ts';
 import { parseFileHeader } from '../gocryptfs/file-header.ts';
+import type { FileIdentity } from '../gocryptfs/identity.ts';
 import { FILE_HEADER_LENGTH, PLAIN_BLOCK_SIZE } from '../gocryptfs/limits.ts';
-import { blockCountOf, cipherOffsetOfBlock, cipherSizeToPlainSize } from '../gocryptfs/sizes.ts';
+import { blockCountOf, cipherOffsetOfBlock } from '../gocryptfs/sizes.ts';
 import type { OpenFile } from '../tree/entry.ts';
 import { showPath } from '../tree/file-failure.ts';
+import { filledHoleError, holeError } from './decryption-run.ts';
+import { checkHoles, contentPieces, type HoleRule, type SealedSpan } from './hole-rule.ts';
+import { HoleWatch, type HoleProblem } from './hole-watch.ts';
+import { aboutFile, bareHeader, inFile, plainSizeOf } from './plain-file-errors.ts';
 
 /** Blocks decrypted in one go when reading sequentially: 256 KiB of plaintext. */
 const RUN_BLOCKS = 64;
@@ -17,19 +22,38 @@ const NOTHING: Buffer = Buffer.alloc(0);
 export interface PlainFileOptions {
   /** What messages call the file. */
   readonly path: Uint8Array;
+  /** Which holes are damage. `allowed` when absent. */
+  readonly holes?: HoleRule;
   /**
-   * What a full block of zeros is: zeros, as gocryptfs has it, or damage. It is not authenticated,
-   * and ecsync writes none. `allowed` when absent.
+   * Judges the file by the ID in its header, before anything of it is decrypted, and says what its
+   * holes are in place of `holes`.
+   *
+   * @throws {IntegrityError} nothing of it is to be read
    */
-  readonly holes?: 'allowed' | 'refused';
+  readonly admit?: (fileID: Uint8Array) => HoleRule;
 }
 
 /** Something in the content of a file that is not what the key wrote. */
 export interface ContentDamage {
-  /** Absent when it is the header: then nothing of the file can be decrypted. */
+  /** The first block. Absent when it is the header: then nothing of the file can be decrypted. */
   readonly blockNo?: number;
-  /** `header-invalid`, `tag-mismatch`, `nonce-zero`, or `hole` for a full block of zeros. */
+  /** How many blocks; 1 when absent. */
+  readonly blockCount?: number;
+  /**
+   * `header-invalid`, `tag-mismatch`, `nonce-zero`; `hole` for full blocks of zeros that nothing vouches
+   * for; `hole-filled` for a block that vouches for a hole which is not there; `nonce-foreign` for one that
+   * is authentic, but was not written by ecsync.
+   */
   readonly error: IntegrityError;
+}
+
+/** How a whole file is looked at. */
+export interface InspectionOptions {
+  readonly signal?: AbortSignal;
+  /** Told how many more bytes of ciphertext were looked at. */
+  readonly onBytes?: (count: number) => void;
+  /** Asked once the header was read: the identity from which all nonces must follow; absent: any. */
+  readonly identity?: () => FileIdentity | undefined;
 }
 
 /**
@@ -44,6 +68,9 @@ export class PlainFile implements OpenFile {
   readonly #options: PlainFileOptions;
   readonly #blockCount: number;
   #fileID: Uint8Array | undefined;
+  #holes: HoleRule;
+  /** Of a file whose holes are not just allowed. */
+  #watch: HoleWatch | undefined;
   /** Decrypted blocks, and the plaintext offsets of their start and end. */
   #run: Buffer = NOTHING;
   #runStart = 0;
@@ -58,6 +85,7 @@ export class PlainFile implements OpenFile {
     this.#cipher = cipher;
     this.#content = content;
     this.#options = options;
+    this.#holes = options.holes ?? 'allowed';
     this.size = plainSizeOf(cipher.size, content.overhead, options.path);
     this.#blockCount = blockCountOf(this.size);
   }
@@ -70,6 +98,7 @@ export class PlainFile implements OpenFile {
    */
   async read(offset: number, length: number): Promise<Uint8Array> {
     const end = Math.min(offset + length, this.size);
+    if (this.#isUnseenHeader) await this.#readBareHeader();
     if (end <= offset) return NOTHING;
     if (!this.#holds(offset)) await this.#load(offset, end);
     if (end <= this.#runEnd) return this.#slice(offset, end);
@@ -89,15 +118,21 @@ export class PlainFile implements OpenFile {
   /**
    * Authenticates the whole content and gives nothing of it out. Goes on after damage.
    *
-   * @param onDamage - told of every damaged block in order, and of every hole, whether or not holes
-   *   are allowed
-   * @param options.onBytes - told how many more bytes of ciphertext were looked at
+   * @param onDamage - told of every damaged block, and of every hole that nothing vouches for, whether or
+   *   not it is allowed, in order; of filled holes where the rule is `strict`
    * @throws {FileError} `read-failed`; {@link VanishedError} `changed`; the signal's reason
    */
   async inspect(
     onDamage: (damage: ContentDamage) => void,
-    options: { readonly signal?: AbortSignal; readonly onBytes?: (count: number) => void } = {},
+    options: InspectionOptions = {},
   ): Promise<void> {
+    try {
+      if (this.#isUnseenHeader) await this.#readBareHeader();
+    } catch (error) {
+      if (!(error instanceof IntegrityError)) throw error;
+      onDamage({ error });
+    }
+    let holesBefore = 0;
     for (let first = 0; first < this.#blockCount; first += RUN_BLOCKS) {
       options.signal?.throwIfAborted();
       let sealed: Uint8Array;
@@ -108,8 +143,14 @@ export class PlainFile implements OpenFile {
         onDamage({ error });
         return;
       }
-      this.#inspectRun(first, sealed, onDamage);
+      const run = { firstBlock: first, fileID: this.#fileID ?? NOTHING, sealed, holesBefore };
+      holesBefore = this.#inspectRun(run, onDamage, options.identity?.());
       options.onBytes?.(sealed.length);
+    }
+    if (holesBefore > 0) {
+      const hole = { first: this.#blockCount - holesBefore, count: holesBefore };
+      const error = this.#problemError({ ...hole, code: 'hole' });
+      onDamage({ blockNo: hole.first, blockCount: hole.count, error });
     }
   }
 
@@ -120,6 +161,21 @@ export class PlainFile implements OpenFile {
     this.#output = NOTHING;
     this.#runEnd = this.#runStart;
     return this.#cipher.close();
+  }
+
+  /** An empty file that has a header all the same. */
+  get #isUnseenHeader(): boolean {
+    return this.size === 0 && this.#cipher.size > 0 && this.#fileID === undefined;
+  }
+
+  /**
+   * @throws {IntegrityError} as {@link #parseHeader}; `cipher-size-illegal` — ecsync wrote the file, which
+   *   had content then
+   */
+  async #readBareHeader(): Promise<void> {
+    const fileID = this.#parseHeader(await this.#readFully(0, FILE_HEADER_LENGTH));
+    if (this.#holes !== 'allowed') throw inFile(bareHeader(), this.#options.path);
+    this.#fileID = fileID;
   }
 
   #holds(offset: number): boolean {
@@ -140,14 +196,55 @@ export class PlainFile implements OpenFile {
     const wanted = start === this.#runEnd ? RUN_BLOCKS : blockCountOf(end - start);
     const count = Math.min(wanted, RUN_BLOCKS, this.#blockCount - first);
     this.#runEnd = this.#runStart;
-    const sealed = await this.#readSealed(first, count);
-    const { holes = 'allowed' } = this.#options;
-    const outcome = this.#decrypt(first, sealed, holes);
-    if (typeof outcome !== 'number' && outcome.blockNo === first) throw this.#about(outcome);
-    const filled =
-      typeof outcome === 'number' ? outcome : (outcome.blockNo - first) * PLAIN_BLOCK_SIZE;
+    const holes = Math.min(RUN_BLOCKS, this.#watch?.knownHoles(first) ?? 0);
+    const filled = holes > 0 ? this.#fillZeros(holes) : await this.#fill(first, count);
     this.#runStart = start;
     this.#runEnd = start + filled;
+  }
+
+  /** @returns bytes of plaintext that are in the buffer of the run: those before anything that is wrong */
+  async #fill(first: number, count: number): Promise<number> {
+    const sealed = this.#watch?.readAlready(first, count) ?? (await this.#readSealed(first, count));
+    const outcome = this.#decrypt(first, sealed);
+    const good =
+      typeof outcome === 'number' ? outcome : (outcome.blockNo - first) * PLAIN_BLOCK_SIZE;
+    const problem = await this.#problemAmong(first, sealed, good);
+    if (problem !== undefined) {
+      if (problem.first <= first) throw this.#problemError(problem);
+      return (problem.first - first) * PLAIN_BLOCK_SIZE;
+    }
+    if (typeof outcome !== 'number' && good === 0) throw this.#about(outcome);
+    return good;
+  }
+
+  #fillZeros(blocks: number): number {
+    const length = blocks * PLAIN_BLOCK_SIZE;
+    this.#reserve(length);
+    this.#run.fill(0, 0, length);
+    return length;
+  }
+
+  /** Looks at the holes of blocks that were decrypted, where not all are allowed. */
+  async #problemAmong(
+    first: number,
+    sealed: Uint8Array,
+    plainLength: number,
+  ): Promise<HoleProblem | undefined> {
+    if (this.#holes === 'allowed' || plainLength === 0) return undefined;
+    this.#watch ??= this.#watchHoles();
+    const blocks = blockCountOf(plainLength);
+    const good = sealed.subarray(0, plainLength + blocks * this.#content.overhead);
+    const run = { firstBlock: first, fileID: this.#fileID ?? NOTHING, sealed: good };
+    return this.#watch.check(run, this.#run.subarray(0, plainLength));
+  }
+
+  #watchHoles(): HoleWatch {
+    const source = {
+      content: this.#content,
+      blockCount: this.#blockCount,
+      read: (first: number, count: number) => this.#readSealed(first, count),
+    };
+    return new HoleWatch(source, this.#holes === 'strict');
   }
 
   /** The stored bytes of consecutive blocks; the header is read with the first one that is asked for. */
@@ -174,79 +271,109 @@ export class PlainFile implements OpenFile {
     });
   }
 
+  /** @throws {IntegrityError} `header-invalid`, and what `admit` throws */
   #parseHeader(bytes: Uint8Array): Uint8Array {
+    let fileID: Uint8Array;
     try {
-      // A copy: the bytes are only valid until the next read.
-      return Buffer.from(parseFileHeader(bytes));
+      fileID = parseFileHeader(bytes);
     } catch (error) {
       throw aboutFile(error, this.#options.path);
     }
+    this.#holes = this.#options.admit?.(fileID) ?? this.#holes;
+    return fileID;
   }
 
-  #inspectRun(first: number, sealed: Uint8Array, onDamage: (damage: ContentDamage) => void): void {
-    const step = PLAIN_BLOCK_SIZE + this.#content.overhead;
+  /** @returns blocks of the hole that goes on behind the run */
+  #inspectRun(
+    run: SealedSpan,
+    onDamage: (damage: ContentDamage) => void,
+    identity: FileIdentity | undefined,
+  ): number {
     this.#runEnd = this.#runStart; // what was decrypted for reading is overwritten
-    for (let at = 0; at < sealed.length;) {
-      const outcome = this.#decrypt(first + at / step, sealed.subarray(at), 'refused');
-      if (typeof outcome === 'number') return;
+    const { overhead } = this.#content;
+    const step = PLAIN_BLOCK_SIZE + overhead;
+    let holesBefore = run.holesBefore;
+    for (let at = 0; at < run.sealed.length;) {
+      const firstBlock = run.firstBlock + at / step;
+      const outcome = this.#decrypt(firstBlock, run.sealed.subarray(at));
+      const isGood = typeof outcome === 'number';
+      const end = isGood ? run.sealed.length : (outcome.blockNo - run.firstBlock) * step;
+      const good = { ...run, firstBlock, sealed: run.sealed.subarray(at, end), holesBefore };
+      const { unvouched, filled, holesAfter } = checkHoles(this.#content, good, this.#run);
+      const tell = (problem: HoleProblem): void => {
+        const { first: blockNo, count: blockCount } = problem;
+        onDamage({ blockNo, blockCount, error: this.#problemError(problem) });
+      };
+      for (const hole of unvouched) tell({ ...hole, code: 'hole' });
+      if (this.#holes === 'strict') {
+        for (const first of filled) tell({ first, count: 1, code: 'hole-filled' });
+      }
+      if (identity !== undefined) {
+        for (const blockNo of this.#foreignBlocks(good, identity)) {
+          onDamage({ blockNo, error: this.#foreignNonceError(blockNo) });
+        }
+      }
+      if (isGood) return holesAfter;
+      if (holesAfter > 0) {
+        tell({ first: outcome.blockNo - holesAfter, count: holesAfter, code: 'hole' });
+      }
       onDamage({ blockNo: outcome.blockNo, error: this.#about(outcome) });
-      at = (outcome.blockNo + 1 - first) * step;
+      holesBefore = 0;
+      at = end + step;
     }
+    return 0;
+  }
+
+  /** Blocks that ecsync would not have sealed so; those right after holes vouch for themselves. */
+  #foreignBlocks(
+    { firstBlock, sealed, holesBefore }: SealedSpan,
+    identity: FileIdentity,
+  ): readonly number[] {
+    const { overhead } = this.#content;
+    const foreign: number[] = [];
+    for (const { from, to } of contentPieces(sealed, overhead)) {
+      const isAfterHole = from > 0 || holesBefore > 0;
+      const skipped = isAfterHole ? 1 : 0;
+      const first = from / PLAIN_BLOCK_SIZE + skipped;
+      const start = first * (PLAIN_BLOCK_SIZE + overhead);
+      const end = to + blockCountOf(to) * overhead;
+      if (start >= end) continue;
+      const run = { firstBlock: firstBlock + first, identity, sealed: sealed.subarray(start, end) };
+      foreign.push(
+        ...this.#content.foreignNonces(run, this.#run.subarray(first * PLAIN_BLOCK_SIZE, to)),
+      );
+    }
+    return foreign;
   }
 
   /** Into the buffer of the current run. */
-  #decrypt(
-    firstBlock: number,
-    sealed: Uint8Array,
-    holes: 'allowed' | 'refused',
-  ): number | BlockDamage {
-    if (this.#run.length < sealed.length) {
-      fileBuffers.give(this.#run);
-      this.#run = fileBuffers.take(sealed.length);
-    }
+  #decrypt(firstBlock: number, sealed: Uint8Array): number | BlockDamage {
+    this.#reserve(sealed.length);
     const fileID = this.#fileID ?? NOTHING;
-    return this.#content.decryptBlocks({ firstBlock, fileID, sealed, holes }, this.#run);
+    return this.#content.decryptBlocks({ firstBlock, fileID, sealed }, this.#run);
+  }
+
+  #reserve(length: number): void {
+    if (this.#run.length >= length) return;
+    fileBuffers.give(this.#run);
+    this.#run = fileBuffers.take(length);
   }
 
   #about({ blockNo, error }: BlockDamage): IntegrityError {
-    if (error.code === 'hole') return this.#holeError(blockNo);
     return inFile(error, this.#options.path, blockNo);
   }
 
-  #holeError(blockNo: number): IntegrityError {
-    const shownPath = showPath(this.#options.path);
-    return new IntegrityError('hole', `block ${blockNo} of ${shownPath} is all zeros`, {
-      hint: 'ecsync writes no such blocks: the copy is damaged or was changed. Push the file again.',
-      facts: { path: shownPath, blockNo },
+  #foreignNonceError(blockNo: number): IntegrityError {
+    const path = showPath(this.#options.path);
+    const message = `block ${blockNo} of ${path} was not written by ecsync`;
+    return new IntegrityError('nonce-foreign', message, {
+      hint: 'gocryptfs has written there, or somebody who can forge. Push the file again.',
+      facts: { path, blockNo },
     });
   }
-}
 
-/**
- * Size of the plaintext in a cipher file.
- *
- * @throws {IntegrityError} `cipher-size-illegal`, naming the file
- */
-export function plainSizeOf(cipherSize: number, overhead: number, path: Uint8Array): number {
-  try {
-    return cipherSizeToPlainSize(cipherSize, overhead);
-  } catch (error) {
-    throw aboutFile(error, path);
+  #problemError({ code, first, count }: HoleProblem): IntegrityError {
+    const error = code === 'hole' ? holeError(count) : filledHoleError();
+    return inFile(error, this.#options.path, first);
   }
-}
-
-/** The same failure, saying which file it is about; anything unforeseen as it is. */
-function aboutFile(error: unknown, path: Uint8Array): unknown {
-  return error instanceof IntegrityError ? inFile(error, path) : error;
-}
-
-function inFile(error: IntegrityError, path: Uint8Array, blockNo?: number): IntegrityError {
-  const { hint, code } = error;
-  const shownPath = showPath(path);
-  const where = blockNo === undefined ? '' : `block ${blockNo} of `;
-  return new IntegrityError(code, `${where}${shownPath}: ${error.message}`, {
-    ...(hint === undefined ? {} : { hint }),
-    facts: { ...error.facts, path: shownPath, ...(blockNo === undefined ? {} : { blockNo }) },
-    cause: error,
-  });
 }

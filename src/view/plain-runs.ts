@@ -1,7 +1,14 @@
 import { fileBuffers } from '../bytes/buffer-pool.ts';
 import type { ContentEncryption } from '../gocryptfs/content.ts';
 import type { NewFile } from '../tree/store.ts';
-import { decryptRun, type BlockDamage, type SealedRun } from './decryption-run.ts';
+import { PLAIN_BLOCK_SIZE } from '../gocryptfs/limits.ts';
+import {
+  decryptRun,
+  type BlockDamage,
+  type DecryptedRun,
+  type SealedRun,
+} from './decryption-run.ts';
+import { contentPieces } from './hole-rule.ts';
 
 /** Where the runs of one file are decrypted and written. */
 export interface PlainRuns {
@@ -14,11 +21,11 @@ export interface PlainRuns {
    *
    * @param before - settles when all runs before are done; false when one of them is not as it should
    *   be, and this one need not be written
-   * @returns bytes of plaintext; or the damage, and nothing of the run is written
+   * @returns what the run means; or the damage, and nothing of the run is written
    * @throws {FileError} `write-failed`
    * @throws {BugError} `worker-lost` — the thread that decrypts has ended
    */
-  store(run: SealedRun, before: Promise<boolean>): Promise<number | BlockDamage>;
+  store(run: SealedRun, before: Promise<boolean>): Promise<DecryptedRun | BlockDamage>;
 }
 
 /** Decrypts in this thread, at once, and appends to the file. */
@@ -39,10 +46,25 @@ export class PlainRunsHere implements PlainRuns {
     fileBuffers.give(buffer);
   }
 
-  async store(run: SealedRun, before: Promise<boolean>): Promise<number | BlockDamage> {
-    const outcome = decryptRun(this.#content, run, run.buffer);
-    if (!(await before) || typeof outcome !== 'number') return outcome;
-    await this.#file.write(run.buffer.subarray(0, outcome));
-    return outcome;
+  async store(run: SealedRun, before: Promise<boolean>): Promise<DecryptedRun | BlockDamage> {
+    const plain = fileBuffers.take(run.length);
+    try {
+      const outcome = decryptRun(this.#content, run, plain);
+      if (!(await before) || !('length' in outcome)) return outcome;
+      await this.#write(run, plain.subarray(0, outcome.length));
+      return outcome;
+    } finally {
+      fileBuffers.give(plain);
+    }
+  }
+
+  /** Holes are left out where that is possible; one at the end, whoever writes on leaves out. */
+  async #write({ buffer, length, firstBlock }: SealedRun, plain: Uint8Array): Promise<void> {
+    const file = this.#file;
+    if (file.skipTo === undefined) return file.write(plain);
+    for (const { from, to } of contentPieces(buffer.subarray(0, length), this.#content.overhead)) {
+      if (from > 0) await file.skipTo(firstBlock * PLAIN_BLOCK_SIZE + from);
+      await file.write(plain.subarray(from, to));
+    }
   }
 }

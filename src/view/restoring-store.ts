@@ -37,6 +37,8 @@ export interface Unfinished<L extends Entry> {
 export interface StoredObject {
   readonly cipherPath: Uint8Array;
   readonly planned: Planned;
+  /** What is in its place is: see `Entry`. */
+  readonly isSparse?: boolean | undefined;
 }
 
 /** How a copy stores what is plain in the target. */
@@ -57,6 +59,7 @@ export interface StoredForm {
     plain: NewFile,
     about: {
       readonly path: Uint8Array;
+      readonly cipherPath: Uint8Array;
       readonly sizeHint: number;
       readonly onBrokenOff?: (file: NewFile, length: number) => Promise<void>;
     },
@@ -109,7 +112,7 @@ export class RestoringStore<L extends Entry> implements Store<TargetEntry<L>> {
   }
 
   async open({ path, local }: TargetEntry<L>): Promise<OpenFile> {
-    return this.#stored(path, await this.#options.target.open(local));
+    return this.#stored(path, local, await this.#options.target.open(local));
   }
 
   /** What an interrupted run left of the file: never the file itself, whatever its size and time. */
@@ -126,7 +129,7 @@ export class RestoringStore<L extends Entry> implements Store<TargetEntry<L>> {
   async openEarlier({ path, local }: TargetEntry<L>): Promise<OpenFile> {
     const { unfinished } = this.#options;
     if (unfinished === undefined) throw new BugError('invariant', 'no earlier files');
-    return this.#stored(path, await unfinished.open(local));
+    return this.#stored(path, local, await unfinished.open(local));
   }
 
   linkEarlier(path: Uint8Array): Promise<void> {
@@ -137,8 +140,8 @@ export class RestoringStore<L extends Entry> implements Store<TargetEntry<L>> {
     return this.#options.target.isSameObject(a.local, b.local);
   }
 
-  createDirectory(path: Uint8Array): Promise<void> {
-    return this.#options.target.createDirectory(this.#place(path).targetPath);
+  createDirectory(path: Uint8Array, mode: number): Promise<void> {
+    return this.#options.target.createDirectory(this.#place(path).targetPath, mode);
   }
 
   async createSymlink(path: Uint8Array, cipherTarget: Uint8Array): Promise<void> {
@@ -174,6 +177,7 @@ export class RestoringStore<L extends Entry> implements Store<TargetEntry<L>> {
     const plain = await target.createFile(targetPath, form.plainSizeHint(sizeHint));
     return form.receiving(plain, {
       path: plainPath,
+      cipherPath: path,
       sizeHint,
       ...(unfinished && {
         onBrokenOff: (file: NewFile, length: number) => unfinished.keep(file, length),
@@ -192,6 +196,10 @@ export class RestoringStore<L extends Entry> implements Store<TargetEntry<L>> {
 
   removeDirectory(path: Uint8Array): Promise<void> {
     return this.#options.target.removeDirectory(this.#place(path).targetPath);
+  }
+
+  settle(): Promise<void> {
+    return this.#options.target.settle();
   }
 
   #place(path: Uint8Array): Planned {
@@ -215,7 +223,8 @@ export class RestoringStore<L extends Entry> implements Store<TargetEntry<L>> {
     return { ...common, size: target.length, target };
   }
 
-  #stored(path: Uint8Array, plain: OpenFile): OpenFile {
-    return this.#options.form.stored({ cipherPath: path, planned: this.#place(path) }, plain);
+  #stored(path: Uint8Array, { isSparse }: L, plain: OpenFile): OpenFile {
+    const object = { cipherPath: path, planned: this.#place(path), isSparse };
+    return this.#options.form.stored(object, plain);
   }
 }

@@ -77,6 +77,7 @@ describe('a command line that cannot be meant', () => {
     [[], 'no command was given', 'ecsync help'],
     [['psuh'], "unknown command 'psuh'", 'Did you mean push?'],
     [['remote', 'ad', 'x', 'y'], "unknown command 'ad'", 'Did you mean add?'],
+    [['name', 'decode', '-d6B3x'], "unknown option '-d6B3x'", 'behind --'],
     [['push', '--exclud', 'x'], "unknown option '--exclud'", 'Did you mean --exclude?'],
     [['push', '-B', '1'], "argument '1' is invalid", '700 to 131072'],
     [['push', '-B', '1G'], 'such as 4128 or 32K', 'ecsync help push'],
@@ -93,7 +94,7 @@ describe('a command line that cannot be meant', () => {
     [['init', 'new', '--plaintextnames', '--longnamemax', '100'], 'exclude each other', 'Leave'],
     [['init', '--scryptn', '9'], 'from 10 to 22', 'help init'],
     [['restore'], "required option '--to <dir>' not specified", 'help restore'],
-    [['restore', '../x', '--to', 'x', '--from', './x'], 'outside the vault', 'Name paths inside'],
+    [['restore', '../x', '--to', 'x', '--from', './x'], 'outside the', 'its top'],
     [['clone', 'nowhere', 'x'], "'nowhere' is not a destination", 'user@host:path'],
     [['clone', '-n', './copy', 'x'], 'a clone has no dry run', 'ecsync restore -n'],
     [['remote', 'add', 'x'], "missing required argument 'url'", 'help remote add'],
@@ -142,7 +143,8 @@ describe('a push that cannot start', () => {
     [['push', 'host::module/a*b'], 'destination-unsupported', 'over ssh'],
     [['push', './inside'], 'destination-overlaps', 'push REMOTE PATH'],
     [['push', '..'], 'destination-overlaps', 'elsewhere'],
-    [['push', 'host:p', '/etc'], 'path-outside', 'inside'],
+    [['push', 'host:p', '..'], 'path-outside', 'inside'],
+    [['push', 'host:p', '/etc'], 'path-missing', 'its top'],
     [['push', 'host:p', 'missing'], 'path-missing', '-C DIR'],
     [['push', 'host:p', '*.nothing'], 'path-missing', '-C DIR'],
     [['push', 'host:p', '--filter', '? x'], 'filter-unsupported', ''],
@@ -261,6 +263,7 @@ describe('a password', () => {
     expect(result.code).toBe(0);
     const key = (await withKey(['key', 'masterkey'])).stdout.trimEnd();
     expect(result.stdout).toContain(key);
+    expect(result.stdout).toContain('Password of the vault');
     expect(result.stdout).not.toContain(PASSWORD);
   });
 
@@ -284,7 +287,7 @@ describe('a password', () => {
 
   it('prompt ends with 130 on Ctrl-C', async () => {
     const answers = [{ after: 'Password', type: '\u0003' }];
-    const result = await cli.onTerminal(['push', 'host:p'], answers, { cwd: vault });
+    const result = await cli.onTerminal(['push', '../out'], answers, { cwd: vault });
     expect(result.code).toBe(130);
     expect(existsSync(path.join(vault, '.ecsync/lock'))).toBe(false);
   });
@@ -294,7 +297,7 @@ describe('a terminal that is closed at a question', () => {
   it('ends the command, which leaves no lock and does not crash', async () => {
     const status = path.join(folder, 'status');
     // The shell outlives the terminal, to tell how the command ended.
-    const line = `trap '' HUP; '${process.execPath}' '${cli.main}' push host:p; echo $? >'${status}'`;
+    const line = `trap '' HUP; '${process.execPath}' '${cli.main}' push ../out; echo $? >'${status}'`;
     const child = spawn('script', ['-qefc', line, '/dev/null'], {
       cwd: vault,
       env: { PATH: process.env['PATH'], HOME: '/nonexistent', TERM: 'xterm' },

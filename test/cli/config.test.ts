@@ -1,4 +1,12 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -61,7 +69,7 @@ async function settings(env: Record<string, string> = {}): Promise<readonly Sett
 describe('settings of a push', () => {
   it('count in their order: environment, remote, vault, machine', async () => {
     const delay = async (env: Record<string, string> = {}): Promise<unknown> =>
-      (await settings(env)).find(({ key }) => key === 'timeout')?.value;
+      (await settings(env)).find(({ key }) => key === 'push.timeout')?.value;
     expect(await delay()).toBeUndefined();
     writeFileSync(machineConfig(), '[push]\ntimeout = 1\n');
     expect(await delay()).toBe(1);
@@ -111,6 +119,22 @@ describe('settings of a push', () => {
     }
   });
 
+  it('name a remote whose URL is invalid, and leave the others alone', async () => {
+    // A backslash in double quotes is an escape: this is a tab and a newline.
+    const bad = '[[remotes]]\nname = "usb"\nurl = "E:\\temp\\new"\n';
+    writeFileSync(vaultConfig(), `${plainConfig}\n${bad}`);
+    const check = await run(['config', 'check', '-C', source]);
+    expect([check.code, check.stderr]).toEqual([2, expect.stringContaining("remote 'usb': ")]);
+    expect((await push(['home', '-n'])).code).toBe(0);
+    const named = await push(['usb', '-n']);
+    expect([named.code, named.stderr]).toEqual([2, expect.stringContaining("remote 'usb': ")]);
+    const status = await run(['status', '-C', source]);
+    expect([status.code, status.stderr]).toEqual([4, expect.stringContaining("remote 'usb': ")]);
+    expect(status.stdout).toContain('home  ');
+    const doctor = await run(['doctor', '-C', source]);
+    expect(doctor.stdout + doctor.stderr).toContain("remote 'usb': ");
+  });
+
   it('can be looked at without a vault', async () => {
     writeFileSync(machineConfig(), '[push]\nretries = 3\n');
     expect((await run(['config', 'check', '-C', dir])).code).toBe(0);
@@ -154,5 +178,56 @@ describe('the limit of deletions that nobody has to set', () => {
     for (let i = 100; i < 200; i++) rmSync(path.join(many(), `f${i}`));
     const stopped = await push(['--delete']);
     expect(stopped.code).toBe(25);
+  });
+});
+
+describe('a vault of another user', () => {
+  const NOBODY = 65534;
+
+  // As in git's CVE-2022-24765.
+  it('no command runs the programs of a vault that another user put above the current folder', async () => {
+    const parent = path.join(dir, 'parent');
+    const vaultDir = path.join(parent, '.ecsync');
+    const below = path.join(parent, 'mine');
+    const ran = path.join(dir, 'ran');
+    for (const folder of [vaultDir, below]) mkdirSync(folder, { recursive: true });
+    const run = `["sh", "-c", "touch ${ran}; echo pw"]`;
+    const config = [
+      `version = 1\nconf_sha256 = "${'a'.repeat(64)}"\nkey_check = "${'b'.repeat(32)}"`,
+      'flags = ["HKDF", "GCMIV128", "DirIV", "EMENames", "LongNames", "Raw64"]',
+      `[password]\ncommand = ${run}\n[hooks]\nbefore = ${run}\nafter = ${run}`,
+      `[push]\nrsh = "touch ${ran}"\n[[remotes]]\nname = "a"\nurl = "host:copy"\n`,
+    ];
+    writeFileSync(path.join(vaultDir, 'config.toml'), config.join('\n'));
+    const conf = { Creator: 'x', EncryptedKey: '', ScryptObject: {}, Version: 2, FeatureFlags: [] };
+    writeFileSync(path.join(vaultDir, 'gocryptfs.conf'), JSON.stringify(conf));
+    for (const name of ['', 'config.toml', 'gocryptfs.conf']) {
+      chownSync(path.join(vaultDir, name), NOBODY, NOBODY);
+    }
+    const commands = [
+      ...[['ls'], ['push'], ['key', 'check'], ['key', 'info'], ['status'], ['log'], ['plan']],
+      ...[
+        ['remote', 'list'],
+        ['remote', 'test'],
+        ['verify'],
+        ['config', 'show'],
+        ['config', 'path'],
+      ],
+      ...[['schedule', 'show'], ['schedule', 'run'], ['name', 'encode', 'x'], ['unlock']],
+    ];
+    for (const words of commands) {
+      const { code, stderr } = await cli.run(words, { cwd: below });
+      expect([words, code, stderr]).toEqual([
+        words,
+        10,
+        expect.stringContaining(`${vaultDir} belongs to another user (uid ${NOBODY})`) as string,
+      ]);
+    }
+    const named = await cli.run(['ls', '-C', parent]);
+    expect([named.code, named.stderr]).toEqual([
+      10,
+      expect.stringContaining('[password] command') as string,
+    ]);
+    expect(existsSync(ran)).toBe(false);
   });
 });

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -54,7 +54,7 @@ describe('doctor', () => {
   });
 
   it('says what is wrong, with the exit code of the first', async () => {
-    await cli.run(['remote', 'add', 'lost', at('absent/folder/copy'), '-C', source]);
+    await cli.run(['remote', 'add', 'lost', at('pw/folder/copy'), '-C', source]);
     chmodSync(path.join(source, '.ecsync'), 0o755);
     const conf = path.join(source, '.ecsync/gocryptfs.conf');
     renameSync(conf, at('conf'));
@@ -81,7 +81,10 @@ describe('completion', () => {
   async function complete(...words: string[]): Promise<readonly string[]> {
     const { stdout } = await cli.run(['completion', 'bash']);
     const script = `${stdout}\nCOMP_WORDS=("$@"); COMP_CWORD=$((\${#COMP_WORDS[@]}-1)); _ecsync; printf '%s\\n' "\${COMPREPLY[@]}"`;
-    const answer = execFileSync('bash', ['-c', script, 'bash', 'ecsync', ...words], { cwd: dir });
+    const answer = execFileSync('bash', ['-c', script, 'bash', 'ecsync', ...words], {
+      cwd: dir,
+      env: { ...process.env, PATH: `${path.join(dir, 'bin')}:${process.env['PATH'] ?? ''}` },
+    });
     return answer
       .toString()
       .split('\n')
@@ -94,12 +97,26 @@ describe('completion', () => {
     [['-C', '/x', 'remote', 'add', '--verb'], ['--verbose']],
     [
       ['push', '--max'],
-      ['--max-delete', '--max-changed', '--max-size', '--max-bytes', '--max-time'],
+      ['--max-delete', '--max-changed', '--max-size', '--max-age', '--max-bytes', '--max-time'],
     ],
     [['completion', 'z'], ['zsh']],
     [['push', '--passfile', 'p'], ['pw']],
   ])('of bash knows %j', async (words, wanted) => {
     expect(await complete(...words)).toEqual(wanted);
+  });
+
+  it('of bash offers names with blanks, and the remotes of the vault', async () => {
+    mkdirSync(path.join(dir, 'My Docs'));
+    expect(await complete('push', 'home', 'My')).toEqual(['My Docs']);
+    expect(await complete('push', '--passfile', 'My')).toEqual(['My Docs']);
+    const bin = path.join(dir, 'bin');
+    mkdirSync(bin);
+    const list = "#!/bin/sh\nprintf 'home\\tme@server:b\\nhotel\\t/mnt/x\\n'\n";
+    writeFileSync(path.join(bin, 'ecsync'), list, { mode: 0o755 });
+    expect(await complete('push', 'ho')).toEqual(['home', 'hotel']);
+    expect(await complete('restore', '--from', 'hom')).toEqual(['home']);
+    expect(await complete('remote', 'remove', 'hot')).toEqual(['hotel']);
+    expect(await complete('log', 'ho')).toEqual([]);
   });
 
   it('offers nothing that is not in this release', async () => {

@@ -69,7 +69,7 @@ beforeEach(() => useVault('plain'));
 const run = (words: readonly string[], more: object = {}): Promise<CliResult> =>
   cli.run(words, { cwd: vault, ...more });
 const passwd = (from: string, to: string, more: object = {}): Promise<CliResult> =>
-  run(['key', 'passwd', '--passfile', from, '--new-passfile', to], more);
+  run(['key', 'passwd', '--scryptn', '10', '--passfile', from, '--new-passfile', to], more);
 
 /** What is read of `file` through stock gocryptfs, mounted with these words. */
 async function readByStock(words: readonly string[], name = 'file'): Promise<string> {
@@ -132,13 +132,19 @@ describe('key passwd', () => {
     await expect(readByStock(['-reverse', '-passfile', old, vault])).rejects.toThrow('mount');
   });
 
-  it('keeps the cost of a try, or changes it', async () => {
-    await passwd(old, fresh);
-    expect((await run(['key', 'info'])).stdout).toContain('N = 2^10');
-    const words = ['key', 'passwd', '--passfile', fresh, '--new-extpass', `cat '${old}'`];
-    expect((await run([...words, '--scryptn', '11'])).code).toBe(0);
-    expect((await run(['key', 'info'])).stdout).toContain('N = 2^11');
-    expect(await opening()).toEqual(['old']);
+  it('raises a low cost of a try to the default, keeps a higher one, or takes what it is told', async () => {
+    const words = (from: string, to: string): string[] => [
+      ...['key', 'passwd', '--passfile', from, '--new-extpass', `cat '${to}'`],
+    ];
+    const cost = async (): Promise<string | undefined> =>
+      /N = 2\^[0-9]+/.exec((await run(['key', 'info'])).stdout)?.[0];
+    expect(await cost()).toBe('N = 2^10');
+    expect((await run(words(old, fresh))).code).toBe(0);
+    expect(await cost()).toBe('N = 2^16');
+    expect((await run([...words(fresh, old), '--scryptn', '17'])).code).toBe(0);
+    expect((await run(words(old, fresh))).code).toBe(0);
+    expect(await cost()).toBe('N = 2^17');
+    expect(await opening()).toEqual(['new']);
   });
 
   it.each([
@@ -284,6 +290,21 @@ describe('key check', () => {
     const tried = await check(['--conf', '.ecsync/gocryptfs.conf', '--passfile', fresh]);
     expect(tried.stderr).toContain('.ecsync/gocryptfs.conf');
     expect((await check(['--conf', 'x', '--passfile', old])).stderr).toContain('does not exist');
+    // Where there is no vault, and in another one.
+    const outside = mkdtempSync(path.join(os.tmpdir(), 'ecsync-outside-'));
+    const conf = path.join(vault, '.ecsync/gocryptfs.conf');
+    const there = (file: string): Promise<CliResult> =>
+      cli.run(['key', 'check', '--conf', conf, '--passfile', file], { cwd: outside });
+    expect(await there(old)).toMatchObject({
+      code: 0,
+      stdout: `yes: this password opens ${conf}\n`,
+    });
+    expect((await there(fresh)).code).toBe(12);
+    await cli.run(['init', '--scryptn', '10', '--passfile', fresh, outside]);
+    const other = await there(old);
+    expect(other.code).toBe(0);
+    expect(other.stderr).toContain('another vault');
+    rmSync(outside, { recursive: true });
   });
 
   it('takes both lines of a recovery sheet on a terminal', async () => {

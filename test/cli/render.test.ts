@@ -80,6 +80,7 @@ describe('progress', () => {
     for (let columns = 1; columns < 150; columns++) {
       expect(columnsOf(progressText(progress, 1024 * 1024, columns))).toBeLessThanOrEqual(columns);
     }
+    expect(progressText(progress, 1024 * 1024, 29)).toMatch(/^\d+% {2}/);
     expect(progressText(progress, 1024 * 1024, 200)).toBe(
       '50%  1,234/5,678 files  3.0 MiB/6.0 MiB  1.0 MiB/s  ETA 0:03  some/very/long/path/日本語/\\033[31mname',
     );

@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { appendHistory, readHistory, type Run } from '../../src/vault/history.ts';
+import { noteFullPush } from '../../src/vault/push-record.ts';
 import { buildSources } from './support/built.ts';
 import { Cli, type CliResult } from './support/cli.ts';
 
@@ -50,6 +51,24 @@ async function event(type: string, ...words: string[]): Promise<Record<string, u
   return events.find((one) => one['type'] === type) ?? {};
 }
 
+describe('status --metrics', () => {
+  it('writes what a collector reads, whole, and says where it cannot', async () => {
+    const file = path.join(dir, 'metrics.prom');
+    const words = ['status', '-C', source, '--metrics', file];
+    expect((await ecsync(...words, '--max-age', '1d')).code).toBe(4);
+    const text = readFileSync(file, 'utf8');
+    expect(text).toContain(`ecsync_overdue{vault="${source}",remote="home"} 1\n`);
+    expect(text).not.toContain('ecsync_last_good_push_timestamp_seconds{');
+    const sample = /^[a-z_]+\{vault="(?:[^"\\\n]|\\.)*",remote="[^"]*"\} -?\d+(?:\.\d+)?$/;
+    for (const line of text.trimEnd().split('\n')) {
+      expect(line).toMatch(line.startsWith('#') ? /^# (?:HELP|TYPE) ecsync_\w+ \S/ : sample);
+    }
+    const nowhere = await ecsync('status', '-C', source, '--metrics', path.join(dir, 'no/where'));
+    expect(nowhere.code).toBe(23);
+    expect(nowhere.stderr).toContain('ENOENT');
+  });
+});
+
 describe('the history on the command line', () => {
   it('has nothing at first, and status says never', async () => {
     expect((await ecsync('log', '-C', source)).stdout).toBe('');
@@ -87,6 +106,17 @@ describe('the history on the command line', () => {
     const old = { ...(last() as Run), command: 'push', start: '2020-01-01T00:00:00.000Z' };
     appendHistory(vaultDir, old);
     expect(await event('status', 'status', '--max-age', '1h')).toMatchObject({ overdue: false });
+  });
+
+  it('does not trust a push that is dated in the future', async () => {
+    const from2040 = { ...(last() as Run), command: 'push', start: '2040-01-01T00:00:00.000Z' };
+    appendHistory(vaultDir, { ...from2040, exitCode: 0 });
+    noteFullPush(vaultDir, from2040.destination, Date.parse(from2040.start));
+    const status = await ecsync('status', '-C', source);
+    expect(status.code).toBe(4);
+    expect(status.stdout).toContain('in the future: the clock was wrong');
+    await withKey('push');
+    expect((await ecsync('status', '-C', source)).code).toBe(0);
   });
 
   it('fails when the last run did, until the next good one', async () => {

@@ -179,7 +179,8 @@ describe.each(Object.entries(WAYS))('push --append-only to %s', (_name, way) => 
 
       const fresh = path.join(bench.dir, 'fresh');
       writeFileSync(fresh, 'another password\n', { mode: 0o600 });
-      const passwd = ['key', 'passwd', '-C', bench.source, '--new-passfile', fresh];
+      const cheap = ['--scryptn', '10'];
+      const passwd = ['key', 'passwd', '-C', bench.source, '--new-passfile', fresh, ...cheap];
       expect((await ecsync([...passwd, '--passfile', bench.passfile])).code).toBe(0);
       const all = ['push', '-C', bench.source, '--passfile', fresh, '--json', ...words];
       const changed = await ecsync(all, { env: { HOME: sshd.home } });

@@ -16,8 +16,10 @@ const FILE_BYTES = 20_000;
  * Bytes of the encrypted connection that the server gets first: from the login to the last file. The
  * line goes silent then, and is cut when the server stores nothing more.
  */
+/** Here only a command that was started ahead may be lost: it is started again without a word. */
+const AFTER_LOGIN = 5000;
 const CUTS = [
-  ...[500, 3000, 5000, 8000, 20_000, 100_000],
+  ...[500, 3000, AFTER_LOGIN, 8000, 20_000, 100_000],
   ...[250_000, 400_000, 600_000, 800_000, 1_000_000, 1_190_000],
 ];
 
@@ -116,7 +118,7 @@ it.concurrent.each(CUTS)('is cut after %i bytes', async (bytes) => {
     const words = ['--vault-dir', vaultDir, '--passfile', bench.passfile];
     const env = { HOME: home };
     const result = await ecsync(['push', url, '--retries', '3', ...words], { env });
-    expect(result.stderr).toContain('attempt 2 of 4');
+    if (bytes !== AFTER_LOGIN) expect(result.stderr).toContain('attempt 2 of 4');
     expect(result.code).toBe(0);
     expect(relay.count()).toBeGreaterThan(1);
     const now = inodes(copy);

@@ -234,7 +234,6 @@ describe('what a daemon refuses', () => {
     ['homeless', 5, 'daemon-refused'],
     ['full', 30, 'daemon-busy'],
     ['login', 13, 'daemon-password-missing'],
-    ['open/missing/parents', 5, 'destination-missing'],
     ['open/a*b', 2, 'destination-unsupported'],
   ])('%s ends with exit code %i, %s', async (module, exitCode, code) => {
     const result = await push(bench, [url(module)]);
@@ -276,6 +275,10 @@ describe('the password of a daemon', () => {
   it('comes from the environment', async () => {
     const env = { ECSYNC_DAEMON_PASSWORD_FILE: passwordFile };
     expect((await push(bench, [url('login', 'joe@')], { env })).code).toBe(0);
+    const asRsync = { RSYNC_PASSWORD: daemon.password };
+    expect((await push(bench, [url('login', 'joe@')], { env: asRsync })).code).toBe(0);
+    const wrong = await push(bench, [url('login', 'joe@')], { env: { RSYNC_PASSWORD: 'no' } });
+    expect(wrong.summary.error?.code).toBe('login-refused');
   });
 
   it("comes from the remote's configuration, with a path from there", async () => {
@@ -316,7 +319,8 @@ describe('a copy at a daemon is read', () => {
     expect((await push(bench, ['-H', ...reach, from])).code).toBe(0);
     const restored = path.join(bench.dir, 'restored');
     const words = ['restore', '-C', bench.source, ...reach, `--protocol=${protocol}`, '--json'];
-    const all = [...words, '--passfile', bench.passfile, '--from', from, '--to', restored];
+    const modes = '--special-modes'; // those of the source
+    const all = [...words, modes, '--passfile', bench.passfile, '--from', from, '--to', restored];
     const first = await ecsync(all);
     expect(first).toMatchObject({ code: 0, stderr: '' });
     const how = { ignore: VAULT, links: true, nanoseconds: false };

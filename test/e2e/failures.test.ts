@@ -31,7 +31,9 @@ const LARGE_BYTES = 192 * 1024 * 1024;
 function isTransferring(copy: string): boolean {
   if (!existsSync(path.join(copy, 'gocryptfs.conf'))) return false;
   const scratch = path.join(copy, 'gocryptfs.longname.ecsync-tmp.name');
-  return existsSync(scratch) && readdirSync(scratch).some((name) => /\.[A-Za-z0-9]{6}$/.test(name));
+  if (!existsSync(scratch)) return false;
+  const names = readdirSync(scratch, { recursive: true, encoding: 'utf8' });
+  return names.some((name) => /\.[A-Za-z0-9]{6}$|^large-[0-9a-f]+\//.test(name));
 }
 
 /** Calls `act` once as soon as a transfer into `copy` is under way; the result stops the watching. */
@@ -82,6 +84,35 @@ describe('a push that cannot succeed', () => {
     expect(result.stderr).toMatch(/^ecsync: .*password/m);
     expect(result.stderr).toMatch(/^hint: /m);
     expect(existsSync(bench.copy)).toBe(false);
+  });
+
+  it('0: a login that prints something when rsync has ended', async () => {
+    const wrapper = path.join(bench.dir, 'noisy-rsync');
+    const script = '#!/bin/sh\nrsync "$@"; status=$?; echo "fish is now exiting"; exit $status\n';
+    writeFileSync(wrapper, script, { mode: 0o755 });
+    const pushed = await pushWithPassword('--rsync-path', wrapper, remote());
+    expect([pushed.code, pushed.stderr]).toEqual([0, '']);
+    const target = path.join(bench.dir, 'restored-from-noise');
+    const restored = await ecsync(
+      [
+        'restore',
+        '--from',
+        remote(),
+        '--to',
+        target,
+        '--rsync-path',
+        wrapper,
+        '-C',
+        bench.source,
+      ].concat(['--passfile', bench.passfile]),
+      { env: { HOME: sshd.home } },
+    );
+    expect([restored.code, restored.stderr]).toEqual([0, '']);
+    expect(readdirSync(target).sort()).toEqual(
+      readdirSync(bench.source)
+        .filter((name) => name !== '.ecsync')
+        .sort(),
+    );
   });
 
   it('12: missing passfile', async () => {
@@ -274,9 +305,9 @@ describe('a push that cannot succeed', () => {
     await tree.remove();
   });
 
-  it('5: the parent of the destination does not exist', async () => {
-    for (const base of ['/nonexistent', `ssh://${sshd.user}@127.0.0.1:${sshd.port}/nonexistent`]) {
-      const result = await pushWithPassword(`${base}/parent/copy`);
+  it('5: the parent of the destination does not exist, and cannot be made', async () => {
+    for (const base of ['', `ssh://${sshd.user}@127.0.0.1:${sshd.port}`]) {
+      const result = await pushWithPassword(`${base}/proc/nonexistent/parent/copy`);
       expect(result.code).toBe(5);
       expect(result.stderr).toContain('/nonexistent/parent');
       expect(result.stderr).toMatch(/^hint: /m);

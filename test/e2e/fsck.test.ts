@@ -73,11 +73,11 @@ describe('a cipher folder that is no vault', () => {
     const damaged = path.join(work, 'damaged');
     execFileSync('cp', ['-a', copy.cipherDir, damaged]);
     flipByte(largest(damaged), 18 + 3 * 4128 + 50);
-    writeFileSync(path.join(damaged, '.DS_Store'), 'x');
+    writeFileSync(path.join(damaged, '.stray'), 'x');
     const result = await check('./damaged', '--passfile', copy.passfile);
     expect(result.code).toBe(26);
     expect(result.stdout).toBe(
-      'foreign-object ./ (in the copy: .DS_Store)\ntag-mismatch docs/large (block 3)\n',
+      'foreign-object ./ (in the copy: .stray)\ntag-mismatch docs/large (block 3)\n',
     );
     expect(result.stderr).toContain('2 findings of damage');
     expect(result.stderr).toContain('hint: ');
@@ -87,7 +87,7 @@ describe('a cipher folder that is no vault', () => {
       .split('\n')
       .map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(events).toMatchObject([
-      { type: 'finding', code: 'foreign-object', folder: '.', cipherPath: '.DS_Store' },
+      { type: 'finding', code: 'foreign-object', folder: '.', cipherPath: '.stray' },
       { type: 'finding', severity: 'damage', path: 'docs/large', kind: 'file', blocks: [3, 3] },
       { type: 'summary', exitCode: 26, damaged: 2, error: { code: 'copy-damaged' } },
     ]);
@@ -156,6 +156,19 @@ describe('a cipher folder whose conf is lost', () => {
     });
     expect(result.code).toBe(26);
     expect(result.stderr).toContain('the key or the layout may be the wrong one');
+  });
+
+  test.each([
+    [['ls']],
+    [['cat', 'file']],
+    [['restore', '--to', 'back', 'file']],
+    [['restore', '--to', 'back']],
+  ])('another key is to blame, not the path: %j', async ([command = '', ...words]) => {
+    const input = '5'.repeat(64);
+    const told = [command, ...words, '--from', 'lost gcm', '--masterkey=stdin', '--json'];
+    const result = await ecsync(told, { cwd: work, input });
+    expect(summaryOf(result)).toMatchObject({ exitCode: 12, error: { code: 'wrong-masterkey' } });
+    expect(result.stderr + result.stdout).not.toContain('is not in the copy');
   });
 });
 

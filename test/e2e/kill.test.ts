@@ -17,7 +17,8 @@ import { differences } from './support/compare.ts';
 import { makeBusyTree } from './support/hard-tree.ts';
 import { fsck, withMount } from './support/stock.ts';
 
-const POINTS = Number(process.env['ECSYNC_KILL_POINTS'] ?? 24);
+/** More of them, and all other commands and ways: `npm run campaign -- --part kills`. */
+const POINTS = Number(process.env['ECSYNC_KILL_POINTS'] ?? 4);
 /** More goes than the default limit lets go. */
 const DELETE = ['--delete', '--max-delete', '100%'] as const;
 

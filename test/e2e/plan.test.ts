@@ -123,7 +123,9 @@ describe.each([
       const { literalBytes, matchedBytes, filesSent, filesDeleted } = summaryOf(pushed);
       expect(literalBytes).toBeGreaterThan(0);
       expect(planOf(planned)).toMatchObject({ exact: true, literalBytes, matchedBytes });
-      expect(planOf(planned)).toMatchObject({ filesSent, filesDeleted });
+      // Before protocol 29 only a question makes a server name deletions, so that the plan knows more.
+      const isTold = !options.includes('27') || filesDeleted > 0;
+      expect(planOf(planned)).toMatchObject({ filesSent, ...(isTold && { filesDeleted }) });
       expect(planOf(planned).contentBytesMax).toBeGreaterThanOrEqual(literalBytes);
       if (round === 0) expect(items(planned)).toEqual(items(pushed));
       const nothing = planOf(await run('plan', '--exact'));

@@ -221,3 +221,63 @@ describe('a full destination', () => {
     },
   );
 });
+
+describe('--delete-excluded', () => {
+  /** What a copy shows. */
+  const shown = (): Promise<string[]> =>
+    withMount(bench.copy, bench.passfile, (mountpoint) =>
+      Promise.resolve(execFileSync('sh', ['-c', 'find . | sort'], { cwd: mountpoint }).toString()),
+    ).then((text) => text.trim().split('\n').slice(1));
+
+  it('deletes what is left out now, as stock rsync does, and counts it against the limit', async () => {
+    await initVault(bench);
+    const long = 'l'.repeat(200);
+    for (const folder of ['docs', long]) mkdirSync(path.join(bench.source, folder));
+    for (const name of ['one.tmp', 'two', 'docs/three.tmp', 'docs/four', `${long}/five.tmp`]) {
+      write(name, name);
+    }
+    expect(summaryOf(await push(bench.copy))).toMatchObject({ exitCode: 0 });
+    const rules = ['--exclude', '*.tmp', '--exclude', `/${long}`];
+    expect(summaryOf(await push(...rules, '--delete', bench.copy)).filesDeleted).toBe(0);
+    const limited = await push(...rules, '--delete-excluded', '--max-delete', '1', bench.copy);
+    expect(limited.code).toBe(25);
+    const plain = path.join(bench.dir, 'plain');
+    const rsync = (...words: readonly string[]): Buffer =>
+      execFileSync('rsync', ['-a', '--exclude', '/.ecsync', ...words, `${bench.source}/`, plain]);
+    rsync();
+    rsync(...rules, '--delete-excluded');
+    const all = ['--max-delete', '100%', bench.copy];
+    const deleted = summaryOf(await push(...rules, '--delete-excluded', ...all));
+    expect(deleted).toMatchObject({ exitCode: 0, filesDeleted: 4 });
+    const expected = execFileSync('sh', ['-c', 'find . | sort'], { cwd: plain }).toString();
+    expect(await shown()).toEqual(expected.trim().split('\n').slice(1));
+    expect((await fsck(bench.copy, bench.passfile)).code).toBe(0);
+    expect(summaryOf(await push(bench.copy))).toMatchObject({ exitCode: 0, filesSent: 3 });
+    await expectEqualCopy();
+  });
+
+  it('is a deletion, which --append-only refuses', async () => {
+    await initVault(bench);
+    const result = await push('--delete-excluded', '--append-only', bench.copy);
+    expect(result.code).toBe(2);
+    expect(result.stderr).toContain('exclude each other');
+  });
+});
+
+describe('a path that has gone', () => {
+  it('is deleted alone when it is named, with --delete', async () => {
+    await initVault(bench);
+    mkdirSync(path.join(bench.source, 'docs'));
+    for (const name of ['stays', 'gone', 'other', 'docs/inside']) write(name, name);
+    expect((await push(bench.copy)).code).toBe(0);
+    for (const name of ['gone', 'other', 'docs']) {
+      rmSync(path.join(bench.source, name), { recursive: true });
+    }
+    const named = ['gone', 'docs'].map((name) => path.join(bench.source, name));
+    const result = await push('--delete', bench.copy, ...named);
+    expect(summaryOf(result)).toMatchObject({ exitCode: 0, filesDeleted: 3 });
+    expect((await fsck(bench.copy, bench.passfile)).code).toBe(0);
+    expect(summaryOf(await push('--delete', bench.copy)).filesDeleted).toBe(1);
+    await expectEqualCopy();
+  });
+});

@@ -17,7 +17,7 @@ import { differences } from './support/compare.ts';
 import { makeBusyTree } from './support/hard-tree.ts';
 import { fsck, withMount } from './support/stock.ts';
 
-const POINTS = Number(process.env['ECSYNC_KILL_POINTS'] ?? 24);
+const POINTS = Number(process.env['ECSYNC_KILL_POINTS'] ?? 4);
 
 /** Whether a server still works on a folder. */
 function isInUse(folder: string): boolean {

@@ -228,7 +228,7 @@ it(
   'any sequence of renames, edits and deletions gives the same copy',
   { timeout: 600_000 },
   async () => {
-    const runs = Number(process.env['ECSYNC_RENAME_RUNS'] ?? 8);
+    const runs = Number(process.env['ECSYNC_RENAME_RUNS'] ?? 4);
     const rounds = fc.array(fc.array(actionArb, { minLength: 1, maxLength: 8 }), {
       minLength: 2,
       maxLength: 5,

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { acquireLock } from '../../src/vault/lock.ts';
 import { type RunningSshd, startSshd } from '../support/sshd.ts';
 import { makeStockCopy } from '../support/stock-copy.ts';
 import { type Bench, type CliResult, ecsync, makeBench } from './support/cli.ts';
@@ -39,6 +40,11 @@ async function expectOk(...words: string[]): Promise<CliResult> {
   return result;
 }
 
+/** With whatever modes the copy has. */
+async function expectClone(copy: string, passfile: string): Promise<void> {
+  await expectOk('clone', '--special-modes', copy, clone, '--passfile', passfile);
+}
+
 async function pushNew(...words: string[]): Promise<void> {
   const pass = ['--passfile', bench.passfile];
   await expectOk('init', bench.source, '--scryptn', '10', ...pass, ...words);
@@ -66,7 +72,7 @@ describe.each(['a local folder', 'ssh'])('from %s', (place) => {
     async (...words) => {
       makeHardTree(bench.source);
       await pushNew(...words);
-      await expectOk('clone', at(place, bench.copy), clone, '--passfile', bench.passfile);
+      await expectClone(at(place, bench.copy), bench.passfile);
       await expectContinues(bench.source, bench.copy, bench.passfile);
     },
   );
@@ -77,14 +83,14 @@ describe.each(['a local folder', 'ssh'])('from %s', (place) => {
     const stock = await makeStockCopy(bench.dir, { name: 'stock', words: [] }, (mountPoint) => {
       execFileSync('rsync', ['-aH', `${plain}/`, `${mountPoint}/`]);
     });
-    await expectOk('clone', at(place, stock.cipherDir), clone, '--passfile', stock.passfile);
+    await expectClone(at(place, stock.cipherDir), stock.passfile);
     await expectContinues(plain, stock.cipherDir, stock.passfile);
   });
 
   it('what rsync has taken from gocryptfs -reverse', async () => {
     makeHardTree(bench.source);
     await makeOldCopy(bench, { kind: 'reverse', words: [] });
-    await expectOk('clone', at(place, bench.copy), clone, '--passfile', bench.passfile);
+    await expectClone(at(place, bench.copy), bench.passfile);
     await expectContinues(bench.source, bench.copy, bench.passfile);
   });
 });
@@ -135,5 +141,42 @@ describe('refused', () => {
       error: { code: 'copy-damaged' },
     });
     expect(readdirSync(clone)).toEqual(['.ecsync-restore']);
+  });
+});
+
+describe('two at once into one target', () => {
+  const pass = (): string[] => ['--passfile', bench.passfile];
+  const restore = (): Promise<CliResult> =>
+    run('restore', '--from', bench.copy, '--to', clone, ...pass());
+
+  beforeEach(async () => {
+    mkdirSync(bench.source);
+    for (let i = 0; i < 40; i++)
+      writeFileSync(path.join(bench.source, `file ${i}`), `content ${i}`);
+    await pushNew();
+  });
+
+  it('are told of each other, and one that was killed is succeeded', async () => {
+    const folder = path.join(clone, '.ecsync-restore');
+    mkdirSync(folder, { recursive: true });
+    const lock = acquireLock(path.join(folder, 'lock'));
+    const held = readFileSync(path.join(folder, 'lock'), 'utf8');
+    const another = expect.stringContaining(`process ${process.pid}`) as string;
+    for (const refused of [await restore(), await run('clone', bench.copy, clone, ...pass())]) {
+      expect(refused).toMatchObject({ code: 11, stderr: another });
+    }
+    expect(readdirSync(clone)).toEqual(['.ecsync-restore']);
+    lock.release();
+    writeFileSync(path.join(folder, 'lock'), held.replace(/"pid":\d+/, '"pid":99999999'));
+    expect(await restore()).toMatchObject({ code: 0 });
+    expect(differences(bench.source, clone, IGNORED)).toEqual([]);
+    expect(readdirSync(clone)).not.toContain('.ecsync-restore');
+  });
+
+  it('never disturb each other', async () => {
+    const results = await Promise.all([restore(), restore(), restore()]);
+    for (const { code, stderr } of results) expect([0, 11], stderr).toContain(code);
+    expect(results.map(({ code }) => code)).toContain(0);
+    expect(differences(bench.source, clone, IGNORED)).toEqual([]);
   });
 });

@@ -8,7 +8,7 @@ import { differences } from './support/compare.ts';
 import { makeBusyTree, pattern } from './support/hard-tree.ts';
 
 /** Of each way a copy is reached. */
-const POINTS = Number(process.env['ECSYNC_KILL_POINTS'] ?? 12);
+const POINTS = Number(process.env['ECSYNC_KILL_POINTS'] ?? 4);
 const IGNORED = { ignore: ['.ecsync', '.ecsync-restore'], nanoseconds: false };
 const LARGE = 16 * 1024 * 1024;
 

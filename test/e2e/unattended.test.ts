@@ -137,13 +137,13 @@ describe('what is missing', () => {
     },
     {
       what: 'the disk of a local copy',
-      code: 5,
-      says: /not-mounted/,
-      spoil: () =>
-        writeFileSync(
-          config(),
-          plainConfig.replace(urlOf(first, 'one'), at('not-mounted/disk/copy')),
-        ),
+      code: 75,
+      says: /the copy is gone.*\n.*mounted/,
+      spoil: () => {
+        writeFileSync(config(), plainConfig.replace(urlOf(first, 'one'), at('disk/copy')));
+        expect(unattended(['push'])).toMatchObject({ code: 0 });
+        renameSync(at('disk'), at('unplugged'));
+      },
     },
   ];
 

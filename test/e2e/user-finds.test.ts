@@ -90,13 +90,15 @@ describe('a dry run', () => {
 });
 
 it.each(['27', '29', '32'])(
-  'heals a destination that was emptied in between, by protocol %s',
+  'makes a copy anew that is gone, when told to, by protocol %s',
   { timeout: 60_000 },
   async (protocol) => {
     const words = ['--rsync-path', 'rsync', '--protocol', protocol];
     expect((await push(...words)).code).toBe(0);
     rmSync(bench.copy, { recursive: true });
-    expect(await push(...words)).toMatchObject({ code: 0, stderr: '' });
+    expect(await push(...words)).toMatchObject({ code: 75 });
+    expect(existsSync(bench.copy)).toBe(false);
+    expect(await push(...words, '--new-copy')).toMatchObject({ code: 0, stderr: '' });
     expect((await fsck(bench.copy, bench.passfile)).code).toBe(0);
   },
 );

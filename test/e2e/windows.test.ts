@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import {
+  appendFileSync,
   chmodSync,
   copyFileSync,
   existsSync,
@@ -287,4 +288,33 @@ it('the task of a schedule is XML that starts this command', async () => {
   const read = execFileSync('xmllint', ['--nonet', '--xpath', xpath, file]).toString();
   expect(read).toContain(`"${onDriveZ(windowsNode('22'))}"`);
   expect(read).toContain(`"${vault.there}\\.ecsync"`);
+});
+
+describe('what others could have put in the way', () => {
+  it('a program in the current folder is not started for a bare name, but one in PATH is', async () => {
+    const vault = await makeVault('programs');
+    const { source, there } = vault;
+    const system = path.join(windows.driveC, 'windows', 'system32');
+    copyFileSync(path.join(system, 'hostname.exe'), path.join(source, 'planted.exe'));
+    const add = ['remote', 'add', '-C', there, 'disk', 'D:\\programs'];
+    expect(await windows.ecsync('22', add)).toMatchObject({ code: 0 });
+    const hook = (program: string): void =>
+      appendFileSync(
+        path.join(source, '.ecsync', 'config.toml'),
+        `\n[hooks]\nbefore = "${program}"\n`,
+      );
+    const plain = readFileSync(path.join(source, '.ecsync', 'config.toml'));
+    hook('planted');
+    const planted = await vault.run('push');
+    expect(planted.stderr).toContain("the hook 'before' cannot be started: planted");
+    expect(planted.code).toBe(2);
+    writeFileSync(path.join(source, '.ecsync', 'config.toml'), plain);
+    hook('hostname');
+    expect(await vault.run('push')).toMatchObject({ code: 0 });
+    // Who owns a vault cannot be told: above the current folder it must be in the user's profile.
+    const above = await windows.ecsync('22', ['log', '-C', `${there}\\folder`]);
+    expect(above.stderr).toContain('above the current folder and outside of your profile');
+    expect(above.code).toBe(10);
+    expect(await windows.ecsync('22', ['log', '-C', there])).toMatchObject({ code: 0 });
+  });
 });

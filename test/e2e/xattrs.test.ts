@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startSshd } from '../support/sshd.ts';
 import {
@@ -31,6 +32,8 @@ beforeEach(async () => {
 });
 afterEach(() => bench.remove());
 
+/** After so long a new file is old enough to be known by its times. */
+const SETTLED_MS = 2100;
 const inSource = (...parts: readonly string[]): string => path.join(bench.source, ...parts);
 
 /** Attributes of every kind that ext4 holds. */
@@ -83,6 +86,8 @@ describe('-X into a local folder, by the rsync of this machine', { timeout: 120_
     async (protocol) => {
       makeTree();
       await initVault(bench);
+      // A file whose inode changes in the second it was made in may have other content, too.
+      await delay(SETTLED_MS);
       const words = ['--protocol', String(protocol), '-i', bench.copy];
       const first = await push(...words);
       expect(first).toMatchObject({ code: 0, stderr: '' });

@@ -104,10 +104,11 @@ const attacks: readonly (readonly [string, string, Buffer])[] = [
   ['P of 0', 'conf-scrypt-invalid', scrypt({ P: 0 })],
   ['P of 17', 'conf-scrypt-too-costly', scrypt({ P: 17 })],
   ['N and R together over 4 GiB', 'conf-scrypt-too-costly', scrypt({ N: 2 ** 22, R: 32 })],
+  ['N and P together', 'conf-scrypt-too-costly', scrypt({ N: 2 ** 20, P: 16 })],
   ['KeyLen of 64', 'conf-scrypt-too-costly', scrypt({ KeyLen: 64 })],
   ['KeyLen of 16', 'conf-scrypt-invalid', scrypt({ KeyLen: 16 })],
   ['no flags', 'conf-flags-invalid', changed({ FeatureFlags: undefined })],
-  ['flags null', 'conf-flags-invalid', changed({ FeatureFlags: null })],
+  ['flags null, as in 0.4', 'conf-too-old', changed({ FeatureFlags: null })],
   ['flags a string', 'conf-flags-invalid', changed({ FeatureFlags: 'HKDF' })],
   ['an empty flag list', 'conf-too-old', flags()],
   ['release 0.4', 'conf-too-old', flags('DirIV')],
@@ -248,16 +249,17 @@ test('serialiseConf() and parseConf() are inverse', () => {
     creator: fc.string({ unit: 'binary' }),
     encryptedKey: bytes(64),
     salt: bytes(32),
-    logN: fc.integer({ min: 10, max: 20 }),
+    logN: fc.integer({ min: 10, max: 16 }), // with any r and p within the bounds
     r: fc.integer({ min: 8, max: 32 }),
     p: fc.integer({ min: 1, max: 16 }),
     flags: fc.constantFrom(...flagSets),
     longNameMax: fc.integer({ min: 62, max: 255 }),
+    seal: fc.option(bytes(32), { nil: undefined }),
   });
   fc.assert(
     fc.property(
       anyConf,
-      ({ creator, encryptedKey, salt: anySalt, logN, r, p, flags: names, longNameMax }) => {
+      ({ creator, encryptedKey, salt: anySalt, logN, r, p, flags: names, longNameMax, seal }) => {
         const set = new Set(names);
         const conf: Conf = {
           creator: Buffer.from(creator).toString(),
@@ -274,6 +276,7 @@ test('serialiseConf() and parseConf() are inverse', () => {
                 },
               }
             : {}),
+          ...(seal !== undefined && { seal: Buffer.from(seal) }),
         };
         expect(parseConf(serialiseConf(conf))).toEqual(conf);
       },

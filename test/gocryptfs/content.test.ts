@@ -8,7 +8,7 @@ import { EcsyncError } from '../../src/errors.ts';
 import { GcmCipher } from '../../src/gocryptfs/gcm-cipher.ts';
 import { GCM_LAYOUT_FLAGS } from '../../src/gocryptfs/feature-flags.ts';
 import { packFileHeader, parseFileHeader } from '../../src/gocryptfs/file-header.ts';
-import { deriveSubKey, KeyInfo } from '../../src/gocryptfs/keys.ts';
+import { deriveSubKey, KeyInfo } from '../../src/gocryptfs/sub-keys.ts';
 import { openLayout } from '../../src/gocryptfs/layout.ts';
 import {
   blockCountOf,
@@ -224,7 +224,7 @@ describe('sizes', () => {
   });
 
   test('of ciphertext are legal exactly when a plaintext has them', () => {
-    const legal = new Set<number>();
+    const legal = new Set([18]); // a header alone, which other programs write: an empty file
     for (let plainSize = 0; plainSize <= 9000; plainSize++) {
       legal.add(plainSizeToCipherSize(plainSize));
     }

@@ -7,8 +7,9 @@ import { parseConf } from '../../src/gocryptfs/config.ts';
 import { GCM_LAYOUT_FLAGS } from '../../src/gocryptfs/feature-flags.ts';
 import { packFileHeader } from '../../src/gocryptfs/file-header.ts';
 import { replaceAllZero } from '../../src/gocryptfs/identity.ts';
-import { deriveSubKey, KeyInfo } from '../../src/gocryptfs/keys.ts';
+import { deriveSubKey, KeyInfo } from '../../src/gocryptfs/sub-keys.ts';
 import { openLayout } from '../../src/gocryptfs/layout.ts';
+import { BytesFile, CipherFile } from '../../src/view/cipher-file.ts';
 import { derivations, hex, pattern, stockFilesystems } from '../support/format-fixtures.ts';
 
 const answers = derivations();
@@ -17,7 +18,7 @@ const { names, content, identities } = openLayout(
   hex(answers.masterkey),
 );
 
-test.each(['names', 'gcmContent', 'ecsyncNonces', 'ecsyncIdentities'] as const)(
+test.each(['names', 'gcmContent', 'ecsyncNonces', 'ecsyncIdentities', 'ecsyncConfSeal'] as const)(
   'sub-key %s',
   (name) => {
     const key = deriveSubKey(hex(answers.masterkey), KeyInfo[name]).export();
@@ -71,6 +72,17 @@ describe('whole files', () => {
   });
 });
 
+test.each(answers.sparseFiles)(
+  'sparse file of $patternLength bytes, zeros from $zerosFrom to $zerosTo',
+  async ({ path, patternLength, zerosFrom, zerosTo, sha256 }) => {
+    const identity = identities.file({ path: hex(path), counter: 0 });
+    const plain = new BytesFile(pattern(patternLength).fill(0, zerosFrom, zerosTo));
+    const file = CipherFile.over({ plain, identity, isSparse: true }, content);
+    const stored = await file.read(0, file.size);
+    expect(createHash('sha256').update(stored).digest('hex')).toBe(sha256);
+  },
+);
+
 test.each(answers.symlinks)('symlink $path to $plain', ({ path, plain, target }) => {
   const linkID = identities.linkID({ path: hex(path), counter: 0 });
   const encrypted = content.encryptTarget(linkID, hex(plain));
@@ -85,6 +97,9 @@ function quotedVectors(): readonly string[] {
   const section = format.split('## 13. Test vectors')[1] ?? '';
   return [...section.matchAll(/`([\w-]{22,})` *\|$/gm)].map(([, value]) => value ?? '');
 }
+
+/** Two rows about the seal follow those of layout gcm; conf-seal.test.ts computes their values. */
+const SEAL_ROWS_END = 10;
 
 test('the values FORMAT.md quotes for layout gcm are among them', () => {
   const quoted = quotedVectors().slice(0, 8);
@@ -105,7 +120,7 @@ test('the values FORMAT.md quotes for layout reverse are those of a stock revers
   const linkID = reverse.identities.linkID(at(nameOf('link')));
   const target = reverse.content.encryptTarget(linkID, Buffer.from('hello.txt'));
   const shown = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
-  expect(quotedVectors().slice(8)).toEqual([
+  expect(quotedVectors().slice(SEAL_ROWS_END)).toEqual([
     shown(rootIV),
     nameOf('a'),
     shown(fileID),

@@ -188,14 +188,14 @@ describe('LocalFolderRemote', () => {
     expect(fs.readdirSync(bench.ours)).toEqual(['stays']);
   });
 
-  it('creates the folder itself, but not the folder it is in', async () => {
+  it('creates the folder, and those it is in, where nothing is in the way', async () => {
     const remote = new LocalFolderRemote();
     const words = (folder: string) => serverWords(ARCHIVE, join(bench.root, folder));
-    await expect(remote.start('rsync', words('no/such'))).rejects.toThrow(RemoteError);
     fs.writeFileSync(join(bench.root, 'file'), '');
+    await expect(remote.start('rsync', words('file/such'))).rejects.toThrow(RemoteError);
     await expect(remote.start('rsync', words('file'))).rejects.toThrow(/not a folder/);
-    const connection = await remote.start('rsync', words('new'));
-    expect(fs.statSync(join(bench.root, 'new')).isDirectory()).toBe(true);
+    const connection = await remote.start('rsync', words('no/new'));
+    expect(fs.statSync(join(bench.root, 'no/new')).isDirectory()).toBe(true);
     connection.destroy();
     expect((await connection.exited).code).toBe(12);
   });

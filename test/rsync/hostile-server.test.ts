@@ -29,6 +29,8 @@ const COUNT = 8;
 interface Attack {
   readonly says: Uint8Array | ((generator: Generator) => Uint8Array[]);
   readonly code: string;
+  /** Words of the remedy. */
+  readonly hint?: string;
   readonly protocol?: number;
   /** Content may leave: the attack begins after a proper request. */
   readonly served?: boolean;
@@ -79,6 +81,16 @@ const varints = (...values: number[]): Buffer =>
 const BEFORE_THE_LIST: Record<string, Attack> = {
   'nothing at all': { says: Buffer.alloc(0), code: 'no-greeting' },
   'half a version': { says: Buffer.from([32, 0]), code: 'no-greeting' },
+  'an account for sftp only': {
+    says: Buffer.from('This service allows sftp connections only.\n'),
+    code: 'shell-not-clean',
+    hint: 'runs no commands',
+  },
+  'an account without a shell': {
+    says: Buffer.from('This account is currently not available.\n'),
+    code: 'shell-not-clean',
+    hint: 'runs no commands',
+  },
   'login noise': { says: Buffer.from('Last login: yesterday\n'), code: 'shell-not-clean' },
   'a terminal escape': { says: Buffer.from('\x1b[2J\x1b]0;owned\x07'), code: 'shell-not-clean' },
   'version 0': { says: int32(0), code: 'shell-not-clean' },
@@ -310,6 +322,7 @@ describe.each([
     const { peer, end } = await run(attack);
     expect(end).toBeInstanceOf(EcsyncError);
     expect((end as EcsyncError).code).toBe(attack.code);
+    if (attack.hint !== undefined) expect((end as EcsyncError).hint).toContain(attack.hint);
     const heard = Buffer.concat(peer.heard);
     const copies = heard.toString('latin1').split(SECRET.toString('latin1')).length - 1;
     expect(copies).toBeLessThanOrEqual(attack.served === true ? 2 : 0);

@@ -16,7 +16,13 @@ const values = fc.record(
     timeoutSec: fc.integer({ min: 1, max: 86_400 }),
     tempDir: word,
     linkDest: word,
+    compareDest: word,
+    copyDest: word,
+    sizeOnly: fc.constant(true),
+    inPlace: fc.constant(true),
+    sparse: fc.constant(true),
     measure: fc.constant(true),
+    fsync: fc.constant(true),
     existing: fc.constant(true),
     ignoreExisting: fc.constant(true),
     tellSkipped: fc.constant(true),
@@ -51,9 +57,14 @@ function stockWords(asked: TransferOptions): string[] {
     asked.deleteAfter ? ['--delete-after', '-i'] : [],
     asked.blockSize === undefined ? [] : [`--block-size=${asked.blockSize}`],
     asked.timeoutSec === undefined ? [] : [`--timeout=${asked.timeoutSec}`],
+    on(asked.fsync === true, '--fsync'),
     on(asked.existing === true, '--existing'),
     on(asked.ignoreExisting === true, '--ignore-existing'),
     on(asked.tellSkipped === true, '--info=skip2'),
+    on(asked.sizeOnly === true, '--size-only'),
+    on(asked.inPlace === true, '--inplace'),
+    on(asked.sparse === true, '--sparse'),
+    on(asked.sparse === true && asked.inPlace === true, '--no-whole-file'),
     on(asked.measure === true, `--only-write-batch=${folder}/batch`),
   );
   spawnSync('rsync', [...args, join(folder, 'src/'), 'host:DEST/']);
@@ -67,9 +78,13 @@ describe('serverWords()', () => {
         transferFlags,
         fc.record({
           measure: fc.boolean(),
+          fsync: fc.boolean(),
           existing: fc.boolean(),
           ignoreExisting: fc.boolean(),
           tellSkipped: fc.boolean(),
+          sizeOnly: fc.boolean(),
+          inPlace: fc.boolean(),
+          sparse: fc.boolean(),
         }),
         fc.integer({ min: 1, max: 131_072 }),
         (some, { measure: yes, ...skips }, blockSize) => {
@@ -122,6 +137,7 @@ describe('serverWords()', () => {
       ...ARCHIVE,
       hardLinks: true,
       deleteAfter: true,
+      fsync: true,
       timeoutSec: 30,
       blockSize: 4096,
     };
@@ -133,9 +149,16 @@ describe('serverWords()', () => {
       });
       return stderr;
     };
-    const accepted = run(serverWords({ ...asked, tempDir: '/tmp', linkDest: '/DEST' }, 'DEST'));
     // An accepted command starts rsync, which misses its client; a refused one never gets there.
-    expect(accepted).toContain('connection unexpectedly closed');
+    for (const more of [
+      { tempDir: '/tmp', linkDest: '/DEST' },
+      { inPlace: true, compareDest: '/' },
+      { inPlace: true, sparse: true },
+      { sizeOnly: true, copyDest: '/' },
+    ]) {
+      const accepted = run(serverWords({ ...asked, ...more }, 'DEST'));
+      expect(accepted).toContain('connection unexpectedly closed');
+    }
     expect(run(['--server', '-K', '.', 'DEST/'])).not.toContain('connection unexpectedly closed');
   });
 });
@@ -147,7 +170,7 @@ describe('parseServerWords()', () => {
     [['--server', '-logDtpre.LsfxCvu', '.']],
     [['--server', '-logDtpr', '.', 'd/']],
     [['--server', '-zlogDtpre.LsfxCvu', '.', 'd/']],
-    [['--server', '-re.LsfxCvu', '--inplace', '.', 'd/']],
+    [['--server', '-re.LsfxCvu', '--append', '.', 'd/']],
     [['--server', '-re.LsfxCvu', '-Bx', '.', 'd/']],
     [['--server', '-re.LsfxCvu', '--temp-dir', '.', 'd/']],
     [['--server', '-re.LsfxCvu', '.', 'd/', 'e/']],

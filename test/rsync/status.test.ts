@@ -19,6 +19,8 @@ const REPORT: SendReport = {
 };
 const LOST = new ConnectionError('connection-lost', 'closed');
 const NO_GREETING = new RemoteError('no-greeting', 'closed');
+const MKSTEMP_ROFS = 'rsync: [receiver] mkstemp "f" failed: Read-only file system (30)\n';
+const MKSTEMP_EIO = 'rsync: [receiver] mkstemp "f" failed: Input/output error (5)\n';
 const NO_SPACE = 'rsync: [receiver] write failed on "/x": No space left on device (28)\n';
 
 describe('judge()', () => {
@@ -35,6 +37,23 @@ describe('judge()', () => {
     ],
     ['a failure on the server', REPORT, 23, 'rsync: x\n', 23, 'remote-partial'],
     ['its disk filled up on the way', REPORT, 23, NO_SPACE, 23, 'remote-disk-full'],
+    ['its disk may not be written to', REPORT, 23, MKSTEMP_ROFS, 5, 'destination-read-only'],
+    [
+      'its disk stores nothing',
+      { ...REPORT, filesSent: 2 },
+      23,
+      MKSTEMP_EIO.repeat(2),
+      5,
+      'destination-broken',
+    ],
+    [
+      'its disk has a bad spot',
+      { ...REPORT, filesSent: 3 },
+      23,
+      MKSTEMP_EIO.repeat(2),
+      23,
+      'remote-partial',
+    ],
     ['a file of ours was unreadable', { ...REPORT, ioError: 1 }, 23, '', 23, 'unreadable'],
     ['an old server did not hear of it', { ...REPORT, ioError: 1 }, 0, '', 23, 'unreadable'],
     ['a file vanished', { ...REPORT, ioError: 2 }, 24, '', 24, 'files-vanished'],

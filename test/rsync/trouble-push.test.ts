@@ -312,6 +312,22 @@ describe('a connection in trouble', () => {
     expect(error).toMatchObject({ code: 'timeout', exitCode: 30 });
   });
 
+  it('whose server only says that it is alive ends in a timeout, too', async () => {
+    const peer = new FakePeer();
+    peer.say(greeting());
+    const alive = setInterval(() => peer.say(frame(0, Buffer.alloc(0))), 20);
+    const error = await failureOf(
+      send(peer, {
+        entries: await listAll(new MemoryTree()),
+        open: () => expect.fail(),
+        options: ARCHIVE,
+        idleTimeoutMs: 100,
+      }),
+    ).finally(() => clearInterval(alive));
+    expect(error).toMatchObject({ code: 'timeout', exitCode: 30 });
+    expect(error).toHaveProperty('message', expect.stringContaining('only said that it is alive'));
+  });
+
   it('is kept alive while there is nothing to say', async () => {
     const peer = new FakePeer();
     peer.say(greeting());

@@ -122,7 +122,9 @@ const DAMAGES: Readonly<Record<string, Damage>> = {
     return cut(file, 19 + dice.below(lstatSync(file).size));
   },
   'cut at the end of a block': (copy, dice) => cut(dice.pick(copy.large), 18 + copy.block),
-  'cut inside the header': ({ files }, dice) => cut(dice.pick(files), 1 + dice.below(18)),
+  'cut inside the header': ({ files }, dice) => cut(dice.pick(files), 1 + dice.below(17)),
+  // For stock, and in what it wrote, that is an empty file.
+  'cut to the header': ({ files }, dice) => cut(dice.pick(files), 18),
   'cut to nothing': ({ files }, dice) => cut(dice.pick(files), 0),
   'a few bytes more': ({ files }, dice) =>
     rewrite(dice.pick(files), (bytes) => Buffer.concat([bytes, Buffer.alloc(10, 7)])),
@@ -192,7 +194,7 @@ const DAMAGES: Readonly<Record<string, Damage>> = {
     return path.basename(file);
   },
   'a foreign file': ({ directories, root }, dice) => {
-    const name = dice.pick(['.DS_Store', '.file.AbC123', 'notes.txt', 'A'.repeat(22), 'x~']);
+    const name = dice.pick(['.stray', '.file.AbC123', 'notes.txt', 'A'.repeat(22), 'x~']);
     writeFileSync(path.join(dice.pick([root, ...directories]), name), 'foreign');
     return name;
   },

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import type { KeyInfo } from '../../src/gocryptfs/keys.ts';
+import type { FeatureFlag } from '../../src/gocryptfs/feature-flags.ts';
+import type { KeyInfo } from '../../src/gocryptfs/sub-keys.ts';
 
 type KeyName = keyof typeof KeyInfo;
 
@@ -41,6 +42,11 @@ export interface FormatTables {
 export interface Derivations {
   readonly masterkey: string;
   readonly subKeys: Readonly<Partial<Record<KeyName, string>>>;
+  readonly confSeals: readonly {
+    readonly flags: readonly FeatureFlag[];
+    readonly longNameMax: number;
+    readonly seal: string;
+  }[];
   readonly identities: readonly {
     readonly path: string;
     readonly counter: number;
@@ -64,6 +70,13 @@ export interface Derivations {
     readonly path: string;
     readonly patternLength: number;
     readonly cipherLength: number;
+    readonly sha256: string;
+  }[];
+  readonly sparseFiles: readonly {
+    readonly path: string;
+    readonly patternLength: number;
+    readonly zerosFrom: number;
+    readonly zerosTo: number;
     readonly sha256: string;
   }[];
   readonly symlinks: readonly {

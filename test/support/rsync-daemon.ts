@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -59,7 +59,8 @@ export async function startDaemon(modules: ModuleLines): Promise<RunningDaemon> 
     log: () => readFile(path.join(dir, 'log'), 'utf8'),
     sessions: () => childrenOf(daemon),
     killSessions: async () => {
-      for (const pid of await childrenOf(daemon)) {
+      // A session is two processes: one that is left alone would hold the connection open.
+      for (const pid of await forksOf(daemon, configFile)) {
         try {
           process.kill(pid, 'SIGKILL');
         } catch {
@@ -84,6 +85,17 @@ async function childrenOf({ pid = 0 }: ChildProcess): Promise<readonly number[]>
     .split(' ')
     .filter((word) => word !== '')
     .map(Number);
+}
+
+/** Every process that the daemon has forked, also those whose parent has gone. */
+async function forksOf({ pid }: ChildProcess, configFile: string): Promise<readonly number[]> {
+  const found: number[] = [];
+  for (const name of await readdir('/proc')) {
+    if (!/^\d+$/.test(name) || Number(name) === pid) continue;
+    const words = await readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '');
+    if (words.includes(configFile)) found.push(Number(name));
+  }
+  return found;
 }
 
 async function configOf(dir: string, modules: ModuleLines): Promise<string> {

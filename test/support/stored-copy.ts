@@ -1,7 +1,7 @@
 import { serialiseConf } from '../../src/gocryptfs/config.ts';
 import type { FeatureFlag } from '../../src/gocryptfs/feature-flags.ts';
 import { isDirectory, isRegularFile } from '../../src/tree/entry.ts';
-import { EncryptedView } from '../../src/view/encrypted-view.ts';
+import { EncryptedView, type EncryptedViewOptions } from '../../src/view/encrypted-view.ts';
 import { allEntries, readAll } from './materialise.ts';
 import { MemoryTree, type MemoryEntry } from './memory-tree.ts';
 
@@ -30,11 +30,13 @@ export function confBytesOf(flags: readonly FeatureFlag[], longNameMax = 255): B
 export async function storedObjects(
   plain: MemoryTree,
   flags: readonly FeatureFlag[],
+  options: Pick<EncryptedViewOptions<MemoryEntry>, 'derivation' | 'inherited'> = {},
 ): Promise<StoredObject[]> {
   const bytes = confBytesOf(flags);
   const view = new EncryptedView(plain, {
     conf: { bytes, mtimeSec: 1 },
     masterkey: COPY_MASTERKEY,
+    ...options,
   });
   const objects: StoredObject[] = [];
   for (const entry of (await allEntries(view)).slice(1)) {

@@ -5,11 +5,13 @@ import {
   assignBirths,
   decodeBirths,
   encodeBirths,
+  withGone,
   type BirthRecord,
 } from '../../src/sync/births.ts';
 import type { PushEntry } from '../../src/sync/push-entry.ts';
 
-const bytes = (text: string): Buffer => Buffer.from(text);
+const bytes = (from: string): Buffer => Buffer.from(from);
+const text = (path: Uint8Array): string => Buffer.from(path).toString();
 
 function file(
   path: string,
@@ -46,7 +48,7 @@ function assigned(
     const origin = moved[Buffer.from(entry.path).toString()];
     if (origin !== undefined) origins.set(entry, bytes(origin));
   }
-  const records = assignBirths({ before, entries, origins, isStillThere: () => isStillThere });
+  const { records } = assignBirths({ before, entries, origins, isStillThere: () => isStillThere });
   return records.map(
     ({ path, birth }) =>
       `${Buffer.from(path).toString()}=${Buffer.from(birth.path).toString()}#${birth.counter}`,
@@ -54,6 +56,19 @@ function assigned(
 }
 
 describe('births', () => {
+  it('of two names of one file are those of the names, also when one of them or both are gone', () => {
+    const linked = { nlink: 2 };
+    const names = ['linked=linked#0', 'p=q#0'];
+    const before = [record('p', 1, 'q')];
+    expect(assigned(before, [file('linked', 1, linked), file('p', 1, linked)])).toEqual(names);
+    const both = [record('linked', 1, 'linked'), record('p', 1, 'q')];
+    expect(assigned(both, [file('linked', 1, linked), file('p', 1, linked)])).toEqual(names);
+    expect(assigned(both, [file('linked', 1)])).toEqual([]);
+    expect(assigned(both, [file('p', 1)])).toEqual(['p=q#0']);
+    expect(assigned(both, [file('new', 1)], { new: 'linked' })).toEqual(['new=linked#0']);
+    expect(assigned(both, [file('new', 1)], { new: 'p' })).toEqual(['new=q#0']);
+  });
+
   it('come along with a file that moves, and moves again', () => {
     expect(assigned([], [file('new', 1)], { new: 'old' })).toEqual(['new=old#0']);
     const before = [record('new', 1, 'old')];
@@ -66,6 +81,26 @@ describe('births', () => {
     expect(assigned(before, [file('old', 1)], { old: 'new' })).toEqual([]);
     expect(assigned(before, [])).toEqual([]);
     expect(assigned(before, [], {}, true)).toEqual(['new=old#0']);
+  });
+
+  it('of files that have gone are kept as long as a destination may have those', () => {
+    const before = [record('new', 1, 'old'), record('other', 2, 'was')];
+    const nothing = { before, origins: new Map(), isStillThere: () => false };
+    const entries = [file('old', 9)];
+    const found = assignBirths({ ...nothing, entries });
+    const shown = (records: readonly BirthRecord[]): string[] =>
+      records.map(({ path, birth }) => `${text(path)}=${text(birth.path)}#${birth.counter}`);
+    expect(shown(found.records)).toEqual(['old=old#1']);
+    expect(shown(withGone(found, () => false))).toEqual(['old=old#1']);
+    const held = withGone(found, (path) => text(path) === 'new');
+    expect(shown(held)).toEqual(['new=old#0', 'old=old#1']);
+    // It is back, and what the destination has of it is right.
+    const back = assignBirths({
+      ...nothing,
+      before: held,
+      entries: [file('new', 1), file('old', 9)],
+    });
+    expect(shown(back.records)).toEqual(['new=old#0', 'old=old#1']);
   });
 
   it('take the next counter where one is in use', () => {
@@ -97,9 +132,9 @@ describe('births', () => {
   it('belong to names where a file has several', () => {
     const before = [record('b', 1, 'old')];
     const names = [file('a', 1, { nlink: 2 }), file('b', 1, { nlink: 2 })];
-    expect(assigned(before, names)).toEqual(['b=old#0']);
+    expect(assigned(before, names)).toEqual(['a=a#0', 'b=old#0']);
     const moved = [file('a', 1, { nlink: 2 }), file('c', 1, { nlink: 2 })];
-    expect(assigned(before, moved, { c: 'b' })).toEqual(['c=old#0']);
+    expect(assigned(before, moved, { c: 'b' })).toEqual(['a=a#0', 'c=old#0']);
   });
 
   it('are never given twice', () => {

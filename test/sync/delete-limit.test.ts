@@ -2,9 +2,12 @@ import { expect, it } from 'vitest';
 import {
   changeLimit,
   deleteLimit,
+  deletionTerms,
+  isSurelyFew,
   shownChangeLimit,
   shownLimit,
 } from '../../src/sync/delete-limit.ts';
+import { defaultPushSettings } from '../../src/sync/push-settings.ts';
 
 it.each([
   [deleteLimit, undefined, 100, 50],
@@ -16,6 +19,19 @@ it.each([
   [changeLimit, { percent: 100 }, 5001, 5001],
 ] as const)('%s of %j at %i objects is %i', (limit, asked, total, expected) => {
   expect(limit(asked, total)).toBe(expected);
+});
+
+it('asks nobody only while most of what is remembered is there', () => {
+  const settings = defaultPushSettings(
+    { source: '/source', vaultDir: '/source/.ecsync' },
+    { kind: 'local', path: '/copy', shown: '/copy' },
+  );
+  const deletedUnder = deletionTerms(settings);
+  const isFew = (gone: number | undefined, filesBefore?: number): boolean =>
+    isSurelyFew(settings, { deletedUnder, gone, filesBefore });
+  expect([isFew(0), isFew(0, 0), isFew(20, 40), isFew(50, 1000)]).toEqual([true, true, true, true]);
+  // A folder that was restored from a backup has nothing that is the same object.
+  expect([isFew(21, 40), isFew(1, 1), isFew(51, 1000), isFew(undefined)]).not.toContain(true);
 });
 
 it('says where a limit comes from', () => {

@@ -3,11 +3,14 @@
 import { describe, expect, test } from 'vitest';
 import { FileError, VanishedError } from '../../src/errors.ts';
 import { flagsOfLayout } from '../../src/gocryptfs/feature-flags.ts';
-import { openLayout } from '../../src/gocryptfs/layout.ts';
+import { openCipher, openLayout } from '../../src/gocryptfs/layout.ts';
+import { NATIVE_BACKEND } from '../../src/gocryptfs/native-backend.ts';
+import { associatedData } from '../../src/gocryptfs/nonces.ts';
 import { TEMPORARY_DIRECTORY } from '../../src/gocryptfs/names.ts';
 import { S_IFDIR, S_IFIFO } from '../../src/tree/entry.ts';
 import { fsck, type FsckJob, type FsckProgress } from '../../src/sync/fsck.ts';
 import type { Finding } from '../../src/sync/fsck-finding.ts';
+import { IdentityCheck } from '../../src/view/identity-check.ts';
 import { pattern } from '../support/format-fixtures.ts';
 import { MemoryTree, type MemoryEntry } from '../support/memory-tree.ts';
 import {
@@ -42,7 +45,7 @@ interface Checked {
 async function check(tree: MemoryTree, { job, signal, onProgress }: Checked = {}) {
   const findings: Finding[] = [];
   const summary = await fsck(
-    { openTree: () => tree, layout, conf, holesAreDamage: true, ...job },
+    { openTree: () => tree, layout, conf, isOnlyEcsync: true, ...job },
     {
       finding: (finding) => findings.push(finding),
       progress: onProgress ?? (() => undefined),
@@ -86,6 +89,7 @@ test('an intact copy: everything is counted, nothing is found', async () => {
     damaged: 0,
     unread: 0,
     notes: 0,
+    placesChecked: false,
     exitCode: 0,
   });
 });
@@ -109,9 +113,48 @@ test('damaged blocks are reported in ranges, and the check goes on after them', 
 test('holes are a note in a copy that gocryptfs may have written', async () => {
   const objects = await storedSample();
   contentOf(objects, 'dir/blocks').fill(0, 18 + 5 * 4128, 18 + 7 * 4128);
-  const { summary, findings } = await check(copyTree(objects), { job: { holesAreDamage: false } });
+  const { summary, findings } = await check(copyTree(objects), {
+    job: { isOnlyEcsync: false, allowHoles: true },
+  });
   expect(findings.map(shown)).toEqual(['note hole dir/blocks 5-6']);
   expect(summary).toMatchObject({ damaged: 0, notes: 1, exitCode: 0 });
+});
+
+test('a hole is damage in a file that ecsync wrote, whoever else writes to the copy', async () => {
+  const objects = await storedSample();
+  contentOf(objects, 'dir/blocks').fill(0, 18 + 5 * 4128, 18 + 7 * 4128);
+  const job = {
+    ...{ isOnlyEcsync: false, allowHoles: true },
+    identities: new IdentityCheck(layout, { keepsMisplaced: true }),
+  };
+  const { summary, findings } = await check(copyTree(objects), { job });
+  expect(findings.map(shown)).toEqual(['damage hole dir/blocks 5-6']);
+  expect(summary).toMatchObject({ exitCode: 26, placesChecked: true });
+});
+
+test('a block with the right tag and a nonce that ecsync would not choose is found', async () => {
+  const objects = await storedSample();
+  const content = contentOf(objects, 'dir/blocks');
+  const fileID = content.subarray(2, 18);
+  const source = { flags: new Set(GCM), masterkey: COPY_MASTERKEY, backend: NATIVE_BACKEND };
+  const sealed = content.subarray(18 + 4 * 4128, 18 + 5 * 4128);
+  openCipher(source).seal(
+    {
+      plain: Buffer.alloc(4096, 'forged'),
+      nonce: Buffer.alloc(16, 5),
+      associated: associatedData(4, fileID),
+    },
+    sealed,
+  );
+  const identities = (): IdentityCheck => new IdentityCheck(layout, { keepsMisplaced: true });
+  const ours = await check(copyTree(objects), {
+    job: { identities: identities(), checksNonces: true },
+  });
+  expect(ours.findings.map(shown)).toEqual(['damage nonce-foreign dir/blocks 4-4']);
+  const mixed = { identities: identities(), checksNonces: true, isOnlyEcsync: false };
+  const { findings, summary } = await check(copyTree(objects), { job: mixed });
+  expect(findings.map(shown)).toEqual(['note nonce-foreign dir/blocks 4-4']);
+  expect(summary.exitCode).toBe(0);
 });
 
 test('the folder for unfinished files is worth a note only when something is in it', async () => {
@@ -156,7 +199,7 @@ describe('the conf in the copy', () => {
   test('only has to be valid where none is known, and is missed with a note', async () => {
     const unknown = async (bytes: Buffer | undefined) => {
       const tree = await withConf(bytes);
-      const job = { openTree: () => tree, layout, holesAreDamage: true };
+      const job = { openTree: () => tree, layout, isOnlyEcsync: true };
       const findings: Finding[] = [];
       const reporter = {
         finding: (finding: Finding) => findings.push(finding),

@@ -18,10 +18,18 @@ const racyFile = fc.record({
 });
 const anyState: fc.Arbitrary<PushState> = fc.record({
   tempDirChoice: fc.integer({ min: -1, max: 3 }),
+  refusesFsync: fc.constant(true),
+  halfFolders: fc.constant(true),
   prunePending: fc.boolean(),
   foreignChecked: fc.boolean(),
   known: fc.array(fc.nat(2 ** 48 - 1)).map((keys) => new Set(keys)),
   racy: fc.array(racyFile),
+  large: fc.record({
+    token: fc.constantFrom('0', '0123456789ab'),
+    isLinking: fc.boolean(),
+    mixed: fc.array(fc.nat(2 ** 48 - 1)),
+  }),
+  aboveChoice: fc.nat(1),
 });
 
 describe('what a vault remembers of a destination', () => {

@@ -1,7 +1,8 @@
 // Which files a push remembers because rsync's quick check might not see their next edit.
 import { describe, expect, it } from 'vitest';
 import type { PushEntry } from '../../src/sync/push-entry.ts';
-import { recentFiles } from '../../src/sync/racy.ts';
+import { recentFiles, staleSuspects } from '../../src/sync/racy.ts';
+import { filesInDoubt, markBegun, markEnded, selectionTerms } from '../../src/sync/unfinished.ts';
 import { S_IFDIR, S_IFREG } from '../../src/tree/entry.ts';
 
 const SNAPSHOT_MS = 5_000_400;
@@ -59,5 +60,41 @@ describe('files written about when a push looked', () => {
       ['just now', true],
       ['of the future', false],
     ]);
+  });
+});
+
+describe('a file whose old time a program sets again after each write', () => {
+  const before = entry('old time', 100, { ctimeMs: SNAPSHOT_MS - 900 });
+  const after = entry('old time', 100, { ctimeMs: SNAPSHOT_MS + 50 });
+
+  it('is sent again when a push met it just after a write', () => {
+    const remembered = recentFiles([before], SNAPSHOT_MS, new Set());
+    expect(staleSuspects([before], remembered, new Set())).toEqual(new Set());
+    expect(staleSuspects([after], remembered, new Set())).toEqual(new Set([after]));
+  });
+});
+
+describe('the mark of a push that did not end', () => {
+  const touched = entry('touched', 100, { ctimeMs: SNAPSHOT_MS + 50 });
+  const untouched = entry('untouched', 100, { ctimeMs: SNAPSHOT_MS - 9000 });
+  const whole = { paths: [], rules: [] };
+  const part = { paths: ['folder'], rules: [] };
+  const mark = markBegun(undefined, { startedMs: SNAPSHOT_MS, terms: selectionTerms(whole) });
+
+  it('puts files in doubt that have changed since then', () => {
+    expect(filesInDoubt([touched, untouched], mark, selectionTerms(whole))).toEqual([touched]);
+  });
+
+  it('stands until a push has ended that lists as much, and is not looked at twice', () => {
+    const afterPart = markEnded(mark, selectionTerms(part));
+    expect(filesInDoubt([touched], afterPart, selectionTerms(part))).toEqual([]);
+    expect(filesInDoubt([touched], afterPart, selectionTerms(whole))).toEqual([touched]);
+    expect(markEnded(afterPart, selectionTerms(whole))).toBeUndefined();
+  });
+
+  it('goes back to the earlier of two pushes', () => {
+    const again = markBegun(mark, { startedMs: SNAPSHOT_MS + 60_000, terms: selectionTerms(part) });
+    expect(again).toMatchObject({ sinceMs: SNAPSHOT_MS });
+    expect(markEnded(again, selectionTerms(part))).toMatchObject({ open: [selectionTerms(whole)] });
   });
 });

@@ -182,6 +182,7 @@ describe('a hostile server', () => {
     ['a failure', 'sftp-failure', [packet(101, u32(1), u32(4), text('no'), text(''))]],
     ['more names than it sends', 'sftp-packet', [HANDLE, packet(104, u32(2), u32(4_000_000_000))]],
     ['a way out', 'sftp-name', [HANDLE, packet(104, u32(2), u32(1), nameOf('../etc'))]],
+    ['pages without a name', 'sftp-listing', [HANDLE, packet(104, u32(2), u32(0))]],
     ['an empty name', 'sftp-name', [HANDLE, packet(104, u32(2), u32(1), nameOf(''))]],
     [
       'attributes without end',
@@ -204,6 +205,31 @@ describe('a hostile server', () => {
     expect(await codeOf(session.list(Buffer.from('.')))).toBe(code);
   });
 
+  it('with a folder that contains itself is followed as far as a path may be long', async () => {
+    const name = 'd'.repeat(255);
+    const attributes = Buffer.concat([u32(4), u32(0o040755)]);
+    let id = 0;
+    const answer = (type: number, ...parts: Buffer[]): Buffer => packet(type, u32(++id), ...parts);
+    const says = [VERSION, answer(105, attributes)];
+    for (let depth = 0; depth < 20; depth++) {
+      says.push(
+        answer(102, text('h')),
+        answer(104, u32(1), text(name), text(''), attributes),
+        answer(101, u32(1), text('end'), text('')),
+        answer(101, u32(0), text('closed'), text('')),
+      );
+    }
+    const session = await SftpSession.open(playing(...says).connection, OPTIONS);
+    opened.push(session);
+    const problems: string[] = [];
+    const tree = new SftpTree(session, Buffer.from('.'), (_path, { code }) => problems.push(code));
+    let depth = 0;
+    let [folder] = await tree.children(await tree.root());
+    for (; folder !== undefined; depth++) [folder] = await tree.children(folder);
+    expect(depth).toBe(16); // 16 names of 255 bytes and 15 slashes are 4095 bytes
+    expect(problems).toEqual(['path-too-long']);
+  });
+
   it('that sends more than was asked for is cut off', async () => {
     const { connection } = playing(VERSION, packet(103, u32(1), text('x'.repeat(11))));
     const session = await SftpSession.open(connection, OPTIONS);
@@ -224,7 +250,7 @@ describe('a hostile server', () => {
 
   it('that says nothing is not waited for for ever, before and after the greeting', async () => {
     const patience = { ...OPTIONS, idleTimeoutMs: 50 };
-    expect(await codeOf(SftpSession.open(playing().connection, patience))).toBe('sftp-refused');
+    expect(await codeOf(SftpSession.open(playing().connection, patience))).toBe('timeout');
     const session = await SftpSession.open(playing(VERSION).connection, patience);
     expect(await codeOf(session.lstat(Buffer.from('x')))).toBe('timeout');
     expect(await codeOf(session.lstat(Buffer.from('x')))).toBe('timeout');

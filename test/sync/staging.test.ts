@@ -135,4 +135,20 @@ describe('staging', () => {
   ])('knows how to name it at $destination', ({ destination, spellings }) => {
     expect(tempDirSpellings(destination)).toEqual(spellings);
   });
+
+  it('leaves out copies whose path would be too long to be sent', () => {
+    const deep = (length: number): string => `A/${'d'.repeat(length - 'A/'.length)}`;
+    const longest = 4095 - TEMP.length - 1 - '/gocryptfs.diriv'.length;
+    const stagedPaths = (folder: string): readonly string[] => {
+      const list = [
+        entry('.'),
+        entry('A/'),
+        entry(`${folder}/`),
+        virtual(`${folder}/gocryptfs.diriv`, 'diriv'),
+      ];
+      return shown(foundingRuns(list, new Set(list.slice(2))).flat());
+    };
+    expect(stagedPaths(deep(longest))).toContain(`${TEMP}/${deep(longest)}/gocryptfs.diriv`);
+    expect(stagedPaths(deep(longest + 1))).toEqual([]);
+  });
 });

@@ -71,6 +71,7 @@ const TARGETS: readonly SshTarget[] = [
   { host: 'x.lan' },
   { host: 'y.lan', user: 'root' },
   { host: 'db', port: 77, user: 'given' },
+  { host: 'fe80::1%lo' },
 ];
 
 describe('resolveSshHost()', () => {

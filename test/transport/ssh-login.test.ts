@@ -218,6 +218,23 @@ describe('keys', () => {
     expect(await logIn()).toBe('logged in\n');
   });
 
+  test.each(['rsa-sha2-512', 'rsa-sha2-256'])(
+    'an RSA key at a server that accepts only %s',
+    async (algorithm) => {
+      const strict = await startSshd({ configLines: [`PubkeyAcceptedAlgorithms ${algorithm}`] });
+      try {
+        await makeKey(inSsh('id_rsa'), { type: 'rsa' });
+        await writeFile(strict.authorizedKeysFile, `${await readPublicKey(inSsh('id_rsa.pub'))}\n`);
+        await copyFile(strict.knownHostsFile, inSsh('known_hosts'));
+        expect(await logIn({}, { port: strict.port })).toBe('logged in\n');
+        const seen = strict.log().split('userauth-request for user').length - 1;
+        expect(seen).toBeLessThanOrEqual(algorithm === 'rsa-sha2-512' ? 3 : 4);
+      } finally {
+        await strict.stop();
+      }
+    },
+  );
+
   test('are tried one after the other in the order of the configuration', async () => {
     for (const name of ['a', 'b']) await makeKey(inSsh(name));
     await useKey('c');
@@ -417,7 +434,7 @@ describe('passwords', () => {
           if (method === 'password' && attempt.password === 'right') attempt.accept();
           else refuse();
         } else if (attempt.method === 'keyboard-interactive') {
-          attempt.prompt([{ prompt: 'Code: ', echo: false }], (answers) => {
+          attempt.prompt([{ prompt: '\u0007\r\u202eCode: ', echo: false }], (answers) => {
             if (method === 'keyboard-interactive' && answers[0] === 'right') attempt.accept();
             else refuse();
           });
@@ -443,28 +460,29 @@ describe('passwords', () => {
 
   afterAll(() => server.close());
 
-  test.each([
-    ['password', 'password'],
-    ['keyboard-interactive', 'Code'],
-  ] as const)('%s: asked, up to three times, and only if somebody can be', async (name, prompt) => {
-    method = name;
-    const key = await readPublicKey(hostKey(0));
-    await writeFile(inSsh('known_hosts'), `[127.0.0.1]:${port} ${key}\n`);
-    const asked: string[] = [];
-    const given = (answers: string[]) => (text: string) => {
-      asked.push(text);
-      return Promise.resolve(answers.shift());
-    };
-    expect(await logIn({ askPassword: given(['wrong', 'right']) }, { port })).toBe('logged in\n');
-    expect(asked).toEqual([
-      `${sshd.user}@127.0.0.1: ${prompt}`,
-      `${sshd.user}@127.0.0.1: ${prompt}`,
-    ]);
-    for (const askPassword of [undefined, given([]), given(['a', 'b', 'c', 'right'])]) {
-      const options = askPassword === undefined ? {} : { askPassword };
-      expect(await failure(options, { port })).toMatchObject({ code: 'login-refused' });
-    }
-  });
+  test.each(['password', 'keyboard-interactive'] as const)(
+    '%s: asked, up to three times, and only if somebody can be',
+    async (name) => {
+      method = name;
+      const key = await readPublicKey(hostKey(0));
+      await writeFile(inSsh('known_hosts'), `[127.0.0.1]:${port} ${key}\n`);
+      const asked: string[] = [];
+      const given = (answers: string[]) => (text: string) => {
+        asked.push(text);
+        return Promise.resolve(answers.shift());
+      };
+      expect(await logIn({ askPassword: given(['wrong', 'right']) }, { port })).toBe('logged in\n');
+      const where = `${sshd.user}@127.0.0.1`;
+      // A server's own words are shown as such, without what a terminal would obey.
+      const question =
+        name === 'password' ? `${where}: password` : `the server ${where} asks: Code`;
+      expect(asked).toEqual([question, question]);
+      for (const askPassword of [undefined, given([]), given(['a', 'b', 'c', 'right'])]) {
+        const options = askPassword === undefined ? {} : { askPassword };
+        expect(await failure(options, { port })).toMatchObject({ code: 'login-refused' });
+      }
+    },
+  );
 
   describe('by configuration', () => {
     let asked: string[];

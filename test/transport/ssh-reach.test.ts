@@ -121,6 +121,19 @@ process.stdin.pipe(socket).pipe(process.stdout);\n`;
     expect(details).toContain('“Match exec”');
   });
 
+  const POST_QUANTUM = 'sntrup761x25519-sha512@openssh.com';
+  test.each([`KexAlgorithms ${POST_QUANTUM},curve25519-sha256`, `KexAlgorithms ^${POST_QUANTUM}`])(
+    'for a post-quantum key exchange that is asked for: %s',
+    async (line) => {
+      await configure(line);
+      const { out, details } = await reach();
+      expect(out).toBe('here\n');
+      expect(details).toContain(POST_QUANTUM);
+      await configure(`KexAlgorithms curve25519-sha256,${POST_QUANTUM}`);
+      expect((await reach()).details).toBe('');
+    },
+  );
+
   test('for a host that only a certificate authority vouches for', async () => {
     const line = `@cert-authority * ${await readPublicKey(path.join(keys, 'ca.pub'))}\n`;
     await writeFile(inSsh('known_hosts'), line);
@@ -168,9 +181,11 @@ process.stdin.pipe(socket).pipe(process.stdout);\n`;
       await remote.close();
       expect(details.join()).toContain('no algorithm in common');
       process.env['PATH'] = '/nonexistent';
-      await expect(reachSsh(target, { ...options, homeDir: home })).rejects.toMatchObject({
-        code: 'algorithms-mismatch',
-      });
+      const alone = reachSsh(target, { ...options, homeDir: home });
+      await expect(alone).rejects.toMatchObject({ code: 'algorithms-mismatch', exitCode: 13 });
+      // Both lists, and what to write where.
+      await expect(alone).rejects.toThrow(/umac-128-etm@openssh.com.*hmac-sha2-256/);
+      await expect(alone).rejects.toHaveProperty('hint', expect.stringContaining('MACs +'));
     } finally {
       process.env['PATH'] = PATH;
       await odd.stop();

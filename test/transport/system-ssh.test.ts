@@ -121,6 +121,53 @@ describe('the real ssh', () => {
   });
 });
 
+describe('what ssh says when it fails', () => {
+  /** The error of a program that says this and ends as ssh does. */
+  async function saying(...lines: string[]): Promise<unknown> {
+    const file = path.join(await mkdtemp(path.join(dir, 'failing-')), 'ssh');
+    await writeFile(file, `#!/bin/sh\ncat >&2 <<'END'\n${lines.join('\n')}\nEND\nexit 255\n`);
+    await chmod(file, 0o755);
+    return failure(file);
+  }
+  const OFFER = 'no matching key exchange method found. Their offer: diffie-hellman-group1-sha1';
+  const NO_PROXY = 'Connection closed by UNKNOWN port 65535';
+
+  test.each([
+    ['no common key exchange', 13, ['Unable to negotiate with 192.0.2.1 port 22: ' + OFFER]],
+    [
+      'a mistake in the configuration',
+      2,
+      [
+        '/home/me/.ssh/config: line 3: Bad configuration option: foobar',
+        '/home/me/.ssh/config: terminating, 1 bad configuration options',
+      ],
+    ],
+    ['a ProxyCommand that is not there', 2, ['/bin/sh: 1: exec: nosuch: not found', NO_PROXY]],
+    ['a ProxyCommand that was cut off', 30, ['proxy: no route', NO_PROXY]],
+    [
+      'a lost connection after noise of a shell',
+      30,
+      ['/etc/profile: line 3: foo: not found', 'Connection reset by peer'],
+    ],
+    [
+      'a connection cut in the key exchange',
+      30,
+      [
+        'kex_exchange_identification: read: Connection reset by peer',
+        'Connection reset by 192.0.2.1 port 22',
+      ],
+    ],
+  ])('%s is %i', async (_what, exitCode, lines) => {
+    expect(await saying(...lines)).toMatchObject({ exitCode });
+  });
+
+  test('no common algorithm: what the server offers, and the keyword to set', async () => {
+    const error = await saying('Unable to negotiate with 192.0.2.1 port 22: ' + OFFER);
+    expect(error).toHaveProperty('message', expect.stringContaining('diffie-hellman-group1-sha1'));
+    expect(error).toHaveProperty('hint', expect.stringContaining('KexAlgorithms +'));
+  });
+});
+
 describe('the words of the program', () => {
   /** A program of some name that prints its words, one a line. */
   async function printer(name: string): Promise<string> {

@@ -3,7 +3,12 @@ import { finished } from 'node:stream/promises';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Connection, Remote } from '../../src/transport/connection.ts';
-import { rateAt, throttled, type RatePlan } from '../../src/transport/throttle.ts';
+import {
+  rateAt,
+  throttled,
+  throttledReading,
+  type RatePlan,
+} from '../../src/transport/throttle.ts';
 
 // A limit of bytes a second: what is written arrives whole and in order, and no faster.
 
@@ -84,6 +89,27 @@ describe('a limited connection', () => {
     const { output } = await throttled(remoteInto(sink), at(1_000_000)).start('rsync', []);
     output.write('x');
     await expect(finished(output)).rejects.toThrow('gone');
+  });
+
+  it('takes what comes in its order, no faster than it may, and hears of a failure', async () => {
+    const waits: number[] = [];
+    const clock = { nowMs: () => 0, wait: (timeMs: number) => Promise.resolve(waits.push(timeMs)) };
+    const input = new PassThrough();
+    const remote = remoteInto(collector().sink, { input });
+    const { input: slow } = await throttledReading(remote, at(8192), clock).start('rsync', []);
+    const sent = Buffer.from(Array.from({ length: 5000 }, (_, i) => i % 251));
+    input.end(sent);
+    expect(Buffer.concat(await slow.toArray())).toEqual(sent);
+    // Parts of an eighth of a second: each but the first waits for those before it.
+    expect(waits).toEqual([125, 250, 375, 500]);
+    const broken = new PassThrough();
+    const other = await throttledReading(
+      remoteInto(collector().sink, { input: broken }),
+      at(8192),
+      clock,
+    ).start('rsync', []);
+    broken.destroy(new Error('lost'));
+    await expect(other.input.toArray()).rejects.toThrow('lost');
   });
 
   it('keeps what else a connection tells', async () => {

@@ -5,7 +5,15 @@ import { expect, it } from 'vitest';
 import { shareAttributes } from '../../src/tree/common-attributes.ts';
 
 const few = fc.nat(2);
-const attributesArb = fc.record({ mode: few, uid: few, gid: few, dev: few, nlink: few });
+const attributesArb = fc.record({
+  mode: few,
+  uid: few,
+  gid: few,
+  dev: few,
+  isExposed: fc.boolean(),
+  isSparse: fc.boolean(),
+  nlink: few,
+});
 
 it('are shared by all objects that have them', () => {
   fc.assert(
@@ -23,6 +31,8 @@ it('stay what they are when there are too many to remember', () => {
     uid,
     gid: 0,
     dev: 0,
+    isExposed: false,
+    isSparse: false,
     nlink: 1,
   }));
   expect(kinds.map((kind) => shareAttributes({ ...kind }))).toEqual(kinds);

@@ -200,6 +200,23 @@ describe('Filter', () => {
     expect(caught).toHaveProperty('code', code);
   });
 
+  it('passes over the byte order mark of a rule file, and refuses UTF-16', () => {
+    const file = join(work, 'marked');
+    const patterns = (text: Uint8Array): string[] => {
+      writeFileSync(file, text);
+      const rules = new FilterRules();
+      rules.excludeFrom(file);
+      rules.excludeLines(text);
+      return rules.rules.map(({ pattern }) => Buffer.from(pattern).toString());
+    };
+    const marked = Buffer.from('\ufeff*.tmp\r\n*.log\n');
+    expect(patterns(marked)).toEqual(['*.tmp', '*.log', '*.tmp', '*.log']);
+    const utf16 = Buffer.from('\ufeff*.tmp\n', 'utf16le');
+    expect(() => patterns(utf16)).toThrow(/is UTF-16 text/);
+    expect(() => new FilterRules().excludeLines(utf16)).toThrow(/is UTF-16 text/);
+    expect(() => patterns(utf16.swap16())).toThrow(/is UTF-16 text/);
+  });
+
   it('refuses rule files that include themselves', () => {
     const file = join(work, 'endless');
     writeFileSync(file, `merge ${file}\n`);

@@ -46,7 +46,7 @@ async function writeFile(store: LocalStore, path: string, content: string): Prom
 /** Every way to change something at a path. */
 const CHANGES: Record<string, (store: LocalStore, path: Buffer) => Promise<unknown>> = {
   createFile: async (store, path) => (await store.createFile(path, 0)).commit({}),
-  createDirectory: (store, path) => store.createDirectory(path),
+  createDirectory: (store, path) => store.createDirectory(path, 0o700),
   createSymlink: (store, path) => store.createSymlink(path, bytes('t')),
   createLink: (store, path) => store.createLink(path, bytes('there')),
   createSpecial: (store, path) =>
@@ -127,7 +127,7 @@ describe('paths', () => {
 
   it('a held folder that becomes a symlink is not left for where it leads', async () => {
     const store = open();
-    await store.createDirectory(bytes('d'));
+    await store.createDirectory(bytes('d'), 0o700);
     await writeFile(store, 'd/one', '1');
     fs.renameSync(join(root, 'd'), join(root, 'moved'));
     fs.symlinkSync('../outside', join(root, 'd'));
@@ -136,15 +136,23 @@ describe('paths', () => {
     expect(fs.readdirSync(join(root, 'moved')).sort()).toEqual(['one', 'two']);
   });
 
+  it('a folder has its permissions as soon as it is there', async () => {
+    const store = open();
+    await store.createDirectory(bytes('open'), 0o755);
+    await store.createDirectory(bytes('closed'), 0o700);
+    const modes = ['open', 'closed'].map((name) => fs.statSync(join(root, name)).mode & 0o777);
+    expect(modes).toEqual([0o755, 0o700]);
+  });
+
   it('a folder that was removed and made anew is found again', async () => {
     const store = open();
-    await store.createDirectory(bytes('d'));
-    await store.createDirectory(bytes('d/e'));
+    await store.createDirectory(bytes('d'), 0o700);
+    await store.createDirectory(bytes('d/e'), 0o700);
     await writeFile(store, 'd/e/f', '1');
     await store.removeFile(bytes('d/e/f'));
     await store.removeDirectory(bytes('d/e'));
     await store.removeDirectory(bytes('d'));
-    await store.createDirectory(bytes('d'));
+    await store.createDirectory(bytes('d'), 0o700);
     await writeFile(store, 'd/g', '2');
     expect(fs.readFileSync(join(root, 'd/g'), 'utf8')).toBe('2');
   });
@@ -154,7 +162,7 @@ describe('paths', () => {
     let path = '';
     for (let depth = 0; depth < 400; depth++) {
       path += `${path === '' ? '' : '/'}d`;
-      await store.createDirectory(bytes(path));
+      await store.createDirectory(bytes(path), 0o700);
     }
     await writeFile(store, `${path}/f`, 'deep');
     await store.createLink(bytes('shallow'), bytes(`${path}/f`));
@@ -165,7 +173,7 @@ describe('paths', () => {
   it('any bytes in names', async () => {
     const store = open();
     const name = Buffer.from([0xff, 0x0a, 0x1b, 0x2a, 0xc3]);
-    await store.createDirectory(name);
+    await store.createDirectory(name, 0o700);
     const file = await store.createFile(Buffer.concat([name, bytes('/'), name]), 0);
     await file.commit({});
     expect(await store.list(name)).toEqual([Buffer.concat([name, bytes('/'), name])]);
@@ -323,7 +331,7 @@ describe('failures', () => {
       const file = await store.createFile(bytes('f'), 1);
       const failure = await file.commit({ uid: 1, mode: 0o600, mtimeSec: 77 });
       expect(failure).toMatchObject({ code: 'attributes-failed', facts: { errno: 'EPERM' } });
-      await store.createDirectory(bytes('d'));
+      await store.createDirectory(bytes('d'), 0o700);
       const folder = { path: bytes('d'), mode: 0o040700 };
       await expect(store.setAttributes(folder, { uid: 1, mtimeSec: 88 })).rejects.toThrow(
         FileError,
@@ -350,14 +358,16 @@ describe('failures', () => {
     });
   });
 
-  it('prepareFolder() makes the last component only', () => {
+  it('prepareFolder() makes a folder and those above it', () => {
     expect(prepareFolder(join(root, 'new'), true)).toBe(true);
     expect(fs.readdirSync(root)).toEqual([]);
     expect(prepareFolder(join(root, 'new'), false)).toBe(true);
     expect(prepareFolder(join(root, 'new'), false)).toBe(false);
     for (const dryRun of [true, false]) {
-      expect(() => prepareFolder(join(root, 'a/b'), dryRun)).toThrow(/does not exist/);
+      expect(prepareFolder(join(root, 'a/b'), dryRun)).toBe(true);
+      expect(fs.existsSync(join(root, 'a'))).toBe(!dryRun);
     }
+    expect(() => prepareFolder('/proc/nonexistent/b', false)).toThrow(/cannot create/);
   });
 });
 

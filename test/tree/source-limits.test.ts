@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Selection } from '../../src/sync/selection.ts';
 import { LocalTree } from '../../src/tree/local-tree.ts';
 import { SourceLimits, type SourceLimitOptions } from '../../src/tree/source-limits.ts';
 import { walk } from '../../src/tree/walk.ts';
@@ -86,6 +87,18 @@ describe('rules in files of a folder', () => {
     expect(paths.length).toBeLessThan(Object.keys(TREE).length + 8);
   });
 
+  it.skipIf(process.getuid?.() !== 0)('of other users are counted', async () => {
+    make({ ...TREE, '.rules': '- keep.log\n', 'x/.rules': '- *.log\n' });
+    chownSync(path.join(root, 'x/.rules'), 65534, 65534);
+    const selection = new Selection([], Buffer.from(root), [], { ignoreFileName: '.rules' });
+    const { limits } = selection;
+    const tree = new LocalTree(root, { ...(limits && { limits }), filter: selection });
+    for await (const part of walk(tree)) expect(part).toBeDefined();
+    const told: string[] = [];
+    selection.tellForeignRules((message) => told.push(message));
+    expect(told).toEqual(['3 objects were left out by rules of other users, in x/.rules']);
+  });
+
   it('begin in their folder also when its name looks like a pattern, which stock rsync forgets', async () => {
     make({ ...TREE, 'w[1]/.rules': '- /only\n- /a\\*b\n- /d*p/only\n' });
     const { paths } = await seen({ ignoreFileName: '.rules' });
@@ -130,12 +143,27 @@ describe('other limits', () => {
     expect(paths).toEqual(['.', 'cache', 'cache/CACHEDIR.TAG', 'no', 'no/CACHEDIR.TAG', 'no/file']);
   });
 
-  it('leave out what is mounted inside', async () => {
+  it('leave out what is beside a file of a name, but for that file', async () => {
+    make({ 'a/.nobackup': 'x', 'a/junk': '', 'a/sub/junk': '', 'b/junk': '', '.keep/x': '' });
+    const { paths } = await seen({ folderTags: [Buffer.from('.nobackup'), Buffer.from('.none')] });
+    expect(paths).toEqual(['.', '.keep', '.keep/x', 'a', 'a/.nobackup', 'b', 'b/junk']);
+  });
+
+  it('leave out files by their age, and never folders', async () => {
+    make({ new: '', old: '', 'sub/older': '' });
+    const nowSec = Date.now() / 1000;
+    utimesSync(path.join(root, 'old'), nowSec - 2000, nowSec - 2000);
+    utimesSync(path.join(root, 'sub/older'), nowSec - 5000, nowSec - 5000);
+    expect((await seen({ maxAgeSec: 3000 })).paths).toEqual(['.', 'new', 'old', 'sub']);
+    expect((await seen({ minAgeSec: 1000 })).paths).toEqual(['.', 'old', 'sub', 'sub/older']);
+  });
+
+  it('leave out what is mounted inside, but not the folder itself', async () => {
     make({ 'mnt/x': '', file: '' });
     execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', path.join(root, 'mnt')]);
     try {
       make({ 'mnt/inside': '' });
-      expect((await seen({ oneFileSystem: true })).paths).toEqual(['.', 'file']);
+      expect((await seen({ oneFileSystem: true })).paths).toEqual(['.', 'file', 'mnt']);
       expect((await seen({})).paths).toContain('mnt/inside');
     } finally {
       execFileSync('umount', [path.join(root, 'mnt')]);

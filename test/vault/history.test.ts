@@ -1,10 +1,19 @@
-import { appendFileSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EcsyncError } from '../../src/errors.ts';
-import { appendHistory, readHistory, type Run } from '../../src/vault/history.ts';
+import { appendHistory, beginHistory, readHistory, type Run } from '../../src/vault/history.ts';
 
 // The history of a vault: what is written comes back, damage costs one line, and it never grows on.
 
@@ -32,6 +41,44 @@ function run(changes: Partial<Run> = {}): Run {
 describe('the history of a vault', () => {
   it('is empty before the first run', () => {
     expect(readHistory(vaultDir)).toEqual([]);
+  });
+
+  it.each(['a folder', 'a pipe'])(
+    'is empty, and says what is wrong, with %s in its place',
+    (what) => {
+      mkdirSync(path.dirname(file()), { recursive: true });
+      if (what === 'a folder') mkdirSync(file());
+      else execFileSync('mkfifo', [file()]);
+      expect(readHistory(vaultDir)).toEqual([]);
+      expect(() => appendHistory(vaultDir, run())).toThrow(`cannot write ${file()}`);
+    },
+  );
+
+  it('tells of a run that was killed, and of none that runs or has ended', () => {
+    const begun = { start: new Date().toISOString(), command: 'push', destination: '/copy' };
+    const id = beginHistory(vaultDir, begun);
+    expect(readHistory(vaultDir)).toEqual([]); // this process runs
+    const line = readFileSync(file(), 'utf8');
+    const { pid } = spawnSync(process.execPath, ['-e', '']);
+    const renamed = line.replace(/"host":"[^"]*"/, '"host":"then"');
+    writeFileSync(file(), renamed.replace(/"pid":\d+/, `"pid":${pid}`));
+    const [killed] = readHistory(vaultDir);
+    expect(killed).toMatchObject({ ...begun, exitCode: 1, error: { code: 'did-not-end' } });
+    expect(killed?.error?.message).toContain(`process ${pid} on then was killed`);
+    appendHistory(vaultDir, run({ run: id, exitCode: 130 }));
+    expect(readHistory(vaultDir)).toEqual([run({ run: id, exitCode: 130 })]);
+  });
+
+  it('gives a run up that nobody can see when another push to the same place has ended', () => {
+    const begun = { start: new Date().toISOString(), command: 'push', destination: '/copy' };
+    beginHistory(vaultDir, begun);
+    const line = readFileSync(file(), 'utf8');
+    const unseen = line.replace(/"host":"[^"]*"/, '"host":"box"');
+    writeFileSync(file(), unseen.replace(/"pidSpace":"[^"]*"/, '"pidSpace":"other pid:[1]"'));
+    appendHistory(vaultDir, run({ exitCode: 11 }));
+    expect(readHistory(vaultDir).map(({ exitCode }) => exitCode)).toEqual([11]);
+    appendHistory(vaultDir, run());
+    expect(readHistory(vaultDir).map(({ exitCode }) => exitCode)).toEqual([1, 11, 0]);
   });
 
   it('gives back what was written, in its order', () => {

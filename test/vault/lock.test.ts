@@ -1,12 +1,22 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LockedError } from '../../src/errors.ts';
-import { acquireLock } from '../../src/vault/lock.ts';
+import { acquireLock, lockHolder } from '../../src/vault/lock.ts';
+import { acquireLockPatiently } from '../../src/vault/lock-wait.ts';
 import { buildSources } from '../cli/support/built.ts';
 
 // One holder at a time, between real processes; a dead one is succeeded by exactly one.
@@ -34,7 +44,7 @@ function held(): LockedError {
 }
 
 /** A process that takes the lock, says so, and waits for its standard input to end. */
-function holder(): ReturnType<typeof spawn> {
+function holder(wrapper: readonly string[] = []): ReturnType<typeof spawn> {
   const script = `
     import { acquireLock } from ${JSON.stringify(lockModule)};
     try {
@@ -43,7 +53,9 @@ function holder(): ReturnType<typeof spawn> {
     } catch (error) { process.stdout.write(error.code + '\\n'); }
     process.stdin.resume();
   `;
-  return spawn(process.execPath, ['--input-type=module', '-e', script], {
+  const words = [...wrapper, process.execPath, '--input-type=module', '-e', script];
+  const [program = '', ...rest] = words;
+  return spawn(program, rest, {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
 }
@@ -68,7 +80,8 @@ describe('acquireLock()', () => {
     expect(error.exitCode).toBe(11);
     expect(error.facts['pid']).toBe(child.pid);
     expect(error.message).toMatch(/process \d+ since \d{4}-/);
-    expect(error.hint).toContain(file);
+    expect(error.message).toContain(file);
+    expect(error.hint).toContain('ecsync unlock');
     child.stdin?.end();
     await once(child, 'close');
     expect(readdirSync(folder)).toEqual([]);
@@ -117,14 +130,94 @@ describe('acquireLock()', () => {
     acquireLock(file).release();
   });
 
-  it('respects a holder on another machine, and forgets one of an earlier boot', () => {
+  /** The text of a lock that this process holds. */
+  const ownText = (): string => {
     const lock = acquireLock(file);
     const text = readFileSync(file, 'utf8');
     lock.release();
-    writeFileSync(file, text.replace(/"host":"[^"]*"/, '"host":"elsewhere"'));
-    expect(held().message).toContain('on elsewhere');
-    writeFileSync(file, text.replace(/"pidSpace":"[^ "]*/, '"pidSpace":"other-boot'));
+    return text;
+  };
+  const elsewhere = (text: string): string =>
+    text
+      .replace(/"host":"[^"]*"/, '"host":"elsewhere"')
+      .replace(/"pidSpace":"[^ "]*/, '"pidSpace":"other-boot');
+
+  it('looks for the process, whatever the host is called by now', () => {
+    const { pid } = spawnSync(process.execPath, ['-e', '']);
+    const renamed = ownText().replace(/"host":"[^"]*"/, '"host":"laptop-at-home"');
+    writeFileSync(file, renamed);
+    expect(held().message).toContain('on laptop-at-home');
+    writeFileSync(file, renamed.replace(/"pid":\d+/, `"pid":${pid}`));
     acquireLock(file).release();
+  });
+
+  it('respects a holder that cannot be seen until nothing was heard of it for its lease', () => {
+    writeFileSync(file, elsewhere(ownText()));
+    expect(held().message).toContain('on elsewhere');
+    expect(lockHolder(file)).toMatchObject({ isGone: false, isElsewhere: true });
+    const longAgo = Date.now() / 1000 - 61;
+    utimesSync(file, longAgo, longAgo);
+    expect(lockHolder(file)).toMatchObject({ isGone: true });
+    acquireLock(file).release();
+    // One that renews nothing, as those before this rule did, is respected for ever.
+    writeFileSync(file, elsewhere(ownText()).replace(/"leaseSec":\d+/, '"leaseSec":0'));
+    utimesSync(file, longAgo, longAgo);
+    expect(held().message).toContain('on elsewhere');
+  });
+
+  const patience = {
+    waitMs: () => 0,
+    signal: new AbortController().signal,
+    onWait: () => undefined,
+  };
+  const shortLease = (text: string): string => text.replace(/"leaseSec":\d+/, '"leaseSec":1');
+
+  it('watches a holder that cannot be seen, whatever the clocks say', async () => {
+    writeFileSync(file, shortLease(elsewhere(ownText())));
+    const inFuture = Date.now() / 1000 + 86_400;
+    utimesSync(file, inFuture, inFuture);
+    expect(held().message).toContain('on elsewhere');
+    (await acquireLockPatiently(file, patience)).release();
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it('refuses to take it from one on another machine that renews its lease', async () => {
+    writeFileSync(file, shortLease(elsewhere(ownText())));
+    let beats = 0;
+    const heart = setInterval(() => utimesSync(file, 1_900_000_000, 1_900_000_000 + beats++), 50);
+    await expect(acquireLockPatiently(file, patience)).rejects.toThrow('on elsewhere');
+    clearInterval(heart);
+  });
+
+  it('takes over from a container that was killed, and not from one that lives', async () => {
+    const child = holder(['unshare', '--pid', '--uts', '--fork', '--kill-child']);
+    expect(await answer(child)).toBe('got it');
+    expect(lockHolder(file)).toMatchObject({ pid: 1, isGone: false });
+    const inside = readFileSync(file, 'utf8');
+    await expect(
+      acquireLockPatiently(file, { ...patience, signal: AbortSignal.timeout(1500) }),
+    ).rejects.toThrow();
+    await end(child, 'SIGKILL');
+    writeFileSync(file, shortLease(inside));
+    (await acquireLockPatiently(file, patience)).release();
+  });
+
+  it('waits for one that runs, and tells who loses the lock', async () => {
+    const child = holder();
+    await answer(child);
+    const waitedFor: number[] = [];
+    const taking = acquireLockPatiently(file, {
+      ...patience,
+      waitMs: () => Infinity,
+      onWait: ({ pid }) => {
+        waitedFor.push(pid);
+        child.stdin?.end();
+      },
+    });
+    const lock = await taking;
+    expect(waitedFor).toEqual([child.pid]);
+    expect(lock.lost.aborted).toBe(false);
+    lock.release();
   });
 
   it.each(['', '{', 'null', '[]', '{"pid":-1}', '{"pid":"x","id":"../../x"}'])(
@@ -148,5 +241,45 @@ describe('acquireLock()', () => {
     const heir = acquireLock(file);
     expect(readdirSync(folder)).toEqual(['lock']);
     heir.release();
+  });
+
+  it('removes what processes that were killed have left beside it, and nothing else', () => {
+    const lock = acquireLock(file);
+    const text = readFileSync(file, 'utf8');
+    lock.release();
+    const { pid } = spawnSync(process.execPath, ['-e', '']);
+    const id = 'ab'.repeat(12);
+    const dead = text.replace(/"pid":\d+/, `"pid":${pid}`);
+    writeFileSync(`${file}.${id}.tmp`, dead);
+    writeFileSync(`${file}.after-${id}`, dead);
+    writeFileSync(`${file}.${'cd'.repeat(12)}.tmp`, text); // of this process: it lives
+    writeFileSync(`${file}.txt`, '');
+    acquireLock(file).release();
+    expect(readdirSync(folder).sort()).toEqual([`lock.${'cd'.repeat(12)}.tmp`, 'lock.txt']);
+  });
+
+  it.each(['a folder', 'a link to nothing', 'a link to itself', 'a pipe'])(
+    'says that %s is in its place',
+    (what) => {
+      if (what === 'a folder') mkdirSync(file);
+      else if (what === 'a pipe') execFileSync('mkfifo', [file]);
+      else symlinkSync(what === 'a link to itself' ? 'lock' : 'nothing', file);
+      expect(() => acquireLock(file)).toThrow(`${file} is in the way`);
+      expect(lockHolder(file)).toMatchObject({ pid: 0, isGone: true });
+      expect(readdirSync(folder)).toEqual(['lock']);
+    },
+  );
+
+  it('leaves nothing when it cannot be written', () => {
+    const script = `
+      import { acquireLock } from ${JSON.stringify(lockModule)};
+      try { acquireLock(${JSON.stringify(file)}); } catch (error) { process.stdout.write(error.code); }
+    `;
+    const full = `trap '' XFSZ; ulimit -f 0; "$0" --input-type=module -e "$1"`;
+    const { stdout } = spawnSync('bash', ['-c', full, process.execPath, script], {
+      encoding: 'utf8',
+    });
+    expect(stdout).toBe('lock-failed');
+    expect(readdirSync(folder)).toEqual([]);
   });
 });

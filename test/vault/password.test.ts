@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { Readable } from 'node:stream';
@@ -144,6 +144,17 @@ describe('readSecret()', () => {
     expect(warnings).toEqual(['passfile-crlf']);
   });
 
+  it('keeps a byte order mark of UTF-8 and says so', async () => {
+    expect(await password({ passfile: passfile('\ufeffpw\n') })).toBe('\xef\xbb\xbfpw');
+    expect(warnings).toEqual(['passfile-mark']);
+  });
+
+  it('refuses a password in UTF-16, as PowerShell writes it', async () => {
+    const file = passfile('');
+    writeFileSync(file, Buffer.from('\ufeffpw\r\n', 'utf16le'));
+    await expect(password({ passfile: file })).rejects.toMatchObject({ code: 'password-utf16' });
+  });
+
   it('warns about a file that everybody can read', async () => {
     const file = passfile('pw');
     await password({ passfile: file });
@@ -152,6 +163,28 @@ describe('readSecret()', () => {
     await password({ passfile: file });
     expect(warnings).toEqual(['passfile-readable']);
   });
+
+  it.skipIf(process.getuid?.() !== 0)(
+    'tells of a file that a group or another user may read or write, and refuses one that everybody may write',
+    async () => {
+      const file = passfile('pw');
+      const told = async (mode: number, uid: number, gid: number): Promise<readonly string[]> => {
+        warnings = [];
+        chownSync(file, uid, gid);
+        chmodSync(file, mode);
+        return password({ passfile: file }).then(
+          () => warnings,
+          (error: unknown) => [(error as EcsyncError).code],
+        );
+      };
+      expect(await told(0o640, 0, 0)).toEqual([]); // as systemd's credentials are
+      expect(await told(0o640, 0, 4)).toEqual(['passfile-readable']);
+      expect(await told(0o660, 0, 4)).toEqual(['passfile-writable']);
+      expect(await told(0o600, 65534, 65534)).toEqual(['passfile-foreign']);
+      for (const mode of [0o602, 0o666])
+        expect(await told(mode, 0, 0)).toEqual(['passfile-unsafe']);
+    },
+  );
 
   it.each([
     ['', 'password-empty'],
@@ -222,10 +255,11 @@ describe('readSecret()', () => {
     await expect(reading).rejects.toThrow('enough');
   });
 
-  it('reads a master key with and without dashes, in any chunks', async () => {
+  it('reads a master key with and without dashes, in two lines, in any chunks', async () => {
     const digits = 'a1b2c3d4'.repeat(8);
     const dashed = `${(digits.match(/.{8}/g) ?? []).join('-')}\n`;
-    for (const text of [digits, dashed, dashed.toUpperCase()]) {
+    const ofSheet = `    ${dashed.slice(0, 36)}\r\n    ${dashed.slice(36)}`;
+    for (const text of [digits, dashed, dashed.toUpperCase(), ofSheet]) {
       const chunks = [...Buffer.from(text)].map((byte) => Buffer.of(byte));
       for (const parts of [[Buffer.from(text)], chunks]) {
         const secret = await readSecret(sources({ masterkeyFrom: Readable.from(parts) }));

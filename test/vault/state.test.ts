@@ -1,12 +1,23 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BugError } from '../../src/errors.ts';
+import { sweepLeftovers } from '../../src/vault/leftovers.ts';
 import {
   dropState,
+  isStateDamaged,
   readState,
   readStateDigest,
   stateKey,
@@ -71,6 +82,48 @@ describe('state', () => {
     }
     writeFileSync(stored(), Buffer.concat([whole, Buffer.from('x')]));
     expect(readState(vaultDir, key)).toBeUndefined();
+  });
+
+  it.each(['a folder', 'a link to nothing', 'a link to itself', 'a pipe'])(
+    'counts as absent and is replaced when %s is in its place',
+    (what) => {
+      for (const isDurable of [false, true]) {
+        writeState(vaultDir, key, Buffer.from('content'));
+        rmSync(stored());
+        if (what === 'a folder') mkdirSync(stored());
+        else if (what === 'a pipe') execFileSync('mkfifo', [stored()]);
+        else symlinkSync(what === 'a link to itself' ? key : 'nothing', stored());
+        expect(readState(vaultDir, key)).toBeUndefined();
+        expect(readStateDigest(vaultDir, key)).toBeUndefined();
+        expect(isStateDamaged(vaultDir, key)).toBe(true);
+        writeState(vaultDir, key, Buffer.from('new'), isDurable);
+        expect(Buffer.from(readState(vaultDir, key) ?? [])).toEqual(Buffer.from('new'));
+        expect(isStateDamaged(vaultDir, key)).toBe(false);
+      }
+      expect(readdirSync(path.join(vaultDir, 'index'))).toEqual([key]);
+    },
+  );
+
+  it('is not written over a folder that holds something, and leaves nothing behind', () => {
+    mkdirSync(path.join(stored(), 'x'), { recursive: true });
+    for (const isDurable of [false, true]) {
+      expect(() => writeState(vaultDir, key, Buffer.from('new'), isDurable)).toThrow(
+        'cannot write',
+      );
+      dropState(vaultDir, key);
+    }
+    expect(readdirSync(path.join(vaultDir, 'index'))).toEqual([key]);
+  });
+
+  it('is swept of what a killed run was writing', () => {
+    writeState(vaultDir, key, Buffer.from('content'));
+    const left = [`${key}.0123456789ab.tmp`, 'births.0123456789ab.tmp'];
+    for (const name of [...left, 'notes.tmp'])
+      writeFileSync(path.join(vaultDir, 'index', name), '');
+    writeFileSync(path.join(vaultDir, 'gocryptfs.conf.0123456789ab.tmp'), '');
+    sweepLeftovers(vaultDir);
+    expect(readdirSync(path.join(vaultDir, 'index')).sort()).toEqual([key, 'notes.tmp'].sort());
+    expect(readdirSync(vaultDir)).toEqual(['index']);
   });
 
   it.each(['', '..', 'a/b', 'A', 'x'.repeat(81)])('refuses the key %j', (wrong) => {

@@ -19,7 +19,7 @@ import { serialiseConf } from '../../src/gocryptfs/config.ts';
 import { flagsOfLayout } from '../../src/gocryptfs/feature-flags.ts';
 import { createConf } from '../../src/gocryptfs/keys.ts';
 import { createVault } from '../../src/vault/create-vault.ts';
-import { readAdopted, writeAdopted } from '../../src/vault/adopted.ts';
+import { readAdopted } from '../../src/vault/adopted.ts';
 import { confOf } from '../../src/vault/vault-conf.ts';
 import {
   assertMasterkey,
@@ -225,18 +225,32 @@ describe('assertMasterkey()', () => {
   });
 });
 
-describe('writeAdopted()', () => {
-  it('keeps bytes that readAdopted() gives back', () => {
-    const vaultDir = createVault({ source: folder }, key);
-    expect(readAdopted(vaultDir)).toBeUndefined();
-    for (const bytes of [randomBytes(1000), Buffer.alloc(0)]) {
-      writeAdopted(vaultDir, bytes);
-      expect(Buffer.from(readAdopted(vaultDir) ?? [1])).toEqual(bytes);
+describe('what a vault has adopted', () => {
+  const index = randomBytes(1000);
+  const remote = { name: 'nas', url: '/copy' };
+  const make = (): void => {
+    createVault({ source: folder }, { ...key, continues: { remote, confMtimeSec: 0, index } });
+  };
+  const read = (): Uint8Array | undefined => readAdopted(openVaultFrame({ folder }));
+
+  it('is given back, and is nothing where nothing was adopted', () => {
+    make();
+    expect(Buffer.from(read() ?? [])).toEqual(index);
+    rmSync(at('.ecsync'), { recursive: true });
+    createVault({ source: folder }, key);
+    expect(read()).toBeUndefined();
+  });
+
+  it('is missed when it is lost, damaged, of another time or no file', () => {
+    make();
+    const file = at('.ecsync', 'adopted');
+    for (const bytes of [Buffer.alloc(0), index.subarray(1), Buffer.alloc(1000), randomBytes(9)]) {
+      writeFileSync(file, bytes);
+      expect(failure(read).code).toBe('adopted-changed');
     }
-    mkdirSync(at('.ecsync', 'x', 'adopted'), { recursive: true });
-    expect(failure(() => readAdopted(at('.ecsync', 'x'))).code).toBe('vault-unreadable');
-    expect(failure(() => writeAdopted(at('.ecsync', 'x'), confBytes)).code).toBe(
-      'adopted-not-written',
-    );
+    rmSync(file);
+    expect(failure(read)).toMatchObject({ code: 'adopted-missing', exitCode: 10 });
+    mkdirSync(file);
+    expect(failure(read).code).toBe('vault-unreadable');
   });
 });

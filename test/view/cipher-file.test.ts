@@ -24,7 +24,11 @@ interface Opened {
 async function openFile(plain: Buffer): Promise<Opened> {
   const tree = new MemoryTree();
   const entry = tree.addFile('f', plain);
-  return { tree, entry, file: CipherFile.over(await tree.open(entry), content, { fileID }) };
+  return {
+    tree,
+    entry,
+    file: CipherFile.over({ plain: await tree.open(entry), identity: { fileID } }, content),
+  };
 }
 
 /** Front to back in steps of the given lengths, repeated, until nothing comes. */

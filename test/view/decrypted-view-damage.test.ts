@@ -179,7 +179,7 @@ test('a limit for names is one for those of the copy, too', async () => {
 
 describe('an object that is not part of the copy', () => {
   test.each([
-    ['.DS_Store', 'foreign-object'],
+    ['.stray', 'foreign-object'],
     ['.inner.AbC123', 'foreign-object'],
     ['gocryptfs.conf', 'conf-misplaced'],
     ['gocryptfs.diriv.rmdir.17', 'foreign-object'],
@@ -229,7 +229,7 @@ describe('an object that is not part of the copy', () => {
 test.each([
   ['link', { target: Buffer.from('file') }, 'target-invalid link symlink'],
   ['link', { target: Buffer.alloc(48, 'A') }, 'target-invalid link symlink'],
-  ['file', { content: Buffer.alloc(18, 1) }, 'cipher-size-illegal file file'],
+  ['file', { content: Buffer.alloc(17, 1) }, 'cipher-size-illegal file file'],
 ])('%s with %o is reported and left out', async (name, facts, expected) => {
   const { view, paths, found } = await decrypted(edit(name, facts));
   expect(found).toEqual([expected]);

@@ -30,7 +30,7 @@ const SIZES = [0, 1, 15, 4095, 4096, 4097, 8192, 8193, 70_000];
 
 async function encrypt(layout: Layout, plain: Uint8Array): Promise<Buffer> {
   const identity = layout.identities.file({ path: Buffer.from('file'), counter: 0 });
-  const file: OpenFile = CipherFile.over(new BytesFile(plain), layout.content, identity);
+  const file: OpenFile = CipherFile.over({ plain: new BytesFile(plain), identity }, layout.content);
   return Buffer.from(await file.read(0, file.size));
 }
 
@@ -161,6 +161,14 @@ describe.each(Object.entries(LAYOUTS))('%s', (_name, layout) => {
     const { written } = await decrypt(layout, cipher, { holes: 'allowed' });
     expect(written.content.equals(plain.fill(0, 0, 4096))).toBe(true);
   });
+});
+
+it('a header alone becomes an empty file, but not where ecsync wrote it', async () => {
+  const header = (await encrypt(LAYOUTS.gcm, randomBytes(10))).subarray(0, 18);
+  const { written, error } = await decrypt(LAYOUTS.gcm, header, { holes: 'allowed' });
+  expect([error, written.end, written.content.length]).toEqual([undefined, 'committed', 0]);
+  const ours = await decrypt(LAYOUTS.gcm, header);
+  expect(ours.error).toMatchObject({ cause: { code: 'cipher-size-illegal' } });
 });
 
 it('what is broken off is handed over only as far as it is whole', async () => {

@@ -51,7 +51,7 @@ beforeEach(() => {
 
 async function encrypt(layout: Layout, plain: Uint8Array): Promise<Buffer> {
   const identity = layout.identities.file({ path: NAME, counter: 0 });
-  const file = CipherFile.over(new BytesFile(plain), layout.content, identity);
+  const file = CipherFile.over({ plain: new BytesFile(plain), identity }, layout.content);
   return Buffer.from(await file.read(0, file.size));
 }
 

@@ -107,7 +107,7 @@ async function readInSteps(file: OpenFile, steps: readonly number[]): Promise<Bu
 }
 
 async function encryptedHere({ tree, entry }: Source, { content } = GCM): Promise<Buffer> {
-  const file = CipherFile.over(await tree.open(entry), content, identity);
+  const file = CipherFile.over({ plain: await tree.open(entry), identity }, content);
   const whole = Buffer.from(await file.read(0, file.size));
   await file.close();
   return whole;
@@ -157,7 +157,10 @@ describe('files encrypted in threads', () => {
     const own = { fileID: Buffer.alloc(16, 3), block0Nonce: Buffer.alloc(16, 4) };
     for (const size of [5000, 2 * RUN + 77]) {
       const source = await listed(pattern(size));
-      const here = CipherFile.over(await source.tree.open(source.entry), layout.content, own);
+      const here = CipherFile.over(
+        { plain: await source.tree.open(source.entry), identity: own },
+        layout.content,
+      );
       const expected = Buffer.from(await here.read(0, here.size));
       const threads = threadsOver(source, { layout });
       const { entry } = source;

@@ -24,7 +24,7 @@ function contentOf(flags: readonly FeatureFlag[]) {
 
 async function encrypt(plain: Buffer, flags: readonly FeatureFlag[]): Promise<Buffer> {
   const identity = { fileID: Buffer.alloc(16, 7) };
-  const file = CipherFile.over(new BytesFile(plain), contentOf(flags), identity);
+  const file = CipherFile.over({ plain: new BytesFile(plain), identity }, contentOf(flags));
   return Buffer.from(await file.read(0, file.size));
 }
 
@@ -158,8 +158,8 @@ describe.each(LAYOUTS)('%s', (_, flags) => {
   });
 
   test('every size that no plaintext has is refused', () => {
-    const illegal = [1, 17, 18, 18 + 1, 18 + overhead];
-    for (const size of [...illegal, ...illegal.slice(3).map((n) => n + 4096 + overhead)]) {
+    const illegal = [1, 17, 18 + 1, 18 + overhead];
+    for (const size of [...illegal, ...illegal.slice(2).map((n) => n + 4096 + overhead)]) {
       expect(() => opened(Buffer.alloc(size), flags), String(size)).toThrow(
         expect.objectContaining({ code: 'cipher-size-illegal' }) as Error,
       );
@@ -172,6 +172,20 @@ test('an empty file has no bytes and nothing to inspect', async () => {
   const file = opened(Buffer.alloc(0), flagsOfLayout({ layout: 'gcm' }));
   expect(await file.read(0, 100)).toHaveLength(0);
   expect(await inspected(file)).toEqual([]);
+});
+
+test('a header alone is an empty file of another program; in a file of ecsync it is what is left of more', async () => {
+  const flags = flagsOfLayout({ layout: 'gcm' });
+  const header = Buffer.concat([Buffer.from([0, 2]), Buffer.alloc(16, 7)]);
+  const file = opened(header, flags);
+  expect([file.size, (await file.read(0, 100)).length]).toEqual([0, 0]);
+  expect(await inspected(opened(header, flags))).toEqual([]);
+
+  const ours: Partial<PlainFileOptions> = { admit: () => 'refused' };
+  const code = 'cipher-size-illegal';
+  await expect(opened(header, flags, ours).read(0, 100)).rejects.toMatchObject({ code });
+  expect(await inspected(opened(header, flags, ours))).toEqual([`${code} header`]);
+  expect(await inspected(opened(Buffer.alloc(18), flags))).toEqual(['header-invalid header']);
 });
 
 test('ciphertext that ends before its size is a change, never an end', async () => {

@@ -65,7 +65,7 @@ describe('a small file in one go', () => {
     await fc.assert(
       fc.asyncProperty(sizes, async (size) => {
         const { entry } = await listed(pattern(size));
-        const cipher = CipherFile.over(await tree.open(entry), content, identity);
+        const cipher = CipherFile.over({ plain: await tree.open(entry), identity }, content);
         const expected = Buffer.from(await cipher.read(0, cipher.size));
         await cipher.close();
         const whole = open(entry);

@@ -12,7 +12,9 @@ import { pathKind } from '../../vault/path-kind.ts';
 import { readConfFile } from '../../vault/stored-conf.ts';
 import { adoptFigures, adoptFindingEvent, adoptFindingText, adoptLines } from '../adopt-output.ts';
 import { shownCount } from '../figures.ts';
+import { admitConf, type ForeignConfOptions } from '../foreign-conf.ts';
 import type { Host } from '../host.ts';
+import { layoutLine } from '../layout-line.ts';
 import {
   addCommonOptions,
   addSecretOptions,
@@ -24,9 +26,10 @@ import type { CommandResult, Warnings } from '../report.ts';
 import { unlockAdopted } from '../secrets.ts';
 import { addPeerOptions, peerSettings, type PeerOptions } from '../run-options.ts';
 import type { Selected } from '../selected.ts';
-import { questionsFor } from './push.ts';
+import { addForeignConfOptions } from './copy-options.ts';
+import { loginQuestions } from '../login-questions.ts';
 
-interface AdoptOptions extends CommonOptions, SecretOptions, PeerOptions {
+interface AdoptOptions extends CommonOptions, SecretOptions, PeerOptions, ForeignConfOptions {
   readonly name: string;
   readonly cipherdir?: string;
   readonly repair?: boolean;
@@ -42,7 +45,10 @@ changed. Of a copy that was written through a mount, a changed file is sent whol
 
 Damage in the copy is listed, one line each: a code and the path in plaintext. Exit code 26: nothing
 was made because of it; --repair mends it. Where the login may only write, --cipherdir names a
-local folder with the same encrypted content.`;
+local folder with the same encrypted content.
+
+What the copy's gocryptfs.conf says of names is what every later push does. Names that are not
+encrypted, or not as usual, must be confirmed: --plaintextnames and the options below it.`;
 
 /** Defines `adopt REMOTE [DIR]`. */
 export function defineAdopt(program: Command, select: Selected): void {
@@ -62,6 +68,7 @@ export function defineAdopt(program: Command, select: Selected): void {
     .option('--repair', 'mend what is damaged in the copy')
     .option('-n, --dry-run', 'make and change nothing, only show what would be done')
     .option('--numeric-ids', 'compare user and group numbers, not names');
+  addForeignConfOptions(command);
   addPeerOptions(command);
   addSecretOptions(command, { masterkey: true });
   addCommonOptions(command)
@@ -181,11 +188,18 @@ async function unlock(
     other.longNameMax === conf.longNameMax &&
     other.flags.size === conf.flags.size &&
     [...other.flags].every((flag) => conf.flags.has(flag));
+  const place = settings.destination.shown;
+  const admit = (): Promise<void> =>
+    admitConf(host, conf, { options, place, byMasterkey: options.masterkey !== undefined });
+  // The user's own conf in the source may vouch for that of the copy.
+  if (!isSame && !isAlike) await admit();
+  host.out.note(layoutLine(conf, place));
   const confs = { conf, other: isAlike ? other : undefined };
   const key = await unlockAdopted(host, confs, options, warnings);
   const { masterkey, isUnproven } = key;
   if (stored === undefined) return { masterkey, isUnproven };
   if (isSame || key.isKeyOfOther) return { masterkey, isUnproven, reverseConf: stored };
+  if (isAlike) await admit();
   const message = `${file} is not of this copy, as far as can be told: the conf of the copy is used`;
   warnings.add({ code: 'reverse-conf-differs', message });
   return { masterkey, isUnproven };
@@ -208,7 +222,7 @@ function reportersFor(
   const { out } = host;
   return {
     signal: host.signal,
-    questions: questionsFor(host, { passwordFile: options.passwordFile, warnings }),
+    questions: loginQuestions(host, { passwordFile: options.passwordFile, warnings }),
     reporter: {
       finding: (finding) => {
         const text = adoptFindingText(finding, options.repair === true);

@@ -7,6 +7,7 @@ import { wholeNumber } from '../options.ts';
 import { jsonPath } from '../render-item.ts';
 import type { CommandResult, Warnings } from '../report.ts';
 import type { Selected } from '../selected.ts';
+import { PATH_RULE } from '../vault-paths.ts';
 import { addCopyOptions } from './copy-options.ts';
 
 interface CatOptions extends BrowseOptions {
@@ -14,8 +15,8 @@ interface CatOptions extends BrowseOptions {
   readonly length?: number;
 }
 
-const AFTER_HELP = `
-PATHs count from the top of the copy; links inside it are followed. Every block is authenticated
+const AFTER_HELP = `${PATH_RULE}
+Links inside the copy are followed. Every block is authenticated
 before it is printed: at damage the output ends, with exit code 26. Only the files that are named are
 fetched; over SFTP, of a range only about that range, otherwise the file up to the end of the range.`;
 

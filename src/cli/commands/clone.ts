@@ -5,12 +5,15 @@ import { ExitCode, UsageError } from '../../errors.ts';
 import type { AdoptKey } from '../../sync/adopt.ts';
 import type { CloneSettings, CloneSummary } from '../../sync/clone.ts';
 import { hasUnfinished, removeUnfinished } from '../../tree/unfinished-files.ts';
+import { acquireTargetLock } from '../../vault/lock.ts';
 import { isRemoteName } from '../../vault/config.ts';
 import { checkNewVault } from '../../vault/create-vault.ts';
 import { looksLikeDestination, parseDestination } from '../../vault/destination.ts';
 import { pathKind } from '../../vault/path-kind.ts';
 import { VAULT_DIR_NAME } from '../../vault/vault.ts';
+import { admitConf } from '../foreign-conf.ts';
 import type { Host } from '../host.ts';
+import { layoutLine } from '../layout-line.ts';
 import type { CommandResult, Warnings } from '../report.ts';
 import { restoreFigures, restoreStatsLines, restoreText } from '../restore-output.ts';
 import { unlockAdopted } from '../secrets.ts';
@@ -21,7 +24,7 @@ import {
   restoringSettings,
   type RestoringOptions,
 } from './restore.ts';
-import { questionsFor } from './push.ts';
+import { loginQuestions } from '../login-questions.ts';
 
 interface CloneOptions extends RestoringOptions {
   readonly name: string;
@@ -30,10 +33,13 @@ interface CloneOptions extends RestoringOptions {
 const AFTER_HELP = `
 REMOTE is where the copy is. DIR is made, or must be empty: all files of the copy are restored into
 it, and it becomes a vault whose next push goes on from there. The password is the one of the copy.
+Permissions come back as far as the umask lets them, and the next push sends them so: --perms and
+--special-modes bring them back exactly.
 
 A clone that was interrupted goes on when it is run again. When something of the copy is damaged, the
 rest is restored, but no vault is made (exit code 26): a push from it would take the missing files
-for deleted ones. To go on with what is there all the same: ecsync adopt REMOTE DIR.`;
+for deleted ones. To go on with what is there all the same: ecsync adopt REMOTE DIR. Files that were
+renamed before a push look as if somebody had exchanged them: they are restored, and counted.`;
 
 /** Defines `clone REMOTE DIR`. */
 export function defineClone(program: Command, select: Selected): void {
@@ -65,7 +71,7 @@ async function runClone(
   const vaultDir = path.join(target, VAULT_DIR_NAME);
   if (pathKind(vaultDir) === 'folder' && hasUnfinished(target)) {
     // All was done but to clean up.
-    removeUnfinished(target);
+    removeUnfinished(target, acquireTargetLock);
     host.out.note(`${target} is cloned already`);
     return { exitCode: ExitCode.ok, figures: { vaultDir } };
   }
@@ -76,8 +82,12 @@ async function runClone(
     const summary = await clone(settings, {
       reporter: restoreReporter(host, warnings, options),
       signal: host.signal,
-      questions: questionsFor(host, { passwordFile: options.passwordFile, warnings }),
+      questions: loginQuestions(host, { passwordFile: options.passwordFile, warnings }),
       unlock: async (conf) => {
+        const byMasterkey = options.masterkey !== undefined;
+        const place = settings.restore.from.shown;
+        await admitConf(host, conf, { options, place, byMasterkey });
+        host.out.note(layoutLine(conf, place));
         const key = await unlockAdopted(host, { conf }, options, warnings);
         keys.push(key);
         return key;

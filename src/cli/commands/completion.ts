@@ -1,6 +1,7 @@
 import { Argument, type Command } from 'commander';
 import { commandTree } from '../command-tree.ts';
 import { completionScript, SHELLS, type Shell } from '../completion-scripts.ts';
+import type { CommonOptions } from '../options.ts';
 import { DONE } from '../report.ts';
 import type { Selected } from '../selected.ts';
 
@@ -18,9 +19,13 @@ export function defineCompletion(program: Command, select: Selected): void {
     .description('Print the script with which a shell completes commands and options.')
     .addArgument(new Argument('<shell>').choices([...SHELLS]))
     .addHelpText('after', AFTER_HELP);
+  command.option('--json', 'one JSON object a line, the last one a summary');
   command.action((shell: Shell) => {
-    select('completion', {}, ({ out }) => {
-      out.data(completionScript(shell, commandTree(program)).trimEnd());
+    const options: CommonOptions = command.opts();
+    select('completion', options, ({ out }) => {
+      const text = completionScript(shell, commandTree(program)).trimEnd();
+      if (out.mode.json) out.event({ type: 'completion', shell, text });
+      else out.data(text);
       return DONE;
     });
   });

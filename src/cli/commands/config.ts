@@ -8,7 +8,7 @@ import { vaultFiles } from '../../vault/vault-files.ts';
 import { findVaultDir } from '../../vault/vault.ts';
 import type { Host } from '../host.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
-import { placeOf, vaultDirOf } from '../place.ts';
+import { ofVaultIfAny, placeOf } from '../place.ts';
 import {
   configuredRules,
   effectiveValues,
@@ -19,6 +19,7 @@ import {
 import { DONE, type CommandResult } from '../report.ts';
 import type { Selected } from '../selected.ts';
 import { shownText } from '../terminal.ts';
+import { destinationOfRemote } from '../../vault/remote-destination.ts';
 
 const AFTER_SHOW = `
 What counts for a push to REMOTE (the first one, if none is named), and where it is said. What counts
@@ -71,13 +72,7 @@ function readVault(host: Host, options: CommonOptions): Found {
 
 /** The machine's configuration can be looked at without a vault. */
 function readVaultIfAny(host: Host, options: CommonOptions): Found | undefined {
-  try {
-    return readVault(host, options);
-  } catch (error) {
-    const isAbsent = error instanceof VaultError && error.code === 'no-vault';
-    if (isAbsent && vaultDirOf(host, options) === undefined) return undefined;
-    throw error;
-  }
+  return ofVaultIfAny(host, options, () => readVault(host, options));
 }
 
 async function checkConfig(host: Host, options: CommonOptions): Promise<CommandResult> {
@@ -86,6 +81,9 @@ async function checkConfig(host: Host, options: CommonOptions): Promise<CommandR
   const userFile = userConfigFile(host.environment, host.platform);
   readUserConfig(userFile);
   const vault = found ?? { vaultDir: host.folder, config: NO_VAULT };
+  for (const remote of vault.config.remotes) {
+    destinationOfRemote(remote, { source: vault.vaultDir }, host.platform);
+  }
   const names = [undefined, ...vault.config.remotes.map(({ name }) => name)];
   for (const name of names) {
     const layers = pushLayers(host, vault, name);
@@ -111,33 +109,44 @@ function showConfig(host: Host, options: CommonOptions, remote: string | undefin
   );
   if (remote !== undefined && named === undefined) throw noRemote(remote, remotes);
   const layers = pushLayers(host, vault, named?.name);
-  if (named?.encrypt === false) {
-    const shownFrom = `${vaultFiles(vault.vaultDir).config}, [[remotes]]: a plain mirror`;
-    showLine(host, { key: 'encrypt', value: false, shownFrom });
-  }
+  if (named !== undefined) showRemote(host, vaultFiles(vault.vaultDir).config, named);
   for (const { key, shown, shownFrom } of effectiveValues(layers)) {
-    showLine(host, { key, value: shown, shownFrom });
+    showLine(host, { key: `push.${key}`, value: shown, shownFrom });
   }
   for (const { shownFrom, values } of layers) showRules(host, shownFrom, values);
   const user = readUserConfig(userConfigFile(host.environment, host.platform));
+  const fileOf = (isOwn: boolean): string =>
+    isOwn ? vaultFiles(vault.vaultDir).config : userConfigFile(host.environment, host.platform);
+  const constantTime = vault.config.constant_time ?? user.constant_time;
+  if (constantTime !== undefined) {
+    const shownFrom = fileOf(vault.config.constant_time !== undefined);
+    showLine(host, { key: 'constant_time', value: constantTime, shownFrom });
+  }
   for (const table of ['hooks', 'notify', 'status'] as const) {
     const own = { ...user[table], ...vault.config[table] };
     for (const [key, value] of Object.entries(own)) {
       if (value === undefined) continue;
       const isOwn = Object.entries(vault.config[table] ?? {}).some(([one]) => one === key);
-      const shownFrom = isOwn
-        ? vaultFiles(vault.vaultDir).config
-        : userConfigFile(host.environment, host.platform);
-      showLine(host, { key: `${table}.${key}`, value, shownFrom });
+      showLine(host, { key: `${table}.${key}`, value, shownFrom: fileOf(isOwn) });
     }
   }
   return DONE;
 }
 
+/** What is said of a remote beside its `[remotes.push]`. */
+function showRemote(host: Host, file: string, remote: VaultConfig['remotes'][number]): void {
+  const { name } = remote;
+  const shownFrom = `${file}, [[remotes]]${remote.encrypt === false ? ': a plain mirror' : ''}`;
+  for (const key of ['url', 'encrypt', 'daemon_password_file'] as const) {
+    const value = remote[key];
+    if (value !== undefined) showLine(host, { key: `remotes.${name}.${key}`, value, shownFrom });
+  }
+}
+
 function showRules(host: Host, shownFrom: string, values: PushLayer['values']): void {
   for (const key of ['filter', 'include', 'exclude', 'exclude_from'] as const) {
     const value = values[key];
-    if (value !== undefined) showLine(host, { key, value, shownFrom });
+    if (value !== undefined) showLine(host, { key: `push.${key}`, value, shownFrom });
   }
 }
 

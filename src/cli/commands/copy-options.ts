@@ -2,11 +2,12 @@
 import { Option, type Command } from 'commander';
 import { addCommonOptions, addSecretOptions, wholeNumber } from '../options.ts';
 import type { CommonOptions, SecretOptions } from '../options.ts';
+import type { ForeignConfOptions } from '../foreign-conf.ts';
 import { addPeerOptions, type PeerOptions } from '../run-options.ts';
 import type { LayoutOptions } from './layout-option.ts';
 
-/** Options that say how a folder without a usable conf is encrypted. */
-export interface FolderLayoutOptions extends LayoutOptions {
+/** Options that say how a folder is encrypted: what its conf cannot prove, or all of it. */
+export interface FolderLayoutOptions extends LayoutOptions, ForeignConfOptions {
   /** False for `--no-hkdf`. */
   readonly hkdf: boolean;
   /** False for `--no-raw64`. */
@@ -32,14 +33,26 @@ export function addCopyOptions(command: Command): Command {
         'with --masterkey, without a conf: how it is encrypted',
       ).choices(['gcm', 'reverse', 'xchacha']),
     )
-    .option('--plaintextnames', 'likewise: names are not encrypted')
-    .option('--deterministic-names', 'likewise: folders have no IV')
-    .option('--longnamemax <n>', 'likewise: longer names are hashed', wholeNumber(62, 255))
     .option('--no-hkdf', 'likewise: made before gocryptfs 1.3')
     .option('--no-raw64', 'likewise: names end in "="');
+  addForeignConfOptions(command);
   addReachOptions(command);
   addSecretOptions(command, { masterkey: true });
   return addCommonOptions(command);
+}
+
+/** Adds the options of {@link ForeignConfOptions}. */
+export function addForeignConfOptions(command: Command): Command {
+  return command
+    .option('--plaintextnames', "what the copy's conf may claim: names are not encrypted")
+    .option('--deterministic-names', 'likewise: folders have no IV')
+    .option('--longnamemax <n>', 'likewise: longer names are hashed', wholeNumber(62, 255))
+    .option('--no-longnames', 'likewise: names are never hashed')
+    .option(
+      '--scryptn <n>',
+      'likewise: a password costs up to 2^N (default: 16; above it you are asked)',
+      wholeNumber(10, 22),
+    );
 }
 
 /** Adds the options of {@link ReachOptions}. */

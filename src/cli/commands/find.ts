@@ -7,6 +7,7 @@ import { listEntry } from '../browse-output.ts';
 import type { Host } from '../host.ts';
 import type { CommandResult, Warnings } from '../report.ts';
 import type { Selected } from '../selected.ts';
+import { PATH_RULE } from '../vault-paths.ts';
 import { addCopyOptions } from './copy-options.ts';
 
 interface SizeRange {
@@ -25,10 +26,10 @@ interface FindOptions extends BrowseOptions {
   readonly null?: boolean;
 }
 
-const AFTER_HELP = `
-PATTERN is rsync's: * and ? stop at a slash, ** does not. With a slash in it, it must match the whole
-path from the top, otherwise the name. Everything that is asked for must hold. Paths count from the
-top of the copy. Odd bytes are escaped on a terminal and raw elsewhere.`;
+const AFTER_HELP = `${PATH_RULE}
+Without --in the current folder is searched. PATTERN is rsync's: * and ? stop at a slash, ** does not. With a slash in it, it must match the whole
+path from the top, otherwise the name. Everything that is asked for must hold. What is found
+is printed from the top. Odd bytes are escaped on a terminal and raw elsewhere.`;
 
 /** Defines `find [PATTERN]`. */
 export function defineFind(program: Command, select: Selected): void {

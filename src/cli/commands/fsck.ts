@@ -1,10 +1,11 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import { ExitCode, VaultError } from '../../errors.ts';
-import type { FsckReporter, FsckSummary } from '../../sync/fsck.ts';
+import type { FsckProgress, FsckReporter, FsckSummary } from '../../sync/fsck.ts';
+import type { Finding } from '../../sync/fsck-finding.ts';
+import { IdentityCheck } from '../../view/identity-check.ts';
 import type { Sample } from '../../sync/sample.ts';
-import { acquireLock } from '../../vault/lock.ts';
 import { pathKind } from '../../vault/path-kind.ts';
-import { vaultFiles } from '../../vault/vault-files.ts';
+import { besidePushes } from '../beside-pushes.ts';
 import type { CopyPlace } from '../cipher-folder.ts';
 import {
   checkedText,
@@ -23,21 +24,30 @@ interface FsckOptions extends CopyOptions {
   /** Percent. */
   readonly sample?: number;
   readonly seed?: string;
+  readonly allowHoles?: boolean;
+  readonly nonces?: boolean;
+  /** False for `--no-last-push`. */
+  readonly lastPush: boolean;
 }
 
 const AFTER_HELP = `
 Without an argument the vault's first remote is checked. A folder that is no remote of the vault is
 opened with its own gocryptfs.conf and password. When that file is lost, the master key opens the
-folder: --masterkey=stdin, and the layout from the recovery sheet.
+folder: --masterkey=stdin, and the layout from the recovery sheet. If it says that names are stored in
+an unusual way and has no seal that proves it, an option must confirm that: --plaintextnames …
 
 Everything at a remote is downloaded once, and kept nowhere. With --sample every name and folder is
 checked, and the content of a share of the files.
 
 Every finding is one line on standard output: a code, and the path in plaintext. A folder and the
-path in the copy stand for what has no plaintext path. Exit code 26: something is damaged.
+path in the copy stand for what has no plaintext path. Exit code 26: something is damaged. \`diriv-lost\`
+means that gocryptfs cannot read a folder, and that nothing in it is lost: \`ecsync verify --repair\`.
 
-A check finds what is not what the key wrote. Whole files that are missing, older, or exchanged with
-another of the same folder can only be found by comparing the copy with its source.`;
+A check finds what is not what the key wrote, and what is not where the key says it was written for:
+files, folders and links that somebody has moved or exchanged. A remote of this vault is also compared
+with what the last push from here left, if that ended well: what is missing, has another size, time or
+mode, or came back. When another machine has pushed there since, add --no-last-push. A file that was
+rolled back to an earlier version of the same size and time shows in \`ecsync verify\` only.`;
 
 /** Defines `fsck [REMOTE|CIPHERDIR]`. */
 export function defineFsck(program: Command, select: Selected): void {
@@ -51,7 +61,10 @@ export function defineFsck(program: Command, select: Selected): void {
       'read the content of so many files only, picked at random',
       percent,
     )
-    .option('--seed <text>', 'pick the same files again');
+    .option('--seed <text>', 'pick the same files again')
+    .option('--allow-holes', 'blocks of zeros that gocryptfs may have left are no damage')
+    .option('--nonces', 'look whether ecsync wrote each block, which takes longer')
+    .option('--no-last-push', 'do not compare with what the last push from here left');
   addCopyOptions(command).addHelpText('after', AFTER_HELP);
   command.action((word: string | undefined) => {
     const options: FsckOptions = command.optsWithGlobals();
@@ -75,16 +88,10 @@ async function runFsck(
   const place = findCopy(host, options, word);
   if (place.destination.kind === 'local') assertFolder(place.destination.path);
   const { vault, destination } = place;
-  const work = async (): Promise<CommandResult> => {
-    // A push changes what is checked here.
-    const lock = vault && acquireLock(vaultFiles(vault.vaultDir).lock);
-    try {
-      return await check(host, warnings, { place, options });
-    } finally {
-      lock?.release();
-      host.out.clearStatus();
-    }
-  };
+  const work = (): Promise<CommandResult> =>
+    besidePushes({ host, warnings }, { vault, destination }, () =>
+      check(host, warnings, { place, options }),
+    ).finally(() => host.out.clearStatus());
   if (vault === undefined) return work();
   const isPart = options.sample !== undefined;
   const run = { vault, command: 'fsck', destination: destination.shown, isPart } as const;
@@ -116,8 +123,9 @@ async function check(
   const held = new HeldProblems();
   const plan = { options, reach: 'all' as const, onProblem: held.onProblem };
   return withOpenedCopy({ host, warnings }, place, plan, async (opened) => {
-    const { reached, copy, layout, holesAreDamage } = opened;
+    const { reached, copy, layout, known } = opened;
     const contents = await reached.contents(copy);
+    const lastPush = options.lastPush ? known?.lastPush(layout) : undefined;
     const job = {
       openTree: (onProblem: typeof held.onProblem) => {
         held.tell(onProblem);
@@ -127,11 +135,26 @@ async function check(
       ...(vault?.confBytes === undefined ? {} : { conf: vault.confBytes }),
       ...(contents === undefined ? {} : { contents }),
       ...(sample === undefined ? {} : { sample: sample.isIn }),
-      holesAreDamage,
+      isOnlyEcsync: known?.isOnlyEcsync === true,
+      allowHoles: options.allowHoles === true,
+      checksNonces: options.nonces === true,
+      identities: new IdentityCheck(layout, {
+        known: known?.identities,
+        isExactAt: lastPush && ((plainPath) => lastPush.isExactAt(plainPath)),
+        keepsMisplaced: true,
+      }),
+      lastPush,
     };
-    const summary = await fsck(job, reporterFor(host), host.signal);
+    const reporter = new FsckReport(host);
+    const summary = await fsck(job, reporter, host.signal);
+    reporter.conclude();
+    if (options.lastPush && known?.pushUnknown !== undefined) {
+      host.out.detail(`not compared with the last push: ${known.pushUnknown}`);
+    }
     const seed = sample === undefined ? {} : { seed: sample.seed };
-    return conclude(host, { summary, place, figures: { ...copy.traffic(), ...seed } });
+    const comparedWithPush = job.lastPush !== undefined;
+    const figures = { ...copy.traffic(), ...seed, comparedWithPush };
+    return conclude(host, { summary, place, figures });
   });
 }
 
@@ -144,17 +167,40 @@ async function sampleOf({ out }: Host, { sample, seed }: FsckOptions): Promise<S
   return picked;
 }
 
-function reporterFor(host: Host): FsckReporter {
-  const { out } = host;
-  const progress = new FsckProgressReport(out);
-  return {
-    finding: (finding) => {
-      if (out.mode.json) out.event(findingEvent(finding));
-      else if (finding.severity === 'note') out.note(`note: ${findingText(finding)}`);
-      else out.data(findingText(finding));
-    },
-    progress: (now) => progress.show(now),
-  };
+/** What a renamed file may look like. */
+const MOVED = new Set(['file-moved', 'file-copied']);
+
+/** Shows what a check finds. Files that may have been renamed are counted, and named with `-v`. */
+class FsckReport implements FsckReporter {
+  readonly #out: Host['out'];
+  readonly #progress: FsckProgressReport;
+  #moved = 0;
+
+  constructor({ out }: Host) {
+    this.#out = out;
+    this.#progress = new FsckProgressReport(out);
+  }
+
+  finding(finding: Finding): void {
+    const out = this.#out;
+    const isMoved = finding.severity === 'note' && MOVED.has(finding.code);
+    if (isMoved) this.#moved++;
+    if (out.mode.json) out.event(findingEvent(finding));
+    else if (isMoved) out.detail(`note: ${finding.message}`);
+    else if (finding.severity === 'note') out.note(`note: ${findingText(finding)}`);
+    else out.data(findingText(finding));
+  }
+
+  progress(now: FsckProgress): void {
+    this.#progress.show(now);
+  }
+
+  conclude(): void {
+    if (this.#moved === 0 || this.#out.mode.json) return;
+    this.#out.note(
+      `note: ${counted(this.#moved, 'file')} with the identity of another name: renamed, left behind by a rename, or put there by somebody who can write to the copy (-v names them)`,
+    );
+  }
 }
 
 function conclude(

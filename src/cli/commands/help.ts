@@ -8,11 +8,11 @@ import type { Selected } from '../selected.ts';
 /** What every exit code means; part of the command line's contract. */
 const EXIT_CODES: readonly (readonly [number, string])[] = [
   [0, 'success, also when there was nothing to do'],
-  [1, 'unexpected failure'],
+  [1, 'unexpected failure; or the hook before a push failed'],
   [2, 'usage or configuration'],
   [4, 'overdue, or the last run failed'],
   [5, 'the remote rsync could not be started, or refused'],
-  [10, 'no vault here, or the destination is not one'],
+  [10, 'no vault here, it cannot be written to, or the destination is not one'],
   [11, 'another run holds the lock'],
   [12, 'wrong or missing password or key'],
   [13, 'host key unknown, changed or revoked; authentication at the server failed'],
@@ -21,7 +21,7 @@ const EXIT_CODES: readonly (readonly [number, string])[] = [
   [25, 'stopped by the limit of deletions or of changes'],
   [26, 'mismatch or corruption'],
   [30, 'timeout or connection lost; run again to continue'],
-  [75, 'conditions not met, skipped; or stopped by --max-bytes'],
+  [75, 'conditions not met, skipped; or stopped by --max-bytes or --max-time'],
   [130, 'interrupted'],
 ];
 

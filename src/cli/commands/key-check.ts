@@ -4,23 +4,27 @@ import { PasswordError, UsageError, VaultError } from '../../errors.ts';
 import { masterkeyIn, type Secret } from '../../vault/password.ts';
 import { readConfFile } from '../../vault/stored-conf.ts';
 import { assertMasterkey, hasConf, keyCheckOf, type VaultFrame } from '../../vault/vault.ts';
+import { untilInterrupted } from '../derivation.ts';
 import { describeFailure } from '../failure.ts';
+import { agreeToCost } from '../foreign-conf.ts';
 import type { Host } from '../host.ts';
 import {
   addCommonOptions,
   addSecretOptions,
+  wholeNumber,
   type CommonOptions,
   type SecretOptions,
 } from '../options.ts';
-import { openVaultFrameOf } from '../place.ts';
-import { askMasterkey } from '../prompt.ts';
+import { ofVaultIfAny, openVaultFrameOf } from '../place.ts';
+import { askMasterkey, askPassword } from '../prompt.ts';
 import type { CommandResult, Warnings } from '../report.ts';
-import { readVaultSecret } from '../secrets.ts';
+import { readVaultSecret, unlockConf } from '../secrets.ts';
 import type { Selected } from '../selected.ts';
 import { shownText } from '../terminal.ts';
 
 interface CheckOptions extends CommonOptions, SecretOptions {
   readonly conf?: string;
+  readonly scryptn?: number;
 }
 
 const AFTER_HELP = `
@@ -33,6 +37,11 @@ export function defineKeyCheck(key: Command, select: Selected): void {
     .command('check')
     .description('Say whether a recovery key or a password opens this vault.')
     .option('--conf <file>', "try the password on FILE, a copy's gocryptfs.conf, instead");
+  command.option(
+    '--scryptn <n>',
+    'with --conf: a password costs up to 2^N (default: 16; above it you are asked)',
+    wholeNumber(10, 22),
+  );
   addSecretOptions(command, { masterkey: true });
   addCommonOptions(command).addHelpText('after', AFTER_HELP);
   command.action(() => {
@@ -51,39 +60,78 @@ async function check(
       hint: 'A conf alone cannot tell whether a key is right: only its password can be tried.',
     });
   }
+  if (options.conf !== undefined) return checkConf(host, warnings, options, options.conf);
   const vault = openVaultFrameOf(host, options);
-  const tried = options.conf === undefined ? vault : withConf(vault, host, options.conf);
   const asked = { ...options, ask: () => askMasterkey(host, 'Recovery key or password') };
   const secret = await readVaultSecret(host, vault, asked, warnings);
+  const { vaultDir, confFile } = vault;
   try {
-    const kind = await assertOpens(tried, secret);
-    return answer(host, tried, { kind });
+    const kind = await assertOpens(host, vault, secret);
+    return answer(host, { where: kind === 'masterkey' ? vaultDir : confFile, kind });
   } catch (error) {
-    const isNo =
-      error instanceof PasswordError && ['wrong-password', 'wrong-masterkey'].includes(error.code);
-    if (!isNo) throw error;
-    return answer(host, tried, {
-      error: options.conf === undefined ? error : naming(tried, error),
-    });
+    return answer(host, { error: asNo(error) });
   } finally {
     secret.bytes.fill(0);
   }
 }
 
-/** What was tried was not the vault's own conf. */
-function naming({ confFile }: VaultFrame, { code, message, hint }: PasswordError): PasswordError {
-  return new PasswordError(code, `${message} for ${confFile}`, {
-    ...(hint === undefined ? {} : { hint }),
-  });
-}
-
-function withConf(vault: VaultFrame, host: Host, file: string): VaultFrame {
+/** Tries a password on the conf of some copy, whether there is a vault here or not. */
+async function checkConf(
+  host: Host,
+  warnings: Warnings,
+  options: CheckOptions,
+  file: string,
+): Promise<CommandResult> {
+  const [{ parseConf }, { unlockMasterkey }] = await Promise.all([
+    import('../../gocryptfs/config.ts'),
+    import('../../gocryptfs/keys.ts'),
+  ]);
+  const vault = vaultIfAny(host, options);
   const confFile = path.resolve(host.folder, file);
   const stored = readConfFile(confFile);
-  if (stored !== undefined) return { ...vault, ...stored, confFile };
-  throw new UsageError('conf-missing', `--conf: ${confFile} does not exist`, {
-    hint: 'Name the gocryptfs.conf of a copy.',
-  });
+  if (stored === undefined) {
+    throw new UsageError('conf-missing', `--conf: ${confFile} does not exist`, {
+      hint: 'Name the gocryptfs.conf of a copy.',
+    });
+  }
+  const conf = parseConf(stored.confBytes);
+  await agreeToCost(host, conf, { options, place: confFile });
+  const unlocked = async (): Promise<Buffer> => {
+    if (vault === undefined) return unlockConf(host, conf, options, warnings);
+    const ask = (): Promise<Buffer> => askPassword(host, `Password of ${confFile}`);
+    const { bytes } = await readVaultSecret(host, vault, { ...options, ask }, warnings);
+    try {
+      return await untilInterrupted(host, unlockMasterkey(conf, bytes));
+    } finally {
+      bytes.fill(0);
+    }
+  };
+  try {
+    const masterkey = await unlocked();
+    const { key_check } = vault?.config ?? {};
+    const isOther = key_check !== undefined && keyCheckOf(masterkey) !== key_check;
+    masterkey.fill(0);
+    if (isOther) host.out.note(`${confFile} is the conf of another vault than the one here`);
+    return answer(host, { where: confFile, kind: 'password' });
+  } catch (error) {
+    const { code, message, hint } = asNo(error);
+    const about = hint === undefined ? {} : { hint };
+    return answer(host, { error: new PasswordError(code, `${message} for ${confFile}`, about) });
+  }
+}
+
+/** @throws everything but what says that a secret is not the right one */
+function asNo(error: unknown): PasswordError {
+  const isNo =
+    error instanceof PasswordError && ['wrong-password', 'wrong-masterkey'].includes(error.code);
+  if (isNo) return error;
+  throw error;
+}
+
+/** @throws {VaultError} a vault that was named and is none, or cannot be read */
+function vaultIfAny(host: Host, options: CheckOptions): VaultFrame | undefined {
+  const open = (): VaultFrame => openVaultFrameOf(host, options);
+  return options.C === undefined ? ofVaultIfAny(host, options, open) : open();
 }
 
 /**
@@ -91,7 +139,7 @@ function withConf(vault: VaultFrame, host: Host, file: string): VaultFrame {
  * @throws {PasswordError} `wrong-password`, `wrong-masterkey`
  * @throws {VaultError} `vault-incomplete` — a password, and the conf is lost; `key-check-missing`
  */
-async function assertOpens(vault: VaultFrame, secret: Secret): Promise<Secret['kind']> {
+async function assertOpens(host: Host, vault: VaultFrame, secret: Secret): Promise<Secret['kind']> {
   const typed = secret.kind === 'masterkey' ? secret.bytes : masterkeyIn(secret.bytes);
   if (typed !== undefined) {
     assertKeyIsProven(vault);
@@ -109,7 +157,8 @@ async function assertOpens(vault: VaultFrame, secret: Secret): Promise<Secret['k
     import('../../gocryptfs/config.ts'),
     import('../../gocryptfs/keys.ts'),
   ]);
-  const found = await unlockMasterkey(parseConf(vault.confBytes), secret.bytes);
+  const opening = unlockMasterkey(parseConf(vault.confBytes), secret.bytes);
+  const found = await untilInterrupted(host, opening);
   assertMasterkey(vault, found);
   found.fill(0);
   return 'password';
@@ -129,8 +178,8 @@ function assertKeyIsProven({ config }: VaultFrame): void {
 
 function answer(
   host: Host,
-  vault: VaultFrame,
-  outcome: { readonly kind: Secret['kind'] } | { readonly error: PasswordError },
+  outcome:
+    { readonly where: string; readonly kind: Secret['kind'] } | { readonly error: PasswordError },
 ): CommandResult {
   const { out } = host;
   const opens = 'kind' in outcome;
@@ -138,8 +187,7 @@ function answer(
   else if (!opens) out.data('no');
   else {
     const what = outcome.kind === 'masterkey' ? 'master key' : 'password';
-    const where = outcome.kind === 'masterkey' ? vault.vaultDir : vault.confFile;
-    out.data(`yes: this ${what} opens ${shownText(where)}`);
+    out.data(`yes: this ${what} opens ${shownText(outcome.where)}`);
   }
   if (opens) return { exitCode: 0 };
   const { exitCode, code, message, hint } = describeFailure(outcome.error, false);

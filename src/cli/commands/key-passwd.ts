@@ -1,10 +1,14 @@
 import type { Command } from 'commander';
 import { FileError } from '../../errors.ts';
 import type { Conf } from '../../gocryptfs/config.ts';
-import { acquireLock } from '../../vault/lock.ts';
+import {
+  SCRYPT_LOG_N_DEFAULT,
+  SCRYPT_LOG_N_MAX,
+  SCRYPT_WORK_DEFAULT,
+} from '../../gocryptfs/limits.ts';
 import { commitConf, settleConf, stageConf } from '../../vault/replace-conf.ts';
 import { findVaultDir, hasConf, type VaultFrame } from '../../vault/vault.ts';
-import { vaultFiles } from '../../vault/vault-files.ts';
+import { untilInterrupted } from '../derivation.ts';
 import { describeFailure } from '../failure.ts';
 import type { Host } from '../host.ts';
 import {
@@ -26,8 +30,9 @@ import {
   type UnlockedVault,
 } from '../secrets.ts';
 import type { Selected } from '../selected.ts';
+import { addWaitOption, withVaultLock, type WaitOptions } from '../vault-lock.ts';
 
-interface PasswdOptions extends CommonOptions, SecretOptions, NewPasswordOptions {
+interface PasswdOptions extends CommonOptions, SecretOptions, NewPasswordOptions, WaitOptions {
   readonly scryptn?: number;
 }
 
@@ -36,7 +41,8 @@ The old password comes from where it always does, the new one from --new-passfil
 a terminal. With --masterkey=stdin no old password is needed, and a lost gocryptfs.conf is made anew.
 
 The master key stays: nothing is sent again, and the recovery sheet stays right. Copies of the old
-gocryptfs.conf, at a remote or in its backups, still open with the old password.`;
+gocryptfs.conf, at a remote or in its backups, still open with the old password. Vaults of the same copy on
+other machines keep the old one until \`ecsync key fetch\` there.`;
 
 /** Defines `key passwd`. */
 export function defineKeyPasswd(key: Command, select: Selected): void {
@@ -47,9 +53,10 @@ export function defineKeyPasswd(key: Command, select: Selected): void {
     .option('--new-extpass <cmd>', 'run CMD (no shell) and take the first line it prints')
     .option(
       '--scryptn <n>',
-      'cost of trying one password: 2^N, N from 10 to 22 (default: as it is)',
+      'cost of trying one password: 2^N, N from 10 to 22 (default: as it is, at least 16)',
       wholeNumber(10, 22),
     );
+  addWaitOption(command);
   addSecretOptions(command, { masterkey: true });
   addCommonOptions(command).addHelpText('after', AFTER_HELP);
   command.action(() => {
@@ -65,22 +72,20 @@ async function changePasswordOf(
 ): Promise<CommandResult> {
   const vaultDir = findVaultDir(placeOf(host, options));
   checkNewPasswordOptions(host, options);
-  const lock = acquireLock(vaultFiles(vaultDir).lock);
-  try {
-    const vault = openVaultFrameOf(host, options);
+  const task = { command: 'key passwd' };
+  return withVaultLock(host, { vaultDir, task, options }, async (holding) => {
+    const vault = openVaultFrameOf(holding, options);
     settleConf(vault);
-    const old = { ...options, ask: () => askPassword(host, 'Current password') };
-    const unlocked = await unlockVault(host, vault, old, warnings);
+    const old = { ...options, ask: () => askPassword(holding, 'Current password') };
+    const unlocked = await unlockVault(holding, vault, old, warnings);
     try {
-      await replacePassword(host, warnings, { options, vault, unlocked });
+      await replacePassword(holding, warnings, { options, vault, unlocked });
     } finally {
       unlocked.masterkey.fill(0);
     }
-    tell(host, vault);
+    tell(holding, vault);
     return DONE;
-  } finally {
-    lock.release();
-  }
+  });
 }
 
 /** Makes the conf for the new password, proves that it opens, and puts it in its place. */
@@ -103,19 +108,24 @@ async function replacePassword(
     const old: Conf = hasConf(vault)
       ? unlocked.conf
       : { ...unlocked.conf, creator: `ecsync ${host.version}` };
-    const conf = await changePassword(old, unlocked.masterkey, {
-      password,
-      scryptLogN: options.scryptn ?? old.scrypt.logN,
-    });
+    const scryptLogN = options.scryptn ?? costAsBefore(old);
+    const changing = changePassword(old, unlocked.masterkey, { password, scryptLogN });
+    const conf = await untilInterrupted(host, changing);
     host.signal.throwIfAborted();
     const staged = stageConf(vault, serialiseConf(conf));
-    await assertOpens(staged, password, unlocked.masterkey);
+    await untilInterrupted(host, assertOpens(staged, password, unlocked.masterkey));
     host.signal.throwIfAborted();
     commitConf(vault, staged);
     await updateKeychain(host, warnings, vault, password);
   } finally {
     password.fill(0);
   }
+}
+
+/** No less than what is usual today, and no less than before. */
+function costAsBefore({ scrypt: { logN, r, p } }: Conf): number {
+  const before = Math.ceil(Math.log2((2 ** logN * r * p) / SCRYPT_WORK_DEFAULT));
+  return Math.min(SCRYPT_LOG_N_DEFAULT + Math.max(before, 0), SCRYPT_LOG_N_MAX);
 }
 
 /** The password is changed by now: a keychain that does not take it is a warning. */

@@ -7,6 +7,7 @@ import {
   type SecretOptions,
 } from '../options.ts';
 import { openVaultFrameOf } from '../place.ts';
+import { namesText } from '../layout-line.ts';
 import { recoverySheet, shownMasterkey } from '../recovery-sheet.ts';
 import { DONE, type CommandResult, type Warnings } from '../report.ts';
 import { unlockVault } from '../secrets.ts';
@@ -16,12 +17,13 @@ import { shownBytes } from '../figures.ts';
 import type { Conf } from '../../gocryptfs/config.ts';
 import { hasConf, type VaultFrame } from '../../vault/vault.ts';
 import { defineKeyCheck } from './key-check.ts';
+import { defineKeyFetch } from './key-fetch.ts';
 import { defineKeyPasswd } from './key-passwd.ts';
 import { defineKeyRemember } from './key-remember.ts';
 
 type KeyOptions = CommonOptions & SecretOptions;
 
-/** Defines `key info|passwd|paper|check|remember|forget|masterkey`. */
+/** Defines `key info|passwd|fetch|paper|check|remember|forget|masterkey`. */
 export function defineKey(program: Command, select: Selected): void {
   const key = program
     .command('key')
@@ -38,6 +40,7 @@ export function defineKey(program: Command, select: Selected): void {
   });
 
   defineKeyPasswd(key, select);
+  defineKeyFetch(key, select);
 
   const paper = key
     .command('paper')
@@ -78,7 +81,7 @@ async function showInfo(host: Host, options: CommonOptions): Promise<CommandResu
       ['vault', vault.vaultDir],
       ['conf', hasConf(vault) ? vault.confFile : `${vault.confFile} is missing`],
       ['cipher', `${cipher}${derived}`],
-      ['names', namesOf(conf)],
+      ['names', namesText(conf)],
       ['flags', [...conf.flags].join(' ')],
       ...(hasConf(vault) ? ([['scrypt', costOf(conf)]] as const) : []),
       ...(hasConf(vault) ? ([['made by', conf.creator]] as const) : []),
@@ -111,12 +114,6 @@ function infoEvent(vault: VaultFrame, conf: Conf): Readonly<Record<string, unkno
 
 function costOf({ scrypt: { logN, r, p } }: Conf): string {
   return `N = 2^${logN}, r = ${r}, p = ${p}; ${shownBytes(128 * 2 ** logN * r)} a try`;
-}
-
-function namesOf({ flags, longNameMax }: Conf): string {
-  if (flags.has('PlaintextNames')) return 'not encrypted';
-  const equal = flags.has('DirIV') ? '' : ', equal names look equal in every folder';
-  return `encrypted${equal}; over ${longNameMax} characters hashed`;
 }
 
 async function printSheet(

@@ -15,8 +15,8 @@ interface LogOptions extends CommonOptions {
 const RUNS_DEFAULT = 20;
 
 const AFTER_HELP = `
-Every push, verify, restore and fsck that was begun is one line: when, what, where, how it ended. A dry
-run is not noted. About 2 MiB of lines are kept, in .ecsync/log/.`;
+Every push, verify, restore and fsck that was begun is one line: when, what, where, how it ended, or that
+it did not end, because it was killed. A dry run is not noted. About 2 MiB of lines are kept, in .ecsync/log/.`;
 
 /** Defines `log`. */
 export function defineLog(program: Command, select: Selected): void {

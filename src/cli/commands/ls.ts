@@ -9,6 +9,7 @@ import { listEntry } from '../browse-output.ts';
 import type { Host } from '../host.ts';
 import type { CommandResult, Warnings } from '../report.ts';
 import type { Selected } from '../selected.ts';
+import { PATH_RULE } from '../vault-paths.ts';
 import { addCopyOptions } from './copy-options.ts';
 
 interface LsOptions extends BrowseOptions {
@@ -18,10 +19,9 @@ interface LsOptions extends BrowseOptions {
   readonly null?: boolean;
 }
 
-const AFTER_HELP = `
-PATHs count from the top of the copy; without one, the top is listed. A folder's content is listed
-by name, in the order of the names' bytes. With -R, or more than one PATH, every line is a path from
-the top. Odd bytes are escaped on a terminal and raw elsewhere.`;
+const AFTER_HELP = `${PATH_RULE}
+Without PATH the current folder is listed. A folder's content is listed by name, in the order of the
+names' bytes. With -R, or more than one PATH, every line is a path from the top. Odd bytes are escaped on a terminal and raw elsewhere.`;
 
 /** Defines `ls [PATH…]`. */
 export function defineLs(program: Command, select: Selected): void {

@@ -19,6 +19,7 @@ import { unlockVault } from '../secrets.ts';
 import type { Selected } from '../selected.ts';
 import { shown } from '../terminal.ts';
 import type { Translator } from '../translator.ts';
+import { PATH_RULE, pathFromTop } from '../vault-paths.ts';
 
 type Direction = 'encode' | 'decode';
 
@@ -26,9 +27,9 @@ interface NameOptions extends CommonOptions, SecretOptions {
   readonly null?: boolean;
 }
 
-const AFTER_HELP = `
-Paths are relative to the vault's folder, as \`push -i\` prints them. Without PATH they are read
-from standard input, one a line. One line comes out for each that goes in; it is empty for a path
+const AFTER_HELP = `${PATH_RULE}
+Encrypted paths count from the top of the copy. Without PATH, paths are read from standard input, one a
+line, and count from the top, as \`push -i\` prints them. One line comes out for each that goes in; it is empty for a path
 that cannot be translated. Odd bytes are escaped on a terminal and raw elsewhere.`;
 
 /** Defines `name encode|decode`. */
@@ -82,17 +83,17 @@ async function translate(
   const { openTranslator } = await import('../translator.ts');
   const translator = openTranslator(vault, unlocked);
   const end = options.null === true ? 0x00 : 0x0a;
-  const items =
-    paths.length > 0
-      ? paths.map((typed) => Buffer.from(typed))
-      : readItems(addAbortSignal(host.signal, host.stdin), end);
+  const isTyped = paths.length > 0;
+  const items = isTyped
+    ? paths.map((typed) => Buffer.from(typed))
+    : readItems(addAbortSignal(host.signal, host.stdin), end);
   let failures = 0;
   for await (const item of items) {
     host.signal.throwIfAborted();
     if (host.out.isClosed) break;
-    const result = await translateOne(host, translator, { direction, item, vault });
-    if (result === undefined) failures += 1;
-    print(host, { direction, item, result, end });
+    const pair = await translateOne(host, translator, { direction, item, isTyped, vault });
+    if (pair.result === undefined) failures += 1;
+    print(host, { direction, ...pair, end });
   }
   const failed = direction === 'decode' ? ExitCode.mismatch : ExitCode.usage;
   if (failures === 0) return { exitCode: ExitCode.ok };
@@ -102,20 +103,39 @@ async function translate(
   return { exitCode: failed, error };
 }
 
-/** @returns undefined when it cannot be translated; why was said */
+/** A path and what it is translated to. */
+interface Pair {
+  /** Plain paths from the top of the vault, as soon as that is known. */
+  readonly item: Buffer;
+  /** Undefined when it cannot be translated; why was said. */
+  readonly result: Uint8Array | undefined;
+}
+
+/**
+ * What is typed is read by the rule for paths; encrypted paths, and what comes by standard input, count
+ * from the top.
+ */
 async function translateOne(
-  host: Host,
+  { folder, out }: Host,
   translator: Translator,
-  { direction, item, vault }: { direction: Direction; item: Buffer; vault: VaultFrame },
-): Promise<Uint8Array | undefined> {
+  {
+    direction,
+    item,
+    isTyped,
+    vault: { source },
+  }: { direction: Direction; item: Buffer; isTyped: boolean; vault: VaultFrame },
+): Promise<Pair> {
   try {
-    if (direction === 'decode') return await translator.decode(item);
-    return translator.encode(insideVault(item, vault.source));
+    if (direction === 'decode') return { item, result: await translator.decode(item) };
+    const plain = isTyped
+      ? Buffer.from(pathFromTop(item, { folder, source }))
+      : insideVault(item, source);
+    return { item: plain, result: translator.encode(plain) };
   } catch (error) {
     if (!(error instanceof EcsyncError) || error.exitCode === ExitCode.unexpected) throw error;
     const { message } = describeFailure(error, false);
-    host.out.alert(`ecsync: ${shown(item)}: ${message}`);
-    return undefined;
+    out.alert(`ecsync: ${shown(item)}: ${message}`);
+    return { item, result: undefined };
   }
 }
 
@@ -128,12 +148,7 @@ function insideVault(item: Buffer, source: string): Buffer {
 
 function print(
   host: Host,
-  {
-    direction,
-    item,
-    result,
-    end,
-  }: { direction: Direction; item: Buffer; result: Uint8Array | undefined; end: number },
+  { direction, item, result, end }: Pair & { direction: Direction; end: number },
 ): void {
   const { out } = host;
   if (out.mode.json) {

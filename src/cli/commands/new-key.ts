@@ -3,6 +3,7 @@ import type { Conf } from '../../gocryptfs/config.ts';
 import type { LayoutChoice } from '../../gocryptfs/feature-flags.ts';
 import type { NewVaultKey } from '../../vault/create-vault.ts';
 import { readConfFile } from '../../vault/stored-conf.ts';
+import { untilInterrupted } from '../derivation.ts';
 import type { Host } from '../host.ts';
 import type { SecretOptions } from '../options.ts';
 import type { Warnings } from '../report.ts';
@@ -34,12 +35,13 @@ export async function newKey(
     import('../../gocryptfs/config.ts'),
   ]);
   const secret = await readNewPassword(host, options, warnings);
-  const { conf, masterkey } = await createConf({
+  const creating = createConf({
     password: secret.bytes,
     creator: `ecsync ${host.version}`,
     layout: choice,
     ...(options.scryptn === undefined ? {} : { scryptLogN: options.scryptn }),
   }).finally(() => secret.bytes.fill(0));
+  const { conf, masterkey } = await untilInterrupted(host, creating);
   return {
     conf,
     confBytes: serialiseConf(conf),

@@ -19,6 +19,7 @@ import {
   parseTop,
   parseWaitOnline,
 } from '../push-values.ts';
+import { addWaitOption, type WaitOptions } from '../vault-lock.ts';
 import { addPeerOptions, type AttributeOptions, type PeerOptions } from '../run-options.ts';
 
 /** One filter option, in the order of the command line. */
@@ -32,8 +33,13 @@ export interface PushOptions extends CommonOptions, SecretOptions, PeerOptions, 
   readonly dryRun?: boolean;
   readonly itemizeChanges?: boolean;
   readonly delete?: boolean;
+  readonly deleteExcluded?: boolean;
   readonly maxDelete?: ObjectLimit;
+  readonly forgetMounts?: boolean;
   readonly maxChanged?: ObjectLimit;
+  readonly intoNonEmpty?: boolean;
+  readonly newCopy?: boolean;
+  readonly keep?: string | readonly string[];
   readonly appendOnly?: boolean;
   readonly maxBytes?: number;
   readonly top?: number;
@@ -47,6 +53,11 @@ export interface PushOptions extends CommonOptions, SecretOptions, PeerOptions, 
   readonly oneFileSystem?: boolean;
   readonly maxSize?: number;
   readonly minSize?: number;
+  readonly excludeIfPresent?: string | readonly string[];
+  /** Seconds. */
+  readonly maxAge?: number;
+  /** Seconds. */
+  readonly minAge?: number;
   readonly bwlimit?: RatePlan;
   /** Seconds. */
   readonly maxTime?: number;
@@ -56,7 +67,7 @@ export interface PushOptions extends CommonOptions, SecretOptions, PeerOptions, 
 }
 
 /** Options of `push` alone. */
-export interface PushCommandOptions extends PushOptions {
+export interface PushCommandOptions extends PushOptions, WaitOptions {
   readonly all?: boolean;
   /** Seconds. */
   readonly ifOlderThan?: number;
@@ -69,7 +80,7 @@ export interface PushCommandOptions extends PushOptions {
 
 /** Options that say under which conditions a push starts, and how it behaves then. */
 export function addConditionOptions(command: Command): void {
-  command
+  addWaitOption(command)
     .option('--if-older-than <age>', 'only when the last good push is older: 20h, 2d', parseSpan)
     .option(
       '--wait-online <seconds>',
@@ -98,6 +109,7 @@ after those given here. A flag is taken back with --no-, such as --no-delete.`;
 const REVERSIBLE = [
   ...[
     '--no-delete',
+    '--no-delete-excluded',
     '--no-append-only',
     '--no-checksum',
     '--no-hard-links',
@@ -123,6 +135,7 @@ export function addPushOptions(command: Command): readonly FilterWord[] {
     .option('-n, --dry-run', 'change nothing, only show what would be done')
     .option('-i, --itemize-changes', 'print one line for every change, as rsync does')
     .option('--delete', 'delete what is no longer in the folder')
+    .option('--delete-excluded', 'delete also what is left out now')
     .option(
       '--max-delete <n>',
       'delete nothing when more than N, or N%, would go (default: 10%, but 50 always may)',
@@ -133,6 +146,10 @@ export function addPushOptions(command: Command): readonly FilterWord[] {
       'send nothing when more than N files, or N%, would be replaced (default: 50%, but 500 always may)',
       parseObjectLimit,
     )
+    .option('--forget-mounts', 'with --delete: delete what was on disks that are no longer mounted')
+    .option('--keep <pattern>', 'leave alone what has this name in the copy', oneMore)
+    .option('--into-non-empty', 'make a copy in a folder that holds other things, too')
+    .option('--new-copy', 'make a new copy where the one that was there is gone')
     .option('--append-only', 'only add: replace and delete nothing in the copy')
     .option('-c, --checksum', 'compare content, not only size and time')
     .option('--exclude <pattern>', 'leave out what matches', collect('exclude'))
@@ -146,9 +163,16 @@ export function addPushOptions(command: Command): readonly FilterWord[] {
     .option('--presets <names>', 'leave out what is never missed: os, dev-caches')
     .option('--ignore-files', 'follow the rules in files named .ecsyncignore')
     .option('--exclude-caches', 'leave out what is in folders with a CACHEDIR.TAG')
+    .option(
+      '--exclude-if-present <name>',
+      'leave out what is beside a file of this name, such as .nobackup',
+      oneMore,
+    )
     .option('-x, --one-file-system', 'leave out what is mounted inside the folder')
     .option('--max-size <size>', 'leave out larger files', parseFileSize)
     .option('--min-size <size>', 'leave out smaller files', parseFileSize)
+    .option('--max-age <age>', 'leave out files that were changed before that: 30d', parseSpan)
+    .option('--min-age <age>', 'leave out files that were changed since then: 10m', parseSpan)
     .option('-H, --hard-links', 'keep hard links')
     .option('-X, --xattrs', 'keep extended attributes, encrypted (Linux; needs getfattr)')
     .option('-B, --block-size <size>', 'block size of the delta (suffix K)', byteSize(700, 131_072))
@@ -169,6 +193,11 @@ export function addPushOptions(command: Command): readonly FilterWord[] {
   addFutureOptions(command, ['--snapshot [name]']);
   command.addHelpText('after', AFTER_HELP);
   return filters;
+}
+
+/** For an option that may be given several times. */
+function oneMore(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, text];
 }
 
 /** How much a run may take of time and of the line. */

@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
 import { EcsyncError, ExitCode, UsageError } from '../../errors.ts';
-import type { LoginQuestions } from '../../sync/destination-options.ts';
-import type { MoveStores } from '../../sync/moves.ts';
-import type { OpenVault, PushSurroundings, StateStore } from '../../sync/push.ts';
+import type { OpenVault } from '../../sync/opened-vault.ts';
+import type { PushSurroundings } from '../../sync/push.ts';
 import type {
   PushFigures,
   PushReporter,
@@ -10,24 +9,25 @@ import type {
   PushSummary,
 } from '../../sync/push-settings.ts';
 import { NOT_ENCRYPTED } from '../../sync/run-settings.ts';
+import { pushMemory } from '../../sync/vault-memory.ts';
 import type { Destination } from '../../vault/destination.ts';
-import { acquireLock } from '../../vault/lock.ts';
 import { settleConf } from '../../vault/replace-conf.ts';
 import { lastFullPush, noteFullPush } from '../../vault/push-record.ts';
-import { readState, readStateDigest, stateKey, writeState } from '../../vault/state.ts';
 import { openVault, type Vault } from '../../vault/vault.ts';
-import { vaultFiles } from '../../vault/vault-files.ts';
 import { attend } from '../attended-run.ts';
 import { describeFailure } from '../failure.ts';
 import type { Host } from '../host.ts';
-import { loginQuestions, type DaemonPasswordPlace } from '../login-questions.ts';
-import { placeOf } from '../place.ts';
+import { loginQuestions } from '../login-questions.ts';
+import { placeOf, vaultDirOf } from '../place.ts';
 import { postpone } from '../postpone.ts';
 import { onlyAdding, pushLayers, withConfiguration } from '../push-config.ts';
 import { pushToAll } from '../push-all.ts';
 import { readRules } from '../push-rules.ts';
+import { limitsOf } from '../push-limits.ts';
 import { readPushWords, resolvePaths } from '../push-words.ts';
 import { newsOnly, tellItem } from '../render-item.ts';
+import { EarlyLogin } from '../early-login.ts';
+import { askPassword, passwordQuestion } from '../prompt.ts';
 import { ProgressReport } from '../render-progress.ts';
 import {
   largestFigures,
@@ -38,12 +38,15 @@ import {
 } from '../render-summary.ts';
 import { isMirror, recordRun, remoteNameOf } from '../recorded-run.ts';
 import { DONE, type CommandResult, type Warnings } from '../report.ts';
-import { patienceOf, patiently } from '../retry.ts';
+import { patienceOf, patiently, PUSH_GOES_ON } from '../retry.ts';
 import { shownAge } from '../run-lines.ts';
 import { startUnlocking } from '../secrets.ts';
 import { onceOnline } from '../wait-online.ts';
 import { carriedAttributes, peerSettings } from '../run-options.ts';
 import type { Selected } from '../selected.ts';
+import { shown } from '../terminal.ts';
+import { withVaultLock } from '../vault-lock.ts';
+import { inside, realPath } from '../vault-paths.ts';
 import {
   addConditionOptions,
   addPushOptions,
@@ -112,22 +115,20 @@ async function runPush(
   return recordRun(host, warnings, { vault, command: 'push', destination, isPart }, async () => {
     const postponed = await postpone(host, options);
     if (postponed !== undefined) return postponed;
-    const lock = acquireLock(vaultFiles(vault.vaultDir).lock);
-    try {
+    const locked = { vaultDir: vault.vaultDir, task: { command: 'push', destination }, options };
+    return withVaultLock(host, locked, async (holding) => {
       settleConf(vault);
       const startedMs = Date.now();
       const remote = remoteNameOf(host, vault, destination) ?? destination;
-      const result = await attend(host, warnings, { vault, command: 'push', remote }, () =>
-        pushLocked(host, warnings, { vault, settings, options }),
+      const result = await attend(holding, warnings, { vault, command: 'push', remote }, () =>
+        pushLocked(holding, warnings, { vault, settings, options }),
       );
       // A schedule need not push what a person just did.
       if (!isPart && result.exitCode === ExitCode.ok) {
         noteFullPush(vault.vaultDir, destination, startedMs);
       }
       return result;
-    } finally {
-      lock.release();
-    }
+    });
   });
 }
 
@@ -173,9 +174,13 @@ async function pushLocked(
       );
       return conclude(host, summary, { options, destination });
     } catch (thrown) {
-      return cutOffAt(host, soFar, thrown);
+      return cutOffAt(host, { soFar, options }, thrown);
     }
   });
+}
+
+function tellStats({ out }: Host, { stats }: PushOptions, figures: PushFigures): void {
+  if (stats === true && !out.mode.json) for (const line of statsLines(figures)) out.alert(line);
 }
 
 /**
@@ -183,11 +188,18 @@ async function pushLocked(
  *
  * @throws `thrown` itself when it is our fault, or nothing had begun
  */
-function cutOffAt(host: Host, soFar: PushFigures | undefined, thrown: unknown): CommandResult {
+function cutOffAt(
+  host: Host,
+  { soFar, options }: { soFar: PushFigures | undefined; options: PushOptions },
+  thrown: unknown,
+): CommandResult {
   if (soFar === undefined || !(thrown instanceof EcsyncError)) throw thrown;
-  const { exitCode, code, message, hint, stack } = describeFailure(thrown, host.signal.aborted);
+  const { stack, exitCode, ...error } = describeFailure(thrown, host.signal.aborted);
   if (stack !== undefined) throw thrown;
-  const error = { code, message, ...(hint !== undefined && { hint }) };
+  const goesOn = exitCode === ExitCode.interrupted || exitCode === ExitCode.connection;
+  if (goesOn) error.hint ??= PUSH_GOES_ON;
+  host.out.clearStatus();
+  tellStats(host, options, soFar);
   return { exitCode, figures: pushFigures(soFar), error };
 }
 
@@ -207,15 +219,11 @@ export async function withKey<T>(
   work: (vault: OpenVault | typeof NOT_ENCRYPTED, surroundings: PushSurroundings) => Promise<T>,
 ): Promise<T> {
   const { vault, options, destination } = job;
-  const surroundings = (key: string): PushSurroundings => ({
+  const surroundings = (form: 'encrypted' | 'mirror'): PushSurroundings => ({
     reporter: reporterFor(host, warnings, options),
     signal: host.signal,
-    store: storeAt(vault.vaultDir, key),
-    moves: {
-      births: storeAt(vault.vaultDir, 'births'),
-      locations: digestedStoreAt(vault.vaultDir, `${key}-locations`),
-    },
-    questions: questionsFor(host, {
+    ...pushMemory(vault, destination, form),
+    questions: loginQuestions(host, {
       passwordFile: options.passwordFile,
       vault,
       destination,
@@ -223,33 +231,33 @@ export async function withKey<T>(
     }),
   });
   if (isMirror(host, vault, destination.shown)) {
-    // What is known of an encrypted copy at the same place is nothing that a mirror may rely on.
-    const key = stateKey(`mirror ${destination.shown}`);
-    return work(NOT_ENCRYPTED, surroundings(key)).finally(() => host.out.clearStatus());
+    return work(NOT_ENCRYPTED, surroundings('mirror')).finally(() => host.out.clearStatus());
   }
-  const { masterkey } = await startUnlocking(host, vault, options, warnings);
-  const { openedVault } = await import('../opened-vault.ts');
+  const around = surroundings('encrypted');
+  const login = new EarlyLogin(host, {
+    destination,
+    options,
+    questions: around.questions,
+    warnings,
+  });
+  const ask = (): Promise<Buffer> =>
+    login.start().then(() => askPassword(host, passwordQuestion(vault)));
+  const unlocking = startUnlocking(host, vault, { ...options, ask }, warnings);
+  const { masterkey } = await unlocking.catch(async (error: unknown) => {
+    await login.end();
+    throw error;
+  });
+  const { openedVault } = await import('../../sync/opened-vault.ts');
   try {
-    const key = stateKey(destination.shown);
-    return await work(openedVault(vault, masterkey), surroundings(key));
+    return await work(openedVault(vault, masterkey), { ...around, loggedIn: () => login.take() });
   } finally {
     host.out.clearStatus();
+    await login.end();
     await masterkey.then(
       (key) => key.fill(0),
       () => undefined, // there is no key to overwrite
     );
   }
-}
-
-function storeAt(vaultDir: string, key: string): StateStore {
-  return {
-    read: () => readState(vaultDir, key),
-    write: (bytes) => writeState(vaultDir, key, bytes),
-  };
-}
-
-function digestedStoreAt(vaultDir: string, key: string): MoveStores['locations'] {
-  return { ...storeAt(vaultDir, key), digest: () => readStateDigest(vaultDir, key) };
 }
 
 /** What a push is to do, and its options with what configuration adds to them. */
@@ -280,6 +288,7 @@ async function readSettings<Options extends PushOptions>(
   request: PushRequest<Options>,
 ): Promise<Omit<ReadPush<Options>, 'vault'>> {
   const { source, vaultDir, config } = vault;
+  refuseOtherFolder(host, vault, request.options);
   const context = { remotes: config.remotes, folder: host.folder, source, platform: host.platform };
   const { destination, paths } = readPushWords(request.words, context);
   const layers = pushLayers(host, vault, remoteNameOf(host, vault, destination.shown));
@@ -287,20 +296,28 @@ async function readSettings<Options extends PushOptions>(
   const { configured } = asked;
   const options = onlyAdding(asked.options, request.given, layers);
   const limits = limitsOf(options);
+  const deletes = options.delete === true || options.deleteExcluded === true;
+  const tellGone = (typed: string): void =>
+    host.out.note(`${shown(Buffer.from(typed))} is not here: what the copy has of it is deleted`);
   const settings = {
     source,
     vaultDir,
     destination,
-    paths: await resolvePaths(paths, context),
+    paths: await resolvePaths(paths, context, deletes ? tellGone : undefined),
     rules: await readRules([request.filters, ...configured], options),
     ...(limits === undefined ? {} : { limits }),
     ...(options.bwlimit === undefined ? {} : { bandwidth: options.bwlimit }),
     dryRun: options.dryRun === true,
-    delete: options.delete === true,
+    delete: deletes,
+    deleteExcluded: options.deleteExcluded === true,
     ...(options.maxDelete === undefined ? {} : { maxDelete: options.maxDelete }),
+    forgetMounts: options.forgetMounts === true,
     ...(options.maxChanged === undefined ? {} : { maxChanged: options.maxChanged }),
     ...(options.maxBytes === undefined ? {} : { maxBytes: options.maxBytes }),
     ...(options.top === undefined ? {} : { top: options.top }),
+    intoNonEmpty: options.intoNonEmpty === true,
+    newCopy: options.newCopy === true,
+    keep: [options.keep ?? []].flat(),
     appendOnly: options.appendOnly === true,
     checksum: options.checksum === true,
     hardLinks: options.hardLinks === true,
@@ -312,19 +329,19 @@ async function readSettings<Options extends PushOptions>(
   return { settings, options };
 }
 
-/** Name of the files whose rules count with `--ignore-files`. */
-const IGNORE_FILE_NAME = '.ecsyncignore';
-
-function limitsOf(options: PushOptions): PushSettings['limits'] {
-  const { ignoreFiles, excludeCaches, oneFileSystem, maxSize, minSize } = options;
-  const limits = {
-    ...(ignoreFiles === true && { ignoreFileName: IGNORE_FILE_NAME }),
-    ...(excludeCaches === true && { excludeCaches }),
-    ...(oneFileSystem === true && { oneFileSystem }),
-    ...(maxSize !== undefined && { maxBytes: maxSize }),
-    ...(minSize !== undefined && { minBytes: minSize }),
-  };
-  return Object.keys(limits).length === 0 ? undefined : limits;
+/**
+ * `-C` beside `--vault-dir` may be meant to push another folder, a snapshot say, under the vault's key.
+ *
+ * @throws {UsageError} `source-differs`
+ */
+function refuseOtherFolder(host: Host, { source, vaultDir }: Vault, options: PushOptions): void {
+  if (options.C === undefined || vaultDirOf(host, options) === undefined) return;
+  if (inside(realPath(source), realPath(host.folder)) !== undefined) return;
+  throw new UsageError(
+    'source-differs',
+    `-C names ${host.folder}, but the vault in ${vaultDir} is that of ${source}`,
+    { hint: `To push ${source}, leave -C out. A vault pushes the folder it was made for.` },
+  );
 }
 
 async function refuseEarly(settings: PushSettings): Promise<void> {
@@ -360,20 +377,13 @@ function reporterFor(host: Host, warnings: Warnings, options: PushOptions): Push
   };
 }
 
-/** What a login may ask, where somebody can answer; `place` says where a daemon's password is. */
-export function questionsFor(host: Host, place: DaemonPasswordPlace = {}): LoginQuestions {
-  return loginQuestions(host, place);
-}
-
 function conclude(
   host: Host,
   summary: PushSummary,
   { options, destination }: { options: PushOptions; destination: Destination },
 ): CommandResult {
   host.out.clearStatus();
-  if (options.stats === true && !host.out.mode.json) {
-    for (const line of statsLines(summary)) host.out.alert(line);
-  }
+  tellStats(host, options, summary);
   const { largest } = summary;
   if (!host.out.mode.json) for (const line of largestLines(largest)) host.out.alert(line);
   if (summary.exitCode === ExitCode.ok) {

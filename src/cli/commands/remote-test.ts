@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { UsageError } from '../../errors.ts';
+import { ExitCode, UsageError } from '../../errors.ts';
 import type { AbilityResult } from '../../sync/remote-test.ts';
 import { noRemote } from '../../vault/config-edit.ts';
 import {
@@ -7,6 +7,7 @@ import {
   parseDestination,
   type Destination,
 } from '../../vault/destination.ts';
+import type { VaultFrame } from '../../vault/vault.ts';
 import type { Host } from '../host.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
 import { openVaultFrameOf, placeOf } from '../place.ts';
@@ -14,20 +15,22 @@ import type { CommandResult, Warnings } from '../report.ts';
 import type { Selected } from '../selected.ts';
 import { shownText } from '../terminal.ts';
 import { addReachOptions, type ReachOptions } from './copy-options.ts';
-import { questionsFor } from './push.ts';
+import { loginQuestions } from '../login-questions.ts';
+import { destinationOfRemote } from '../../vault/remote-destination.ts';
 
 interface RemoteTestOptions extends CommonOptions, ReachOptions {}
 
 const AFTER_HELP = `
 What can be tried without writing is tried so. Where deletion is allowed, a small file is written
-to the folder for unfinished files, changed, and removed again. No password is needed.`;
+to the folder for unfinished files, changed, and removed again. No password of the vault is needed. Exit
+code 5: a push is not possible.`;
 
 /** Defines `remote test [NAME]`. */
 export function defineRemoteTest(remote: Command, select: Selected): void {
   const command = remote
     .command('test')
     .description('Find out what a destination allows: push, delta, delete, pull, SFTP.')
-    .argument('[name]', 'name of a remote, or a destination');
+    .argument('[remote]', 'name of a remote, or a destination');
   addReachOptions(command);
   addCommonOptions(command)
     .addHelpText('after', AFTER_HELP)
@@ -44,33 +47,52 @@ async function runRemoteTest(
   warnings: Warnings,
   { options, name }: { readonly options: RemoteTestOptions; readonly name: string | undefined },
 ): Promise<CommandResult> {
-  const destination = destinationOf(host, options, name);
+  const { destination, vault } = destinationOf(host, options, name);
   const { ReachedCopy } = await import('../../sync/open-remote-tree.ts');
   const { reachSettings } = await import('../opened-copy.ts');
   const surroundings = {
     signal: host.signal,
-    questions: questionsFor(host),
+    questions: loginQuestions(host, {
+      passwordFile: options.passwordFile,
+      vault,
+      destination,
+      warnings,
+    }),
     note: (code: string, message: string) => warnings.add({ code, message }),
   };
   const settings = reachSettings({ destination }, options);
   const results = await ReachedCopy.with(settings, surroundings, (reached) => reached.test());
   for (const result of results) show(host, result);
   const allowed = results.filter((result) => result.allowed === true);
-  return {
-    exitCode: 0,
-    figures: { allowed: allowed.map(({ ability }) => ability), destination: destination.shown },
+  const figures = {
+    allowed: allowed.map(({ ability }) => ability),
+    destination: destination.shown,
   };
+  const push = results.find(({ ability }) => ability === 'push');
+  if (push?.allowed !== false) return { exitCode: ExitCode.ok, figures };
+  const message = `${destination.shown}: a push is not possible: ${push.why}`;
+  return { exitCode: ExitCode.remoteRefused, figures, error: { code: 'push-impossible', message } };
+}
+
+/** A destination, and the vault that has it among its remotes, if one does. */
+interface Named {
+  readonly destination: Destination;
+  readonly vault?: VaultFrame;
 }
 
 /** @throws {UsageError} `no-remote`, `remote-unknown`, `destination-invalid`; as `openVaultFrameOf` */
-function destinationOf(host: Host, options: CommonOptions, name: string | undefined): Destination {
+function destinationOf(host: Host, options: CommonOptions, name: string | undefined): Named {
   const { platform } = host;
   if (name !== undefined && looksLikeDestination(name)) {
-    return parseDestination(name, { platform, folder: placeOf(host, options).folder });
+    const { folder } = placeOf(host, options);
+    return { destination: parseDestination(name, { platform, folder }) };
   }
-  const { config, source } = openVaultFrameOf(host, options);
+  const vault = openVaultFrameOf(host, options);
+  const { config } = vault;
   const named = config.remotes.find((remote) => name === undefined || remote.name === name);
-  if (named !== undefined) return parseDestination(named.url, { platform, folder: source });
+  if (named !== undefined) {
+    return { destination: destinationOfRemote(named, vault, platform), vault };
+  }
   if (name !== undefined) throw noRemote(name, config.remotes);
   throw new UsageError('no-remote', 'this vault has no remote yet', {
     hint: 'Add one: ecsync remote add NAME user@host:path',

@@ -52,8 +52,9 @@ export function defineRemote(program: Command, select: Selected): void {
 
   const remove = remote
     .command('remove')
+    .alias('rm')
     .description('Forget a destination. What is stored there stays.')
-    .argument('<name>');
+    .argument('<remote>', 'its name');
   addCommonOptions(remove).action((name: string) => {
     const options: CommonOptions = remove.optsWithGlobals();
     select('remote remove', options, (host) =>

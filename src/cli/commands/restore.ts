@@ -10,11 +10,12 @@ import type {
   UnlockCopy,
 } from '../../sync/restore-settings.ts';
 import { NOT_ENCRYPTED } from '../../sync/run-settings.ts';
-import { readAdopted } from '../../vault/adopted.ts';
-import { acquireLock } from '../../vault/lock.ts';
-import { vaultFiles } from '../../vault/vault-files.ts';
+import { besidePushes } from '../beside-pushes.ts';
+import type { RatePlan } from '../../transport/throttle.ts';
 import type { CopyPlace } from '../cipher-folder.ts';
+import { isHostFirst } from '../early-login.ts';
 import type { Host } from '../host.ts';
+import { parseBandwidth } from '../push-values.ts';
 import { tellItem } from '../render-item.ts';
 import { recordRun } from '../recorded-run.ts';
 import type { CommandResult, Warnings } from '../report.ts';
@@ -27,17 +28,26 @@ import {
 import { readRestorePaths } from '../restore-words.ts';
 import { carriedAttributes, peerSettings, type AttributeOptions } from '../run-options.ts';
 import type { Selected } from '../selected.ts';
+import { PATH_RULE } from '../vault-paths.ts';
 import { addCopyOptions, type CopyOptions } from './copy-options.ts';
 import { modifiersGiven } from './layout-option.ts';
-import { questionsFor } from './push.ts';
+import { loginQuestions } from '../login-questions.ts';
 import type { FilterWord } from './push-options.ts';
 
 /** What a command that restores is told about how. */
-export interface RestoringOptions extends CopyOptions, AttributeOptions {
+export interface RestoringOptions extends CopyOptions, Omit<AttributeOptions, 'perms' | 'devices'> {
+  /** Absent: as far as the umask lets it. */
+  readonly perms?: boolean;
+  readonly specialModes?: boolean;
+  /** Absent: they are left out, which is then told as a shortfall. */
+  readonly devices?: boolean;
   readonly dryRun?: boolean;
   readonly itemizeChanges?: boolean;
+  readonly bwlimit?: RatePlan;
   readonly progress?: boolean;
   readonly stats?: boolean;
+  readonly allowHoles?: boolean;
+  readonly allowMoved?: boolean;
   /** For tests: as if the target could hold only such names. */
   readonly names?: 'any' | 'windows';
 }
@@ -46,11 +56,14 @@ interface RestoreOptions extends RestoringOptions {
   readonly to: string;
   readonly from?: string;
   readonly overwrite?: Overwrite;
+  /** False for `--no-last-push`. */
+  readonly lastPush: boolean;
 }
 
-const AFTER_HELP = `
+const AFTER_HELP = `${PATH_RULE}
 PATHs are files and folders of the vault, as they are called there; they need not exist here. Without
-PATH everything is restored. Without --from the vault's first remote is read. Outside of a vault,
+PATH everything is restored. What is below the current folder keeps its path from there in DIR; when
+anything else is named, everything keeps its path from the vault's top. Without --from the vault's first remote is read. Outside of a vault,
 --from names a copy, which is opened with its own gocryptfs.conf and password, or with
 --masterkey=stdin.
 
@@ -61,7 +74,17 @@ Nothing that is there and differs is replaced unless --overwrite says so:
   always   compare content, and replace what differs
 Nothing is ever deleted. A restore that was interrupted goes on when it is run again.
 
-What is damaged in the copy is not restored; the rest is. Exit code 26 then.`;
+Nothing vouches for permissions, owners and kinds of objects in a copy: whoever holds it can change
+them. What is new gets the permissions of the copy as far as the umask lets it, and never set-id or
+sticky bits; what is there keeps its own, and so does DIR. --perms takes them over exactly, and
+--special-modes with those bits. Devices are made with --devices only. Owners are those of the copy
+when root restores; --no-owner and --no-group leave them out.
+
+What is damaged in the copy is not restored; the rest is. Exit code 26 then. So are folders and links
+that the key shows to have been moved or exchanged: --allow-moved restores them where they are now. A
+remote of this vault is compared with what the last push from here left: what is missing, has another
+size, time or mode, or came back, is told, and ends in exit code 26, too. Has another machine pushed
+there since: --no-last-push.`;
 
 /** Defines `restore [PATH…] --to DIR`. */
 export function defineRestore(program: Command, select: Selected): void {
@@ -93,7 +116,8 @@ export function defineRestore(program: Command, select: Selected): void {
       'leave out what matches a line of FILE',
       collect('excludeFrom'),
     )
-    .option('--filter <rule>', 'add a filter rule', collect('filter'));
+    .option('--filter <rule>', 'add a filter rule', collect('filter'))
+    .option('--no-last-push', 'do not compare with what the last push from here left');
   addRestoringOptions(command).addHelpText('after', AFTER_HELP);
   command.action((paths: readonly string[]) => {
     const options: RestoreOptions = command.optsWithGlobals();
@@ -111,9 +135,15 @@ export function addRestoringOptions(command: Command): Command {
     .option('--numeric-ids', 'go by user and group numbers, not names')
     .option('--no-owner', 'do not keep the owner')
     .option('--no-group', 'do not keep the group')
-    .option('--no-perms', 'do not keep the permissions')
-    .option('--no-devices', 'leave out devices')
+    .option('--perms', 'permissions exactly as in the copy, whatever the umask')
+    .addOption(new Option('--no-perms').hideHelp()) // what happens without --perms
+    .option('--special-modes', 'as --perms, with set-user-id, set-group-id and sticky bits')
+    .option('--devices', 'make devices')
+    .option('--no-devices', 'leave out devices, which is then no shortfall')
     .option('--no-specials', 'leave out sockets and pipes')
+    .option('--allow-holes', 'blocks of zeros that gocryptfs may have left are no damage')
+    .option('--allow-moved', 'restore also what was written for another place in the copy')
+    .option('--bwlimit <rate>', 'receive no more than RATE a second: 512K, 1.5M', parseBandwidth)
     .option('--progress', 'show progress also when no terminal is there')
     .option('--stats', 'print figures at the end')
     .addOption(new Option('--names <kind>').choices(['any', 'windows']).hideHelp());
@@ -140,24 +170,18 @@ async function runRestore(
     from: destination,
     target: path.resolve(host.folder, options.to),
     ...(vault && { vaultDir: vault.vaultDir }),
-    paths: readRestorePaths(paths, { folder: host.folder, source: vault?.source }),
+    ...readRestorePaths(paths, { folder: host.folder, source: vault?.source }),
     rules: await readRules(filters),
     ...(overwrite && { overwrite }),
+    ignoreLastPush: !options.lastPush,
   };
-  const work = async (): Promise<CommandResult> => {
-    // A push changes what is read here.
-    const lock =
-      vault === undefined || settings.dryRun
-        ? undefined
-        : acquireLock(vaultFiles(vault.vaultDir).lock);
-    try {
-      const summary = await restoreWith(host, warnings, { settings, place, options });
-      return conclude(host, settings, { summary, options });
-    } finally {
-      lock?.release();
-      host.out.clearStatus();
-    }
-  };
+  const work = (): Promise<CommandResult> =>
+    besidePushes({ host, warnings }, { vault, destination }, async () =>
+      conclude(host, settings, {
+        summary: await restoreWith(host, warnings, { settings, place, options }),
+        options,
+      }),
+    ).finally(() => host.out.clearStatus());
   if (vault === undefined || settings.dryRun) return work();
   const isPart = settings.paths.length + filters.length > 0;
   const run = { vault, command: 'restore', destination: destination.shown, isPart } as const;
@@ -168,12 +192,18 @@ async function runRestore(
 export function restoringSettings(
   options: RestoringOptions,
 ): Omit<RestoreSettings, 'from' | 'target' | 'paths' | 'rules'> {
-  const { names } = options;
+  const { names, perms, specialModes, devices, bwlimit } = options;
+  const carried = { ...options, perms: perms ?? specialModes ?? false, devices: devices ?? false };
   return {
     dryRun: options.dryRun === true,
-    ...carriedAttributes(options),
+    allowHoles: options.allowHoles === true,
+    allowMoved: options.allowMoved === true,
+    ...carriedAttributes(carried),
+    specialModes: specialModes === true,
+    withoutDevices: devices === false,
     ...peerSettings(options),
     ...(names !== undefined && { names }),
+    ...(bwlimit !== undefined && { bandwidth: bwlimit }),
   };
 }
 
@@ -205,7 +235,7 @@ async function restoreWith(
     return await restore(settings, keys, {
       reporter: restoreReporter(host, warnings, options),
       signal: host.signal,
-      questions: questionsFor(host, { ...place, passwordFile: options.passwordFile, warnings }),
+      questions: loginQuestions(host, { ...place, passwordFile: options.passwordFile, warnings }),
     });
   } finally {
     for (const masterkey of made) {
@@ -238,23 +268,28 @@ async function keysOf(
   const unlock = async (from: CopyPlace): Promise<CopyKeys> => {
     const { conf, masterkey } = await unlockCopy(host, warnings, from, options);
     made.push(Promise.resolve(masterkey));
-    return { conf, masterkey, derivation: 'keyed', holes: 'allowed' };
+    const isUnproven = options.masterkey !== undefined;
+    return { conf, masterkey, isOnlyEcsync: false, isUnproven };
   };
   if (vault === undefined) {
     if (destination.kind === 'local') return unlock(place);
     return (confBytes) => unlock({ ...place, ...(confBytes && { confBytes }) });
   }
-  // What was adopted may have been written by gocryptfs, which leaves holes.
-  const holes = readAdopted(vault.vaultDir) === undefined ? 'refused' : 'allowed';
-  const { derivation } = vault;
-  const { layout, hkdf, raw64 } = options;
-  if (layout !== undefined || !hkdf || !raw64 || modifiersGiven(options).length > 0) {
-    return { ...(await unlock(place)), derivation, holes };
+  const { knownCopy } = await import('../../sync/known-copy.ts');
+  const { identities, isOnlyEcsync, lastPush } = knownCopy(vault, destination);
+  const known = { derivation: vault.derivation, known: identities, isOnlyEcsync, lastPush };
+  const { layout, hkdf, raw64, longnames } = options;
+  const isNamesTold = modifiersGiven(options).length > 0 || longnames === false;
+  if (layout !== undefined || !hkdf || !raw64 || isNamesTold) {
+    return { ...(await unlock(place)), ...known };
   }
   const { startUnlocking } = await import('../secrets.ts');
-  const { conf, masterkey } = await startUnlocking(host, vault, options, warnings);
-  made.push(masterkey);
-  return { conf, masterkey, derivation, holes };
+  const unlocking = async (): Promise<CopyKeys> => {
+    const { conf, masterkey } = await startUnlocking(host, vault, options, warnings);
+    made.push(masterkey);
+    return { conf, masterkey, ...known };
+  };
+  return isHostFirst(host, destination) ? unlocking : unlocking();
 }
 
 /** Shows what a restore does. */
@@ -268,6 +303,10 @@ export function restoreReporter(
   return {
     item: (line) => tellItem(out, line, options.itemizeChanges === true),
     warning: (warning) => warnings.add(warning),
+    detail: (warning) => {
+      if (out.mode.json) out.event({ type: 'detail', ...warning });
+      else out.detail(warning.message);
+    },
     progress: (now) => progress.show(now),
   };
 }

@@ -3,13 +3,14 @@ import path from 'node:path';
 import type { Command } from 'commander';
 import { UsageError } from '../../errors.ts';
 import { noRemote } from '../../vault/config-edit.ts';
-import { parseDestination, type SshDestination } from '../../vault/destination.ts';
+import { type SshDestination } from '../../vault/destination.ts';
 import type { Host } from '../host.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
 import { openVaultFrameOf } from '../place.ts';
 import { DONE, type CommandResult } from '../report.ts';
 import type { Selected } from '../selected.ts';
 import { shownText } from '../terminal.ts';
+import { destinationOfRemote } from '../../vault/remote-destination.ts';
 
 interface SetupOptions extends CommonOptions {
   readonly key?: string;
@@ -28,7 +29,7 @@ export function defineSetupServer(remote: Command, select: Selected): void {
   const command = remote
     .command('setup-server')
     .description('Show how the server can limit a key to writing this copy.')
-    .argument('[name]', 'name of a remote')
+    .argument('[remote]', 'name of a remote')
     .option('--key <file>', 'the public key, of a pair made for this alone')
     .option('--append-only', 'let it add, and neither change nor delete');
   addCommonOptions(command)
@@ -88,7 +89,7 @@ function sshRemote(host: Host, options: CommonOptions, name: string | undefined)
   const { remotes } = config;
   const named = remotes.find((remote) => name === undefined || remote.name === name);
   if (named === undefined) throw noRemote(name ?? '', remotes);
-  const destination = parseDestination(named.url, { platform: host.platform, folder: source });
+  const destination = destinationOfRemote(named, { source }, host.platform);
   if (destination.kind === 'ssh') return destination;
   throw new UsageError('not-over-ssh', `${named.name} is not reached over ssh: ${named.url}`, {
     hint: 'Only an ssh server can limit a key.',

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { LockedError } from '../../errors.ts';
-import { acquireLock, lockHolder, removeLock, type LockHolder } from '../../vault/lock.ts';
+import { acquireLock, lockHolder, removeLock } from '../../vault/lock.ts';
+import type { SeenHolder } from '../../vault/lock-holder.ts';
 import { findVaultDir } from '../../vault/vault.ts';
 import { vaultFiles } from '../../vault/vault-files.ts';
 import type { Host } from '../host.ts';
@@ -15,9 +16,10 @@ interface UnlockOptions extends CommonOptions {
 }
 
 const AFTER_HELP = `
-A lock whose process is gone needs no unlocking: the next run takes it over. This is for a lock of
-another machine, whose processes cannot be seen from here, and for one that cannot be read. A process
-that still runs here keeps its lock.`;
+A lock whose process is gone needs no unlocking: the next run takes it over. Neither does one of another
+machine or container that has not been heard of for a minute. This is for what is left: a lock that
+cannot be read, and one whose holder you know to be gone (--force). A process that still runs here
+keeps its lock.`;
 
 /** Defines `unlock`. */
 export function defineUnlock(program: Command, select: Selected): void {
@@ -27,7 +29,7 @@ export function defineUnlock(program: Command, select: Selected): void {
     .description(
       'Show who holds the lock of the vault, and remove it when that is nobody any more.',
     )
-    .option('--force', 'remove it also when it is of another machine');
+    .option('--force', 'remove it also when its process cannot be seen from here');
   addCommonOptions(command)
     .addHelpText('after', AFTER_HELP)
     .action(() => {
@@ -36,15 +38,24 @@ export function defineUnlock(program: Command, select: Selected): void {
     });
 }
 
-/** @throws {LockedError} `locked`; {FileError} `lock-failed`; {VaultError} `no-vault` */
+/** @throws {LockedError} `locked`; {FileError} `lock-failed`; {VaultError} `no-vault`, `lock-failed` */
 function unlock(host: Host, options: UnlockOptions): CommandResult {
-  const file = vaultFiles(findVaultDir(placeOf(host, options))).lock;
-  const { out } = host;
-  const holder = lockHolder(file);
-  if (holder === undefined) {
-    if (!out.mode.json) out.note('There is no lock.');
-    return DONE;
-  }
+  const { lock, config } = vaultFiles(findVaultDir(placeOf(host, options)));
+  // The second one is held for a moment, while the configuration is written.
+  const found = [lock, `${config}.lock`].flatMap((file) => {
+    const holder = lockHolder(file);
+    return holder === undefined ? [] : [{ file, holder }];
+  });
+  for (const one of found) removeOne(host, options, one);
+  if (found.length === 0 && !host.out.mode.json) host.out.note('There is no lock.');
+  return DONE;
+}
+
+function removeOne(
+  { out }: Host,
+  options: UnlockOptions,
+  { file, holder }: { readonly file: string; readonly holder: SeenHolder },
+): void {
   const { pid, host: machine, since, isGone, isElsewhere } = holder;
   const shownHolder = shownText(`process ${pid} on ${machine} since ${since}`);
   const mayBeForced = isElsewhere && options.force === true;
@@ -53,13 +64,17 @@ function unlock(host: Host, options: UnlockOptions): CommandResult {
   else removeLock(file);
   if (out.mode.json) out.event({ type: 'unlocked', pid, host: machine, since, gone: isGone });
   else out.note(`Removed the lock of ${shownHolder}${isGone ? ', which is gone' : ''}.`);
-  return DONE;
 }
 
-function stillHeld({ isElsewhere }: LockHolder, shownHolder: string): LockedError {
+function stillHeld(
+  { isElsewhere, leaseSec, renewedMs }: SeenHolder,
+  shownHolder: string,
+): LockedError {
+  const heardSec = Math.max(0, Math.round((Date.now() - renewedMs) / 1000));
+  const lease = `It was heard of ${heardSec} s ago; after ${leaseSec} s of silence the next run takes the lock over.`;
   return new LockedError('locked', `the lock is held: ${shownHolder}`, {
     hint: isElsewhere
-      ? 'Only that machine knows whether it still runs. If it certainly does not: ecsync unlock --force'
+      ? `Only that machine or container knows whether it still runs.${leaseSec > 0 ? ` ${lease}` : ''} If it certainly does not: ecsync unlock --force`
       : 'It still runs. Wait, or end it.',
   });
 }

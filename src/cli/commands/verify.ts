@@ -4,22 +4,22 @@ import type { PushSettings } from '../../sync/push-settings.ts';
 import { NOT_ENCRYPTED } from '../../sync/run-settings.ts';
 import type { VerifyFinding } from '../../sync/verify-finding.ts';
 import type { VerifySummary } from '../../sync/verify.ts';
-import { acquireLock } from '../../vault/lock.ts';
 import { settleConf } from '../../vault/replace-conf.ts';
 import type { Vault } from '../../vault/vault.ts';
-import { vaultFiles } from '../../vault/vault-files.ts';
 import { counted } from '../fsck-output.ts';
 import { shownBytes } from '../figures.ts';
+import { besidePushes } from '../beside-pushes.ts';
 import type { Host } from '../host.ts';
 import { recordRun } from '../recorded-run.ts';
 import type { CommandResult, Warnings } from '../report.ts';
 import { patienceOf, patiently } from '../retry.ts';
 import type { Selected } from '../selected.ts';
+import { addWaitOption, withVaultLock, type WaitOptions } from '../vault-lock.ts';
 import { differenceEvent, differenceText } from '../verify-output.ts';
 import { onPushWords, readPush, withKey, type PushRequest } from './push.ts';
 import { addPushOptions, hideOptions, type PushOptions } from './push-options.ts';
 
-interface VerifyCommandOptions extends PushOptions {
+interface VerifyCommandOptions extends PushOptions, WaitOptions {
   readonly repair?: boolean;
 }
 
@@ -30,8 +30,9 @@ read the copy with \`ecsync fsck\`. Give the options that you push with (-H, -X,
 --no-owner, filters …): what they leave out is not compared.
 
 Every difference is one line on standard output: changed, missing, extra or attributes, and the path
-in plaintext. "changed here since" means that the copy has another time than the file here, which
-was then probably edited after the last push. Exit code 26: something differs.
+in plaintext. "not pushed yet" is what was changed, made or deleted here since the last push; that, and
+what only the copy has where no deletions are in force (--delete), is no failure. Exit code 26: the
+copy is not what was pushed.
 
 In a copy that was adopted, files that gocryptfs wrote through a mount count as changed until they
 are sent once: their encryption cannot be repeated here. Whether they are whole is for \`ecsync fsck\`.
@@ -46,9 +47,17 @@ export function defineVerify(program: Command, select: Selected): void {
     .summary('compare a remote with the vault, content included')
     .description('Does a remote hold exactly what the vault says? The server hashes its files.')
     .option('--repair', 'push what differs, and verify that');
+  addWaitOption(command);
   const filters = addPushOptions(command);
   hideOptions(command, ['--dry-run', '--checksum', '--stats', '--itemize-changes']);
-  hideOptions(command, ['--append-only', '--max-changed', '--max-bytes', '--top']);
+  hideOptions(command, [
+    '--into-non-empty',
+    '--new-copy',
+    '--append-only',
+    '--max-changed',
+    '--max-bytes',
+    '--top',
+  ]);
   command.addHelpText('after', AFTER_HELP);
   onPushWords(command, filters, (request: PushRequest<VerifyCommandOptions>) =>
     select('verify', request.options, (host, warnings) => runVerify(host, warnings, request)),
@@ -72,12 +81,21 @@ async function runVerify(
   const settings = { ...read.settings, appendOnly: false, maxBytes: Infinity };
   const isPart = settings.paths.length + request.filters.length > 0;
   const destination = settings.destination.shown;
+  const job = { vault, settings, options };
+  const task = { command: 'verify', destination };
   return recordRun(host, warnings, { vault, command: 'verify', destination, isPart }, () =>
-    verifyLocked(host, warnings, { vault, settings, options }),
+    options.repair === true
+      ? withVaultLock(host, { vaultDir: vault.vaultDir, task, options }, (holding) => {
+          settleConf(vault);
+          return compare(holding, warnings, job);
+        })
+      : besidePushes({ host, warnings }, { vault, destination: settings.destination }, () =>
+          compare(host, warnings, job),
+        ),
   );
 }
 
-async function verifyLocked(
+async function compare(
   host: Host,
   warnings: Warnings,
   job: {
@@ -88,33 +106,26 @@ async function verifyLocked(
 ): Promise<CommandResult> {
   const { vault, settings, options } = job;
   const { destination } = settings;
-  // A push changes what is compared here.
-  const lock = acquireLock(vaultFiles(vault.vaultDir).lock);
-  try {
-    settleConf(vault);
-    const about = { vault, options, destination };
-    return await withKey(host, warnings, about, async (opened, around) => {
-      const { verify } = await import('../../sync/verify.ts');
-      const patience = { ...patienceOf(options), hint: 'Nothing is known yet: give it more time.' };
-      const summary = await patiently(host, warnings, patience, (signal) =>
-        verify(
-          settings,
-          opened,
-          { ...around, signal },
-          {
-            repair: options.repair === true && options.dryRun !== true,
-            onFinding: (finding, repaired) => tell(host, finding, repaired),
-          },
-        ),
-      );
-      return conclude(host, summary, {
-        shown: destination.shown,
-        isContinued: opened !== NOT_ENCRYPTED && opened.inherited !== undefined,
-      });
+  const about = { vault, options, destination };
+  return withKey(host, warnings, about, async (opened, around) => {
+    const { verify } = await import('../../sync/verify.ts');
+    const patience = { ...patienceOf(options), hint: 'Nothing is known yet: give it more time.' };
+    const summary = await patiently(host, warnings, patience, (signal) =>
+      verify(
+        settings,
+        opened,
+        { ...around, signal },
+        {
+          repair: options.repair === true && options.dryRun !== true,
+          onFinding: (finding, repaired) => tell(host, finding, repaired),
+        },
+      ),
+    );
+    return conclude(host, summary, {
+      shown: destination.shown,
+      isContinued: opened !== NOT_ENCRYPTED && opened.isAdopted,
     });
-  } finally {
-    lock.release();
-  }
+  });
 }
 
 function tell({ out }: Host, finding: VerifyFinding, repaired: boolean): void {
@@ -136,7 +147,8 @@ function conclude(
   if (exitCode === ExitCode.ok) {
     const fixed = repaired > 0 ? `; ${counted(repaired, 'difference')} repaired` : '';
     const text = `verified ${shown}: ${compared}${fixed}`;
-    if (repaired > 0) out.note(text);
+    const rest = restText(summary);
+    if (repaired > 0 || rest !== '') out.note(`${text}${rest}`);
     else out.success(text);
     return { exitCode, figures };
   }
@@ -154,6 +166,14 @@ function conclude(
     figures,
     error: { code: 'copy-differs', message, hint: hintFor(summary, isContinued) },
   };
+}
+
+/** What is no damage: it waits for the next push, or is only there. */
+function restText({ pending, onlyThere }: VerifySummary): string {
+  return [
+    ...(pending > 0 ? [`; ${counted(pending, 'change')} not pushed yet`] : []),
+    ...(onlyThere > 0 ? [`; ${onlyThere} only there, as nothing is deleted without --delete`] : []),
+  ].join('');
 }
 
 function hintFor(summary: VerifySummary, isContinued: boolean): string {

@@ -1,42 +1,19 @@
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+/** The built sources, in a folder that a test may do with as it likes. */
+import { mkdirSync, mkdtempSync, symlinkSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import ts from 'typescript';
+import { inject } from 'vitest';
 
-const root = path.resolve(import.meta.dirname, '../../..');
-
-/**
- * Translates the sources into a folder of their own, as the build does but without checking types,
- * so that children of a test can run them.
- *
- * @returns the folder; `dist/cli/main.js` is in it. The caller removes it.
- */
+/** @returns the folder; `dist/cli/main.js` is in it. The caller removes it. */
 export function buildSources(): string {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'ecsync-built-'));
-  for (const name of readdirSync(path.join(root, 'src'), { recursive: true, encoding: 'utf8' })) {
-    if (!name.endsWith('.ts')) continue;
-    const target = path.join(folder, 'dist', name.replace(/\.ts$/, '.js'));
-    const source = readFileSync(path.join(root, 'src', name), 'utf8');
-    const { outputText } = ts.transpileModule(source, {
-      compilerOptions: {
-        target: ts.ScriptTarget.ES2023,
-        module: ts.ModuleKind.ESNext,
-        verbatimModuleSyntax: true,
-        rewriteRelativeImportExtensions: true,
-      },
-    });
-    mkdirSync(path.dirname(target), { recursive: true });
-    writeFileSync(target, outputText);
+  const shared = path.resolve(path.dirname(inject('cliPath')), '../..');
+  for (const name of ['node_modules', 'package.json']) {
+    symlinkSync(path.join(shared, name), path.join(folder, name));
   }
-  for (const shared of ['node_modules', 'package.json']) {
-    symlinkSync(path.join(root, shared), path.join(folder, shared));
-  }
+  for (const name of ['cli', 'vault'])
+    mkdirSync(path.join(folder, 'dist', name), { recursive: true });
+  symlinkSync(inject('cliPath'), path.join(folder, 'dist/cli/main.js'));
+  symlinkSync(path.join(shared, 'dist/vault/lock.js'), path.join(folder, 'dist/vault/lock.js'));
   return folder;
 }

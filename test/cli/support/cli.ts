@@ -33,11 +33,11 @@ export class Cli {
 
   /**
    * On a pseudo-terminal of util-linux `script`. Each answer is typed when its question has
-   * appeared.
+   * appeared; a pattern sees the text without what moves the cursor.
    */
   onTerminal(
     words: readonly string[],
-    answers: readonly { readonly after: string; readonly type: string }[],
+    answers: readonly { readonly after: string | RegExp; readonly type: string }[],
     options: CliOptions = {},
   ): Promise<CliResult> {
     const line = [process.execPath, this.main, ...words].map(quote).join(' ');
@@ -47,13 +47,23 @@ export class Cli {
     child.stdout.on('data', (chunk: Buffer) => {
       seen += chunk.toString();
       const next = waiting[0];
-      if (next === undefined || !seen.includes(next.after)) return;
+      if (next === undefined || !isShown(next.after, seen)) return;
       waiting.shift();
       seen = '';
       child.stdin.write(next.type);
     });
     return collect(child, { ...options, keepOpen: true });
   }
+}
+
+function isShown(question: string | RegExp, seen: string): boolean {
+  return typeof question === 'string' ? seen.includes(question) : question.test(plainText(seen));
+}
+
+/** What was shown on a terminal, without the sequences that move its cursor. */
+export function plainText(shown: string): string {
+  // eslint-disable-next-line no-control-regex -- that is what a terminal gets
+  return shown.replace(/\u001b\[[0-9;?]*[A-Za-z]/g, '');
 }
 
 function quote(word: string): string {

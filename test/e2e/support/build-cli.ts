@@ -1,35 +1,44 @@
+/** Bundles the sources once for all tests of a project that run them as programs, away from `dist/`. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { rolldown } from 'rolldown';
 import type { TestProject } from 'vitest/node';
+import bundle from '../../../rolldown.config.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** Compiled `main.js` of the command line, as a user would run it. */
+    /** The bundled command line, as a user would run it. */
     cliPath: string;
   }
 }
 
-/** Compiles and bundles the sources once for all end-to-end tests, away from `dist/`. */
-export default function setup(project: TestProject): () => void {
+/** Modules that tests import from plain JavaScript, where the compiler would put them. */
+const MODULES = { 'dist/index.js': 'src/index.ts', 'dist/vault/lock.js': 'src/vault/lock.ts' };
+
+export default async function setup(project: TestProject): Promise<() => void> {
   const root = path.resolve(import.meta.dirname, '../../..');
   const outDir = mkdtempSync(path.join(tmpdir(), 'ecsync-build-'));
-  const tsc = path.join(root, 'node_modules/typescript/bin/tsc');
-  execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json', '--outDir', `${outDir}/dist`], {
-    cwd: root,
-    stdio: 'inherit',
-  });
-  // The compiled files find their packages and their version as an installed package would.
+  // The bundle finds its packages and its version as an installed package would.
   symlinkSync(path.join(root, 'node_modules'), path.join(outDir, 'node_modules'));
   symlinkSync(path.join(root, 'package.json'), path.join(outDir, 'package.json'));
-  const rolldown = path.join(root, 'node_modules/rolldown/bin/cli.mjs');
-  const config = path.join(root, 'rolldown.config.js');
-  execFileSync(process.execPath, [rolldown, '-c', config], {
-    cwd: outDir,
-    stdio: 'inherit',
+  const { output, input, ...options } = bundle;
+  const built = await rolldown({
+    ...options,
+    cwd: root,
+    input: { ...input, ...MODULES },
   });
+  const dir = path.join(outDir, 'dist/bin');
+  await built.write({ ...output, dir });
+  await built.close();
+  for (const name of Object.keys(MODULES)) {
+    const file = path.join(outDir, name);
+    mkdirSync(path.dirname(file), { recursive: true });
+    const from = path.relative(path.dirname(file), path.join(dir, `${name}.js`));
+    writeFileSync(file, `export * from './${from}';\n`);
+  }
   execFileSync('chmod', ['-R', 'a+rX', outDir]);
-  project.provide('cliPath', path.join(outDir, 'dist/bin/ecsync.js'));
+  project.provide('cliPath', path.join(dir, 'ecsync.js'));
   return () => rmSync(outDir, { recursive: true, force: true });
 }

@@ -1,7 +1,9 @@
 import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
 
 const SLASH = Buffer.from('/');
-const CHUNK_BYTES = 1 << 20;
+const CHUNK_BYTES = 1 << 18;
+const bufferA = Buffer.alloc(CHUNK_BYTES);
+const bufferB = Buffer.alloc(CHUNK_BYTES);
 
 function join(root: Buffer, path: Buffer): Buffer {
   return path.length === 0 ? root : Buffer.concat([root, SLASH, path]);
@@ -11,8 +13,6 @@ function join(root: Buffer, path: Buffer): Buffer {
 function sameContent(a: Buffer, b: Buffer): boolean {
   const fdA = openSync(a, 'r');
   const fdB = openSync(b, 'r');
-  const bufferA = Buffer.alloc(CHUNK_BYTES);
-  const bufferB = Buffer.alloc(CHUNK_BYTES);
   try {
     for (;;) {
       const countA = readSync(fdA, bufferA);
@@ -59,6 +59,7 @@ export function differences(a: string, b: string, options: CompareOptions = {}):
     const statB = lstatSync(pathB, { bigint: true });
     if (statA.mode !== statB.mode)
       say(path, `mode ${statA.mode.toString(8)}, ${statB.mode.toString(8)}`);
+    if ((statA.mode ^ statB.mode) & 0o170000n) return;
     if (owners && (statA.uid !== statB.uid || statA.gid !== statB.gid)) say(path, 'owner');
     // A server leaves the time of anything but a file alone when it is right to the second.
     const unit = nanoseconds && statA.isFile() ? 1n : 1_000_000_000n;

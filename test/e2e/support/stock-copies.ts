@@ -2,7 +2,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { lstatSync, mkdirSync, readdirSync, rmSync, utimesSync } from 'node:fs';
 import path from 'node:path';
-import type { Bench } from './cli.ts';
+import type { Bench } from './run-cli.ts';
 
 /** What an old setup consists of: how stock gocryptfs and stock rsync made the copy. */
 export interface OldSetup {

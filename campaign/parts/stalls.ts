@@ -1,0 +1,113 @@
+// Conversations that fall silent after so many bytes, are cut or get a signal then: every command ends in time and says why.
+import { Random } from '../../test/support/random-tree.ts';
+import {
+  COMMANDS,
+  runStallSweep,
+  type StallOutcome,
+  type SweepOptions,
+  TRANSPORTS,
+} from '../../test/support/stall-sweep.ts';
+import { brief, manners } from '../judge.ts';
+import {
+  type Lab,
+  type OpenPart,
+  type Outcome,
+  type Part,
+  type PointId,
+  pointSeed,
+} from '../part.ts';
+
+/** Every conversation there is; over SFTP there is only reading. */
+const CONVERSATIONS = TRANSPORTS.flatMap((transport) =>
+  COMMANDS.filter(
+    (command) => transport !== 'sftp' || command === 'restore' || command === 'ls',
+  ).map((command) => ({ transport, command })),
+);
+
+/** What happens after so many bytes, and the exit codes that are right then. 0: all that mattered had passed. */
+interface Harm {
+  readonly name: string;
+  readonly options: Partial<SweepOptions>;
+  readonly codes: readonly number[];
+}
+
+const STALL: Harm = { name: 'stall', options: {}, codes: [0, 30] };
+const HARMS = [
+  STALL,
+  STALL,
+  { name: 'cut', options: { then: 'cut' }, codes: [0, 30] },
+  {
+    name: 'Ctrl-C while it stalls',
+    options: { signal: 'SIGINT', timeoutSec: 50 },
+    codes: [0, 130],
+  },
+  {
+    name: 'SIGTERM while it stalls',
+    options: { signal: 'SIGTERM', timeoutSec: 50 },
+    codes: [0, 130, 143],
+  },
+] as const satisfies readonly Harm[];
+
+/** A machine that has other work may be that late. */
+const LATE_MS = 15_000;
+const POINTS_EACH_WAY = 3;
+
+class Stalls implements OpenPart {
+  readonly #cli: string;
+
+  constructor({ cli }: Lab) {
+    this.#cli = cli;
+  }
+
+  async run(id: PointId): Promise<Outcome> {
+    const random = new Random(pointSeed(id));
+    const conversation = CONVERSATIONS[(id.point - 1) % CONVERSATIONS.length];
+    if (conversation === undefined) throw new Error('there is no conversation');
+    const { transport, command } = conversation;
+    const harm: Harm = random.pick(HARMS);
+    const outcomes = await runStallSweep({
+      cli: this.#cli,
+      step: 2000 + random.below(4000),
+      seed: random.below(1e6),
+      pointsMax: POINTS_EACH_WAY,
+      contentBytes: random.oneIn(2) ? 200_000 : 0,
+      transports: [transport],
+      commands: [command],
+      ...harm.options,
+    });
+    const reached = outcomes.filter(({ isReached }) => isReached);
+    return {
+      what: `${transport}, ${command}: ${harm.name}`,
+      findings: outcomes.flatMap((outcome) => findingsOf(outcome, harm)),
+      figures: { conversations: outcomes.length, harmed: reached.length },
+    };
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+function findingsOf(outcome: StallOutcome, { codes }: Harm): string[] {
+  const { way, afterBytes, code, isReached, overrunMs, stderr } = outcome;
+  const findings: string[] = [];
+  const where = `${afterBytes} bytes ${way}`;
+  if (code === undefined) return [`hang: ${where}: no end`];
+  if (code !== 143) findings.push(...manners({ code, signal: null, stdout: '', stderr }));
+  const right = isReached ? codes : [0];
+  if (!right.includes(code)) {
+    findings.push(`exit-code: ${where}: exit ${code}, not ${right.join(' or ')}: ${brief(stderr)}`);
+  }
+  if (isReached && overrunMs > LATE_MS) {
+    findings.push(`late: ${where}: ${Math.round(overrunMs / 1000)} s`);
+  }
+  return findings;
+}
+
+export const stalls: Part = {
+  name: 'stalls',
+  checks:
+    'exit 30, or the code of the signal, in time, wherever and whichever way a conversation ends',
+  pointMs: 300_000,
+  open: (lab) => Promise.resolve(new Stalls(lab)),
+};

@@ -1,0 +1,54 @@
+// Scenarios one after the other for parts that prepare one for several points.
+import path from 'node:path';
+import { Command } from './command.ts';
+import { type Lab, pointSeed } from './part.ts';
+import { type Errand, Scenario } from './scenario.ts';
+import { type WayName, Ways } from './ways.ts';
+
+/** What a group of points tries. */
+export interface Trial {
+  readonly errand: Errand;
+  readonly way: WayName;
+}
+
+/** Prepares the scenario of a group of points once, and takes it away when the next one comes. */
+export class TrialPlace<Extra> {
+  readonly command: Command;
+  readonly lab: Lab;
+  readonly #ways: Ways;
+  readonly #extra: (scenario: Scenario) => Promise<Extra>;
+  #current:
+    { readonly key: string; readonly scenario: Scenario; readonly extra: Extra } | undefined;
+
+  /** @param extra - what else is to be known of a scenario, found out once */
+  constructor(lab: Lab, extra: (scenario: Scenario) => Promise<Extra>) {
+    this.lab = lab;
+    this.command = new Command(lab.cli);
+    this.#ways = new Ways(lab.dir);
+    this.#extra = extra;
+  }
+
+  async get(
+    seed: number,
+    group: number,
+    trialOf: (groupSeed: number) => Trial,
+  ): Promise<{ scenario: Scenario; extra: Extra }> {
+    const key = `${seed} ${group}`;
+    if (this.#current?.key === key) return this.#current;
+    this.#current?.scenario.remove();
+    this.#current = undefined;
+    const own = pointSeed({ seed, point: -group - 1 });
+    const { errand, way: name } = trialOf(own);
+    const way = await this.#ways.get(name);
+    const dir = path.join(this.lab.dir, `scenario-${group}`);
+    const scenario = await Scenario.prepare({ command: this.command, way, errand, seed: own, dir });
+    const extra = await this.#extra(scenario);
+    this.#current = { key, scenario, extra };
+    return this.#current;
+  }
+
+  async close(): Promise<void> {
+    this.#current?.scenario.remove();
+    await this.#ways.stop();
+  }
+}

@@ -1,0 +1,12 @@
+/** How folders are told that were read without their `gocryptfs.diriv`: the first few by name. */
+
+/** So many are named; after a power cut it may be any number. */
+export const LOST_DIR_IVS_SHOWN = 10;
+
+/** @returns undefined when all of them were named */
+export function furtherLostDirIVs(count: number): string | undefined {
+  const further = count - LOST_DIR_IVS_SHOWN;
+  if (further <= 0) return undefined;
+  const folders = further === 1 ? '1 more folder is' : `${further} more folders are`;
+  return `the gocryptfs.diriv of ${folders} lost or damaged, and was not needed; \`ecsync fsck\` names them all`;
+}

@@ -1,0 +1,166 @@
+/** Whether the vault of a command may give orders to it: by who could have written it, and who named it. */
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { VaultError } from '../errors.ts';
+import { isWindows } from '../platform.ts';
+import type { VaultConfig } from './config.ts';
+import { foreignWriters } from './ownership.ts';
+import { vaultFiles } from './vault-files.ts';
+
+/** The vaults of other users that this user trusts. */
+export interface SafeList {
+  /** The configuration file that holds it, for messages. */
+  readonly file: string;
+  /** Absolute folders; read only when a vault needs it. */
+  read(): readonly string[];
+}
+
+/**
+ * Why a vault is used: nobody else could have written it, the user trusts it although somebody else
+ * could, or the user named it and no more.
+ */
+export type VaultTrust = 'own' | 'listed' | 'named';
+
+/** A vault directory before anything in it is read. */
+export interface VaultCandidate {
+  readonly vaultDir: string;
+  /** The user named it; otherwise it was come upon. */
+  readonly isNamed: boolean;
+  /** Where the search started. */
+  readonly folder: string;
+  readonly safeList: SafeList | undefined;
+}
+
+/**
+ * Decides whether a vault is used at all.
+ *
+ * @throws {VaultError} `vault-not-yours` — somebody else could have written it, and it was only come
+ *   upon
+ */
+export function judgeVault(candidate: VaultCandidate): VaultTrust {
+  const { vaultDir, isNamed, safeList } = candidate;
+  const objection = objectionTo(candidate);
+  if (objection === undefined) return 'own';
+  if (isListed(vaultDir, safeList)) return 'listed';
+  if (isNamed) return 'named';
+  throw notYours(objection, vaultDir, safeList);
+}
+
+/** The error for a vault that is not used since somebody else could have written it. */
+export function notYours(
+  objection: string,
+  vaultDir: string,
+  safeList: SafeList | undefined,
+): VaultError {
+  return new VaultError('vault-not-yours', `this vault is not used: ${objection}`, {
+    hint: `Its configuration could run programs as you. ${remedy(vaultDir, safeList)}`,
+    facts: { vaultDir },
+  });
+}
+
+function remedy(vaultDir: string, safeList: SafeList | undefined): string {
+  const place = safeList?.file ?? "the user's config.toml";
+  const list = `safe_vaults = [${JSON.stringify(folderOf(vaultDir))}]`;
+  return `If it is yours, correct its owner and mode (chown, chmod go-w). If you trust who can write it, put this line at the top of ${place}: ${list}`;
+}
+
+/** The folder of `.ecsync`, by which people know a vault. */
+function folderOf(vaultDir: string): string {
+  return path.basename(vaultDir) === '.ecsync' ? path.dirname(vaultDir) : vaultDir;
+}
+
+/** A sentence about the first part of a vault that somebody else could have written. */
+function objectionTo({ vaultDir, folder }: VaultCandidate): string | undefined {
+  if (isWindows) return objectionOnWindows(vaultDir, folder);
+  const link = fs.lstatSync(vaultDir, { throwIfNoEntry: false });
+  // A link has no mode of its own, but who made it chose the folder that gets this vault.
+  if (link?.isSymbolicLink() === true) {
+    const reason = foreignWriters({ uid: link.uid, gid: link.gid, mode: 0 });
+    if (reason !== undefined) return `the link ${vaultDir} ${reason}`;
+  }
+  for (const part of [vaultDir, vaultFiles(vaultDir).config]) {
+    const stats = statIfAny(part);
+    const reason = stats === undefined ? undefined : foreignWriters(stats);
+    if (reason !== undefined) return `${part} ${reason}`;
+  }
+  return undefined;
+}
+
+/** What cannot be looked at is refused, or told, by what reads it. */
+function statIfAny(file: string): fs.Stats | undefined {
+  try {
+    return fs.statSync(file);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Node does not tell who owns a file of Windows. Everybody may make folders in the root of a drive,
+ * and nobody else in a user's profile: so a vault above the current folder must be in the profile.
+ */
+function objectionOnWindows(vaultDir: string, folder: string): string | undefined {
+  const isHere = path.dirname(vaultDir) === folder || vaultDir === folder;
+  if (isHere || isInside(os.homedir(), vaultDir)) return undefined;
+  return `${vaultDir} is above the current folder and outside of your profile, where others may make folders`;
+}
+
+function isInside(folder: string, inner: string): boolean {
+  const way = path.relative(folder, inner);
+  return way !== '' && !way.startsWith('..') && !path.isAbsolute(way);
+}
+
+function isListed(vaultDir: string, safeList: SafeList | undefined): boolean {
+  const places = [vaultDir, folderOf(vaultDir)].map(realPath);
+  return safeList?.read().some((listed) => places.includes(realPath(listed))) ?? false;
+}
+
+/** Without links, so that two names of one folder are equal. */
+function realPath(file: string): string {
+  try {
+    return fs.realpathSync(file);
+  } catch {
+    return path.resolve(file);
+  }
+}
+
+/**
+ * Refuses the configuration of a vault that was named, but that somebody else could have written,
+ * when it says what ecsync runs, reads or calls as this user.
+ *
+ * @throws {VaultError} `vault-orders-foreign`
+ */
+export function assertNoOrders(
+  config: VaultConfig,
+  vaultDir: string,
+  safeList: SafeList | undefined,
+): void {
+  const orders = ordersOf(config);
+  if (orders.length === 0) return;
+  const { config: file } = vaultFiles(vaultDir);
+  const message = `${file} could have been written by another user, so this is not obeyed: ${orders.join(', ')}`;
+  throw new VaultError('vault-orders-foreign', message, {
+    hint: `These lines run programs or read files as you. ${remedy(vaultDir, safeList)}`,
+    facts: { vaultDir },
+  });
+}
+
+/** The keys that make ecsync run a program, read a file of the user's or call an address. */
+function ordersOf(config: VaultConfig): string[] {
+  const { hooks, notify, password, push, remotes, source } = config;
+  const found: string[] = [];
+  const note = (key: string, value: unknown): void => {
+    if (value !== undefined) found.push(key);
+  };
+  note('source', source);
+  note('[password] command', password?.command);
+  for (const key of ['before', 'after', 'on_error'] as const) note(`[hooks] ${key}`, hooks?.[key]);
+  note('[notify] healthcheck', notify?.healthcheck);
+  for (const key of ['rsh', 'rsync_path'] as const) note(`[push] ${key}`, push?.[key]);
+  for (const { name, push: own, daemon_password_file: file } of remotes) {
+    note(`daemon_password_file of ${name}`, file);
+    for (const key of ['rsh', 'rsync_path'] as const) note(`${key} of ${name}`, own?.[key]);
+  }
+  return found;
+}

@@ -1,0 +1,25 @@
+// A share of the tamper table, with the built command: the whole one is part of the campaign.
+import { expect, inject, test } from 'vitest';
+import { runTamperTable, type TamperRow } from '../support/tamper-table.ts';
+
+/** What key and vault can tell, and what of it the key alone can. */
+const BOTH = ['two folders exchanged', 'a block of zeros more'];
+const VAULT_ONLY = ['cut at the end of a block', 'the content of a deleted file'];
+
+test('what is exchanged is found with the key alone, what is gone or older by the vault', async () => {
+  const rows: TamperRow[] = [];
+  await runTamperTable({
+    seed: 1,
+    layouts: ['gcm'],
+    cli: inject('cliPath'),
+    mutations: [...BOTH, ...VAULT_ONLY],
+    commands: ['fsck', 'clone'],
+    onRow: (row) => rows.push(row),
+  });
+  const [whole, ...tampered] = rows;
+  expect(whole?.outcomes).toEqual({ fsck: 'silent', clone: 'harmless' });
+  for (const { mutation, outcomes } of tampered) {
+    expect(outcomes.fsck, mutation).toBe('detected');
+    if (BOTH.includes(mutation)) expect(outcomes.clone, mutation).toBe('detected');
+  }
+}, 240_000);
