@@ -186,7 +186,8 @@ describe('a push that is cut off', () => {
     const result = await push(bench, [`${url('open')}/lost`]);
     isOver = true;
     await killing;
-    expect(result.summary.error?.code).toBe('connection-lost');
+    // The second says that the session was killed before it had said anything.
+    expect(['connection-lost', 'no-greeting']).toContain(result.summary.error?.code);
     expect(result.code).toBe(30);
     expect((await push(bench, [`${url('open')}/lost`])).code).toBe(0);
     await expectEqual(bench, copy);

@@ -105,7 +105,8 @@ describe.each(PROTOCOLS)('at protocol %i', (protocolMax) => {
       },
     });
     expect(result).toMatchObject({ code: 0, problems: [], stored: ['f'] });
-    expect(result.items).toHaveLength(1);
+    // The folder's own time differs where a second ended between the two.
+    expect(result.items.filter((item) => item.endsWith(' f'))).toHaveLength(1);
     expect(differences(source, destination, '-rc')).toBe('');
   });
 
