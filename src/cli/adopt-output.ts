@@ -2,9 +2,10 @@ import type { AdoptFinding } from '../sync/adopt-finding.ts';
 import type { AdoptSummary } from '../sync/adopt.ts';
 import { cipherOf } from '../gocryptfs/layout.ts';
 import { shownBytes, shownCount } from './figures.ts';
-import { counted } from './fsck-output.ts';
+import { describeFinding } from './finding-words.ts';
+import { counted, findingPlace } from './fsck-output.ts';
 import { jsonPath } from './render-item.ts';
-import { shown } from './terminal.ts';
+import { shownText } from './terminal.ts';
 
 const REMEDIES: Readonly<Record<AdoptFinding['mending'], string>> = {
   repair: ' (--repair mends it)',
@@ -13,14 +14,13 @@ const REMEDIES: Readonly<Record<AdoptFinding['mending'], string>> = {
   none: '',
 };
 
-/** One line: the code, the path in plaintext where it can be told, and what becomes of it. */
+/** One line of words, and what becomes of it. */
 export function adoptFindingText(finding: AdoptFinding, isRepairing: boolean): string {
-  const { code, plainPath, plainDirectory, cipherPath, mending } = finding;
-  const place =
-    plainPath === undefined
-      ? `${shown(plainDirectory)}/ (in the copy: ${shown(cipherPath)})`
-      : shown(plainPath);
-  return `${code} ${place}${isRepairing && mending === 'repair' ? '' : REMEDIES[mending]}`;
+  const { code, message, mending } = finding;
+  const isUnread = code === 'unreadable';
+  const described = { code, message: shownText(message), isUnread };
+  const remedy = isRepairing && mending === 'repair' ? '' : REMEDIES[mending];
+  return `${describeFinding(findingPlace(finding), described)}${remedy}`;
 }
 
 /** `{"type":"finding","code","mending","path"?,"folder","cipherPath","message"}` */

@@ -1,25 +1,34 @@
 import type { Finding } from '../sync/fsck-finding.ts';
 import type { FsckProgress, FsckSummary } from '../sync/fsck.ts';
 import { shownBytes, shownCount } from './figures.ts';
+import { describeFinding } from './finding-words.ts';
 import type { Output } from './output.ts';
 import { jsonPath } from './render-item.ts';
 import { PacedStatus, withCurrent } from './paced-status.ts';
-import { shown } from './terminal.ts';
+import { shown, shownText } from './terminal.ts';
 
 /**
- * One line: the code, the plaintext path, and which blocks. An object that has no plaintext path is
- * shown with the folder it is in and its path in the copy.
+ * One line of words. An object that has no plaintext path is shown with the folder it is in and its path
+ * in the copy.
  */
 export function findingText(finding: Finding): string {
-  const { code, plainPath, plainDirectory, cipherPath, blocks } = finding;
-  if (plainPath === undefined) {
-    return `${code} ${shown(plainDirectory)}/ (in the copy: ${shown(cipherPath)})`;
-  }
-  return `${code} ${shown(plainPath)}${blocks === undefined ? '' : ` (${blocksText(blocks)})`}`;
+  const { code, message, severity, blocks } = finding;
+  return describeFinding(findingPlace(finding), {
+    code,
+    message: shownText(message),
+    isUnread: severity === 'unread',
+    blocks,
+  });
 }
 
-function blocksText({ first, last }: { readonly first: number; readonly last: number }): string {
-  return first === last ? `block ${first}` : `blocks ${first} to ${last}`;
+/** Which object a finding is about. */
+export function findingPlace(
+  finding: Pick<Finding, 'plainPath' | 'plainDirectory' | 'cipherPath'>,
+): string {
+  const { plainPath, plainDirectory, cipherPath } = finding;
+  return plainPath === undefined
+    ? `${shown(plainDirectory)}/ (in the copy: ${shown(cipherPath)})`
+    : shown(plainPath);
 }
 
 /** `{"type":"finding","severity","code","path"?,"folder","cipherPath","kind","blocks"?,"message"}` */

@@ -241,7 +241,7 @@ describe('a damaged copy', () => {
       const result = await run('ls');
       expect(result.code).toBe(26);
       expect(result.stdout).toContain('docs\n');
-      expect(result.stderr).toContain('foreign-object ./ (in the copy: foreign)');
+      expect(result.stderr).toContain('./ (in the copy: foreign): this is not something');
     });
 
     test('is found damaged', async () => {
@@ -249,7 +249,7 @@ describe('a damaged copy', () => {
       expect(result).toMatchObject({
         code: 26,
         stdout:
-          'foreign-object ./ (in the copy: foreign)\ntag-mismatch docs/deep/deeper/large (block 300)\n',
+          './ (in the copy: foreign): this is not something that gocryptfs writes\ndocs/deep/deeper/large: block 300 is damaged\n',
       });
     });
   });

@@ -87,7 +87,10 @@ test('a check names each of them and nothing else', async () => {
   const checked = await run('fsck', remote);
   expect(checked.code).toBe(26);
   expect(checked.stdout.trimEnd().split('\n').sort()).toEqual(
-    LOST.map((folder) => `diriv-lost ${folder}`).sort(),
+    LOST.map(
+      (folder) =>
+        `${folder}: the gocryptfs.diriv of the folder is lost or damaged; the folder was read without it`,
+    ).sort(),
   );
 });
 

@@ -1,6 +1,7 @@
 // What a check reports and counts, without a disk: damage in every place, what cannot be read, what
 // is only worth a note, and the conf.
 import { describe, expect, test } from 'vitest';
+import { findingText } from '../../src/cli/fsck-output.ts';
 import { FileError, VanishedError } from '../../src/errors.ts';
 import { flagsOfLayout } from '../../src/gocryptfs/feature-flags.ts';
 import { openCipher, openLayout } from '../../src/gocryptfs/layout.ts';
@@ -52,7 +53,15 @@ async function check(tree: MemoryTree, { job, signal, onProgress }: Checked = {}
     },
     signal ?? new AbortController().signal,
   );
+  for (const finding of findings) expectWords(finding);
   return { summary, findings };
+}
+
+/** People are told what was found in words, never by a code alone. */
+function expectWords(finding: Finding): void {
+  const text = findingText(finding);
+  expect(text.includes(finding.code) && finding.code.includes('-'), text).toBe(false);
+  expect(text.split(' ').length, text).toBeGreaterThan(3);
 }
 
 function shown({ severity, code, plainPath, plainDirectory, blocks }: Finding): string {
@@ -108,6 +117,12 @@ test('damaged blocks are reported in ranges, and the check goes on after them', 
   ]);
   expect(summary).toMatchObject({ damaged: 4, exitCode: 26 });
   expect(findings[0]?.message).toContain('small');
+  expect(findings.map(findingText)).toEqual([
+    'small: block 0 is damaged',
+    'dir/blocks: blocks 2 to 4 are damaged',
+    'dir/blocks: blocks 5 to 6 hold zeros that no key vouches for',
+    'dir/blocks: block 8 is damaged',
+  ]);
 });
 
 test('holes are a note in a copy that gocryptfs may have written', async () => {

@@ -39,9 +39,10 @@ an unusual way and has no seal that proves it, an option must confirm that: --pl
 Everything at a remote is downloaded once, and kept nowhere. With --sample every name and folder is
 checked, and the content of a share of the files.
 
-Every finding is one line on standard output: a code, and the path in plaintext. A folder and the
-path in the copy stand for what has no plaintext path. Exit code 26: something is damaged. \`diriv-lost\`
-means that gocryptfs cannot read a folder, and that nothing in it is lost: \`ecsync verify --repair\`.
+Every finding is one line on standard output: the path in plaintext, and what is wrong there. A folder
+and the path in the copy stand for what has no plaintext path. With --json a finding has a code, too.
+Exit code 26: something is damaged. Where the gocryptfs.diriv of a folder is lost or damaged, gocryptfs
+cannot read it, and nothing in it is lost: \`ecsync verify --repair\` puts the file back.
 
 A check finds what is not what the key wrote, and what is not where the key says it was written for:
 files, folders and links that somebody has moved or exchanged. A remote of this vault is also compared
