@@ -13,6 +13,11 @@ const PROMPT_CHARS_MAX = 200;
 
 type AskPassword = (prompt: string) => Promise<string | undefined>;
 
+/** What to do about a server that ends a login after a few keys (MaxAuthTries of sshd). */
+export function nameTheKey(shownName: string): string {
+  return `The server allows only a few attempts, and the keys of the ssh agent come first. In ~/.ssh/config, under \`Host\` of ${shownName}, name the right key with \`IdentityFile ~/.ssh/KEY\` and offer no other one with \`IdentitiesOnly yes\`.`;
+}
+
 /** What one login goes by. */
 export interface LoginTerms {
   readonly config: Pick<SshHostConfig, 'user' | 'loginMethods' | 'passwordPrompts'>;
@@ -55,18 +60,26 @@ export class LoginAttempts {
     });
   };
 
-  /** @returns the error of a login that used up all its ways */
-  refused(): LoginError {
+  /**
+   * @param isCutShort - the server ended the login before every way was tried
+   * @returns the error of a login that used up its ways
+   */
+  refused(isCutShort = false): LoginError {
     const { offered, notes } = this.#identities;
     const { shownName } = this.#terms;
     const accepts = this.#serverMethods.length === 0 ? 'nothing' : this.#serverMethods.join(', ');
     const tried = offered.length === 0 ? 'no key was found' : `tried: ${offered.join(', ')}`;
     const why = notes.length === 0 ? '' : `; not used: ${notes.join('; ')}`;
+    const hint =
+      isCutShort && offered.length > 1
+        ? nameTheKey(shownName)
+        : `Check the user name, install your key with \`ssh-copy-id ${shownName}\`, or name the right key as IdentityFile in ~/.ssh/config.`;
+    const what = isCutShort ? 'ended the login after too many attempts' : 'refused the login';
     return new LoginError(
       'login-refused',
-      `${shownName}: the server refused the login (it accepts ${accepts}; ${tried}${why})`,
+      `${shownName}: the server ${what} (it accepts ${accepts}; ${tried}${why})`,
       {
-        hint: `Check the user name, install your key with \`ssh-copy-id ${shownName}\`, or name the right key as IdentityFile in ~/.ssh/config.`,
+        hint,
         facts: { methods: this.#serverMethods.join(','), keysTried: offered.length },
       },
     );

@@ -303,7 +303,7 @@ function loginFailure(
   if (error instanceof EcsyncError) return error;
   const level = 'level' in error ? error.level : undefined;
   if (level === 'client-authentication') return attempts.refused();
-  if (/too many authentication failures/i.test(error.message)) return attempts.refused();
+  if (/too many authentication failures/i.test(error.message)) return attempts.refused(true);
   if (level === 'client-socket' || stage === 'login') return lost(where, whyNot(error), error);
   return new ConnectionError(
     'handshake-failed',

@@ -1,4 +1,5 @@
 import { ConnectionError, LoginError, UsageError, type EcsyncError } from '../errors.ts';
+import { nameTheKey } from './ssh-auth.ts';
 import { isWindows } from '../platform.ts';
 import { closeAll, spawnConnection, tracked } from './child.ts';
 import type { Connection, ExitStatus, Remote } from './connection.ts';
@@ -120,7 +121,14 @@ const SYMPTOMS: readonly Symptom[] = [
       }),
   },
   {
-    pattern: /Permission denied|Too many authentication failures|No supported authentication/,
+    pattern: /Too many authentication failures/,
+    toError: (name, line) =>
+      new LoginError('login-refused', `${name}: the server refused the login: ${line}`, {
+        hint: nameTheKey(name),
+      }),
+  },
+  {
+    pattern: /Permission denied|No supported authentication/,
     toError: (name, line) =>
       new LoginError('login-refused', `${name}: the server refused the login: ${line}`, {
         hint: `Check that \`ssh ${name}\` works without a question.`,

@@ -205,7 +205,10 @@ describe('a hole that somebody has made in the copy', () => {
     copyFileSync(path.join(bench.dir, 'good'), stored);
     edit(stored, (fd) => writeSync(fd, Buffer.alloc(step), 0, step, 18 + 512 * step));
     const checked = await run('fsck', bench.copy, '--no-last-push');
-    expect(checked).toMatchObject({ code: 26, stdout: 'hole image (blocks 10 to 512)\n' });
+    expect(checked).toMatchObject({
+      code: 26,
+      stdout: 'image: blocks 10 to 512 hold zeros that no key vouches for\n',
+    });
     const target = path.join(bench.dir, 'restored');
     const restored = await run('restore', '--from', bench.copy, '--to', target, '--no-last-push');
     expect(restored.code).not.toBe(0);

@@ -3,6 +3,7 @@
  * Method: a real sshd (and, for what it cannot do here, ssh2's own server), one failure at a time.
  */
 import { execFileSync, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { connect as connectTcp, createServer, type Server as TcpServer } from 'node:net';
 import path from 'node:path';
@@ -337,6 +338,37 @@ describe('the ssh agent', () => {
     await copyFile(`${sshd.keyFile}.pub`, inSsh('mine.pub'));
     await configure(`IdentityAgent ${socket}`, 'IdentitiesOnly yes', 'IdentityFile ~/.ssh/mine');
     expect(await logIn()).toBe('logged in\n');
+  });
+
+  test('more keys than the server allows attempts: the way out is named, and works', async () => {
+    const strict = await startSshd({ configLines: ['MaxAuthTries 2'] });
+    const env = { ...process.env, SSH_AUTH_SOCK: path.join(strict.dir, 'agent.sock') };
+    const full = spawn('ssh-agent', ['-D', '-a', env.SSH_AUTH_SOCK], { stdio: 'ignore' });
+    try {
+      await expect.poll(() => existsSync(env.SSH_AUTH_SOCK)).toBe(true);
+      const keys = await Promise.all(
+        [1, 2, 3].map(async (i) => {
+          await makeKey(path.join(strict.dir, `k${i}`));
+          return path.join(strict.dir, `k${i}`);
+        }),
+      );
+      for (const key of [...keys, strict.keyFile]) {
+        execFileSync('ssh-add', ['-q', key], { env, stdio: 'ignore' });
+      }
+      await copyFile(strict.knownHostsFile, inSsh('known_hosts'));
+      await configure(`IdentityAgent ${env.SSH_AUTH_SOCK}`);
+      const error = await failure({}, { port: strict.port });
+      expect(error).toMatchObject({ code: 'login-refused' });
+      expect(error.message).toContain('after too many attempts');
+      expect(error.hint).toMatch(/IdentityFile .*IdentitiesOnly yes/);
+      await copyFile(`${strict.keyFile}.pub`, inSsh('mine.pub'));
+      const named = ['IdentitiesOnly yes', 'IdentityFile ~/.ssh/mine'];
+      await configure(`IdentityAgent ${env.SSH_AUTH_SOCK}`, ...named);
+      expect(await logIn({}, { port: strict.port })).toBe('logged in\n');
+    } finally {
+      full.kill();
+      await strict.stop();
+    }
   });
 
   test('an encrypted key that the agent holds needs no passphrase', async () => {
