@@ -5,6 +5,8 @@ import type { RemoteStatus } from './remote-status.ts';
 /** A remote, and what is known of it. */
 export interface MeasuredRemote extends RemoteStatus {
   readonly name: string;
+  /** The folder of the vault. */
+  readonly vault: string;
 }
 
 interface Metric {
@@ -44,17 +46,14 @@ const METRICS: readonly Metric[] = [
   },
 ];
 
-/**
- * @param source - the folder of the vault
- * @see https://prometheus.io/docs/instrumenting/exposition_formats/ text format 0.0.4
- */
-export function metricsText(source: string, remotes: readonly MeasuredRemote[]): string {
+/** @see https://prometheus.io/docs/instrumenting/exposition_formats/ text format 0.0.4 */
+export function metricsText(remotes: readonly MeasuredRemote[]): string {
   const lines = METRICS.flatMap(({ name, help, of }) => [
     `# HELP ${name} ${help}`,
     `# TYPE ${name} gauge`,
     ...remotes.flatMap((remote) => {
       const value = of(remote);
-      const labels = `vault="${escaped(source)}",remote="${escaped(remote.name)}"`;
+      const labels = `vault="${escaped(remote.vault)}",remote="${escaped(remote.name)}"`;
       return value === undefined ? [] : [`${name}{${labels}} ${value}`];
     }),
   ]);

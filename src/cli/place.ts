@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { UsageError, VaultError } from '../errors.ts';
+import { knownVaultsFile, rememberVault } from '../vault/known-vaults.ts';
 import { pathKind } from '../vault/path-kind.ts';
 import { safeListOf } from '../vault/user-config.ts';
 import {
@@ -46,6 +47,17 @@ export function placeOf(host: Host, options: CommonOptions): VaultPlace {
 
 function isSet(variable: string | undefined): boolean {
   return !['', '0', 'false', 'no', 'off'].includes(variable?.toLowerCase() ?? '');
+}
+
+/** Where a vault of the user's list is; the list gives it no trust. */
+export function rememberedPlace(host: Host, vaultDir: string): VaultPlace {
+  const safeList = safeListOf(host.environment, host.platform);
+  return { folder: vaultDir, vaultDir, isRemembered: true, safeList };
+}
+
+/** Notes a vault for `status --all-vaults`. */
+export function noteVault({ environment, platform }: Host, vaultDir: string): void {
+  rememberVault(knownVaultsFile(environment, platform), vaultDir);
 }
 
 /** What `read` finds of a vault; undefined where there is none, and none was named by its directory. */

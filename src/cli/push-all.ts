@@ -10,7 +10,7 @@ import { DONE, type CommandResult } from './report.ts';
 const WORST_FIRST: readonly number[] = [
   ...[ExitCode.interrupted, ExitCode.unexpected, ExitCode.usage, ExitCode.password],
   ...[ExitCode.noVault, ExitCode.hostKeyOrLogin, ExitCode.remoteRefused, ExitCode.connection],
-  ...[ExitCode.mismatch, ExitCode.deleteLimit, ExitCode.partial, ExitCode.locked],
+  ...[ExitCode.overdue, ExitCode.mismatch, ExitCode.deleteLimit, ExitCode.partial, ExitCode.locked],
   ...[ExitCode.vanished, ExitCode.notNow, ExitCode.ok],
 ];
 

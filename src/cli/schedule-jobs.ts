@@ -23,7 +23,12 @@ export interface JobPlace {
 
 /** @throws {VaultError} `no-vault` */
 export function jobPlaceOf(host: Host, options: CommonOptions): JobPlace {
-  const vaultDir = fs.realpathSync(findVaultDir(placeOf(host, options)));
+  return jobPlaceIn(findVaultDir(placeOf(host, options)));
+}
+
+/** The same for a vault directory that is known. */
+export function jobPlaceIn(found: string): JobPlace {
+  const vaultDir = fs.realpathSync(found);
   const folder = path.basename(vaultDir) === VAULT_DIR_NAME ? path.dirname(vaultDir) : vaultDir;
   return { vaultDir, name: scheduleName(path.basename(folder), vaultDir) };
 }

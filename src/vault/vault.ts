@@ -45,6 +45,8 @@ export interface VaultPlace {
   readonly vaultDir?: string;
   /** The user named `folder`: a vault right in it was named, one above it was come upon. */
   readonly isNamed?: boolean;
+  /** `vaultDir` comes from a list: what is in it counts as come upon, though it is named. */
+  readonly isRemembered?: boolean;
   /** Vaults of other users that this user trusts; absent: none. */
   readonly safeList?: SafeList;
   /** Go on above the file system of `folder`. */
@@ -80,7 +82,7 @@ function findVault(place: VaultPlace): FoundVault {
 function lookForVault(place: VaultPlace): { vaultDir: string; isNamed: boolean } {
   if (place.vaultDir !== undefined) {
     if (isFile(vaultFiles(place.vaultDir).config)) {
-      return { vaultDir: place.vaultDir, isNamed: true };
+      return { vaultDir: place.vaultDir, isNamed: place.isRemembered !== true };
     }
     throw noVault(place.vaultDir);
   }

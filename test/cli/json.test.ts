@@ -25,6 +25,7 @@ beforeAll(() => {
   cli = new Cli(built);
   dir = mkdtempSync(path.join(os.tmpdir(), 'ecsync-json-'));
   source = at('source');
+  mkdirSync(at('state'));
   writeFileSync(at('pw'), 'secret\n', { mode: 0o600 });
 });
 afterAll(() => {
@@ -62,7 +63,9 @@ it('is what docs/json.md says', { timeout: 300_000 }, async () => {
   const types = readDocument();
   const seen = new Set<string>();
   const run = async (...words: string[]): Promise<void> => {
-    const { stdout } = await cli.run(words.includes('--json') ? words : [...words, '--json']);
+    const { stdout } = await cli.run(words.includes('--json') ? words : [...words, '--json'], {
+      env: { XDG_STATE_HOME: at('state') },
+    });
     const lines = stdout.trimEnd().split('\n');
     const events = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(events.at(-1)).toMatchObject({ type: 'summary' });
@@ -118,6 +121,9 @@ it('is what docs/json.md says', { timeout: 300_000 }, async () => {
   for (const words of [['completion', 'bash'], ['--version'], ['push', '--help'], ['push']]) {
     await run(...words);
   }
+  await run('init', at('gone'), '--scryptn', '10', '--passfile', at('pw'));
+  rmSync(at('gone'), { recursive: true });
+  await run('status', '--all-vaults');
   const elsewhere = ['authorized-key', 'detail', 'schedule', 'schedule-test', 'warning'];
   const unseen = [...types.keys()].filter((type) => !seen.has(type) && !elsewhere.includes(type));
   expect(unseen).toEqual([]);

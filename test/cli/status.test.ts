@@ -1,4 +1,13 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -140,5 +149,52 @@ describe('the history on the command line', () => {
     expect((await ecsync('status', '-C', source)).stdout).toContain('on elsewhere.example since');
     expect(await event('lock', 'status')).toMatchObject({ pid: 1, gone: false });
     rmSync(lock);
+  });
+});
+
+describe('status --all-vaults', () => {
+  const home = (): string => path.join(dir, 'home');
+  const list = (): string => path.join(home(), '.local/state/ecsync/vaults.json');
+  const inHome = (...words: string[]): Promise<CliResult> =>
+    cli.run(words, { env: { HOME: home() } });
+  const pw = (): string => path.join(dir, 'pw');
+
+  it('shows what was made or pushed here, and remembers nothing but where it is', async () => {
+    mkdirSync(home());
+    expect(await inHome('status', '--all-vaults')).toMatchObject({ code: 0, stdout: '' });
+    const second = path.join(dir, 'second');
+    await inHome('init', second, '--scryptn', '10', '--passfile', pw());
+    await inHome('remote', 'add', 'disk', path.join(dir, 'copy2'), '-C', second);
+    await inHome('push', '-C', source, '--passfile', pw());
+    const vaults = [path.join(second, '.ecsync'), vaultDir].map((one) => realpathSync(one));
+    expect(JSON.parse(readFileSync(list(), 'utf8'))).toEqual({ version: 1, vaults });
+    expect(statSync(list()).mode & 0o777).toBe(0o600);
+    const file = path.join(dir, 'all.prom');
+    const shown = await inHome('status', '--all-vaults', '--max-age', '1d', '--metrics', file);
+    expect(shown).toMatchObject({ code: 4 });
+    expect(shown.stderr).toContain(`a push is overdue: disk of ${second}`);
+    expect(shown.stdout).toMatch(/^vault .*second\ndisk .*\n.*never[^]*\nvault .*source\nhome /);
+    const text = readFileSync(file, 'utf8');
+    expect(text).toContain(`ecsync_overdue{vault="${second}",remote="disk"} 1\n`);
+    expect(text).toContain(`ecsync_overdue{vault="${source}",remote="home"} 0\n`);
+  });
+
+  it('names a vault that is gone until it is forgotten, and follows none of somebody else', async () => {
+    rmSync(path.join(dir, 'second'), { recursive: true });
+    const gone = await inHome('status', '--all-vaults', '--json');
+    expect(gone.code).toBe(4);
+    expect(gone.stdout).toContain('"state":"gone"');
+    expect(gone.stdout).toContain('"code":"vault-gone"');
+    const forgotten = await inHome('status', '--all-vaults', '--forget-gone');
+    expect(forgotten.code).toBe(0);
+    expect(await inHome('status', '--all-vaults')).toMatchObject({ code: 0 });
+    chmodSync(vaultDir, 0o777);
+    const foreign = await inHome('status', '--all-vaults');
+    chmodSync(vaultDir, 0o700);
+    expect(foreign).toMatchObject({ code: 10 });
+    expect(foreign.stdout).toContain('can be written by every user');
+    chmodSync(list(), 0o666);
+    expect((await inHome('status', '--all-vaults')).stderr).toContain('Remove it');
+    expect(await inHome('status', '--all-vaults', '-C', source)).toMatchObject({ code: 2 });
   });
 });

@@ -21,7 +21,7 @@ import {
   type CommonOptions,
   type SecretOptions,
 } from '../options.ts';
-import { placeOf, vaultDirOf } from '../place.ts';
+import { noteVault, placeOf, vaultDirOf } from '../place.ts';
 import type { CommandResult, Warnings } from '../report.ts';
 import { unlockAdopted } from '../secrets.ts';
 import { addPeerOptions, peerSettings, type PeerOptions } from '../run-options.ts';
@@ -243,6 +243,7 @@ function conclude(host: Host, settings: AdoptSettings, summary: AdoptSummary): C
   const { vaultDir, confInSource } = summary;
   for (const line of adoptLines(summary, destination.shown)) out.note(line);
   if (vaultDir !== undefined) {
+    noteVault(host, vaultDir);
     out.note(`made the vault ${vaultDir}, with the remote '${name}'`);
     if (confInSource) {
       out.note(

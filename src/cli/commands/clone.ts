@@ -14,6 +14,7 @@ import { VAULT_DIR_NAME } from '../../vault/vault.ts';
 import { admitConf } from '../foreign-conf.ts';
 import type { Host } from '../host.ts';
 import { layoutLine } from '../layout-line.ts';
+import { noteVault } from '../place.ts';
 import type { CommandResult, Warnings } from '../report.ts';
 import { restoreFigures, restoreStatsLines, restoreText } from '../restore-output.ts';
 import { unlockAdopted } from '../secrets.ts';
@@ -150,6 +151,7 @@ function conclude(
     for (const line of restoreStatsLines(summary)) out.alert(line);
   }
   if (vaultDir !== undefined) {
+    noteVault(host, vaultDir);
     out.note(restoreText(summary, settings.restore.target, false));
     out.note(`made the vault ${vaultDir}, with the remote '${settings.name}'`);
     out.note('next: `ecsync push`; and `ecsync key paper` for a recovery sheet');

@@ -17,7 +17,7 @@ import {
   type CommonOptions,
   type SecretOptions,
 } from '../options.ts';
-import { placeOf, vaultDirOf } from '../place.ts';
+import { noteVault, placeOf, vaultDirOf } from '../place.ts';
 import { recoverySheet } from '../recovery-sheet.ts';
 import type { CommandResult, Warnings } from '../report.ts';
 import type { Selected } from '../selected.ts';
@@ -117,6 +117,7 @@ function conclude(
   const { out } = host;
   const { conf, masterkey } = key;
   const vaultDir = createVault(place, key);
+  noteVault(host, vaultDir);
   out.note(`made the vault ${vaultDir}`);
   if (key.reverse?.confInSource === true) {
     out.note(`it uses ${path.join(place.source, REVERSE_CONF_NAME)}, as gocryptfs -reverse does`);

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { EcsyncError, ExitCode, UsageError } from '../../errors.ts';
+import { EcsyncError, ExitCode } from '../../errors.ts';
 import type { OpenVault } from '../../sync/opened-vault.ts';
 import type { PushSurroundings } from '../../sync/push.ts';
 import type {
@@ -18,7 +18,8 @@ import { attend } from '../attended-run.ts';
 import { describeFailure } from '../failure.ts';
 import type { Host } from '../host.ts';
 import { loginQuestions } from '../login-questions.ts';
-import { placeOf, vaultDirOf } from '../place.ts';
+import { noteVault, placeOf } from '../place.ts';
+import { refuseEarly, refuseOtherFolder } from '../push-refusals.ts';
 import { postpone } from '../postpone.ts';
 import { onlyAdding, pushLayers, withConfiguration } from '../push-config.ts';
 import { pushToAll } from '../push-all.ts';
@@ -46,7 +47,6 @@ import { carriedAttributes, peerSettings } from '../run-options.ts';
 import type { Selected } from '../selected.ts';
 import { shown } from '../terminal.ts';
 import { withVaultLock } from '../vault-lock.ts';
-import { inside, realPath } from '../vault-paths.ts';
 import {
   addConditionOptions,
   addPushOptions,
@@ -118,6 +118,7 @@ async function runPush(
     const locked = { vaultDir: vault.vaultDir, task: { command: 'push', destination }, options };
     return withVaultLock(host, locked, async (holding) => {
       settleConf(vault);
+      noteVault(host, vault.vaultDir);
       const startedMs = Date.now();
       const remote = remoteNameOf(host, vault, destination) ?? destination;
       const result = await attend(holding, warnings, { vault, command: 'push', remote }, () =>
@@ -327,41 +328,6 @@ async function readSettings<Options extends PushOptions>(
     ...peerSettings(options),
   };
   return { settings, options };
-}
-
-/**
- * `-C` beside `--vault-dir` may be meant to push another folder, a snapshot say, under the vault's key.
- *
- * @throws {UsageError} `source-differs`
- */
-function refuseOtherFolder(host: Host, { source, vaultDir }: Vault, options: PushOptions): void {
-  if (options.C === undefined || vaultDirOf(host, options) === undefined) return;
-  if (inside(realPath(source), realPath(host.folder)) !== undefined) return;
-  throw new UsageError(
-    'source-differs',
-    `-C names ${host.folder}, but the vault in ${vaultDir} is that of ${source}`,
-    { hint: `To push ${source}, leave -C out. A vault pushes the folder it was made for.` },
-  );
-}
-
-async function refuseEarly(settings: PushSettings): Promise<void> {
-  const { destination, source } = settings;
-  if (destination.kind === 'daemon') {
-    const { assertPlainPath } = await import('../../sync/destination-daemon.ts');
-    assertPlainPath(destination);
-  }
-  if (settings.xattrs === true) {
-    const { assertXattrsSupported } = await import('../../sync/xattrs.ts');
-    assertXattrsSupported(settings);
-  }
-  if (destination.kind !== 'local') return;
-  const { foldersOverlap } = await import('../../tree/overlap.ts');
-  if (!foldersOverlap(source, destination.path)) return;
-  throw new UsageError(
-    'destination-overlaps',
-    `${destination.shown} lies inside the folder that is pushed, or contains it`,
-    { hint: 'Choose a folder elsewhere. To push only a part: ecsync push REMOTE PATH' },
-  );
 }
 
 function reporterFor(host: Host, warnings: Warnings, options: PushOptions): PushReporter {
