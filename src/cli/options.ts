@@ -8,6 +8,7 @@ export interface CommonOptions {
   readonly quiet?: boolean;
   readonly verbose?: boolean;
   readonly json?: boolean;
+  readonly logFile?: string;
 }
 
 /** Options of every command that opens the vault's key. */
@@ -31,7 +32,8 @@ export function addCommonOptions(command: Command): Command {
   return addPlaceOptions(command)
     .option('-q, --quiet', 'say only what went wrong')
     .option('-v, --verbose', 'say more')
-    .option('--json', 'one JSON object a line, the last one a summary');
+    .option('--json', 'one JSON object a line, the last one a summary')
+    .option('--log-file <file>', 'append what is said to FILE, with the time, also with -q');
 }
 
 export function addSecretOptions(command: Command, choices: { masterkey: boolean }): Command {

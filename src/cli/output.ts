@@ -33,6 +33,7 @@ export class Output {
   #status = '';
   #closed = false;
   #failure: Error | undefined;
+  #log: ((line: string) => void) | undefined;
 
   constructor(stdout: OutputStream, stderr: OutputStream) {
     this.#stdout = stdout;
@@ -77,6 +78,11 @@ export class Output {
     this.close();
   }
 
+  /** Lines for people go there, too, also those that `-q` leaves out; undefined ends that. */
+  logTo(log: ((line: string) => void) | undefined): void {
+    this.#log = log;
+  }
+
   /** One line of data, already safe to show. */
   data(line: string): void {
     this.dataBytes(Buffer.from(line), NEWLINE);
@@ -116,23 +122,22 @@ export class Output {
 
   /** A line about the work, left out with `-q`. */
   note(line: string): void {
-    if (!this.mode.quiet) this.#toStderr(line);
+    this.#say(line, !this.mode.quiet);
   }
 
   /** A line that only `-v` asks for. */
   detail(line: string): void {
-    if (this.mode.verbose) this.#toStderr(line);
+    if (this.mode.verbose) this.#say(line, true);
   }
 
   /** That all is well: for a person who watches, otherwise only with `-v`. */
   success(line: string): void {
-    if (this.isWatched) this.note(line);
-    else this.detail(line);
+    this.#say(line, this.isWatched ? !this.mode.quiet : this.mode.verbose);
   }
 
   /** A line that is never left out: warnings and errors. */
   alert(line: string): void {
-    this.#toStderr(line);
+    this.#say(line, true);
   }
 
   /** Replaces the status line; the text must fit into {@link columns}. */
@@ -146,6 +151,11 @@ export class Output {
   clearStatus(): void {
     if (this.#status !== '') this.#stderr.write('\r\u001b[K');
     this.#status = '';
+  }
+
+  #say(line: string, isShown: boolean): void {
+    this.#log?.(line);
+    if (isShown) this.#toStderr(line);
   }
 
   #toStderr(line: string): void {

@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import type { Command } from 'commander';
 import { describeFailure, failureLines, type ShownFailure } from './failure.ts';
 import type { Host } from './host.ts';
+import { startLog } from './log-file.ts';
 import type { CommonOptions } from './options.ts';
 import type { OutputMode } from './output.ts';
 import { folderOf } from './place.ts';
@@ -49,7 +50,9 @@ export async function runCommandLine(args: readonly string[], host: Host): Promi
       result = { exitCode: 0 };
     } else {
       out.mode = modeOf(host, command.options);
-      result = await command.run(enter(host, command.options), warnings);
+      const entered = enter(host, command.options);
+      startLog(entered, warnings, command.options);
+      result = await command.run(entered, warnings);
     }
   } catch (thrown) {
     result = showFailure(host, describeFailure(thrown, host.signal.aborted));

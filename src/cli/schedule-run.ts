@@ -14,6 +14,7 @@ import type { VaultFrame } from '../vault/vault.ts';
 import type { RunOptions } from './schedule-options.ts';
 import { describeFailure, failureLines } from './failure.ts';
 import type { Host } from './host.ts';
+import { startLog } from './log-file.ts';
 import { openVaultFrameOf, placeOf } from './place.ts';
 import { DONE, type CommandResult, type Warnings } from './report.ts';
 import { assertRemotes, parsePush, splitWords, type ScheduleRequest } from './scheduled-push.ts';
@@ -176,7 +177,9 @@ async function pushOne(
   { name, pushWords }: { readonly name: string; readonly pushWords: readonly string[] },
 ): Promise<CommandResult> {
   try {
-    const result = await parsePush(name, pushWords).run(host, warnings);
+    const push = parsePush(name, pushWords);
+    if (push.options.logFile !== undefined) startLog(host, warnings, push.options);
+    const result = await push.run(host, warnings);
     if (result.exitCode !== 0 && result.error !== undefined && result.shown !== true) {
       tell(host, name, failureLines({ exitCode: ExitCode.ok, ...result.error }, false));
     }

@@ -100,7 +100,7 @@ export function assertSchedulable(push: ParsedPush, pushWords: readonly string[]
     if (options[name] !== undefined) throw wordsError(why);
   }
   if (pushWords.includes('--')) throw wordsError('only options of push can follow --');
-  for (const name of ['passfile', 'passwordFile', 'excludeFrom']) {
+  for (const name of ['passfile', 'passwordFile', 'excludeFrom', 'logFile']) {
     const file = options[name];
     if (typeof file === 'string' && !path.isAbsolute(file)) {
       throw wordsError(`${file} is a relative path, and a schedule runs elsewhere`);

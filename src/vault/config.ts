@@ -56,6 +56,8 @@ export interface VaultConfig extends SharedTables {
   readonly source?: string | undefined;
   /** As of the machine-wide configuration. */
   readonly constant_time?: boolean | undefined;
+  /** As `--log-file`; relative to the folder of this file. */
+  readonly log_file?: string | undefined;
   /** Where the password comes from when nobody types it. */
   readonly password?: PasswordTable | undefined;
   /** In the order written; the first is the default. */
@@ -102,6 +104,7 @@ const configSchema = v.strictObject({
   reverse_time_shift_sec: v.optional(v.picklist([0, 10], 'must be 0 or 10')),
   source: v.optional(text),
   constant_time: v.optional(flag),
+  log_file: v.optional(text),
   password: v.optional(passwordSchema),
   ...sharedEntries,
   remotes: v.optional(

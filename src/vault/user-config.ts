@@ -17,12 +17,15 @@ export interface UserConfig extends SharedTables {
   readonly safe_vaults?: readonly string[] | undefined;
   /** No code whose time depends on keys: others run programs on this processor, too. */
   readonly constant_time?: boolean | undefined;
+  /** As `--log-file`; relative to the folder of this file. */
+  readonly log_file?: string | undefined;
 }
 
 const userSchema = v.strictObject({
   version: v.optional(v.literal(1, 'must be 1: it is meant for a newer ecsync')),
   safe_vaults: v.optional(v.array(text, 'must be a list of folders')),
   constant_time: v.optional(flag),
+  log_file: v.optional(text),
   ...sharedEntries,
 });
 

@@ -148,12 +148,13 @@ export function assertNoOrders(
 
 /** The keys that make ecsync run a program, read a file of the user's or call an address. */
 function ordersOf(config: VaultConfig): string[] {
-  const { hooks, notify, password, push, remotes, source } = config;
+  const { hooks, log_file: logFile, notify, password, push, remotes, source } = config;
   const found: string[] = [];
   const note = (key: string, value: unknown): void => {
     if (value !== undefined) found.push(key);
   };
   note('source', source);
+  note('log_file', logFile);
   note('[password] command', password?.command);
   for (const key of ['before', 'after', 'on_error'] as const) note(`[hooks] ${key}`, hooks?.[key]);
   note('[notify] healthcheck', notify?.healthcheck);

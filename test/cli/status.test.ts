@@ -152,6 +152,54 @@ describe('the history on the command line', () => {
   });
 });
 
+describe('--log-file', () => {
+  const line = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z \[\d+\] (.*)$/;
+  const linesOf = (file: string): (string | undefined)[] =>
+    readFileSync(file, 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((text) => line.exec(text)?.[1]);
+
+  it('has every line with its time, also with -q, and grows', async () => {
+    const file = path.join(dir, 'log');
+    const said = await withKey('push', '-q', '--log-file', file);
+    expect(said).toMatchObject({ code: 0, stdout: '', stderr: '' });
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    const failed = await withKey('push', 'nowhere', '-q', '--log-file', file);
+    expect(failed.code).toBe(2);
+    const lines = linesOf(file);
+    expect(lines).not.toContain(undefined);
+    expect(lines[0]).toContain('pushed');
+    expect(lines.slice(1).join('\n')).toBe(failed.stderr.trimEnd());
+    expect(readFileSync(file, 'utf8')).not.toContain('secret');
+  });
+
+  it('is named by the environment and the configuration, also for a scheduled push', async () => {
+    const [own, env, job] = ['own', 'env', 'job'].map((name) => path.join(dir, name));
+    const config = path.join(vaultDir, 'config.toml');
+    const text = readFileSync(config, 'utf8');
+    writeFileSync(config, `log_file = ${JSON.stringify(own)}\n${text}`);
+    await withKey('push', '-q');
+    expect(linesOf(own ?? '')).toHaveLength(1);
+    const words = ['push', '-q', '-C', source, '--passfile', path.join(dir, 'pw')];
+    await cli.run(words, { env: { ECSYNC_LOG_FILE: env ?? '' } });
+    expect(linesOf(env ?? '')).toHaveLength(1);
+    const start = ['schedule', 'run', '-q', '--vault-dir', vaultDir, '--'];
+    await ecsync(...start, '--passfile', path.join(dir, 'pw'), '--log-file', job ?? '');
+    expect(linesOf(job ?? '')).toHaveLength(1);
+    expect(linesOf(own ?? '')).toHaveLength(1);
+    writeFileSync(config, text);
+  });
+
+  it('that cannot be written is a warning', async () => {
+    for (const file of [path.join(dir, 'no/where'), dir, '/dev/full']) {
+      const said = await withKey('push', '--log-file', file);
+      expect(said.code).toBe(0);
+      expect(said.stderr).toMatch(/^warning: this run is not logged: .*\n$/);
+    }
+  });
+});
+
 describe('status --all-vaults', () => {
   const home = (): string => path.join(dir, 'home');
   const list = (): string => path.join(home(), '.local/state/ecsync/vaults.json');

@@ -117,10 +117,10 @@ function showConfig(host: Host, options: CommonOptions, remote: string | undefin
   const user = readUserConfig(userConfigFile(host.environment, host.platform));
   const fileOf = (isOwn: boolean): string =>
     isOwn ? vaultFiles(vault.vaultDir).config : userConfigFile(host.environment, host.platform);
-  const constantTime = vault.config.constant_time ?? user.constant_time;
-  if (constantTime !== undefined) {
-    const shownFrom = fileOf(vault.config.constant_time !== undefined);
-    showLine(host, { key: 'constant_time', value: constantTime, shownFrom });
+  for (const key of ['constant_time', 'log_file'] as const) {
+    const value = vault.config[key] ?? user[key];
+    if (value === undefined) continue;
+    showLine(host, { key, value, shownFrom: fileOf(vault.config[key] !== undefined) });
   }
   for (const table of ['hooks', 'notify', 'status'] as const) {
     const own = { ...user[table], ...vault.config[table] };
