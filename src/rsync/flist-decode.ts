@@ -47,6 +47,7 @@ import { carriesRdev, type FlistFormat } from './flist-format.ts';
 import { readLongint, readVarint, readVarlong, readVarlongTime } from './integers.ts';
 import { ENTRY_WEIGHT, FLIST_COUNT_MAX, NAME_LENGTH_MAX, TARGET_LENGTH_MAX } from './limits.ts';
 import type { MultiplexReader } from './multiplex.ts';
+import { XattrListReader, type ListedXattr } from './xattr-list.ts';
 
 /** An entry as it arrived. */
 export interface FlistEntry extends Entry {
@@ -54,6 +55,8 @@ export interface FlistEntry extends Entry {
   readonly topDir: boolean;
   /** With `-c`: 16 bytes, of regular files. */
   readonly checksum?: Uint8Array;
+  /** With `-X`, when it has any; shared by all entries that have the same. */
+  listedXattrs?: readonly ListedXattr[];
 }
 
 /** What an entry inherits from the one before. */
@@ -87,12 +90,14 @@ export class FlistDecoder {
     device: 0,
   };
   #ioError = 0;
+  readonly #xattrs: XattrListReader | undefined;
   readonly #weightMax: number;
   #weight = 0;
 
   /** @param weightMax - bytes of memory that the list may take, about */
   constructor(format: FlistFormat, weightMax = Number.POSITIVE_INFINITY) {
     this.#format = format;
+    this.#xattrs = format.xattrs === true ? new XattrListReader() : undefined;
     this.#weightMax = weightMax;
   }
 
@@ -128,14 +133,17 @@ export class FlistDecoder {
     if (!isDirectory(entry) && path.length === 1 && path[0] === 0x2e) {
       throw invalid('the root is no directory');
     }
+    const xattrs = this.#xattrs?.read(reader);
+    // Nothing was remembered so far: the bytes may have come up short anywhere above.
+    if (xattrs !== undefined) keepXattrs(entry, xattrs.set);
     this.#previous = state;
     this.#entries.push(entry);
-    this.#weigh(entry);
+    this.#weigh(entry, xattrs?.weight ?? 0);
     return true;
   }
 
-  #weigh({ path, target }: FlistEntry): void {
-    this.#weight += ENTRY_WEIGHT + path.length + (target?.length ?? 0);
+  #weigh({ path, target }: FlistEntry, more: number): void {
+    this.#weight += ENTRY_WEIGHT + path.length + (target?.length ?? 0) + more;
     if (this.#weight <= this.#weightMax) return;
     throw new ProtocolError(
       'list-too-large',
@@ -306,6 +314,12 @@ export async function readFlist(
     const more = input.stream.attempt(readEntry) ?? (await input.read(readEntry));
     if (!more) return { entries: decoder.entries, ioError: decoder.ioError };
   }
+}
+
+/** A further name of a file has been made from the first one, but has a set of its own. */
+function keepXattrs(entry: FlistEntry, set: readonly ListedXattr[]): void {
+  if (set.length > 0) entry.listedXattrs = set;
+  else if (entry.listedXattrs !== undefined) delete entry.listedXattrs;
 }
 
 function readWord(reader: ByteReader, modern: boolean): number {

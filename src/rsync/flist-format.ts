@@ -18,6 +18,8 @@ export interface FlistFormat {
   readonly numericIds: boolean;
   /** Bytes of the checksum of each regular file; 0 without `-c`. */
   readonly checksumLength: number;
+  /** Extended attributes follow each entry. */
+  readonly xattrs?: boolean;
 }
 
 export function flistFormat(session: Session, options: TransferOptions): FlistFormat {
@@ -34,6 +36,7 @@ export function flistFormat(session: Session, options: TransferOptions): FlistFo
     hardLinks: options.hardLinks,
     numericIds: options.numericIds,
     checksumLength: options.checksum ? CHECKSUM_LENGTH : 0,
+    xattrs: options.xattrs === true,
   };
 }
 

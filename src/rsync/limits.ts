@@ -100,6 +100,16 @@ export const REPORTS_BASE_MAX = 1000;
  */
 export const XATTR_REQUESTS_PER_ENTRY_MAX = 4;
 
+/**
+ * The attributes of one entry: Linux lists 64 KiB of names at most, each with a NUL, and has values of
+ * 64 KiB at most. A longer value of another system is not asked for.
+ */
+export const XATTR_NAMES_LENGTH_MAX = 65_536;
+export const XATTR_VALUE_LENGTH_MAX = 65_536;
+
+/** What an attribute weighs beside its name and value, in bytes, about. */
+export const XATTR_WEIGHT = 200;
+
 /** Requests and reports that wait to be answered. */
 export const QUEUED_RECORDS_MAX = 4096;
 

@@ -174,16 +174,14 @@ export function serverWords(options: TransferOptions, destination: string): stri
 
 /**
  * The words after `rsync` for a sending server, in the shape of the stock client's own. What is only
- * the receiver's business (deletions, folders for temporary files and earlier copies) does not travel,
- * nor do extended attributes, which our receiver does not read.
+ * the receiver's business (deletions, folders for temporary files and earlier copies) does not travel.
  *
  * @param paths - what to send: with a slash at the end the contents of a folder, otherwise the object
  *   under its own name; none means the server's current folder
  * @see rsync options.c server_options (3.5.0)
  */
 export function senderWords(options: TransferOptions, paths: readonly string[]): string[] {
-  const cluster = clusterOf({ ...options, xattrs: false });
-  const words = ['--server', '--sender', cluster, ...specialsWords(options)];
+  const words = ['--server', '--sender', clusterOf(options), ...specialsWords(options)];
   if (options.blockSize !== undefined) words.push(`-B${options.blockSize}`);
   if (options.timeoutSec !== undefined) words.push(`--timeout=${options.timeoutSec}`);
   if (options.numericIds) words.push('--numeric-ids');

@@ -1,5 +1,5 @@
 import type { EcsyncError } from '../errors.ts';
-import type { Entry } from '../tree/entry.ts';
+import type { Entry, Xattr } from '../tree/entry.ts';
 import type { Store } from '../tree/store.ts';
 import type { LocalHabits } from './attribute-policy.ts';
 import type { ReceiverRule, SenderRule } from './filter-list.ts';
@@ -51,6 +51,11 @@ export interface PullPlan<E extends Entry> {
   wants?(entry: FlistEntry): boolean;
   /** What is done with an entry (`ITEM_*`), when it begins; once per entry. */
   onItem?(entry: FlistEntry, iflags: number, xname: Uint8Array | undefined): void;
+  /**
+   * With `-X`, at the end: the extended attributes of each wanted entry, as the server has them;
+   * undefined when not all of them came. Not in a dry run.
+   */
+  onXattrs?(entry: FlistEntry, xattrs: readonly Xattr[] | undefined): void;
   /** So many bytes of a file's content are here; now and then within large files. */
   onProgress?(entry: FlistEntry, bytes: number): void;
   /** A file is complete: literal bytes, and bytes taken from what was there. */

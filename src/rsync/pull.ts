@@ -1,3 +1,4 @@
+import { getHeapStatistics } from 'node:v8';
 import {
   ConnectionError,
   FileError,
@@ -8,6 +9,7 @@ import {
 import type { ByteReader } from '../bytes/byte-reader.ts';
 import type { EcsyncError } from '../errors.ts';
 import type { Entry } from '../tree/entry.ts';
+import { ArrivingXattrs } from './arriving-xattrs.ts';
 import { AttributePolicy } from './attribute-policy.ts';
 import { createStrongSums } from './checksums.ts';
 import { IOERR_GENERAL } from './constants.ts';
@@ -17,7 +19,7 @@ import { writeFilterList } from './filter-list.ts';
 import type { FlistEntry } from './flist-decode.ts';
 import { greetServer, type Session } from './handshake.ts';
 import { readLongint, readVarlong } from './integers.ts';
-import { CONTENT_GROWTH_MAX } from './limits.ts';
+import { CONTENT_GROWTH_MAX, LIST_HEAP_PART } from './limits.ts';
 import type { Peer } from './peer.ts';
 import { shownPath } from './problem.ts';
 import type { PullPlan, PullReport, PullStatistics } from './pull-plan.ts';
@@ -26,6 +28,7 @@ import { receiveList, type ArrivedList } from './receive-list.ts';
 import { ReceivedList } from './received-list.ts';
 import { ReceivingSide } from './receiving-side.ts';
 import { RequestedScope } from './requested-scope.ts';
+import { assertCarriesXattrs } from './xattrs.ts';
 
 export type { PullPlan, PullReport } from './pull-plan.ts';
 
@@ -52,6 +55,8 @@ export async function pull<E extends Entry>(peer: Peer, plan: PullPlan<E>): Prom
 class Pull<E extends Entry> {
   readonly #plan: PullPlan<E>;
   readonly #greeted: Peer['greeted'];
+  /** Bytes of memory that the list may take, about; values of extended attributes as much again. */
+  readonly #weightMax: number;
   readonly #conversation: Conversation;
   readonly #expected = new ExpectedReplies<E>();
   /** Files that the server will not send; why, it says only at the end. */
@@ -64,9 +69,10 @@ class Pull<E extends Entry> {
   #statistics: PullStatistics | undefined;
 
   constructor(peer: Peer, plan: PullPlan<E>) {
-    // Neither is part of a pull: see senderWords.
-    this.#plan = { ...plan, options: { ...plan.options, xattrs: false, measure: false } };
+    // That is no part of a pull: see senderWords.
+    this.#plan = { ...plan, options: { ...plan.options, measure: false } };
     this.#greeted = peer.greeted;
+    this.#weightMax = plan.listWeightMax ?? getHeapStatistics().heap_size_limit * LIST_HEAP_PART;
     const { options, idleTimeoutMs, signal } = plan;
     this.#conversation = new Conversation(
       peer,
@@ -101,12 +107,13 @@ class Pull<E extends Entry> {
 
   async #converse(): Promise<PullReport> {
     const { reader, writer, messages } = this.#conversation;
-    const { options, senderRules = [], listWeightMax } = this.#plan;
+    const { options, senderRules = [] } = this.#plan;
     const session = await greetServer(reader, writer, options.protocolMax, this.#greeted);
     this.#conversation.protocol = session.protocol;
+    if (options.xattrs === true) assertCarriesXattrs(session);
     writeFilterList(writer, senderRules, session.protocol);
     writer.flush();
-    const arrived = await receiveList(reader, { session, options }, listWeightMax);
+    const arrived = await receiveList(reader, { session, options }, this.#weightMax);
     messages.addIoError(arrived.ioError);
     const job = await this.#examine(session, arrived);
     const side = new ReceivingSide(job, this.#expected, this.#plan.receiverRules ?? [], {
@@ -121,6 +128,7 @@ class Pull<E extends Entry> {
     if (job.list.entries.length > 0) await side.run();
     await this.#conversation.whileAlive(reader.drain());
     this.#reportDeclined();
+    this.#tellXattrs(job);
     return this.#report(job, side);
   }
 
@@ -139,6 +147,9 @@ class Pull<E extends Entry> {
       options,
       store,
       list,
+      ...(options.xattrs === true && {
+        xattrs: new ArrivingXattrs(list.entries, { session, options }, this.#weightMax),
+      }),
       policy: new AttributePolicy(options, names, habits),
       sums: await createStrongSums(session),
       reader: conversation.reader,
@@ -189,6 +200,14 @@ class Pull<E extends Entry> {
           : new FileError('not-sent', `the server could not read ${shown}`),
         entry,
       );
+    }
+  }
+
+  #tellXattrs({ xattrs, list, wants, options }: ReceiveJob<E>): void {
+    if (xattrs === undefined || options.dryRun) return;
+    for (const [ndx, entry] of list.entries.entries()) {
+      if (list.isRepeated(ndx) || !wants(entry)) continue;
+      this.#plan.onXattrs?.(entry, xattrs.of(ndx));
     }
   }
 

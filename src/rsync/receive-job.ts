@@ -1,6 +1,7 @@
 import type { EcsyncError } from '../errors.ts';
 import type { Entry } from '../tree/entry.ts';
 import type { Store } from '../tree/store.ts';
+import type { ArrivingXattrs } from './arriving-xattrs.ts';
 import type { AttributePolicy } from './attribute-policy.ts';
 import type { StrongSums } from './checksums.ts';
 import type { FlistEntry } from './flist-decode.ts';
@@ -16,6 +17,8 @@ export interface ReceiveJob<E extends Entry> {
   readonly store: Store<E>;
   readonly list: ReceivedList;
   readonly policy: AttributePolicy;
+  /** Absent without `-X`. */
+  readonly xattrs?: ArrivingXattrs;
   readonly sums: StrongSums;
   readonly reader: MultiplexReader;
   readonly writer: MultiplexWriter;

@@ -111,6 +111,7 @@ export class Receiver<E extends Entry> {
     const { protocol } = session;
     // Basis type and xname are read and ignored: the basis is the one we chose (CVE-2024-12086).
     const { iflags } = await reader.read((bytes) => readItemAttributes(bytes, protocol));
+    await this.#job.xattrs?.readAnswer(reader, ndx, iflags);
     const isDue = this.#expected.isDue(ndx);
     if ((iflags & ITEM_TRANSFER) === 0) {
       this.#countReport();

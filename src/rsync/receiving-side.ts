@@ -4,6 +4,7 @@ import { Deletion } from './delete.ts';
 import type { ExpectedReplies } from './expected-replies.ts';
 import type { ReceiverRule } from './filter-list.ts';
 import { Generator } from './generator.ts';
+import type { ItemAttributes } from './item-record.ts';
 import type { ReceiveJob } from './receive-job.ts';
 import { Receiver } from './receiver.ts';
 import { RecordWriter, type DeletionCounts } from './record-writer.ts';
@@ -38,10 +39,11 @@ export class ReceivingSide<E extends Entry> {
   ) {
     this.#job = job;
     this.#role = role;
-    this.#records = new RecordWriter(job.writer, job.session.protocol, (ndx, attributes) => {
+    const onItem = (ndx: number, { iflags, xname }: ItemAttributes): void => {
       const entry = job.list.entries[ndx];
-      if (entry !== undefined) job.onItem(entry, attributes.iflags, attributes.xname);
-    });
+      if (entry !== undefined) job.onItem(entry, iflags, xname);
+    };
+    this.#records = new RecordWriter(job.writer, job.session.protocol, onItem, job.xattrs);
     this.#deletion = new Deletion(job, rules);
     this.#generator = new Generator(job, this.#records, expected, this.#deletion);
     this.#receiver = new Receiver(job, expected);

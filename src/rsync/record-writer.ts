@@ -1,6 +1,8 @@
+import type { ArrivingXattrs } from './arriving-xattrs.ts';
 import {
   ITEM_BASIS_TYPE_FOLLOWS,
   ITEM_LOCAL_CHANGE,
+  ITEM_REPORT_XATTR,
   ITEM_XNAME_FOLLOWS,
   NDX_DEL_STATS,
   NDX_DONE,
@@ -28,13 +30,16 @@ export class RecordWriter {
   readonly #protocol: number;
   readonly #ndx: NdxWriter;
   readonly #onItem: (ndx: number, attributes: ItemAttributes) => void;
+  readonly #xattrs: ArrivingXattrs | undefined;
 
   /** @param onItem - hears of every item that is worth a record, whether the sender is told or not */
   constructor(
     writer: MultiplexWriter,
     protocol: number,
     onItem: (ndx: number, attributes: ItemAttributes) => void,
+    xattrs?: ArrivingXattrs,
   ) {
+    this.#xattrs = xattrs;
     this.#writer = writer;
     this.#protocol = protocol;
     this.#ndx = new NdxWriter(protocol);
@@ -45,20 +50,31 @@ export class RecordWriter {
   inform(ndx: number, attributes: ItemAttributes): void {
     const { iflags, xname } = attributes;
     const isWorthIt = (iflags & ~INSIGNIFICANT) !== 0 || (xname !== undefined && xname.length > 0);
-    if (!isWorthIt) return;
-    this.#onItem(ndx, attributes);
-    if (this.#protocol >= 29) this.#write(ndx, attributes);
+    if (isWorthIt) this.#onItem(ndx, attributes);
+    const isWorthARecord = isWorthIt || this.#xattrs?.isToAsk(ndx, iflags) === true;
+    if (isWorthARecord && this.#protocol >= 29) this.#writeAsking(ndx, attributes);
   }
 
   /** Starts a request; the sum head and the sums follow, unless it is a dry run. */
   request(ndx: number, attributes: ItemAttributes): void {
     this.#onItem(ndx, attributes);
-    this.#write(ndx, attributes);
+    this.#writeAsking(ndx, attributes);
   }
 
   /** Starts a request for what arrived damaged. */
   requestAgain(ndx: number, attributes: ItemAttributes): void {
     this.#write(ndx, attributes);
+  }
+
+  /** A record about an entry is also where its extended attributes are asked for. */
+  #writeAsking(ndx: number, attributes: ItemAttributes): void {
+    const { iflags } = attributes;
+    if (this.#xattrs?.isToAsk(ndx, iflags) !== true) {
+      this.#write(ndx, attributes);
+      return;
+    }
+    this.#write(ndx, { ...attributes, iflags: iflags | ITEM_REPORT_XATTR });
+    this.#xattrs.writeRequest(this.#writer, ndx);
   }
 
   #write(ndx: number, attributes: ItemAttributes): void {

@@ -10,6 +10,7 @@ const SWITCHES = [
   ['g', 'group'],
   ['t', 'times'],
   ['p', 'perms'],
+  ['X', 'xattrs'],
   ['c', 'checksum'],
   ['I', 'ignoreTimes'],
 ] as const;

@@ -1,4 +1,4 @@
-import { ConnectionError, RemoteError, type EcsyncError } from '../errors.ts';
+import { ConnectionError, type EcsyncError } from '../errors.ts';
 import type { Entry, WholeFile } from '../tree/entry.ts';
 import { createStrongSums, type StrongSums } from './checksums.ts';
 import { ITEM_BASIS_TYPE_FOLLOWS, MSG_IO_ERROR, MSG_NO_SEND, NDX_DONE } from './constants.ts';
@@ -17,7 +17,7 @@ import { measureContent, sendContent, sendWhole, type ContentResult } from './se
 import type { Basis, SendJob, SendReport } from './send-job.ts';
 import { int32, sendList, type ListContext } from './send-list.ts';
 import { basisSize, writeSumHead } from './sum-head.ts';
-import { writeXattrAnswer, xattrRequestRule } from './xattrs.ts';
+import { assertCarriesXattrs, writeXattrAnswer, xattrRequestRule } from './xattrs.ts';
 
 export type { SendJob, SendReport } from './send-job.ts';
 
@@ -56,15 +56,6 @@ export async function send<E extends Entry>(peer: Peer, job: SendJob<E>): Promis
     conversation.end();
     job.onEnd?.(conversation.bytesSent, conversation.bytesReceived);
   }
-}
-
-function assertCarriesXattrs({ protocol }: Session): void {
-  if (protocol >= 30) return;
-  throw new RemoteError(
-    'xattrs-unsupported',
-    `the server speaks rsync protocol ${protocol}, which cannot carry extended attributes`,
-    { hint: 'Push without -X, or install rsync 3.0 or newer on the server.' },
-  );
 }
 
 /** What a server that sends does beyond what a client does. */

@@ -29,6 +29,11 @@ export interface ServeSenderOptions<E extends Entry> {
     filter: Pick<Filter, 'verdict'>,
     onProblem: (path: Uint8Array, error: EcsyncError) => void,
   ): Tree<E>;
+  /** Gives entries the extended attributes that they have; asked with `-X` only. */
+  readonly readXattrs?: (
+    entries: readonly E[],
+    onProblem: (error: EcsyncError) => void,
+  ) => Promise<void>;
   /** Names of users and groups; travel unless ids are numeric. */
   readonly names?: IdNames | undefined;
   /** What a real server would write to its standard error; no line end. */
@@ -102,15 +107,20 @@ class SendingSide<E extends Entry> {
   }
 
   async #list(rules: readonly SenderRule[]): Promise<{ tree: Tree<E>; entries: E[] }> {
-    const tree = this.#options.openTree(senderFilter(rules), (_path, error) => {
+    const onProblem = (error: EcsyncError): void => {
       this.#scanIncomplete = true;
       this.#report(error);
-    });
+    };
+    const tree = this.#options.openTree(senderFilter(rules), (_path, error) => onProblem(error));
     const entries: E[] = [];
     for await (const part of walk(tree)) {
       entries.push(...part);
       this.#conversation.busy();
       this.#conversation.assertAlive();
+    }
+    const { transfer, readXattrs } = this.#options;
+    if (transfer.xattrs === true && readXattrs !== undefined) {
+      await this.#conversation.whileBusy(readXattrs(entries, onProblem));
     }
     return { tree, entries };
   }

@@ -1,5 +1,5 @@
 /**
- * Extended attributes on the wire, sending side (protocol ≥ 30). Behind each entry of the file list:
+ * Extended attributes on the wire (protocol ≥ 30). Behind each entry of the file list:
  *
  *   1  varint   0, or the number of an earlier set that this entry has too, counted from 1
  *   2  varint   how many attributes                       only a new set, as all that follows
@@ -19,13 +19,14 @@
  *   9  varint   length of the value
  *  10  bytes    the value
  *
- * and 0 as the end.
+ * and 0 as the end. This is the sending side; the receiving one is in xattr-list.ts and
+ * arriving-xattrs.ts.
  *
  * @see rsync xattrs.c send_xattr, recv_xattr_request, send_xattr_request (3.5.0)
  */
 import type { ByteReader } from '../bytes/byte-reader.ts';
 import type { ByteSink } from '../bytes/byte-sink.ts';
-import { ProtocolError } from '../errors.ts';
+import { ProtocolError, RemoteError } from '../errors.ts';
 import type { Xattr } from '../tree/entry.ts';
 import type { RunningSum } from './checksums.ts';
 import {
@@ -39,7 +40,9 @@ import { readVarint, writeVarint } from './integers.ts';
 import type { TransferOptions } from './options.ts';
 
 /** Longer values travel only when they are asked for. */
-const FULL_VALUE_LENGTH_MAX = 32;
+export const FULL_VALUE_LENGTH_MAX = 32;
+/** Bytes of what a list has in the place of a longer value. */
+export const VALUE_DIGEST_LENGTH = 16;
 /** A notice that a name was linked: with the shortcut it has no place for attributes. */
 const LINKED = ITEM_XNAME_FOLLOWS | ITEM_LOCAL_CHANGE;
 
@@ -75,6 +78,16 @@ export class XattrListWriter {
     this.#md5.update(value);
     return this.#md5.digest();
   }
+}
+
+/** @throws {RemoteError} `xattrs-unsupported` — the server's protocol is older than they are */
+export function assertCarriesXattrs({ protocol }: Pick<Session, 'protocol'>): void {
+  if (protocol >= 30) return;
+  throw new RemoteError(
+    'xattrs-unsupported',
+    `the server speaks rsync protocol ${protocol}, which cannot carry extended attributes`,
+    { hint: 'Do without -X, or install rsync 3.0 or newer on the server.' },
+  );
 }
 
 /**

@@ -38,11 +38,43 @@ export async function readListXattrs(
   reading: XattrReading,
   read: ReadXattrs = readXattrs,
 ): Promise<void> {
-  for (const part of partsOf(list)) {
+  for (const part of partsOf(list, ({ isExposed }) => isExposed === true)) {
     const held = new HeldFolders(diskFolder(source), part.folders);
     try {
       const paths = part.isExposed ? held.pathsOf(part.entries, reading.onFailure) : plain(part);
       await read(source, paths, part.isExposed ? held.translated(reading) : reading);
+    } finally {
+      held.close();
+    }
+  }
+}
+
+/** Objects for one run of a program, and what they are called there. */
+export interface HeldPart {
+  readonly entries: readonly LocalEntry[];
+  /** Undefined when its folder is gone. */
+  wayOf(entry: LocalEntry): Uint8Array | undefined;
+  /** Inverse of `wayOf`: the {@link dottedPath} of the object. */
+  pathOf(way: Buffer): Buffer;
+}
+
+/**
+ * Goes through objects in their order, a few folders at a time. These are held meanwhile, so that
+ * nobody can put a symlink in the place of one.
+ *
+ * @param source - absolute
+ * @param list - a folder before what is in it, and the folders of all others
+ */
+export async function forHeldParts(
+  source: string,
+  list: Iterable<LocalEntry>,
+  act: (part: HeldPart) => Promise<void>,
+): Promise<void> {
+  for (const { entries, folders } of partsOf(list, () => true)) {
+    const held = new HeldFolders(diskFolder(source), folders);
+    try {
+      const wayOf = (entry: LocalEntry): Uint8Array | undefined => held.wayOf(entry.path);
+      await act({ entries, wayOf, pathOf: (way) => held.translate(way) });
     } finally {
       held.close();
     }
@@ -58,12 +90,15 @@ interface Part {
 }
 
 /** Cuts a list where exposure changes, and where too many folders would have to be held. */
-function* partsOf(list: Iterable<LocalEntry>): Generator<Part> {
+function* partsOf(
+  list: Iterable<LocalEntry>,
+  isToHold: (entry: LocalEntry) => boolean,
+): Generator<Part> {
   const listed = new Map<string, LocalEntry>();
   let part: Part | undefined;
   for (const entry of list) {
     if (isDirectory(entry)) listed.set(pathKey(entry.path), entry);
-    const isExposed = entry.isExposed === true;
+    const isExposed = isToHold(entry);
     if (part !== undefined && (part.isExposed !== isExposed || part.folders.size >= HELD_MAX)) {
       yield part;
       part = undefined;
@@ -100,15 +135,21 @@ class HeldFolders {
     }
   }
 
+  /** The way to one object; undefined when its folder is gone. */
+  wayOf(path: Uint8Array): Uint8Array | undefined {
+    const { directory, name } = splitPath(path);
+    const held = this.#held.get(pathKey(directory));
+    return held && joinPath(held.way, name);
+  }
+
   /** The ways to objects; those whose folder is gone are gone. */
   *pathsOf(
     entries: readonly LocalEntry[],
     onFailure: XattrReading['onFailure'],
   ): Generator<Uint8Array> {
     for (const { path } of entries) {
-      const { directory, name } = splitPath(path);
-      const held = this.#held.get(pathKey(directory));
-      if (held !== undefined) yield joinPath(held.way, name);
+      const way = this.wayOf(path);
+      if (way !== undefined) yield way;
       else onFailure({ message: 'its folder is gone', isGone: true, paths: [dottedPath(path)] });
     }
   }
@@ -118,16 +159,17 @@ class HeldFolders {
     return {
       ...reading,
       onObject: (object: ReadObject) => {
-        reading.onObject({ ...object, path: this.#translate(object.path) });
+        reading.onObject({ ...object, path: this.translate(object.path) });
       },
       onFailure: (failure: XattrFailure) => {
-        const paths = failure.paths.map((path) => this.#translate(path));
+        const paths = failure.paths.map((path) => this.translate(path));
         reading.onFailure({ ...failure, paths });
       },
     };
   }
 
-  #translate(way: Buffer): Buffer {
+  /** The path that a way leads to, dotted. */
+  translate(way: Buffer): Buffer {
     const { directory, name } = splitPath(way);
     const folder = this.#pathOfWay.get(pathKey(directory));
     return folder === undefined ? way : dottedPath(joinPath(folder, name));

@@ -5,6 +5,7 @@ import { parseSenderWords } from '../rsync/sender-words.ts';
 import { LocalTree } from '../tree/local-tree.ts';
 import { prepareFolder } from '../tree/prepare-folder.ts';
 import { groupNames, userNames } from '../tree/owner-names.ts';
+import { readSourceXattrs } from './source-xattrs.ts';
 import { InProcessRemote, type InProcessServer } from './in-process-remote.ts';
 
 /**
@@ -29,6 +30,7 @@ function sourceServer(words: readonly string[]): InProcessServer {
     serveSender(peer, {
       transfer: options,
       openTree: (filter, onProblem) => new LocalTree(folder, { filter, onProblem }),
+      readXattrs: (entries, onProblem) => readSourceXattrs(folder, entries, onProblem),
       names: options.numericIds ? undefined : { users: userNames(), groups: groupNames() },
       onStderr,
     });

@@ -44,6 +44,7 @@ import { rootIVOf } from './skeleton.ts';
 import { type Snapshot, takeSnapshot } from './snapshot.ts';
 import { transfer } from './transfer.ts';
 import { noteUnstored } from './unstored-kinds.ts';
+import { noteLinkedFiles } from './linked-files.ts';
 import { assertXattrsSupported, rsyncForXattrs, withXattrs } from './xattrs.ts';
 
 /** Where the memory of one destination is kept; its content is {@link PushState}. */
@@ -247,6 +248,7 @@ export async function push(
         return summarise(job, startedMs);
       }
       const { dryRun } = job.settings;
+      if (state === undefined && !dryRun) noteLinkedFiles(job);
       reporter.progress({ ...progressOf(job).now(), stage: 'compare' });
       const ready = await readyToPush(job, state);
       if (ready.tooManyChanges !== undefined && !dryRun) return summarise(job, startedMs, ready);

@@ -17,6 +17,7 @@ import { listingOptions, runPull, type RemoteSource } from './remote-tree-run.ts
 import { rulesForOnly } from './remote-tree-rules.ts';
 import type { RestoreBooks } from './restore-books.ts';
 import type { RestorePlan } from './restore-plan.ts';
+import type { RestoredXattrs } from './restore-xattrs.ts';
 import type { RestoreReporter, RestoreSettings } from './restore-settings.ts';
 
 /** Up to so many objects are asked for by name; for more the whole copy is listed again. */
@@ -38,6 +39,8 @@ export interface FetchJob {
   /** That parts of the copy cannot be read was told already. */
   readonly isKnownIncomplete: boolean;
   readonly unfinished?: Unfinished<LocalEntry>;
+  /** Absent without `-X`, and where the source has none. */
+  readonly xattrs?: RestoredXattrs | undefined;
   readonly books: RestoreBooks;
   readonly reporter: RestoreReporter;
   readonly signal: AbortSignal;
@@ -85,6 +88,7 @@ export async function fetchContent(job: FetchJob): Promise<void> {
       onItem: (entry, iflags, xname) => {
         const object = planFor(entry);
         if (object === undefined) return;
+        job.xattrs?.itemized(entry);
         const linkedTo = xname && planned.get(pathKey(xname))?.plainPath;
         books.item(entry, object, iflags, linkedTo);
         progress.reached(entry, object);
@@ -94,8 +98,13 @@ export async function fetchContent(job: FetchJob): Promise<void> {
         progress.done(entry);
       },
       onProgress: (entry, bytes) => progress.within(entry, bytes, planFor(entry)),
+      onXattrs: (entry, xattrs) => {
+        const object = planFor(entry);
+        if (object !== undefined) job.xattrs?.arrived(entry, object, xattrs);
+      },
       onProblem: (error, entry) => {
         problems++;
+        if (entry !== undefined && error.code !== 'attributes-failed') job.xattrs?.failed(entry);
         books.problem(error, entry, entry && planFor(entry));
       },
     });
@@ -122,7 +131,7 @@ function rulesFor(planned: ReadonlyMap<string, Planned>): ReturnType<typeof rule
   return rulesForOnly([...planned.keys()].map((key) => Buffer.from(key, 'latin1')));
 }
 
-function transferOptions({ settings, source, blockSize }: FetchJob): TransferOptions {
+function transferOptions({ settings, source, blockSize, xattrs }: FetchJob): TransferOptions {
   const { perms, owner, group, devices, specials, numericIds, dryRun, overwrite } = settings;
   return {
     ...listingOptions(source),
@@ -134,6 +143,7 @@ function transferOptions({ settings, source, blockSize }: FetchJob): TransferOpt
     numericIds,
     dryRun,
     ignoreTimes: overwrite === 'always',
+    xattrs: xattrs !== undefined,
     ...(blockSize !== undefined && { blockSize }),
   };
 }

@@ -26,6 +26,8 @@ export interface RestoreSettings extends PeerSettings, CarriedAttributes {
   readonly specialModes?: boolean;
   /** Somebody said that devices are left out: that is then no shortfall. Default false. */
   readonly withoutDevices?: boolean;
+  /** `-X`: extended attributes come back, too. Default false. */
+  readonly xattrs?: boolean;
   /** `--bwlimit`: what comes from the peer. */
   readonly bandwidth?: RatePlan;
   /** Where the copy is. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { UsageError, VaultError } from '../errors.ts';
+import { FileError, UsageError, VaultError } from '../errors.ts';
 import { openLayout } from '../gocryptfs/layout.ts';
 import { CONF_LENGTH_MAX, PLAIN_BLOCK_SIZE } from '../gocryptfs/limits.ts';
 import { CONF_NAME } from '../gocryptfs/names.ts';
@@ -35,6 +35,7 @@ import { RestoreBooks } from './restore-books.ts';
 import { RestoreChecks } from './restore-checks.ts';
 import { copyFolder, fetchContent } from './restore-fetch.ts';
 import { planRestore, type PlanJob, type RestorePlan } from './restore-plan.ts';
+import { assertRestoresXattrs, RestoredXattrs } from './restore-xattrs.ts';
 import type {
   CopyKeys,
   RestoreReporter,
@@ -59,7 +60,8 @@ export interface RestoreSurroundings {
  * its name before all of it was authenticated and has arrived.
  *
  * @returns the figures; `exitCode` 23, 24 or 26 when part of it could not be done
- * @throws {UsageError} `target-overlaps`, `path-missing`, `path-outside`, `destination-unsupported`
+ * @throws {UsageError} `target-overlaps`, `path-missing`, `path-outside`, `destination-unsupported`,
+ *   `xattrs-unsupported`
  * @throws {FileError} `parent-missing`, `write-failed` — a target that cannot be used
  * @throws {VaultError} `layout-unsupported`, `not-a-mirror`
  * @throws what opening the key throws
@@ -73,6 +75,7 @@ export async function restore(
 ): Promise<RestoreSummary> {
   const startedMs = performance.now();
   refuseOverlap(settings);
+  assertRestoresXattrs(settings);
   const books = new RestoreBooks(reporter, settings);
   const selection = new Selection(settings.rules, Buffer.from(settings.target), settings.paths);
   const known = typeof keys === 'object' ? keys.masterkey : undefined;
@@ -82,13 +85,15 @@ export async function restore(
   const remote = bandwidth ? throttledReading(opened.remote, bandwidth) : opened.remote;
   const reached: RemoteSource = { ...opened, remote, rsyncPath, timeoutSec, protocolMax, signal };
   try {
-    const { tree, source } = await list({ source: reached, books, reporter }, settings);
+    const { tree, source, isSftp } = await list({ source: reached, books, reporter }, settings);
     // Of a few large files it would only cost time.
     if (tree.count > MANY_OBJECTS) collectGarbageSooner('reading');
     const about = { settings, selection, books, signal };
     const copy =
       keys === NOT_ENCRYPTED ? await mirror(tree, settings) : await unlocked(tree, keys, about);
-    const run: Run = { ...about, copy, source, reporter };
+    const carriesXattrs = settings.xattrs === true && !isSftp;
+    if (settings.xattrs === true && isSftp) books.problem(noXattrs(settings));
+    const run: Run = { ...about, copy, source, carriesXattrs, reporter };
     return summarise(books, await restoreFrom(run, tree), startedMs);
   } finally {
     await opened.remote.close();
@@ -100,6 +105,7 @@ interface Run {
   readonly settings: RestoreSettings;
   readonly copy: OpenedCopy;
   readonly source: RemoteSource;
+  readonly carriesXattrs: boolean;
   readonly selection: Selection;
   readonly books: RestoreBooks;
   readonly reporter: RestoreReporter;
@@ -211,9 +217,11 @@ async function fetchInto(
   try {
     const unfinished = workplace && { unfinished: workplace };
     const { form, blockSize } = run.copy;
-    const given = { form, blockSize, plan, target, rootIsNew, isKnownIncomplete };
+    const xattrs = run.carriesXattrs ? new RestoredXattrs({ ...run, form }) : undefined;
+    const given = { form, blockSize, plan, target, rootIsNew, isKnownIncomplete, xattrs };
     await fetchContent({ ...run, ...unfinished, ...given });
     await run.copy.checks?.afterFetch();
+    await xattrs?.apply(target);
     const root = await look.lookup(ROOT_PATH);
     if (run.settings.keepsWorkplace === true) workplace?.empty();
     else workplace?.remove();
@@ -227,22 +235,30 @@ async function fetchInto(
 function timeOf({ mtimeSec, mtimeNsec }: LocalEntry): Attributes {
   return { mtimeSec, mtimeNsec };
 }
+
+/** A copy that was listed, and how it is read. */
+interface Listed {
+  readonly tree: RemoteTree;
+  readonly source: RemoteSource;
+  readonly isSftp: boolean;
+}
+
 /** Lists the copy, over SFTP where the account has no rsync and nothing is to be pushed there later. */
 async function list(
   { source, books, reporter }: Pick<Run, 'source' | 'books' | 'reporter'>,
   { keepsWorkplace, rsyncPath }: RestoreSettings,
-): Promise<{ readonly tree: RemoteTree; readonly source: RemoteSource }> {
+): Promise<Listed> {
   const nothing = { filesDone: 0, filesTotal: 0, bytesDone: 0, bytesTotal: 0 };
   reporter.progress({ stage: 'list', ...nothing });
   const isSftpEnough = keepsWorkplace !== true && rsyncPath === undefined;
   const listed = await RemoteTree.list(source).then(
-    (tree) => ({ tree, source }),
+    (tree) => ({ tree, source, isSftp: false }),
     async (error: unknown) => {
       const { mayBeSftpOnly, sftpSource } = await import('./sftp-source.ts');
       if (!isSftpEnough || !mayBeSftpOnly(error)) throw error;
       const overSftp = await sftpSource(source).catch(() => undefined);
       if (overSftp === undefined) throw error;
-      return { tree: await RemoteTree.list(overSftp), source: overSftp };
+      return { tree: await RemoteTree.list(overSftp), source: overSftp, isSftp: true };
     },
   );
   books.bytesSent += listed.tree.traffic.bytesSent;
@@ -286,6 +302,13 @@ function namesOf({ names, target, dryRun }: RestoreSettings): NameRules {
   if (names === 'windows') return WINDOWS_NAMES;
   if (names === 'any') return ANY_NAMES;
   return probeNames(dryRun ? undefined : join(target, UNFINISHED_FOLDER), process.platform);
+}
+
+function noXattrs({ from }: RestoreSettings): FileError {
+  const message = `${from.shown} is reached over SFTP, which has no extended attributes: none is restored`;
+  return new FileError('xattrs-unavailable', message, {
+    hint: 'Restore without -X, or over an account that may start rsync.',
+  });
 }
 
 function refuseOverlap({ from, target }: RestoreSettings): void {

@@ -1,7 +1,7 @@
 import type { FileIdentity } from '../gocryptfs/identity.ts';
 import type { Layout } from '../gocryptfs/layout.ts';
 import { cipherSizeToPlainSize, plainSizeToCipherSize } from '../gocryptfs/sizes.ts';
-import type { OpenFile } from '../tree/entry.ts';
+import type { OpenFile, Xattr } from '../tree/entry.ts';
 import type { NewFile } from '../tree/store.ts';
 import { CipherFile } from './cipher-file.ts';
 import { DecryptingFile } from './decrypting-store-file.ts';
@@ -84,6 +84,12 @@ export class EncryptedForm implements StoredForm {
 
   plainTarget(storedTarget: Uint8Array): Uint8Array {
     return this.#layout.content.decryptTarget(storedTarget);
+  }
+
+  plainXattr({ name: cipherName, value }: Xattr): Xattr | undefined {
+    const { xattrs } = this.#layout;
+    const name = xattrs.decryptXattrName(cipherName);
+    return name && { name, value: xattrs.decryptXattrValue(cipherName, value) };
   }
 
   /** Ends the threads that decrypt. */

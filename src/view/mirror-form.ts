@@ -9,6 +9,7 @@ export const MIRROR_FORM: StoredForm = {
   plainSizeHint: (storedSize) => storedSize,
   stored: (_object: StoredObject, plain: OpenFile) => plain,
   plainTarget: (storedTarget) => storedTarget,
+  plainXattr: (stored) => stored,
   receiving: (plain, { onBrokenOff }) =>
     onBrokenOff === undefined ? plain : new KeptFile(plain, onBrokenOff),
   close: () => Promise.resolve(),

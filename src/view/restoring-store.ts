@@ -1,5 +1,5 @@
 import { BugError, FileError, IntegrityError } from '../errors.ts';
-import { isRegularFile, type Entry, type OpenFile } from '../tree/entry.ts';
+import { isRegularFile, type Entry, type OpenFile, type Xattr } from '../tree/entry.ts';
 import { showPath } from '../tree/file-failure.ts';
 import type { Attributes, NewFile, Store } from '../tree/store.ts';
 import { pathKey } from './path-bytes.ts';
@@ -70,6 +70,13 @@ export interface StoredForm {
    * @throws {IntegrityError} not what the key wrote
    */
   plainTarget(storedTarget: Uint8Array): Uint8Array;
+  /**
+   * An extended attribute as it was before it was stored.
+   *
+   * @returns undefined for one that is no part of the copy
+   * @throws {IntegrityError} `xattr-name-invalid`, `xattr-value-invalid` — not what the key wrote
+   */
+  plainXattr(stored: Xattr): Xattr | undefined;
   /** Files that are not finished by then fail. */
   close(): Promise<void>;
 }

@@ -223,7 +223,10 @@ describe('-X over ssh', { timeout: 120_000 }, () => {
       const destination = `ssh://${sshd.user}@127.0.0.1:${sshd.port}${bench.copy}`;
       const env = { HOME: sshd.home };
       const first = await ecsync([...words, destination], { env });
-      expect(first).toMatchObject({ code: 0, stderr: '' });
+      expect(first).toMatchObject({ code: 0 });
+      expect(first.stderr).toBe(
+        'warning: 1 file has several names (hard links), and each is stored as a file of its own; -H keeps them together\n',
+      );
       await expectEqual();
       const second = await ecsync([...words, destination], { env });
       expect(second).toMatchObject({ code: 0, stdout: '', stderr: '' });

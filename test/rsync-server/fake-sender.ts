@@ -3,9 +3,14 @@ import { ChunkSink } from '../../src/bytes/chunk-sink.ts';
 import { ChunkSource } from '../../src/bytes/chunk-source.ts';
 import type { ByteReader } from '../../src/bytes/byte-reader.ts';
 import { createStrongSums, type StrongSums } from '../../src/rsync/checksums.ts';
-import { ITEM_TRANSFER, MSG_ERROR_EXIT, NDX_DONE } from '../../src/rsync/constants.ts';
+import {
+  ITEM_REPORT_XATTR,
+  ITEM_TRANSFER,
+  MSG_ERROR_EXIT,
+  NDX_DONE,
+} from '../../src/rsync/constants.ts';
 import { greetClient, greetServer } from '../../src/rsync/handshake.ts';
-import { writeVarint, writeVarlong } from '../../src/rsync/integers.ts';
+import { readVarint, writeVarint, writeVarlong } from '../../src/rsync/integers.ts';
 import { readItemAttributes, writeItemAttributes } from '../../src/rsync/item-record.ts';
 import { MultiplexReader, MultiplexWriter } from '../../src/rsync/multiplex.ts';
 import { NdxReader, NdxWriter } from '../../src/rsync/ndx.ts';
@@ -153,6 +158,9 @@ export class FakeSender {
       const ndx = await this.#readNdx();
       if (ndx < 0) continue;
       const { iflags } = await this.#read((bytes) => readItemAttributes(bytes, PROTOCOL));
+      if ((iflags & ITEM_REPORT_XATTR) !== 0) {
+        while ((await this.#read(readVarint)) !== 0);
+      }
       if ((iflags & ITEM_TRANSFER) === 0) continue;
       return { ndx, head: await this.#readSums() };
     }

@@ -196,6 +196,81 @@ describe('what comes before the list', () => {
   );
 });
 
+describe('extended attributes', () => {
+  const FILE = 1;
+  const varints = (sender: FakeSender, ...values: number[]): void => {
+    for (const value of values) writeVarint(sender.writer, value);
+  };
+  /** Two attributes of 100 bytes, of one file. */
+  const list = (sender: FakeSender): void => {
+    sender.entry({ name: '.', mode: 0o040755 });
+    varints(sender, 0, 0);
+    sender.entry({ name: 'a', size: 1 });
+    varints(sender, 0, 2);
+    for (const name of ['user.a\0', 'user.b\0']) {
+      varints(sender, 7, 100);
+      sender.writer.bytes(Buffer.from(name));
+      sender.writer.bytes(Buffer.alloc(16));
+    }
+    sender.endList();
+  };
+  const ANSWER = 0xa100;
+  const cases: Record<string, [(sender: FakeSender) => void, string]> = {
+    'of a folder that has none': [
+      (sender) => sender.answer(0, NO_BASIS, 0x0100),
+      'xattr-unrequested',
+    ],
+    'at no position': [(sender) => varints(sender, 3), 'xattr-unrequested'],
+    backwards: [(sender) => varints(sender, -1), 'xattr-unrequested'],
+    'of 64 KiB and a byte': [(sender) => varints(sender, 1, 65_537), 'xattr-too-long'],
+    'of a negative length': [(sender) => varints(sender, 1, -1), 'xattr-too-long'],
+    'that stop': [(sender) => varints(sender, 1, 100), 'connection-lost'],
+  };
+  it.each(Object.entries(cases))(
+    '%s end the pull',
+    async (what, [say, code]) => {
+      const { end } = await attack(
+        async (sender) => {
+          list(sender);
+          await sender.asked();
+          if (what !== 'of a folder that has none') {
+            sender.ndxWriter.write(sender.writer, FILE);
+            writeItemAttributes(sender.writer, { iflags: ANSWER }, 32);
+          }
+          say(sender);
+        },
+        { options: { ...PLAIN, xattrs: true } },
+      );
+      expect(codeOf(end)).toBe(code);
+      expect(fs.readdirSync(ours)).toEqual([]);
+    },
+    TIME_MAX_MS,
+  );
+
+  it('one value twice ends the pull, and more values than memory holds', async () => {
+    const play =
+      (length: number, ...steps: number[]) =>
+      async (sender: FakeSender): Promise<void> => {
+        list(sender);
+        await sender.asked();
+        sender.ndxWriter.write(sender.writer, FILE);
+        writeItemAttributes(sender.writer, { iflags: ANSWER }, 32);
+        for (const step of steps) {
+          varints(sender, step, length);
+          sender.writer.bytes(Buffer.alloc(length));
+        }
+      };
+    const options = { ...PLAIN, xattrs: true };
+    expect(codeOf((await attack(play(100, 2, -1), { options })).end)).toBe('xattr-unrequested');
+    const few = { options, listWeightMax: 4000 };
+    expect(codeOf((await attack(play(100, 1, 1), few)).end)).toBe('connection-lost');
+    expect(codeOf((await attack(play(2000, 1, 1), few)).end)).toBe('xattrs-too-large');
+    const fewer = { options, listWeightMax: 1200 };
+    const listed = await attack((sender) => list(sender), fewer);
+    expect(codeOf(listed.end)).toBe('list-too-large');
+  });
+});
+
 describe('lists', () => {
   const dir = (name: string): RawEntry => ({ name, mode: 0o040755 });
   const invalid: Record<string, RawEntry[]> = {

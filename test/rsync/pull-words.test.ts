@@ -56,7 +56,7 @@ describe('senderWords()', () => {
     const local = { tempDir: '/t', linkDest: '../prev', deleteAfter: true, xattrs: true };
     const asked = { ...ARCHIVE, ...local };
     expect(senderWords(asked, ['', '-x', '/', 'a b/'])).toEqual([
-      ...['--server', '--sender', '-logDtpre.LsfxCvu', '--numeric-ids'],
+      ...['--server', '--sender', '-logDtpXre.LsfxCvu', '--numeric-ids'],
       ...['.', '.', './-x', '/', 'a b/'],
     ]);
     expect(senderWords(ARCHIVE, []).at(-1)).toBe('.');

@@ -14,6 +14,7 @@ import { CF_AVOID_XATTR_OPTIM } from '../../src/rsync/constants.ts';
 import { writeVarint } from '../../src/rsync/integers.ts';
 import { serverWords } from '../../src/rsync/options.ts';
 import { send, type SendReport } from '../../src/rsync/sender.ts';
+import { XattrListReader, type ListedXattr } from '../../src/rsync/xattr-list.ts';
 import {
   readXattrRequest,
   writeXattrAnswer,
@@ -103,6 +104,83 @@ describe('requests', () => {
       expect(rule?.(0x5100)).toBe(linked);
     }
     expect(ask(32, 0, true)).toBeUndefined();
+  });
+});
+
+const sets = fc.array(
+  fc.uniqueArray(
+    fc.record({
+      name: fc.uint8Array({ minLength: 1, maxLength: 12, min: 1 }),
+      value: fc.oneof(
+        fc.uint8Array({ maxLength: 40 }),
+        fc.uint8Array({ minLength: 33, size: '+1' }),
+      ),
+    }),
+    { maxLength: 5, selector: ({ name }) => Buffer.from(name).toString('hex') },
+  ),
+  { maxLength: 6 },
+);
+
+describe('attributes of a list that arrives', () => {
+  it('are what was written, whole and in pieces of any length', async () => {
+    const md5 = await createMd5Sum();
+    fc.assert(
+      fc.property(sets, fc.integer({ min: 1, max: 50 }), (some, step) => {
+        // The second time each is only a number.
+        const written = [...some, ...some];
+        const list = new XattrListWriter(md5);
+        const bytes = bytesOf((writer) => {
+          for (const set of written) list.write(writer, set);
+        });
+        const reader = new ByteReader();
+        const read = new XattrListReader();
+        const arrived: (readonly ListedXattr[])[] = [];
+        for (let i = 0; i < bytes.length; i += step) {
+          reader.append(bytes.subarray(i, i + step));
+          for (;;) {
+            const next = reader.attempt((ready) => read.read(ready));
+            if (next === undefined) break;
+            arrived.push(next.set);
+            if (arrived.length === written.length) break;
+          }
+        }
+        const expected = written.map((set) =>
+          set.map(({ name, value }) => ({
+            name: Buffer.from(name),
+            length: value.length,
+            ...(value.length <= 32 && { value: Buffer.from(value) }),
+          })),
+        );
+        expect(arrived).toEqual(expected);
+        expect(reader.available).toBe(0);
+      }),
+    );
+  });
+
+  it.each([
+    ['a set that was not sent', varints(2)],
+    ['a negative set', varints(-1)],
+    ['a negative count', varints(0, -1)],
+    ['an empty name', varints(0, 1, 1, 0)],
+    ['a long name', varints(0, 1, 65_537, 0)],
+    ['a negative length', varints(0, 1, 7, -1)],
+    ['a NUL in a name', Buffer.concat([varints(0, 1, 4, 0), Buffer.from('a\0b\0')])],
+    ['a name without an end', Buffer.concat([varints(0, 1, 4, 0), Buffer.from('abcd')])],
+    [
+      'names without end',
+      Buffer.concat([
+        varints(0, 1_000_000),
+        ...Array.from({ length: 80 }, () =>
+          Buffer.concat([varints(1000, 0), Buffer.alloc(999, 'n'), Buffer.alloc(1)]),
+        ),
+      ]),
+    ],
+  ])('are refused with %s', (_what, bytes) => {
+    const read = new XattrListReader();
+    const reader = new ByteReader(bytes);
+    expect(() => reader.attempt((ready) => read.read(ready))).toThrow(
+      expect.objectContaining({ code: 'xattrs-invalid' }) as Error,
+    );
   });
 });
 

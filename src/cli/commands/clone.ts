@@ -77,6 +77,10 @@ async function runClone(
     return { exitCode: ExitCode.ok, figures: { vaultDir } };
   }
   const settings = readSettings(host, words, target);
+  if (settings.restore.xattrs === true) {
+    const { assertRestoresXattrs } = await import('../../sync/restore-xattrs.ts');
+    assertRestoresXattrs(settings.restore);
+  }
   const { clone } = await import('../../sync/clone.ts');
   const keys: AdoptKey[] = [];
   try {

@@ -41,6 +41,7 @@ export interface RestoringOptions extends CopyOptions, Omit<AttributeOptions, 'p
   readonly specialModes?: boolean;
   /** Absent: they are left out, which is then told as a shortfall. */
   readonly devices?: boolean;
+  readonly xattrs?: boolean;
   readonly dryRun?: boolean;
   readonly itemizeChanges?: boolean;
   readonly bwlimit?: RatePlan;
@@ -78,7 +79,9 @@ Nothing vouches for permissions, owners and kinds of objects in a copy: whoever 
 them. What is new gets the permissions of the copy as far as the umask lets it, and never set-id or
 sticky bits; what is there keeps its own, and so does DIR. --perms takes them over exactly, and
 --special-modes with those bits. Devices are made with --devices only. Owners are those of the copy
-when root restores; --no-owner and --no-group leave them out.
+when root restores; --no-owner and --no-group leave them out. -X brings extended attributes back: those of
+security.* with --special-modes only, access control lists with --perms; a file's surplus ones go with
+--overwrite changed. Files that were pushed with -H are links of each other again.
 
 What is damaged in the copy is not restored; the rest is. Exit code 26 then. So are folders and links
 that the key shows to have been moved or exchanged: --allow-moved restores them where they are now. A
@@ -138,6 +141,7 @@ export function addRestoringOptions(command: Command): Command {
     .option('--perms', 'permissions exactly as in the copy, whatever the umask')
     .addOption(new Option('--no-perms').hideHelp()) // what happens without --perms
     .option('--special-modes', 'as --perms, with set-user-id, set-group-id and sticky bits')
+    .option('-X, --xattrs', 'bring extended attributes back (Linux; needs the package attr)')
     .option('--devices', 'make devices')
     .option('--no-devices', 'leave out devices, which is then no shortfall')
     .option('--no-specials', 'leave out sockets and pipes')
@@ -175,6 +179,10 @@ async function runRestore(
     ...(overwrite && { overwrite }),
     ignoreLastPush: !options.lastPush,
   };
+  if (settings.xattrs === true) {
+    const { assertRestoresXattrs } = await import('../../sync/restore-xattrs.ts');
+    assertRestoresXattrs(settings);
+  }
   const work = (): Promise<CommandResult> =>
     besidePushes({ host, warnings }, { vault, destination }, async () =>
       conclude(host, settings, {
@@ -196,6 +204,7 @@ export function restoringSettings(
   const carried = { ...options, perms: perms ?? specialModes ?? false, devices: devices ?? false };
   return {
     dryRun: options.dryRun === true,
+    xattrs: options.xattrs === true,
     allowHoles: options.allowHoles === true,
     allowMoved: options.allowMoved === true,
     ...carriedAttributes(carried),

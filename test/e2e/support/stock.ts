@@ -23,22 +23,25 @@ export async function fsck(
 }
 
 /** Mounts, and waits for the command only: the file system it leaves behind keeps its output open. */
-async function mount(cipherDir: string, passfile: string, mountpoint: string): Promise<void> {
-  const words = ['-q', '-nosyslog', '-ro', '-passfile', passfile, cipherDir, mountpoint];
-  const [code] = (await once(spawn('gocryptfs', words, { stdio: 'ignore' }), 'exit')) as [number];
+async function mount(words: readonly string[], cipherDir: string): Promise<void> {
+  const [code] = (await once(spawn('gocryptfs', [...words], { stdio: 'ignore' }), 'exit')) as [
+    number,
+  ];
   if (code !== 0) throw new Error(`gocryptfs could not mount ${cipherDir}: exit code ${code}`);
 }
 
-/** Mounts a cipher folder read-only with stock gocryptfs while `look` runs. */
+/** Mounts a cipher folder with stock gocryptfs while `look` runs, read-only unless it is `writable`. */
 export async function withMount<T>(
   cipherDir: string,
   passfile: string,
   look: (mountpoint: string) => Promise<T>,
+  mode: 'writable' | 'read-only' = 'read-only',
 ): Promise<T> {
   const holder = await mkdtemp(path.join(tmpdir(), 'ecsync-mount-'));
   const mountpoint = path.join(holder, 'm');
   await mkdir(mountpoint);
-  await mount(cipherDir, passfile, mountpoint);
+  const words = ['-q', '-nosyslog', ...(mode === 'writable' ? [] : ['-ro'])];
+  await mount([...words, '-passfile', passfile, cipherDir, mountpoint], cipherDir);
   try {
     return await look(mountpoint);
   } finally {
