@@ -28,11 +28,13 @@ export interface ListingForm {
   readonly long?: boolean;
   /** Items end in a NUL, and nothing is escaped. */
   readonly null?: boolean;
+  /** Odd bytes are escaped also where no terminal is. */
+  readonly escaped?: boolean;
 }
 
 /**
  * Prints one entry. On a terminal odd bytes are escaped and folders end in a slash; elsewhere names
- * are raw.
+ * are raw, unless the form says otherwise.
  *
  * @param name - how it is called here: its path, or the last part of it
  */
@@ -43,7 +45,8 @@ export function listEntry(out: Output, form: ListingForm, entry: Entry, name: Ui
   }
   const isForPeople = out.isTerminal && form.null !== true;
   const parts: Uint8Array[] = [];
-  const show = (bytes: Uint8Array): Uint8Array => (isForPeople ? Buffer.from(shown(bytes)) : bytes);
+  const isEscaped = isForPeople || form.escaped === true;
+  const show = (bytes: Uint8Array): Uint8Array => (isEscaped ? Buffer.from(shown(bytes)) : bytes);
   if (form.long === true) parts.push(Buffer.from(longPrefix(entry)));
   parts.push(show(name));
   if (isForPeople && isDirectory(entry)) parts.push(SLASH);

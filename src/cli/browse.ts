@@ -20,6 +20,7 @@ import type { PlainEntry } from '../view/plain-entry.ts';
 import type { CopyProblem } from '../view/decrypted-view-problem.ts';
 import { findCopy } from './cipher-folder.ts';
 import type { CopyOptions } from './commands/copy-options.ts';
+import { typedBytes } from './escaped-paths.ts';
 import { describeFailure } from './failure.ts';
 import { findingEvent, findingText } from './fsck-output.ts';
 import type { Host } from './host.ts';
@@ -30,6 +31,8 @@ import { pathFromTop } from './vault-paths.ts';
 /** Options of the commands that look at a copy. */
 export interface BrowseOptions extends CopyOptions {
   readonly from?: string;
+  /** Typed paths are escaped, and so is what is listed. */
+  readonly escaped?: boolean;
 }
 
 /** A copy to look at. */
@@ -73,7 +76,10 @@ export async function browse(
       view,
       trouble,
       toInside: (typed) =>
-        pathFromTop(Buffer.from(typed), { folder: host.folder, source: place.vault?.source }),
+        pathFromTop(typedBytes(typed, options.escaped), {
+          folder: host.folder,
+          source: place.vault?.source,
+        }),
       find: (inside) => found(view, trouble, inside),
     });
     for (const { severity, error } of await identities.judgeLinks()) {

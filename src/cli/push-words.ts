@@ -5,6 +5,7 @@ import type { RemoteConfig } from '../vault/config.ts';
 import { noRemote } from '../vault/config-edit.ts';
 import { looksLikeDestination, parseDestination, type Destination } from '../vault/destination.ts';
 import { destinationOfRemote } from '../vault/remote-destination.ts';
+import { resolveEscaped } from './escaped-paths.ts';
 import { inside, realPath } from './vault-paths.ts';
 
 /** Where the words of a push are read. */
@@ -52,6 +53,15 @@ export function readPushWords(words: readonly string[], context: PushWordsContex
     });
   }
   throw noRemote(first, remotes);
+}
+
+/** How the paths of a push are read: as they are typed, or as `ls` shows them. */
+export function pathResolver({
+  escaped,
+}: {
+  readonly escaped?: boolean;
+}): typeof resolvePaths | typeof resolveEscaped {
+  return escaped === true ? resolveEscaped : resolvePaths;
 }
 
 /**

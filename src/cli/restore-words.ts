@@ -1,14 +1,14 @@
 /** What `restore [PATH…]` means: what is wanted, and what of its path it keeps in the target. */
 import { isAbsolute } from 'node:path';
-import { isRootPath } from '../view/path-bytes.ts';
+import { isRootPath, pathKey } from '../view/path-bytes.ts';
 import { currentPlace, pathFromTop, type PathOrigin } from './vault-paths.ts';
 
-/** What is restored, `/`-separated from the top of the vault. */
+/** What is restored, bytes, `/`-separated from the top of the vault. */
 export interface RestoreWords {
   /** Empty when everything is meant. */
-  readonly paths: readonly string[];
+  readonly paths: readonly Uint8Array[];
   /** The folder of the vault whose content goes into the target; empty: the top. */
-  readonly base: string;
+  readonly base: Uint8Array;
 }
 
 /**
@@ -18,12 +18,14 @@ export interface RestoreWords {
  *
  * @throws {UsageError} `path-outside`
  */
-export function readRestorePaths(paths: readonly string[], origin: PathOrigin): RestoreWords {
-  const read = paths.map((typed) => pathFromTop(Buffer.from(typed), origin));
-  if (read.length === 0 || read.some(isRootPath)) return { paths: [], base: '' };
-  const found = read.map((path) => Buffer.from(path).toString());
-  const current = Buffer.from(currentPlace(origin), 'latin1').toString();
-  const isBelow = (path: string): boolean => path === current || path.startsWith(`${current}/`);
-  const isRelative = paths.every((typed) => !isAbsolute(typed));
-  return { paths: found, base: isRelative && found.every(isBelow) ? current : '' };
+export function readRestorePaths(paths: readonly Uint8Array[], origin: PathOrigin): RestoreWords {
+  const read = paths.map((typed) => pathFromTop(typed, origin));
+  const top = new Uint8Array(0);
+  if (read.length === 0 || read.some(isRootPath)) return { paths: [], base: top };
+  const current = currentPlace(origin);
+  const isBelow = (path: Uint8Array): boolean =>
+    pathKey(path) === current || pathKey(path).startsWith(`${current}/`);
+  const isRelative = paths.every((typed) => !isAbsolute(pathKey(typed)));
+  const base = isRelative && read.every(isBelow) ? Buffer.from(current, 'latin1') : top;
+  return { paths: read, base };
 }

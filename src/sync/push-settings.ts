@@ -19,8 +19,8 @@ export interface PushSettings extends PeerSettings, CarriedAttributes {
   /** Absolute path of `.ecsync/` or of what `--vault-dir` names instead; never part of the view. */
   readonly vaultDir: string;
   readonly destination: Destination;
-  /** Paths inside the source, relative to it; empty: everything. */
-  readonly paths: readonly string[];
+  /** Paths inside the source, relative to it; bytes where they are no text; empty: everything. */
+  readonly paths: readonly (string | Uint8Array)[];
   /** `--exclude`, `--include`, `--exclude-from`, `--filter`, in the order given. */
   readonly rules: readonly FilterRule[];
   /** What else is left out of the source; what it leaves out is not deleted there either. */

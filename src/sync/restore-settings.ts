@@ -36,10 +36,10 @@ export interface RestoreSettings extends PeerSettings, CarriedAttributes {
   readonly target: string;
   /** Absolute path of a folder that is never touched, wherever in the target it is. */
   readonly vaultDir?: string;
-  /** Plaintext paths in the copy, `/`-separated; empty: everything. */
-  readonly paths: readonly string[];
+  /** Plaintext paths in the copy, `/`-separated, as text or bytes; empty: everything. */
+  readonly paths: readonly (string | Uint8Array)[];
   /** A folder above all of `paths`, whose content goes into the target; default: the top. */
-  readonly base?: string;
+  readonly base?: string | Uint8Array;
   /** `--exclude`, `--include`, `--filter`, in the order given; plaintext paths. */
   readonly rules: readonly FilterRule[];
   readonly overwrite?: Overwrite;

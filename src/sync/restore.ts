@@ -19,7 +19,7 @@ import { readSmallFile } from '../view/decrypted-view-listing.ts';
 import type { CopyProblem } from '../view/decrypted-view-problem.ts';
 import { MIRROR_FORM } from '../view/mirror-form.ts';
 import { MIRROR_MARKER_NAME, MirrorCopy } from '../view/mirror-view.ts';
-import { ROOT_PATH } from '../view/path-bytes.ts';
+import { bytesOf, pathKey, ROOT_PATH } from '../view/path-bytes.ts';
 import type { StoredForm } from '../view/restoring-store.ts';
 import { derivationByRoot } from './adopt-derivation.ts';
 import { collectGarbageSooner, MANY_OBJECTS } from './collect-sooner.ts';
@@ -284,7 +284,7 @@ async function planFrom(run: Run, look: LocalStore): Promise<RestorePlan> {
       selection,
       target: look,
       vaultDir: await vault?.lookup(ROOT_PATH),
-      base: Buffer.from(settings.base ?? '').toString('latin1'),
+      base: pathKey(bytesOf(settings.base ?? '')),
       overwrite: settings.overwrite,
       makes: settings,
       names: namesOf(settings),

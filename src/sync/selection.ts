@@ -3,7 +3,7 @@ import { showPath } from '../tree/file-failure.ts';
 import { Filter, type FilterRule } from '../tree/filter.ts';
 import type { LocalTreeOptions } from '../tree/local-tree.ts';
 import { SourceLimits, type SourceLimitOptions } from '../tree/source-limits.ts';
-import { pathKey } from '../view/path-bytes.ts';
+import { bytesOf, pathKey } from '../view/path-bytes.ts';
 
 /**
  * What of the source a push looks at: the user's ordered rules, and the paths it is limited to.
@@ -24,7 +24,7 @@ export class Selection {
   constructor(
     rules: readonly FilterRule[],
     rootPath: Uint8Array,
-    within: readonly string[],
+    within: readonly (string | Uint8Array)[],
     limits?: SourceLimitOptions,
   ) {
     this.#limits = limits && new SourceLimits(limits);
@@ -88,12 +88,15 @@ export class Selection {
   }
 }
 
-function insideSource(path: string): string {
-  const parts = path.split('/').filter((part) => part !== '' && part !== '.');
+function insideSource(path: string | Uint8Array): string {
+  const parts = pathKey(bytesOf(path))
+    .split('/')
+    .filter((part) => part !== '' && part !== '.');
   if (parts.includes('..')) {
-    throw new UsageError('path-outside', `${path}: lies outside the vault's folder`, {
+    const shown = showPath(bytesOf(path));
+    throw new UsageError('path-outside', `${shown}: lies outside the vault's folder`, {
       hint: 'Name paths inside the folder that is being pushed.',
     });
   }
-  return parts.length === 0 ? '.' : Buffer.from(parts.join('/')).toString('latin1');
+  return parts.length === 0 ? '.' : parts.join('/');
 }

@@ -1,6 +1,7 @@
 /** Pushes that did not come to their end, and the files that have to be looked at again because of them. */
 import { createHash } from 'node:crypto';
 import { isRegularFile } from '../tree/entry.ts';
+import { pathKey } from '../view/path-bytes.ts';
 import { deletionTerms } from './delete-limit.ts';
 import type { PushEntry } from './push-entry.ts';
 import type { PushSettings } from './push-settings.ts';
@@ -36,7 +37,8 @@ export function selectionTerms(settings: SelectionSettings): string {
   if (paths.length === 0 && rules.length === 0 && limits === undefined) return '';
   const terms = deletionTerms({ rules, xattrs, ...(limits && { limits }) });
   if (paths.length === 0) return terms;
-  const within = JSON.stringify([...paths].sort());
+  const named = paths.map((path) => (typeof path === 'string' ? path : [pathKey(path)]));
+  const within = JSON.stringify(named.sort());
   return `${terms} ${createHash('sha256').update(within).digest('base64').slice(0, 22)}`;
 }
 

@@ -33,3 +33,8 @@ export function splitPath(path: Uint8Array): { directory: Uint8Array; name: Uint
 export function pathKey(path: Uint8Array): string {
   return Buffer.from(path.buffer, path.byteOffset, path.length).toString('latin1');
 }
+
+/** A path that may be given as text. */
+export function bytesOf(path: string | Uint8Array): Uint8Array {
+  return typeof path === 'string' ? Buffer.from(path) : path;
+}

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { typedBytes } from '../../src/cli/escaped-paths.ts';
 import { columnsOf, fitEnd, jsonLine, shown, shownText } from '../../src/cli/terminal.ts';
 
 // Nothing foreign reaches a terminal unescaped, and what is shown can be read back exactly.
@@ -32,18 +33,6 @@ const hostile = fc.oneof(
     .map((parts) => Buffer.from(parts.join(''))),
 );
 
-/** The inverse of shown(): `\n \r \t \\` and three octal digits. */
-function unshown(line: string): Buffer {
-  const parts: Buffer[] = [];
-  const short: Record<string, string> = { n: '\n', r: '\r', t: '\t', '\\': '\\' };
-  for (const [part, escaped] of line.matchAll(/\\([0-7]{3}|[nrt\\])|[^\\]/gsu)) {
-    if (escaped === undefined) parts.push(Buffer.from(part));
-    else if (escaped.length === 3) parts.push(Buffer.of(parseInt(escaped, 8)));
-    else parts.push(Buffer.from(short[escaped] ?? '?'));
-  }
-  return Buffer.concat(parts);
-}
-
 describe('shown()', () => {
   it.each([
     ['plain/ä.txt', 'plain/ä.txt'],
@@ -73,10 +62,17 @@ describe('shown()', () => {
       fc.property(hostile, (bytes) => {
         const line = shown(bytes);
         expect(line).not.toMatch(DANGEROUS);
-        expect(unshown(line)).toEqual(Buffer.from(bytes));
+        expect(typedBytes(line, true)).toEqual(Buffer.from(bytes));
       }),
       { numRuns: 2000 },
     );
+  });
+});
+
+describe('an escaped path', () => {
+  it.each(['a\\', 'a\\x41', 'a\\8', 'a\\37', 'a\\400', 'a\\ b'])('may not be %j', (typed) => {
+    expect(() => typedBytes(typed, true)).toThrow('a backslash with nothing known behind it');
+    expect(typedBytes(typed)).toEqual(Buffer.from(typed));
   });
 });
 

@@ -78,6 +78,9 @@ describe('what is restored', () => {
     [['..'], { paths: [], base: '' }],
     [[], { paths: [], base: '' }],
   ])('%j in a/', (typed, expected) => {
-    expect(readRestorePaths(typed, { folder: at('a'), source })).toEqual(expected);
+    const bytes = typed.map((text) => Buffer.from(text));
+    const { paths, base } = readRestorePaths(bytes, { folder: at('a'), source });
+    const text = (path: Uint8Array): string => Buffer.from(path).toString();
+    expect({ paths: paths.map(text), base: text(base) }).toEqual(expected);
   });
 });

@@ -282,3 +282,33 @@ describe('a copy that stock gocryptfs wrote, where no vault is', () => {
     }
   });
 });
+
+test('what ls --escaped prints names the same file for cat, find, ls, restore, push and name', async () => {
+  const run = (...words: string[]): ReturnType<typeof ecsync> =>
+    ecsync([...words, '-C', bench.source, '--passfile', bench.passfile]);
+  const line = 'odd \\377\\n name';
+  const listed = await run('ls', '--escaped', '--from', bench.copy);
+  expect(listed.stdout.split('\n')).toContain(line);
+  const words = ['--escaped', line, '--from', bench.copy];
+  expect(await run('cat', ...words)).toMatchObject({ code: 0, stdout: 'odd' });
+  expect(await run('ls', ...words)).toMatchObject({ code: 0, stdout: `${line}\n` });
+  expect(await run('find', ...words)).toMatchObject({ code: 0, stdout: `${line}\n` });
+  const target = path.join(bench.dir, 'escaped');
+  expect(await run('restore', ...words, '--to', target)).toMatchObject({ code: 0 });
+  expect(fs.readdirSync(target, 'buffer')).toEqual([ODD]);
+
+  fs.writeFileSync(Buffer.concat([Buffer.from(`${bench.source}/`), ODD]), 'odder');
+  const pushed = await run('push', '-i', bench.copy, '--escaped', line);
+  expect(pushed).toMatchObject({ code: 0, stderr: '' });
+  expect(pushed.stdout.split('\n').filter((one) => one.includes('odd'))).toHaveLength(1);
+  expect(await run('cat', ...words)).toMatchObject({ code: 0, stdout: 'odder' });
+  const encoded = await run('name', 'encode', '--escaped', line);
+  expect(fs.existsSync(path.join(bench.copy, encoded.stdout.trim()))).toBe(true);
+
+  const missing = await run('push', bench.copy, '--escaped', 'odd \\376');
+  expect(missing).toMatchObject({ code: 2 });
+  expect(missing.stderr).toContain('odd \\376 does not exist');
+  expect((await run('cat', '--escaped', 'a\\x', '--from', bench.copy)).stderr).toContain(
+    '--escaped, write',
+  );
+});

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { UsageError } from '../../errors.ts';
 import { assertFile, followLinks, readOut } from '../../sync/browse.ts';
 import type { BrowseOptions, Browsing } from '../browse.ts';
+import { ESCAPED_HELP } from '../escaped-paths.ts';
 import type { Host } from '../host.ts';
 import { wholeNumber } from '../options.ts';
 import { jsonPath } from '../render-item.ts';
@@ -29,6 +30,7 @@ export function defineCat(program: Command, select: Selected): void {
     .description('Decrypt files of a remote to standard output.')
     .argument('<path...>', 'files of the copy')
     .option('--from <remote>', 'a remote, a destination, or an encrypted folder')
+    .option('--escaped', ESCAPED_HELP)
     .option('--offset <bytes>', 'begin here', any)
     .option('--length <bytes>', 'print at most so much', any);
   addCopyOptions(command)

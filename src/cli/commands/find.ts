@@ -4,6 +4,7 @@ import { findTest, KINDS, type FindTests, type KindLetter } from '../../sync/fin
 import { walk } from '../../tree/walk.ts';
 import type { BrowseOptions } from '../browse.ts';
 import { listEntry } from '../browse-output.ts';
+import { ESCAPED_EXAMPLE, ESCAPED_HELP, typedBytes } from '../escaped-paths.ts';
 import type { Host } from '../host.ts';
 import type { CommandResult, Warnings } from '../report.ts';
 import type { Selected } from '../selected.ts';
@@ -29,7 +30,8 @@ interface FindOptions extends BrowseOptions {
 const AFTER_HELP = `${PATH_RULE}
 Without --in the current folder is searched. PATTERN is rsync's: * and ? stop at a slash, ** does not. With a slash in it, it must match the whole
 path from the top, otherwise the name. Everything that is asked for must hold. What is found
-is printed from the top. Odd bytes are escaped on a terminal and raw elsewhere.`;
+is printed from the top. Odd bytes are escaped on a terminal and raw elsewhere; with --escaped
+they are escaped everywhere, and understood: ${ESCAPED_EXAMPLE}`;
 
 /** Defines `find [PATTERN]`. */
 export function defineFind(program: Command, select: Selected): void {
@@ -46,7 +48,8 @@ export function defineFind(program: Command, select: Selected): void {
     .option('--newer <when>', 'modified after: 2026-01-31, 2026-01-31T12:00, or 7d, 12h ago', when)
     .option('--older <when>', 'modified before', when)
     .option('-l, --long', 'with permissions, owner, size and time')
-    .option('-0, --null', 'items end in a NUL, not a newline');
+    .option('-0, --null', 'items end in a NUL, not a newline')
+    .option('--escaped', ESCAPED_HELP);
   addCopyOptions(command)
     .addHelpText('after', AFTER_HELP)
     .action((pattern: string | undefined) => {
@@ -82,7 +85,7 @@ async function runFind(
 function testsOf(options: FindOptions, pattern: string | undefined): FindTests {
   const { type, size: range, newer, older } = options;
   return {
-    ...(pattern !== undefined && { pattern: Buffer.from(pattern) }),
+    ...(pattern !== undefined && { pattern: typedBytes(pattern, options.escaped) }),
     ignoreCase: options.ignoreCase === true,
     ...(type !== undefined && { kinds: type }),
     ...(range?.min !== undefined && { sizeMin: range.min }),

@@ -6,6 +6,7 @@ import type { PlainEntry } from '../../view/plain-entry.ts';
 import { isRootPath, splitPath } from '../../view/path-bytes.ts';
 import type { BrowseOptions, Browsing } from '../browse.ts';
 import { listEntry } from '../browse-output.ts';
+import { ESCAPED_EXAMPLE, ESCAPED_HELP } from '../escaped-paths.ts';
 import type { Host } from '../host.ts';
 import type { CommandResult, Warnings } from '../report.ts';
 import type { Selected } from '../selected.ts';
@@ -21,7 +22,8 @@ interface LsOptions extends BrowseOptions {
 
 const AFTER_HELP = `${PATH_RULE}
 Without PATH the current folder is listed. A folder's content is listed by name, in the order of the
-names' bytes. With -R, or more than one PATH, every line is a path from the top. Odd bytes are escaped on a terminal and raw elsewhere.`;
+names' bytes. With -R, or more than one PATH, every line is a path from the top. Odd bytes are escaped on a terminal and raw elsewhere; with --escaped
+they are escaped everywhere, and understood: ${ESCAPED_EXAMPLE}`;
 
 /** Defines `ls [PATH…]`. */
 export function defineLs(program: Command, select: Selected): void {
@@ -34,7 +36,8 @@ export function defineLs(program: Command, select: Selected): void {
     .option('-l, --long', 'with permissions, owner, size and time')
     .option('-R, --recursive', 'everything below, too')
     .option('-d, --directory', 'folders themselves, not what is in them')
-    .option('-0, --null', 'items end in a NUL, not a newline');
+    .option('-0, --null', 'items end in a NUL, not a newline')
+    .option('--escaped', ESCAPED_HELP);
   addCopyOptions(command)
     .addHelpText('after', AFTER_HELP)
     .action((paths: readonly string[]) => {

@@ -3,6 +3,7 @@ import { addAbortSignal } from 'node:stream';
 import type { Command } from 'commander';
 import { EcsyncError, ExitCode, UsageError } from '../../errors.ts';
 import type { VaultFrame } from '../../vault/vault.ts';
+import { ESCAPED_HELP, typedBytes } from '../escaped-paths.ts';
 import { describeFailure } from '../failure.ts';
 import type { Host } from '../host.ts';
 import { readItems } from '../input-items.ts';
@@ -25,6 +26,7 @@ type Direction = 'encode' | 'decode';
 
 interface NameOptions extends CommonOptions, SecretOptions {
   readonly null?: boolean;
+  readonly escaped?: boolean;
 }
 
 const AFTER_HELP = `${PATH_RULE}
@@ -44,7 +46,8 @@ export function defineName(program: Command, select: Selected): void {
       .command(direction)
       .description(description)
       .argument('[path...]')
-      .option('-0, --null', 'items end in a NUL, not a newline, both ways');
+      .option('-0, --null', 'items end in a NUL, not a newline, both ways')
+      .option('--escaped', ESCAPED_HELP);
     addSecretOptions(command, { masterkey: true });
     addCommonOptions(command).addHelpText('after', AFTER_HELP);
     command.action((paths: readonly string[]) => {
@@ -85,7 +88,7 @@ async function translate(
   const end = options.null === true ? 0x00 : 0x0a;
   const isTyped = paths.length > 0;
   const items = isTyped
-    ? paths.map((typed) => Buffer.from(typed))
+    ? paths.map((typed) => typedBytes(typed, options.escaped))
     : readItems(addAbortSignal(host.signal, host.stdin), end);
   let failures = 0;
   for await (const item of items) {

@@ -19,6 +19,7 @@ import {
   parseTop,
   parseWaitOnline,
 } from '../push-values.ts';
+import { ESCAPED_HELP } from '../escaped-paths.ts';
 import { addWaitOption, type WaitOptions } from '../vault-lock.ts';
 import { addPeerOptions, type AttributeOptions, type PeerOptions } from '../run-options.ts';
 
@@ -30,6 +31,7 @@ export interface FilterWord {
 
 /** The options of `push`, as commander gives them. */
 export interface PushOptions extends CommonOptions, SecretOptions, PeerOptions, AttributeOptions {
+  readonly escaped?: boolean;
   readonly dryRun?: boolean;
   readonly itemizeChanges?: boolean;
   readonly delete?: boolean;
@@ -132,6 +134,7 @@ export function addPushOptions(command: Command): readonly FilterWord[] {
     return text;
   };
   command
+    .option('--escaped', ESCAPED_HELP)
     .option('-n, --dry-run', 'change nothing, only show what would be done')
     .option('-i, --itemize-changes', 'print one line for every change, as rsync does')
     .option('--delete', 'delete what is no longer in the folder')

@@ -25,7 +25,7 @@ import { onlyAdding, pushLayers, withConfiguration } from '../push-config.ts';
 import { pushToAll } from '../push-all.ts';
 import { readRules } from '../push-rules.ts';
 import { limitsOf } from '../push-limits.ts';
-import { readPushWords, resolvePaths } from '../push-words.ts';
+import { pathResolver, readPushWords } from '../push-words.ts';
 import { newsOnly, tellItem } from '../render-item.ts';
 import { EarlyLogin } from '../early-login.ts';
 import { askPassword, passwordQuestion } from '../prompt.ts';
@@ -304,7 +304,7 @@ async function readSettings<Options extends PushOptions>(
     source,
     vaultDir,
     destination,
-    paths: await resolvePaths(paths, context, deletes ? tellGone : undefined),
+    paths: await pathResolver(options)(paths, context, deletes ? tellGone : undefined),
     rules: await readRules([request.filters, ...configured], options),
     ...(limits === undefined ? {} : { limits }),
     ...(options.bwlimit === undefined ? {} : { bandwidth: options.bwlimit }),

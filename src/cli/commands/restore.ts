@@ -14,6 +14,7 @@ import { besidePushes } from '../beside-pushes.ts';
 import type { RatePlan } from '../../transport/throttle.ts';
 import type { CopyPlace } from '../cipher-folder.ts';
 import { isHostFirst } from '../early-login.ts';
+import { ESCAPED_HELP, typedBytes } from '../escaped-paths.ts';
 import type { Host } from '../host.ts';
 import { parseBandwidth } from '../push-values.ts';
 import { tellItem } from '../render-item.ts';
@@ -57,6 +58,7 @@ interface RestoreOptions extends RestoringOptions {
   readonly to: string;
   readonly from?: string;
   readonly overwrite?: Overwrite;
+  readonly escaped?: boolean;
   /** False for `--no-last-push`. */
   readonly lastPush: boolean;
 }
@@ -120,6 +122,7 @@ export function defineRestore(program: Command, select: Selected): void {
       collect('excludeFrom'),
     )
     .option('--filter <rule>', 'add a filter rule', collect('filter'))
+    .option('--escaped', ESCAPED_HELP)
     .option('--no-last-push', 'do not compare with what the last push from here left');
   addRestoringOptions(command).addHelpText('after', AFTER_HELP);
   command.action((paths: readonly string[]) => {
@@ -174,7 +177,10 @@ async function runRestore(
     from: destination,
     target: path.resolve(host.folder, options.to),
     ...(vault && { vaultDir: vault.vaultDir }),
-    ...readRestorePaths(paths, { folder: host.folder, source: vault?.source }),
+    ...readRestorePaths(
+      paths.map((typed) => typedBytes(typed, options.escaped)),
+      { folder: host.folder, source: vault?.source },
+    ),
     rules: await readRules(filters),
     ...(overwrite && { overwrite }),
     ignoreLastPush: !options.lastPush,
