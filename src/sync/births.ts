@@ -3,7 +3,7 @@ import type { Birth } from '../gocryptfs/identity.ts';
 import { isRegularFile } from '../tree/entry.ts';
 import type { LocalEntry } from '../tree/local-entry.ts';
 import { pathKey } from '../view/path-bytes.ts';
-import { isSameObject, type ObjectIdentity } from './locations.ts';
+import { isSameObject, rootDeviceOf, storedDevice, type ObjectIdentity } from './locations.ts';
 import { damaged, RecordReader, RecordWriter } from './locations-coding.ts';
 import type { PushEntry } from './push-entry.ts';
 
@@ -137,6 +137,7 @@ function byPath(a: BirthRecord, b: BirthRecord): number {
 /** Births under way. Paths are keys. */
 class BirthRegister {
   readonly #sources: BirthSources;
+  readonly #rootDevice: number | undefined;
   readonly #byPath: ReadonlyMap<string, BirthRecord>;
   /** The files of the snapshot at all paths that may matter. */
   readonly #present = new Map<string, PlainFile>();
@@ -146,6 +147,7 @@ class BirthRegister {
 
   constructor(sources: BirthSources) {
     this.#sources = sources;
+    this.#rootDevice = rootDeviceOf(sources.entries);
     this.#byPath = new Map(sources.before.map((record) => [pathKey(record.path), record]));
     this.#lookForFiles();
   }
@@ -165,7 +167,7 @@ class BirthRegister {
     this.#inheritPaths(known);
     this.#giveCounters();
     const assigned = [...this.#assigned].filter(([entry, birth]) => !isDefault(entry, birth));
-    const records = [...kept, ...assigned.map(([entry, birth]) => recordOf(entry, birth))];
+    const records = [...kept, ...assigned.map(([entry, birth]) => this.#recordOf(entry, birth))];
     records.push(...this.#otherNames(assigned.map(([entry]) => entry)));
     return { records: records.sort(byPath), gone };
   }
@@ -183,7 +185,7 @@ class BirthRegister {
       const { ino, nlink } = entry.plain;
       return nlink > 1 && inodes.has(ino) && !known.has(entry);
     });
-    return others.map((entry) => recordOf(entry, { path: entry.plain.path, counter: 0 }));
+    return others.map((entry) => this.#recordOf(entry, { path: entry.plain.path, counter: 0 }));
   }
 
   #lookForFiles(): void {
@@ -215,7 +217,7 @@ class BirthRegister {
       if (records === undefined || !isPlainFile(entry)) continue;
       const record = this.#recordFor(
         entry,
-        records.filter((one) => !known.has(one) && isOfFile(one, entry)),
+        records.filter((one) => !known.has(one) && this.#isOfFile(one, entry)),
       );
       if (record === undefined || !this.#give(entry, record.birth)) continue;
       known.add(record);
@@ -262,6 +264,16 @@ class BirthRegister {
     }
   }
 
+  #recordOf({ plain }: PlainFile, birth: Birth): BirthRecord {
+    const { path, ino, birthtimeMs } = plain;
+    return { path, dev: storedDevice(plain.dev, this.#rootDevice), ino, birthtimeMs, birth };
+  }
+
+  #isOfFile(record: BirthRecord, { plain }: PlainFile): boolean {
+    if (!isSameObject(record, plain, this.#rootDevice)) return false;
+    return plain.nlink === 1 || Buffer.compare(record.path, plain.path) === 0;
+  }
+
   /** @returns false when another file has this birth */
   #give(entry: PlainFile, birth: Birth): boolean {
     if (!this.#take(birth)) return false;
@@ -284,14 +296,4 @@ function isPlainFile(entry: PushEntry): entry is PlainFile {
 
 function isDefault({ plain }: PlainFile, { path, counter }: Birth): boolean {
   return counter === 0 && Buffer.compare(path, plain.path) === 0;
-}
-
-function recordOf({ plain }: PlainFile, birth: Birth): BirthRecord {
-  const { path, dev, ino, birthtimeMs } = plain;
-  return { path, dev, ino, birthtimeMs, birth };
-}
-
-function isOfFile(record: BirthRecord, { plain }: PlainFile): boolean {
-  if (!isSameObject(record, plain)) return false;
-  return plain.nlink === 1 || Buffer.compare(record.path, plain.path) === 0;
 }

@@ -13,6 +13,7 @@ import { RecordReader, RecordWriter } from './locations-coding.ts';
 
 /** What tells one object of a disk from all others, whatever it is called. */
 export interface ObjectIdentity {
+  /** As {@link storedDevice} has it. */
   readonly dev: number;
   readonly ino: number;
   /** Number and device are given away again; together with this they are not. 0: unknown. */
@@ -48,7 +49,8 @@ const PART_LENGTH = 64 * 1024;
 export function encodeLocations(entries: readonly PushEntry[]): Buffer {
   const writer = new RecordWriter(64 + entries.length * RECORD_LENGTH);
   writer.uint32(VERSION);
-  for (let i = 1; i < entries.length; i++) writeLocation(writer, entries[i]);
+  const rootDevice = rootDeviceOf(entries);
+  for (let i = 1; i < entries.length; i++) writeLocation(writer, entries[i], rootDevice);
   return writer.finish();
 }
 
@@ -57,19 +59,24 @@ export function digestLocations(entries: readonly PushEntry[]): Buffer {
   const hash = createHash('sha256');
   const writer = new RecordWriter(PART_LENGTH);
   writer.uint32(VERSION);
+  const rootDevice = rootDeviceOf(entries);
   for (let i = 1; i < entries.length; i++) {
-    writeLocation(writer, entries[i]);
+    writeLocation(writer, entries[i], rootDevice);
     if (writer.length >= PART_LENGTH / 2) hash.update(writer.take());
   }
   return hash.update(writer.take()).digest();
 }
 
-function writeLocation(writer: RecordWriter, entry: PushEntry | undefined): void {
+function writeLocation(
+  writer: RecordWriter,
+  entry: PushEntry | undefined,
+  rootDevice: number | undefined,
+): void {
   if (entry?.plain === undefined) return;
   const { path, dev, ino, birthtimeMs } = entry.plain;
   writer.path(path);
   writer.uint32(entry.mode);
-  writer.number(dev);
+  writer.number(storedDevice(dev, rootDevice));
   writer.number(ino);
   writer.number(birthtimeMs);
   writer.number(entry.size);
@@ -98,9 +105,34 @@ export function* readLocations(bytes: Uint8Array): Generator<Location> {
   }
 }
 
-/** Whether two looks saw one object; where births are unknown, as far as numbers can tell. */
-export function isSameObject(a: ObjectIdentity, b: ObjectIdentity): boolean {
-  return a.ino === b.ino && a.dev === b.dev && a.birthtimeMs === b.birthtimeMs;
+/**
+ * Whether two looks saw one object; where births are unknown, as far as numbers can tell.
+ *
+ * @param rootDevice - of {@link rootDeviceOf}
+ */
+export function isSameObject(
+  a: ObjectIdentity,
+  b: ObjectIdentity,
+  rootDevice: number | undefined,
+): boolean {
+  if (a.ino !== b.ino || a.birthtimeMs !== b.birthtimeMs) return false;
+  return storedDevice(a.dev, rootDevice) === storedDevice(b.dev, rootDevice);
+}
+
+/** Stands for the device of the source folder. */
+const SOURCE_DEVICE = 0;
+
+/**
+ * The number of a device between pushes. That of the source folder itself is another one after each mount (a
+ * removable or encrypted disk, a frozen state of the file system), so it counts as one and the same.
+ */
+export function storedDevice(device: number, rootDevice: number | undefined): number {
+  return device === rootDevice ? SOURCE_DEVICE : device;
+}
+
+/** The number that the device of the source folder has now. */
+export function rootDeviceOf(entries: readonly PushEntry[]): number | undefined {
+  return entries[0]?.plain?.dev;
 }
 
 /** How the source differs from what was pushed before. */
@@ -145,6 +177,7 @@ export function compareLocations(
   const altered = new Set<PushEntry>();
   let filesBefore = 0;
   const locations = readLocations(stored);
+  const rootDevice = rootDeviceOf(entries);
   const next = (): Location | undefined => {
     const location = nextOf(locations);
     if (location !== undefined && isRegularFile(location)) filesBefore++;
@@ -161,9 +194,9 @@ export function compareLocations(
     if (replaced !== undefined) {
       before = next();
       if (isOtherFile(replaced, entry)) changed.push(entry);
-      else if (isTouched(replaced, entry)) touched.push(entry);
+      else if (isTouched(replaced, entry, rootDevice)) touched.push(entry);
       if (isAltered(replaced, entry)) altered.add(entry);
-      const isSame = isSameKind(replaced, entry) && isSameObject(replaced, entry.plain);
+      const isSame = isSameKind(replaced, entry) && isSameObject(replaced, entry.plain, rootDevice);
       if (isSame) continue;
       gone.push(replaced);
     }
@@ -190,9 +223,13 @@ function isOtherFile(before: Location, entry: PushEntry): boolean {
 }
 
 /** Whether a file was written again within the second in which it was when it was pushed. */
-function isTouched(before: Location, entry: PushEntry & { readonly plain: LocalEntry }): boolean {
+function isTouched(
+  before: Location,
+  entry: PushEntry & { readonly plain: LocalEntry },
+  rootDevice: number | undefined,
+): boolean {
   if (!isRegularFile(before) || !isRegularFile(entry)) return false;
-  return isSameObject(before, entry.plain) && before.mtimeNsec !== entry.mtimeNsec;
+  return isSameObject(before, entry.plain, rootDevice) && before.mtimeNsec !== entry.mtimeNsec;
 }
 
 export function isSameKind(a: { readonly mode: number }, b: { readonly mode: number }): boolean {

@@ -13,6 +13,7 @@ import {
   encodeLocations,
   isSameKind,
   isSameObject,
+  rootDeviceOf,
   type FreshEntry,
   type Location,
   type LocationChanges,
@@ -277,7 +278,7 @@ class Matching {
     const candidates = this.#gone.get(plain.ino);
     const at = candidates?.findIndex(
       (location) =>
-        isSameObject(location, plain) &&
+        isSameObject(location, plain, rootDeviceOf(this.#from.snapshot.entries)) &&
         isSameKind(location, entry) &&
         Buffer.compare(location.path, plain.path) !== 0 &&
         !this.#isStillThere(location),
@@ -322,11 +323,15 @@ function isSameForQuickCheck(
 }
 
 /** Whether the source has this object at this path; where that cannot be seen, it may have. */
-function isThere({ source }: MoveSource, plainPath: Uint8Array, object: ObjectIdentity): boolean {
+function isThere(
+  { source, snapshot }: MoveSource,
+  plainPath: Uint8Array,
+  object: ObjectIdentity,
+): boolean {
   const fullPath = Buffer.concat([Buffer.from(source + path.sep), plainPath]);
   try {
     const entry = readLocalEntry(fullPath, plainPath);
-    return entry !== undefined && isSameObject(entry, object);
+    return entry !== undefined && isSameObject(entry, object, rootDeviceOf(snapshot.entries));
   } catch (error) {
     const code = errnoOf(error);
     return code !== 'ENOTDIR' && code !== 'ENOENT';

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
   linkSync,
@@ -6,7 +6,9 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -486,4 +488,46 @@ it('does not follow a folder that was restored from a backup, vault and all, in 
   execFileSync('cp', ['-a', backup, bench.source]);
   expect(await run('--delete')).toMatchObject({ code: 25 });
   expect(readdirSync(bench.copy)).toHaveLength(full);
+});
+
+describe('a disk that has another device number at each mount', () => {
+  const image = (): string => path.join(bench.dir, 'disk');
+  const mount = (file: string, folder: string): void => {
+    execFileSync('mount', ['-o', 'loop', file, folder]);
+  };
+  afterEach(() => {
+    for (const folder of ['other', 'source']) {
+      spawnSync('umount', [path.join(bench.dir, folder)]);
+    }
+  });
+
+  it('renames and other names of a file are recognised, and nothing counts as new', async () => {
+    for (const file of [image(), `${image()}2`]) {
+      writeFileSync(file, '');
+      truncateSync(file, 16 << 20);
+      execFileSync('mkfs.ext4', ['-q', file]);
+    }
+    mount(image(), bench.source);
+    await initVault(bench);
+    for (let i = 0; i < 20; i++) write(`stays ${i}`, `content ${i}`);
+    write('before');
+    write('name', randomBytes(50_000));
+    linkSync(at('name'), at('other name'));
+    const words = ['--delete', '-H'];
+    await push(bench.copy, ...words);
+    const device = statSync(bench.source).dev;
+    execFileSync('umount', [bench.source]);
+    mkdirSync(path.join(bench.dir, 'other'));
+    mount(`${image()}2`, path.join(bench.dir, 'other'));
+    mount(image(), bench.source);
+    expect(statSync(bench.source).dev).not.toBe(device);
+    move('before', 'after');
+    const done = await push(bench.copy, ...words);
+    expect(done.filesSent, JSON.stringify(done.items)).toBe(0);
+    expect(done.literalBytes).toBeLessThan(1000);
+    const changed = done.items.filter(({ path: name }) => name !== './');
+    expect(changed).toMatchObject([{ path: 'after', target: 'before' }]);
+    await expectEqual(bench.copy, { ignore: ['.ecsync', 'lost+found'] });
+    expect((await push(bench.copy, ...words)).items).toEqual([]);
+  });
 });

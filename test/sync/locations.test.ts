@@ -70,7 +70,7 @@ describe('locations', () => {
           written.map((plain) => ({
             path: Buffer.from(plain?.path ?? []).toString(),
             mode: plain?.mode,
-            dev: 3,
+            dev: 0, // the device of the root
             ino: plain?.ino,
             birthtimeMs: 1.5,
             size: 10,
