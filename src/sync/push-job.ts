@@ -14,6 +14,7 @@ import type { PushState, RootThere } from './push-state.ts';
 import type { PushFigures, PushReporter, PushSettings } from './push-settings.ts';
 import type { RunContext, RunOutcome, RunPlan } from './rsync-run.ts';
 import { pathKey } from '../view/path-bytes.ts';
+import { ServerMessages } from './server-message.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** Above this many block sums a file goes without `-B`, in a run of its own: 8 GiB at the default. */
@@ -142,23 +143,22 @@ export function figuresOf(job: PushJob, startedMs: number): PushFigures {
   };
 }
 
-/** What may be a cipher path in a server's message; a real one decrypts, anything else does not. */
-const PATH_LIKE = /[A-Za-z0-9_./-]{22,}/g;
-/** rsync's name for a file that is being written. */
-const TEMPORARY_NAME = /(^|\/)\.?([^/]+)\.[A-Za-z0-9]{6}$/;
+/** What was looked for in the list of a push, by its view. */
+const messagesOf = new WeakMap<object, ServerMessages>();
 
 /** A server's message with the cipher paths in it told in plaintext where they can be. */
 function inPlaintext(job: PushJob, text: string): string {
-  if (job.context.view.names.isPlain) return text;
-  const root = job.context.destination;
-  return text.replace(PATH_LIKE, (found) => {
-    const relative = found.startsWith(root) ? found.slice(root.length) : found;
-    const shown = shownPath(job, Buffer.from(relative.replace(TEMPORARY_NAME, '$1$2'), 'latin1'));
-    if (!shown.plain) return found;
-    const path = Buffer.from(shown.path).toString();
-    if (!shown.virtual) return path;
-    return relative.endsWith('.name') ? `the .name file of ${path}` : `the key file of ${path}`;
-  });
+  const { view } = job.context;
+  if (view.names.isPlain) return text;
+  const messages =
+    messagesOf.get(view) ??
+    new ServerMessages({ tell: (path) => shownPath(job, path), paths: () => pathsOf(job) });
+  messagesOf.set(view, messages);
+  return messages.inPlaintext(text);
+}
+
+function* pathsOf({ snapshot }: PushJob): Generator<Uint8Array> {
+  for (const { path } of snapshot.entries) yield path;
 }
 
 /** Tells one line that the destination's rsync wrote; a local folder's is our own. */

@@ -392,6 +392,25 @@ describe('a push that cannot succeed', () => {
     await tree.remove();
   });
 
+  it('23: what a server cannot write is named as it is here, temporary files too', async () => {
+    const tree = await makeBench();
+    chmodSync(tree.dir, 0o755);
+    const files = ['top', 'sub/a b', `sub/deep/${'l'.repeat(200)}`];
+    mkdirSync(path.join(tree.source, 'sub/deep'), { recursive: true });
+    for (const file of files) writeFileSync(path.join(tree.source, file), file);
+    await initVault(tree);
+    const copy = path.join(tree.dir, 'a shelf', 'copy');
+    const words = ['push', '-C', tree.source, '--passfile', tree.passfile, '--checksum', copy];
+    expect((await ecsync([...words, '--rsync-path', 'rsync'])).code).toBe(0);
+    for (const file of files) writeFileSync(path.join(tree.source, file), `${file}!`);
+    const nobody = `setpriv --reuid=${NOBODY} --regid=${NOBODY} --clear-groups rsync`;
+    const { code, stderr } = await ecsync([...words, '--rsync-path', nobody]);
+    expect(code).toBe(23);
+    for (const file of files) expect(stderr).toMatch(new RegExp(`mkstemp "${file}" failed`));
+    expect(stderr).not.toMatch(/(?!l{22})[A-Za-z0-9_-]{22}/);
+    await tree.remove();
+  });
+
   it('25: more deletions than --max-delete, and none is made', async () => {
     const tree = await makeBench();
     makeBusyTree(tree.source, 3, 4);
