@@ -16,6 +16,12 @@ export interface AttendedRun {
   readonly remote: string;
 }
 
+/** A state of the source that the hook before the run has frozen, at that moment or later. */
+export interface NamedState {
+  readonly folder: string;
+  readonly takenMs: number;
+}
+
 const GOOD: ReadonlySet<number> = new Set([ExitCode.ok, ExitCode.vanished]);
 /** Neither good nor bad: nobody is told. */
 const NEITHER: ReadonlySet<number> = new Set([ExitCode.notNow, ExitCode.interrupted]);
@@ -30,12 +36,12 @@ export async function attend(
   host: Host,
   warnings: Warnings,
   { vault, command, remote }: AttendedRun,
-  work: () => Promise<CommandResult>,
+  work: (frozen: NamedState | undefined) => Promise<CommandResult>,
 ): Promise<CommandResult> {
   const user = readUserConfig(userConfigFile(host.environment, host.platform));
   const hooks: HooksTable = { ...user.hooks, ...vault.config.hooks };
   const notify: NotifyTable = { ...user.notify, ...vault.config.notify };
-  const facts: HookFacts = { command, remote, source: vault.source };
+  let facts: HookFacts = { command, remote, source: vault.source };
   const { healthcheck, healthcheck_log: tellsLog, desktop } = notify;
   const watcher = healthcheck === undefined ? undefined : new Healthcheck(healthcheck, warnings);
   const end = async (result: CommandResult): Promise<void> => {
@@ -54,8 +60,12 @@ export async function attend(
   };
   try {
     watcher?.start();
-    const goesOn = await askBefore(host, hooks, facts);
-    const result = goesOn ? await work() : POSTPONED;
+    const takenMs = Date.now();
+    const go = await askBefore(host, hooks, facts);
+    const folder = go?.folder;
+    if (folder !== undefined) facts = { ...facts, frozen: folder };
+    const frozen = folder === undefined ? undefined : { folder, takenMs };
+    const result = go === undefined ? POSTPONED : await work(frozen);
     await end(result);
     return result;
   } catch (thrown) {
@@ -85,7 +95,7 @@ async function callAfter(
 ): Promise<void> {
   const name = GOOD.has(facts.ended?.exitCode ?? 0) ? 'after' : 'on_error';
   try {
-    const status = await runHook(host, hooks, name, facts);
+    const { status } = await runHook(host, hooks, name, facts);
     if (status === 0) return;
     const message = `the hook '${name}' ended with status ${status}`;
     warnings.add({ code: 'hook-failed', message });

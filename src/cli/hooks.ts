@@ -4,6 +4,7 @@ import { ExitCode, HookError, InterruptedError, UsageError } from '../errors.ts'
 import { programFile } from '../programs.ts';
 import { splitCommandWords } from '../vault/command-words.ts';
 import type { HooksTable } from '../vault/config-tables.ts';
+import { namedFolder } from './frozen-source.ts';
 import type { Host } from './host.ts';
 import { shownText } from './terminal.ts';
 
@@ -15,6 +16,8 @@ export interface HookFacts {
   readonly remote: string;
   /** `ECSYNC_SOURCE`: the folder, where the hook also starts. */
   readonly source: string;
+  /** `ECSYNC_FROZEN_SOURCE`: what the hook before the push has named, for those after it. */
+  readonly frozen?: string | undefined;
   /** `ECSYNC_EXIT_CODE`, `ECSYNC_ERROR_CODE`, `ECSYNC_ERROR`: how it ended. */
   readonly ended?: {
     readonly exitCode: number;
@@ -25,13 +28,22 @@ export interface HookFacts {
 /** Names of the hooks, as they are in `[hooks]`. */
 export type HookName = keyof HooksTable;
 
-/** How a hook ended: its exit status, -1 for a signal. */
-type HookStatus = number;
+/** How a hook ended. */
+interface HookEnd {
+  /** Its exit status, -1 for a signal; 0 when there is no such hook. */
+  readonly status: number;
+  /** The end of what it printed on standard output. */
+  readonly printed: string;
+}
+
+/** Time for what an ended hook has printed to arrive. */
+const OUTPUT_GRACE_MS = 1000;
+/** A path is shorter. */
+const PRINTED_MAX = 8192;
 
 /**
  * Runs a hook to its end; what it prints goes to standard error.
  *
- * @returns its exit status; 0 when there is none
  * @throws {UsageError} `command-invalid`, `hook-not-started`
  * @throws {InterruptedError} `interrupted`
  */
@@ -40,9 +52,9 @@ export async function runHook(
   hooks: HooksTable,
   name: HookName,
   facts: HookFacts,
-): Promise<HookStatus> {
+): Promise<HookEnd> {
   const command = hooks[name];
-  if (command === undefined) return 0;
+  if (command === undefined) return { status: 0, printed: '' };
   const words =
     typeof command === 'string' ? splitCommandWords(command, `[hooks] ${name}`) : command;
   const [program = '', ...rest] = words;
@@ -53,8 +65,13 @@ export async function runHook(
     const child = spawn(programFile(program), rest, {
       cwd: facts.source,
       env: { ...host.environment, ...variablesOf(facts) },
-      stdio: ['ignore', process.stderr.fd, process.stderr.fd],
+      stdio: ['ignore', name === 'before' ? 'pipe' : process.stderr.fd, process.stderr.fd],
       windowsHide: true,
+    });
+    let printed = '';
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      process.stderr.write(text);
+      printed = (printed + text).slice(-PRINTED_MAX);
     });
     const stop = (): void => void child.kill();
     host.signal.addEventListener('abort', stop, { once: true });
@@ -65,19 +82,23 @@ export async function runHook(
       const message = `the hook '${name}' cannot be started: ${program}`;
       reject(new UsageError('hook-not-started', message, { hint, cause: error }));
     });
-    child.on('exit', (code) => {
+    const end = (code: number | null): void => {
       host.signal.removeEventListener('abort', stop);
       if (host.signal.aborted) reject(new InterruptedError('interrupted', 'interrupted'));
-      else resolve(code ?? -1);
-    });
+      else resolve({ status: code ?? -1, printed });
+    };
+    child.on('close', end);
+    // What the hook has left running may keep its output open: nobody waits for that.
+    child.on('exit', (code) => void setTimeout(() => end(code), OUTPUT_GRACE_MS).unref());
   });
 }
 
-function variablesOf({ command, remote, source, ended }: HookFacts): NodeJS.ProcessEnv {
+function variablesOf({ command, remote, source, frozen, ended }: HookFacts): NodeJS.ProcessEnv {
   return {
     ECSYNC_COMMAND: command,
     ECSYNC_REMOTE: remote,
     ECSYNC_SOURCE: source,
+    ...(frozen !== undefined && { ECSYNC_FROZEN_SOURCE: frozen }),
     ...(ended && {
       ECSYNC_EXIT_CODE: String(ended.exitCode),
       ECSYNC_ERROR_CODE: ended.error?.code ?? '',
@@ -86,16 +107,26 @@ function variablesOf({ command, remote, source, ended }: HookFacts): NodeJS.Proc
   };
 }
 
+/** A push may go on. */
+export interface Go {
+  /** A frozen state of the source, to be read in its place. */
+  readonly folder: string | undefined;
+}
+
 /**
  * What the hook before a push decides.
  *
- * @returns true: go on; false: not now
+ * @returns undefined: not now; otherwise the push goes on, with the folder that the hook names, if any
  * @throws {HookError} `hook-failed`, and as {@link runHook}
  */
-export async function askBefore(host: Host, hooks: HooksTable, facts: HookFacts): Promise<boolean> {
-  const status = await runHook(host, hooks, 'before', facts);
-  if (status === 0) return true;
-  if (status === ExitCode.notNow) return false;
+export async function askBefore(
+  host: Host,
+  hooks: HooksTable,
+  facts: HookFacts,
+): Promise<Go | undefined> {
+  const { status, printed } = await runHook(host, hooks, 'before', facts);
+  if (status === 0) return { folder: namedFolder(printed) };
+  if (status === ExitCode.notNow) return undefined;
   throw new HookError('hook-failed', `the hook 'before' ended with status ${status}`, {
     hint: `Nothing was pushed. A hook that means "not now" ends with ${ExitCode.notNow}.`,
   });

@@ -18,6 +18,8 @@ export interface MountPoints {
 export interface MountSearch {
   /** Absolute path of the source. */
   readonly source: string;
+  /** What is read in its place; on what the source itself lies is seen at the source all the same. */
+  readonly frozen?: string | undefined;
   readonly entries: readonly PushEntry[];
   /** Mount points that `--one-file-system` has left out. */
   readonly leftOut: readonly Uint8Array[];
@@ -27,12 +29,13 @@ export interface MountSearch {
 
 /** Compares the mount points of the source with those of the last push. */
 export function findMountPoints(search: MountSearch): MountPoints {
-  const { source, entries, leftOut, remembered } = search;
+  const { source, frozen = source, entries, leftOut, remembered } = search;
   const mounted = new Set(mountedIn(entries));
   for (const path of leftOut) mounted.add(pathKey(path));
   // A part that this push does not look at is mounted or not all the same.
   for (const key of ['.', ...remembered]) {
-    if (isMountPoint(source, Buffer.from(key, 'latin1'))) mounted.add(key);
+    const root = key === '.' ? source : frozen;
+    if (isMountPoint(root, Buffer.from(key, 'latin1'))) mounted.add(key);
   }
   return {
     mounted: [...mounted],

@@ -12,10 +12,22 @@ import {
 /** A number of objects, or a share of all that there are. */
 export type ObjectLimit = number | { readonly percent: number };
 
+/** A state of the source at one moment, which is read in its place. */
+export interface FrozenSource {
+  /** Absolute path of the folder that stands for the source. */
+  readonly folder: string;
+  /** Where the vault directory is in it, if it is; never part of the view either. */
+  readonly vaultDir?: string;
+  /** A moment before the state was made, milliseconds since 1970. */
+  readonly takenMs: number;
+}
+
 /** Everything a push needs to be told, parsed and validated by the command line. */
 export interface PushSettings extends PeerSettings, CarriedAttributes {
   /** Absolute path of the source folder (the vault's root). */
   readonly source: string;
+  /** Absent: the source itself is read. */
+  readonly frozen?: FrozenSource;
   /** Absolute path of `.ecsync/` or of what `--vault-dir` names instead; never part of the view. */
   readonly vaultDir: string;
   readonly destination: Destination;

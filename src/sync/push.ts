@@ -125,10 +125,12 @@ async function lookAtSource(
 ): Promise<Source> {
   const { selection, ledger, reporter, stores, onView } = books;
   const births = new Births();
-  const plain = new LocalTree(settings.source, {
+  const { frozen } = settings;
+  const source = frozen?.folder ?? settings.source;
+  const plain = new LocalTree(source, {
     filter: selection,
     ...(selection.limits && { limits: selection.limits }),
-    vaultDirectory: settings.vaultDir,
+    ...vaultIn(settings),
     onProblem: (_path, error) => ledger.problem(error),
   });
   const view: PushView =
@@ -138,6 +140,7 @@ async function lookAtSource(
   onView(view);
   const snapshot = await takeSnapshot(view, {
     signal,
+    ...(frozen && { takenMs: frozen.takenMs }),
     hardLinks: settings.hardLinks,
     sawFailure: () => ledger.failures > 0,
     onCount: (filesTotal) => reporter.progress({ ...NOTHING_DONE, stage: 'scan', filesTotal }),
@@ -145,7 +148,6 @@ async function lookAtSource(
   // What is left to wait for is the login, if that is not done yet.
   reporter.progress({ ...NOTHING_DONE, stage: 'connect' });
   reportFarTimes(snapshot, ledger);
-  const { source } = settings;
   const moves = stores
     ? readMoves(stores, births, {
         source,
@@ -157,6 +159,12 @@ async function lookAtSource(
     : { moves: { ...NO_MOVES, changed: [] }, save: () => undefined };
   if (settings.xattrs !== true) return { view, snapshot, moves };
   return { view, moves, snapshot: await withXattrs(view, snapshot, { source, signal, ledger }) };
+}
+
+/** The vault directory, as far as it is in the folder that is read. */
+function vaultIn({ frozen, vaultDir }: PushSettings): { readonly vaultDirectory?: string } {
+  if (frozen === undefined) return { vaultDirectory: vaultDir };
+  return frozen.vaultDir === undefined ? {} : { vaultDirectory: frozen.vaultDir };
 }
 
 /** The content of such objects is pushed; whoever needs their time must know that it is another one. */
@@ -352,7 +360,7 @@ export async function withPushJob<T>(
   selection.tellForeignRules((message) => ledger.note('ignore-file-foreign', message));
   try {
     const mounts = findMountPoints({
-      source,
+      ...{ source, frozen: settings.frozen?.folder },
       entries: snapshot.entries,
       leftOut: selection.mountPoints,
       remembered: settings.forgetMounts === true ? [] : (state?.mounts ?? []),

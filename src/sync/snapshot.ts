@@ -30,11 +30,13 @@ export async function takeSnapshot(
   options: {
     signal: AbortSignal;
     hardLinks: boolean;
+    /** A moment before which nothing of the source has been frozen; absent: it is as it is now. */
+    takenMs?: number;
     sawFailure(): boolean;
     onCount(n: number): void;
   },
 ): Promise<Snapshot> {
-  const startedMs = Date.now();
+  const startedMs = options.takenMs ?? Date.now();
   const entries: PushEntry[] = [];
   let plainCount = -1;
   let plainBytes = 0;

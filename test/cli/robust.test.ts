@@ -220,6 +220,59 @@ describe('hooks', () => {
   });
 });
 
+describe('a frozen source that the hook before a push names', () => {
+  const hook = (body: string): void => {
+    const before = script('freeze', body);
+    const after = script('thaw', `echo "$ECSYNC_FROZEN_SOURCE" >${at('thawed')}`);
+    writeFileSync(
+      vaultConfig(),
+      `${plainConfig}\n[push]\nexclude = ["*.tmp"]\n[hooks]\nbefore = "${before}"\nafter = "${after}"\n`,
+    );
+  };
+  const inCopy = async (...words: string[]): Promise<string> =>
+    (await cli.run([...words, '-C', source, '--passfile', at('pw')])).stdout;
+
+  it('is read in place of the folder, by its rules and without the vault', async () => {
+    writeFileSync(path.join(source, 'kept'), 'as it was');
+    writeFileSync(path.join(source, 'left.tmp'), 'not this');
+    mkdirSync(path.join(source, 'was'));
+    writeFileSync(path.join(source, 'was/moved'), 'x'.repeat(50_000));
+    hook(
+      `rm -rf ${at('frozen')}; cp -a ${source} ${at('frozen')}; echo later >${source}/kept; rm ${source}/was/moved; echo freezing; echo ECSYNC_SOURCE=${at('frozen')}`,
+    );
+    const result = await push('--delete');
+    expect(result.code, result.stderr).toBe(0);
+    expect(result.stderr).toContain('freezing\n');
+    expect(readFileSync(at('thawed'), 'utf8')).toBe(`${at('frozen')}\n`);
+    expect(await inCopy('cat', 'kept')).toBe('as it was');
+    const listed = (await inCopy('ls', '-R')).split('\n');
+    expect(listed).toContain('was/moved');
+    expect(listed.filter((name) => /ecsync|tmp/.test(name))).toEqual([]);
+    writeFileSync(vaultConfig(), plainConfig);
+    const live = await push('--delete', '-i', '--exclude', '*.tmp');
+    expect(live.code, live.stderr).toBe(0);
+    expect(live.stdout).toContain(' kept\n');
+    expect(live.stdout).toContain('*deleting   was/moved');
+    expect(await inCopy('cat', 'kept')).toBe('later\n');
+  });
+
+  it.each([
+    ['is not there', () => at('nowhere'), 'is not a folder'],
+    ['is relative', () => 'frozen', 'no absolute path'],
+    ['is another folder', () => built, 'no state of this vault'],
+    ['overlaps with the destination', () => at('copy'), 'overlaps'],
+  ])('that %s is refused, and nothing is pushed', async (_, folder, why) => {
+    writeFileSync(path.join(source, 'kept'), `changed for ${why}`);
+    const before = await inCopy('cat', 'kept');
+    hook(`echo ECSYNC_SOURCE=${folder()}`);
+    const refused = await push('--delete');
+    expect(refused).toMatchObject({ code: 1 });
+    expect(refused.stderr).toContain(why);
+    expect(await inCopy('cat', 'kept')).toBe(before);
+    writeFileSync(vaultConfig(), plainConfig);
+  });
+});
+
 describe('a healthcheck', () => {
   it('hears of start, success and failure, and nothing but the exit code', async () => {
     const heard: string[] = [];

@@ -16,6 +16,7 @@ import { lastFullPush, noteFullPush } from '../../vault/push-record.ts';
 import { openVault, type Vault } from '../../vault/vault.ts';
 import { attend } from '../attended-run.ts';
 import { describeFailure } from '../failure.ts';
+import { frozenSettings } from '../frozen-source.ts';
 import type { Host } from '../host.ts';
 import { loginQuestions } from '../login-questions.ts';
 import { noteVault, placeOf } from '../place.ts';
@@ -121,8 +122,12 @@ async function runPush(
       noteVault(host, vault.vaultDir);
       const startedMs = Date.now();
       const remote = remoteNameOf(host, vault, destination) ?? destination;
-      const result = await attend(holding, warnings, { vault, command: 'push', remote }, () =>
-        pushLocked(holding, warnings, { vault, settings, options }),
+      const result = await attend(holding, warnings, { vault, command: 'push', remote }, (state) =>
+        pushLocked(holding, warnings, {
+          vault,
+          settings: state === undefined ? settings : frozenSettings(settings, vault, state),
+          options,
+        }),
       );
       // A schedule need not push what a person just did.
       if (!isPart && result.exitCode === ExitCode.ok) {

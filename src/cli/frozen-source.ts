@@ -1,0 +1,70 @@
+/** A frozen state of the vault's folder, which the hook before a push has made and named. */
+import path from 'node:path';
+import { EcsyncError, HookError } from '../errors.ts';
+import type { FrozenSource, PushSettings } from '../sync/push-settings.ts';
+import { foldersOverlap } from '../tree/overlap.ts';
+import { parseConfig, readConfigFile, type VaultConfig } from '../vault/config.ts';
+import { pathKind } from '../vault/path-kind.ts';
+import { vaultFiles } from '../vault/vault-files.ts';
+import type { VaultFrame } from '../vault/vault.ts';
+import { inside, realPath } from './vault-paths.ts';
+
+const NAMES_FOLDER = /^ECSYNC_SOURCE=(.+)$/;
+
+/**
+ * The folder that the hook before a push names by its last line, `ECSYNC_SOURCE=/path`.
+ *
+ * @param printed - the end of what the hook printed on standard output
+ */
+export function namedFolder(printed: string): string | undefined {
+  const last = printed.trimEnd().split(/\r?\n/).at(-1) ?? '';
+  return NAMES_FOLDER.exec(last)?.[1];
+}
+
+/**
+ * Settings of a push that reads the frozen state.
+ *
+ * @param takenMs - a moment before it was made
+ * @throws {HookError} `hook-source-missing`, `hook-source-other`, `hook-source-overlaps`
+ */
+export function frozenSettings(
+  settings: PushSettings,
+  vault: Pick<VaultFrame, 'source' | 'vaultDir' | 'config'>,
+  { folder, takenMs }: { readonly folder: string; readonly takenMs: number },
+): PushSettings {
+  if (!path.isAbsolute(folder)) {
+    throw refused('hook-source-missing', folder, 'which is no absolute path');
+  }
+  if (pathKind(folder) !== 'folder') {
+    throw refused('hook-source-missing', folder, 'which is not a folder');
+  }
+  const { destination } = settings;
+  if (destination.kind === 'local' && foldersOverlap(folder, destination.path)) {
+    throw refused('hook-source-overlaps', folder, `which overlaps with ${destination.shown}`);
+  }
+  const within = inside(realPath(vault.source), realPath(vault.vaultDir));
+  const vaultDir = within === undefined ? undefined : path.join(folder, within);
+  if (vaultDir !== undefined && !isStateOf(vaultDir, vault.config)) {
+    throw refused('hook-source-other', folder, 'but there is no state of this vault in it');
+  }
+  const frozen: FrozenSource = { folder, takenMs, ...(vaultDir !== undefined && { vaultDir }) };
+  return { ...settings, frozen };
+}
+
+/** Whether a folder is what the vault directory was at some moment: it has its key. */
+function isStateOf(vaultDir: string, { key_check: wanted }: VaultConfig): boolean {
+  const { config: file } = vaultFiles(vaultDir);
+  try {
+    const { key_check: found } = parseConfig(readConfigFile(file).text, file);
+    return found === wanted;
+  } catch (error) {
+    if (error instanceof EcsyncError) return false;
+    throw error;
+  }
+}
+
+function refused(code: string, folder: string, why: string): HookError {
+  return new HookError(code, `the hook 'before' names ${folder} as the source, ${why}`, {
+    hint: 'Nothing was pushed. The last line that the hook prints, ECSYNC_SOURCE=/path, names a frozen state of the whole folder of the vault, .ecsync included.',
+  });
+}
