@@ -37,6 +37,12 @@ read -r unit_passed unit_failed unit_skipped < <(node -e '
   const broken = report.testResults.filter((file) => file.status === "failed" && file.assertionResults.every((t) => t.status !== "failed")).length;
   console.log(report.numPassedTests, report.numFailedTests + broken, report.numPendingTests + report.numTodoTests);
 ' "$report" || echo "0 1 0")
+echo "slowest files:"
+node -e '
+  const report = JSON.parse(require("node:fs").readFileSync(process.argv[1], "utf8"));
+  const files = report.testResults.map(({ name, startTime, endTime }) => [Math.round((endTime - startTime) / 1000), name]);
+  for (const [sec, name] of files.sort((a, b) => b[0] - a[0]).slice(0, 20)) console.log(`  ${sec} s  ${name.replace(`${process.cwd()}/`, "")}`);
+' "$report" || true
 rm -f "$report"
 passed=$((passed + unit_passed))
 failed=$((failed + unit_failed))

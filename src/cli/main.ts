@@ -1,21 +1,13 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
-import type { Writable } from 'node:stream';
+/** The program: one command line, from the first word to the exit code. */
 import { isatty } from 'node:tty';
-import { ExitCode, FileError, InterruptedError } from '../errors.ts';
+import { ExitCode, InterruptedError } from '../errors.ts';
 import { isWindows } from '../platform.ts';
 import { describeFailure, failureLines } from './failure.ts';
-import { openStandardOutput } from './file-output.ts';
-import { takePasswordVariables, type Host } from './host.ts';
-import { Output } from './output.ts';
+import type { Host } from './host.ts';
+import type { Output } from './output.ts';
+import { hostOfProcess, openProcessOutput } from './process-host.ts';
 import { runCommandLine } from './run.ts';
-
-/** Beside `src/` and `dist/` alike. */
-function readVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  const version = /"version":\s*"([^"]*)"/.exec(text)?.[1];
-  return version ?? 'unknown';
-}
 
 /** SIGBREAK is Ctrl-Break of a Windows console. */
 const SIGNALS: readonly NodeJS.Signals[] = [
@@ -75,87 +67,26 @@ function terminalIsGone(): boolean {
   return terminals.some((fd) => !isatty(fd));
 }
 
-function written(stream: Writable): Promise<void> {
-  return new Promise((resolve) => {
-    if (stream.destroyed || stream.writableEnded) resolve();
-    else stream.write('', () => resolve());
-  });
-}
-
-function canShowStatus(environment: NodeJS.ProcessEnv): boolean {
-  const isSet = (name: string): boolean => (environment[name] ?? '') !== '';
-  return (
-    process.stderr.isTTY && environment['TERM'] !== 'dumb' && !isSet('NO_COLOR') && !isSet('CI')
-  );
-}
-
-/** How the writing end of a pipe hears that nobody reads any more; a closed terminal says EIO. */
-const READER_GONE = new Set(['EPIPE', 'EOF', 'ECONNRESET', 'ERR_STREAM_DESTROYED']);
-
-/** @returns the exit code of a command whose output is incomplete */
-function tellUnwritten(out: Output, failure: NodeJS.ErrnoException, exitCode: number): number {
-  const error = new FileError(
-    'output-not-written',
-    `cannot write standard output (${reasonOf(failure)})`,
-    {
-      hint: 'What was printed is incomplete. Check the space on the disk that it goes to.',
-      cause: failure,
-    },
-  );
-  for (const line of failureLines(describeFailure(error, false), false)) out.alert(line);
-  return exitCode === ExitCode.ok ? error.exitCode : exitCode;
-}
-
-function reasonOf({ code, message }: NodeJS.ErrnoException): string {
-  return code ?? message;
-}
-
-/** The folder that relative paths start from. It may be gone: then whatever needs it ends here. */
-function workingFolder(out: Output): string {
+function hostOrEnd(out: Output): Host {
   try {
-    return process.cwd();
+    return hostOfProcess(out, watchSignals(out));
   } catch (error) {
-    const gone = new FileError('no-working-folder', 'the current folder does not exist any more', {
-      hint: 'Change to another folder (`cd`) and try again.',
-      cause: error,
-    });
-    for (const line of failureLines(describeFailure(gone, false), false)) out.alert(line);
-    return exit(gone.exitCode);
+    const failure = describeFailure(error, false);
+    for (const line of failureLines(failure, false)) out.alert(line);
+    return exit(failure.exitCode);
   }
 }
 
 async function main(): Promise<void> {
-  const stdout = openStandardOutput();
-  const out = new Output(stdout, process.stderr);
-  out.mode = { ...out.mode, statusLine: canShowStatus(process.env) };
-  // A reader that goes away (`| head`) is no failure; on standard error there is nobody to tell.
-  stdout.on('error', (error: NodeJS.ErrnoException) => {
-    const isGone = READER_GONE.has(error.code ?? '') || stdout.isTTY === true;
-    if (isGone) out.close();
-    else out.fail(error);
-  });
+  const output = openProcessOutput();
   process.stderr.on('error', () => undefined);
   // Of a terminal that was closed; who reads anything else sees its errors there.
   process.stdin.on('error', () => undefined);
-  const host: Host = {
-    out,
-    folder: workingFolder(out),
-    platform: process.platform,
-    passwordVariables: takePasswordVariables(process.env),
-    environment: process.env,
-    stdin: process.stdin,
-    signal: watchSignals(out),
-    derivations: new Set(),
-    version: readVersion(),
-    canAsk: process.stdin.isTTY && process.stderr.isTTY,
-  };
-  const exitCode = await runCommandLine(process.argv.slice(2), host);
-  await written(stdout);
-  const ended = out.failure === undefined ? exitCode : tellUnwritten(out, out.failure, exitCode);
-  await written(process.stderr);
+  const host = hostOrEnd(output.out);
+  const exitCode = await output.end(await runCommandLine(process.argv.slice(2), host));
   // Scrypt may go on for a minute, which nobody is waiting for any more.
   if (host.signal.aborted && host.derivations.size > 0) exitAtOnce();
-  exit(ended);
+  exit(exitCode);
 }
 
 await main();

@@ -240,12 +240,14 @@ describe('a password', () => {
     const seen = path.join(folder, 'seen');
     const spy = `tr '\\0' '\\n' </proc/*/cmdline 2>/dev/null | cat - >'${seen}'; cat /proc/*/cmdline /proc/self/environ >>'${seen}'; cat '${passfile}'`;
     const results = [
-      await inVault(['key', 'info', '-v'], { env: { ECSYNC_PASSWORD: PASSWORD } }),
+      await inVault(['key', 'info', '-v'], { env: { ECSYNC_PASSWORD: PASSWORD }, alone: true }),
       await inVault(['key', 'paper', '--extpass', `sh -c "${spy}"`, '--json'], {
         env: { ECSYNC_PASSWORD: PASSWORD, ECSYNC_DEBUG: '1' },
+        alone: true,
       }),
       await inVault(['push', 'host:p'], {
         env: { ECSYNC_PASSWORD: `${PASSWORD}x`, ECSYNC_DEBUG: '1' },
+        alone: true,
       }),
     ];
     expect(results.map(({ code }) => code)).toEqual([0, 0, 12]);

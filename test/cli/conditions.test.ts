@@ -175,9 +175,9 @@ it('--low-priority lowers the priority of every thread', async () => {
   const seen = at('nice');
   const shell = at('bin/rsh');
   program('rsh', `ps -L -o ni= -p $PPID >${seen}; nice >>${seen}; exit 255`);
-  await push(['host:p', '--rsh', shell, '--low-priority']);
+  await push(['host:p', '--rsh', shell, '--low-priority'], { alone: true });
   expect(new Set(readFileSync(seen, 'utf8').trim().split(/\s+/))).toEqual(new Set(['10']));
-  await push(['host:p', '--rsh', shell]);
+  await push(['host:p', '--rsh', shell], { alone: true });
   const own = String(os.getPriority());
   expect(new Set(readFileSync(seen, 'utf8').trim().split(/\s+/))).toEqual(new Set([own]));
 });

@@ -203,7 +203,8 @@ describe('push', () => {
     );
     chmodSync(shell, 0o755);
     const env = { ECSYNC_PASSWORD: PASSWORD, MARKER: 'here' };
-    const result = await cli.run(['push', 'host:p', '-e', shell], { cwd: vault, env });
+    const words = ['push', 'host:p', '-e', shell];
+    const result = await cli.run(words, { cwd: vault, env, alone: true });
     expect(result.code).not.toBe(0);
     const dumped = readFileSync(dump, 'utf8');
     expect(dumped).toContain('MARKER=here');

@@ -360,6 +360,7 @@ describe('three verdicts', () => {
       }
       await initVault(pair.bench);
       await ecsync(['remote', 'add', 'home', pair.destination, '-C', source]);
+      utimesSync(source, 1_234_567_890, 1_234_567_890);
       await pair.push();
       writeFileSync(path.join(source, 'edited'), 'edited since');
       writeFileSync(path.join(source, 'new'), '');

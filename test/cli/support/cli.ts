@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import path from 'node:path';
+import { canRunWarm, runWarm } from '../../support/warm-commands.ts';
 
 /** How a command ended and what it printed. */
 export interface CliResult {
@@ -15,6 +16,8 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string | Uint8Array;
   readonly onStart?: (child: ChildProcess) => void;
+  /** In a process of its own: the test has to do with that process. */
+  readonly alone?: true;
 }
 
 /** Runs a built `ecsync` as a user or a scheduler does. */
@@ -27,8 +30,14 @@ export class Cli {
   }
 
   /** Without a terminal. */
-  run(words: readonly string[], options: CliOptions = {}): Promise<CliResult> {
-    return collect(spawn(process.execPath, [this.main, ...words], settings(options)), options);
+  async run(words: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+    const { input, onStart, alone } = options;
+    const { cwd, env, stdio } = settings(options);
+    if ((input ?? onStart ?? alone) !== undefined || !canRunWarm(env)) {
+      return collect(spawn(process.execPath, [this.main, ...words], { cwd, env, stdio }), options);
+    }
+    const result = await runWarm({ program: this.main, words, cwd, environment: env });
+    return { ...result, stdout: result.stdout.toString(), stderr: result.stderr.toString() };
   }
 
   /**
@@ -72,10 +81,11 @@ function quote(word: string): string {
 
 function settings(options: CliOptions): {
   cwd: string;
-  env: NodeJS.ProcessEnv;
+  env: Record<string, string>;
   stdio: ['pipe', 'pipe', 'pipe'];
 } {
-  const env = { PATH: process.env['PATH'], HOME: '/nonexistent', LC_ALL: 'C.UTF-8', TERM: 'xterm' };
+  const PATH = process.env['PATH'] ?? '';
+  const env = { PATH, HOME: '/nonexistent', LC_ALL: 'C.UTF-8', TERM: 'xterm' };
   return {
     cwd: options.cwd ?? '/',
     env: { ...env, ...options.env },

@@ -27,7 +27,7 @@ export default async function setup(project: TestProject): Promise<() => void> {
   const built = await rolldown({
     ...options,
     cwd: root,
-    input: { ...input, ...MODULES },
+    input: { ...input, ...MODULES, 'warm-program': 'test/support/warm-program.ts' },
   });
   const dir = path.join(outDir, 'dist/bin');
   await built.write({ ...output, dir });

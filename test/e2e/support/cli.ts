@@ -1,11 +1,25 @@
 import { inject } from 'vitest';
-import { type Bench, type CliOptions, type CliResult, runProgram } from './run-cli.ts';
+import { canRunWarm, runWarm } from '../../support/warm-commands.ts';
+import { type Bench, type CliOptions, type CliResult, environment, runProgram } from './run-cli.ts';
 
 export { type Bench, type CliOptions, type CliResult, makeBench } from './run-cli.ts';
 
 /** Runs `ecsync` the way a scheduler does: no terminal, no standard input. */
-export function ecsync(words: readonly string[], options: CliOptions = {}): Promise<CliResult> {
-  return runProgram(options.node ?? process.execPath, [inject('cliPath'), ...words], options);
+export async function ecsync(
+  words: readonly string[],
+  options: CliOptions = {},
+): Promise<CliResult> {
+  const program = inject('cliPath');
+  const { cwd = '/', env, node = process.execPath, ...others } = options;
+  if (node !== process.execPath || Object.keys(others).length > 0 || !canRunWarm(env)) {
+    return runProgram(node, [program, ...words], options);
+  }
+  const result = await runWarm({ program, words, cwd, environment: environment(env) });
+  return {
+    ...result,
+    stdout: result.stdout.toString('latin1'),
+    stderr: result.stderr.toString('utf8'),
+  };
 }
 
 /** Makes the bench's source a vault with a cheap scrypt, so that tests do not wait for it. */

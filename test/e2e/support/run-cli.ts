@@ -22,11 +22,15 @@ export interface CliOptions {
   readonly input?: string | Uint8Array;
   /** Called with the running process, to interrupt or kill it. */
   readonly onStart?: (child: ChildProcess) => void;
+  /** In a process of its own: the test has to do with that process. */
+  readonly alone?: true;
 }
 
 /** Environment of a command: nothing of ours but what is needed to run. */
-function environment(extra: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
-  return { PATH: process.env['PATH'], HOME: '/nonexistent', LC_ALL: 'C.UTF-8', ...extra };
+export function environment(
+  extra: Readonly<Record<string, string>> = {},
+): Readonly<Record<string, string>> {
+  return { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', LC_ALL: 'C.UTF-8', ...extra };
 }
 
 /** Runs a program with our environment: no terminal, no standard input. */

@@ -1,0 +1,115 @@
+/** What this process gives to a command: its output, its folder, its environment. */
+import { readFileSync } from 'node:fs';
+import type { Writable } from 'node:stream';
+import { ExitCode, FileError } from '../errors.ts';
+import { describeFailure, failureLines } from './failure.ts';
+import { openStandardOutput } from './file-output.ts';
+import { takePasswordVariables, type Host } from './host.ts';
+import { Output } from './output.ts';
+
+/** The output of one command on the standard output and error of this process. */
+export interface ProcessOutput {
+  readonly out: Output;
+  /**
+   * Waits until everything is written.
+   *
+   * @param exitCode - how the command ended
+   * @returns its exit code, or another one where standard output did not take everything
+   */
+  end(exitCode: number): Promise<number>;
+}
+
+/** How the writing end of a pipe hears that nobody reads any more; a closed terminal says EIO. */
+const READER_GONE = new Set(['EPIPE', 'EOF', 'ECONNRESET', 'ERR_STREAM_DESTROYED']);
+
+export function openProcessOutput(): ProcessOutput {
+  const stdout = openStandardOutput();
+  const out = new Output(stdout, process.stderr);
+  out.mode = { ...out.mode, statusLine: canShowStatus(process.env) };
+  // A reader that goes away (`| head`) is no failure; on standard error there is nobody to tell.
+  stdout.on('error', (error: NodeJS.ErrnoException) => {
+    const isGone = READER_GONE.has(error.code ?? '') || stdout.isTTY === true;
+    if (isGone) out.close();
+    else out.fail(error);
+  });
+  return {
+    out,
+    end: async (exitCode) => {
+      await written(stdout);
+      const ended =
+        out.failure === undefined ? exitCode : tellUnwritten(out, out.failure, exitCode);
+      await written(process.stderr);
+      return ended;
+    },
+  };
+}
+
+/**
+ * @param signal - aborted when the command is to end early
+ * @throws {FileError} `no-working-folder`
+ */
+export function hostOfProcess(out: Output, signal: AbortSignal): Host {
+  return {
+    out,
+    folder: workingFolder(),
+    platform: process.platform,
+    passwordVariables: takePasswordVariables(process.env),
+    environment: process.env,
+    stdin: process.stdin,
+    signal,
+    derivations: new Set(),
+    version: readVersion(),
+    canAsk: process.stdin.isTTY && process.stderr.isTTY,
+  };
+}
+
+/** Beside `src/` and `dist/` alike. */
+function readVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  const version = /"version":\s*"([^"]*)"/.exec(text)?.[1];
+  return version ?? 'unknown';
+}
+
+function written(stream: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.destroyed || stream.writableEnded) resolve();
+    else stream.write('', () => resolve());
+  });
+}
+
+function canShowStatus(environment: NodeJS.ProcessEnv): boolean {
+  const isSet = (name: string): boolean => (environment[name] ?? '') !== '';
+  return (
+    process.stderr.isTTY && environment['TERM'] !== 'dumb' && !isSet('NO_COLOR') && !isSet('CI')
+  );
+}
+
+/** @returns the exit code of a command whose output is incomplete */
+function tellUnwritten(out: Output, failure: NodeJS.ErrnoException, exitCode: number): number {
+  const error = new FileError(
+    'output-not-written',
+    `cannot write standard output (${reasonOf(failure)})`,
+    {
+      hint: 'What was printed is incomplete. Check the space on the disk that it goes to.',
+      cause: failure,
+    },
+  );
+  for (const line of failureLines(describeFailure(error, false), false)) out.alert(line);
+  return exitCode === ExitCode.ok ? error.exitCode : exitCode;
+}
+
+function reasonOf({ code, message }: NodeJS.ErrnoException): string {
+  return code ?? message;
+}
+
+/** The folder that relative paths start from. It may be gone: then whatever needs it ends here. */
+function workingFolder(): string {
+  try {
+    return process.cwd();
+  } catch (error) {
+    throw new FileError('no-working-folder', 'the current folder does not exist any more', {
+      hint: 'Change to another folder (`cd`) and try again.',
+      cause: error,
+    });
+  }
+}
