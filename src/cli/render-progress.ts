@@ -13,14 +13,20 @@ const STAGES: Readonly<Record<PushProgress['stage'], string>> = {
   finish: 'finishing',
 };
 
-/** One line: share done, files, bytes, rate, time left, and the current name in what room is left. */
+/** Before these nothing can be said of how much there is to do. */
+const UNMEASURED: ReadonlySet<PushProgress['stage']> = new Set(['scan', 'connect']);
+
+/**
+ * One line: share done, what is going on unless files are sent, files, bytes, rate, time left, and the
+ * current name in what room is left.
+ */
 export function progressText(
   progress: PushProgress,
   rate: number | undefined,
   columns: number,
 ): string {
   const { stage, filesDone, filesTotal, bytesDone, bytesTotal, current } = progress;
-  if (stage !== 'send' && stage !== 'compare') {
+  if (UNMEASURED.has(stage)) {
     const count = filesTotal > 0 ? `: ${shownCount(filesTotal)}` : '';
     return fitEnd(`${STAGES[stage]}${count}`, columns);
   }
@@ -28,6 +34,7 @@ export function progressText(
   const left = rate !== undefined && rate > 0 ? (bytesTotal - bytesDone) / rate : undefined;
   const figures = [
     `${Math.min(share, 100)}%`,
+    ...(stage === 'send' ? [] : [STAGES[stage]]),
     `${shownCount(filesDone)}/${shownCount(filesTotal)} files`,
     `${shownBytes(bytesDone)}/${shownBytes(bytesTotal)}`,
     ...(rate === undefined ? [] : [`${shownBytes(rate)}/s`]),

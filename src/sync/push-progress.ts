@@ -61,3 +61,11 @@ export function progressOf(job: PushJob): ProgressMeter {
   meters.set(job, meter);
   return meter;
 }
+
+/** Everything was sent, unless the push has used up what it may send. */
+export function finishing(job: PushJob, isSpent: boolean): PushProgress {
+  const now = progressOf(job).now();
+  const { filesTotal, bytesTotal } = now;
+  const all = isSpent ? {} : { filesDone: filesTotal, bytesDone: bytesTotal };
+  return { ...now, ...all, stage: 'finish' };
+}

@@ -28,7 +28,7 @@ import { confirmMoves } from './moves-links.ts';
 import { OpenVault } from './opened-vault.ts';
 import type { PushView } from './push-entry.ts';
 import { bookkeeping, figuresOf, noteDeleted, type PushJob } from './push-job.ts';
-import { progressOf } from './push-progress.ts';
+import { finishing, progressOf } from './push-progress.ts';
 import type { PushReporter, PushSettings, PushSummary } from './push-settings.ts';
 import { decodeState, encodeState, type PushState } from './push-state.ts';
 import { decideDeletion, refuseOverlap } from './preflight.ts';
@@ -279,7 +279,7 @@ export async function push(
       });
       // Updates that a server ignores count as changes until it takes them.
       // What is on a disk that is not mounted has not gone.
-      reporter.progress({ ...progressOf(job).now(), stage: 'finish' });
+      reporter.progress(finishing(job, end.isSpent === true));
       const isWhole = end.lostMounts === undefined;
       const isAllDeleted = deletedUnder !== undefined;
       if (isWhole && end.ignoresUpdates !== true) {

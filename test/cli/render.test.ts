@@ -89,6 +89,15 @@ describe('progress', () => {
     );
   });
 
+  it('says what is going on, and keeps the share where there is little room', () => {
+    const at = (stage: 'compare' | 'send' | 'delete' | 'finish'): string =>
+      progressText({ ...progress, stage }, undefined, 29);
+    expect(at('compare')).toBe('50%  comparing');
+    expect(at('send')).toBe('50%  1,234/5,678 files');
+    expect(at('delete')).toBe('50%  deleting');
+    expect(at('finish')).toBe('50%  finishing');
+  });
+
   function report(mode: { json?: boolean; statusLine?: boolean }, wanted: boolean): string {
     const [stdout, stderr] = [new Screen(false), new Screen(true)];
     const out = new Output(stdout, stderr);
