@@ -7,4 +7,5 @@ if [ ! -d node_modules ] || [ package-lock.json -nt node_modules/.package-lock.j
 fi
 npx --no-install tsc -p tsconfig.build.json
 npx --no-install rolldown -c rolldown.config.ts
+node scripts/make-manual.mjs
 chmod +x dist/bin/ecsync.js

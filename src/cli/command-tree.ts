@@ -31,6 +31,9 @@ export interface ShownCommand {
   readonly commands: readonly ShownCommand[];
 }
 
+/** What `help` explains beside commands. */
+export const HELP_TOPICS = ['exit-codes', 'man'] as const;
+
 /** What help calls arguments and values that may be the name of a remote. */
 const REMOTE_WORDS: ReadonlySet<string> = new Set(['remote', 'copy']);
 
@@ -44,11 +47,23 @@ export function commandTree(command: Command, above = ''): ShownCommand {
     summary: command.summary() || command.description(),
     description: command.description(),
     usage: command.usage(),
-    choices: command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []),
+    choices: [
+      ...command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []),
+      ...topicsOf(command),
+    ],
     namesRemote: command.registeredArguments.some((argument) => REMOTE_WORDS.has(argument.name())),
     options: help.visibleOptions(command).map(optionOf),
     commands: help.visibleCommands(command).map((one) => commandTree(one, path)),
   };
+}
+
+/** What `help` can be asked about, when the command is that. */
+function topicsOf(command: Command): readonly string[] {
+  const { parent } = command;
+  const isHelp = command.registeredArguments.some((argument) => argument.name() === 'topic');
+  if (!isHelp || parent === null) return [];
+  const commands = parent.createHelp().visibleCommands(parent);
+  return [...commands.map((one) => one.name()), ...HELP_TOPICS];
 }
 
 function optionOf(option: Option): ShownOption {

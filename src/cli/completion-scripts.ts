@@ -35,6 +35,19 @@ function valueOptions(tree: ShownCommand, namesRemote: boolean): string {
   return [...new Set(names)].join('|');
 }
 
+/** Options whose values are known, with these. */
+function choiceOptions(
+  tree: ShownCommand,
+): readonly { readonly names: readonly string[]; readonly choices: readonly string[] }[] {
+  const found = new Map<string, Set<string>>();
+  for (const { names, choices } of allCommands(tree).flatMap(({ options }) => options)) {
+    if (choices.length === 0) continue;
+    const key = names.join('|');
+    found.set(key, new Set([...(found.get(key) ?? []), ...choices]));
+  }
+  return [...found].map(([key, choices]) => ({ names: key.split('|'), choices: [...choices] }));
+}
+
 function remoteCommands(tree: ShownCommand): readonly ShownCommand[] {
   return allCommands(tree).filter(({ namesRemote }) => namesRemote);
 }
@@ -67,6 +80,12 @@ ${allCommands(tree)
     esac
   done
   case $previous in
+${choiceOptions(tree)
+  .map(
+    ({ names, choices }) =>
+      `    ${names.join('|')}) _ecsync_offer < <(compgen -W '${choices.join(' ')}' -- "$current"); return ;;`,
+  )
+  .join('\n')}
     ${valueOptions(tree, true)}) _ecsync_offer < <(compgen -W "$(_ecsync_remotes)" -- "$current"; compgen -f -- "$current"); return ;;
     ${valueOptions(tree, false)}) _ecsync_offer < <(compgen -f -- "$current"); return ;;
   esac
@@ -104,6 +123,9 @@ function fish(tree: ShownCommand): string {
       ...command.commands.map(
         ({ name, summary }) => `complete -c ecsync${when} -a ${name} -d ${quoted(summary)}`,
       ),
+      ...(command.choices.length > 0 && seen !== ''
+        ? [`complete -c ecsync -f -n ${quoted(seen)} -a ${quoted(command.choices.join(' '))}`]
+        : []),
       ...(command.namesRemote && seen !== ''
         ? [`complete -c ecsync -n ${quoted(seen)} -a ${quoted(FISH_REMOTES)} -d remote`]
         : []),
@@ -128,17 +150,25 @@ function powershell(tree: ShownCommand): string {
   const rows = allCommands(tree).map(
     (command) => `    ${text(command.path)} = @(${wordsAfter(command).map(text).join(', ')})`,
   );
+  const values = choiceOptions(tree).flatMap(({ names, choices }) =>
+    names.map((name) => `    ${text(name)} = @(${choices.map(text).join(', ')})`),
+  );
   return `Register-ArgumentCompleter -Native -CommandName ecsync -ScriptBlock {
   param($word, $ast, $position)
   $known = @{
 ${rows.join('\n')}
+  }
+  $values = @{
+${values.join('\n')}
   }
   $path = ''
   foreach ($element in $ast.CommandElements | Select-Object -Skip 1) {
     $next = ("$path " + $element.ToString()).Trim()
     if ($known.ContainsKey($next) -and $element.Extent.EndOffset -lt $position) { $path = $next }
   }
+  $last = @($ast.CommandElements | Where-Object { $_.Extent.EndOffset -lt $position })[-1]
   $words = @($known[$path])
+  if ($values.ContainsKey("$last")) { $words = @($values["$last"]) }
   if (@(${remote.join(', ')}) -contains $path) {
     $words += @(ecsync remote list 2>$null | ForEach-Object { ($_ -split "\`t")[0] })
   }

@@ -1,4 +1,5 @@
 /** The manual page, made of the command tree. */
+import { EXAMPLES, environmentLines, FILES, type Described } from './manual-text.ts';
 import { allCommands, type ShownCommand, type ShownOption } from './command-tree.ts';
 
 /** Text for roff: backslashes, dashes, and what would begin a request. */
@@ -24,6 +25,9 @@ export function manualPage(
   );
   return [
     `.TH ECSYNC 1 "" "ecsync ${roff(version)}" "User Commands"`,
+    // Names of options and variables are not broken.
+    '.nh',
+    '.ad l',
     '.SH NAME',
     `ecsync \\- ${roff(tree.description.replace(/\.$/, ''))}`,
     '.SH SYNOPSIS',
@@ -33,9 +37,21 @@ export function manualPage(
     '.SH COMMANDS',
     ...commands.flatMap(commandLines),
     '.SH EXIT STATUS',
-    ...exitCodes.flatMap(([code, meaning]) => ['.TP', `.B ${code}`, roff(meaning)]),
+    ...exitCodes.flatMap(([code, meaning]) => described([String(code), meaning])),
+    '.SH ENVIRONMENT',
+    ...environmentLines().flatMap(described),
+    '.SH FILES',
+    ...FILES.flatMap(described),
+    '.SH EXAMPLES',
+    ...EXAMPLES.flatMap(described),
+    '.SH SEE ALSO',
+    roff('gocryptfs(1), rsync(1), ssh_config(5)'),
     '',
   ].join('\n');
+}
+
+function described([name, text]: Described): readonly string[] {
+  return ['.TP', `.B ${roff(name)}`, roff(text)];
 }
 
 function commandLines({ path, description, usage, options }: ShownCommand): readonly string[] {

@@ -100,6 +100,13 @@ describe('completion', () => {
       ['--max-delete', '--max-changed', '--max-size', '--max-age', '--max-bytes', '--max-time'],
     ],
     [['completion', 'z'], ['zsh']],
+    [['help', 'ex'], ['exit-codes']],
+    [['help', 'sche'], ['schedule']],
+    [
+      ['init', '--layout', ''],
+      ['gcm', 'reverse', 'xchacha'],
+    ],
+    [['restore', '--overwrite', 'ol'], ['older']],
     [['push', '--passfile', 'p'], ['pw']],
   ])('of bash knows %j', async (words, wanted) => {
     expect(await complete(...words)).toEqual(wanted);
@@ -138,10 +145,14 @@ describe('help man', () => {
     const lines = stdout.trimEnd().split('\n');
     expect(lines[0]).toMatch(/^\.TH ECSYNC 1 /);
     for (const line of lines) {
-      expect(line).toMatch(/^(?:\.(?:TH|SH|SS|TP|B|I|RI)(?: |$)|[^.'])/);
+      expect(line).toMatch(/^(?:\.(?:TH|SH|SS|TP|B|I|RI|nh|ad)(?: |$)|[^.'])/);
     }
     expect(stdout).toContain('.SS "ecsync remote setup\\-server');
     expect(stdout).toContain('.B 130');
+    const sections = lines.filter((line) => line.startsWith('.SH ')).map((line) => line.slice(4));
+    for (const name of ['EXAMPLES', 'FILES', 'ENVIRONMENT', 'EXIT STATUS']) {
+      expect(sections).toContain(name);
+    }
   });
 });
 

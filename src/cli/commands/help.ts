@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { UsageError } from '../../errors.ts';
-import { commandTree } from '../command-tree.ts';
+import { commandTree, HELP_TOPICS } from '../command-tree.ts';
 import { manualPage } from '../manual.ts';
 import { DONE } from '../report.ts';
 import type { Selected } from '../selected.ts';
@@ -37,11 +37,12 @@ export function defineHelp(program: Command, select: Selected): void {
     .helpOption(false);
   help.action((topics: readonly string[]) => {
     select('help', {}, ({ out, version }) => {
-      if (topics.length === 1 && topics[0] === 'exit-codes') {
+      const [topic] = topics.length === 1 ? topics : [];
+      if (topic === HELP_TOPICS[0]) {
         for (const [code, meaning] of EXIT_CODES) {
           out.data(`${String(code).padStart(4)}  ${meaning}`);
         }
-      } else if (topics.length === 1 && topics[0] === 'man') {
+      } else if (topic === HELP_TOPICS[1]) {
         out.data(manualPage(commandTree(program), version, EXIT_CODES).trimEnd());
       } else {
         findCommand(program, topics).outputHelp();

@@ -21,7 +21,9 @@ export function addLayoutOptions(command: Command): Command {
       new Option(
         '--layout <name>',
         'gcm (default); xchacha for machines without AES instructions; reverse to go on with what `gocryptfs -reverse` shows',
-      ).argParser(parseLayout),
+      )
+        .choices([...LAYOUTS])
+        .argParser(parseLayout),
     )
     .option('--plaintextnames', 'do not encrypt names and link targets')
     .option('--deterministic-names', 'equal names look equal in every folder; no IV files')
