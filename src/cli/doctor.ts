@@ -240,7 +240,7 @@ async function* reach(
     }),
     note: (code: string, message: string) => warnings.add({ code, message }),
   };
-  const settings = reachSettings({ destination }, options);
+  const settings = reachSettings(host, { destination, vault }, options);
   const results = await ReachedCopy.with(settings, surroundings, (reached) => reached.test());
   const noPush = results.find(({ ability, allowed }) => ability === 'push' && allowed === false);
   for (const { ability, allowed, why } of noPush === undefined ? results : [noPush]) {

@@ -12,6 +12,7 @@ import {
 import type { Tree } from '../tree/entry.ts';
 import type { VaultFrame } from '../vault/vault.ts';
 import { readSmallFile } from '../view/decrypted-view-listing.ts';
+import { configuredWay } from './configured-way.ts';
 import { unlockCopy, type CopyKey, type CopyPlace } from './cipher-folder.ts';
 import type { CopyOptions, ReachOptions } from './commands/copy-options.ts';
 import { loginQuestions } from './login-questions.ts';
@@ -58,7 +59,7 @@ export async function withOpenedCopy<T>(
     }),
     note: (code: string, message: string) => warnings.add({ code, message }),
   };
-  return ReachedCopy.with(reachSettings(place, options), surroundings, async (reached) => {
+  return ReachedCopy.with(reachSettings(host, place, options), surroundings, async (reached) => {
     const copy = await reached.open(plan);
     const key = keyHere ?? (await unlock({ ...place, ...(await confOf(copy.tree)) }));
     const signal = plan.reach === 'all' ? host.signal : undefined;
@@ -87,13 +88,16 @@ async function openLayoutOf(
   }
 }
 
-/** How the options of a command say that a copy is reached. */
+/** How the options of a command and the configuration say that a copy is reached. */
 export function reachSettings(
-  { destination }: Pick<CopyPlace, 'destination'>,
+  host: Host,
+  place: Pick<CopyPlace, 'destination' | 'vault'>,
   options: ReachOptions,
 ): ReachSettings {
   const { via } = options;
-  return { destination, ...peerSettings(options), ...(via !== undefined && { via }) };
+  const { destination } = place;
+  const way = configuredWay(host, place, options);
+  return { destination, ...peerSettings(options), ...way, ...(via !== undefined && { via }) };
 }
 
 async function confOf(tree: Tree): Promise<{ confBytes?: Uint8Array }> {

@@ -170,6 +170,25 @@ describe('--all', () => {
   });
 });
 
+describe('rsh and rsync_path of a remote', () => {
+  it('count for all that reaches it, not for pushes alone', async () => {
+    const far = `\n[[remotes]]\nname = "far"\nurl = "host:${at('copy-far')}"\n[remotes.push]\nrsh = "${flakyShell(0)}"\nrsync_path = "rsync"\n`;
+    writeFileSync(vaultConfig(), plainConfig + far);
+    expect((await push('far')).code).toBe(0);
+    const reading = ['-C', source, '--passfile', at('pw')];
+    expect(await cli.run(['ls', '--from', 'far', ...reading])).toMatchObject({ code: 0 });
+    expect(await cli.run(['fsck', 'far', ...reading])).toMatchObject({ code: 0 });
+    const target = ['--to', at('restored-far')];
+    expect(await cli.run(['restore', '--from', 'far', ...target, ...reading])).toMatchObject({
+      code: 0,
+    });
+    expect(await cli.run(['remote', 'test', 'far', '-C', source])).toMatchObject({ code: 0 });
+    expect((await cli.run(['doctor', '-C', source])).stdout).toContain('can push');
+    const elsewhere = await cli.run(['ls', '--from', 'far', '--rsh', 'false', ...reading]);
+    expect(elsewhere.code).not.toBe(0);
+  });
+});
+
 describe('hooks', () => {
   const told = (): string => readFileSync(at('told'), 'utf8');
   const hooks = (lines: string): void => {

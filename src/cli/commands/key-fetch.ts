@@ -88,7 +88,7 @@ async function readConf(
     note: (code: string, message: string) => warnings.add({ code, message }),
   };
   const found = await ReachedCopy.with(
-    reachSettings(place, options),
+    reachSettings(host, place, options),
     surroundings,
     async (reached) => {
       const { tree } = await reached.open({ reach: 'little', onProblem: () => undefined });

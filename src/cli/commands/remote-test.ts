@@ -60,7 +60,7 @@ async function runRemoteTest(
     }),
     note: (code: string, message: string) => warnings.add({ code, message }),
   };
-  const settings = reachSettings({ destination }, options);
+  const settings = reachSettings(host, { destination, ...(vault && { vault }) }, options);
   const results = await ReachedCopy.with(settings, surroundings, (reached) => reached.test());
   for (const result of results) show(host, result);
   const allowed = results.filter((result) => result.allowed === true);

@@ -15,6 +15,7 @@ import type { RatePlan } from '../../transport/throttle.ts';
 import type { CopyPlace } from '../cipher-folder.ts';
 import { isHostFirst } from '../early-login.ts';
 import { ESCAPED_HELP, typedBytes } from '../escaped-paths.ts';
+import { configuredWay } from '../configured-way.ts';
 import type { Host } from '../host.ts';
 import { parseBandwidth } from '../push-values.ts';
 import { tellItem } from '../render-item.ts';
@@ -174,6 +175,7 @@ async function runRestore(
   const { overwrite } = options;
   const settings: RestoreSettings = {
     ...restoringSettings(options),
+    ...configuredWay(host, place, options),
     from: destination,
     target: path.resolve(host.folder, options.to),
     ...(vault && { vaultDir: vault.vaultDir }),
