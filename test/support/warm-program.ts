@@ -35,6 +35,7 @@ async function run({ program, words, cwd, environment }: WarmRequest): Promise<v
   const output = openProcessOutput();
   const host = hostOfProcess(output.out, new AbortController().signal);
   const code = await output.end(await runCommandLine(words, host));
+  process.chdir('/'); // whatever the command was in can be removed and unmounted
   commands += 1;
   // Handles that were closed just now are gone in the next turn.
   await new Promise((resolve) => setImmediate(resolve));
