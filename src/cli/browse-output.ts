@@ -58,9 +58,12 @@ export function listEntry(out: Output, form: ListingForm, entry: Entry, name: Ui
 function longPrefix(entry: Entry): string {
   const size = isRegularFile(entry) || isSymlink(entry) ? entry.size : 0;
   const owner = `${String(entry.uid).padStart(6)} ${String(entry.gid).padStart(6)}`;
-  const time = localTime(entry.mtimeSec);
+  const time = entry.isTimeUncertain === true ? UNKNOWN_TIME : localTime(entry.mtimeSec);
   return `${modeText(entry.mode)} ${owner} ${String(size).padStart(14)} ${time} `;
 }
+
+/** As wide as a time. */
+const UNKNOWN_TIME = '?'.padStart(19);
 
 const TYPE_LETTERS: Readonly<Record<number, string>> = {
   [S_IFSOCK]: 's',
@@ -99,7 +102,7 @@ function localTime(seconds: number): string {
   return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
 }
 
-/** `{"type":"entry","path","kind","size"?,"mode","mtimeSec","mtimeNsec","uid","gid","target"?}` */
+/** `{"type":"entry","path","kind","size"?,"mode","isTimeUncertain"?,"mtimeSec","mtimeNsec","uid","gid","target"?}` */
 function entryEvent(entry: Entry): Readonly<Record<string, unknown>> {
   const { path, mode, mtimeSec, mtimeNsec, uid, gid, target } = entry;
   return {
@@ -108,6 +111,7 @@ function entryEvent(entry: Entry): Readonly<Record<string, unknown>> {
     kind: objectKindOf(entry),
     ...(isRegularFile(entry) ? { size: entry.size } : {}),
     mode: (mode & 0o7777).toString(8).padStart(4, '0'),
+    ...(entry.isTimeUncertain === true ? { isTimeUncertain: true } : {}),
     ...{ mtimeSec, mtimeNsec, uid, gid },
     ...(target === undefined ? {} : jsonPath('target', target)),
   };

@@ -1,8 +1,17 @@
 import { FileError, ProtocolError, VanishedError, type EcsyncError } from '../errors.ts';
-import { isDirectory, isSymlink, S_IFMT, type Entry, type OpenFile } from '../tree/entry.ts';
+import {
+  isDirectory,
+  isSymlink,
+  S_IFMT,
+  type Draft,
+  type Entry,
+  type OpenFile,
+} from '../tree/entry.ts';
 import type { Tree } from '../tree/entry.ts';
 import { showPath } from '../tree/file-failure.ts';
 import { READ_LENGTH, type SftpAttributes, type SftpSession } from '../transport/sftp.ts';
+import type { SftpName } from '../transport/sftp-packet.ts';
+import { isSameSftpTime, sftpTime } from '../transport/sftp-time.ts';
 import { isRootPath, joinPath, ROOT_PATH } from '../view/path-bytes.ts';
 
 /** Bytes that are asked for ahead of whoever reads a file from start to end. */
@@ -17,8 +26,8 @@ const NOTHING = Buffer.alloc(0);
 
 /**
  * A folder as an SFTP server shows it. Every look goes there: a folder is listed when its children
- * are asked for, of a file only what is read comes. Times are whole seconds; device numbers and hard
- * links are not told.
+ * are asked for, of a file only what is read comes. Times are whole seconds, see `sftpTime`; device
+ * numbers and hard links are not told.
  */
 export class SftpTree implements Tree {
   readonly #session: SftpSession;
@@ -62,8 +71,8 @@ export class SftpTree implements Tree {
     }
     const entries: Entry[] = [];
     for (let at = 0; at < names.length; at += ASKED_AT_ONCE) {
-      const part = names.slice(at, at + ASKED_AT_ONCE).map(({ name, attributes }) => {
-        return this.#examine(joinPath(directory.path, name), attributes);
+      const part = names.slice(at, at + ASKED_AT_ONCE).map((listed) => {
+        return this.#examine(joinPath(directory.path, listed.name), listed);
       });
       for (const entry of await Promise.all(part)) if (entry !== undefined) entries.push(entry);
     }
@@ -95,7 +104,10 @@ export class SftpTree implements Tree {
     return isRootPath(path) ? this.#folder : joinPath(this.#folder, path);
   }
 
-  async #examine(path: Uint8Array, attributes: SftpAttributes): Promise<Entry | undefined> {
+  async #examine(
+    path: Uint8Array,
+    { attributes, rendered }: Pick<SftpName, 'attributes' | 'rendered'>,
+  ): Promise<Entry | undefined> {
     if (path.length > PATH_LENGTH_MAX) {
       this.#onProblem(path, pathTooLong(path));
       return undefined;
@@ -104,7 +116,7 @@ export class SftpTree implements Tree {
       const { mode = 0 } = attributes;
       const isTold = (mode & S_IFMT) !== 0;
       const known = isTold ? attributes : await this.#session.lstat(this.#fullPath(path));
-      return await this.#complete(path, known);
+      return await this.#complete(path, known, rendered);
     } catch (error) {
       if (!(error instanceof FileError)) throw error;
       this.#onProblem(path, error.code === 'not-found' ? vanished(path, error) : error);
@@ -113,20 +125,24 @@ export class SftpTree implements Tree {
   }
 
   /** A link's target is a question of its own. */
-  async #complete(path: Uint8Array, attributes: SftpAttributes): Promise<Entry> {
-    const entry = this.#entry(path, attributes);
+  async #complete(path: Uint8Array, attributes: SftpAttributes, rendered?: string): Promise<Entry> {
+    const entry = this.#entry(path, attributes, rendered);
     if (!isSymlink(entry)) return entry;
     const target = await this.#session.readlink(this.#fullPath(path));
     return { ...entry, size: target.length, target };
   }
 
-  #entry(path: Uint8Array, attributes: SftpAttributes): Entry {
-    const { mode, size = 0, mtimeSec = 0, uid = 0, gid = 0 } = attributes;
+  #entry(path: Uint8Array, attributes: SftpAttributes, rendered?: string): Entry {
+    const { mode, size = 0, uid = 0, gid = 0 } = attributes;
+    const nowSec = Math.floor(Date.now() / 1000);
+    const { mtimeSec, isUncertain } = sftpTime(attributes.mtimeSec ?? 0, rendered, nowSec);
     if (mode === undefined || (mode & S_IFMT) === 0) {
       const shown = showPath(path);
       throw new ProtocolError('sftp-attributes', `the SFTP server does not say what ${shown} is`);
     }
-    return { path, mode, size, mtimeSec, mtimeNsec: 0, uid, gid };
+    const entry: Draft<Entry> = { path, mode, size, mtimeSec, mtimeNsec: 0, uid, gid };
+    if (isUncertain) entry.isTimeUncertain = true;
+    return entry;
   }
 }
 
@@ -186,8 +202,9 @@ class SftpFile implements OpenFile {
     const now = this.#session.fstat(this.#handle);
     this.#session.close(this.#handle);
     this.#asked = [];
-    const { size, mtimeSec } = await now;
-    return size === this.#entry.size && mtimeSec === this.#entry.mtimeSec ? 'unchanged' : 'changed';
+    const { size, mtimeSec = 0 } = await now;
+    const isSame = size === this.#entry.size && isSameSftpTime(mtimeSec, this.#entry.mtimeSec);
+    return isSame ? 'unchanged' : 'changed';
   }
 
   #askUpTo(start: number, end: number): void {

@@ -43,6 +43,8 @@ const EXTENDED_COUNT_MAX = 64;
 /** The specification's own limit. */
 const HANDLE_LENGTH_MAX = 256;
 const HEADER_LENGTH = 9;
+/** What is in front of the name in a rendering; a name itself is of no use there. */
+const RENDERED_LENGTH_MAX = 160;
 
 /** What a server says of an object; what it leaves out is undefined. */
 export interface SftpAttributes {
@@ -59,6 +61,8 @@ export interface SftpAttributes {
 export interface SftpName {
   readonly name: Buffer;
   readonly attributes: SftpAttributes;
+  /** What the server makes of it for people, bytes as Latin-1. */
+  readonly rendered: string;
 }
 
 /** A request, ready to send. */
@@ -153,14 +157,14 @@ export class SftpFields {
     return { size, uid, gid, mode, mtimeSec };
   }
 
-  /** The names of one SSH_FXP_NAME packet; the server's own rendering of each is skipped. */
+  /** The names of one SSH_FXP_NAME packet. */
   names(): SftpName[] {
     const count = this.uint32();
     const names: SftpName[] = [];
     for (let i = 0; i < count; i++) {
       const name = Buffer.from(this.string());
-      this.string();
-      names.push({ name, attributes: this.attributes() });
+      const rendered = this.string().toString('latin1', 0, RENDERED_LENGTH_MAX);
+      names.push({ name, attributes: this.attributes(), rendered });
     }
     return names;
   }

@@ -36,6 +36,8 @@ export interface Entry {
   readonly mtimeSec: number;
   /** … and 0 … 999,999,999 nanoseconds more. */
   readonly mtimeNsec: number;
+  /** The time may be another one: its source told only a part of it. */
+  readonly isTimeUncertain?: boolean;
   readonly uid: number;
   readonly gid: number;
   /** Target of a symlink, verbatim bytes. Present exactly for symlinks. */

@@ -14,7 +14,7 @@ export function plainEntry<C extends Entry>(
   cipher: C,
   { path, size, target }: Pick<Entry, 'path' | 'size' | 'target'>,
 ): PlainEntry<C> {
-  const { mode, mtimeSec, mtimeNsec, uid, gid, rdev } = cipher;
+  const { mode, mtimeSec, mtimeNsec, uid, gid, rdev, isTimeUncertain } = cipher;
   const entry: Draft<PlainEntry<C>> = {
     path,
     mode,
@@ -27,5 +27,6 @@ export function plainEntry<C extends Entry>(
   };
   if (target !== undefined) entry.target = target;
   if (rdev !== undefined) entry.rdev = rdev;
+  if (isTimeUncertain !== undefined) entry.isTimeUncertain = isTimeUncertain;
   return entry;
 }

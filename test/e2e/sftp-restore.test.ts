@@ -14,7 +14,7 @@ beforeAll(async () => {
   makeHardTree(bench.source);
   await initVault(bench);
   const passfile = ['--passfile', bench.passfile];
-  const pushed = await ecsync(['push', '-C', bench.source, ...passfile, bench.copy]);
+  const pushed = await ecsync(['push', '-H', '-C', bench.source, ...passfile, bench.copy]);
   expect(pushed).toMatchObject({ code: 0, stderr: '' });
   sshd = await startSshd({ configLines: ['ForceCommand internal-sftp'] });
 });
@@ -48,6 +48,17 @@ test('some paths come alone', async () => {
   const source = path.join(bench.source, first ?? '');
   const found = differences(source, path.join(target, first ?? ''), { nanoseconds: false });
   expect(found.filter((line) => !/: mode /.test(line))).toEqual([]);
+});
+
+test('extended attributes do not come over SFTP, which is said once', async () => {
+  const [first = ''] = fs.readdirSync(bench.source).filter((name) => name.startsWith('sizes'));
+  const target = path.join(bench.dir, 'attributes');
+  const restored = await from('restore', '-X', `/${first}`, '--to', target);
+  expect(restored).toMatchObject({ code: 23 });
+  expect(restored.stderr.match(/which has no extended attributes: none is restored/g)).toHaveLength(
+    1,
+  );
+  expect(fs.existsSync(path.join(target, first))).toBe(true);
 });
 
 test('what needs rsync says so: a clone, which is to be pushed to', async () => {

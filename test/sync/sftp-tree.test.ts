@@ -75,6 +75,42 @@ describe('a folder behind the stock server', () => {
     fs.rmSync(`${folder}.link`);
   });
 
+  it('tells times before 1970 and after 2106 as they are, and which one is open', async () => {
+    const folder = scratchFolder();
+    const nowSec = Math.floor(Date.now() / 1000);
+    const DAY = 86_400;
+    const times: Record<string, number> = {
+      'a moment before 1970': -1,
+      '1965': -150_000_000,
+      '1902': -2_145_000_000,
+      '1970': 0,
+      'last year': nowSec - 300 * DAY,
+      'last week': nowSec - 7 * DAY,
+      now: nowSec,
+      '2050': 2_540_000_000,
+      '2110': 4_430_000_000,
+      '2200': 7_258_118_400,
+    };
+    for (const [name, sec] of Object.entries(times)) {
+      fs.writeFileSync(join(folder, name), '');
+      execFileSync('touch', ['-d', `@${sec}`, join(folder, name)]);
+    }
+    const tree = new SftpTree(await stockSession(), Buffer.from(folder));
+    const root = await tree.root();
+    const listed = await tree.children(root);
+    const told = listed.map(({ path, mtimeSec }) => [Buffer.from(path).toString(), mtimeSec]);
+    expect(Object.fromEntries(told)).toEqual(times);
+    for (const entry of listed) {
+      expect(entry).not.toHaveProperty('isTimeUncertain');
+      const file = await tree.open(entry);
+      expect(await file.close()).toBe('unchanged');
+    }
+    // Of a single object the server tells nothing but the number.
+    const alone = await tree.child(root, Buffer.from('1965'));
+    expect(alone).toMatchObject({ isTimeUncertain: true });
+    expect(await tree.child(root, Buffer.from('now'))).not.toHaveProperty('isTimeUncertain');
+  });
+
   it('gives files in any order, and of a part little more than the part', async () => {
     const folder = scratchFolder();
     const bytes = noise(5_000_000, 7);
