@@ -26,6 +26,7 @@ need dbus-daemon dbus
 need dbus-send dbus-bin
 need gnome-keyring-daemon gnome-keyring
 need secret-tool libsecret-tools
+[ -e /usr/lib/python3/dist-packages/fusepy.py ] || [ -e /usr/lib/python3/dist-packages/fuse.py ] || missing+=(python3-fusepy)
 need wine wine64
 need wine wine
 

@@ -64,7 +64,7 @@ export class AttributePolicy {
 
   /** What of a folder's time has to be set; mode and owner stay as they are. */
   compareTime(entry: Entry, existing: Entry): Difference {
-    if (!this.#options.times || entry.mtimeSec === existing.mtimeSec) {
+    if (!this.#options.times || isSameTime(entry, existing, this.#options)) {
       return { iflags: 0, attributes: undefined };
     }
     const { mtimeSec, mtimeNsec } = entry;
@@ -77,7 +77,7 @@ export class AttributePolicy {
     const kept = keptPermissions(entry) & this.#modeBits;
     const uid = this.#uid(entry);
     const gid = this.#gid(entry);
-    const otherTime = times && entry.mtimeSec !== existing.mtimeSec;
+    const otherTime = times && !isSameTime(entry, existing, this.#options);
     const otherMode =
       this.#options.perms && !isSymlink(entry) && (entry.mode & kept) !== (existing.mode & kept);
     const otherOwner = uid !== undefined && uid !== existing.uid;
@@ -120,6 +120,15 @@ export class AttributePolicy {
     const gid = this.#groupIds.get(entry.gid) ?? entry.gid;
     return this.#isRoot || this.#ownGroups.has(gid) ? gid : undefined;
   }
+}
+
+/** Whether two times are equal by whole seconds, as far as that is asked for. */
+export function isSameTime(
+  a: Pick<Entry, 'mtimeSec'>,
+  b: Pick<Entry, 'mtimeSec'>,
+  { modifyWindowSec = 0 }: Pick<TransferOptions, 'modifyWindowSec'>,
+): boolean {
+  return Math.abs(a.mtimeSec - b.mtimeSec) <= modifyWindowSec;
 }
 
 /** The bits that can be kept here: Windows knows files that may not be written, and nothing else. */

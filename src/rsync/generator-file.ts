@@ -1,5 +1,6 @@
 import { FileError } from '../errors.ts';
 import { isRegularFile, type Entry, type OpenFile } from '../tree/entry.ts';
+import { isSameTime } from './attribute-policy.ts';
 import type { RunningSum } from './checksums.ts';
 import {
   ITEM_BASIS_TYPE_FOLLOWS,
@@ -71,7 +72,7 @@ export class FileGenerator<E extends Entry> {
     if (entry.size !== existing.size) return false;
     if (options.sizeOnly === true) return true;
     if (options.checksum) return this.#hasChecksum(existing, entry.checksum, isEarlier);
-    return !options.ignoreTimes && entry.mtimeSec === existing.mtimeSec;
+    return !options.ignoreTimes && isSameTime(entry, existing, options);
   }
 
   #ask(ndx: number, entry: FlistEntry, existing: E | undefined, earlier?: E): Promise<void> {

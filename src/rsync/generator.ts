@@ -117,7 +117,8 @@ export class Generator<E extends Entry> {
     const { list, store, options, session, wants, busy, assertAlive } = this.#job;
     if (options.dryRun) return;
     // Below protocol 31 no fractions travel.
-    const hasFractions = options.times && session.protocol >= 31;
+    const isExact = options.modifyWindowSec === undefined;
+    const hasFractions = options.times && session.protocol >= 31 && isExact;
     for (let ndx = list.entries.length - 1; ndx >= 0; ndx--) {
       const entry = list.entries[ndx];
       if (entry === undefined || !isDirectory(entry) || !wants(entry)) continue;

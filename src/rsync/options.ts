@@ -41,6 +41,8 @@ export interface TransferOptions {
   readonly talkative?: boolean;
   /** `-B`: bytes per block of the delta, 1 … 131072. */
   readonly blockSize?: number;
+  /** `--modify-window`: times that differ by no more seconds count as equal. Default 0. */
+  readonly modifyWindowSec?: number;
   /** `--timeout`: seconds after which the server gives an idle connection up. */
   readonly timeoutSec?: number;
   /** `--fsync`, since 3.2.4: each file is on the server's disk before it gets its name. */
@@ -155,6 +157,9 @@ export function serverWords(options: TransferOptions, destination: string): stri
   if (options.deleteAfter) words.push('--delete-after');
   if (options.measure === true) words.push(MEASURE);
   if (options.sizeOnly === true) words.push('--size-only');
+  if (options.modifyWindowSec !== undefined) {
+    words.push(`--modify-window=${options.modifyWindowSec}`);
+  }
   if (options.numericIds) words.push('--numeric-ids');
   if (options.ignoreExisting === true) words.push('--ignore-existing');
   if (options.existing === true) words.push('--existing');
@@ -277,10 +282,18 @@ interface LongWords {
   deleteAfter: boolean;
   numericIds: boolean;
   flags: { -readonly [K in keyof typeof FLAGS]?: true };
-  values: { blockSize?: number; timeoutSec?: number } & {
+  values: { blockSize?: number; timeoutSec?: number; modifyWindowSec?: number } & {
     -readonly [K in (typeof FOLDERS)[number][0]]?: string;
   };
 }
+
+/** Words with a number, and what it is. */
+const NUMBERED = /^(-B|--timeout=|--modify-window=)(\d{1,9})$/;
+const NUMBERS: Readonly<Record<string, 'blockSize' | 'timeoutSec' | 'modifyWindowSec'>> = {
+  '-B': 'blockSize',
+  '--timeout=': 'timeoutSec',
+  '--modify-window=': 'modifyWindowSec',
+};
 
 /** Words that switch something on and have no value. */
 const FLAGS = {
@@ -306,9 +319,8 @@ function parseLongWords(long: readonly string[], words: readonly string[]): Long
     const word = long[i] ?? '';
     const folder = FOLDERS.find(([, option]) => option === word);
     const flag = flagOf(word);
-    const number = /^(-B|--timeout=)(\d{1,9})$/.exec(word);
-    if (number?.[1] === '-B') parsed.values.blockSize = Number(number[2]);
-    else if (number !== null) parsed.values.timeoutSec = Number(number[2]);
+    const [, numbered, digits] = NUMBERED.exec(word) ?? [];
+    if (numbered !== undefined) parsed.values[NUMBERS[numbered] ?? 'blockSize'] = Number(digits);
     else if (word === '--specials') parsed.specials = true;
     else if (word === '--no-specials') parsed.specials = false;
     else if (word === '--delete-after') parsed.deleteAfter = true;

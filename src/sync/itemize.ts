@@ -67,6 +67,19 @@ export function isHardLink(iflags: number): boolean {
   return (iflags & ITEM_XNAME_FOLLOWS) !== 0 && (iflags & ITEM_LOCAL_CHANGE) !== 0;
 }
 
+/** Attributes that people can tell a push to leave out, as far as they differ. */
+export function differingAttributes(iflags: number): {
+  readonly perms?: true;
+  readonly owner?: true;
+  readonly group?: true;
+} {
+  return {
+    ...((iflags & ITEM_REPORT_PERMS) !== 0 && { perms: true }),
+    ...((iflags & ITEM_REPORT_OWNER) !== 0 && { owner: true }),
+    ...((iflags & ITEM_REPORT_GROUP) !== 0 && { group: true }),
+  };
+}
+
 /** Attributes that differ, in words. */
 export function changedAttributes(iflags: number): string[] {
   return ATTRIBUTE_NAMES.filter(([bit]) => (iflags & bit) !== 0)

@@ -71,6 +71,7 @@ export function transferOptions(
     deleteAfter: false,
     ignoreExisting: settings.appendOnly === true,
     ...(settings.blockSize !== undefined && { blockSize: settings.blockSize }),
+    ...(settings.modifyWindowSec !== undefined && { modifyWindowSec: settings.modifyWindowSec }),
     ...(settings.timeoutSec > 0 && { timeoutSec: settings.timeoutSec }),
     ...changes,
   };

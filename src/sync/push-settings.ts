@@ -39,6 +39,8 @@ export interface PushSettings extends PeerSettings, CarriedAttributes {
   readonly limits?: SourceLimitOptions;
   /** `--bwlimit`: what goes to the peer. */
   readonly bandwidth?: RatePlan;
+  /** The destination keeps times no more exactly than this, as an earlier push has found out. */
+  readonly modifyWindowSec?: number;
   readonly dryRun: boolean;
   readonly delete: boolean;
   /** Delete also what rules and limits leave out now; what is mounted elsewhere stays. */

@@ -36,6 +36,17 @@ export interface PushState {
   aboveChoice?: number;
   /** The root of the copy; absent: not known. */
   root?: RootThere | undefined;
+  /** Times there differ from those that were sent by so many seconds; absent: by none, as far as is known. */
+  modifyWindowSec?: number;
+  /** Attributes that the destination does not keep as they were sent; absent: none is known. */
+  keepsNot?: KeepsNot;
+}
+
+/** What of an object a destination has in another way as soon as it is stored. */
+export interface KeepsNot {
+  readonly perms?: true;
+  readonly owner?: true;
+  readonly group?: true;
 }
 
 /** `made`: this vault's pushes have made it. Otherwise it was there, and stays as it was. */
@@ -92,6 +103,8 @@ interface StateHeader {
   readonly large?: LargePlace;
   readonly aboveChoice?: number;
   readonly root?: RootThere;
+  readonly modifyWindowSec?: number;
+  readonly keepsNot?: KeepsNot;
 }
 
 /** Whether a push has made a copy there: before that a state only says that one has begun. */
@@ -144,6 +157,8 @@ export function encodeState(state: PushState): Uint8Array {
     ...(state.large && { large: state.large }),
     ...(state.aboveChoice !== undefined && { aboveChoice: state.aboveChoice }),
     ...(state.root !== undefined && { root: state.root }),
+    ...(state.modifyWindowSec !== undefined && { modifyWindowSec: state.modifyWindowSec }),
+    ...(state.keepsNot !== undefined && { keepsNot: state.keepsNot }),
   };
   const json = Buffer.from(JSON.stringify(header));
   const bytes = Buffer.alloc(HEADER_LENGTH_BYTES + json.length + state.known.size * KEY_BYTES);
@@ -187,7 +202,8 @@ export function decodeState(bytes: Uint8Array | undefined): PushState | undefine
     header;
   const unfinished = parseUnfinished(header.unfinished);
   const large = parseLarge(header.large);
-  const { aboveChoice } = header;
+  const { aboveChoice, modifyWindowSec } = header;
+  const keepsNot = parseKeepsNot(header.keepsNot);
   const root = parseRoot(header.root);
   return {
     tempDirChoice,
@@ -205,7 +221,24 @@ export function decodeState(bytes: Uint8Array | undefined): PushState | undefine
     ...(large && { large }),
     ...(typeof aboveChoice === 'number' && { aboveChoice }),
     ...(root !== undefined && { root }),
+    ...(isWindow(modifyWindowSec) && { modifyWindowSec }),
+    ...(keepsNot !== undefined && { keepsNot }),
   };
+}
+
+/** @returns undefined for anything else: then the next push finds out again */
+function parseKeepsNot(value: unknown): KeepsNot | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { perms, owner, group } = value as Partial<Record<keyof KeepsNot, unknown>>;
+  return {
+    ...(perms === true && { perms }),
+    ...(owner === true && { owner }),
+    ...(group === true && { group }),
+  };
+}
+
+function isWindow(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0;
 }
 
 /** @returns undefined for anything else: then it is looked at again */

@@ -44,6 +44,7 @@ import { rootIVOf } from './skeleton.ts';
 import { type Snapshot, takeSnapshot } from './snapshot.ts';
 import { transfer } from './transfer.ts';
 import { noteUnstored } from './unstored-kinds.ts';
+import { asKept } from './kept-attributes.ts';
 import { noteLinkedFiles } from './linked-files.ts';
 import { assertXattrsSupported, rsyncForXattrs, withXattrs } from './xattrs.ts';
 
@@ -313,6 +314,16 @@ function refuseOtherSource({ source, vaultDir }: PushSettings, vault: OpenVault)
   });
 }
 
+/** What was asked for, as this destination needs it. */
+function settingsAt(asked: PushSettings, remembered: PushState | undefined): PushSettings {
+  const localRsync = rsyncForXattrs(asked);
+  return {
+    ...asked,
+    ...(localRsync !== undefined && { rsyncPath: localRsync }),
+    ...(remembered && asKept(asked, remembered)),
+  };
+}
+
 /**
  * Logs in, looks at the source, and has `work` done with the two; the destination is closed at the end.
  *
@@ -327,12 +338,11 @@ export async function withPushJob<T>(
   if (vault !== NOT_ENCRYPTED) refuseOtherSource(asked, vault);
   refuseOverlap(asked);
   assertXattrsSupported(asked);
-  const localRsync = rsyncForXattrs(asked);
-  const settings = localRsync === undefined ? asked : { ...asked, rsyncPath: localRsync };
+  const state = asked.newCopy === true ? undefined : decodeState(store.read());
+  const settings = settingsAt(asked, state);
   const ledger = new Ledger(reporter, settings.top);
   const { rules, source, paths, limits, bandwidth } = settings;
   const selection = new Selection(rules, Buffer.from(source), paths, limits);
-  const state = asked.newCopy === true ? undefined : decodeState(store.read());
   prepareHeap();
   // A first push sends everything there is; extended attributes are all held at once.
   if (state === undefined || settings.xattrs === true) collectGarbageSooner('pushing');

@@ -10,13 +10,16 @@ import { judge } from '../rsync/status.ts';
 import { S_IFDIR, S_IFREG, type Entry } from '../tree/entry.ts';
 import { BytesFile } from '../view/cipher-file.ts';
 import { absentControls, withControls } from './control-entry.ts';
-import { isNew } from './itemize.ts';
+import { isNew, isTransfer } from './itemize.ts';
 import { startUnlessAborted, statusAfter } from './remote-command.ts';
 import { listingOptions, runPull, type RemoteSource } from './remote-tree-run.ts';
 
 /** Enough for a delta of several blocks. */
 const TEST_FILE_LENGTH = 65_536;
 const NO_ANSWERS = 'its rsync does not answer dry runs, as openrsync does not';
+const COARSE_TIMES =
+  'times are kept to two seconds only, as FAT does, which a push learns by itself';
+const ODD_SECOND = 1_000_000_001;
 const NOT_THERE = 'the folder is not there yet';
 
 /** What can be allowed. */
@@ -132,7 +135,27 @@ async function testFile(source: RemoteSource, look: Look): Promise<WritingResult
     const isWhole = result.allowed === true && matched === 0;
     delta = isWhole ? no('delta', 'the server wants changed files whole') : result;
   }
-  return [pushed, delta, await removeTest(source, look, folder)];
+  const isCoarse = pushed.allowed === true && (await hasCoarseTimes(source, folder));
+  const told = isCoarse ? { ...pushed, why: `${pushed.why}; ${COARSE_TIMES}` } : pushed;
+  return [told, delta, await removeTest(source, look, folder)];
+}
+
+/** Whether a file comes back with another time than the odd second that was sent; never fails. */
+async function hasCoarseTimes(source: RemoteSource, folder: string): Promise<boolean> {
+  const file = { ...entryOf('time', S_IFREG + 0o600, 1), mtimeSec: ODD_SECOND };
+  const below = { ...source, path: `${source.path}${folder}/` };
+  const content = Buffer.alloc(1);
+  let isWanted = false;
+  const outcome = await attemptValue(async () => {
+    await write(below, [ROOT, file], { options: { times: true }, content });
+    await write(below, [ROOT, file], {
+      options: { times: true, dryRun: true },
+      onItem: (entry, iflags) => {
+        if (entry === file) isWanted = isTransfer(iflags);
+      },
+    });
+  });
+  return 'value' in outcome && isWanted;
 }
 
 async function removeTest(

@@ -1,4 +1,4 @@
-import { FileError } from '../errors.ts';
+import { EcsyncError, FileError } from '../errors.ts';
 import { ignoresUpdates } from './append-only.ts';
 import type { TransferOptions } from '../rsync/options.ts';
 import { sendApart, sendContent } from './content-run.ts';
@@ -6,6 +6,7 @@ import { deletionTerms } from './delete-limit.ts';
 import { isProtected } from './deletion.ts';
 import { makeRoom, prune, sweep } from './deletion-run.ts';
 import { makesFolders, removeHalfFolders } from './half-folders.ts';
+import { learnWhatIsKept } from './kept-attributes.ts';
 import { afterLinks, sendLarge } from './large-files.ts';
 import { moveFiles } from './moves-links.ts';
 import { decideDeletion } from './preflight.ts';
@@ -70,6 +71,7 @@ export async function transfer(
       state.mounts = [...job.mounts.mounted, ...outOfSight(job)];
     }
     remember(job, memory, { findings, unsent, unfinished });
+    await learnAttributes(job, memory, { sent: findings.sent, isFirst: remembered === undefined });
   } catch (error) {
     rememberCut(job, memory, { findings, unfinished });
     throw error;
@@ -80,6 +82,19 @@ export async function transfer(
     isSpent: findings.isSpent,
     ignoresUpdates: await ignoresUpdates(job, findings.unasked),
   };
+}
+
+/** All is stored by then: what nobody can tell now, the next push finds out. */
+async function learnAttributes(
+  job: PushJob,
+  memory: Memory,
+  push: Parameters<typeof learnWhatIsKept>[2],
+): Promise<void> {
+  const isNew = await learnWhatIsKept(job, memory.state, push).catch((error: unknown) => {
+    if (!(error instanceof EcsyncError) || job.context.signal.aborted) throw error;
+    return false;
+  });
+  if (isNew) memory.save();
 }
 
 /**

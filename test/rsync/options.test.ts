@@ -18,6 +18,7 @@ const values = fc.record(
     linkDest: word,
     compareDest: word,
     copyDest: word,
+    modifyWindowSec: fc.integer({ min: 1, max: 3601 }),
     sizeOnly: fc.constant(true),
     inPlace: fc.constant(true),
     sparse: fc.constant(true),
@@ -57,6 +58,7 @@ function stockWords(asked: TransferOptions): string[] {
     asked.deleteAfter ? ['--delete-after', '-i'] : [],
     asked.blockSize === undefined ? [] : [`--block-size=${asked.blockSize}`],
     asked.timeoutSec === undefined ? [] : [`--timeout=${asked.timeoutSec}`],
+    asked.modifyWindowSec === undefined ? [] : [`--modify-window=${asked.modifyWindowSec}`],
     on(asked.fsync === true, '--fsync'),
     on(asked.existing === true, '--existing'),
     on(asked.ignoreExisting === true, '--ignore-existing'),
@@ -85,6 +87,7 @@ describe('serverWords()', () => {
           sizeOnly: fc.boolean(),
           inPlace: fc.boolean(),
           sparse: fc.boolean(),
+          modifyWindowSec: fc.integer({ min: 1, max: 3601 }),
         }),
         fc.integer({ min: 1, max: 131_072 }),
         (some, { measure: yes, ...skips }, blockSize) => {

@@ -30,6 +30,8 @@ const anyState: fc.Arbitrary<PushState> = fc.record({
     mixed: fc.array(fc.nat(2 ** 48 - 1)),
   }),
   aboveChoice: fc.nat(1),
+  modifyWindowSec: fc.integer({ min: 1, max: 3 }),
+  keepsNot: fc.record({ perms: fc.constant(true as const), owner: fc.constant(true as const) }),
 });
 
 describe('what a vault remembers of a destination', () => {
