@@ -17,6 +17,8 @@ import type { RestoreSettings } from './restore-settings.ts';
 import { TargetXattrs, type WantedObject } from './target-xattrs.ts';
 
 const OLDEST_PROTOCOL = 30;
+/** A file system without attributes refuses all of them. */
+const REFUSED_SHOWN = 20;
 /** A label that a system gives to every object by itself. */
 const SYSTEM_LABEL = 'security.selinux';
 /** Makes a program more powerful than who starts it, among other things. */
@@ -70,6 +72,8 @@ export class RestoredXattrs {
   readonly #failed = new Set<string>();
   /** Objects of which `-i` has told. */
   readonly #itemized = new Set<string>();
+  /** Attributes that the target does not take. */
+  #refused = 0;
   #foreign = 0;
   #leftOut = 0;
   /** Files with several names of which one was counted. */
@@ -120,6 +124,7 @@ export class RestoredXattrs {
       signal,
       isToRemove: (name) => removes && this.#verdict(name) === 'restored' && !isSystem(name),
       onRefused: ({ plainPath }, name, reason) => {
+        if (++this.#refused > REFUSED_SHOWN) return;
         const shown = showPath(plainPath);
         const message = `cannot set the extended attribute ${showPath(name)} of ${shown} (${reason})`;
         books.problem(new FileError('xattr-refused', message, { facts: { path: shown } }));
@@ -177,6 +182,10 @@ export class RestoredXattrs {
 
   #tellLeftOut(): void {
     const { books } = this.#job;
+    const more = this.#refused - REFUSED_SHOWN;
+    if (more > 0) {
+      books.note('xattr-refused', `… and ${more} more extended attributes that the target refuses`);
+    }
     if (this.#foreign > 0) {
       const what = counted(this.#foreign, 'extended attribute of the copy');
       books.note('xattrs-foreign', `${what} ignored: no vault wrote them`);

@@ -207,7 +207,8 @@ describe('restore -X', { timeout: 60_000 }, () => {
     execFileSync('rsync', ['-aHX', `${bench.copy}/`, copy]);
     execFileSync('chown', ['-R', `${NOBODY}:${NOBODY}`, copy, bench.passfile]);
     const objects = readdirSync(copy, { withFileTypes: true });
-    const odd = objects.find((object) => object.isDirectory())?.name ?? '';
+    const odd =
+      objects.find((one) => one.isDirectory() && !one.name.startsWith('gocryptfs'))?.name ?? '';
     setXattr(path.join(copy, odd), 'user.foreign', 'x');
     const target = fresh('target');
     mkdirSync(target);
@@ -222,6 +223,28 @@ describe('restore -X', { timeout: 60_000 }, () => {
     expect(xattrsOf(target)).toEqual(wanted);
     expect(statSync(path.join(target, 'read-only')).mode & 0o777).toBe(0o444);
     execFileSync('chown', ['0:0', bench.passfile]);
+  });
+
+  it('names some where a target refuses all, and counts the others', async () => {
+    const source = fresh('source');
+    mkdirSync(source);
+    for (let i = 0; i < 25; i++) {
+      writeFileSync(path.join(source, `${i}`), 'x');
+      setXattr(path.join(source, `${i}`), 'trusted.t', 'x');
+    }
+    const copy = fresh('copy');
+    await run(['init', source, '--scryptn', '10']);
+    expect(await run(['push', copy, '-C', source, '-X'])).toMatchObject({ code: 0 });
+    execFileSync('chown', ['-R', `${NOBODY}:${NOBODY}`, copy, bench.passfile]);
+    const target = fresh('target');
+    mkdirSync(target);
+    chownSync(target, NOBODY, NOBODY);
+    const words = ['restore', '-X', '--from', copy, '--to', target];
+    const result = await run(words, { uid: NOBODY, env: { HOME: bench.dir } });
+    execFileSync('chown', ['0:0', bench.passfile]);
+    expect(result.code).toBe(23);
+    expect(result.stderr.match(/cannot set the extended attribute/g)).toHaveLength(20);
+    expect(result.stderr).toContain('… and 5 more extended attributes that the target refuses');
   });
 
   it('tells of attributes that are damaged', async () => {
