@@ -18,6 +18,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { type RunningSshd, startSshd } from '../support/sshd.ts';
 import {
   type Bench,
+  type CliOptions,
   type CliResult,
   ecsync,
   initVault,
@@ -73,10 +74,18 @@ interface Pushed extends JsonSummary {
 /** At most what a first push says of hard links. */
 const QUIET = /^(?:warning: 1 file has several names .*\n)?$/;
 
-async function push(destination: string, ...more: string[]): Promise<Pushed> {
+const push = (destination: string, ...more: string[]): Promise<Pushed> =>
+  pushBy({}, destination, more);
+
+async function pushBy(
+  options: Pick<CliOptions, 'alone'>,
+  destination: string,
+  more: readonly string[],
+): Promise<Pushed> {
   const words = ['push', '-C', bench.source, '--json', '-i', '--passfile', bench.passfile];
   const result: CliResult = await ecsync([...words, destination, ...more], {
     env: { HOME: sshd.home },
+    ...options,
   });
   expect(result.stderr).toMatch(QUIET);
   expect(result.code, result.stdout).toBe(0);
@@ -498,9 +507,13 @@ describe('a disk that has another device number at each mount', () => {
   const mount = (file: string, folder: string): void => {
     execFileSync('mount', ['-o', 'loop', file, folder]);
   };
+  // A process that has ended keeps no file of the disk open.
+  const pushAlone = (): Promise<Pushed> => pushBy({ alone: true }, bench.copy, ['--delete', '-H']);
+  const unmount = (folder: string): Promise<void> =>
+    expect.poll(() => spawnSync('umount', [folder]).status, { timeout: 20_000 }).toBe(0);
   afterEach(() => {
     for (const folder of ['other', 'source']) {
-      spawnSync('umount', [path.join(bench.dir, folder)]);
+      spawnSync('umount', ['-l', path.join(bench.dir, folder)]);
     }
   });
 
@@ -516,21 +529,20 @@ describe('a disk that has another device number at each mount', () => {
     write('before');
     write('name', randomBytes(50_000));
     linkSync(at('name'), at('other name'));
-    const words = ['--delete', '-H'];
-    await push(bench.copy, ...words);
+    await pushAlone();
     const device = statSync(bench.source).dev;
-    execFileSync('umount', [bench.source]);
+    await unmount(bench.source);
     mkdirSync(path.join(bench.dir, 'other'));
     mount(`${image()}2`, path.join(bench.dir, 'other'));
     mount(image(), bench.source);
     expect(statSync(bench.source).dev).not.toBe(device);
     move('before', 'after');
-    const done = await push(bench.copy, ...words);
+    const done = await pushAlone();
     expect(done.filesSent, JSON.stringify(done.items)).toBe(0);
     expect(done.literalBytes).toBeLessThan(1000);
     const changed = done.items.filter(({ path: name }) => name !== './');
     expect(changed).toMatchObject([{ path: 'after', target: 'before' }]);
     await expectEqual(bench.copy, { ignore: ['.ecsync', 'lost+found'] });
-    expect((await push(bench.copy, ...words)).items).toEqual([]);
+    expect((await pushAlone()).items).toEqual([]);
   });
 });
