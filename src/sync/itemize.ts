@@ -67,6 +67,12 @@ export function isHardLink(iflags: number): boolean {
   return (iflags & ITEM_XNAME_FOLLOWS) !== 0 && (iflags & ITEM_LOCAL_CHANGE) !== 0;
 }
 
+/** A server wants a file that it has, of the same size and with another time. */
+export function isWantedForItsTime(iflags: number): boolean {
+  const isThere = isTransfer(iflags) && !isNew(iflags) && !isOtherSize(iflags);
+  return isThere && (iflags & ITEM_REPORT_TIME) !== 0;
+}
+
 /** Attributes that people can tell a push to leave out, as far as they differ. */
 export function differingAttributes(iflags: number): {
   readonly perms?: true;

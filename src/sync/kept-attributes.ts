@@ -14,6 +14,8 @@ import { withAncestors } from './skeleton.ts';
 
 /** So many files are asked about. */
 const SAMPLE_MAX = 16;
+/** So many files with odd seconds, and none with even ones, are no chance. */
+const ODD_MIN = 8;
 /** What times may differ by on FAT, which has even seconds only. */
 const WINDOW_SEC = 1;
 
@@ -36,15 +38,20 @@ export function asKept(
  * nothing.
  *
  * @param push.sent - what this push has sent
+ * @param push.otherTime - files that the server wanted because it has them with another time
  * @returns whether there is something to remember
  * @throws as `ask`
  */
 export async function learnWhatIsKept(
   job: PushJob,
   state: PushState,
-  push: { readonly sent: ReadonlySet<PushEntry>; readonly isFirst: boolean },
+  push: {
+    readonly sent: ReadonlySet<PushEntry>;
+    readonly otherTime: ReadonlySet<PushEntry>;
+    readonly isFirst: boolean;
+  },
 ): Promise<boolean> {
-  if (!push.isFirst && !wantedUnchanged(job, push.sent)) return false;
+  if (!push.isFirst && unexpected(job, push.sent).length === 0) return false;
   const sample = sampleOf(push.sent);
   if (sample.length === 0) return false;
   const said = await look(job, sample, {});
@@ -52,7 +59,8 @@ export async function learnWhatIsKept(
   // What could not be set was told, and may be one day.
   const keepsNot = job.context.ledger.failures === 0 ? said.keepsNot : {};
   const isCoarse =
-    said.wanted && (await look(job, sample, { modifyWindowSec: WINDOW_SEC }))?.wanted === false;
+    lostOddSeconds(unexpected(job, push.otherTime)) ||
+    (said.wanted && (await look(job, sample, { modifyWindowSec: WINDOW_SEC }))?.wanted === false);
   if (isCoarse) state.modifyWindowSec = WINDOW_SEC;
   const names = Object.keys(keepsNot);
   if (names.length > 0) state.keepsNot = { ...state.keepsNot, ...keepsNot };
@@ -81,12 +89,21 @@ function tell({ context }: PushJob, isCoarse: boolean, names: readonly string[])
   );
 }
 
-/** A server asked for a file of which this vault knows that it has not changed since it was pushed. */
-function wantedUnchanged({ moves }: PushJob, sent: ReadonlySet<PushEntry>): boolean {
+/** What a server asked for though it has not changed since it was pushed, as far as this vault knows. */
+function unexpected({ moves }: PushJob, asked: ReadonlySet<PushEntry>): readonly PushEntry[] {
   const { fresh, changed, suspects } = moves;
-  if (fresh === undefined || changed === undefined) return false;
+  if (fresh === undefined || changed === undefined) return [];
   const expected = new Set<PushEntry>([...fresh, ...changed, ...suspects]);
-  return [...sent].some((entry) => !expected.has(entry));
+  return [...asked].filter((entry) => !expected.has(entry));
+}
+
+/**
+ * Some systems keep an exact time until the disk is mounted anew, and what was just stored looks right:
+ * then it shows by all of these files having odd seconds, which is no chance.
+ */
+function lostOddSeconds(files: readonly PushEntry[]): boolean {
+  const plain = files.filter(({ plain: source }) => source !== undefined);
+  return plain.length >= ODD_MIN && plain.every(({ mtimeSec }) => mtimeSec % 2 !== 0);
 }
 
 /** Half of them with odd seconds: what has even ones only keeps the others. */

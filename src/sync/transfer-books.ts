@@ -1,7 +1,7 @@
 import { RemoteError } from '../errors.ts';
 import { collectGarbageSooner, MANY_OBJECTS } from './collect-sooner.ts';
 import type { PushEntry } from './push-entry.ts';
-import { isTransfer } from './itemize.ts';
+import { isTransfer, isWantedForItsTime } from './itemize.ts';
 import { bookkeeping, noteDeleted, noteServerLine, type PushJob } from './push-job.ts';
 import { progressOf } from './push-progress.ts';
 import type { PushState } from './push-state.ts';
@@ -38,6 +38,8 @@ export interface Findings {
   readonly unasked: Set<PushEntry>;
   /** Files whose content was sent in this push. */
   readonly sent: Set<PushEntry>;
+  /** Files that the server wanted because it has them with another time. */
+  readonly otherTime: Set<PushEntry>;
   /** Files that changed while they were read. */
   readonly changed: Set<PushEntry>;
   /** This push has seen for itself that the copy is this vault's. */
@@ -106,6 +108,7 @@ export function contentListeners(
     onItem: (entry, iflags, xname, ndx) => {
       if (isTransfer(iflags)) {
         findings.unasked.delete(entry);
+        if (isWantedForItsTime(iflags)) findings.otherTime.add(entry);
         if (isWithheld(entry)) return;
       }
       books.onItem(entry, iflags, xname, ndx);

@@ -71,7 +71,7 @@ export async function transfer(
       state.mounts = [...job.mounts.mounted, ...outOfSight(job)];
     }
     remember(job, memory, { findings, unsent, unfinished });
-    await learnAttributes(job, memory, { sent: findings.sent, isFirst: remembered === undefined });
+    await learnAttributes(job, memory, { ...findings, isFirst: remembered === undefined });
   } catch (error) {
     rememberCut(job, memory, { findings, unfinished });
     throw error;
@@ -173,6 +173,7 @@ function newFindings(
     isSpent: false,
     unasked: new Set(moves.changed),
     sent: new Set(),
+    otherTime: new Set(),
     changed: new Set(),
     isCopyConfirmed: false,
   };

@@ -5,7 +5,9 @@ import {
   appendFileSync,
   chmodSync,
   mkdirSync,
+  readdirSync,
   renameSync,
+  statSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -79,6 +81,31 @@ describe.each([
     expect(await run('verify', ...words)).toMatchObject({ code: 0, stderr: '' });
     expect(await fsck(path.join(disk, 'copy'), bench.passfile)).toMatchObject({ code: 0 });
   });
+});
+
+it('a disk that loses odd seconds when it is mounted anew is recognised by the next push', async () => {
+  for (let i = 0; i < 10; i++) write(`odd ${i}`, OLD_SEC + 2 * i + 1);
+  const copy = path.join(bench.dir, 'copy');
+  const common = ['--passfile', bench.passfile, '-C', bench.source];
+  const push = (): Promise<CliResult> => ecsync(['push', copy, '-i', ...common]);
+  /** As FAT has it once nothing remembers better. */
+  const mountAnew = (): void => {
+    for (const name of readdirSync(copy, { recursive: true, encoding: 'utf8' })) {
+      const file = path.join(copy, name);
+      const timeSec = Math.floor(statSync(file).mtimeMs / 2000) * 2;
+      utimesSync(file, timeSec, timeSec);
+    }
+  };
+  expect(await push()).toMatchObject({ code: 0, stderr: '' });
+  mountAnew();
+  const second = await push();
+  expect(second.code).toBe(0);
+  expect(second.stdout).toContain('<f..t...... odd 3');
+  expect(second.stderr).toContain('keeps times to two seconds only');
+  mountAnew();
+  expect(await push()).toMatchObject({ code: 0, stdout: '', stderr: '' });
+  write('odd 3', OLD_SEC + 50);
+  expect((await push()).stdout).toContain('<f..t...... odd 3');
 });
 
 it('remote test says that times are coarse', async () => {
