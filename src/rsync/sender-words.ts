@@ -10,7 +10,6 @@ const SWITCHES = [
   ['g', 'group'],
   ['t', 'times'],
   ['p', 'perms'],
-  ['X', 'xattrs'],
   ['c', 'checksum'],
   ['I', 'ignoreTimes'],
 ] as const;
@@ -43,6 +42,7 @@ export function parseSenderWords(words: readonly string[]): {
     devices: devices && !words.includes('--specials'),
     specials: words.includes('--specials') || (devices && !words.includes('--no-specials')),
     numericIds: words.includes('--numeric-ids'),
+    ...(letters.includes('X') && { xattrs: true }),
     ...(blockSize !== undefined && { blockSize }),
     ...(timeoutSec !== undefined && { timeoutSec }),
   };

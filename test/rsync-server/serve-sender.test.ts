@@ -95,6 +95,7 @@ it('understands exactly the words of our own client', () => {
     LISTING,
     { ...LISTING, hardLinks: true, numericIds: false, timeoutSec: 60, blockSize: 4128 },
     { ...LISTING, devices: false, checksum: true, ignoreTimes: true, dryRun: true },
+    { ...LISTING, xattrs: true },
     { ...LISTING, specials: false, perms: false, owner: false, group: false, links: false },
   ];
   for (const asked of options) {
