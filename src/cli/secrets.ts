@@ -78,7 +78,7 @@ export async function startUnlocking(
   );
   const secret = await readVaultSecret(host, vault, { ...options, ask: typing.ask }, warnings);
   const masterkey = masterkeyFrom(vault, secret, (password) =>
-    typing.open(password, (bytes) => opened(host, warnings, conf, bytes)),
+    typing.open(password, (bytes) => openInAnyForm(host, warnings, conf, bytes)),
   );
   masterkey.catch(() => undefined); // awaited by the caller, but maybe not at once
   // Another question must not come while something else is under way.
@@ -125,12 +125,12 @@ class Typing {
   }
 }
 
-/** The master key by a password, in whichever Unicode form. */
-async function opened(
+/** The master key by a password, in whichever Unicode form; that it was another one is told. */
+export async function openInAnyForm(
   host: Host,
   warnings: Warnings,
   conf: Conf,
-  password: Buffer,
+  password: Uint8Array,
 ): Promise<Buffer> {
   const { unlockInAnyForm } = await import('../gocryptfs/keys.ts');
   const { masterkey, form } = await untilInterrupted(host, unlockInAnyForm(conf, password));
@@ -265,7 +265,7 @@ export async function unlockConf(
     secret.bytes.fill(0);
     throw new VaultError('conf-missing', 'a password needs a conf');
   }
-  return typing.open(secret.bytes, (bytes) => opened(host, warnings, conf, bytes));
+  return typing.open(secret.bytes, (bytes) => openInAnyForm(host, warnings, conf, bytes));
 }
 
 /**

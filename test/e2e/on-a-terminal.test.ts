@@ -140,4 +140,21 @@ test('a password counts in whichever form its letters have', async () => {
   const other = await ecsync([...push, passfile('NFC')]);
   expect(other.code).toBe(0);
   expect(other.stderr).toContain('decomposed (NFD)');
+  for (const conf of [[], ['--conf', path.join(bench.dir, 'accented copy/gocryptfs.conf')]]) {
+    const check = ['key', 'check', '-C', folder, ...conf, '--passfile', passfile('NFC')];
+    const checked = await ecsync(check);
+    expect(checked).toMatchObject({ code: 0, stdout: expect.stringContaining('yes') as string });
+    expect(checked.stderr).toContain('decomposed (NFD)');
+  }
+  const remote = ['remote', 'add', 'origin', path.join(bench.dir, 'accented copy'), '-C', folder];
+  expect((await ecsync(remote)).code).toBe(0);
+  const elsewhere = path.join(bench.dir, 'elsewhere');
+  fs.cpSync(folder, elsewhere, { recursive: true, preserveTimestamps: true });
+  const passwd = ['key', 'passwd', '-C', folder, '--passfile', passfile('NFD')];
+  expect((await ecsync([...passwd, '--new-passfile', passfile('NFC')])).code).toBe(0);
+  expect((await ecsync([...push, passfile('NFC')])).code).toBe(0);
+  const fetch = ['key', 'fetch', '-C', elsewhere, '--passfile', passfile('NFD')];
+  const fetched = await ecsync(fetch);
+  expect(fetched.code, fetched.stderr).toBe(0);
+  expect(fetched.stderr).toContain('composed (NFC)');
 });

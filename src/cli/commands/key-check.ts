@@ -4,7 +4,6 @@ import { PasswordError, UsageError, VaultError } from '../../errors.ts';
 import { masterkeyIn, type Secret } from '../../vault/password.ts';
 import { readConfFile } from '../../vault/stored-conf.ts';
 import { assertMasterkey, hasConf, keyCheckOf, type VaultFrame } from '../../vault/vault.ts';
-import { untilInterrupted } from '../derivation.ts';
 import { describeFailure } from '../failure.ts';
 import { agreeToCost } from '../foreign-conf.ts';
 import type { Host } from '../host.ts';
@@ -18,7 +17,7 @@ import {
 import { ofVaultIfAny, openVaultFrameOf } from '../place.ts';
 import { askMasterkey, askPassword } from '../prompt.ts';
 import type { CommandResult, Warnings } from '../report.ts';
-import { readVaultSecret, unlockConf } from '../secrets.ts';
+import { openInAnyForm, readVaultSecret, unlockConf } from '../secrets.ts';
 import type { Selected } from '../selected.ts';
 import { shownText } from '../terminal.ts';
 
@@ -66,7 +65,7 @@ async function check(
   const secret = await readVaultSecret(host, vault, asked, warnings);
   const { vaultDir, confFile } = vault;
   try {
-    const kind = await assertOpens(host, vault, secret);
+    const kind = await assertOpens(host, warnings, { vault, secret });
     return answer(host, { where: kind === 'masterkey' ? vaultDir : confFile, kind });
   } catch (error) {
     return answer(host, { error: asNo(error) });
@@ -82,10 +81,7 @@ async function checkConf(
   options: CheckOptions,
   file: string,
 ): Promise<CommandResult> {
-  const [{ parseConf }, { unlockMasterkey }] = await Promise.all([
-    import('../../gocryptfs/config.ts'),
-    import('../../gocryptfs/keys.ts'),
-  ]);
+  const { parseConf } = await import('../../gocryptfs/config.ts');
   const vault = vaultIfAny(host, options);
   const confFile = path.resolve(host.folder, file);
   const stored = readConfFile(confFile);
@@ -101,7 +97,7 @@ async function checkConf(
     const ask = (): Promise<Buffer> => askPassword(host, `Password of ${confFile}`);
     const { bytes } = await readVaultSecret(host, vault, { ...options, ask }, warnings);
     try {
-      return await untilInterrupted(host, unlockMasterkey(conf, bytes));
+      return await openInAnyForm(host, warnings, conf, bytes);
     } finally {
       bytes.fill(0);
     }
@@ -139,7 +135,11 @@ function vaultIfAny(host: Host, options: CheckOptions): VaultFrame | undefined {
  * @throws {PasswordError} `wrong-password`, `wrong-masterkey`
  * @throws {VaultError} `vault-incomplete` — a password, and the conf is lost; `key-check-missing`
  */
-async function assertOpens(host: Host, vault: VaultFrame, secret: Secret): Promise<Secret['kind']> {
+async function assertOpens(
+  host: Host,
+  warnings: Warnings,
+  { vault, secret }: { readonly vault: VaultFrame; readonly secret: Secret },
+): Promise<Secret['kind']> {
   const typed = secret.kind === 'masterkey' ? secret.bytes : masterkeyIn(secret.bytes);
   if (typed !== undefined) {
     assertKeyIsProven(vault);
@@ -153,12 +153,8 @@ async function assertOpens(host: Host, vault: VaultFrame, secret: Secret): Promi
       hint: 'Without it no password can be tried. Copy it from any remote, or check the recovery key.',
     });
   }
-  const [{ parseConf }, { unlockMasterkey }] = await Promise.all([
-    import('../../gocryptfs/config.ts'),
-    import('../../gocryptfs/keys.ts'),
-  ]);
-  const opening = unlockMasterkey(parseConf(vault.confBytes), secret.bytes);
-  const found = await untilInterrupted(host, opening);
+  const { parseConf } = await import('../../gocryptfs/config.ts');
+  const found = await openInAnyForm(host, warnings, parseConf(vault.confBytes), secret.bytes);
   assertMasterkey(vault, found);
   found.fill(0);
   return 'password';

@@ -4,12 +4,11 @@ import { UsageError } from '../../errors.ts';
 import { commitConf, settleConf, stageConf } from '../../vault/replace-conf.ts';
 import { assertMasterkey, type VaultFrame } from '../../vault/vault.ts';
 import { findCopy, type CopyPlace } from '../cipher-folder.ts';
-import { untilInterrupted } from '../derivation.ts';
 import { agreeToCost } from '../foreign-conf.ts';
 import type { Host } from '../host.ts';
 import { askPassword } from '../prompt.ts';
 import { DONE, type CommandResult, type Warnings } from '../report.ts';
-import { readVaultSecret } from '../secrets.ts';
+import { openInAnyForm, readVaultSecret } from '../secrets.ts';
 import type { Selected } from '../selected.ts';
 import { addWaitOption, withVaultLock, type WaitOptions } from '../vault-lock.ts';
 import { addCopyOptions, type CopyOptions } from './copy-options.ts';
@@ -112,9 +111,8 @@ async function assertOpens(
     readonly place: CopyPlace;
   },
 ): Promise<void> {
-  const [{ confOf }, { unlockMasterkey }, { assertSeal }] = await Promise.all([
+  const [{ confOf }, { assertSeal }] = await Promise.all([
     import('../../vault/vault-conf.ts'),
-    import('../../gocryptfs/keys.ts'),
     import('../../gocryptfs/conf-seal.ts'),
   ]);
   const { vault, confBytes, options, place } = about;
@@ -123,7 +121,7 @@ async function assertOpens(
   const asked = { ...options, ask: () => askPassword(host, 'New password') };
   const secret = await readVaultSecret(host, vault, asked, warnings);
   try {
-    const masterkey = await untilInterrupted(host, unlockMasterkey(conf, secret.bytes));
+    const masterkey = await openInAnyForm(host, warnings, conf, secret.bytes);
     try {
       assertMasterkey(vault, masterkey);
       assertSeal(conf, masterkey);
