@@ -58,7 +58,7 @@ export function remoteContents<C extends Entry>(
           options,
           paths: [source.path],
           store,
-          ...(wanted.size <= NAMED_MAX && { senderRules: rulesFor(wanted) }),
+          senderRules: wanted.size <= NAMED_MAX ? rulesFor(wanted) : (source.rules ?? []),
           signal: source.signal,
           ...(source.timeoutSec > 0 && { idleTimeoutMs: source.timeoutSec * 1000 }),
           wants: ({ path }) => wanted.has(pathKey(path)),

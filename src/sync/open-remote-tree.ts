@@ -49,6 +49,8 @@ export interface ReadingPlan {
 export interface ReadableCopy {
   readonly tree: Tree;
   readonly how: 'local' | 'rsync' | 'sftp';
+  /** The remote, with what was learnt of it. */
+  readonly source?: RemoteSource;
   /** Stream bytes so far; 0 of a local folder. */
   traffic(): Readonly<RemoteTraffic>;
   /** Counts what went over the wire beside the tree. */
@@ -161,6 +163,7 @@ export class ReachedCopy {
     const beside = { bytesSent: 0, bytesReceived: 0 };
     return {
       tree,
+      source: tree.source,
       how: 'rsync',
       traffic: () => ({
         bytesSent: tree.traffic.bytesSent + beside.bytesSent,
@@ -190,7 +193,7 @@ export class ReachedCopy {
     if (this.source === undefined || copy.how === 'sftp') return undefined;
     const { remoteContents } = await import('./content-source.ts');
     prepareHeap();
-    return remoteContents(this.source, (traffic) => copy.addTraffic?.(traffic));
+    return remoteContents(copy.source ?? this.source, (traffic) => copy.addTraffic?.(traffic));
   }
 
   async #openFolder({ onProblem }: ReadingPlan): Promise<ReadableCopy> {

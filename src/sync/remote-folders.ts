@@ -1,6 +1,7 @@
 import type { EcsyncError } from '../errors.ts';
 import { CONF_LENGTH_MAX } from '../gocryptfs/limits.ts';
 import type { FlistEntry } from '../rsync/flist-decode.ts';
+import type { SenderRule } from '../rsync/filter-list.ts';
 import { readFiles } from '../rsync/read-files.ts';
 import { isDirectory, type OpenFile, type Tree } from '../tree/entry.ts';
 import { BytesFile } from '../view/cipher-file.ts';
@@ -14,6 +15,7 @@ import {
   type RemoteSource,
   type RemoteTraffic,
 } from './remote-tree-run.ts';
+import { listPassingSystemFolders } from './system-folders.ts';
 import { isFormatFile, notAFolder } from './remote-tree.ts';
 
 /** What one run has told of a folder. */
@@ -89,22 +91,26 @@ export class RemoteFolders implements Tree<FlistEntry> {
 
   async #list(path: Uint8Array): Promise<Folder> {
     const source = this.#source;
-    let entries: readonly FlistEntry[] = [];
-    const incomplete = await runPull(source, async (connection) => {
-      const read = await readFiles(connection, {
-        options: listingOptions(source),
-        paths: [source.path],
-        senderRules: rulesForChildren(path),
-        signal: source.signal,
-        ...(source.timeoutSec > 0 && { idleTimeoutMs: source.timeoutSec * 1000 }),
-        wants: isFormatFile,
-        lengthMax: CONF_LENGTH_MAX,
+    const list = async (rules: readonly SenderRule[]) => {
+      let entries: readonly FlistEntry[] = [];
+      const incomplete = await runPull(source, async (connection) => {
+        const read = await readFiles(connection, {
+          options: listingOptions(source),
+          paths: [source.path],
+          senderRules: [...rules, ...rulesForChildren(path)],
+          signal: source.signal,
+          ...(source.timeoutSec > 0 && { idleTimeoutMs: source.timeoutSec * 1000 }),
+          wants: isFormatFile,
+          lengthMax: CONF_LENGTH_MAX,
+        });
+        entries = read.entries;
+        for (const [key, bytes] of read.files) this.#contents.set(key, bytes);
+        addTraffic(this.#traffic, read.report);
+        return read.report;
       });
-      entries = read.entries;
-      for (const [key, bytes] of read.files) this.#contents.set(key, bytes);
-      addTraffic(this.#traffic, read.report);
-      return read.report;
-    });
+      return { entries, incomplete };
+    };
+    const { entries, incomplete } = (await listPassingSystemFolders(list)).listing;
     if (incomplete !== undefined) this.#onProblem(path, incomplete);
     const key = pathKey(path);
     const children = entries.filter(

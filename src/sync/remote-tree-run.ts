@@ -1,4 +1,5 @@
 import { FileError, VanishedError, type EcsyncError } from '../errors.ts';
+import type { SenderRule } from '../rsync/filter-list.ts';
 import { LISTING, senderWords, type TransferOptions } from '../rsync/options.ts';
 import type { PullReport } from '../rsync/pull-plan.ts';
 import { judge } from '../rsync/status.ts';
@@ -18,6 +19,8 @@ export interface RemoteSource {
   /** Newest rsync protocol to offer. */
   readonly protocolMax: number;
   readonly signal: AbortSignal;
+  /** For runs that list everything: what in the folder is not of the copy and cannot be read. */
+  readonly rules?: readonly SenderRule[];
 }
 
 /** Bytes of the streams of all runs so far. */

@@ -2,6 +2,7 @@ import { EcsyncError, FileError } from '../errors.ts';
 import { CONF_LENGTH_MAX, DIR_IV_LENGTH, NAME_FILE_LENGTH_MAX } from '../gocryptfs/limits.ts';
 import { CONF_NAME, kindOfCipherName } from '../gocryptfs/names.ts';
 import type { FlistEntry } from '../rsync/flist-decode.ts';
+import type { SenderRule } from '../rsync/filter-list.ts';
 import { readFiles } from '../rsync/read-files.ts';
 import { isDirectory, isRegularFile, type OpenFile, type Tree } from '../tree/entry.ts';
 import { showPath } from '../tree/file-failure.ts';
@@ -16,6 +17,7 @@ import {
   type RemoteSource,
   type RemoteTraffic,
 } from './remote-tree-run.ts';
+import { listPassingSystemFolders } from './system-folders.ts';
 
 /** Files read together in one run; each has a filter rule. */
 const FILES_PER_RUN = 1000;
@@ -45,7 +47,8 @@ export class RemoteTree implements Tree<FlistEntry> {
   /** Entries, the root included. */
   readonly count: number;
   readonly traffic: Readonly<RemoteTraffic>;
-  readonly #source: RemoteSource;
+  /** The remote, with what a run that lists everything needs to know. */
+  readonly source: RemoteSource;
   readonly #root: FlistEntry;
   /** By the key of the directory's path. */
   readonly #children: ReadonlyMap<string, readonly FlistEntry[]>;
@@ -55,7 +58,7 @@ export class RemoteTree implements Tree<FlistEntry> {
   readonly #traffic: RemoteTraffic;
 
   private constructor(source: RemoteSource, listed: Listed) {
-    this.#source = source;
+    this.source = source;
     this.#root = listed.root;
     this.#children = listed.children;
     this.#contents = listed.contents;
@@ -75,18 +78,24 @@ export class RemoteTree implements Tree<FlistEntry> {
    */
   static async list(source: RemoteSource, options: RemoteTreeOptions = {}): Promise<RemoteTree> {
     const { wants = isFormatFile, lengthMax = CONF_LENGTH_MAX } = options;
-    let entries: readonly FlistEntry[] = [];
-    let contents: ReadonlyMap<string, Buffer> = new Map();
     const traffic = { bytesSent: 0, bytesReceived: 0 };
-    const incomplete = await runPull(source, async (connection) => {
-      const read = await readFiles(connection, { ...planOf(source), wants, lengthMax });
-      ({ entries, files: contents } = read);
-      addTraffic(traffic, read.report);
-      return read.report;
-    });
+    const list = async (senderRules: readonly SenderRule[]) => {
+      let entries: readonly FlistEntry[] = [];
+      let contents: ReadonlyMap<string, Buffer> = new Map();
+      const plan = { ...planOf(source), senderRules, wants, lengthMax };
+      const incomplete = await runPull(source, async (connection) => {
+        const read = await readFiles(connection, plan);
+        ({ entries, files: contents } = read);
+        addTraffic(traffic, read.report);
+        return read.report;
+      });
+      return { entries, contents, incomplete };
+    };
+    const { listing, rules } = await listPassingSystemFolders(list);
+    const { entries, contents, incomplete } = listing;
     const root = entries.find(({ path }) => isRootPath(path));
     if (root === undefined || !isDirectory(root)) throw notAFolder(source);
-    return new RemoteTree(source, {
+    return new RemoteTree(rules.length === 0 ? source : { ...source, rules }, {
       root,
       children: childrenOf(entries),
       contents: new Map(contents),
@@ -116,7 +125,7 @@ export class RemoteTree implements Tree<FlistEntry> {
   open(entry: FlistEntry): Promise<OpenFile> {
     const bytes = this.#contents.get(pathKey(entry.path));
     if (bytes === undefined)
-      return Promise.resolve(new RemoteFile(this.#source, entry, this.#traffic));
+      return Promise.resolve(new RemoteFile(this.source, entry, this.#traffic));
     return Promise.resolve(new BytesFile(bytes));
   }
 
@@ -135,9 +144,9 @@ export class RemoteTree implements Tree<FlistEntry> {
     for (let at = 0; at < wanted.length; at += FILES_PER_RUN) {
       const part = wanted.slice(at, at + FILES_PER_RUN);
       const keys = new Set(part.map(({ path }) => pathKey(path)));
-      await runPull(this.#source, async (connection) => {
+      await runPull(this.source, async (connection) => {
         const read = await readFiles(connection, {
-          ...planOf(this.#source),
+          ...planOf(this.source),
           senderRules: rulesForOnly(part.map(({ path }) => path)),
           wants: ({ path }) => keys.has(pathKey(path)),
           lengthMax,

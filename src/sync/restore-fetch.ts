@@ -79,7 +79,7 @@ export async function fetchContent(job: FetchJob): Promise<void> {
         umask: currentUmask(),
         ...(job.settings.specialModes !== true && { modeBits: ORDINARY_MODE_BITS }),
       },
-      ...(planned.size <= ASKED_BY_NAME_MAX && { senderRules: rulesFor(planned) }),
+      senderRules: planned.size <= ASKED_BY_NAME_MAX ? rulesFor(planned) : (source.rules ?? []),
       rootIsNew: job.rootIsNew,
       keepsRoot: true,
       signal,

@@ -252,13 +252,14 @@ async function list(
   reporter.progress({ stage: 'list', ...nothing });
   const isSftpEnough = keepsWorkplace !== true && rsyncPath === undefined;
   const listed = await RemoteTree.list(source).then(
-    (tree) => ({ tree, source, isSftp: false }),
+    (tree) => ({ tree, source: tree.source, isSftp: false }),
     async (error: unknown) => {
       const { mayBeSftpOnly, sftpSource } = await import('./sftp-source.ts');
       if (!isSftpEnough || !mayBeSftpOnly(error)) throw error;
       const overSftp = await sftpSource(source).catch(() => undefined);
       if (overSftp === undefined) throw error;
-      return { tree: await RemoteTree.list(overSftp), source: overSftp, isSftp: true };
+      const tree = await RemoteTree.list(overSftp);
+      return { tree, source: tree.source, isSftp: true };
     },
   );
   books.bytesSent += listed.tree.traffic.bytesSent;

@@ -2,6 +2,7 @@
 // that was there before it, such as a home folder; a copy that has gone is not made anew by itself.
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -172,6 +173,56 @@ it('the mode of an empty folder that was there stays, and that of a new one is t
   expect(await run(['push', overSsh(made)])).toMatchObject({ code: 0 });
   expect(modeOf(made)).toBe(0o777);
 });
+
+it.skipIf(process.getuid?.() !== 0)(
+  'a folder of the system that a login may not read costs nothing of the copy',
+  { timeout: 60_000 },
+  async () => {
+    const other = await makeBench();
+    // More files than are asked for by name.
+    mkdirSync(path.join(other.source, 'many'), { recursive: true });
+    for (let i = 0; i < 1001; i++) writeFileSync(path.join(other.source, 'many', `${i}`), 'x');
+    await initVault(other);
+    mkdirSync(path.join(other.copy, 'lost+found'), { recursive: true, mode: 0o700 });
+    chownSync(other.copy, 65534, 65534);
+    chmodSync(other.dir, 0o711);
+    const rsh = path.join(other.dir, 'as-nobody');
+    const as = 'exec setpriv --reuid=65534 --regid=65534 --clear-groups';
+    const lines = ['#!/bin/sh', 'cd /', 'for line; do :; done', `${as} sh -c "$line"`, ''];
+    writeFileSync(rsh, lines.join('\n'), { mode: 0o755 });
+    const url = `someone@somewhere:${other.copy}`;
+    const doing = (...words: string[]) =>
+      ecsync([...words, '-e', rsh, '--passfile', other.passfile], { cwd: other.source });
+    try {
+      const target = path.join(other.dir, 'target');
+      for (const words of [
+        ['push', url, '--no-owner', '--no-group'],
+        ['push', url, '--no-owner', '--no-group', '--delete'],
+        ['fsck', url],
+        ['ls', '--from', url, '--via', 'rsync'],
+        ['restore', '--from', url, '--to', target],
+        ['clone', url, path.join(other.dir, 'clone')],
+      ]) {
+        const { code, stderr } = await doing(...words);
+        expect({ words, code, stderr }).toMatchObject({ code: 0 });
+        expect(stderr).not.toContain('lost+found');
+      }
+      expect(readdirSync(path.join(target, 'many'))).toHaveLength(1001);
+      // What is of the copy is missed.
+      const [folder = ''] = readdirSync(other.copy).filter((name) => /^[\w-]{22}$/.test(name));
+      chmodSync(path.join(other.copy, folder), 0);
+      const again = path.join(other.dir, 'again');
+      for (const words of [
+        ['fsck', url],
+        ['restore', '--from', url, '--to', again],
+      ]) {
+        expect((await doing(...words)).code).not.toBe(0);
+      }
+    } finally {
+      await other.remove();
+    }
+  },
+);
 
 describe('the folders above a new copy', () => {
   /** As rsync before 3.2.3. */
