@@ -15,7 +15,16 @@ const NAMES = Object.keys(MUTATIONS);
 const GROUPS = Math.ceil(NAMES.length / MUTATIONS_EACH);
 
 /** What nothing tells: an earlier version of the same size, with the present time set on it. */
-const AUTHENTIC = ['a block rolled back', 'a file rolled back under its new time'];
+const AUTHENTIC = [
+  'a block rolled back',
+  'a file rolled back under its new time',
+  'a hole rolled back with the block behind it',
+];
+/** In layout `reverse` there are no holes: what is put in their place is a block rolled back. */
+const AUTHENTIC_IN_REVERSE = [
+  'a block of a hole filled with its earlier content',
+  'a hole filled with its earlier content',
+];
 
 /**
  * What a command may succeed at without a word. A clone has no vault, and a copy does not say what is missing, older,
@@ -53,14 +62,16 @@ class Tamper implements OpenPart {
   }
 }
 
-function findingsOf({ mutation, outcomes }: TamperRow): string[] {
+function findingsOf({ layout, mutation, outcomes }: TamperRow): string[] {
   return TAMPER_COMMANDS.flatMap((command) => {
     const outcome = outcomes[command];
     if (mutation === 'nothing') {
       const isQuiet = outcome === 'silent' || outcome === 'harmless';
       return isQuiet ? [] : [`false-alarm: ${command} of a whole copy`];
     }
-    const isKnown = UNNOTICED[command]?.includes(mutation) ?? true;
+    const isRollback = layout === 'reverse' && AUTHENTIC_IN_REVERSE.includes(mutation);
+    const isKnown =
+      (isRollback && command !== 'verify') || (UNNOTICED[command]?.includes(mutation) ?? true);
     return outcome === 'silent' && !isKnown ? [`unnoticed: ${mutation}: ${command}`] : [];
   });
 }
@@ -80,7 +91,7 @@ function countsOf(rows: readonly TamperRow[]): Record<string, number> {
 
 export const tamper: Part = {
   name: 'tamper',
-  checks: 'whatever was changed in a copy, fsck, restore and verify notice, but for two rollbacks',
+  checks: 'whatever was changed in a copy, fsck, restore and verify notice, but for rollbacks',
   size: LAYOUTS.length * GROUPS,
   pointMs: 300_000,
   open: (lab) => Promise.resolve(new Tamper(lab)),

@@ -3,8 +3,12 @@ import { expect, inject, test } from 'vitest';
 import { runTamperTable, type TamperRow } from '../support/tamper-table.ts';
 
 /** What key and vault can tell, and what of it the key alone can. */
-const BOTH = ['two folders exchanged', 'a block of zeros more'];
-const VAULT_ONLY = ['cut at the end of a block', 'the content of a deleted file'];
+const BOTH = ['two folders exchanged', 'a block of zeros more', 'a hole moved'];
+const VAULT_ONLY = [
+  'cut at the end of a block',
+  'the content of a deleted file',
+  'a hole filled with its earlier content',
+];
 
 test('what is exchanged is found with the key alone, what is gone or older by the vault', async () => {
   const rows: TamperRow[] = [];

@@ -2,54 +2,22 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Dice } from './copy-damage.ts';
+import { HOLE_MUTATIONS } from './tamper-holes.ts';
+import {
+  at,
+  before,
+  blockOf,
+  edit,
+  flip,
+  HEADER,
+  keepingTime,
+  type Mutation,
+  type TamperedCopy,
+} from './tampered-copy.ts';
 
-/** A pushed copy, an earlier state of it, and where each plaintext path is stored. */
-export interface TamperedCopy {
-  readonly folder: string;
-  /** The same copy as an earlier push left it. */
-  readonly earlier: string;
-  /** Bytes of a whole encrypted block. */
-  readonly block: number;
-  /** Where a plaintext path is in the copy; of deleted files too. */
-  readonly stored: (plainPath: string) => string;
-  readonly dice: Dice;
-}
-
-/** Changes the copy. */
-export type Mutation = (copy: TamperedCopy) => void;
-
-const HEADER = 18;
 const LARGE = ['docs/large-1', 'docs/large-2', 'media/large-3', 'large-4'];
 const SMALL = ['docs/note', 'media/song', 'top', 'docs/inner/deep'];
 const FLAGS_PLAIN = ['HKDF', 'GCMIV128', 'PlaintextNames'];
-
-function at({ folder, stored }: TamperedCopy, plainPath: string): string {
-  return path.join(folder, stored(plainPath));
-}
-
-function before({ earlier, stored }: TamperedCopy, plainPath: string): string {
-  return path.join(earlier, stored(plainPath));
-}
-
-/** Does something to a file, which then has the time it had: the server can set any. */
-function keepingTime(file: string, change: () => void): void {
-  const { atimeMs, mtimeMs, mode } = fs.lstatSync(file);
-  change();
-  fs.chmodSync(file, mode & 0o7777);
-  fs.utimesSync(file, atimeMs / 1000, mtimeMs / 1000);
-}
-
-function edit(file: string, change: (bytes: Buffer) => Uint8Array | undefined): void {
-  keepingTime(file, () => {
-    const bytes = fs.readFileSync(file);
-    fs.writeFileSync(file, change(bytes) ?? bytes);
-  });
-}
-
-function flip(bytes: Buffer, offset: number, dice: Dice): undefined {
-  bytes.writeUInt8((bytes[offset] ?? 0) ^ (1 << dice.below(8)), offset);
-}
 
 function large(copy: TamperedCopy): string {
   return at(copy, copy.dice.pick(LARGE));
@@ -57,10 +25,6 @@ function large(copy: TamperedCopy): string {
 
 function any(copy: TamperedCopy): string {
   return at(copy, copy.dice.pick([...LARGE, ...SMALL]));
-}
-
-function blockOf(bytes: Buffer, number: number, size: number): Buffer {
-  return bytes.subarray(HEADER + number * size, HEADER + (number + 1) * size);
 }
 
 function flipAt(where: (length: number, copy: TamperedCopy) => number): Mutation {
@@ -185,6 +149,7 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     edit(large(copy), (bytes) =>
       Buffer.concat([bytes.subarray(0, HEADER), bytes.subarray(HEADER + copy.block)]),
     ),
+  ...HOLE_MUTATIONS,
   // Versions.
   'a block rolled back': (copy) =>
     edit(at(copy, 'docs/edited'), (bytes) => {

@@ -6,7 +6,9 @@ import path from 'node:path';
 import { differences } from '../e2e/support/compare.ts';
 import { Dice } from './copy-damage.ts';
 import { pattern } from './format-fixtures.ts';
-import { MUTATIONS, type TamperedCopy } from './tamper-mutations.ts';
+import { SPARSE, SPARSE_BLOCKS, SPARSE_FIRST, SPARSE_SECOND } from './tamper-holes.ts';
+import { MUTATIONS } from './tamper-mutations.ts';
+import type { TamperedCopy } from './tampered-copy.ts';
 
 export type TamperLayout = 'gcm' | 'xchacha' | 'reverse';
 
@@ -270,6 +272,15 @@ function bytesOf(length: number, salt: number): Buffer {
   return Buffer.from(pattern(length).map((byte, index) => (byte + salt * (1 + (index % 7))) & 255));
 }
 
+/** Blocks with content, and holes between them. */
+function writeSparse(file: string, blocks: readonly number[]): void {
+  fs.rmSync(file, { force: true });
+  const fd = fs.openSync(file, 'w');
+  fs.ftruncateSync(fd, SPARSE_BLOCKS * 4096);
+  for (const number of blocks) fs.writeSync(fd, bytesOf(4096, number), 0, 4096, number * 4096);
+  fs.closeSync(fd);
+}
+
 function writeFirst(source: string): void {
   const put = (name: string, content: string | Buffer): void =>
     write(path.join(source, name), content);
@@ -289,6 +300,7 @@ function writeFirst(source: string): void {
   put('media/inner/other', 'other');
   put('docs/empty', '');
   put('docs/zeros', Buffer.alloc(10_000));
+  writeSparse(path.join(source, SPARSE), SPARSE_FIRST);
   put(`docs/${'l'.repeat(200)}`, 'long');
   put(`docs/${'m'.repeat(200)}`, 'longer');
   put('left/behind', 'left');
@@ -309,13 +321,14 @@ function writeSecond(source: string): void {
   const later = new Date('2026-04-01T12:00:00Z');
   write(at('docs/edited'), bytesOf(20_000, 15));
   write(at('docs/grown'), bytesOf(9000, 16));
+  writeSparse(at(SPARSE), SPARSE_SECOND);
   fs.rmSync(at('docs/gone'));
   fs.rmSync(at('left'), { recursive: true });
   fs.rmSync(at('docs/gone-link'));
   fs.renameSync(at('docs/old-name'), at('media/new-name'));
   fs.rmSync(at('docs/turned'));
   fs.symlinkSync('after', at('docs/turned'));
-  for (const name of ['docs/edited', 'docs/grown', 'docs/turned', 'docs', 'media', '']) {
+  for (const name of ['docs/edited', 'docs/grown', SPARSE, 'docs/turned', 'docs', 'media', '']) {
     fs.lutimesSync(at(name), later, later);
   }
 }
