@@ -3,9 +3,14 @@ import type { PeerSettings } from '../sync/run-settings.ts';
 import type { Destination } from '../vault/destination.ts';
 import type { VaultFrame } from '../vault/vault.ts';
 import type { Host } from './host.ts';
-import { pushLayers } from './push-config.ts';
+import { pushLayers, textsOf } from './push-config.ts';
 import { remoteNameOf } from './recorded-run.ts';
 import type { PeerOptions } from './run-options.ts';
+
+interface ConfiguredPlace {
+  readonly vault?: VaultFrame | undefined;
+  readonly destination: Destination;
+}
 
 /**
  * `rsh` and `rsync_path`, as a push to the same place has them: of the command line, or else of the environment
@@ -15,10 +20,7 @@ import type { PeerOptions } from './run-options.ts';
  */
 export function configuredWay(
   host: Host,
-  {
-    vault,
-    destination,
-  }: { readonly vault?: VaultFrame | undefined; readonly destination: Destination },
+  { vault, destination }: ConfiguredPlace,
   options: Pick<PeerOptions, 'rsh' | 'rsyncPath'>,
 ): Pick<PeerSettings, 'rsh' | 'rsyncPath'> {
   if (vault === undefined) return {};
@@ -30,4 +32,20 @@ export function configuredWay(
   const rsh = options.rsh ?? told('rsh');
   const rsyncPath = options.rsyncPath ?? told('rsync_path');
   return { ...(rsh !== undefined && { rsh }), ...(rsyncPath !== undefined && { rsyncPath }) };
+}
+
+/**
+ * What is left alone in a copy beside what is of it: `--keep`, and `keep` as a push to the same place has it.
+ *
+ * @throws {UsageError} every code of `pushLayers`
+ */
+export function keptPatterns(
+  host: Host,
+  { vault, destination }: ConfiguredPlace,
+  told: readonly string[] = [],
+): readonly string[] {
+  if (vault === undefined) return told;
+  const layers = pushLayers(host, vault, remoteNameOf(host, vault, destination.shown));
+  const configured = layers.find(({ values }) => values.keep !== undefined)?.values.keep;
+  return [...told, ...textsOf(configured)];
 }

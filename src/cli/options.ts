@@ -108,3 +108,8 @@ export function byteSize(min: number, max: number): (text: string) => number {
     return bytes;
   };
 }
+
+/** For an option that may be given several times. */
+export function oneMore(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, text];
+}

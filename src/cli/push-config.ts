@@ -152,7 +152,8 @@ export function configuredRules(layers: readonly PushLayer[]): readonly (readonl
     .filter((words) => words.length > 0);
 }
 
-function textsOf(value: PushValue | undefined): readonly string[] {
+/** A list, whether one or several were written. */
+export function textsOf(value: PushValue | undefined): readonly string[] {
   if (value === undefined || typeof value === 'boolean' || typeof value === 'number') return [];
   return typeof value === 'string' ? [value] : value;
 }

@@ -1,4 +1,5 @@
-import { IntegrityError, type EcsyncError, type FileError, type VanishedError } from '../errors.ts';
+import { IntegrityError, VanishedError, type EcsyncError, type FileError } from '../errors.ts';
+import { showPath } from '../tree/file-failure.ts';
 import type { PlainEntry } from '../view/plain-entry.ts';
 import { objectKindOf, type CopyProblem, type ObjectKind } from '../view/decrypted-view-problem.ts';
 import type { Misplaced } from '../view/identity-check.ts';
@@ -127,4 +128,13 @@ export function findingOfUnread(
     plainDirectory: directory.path,
     kind: isDirectoryItself ? 'directory' : 'file',
   };
+}
+
+/** A file is not what it was when it was listed. */
+export function changed(entry: PlainEntry): VanishedError {
+  const path = showPath(entry.path);
+  return new VanishedError('changed', `${path} changed while it was read`, {
+    hint: 'Something else changes the copy. Wait until it is done and run again.',
+    facts: { path },
+  });
 }

@@ -10,7 +10,6 @@ import {
   type OpenFile,
   type Tree,
 } from '../tree/entry.ts';
-import { showPath } from '../tree/file-failure.ts';
 import { walk } from '../tree/walk.ts';
 import { DecryptedView, type DecryptedViewOptions } from '../view/decrypted-view.ts';
 import type { CopyProblem } from '../view/decrypted-view-problem.ts';
@@ -21,6 +20,7 @@ import { pathKey } from '../view/path-bytes.ts';
 import { PlainFile } from '../view/plain-file.ts';
 import type { ContentSource } from './content-source.ts';
 import {
+  changed,
   DamageList,
   findingAbout,
   findingOfMisplaced,
@@ -30,6 +30,7 @@ import {
   type Finding,
 } from './fsck-finding.ts';
 import { checkConf, checkUnfinished } from './fsck-root.ts';
+import type { KeptNames } from './kept-names.ts';
 import type { LastPush } from './last-push.ts';
 
 /** A copy, and how to check it. */
@@ -57,6 +58,8 @@ export interface FsckJob<C extends Entry> {
    * folders are read whose `gocryptfs.diriv` is lost.
    */
   readonly identities?: IdentityCheck;
+  /** What is not of the copy and was said to be kept there. */
+  readonly kept?: Pick<KeptNames, 'explains'>;
   /** What the last push left there, where that is known. */
   readonly lastPush?: LastPush | undefined;
   /** Gives the content of all files in one go, after the structure. Absent: each as it is met. */
@@ -332,7 +335,7 @@ class Check<C extends Entry> {
   }
 
   #onProblem(problem: CopyProblem): void {
-    if (problem.code === 'temporary-directory') return;
+    if (problem.code === 'temporary-directory' || this.#job.kept?.explains(problem)) return;
     // A folder whose IV is wrong is there all the same.
     if (problem.plainPath !== undefined) this.#job.lastPush?.pass(problem.plainPath);
     this.#add(findingOfProblem(problem));
@@ -382,14 +385,6 @@ class Check<C extends Entry> {
 
 function identifiable({ path, cipher }: PlainEntry): Parameters<IdentityCheck['file']>[0] {
   return { plainPath: path, cipherPath: cipher.path, size: cipher.size };
-}
-
-function changed(entry: PlainEntry): VanishedError {
-  const path = showPath(entry.path);
-  return new VanishedError('changed', `${path} changed while it was read`, {
-    hint: 'Something else changes the copy. Wait until it is done and run again.',
-    facts: { path },
-  });
 }
 
 function isAboutFile(error: unknown): error is FileError | VanishedError | IntegrityError {

@@ -2,6 +2,7 @@
 import type { ReceiverRule } from '../rsync/filter-list.ts';
 import { Filter, plainRule } from '../tree/filter.ts';
 import { SYSTEM_PATTERNS } from '../tree/system-names.ts';
+import type { CopyProblem } from '../view/decrypted-view-problem.ts';
 
 export class KeptNames {
   /** For a server's delete pass. */
@@ -25,6 +26,12 @@ export class KeptNames {
   /** @param path - as the copy has it */
   has(path: Uint8Array, isDirectory: boolean): boolean {
     return this.#filter.verdict(path, isDirectory) === 'exclude';
+  }
+
+  /** Whether something in a copy that gocryptfs did not write is there because it was said to be kept. */
+  explains({ code, cipherPath, kind }: Pick<CopyProblem, 'code' | 'cipherPath' | 'kind'>): boolean {
+    if (code !== 'foreign-object' && code !== 'name-invalid') return false;
+    return this.has(cipherPath, kind === 'directory');
   }
 
   /** The same for a path below something that is kept, too. */

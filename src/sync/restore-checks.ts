@@ -11,6 +11,7 @@ import { pathKey } from '../view/path-bytes.ts';
 import type { Place } from '../view/path-translation.ts';
 import type { PlainEntry } from '../view/plain-entry.ts';
 import type { Planned } from '../view/restoring-store.ts';
+import { KeptNames } from './kept-names.ts';
 import type { LastPush } from './last-push.ts';
 import type { RestoreBooks } from './restore-books.ts';
 import type { CopyKeys, RestoreSettings } from './restore-settings.ts';
@@ -21,7 +22,7 @@ export interface RestoreChecksJob<C extends Entry> {
   readonly tree: Tree<C>;
   readonly layout: Layout;
   readonly opening: CopyKeys;
-  readonly settings: Pick<RestoreSettings, 'allowMoved' | 'ignoreLastPush' | 'dryRun'>;
+  readonly settings: Pick<RestoreSettings, 'allowMoved' | 'ignoreLastPush' | 'keep' | 'dryRun'>;
   readonly selection: Pick<Selection, 'verdict' | 'within'>;
   readonly books: RestoreBooks;
   readonly signal: AbortSignal;
@@ -60,11 +61,13 @@ export class RestoreChecks<C extends Entry> {
   /** The copy in plaintext; everything that is wanted is looked at as it is listed. */
   view(onProblem: (problem: CopyProblem) => void): Pick<DecryptedView<C>, 'root' | 'children'> {
     const { tree, layout, books, settings } = this.#job;
+    const kept = new KeptNames(settings.keep);
     const view = new DecryptedView(tree, layout, {
       identities: this.#identities,
       expectedDirIV: this.#expectedDirIV,
       onProblem: (problem) => {
         this.#pass(problem);
+        if (kept.explains(problem)) return;
         const { code, error } = problem;
         const isPlace = code === 'diriv-misplaced' || code === 'diriv-repeated';
         if (isPlace && settings.allowMoved === true) books.notInPlace(error, true);

@@ -47,6 +47,8 @@ export interface RestoreSettings extends PeerSettings, CarriedAttributes {
   readonly allowHoles?: boolean;
   /** What has the identity of another place is restored, and only told. */
   readonly allowMoved?: boolean;
+  /** `--keep`: patterns for what is not of the copy and was said to be kept there. */
+  readonly keep?: readonly string[];
   /** Do not compare the copy with what the last push left. */
   readonly ignoreLastPush?: boolean;
   /** Leave the folder of unfinished files, empty: whoever asked for this goes on. Default false. */

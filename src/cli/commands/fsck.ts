@@ -3,10 +3,12 @@ import { ExitCode, VaultError } from '../../errors.ts';
 import type { FsckProgress, FsckReporter, FsckSummary } from '../../sync/fsck.ts';
 import type { Finding } from '../../sync/fsck-finding.ts';
 import { IdentityCheck } from '../../view/identity-check.ts';
+import { KeptNames } from '../../sync/kept-names.ts';
 import type { Sample } from '../../sync/sample.ts';
 import { pathKind } from '../../vault/path-kind.ts';
 import { besidePushes } from '../beside-pushes.ts';
 import type { CopyPlace } from '../cipher-folder.ts';
+import { keptPatterns } from '../configured-way.ts';
 import {
   checkedText,
   counted,
@@ -15,6 +17,7 @@ import {
   FsckProgressReport,
 } from '../fsck-output.ts';
 import type { Host } from '../host.ts';
+import { oneMore } from '../options.ts';
 import { recordRun } from '../recorded-run.ts';
 import type { CommandResult, Warnings } from '../report.ts';
 import type { Selected } from '../selected.ts';
@@ -26,6 +29,7 @@ interface FsckOptions extends CopyOptions {
   readonly seed?: string;
   readonly allowHoles?: boolean;
   readonly nonces?: boolean;
+  readonly keep?: readonly string[];
   /** False for `--no-last-push`. */
   readonly lastPush: boolean;
 }
@@ -65,6 +69,7 @@ export function defineFsck(program: Command, select: Selected): void {
     .option('--seed <text>', 'pick the same files again')
     .option('--allow-holes', 'blocks of zeros that gocryptfs may have left are no damage')
     .option('--nonces', 'look whether ecsync wrote each block, which takes longer')
+    .option('--keep <pattern>', 'what has this name in the copy is not of it', oneMore)
     .option('--no-last-push', 'do not compare with what the last push from here left');
   addCopyOptions(command).addHelpText('after', AFTER_HELP);
   command.action((word: string | undefined) => {
@@ -139,6 +144,7 @@ async function check(
       isOnlyEcsync: known?.isOnlyEcsync === true,
       allowHoles: options.allowHoles === true,
       checksNonces: options.nonces === true,
+      kept: new KeptNames(keptPatterns(host, place, options.keep)),
       identities: new IdentityCheck(layout, {
         known: known?.identities,
         isExactAt: lastPush && ((plainPath) => lastPush.isExactAt(plainPath)),

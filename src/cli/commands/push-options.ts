@@ -6,6 +6,7 @@ import {
   addFutureOptions,
   addSecretOptions,
   byteSize,
+  oneMore,
   wholeNumber,
   type CommonOptions,
   type SecretOptions,
@@ -196,11 +197,6 @@ export function addPushOptions(command: Command): readonly FilterWord[] {
   addFutureOptions(command, ['--snapshot [name]']);
   command.addHelpText('after', AFTER_HELP);
   return filters;
-}
-
-/** For an option that may be given several times. */
-function oneMore(text: string, before: readonly string[] = []): readonly string[] {
-  return [...before, text];
 }
 
 /** How much a run may take of time and of the line. */

@@ -15,8 +15,9 @@ import type { RatePlan } from '../../transport/throttle.ts';
 import type { CopyPlace } from '../cipher-folder.ts';
 import { isHostFirst } from '../early-login.ts';
 import { ESCAPED_HELP, typedBytes } from '../escaped-paths.ts';
-import { configuredWay } from '../configured-way.ts';
+import { configuredWay, keptPatterns } from '../configured-way.ts';
 import type { Host } from '../host.ts';
+import { oneMore } from '../options.ts';
 import { parseBandwidth } from '../push-values.ts';
 import { tellItem } from '../render-item.ts';
 import { recordRun } from '../recorded-run.ts';
@@ -51,6 +52,7 @@ export interface RestoringOptions extends CopyOptions, Omit<AttributeOptions, 'p
   readonly stats?: boolean;
   readonly allowHoles?: boolean;
   readonly allowMoved?: boolean;
+  readonly keep?: readonly string[];
   /** For tests: as if the target could hold only such names. */
   readonly names?: 'any' | 'windows';
 }
@@ -151,6 +153,7 @@ export function addRestoringOptions(command: Command): Command {
     .option('--no-specials', 'leave out sockets and pipes')
     .option('--allow-holes', 'blocks of zeros that gocryptfs may have left are no damage')
     .option('--allow-moved', 'restore also what was written for another place in the copy')
+    .option('--keep <pattern>', 'what has this name in the copy is not of it', oneMore)
     .option('--bwlimit <rate>', 'receive no more than RATE a second: 512K, 1.5M', parseBandwidth)
     .option('--progress', 'show progress also when no terminal is there')
     .option('--stats', 'print figures at the end')
@@ -186,6 +189,7 @@ async function runRestore(
     rules: await readRules(filters),
     ...(overwrite && { overwrite }),
     ignoreLastPush: !options.lastPush,
+    keep: keptPatterns(host, place, options.keep),
   };
   if (settings.xattrs === true) {
     const { assertRestoresXattrs } = await import('../../sync/restore-xattrs.ts');
@@ -215,6 +219,7 @@ export function restoringSettings(
     xattrs: options.xattrs === true,
     allowHoles: options.allowHoles === true,
     allowMoved: options.allowMoved === true,
+    ...(options.keep && { keep: options.keep }),
     ...carriedAttributes(carried),
     specialModes: specialModes === true,
     withoutDevices: devices === false,
