@@ -104,17 +104,22 @@ export interface AssignedBirths {
    * its path, and what is there then counts as up to date: it must have the same birth again.
    */
   readonly gone: readonly BirthRecord[];
+  /** Files that have another birth than what was pushed under their names: nothing else may tell. */
+  readonly reborn: readonly PushEntry[];
 }
 
 /**
  * The births of all files that are not their path with counter 0: what was remembered, what has
  * moved since, and the next counter for every new file at a path whose birth is still in use. No
- * two files ever get the same one.
+ * two files ever get the same one. Names that are kept together (`-H`) are one file, and have one birth.
  */
 export function assignBirths(sources: BirthSources): AssignedBirths {
   const { before, origins } = sources;
-  if (before.length === 0 && origins.size === 0) return { records: [], gone: [] };
-  return new BirthRegister(sources).assign();
+  const groups = linkGroupsOf(sources.entries);
+  if (before.length === 0 && origins.size === 0 && groups.size === 0) {
+    return { records: [], gone: [], reborn: [] };
+  }
+  return new BirthRegister(sources, groups).assign();
 }
 
 /** Of the records of files that have gone those that are worth keeping, among the others. */
@@ -134,9 +139,29 @@ function byPath(a: BirthRecord, b: BirthRecord): number {
   return Buffer.compare(a.path, b.path);
 }
 
+/** All names of the files that are kept together under several, by the first of them. */
+function linkGroupsOf(entries: readonly PushEntry[]): ReadonlyMap<PlainFile, readonly PlainFile[]> {
+  const byNumber = new Map<number, PlainFile[]>();
+  for (const entry of entries) {
+    if (entry.linkGroup === undefined || !isPlainFile(entry)) continue;
+    const names = byNumber.get(entry.linkGroup);
+    if (names === undefined) byNumber.set(entry.linkGroup, [entry]);
+    else names.push(entry);
+  }
+  const groups = new Map<PlainFile, readonly PlainFile[]>();
+  for (const names of byNumber.values()) {
+    const [first] = names;
+    if (first !== undefined && names.length > 1) groups.set(first, names);
+  }
+  return groups;
+}
+
 /** Births under way. Paths are keys. */
 class BirthRegister {
   readonly #sources: BirthSources;
+  readonly #groups: ReadonlyMap<PlainFile, readonly PlainFile[]>;
+  /** Names of files that have another name before them. */
+  readonly #further: ReadonlySet<PushEntry>;
   readonly #rootDevice: number | undefined;
   readonly #byPath: ReadonlyMap<string, BirthRecord>;
   /** The files of the snapshot at all paths that may matter. */
@@ -145,8 +170,10 @@ class BirthRegister {
   /** Counters in use, by path of birth. */
   readonly #taken = new Map<string, Set<number>>();
 
-  constructor(sources: BirthSources) {
+  constructor(sources: BirthSources, groups: ReadonlyMap<PlainFile, readonly PlainFile[]>) {
     this.#sources = sources;
+    this.#groups = groups;
+    this.#further = new Set([...groups.values()].flatMap((names) => names.slice(1)));
     this.#rootDevice = rootDeviceOf(sources.entries);
     this.#byPath = new Map(sources.before.map((record) => [pathKey(record.path), record]));
     this.#lookForFiles();
@@ -166,10 +193,29 @@ class BirthRegister {
     const gone = unseen.filter((record) => !left.has(record) && this.#take(record.birth));
     this.#inheritPaths(known);
     this.#giveCounters();
-    const assigned = [...this.#assigned].filter(([entry, birth]) => !isDefault(entry, birth));
-    const records = [...kept, ...assigned.map(([entry, birth]) => this.#recordOf(entry, birth))];
-    records.push(...this.#otherNames(assigned.map(([entry]) => entry)));
-    return { records: records.sort(byPath), gone };
+    const reborn = [...this.#assigned].flatMap(([entry, birth]) =>
+      this.#isReborn(entry, birth) ? [entry] : [],
+    );
+    for (const first of this.#groups.keys()) {
+      if (!this.#assigned.has(first)) this.#assigned.set(first, defaultBirth(first));
+    }
+    const assigned = [...this.#assigned].flatMap(([entry, birth]) =>
+      this.#namesOf(entry).flatMap((name) => (isDefault(name, birth) ? [] : [{ name, birth }])),
+    );
+    const records = [...kept, ...assigned.map(({ name, birth }) => this.#recordOf(name, birth))];
+    records.push(...this.#otherNames(assigned.map(({ name }) => name)));
+    return { records: records.sort(byPath), gone, reborn };
+  }
+
+  #namesOf(entry: PlainFile): readonly PlainFile[] {
+    return this.#groups.get(entry) ?? [entry];
+  }
+
+  /** What was pushed at this place had another birth; what has moved here is not what was here. */
+  #isReborn(entry: PlainFile, birth: Birth): boolean {
+    if (this.#sources.origins.has(entry)) return false;
+    const before = this.#byPath.get(pathKey(entry.plain.path))?.birth ?? defaultBirth(entry);
+    return before.counter !== birth.counter || Buffer.compare(before.path, birth.path) !== 0;
   }
 
   /**
@@ -177,7 +223,7 @@ class BirthRegister {
    * one of the names gone, the inode alone would give the other one its birth.
    */
   #otherNames(recorded: readonly PlainFile[]): BirthRecord[] {
-    const linked = recorded.filter(({ plain }) => plain.nlink > 1);
+    const linked = recorded.filter((one) => one.plain.nlink > 1 && one.linkGroup === undefined);
     if (linked.length === 0) return [];
     const inodes = new Set(linked.map(({ plain }) => plain.ino));
     const known = new Set(recorded);
@@ -185,7 +231,7 @@ class BirthRegister {
       const { ino, nlink } = entry.plain;
       return nlink > 1 && inodes.has(ino) && !known.has(entry);
     });
-    return others.map((entry) => this.#recordOf(entry, { path: entry.plain.path, counter: 0 }));
+    return others.map((entry) => this.#recordOf(entry, defaultBirth(entry)));
   }
 
   #lookForFiles(): void {
@@ -195,7 +241,8 @@ class BirthRegister {
     for (const path of origins.values()) wanted.add(pathKey(path));
     const lengths = new Set([...wanted].map((key) => key.length));
     for (const entry of entries) {
-      if (!isPlainFile(entry) || !lengths.has(entry.plain.path.length)) continue;
+      if (!isPlainFile(entry) || this.#further.has(entry)) continue;
+      if (!lengths.has(entry.plain.path.length)) continue;
       const key = pathKey(entry.plain.path);
       if (wanted.has(key)) this.#present.set(key, entry);
     }
@@ -214,13 +261,13 @@ class BirthRegister {
     if (byInode.size === 0) return known;
     for (const entry of entries) {
       const records = entry.plain && byInode.get(entry.plain.ino);
-      if (records === undefined || !isPlainFile(entry)) continue;
-      const record = this.#recordFor(
-        entry,
-        records.filter((one) => !known.has(one) && this.#isOfFile(one, entry)),
-      );
+      if (records === undefined || !isPlainFile(entry) || this.#further.has(entry)) continue;
+      const fitting = records.filter((one) => !known.has(one) && this.#isOfFile(one, entry));
+      const record = this.#recordFor(entry, fitting);
       if (record === undefined || !this.#give(entry, record.birth)) continue;
       known.add(record);
+      const names = new Set(this.#namesOf(entry).map(({ plain }) => pathKey(plain.path)));
+      for (const one of fitting) if (names.has(pathKey(one.path))) known.add(one);
     }
     return known;
   }
@@ -237,7 +284,7 @@ class BirthRegister {
   /** Files that moved since the last push to this destination. */
   #takeAlong(): void {
     for (const [entry, origin] of this.#sources.origins) {
-      if (!isPlainFile(entry) || this.#assigned.has(entry)) continue;
+      if (!isPlainFile(entry) || this.#assigned.has(entry) || this.#further.has(entry)) continue;
       const record = this.#byPath.get(pathKey(origin));
       const isItsOwn = record !== undefined && record.ino === entry.plain.ino;
       this.#give(entry, isItsOwn ? record.birth : { path: origin, counter: 0 });
@@ -269,8 +316,10 @@ class BirthRegister {
     return { path, dev: storedDevice(plain.dev, this.#rootDevice), ino, birthtimeMs, birth };
   }
 
-  #isOfFile(record: BirthRecord, { plain }: PlainFile): boolean {
+  #isOfFile(record: BirthRecord, entry: PlainFile): boolean {
+    const { plain } = entry;
     if (!isSameObject(record, plain, this.#rootDevice)) return false;
+    if (this.#groups.has(entry)) return true;
     return plain.nlink === 1 || Buffer.compare(record.path, plain.path) === 0;
   }
 
@@ -292,6 +341,10 @@ class BirthRegister {
 
 function isPlainFile(entry: PushEntry): entry is PlainFile {
   return entry.plain !== undefined && isRegularFile(entry);
+}
+
+function defaultBirth({ plain }: PlainFile): Birth {
+  return { path: plain.path, counter: 0 };
 }
 
 function isDefault({ plain }: PlainFile, { path, counter }: Birth): boolean {

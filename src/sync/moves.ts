@@ -161,8 +161,9 @@ export function readMoves(stores: MoveStores, births: Births, from: MoveSource):
     isStillThere: (record) => isPart || isThere(from, record.path, record),
   });
   births.set(assigned.records);
+  const suspects = new Set([...moves.suspects, ...assigned.reborn]);
   return {
-    moves,
+    moves: assigned.reborn.length === 0 ? moves : { ...moves, suspects },
     save: (mayHold) => {
       const records = withGone(assigned, mayHold);
       const born = encodeBirths(records);

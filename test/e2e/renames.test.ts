@@ -1,6 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
+  copyFileSync,
   linkSync,
   mkdirSync,
   readdirSync,
@@ -289,6 +290,35 @@ describe.each(['rsync over sshd', 'a local folder'] as const)('renames, to %s', 
     expect(third.filesSent).toBe(0);
     await expectEqual(bench.copy, { links: true });
   });
+
+  it.each(['one', 'two'])(
+    'knows a file with two names that loses %s, and gets it again',
+    async (name) => {
+      write('one');
+      utimesSync(at('one'), 1_234_567_890, 1_234_567_890);
+      linkSync(at('one'), at('two'));
+      const check = async (): Promise<void> => {
+        await push(to(), '-H', '--delete');
+        const words = ['verify', '-C', bench.source, '--passfile', bench.passfile, '-H', to()];
+        const verified = await ecsync(words, { env: { HOME: sshd.home } });
+        expect(verified).toMatchObject({ code: 0, stdout: '' });
+        await expectEqual(bench.copy, { links: true });
+      };
+      await check();
+      rmSync(at(name));
+      await check();
+      // Of the same size and time: nothing but its identity says that it is another file.
+      copyFileSync(at(name === 'one' ? 'two' : 'one'), at(name));
+      utimesSync(at(name), 1_234_567_890, 1_234_567_890);
+      await check();
+      renameSync(at('one'), at('three'));
+      linkSync(at('three'), at('four'));
+      await check();
+      move('three', 'five');
+      move('four', 'six');
+      await check();
+    },
+  );
 
   it('treats each name of a hard-linked file as a file, unless told otherwise', async () => {
     write('one');

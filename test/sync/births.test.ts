@@ -16,9 +16,9 @@ const text = (path: Uint8Array): string => Buffer.from(path).toString();
 function file(
   path: string,
   ino: number,
-  more: { nlink?: number; birthtimeMs?: number } = {},
+  more: { nlink?: number; birthtimeMs?: number; linkGroup?: number } = {},
 ): PushEntry {
-  const { nlink = 1, birthtimeMs = ino + 0.5 } = more;
+  const { nlink = 1, birthtimeMs = ino + 0.5, linkGroup } = more;
   const common = {
     path: bytes(path),
     mode: S_IFREG | 0o644,
@@ -27,6 +27,7 @@ function file(
     mtimeNsec: 0,
     uid: 0,
     gid: 0,
+    ...(linkGroup !== undefined && { linkGroup }),
   };
   return { ...common, plain: { ...common, dev: 1, ino, nlink, ctimeMs: 0, birthtimeMs } };
 }
@@ -67,6 +68,46 @@ describe('births', () => {
     expect(assigned(both, [file('p', 1)])).toEqual(['p=q#0']);
     expect(assigned(both, [file('new', 1)], { new: 'linked' })).toEqual(['new=linked#0']);
     expect(assigned(both, [file('new', 1)], { new: 'p' })).toEqual(['new=q#0']);
+  });
+
+  it('of names that are kept together are one, whichever of them goes or comes first', () => {
+    const together = { nlink: 2, linkGroup: 1 };
+    const both = [file('one', 1, together), file('two', 1, together)];
+    expect(assigned([], both)).toEqual(['two=one#0']);
+    const before = [record('two', 1, 'one')];
+    expect(assigned(before, both)).toEqual(['two=one#0']);
+    expect(assigned(before, [file('two', 1)])).toEqual(['two=one#0']);
+    expect(assigned(before, [file('first', 1, together), file('two', 1, together)])).toEqual([
+      'first=one#0',
+      'two=one#0',
+    ]);
+    expect(assigned(before, [file('x', 1, together), file('y', 1, together)])).toEqual([
+      'x=one#0',
+      'y=one#0',
+    ]);
+  });
+
+  it('of names that are files of their own again are told apart, and one of them is sent again', () => {
+    const before = [record('two', 1, 'one')];
+    const entries = [file('one', 7), file('two', 1)];
+    const found = assignBirths({
+      before,
+      entries,
+      origins: new Map(),
+      isStillThere: () => false,
+    });
+    const shown = found.records.map(({ path, birth }) => [
+      text(path),
+      text(birth.path),
+      birth.counter,
+    ]);
+    expect(shown).toEqual([
+      ['one', 'one', 1],
+      ['two', 'one', 0],
+    ]);
+    expect(found.reborn.map(({ path }) => text(path))).toEqual(['one']);
+    const next = { before: found.records, entries, origins: new Map(), isStillThere: () => false };
+    expect(assignBirths(next).reborn).toEqual([]);
   });
 
   it('come along with a file that moves, and moves again', () => {
