@@ -216,7 +216,6 @@ it.skipIf(process.getuid?.() !== 0)(
         ['fsck', url],
         ['ls', '--from', url, '--via', 'rsync'],
         ['restore', '--from', url, '--to', target],
-        ['clone', url, path.join(other.dir, 'clone')],
       ]) {
         const { code, stderr } = await doing(...words);
         expect({ words, code, stderr }).toMatchObject({ code: 0 });

@@ -150,6 +150,44 @@ describe.each([
   }, 60_000);
 });
 
+it.each([
+  ['a server', ['--rsync-path', 'rsync']],
+  ['this process', []],
+])(
+  'with plaintext names and in a plain mirror holes are kept by %s',
+  async (_by, way) => {
+    const bench = await makeBench();
+    const run = (...words: readonly string[]) =>
+      ecsync([...words, '-C', bench.source, '--passfile', bench.passfile]);
+    const mirror = path.join(bench.dir, 'mirror');
+    try {
+      edit(path.join(bench.source, 'image'), (fd) => {
+        writeSync(fd, randomBytes(40 * KIB), 0, 40 * KIB, MIB);
+        ftruncateSync(fd, 2 * MIB);
+      });
+      const init = ['init', '--plaintextnames', '--scryptn', '10', '--passfile', bench.passfile];
+      expect((await ecsync([...init, bench.source])).code).toBe(0);
+      const add = ['remote', 'add', '--no-encrypt', 'mirror', mirror, '-C', bench.source];
+      expect((await ecsync(add)).code).toBe(0);
+      for (const [destination, folder] of [
+        [bench.copy, bench.copy],
+        ['mirror', mirror],
+      ] as const) {
+        const pushed = await run('push', destination, ...way);
+        expect(pushed.code, pushed.stderr).toBe(0);
+        expect(statSync(path.join(folder, 'image')).size).toBeGreaterThanOrEqual(2 * MIB);
+        expect(spaceOf(folder)).toBeLessThan(200 * KIB);
+      }
+      await expectEqual(bench, bench.copy, ['image']);
+      const mirrored = readFileSync(path.join(mirror, 'image'));
+      expect(mirrored.equals(readFileSync(path.join(bench.source, 'image')))).toBe(true);
+    } finally {
+      await bench.remove();
+    }
+  },
+  60_000,
+);
+
 it('a file that is cut off before its first hole costs no hole either', async () => {
   const bench = await makeBench();
   const scratch = path.join(bench.copy, 'gocryptfs.longname.ecsync-tmp.name');
