@@ -25,12 +25,28 @@ class FileOutput extends Writable {
   }
 }
 
+export type StandardStream = Writable & { readonly isTTY?: boolean };
+
 /** The process's standard output: Node's stream, or for a file one that writes all or says why not. */
-export function openStandardOutput(): Writable & { readonly isTTY?: boolean } {
-  const { stdout } = process;
+export function openStandardOutput(): StandardStream {
+  const stdout = streamOf('stdout', 1);
   try {
-    return fs.fstatSync(stdout.fd).isFile() ? new FileOutput(stdout.fd) : stdout;
+    return fs.fstatSync(1).isFile() ? new FileOutput(1) : stdout;
   } catch {
     return stdout; // closed: Node knows what to do
+  }
+}
+
+/** The process's standard error. */
+export function openStandardError(): StandardStream {
+  return streamOf('stderr', 2);
+}
+
+/** Node makes no stream of a descriptor whose kind it cannot find out. */
+function streamOf(name: 'stdout' | 'stderr', fd: number): StandardStream {
+  try {
+    return process[name];
+  } catch {
+    return new FileOutput(fd);
   }
 }

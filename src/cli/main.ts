@@ -79,7 +79,6 @@ function hostOrEnd(out: Output): Host {
 
 async function main(): Promise<void> {
   const output = openProcessOutput();
-  process.stderr.on('error', () => undefined);
   // Of a terminal that was closed; who reads anything else sees its errors there.
   process.stdin.on('error', () => undefined);
   const host = hostOrEnd(output.out);

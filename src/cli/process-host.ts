@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { ExitCode, FileError } from '../errors.ts';
 import { describeFailure, failureLines } from './failure.ts';
-import { openStandardOutput } from './file-output.ts';
+import { openStandardError, openStandardOutput, type StandardStream } from './file-output.ts';
 import { takePasswordVariables, type Host } from './host.ts';
 import { Output } from './output.ts';
 
@@ -24,21 +24,23 @@ const READER_GONE = new Set(['EPIPE', 'EOF', 'ECONNRESET', 'ERR_STREAM_DESTROYED
 
 export function openProcessOutput(): ProcessOutput {
   const stdout = openStandardOutput();
-  const out = new Output(stdout, process.stderr);
-  out.mode = { ...out.mode, statusLine: canShowStatus(process.env) };
+  const stderr = openStandardError();
+  const out = new Output(stdout, stderr);
+  out.mode = { ...out.mode, statusLine: canShowStatus(stderr, process.env) };
   // A reader that goes away (`| head`) is no failure; on standard error there is nobody to tell.
   stdout.on('error', (error: NodeJS.ErrnoException) => {
     const isGone = READER_GONE.has(error.code ?? '') || stdout.isTTY === true;
     if (isGone) out.close();
     else out.fail(error);
   });
+  if (stderr.listenerCount('error') === 0) stderr.on('error', () => undefined);
   return {
     out,
     end: async (exitCode) => {
       await written(stdout);
       const ended =
         out.failure === undefined ? exitCode : tellUnwritten(out, out.failure, exitCode);
-      await written(process.stderr);
+      await written(stderr);
       return ended;
     },
   };
@@ -59,7 +61,7 @@ export function hostOfProcess(out: Output, signal: AbortSignal): Host {
     signal,
     derivations: new Set(),
     version: readVersion(),
-    canAsk: process.stdin.isTTY && process.stderr.isTTY,
+    canAsk: process.stdin.isTTY && out.isWatched,
   };
 }
 
@@ -77,11 +79,9 @@ function written(stream: Writable): Promise<void> {
   });
 }
 
-function canShowStatus(environment: NodeJS.ProcessEnv): boolean {
+function canShowStatus({ isTTY }: StandardStream, environment: NodeJS.ProcessEnv): boolean {
   const isSet = (name: string): boolean => (environment[name] ?? '') !== '';
-  return (
-    process.stderr.isTTY && environment['TERM'] !== 'dumb' && !isSet('NO_COLOR') && !isSet('CI')
-  );
+  return isTTY === true && environment['TERM'] !== 'dumb' && !isSet('NO_COLOR') && !isSet('CI');
 }
 
 /** @returns the exit code of a command whose output is incomplete */
