@@ -21,7 +21,7 @@ export const EXAMPLES: readonly Described[] = [
     'Brings everything back on a new machine, and makes the folder a vault again.',
   ],
   [
-    'rsync -a me@server:backup/documents/ cipher/ && gocryptfs cipher plain',
+    'rsync -a me@server:backup/documents/ cipher/ && mkdir plain && gocryptfs cipher plain',
     'The same without ecsync.',
   ],
 ];
