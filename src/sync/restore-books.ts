@@ -34,6 +34,8 @@ export class RestoreBooks {
   undecided = 0;
   /** Devices that nobody said are to be left out. */
   #devicesLeft = 0;
+  /** Objects whose place in the target is ecsync's own. */
+  #reserved = 0;
   readonly #reporter: RestoreReporter;
   readonly #allowsHoles: boolean;
 
@@ -172,6 +174,13 @@ export class RestoreBooks {
     this.#reporter.warning({ code: 'left-out', message });
   }
 
+  /** An object that has no place in the target, because ecsync keeps its own there. */
+  reserved(plainPath: Uint8Array): void {
+    this.#reserved++;
+    const message = `${showPath(plainPath)} is not restored: ecsync keeps its own there`;
+    this.#reporter.warning({ code: 'name-reserved', message });
+  }
+
   /** @param path - what it is called in the target */
   renamedTo(plainPath: Uint8Array, path: Uint8Array): void {
     this.renamed++;
@@ -229,6 +238,7 @@ export class RestoreBooks {
         },
       };
     }
+    if (this.#reserved > 0) return this.#reservedError();
     if (vanished === 0) return { exitCode: 0 };
     return {
       exitCode: 24,
@@ -236,6 +246,18 @@ export class RestoreBooks {
         code: 'vanished',
         message: 'some files vanished from the copy while it was read',
         hint: 'Is a push going on? Run the same command again.',
+      },
+    };
+  }
+
+  #reservedError(): Pick<RestoreSummary, 'exitCode' | 'error'> {
+    const names = this.#reserved === 1 ? '1 name was' : `${this.#reserved} names were`;
+    return {
+      exitCode: 23,
+      error: {
+        code: 'name-reserved',
+        message: `${names} left out, because ecsync needs them for itself; everything else was restored`,
+        hint: 'ecsync cat shows a file of such a name. To leave it out without this error: --exclude.',
       },
     };
   }

@@ -138,7 +138,7 @@ class Planner<C extends Entry> {
       if (selection.verdict(entry.path, isDirectory(entry)) === 'exclude') continue;
       const name = targets[i] ?? splitPath(entry.path).name;
       const targetPath = joinPath(folder.targetPath, name);
-      if (this.#isOwn(targetPath)) continue;
+      if (this.#isOwn(entry, targetPath)) continue;
       if (name !== plainNames[i]) books.renamedTo(entry.path, targetPath);
       this.#missing.delete(pathKey(entry.path));
       const existing = folder.exists ? await this.#examine(targetPath) : undefined;
@@ -238,12 +238,11 @@ class Planner<C extends Entry> {
     );
   }
 
-  #isOwn(targetPath: Uint8Array): boolean {
+  #isOwn({ path }: PlainEntry<C>, targetPath: Uint8Array): boolean {
     const name = pathKey(targetPath);
     if (name.includes('/') || !OWN_NAMES.has(name.toLowerCase())) return false;
-    const shown = showPath(targetPath);
-    this.#job.books.note('name-reserved', `${shown} is not restored: ecsync keeps its own there`);
-    this.#missing.delete(name);
+    this.#job.books.reserved(path);
+    this.#missing.delete(pathKey(path));
     return true;
   }
 

@@ -177,6 +177,24 @@ it.each(['reverse', 'xchacha'])('layout %s', async (layout) => {
   expect(summary.literalBytes).toBeLessThan(4 * BLOCK);
 });
 
+describe('names that ecsync keeps for itself in a target', () => {
+  it('are named and left out, which is an error like a device that is left out', async () => {
+    writeFileSync(path.join(bench.source, '.ecsync-restore'), 'mine');
+    writeFileSync(path.join(bench.source, 'file'), 'x');
+    await push();
+    const { summary, events } = await restore();
+    expect(summary).toMatchObject({ exitCode: 23, error: { code: 'name-reserved' } });
+    expect(events).toContainEqual(expect.objectContaining({ code: 'name-reserved' }));
+    expect(readdirSync(target)).toEqual(['file']);
+    const without = await restore('--exclude', '/.ecsync-restore');
+    expect(without.summary).toMatchObject({ exitCode: 0 });
+    const cloned = await run('clone', ...pass(), bench.copy, path.join(bench.dir, 'clone'));
+    expect(cloned.code).toBe(23);
+    const shown = await run('cat', ...pass(), '--from', bench.copy, '.ecsync-restore');
+    expect(shown).toMatchObject({ code: 0, stdout: 'mine' });
+  });
+});
+
 describe('what is there already', () => {
   const file = (): string => path.join(target, 'file');
   beforeEach(async () => {
