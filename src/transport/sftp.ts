@@ -322,7 +322,7 @@ function emptyPage(path: Uint8Array): ProtocolError {
 function tooMuch(path: Uint8Array): ProtocolError {
   const shown = Buffer.from(path).toString();
   return new ProtocolError('sftp-listing', `${shown} holds more than can be listed over SFTP`, {
-    hint: 'Read it with rsync: leave --via away.',
+    hint: 'Read the copy by rsync instead of SFTP.',
   });
 }
 

@@ -152,7 +152,10 @@ export function addPushOptions(command: Command): readonly FilterWord[] {
     )
     .option('--forget-mounts', 'with --delete: delete what was on disks that are no longer mounted')
     .option('--keep <pattern>', 'leave alone what has this name in the copy', oneMore)
-    .option('--into-non-empty', 'make a copy in a folder that holds other things, too')
+    .option(
+      '--into-non-empty',
+      'make a copy in a folder that holds other things, too; a plain mirror replaces files of the same names',
+    )
     .option('--new-copy', 'make a new copy where the one that was there is gone')
     .option('--append-only', 'only add: replace and delete nothing in the copy')
     .option('-c, --checksum', 'compare content, not only size and time')
