@@ -109,6 +109,9 @@ What is not said here is taken from ECSYNC_DELETE, ECSYNC_EXCLUDE and so on, the
 after those given here. A flag is taken back with --no-, such as --no-delete.`;
 
 /** Flags that configuration may set, and the command line take back. */
+const INTO_NON_EMPTY =
+  'make a copy in a folder that holds other things, too; a plain mirror replaces those of equal names';
+
 const REVERSIBLE = [
   ...[
     '--no-delete',
@@ -152,10 +155,7 @@ export function addPushOptions(command: Command): readonly FilterWord[] {
     )
     .option('--forget-mounts', 'with --delete: delete what was on disks that are no longer mounted')
     .option('--keep <pattern>', 'leave alone what has this name in the copy', oneMore)
-    .option(
-      '--into-non-empty',
-      'make a copy in a folder that holds other things, too; a plain mirror replaces files of the same names',
-    )
+    .option('--into-non-empty', INTO_NON_EMPTY)
     .option('--new-copy', 'make a new copy where the one that was there is gone')
     .option('--append-only', 'only add: replace and delete nothing in the copy')
     .option('-c, --checksum', 'compare content, not only size and time')
