@@ -124,7 +124,7 @@ export class RestoreBooks {
   /** An object that could not be restored. */
   problem(error: EcsyncError, entry?: FlistEntry, planned?: Planned): void {
     if (error.cause instanceof IntegrityError) this.damaged++;
-    else if (error instanceof VanishedError) this.vanished++;
+    else if (isChange(error)) this.vanished++;
     else this.failures++;
     const message =
       entry === undefined || planned === undefined
@@ -244,7 +244,8 @@ export class RestoreBooks {
       exitCode: 24,
       error: {
         code: 'vanished',
-        message: 'some files vanished from the copy while it was read',
+        message:
+          'some files of the copy vanished or changed while it was read, and were not restored',
         hint: 'Is a push going on? Run the same command again.',
       },
     };
@@ -310,4 +311,9 @@ const PATH_LIKE = /[A-Za-z0-9_./=-]{22,}/g;
 function ownWords(said: string): string {
   const lines = said.split('; ').filter((line) => !line.startsWith('rsync error: '));
   return lines.length === 0 ? 'not all of it could be read' : lines.map(plainWords).join('; ');
+}
+
+/** Something was gone, or another one, when it was to be read. */
+function isChange(error: EcsyncError): boolean {
+  return error instanceof VanishedError || error.cause instanceof VanishedError;
 }

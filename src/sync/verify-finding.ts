@@ -103,6 +103,7 @@ export class FindingMaker {
         .map(({ entry }) => pathKey(entry.path)),
     );
     return differences
+      .filter((difference) => !this.#isOfNoMeaning(difference))
       .filter(({ entry }) => {
         const owner = ownerKey(entry);
         return owner === undefined || !missing.has(pathKey(entry.path)) || !missing.has(owner);
@@ -127,6 +128,16 @@ export class FindingMaker {
       const structure = isNameFile ? 'long-name' : 'folder-key';
       return [{ ...finding, object: 'structure', structure, path: cipherPath, plain: false }];
     });
+  }
+
+  /**
+   * Permissions of the small files that names need: they are nobody's. A server that is not root makes one of them
+   * writable when it removes the other link to it, from which a new folder got it.
+   */
+  #isOfNoMeaning({ entry, iflags }: Difference): boolean {
+    if (entry.virtual !== 'diriv' && entry.virtual !== 'name') return false;
+    if (this.#kindOf(iflags) !== 'attributes') return false;
+    return changedAttributes(iflags).every((name) => name === 'permissions');
   }
 
   #ofDifference({ entry, iflags }: Difference): VerifyFinding {

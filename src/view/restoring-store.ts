@@ -2,6 +2,7 @@ import { BugError, FileError, IntegrityError } from '../errors.ts';
 import { isRegularFile, type Entry, type OpenFile, type Xattr } from '../tree/entry.ts';
 import { showPath } from '../tree/file-failure.ts';
 import type { Attributes, NewFile, Store } from '../tree/store.ts';
+import { AnnouncedFile } from './announced-file.ts';
 import { pathKey } from './path-bytes.ts';
 
 const NOTHING = new Uint8Array(0);
@@ -178,18 +179,20 @@ export class RestoringStore<L extends Entry> implements Store<TargetEntry<L>> {
     return this.#options.target.createSpecial({ ...entry, path });
   }
 
-  async createFile(path: Uint8Array, sizeHint: number): Promise<NewFile> {
+  /** @param size - as the copy lists it: a file of another length does not get its name */
+  async createFile(path: Uint8Array, size: number): Promise<NewFile> {
     const { form, target, unfinished } = this.#options;
     const { targetPath, plainPath } = this.#place(path);
-    const plain = await target.createFile(targetPath, form.plainSizeHint(sizeHint));
-    return form.receiving(plain, {
+    const plain = await target.createFile(targetPath, form.plainSizeHint(size));
+    const file = form.receiving(plain, {
       path: plainPath,
       cipherPath: path,
-      sizeHint,
+      sizeHint: size,
       ...(unfinished && {
         onBrokenOff: (file: NewFile, length: number) => unfinished.keep(file, length),
       }),
     });
+    return new AnnouncedFile(file, { path: plainPath, size });
   }
 
   setAttributes(entry: Pick<Entry, 'path' | 'mode'>, attributes: Attributes): Promise<void> {

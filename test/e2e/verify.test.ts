@@ -1,6 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
+  chmodSync,
+  chownSync,
   closeSync,
   existsSync,
   mkdirSync,
@@ -389,6 +391,33 @@ describe('three verdicts', () => {
       expect(result.code).toBe(26);
       expect(result.stdout).toContain('changed damaged (also time)\n');
       expect((await ecsync(['status', '-C', source])).code).toBe(4);
+    } finally {
+      await pair.bench.remove();
+    }
+  });
+});
+
+describe('a server that is not root', () => {
+  const NOBODY = 65534;
+
+  it('has what was pushed, right after it was', async () => {
+    const pair = new Pair(await makeBench());
+    try {
+      const { source, copy, dir } = pair.bench;
+      mkdirSync(path.join(source, 'a/b'), { recursive: true });
+      writeFileSync(path.join(source, 'a/b', 'n'.repeat(200)), 'content');
+      await initVault(pair.bench);
+      chmodSync(dir, 0o755);
+      mkdirSync(copy);
+      chownSync(copy, NOBODY, NOBODY);
+      const as = `setpriv --reuid=${NOBODY} --regid=${NOBODY} --clear-groups`;
+      pair.options = ['--rsync-path', `${as} rsync`];
+      await pair.push();
+      await pair.expectClean();
+      mkdirSync(path.join(source, 'a/new'));
+      renameSync(path.join(source, 'a/b'), path.join(source, 'c'));
+      await pair.push('--delete');
+      await pair.expectClean('--delete');
     } finally {
       await pair.bench.remove();
     }
