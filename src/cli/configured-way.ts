@@ -24,7 +24,7 @@ export function configuredWay(
   options: Pick<PeerOptions, 'rsh' | 'rsyncPath'>,
 ): Pick<PeerSettings, 'rsh' | 'rsyncPath'> {
   if (vault === undefined) return {};
-  const layers = pushLayers(host, vault, remoteNameOf(host, vault, destination.shown));
+  const layers = pushLayers(host, vault, remoteNameOf(host, vault, destination));
   const told = (key: 'rsh' | 'rsync_path'): string | undefined => {
     const value = layers.find(({ values }) => values[key] !== undefined)?.values[key];
     return typeof value === 'string' ? value : undefined;
@@ -45,7 +45,7 @@ export function keptPatterns(
   told: readonly string[] = [],
 ): readonly string[] {
   if (vault === undefined) return told;
-  const layers = pushLayers(host, vault, remoteNameOf(host, vault, destination.shown));
+  const layers = pushLayers(host, vault, remoteNameOf(host, vault, destination));
   const configured = layers.find(({ values }) => values.keep !== undefined)?.values.keep;
   return [...told, ...textsOf(configured)];
 }

@@ -69,9 +69,9 @@ function configuredFile(
   { vault, destination }: DaemonPasswordPlace,
 ): string | undefined {
   if (vault === undefined || destination === undefined) return undefined;
-  const remote = remotesAt(vault, destination.shown, platform).find(
-    ({ daemon_password_file }) => daemon_password_file !== undefined,
-  );
+  const remote = remotesAt(vault, destination.shown, platform)
+    .filter(({ name }) => name === (destination.remote ?? name))
+    .find(({ daemon_password_file }) => daemon_password_file !== undefined);
   const file = remote?.daemon_password_file;
   return file === undefined ? undefined : pathFrom(vault.vaultDir, file);
 }

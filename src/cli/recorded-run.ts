@@ -1,4 +1,5 @@
 import { appendHistory, beginHistory, type Run, type RunBeginning } from '../vault/history.ts';
+import type { Destination } from '../vault/destination.ts';
 import type { VaultFrame } from '../vault/vault.ts';
 import { describeFailure } from './failure.ts';
 import type { Host } from './host.ts';
@@ -9,8 +10,7 @@ import { remotesAt } from '../vault/remote-destination.ts';
 export interface RunToRecord {
   readonly vault: Pick<VaultFrame, 'vaultDir' | 'source' | 'config'>;
   readonly command: 'push' | 'verify' | 'restore' | 'fsck';
-  /** Canonical text of the destination. */
-  readonly destination: string;
+  readonly destination: Destination;
   /** It was limited to some paths, or by filter rules of its own. */
   readonly isPart?: boolean;
 }
@@ -27,7 +27,7 @@ export async function recordRun(
   const beginning: RunBeginning = {
     start: new Date().toISOString(),
     command: run.command,
-    destination: run.destination,
+    destination: run.destination.shown,
     ...(remote === undefined ? {} : { remote }),
     ...(run.isPart === true ? { part: true } : {}),
   };
@@ -76,13 +76,13 @@ function numbersOf(figures: Readonly<Record<string, unknown>>): Readonly<Record<
   );
 }
 
-/** The name under which a vault knows a destination, if it does. */
+/** The name under which a vault knows a destination, if it does; that by which it was asked for comes first. */
 export function remoteNameOf(
   host: Pick<Host, 'platform'>,
   vault: Pick<VaultFrame, 'config' | 'source'>,
-  shownDestination: string,
+  { shown, remote }: Destination,
 ): string | undefined {
-  return remotesAt(vault, shownDestination, host.platform)[0]?.name;
+  return remote ?? remotesAt(vault, shown, host.platform)[0]?.name;
 }
 
 /**

@@ -9,11 +9,17 @@ import {
   textOfHost,
 } from './authority.ts';
 
-/** A folder on a machine that ssh reaches. */
-export interface SshDestination {
-  readonly kind: 'ssh';
+/** What every destination has. */
+interface AnyDestination {
   /** Canonical text: parses to this destination again. For messages and as a key. */
   readonly shown: string;
+  /** The remote that was asked for by its name: its settings count, also where others have its address. */
+  readonly remote?: string;
+}
+
+/** A folder on a machine that ssh reaches. */
+export interface SshDestination extends AnyDestination {
+  readonly kind: 'ssh';
   readonly user?: string;
   /** Name from DNS or `~/.ssh/config`, IPv4 or IPv6 address; IPv6 without brackets. */
   readonly host: string;
@@ -23,17 +29,15 @@ export interface SshDestination {
 }
 
 /** A folder of this machine. */
-export interface LocalDestination {
+export interface LocalDestination extends AnyDestination {
   readonly kind: 'local';
-  readonly shown: string;
   /** As the platform writes it; relative only when no `folder` was given to the parser. */
   readonly path: string;
 }
 
 /** A module of an rsync daemon. */
-export interface DaemonDestination {
+export interface DaemonDestination extends AnyDestination {
   readonly kind: 'daemon';
-  readonly shown: string;
   readonly user?: string;
   readonly host: string;
   readonly port?: number;
@@ -52,7 +56,7 @@ export interface DestinationContext {
   readonly folder?: string;
 }
 
-type Parts<T extends Destination> = T extends Destination ? Omit<T, 'shown'> : never;
+type Parts<T extends Destination> = T extends Destination ? Omit<T, keyof AnyDestination> : never;
 
 /**
  * True when a word can only be meant as a destination, never as the name of a remote: it contains

@@ -18,7 +18,7 @@ export function destinationOfRemote(
   platform: NodeJS.Platform,
 ): Destination {
   try {
-    return parseDestination(url, { platform, folder: source });
+    return { ...parseDestination(url, { platform, folder: source }), remote: name };
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     const { code, message, hint } = error;

@@ -135,6 +135,33 @@ describe('settings of a push', () => {
     expect(doctor.stdout + doctor.stderr).toContain("remote 'usb': ");
   });
 
+  it('are those of the remote that is named, also where another has its address', async () => {
+    const copy = path.join(dir, 'copy');
+    const add = (...words: readonly string[]): Promise<CliResult> =>
+      run(['remote', 'add', ...words, '-C', source]);
+    expect((await add('kept', copy)).code).toBe(0);
+    const added = readFileSync(vaultConfig(), 'utf8');
+    writeFileSync(vaultConfig(), `${added}[remotes.push]\nappend_only = true\n`);
+    expect((await push(['home', '-n', '--delete'])).code).toBe(0);
+    const named = await push(['kept', '-n', '--delete']);
+    expect([named.code, named.stderr]).toEqual([2, expect.stringContaining('--append-only')]);
+    const { stdout } = await push(['--all', '-n', '--json', '--delete']);
+    const ends = stdout.split('\n').flatMap((line) => {
+      const event = JSON.parse(line || '{}') as {
+        type?: string;
+        remote?: string;
+        exitCode?: number;
+      };
+      return event.type === 'push' ? [[event.remote, event.exitCode]] : [];
+    });
+    expect(ends).toEqual([
+      ['home', 0],
+      ['kept', 2],
+    ]);
+    const mirror = await add('mirror', copy, '--no-encrypt');
+    expect([mirror.code, mirror.stderr]).toEqual([2, expect.stringContaining("as 'home'")]);
+  });
+
   it('can be looked at without a vault', async () => {
     writeFileSync(machineConfig(), '[push]\nretries = 3\n');
     expect((await run(['config', 'check', '-C', dir])).code).toBe(0);

@@ -100,7 +100,7 @@ async function runFsck(
     ).finally(() => host.out.clearStatus());
   if (vault === undefined) return work();
   const isPart = options.sample !== undefined;
-  const run = { vault, command: 'fsck', destination: destination.shown, isPart } as const;
+  const run = { vault, command: 'fsck', destination, isPart } as const;
   return recordRun(host, warnings, run, work);
 }
 

@@ -111,17 +111,21 @@ async function runPush(
   const notDue = youngerThan(host, vault, { settings, options });
   if (notDue !== undefined) return notDue;
   if (settings.dryRun) return pushLocked(host, warnings, { vault, settings, options });
-  const destination = settings.destination.shown;
+  const { destination } = settings;
   const isPart = settings.paths.length + request.filters.length > 0;
   return recordRun(host, warnings, { vault, command: 'push', destination, isPart }, async () => {
     const postponed = await postpone(host, options);
     if (postponed !== undefined) return postponed;
-    const locked = { vaultDir: vault.vaultDir, task: { command: 'push', destination }, options };
+    const locked = {
+      vaultDir: vault.vaultDir,
+      task: { command: 'push', destination: destination.shown },
+      options,
+    };
     return withVaultLock(host, locked, async (holding) => {
       settleConf(vault);
       noteVault(host, vault.vaultDir);
       const startedMs = Date.now();
-      const remote = remoteNameOf(host, vault, destination) ?? destination;
+      const remote = remoteNameOf(host, vault, destination) ?? destination.shown;
       const result = await attend(holding, warnings, { vault, command: 'push', remote }, (state) =>
         pushLocked(holding, warnings, {
           vault,
@@ -131,7 +135,7 @@ async function runPush(
       );
       // A schedule need not push what a person just did.
       if (!isPart && result.exitCode === ExitCode.ok) {
-        noteFullPush(vault.vaultDir, destination, startedMs);
+        noteFullPush(vault.vaultDir, destination.shown, startedMs);
       }
       return result;
     });
@@ -297,7 +301,7 @@ async function readSettings<Options extends PushOptions>(
   refuseOtherFolder(host, vault, request.options);
   const context = { remotes: config.remotes, folder: host.folder, source, platform: host.platform };
   const { destination, paths } = readPushWords(request.words, context);
-  const layers = pushLayers(host, vault, remoteNameOf(host, vault, destination.shown));
+  const layers = pushLayers(host, vault, remoteNameOf(host, vault, destination));
   const asked = withConfiguration(request.options, request.given, layers);
   const { configured } = asked;
   const options = onlyAdding(asked.options, request.given, layers);

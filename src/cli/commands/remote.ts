@@ -2,7 +2,8 @@ import type { Command } from 'commander';
 import { UsageError } from '../../errors.ts';
 import { isRemoteName } from '../../vault/config.ts';
 import { addRemote, removeRemote } from '../../vault/config-edit.ts';
-import { parseDestination } from '../../vault/destination.ts';
+import { parseDestination, type Destination } from '../../vault/destination.ts';
+import { remotesAt } from '../../vault/remote-destination.ts';
 import { editConfig } from '../edit-config.ts';
 import type { Host } from '../host.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
@@ -71,6 +72,7 @@ function addTo(host: Host, options: AddOptions, name: string, url: string): Comm
   }
   const { folder } = placeOf(host, options);
   const destination = parseDestination(url, { platform: host.platform, folder });
+  refuseOtherForm(host, options, destination);
   // The canonical text: a local folder is stored absolute, whatever folder is current later.
   return editConfig(host, options, (text, file) =>
     addRemote(text, file, {
@@ -79,6 +81,21 @@ function addTo(host: Host, options: AddOptions, name: string, url: string): Comm
       ...(!options.encrypt && { encrypt: false }),
     }),
   );
+}
+
+/**
+ * One folder cannot be an encrypted copy and a plain mirror.
+ *
+ * @throws {UsageError} `remote-other-form`
+ */
+function refuseOtherForm(host: Host, options: AddOptions, { shown }: Destination): void {
+  const others = remotesAt(openVaultFrameOf(host, options), shown, host.platform);
+  const other = others.find(({ encrypt = true }) => encrypt !== options.encrypt);
+  if (other === undefined) return;
+  const form = options.encrypt ? 'a plain mirror' : 'an encrypted copy';
+  throw new UsageError('remote-other-form', `${shown} is ${form} already, as '${other.name}'`, {
+    hint: 'One folder cannot be both an encrypted copy and a plain mirror: take another folder.',
+  });
 }
 
 function listRemotes(host: Host, options: CommonOptions): CommandResult {

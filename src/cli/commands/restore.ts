@@ -204,7 +204,7 @@ async function runRestore(
     ).finally(() => host.out.clearStatus());
   if (vault === undefined || settings.dryRun) return work();
   const isPart = settings.paths.length + filters.length > 0;
-  const run = { vault, command: 'restore', destination: destination.shown, isPart } as const;
+  const run = { vault, command: 'restore', destination, isPart } as const;
   return recordRun(host, warnings, run, work);
 }
 

@@ -80,16 +80,16 @@ async function runVerify(
   }
   const settings = { ...read.settings, appendOnly: false, maxBytes: Infinity };
   const isPart = settings.paths.length + request.filters.length > 0;
-  const destination = settings.destination.shown;
+  const { destination } = settings;
   const job = { vault, settings, options };
-  const task = { command: 'verify', destination };
+  const task = { command: 'verify', destination: destination.shown };
   return recordRun(host, warnings, { vault, command: 'verify', destination, isPart }, () =>
     options.repair === true
       ? withVaultLock(host, { vaultDir: vault.vaultDir, task, options }, (holding) => {
           settleConf(vault);
           return compare(holding, warnings, job);
         })
-      : besidePushes({ host, warnings }, { vault, destination: settings.destination }, () =>
+      : besidePushes({ host, warnings }, { vault, destination }, () =>
           compare(host, warnings, job),
         ),
   );
