@@ -17,8 +17,8 @@ import type { RestoreSettings } from './restore-settings.ts';
 import { TargetXattrs, type WantedObject } from './target-xattrs.ts';
 
 const OLDEST_PROTOCOL = 30;
-/** A file system without attributes refuses all of them. */
-const REFUSED_SHOWN = 20;
+/** A file system without attributes refuses all of them, and a copy may hold any number of damaged ones. */
+const NAMED_MAX = 20;
 /** A label that a system gives to every object by itself. */
 const SYSTEM_LABEL = 'security.selinux';
 /** Makes a program more powerful than who starts it, among other things. */
@@ -74,6 +74,8 @@ export class RestoredXattrs {
   readonly #itemized = new Set<string>();
   /** Attributes that the target does not take. */
   #refused = 0;
+  /** Attributes of the copy that cannot be decrypted. */
+  #damaged = 0;
   #foreign = 0;
   #leftOut = 0;
   /** Files with several names of which one was counted. */
@@ -124,7 +126,7 @@ export class RestoredXattrs {
       signal,
       isToRemove: (name) => removes && this.#verdict(name) === 'restored' && !isSystem(name),
       onRefused: ({ plainPath }, name, reason) => {
-        if (++this.#refused > REFUSED_SHOWN) return;
+        if (++this.#refused > NAMED_MAX) return;
         const shown = showPath(plainPath);
         const message = `cannot set the extended attribute ${showPath(name)} of ${shown} (${reason})`;
         books.problem(new FileError('xattr-refused', message, { facts: { path: shown } }));
@@ -139,7 +141,7 @@ export class RestoredXattrs {
   }
 
   #plain({ plainPath }: Planned, stored: readonly Xattr[]): readonly Xattr[] {
-    const { form, books } = this.#job;
+    const { form } = this.#job;
     const plain: Xattr[] = [];
     for (const xattr of stored) {
       try {
@@ -150,13 +152,21 @@ export class RestoredXattrs {
         else if (opened !== undefined && verdict === 'restored') plain.push(opened);
       } catch (error) {
         if (!(error instanceof IntegrityError)) throw error;
-        const shown = showPath(plainPath);
-        const message = `${shown}: ${error.message}; the attribute was not restored`;
-        const details = { facts: { path: shown }, cause: error };
-        books.problem(new FileError(error.code, message, details));
+        this.#countDamaged(plainPath, error);
       }
     }
     return plain;
+  }
+
+  #countDamaged(plainPath: Uint8Array, error: IntegrityError): void {
+    const { books } = this.#job;
+    if (++this.#damaged > NAMED_MAX) {
+      books.damaged++;
+      return;
+    }
+    const shown = showPath(plainPath);
+    const message = `${shown}: ${error.message}; the attribute was not restored`;
+    books.problem(new FileError(error.code, message, { facts: { path: shown }, cause: error }));
   }
 
   /** What is done about an attribute of this name; `unasked`: a permission, without --perms. */
@@ -182,23 +192,33 @@ export class RestoredXattrs {
 
   #tellLeftOut(): void {
     const { books } = this.#job;
-    const more = this.#refused - REFUSED_SHOWN;
-    if (more > 0) {
-      books.note('xattr-refused', `… and ${more} more extended attributes that the target refuses`);
+    const refused = this.#refused - NAMED_MAX;
+    if (refused > 0) {
+      const message = `… and ${refused} more extended attributes that the target refuses`;
+      books.note('xattr-refused', message);
+    }
+    const damaged = this.#damaged - NAMED_MAX;
+    if (damaged > 0) {
+      const message = `… and ${damaged} more extended attributes of the copy that cannot be decrypted`;
+      books.note('xattrs-damaged', message);
     }
     if (this.#foreign > 0) {
-      const what = counted(this.#foreign, 'extended attribute of the copy');
+      const what = `${attributes(this.#foreign)} of the copy ${wereOrWas(this.#foreign)}`;
       books.note('xattrs-foreign', `${what} ignored: no vault wrote them`);
     }
     if (this.#leftOut === 0) return;
-    const what = counted(this.#leftOut, 'extended attribute');
+    const what = `${attributes(this.#leftOut)} ${wereOrWas(this.#leftOut)}`;
     const message = `${what} left out, which can give rights to files: those of security.* come back with --special-modes, access control lists with --perms`;
     books.note('xattrs-left-out', message);
   }
 }
 
-function counted(count: number, what: string): string {
-  return count === 1 ? `1 ${what} was` : `${count} ${what}s were`;
+function attributes(count: number): string {
+  return count === 1 ? '1 extended attribute' : `${count} extended attributes`;
+}
+
+function wereOrWas(count: number): string {
+  return count === 1 ? 'was' : 'were';
 }
 
 /** What the system itself has put there is not the copy's to remove. */

@@ -263,6 +263,27 @@ describe('restore -X', { timeout: 60_000 }, () => {
     );
   });
 
+  it('names some where a copy holds many that are damaged, and counts the others', async () => {
+    const copy = fresh('copy');
+    execFileSync('rsync', ['-aHX', `${bench.copy}/`, copy]);
+    const { stdout } = await run(['name', 'encode', '-C', bench.source, 'read-only']);
+    const line = xattrsOf(copy).find((one) => one.startsWith(`${stdout.trim()} `)) ?? '';
+    const [, name = ''] = /^\S+ ([^=]+)=/.exec(line) ?? [];
+    const file = path.join(copy, stdout.trim());
+    setXattr(file, name, 'damaged');
+    for (let i = 0; i < 24; i++) setXattr(file, `${name.slice(0, -2)}${i + 10}`, 'damaged');
+    for (const one of ['a', 'b']) setXattr(file, `user.foreign-${one}`, 'x');
+    const words = ['restore', '-X', '--from', copy, '--to', fresh('target'), 'read-only'];
+    const result = await run(words);
+    expect(result.code).toBe(26);
+    expect(result.stderr.match(/the attribute was not restored/g)).toHaveLength(20);
+    expect(result.stderr).toContain(
+      '… and 5 more extended attributes of the copy that cannot be decrypted',
+    );
+    expect(result.stderr).toContain('25 objects of the copy are damaged');
+    expect(result.stderr).toContain('2 extended attributes of the copy were ignored');
+  });
+
   it('clone -X makes a vault whose next push sends nothing', async () => {
     const target = fresh('clone');
     const cloned = await run(['clone', '-X', remote, target, '--perms', '--special-modes']);

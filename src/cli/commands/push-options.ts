@@ -108,10 +108,10 @@ What is not said here is taken from ECSYNC_DELETE, ECSYNC_EXCLUDE and so on, the
 .ecsync/config.toml and ~/.config/ecsync/config.toml: see \`ecsync config show\`. Rules from there come
 after those given here. A flag is taken back with --no-, such as --no-delete.`;
 
-/** Flags that configuration may set, and the command line take back. */
 const INTO_NON_EMPTY =
   'make a copy in a folder that holds other things, too; a plain mirror replaces those of equal names';
 
+/** Flags that configuration may set, and the command line take back. */
 const REVERSIBLE = [
   ...[
     '--no-delete',
