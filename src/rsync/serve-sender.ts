@@ -38,6 +38,8 @@ export interface ServeSenderOptions<E extends Entry> {
   readonly names?: IdNames | undefined;
   /** What a real server would write to its standard error; no line end. */
   readonly onStderr: (line: string) => void;
+  /** Told of what ended the conversation, beside the line that says it. */
+  readonly onFailure?: (error: EcsyncError) => void;
   /** Seed of the checksums, any int32. Default random. */
   readonly seed?: number;
 }
@@ -66,6 +68,7 @@ export async function serveSender<E extends Entry>(
   } catch (error) {
     if (!(error instanceof EcsyncError)) throw error;
     const status = exitStatus(error);
+    options.onFailure?.(error);
     onStderr(`rsync error: ${error.message}${systemWords(error)} (code ${status}) [sender]`);
     return status;
   } finally {

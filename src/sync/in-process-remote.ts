@@ -1,9 +1,19 @@
+import type { EcsyncError } from '../errors.ts';
 import type { Connection, Remote } from '../transport/connection.ts';
 import { duplexPair, type PairEnd } from '../transport/pair.ts';
 import { LocalConnection } from './local-connection.ts';
 
-/** One conversation of a server in this process. @returns its exit status */
-export type InProcessServer = (peer: PairEnd, onStderr: (line: string) => void) => Promise<number>;
+/**
+ * One conversation of a server in this process.
+ *
+ * @param onFailure - told of the error that ends it, which its lines say for people only
+ * @returns its exit status
+ */
+export type InProcessServer = (
+  peer: PairEnd,
+  onStderr: (line: string) => void,
+  onFailure: (error: EcsyncError) => void,
+) => Promise<number>;
 
 /** A folder of this machine as a peer: the server's side of rsync runs in this process. */
 export class InProcessRemote implements Remote {
@@ -22,7 +32,11 @@ export class InProcessRemote implements Remote {
       const server = this.#serverFor(words);
       const [near, far] = duplexPair();
       const connection = new LocalConnection(near, far);
-      connection.run(server(far, (line) => connection.addStderr(line)));
+      const onStderr = (line: string): void => connection.addStderr(line);
+      const onFailure = (error: EcsyncError): void => {
+        connection.failure = error;
+      };
+      connection.run(server(far, onStderr, onFailure));
       this.#running.add(connection);
       void connection.exited.then(() => this.#running.delete(connection));
       return connection;

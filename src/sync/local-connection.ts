@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
+import type { EcsyncError } from '../errors.ts';
 import type { Connection, ExitStatus } from '../transport/connection.ts';
 import type { PairEnd } from '../transport/pair.ts';
 
@@ -12,6 +13,7 @@ export class LocalConnection implements Connection {
   readonly input: Readable;
   readonly output: Writable;
   readonly exited: Promise<ExitStatus>;
+  failure: EcsyncError | undefined;
   readonly #far: PairEnd;
   #settle: (status: ExitStatus) => void = () => undefined;
   #stderr = '';

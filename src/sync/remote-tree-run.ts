@@ -1,4 +1,4 @@
-import { FileError, VanishedError, type EcsyncError } from '../errors.ts';
+import { FileError, ProtocolError, VanishedError, type EcsyncError } from '../errors.ts';
 import type { SenderRule } from '../rsync/filter-list.ts';
 import { LISTING, senderWords, type TransferOptions } from '../rsync/options.ts';
 import type { PullReport } from '../rsync/pull-plan.ts';
@@ -63,6 +63,8 @@ export async function runPull(
     if (isAborted()) throw interrupted(result);
     const failed = result instanceof Error;
     const status = await statusAfter(result, connection.exited, source);
+    // What an untrusted server did to one of our own is more than the exit code that this ends in.
+    if (connection.failure instanceof ProtocolError) throw connection.failure;
     const { error } = judge(result, status, connection.stderrText(), 'pull');
     const isPartial = error instanceof FileError || error instanceof VanishedError;
     if (error !== undefined && (failed || !isPartial)) throw error;

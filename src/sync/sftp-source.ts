@@ -53,12 +53,13 @@ export async function sftpSource(source: RemoteSource): Promise<RemoteSource> {
   const { session, folder } = await openSftpFolder(source);
   const remote = new InProcessRemote((words) => {
     const { options } = parseSenderWords(words);
-    return (peer, onStderr) =>
+    return (peer, onStderr, onFailure) =>
       serveSender(peer, {
         transfer: options,
         openTree: (filter, onProblem) =>
           new FilteredTree(new SftpTree(session, folder, onProblem), filter),
         onStderr,
+        onFailure,
       });
   });
   return { ...source, remote };

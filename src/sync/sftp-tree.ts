@@ -1,4 +1,6 @@
+import { getHeapStatistics } from 'node:v8';
 import { FileError, ProtocolError, VanishedError, type EcsyncError } from '../errors.ts';
+import { ENTRY_WEIGHT, LIST_HEAP_PART } from '../rsync/limits.ts';
 import {
   isDirectory,
   isSymlink,
@@ -20,32 +22,51 @@ const AHEAD_BYTES = 2 * 1024 * 1024;
 const PATH_LENGTH_MAX = 4095;
 /** Questions about the objects of one folder at a time. */
 const ASKED_AT_ONCE = 64;
+/** So many paths may be too long to be read: one is an oddity, this many are a folder in itself. */
+const TOO_LONG_MAX = 100;
+/** Paths and targets of links in one tree, in bytes: a tree of millions of files has less. */
+const PATH_BYTES_MAX = 512 * 1024 * 1024;
 /** So much of a path is shown that is too long to be read. */
 const PATH_SHOWN_MAX = 200;
 const NOTHING = Buffer.alloc(0);
 
+/** What a tree may take of memory, whatever a server says. */
+export interface SftpTreeLimits {
+  readonly pathBytes: number;
+  /** Bytes, about, with what each entry costs. */
+  readonly weight: number;
+}
+
 /**
  * A folder as an SFTP server shows it. Every look goes there: a folder is listed when its children
  * are asked for, of a file only what is read comes. Times are whole seconds, see `sftpTime`; device
- * numbers and hard links are not told.
+ * numbers and hard links are not told. Who walks it may hold all of it, so that all of it is weighed,
+ * as rsync's lists are.
  */
 export class SftpTree implements Tree {
   readonly #session: SftpSession;
   readonly #folder: Uint8Array;
   readonly #onProblem: (path: Uint8Array, error: EcsyncError) => void;
+  readonly #limits: SftpTreeLimits;
+  #entryCount = 0;
+  #pathBytes = 0;
+  #tooLongCount = 0;
 
   /**
    * @param folder - where the tree's root is, as the server understands it
    * @param onProblem - told of everything that could not be examined and is therefore missing
+   * @param limits - default: by Node's heap
    */
   constructor(
     session: SftpSession,
     folder: Uint8Array,
     onProblem: (path: Uint8Array, error: EcsyncError) => void = () => undefined,
+    limits: SftpTreeLimits = defaultLimits(),
   ) {
     this.#session = session;
     this.#folder = folder;
     this.#onProblem = onProblem;
+    this.#limits = limits;
   }
 
   /** @throws {FileError} `not-found`, `permission-denied`, `not-a-folder`; as `SftpSession` */
@@ -59,10 +80,12 @@ export class SftpTree implements Tree {
     });
   }
 
+  /** @throws {ProtocolError} `list-too-large`, `sftp-folder-loop`; as `SftpSession` */
   async children(directory: Entry): Promise<readonly Entry[]> {
     let names;
     try {
       names = await this.#session.list(this.#fullPath(directory.path));
+      for (const { name } of names) this.#weigh(directory.path.length + 1 + name.length);
     } catch (error) {
       if (!(error instanceof FileError)) throw error;
       directory.contentUnknown = true;
@@ -109,6 +132,8 @@ export class SftpTree implements Tree {
     { attributes, rendered }: Pick<SftpName, 'attributes' | 'rendered'>,
   ): Promise<Entry | undefined> {
     if (path.length > PATH_LENGTH_MAX) {
+      this.#tooLongCount += 1;
+      if (this.#tooLongCount > TOO_LONG_MAX) throw folderLoop(path);
       this.#onProblem(path, pathTooLong(path));
       return undefined;
     }
@@ -129,7 +154,16 @@ export class SftpTree implements Tree {
     const entry = this.#entry(path, attributes, rendered);
     if (!isSymlink(entry)) return entry;
     const target = await this.#session.readlink(this.#fullPath(path));
+    this.#pathBytes += target.length;
     return { ...entry, size: target.length, target };
+  }
+
+  #weigh(pathLength: number): void {
+    this.#entryCount += 1;
+    this.#pathBytes += pathLength;
+    const { pathBytes, weight } = this.#limits;
+    const isTooHeavy = this.#entryCount * ENTRY_WEIGHT + this.#pathBytes > weight;
+    if (isTooHeavy || this.#pathBytes > pathBytes) throw treeTooLarge(this.#entryCount);
   }
 
   #entry(path: Uint8Array, attributes: SftpAttributes, rendered?: string): Entry {
@@ -231,6 +265,30 @@ class SftpFile implements OpenFile {
     }
     return pieces.length === 1 ? (pieces[0] ?? NOTHING) : Buffer.concat(pieces);
   }
+}
+
+function defaultLimits(): SftpTreeLimits {
+  const weight = getHeapStatistics().heap_size_limit * LIST_HEAP_PART;
+  return { pathBytes: PATH_BYTES_MAX, weight };
+}
+
+function treeTooLarge(count: number): ProtocolError {
+  return new ProtocolError(
+    'list-too-large',
+    `the SFTP server shows a tree that is not held in memory: after ${count} names it is not at an end`,
+    {
+      hint: 'Look there whether a folder contains itself. If not: read some of its paths at a time.',
+    },
+  );
+}
+
+function folderLoop(path: Uint8Array): ProtocolError {
+  const shown = showPath(path.subarray(0, PATH_SHOWN_MAX));
+  return new ProtocolError(
+    'sftp-folder-loop',
+    `more than ${TOO_LONG_MAX} paths at the remote are too long to be read, the last one below ${shown}…`,
+    { hint: 'Look at that folder at the server: it seems to contain itself.' },
+  );
 }
 
 /** A folder that contains itself is one way to get there. */

@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
+import type { EcsyncError } from '../errors.ts';
 
 /** How a remote command ended. `code` is null when a signal or a lost connection ended it. */
 export interface ExitStatus {
@@ -38,6 +39,8 @@ export interface Connection {
    * its warnings and errors, as with rsync daemons.
    */
   hearError?(text: string): void;
+  /** What ended a server that runs in this process, if it was an error. */
+  readonly failure?: EcsyncError | undefined;
   /** Ends the command at once (kill, close of the channel); idempotent. */
   destroy(): void;
 }

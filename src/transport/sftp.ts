@@ -17,9 +17,11 @@ export type { SftpAttributes, SftpName } from './sftp-packet.ts';
 export const READ_LENGTH = 32 * 1024;
 /** How long a server may take to say that it speaks SFTP, when no other limit is told. */
 const GREETING_MS = 20_000;
-/** Names of one folder, in bytes with what each costs in memory: about a million. */
-const LISTING_WEIGHT_MAX = 256 * 1024 * 1024;
+/** Paths in one folder, in bytes with what each costs in memory: about a million. */
+const LISTING_WEIGHT_MAX = 512 * 1024 * 1024;
 const ENTRY_WEIGHT = 200;
+/** Longest target of a link, as everywhere. */
+const TARGET_LENGTH_MAX = 4095;
 /** Names of a whole session: folders that contain themselves have no end. */
 const NAMES_MAX = 10_000_000;
 
@@ -108,7 +110,7 @@ export class SftpSession {
         this.#nameCount += page.length;
         for (const found of page) {
           const { name } = found;
-          weight += name.length + ENTRY_WEIGHT;
+          weight += path.length + name.length + ENTRY_WEIGHT;
           if (name.equals(DOT) || name.equals(DOT_DOT)) continue;
           assertName(name);
           names.push(found);
@@ -129,7 +131,9 @@ export class SftpSession {
     const answer = await this.#ask(wire.SSH_FXP_READLINK, [path]);
     const [link] = this.#expect(answer, wire.SSH_FXP_NAME, path).names();
     if (link === undefined) throw new ProtocolError('sftp-packet', 'a link without a target');
-    return link.name;
+    if (link.name.length <= TARGET_LENGTH_MAX) return link.name;
+    const told = `the SFTP server sent ${link.name.length} bytes as the target of a link`;
+    throw new ProtocolError('sftp-link', told);
   }
 
   /** @returns a handle for {@link read}, to be closed */

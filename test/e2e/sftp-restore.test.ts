@@ -74,3 +74,52 @@ test('what needs rsync says so: a clone, which is to be pushed to', async () => 
   expect(cloned.code).toBe(5);
   expect(cloned.stderr).toContain('runs no commands');
 });
+
+/** sftp-server, which lists the top of the copy in place of every folder below it. */
+const FOLDER_IN_ITSELF = `
+import os, struct, subprocess, sys
+top = sys.argv[1].encode()
+server = subprocess.Popen(['/usr/lib/openssh/sftp-server'], stdin=subprocess.PIPE)
+def read(n):
+    data = b''
+    while len(data) < n:
+        part = os.read(0, n - len(data))
+        if not part:
+            server.stdin.close()
+            sys.exit(server.wait())
+        data += part
+    return data
+while True:
+    packet = read(struct.unpack('>I', read(4))[0])
+    if packet[0] == 11 and packet[9:].startswith(top + b'/'):
+        packet = packet[:5] + struct.pack('>I', len(top)) + top
+    server.stdin.write(struct.pack('>I', len(packet)) + packet)
+    server.stdin.flush()
+`;
+
+test('a copy that contains itself ends the restore soon, and says what it is', async () => {
+  const copy = path.join(bench.dir, 'loop');
+  const source = path.join(bench.dir, 'loop-source');
+  for (const name of ['one', 'two']) fs.mkdirSync(path.join(source, name), { recursive: true });
+  const passfile = ['--passfile', bench.passfile];
+  expect(await ecsync(['init', source, '--scryptn', '10', ...passfile])).toMatchObject({ code: 0 });
+  expect(await ecsync(['push', '-C', source, ...passfile, copy])).toMatchObject({ code: 0 });
+  const wrapper = path.join(bench.dir, 'wrapper.py');
+  fs.writeFileSync(wrapper, FOLDER_IN_ITSELF);
+  const hostile = await startSshd({
+    configLines: [
+      `ForceCommand case "$SSH_ORIGINAL_COMMAND" in *sftp) exec python3 ${wrapper} ${copy};; esac; exit 1`,
+    ],
+  });
+  try {
+    const url = `ssh://${hostile.user}@127.0.0.1:${hostile.port}${copy}`;
+    const words = ['restore', '--from', url, '--to', path.join(bench.dir, 'loop-back')];
+    const env = { HOME: hostile.home };
+    const restored = await ecsync([...words, ...passfile], { env, cwd: bench.dir });
+    expect(restored.code).toBe(5);
+    expect(restored.stderr).toContain('more than 100 paths at the remote are too long');
+    expect(restored.stderr).toContain('it seems to contain itself');
+  } finally {
+    await hostile.stop();
+  }
+});

@@ -181,6 +181,36 @@ const FILE_ATTRIBUTES = Buffer.concat([u32(4), u32(0o100644)]);
 const nameOf = (name: string): Buffer =>
   Buffer.concat([text(name), text('long form'), FILE_ATTRIBUTES]);
 
+/** A server whose every folder holds two folders and a file, with names of that length. */
+function endless(nameLength: number): Connection {
+  const [near, far] = duplexPair();
+  const { connection } = playing();
+  const object = (letter: string, mode: number): Buffer =>
+    Buffer.concat([text(letter.repeat(nameLength)), text(''), u32(4), u32(mode)]);
+  const page = [object('a', 0o040755), object('b', 0o040755), object('f', 0o100644)];
+  const listed = new Set<string>();
+  let handles = 0;
+  const answer = (type: number, id: Buffer, rest: Buffer): Buffer => {
+    if (type === 1) return VERSION;
+    if (type === 7) return packet(105, id, u32(4), u32(0o040755));
+    if (type === 11) return packet(102, id, text(String(++handles)));
+    const handle = rest.toString();
+    if (type !== 12 || listed.delete(handle)) return packet(101, id, u32(1), text(''), text(''));
+    listed.add(handle);
+    return packet(104, id, u32(page.length), ...page);
+  };
+  let asked: Buffer = Buffer.alloc(0);
+  far.input.on('data', (chunk: Buffer) => {
+    asked = Buffer.concat([asked, chunk]);
+    while (asked.length >= 4 && asked.length >= 4 + asked.readUInt32BE()) {
+      const end = 4 + asked.readUInt32BE();
+      far.output.write(answer(asked.readUInt8(4), asked.subarray(5, 9), asked.subarray(9, end)));
+      asked = asked.subarray(end);
+    }
+  });
+  return { ...connection, ...near };
+}
+
 /** A server that answers each packet with the next of what it was told to say. */
 function playing(...says: readonly Buffer[]): { connection: Connection; ended: () => boolean } {
   const [near, far] = duplexPair();
@@ -264,6 +294,33 @@ describe('a hostile server', () => {
     for (; folder !== undefined; depth++) [folder] = await tree.children(folder);
     expect(depth).toBe(16); // 16 names of 255 bytes and 15 slashes are 4095 bytes
     expect(problems).toEqual(['path-too-long']);
+  });
+
+  it('with a folder that contains itself twice ends soon', async () => {
+    const session = await SftpSession.open(endless(200), OPTIONS);
+    opened.push(session);
+    const problems: string[] = [];
+    const tree = new SftpTree(session, Buffer.from('.'), (_path, { code }) => problems.push(code));
+    expect(await codeOf(described(tree))).toBe('sftp-folder-loop');
+    expect(new Set(problems)).toEqual(new Set(['path-too-long']));
+    expect(problems.length).toBe(100);
+  });
+
+  it.each([
+    ['paths', { pathBytes: 300_000, weight: Infinity }],
+    ['entries', { pathBytes: Infinity, weight: 1_000_000 }],
+  ])('with a tree that has no end is left when its %s weigh too much', async (_what, limits) => {
+    const session = await SftpSession.open(endless(3), OPTIONS);
+    opened.push(session);
+    const tree = new SftpTree(session, Buffer.from('.'), () => undefined, limits);
+    expect(await codeOf(described(tree))).toBe('list-too-large');
+  });
+
+  it('that gives a link a target without end is cut off', async () => {
+    const link = packet(104, u32(1), u32(1), text('x'.repeat(4096)), text(''), u32(0));
+    const session = await SftpSession.open(playing(VERSION, link).connection, OPTIONS);
+    opened.push(session);
+    expect(await codeOf(session.readlink(Buffer.from('l')))).toBe('sftp-link');
   });
 
   it('that sends more than was asked for is cut off', async () => {
