@@ -12,6 +12,7 @@ import { pathFrom } from '../vault/password.ts';
 import { hasConf, type VaultFrame } from '../vault/vault.ts';
 import { vaultFiles } from '../vault/vault-files.ts';
 import type { ReachOptions } from './commands/copy-options.ts';
+import { refuseGoneCopy } from './copy-gone.ts';
 import { loginQuestions } from './login-questions.ts';
 import { describeFailure } from './failure.ts';
 import type { Host } from './host.ts';
@@ -209,6 +210,7 @@ async function* remoteFindings(
     const { lastPush, failed: isFailed } = remoteStatus(readHistory(vault.vaultDir), status);
     if (lastPush === undefined) yield look(topic, 'nothing was pushed yet', `ecsync push ${name}`);
     else if (isFailed) yield look(topic, `last push: ${resultText(lastPush)}`, 'See `ecsync log`.');
+    await refuseGoneCopy(host, vault, destination);
     if (options.offline !== true)
       yield* reach(host, warnings, { options, vault, topic, destination });
   } catch (error) {

@@ -4,6 +4,7 @@ import { CONF_NAME, DIR_IV_NAME } from '../gocryptfs/names.ts';
 import type { FlistEntry } from '../rsync/flist-decode.ts';
 import type { TransferOptions } from '../rsync/options.ts';
 import { S_IFREG, type OpenFile } from '../tree/entry.ts';
+import { isFileIn } from '../tree/glance.ts';
 import { compareSiblings } from '../tree/walk.ts';
 import { MIRROR_MARKER_NAME } from '../view/mirror-view.ts';
 import { pathKey } from '../view/path-bytes.ts';
@@ -35,6 +36,11 @@ const ROOT_FILE_NAMES: Readonly<Record<RootFile, string>> = {
   mirror: MIRROR_MARKER_NAME,
 };
 const ROOT_FILES = ['conf', 'diriv', 'mirror'] as const;
+
+/** Whether a folder of this machine has one of the files by which a copy is recognised. */
+export function hasRootFile(folder: string): boolean {
+  return ROOT_FILES.some((kind) => isFileIn(folder, Buffer.from(ROOT_FILE_NAMES[kind])));
+}
 
 export function isRootFileName(key: string): boolean {
   return ROOT_FILES.some((kind) => ROOT_FILE_NAMES[kind] === key);

@@ -1,11 +1,12 @@
 import { performance } from 'node:perf_hooks';
 import { RemoteError, VaultError } from '../errors.ts';
+import { guarded } from './copy-there.ts';
 import type { PushJob } from './push-job.ts';
 import type { OpenVault } from './opened-vault.ts';
 import { withPushJob, type PushSurroundings } from './push.ts';
 import type { PushSettings } from './push-settings.ts';
 import { unsettle } from './push-mark.ts';
-import { encodeState, type PushState } from './push-state.ts';
+import { encodeState, isFounded, type PushState } from './push-state.ts';
 import { assertHeard, comparesExisting, recognisingFile } from './question.ts';
 import { staleSuspects } from './racy.ts';
 import type { NOT_ENCRYPTED } from './run-settings.ts';
@@ -58,6 +59,7 @@ export interface VerifySummary {
  *
  * @throws as `push`, and
  * @throws {VaultError} `copy-missing` — there is nothing at the destination
+ * @throws {NotNowError} `copy-gone` — a local folder that had a copy: its disk may not be mounted
  * @throws {RemoteError} `comparison-withheld` — the server leaves files alone that exist, so it finds
  *   them all equal; `answers-withheld` — it answers no dry runs
  */
@@ -70,6 +72,8 @@ export async function verify(
   const startedMs = performance.now();
   const asked = { ...settings, checksum: true };
   return withPushJob(asked, vault, surroundings, async (job, remembered) => {
+    // A folder of this machine is looked at as a push does.
+    if (isFounded(remembered) && job.settings.destination.kind === 'local') guarded(job);
     await assertCompares(job);
     const { entries } = job.snapshot;
     const seen = await inspect(job, { entries, checksum: true, extras: true });

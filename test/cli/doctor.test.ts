@@ -70,6 +70,32 @@ describe('doctor', () => {
     expect((await doctor('--offline')).result.code).toBe(0);
   });
 
+  it('says of a copy that is gone what a push says, as verify and remote test do', async () => {
+    const copy = at('copy');
+    renameSync(copy, at('away'));
+    mkdirSync(copy);
+    const gone = `${copy}: the copy is gone that was there`;
+    const { found } = await doctor();
+    rmSync(copy, { recursive: true });
+    const bad = found.find(({ topic }) => topic === 'remote home');
+    const passfile = ['--passfile', at('pw')];
+    const said: string[] = [];
+    for (const words of [
+      ['push', ...passfile],
+      ['verify', ...passfile],
+      ['remote', 'test'],
+    ]) {
+      const result = await cli.run([...words, '-C', source]);
+      expect(result.code).toBe(75);
+      said.push(result.stderr);
+    }
+    renameSync(at('away'), copy);
+    for (const text of said) expect(text).toContain(gone);
+    expect(found.map(({ text }) => text)).toContain(gone);
+    expect(bad).toBeDefined();
+    expect(found.map(({ text }) => text)).not.toContain('can push');
+  });
+
   it('ends at once where there is no vault', async () => {
     const result = await cli.run(['doctor', '-C', dir]);
     expect(result.code).toBe(10);

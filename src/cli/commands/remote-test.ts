@@ -8,6 +8,7 @@ import {
   type Destination,
 } from '../../vault/destination.ts';
 import type { VaultFrame } from '../../vault/vault.ts';
+import { refuseGoneCopy } from '../copy-gone.ts';
 import type { Host } from '../host.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
 import { openVaultFrameOf, placeOf } from '../place.ts';
@@ -48,6 +49,7 @@ async function runRemoteTest(
   { options, name }: { readonly options: RemoteTestOptions; readonly name: string | undefined },
 ): Promise<CommandResult> {
   const { destination, vault } = destinationOf(host, options, name);
+  if (vault !== undefined) await refuseGoneCopy(host, vault, destination);
   const { ReachedCopy } = await import('../../sync/open-remote-tree.ts');
   const { reachSettings } = await import('../opened-copy.ts');
   const surroundings = {
