@@ -35,7 +35,8 @@ const AFTER_HELP = `
 REMOTE is where the copy is. DIR is made, or must be empty: all files of the copy are restored into
 it, and it becomes a vault whose next push goes on from there. The password is the one of the copy.
 Permissions come back as far as the umask lets them, and the next push sends them so: --perms and
---special-modes bring them back exactly.
+--special-modes bring them back exactly. Use -X with --special-modes only for a copy that nobody else
+could write: nothing binds values of extended attributes to files and names.
 
 A clone that was interrupted goes on when it is run again. When something of the copy is damaged, the
 rest is restored, but no vault is made (exit code 26): a push from it would take the missing files

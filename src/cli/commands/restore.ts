@@ -86,7 +86,8 @@ sticky bits; what is there keeps its own, and so does DIR. --perms takes them ov
 --special-modes with those bits. Devices are made with --devices only. Owners are those of the copy
 when root restores; --no-owner and --no-group leave them out. -X brings extended attributes back: those of
 security.* with --special-modes only, access control lists with --perms; a file's surplus ones go with
---overwrite changed. Files that were pushed with -H are links of each other again.
+--overwrite changed. Nothing binds their values to files and names: use -X with --special-modes only for
+a copy that nobody else could write, else what was some user.* may come back as security.capability. Files that were pushed with -H are links of each other again.
 
 What is damaged in the copy is not restored; the rest is. Exit code 26 then. So are folders and links
 that the key shows to have been moved or exchanged: --allow-moved restores them where they are now. A
