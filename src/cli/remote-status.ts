@@ -21,6 +21,11 @@ export interface RemoteStatus {
 
 /** Files that changed while they were read go with the next push. */
 const GOOD: ReadonlySet<number> = new Set([ExitCode.ok, ExitCode.vanished]);
+/** Whether there was such a run, and it failed. */
+export function isBad(run: Run | undefined): boolean {
+  return run !== undefined && !GOOD.has(run.exitCode);
+}
+
 /** These say nothing about the copy. */
 const SKIPPED: ReadonlySet<number> = new Set([
   ExitCode.locked,
@@ -77,9 +82,7 @@ export function remoteStatus(
     ...(lastPush === undefined ? {} : { lastPush }),
     ...(lastVerify === undefined ? {} : { lastVerify }),
     ...(lastFsck === undefined ? {} : { lastFsck }),
-    failed: [lastPush, lastVerify, lastFsck].some(
-      (run) => run !== undefined && !GOOD.has(run.exitCode),
-    ),
+    failed: [lastPush, lastVerify, lastFsck].some(isBad),
     overdue: (maxAgeMs !== undefined && isOld) || isFromFuture,
     isFromFuture,
   };

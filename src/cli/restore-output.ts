@@ -10,7 +10,9 @@ import { fitEnd } from './terminal.ts';
 export function restoreText(summary: RestoreSummary, target: string, dryRun: boolean): string {
   const { filesRestored, filesTotal, filesKept, renamed, bytesReceived, elapsedMs } = summary;
   const more = [
-    ...(filesKept > 0 ? [`, ${shownCount(filesKept)} left as they are`] : []),
+    ...(filesKept > 0
+      ? [`, ${shownCount(filesKept)} left as ${filesKept === 1 ? 'it is' : 'they are'}`]
+      : []),
     ...(renamed > 0 ? [`, ${shownCount(renamed)} under another name`] : []),
   ].join('');
   if (dryRun) {

@@ -5,6 +5,7 @@ import { errnoOf } from '../platform.ts';
 import { replaceFile } from '../vault/atomic-write.ts';
 import type { Host } from './host.ts';
 import { metricsText } from './metrics.ts';
+import { isBad } from './remote-status.ts';
 import { DONE, type CommandResult } from './report.ts';
 import type { NamedStatus } from './vault-status.ts';
 
@@ -64,7 +65,17 @@ export function concludeStatus(
       hint:
         ahead.length > 0
           ? 'Set the clock (`date` shows it), and push: that push is dated rightly.'
-          : 'See `ecsync log`, mend the cause, and push.',
+          : hintFor(failed),
     },
   };
+}
+
+/** A push, however good, does not take back what a verification or a check has found. */
+function hintFor(failed: readonly NamedStatus[]): string {
+  const looks = [
+    ...(failed.some(({ lastVerify }) => isBad(lastVerify)) ? ['`ecsync verify`'] : []),
+    ...(failed.some(({ lastFsck }) => isBad(lastFsck)) ? ['`ecsync fsck`'] : []),
+  ];
+  if (looks.length === 0) return 'See `ecsync log`, mend the cause, and push.';
+  return `See \`ecsync log\`, and mend the cause (\`ecsync verify --repair\` pushes what differs). What was found counts until this finds nothing: ${looks.join(', ')}.`;
 }

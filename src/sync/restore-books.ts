@@ -223,7 +223,7 @@ export class RestoreBooks {
         exitCode: 23,
         error: {
           code: 'kept',
-          message: `${undecided} ${undecided === 1 ? 'file that differs was' : 'files that differ were'} left as they are; everything else was restored`,
+          message: `${undecided} ${undecided === 1 ? 'file that differs was left as it is' : 'files that differ were left as they are'}; everything else was restored`,
           hint: 'Replace them with --overwrite changed (or older), keep them with --overwrite never, or restore into another folder.',
         },
       };

@@ -20,7 +20,7 @@ export function nameTheKey(shownName: string): string {
 
 /** What one login goes by. */
 export interface LoginTerms {
-  readonly config: Pick<SshHostConfig, 'user' | 'loginMethods' | 'passwordPrompts'>;
+  readonly config: Pick<SshHostConfig, 'user' | 'port' | 'loginMethods' | 'passwordPrompts'>;
   readonly shownName: string;
   readonly memory: LoginMemory;
   /** Absent when nobody can be asked. */
@@ -66,14 +66,15 @@ export class LoginAttempts {
    */
   refused(isCutShort = false): LoginError {
     const { offered, notes } = this.#identities;
-    const { shownName } = this.#terms;
+    const { shownName, config } = this.#terms;
+    const port = config.port === 22 ? '' : `-p ${config.port} `;
     const accepts = this.#serverMethods.length === 0 ? 'nothing' : this.#serverMethods.join(', ');
     const tried = offered.length === 0 ? 'no key was found' : `tried: ${offered.join(', ')}`;
     const why = notes.length === 0 ? '' : `; not used: ${notes.join('; ')}`;
     const hint =
       isCutShort && offered.length > 1
         ? nameTheKey(shownName)
-        : `Check the user name, install your key with \`ssh-copy-id ${shownName}\`, or name the right key as IdentityFile in ~/.ssh/config.`;
+        : `Check the user name, install your key with \`ssh-copy-id ${port}${shownName}\`, or name the right key as IdentityFile in ~/.ssh/config.`;
     const what = isCutShort ? 'ended the login after too many attempts' : 'refused the login';
     return new LoginError(
       'login-refused',

@@ -140,6 +140,13 @@ describe('the history on the command line', () => {
     expect((await ecsync('status', '-C', source)).code).toBe(4);
     await withKey('push');
     expect((await ecsync('status', '-C', source)).code).toBe(0);
+    // What a verification has found a push does not take back.
+    appendHistory(vaultDir, { ...(last() as Run), command: 'verify', exitCode: 26 });
+    await withKey('push');
+    const found = await ecsync('status', '-C', source);
+    expect([found.code, found.stderr]).toEqual([4, expect.stringContaining('`ecsync verify`.')]);
+    await withKey('verify');
+    expect((await ecsync('status', '-C', source)).code).toBe(0);
   });
 
   it('shows who holds the lock', async () => {

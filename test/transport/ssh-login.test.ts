@@ -201,7 +201,7 @@ describe('keys', () => {
     expect(error.message).toContain(`${sshd.user}@127.0.0.1`);
     expect(error.message).toContain('publickey');
     expect(error.message).toContain(inSsh('id_ed25519'));
-    expect(error.hint).toContain('ssh-copy-id');
+    expect(error.hint).toContain(`ssh-copy-id -p ${sshd.port} `);
   });
 
   test('none found, none readable', async () => {
