@@ -43,16 +43,23 @@ export function frozenSettings(
     throw refused('hook-source-overlaps', folder, `which overlaps with ${destination.shown}`);
   }
   const within = inside(realPath(vault.source), realPath(vault.vaultDir));
-  const vaultDir = within === undefined ? undefined : path.join(folder, within);
-  if (vaultDir !== undefined && !isStateOf(vaultDir, vault.config)) {
+  if (within !== undefined && !holdsStateOf(folder, within, vault.config)) {
     throw refused('hook-source-other', folder, 'but there is no state of this vault in it');
   }
+  // A link that leads out of the source is left out like the vault directory itself.
+  const place = within ?? inside(vault.source, vault.vaultDir);
+  const vaultDir = place === undefined ? undefined : path.join(folder, place);
   const frozen: FrozenSource = { folder, takenMs, ...(vaultDir !== undefined && { vaultDir }) };
   return { ...settings, frozen };
 }
 
-/** Whether a folder is what the vault directory was at some moment: it has its key. */
-function isStateOf(vaultDir: string, { key_check: wanted }: VaultConfig): boolean {
+/**
+ * Whether there is what the vault directory was at some moment: it has its key. A link would show the
+ * vault itself in any folder, and would be pushed as one.
+ */
+function holdsStateOf(folder: string, within: string, { key_check: wanted }: VaultConfig): boolean {
+  const vaultDir = path.join(folder, within);
+  if (realPath(vaultDir) !== path.join(realPath(folder), within)) return false;
   const { config: file } = vaultFiles(vaultDir);
   try {
     const { key_check: found } = parseConfig(readConfigFile(file).text, file);

@@ -1,10 +1,10 @@
-import { readdirSync, realpathSync, statSync, type BigIntStats } from 'node:fs';
+import { lstatSync, readdirSync, realpathSync, statSync, type BigIntStats } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { EcsyncError, FileError } from '../errors.ts';
 import { errnoOf } from '../platform.ts';
 import { HANDLES_FOLDER } from './directory-handles.ts';
 import { diskFolder, diskPrefix, onDisk, withSystemSeparators } from './disk-path.ts';
-import { isDirectory, isRegularFile, type OpenFile, type Tree } from './entry.ts';
+import { isDirectory, isRegularFile, isSymlink, type OpenFile, type Tree } from './entry.ts';
 import { fileFailure, openFailure, showPath, vanished } from './file-failure.ts';
 import type { Filter } from './filter.ts';
 import { HeldDirectory } from './held-directory.ts';
@@ -66,7 +66,8 @@ export class LocalTree implements Tree<LocalEntry> {
   /** First entry seen of every inode with more than one name; groups are numbered from 1. */
   #firstNames = new Map<string, LocalEntry>();
   #groupCount = 0;
-  #vault: LocalEntry | undefined;
+  /** The vault's own directory, and the link that leads to it where its place is one. */
+  #vault: readonly LocalEntry[] = [];
 
   /** @param root - the folder; a symlink to one is followed, here and nowhere else */
   constructor(root: string | Uint8Array, options: LocalTreeOptions = {}) {
@@ -217,7 +218,7 @@ export class LocalTree implements Tree<LocalEntry> {
   }
 
   #admits(entry: LocalEntry, path: Uint8Array): boolean {
-    if (isDirectory(entry) && this.#isVault(entry)) return false;
+    if (this.#isVault(entry)) return false;
     if (this.#options.filter?.verdict(path, isDirectory(entry)) === 'exclude') return false;
     if (this.#options.limits?.admits(entry) === false) return false;
     if (isRegularFile(entry) && entry.size > FILE_SIZE_MAX) {
@@ -236,19 +237,23 @@ export class LocalTree implements Tree<LocalEntry> {
     if (!isExcluded(false) && !isExcluded(true)) onProblem?.(path, error);
   }
 
-  #examineVault(): LocalEntry | undefined {
+  #examineVault(): LocalEntry[] {
     const { vaultDirectory } = this.#options;
-    if (vaultDirectory === undefined) return undefined;
-    const stats = statSync(vaultDirectory, { bigint: true, throwIfNoEntry: false });
-    return stats === undefined ? undefined : toLocalEntry(diskFolder(vaultDirectory), stats);
+    if (vaultDirectory === undefined) return [];
+    const options = { bigint: true, throwIfNoEntry: false } as const;
+    return [statSync(vaultDirectory, options), lstatSync(vaultDirectory, options)]
+      .filter((stats) => stats !== undefined)
+      .map((stats) => toLocalEntry(diskFolder(vaultDirectory), stats))
+      .filter((entry) => isDirectory(entry) || isSymlink(entry));
   }
 
   /** By identity, not by name: a folder has several spellings where case or accents do not count. */
   #isVault(entry: LocalEntry): boolean {
-    if (this.#vault === undefined) return false;
-    if (entry.ino !== 0) return isSameObject(this.#vault, entry);
+    if (!isDirectory(entry) && !isSymlink(entry)) return false;
+    if (entry.ino !== 0) return this.#vault.some((one) => isSameObject(one, entry));
     const shown = (path: Uint8Array): string => showPath(path).toLowerCase();
-    return shown(this.#fullPath(entry.path)) === shown(this.#vault.path);
+    const own = shown(this.#fullPath(entry.path));
+    return this.#vault.some(({ path }) => shown(path) === own);
   }
 
   #joinLinkGroup(entry: LocalEntry): void {

@@ -6,6 +6,7 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -275,11 +276,18 @@ describe('a frozen source that the hook before a push names', () => {
     expect(await inCopy('cat', 'kept')).toBe('later\n');
   });
 
+  const withLink = (): string => {
+    mkdirSync(at('with-link'), { recursive: true });
+    symlinkSync(path.join(source, '.ecsync'), at('with-link/.ecsync'));
+    return at('with-link');
+  };
+
   it.each([
     ['is not there', () => at('nowhere'), 'is not a folder'],
     ['is relative', () => 'frozen', 'no absolute path'],
     ['is another folder', () => built, 'no state of this vault'],
     ['overlaps with the destination', () => at('copy'), 'overlaps'],
+    ['holds a link to the vault', withLink, 'no state of this vault'],
   ])('that %s is refused, and nothing is pushed', async (_, folder, why) => {
     writeFileSync(path.join(source, 'kept'), `changed for ${why}`);
     const before = await inCopy('cat', 'kept');

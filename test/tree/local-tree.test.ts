@@ -272,4 +272,16 @@ describe('what vanishes during the scan', () => {
     const found = await list(new LocalTree(root, { vaultDirectory }));
     expect([...found.keys()].sort()).toEqual(['.', 'a', 'alias']);
   });
+
+  it('a link in the place of the vault is left out as well, wherever it leads', async () => {
+    fs.mkdirSync(join(root, 'top'));
+    fs.mkdirSync(join(root, 'elsewhere'));
+    const vaultDirectory = join(root, 'top', '.ecsync');
+    for (const target of ['../elsewhere', 'nowhere']) {
+      fs.symlinkSync(target, vaultDirectory);
+      const found = await list(new LocalTree(join(root, 'top'), { vaultDirectory }));
+      expect([...found.keys()]).toEqual(['.']);
+      fs.rmSync(vaultDirectory);
+    }
+  });
 });
