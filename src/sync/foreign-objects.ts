@@ -1,7 +1,7 @@
 /** What a destination holds that is not this vault's: a first push does not go among it unasked. */
 import { RemoteError, VaultError } from '../errors.ts';
-import { STEP_PREFIX } from '../gocryptfs/names.ts';
-import { isDirectory } from '../tree/entry.ts';
+import { CONF_NAME, STEP_PREFIX } from '../gocryptfs/names.ts';
+import { isDirectory, isRegularFile } from '../tree/entry.ts';
 import { showPath } from '../tree/file-failure.ts';
 import { pathKey } from '../view/path-bytes.ts';
 import { kindOf } from './control-entry.ts';
@@ -33,16 +33,15 @@ export async function refuseNonEmpty(
 ): Promise<void> {
   const { names, isEncrypted } = job.context.view;
   const isMixing = job.settings.intoNonEmpty === true;
+  if (isMixing && !isEncrypted) return;
+  const all = listed === undefined ? await foreignByDeletion(job) : foreignIn(job, listed);
+  // The copy's own files would take the place of these.
+  const inPlace = all.filter((path) => isRootFileName(pathKey(path)));
+  refuseForeignFiles(job, inPlace, { harm: 'pushing would overwrite them' });
   // Under names of their own they would be overwritten.
   const overwrites = isEncrypted && names.isPlain;
   if (isMixing && !overwrites) return;
   const own = new Set(overwrites ? job.snapshot.entries.map(({ path }) => pathKey(path)) : []);
-  const all =
-    listed === undefined
-      ? await foreignByDeletion(job)
-      : listed.children
-          .filter((child) => isForeign(job, child.path, isDirectory(child)))
-          .map(({ path }) => path);
   const foreign = isMixing ? all.filter((path) => own.has(pathKey(path))) : all;
   const harm = isMixing ? 'pushing would overwrite them' : 'pushing would mix the two';
   refuseForeignFiles(job, foreign, { harm, hint: isMixing ? OVERWRITE_HINT : (hint ?? MIX_HINT) });
@@ -51,6 +50,16 @@ export async function refuseNonEmpty(
 const MIX_HINT =
   'Choose an empty folder, or one that does not exist yet. To put the copy among them all the same: --into-non-empty';
 const OVERWRITE_HINT = 'Choose an empty folder for the copy, or remove them yourself.';
+
+/** A folder, link or pipe that has the name of a copy's own file is none of a copy. */
+function foreignIn(job: PushJob, { children }: ListedRoot): Uint8Array[] {
+  return children
+    .filter((child) => {
+      if (isRootFileName(pathKey(child.path))) return !isRegularFile(child);
+      return isForeign(job, child.path, isDirectory(child));
+    })
+    .map(({ path }) => path);
+}
 
 function isForeign(job: PushJob, path: Uint8Array, isFolder: boolean): boolean {
   const key = pathKey(path);
@@ -94,7 +103,9 @@ async function foreignByDeletion(job: PushJob): Promise<readonly Uint8Array[]> {
   if (job.context.view.names.isPlain) return foreignBesidePlainNames(job);
   const found: Uint8Array[] = [];
   const note = (path: Uint8Array, isFolder: boolean): void => {
-    if (isForeign(job, path, isFolder)) found.push(path);
+    // No file: a server compares one, and this one was said to be absent.
+    const isOddConf = pathKey(path) === CONF_NAME;
+    if (isOddConf || isForeign(job, path, isFolder)) found.push(path);
   };
   const answer = await ask(job, {
     entries: job.snapshot.entries.slice(0, 1),

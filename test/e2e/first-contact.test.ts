@@ -1,10 +1,12 @@
 // Goal: a first push never goes among somebody's files unasked, and no push ever changes the mode of a folder
 // that was there before it, such as a home folder; a copy that has gone is not made anew by itself.
+import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
   chmodSync,
   chownSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -126,6 +128,30 @@ describe.each(PLACES)('a folder that holds something else $where', (place) => {
       expect(readdirSync(folder)).toEqual(expect.arrayContaining(['letter', 'lost+found']));
     },
   );
+});
+
+describe.each(PLACES)('a gocryptfs.conf that is no file $where', (place) => {
+  it.each(['link', 'pipe', 'folder'])('is refused: a %s', { timeout: 60_000 }, async (kind) => {
+    const folder = place.folder();
+    const conf = path.join(folder, 'gocryptfs.conf');
+    rmSync(folder, { recursive: true, force: true });
+    rmSync(path.join(bench.source, '.ecsync', 'index'), { recursive: true, force: true });
+    mkdirSync(kind === 'folder' ? conf : folder, { recursive: true });
+    if (kind === 'link') symlinkSync('../elsewhere', conf);
+    if (kind === 'pipe') execFileSync('mkfifo', [conf]);
+    if (kind === 'folder') writeFileSync(path.join(conf, 'letter'), 'mine');
+    for (const words of [[], ['--into-non-empty']]) {
+      const all = ['push', place.url(), ...(place.words ?? []), ...words];
+      const refused = await run(all, place.home?.());
+      // A daemon does not say what a folder is that is in the way of a file.
+      const isUntold = kind === 'folder' && place.where.includes('daemon');
+      expect(refused.code).toBe(isUntold ? 5 : 10);
+      if (kind !== 'folder') expect(refused.error?.code).toBe('destination-not-a-copy');
+      expect(readdirSync(folder)).toEqual(['gocryptfs.conf']);
+      expect(lstatSync(conf).isFile()).toBe(false);
+    }
+    rmSync(folder, { recursive: true });
+  });
 });
 
 it('a mirror is refused as well, and goes on with a plain copy when told to', async () => {
