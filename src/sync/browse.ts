@@ -100,6 +100,8 @@ export async function readOut(
   write: (piece: Uint8Array, at: number) => Promise<boolean>,
 ): Promise<void> {
   const stop = Math.min(end, file.size);
+  // What is left of a file may be its header alone, which is looked at when somebody reads.
+  if (file.size === 0) await file.read(0, 1);
   for (let at = offset; at < stop;) {
     // Pieces end where blocks do, so that each block is decrypted once.
     const length = Math.min(PIECE_LENGTH - (at % PLAIN_BLOCK_SIZE), stop - at);

@@ -193,7 +193,7 @@ class Check<C extends Entry> {
       this.#tellProgress(entry);
       if (this.#job.sample?.(entry.path) === false) return;
       this.#filesSampled += 1;
-      if (entry.size === 0) return;
+      if (entry.cipher.size === 0) return;
       if (this.#job.contents === undefined) await this.#checkFile(entry);
       else this.#checkLater(entry);
     }
@@ -286,7 +286,8 @@ class Check<C extends Entry> {
       if (linkGroup !== undefined) this.#linkedIDs.set(linkGroup, fileID);
       const { own } = this.#job.identities?.file(identifiable(entry), fileID) ?? {};
       if (own !== undefined) onOwn(own);
-      return this.#job.isOnlyEcsync ? 'strict' : 'allowed';
+      const { isOnlyEcsync } = this.#job;
+      return holesBy({ isOnlyEcsync, isOwnFile: own !== undefined });
     };
     try {
       return new PlainFile(cipher, this.#job.layout.content, { path: entry.path, admit });

@@ -69,6 +69,15 @@ describe('a cipher folder that is no vault', () => {
     });
   });
 
+  test('cut to the header of a file holds an empty file, as other programs store it', async () => {
+    const cut = path.join(work, 'cut');
+    execFileSync('cp', ['-a', copy.cipherDir, cut]);
+    truncateSync(largest(cut), 18);
+    expect(await check(cut, '--passfile', copy.passfile)).toMatchObject({ code: 0, stdout: '' });
+    const words = ['cat', '/docs/large', '--from', cut, '--passfile', copy.passfile];
+    expect(await ecsync(words, { cwd: work })).toMatchObject({ code: 0, stdout: '', stderr: '' });
+  });
+
   test('damaged: a line for each finding, exit code 26', async () => {
     const damaged = path.join(work, 'damaged');
     execFileSync('cp', ['-a', copy.cipherDir, damaged]);
@@ -224,6 +233,25 @@ describe('a copy that was pushed', () => {
     const words = ['push', '--checksum', 'disk', '-C', bench.source, '--passfile', bench.passfile];
     expect(await ecsync(words)).toMatchObject({ code: 0 });
     expect(summaryOf(await check())).toMatchObject({ exitCode: 0 });
+  });
+
+  test('cut to the header of a file is damage to every command, with and without the vault', async () => {
+    const cut = path.join(bench.dir, 'cut');
+    cpSync(bench.copy, cut, { recursive: true, verbatimSymlinks: true, preserveTimestamps: true });
+    truncateSync(largest(cut), 18);
+    const secret = ['--passfile', bench.passfile];
+    const at = { cwd: bench.dir };
+    for (const words of [
+      ['fsck', cut],
+      ['fsck', cut, '-C', bench.source],
+      ['cat', '/docs/large', '--from', cut],
+      ['cat', '/docs/large', '--from', cut, '-C', bench.source],
+      ['restore', '--from', cut, '--to', 'cut-back'],
+    ]) {
+      const result = await ecsync([...words, ...secret], at);
+      expect([words, result.code]).toEqual([words, 26]);
+      expect(result.stdout + result.stderr).toContain('docs/large');
+    }
   });
 
   test('on a disk that is not there is no copy', async () => {
