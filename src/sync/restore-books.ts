@@ -174,9 +174,13 @@ export class RestoreBooks {
     this.#reporter.warning({ code: 'left-out', message });
   }
 
-  /** An object that has no place in the target, because ecsync keeps its own there. */
-  reserved(plainPath: Uint8Array): void {
-    this.#reserved++;
+  /**
+   * An object that has no place in the target, because ecsync keeps its own there.
+   *
+   * @param isLoss - it may be what a person put there; a vault directory is made anew by `clone` or `init`
+   */
+  reserved(plainPath: Uint8Array, isLoss: boolean): void {
+    if (isLoss) this.#reserved++;
     const message = `${showPath(plainPath)} is not restored: ecsync keeps its own there`;
     this.#reporter.warning({ code: 'name-reserved', message });
   }

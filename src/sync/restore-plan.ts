@@ -241,7 +241,7 @@ class Planner<C extends Entry> {
   #isOwn({ path }: PlainEntry<C>, targetPath: Uint8Array): boolean {
     const name = pathKey(targetPath);
     if (name.includes('/') || !OWN_NAMES.has(name.toLowerCase())) return false;
-    this.#job.books.reserved(path);
+    this.#job.books.reserved(path, name.toLowerCase() === UNFINISHED_FOLDER);
     this.#missing.delete(pathKey(path));
     return true;
   }

@@ -5,8 +5,8 @@ import {
   appendFileSync,
   existsSync,
   mkdirSync,
-  readdirSync,
   readFileSync,
+  readdirSync,
   renameSync,
   rmSync,
   statSync,
@@ -258,7 +258,11 @@ describe('a remote that is not encrypted', () => {
     const other = path.join(bench.dir, 'other');
     expect((await run('push', other)).code).toBe(12);
     // Of two remotes in one place both must say so.
-    await ecsync(['remote', 'add', '-C', bench.source, 'same', bench.copy]);
+    const added = await ecsync(['remote', 'add', '-C', bench.source, 'same', bench.copy]);
+    expect(added.code).toBe(2);
+    expect(added.stderr).toContain("is a plain mirror already, as 'disk'");
+    const config = path.join(bench.source, '.ecsync/config.toml');
+    appendFileSync(config, `[[remotes]]\nname = "same"\nurl = "${bench.copy}"\n`);
     expect((await run('push', 'disk')).code).toBe(12);
     expect((await withPassword('push', 'disk')).code).toBe(10);
   });
