@@ -3,13 +3,16 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { EcsyncError, FileError } from '../errors.ts';
 import { errnoOf } from '../platform.ts';
+import { foreignWriters } from '../vault/ownership.ts';
 import { pathFrom } from '../vault/password.ts';
 import { readUserConfig, userConfigFile } from '../vault/user-config.ts';
+import { VAULT_DIR_NAME } from '../vault/vault.ts';
 import type { Host } from './host.ts';
 import type { CommonOptions } from './options.ts';
 import { openVaultFrameOf } from './place.ts';
 import type { Warnings } from './report.ts';
 import { shownText } from './terminal.ts';
+import { realPath } from './vault-paths.ts';
 
 const VARIABLE = 'ECSYNC_LOG_FILE';
 /** It holds names of files. */
@@ -19,15 +22,16 @@ const { O_WRONLY, O_APPEND, O_CREAT } = fs.constants;
 const FLAGS = O_WRONLY | O_APPEND | O_CREAT | (fs.constants.O_NONBLOCK || 0);
 
 /**
- * From here on all that the run says goes into a file, too, when the command line, `ECSYNC_LOG_FILE`, or
- * `log_file` in the configuration of the vault or of the user names one. A file that cannot be written is a warning.
+ * From here on what the run says on standard error goes into a file, too, when the command line, `ECSYNC_LOG_FILE`,
+ * or `log_file` in the configuration of the vault or of the user names one. A file that cannot be written, that
+ * somebody else may write, or that is among the vault's own ones is a warning, and nothing is logged.
  */
 export function startLog(host: Host, warnings: Warnings, options: CommonOptions): void {
   const file = logFileOf(host, options);
   if (file === undefined) return;
   const fail = (error: unknown): void => {
     host.out.logTo(undefined);
-    const reason = errnoOf(error) || (error instanceof Error ? error.message : String(error));
+    const reason = error instanceof EcsyncError ? error.message : errnoOf(error) || String(error);
     const message = `this run is not logged: cannot write ${file}: ${reason}`;
     warnings.add({ code: 'log-not-written', message });
   };
@@ -45,11 +49,26 @@ export function startLog(host: Host, warnings: Warnings, options: CommonOptions)
   }
 }
 
+/** @throws {FileError} `log-not-written` */
 function openLog(file: string): number {
+  const folder = realPath(path.dirname(realPath(file)));
+  if (folder.split(path.sep).includes(VAULT_DIR_NAME) && !file.endsWith('.log')) {
+    throw notWritten(`in a folder ${VAULT_DIR_NAME} the name has to end in .log`);
+  }
   const fd = fs.openSync(file, FLAGS, MODE);
-  if (fs.fstatSync(fd).isFile()) return fd;
+  const reason = objectionTo(fs.fstatSync(fd));
+  if (reason === undefined) return fd;
   fs.closeSync(fd);
-  throw new FileError('log-not-written', 'it is not a file');
+  throw notWritten(`it ${reason}`);
+}
+
+/** Why a file is no place for a log: the end of a sentence about it. */
+function objectionTo(stats: fs.Stats): string | undefined {
+  return stats.isFile() ? foreignWriters(stats) : 'is not a file';
+}
+
+function notWritten(reason: string): FileError {
+  return new FileError('log-not-written', reason);
 }
 
 /** Absolute path; undefined: nothing is logged. */

@@ -1,5 +1,7 @@
 import {
   chmodSync,
+  chownSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -204,6 +206,39 @@ describe('--log-file', () => {
       expect(said.code).toBe(0);
       expect(said.stderr).toMatch(/^warning: this run is not logged: .*\n$/);
     }
+  });
+
+  it('that others may write, or that is among the own files of a vault, is a warning', async () => {
+    const open = path.join(dir, 'open-to-all');
+    writeFileSync(open, '');
+    chmodSync(open, 0o666);
+    const config = path.join(vaultDir, 'config.toml');
+    const before = readFileSync(config, 'utf8');
+    const cases = [
+      [open, 'can be written by every user'],
+      [config, 'is in a folder .ecsync'],
+      [path.join(vaultDir, 'new'), 'is in a folder .ecsync'],
+    ] as const;
+    for (const [file, why] of cases) {
+      const said = await withKey('push', '--log-file', file);
+      expect(said.code).toBe(0);
+      expect(said.stderr).toContain(
+        `warning: this run is not logged: cannot write ${file}: it ${why}`,
+      );
+    }
+    expect(readFileSync(open, 'utf8')).toBe('');
+    expect(readFileSync(config, 'utf8')).toBe(before);
+    expect(existsSync(path.join(vaultDir, 'new'))).toBe(false);
+  });
+
+  it.skipIf(process.getuid?.() !== 0)('that somebody else owns is a warning', async () => {
+    const file = path.join(dir, 'of-nobody');
+    writeFileSync(file, '', { mode: 0o600 });
+    chownSync(file, 65_534, 65_534);
+    const said = await withKey('push', '--log-file', file);
+    expect(said.code).toBe(0);
+    expect(said.stderr).toContain('belongs to another user (uid 65534)');
+    expect(readFileSync(file, 'utf8')).toBe('');
   });
 });
 
