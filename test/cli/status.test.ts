@@ -215,20 +215,23 @@ describe('--log-file', () => {
     const config = path.join(vaultDir, 'config.toml');
     const before = readFileSync(config, 'utf8');
     const cases = [
-      [open, 'can be written by every user'],
-      [config, 'is in a folder .ecsync'],
-      [path.join(vaultDir, 'new'), 'is in a folder .ecsync'],
+      [open, 'it can be written by every user'],
+      [config, 'in a folder .ecsync the name has to end in .log'],
+      [path.join(vaultDir, 'new'), 'in a folder .ecsync the name has to end in .log'],
     ] as const;
     for (const [file, why] of cases) {
       const said = await withKey('push', '--log-file', file);
       expect(said.code).toBe(0);
       expect(said.stderr).toContain(
-        `warning: this run is not logged: cannot write ${file}: it ${why}`,
+        `warning: this run is not logged: cannot write ${file}: ${why}`,
       );
     }
     expect(readFileSync(open, 'utf8')).toBe('');
     expect(readFileSync(config, 'utf8')).toBe(before);
     expect(existsSync(path.join(vaultDir, 'new'))).toBe(false);
+    const own = path.join(vaultDir, 'own.log');
+    expect((await withKey('push', '--log-file', own)).stderr).toBe('');
+    expect(existsSync(own)).toBe(true);
   });
 
   it.skipIf(process.getuid?.() !== 0)('that somebody else owns is a warning', async () => {
