@@ -22,7 +22,7 @@ import { effectiveValues, pushLayers } from './push-config.ts';
 import { isMirror } from './recorded-run.ts';
 import { remoteStatus } from './remote-status.ts';
 import type { Warnings } from './report.ts';
-import { resultText } from './run-lines.ts';
+import { resultText, shownMoment } from './run-lines.ts';
 import { destinationOfRemote } from '../vault/remote-destination.ts';
 
 /** Options of `doctor`. */
@@ -146,7 +146,7 @@ function* passwordFindings(host: Host, { config, vaultDir }: VaultFrame): Genera
 function clockFinding({ vaultDir }: VaultFrame): Finding {
   const nowMs = Date.now();
   const lastMs = Math.max(0, ...readHistory(vaultDir).map(({ end }) => Date.parse(end)));
-  const shown = new Date(nowMs).toISOString();
+  const shown = shownMoment(nowMs);
   const hint = 'Set the clock: what changes now may look older than it is.';
   if (nowMs < CLOCK_LEAST_MS) return look('clock', `it says ${shown}`, hint);
   if (nowMs < lastMs)
@@ -168,14 +168,14 @@ function lockFinding({ vaultDir }: VaultFrame): Finding {
 
 async function scheduleFinding(host: Host, options: CommonOptions): Promise<Finding> {
   try {
-    const { findJobs, jobPlaceOf } = await import('./schedule-jobs.ts');
+    const { findJobs, jobPlaceOf, shownNextRun } = await import('./schedule-jobs.ts');
     const [found] = await findJobs(host, jobPlaceOf(host, options));
     if (found === undefined) {
       return look('schedule', 'nothing pushes by itself', 'ecsync schedule install --every 1h');
     }
     const { installer, job } = found;
     if (job.isActive)
-      return good('schedule', `${installer.scheduler}: ${job.shownNextRun ?? 'active'}`);
+      return good('schedule', `${installer.scheduler}: ${nextOf(shownNextRun(job))}`);
     return look(
       'schedule',
       `${installer.scheduler}: installed, but not active`,
@@ -184,6 +184,10 @@ async function scheduleFinding(host: Host, options: CommonOptions): Promise<Find
   } catch (error) {
     return failed('schedule', error);
   }
+}
+
+function nextOf(shownNext: string | undefined): string {
+  return shownNext === undefined ? 'active' : `next ${shownNext}`;
 }
 
 async function* remoteFindings(

@@ -11,11 +11,18 @@ import {
   type Rhythm,
 } from '../schedule/rhythm.ts';
 import type { VaultConfig } from '../vault/config.ts';
+import { pathKind } from '../vault/path-kind.ts';
 import type { InstallOptions } from './schedule-options.ts';
 import type { Host } from './host.ts';
 import { openVaultFrameOf } from './place.ts';
 import { DONE, type CommandResult, type Warnings } from './report.ts';
-import { findJobs, ignoringMissing, installersHere, jobPlaceOf } from './schedule-jobs.ts';
+import {
+  findJobs,
+  ignoringMissing,
+  installersHere,
+  jobPlaceOf,
+  shownNextRun,
+} from './schedule-jobs.ts';
 import {
   assertRemotes,
   assertSchedulable,
@@ -32,7 +39,7 @@ const RHYTHM_DEFAULT: Rhythm = { kind: 'every', minutes: 60 };
 /**
  * `schedule install`
  *
- * @throws {UsageError} every code of the plan's parts, `scheduler-missing`, `scheduler-failed`,
+ * @throws {UsageError} every code of the plan's parts, `passfile-missing`, `scheduler-missing`, `scheduler-failed`,
  *   `no-scheduler`, `platform-elsewhere`
  * @throws {PasswordError} `password-missing`
  */
@@ -52,6 +59,7 @@ export async function installJob(
   const installer = installerFor(scheduler, systemMachine(host));
   if (options.print === true) return print(host, installer, plan);
   installersHere(host, scheduler);
+  assertPasswordFile(parsePush('x', plan.pushWords), plan.credential);
   if (/[/\\]_npx[/\\]/.test(plan.ecsync)) {
     const message = `${plan.ecsync} is in npx's cache, which may be emptied: install ecsync for a schedule`;
     warnings.add({ code: 'schedule-npx', message });
@@ -74,7 +82,8 @@ async function tell(host: Host, options: InstallOptions, notes: readonly string[
       continue;
     }
     out.note(shownText(`Installed with ${scheduler}: ${job.places.join(', ')}`));
-    if (job.shownNextRun !== undefined) out.note(shownText(`Next run: ${job.shownNextRun}`));
+    const next = shownNextRun(job);
+    if (next !== undefined) out.note(shownText(`Next run: ${next}`));
   }
   for (const note of notes) out.note(shownText(note));
   out.note('To see that it works without you: ecsync schedule test');
@@ -109,10 +118,11 @@ function planOf(host: Host, { options, words }: ScheduleRequest<InstallOptions>)
   const push = parsePush('x', pushWords);
   assertSchedulable(push, pushWords);
   const credential = credentialOf(host, options);
-  const isAll = options.all === true;
-  const isNeeded = encryptsAny(frame.config, { remotes, isAll });
-  assertPassword(frame.config, { push, credential, isNeeded });
   const rhythm = parseRhythm(options.every, options.at) ?? RHYTHM_DEFAULT;
+  const jitterSec = jitterOf(rhythm, options.jitter);
+  const isAll = options.all === true;
+  const isNeeded = options.print !== true && encryptsAny(frame.config, { remotes, isAll });
+  assertPassword(frame.config, { push, credential, isNeeded });
   const { environment, platform } = host;
   const searchPath = environment['PATH'];
   const domain = environment['USERDOMAIN'];
@@ -127,7 +137,7 @@ function planOf(host: Host, { options, words }: ScheduleRequest<InstallOptions>)
     remotes: options.all === true ? 'all' : remotes,
     pushWords,
     isLowPriority: options.lowPriority,
-    jitterSec: jitterOf(rhythm, options.jitter),
+    jitterSec,
     ...(searchPath === undefined ? {} : { searchPath }),
     ...(credential === undefined ? {} : { credential }),
     ...(platform === 'win32' && domain !== undefined && user !== undefined
@@ -206,4 +216,14 @@ function assertPassword(
       hint: 'Write [password] with file or command into .ecsync/config.toml, or add -- --passfile FILE.',
     },
   );
+}
+
+/** A file that is not there now is most likely misspelt. */
+function assertPasswordFile({ options }: ParsedPush, credential: Credential | undefined): void {
+  for (const file of [options.passfile, credential?.file]) {
+    if (file === undefined || pathKind(file) !== 'absent') continue;
+    throw new UsageError('passfile-missing', `there is no file ${file}`, {
+      hint: 'Make it first, with the password in its first line, for you alone: chmod 600.',
+    });
+  }
 }

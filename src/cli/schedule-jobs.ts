@@ -1,16 +1,18 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import { UsageError } from '../errors.ts';
+import { UsageError, VaultError } from '../errors.ts';
 import { installerFor, schedulersOf } from '../schedule/choose.ts';
 import type { InstalledJob, Installer } from '../schedule/installer.ts';
 import { scheduleName, type Scheduler } from '../schedule/plan.ts';
+import { pathKind } from '../vault/path-kind.ts';
 import { readOutcome, type ScheduleOutcome } from '../vault/push-record.ts';
 import { findVaultDir, VAULT_DIR_NAME } from '../vault/vault.ts';
 import type { JobOptions } from './schedule-options.ts';
 import type { Host } from './host.ts';
 import type { CommonOptions } from './options.ts';
-import { placeOf } from './place.ts';
+import { placeOf, vaultDirOf } from './place.ts';
 import { DONE, type CommandResult } from './report.ts';
+import { shownMoment } from './run-lines.ts';
 import { systemMachine } from './system-machine.ts';
 import { shownText } from './terminal.ts';
 
@@ -26,11 +28,37 @@ export function jobPlaceOf(host: Host, options: CommonOptions): JobPlace {
   return jobPlaceIn(findVaultDir(placeOf(host, options)));
 }
 
-/** The same for a vault directory that is known. */
+/** The same for a vault directory that is known; it may be gone. */
 export function jobPlaceIn(found: string): JobPlace {
-  const vaultDir = fs.realpathSync(found);
+  const vaultDir = realPlace(found);
   const folder = path.basename(vaultDir) === VAULT_DIR_NAME ? path.dirname(vaultDir) : vaultDir;
   return { vaultDir, name: scheduleName(path.basename(folder), vaultDir) };
+}
+
+/** Links resolved, as far as there is something on the way. */
+function realPlace(absolute: string): string {
+  const above = path.dirname(absolute);
+  if (above === absolute || pathKind(absolute) !== 'absent') return fs.realpathSync(absolute);
+  return path.join(realPlace(above), path.basename(absolute));
+}
+
+/**
+ * The job of a vault that may be gone, when its directory is named.
+ *
+ * @throws {VaultError} `no-vault`
+ */
+function placeToRemove(host: Host, options: CommonOptions): JobPlace {
+  const named = vaultDirOf(host, options);
+  if (named !== undefined && pathKind(named) === 'absent') return jobPlaceIn(named);
+  try {
+    return jobPlaceOf(host, options);
+  } catch (error) {
+    if (!(error instanceof VaultError) || error.code !== 'no-vault') throw error;
+    throw new VaultError(error.code, error.message, {
+      hint: 'Run it in the folder of the vault. If that is gone, name where it was: ecsync schedule remove --vault-dir FOLDER/.ecsync',
+      cause: error,
+    });
+  }
 }
 
 /**
@@ -53,6 +81,11 @@ export function installersHere(host: Host, scheduler?: Scheduler): readonly Inst
 export interface FoundJob {
   readonly installer: Installer;
   readonly job: InstalledJob;
+}
+
+/** When a job runs next, for people. */
+export function shownNextRun({ nextRun }: InstalledJob): string | undefined {
+  return typeof nextRun === 'number' ? shownMoment(nextRun) : nextRun;
 }
 
 /** Every installed job of a vault; a scheduler that is not there holds none. */
@@ -81,7 +114,7 @@ export async function ignoringMissing<T>(ask: () => Promise<T>): Promise<T | und
 
 /** `schedule remove` */
 export async function removeJob(host: Host, options: JobOptions): Promise<CommandResult> {
-  const { name } = jobPlaceOf(host, options);
+  const { name } = placeToRemove(host, options);
   const removed: Scheduler[] = [];
   for (const installer of installersHere(host, options.platform)) {
     const wasThere = await ignoringMissing(() => installer.remove(name));
@@ -102,21 +135,22 @@ export async function showJob(host: Host, options: JobOptions): Promise<CommandR
   for (const { installer, job } of jobs) {
     const { scheduler } = installer;
     if (out.mode.json) {
-      const { places, isActive, shownNextRun } = job;
+      const { places, isActive } = job;
+      const next = shownNextRun(job);
       out.event({
         type: 'schedule',
         name: place.name,
         scheduler,
         places,
         active: isActive,
-        ...(shownNextRun === undefined ? {} : { nextRun: shownNextRun }),
+        ...(next === undefined ? {} : { nextRun: next }),
         ...(outcome === undefined ? {} : { lastRun: outcome }),
       });
       continue;
     }
     out.data(`scheduler   ${scheduler}${job.isActive ? '' : ' (installed, but not active)'}`);
     for (const file of job.places) out.data(`job         ${shownText(file)}`);
-    out.data(`next        ${shownText(job.shownNextRun ?? 'the scheduler does not tell')}`);
+    out.data(`next        ${shownText(shownNextRun(job) ?? 'the scheduler does not tell')}`);
     for (const line of outcomeLines(outcome)) out.data(line);
   }
   if (jobs.length === 0) {
@@ -128,7 +162,7 @@ export async function showJob(host: Host, options: JobOptions): Promise<CommandR
 /** How the last scheduled push ended, one line for each remote. */
 export function outcomeLines(outcome: ScheduleOutcome | undefined): readonly string[] {
   if (outcome === undefined) return ['last        no scheduled push yet'];
-  const since = new Date(outcome.startedMs).toString();
+  const since = shownMoment(outcome.startedMs);
   const seconds = ((outcome.endedMs - outcome.startedMs) / 1000).toFixed(1);
   return [
     `last        ${since}, ${seconds} s, exit code ${outcome.exitCode}`,

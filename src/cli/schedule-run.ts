@@ -69,6 +69,12 @@ export async function runJob(
   return pushAll(unattended, warnings, { frame, due, pushWords, requestId });
 }
 
+/** A path as one word for the shell of the system. */
+function shellWord(folder: string, platform: NodeJS.Platform): string {
+  if (platform === 'win32') return `"${folder}"`;
+  return /^[\w./-]+$/.test(folder) ? folder : `'${folder.replaceAll("'", `'\\''`)}'`;
+}
+
 /** A vault directory that was named and is not there: its disk is not, most likely. */
 function diskAway(host: Host, options: RunOptions): CommandResult | undefined {
   const { vaultDir } = placeOf(host, options);
@@ -78,7 +84,7 @@ function diskAway(host: Host, options: RunOptions): CommandResult | undefined {
     error: {
       code: 'vault-away',
       message: `${vaultDir} is not there, nothing was pushed`,
-      hint: `Is its disk mounted? If the vault is gone for good, its job can go, too: see ecsync help schedule remove`,
+      hint: `Is its disk mounted? If the vault is gone for good, its job can go, too: ecsync schedule remove --vault-dir ${shellWord(vaultDir, host.platform)}`,
     },
   };
 }

@@ -121,14 +121,15 @@ function moment(run: Run): string {
 
 async function showSchedule(host: Host, vaultDir: string): Promise<void> {
   const { out } = host;
-  const { findJobs, jobPlaceIn } = await import('./schedule-jobs.ts');
+  const { findJobs, jobPlaceIn, shownNextRun } = await import('./schedule-jobs.ts');
   for (const { installer, job } of await findJobs(host, jobPlaceIn(vaultDir))) {
     const { scheduler } = installer;
-    const { isActive, shownNextRun } = job;
+    const { isActive } = job;
+    const nextRun = shownNextRun(job);
     if (out.mode.json) {
-      out.event({ type: 'schedule', scheduler, active: isActive, nextRun: shownNextRun ?? null });
+      out.event({ type: 'schedule', scheduler, active: isActive, nextRun: nextRun ?? null });
     } else {
-      const next = shownNextRun === undefined ? '' : `, next ${shownNextRun}`;
+      const next = nextRun === undefined ? '' : `, next ${nextRun}`;
       out.data(
         shownText(`schedule  ${scheduler}${isActive ? next : ', installed but not active'}`),
       );

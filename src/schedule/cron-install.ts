@@ -46,7 +46,7 @@ export function cronInstaller(machine: Machine): Installer {
       return {
         places: ['crontab'],
         isActive: true,
-        shownNextRun: new Date(nextMinute(block.minutes, nowMs)).toString(),
+        nextRun: nextMinute(block.minutes, nowMs),
       };
     },
     async start(name) {

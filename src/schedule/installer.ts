@@ -15,8 +15,8 @@ export interface ScheduleFile {
 export interface InstalledJob {
   /** Files, or where else the job is. */
   readonly places: readonly string[];
-  /** For people; absent: the scheduler does not tell. */
-  readonly shownNextRun?: string;
+  /** Milliseconds since 1970, or the scheduler's own words; absent: it does not tell. */
+  readonly nextRun?: number | string;
   /** The files are there, but the scheduler does not run them. */
   readonly isActive: boolean;
 }

@@ -43,7 +43,7 @@ export function launchdInstaller(machine: Machine): Installer {
       return {
         places: [fileOf(name)],
         isActive: status === 0,
-        ...(nextMs === undefined ? {} : { shownNextRun: new Date(nextMs).toString() }),
+        ...(nextMs === undefined ? {} : { nextRun: nextMs }),
       };
     },
     async start(name) {

@@ -68,11 +68,13 @@ export function systemdInstaller(machine: Machine): Installer {
 }
 
 function describe(places: readonly string[], properties: string): InstalledJob {
-  const next = /^NextElapseUSecRealtime=(.+)$/m.exec(properties)?.[1];
+  const told = /^NextElapseUSecRealtime=(.+)$/m.exec(properties)?.[1];
+  // "Sun 2026-11-29 23:27:00 UTC", local time
+  const next = /\d{4}-\d{2}-\d{2} \d{2}:\d{2}/.exec(told ?? '')?.[0] ?? told;
   return {
     places,
     isActive: /^ActiveState=active$/m.test(properties),
-    ...(next === undefined ? {} : { shownNextRun: next }),
+    ...(next === undefined ? {} : { nextRun: next }),
   };
 }
 

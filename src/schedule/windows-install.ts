@@ -35,7 +35,7 @@ export function windowsInstaller(machine: Machine): Installer {
       return {
         places: [taskPath(name)],
         isActive: true,
-        ...(next === undefined ? {} : { shownNextRun: next }),
+        ...(next === undefined ? {} : { nextRun: next }),
       };
     },
     async start(name) {

@@ -60,16 +60,22 @@ it('installs beside other lines, says why cron, starts the line, and takes only 
     'ecsync schedule install --every 1h -- --passfile "$FOLDER/pass%word" || exit 2',
     'crontab -l | grep -c "schedule run"',
     'ecsync schedule test || exit 3',
-    'ecsync schedule remove || exit 4',
+    'mv .ecsync ../gone',
+    'ecsync schedule remove; echo "without: $?"',
+    'ecsync schedule remove --vault-dir "$VAULT/.ecsync" || exit 4',
     'crontab -l > "$FOLDER/after"',
   ]);
   expect(result.stderr).toContain(
     'There is no systemd session for this user here, so cron is used.',
   );
+  expect(result.stderr).toContain('--vault-dir FOLDER/.ecsync');
+  expect(result.stderr).toMatch(/Next run: [-\d]{10} \d\d:\d\d\n/);
   expect(result.stderr).toContain("cron's environment, not by cron itself");
   expect({ code: result.code, out: result.stdout }).toEqual({
     code: 0,
-    out: expect.stringMatching(/^1\nlast .* exit code 0\n {12}usb: pushed\n$/) as string,
+    out: expect.stringMatching(
+      /^1\nlast {8}[-\d]{10} \d\d:\d\d, .* exit code 0\n {12}usb: pushed\nwithout: 10\n$/,
+    ) as string,
   });
   expect(readFileSync(path.join(folder, 'after'))).toEqual(
     readFileSync(path.join(folder, 'before')),

@@ -81,7 +81,7 @@ it('installs a timer, has systemd push, shows it and takes it away without a tra
   expect({ code: result.code, out: result.stdout }).toEqual({
     code: 0,
     out: expect.stringMatching(
-      /^active: 1\nlast .* exit code 0\n {12}usb: pushed\n[3-9]\nscheduler {3}systemd\n(job .*\n){2}next {8}\w+ 20.*\nlast .* exit code 0\n {12}usb: pushed\nleft: 0\nwithout: 2\n$/,
+      /^active: 1\nlast .* exit code 0\n {12}usb: pushed\n[3-9]\nscheduler {3}systemd\n(job .*\n){2}next {8}[-\d]{10} \d\d:\d\d\nlast .* exit code 0\n {12}usb: pushed\nleft: 0\nwithout: 2\n$/,
     ) as string,
   });
   expect(units().filter((name) => name.includes('ecsync'))).toEqual([]);
@@ -103,7 +103,9 @@ it('hands the password over as a credential, which stands in no unit', async () 
 
 it('reports a push that fails for want of its password file, with the exit code of push', async () => {
   const result = await script([
+    'cp "$FOLDER/pass word%n" "$FOLDER/nowhere"',
     'ecsync schedule install -- --passfile "$FOLDER/nowhere" || exit 1',
+    'rm "$FOLDER/nowhere"',
     'ecsync schedule test',
   ]);
   expect(result.code).toBe(12);

@@ -116,7 +116,10 @@ describe('schedule run', () => {
     const away = await scheduled(['--every', '1h']);
     expect([away.code, summaryOf(away)['error']]).toEqual([
       75,
-      expect.objectContaining({ code: 'vault-away' }),
+      expect.objectContaining({
+        code: 'vault-away',
+        hint: expect.stringContaining(`schedule remove --vault-dir ${vault}/.ecsync`) as string,
+      }),
     ]);
   });
 
@@ -137,10 +140,13 @@ describe('schedule install', () => {
 
   it('needs no password for plain mirrors alone', async () => {
     await run(['remote', 'add', '--no-encrypt', 'mirror', path.join(folder, 'mirror')]);
-    const print = ['schedule', 'install', '--print', '--platform', 'cron'];
-    expect((await run([...print, 'mirror'])).code).toBe(0);
+    const install = ['schedule', 'install', '--platform', 'cron'];
+    const nowhere = { PATH: '/nowhere' };
+    const mirror = await run([...install, 'mirror'], nowhere);
+    expect([mirror.code, mirror.stderr]).toEqual([2, expect.stringContaining('crontab')]);
     for (const remotes of [['mirror', 'box'], ['--all'], []]) {
-      expect((await run([...print, ...remotes])).code).toBe(12);
+      expect((await run([...install, ...remotes], nowhere)).code).toBe(12);
+      expect((await run([...install, '--print', ...remotes])).code).toBe(0);
     }
   });
 
@@ -155,8 +161,10 @@ describe('schedule install', () => {
     ['no-remote', 2, ['tape', '--', '--passfile', '/p']],
     ['conflicting-options', 2, ['usb', '--all', '--', '--passfile', '/p']],
     ['conflicting-options', 2, ['--every', '1h', '--at', '02:30', '--', '--passfile', '/p']],
-    ['every-invalid', 2, ['--every', '7m', '--', '--passfile', '/p']],
-    ['jitter-too-long', 2, ['--every', '1h', '--jitter', '1h', '--', '--passfile', '/p']],
+    ['every-invalid', 2, ['--every', '7m']],
+    ['at-invalid', 2, ['--at', '25:00']],
+    ['jitter-too-long', 2, ['--every', '1h', '--jitter', '1h']],
+    ['passfile-missing', 2, ['--platform', 'cron', '--', '--passfile', '/nowhere/p']],
     ['platform-elsewhere', 2, ['--platform', 'launchd', '--', '--passfile', '/p']],
     ['credential-unsupported', 2, ['--platform', 'cron', '--print', '--credential', '/p']],
     ['schedule-word-invalid', 2, ['--platform', 'cron', '--print', '--', '--passfile', '/p\n']],
