@@ -62,17 +62,15 @@ export type { FilterRule } from './tree/filter.ts';
 export type { LoginQuestions } from './sync/destination-options.ts';
 export { unlockVault, type OpenVault, type VaultSecret } from './sync/opened-vault.ts';
 export { pushMemory, type PushMemory } from './sync/vault-memory.ts';
-export { push, type PushSurroundings, type StateStore } from './sync/push.ts';
+export { push, type PushSurroundings } from './sync/push.ts';
 export type { MoveStores } from './sync/moves.ts';
 export { restore, type RestoreSurroundings } from './sync/restore.ts';
 export type {
-  CopyKeys,
   Overwrite,
   RestoreProgress,
   RestoreReporter,
   RestoreSettings,
   RestoreSummary,
-  UnlockCopy,
 } from './sync/restore-settings.ts';
 export { plan, type PlanSummary } from './sync/plan.ts';
 export { verify, type VerifyOptions, type VerifySummary } from './sync/verify.ts';
@@ -86,3 +84,5 @@ export type {
   PushSummary,
   PushWarning,
 } from './sync/push-settings.ts';
+export type { StateStore } from './sync/vault-memory.ts';
+export type { CopyKeys, UnlockCopy } from './sync/copy-keys.ts';

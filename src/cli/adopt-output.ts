@@ -1,11 +1,11 @@
 import type { AdoptFinding } from '../sync/adopt-finding.ts';
-import type { AdoptSummary } from '../sync/adopt.ts';
 import { cipherOf } from '../gocryptfs/layout.ts';
 import { shownBytes, shownCount } from './figures.ts';
 import { describeFinding } from './finding-words.ts';
 import { counted, findingPlace } from './fsck-output.ts';
 import { jsonPath } from './render-item.ts';
 import { shownText } from './terminal.ts';
+import type { AdoptSummary } from '../sync/adopt-settings.ts';
 
 const REMEDIES: Readonly<Record<AdoptFinding['mending'], string>> = {
   repair: ' (--repair mends it)',

@@ -1,11 +1,11 @@
 import type { Finding } from '../sync/fsck-finding.ts';
-import type { FsckProgress, FsckSummary } from '../sync/fsck.ts';
 import { shownBytes, shownCount } from './figures.ts';
 import { describeFinding } from './finding-words.ts';
 import type { Output } from './output.ts';
 import { jsonPath } from './render-item.ts';
 import { PacedStatus, withCurrent } from './paced-status.ts';
 import { shown, shownText } from './terminal.ts';
+import type { FsckProgress, FsckSummary } from '../sync/fsck-job.ts';
 
 /**
  * One line of words. An object that has no plaintext path is shown with the folder it is in and its path

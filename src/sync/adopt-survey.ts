@@ -20,7 +20,7 @@ import {
 } from './adopt-finding.ts';
 import { KeyProof } from './adopt-key-proof.ts';
 import { MendedTree } from './adopt-mended-tree.ts';
-import { structureKey } from './push-state.ts';
+import { structureKey } from './structure-key.ts';
 
 /** Directories between two turns of the event loop. */
 const DIRECTORIES_PER_TURN = 64;

@@ -1,89 +1,26 @@
 /** Makes a folder a vault that continues an existing copy, without sending it again. */
 import { FileError, UsageError, type EcsyncError } from '../errors.ts';
 import { parseConf, type Conf } from '../gocryptfs/config.ts';
-import type { Derivation } from '../gocryptfs/layout.ts';
 import type { Entry } from '../tree/entry.ts';
 import { foldersOverlap } from '../tree/overlap.ts';
-import { createVault, type NewVaultKey, type NewVaultPlace } from '../vault/create-vault.ts';
+import { createVault, type NewVaultKey } from '../vault/create-vault.ts';
 import { stateKey, writeState } from '../vault/state.ts';
 import type { StoredConf } from '../vault/stored-conf.ts';
 import { pathKey, ROOT_PATH } from '../view/path-bytes.ts';
 import type { ConfFile } from '../view/virtual-files.ts';
 import { ComparisonCount, namesIn, strangerWarning, type Comparison } from './adopt-compare.ts';
-import {
-  openCopy,
-  readCopyConf,
-  type CopyConf,
-  type CopySettings,
-  type OpenCopy,
-} from './adopt-copy.ts';
+import { openCopy, readCopyConf, type CopyConf, type OpenCopy } from './adopt-copy.ts';
 import { damageError, type AdoptFinding } from './adopt-finding.ts';
 import { surveyCopy, type Survey } from './adopt-survey.ts';
 import { closeLate, lent, openDestination, type OpenDestination } from './destination-remote.ts';
-import { destinationOptions, type LoginQuestions } from './destination-options.ts';
+import { destinationOptions } from './destination-options.ts';
 import { interrupted, unlessAborted } from './interruption.ts';
 import { OpenVault, shownInSource } from './opened-vault.ts';
 import { push } from './push.ts';
-import { defaultPushSettings, type PushReporter, type PushSettings } from './push-settings.ts';
-import {
-  emptyState,
-  encodeState,
-  structureKey,
-  type PushState,
-  type RootAttributes,
-} from './push-state.ts';
-
-/** What is adopted, and how. */
-export interface AdoptSettings
-  extends CopySettings, Pick<PushSettings, 'rsh' | 'acceptNewHostKey' | 'numericIds'> {
-  readonly place: NewVaultPlace;
-  /** Absolute path of the vault directory to be. */
-  readonly vaultDir: string;
-  /** What the remote is called from now on. */
-  readonly name: string;
-  readonly dryRun: boolean;
-  /** Mend what is damaged in the copy. */
-  readonly repair: boolean;
-}
-
-/** The key of a copy. */
-export interface AdoptKey {
-  /** 32 bytes. Whoever made it overwrites it. */
-  readonly masterkey: Uint8Array;
-  /** It was told, and no password has shown that it belongs to the copy. */
-  readonly isUnproven: boolean;
-  /** The conf of `gocryptfs -reverse` in the source, when it wraps the same key. */
-  readonly reverseConf?: StoredConf;
-}
-
-/** What adopting talks to. */
-export interface AdoptSurroundings {
-  readonly reporter: Pick<PushReporter, 'warning' | 'progress'> & {
-    finding(finding: AdoptFinding): void;
-    /** Plaintext objects of the copy that were looked at so far. */
-    surveyed(objects: number): void;
-  };
-  readonly signal: AbortSignal;
-  readonly questions: LoginQuestions;
-  /** Opens the key of the copy. @throws {PasswordError} and all that opening a conf throws */
-  unlock(conf: Conf, confBytes: Uint8Array): Promise<AdoptKey>;
-}
-
-/** What adopting came to. */
-export interface AdoptSummary extends Comparison {
-  /** Absent after a dry run. */
-  readonly vaultDir?: string;
-  readonly derivation: Derivation;
-  readonly timeShiftSec?: 0 | 10;
-  /** The conf of `gocryptfs -reverse` in the source is used in place. */
-  readonly confInSource: boolean;
-  readonly conf: Conf;
-  /** Damage found, and how much of it was mended. */
-  readonly damaged: number;
-  readonly mended: number;
-  readonly bytesSent: number;
-  readonly bytesReceived: number;
-}
+import { defaultPushSettings, type PushSettings } from './push-settings.ts';
+import { emptyState, encodeState, type PushState, type RootAttributes } from './push-state.ts';
+import { structureKey } from './structure-key.ts';
+import type { AdoptSettings, AdoptKey, AdoptSurroundings, AdoptSummary } from './adopt-settings.ts';
 
 /**
  * Adopts a copy: reads its structure, compares it with the source, mends it if told so, and makes

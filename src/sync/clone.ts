@@ -6,9 +6,10 @@ import { removeUnfinished } from '../tree/unfinished-files.ts';
 import { acquireTargetLock } from '../vault/lock.ts';
 import type { NewVaultPlace } from '../vault/create-vault.ts';
 import { ROOT_PATH } from '../view/path-bytes.ts';
-import { adopt, type AdoptKey, type AdoptSummary, type AdoptSurroundings } from './adopt.ts';
+import { adopt } from './adopt.ts';
 import { restore, type RestoreSurroundings } from './restore.ts';
 import type { RestoreSettings, RestoreSummary } from './restore-settings.ts';
+import type { AdoptKey, AdoptSurroundings, AdoptSummary } from './adopt-settings.ts';
 
 /** What is cloned, and how. */
 export interface CloneSettings {

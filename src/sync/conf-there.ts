@@ -13,8 +13,9 @@ import { readConfFile } from '../vault/stored-conf.ts';
 import { pathKey } from '../view/path-bytes.ts';
 import type { PushEntry } from './push-entry.ts';
 import type { ConfJudge, PushJob } from './push-job.ts';
-import { structureKey, type PushState } from './push-state.ts';
+import { type PushState } from './push-state.ts';
 import { folderThere } from './root-files.ts';
+import { structureKey } from './structure-key.ts';
 
 /** A conf as it lies somewhere. */
 interface FoundConf {

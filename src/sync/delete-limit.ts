@@ -1,6 +1,6 @@
 /** How much a push may delete or replace before it stops and asks for a second look. */
-import { createHash } from 'node:crypto';
 import type { ObjectLimit, PushSettings } from './push-settings.ts';
+import { deletionTerms } from './deletion-terms.ts';
 
 /** What may go without being asked: a share of what is there, and so many always. */
 interface Allowance {
@@ -47,27 +47,6 @@ export function shownLimit(asked: ObjectLimit | undefined): string {
 /** The same for `--max-changed`. */
 export function shownChangeLimit(asked: ObjectLimit | undefined): string {
   return shown('--max-changed', asked, CHANGES);
-}
-
-/**
- * What the copy holds beside the source, as far as settings decide: when a push under these deleted
- * all that was due, the next one under the same deletes no more than what has gone since.
- */
-export function deletionTerms(
-  settings: Pick<PushSettings, 'rules' | 'limits' | 'xattrs' | 'deleteExcluded'>,
-): string {
-  const { rules, limits, xattrs, deleteExcluded } = settings;
-  const patterns = rules.map((rule) => ({
-    ...rule,
-    pattern: Buffer.from(rule.pattern).toString('latin1'),
-  }));
-  const terms = JSON.stringify([
-    patterns,
-    limits ?? null,
-    xattrs === true,
-    ...(deleteExcluded === true ? ['excluded'] : []),
-  ]);
-  return createHash('sha256').update(terms).digest('base64').slice(0, 22);
 }
 
 /** What is remembered of a destination that says how much may be due for deletion there. */

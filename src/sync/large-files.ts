@@ -13,12 +13,13 @@ import { largeFiles, LARGE_TOKEN_BYTES } from './large-choice.ts';
 import type { PushEntry } from './push-entry.ts';
 import { isTooLargeForBlockSize, type PushJob, transferOptions } from './push-job.ts';
 import { progressOf } from './push-progress.ts';
-import { structureKey, type LargePlace, type PushState } from './push-state.ts';
+import { type LargePlace, type PushState } from './push-state.ts';
 import { runRsync, type RunOutcome, type RunPlan } from './rsync-run.ts';
 import { contentOptions, largeFolder, linksFrom, tempDirOf } from './run-options.ts';
 import { withAncestors } from './skeleton.ts';
 import { stagedFolder, withTempDir } from './staging.ts';
 import { contentListeners, nameLists, type Findings, type Memory } from './transfer-books.ts';
+import { structureKey } from './structure-key.ts';
 
 /**
  * rsync throws away what it has of a file when it is cut off, or keeps it where nobody finds it again. So a

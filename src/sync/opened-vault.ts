@@ -14,7 +14,7 @@ import {
 } from '../vault/vault.ts';
 import { InheritedIndex, type Inherited } from '../view/inherited.ts';
 import type { ConfFile, VirtualTimes } from '../view/virtual-files.ts';
-import type { CopyKeys } from './restore-settings.ts';
+import type { CopyKeys } from './copy-keys.ts';
 
 const PERMISSION_BITS = 0o7777;
 

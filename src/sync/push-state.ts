@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import { parseUnfinished, type Unfinished } from './unfinished.ts';
+import { KEY_BYTES } from './structure-key.ts';
 
 /**
  * What a vault remembers about one destination: a cache, never trusted over what the server says.
@@ -82,7 +82,6 @@ export interface RacyFile {
   readonly doubtful: boolean;
 }
 
-const KEY_BYTES = 6;
 /** Layout: header length (uint32 LE) ‖ header (JSON) ‖ known keys, six bytes each, little-endian. */
 const HEADER_LENGTH_BYTES = 4;
 
@@ -120,21 +119,6 @@ export function emptyState(): PushState {
     known: new Set(),
     racy: [],
   };
-}
-
-/**
- * Key of one structural object: the first 48 bits of SHA-256 over its cipher path and a version.
- * Two objects sharing a key (about 1 in 50,000 for 100,000 objects) would only mean that one of
- * them is created without the staging step.
- *
- * @param version - bytes that make a changed object (a new conf) a new key; usually empty
- */
-export function structureKey(
-  cipherPath: Uint8Array,
-  version: Uint8Array = new Uint8Array(),
-): number {
-  const digest = createHash('sha256').update(cipherPath).update('\0').update(version).digest();
-  return digest.readUIntLE(0, KEY_BYTES);
 }
 
 /** Inverse of {@link decodeState}. */

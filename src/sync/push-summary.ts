@@ -3,20 +3,7 @@ import type { TooManyChanges } from './change-limit.ts';
 import { shownChangeLimit, shownLimit } from './delete-limit.ts';
 import { figuresOf, type PushJob } from './push-job.ts';
 import type { PushSummary } from './push-settings.ts';
-
-/** What kept a push from doing all of it, beside what the books tell. */
-export interface PushEnd {
-  /** More deletions were due than may be made: how many. */
-  readonly overLimit?: number;
-  /** More files would be replaced than may be: nothing was sent. */
-  readonly tooManyChanges?: TooManyChanges;
-  /** Keys of folders whose disk is not mounted: what was on it stays in the copy. */
-  readonly lostMounts?: readonly string[];
-  /** `--max-bytes` was reached. */
-  readonly isSpent?: boolean;
-  /** The server takes no update of what it has. */
-  readonly ignoresUpdates?: boolean;
-}
+import type { PushEnd } from './push-end.ts';
 
 /** The figures of a push that came to its end. */
 export function summarise(job: PushJob, startedMs: number, end: PushEnd = {}): PushSummary {

@@ -33,7 +33,7 @@ import type { PushReporter, PushSettings, PushSummary } from './push-settings.ts
 import { decodeState, encodeState, type PushState } from './push-state.ts';
 import { decideDeletion, refuseOverlap } from './preflight.ts';
 import { destinationParts, vaultParts, withBlockSize } from './push-parts.ts';
-import { type PushEnd, summarise } from './push-summary.ts';
+import { summarise } from './push-summary.ts';
 import { PushMarker } from './push-mark.ts';
 import { askOrRefuse, WHAT_A_PUSH_DOES } from './question.ts';
 import { readyToPush } from './ready-to-push.ts';
@@ -47,12 +47,8 @@ import { noteUnstored } from './unstored-kinds.ts';
 import { asKept } from './kept-attributes.ts';
 import { noteLinkedFiles } from './linked-files.ts';
 import { assertXattrsSupported, rsyncForXattrs, withXattrs } from './xattrs.ts';
-
-/** Where the memory of one destination is kept; its content is {@link PushState}. */
-export interface StateStore {
-  read(): Uint8Array | undefined;
-  write(bytes: Uint8Array): void;
-}
+import type { StateStore } from './vault-memory.ts';
+import type { PushEnd } from './push-end.ts';
 
 /** What a push talks to beside its destination. */
 export interface PushSurroundings {

@@ -14,8 +14,9 @@ import type { Planned } from '../view/restoring-store.ts';
 import { KeptNames } from './kept-names.ts';
 import type { LastPush } from './last-push.ts';
 import type { RestoreBooks } from './restore-books.ts';
-import type { CopyKeys, RestoreSettings } from './restore-settings.ts';
+import type { RestoreSettings } from './restore-settings.ts';
 import type { Selection } from './selection.ts';
+import type { CopyKeys } from './copy-keys.ts';
 
 /** One restore from an encrypted copy. */
 export interface RestoreChecksJob<C extends Entry> {

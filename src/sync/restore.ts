@@ -36,15 +36,10 @@ import { RestoreChecks } from './restore-checks.ts';
 import { copyFolder, fetchContent } from './restore-fetch.ts';
 import { planRestore, type PlanJob, type RestorePlan } from './restore-plan.ts';
 import { assertRestoresXattrs, RestoredXattrs } from './restore-xattrs.ts';
-import type {
-  CopyKeys,
-  RestoreReporter,
-  RestoreSettings,
-  RestoreSummary,
-  UnlockCopy,
-} from './restore-settings.ts';
+import type { RestoreReporter, RestoreSettings, RestoreSummary } from './restore-settings.ts';
 import { NOT_ENCRYPTED } from './run-settings.ts';
 import { Selection } from './selection.ts';
+import type { CopyKeys, UnlockCopy } from './copy-keys.ts';
 
 /** What a restore talks to beside the copy. */
 export interface RestoreSurroundings {

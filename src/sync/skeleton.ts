@@ -1,7 +1,7 @@
 import { isDirectory } from '../tree/entry.ts';
 import { pathKey } from '../view/path-bytes.ts';
 import type { PushEntry } from './push-entry.ts';
-import { structureKey } from './push-state.ts';
+import { structureKey } from './structure-key.ts';
 
 /**
  * The skeleton of a cipher tree: what must be in place before any content so that every moment of

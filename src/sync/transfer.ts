@@ -2,7 +2,6 @@ import { EcsyncError, FileError } from '../errors.ts';
 import { ignoresUpdates } from './append-only.ts';
 import type { TransferOptions } from '../rsync/options.ts';
 import { sendApart, sendContent } from './content-run.ts';
-import { deletionTerms } from './delete-limit.ts';
 import { isProtected } from './deletion.ts';
 import { makeRoom, prune, sweep } from './deletion-run.ts';
 import { makesFolders, removeHalfFolders } from './half-folders.ts';
@@ -13,7 +12,6 @@ import { decideDeletion } from './preflight.ts';
 import type { PushEntry } from './push-entry.ts';
 import { isTooLargeForBlockSize, type PushJob } from './push-job.ts';
 import { emptyState, type PushState, type RacyFile } from './push-state.ts';
-import type { PushEnd } from './push-summary.ts';
 import {
   afterMoves,
   doubtfulFiles,
@@ -34,6 +32,8 @@ import {
 } from './unfinished.ts';
 import { pathKey } from '../view/path-bytes.ts';
 import { reportUnstored } from './unstored-kinds.ts';
+import { deletionTerms } from './deletion-terms.ts';
+import type { PushEnd } from './push-end.ts';
 
 /**
  * Brings the destination up to date in an order in which every prefix is a tree stock gocryptfs

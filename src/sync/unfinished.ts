@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto';
 import { isRegularFile } from '../tree/entry.ts';
 import { pathKey } from '../view/path-bytes.ts';
-import { deletionTerms } from './delete-limit.ts';
 import type { PushEntry } from './push-entry.ts';
 import type { PushSettings } from './push-settings.ts';
+import { deletionTerms } from './deletion-terms.ts';
 
 /**
  * A push that was killed may have stored any file of its list with the size and second that the file

@@ -9,7 +9,12 @@ import {
   writeState,
 } from '../vault/state.ts';
 import type { MoveStores } from './moves.ts';
-import type { StateStore } from './push.ts';
+
+/** Where the memory of one destination is kept; its content is `PushState`. */
+export interface StateStore {
+  read(): Uint8Array | undefined;
+  write(bytes: Uint8Array): void;
+}
 
 /** The memory of one destination. */
 export interface PushMemory {

@@ -2,12 +2,12 @@ import { expect, it } from 'vitest';
 import {
   changeLimit,
   deleteLimit,
-  deletionTerms,
   isSurelyFew,
   shownChangeLimit,
   shownLimit,
 } from '../../src/sync/delete-limit.ts';
 import { defaultPushSettings } from '../../src/sync/push-settings.ts';
+import { deletionTerms } from '../../src/sync/deletion-terms.ts';
 
 it.each([
   [deleteLimit, undefined, 100, 50],

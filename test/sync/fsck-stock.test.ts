@@ -21,7 +21,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { parseConf } from '../../src/gocryptfs/config.ts';
 import { unlockMasterkey } from '../../src/gocryptfs/keys.ts';
 import { openLayout, type Layout } from '../../src/gocryptfs/layout.ts';
-import { fsck, type FsckSummary } from '../../src/sync/fsck.ts';
+import { fsck } from '../../src/sync/fsck.ts';
 import type { Finding } from '../../src/sync/fsck-finding.ts';
 import { LocalTree } from '../../src/tree/local-tree.ts';
 import { DAMAGE_KINDS, damageCopy, Dice } from '../support/copy-damage.ts';
@@ -33,6 +33,7 @@ import {
   type StockComplaint,
   type StockCopy,
 } from '../support/stock-copy.ts';
+import type { FsckSummary } from '../../src/sync/fsck-job.ts';
 
 const work = mkdtempSync(path.join(tmpdir(), 'ecsync-fsck-'));
 afterAll(() => rmSync(work, { recursive: true, force: true }));

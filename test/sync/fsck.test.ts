@@ -9,7 +9,7 @@ import { NATIVE_BACKEND } from '../../src/gocryptfs/native-backend.ts';
 import { associatedData } from '../../src/gocryptfs/nonces.ts';
 import { TEMPORARY_DIRECTORY } from '../../src/gocryptfs/names.ts';
 import { S_IFDIR, S_IFIFO } from '../../src/tree/entry.ts';
-import { fsck, type FsckJob, type FsckProgress } from '../../src/sync/fsck.ts';
+import { fsck } from '../../src/sync/fsck.ts';
 import type { Finding } from '../../src/sync/fsck-finding.ts';
 import { IdentityCheck } from '../../src/view/identity-check.ts';
 import { pattern } from '../support/format-fixtures.ts';
@@ -21,6 +21,7 @@ import {
   storedObjects,
   type StoredObject,
 } from '../support/stored-copy.ts';
+import type { FsckJob, FsckProgress } from '../../src/sync/fsck-job.ts';
 
 const GCM = flagsOfLayout({ layout: 'gcm' });
 const layout = openLayout({ flags: new Set(GCM), longNameMax: 255 }, COPY_MASTERKEY);

@@ -1,12 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  decodeState,
-  emptyState,
-  encodeState,
-  type PushState,
-  structureKey,
-} from '../../src/sync/push-state.ts';
+import { decodeState, emptyState, encodeState, type PushState } from '../../src/sync/push-state.ts';
+import { structureKey } from '../../src/sync/structure-key.ts';
 
 const racyFile = fc.record({
   path: fc.base64String(),

@@ -4,7 +4,6 @@ import type { Command } from 'commander';
 import { UsageError, VaultError } from '../../errors.ts';
 import type { Conf } from '../../gocryptfs/config.ts';
 import { REVERSE_CONF_NAME } from '../../gocryptfs/names.ts';
-import type { AdoptKey, AdoptSettings, AdoptSummary, AdoptSurroundings } from '../../sync/adopt.ts';
 import { isRemoteName } from '../../vault/config.ts';
 import { checkNewVault } from '../../vault/create-vault.ts';
 import { looksLikeDestination, parseDestination } from '../../vault/destination.ts';
@@ -28,6 +27,12 @@ import { addPeerOptions, peerSettings, type PeerOptions } from '../run-options.t
 import type { Selected } from '../selected.ts';
 import { addForeignConfOptions } from './copy-options.ts';
 import { loginQuestions } from '../login-questions.ts';
+import type {
+  AdoptSettings,
+  AdoptKey,
+  AdoptSurroundings,
+  AdoptSummary,
+} from '../../sync/adopt-settings.ts';
 
 interface AdoptOptions extends CommonOptions, SecretOptions, PeerOptions, ForeignConfOptions {
   readonly name: string;

@@ -2,7 +2,6 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
 import { ExitCode, UsageError } from '../../errors.ts';
-import type { AdoptKey } from '../../sync/adopt.ts';
 import type { CloneSettings, CloneSummary } from '../../sync/clone.ts';
 import { hasUnfinished, removeUnfinished } from '../../tree/unfinished-files.ts';
 import { acquireTargetLock } from '../../vault/lock.ts';
@@ -26,6 +25,7 @@ import {
   type RestoringOptions,
 } from './restore.ts';
 import { loginQuestions } from '../login-questions.ts';
+import type { AdoptKey } from '../../sync/adopt-settings.ts';
 
 interface CloneOptions extends RestoringOptions {
   readonly name: string;

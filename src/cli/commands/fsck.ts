@@ -1,6 +1,5 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import { ExitCode, VaultError } from '../../errors.ts';
-import type { FsckProgress, FsckReporter, FsckSummary } from '../../sync/fsck.ts';
 import type { Finding } from '../../sync/fsck-finding.ts';
 import { IdentityCheck } from '../../view/identity-check.ts';
 import { KeptNames } from '../../sync/kept-names.ts';
@@ -22,6 +21,7 @@ import { recordRun } from '../recorded-run.ts';
 import type { CommandResult, Warnings } from '../report.ts';
 import type { Selected } from '../selected.ts';
 import { addCopyOptions, type CopyOptions } from './copy-options.ts';
+import type { FsckProgress, FsckReporter, FsckSummary } from '../../sync/fsck-job.ts';
 
 interface FsckOptions extends CopyOptions {
   /** Percent. */

@@ -2,12 +2,10 @@ import path from 'node:path';
 import { Option, type Command } from 'commander';
 import { ExitCode } from '../../errors.ts';
 import type {
-  CopyKeys,
   Overwrite,
   RestoreReporter,
   RestoreSettings,
   RestoreSummary,
-  UnlockCopy,
 } from '../../sync/restore-settings.ts';
 import { NOT_ENCRYPTED } from '../../sync/run-settings.ts';
 import { besidePushes } from '../beside-pushes.ts';
@@ -36,6 +34,7 @@ import { addCopyOptions, type CopyOptions } from './copy-options.ts';
 import { modifiersGiven } from './layout-option.ts';
 import { loginQuestions } from '../login-questions.ts';
 import type { FilterWord } from './push-options.ts';
+import type { CopyKeys, UnlockCopy } from '../../sync/copy-keys.ts';
 
 /** What a command that restores is told about how. */
 export interface RestoringOptions extends CopyOptions, Omit<AttributeOptions, 'perms' | 'devices'> {
