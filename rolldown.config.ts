@@ -7,8 +7,8 @@ import type { RolldownOptions } from 'rolldown';
 export default {
   input: {
     ecsync: 'src/cli/main.ts',
-    'encryption-worker': 'src/view/encryption-worker.ts',
-    'decryption-worker': 'src/view/decryption-worker.ts',
+    'encryption-worker': 'src/view/encrypt/encryption-worker.ts',
+    'decryption-worker': 'src/view/decrypt/decryption-worker.ts',
   },
   platform: 'node',
   logLevel: 'warn',

@@ -1,10 +1,10 @@
 #!/usr/bin/env node
-// Compiles src/gocryptfs/gcm-kernel.wat into src/gocryptfs/gcm-kernel-code.ts (`npm run wasm`). With
+// Compiles src/gocryptfs/content/gcm-kernel.wat into src/gocryptfs/content/gcm-kernel-code.ts (`npm run wasm`). With
 // --check nothing is written: fails unless the committed file is what would be.
 import { readFileSync, writeFileSync } from 'node:fs';
 import wabtModule from 'wabt';
 
-const folder = new URL('../src/gocryptfs/', import.meta.url);
+const folder = new URL('../src/gocryptfs/content/', import.meta.url);
 const source = new URL('gcm-kernel.wat', folder);
 const target = new URL('gcm-kernel-code.ts', folder);
 

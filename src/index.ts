@@ -45,37 +45,41 @@ export {
   type ErrorDetails,
 } from './errors.ts';
 
-export { assertNamesTold, type NameModifiers } from './gocryptfs/conf-claims.ts';
-export { parseConf, serialiseConf, type Conf } from './gocryptfs/config.ts';
-export { createConf } from './gocryptfs/keys.ts';
+export { assertNamesTold, type NameModifiers } from './gocryptfs/conf/conf-claims.ts';
+export { parseConf, serialiseConf, type Conf } from './gocryptfs/conf/config.ts';
+export { createConf } from './gocryptfs/conf/keys.ts';
 
 export { createVault, type NewVaultKey, type NewVaultPlace } from './vault/create-vault.ts';
 export type { VaultPlace } from './vault/vault.ts';
-export { vaultFiles } from './vault/vault-files.ts';
-export type { RemoteConfig, VaultConfig } from './vault/config.ts';
-export { formatDestination, parseDestination, type Destination } from './vault/destination.ts';
-export { acquireLock, type Lock } from './vault/lock.ts';
+export { vaultFiles } from './vault/files/vault-files.ts';
+export type { RemoteConfig, VaultConfig } from './vault/config/config.ts';
+export {
+  formatDestination,
+  parseDestination,
+  type Destination,
+} from './vault/destination/destination.ts';
+export { acquireLock, type Lock } from './vault/lock/lock.ts';
 
-export { FilterRules } from './tree/filter-syntax.ts';
-export type { FilterRule } from './tree/filter.ts';
+export { FilterRules } from './tree/filter/filter-syntax.ts';
+export type { FilterRule } from './tree/filter/filter.ts';
 
-export type { LoginQuestions } from './sync/destination-options.ts';
-export { unlockVault, type OpenVault, type VaultSecret } from './sync/opened-vault.ts';
-export { pushMemory, type PushMemory } from './sync/vault-memory.ts';
-export { push, type PushSurroundings } from './sync/push.ts';
-export type { MoveStores } from './sync/moves.ts';
-export { restore, type RestoreSurroundings } from './sync/restore.ts';
+export type { LoginQuestions } from './sync/reach/destination-options.ts';
+export { unlockVault, type OpenVault, type VaultSecret } from './sync/push/opened-vault.ts';
+export { pushMemory, type PushMemory } from './sync/push/memory/vault-memory.ts';
+export { push, type PushSurroundings } from './sync/push/push.ts';
+export type { MoveStores } from './sync/push/memory/moves.ts';
+export { restore, type RestoreSurroundings } from './sync/restore/restore.ts';
 export type {
   Overwrite,
   RestoreProgress,
   RestoreReporter,
   RestoreSettings,
   RestoreSummary,
-} from './sync/restore-settings.ts';
-export { plan, type PlanSummary } from './sync/plan.ts';
-export { verify, type VerifyOptions, type VerifySummary } from './sync/verify.ts';
-export type { VerifyFinding } from './sync/verify-finding.ts';
-export { defaultPushSettings } from './sync/push-settings.ts';
+} from './sync/restore/restore-settings.ts';
+export { plan, type PlanSummary } from './sync/push/plan.ts';
+export { verify, type VerifyOptions, type VerifySummary } from './sync/check/verify.ts';
+export type { VerifyFinding } from './sync/check/verify-finding.ts';
+export { defaultPushSettings } from './sync/push/source/push-settings.ts';
 export type {
   ItemLine,
   PushProgress,
@@ -83,6 +87,6 @@ export type {
   PushSettings,
   PushSummary,
   PushWarning,
-} from './sync/push-settings.ts';
-export type { StateStore } from './sync/vault-memory.ts';
-export type { CopyKeys, UnlockCopy } from './sync/copy-keys.ts';
+} from './sync/push/source/push-settings.ts';
+export type { StateStore } from './sync/push/memory/vault-memory.ts';
+export type { CopyKeys, UnlockCopy } from './sync/push/memory/copy-keys.ts';

@@ -1,42 +1,42 @@
 // Everything that a file may hold: configurations, keys, known hosts, state of the vault, filter rules, gocryptfs.conf.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { parseConf } from '../../src/gocryptfs/config.ts';
-import { parseConfJson } from '../../src/gocryptfs/conf-json.ts';
-import { parseFileHeader } from '../../src/gocryptfs/file-header.ts';
-import { parseMasterkey } from '../../src/gocryptfs/keys.ts';
+import { parseConf } from '../../src/gocryptfs/conf/config.ts';
+import { parseConfJson } from '../../src/gocryptfs/conf/conf-json.ts';
+import { parseFileHeader } from '../../src/gocryptfs/format/file-header.ts';
+import { parseMasterkey } from '../../src/gocryptfs/conf/keys.ts';
 import { parseEvery, parseDuration, parseTime } from '../../src/schedule/rhythm.ts';
 import { findBlock, withoutBlock } from '../../src/schedule/crontab.ts';
-import { decodeBirths } from '../../src/sync/births.ts';
-import { readLocations } from '../../src/sync/locations.ts';
-import { decodeState, emptyState, encodeState } from '../../src/sync/push-state.ts';
+import { decodeBirths } from '../../src/sync/push/memory/births.ts';
+import { readLocations } from '../../src/sync/push/memory/locations.ts';
+import { decodeState, emptyState, encodeState } from '../../src/sync/push/memory/push-state.ts';
 import { splitWords } from '../../src/transport/quote.ts';
-import { namesHost, parseKnownHosts } from '../../src/transport/known-hosts.ts';
-import { readSshConfig } from '../../src/transport/ssh-config-file.ts';
-import { parseConfigLine } from '../../src/transport/ssh-config-line.ts';
-import { expandTokens } from '../../src/transport/ssh-config-tokens.ts';
-import { parseProxyJump } from '../../src/transport/ssh-jump.ts';
-import { parsedKey, publicBlobInside, readKeyFile } from '../../src/transport/ssh-key-file.ts';
-import { LoginMemory } from '../../src/transport/ssh-memory.ts';
-import { matchesPatternList } from '../../src/transport/ssh-pattern.ts';
-import { FilterRules } from '../../src/tree/filter-syntax.ts';
-import { WildPattern } from '../../src/tree/wildmatch.ts';
+import { namesHost, parseKnownHosts } from '../../src/transport/ssh/known-hosts.ts';
+import { readSshConfig } from '../../src/transport/ssh/config/file.ts';
+import { parseConfigLine } from '../../src/transport/ssh/config/line.ts';
+import { expandTokens } from '../../src/transport/ssh/config/tokens.ts';
+import { parseProxyJump } from '../../src/transport/ssh/config/jump.ts';
+import { parsedKey, publicBlobInside, readKeyFile } from '../../src/transport/ssh/key-file.ts';
+import { LoginMemory } from '../../src/transport/ssh/memory.ts';
+import { matchesPatternList } from '../../src/transport/ssh/config/pattern.ts';
+import { FilterRules } from '../../src/tree/filter/filter-syntax.ts';
+import { WildPattern } from '../../src/tree/filter/wildmatch.ts';
 import {
   ANY_NAMES,
   targetNames,
   unescapeName,
   WINDOWS_NAMES,
-} from '../../src/tree/target-names.ts';
-import { splitCommandWords } from '../../src/vault/command-words.ts';
-import { addRemote, removeRemote, setConfDigest } from '../../src/vault/config-edit.ts';
-import { parseConfig } from '../../src/vault/config.ts';
-import { parseDestination } from '../../src/vault/destination.ts';
-import { readHistory } from '../../src/vault/history.ts';
-import { lockHolder } from '../../src/vault/lock.ts';
-import { masterkeyIn } from '../../src/vault/password.ts';
-import { readOutcome } from '../../src/vault/push-record.ts';
-import { readState } from '../../src/vault/state.ts';
-import { readUserConfig } from '../../src/vault/user-config.ts';
+} from '../../src/tree/target/target-names.ts';
+import { splitCommandWords } from '../../src/vault/password/command-words.ts';
+import { addRemote, removeRemote, setConfDigest } from '../../src/vault/config/config-edit.ts';
+import { parseConfig } from '../../src/vault/config/config.ts';
+import { parseDestination } from '../../src/vault/destination/destination.ts';
+import { readHistory } from '../../src/vault/memory/history.ts';
+import { lockHolder } from '../../src/vault/lock/lock.ts';
+import { masterkeyIn } from '../../src/vault/password/password.ts';
+import { readOutcome } from '../../src/vault/memory/push-record.ts';
+import { readState } from '../../src/vault/memory/state.ts';
+import { readUserConfig } from '../../src/vault/user/user-config.ts';
 import { InheritedIndex } from '../../src/view/inherited.ts';
 import { type Target, textTarget } from './target.ts';
 

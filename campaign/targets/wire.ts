@@ -3,22 +3,27 @@ import { PassThrough } from 'node:stream';
 import { ByteReader } from '../../src/bytes/byte-reader.ts';
 import { ByteWriter } from '../../src/bytes/byte-writer.ts';
 import { ChunkSource } from '../../src/bytes/chunk-source.ts';
-import { readSenderRules, readFilterList } from '../../src/rsync/filter-list.ts';
-import { readFlist } from '../../src/rsync/flist-decode.ts';
-import { FlistEncoder } from '../../src/rsync/flist-encode.ts';
-import type { FlistFormat } from '../../src/rsync/flist-format.ts';
-import { readIdLists } from '../../src/rsync/id-list.ts';
-import { readLongint, readVarint, readVarlong, readVstring } from '../../src/rsync/integers.ts';
-import { readItemAttributes } from '../../src/rsync/item-record.ts';
-import { MultiplexReader } from '../../src/rsync/multiplex.ts';
-import { NdxReader } from '../../src/rsync/ndx.ts';
-import { parseServerWords } from '../../src/rsync/options.ts';
-import { parseSenderWords } from '../../src/rsync/sender-words.ts';
-import { readSumHead } from '../../src/rsync/sum-head.ts';
-import { readToken } from '../../src/rsync/tokens.ts';
-import { readXattrRequest } from '../../src/rsync/xattrs.ts';
-import { GetfattrOutput } from '../../src/transport/getfattr-output.ts';
-import { SftpFields } from '../../src/transport/sftp-packet.ts';
+import { readSenderRules, readFilterList } from '../../src/rsync/flist/filter-list.ts';
+import { readFlist } from '../../src/rsync/flist/decode.ts';
+import { FlistEncoder } from '../../src/rsync/flist/encode.ts';
+import type { FlistFormat } from '../../src/rsync/flist/format.ts';
+import { readIdLists } from '../../src/rsync/flist/id-list.ts';
+import {
+  readLongint,
+  readVarint,
+  readVarlong,
+  readVstring,
+} from '../../src/rsync/wire/integers.ts';
+import { readItemAttributes } from '../../src/rsync/wire/item-record.ts';
+import { MultiplexReader } from '../../src/rsync/wire/multiplex.ts';
+import { NdxReader } from '../../src/rsync/wire/ndx.ts';
+import { parseServerWords } from '../../src/rsync/wire/options.ts';
+import { parseSenderWords } from '../../src/rsync/send/sender-words.ts';
+import { readSumHead } from '../../src/rsync/wire/sum-head.ts';
+import { readToken } from '../../src/rsync/wire/tokens.ts';
+import { readXattrRequest } from '../../src/rsync/flist/xattrs.ts';
+import { GetfattrOutput } from '../../src/transport/programs/getfattr-output.ts';
+import { SftpFields } from '../../src/transport/sftp/packet.ts';
 import type { Target } from './target.ts';
 
 const PROTOCOLS = [27, 29, 30, 31, 32] as const;

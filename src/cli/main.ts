@@ -3,9 +3,9 @@
 import { isatty } from 'node:tty';
 import { ExitCode, InterruptedError } from '../errors.ts';
 import { isWindows } from '../platform.ts';
-import { describeFailure, failureLines } from './failure.ts';
-import type { Host } from './host.ts';
-import type { Output } from './output.ts';
+import { describeFailure, failureLines } from './frame/failure.ts';
+import type { Host } from './frame/host.ts';
+import type { Output } from './terminal/output.ts';
 import { hostOfProcess, openProcessOutput } from './process-host.ts';
 import { runCommandLine } from './run.ts';
 

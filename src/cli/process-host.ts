@@ -2,10 +2,10 @@
 import { readFileSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { ExitCode, FileError } from '../errors.ts';
-import { describeFailure, failureLines } from './failure.ts';
+import { describeFailure, failureLines } from './frame/failure.ts';
 import { openStandardError, openStandardOutput, type StandardStream } from './file-output.ts';
-import { takePasswordVariables, type Host } from './host.ts';
-import { Output } from './output.ts';
+import { takePasswordVariables, type Host } from './frame/host.ts';
+import { Output } from './terminal/output.ts';
 
 /** The output of one command on the standard output and error of this process. */
 export interface ProcessOutput {

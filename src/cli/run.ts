@@ -1,15 +1,15 @@
 import { performance } from 'node:perf_hooks';
 import type { Command } from 'commander';
-import { describeFailure, failureLines, type ShownFailure } from './failure.ts';
-import type { Host } from './host.ts';
-import { startLog } from './log-file.ts';
-import type { CommonOptions } from './options.ts';
-import type { OutputMode } from './output.ts';
-import { folderOf } from './place.ts';
+import { describeFailure, failureLines, type ShownFailure } from './frame/failure.ts';
+import type { Host } from './frame/host.ts';
+import { startLog } from './schedule/log-file.ts';
+import type { CommonOptions } from './frame/options.ts';
+import type { OutputMode } from './terminal/output.ts';
+import { folderOf } from './frame/place.ts';
 import { buildProgram } from './program.ts';
-import { NO_FIGURES } from './render-summary.ts';
-import { Warnings, type CommandResult } from './report.ts';
-import type { RunCommand } from './selected.ts';
+import { NO_FIGURES } from './terminal/render-summary.ts';
+import { Warnings, type CommandResult } from './frame/report.ts';
+import type { RunCommand } from './frame/selected.ts';
 import { commandWords, isAnswered, isParsingError, toUsageError } from './usage.ts';
 
 interface Selection {

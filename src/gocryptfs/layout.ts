@@ -1,24 +1,24 @@
 /** A filesystem that is open: everything that encrypts it, put together from conf and master key. */
 import { createHash, createSecretKey, type KeyObject } from 'node:crypto';
 import { BugError, VaultError } from '../errors.ts';
-import type { ContentCipher } from './aead.ts';
-import { PADDED64, RAW64 } from './base64url.ts';
-import type { CipherBackend } from './cipher-backend.ts';
-import type { Conf } from './config.ts';
-import { isConstantTimeRequired } from './constant-time.ts';
-import { ContentEncryption } from './content.ts';
-import { DEFAULT_BACKEND } from './default-backend.ts';
-import { Eme } from './eme.ts';
-import { openGcmBlocks } from './gcm-blocks.ts';
-import { GcmCipher } from './gcm-cipher.ts';
-import { KeyedIdentities, ReverseIdentities, type Identities } from './identity.ts';
-import { MASTERKEY_LENGTH } from './limits.ts';
-import { NameCipher, PlainNames, type NameScheme } from './names.ts';
-import { PathNonces, SyntheticNonces, type NonceSource } from './nonces.ts';
-import { SivCipher } from './siv-cipher.ts';
-import { deriveSubKey, KeyInfo } from './sub-keys.ts';
-import { XChaChaCipher } from './xchacha-cipher.ts';
-import { XattrEncryption } from './xattrs.ts';
+import type { ContentCipher } from './cipher/aead.ts';
+import { PADDED64, RAW64 } from './format/base64url.ts';
+import type { CipherBackend } from './cipher/cipher-backend.ts';
+import type { Conf } from './conf/config.ts';
+import { isConstantTimeRequired } from './cipher/constant-time.ts';
+import { ContentEncryption } from './content/content.ts';
+import { DEFAULT_BACKEND } from './cipher/default-backend.ts';
+import { Eme } from './names/eme.ts';
+import { openGcmBlocks } from './content/gcm-blocks.ts';
+import { GcmCipher } from './cipher/gcm-cipher.ts';
+import { KeyedIdentities, ReverseIdentities, type Identities } from './content/identity.ts';
+import { MASTERKEY_LENGTH } from './format/limits.ts';
+import { NameCipher, PlainNames, type NameScheme } from './names/names.ts';
+import { PathNonces, SyntheticNonces, type NonceSource } from './content/nonces.ts';
+import { SivCipher } from './cipher/siv-cipher.ts';
+import { deriveSubKey, KeyInfo } from './cipher/sub-keys.ts';
+import { XChaChaCipher } from './cipher/xchacha-cipher.ts';
+import { XattrEncryption } from './names/xattrs.ts';
 
 /** The parts of a layout. */
 export interface Layout {

@@ -1,10 +1,10 @@
 /** What a vault knows of a copy that it adopted: directory IVs and the like that do not follow from its key. */
 import { VaultError } from '../errors.ts';
 import { errnoOf } from '../platform.ts';
-import type { VaultConfig } from './config.ts';
-import { readRegularFile } from './regular-file.ts';
+import type { VaultConfig } from './config/config.ts';
+import { readRegularFile } from './files/regular-file.ts';
 import { confDigest } from './stored-conf.ts';
-import { vaultFiles } from './vault-files.ts';
+import { vaultFiles } from './files/vault-files.ts';
 
 /** The part of a vault that says what it adopted. */
 export interface AdoptedPlace {

@@ -2,14 +2,14 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { UsageError, VaultError } from '../errors.ts';
 import { errnoOf, insist } from '../platform.ts';
-import type { Conf } from '../gocryptfs/config.ts';
-import { syncFolder, writeNewFile } from './atomic-write.ts';
-import type { RemoteConfig } from './config.ts';
-import { addRemote, formatNewConfig, type NewConfig } from './config-edit.ts';
-import { pathKind } from './path-kind.ts';
+import type { Conf } from '../gocryptfs/conf/config.ts';
+import { syncFolder, writeNewFile } from './files/atomic-write.ts';
+import type { RemoteConfig } from './config/config.ts';
+import { addRemote, formatNewConfig, type NewConfig } from './config/config-edit.ts';
+import { pathKind } from './files/path-kind.ts';
 import { confDigest } from './stored-conf.ts';
 import { keyCheckOf, VAULT_DIR_NAME } from './vault.ts';
-import { vaultFiles } from './vault-files.ts';
+import { vaultFiles } from './files/vault-files.ts';
 
 /** Name of the conf that `gocryptfs -init -reverse` makes, in the folder that it shows. */
 export const REVERSE_CONF_NAME = '.gocryptfs.reverse.conf';

@@ -13,14 +13,14 @@
 import fs from 'node:fs';
 import { FileError } from '../errors.ts';
 import { errnoOf } from '../platform.ts';
-import { removeTemporaries, replaceFile } from './atomic-write.ts';
-import { setConfDigest } from './config-edit.ts';
-import { parseConfig, readConfigText } from './config.ts';
-import { sweepLeftovers } from './leftovers.ts';
-import { acquireLock } from './lock.ts';
+import { removeTemporaries, replaceFile } from './files/atomic-write.ts';
+import { setConfDigest } from './config/config-edit.ts';
+import { parseConfig, readConfigText } from './config/config.ts';
+import { sweepLeftovers } from './files/leftovers.ts';
+import { acquireLock } from './lock/lock.ts';
 import { confDigest, readConfFile, type StoredConf } from './stored-conf.ts';
 import type { VaultFrame } from './vault.ts';
-import { vaultFiles } from './vault-files.ts';
+import { vaultFiles } from './files/vault-files.ts';
 
 const CONF_MODE = 0o400;
 

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { VaultError } from '../errors.ts';
 import { errnoOf } from '../platform.ts';
-import { CONF_LENGTH_MAX } from '../gocryptfs/limits.ts';
-import type { VaultConfig } from './config.ts';
-import { vaultFiles } from './vault-files.ts';
+import { CONF_LENGTH_MAX } from '../gocryptfs/format/limits.ts';
+import type { VaultConfig } from './config/config.ts';
+import { vaultFiles } from './files/vault-files.ts';
 
 /** A conf as it lies on the disk. */
 export interface StoredConf {

@@ -1,11 +1,11 @@
 import { UsageError, VaultError } from '../errors.ts';
-import { parseConf, serialiseConf, type Conf } from '../gocryptfs/config.ts';
+import { parseConf, serialiseConf, type Conf } from '../gocryptfs/conf/config.ts';
 import {
   LONG_NAME_MAX_DEFAULT,
   SCRYPT_LOG_N_DEFAULT,
   SCRYPT_SALT_LENGTH_MIN,
-} from '../gocryptfs/limits.ts';
-import { vaultFiles } from './vault-files.ts';
+} from '../gocryptfs/format/limits.ts';
+import { vaultFiles } from './files/vault-files.ts';
 import { hasConf, type VaultFrame } from './vault.ts';
 
 /**

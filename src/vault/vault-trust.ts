@@ -4,9 +4,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { VaultError } from '../errors.ts';
 import { isWindows } from '../platform.ts';
-import type { VaultConfig } from './config.ts';
-import { foreignWriters } from './ownership.ts';
-import { vaultFiles } from './vault-files.ts';
+import type { VaultConfig } from './config/config.ts';
+import { foreignWriters } from './files/ownership.ts';
+import { vaultFiles } from './files/vault-files.ts';
 
 /** The vaults of other users that this user trusts. */
 export interface SafeList {

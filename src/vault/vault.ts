@@ -2,12 +2,12 @@ import { timingSafeEqual } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { PasswordError, UsageError, VaultError } from '../errors.ts';
-import { deriveSubKey, KeyInfo } from '../gocryptfs/sub-keys.ts';
+import { deriveSubKey, KeyInfo } from '../gocryptfs/cipher/sub-keys.ts';
 import type { Derivation } from '../gocryptfs/layout.ts';
-import { parseConfig, readConfigFile, type VaultConfig } from './config.ts';
-import { pathKind } from './path-kind.ts';
+import { parseConfig, readConfigFile, type VaultConfig } from './config/config.ts';
+import { pathKind } from './files/path-kind.ts';
 import { readStoredConf, type StoredConf } from './stored-conf.ts';
-import { vaultFiles } from './vault-files.ts';
+import { vaultFiles } from './files/vault-files.ts';
 import {
   assertNoOrders,
   judgeVault,

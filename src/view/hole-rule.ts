@@ -1,7 +1,7 @@
 /** What full blocks of zeros are in the files of a copy. Nothing else decides that. */
 import { areZeros } from '../bytes/zeros.ts';
-import type { ContentEncryption } from '../gocryptfs/content.ts';
-import { PLAIN_BLOCK_SIZE } from '../gocryptfs/limits.ts';
+import type { ContentEncryption } from '../gocryptfs/content/content.ts';
+import { PLAIN_BLOCK_SIZE } from '../gocryptfs/format/limits.ts';
 
 /**
  * A full block of zeros means 4096 zeros to gocryptfs, which leaves such holes in sparse files; nothing

@@ -11,7 +11,7 @@ import {
   CIPHER_PATH_LENGTH_MAX,
   CIPHER_TARGET_LENGTH_MAX,
   DIR_IV_LENGTH,
-} from '../gocryptfs/limits.ts';
+} from '../gocryptfs/format/limits.ts';
 import { pathKey } from './path-bytes.ts';
 
 /**

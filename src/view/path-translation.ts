@@ -1,8 +1,8 @@
 /** Whole paths between plaintext and ciphertext, for one name after the other from the root. */
 import { IntegrityError } from '../errors.ts';
-import type { Birth } from '../gocryptfs/identity.ts';
+import type { Birth } from '../gocryptfs/content/identity.ts';
 import type { Layout } from '../gocryptfs/layout.ts';
-import { DIR_IV_LENGTH } from '../gocryptfs/limits.ts';
+import { DIR_IV_LENGTH } from '../gocryptfs/format/limits.ts';
 import { keepBytes } from '../tree/path-memory.ts';
 import type { Inherited, VirtualKind } from './inherited.ts';
 import { isRootPath, joinPath, pathKey, ROOT_PATH, splitPath } from './path-bytes.ts';

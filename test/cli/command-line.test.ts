@@ -15,7 +15,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { ExitCode } from '../../src/errors.ts';
-import { acquireLock } from '../../src/vault/lock.ts';
+import { acquireLock } from '../../src/vault/lock/lock.ts';
 import { buildSources } from './support/built.ts';
 import { Cli, type CliResult } from './support/cli.ts';
 

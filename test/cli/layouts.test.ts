@@ -16,9 +16,9 @@ import {
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { serialiseConf, type Conf } from '../../src/gocryptfs/config.ts';
-import type { FeatureFlag } from '../../src/gocryptfs/feature-flags.ts';
-import { deriveKek, wrapMasterkey } from '../../src/gocryptfs/keys.ts';
+import { serialiseConf, type Conf } from '../../src/gocryptfs/conf/config.ts';
+import type { FeatureFlag } from '../../src/gocryptfs/conf/feature-flags.ts';
+import { deriveKek, wrapMasterkey } from '../../src/gocryptfs/conf/keys.ts';
 import { createVault } from '../../src/vault/create-vault.ts';
 import { mountStockWith } from '../support/stock-gocryptfs.ts';
 import { buildSources } from './support/built.ts';

@@ -15,7 +15,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { readHistory } from '../../src/vault/history.ts';
+import { readHistory } from '../../src/vault/memory/history.ts';
 import { buildSources } from './support/built.ts';
 import { Cli, type CliResult } from './support/cli.ts';
 

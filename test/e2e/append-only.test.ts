@@ -12,7 +12,7 @@ import {
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { authorizedLine } from '../../src/cli/commands/setup-server.ts';
+import { authorizedLine } from '../../src/cli/vault/setup-server.ts';
 import { type RunningSshd, startSshd } from '../support/sshd.ts';
 import {
   type Bench,

@@ -2,18 +2,22 @@ import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync 
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { serialiseConf } from '../../src/gocryptfs/config.ts';
-import type { LayoutChoice } from '../../src/gocryptfs/feature-flags.ts';
-import { createConf } from '../../src/gocryptfs/keys.ts';
-import { OpenVault } from '../../src/sync/opened-vault.ts';
-import { push } from '../../src/sync/push.ts';
-import type { PushSettings, PushSummary, PushWarning } from '../../src/sync/push-settings.ts';
-import { FilterRules } from '../../src/tree/filter-syntax.ts';
+import { serialiseConf } from '../../src/gocryptfs/conf/config.ts';
+import type { LayoutChoice } from '../../src/gocryptfs/conf/feature-flags.ts';
+import { createConf } from '../../src/gocryptfs/conf/keys.ts';
+import { OpenVault } from '../../src/sync/push/opened-vault.ts';
+import { push } from '../../src/sync/push/push.ts';
+import type {
+  PushSettings,
+  PushSummary,
+  PushWarning,
+} from '../../src/sync/push/source/push-settings.ts';
+import { FilterRules } from '../../src/tree/filter/filter-syntax.ts';
 import { type Bench, ecsync, makeBench, summaryOf } from './support/cli.ts';
 import { differences } from './support/compare.ts';
 import { makeBusyTree, makeHardTree } from './support/hard-tree.ts';
 import { fsck, withMount } from './support/stock.ts';
-import type { StateStore } from '../../src/sync/vault-memory.ts';
+import type { StateStore } from '../../src/sync/push/memory/vault-memory.ts';
 
 /**
  * Every layout and every name scheme against the real programs: pushed to a stock rsync, mounted

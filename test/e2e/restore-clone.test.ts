@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { acquireLock } from '../../src/vault/lock.ts';
+import { acquireLock } from '../../src/vault/lock/lock.ts';
 import { type RunningSshd, startSshd } from '../support/sshd.ts';
 import { makeStockCopy } from '../support/stock-copy.ts';
 import { type Bench, type CliResult, ecsync, makeBench } from './support/cli.ts';

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { authorizedLine } from '../../src/cli/commands/setup-server.ts';
+import { authorizedLine } from '../../src/cli/vault/setup-server.ts';
 import { startSshd } from '../support/sshd.ts';
 import { type Bench, ecsync, initVault, makeBench } from './support/cli.ts';
 import { fsck } from './support/stock.ts';

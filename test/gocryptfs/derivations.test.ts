@@ -3,13 +3,13 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { parseConf } from '../../src/gocryptfs/config.ts';
-import { GCM_LAYOUT_FLAGS } from '../../src/gocryptfs/feature-flags.ts';
-import { packFileHeader } from '../../src/gocryptfs/file-header.ts';
-import { replaceAllZero } from '../../src/gocryptfs/identity.ts';
-import { deriveSubKey, KeyInfo } from '../../src/gocryptfs/sub-keys.ts';
+import { parseConf } from '../../src/gocryptfs/conf/config.ts';
+import { GCM_LAYOUT_FLAGS } from '../../src/gocryptfs/conf/feature-flags.ts';
+import { packFileHeader } from '../../src/gocryptfs/format/file-header.ts';
+import { replaceAllZero } from '../../src/gocryptfs/content/identity.ts';
+import { deriveSubKey, KeyInfo } from '../../src/gocryptfs/cipher/sub-keys.ts';
 import { openLayout } from '../../src/gocryptfs/layout.ts';
-import { BytesFile, CipherFile } from '../../src/view/cipher-file.ts';
+import { BytesFile, CipherFile } from '../../src/view/encrypt/cipher-file.ts';
 import { derivations, hex, pattern, stockFilesystems } from '../support/format-fixtures.ts';
 
 const answers = derivations();

@@ -2,14 +2,14 @@
 // made by ecsync.
 import { createHash, createSecretKey } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { parseConf } from '../../src/gocryptfs/config.ts';
-import { Eme } from '../../src/gocryptfs/eme.ts';
-import { parseFileHeader } from '../../src/gocryptfs/file-header.ts';
-import { deriveKek, unlockMasterkey } from '../../src/gocryptfs/keys.ts';
-import { deriveSubKey, KeyInfo } from '../../src/gocryptfs/sub-keys.ts';
+import { parseConf } from '../../src/gocryptfs/conf/config.ts';
+import { Eme } from '../../src/gocryptfs/names/eme.ts';
+import { parseFileHeader } from '../../src/gocryptfs/format/file-header.ts';
+import { deriveKek, unlockMasterkey } from '../../src/gocryptfs/conf/keys.ts';
+import { deriveSubKey, KeyInfo } from '../../src/gocryptfs/cipher/sub-keys.ts';
 import { cipherOf, openLayout } from '../../src/gocryptfs/layout.ts';
-import { NameCipher } from '../../src/gocryptfs/names.ts';
-import { cipherSizeToPlainSize, plainSizeToCipherSize } from '../../src/gocryptfs/sizes.ts';
+import { NameCipher } from '../../src/gocryptfs/names/names.ts';
+import { cipherSizeToPlainSize, plainSizeToCipherSize } from '../../src/gocryptfs/format/sizes.ts';
 import { formatTables, hex, pattern, stockFilesystems } from '../support/format-fixtures.ts';
 
 const stock = stockFilesystems();

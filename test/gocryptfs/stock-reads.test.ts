@@ -12,12 +12,12 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import type { CipherBackend } from '../../src/gocryptfs/cipher-backend.ts';
-import { serialiseConf } from '../../src/gocryptfs/config.ts';
-import { packFileHeader } from '../../src/gocryptfs/file-header.ts';
-import { createConf } from '../../src/gocryptfs/keys.ts';
+import type { CipherBackend } from '../../src/gocryptfs/cipher/cipher-backend.ts';
+import { serialiseConf } from '../../src/gocryptfs/conf/config.ts';
+import { packFileHeader } from '../../src/gocryptfs/format/file-header.ts';
+import { createConf } from '../../src/gocryptfs/conf/keys.ts';
 import { openLayout } from '../../src/gocryptfs/layout.ts';
-import { plainSizeToCipherSize } from '../../src/gocryptfs/sizes.ts';
+import { plainSizeToCipherSize } from '../../src/gocryptfs/format/sizes.ts';
 import { pattern } from '../support/format-fixtures.ts';
 import { fsckStock, mountStock } from '../support/stock-gocryptfs.ts';
 import { BACKENDS } from './support.ts';

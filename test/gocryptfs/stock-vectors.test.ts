@@ -2,16 +2,16 @@
 // and goes back, with both implementations of the primitives.
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { PADDED64, RAW64 } from '../../src/gocryptfs/base64url.ts';
-import type { CipherBackend } from '../../src/gocryptfs/cipher-backend.ts';
-import { parseConf, type Conf } from '../../src/gocryptfs/config.ts';
-import { ContentEncryption } from '../../src/gocryptfs/content.ts';
-import { parseFeatureFlags } from '../../src/gocryptfs/feature-flags.ts';
-import { packFileHeader, parseFileHeader } from '../../src/gocryptfs/file-header.ts';
-import { unlockMasterkey } from '../../src/gocryptfs/keys.ts';
+import { PADDED64, RAW64 } from '../../src/gocryptfs/format/base64url.ts';
+import type { CipherBackend } from '../../src/gocryptfs/cipher/cipher-backend.ts';
+import { parseConf, type Conf } from '../../src/gocryptfs/conf/config.ts';
+import { ContentEncryption } from '../../src/gocryptfs/content/content.ts';
+import { parseFeatureFlags } from '../../src/gocryptfs/conf/feature-flags.ts';
+import { packFileHeader, parseFileHeader } from '../../src/gocryptfs/format/file-header.ts';
+import { unlockMasterkey } from '../../src/gocryptfs/conf/keys.ts';
 import { openCipher, openLayout } from '../../src/gocryptfs/layout.ts';
-import type { NonceSource } from '../../src/gocryptfs/nonces.ts';
-import { cipherSizeToPlainSize, plainSizeToCipherSize } from '../../src/gocryptfs/sizes.ts';
+import type { NonceSource } from '../../src/gocryptfs/content/nonces.ts';
+import { cipherSizeToPlainSize, plainSizeToCipherSize } from '../../src/gocryptfs/format/sizes.ts';
 import { hex } from '../support/format-fixtures.ts';
 import { BACKENDS, readVectors } from './support.ts';
 

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { EcsyncError } from '../../src/errors.ts';
-import type { CipherBackend } from '../../src/gocryptfs/cipher-backend.ts';
-import { NATIVE_BACKEND } from '../../src/gocryptfs/native-backend.ts';
-import { PURE_BACKEND } from '../../src/gocryptfs/pure-backend.ts';
+import type { CipherBackend } from '../../src/gocryptfs/cipher/cipher-backend.ts';
+import { NATIVE_BACKEND } from '../../src/gocryptfs/cipher/native-backend.ts';
+import { PURE_BACKEND } from '../../src/gocryptfs/cipher/pure-backend.ts';
 
 /** Both implementations of the primitives, for `describe.each`. */
 export const BACKENDS: readonly (readonly [string, CipherBackend])[] = [

@@ -5,7 +5,7 @@ import { lstatSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { OpenFile } from '../../src/tree/entry.ts';
-import { LocalTree } from '../../src/tree/local-tree.ts';
+import { LocalTree } from '../../src/tree/local/local-tree.ts';
 import { makeHardTree, noise } from '../support/hard-tree.ts';
 import { ARCHIVE, listAll, pushFolder, pushTree, scratchFolder } from '../support/stock-rsync.ts';
 

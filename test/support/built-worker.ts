@@ -15,7 +15,10 @@ export async function buildWorker(
   name: 'encryption-worker' | 'decryption-worker' = 'encryption-worker',
 ): Promise<BuiltWorker> {
   const folder = await mkdtemp(path.join(tmpdir(), 'ecsync-worker-'));
-  const input = path.resolve(import.meta.dirname, `../../src/view/${name}.ts`);
+  const input = path.resolve(
+    import.meta.dirname,
+    `../../src/view/${name === 'encryption-worker' ? 'encrypt' : 'decrypt'}/${name}.ts`,
+  );
   const bundle = await rolldown({ input, platform: 'node', logLevel: 'warn' });
   const file = path.join(folder, `${name}.mjs`);
   await bundle.write({ file, format: 'esm' });

@@ -7,9 +7,9 @@ import {
   CF_ID0_NAMES,
   CF_SAFE_FLIST,
   CF_VARINT_FLIST_FLAGS,
-} from '../../src/rsync/constants.ts';
-import { writeVarint, writeVstring } from '../../src/rsync/integers.ts';
-import { NdxWriter } from '../../src/rsync/ndx.ts';
+} from '../../src/rsync/wire/constants.ts';
+import { writeVarint, writeVstring } from '../../src/rsync/wire/integers.ts';
+import { NdxWriter } from '../../src/rsync/wire/ndx.ts';
 
 export const FAKE_COMPAT_FLAGS =
   CF_SAFE_FLIST | CF_AVOID_XATTR_OPTIM | CF_CHKSUM_SEED_FIX | CF_VARINT_FLIST_FLAGS | CF_ID0_NAMES;

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import type { FeatureFlag } from '../../src/gocryptfs/feature-flags.ts';
-import type { KeyInfo } from '../../src/gocryptfs/sub-keys.ts';
+import type { FeatureFlag } from '../../src/gocryptfs/conf/feature-flags.ts';
+import type { KeyInfo } from '../../src/gocryptfs/cipher/sub-keys.ts';
 
 type KeyName = keyof typeof KeyInfo;
 

@@ -4,12 +4,12 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
-import type { TransferOptions } from '../../src/rsync/options.ts';
-import { serve } from '../../src/rsync/server.ts';
-import { LocalStore } from '../../src/tree/local-store.ts';
-import { prepareFolder } from '../../src/tree/prepare-folder.ts';
-import { groupIds, userIds } from '../../src/tree/owner-names.ts';
-import { makeSpecialFile } from '../../src/transport/special-files.ts';
+import type { TransferOptions } from '../../src/rsync/wire/options.ts';
+import { serve } from '../../src/rsync/receive/server.ts';
+import { LocalStore } from '../../src/tree/target/local-store.ts';
+import { prepareFolder } from '../../src/tree/target/prepare-folder.ts';
+import { groupIds, userIds } from '../../src/tree/local/owner-names.ts';
+import { makeSpecialFile } from '../../src/transport/programs/special-files.ts';
 
 export interface StockRun {
   readonly code: number | null;

@@ -7,10 +7,10 @@ import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { onTestFinished } from 'vitest';
 import type { Entry, Tree } from '../../src/tree/entry.ts';
-import { LocalTree } from '../../src/tree/local-tree.ts';
+import { LocalTree } from '../../src/tree/local/local-tree.ts';
 import { walk } from '../../src/tree/walk.ts';
-import { serverWords, type TransferOptions } from '../../src/rsync/options.ts';
-import { send, type SendJob, type SendReport } from '../../src/rsync/sender.ts';
+import { serverWords, type TransferOptions } from '../../src/rsync/wire/options.ts';
+import { send, type SendJob, type SendReport } from '../../src/rsync/send/sender.ts';
 
 /** A folder that is gone when the test is over. */
 export function scratchFolder(parent = tmpdir()): string {

@@ -1,12 +1,12 @@
 // Drives a stock `rsync --server --sender` over pipes, as ssh would, with our receiver at the other end.
 import type { EcsyncError } from '../../src/errors.ts';
-import { senderWords } from '../../src/rsync/options.ts';
-import { pull, type PullPlan, type PullReport } from '../../src/rsync/pull.ts';
-import { judge, type Outcome } from '../../src/rsync/status.ts';
-import { makeSpecialFile } from '../../src/transport/special-files.ts';
+import { senderWords } from '../../src/rsync/wire/options.ts';
+import { pull, type PullPlan, type PullReport } from '../../src/rsync/receive/pull.ts';
+import { judge, type Outcome } from '../../src/rsync/outcome/status.ts';
+import { makeSpecialFile } from '../../src/transport/programs/special-files.ts';
 import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT, S_IFSOCK } from '../../src/tree/entry.ts';
-import type { LocalEntry } from '../../src/tree/local-entry.ts';
-import { LocalStore } from '../../src/tree/local-store.ts';
+import type { LocalEntry } from '../../src/tree/local/local-entry.ts';
+import { LocalStore } from '../../src/tree/target/local-store.ts';
 import { ARCHIVE, startStockServer } from './stock-rsync.ts';
 
 const KINDS = {

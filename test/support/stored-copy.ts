@@ -1,7 +1,7 @@
-import { serialiseConf } from '../../src/gocryptfs/config.ts';
-import type { FeatureFlag } from '../../src/gocryptfs/feature-flags.ts';
+import { serialiseConf } from '../../src/gocryptfs/conf/config.ts';
+import type { FeatureFlag } from '../../src/gocryptfs/conf/feature-flags.ts';
 import { isDirectory, isRegularFile } from '../../src/tree/entry.ts';
-import { EncryptedView, type EncryptedViewOptions } from '../../src/view/encrypted-view.ts';
+import { EncryptedView, type EncryptedViewOptions } from '../../src/view/encrypt/encrypted-view.ts';
 import { allEntries, readAll } from './materialise.ts';
 import { MemoryTree, type MemoryEntry } from './memory-tree.ts';
 

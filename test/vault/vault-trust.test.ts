@@ -15,8 +15,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EcsyncError } from '../../src/errors.ts';
-import { foreignWriters } from '../../src/vault/ownership.ts';
-import { readUserConfig, safeListOf } from '../../src/vault/user-config.ts';
+import { foreignWriters } from '../../src/vault/files/ownership.ts';
+import { readUserConfig, safeListOf } from '../../src/vault/user/user-config.ts';
 import { findVaultDir, openVaultFrame, type VaultPlace } from '../../src/vault/vault.ts';
 
 // A vault that another user could have written is used only by those who named it or trust it.

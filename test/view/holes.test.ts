@@ -2,11 +2,11 @@
 // hole, moves, lengthens or fills one is found, by every way of reading.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { flagsOfLayout, type FeatureFlag } from '../../src/gocryptfs/feature-flags.ts';
+import { flagsOfLayout, type FeatureFlag } from '../../src/gocryptfs/conf/feature-flags.ts';
 import { openLayout } from '../../src/gocryptfs/layout.ts';
-import { BytesFile, CipherFile } from '../../src/view/cipher-file.ts';
+import { BytesFile, CipherFile } from '../../src/view/encrypt/cipher-file.ts';
 import type { HoleRule } from '../../src/view/hole-rule.ts';
-import { PlainFile } from '../../src/view/plain-file.ts';
+import { PlainFile } from '../../src/view/decrypt/plain-file.ts';
 
 const identity = { fileID: Buffer.alloc(16, 5) };
 const layoutOf = (flags: readonly FeatureFlag[]) =>

@@ -2,11 +2,11 @@
 // which names are taken, and what comes from where.
 import { describe, expect, test } from 'vitest';
 import type { EcsyncError } from '../../src/errors.ts';
-import { parseConf, serialiseConf } from '../../src/gocryptfs/config.ts';
-import { flagsOfLayout, type LayoutChoice } from '../../src/gocryptfs/feature-flags.ts';
+import { parseConf, serialiseConf } from '../../src/gocryptfs/conf/config.ts';
+import { flagsOfLayout, type LayoutChoice } from '../../src/gocryptfs/conf/feature-flags.ts';
 import { openLayout, type Derivation } from '../../src/gocryptfs/layout.ts';
-import type { CipherEntry } from '../../src/view/cipher-entry.ts';
-import { EncryptedView, type EncryptedViewOptions } from '../../src/view/encrypted-view.ts';
+import type { CipherEntry } from '../../src/view/encrypt/cipher-entry.ts';
+import { EncryptedView, type EncryptedViewOptions } from '../../src/view/encrypt/encrypted-view.ts';
 import { InheritedIndex } from '../../src/view/inherited.ts';
 import { allEntries, readAll } from '../support/materialise.ts';
 import { MemoryTree, type MemoryEntry } from '../support/memory-tree.ts';

@@ -4,11 +4,11 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { flagsOfLayout } from '../../src/gocryptfs/feature-flags.ts';
-import { packFileHeader } from '../../src/gocryptfs/file-header.ts';
+import { flagsOfLayout } from '../../src/gocryptfs/conf/feature-flags.ts';
+import { packFileHeader } from '../../src/gocryptfs/format/file-header.ts';
 import { openLayout } from '../../src/gocryptfs/layout.ts';
-import { LocalStore } from '../../src/tree/local-store.ts';
-import { EncryptedForm } from '../../src/view/encrypted-form.ts';
+import { LocalStore } from '../../src/tree/target/local-store.ts';
+import { EncryptedForm } from '../../src/view/decrypt/encrypted-form.ts';
 import { holesBy } from '../../src/view/hole-rule.ts';
 import { buildWorker, type BuiltWorker } from '../support/built-worker.ts';
 

@@ -15,7 +15,7 @@ declare module 'vitest' {
 }
 
 /** Modules that tests import from plain JavaScript, where the compiler would put them. */
-const MODULES = { 'dist/index.js': 'src/index.ts', 'dist/vault/lock.js': 'src/vault/lock.ts' };
+const MODULES = { 'dist/index.js': 'src/index.ts', 'dist/vault/lock.js': 'src/vault/lock/lock.ts' };
 
 export default async function setup(project: TestProject): Promise<() => void> {
   const root = path.resolve(import.meta.dirname, '../../..');

@@ -1,0 +1,26 @@
+/** Whether the copy in a local folder is still there, for commands that have no key to look at it with. */
+import { decodeState, isFounded } from '../../sync/push/memory/push-state.ts';
+import { pushMemory } from '../../sync/push/memory/vault-memory.ts';
+import type { Destination } from '../../vault/destination/destination.ts';
+import type { VaultFrame } from '../../vault/vault.ts';
+import type { Host } from '../frame/host.ts';
+import { isMirror } from '../frame/recorded-run.ts';
+
+/**
+ * Says of a local folder what a push would say when an earlier one has made a copy in it that is not there.
+ *
+ * @throws {NotNowError} `copy-gone`
+ */
+export async function refuseGoneCopy(
+  host: Host,
+  vault: VaultFrame,
+  destination: Destination,
+): Promise<void> {
+  if (destination.kind !== 'local') return;
+  const form = isMirror(host, vault, destination.shown) ? 'mirror' : 'encrypted';
+  if (!isFounded(decodeState(pushMemory(vault, destination, form).store.read()))) return;
+  const { hasRootFile } = await import('../../sync/push/guards/root-files.ts');
+  if (hasRootFile(destination.path)) return;
+  const { copyGone } = await import('../../sync/push/job/copy-guard.ts');
+  throw copyGone(destination);
+}

@@ -1,0 +1,253 @@
+import { InvalidArgumentError, type Command } from 'commander';
+import { ExitCode, VaultError } from '../../errors.ts';
+import type { Finding } from '../../sync/copy/fsck-finding.ts';
+import { IdentityCheck } from '../../view/decrypt/identity-check.ts';
+import { KeptNames } from '../../sync/push/job/kept-names.ts';
+import type { Sample } from '../../sync/browse/sample.ts';
+import { pathKind } from '../../vault/files/path-kind.ts';
+import { besidePushes } from '../frame/beside-pushes.ts';
+import type { CopyPlace } from '../copies/cipher-folder.ts';
+import { keptPatterns } from '../settings/configured-way.ts';
+import {
+  checkedText,
+  counted,
+  findingEvent,
+  findingText,
+  FsckProgressReport,
+} from '../copies/fsck-output.ts';
+import type { Host } from '../frame/host.ts';
+import { oneMore } from '../frame/options.ts';
+import { recordRun } from '../frame/recorded-run.ts';
+import type { CommandResult, Warnings } from '../frame/report.ts';
+import type { Selected } from '../frame/selected.ts';
+import { addCopyOptions, type CopyOptions } from '../copies/copy-options.ts';
+import type { FsckProgress, FsckReporter, FsckSummary } from '../../sync/check/fsck-job.ts';
+
+interface FsckOptions extends CopyOptions {
+  /** Percent. */
+  readonly sample?: number;
+  readonly seed?: string;
+  readonly allowHoles?: boolean;
+  readonly nonces?: boolean;
+  readonly keep?: readonly string[];
+  /** False for `--no-last-push`. */
+  readonly lastPush: boolean;
+}
+
+const AFTER_HELP = `
+Without an argument the vault's first remote is checked. A folder that is no remote of the vault is
+opened with its own gocryptfs.conf and password. When that file is lost, the master key opens the
+folder: --masterkey=stdin, and the layout from the recovery sheet. If it says that names are stored in
+an unusual way and has no seal that proves it, an option must confirm that: --plaintextnames …
+
+Everything at a remote is downloaded once, and kept nowhere. With --sample every name and folder is
+checked, and the content of a share of the files.
+
+Every finding is one line on standard output: the path in plaintext, and what is wrong there. A folder
+and the path in the copy stand for what has no plaintext path. With --json a finding has a code, too.
+Exit code 26: something is damaged. Where the gocryptfs.diriv of a folder is lost or damaged, gocryptfs
+cannot read it, and nothing in it is lost: \`ecsync verify --repair\` puts the file back.
+
+A check finds what is not what the key wrote, and what is not where the key says it was written for:
+files, folders and links that somebody has moved or exchanged. A remote of this vault is also compared
+with what the last push from here left, if that ended well: what is missing, has another size, time or
+mode, or came back. When another machine has pushed there since, add --no-last-push. A file that was
+rolled back to an earlier version of the same size and time shows in \`ecsync verify\` only.`;
+
+/** Defines `fsck [REMOTE|CIPHERDIR]`. */
+export function defineFsck(program: Command, select: Selected): void {
+  const command = program
+    .command('fsck')
+    .summary('read a copy and check every name and block')
+    .description('Read a whole copy and authenticate every name, file and link with the key.')
+    .argument('[copy]', 'name of a remote, a destination, or an encrypted folder')
+    .option(
+      '--sample <percent>',
+      'read the content of so many files only, picked at random',
+      percent,
+    )
+    .option('--seed <text>', 'pick the same files again')
+    .option('--allow-holes', 'blocks of zeros that gocryptfs may have left are no damage')
+    .option('--nonces', 'look whether ecsync wrote each block, which takes longer')
+    .option('--keep <pattern>', 'what has this name in the copy is not of it', oneMore)
+    .option('--no-last-push', 'do not compare with what the last push from here left');
+  addCopyOptions(command).addHelpText('after', AFTER_HELP);
+  command.action((word: string | undefined) => {
+    const options: FsckOptions = command.optsWithGlobals();
+    select('fsck', options, (host, warnings) => runFsck(host, warnings, { options, word }));
+  });
+}
+
+/** `5`, `5%`, `0.1%` */
+function percent(text: string): number {
+  const value = /^[0-9]{1,3}(?:\.[0-9]{1,6})?%?$/.test(text) ? parseFloat(text) : NaN;
+  if (value > 0 && value <= 100) return value;
+  throw new InvalidArgumentError('It must be a share such as 5%.');
+}
+
+async function runFsck(
+  host: Host,
+  warnings: Warnings,
+  { options, word }: { readonly options: FsckOptions; readonly word: string | undefined },
+): Promise<CommandResult> {
+  const { findCopy } = await import('../copies/cipher-folder.ts');
+  const place = findCopy(host, options, word);
+  if (place.destination.kind === 'local') assertFolder(place.destination.path);
+  const { vault, destination } = place;
+  const work = (): Promise<CommandResult> =>
+    besidePushes({ host, warnings }, { vault, destination }, () =>
+      check(host, warnings, { place, options }),
+    ).finally(() => host.out.clearStatus());
+  if (vault === undefined) return work();
+  const isPart = options.sample !== undefined;
+  const run = { vault, command: 'fsck', destination, isPart } as const;
+  return recordRun(host, warnings, run, work);
+}
+
+/** @throws {VaultError} `copy-missing` */
+function assertFolder(folder: string): void {
+  if (pathKind(folder) === 'folder') return;
+  throw new VaultError('copy-missing', `${folder} is not a folder`, {
+    hint: 'Is its disk mounted?',
+  });
+}
+
+interface CheckRequest {
+  readonly place: CopyPlace;
+  readonly options: FsckOptions;
+}
+
+async function check(
+  host: Host,
+  warnings: Warnings,
+  { place, options }: CheckRequest,
+): Promise<CommandResult> {
+  const { HeldProblems, withOpenedCopy } = await import('../copies/opened-copy.ts');
+  const { fsck } = await import('../../sync/check/fsck.ts');
+  const sample = await sampleOf(host, options);
+  const { vault } = place;
+  const held = new HeldProblems();
+  const plan = { options, reach: 'all' as const, onProblem: held.onProblem };
+  return withOpenedCopy({ host, warnings }, place, plan, async (opened) => {
+    const { reached, copy, layout, known } = opened;
+    const contents = await reached.contents(copy);
+    const lastPush = options.lastPush ? known?.lastPush(layout) : undefined;
+    const job = {
+      openTree: (onProblem: typeof held.onProblem) => {
+        held.tell(onProblem);
+        return copy.tree;
+      },
+      layout,
+      ...(vault?.confBytes === undefined ? {} : { conf: vault.confBytes }),
+      ...(contents === undefined ? {} : { contents }),
+      ...(sample === undefined ? {} : { sample: sample.isIn }),
+      isOnlyEcsync: known?.isOnlyEcsync === true,
+      allowHoles: options.allowHoles === true,
+      checksNonces: options.nonces === true,
+      kept: new KeptNames(keptPatterns(host, place, options.keep)),
+      identities: new IdentityCheck(layout, {
+        known: known?.identities,
+        isExactAt: lastPush && ((plainPath) => lastPush.isExactAt(plainPath)),
+        keepsMisplaced: true,
+      }),
+      lastPush,
+    };
+    const reporter = new FsckReport(host);
+    const summary = await fsck(job, reporter, host.signal);
+    reporter.conclude();
+    if (options.lastPush && known?.pushUnknown !== undefined) {
+      host.out.detail(`not compared with the last push: ${known.pushUnknown}`);
+    }
+    const seed = sample === undefined ? {} : { seed: sample.seed };
+    const comparedWithPush = job.lastPush !== undefined;
+    const figures = { ...copy.traffic(), ...seed, comparedWithPush };
+    return conclude(host, { summary, place, figures });
+  });
+}
+
+/** Which files are read, and what picks the same ones again. */
+async function sampleOf({ out }: Host, { sample, seed }: FsckOptions): Promise<Sample | undefined> {
+  if (sample === undefined) return undefined;
+  const { pickSample } = await import('../../sync/browse/sample.ts');
+  const picked = pickSample(sample / 100, seed);
+  out.note(`reading ${sample}% of the files; the same ones again: --seed ${picked.seed}`);
+  return picked;
+}
+
+/** What a renamed file may look like. */
+const MOVED = new Set(['file-moved', 'file-copied']);
+
+/** Shows what a check finds. Files that may have been renamed are counted, and named with `-v`. */
+class FsckReport implements FsckReporter {
+  readonly #out: Host['out'];
+  readonly #progress: FsckProgressReport;
+  #moved = 0;
+
+  constructor({ out }: Host) {
+    this.#out = out;
+    this.#progress = new FsckProgressReport(out);
+  }
+
+  finding(finding: Finding): void {
+    const out = this.#out;
+    const isMoved = finding.severity === 'note' && MOVED.has(finding.code);
+    if (isMoved) this.#moved++;
+    if (out.mode.json) out.event(findingEvent(finding));
+    else if (isMoved) out.detail(`note: ${finding.message}`);
+    else if (finding.severity === 'note') out.note(`note: ${findingText(finding)}`);
+    else out.data(findingText(finding));
+  }
+
+  progress(now: FsckProgress): void {
+    this.#progress.show(now);
+  }
+
+  conclude(): void {
+    if (this.#moved === 0 || this.#out.mode.json) return;
+    this.#out.note(
+      `note: ${counted(this.#moved, 'file')} with the identity of another name: renamed, left behind by a rename, or put there by somebody who can write to the copy (-v names them)`,
+    );
+  }
+}
+
+function conclude(
+  host: Host,
+  about: {
+    readonly summary: FsckSummary;
+    readonly place: CopyPlace;
+    readonly figures: Readonly<Record<string, unknown>>;
+  },
+): CommandResult {
+  const { out } = host;
+  const { summary, place } = about;
+  const { exitCode, ...counts } = summary;
+  const figures = { ...counts, ...about.figures };
+  const { shown } = place.destination;
+  out.clearStatus();
+  if (exitCode === ExitCode.ok) {
+    out.success(`checked ${shown}: ${checkedText(summary)}; nothing is damaged`);
+    return { exitCode, figures };
+  }
+  return { exitCode, figures, error: errorOf(summary, place) };
+}
+
+function errorOf(summary: FsckSummary, place: CopyPlace): NonNullable<CommandResult['error']> {
+  const { damaged, unread, files, links, others } = summary;
+  const { shown } = place.destination;
+  const found = [
+    ...(damaged > 0 ? [`${counted(damaged, 'finding')} of damage`] : []),
+    ...(unread > 0 ? [`${counted(unread, 'object')} not read`] : []),
+  ];
+  const message = `${shown}: ${found.join(', ')}; checked ${checkedText(summary)}`;
+  if (damaged === 0) return { code: 'not-all-read', message };
+  const nothingOpened = files + links + others === 0 && summary.folders <= 1;
+  return { code: 'copy-damaged', message, hint: hintFor(place, nothingOpened) };
+}
+
+function hintFor({ vault, remote, destination }: CopyPlace, nothingOpened: boolean): string {
+  if (vault !== undefined) {
+    return `Repair it from the source: ecsync push --checksum ${remote ?? destination.shown}`;
+  }
+  if (nothingOpened) return 'If this is all there is, the key or the layout may be the wrong one.';
+  return 'Replace what is damaged from another copy.';
+}

@@ -1,0 +1,186 @@
+/** What `ls`, `cat` and `find` have in common: a decrypted copy, paths in it, and what goes wrong. */
+import {
+  EcsyncError,
+  ExitCode,
+  FileError,
+  IntegrityError,
+  UsageError,
+  VanishedError,
+  type ExitCode as ExitCodes,
+} from '../../errors.ts';
+import { findingOfProblem } from '../../sync/copy/fsck-finding.ts';
+import { furtherLostDirIVs, LOST_DIR_IVS_SHOWN } from '../../sync/restore/lost-dir-ivs.ts';
+import { assertKeyFits } from '../../sync/restore/key-fits.ts';
+import type { Entry } from '../../tree/entry.ts';
+import { showPath } from '../../tree/file-failure.ts';
+import { DecryptedView } from '../../view/decrypt/decrypted-view.ts';
+import { holesBy } from '../../view/hole-rule.ts';
+import { IdentityCheck } from '../../view/decrypt/identity-check.ts';
+import type { PlainEntry } from '../../view/plain-entry.ts';
+import type { CopyProblem } from '../../view/decrypt/decrypted-view-problem.ts';
+import { findCopy } from './cipher-folder.ts';
+import type { CopyOptions } from './copy-options.ts';
+import { typedBytes } from '../frame/escaped-paths.ts';
+import { describeFailure } from '../frame/failure.ts';
+import { findingEvent, findingText } from './fsck-output.ts';
+import type { Host } from '../frame/host.ts';
+import { HeldProblems, withOpenedCopy } from './opened-copy.ts';
+import type { CommandResult, Warnings } from '../frame/report.ts';
+import { pathFromTop } from '../frame/vault-paths.ts';
+
+/** Options of the commands that look at a copy. */
+export interface BrowseOptions extends CopyOptions {
+  readonly from?: string;
+  /** Typed paths are escaped, and so is what is listed. */
+  readonly escaped?: boolean;
+}
+
+/** A copy to look at. */
+export interface Browsing {
+  readonly view: DecryptedView;
+  readonly trouble: Trouble;
+  /** A path as somebody typed it, in the copy. */
+  toInside(typed: string): Uint8Array;
+  /** What is at a path; when nothing is, that was said. */
+  find(inside: Uint8Array): Promise<PlainEntry | undefined>;
+}
+
+/**
+ * Opens the copy that `--from` names, or the vault's first remote, and lets `use` look at it.
+ *
+ * @param reach - how much of it is going to be looked at
+ */
+export async function browse(
+  { host, warnings }: { readonly host: Host; readonly warnings: Warnings },
+  { options, reach }: { readonly options: BrowseOptions; readonly reach: 'little' | 'all' },
+  use: (browsing: Browsing) => Promise<void>,
+): Promise<CommandResult> {
+  const place = findCopy(host, options, options.from);
+  const held = new HeldProblems();
+  const trouble = new Trouble(host);
+  const plan = { options, reach, onProblem: held.onProblem };
+  return withOpenedCopy({ host, warnings }, place, plan, async (opened) => {
+    held.tell((_path, error) => trouble.add(error));
+    const { layout, known } = opened;
+    const isUnproven = place.vault === undefined && options.masterkey !== undefined;
+    if (isUnproven) await assertKeyFits(opened.copy.tree, layout);
+    const isOnlyEcsync = known?.isOnlyEcsync === true;
+    const identities = new IdentityCheck(layout, { known: known?.identities });
+    const view = new DecryptedView<Entry>(opened.copy.tree, layout, {
+      onProblem: (problem) => trouble.addProblem(problem),
+      holes: holesBy({ isOnlyEcsync, isOwnFile: false }),
+      identities,
+      expectedDirIV: (at) => identities.expectedDirIV(at),
+    });
+    await use({
+      view,
+      trouble,
+      toInside: (typed) =>
+        pathFromTop(typedBytes(typed, options.escaped), {
+          folder: host.folder,
+          source: place.vault?.source,
+        }),
+      find: (inside) => found(view, trouble, inside),
+    });
+    for (const { severity, error } of await identities.judgeLinks()) {
+      if (severity === 'damage') trouble.add(error);
+    }
+    const { bytesSent, bytesReceived } = opened.copy.traffic();
+    return trouble.result({ bytesSent, bytesReceived });
+  });
+}
+
+async function found(
+  view: DecryptedView,
+  trouble: Trouble,
+  inside: Uint8Array,
+): Promise<PlainEntry | undefined> {
+  try {
+    const entry = await view.find(inside);
+    if (entry === undefined) trouble.add(missing(inside));
+    return entry;
+  } catch (error) {
+    trouble.add(error);
+    return undefined;
+  }
+}
+
+function missing(inside: Uint8Array): UsageError {
+  const shown = showPath(inside);
+  return new UsageError('path-missing', `${shown} is not in the copy`, {
+    hint: 'Paths start at the current folder inside the vault; /PATH starts at its top. See what is there: ecsync ls /',
+    facts: { path: shown },
+  });
+}
+
+/** Shows what goes wrong as it comes, and what it comes to in the end. */
+export class Trouble {
+  readonly #host: Host;
+  #damaged = 0;
+  #unread = 0;
+  #vanished = 0;
+  /** Paths that were asked for. */
+  #absent = 0;
+  #problems = 0;
+  #first: EcsyncError | undefined;
+  /** Folders that were read without their `gocryptfs.diriv`. */
+  #dirIVsLost = 0;
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  /**
+   * About one object: the command goes on with the next.
+   *
+   * @throws anything that is about more than that
+   */
+  add(error: unknown): void {
+    if (!(error instanceof EcsyncError) || !this.#count(error)) throw error;
+    const { out } = this.#host;
+    const { message, code, hint } = describeFailure(error, false);
+    if (out.mode.json) out.event({ type: 'problem', code, message });
+    out.alert(`ecsync: ${message}`);
+    if (hint !== undefined && this.#first?.hint !== hint) out.alert(`hint: ${hint}`);
+    this.#first ??= error;
+  }
+
+  /** What the copy has and cannot be listed. */
+  addProblem(problem: CopyProblem): void {
+    if (problem.code === 'temporary-directory') return;
+    const finding = findingOfProblem(problem);
+    if (!this.#count(problem.error)) throw problem.error;
+    this.#first ??= problem.error;
+    const { out } = this.#host;
+    if (out.mode.json) out.event(findingEvent(finding));
+    if (problem.code !== 'diriv-lost') out.alert(`ecsync: left out: ${findingText(finding)}`);
+    else if (++this.#dirIVsLost <= LOST_DIR_IVS_SHOWN) out.alert(`ecsync: ${finding.message}`);
+  }
+
+  result(figures: Readonly<Record<string, number>>): CommandResult {
+    const more = furtherLostDirIVs(this.#dirIVsLost);
+    if (more !== undefined) this.#host.out.alert(`ecsync: ${more}`);
+    const exitCode = this.#exitCode();
+    if (exitCode === ExitCode.ok || this.#first === undefined) return { exitCode, figures };
+    const { code, message, hint } = this.#first;
+    const error = { code, message, ...(hint === undefined ? {} : { hint }) };
+    return { exitCode, figures: { ...figures, problems: this.#problems }, error, shown: true };
+  }
+
+  #count(error: EcsyncError): boolean {
+    if (error instanceof IntegrityError) this.#damaged += 1;
+    else if (error instanceof VanishedError) this.#vanished += 1;
+    else if (error instanceof FileError) this.#unread += 1;
+    else if (error instanceof UsageError && error.code === 'path-missing') this.#absent += 1;
+    else return false;
+    this.#problems += 1;
+    return true;
+  }
+
+  #exitCode(): ExitCodes {
+    if (this.#damaged > 0) return ExitCode.mismatch;
+    if (this.#unread > 0) return ExitCode.partial;
+    if (this.#absent > 0) return ExitCode.usage;
+    return this.#vanished > 0 ? ExitCode.vanished : ExitCode.ok;
+  }
+}

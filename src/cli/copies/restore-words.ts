@@ -1,0 +1,31 @@
+/** What `restore [PATH…]` means: what is wanted, and what of its path it keeps in the target. */
+import { isAbsolute } from 'node:path';
+import { isRootPath, pathKey } from '../../view/path-bytes.ts';
+import { currentPlace, pathFromTop, type PathOrigin } from '../frame/vault-paths.ts';
+
+/** What is restored, bytes, `/`-separated from the top of the vault. */
+export interface RestoreWords {
+  /** Empty when everything is meant. */
+  readonly paths: readonly Uint8Array[];
+  /** The folder of the vault whose content goes into the target; empty: the top. */
+  readonly base: Uint8Array;
+}
+
+/**
+ * Reads paths by the rule of `pathFromTop`. They need not exist here. What lies below the current folder
+ * of the vault keeps its path from there, so that `cd a; restore two.txt --to .` makes `two.txt`; when
+ * something else is wanted, too, everything keeps its path from the top.
+ *
+ * @throws {UsageError} `path-outside`
+ */
+export function readRestorePaths(paths: readonly Uint8Array[], origin: PathOrigin): RestoreWords {
+  const read = paths.map((typed) => pathFromTop(typed, origin));
+  const top = new Uint8Array(0);
+  if (read.length === 0 || read.some(isRootPath)) return { paths: [], base: top };
+  const current = currentPlace(origin);
+  const isBelow = (path: Uint8Array): boolean =>
+    pathKey(path) === current || pathKey(path).startsWith(`${current}/`);
+  const isRelative = paths.every((typed) => !isAbsolute(pathKey(typed)));
+  const base = isRelative && read.every(isBelow) ? Buffer.from(current, 'latin1') : top;
+  return { paths: read, base };
+}

@@ -1,0 +1,351 @@
+import path from 'node:path';
+import { Option, type Command } from 'commander';
+import { ExitCode } from '../../errors.ts';
+import type {
+  Overwrite,
+  RestoreReporter,
+  RestoreSettings,
+  RestoreSummary,
+} from '../../sync/restore/restore-settings.ts';
+import { NOT_ENCRYPTED } from '../../sync/run-settings.ts';
+import { besidePushes } from '../frame/beside-pushes.ts';
+import type { RatePlan } from '../../transport/throttle.ts';
+import type { CopyPlace } from './cipher-folder.ts';
+import { isHostFirst } from '../frame/early-login.ts';
+import { ESCAPED_HELP, typedBytes } from '../frame/escaped-paths.ts';
+import { configuredWay, keptPatterns } from '../settings/configured-way.ts';
+import type { Host } from '../frame/host.ts';
+import { oneMore } from '../frame/options.ts';
+import { parseBandwidth } from '../frame/push-values.ts';
+import { tellItem } from '../terminal/render-item.ts';
+import { recordRun } from '../frame/recorded-run.ts';
+import type { CommandResult, Warnings } from '../frame/report.ts';
+import {
+  restoreFigures,
+  RestoreProgressReport,
+  restoreStatsLines,
+  restoreText,
+} from './restore-output.ts';
+import { readRestorePaths } from './restore-words.ts';
+import { carriedAttributes, peerSettings, type AttributeOptions } from '../frame/run-options.ts';
+import type { Selected } from '../frame/selected.ts';
+import { PATH_RULE } from '../frame/vault-paths.ts';
+import { addCopyOptions, type CopyOptions } from './copy-options.ts';
+import { modifiersGiven } from '../settings/layout-option.ts';
+import { loginQuestions } from '../frame/login-questions.ts';
+import type { FilterWord } from '../settings/push-options.ts';
+import type { CopyKeys, UnlockCopy } from '../../sync/push/memory/copy-keys.ts';
+
+/** What a command that restores is told about how. */
+export interface RestoringOptions extends CopyOptions, Omit<AttributeOptions, 'perms' | 'devices'> {
+  /** Absent: as far as the umask lets it. */
+  readonly perms?: boolean;
+  readonly specialModes?: boolean;
+  /** Absent: they are left out, which is then told as a shortfall. */
+  readonly devices?: boolean;
+  readonly xattrs?: boolean;
+  readonly dryRun?: boolean;
+  readonly itemizeChanges?: boolean;
+  readonly bwlimit?: RatePlan;
+  readonly progress?: boolean;
+  readonly stats?: boolean;
+  readonly allowHoles?: boolean;
+  readonly allowMoved?: boolean;
+  readonly keep?: readonly string[];
+  /** For tests: as if the target could hold only such names. */
+  readonly names?: 'any' | 'windows';
+}
+
+interface RestoreOptions extends RestoringOptions {
+  readonly to: string;
+  readonly from?: string;
+  readonly overwrite?: Overwrite;
+  readonly escaped?: boolean;
+  /** False for `--no-last-push`. */
+  readonly lastPush: boolean;
+}
+
+const AFTER_HELP = `${PATH_RULE}
+PATHs are files and folders of the vault, as they are called there; they need not exist here. Without
+PATH everything is restored. What is below the current folder keeps its path from there in DIR; when
+anything else is named, everything keeps its path from the vault's top. Without --from the vault's first remote is read. Outside of a vault,
+--from names a copy, which is opened with its own gocryptfs.conf and password, or with
+--masterkey=stdin.
+
+Nothing that is there and differs is replaced unless --overwrite says so:
+  never    leave it, which is then no error
+  older    replace it when it is older than the copy
+  changed  replace it when size or time differ
+  always   compare content, and replace what differs
+Nothing is ever deleted. A restore that was interrupted goes on when it is run again.
+
+Nothing vouches for permissions, owners and kinds of objects in a copy: whoever holds it can change
+them. What is new gets the permissions of the copy as far as the umask lets it, and never set-id or
+sticky bits; what is there keeps its own, and so does DIR. --perms takes them over exactly, and
+--special-modes with those bits. Devices are made with --devices only. Owners are those of the copy
+when root restores; --no-owner and --no-group leave them out. -X brings extended attributes back: those of
+security.* with --special-modes only, access control lists with --perms; a file's surplus ones go with
+--overwrite changed. Nothing binds their values to files and names: use -X with --special-modes only for
+a copy that nobody else could write, else what was some user.* may come back as security.capability. Files that were pushed with -H are links of each other again.
+
+What is damaged in the copy is not restored; the rest is. Exit code 26 then. So are folders and links
+that the key shows to have been moved or exchanged: --allow-moved restores them where they are now. A
+remote of this vault is compared with what the last push from here left: what is missing, has another
+size, time or mode, or came back, is told, and ends in exit code 26, too. Has another machine pushed
+there since: --no-last-push.`;
+
+/** Defines `restore [PATH…] --to DIR`. */
+export function defineRestore(program: Command, select: Selected): void {
+  const command = program
+    .command('restore')
+    .summary('decrypt files from a remote into a folder')
+    .description('Fetch files from a remote, or all of them, and decrypt them into a folder.')
+    .argument('[path...]', 'only these files and folders')
+    .requiredOption('--to <dir>', 'the folder to restore into; made when it is missing')
+    .option('--from <remote>', 'name of a remote, or where the copy is')
+    .addOption(
+      new Option('--overwrite <when>', 'what happens to files that are there and differ').choices([
+        'never',
+        'older',
+        'changed',
+        'always',
+      ]),
+    );
+  const filters: FilterWord[] = [];
+  const collect = (kind: FilterWord['kind']) => (text: string) => {
+    filters.push({ kind, text });
+    return text;
+  };
+  command
+    .option('--exclude <pattern>', 'leave out what matches', collect('exclude'))
+    .option('--include <pattern>', 'keep what matches', collect('include'))
+    .option(
+      '--exclude-from <file>',
+      'leave out what matches a line of FILE',
+      collect('excludeFrom'),
+    )
+    .option('--filter <rule>', 'add a filter rule', collect('filter'))
+    .option('--escaped', ESCAPED_HELP)
+    .option('--no-last-push', 'do not compare with what the last push from here left');
+  addRestoringOptions(command).addHelpText('after', AFTER_HELP);
+  command.action((paths: readonly string[]) => {
+    const options: RestoreOptions = command.optsWithGlobals();
+    select('restore', options, (host, warnings) =>
+      runRestore(host, warnings, { options, filters, paths }),
+    );
+  });
+}
+
+/** Gives a command the options of {@link RestoringOptions}. */
+export function addRestoringOptions(command: Command): Command {
+  command
+    .option('-n, --dry-run', 'write nothing, only show what would be done')
+    .option('-i, --itemize-changes', 'print one line for every change, as rsync does')
+    .option('--numeric-ids', 'go by user and group numbers, not names')
+    .option('--no-owner', 'do not keep the owner')
+    .option('--no-group', 'do not keep the group')
+    .option('--perms', 'permissions exactly as in the copy, whatever the umask')
+    .addOption(new Option('--no-perms').hideHelp()) // what happens without --perms
+    .option('--special-modes', 'as --perms, with set-user-id, set-group-id and sticky bits')
+    .option('-X, --xattrs', 'bring extended attributes back (Linux; needs the package attr)')
+    .option('--devices', 'make devices')
+    .option('--no-devices', 'leave out devices, which is then no shortfall')
+    .option('--no-specials', 'leave out sockets and pipes')
+    .option('--allow-holes', 'blocks of zeros that gocryptfs may have left are no damage')
+    .option('--allow-moved', 'restore also what was written for another place in the copy')
+    .option('--keep <pattern>', 'what has this name in the copy is not of it', oneMore)
+    .option('--bwlimit <rate>', 'receive no more than RATE a second: 512K, 1.5M', parseBandwidth)
+    .option('--progress', 'show progress also when no terminal is there')
+    .option('--stats', 'print figures at the end')
+    .addOption(new Option('--names <kind>').choices(['any', 'windows']).hideHelp());
+  return addCopyOptions(command);
+}
+
+interface RestoreRequest {
+  readonly options: RestoreOptions;
+  readonly filters: readonly FilterWord[];
+  readonly paths: readonly string[];
+}
+
+async function runRestore(
+  host: Host,
+  warnings: Warnings,
+  { options, filters, paths }: RestoreRequest,
+): Promise<CommandResult> {
+  const { findPlace } = await import('./cipher-folder.ts');
+  const place = findPlace(host, options, options.from);
+  const { vault, destination } = place;
+  const { overwrite } = options;
+  const settings: RestoreSettings = {
+    ...restoringSettings(options),
+    ...configuredWay(host, place, options),
+    from: destination,
+    target: path.resolve(host.folder, options.to),
+    ...(vault && { vaultDir: vault.vaultDir }),
+    ...readRestorePaths(
+      paths.map((typed) => typedBytes(typed, options.escaped)),
+      { folder: host.folder, source: vault?.source },
+    ),
+    rules: await readRules(filters),
+    ...(overwrite && { overwrite }),
+    ignoreLastPush: !options.lastPush,
+    keep: keptPatterns(host, place, options.keep),
+  };
+  if (settings.xattrs === true) {
+    const { assertRestoresXattrs } = await import('../../sync/restore/restore-xattrs.ts');
+    assertRestoresXattrs(settings);
+  }
+  const work = (): Promise<CommandResult> =>
+    besidePushes({ host, warnings }, { vault, destination }, async () =>
+      conclude(host, settings, {
+        summary: await restoreWith(host, warnings, { settings, place, options }),
+        options,
+      }),
+    ).finally(() => host.out.clearStatus());
+  if (vault === undefined || settings.dryRun) return work();
+  const isPart = settings.paths.length + filters.length > 0;
+  const run = { vault, command: 'restore', destination, isPart } as const;
+  return recordRun(host, warnings, run, work);
+}
+
+/** The part of the settings that only the options decide. */
+export function restoringSettings(
+  options: RestoringOptions,
+): Omit<RestoreSettings, 'from' | 'target' | 'paths' | 'rules'> {
+  const { names, perms, specialModes, devices, bwlimit } = options;
+  const carried = { ...options, perms: perms ?? specialModes ?? false, devices: devices ?? false };
+  return {
+    dryRun: options.dryRun === true,
+    xattrs: options.xattrs === true,
+    allowHoles: options.allowHoles === true,
+    allowMoved: options.allowMoved === true,
+    ...(options.keep && { keep: options.keep }),
+    ...carriedAttributes(carried),
+    specialModes: specialModes === true,
+    withoutDevices: devices === false,
+    ...peerSettings(options),
+    ...(names !== undefined && { names }),
+    ...(bwlimit !== undefined && { bandwidth: bwlimit }),
+  };
+}
+
+async function readRules(filters: readonly FilterWord[]): Promise<RestoreSettings['rules']> {
+  if (filters.length === 0) return [];
+  const { FilterRules } = await import('../../tree/filter/filter-syntax.ts');
+  const collected = new FilterRules();
+  for (const { kind, text } of filters) collected[kind](text);
+  return collected.rules;
+}
+
+async function restoreWith(
+  host: Host,
+  warnings: Warnings,
+  request: {
+    readonly settings: RestoreSettings;
+    readonly place: CopyPlace;
+    readonly options: RestoreOptions;
+  },
+): Promise<RestoreSummary> {
+  const { settings, place, options } = request;
+  const made: Promise<Buffer>[] = [];
+  const keys =
+    place.isMirror === true
+      ? NOT_ENCRYPTED
+      : await keysOf(host, warnings, { place, options, made });
+  const { restore } = await import('../../sync/restore/restore.ts');
+  try {
+    return await restore(settings, keys, {
+      reporter: restoreReporter(host, warnings, options),
+      signal: host.signal,
+      questions: loginQuestions(host, { ...place, passwordFile: options.passwordFile, warnings }),
+    });
+  } finally {
+    for (const masterkey of made) {
+      await masterkey.then(
+        (key) => key.fill(0),
+        () => undefined, // there is no key to overwrite
+      );
+    }
+  }
+}
+
+/**
+ * What opens the copy: asked for before the login where the conf is at hand, else as soon as it was
+ * read.
+ *
+ * @param about.made - gets every key, to be overwritten
+ */
+async function keysOf(
+  host: Host,
+  warnings: Warnings,
+  about: {
+    readonly place: CopyPlace;
+    readonly options: RestoreOptions;
+    readonly made: Promise<Buffer>[];
+  },
+): Promise<CopyKeys | UnlockCopy> {
+  const { place, options, made } = about;
+  const { vault, destination } = place;
+  const { unlockCopy } = await import('./cipher-folder.ts');
+  const unlock = async (from: CopyPlace): Promise<CopyKeys> => {
+    const { conf, masterkey } = await unlockCopy(host, warnings, from, options);
+    made.push(Promise.resolve(masterkey));
+    const isUnproven = options.masterkey !== undefined;
+    return { conf, masterkey, isOnlyEcsync: false, isUnproven };
+  };
+  if (vault === undefined) {
+    if (destination.kind === 'local') return unlock(place);
+    return (confBytes) => unlock({ ...place, ...(confBytes && { confBytes }) });
+  }
+  const { knownCopy } = await import('../../sync/push/memory/known-copy.ts');
+  const { identities, isOnlyEcsync, lastPush } = knownCopy(vault, destination);
+  const known = { derivation: vault.derivation, known: identities, isOnlyEcsync, lastPush };
+  const { layout, hkdf, raw64, longnames } = options;
+  const isNamesTold = modifiersGiven(options).length > 0 || longnames === false;
+  if (layout !== undefined || !hkdf || !raw64 || isNamesTold) {
+    return { ...(await unlock(place)), ...known };
+  }
+  const { startUnlocking } = await import('../secrets/secrets.ts');
+  const unlocking = async (): Promise<CopyKeys> => {
+    const { conf, masterkey } = await startUnlocking(host, vault, options, warnings);
+    made.push(masterkey);
+    return { conf, masterkey, ...known };
+  };
+  return isHostFirst(host, destination) ? unlocking : unlocking();
+}
+
+/** Shows what a restore does. */
+export function restoreReporter(
+  host: Host,
+  warnings: Warnings,
+  options: RestoringOptions,
+): RestoreReporter {
+  const { out } = host;
+  const progress = new RestoreProgressReport(out, options.progress === true);
+  return {
+    item: (line) => tellItem(out, line, options.itemizeChanges === true),
+    warning: (warning) => warnings.add(warning),
+    detail: (warning) => {
+      if (out.mode.json) out.event({ type: 'detail', ...warning });
+      else out.detail(warning.message);
+    },
+    progress: (now) => progress.show(now),
+  };
+}
+
+function conclude(
+  host: Host,
+  settings: RestoreSettings,
+  { summary, options }: { readonly summary: RestoreSummary; readonly options: RestoreOptions },
+): CommandResult {
+  const { out } = host;
+  const { exitCode, error } = summary;
+  out.clearStatus();
+  if (options.stats === true && !out.mode.json) {
+    for (const line of restoreStatsLines(summary)) out.alert(line);
+  }
+  if (exitCode === ExitCode.ok) {
+    out.success(restoreText(summary, settings.target, settings.dryRun));
+  }
+  return { exitCode, figures: restoreFigures(summary), ...(error && { error }) };
+}

@@ -1,0 +1,77 @@
+import type { LoginQuestions } from '../../sync/reach/destination-options.ts';
+import { type Destination } from '../../vault/destination/destination.ts';
+import { pathFrom, readDaemonPasswordFile } from '../../vault/password/password.ts';
+import type { VaultFrame } from '../../vault/vault.ts';
+import type { Host } from './host.ts';
+import { askHidden, askHostKey } from './prompt.ts';
+import type { Warnings } from './report.ts';
+import { shownText } from '../terminal/terminal.ts';
+import { remotesAt } from '../../vault/destination/remote-destination.ts';
+
+/** Where the password of an rsync daemon may come from, beside the environment and a person. */
+export interface DaemonPasswordPlace {
+  /** `--password-file` */
+  readonly passwordFile?: string | undefined;
+  /** A vault that may have the destination among its remotes. */
+  readonly vault?: Pick<VaultFrame, 'config' | 'vaultDir' | 'source'> | undefined;
+  readonly destination?: Destination | undefined;
+  readonly warnings?: Warnings | undefined;
+}
+
+/**
+ * What a login may ask, where somebody can answer, and what answers for them. The password of an
+ * rsync daemon comes from the first of: the option, the remote's configuration, the environment, a
+ * prompt.
+ */
+export function loginQuestions(host: Host, place: DaemonPasswordPlace): LoginQuestions {
+  const ask = async (question: string): Promise<string | undefined> =>
+    (await askHidden(host, question)) || undefined;
+  return {
+    daemonPassword: () => readDaemonPassword(host, place),
+    tellMotd: (text) => {
+      for (const line of text.split('\n')) host.out.detail(`server: ${shownText(line)}`);
+    },
+    tellDetail: (text) => {
+      host.out.detail(shownText(text));
+    },
+    ...(host.canAsk && {
+      askPassphrase: (keyFile) => ask(`Passphrase of ${keyFile}`),
+      askPassword: (prompt) => ask(prompt),
+      askHostKey: (unknown) => askHostKey(host, unknown),
+    }),
+  };
+}
+
+async function readDaemonPassword(
+  host: Host,
+  place: DaemonPasswordPlace,
+): Promise<Buffer | undefined> {
+  const file =
+    place.passwordFile ??
+    configuredFile(host, place) ??
+    (host.environment['ECSYNC_DAEMON_PASSWORD_FILE'] || undefined);
+  if (file !== undefined) {
+    return readDaemonPasswordFile(file, {
+      signal: host.signal,
+      warn: (code, message) => place.warnings?.add({ code, message }),
+    });
+  }
+  const { daemon } = host.passwordVariables;
+  if (daemon !== undefined) return Buffer.from(daemon);
+  if (!host.canAsk) return undefined;
+  const typed = await askHidden(host, 'Password of the rsync daemon');
+  return typed === '' ? undefined : Buffer.from(typed);
+}
+
+/** The file that the vault's configuration names for this destination. */
+function configuredFile(
+  { platform }: Host,
+  { vault, destination }: DaemonPasswordPlace,
+): string | undefined {
+  if (vault === undefined || destination === undefined) return undefined;
+  const remote = remotesAt(vault, destination.shown, platform)
+    .filter(({ name }) => name === (destination.remote ?? name))
+    .find(({ daemon_password_file }) => daemon_password_file !== undefined);
+  const file = remote?.daemon_password_file;
+  return file === undefined ? undefined : pathFrom(vault.vaultDir, file);
+}

@@ -1,0 +1,82 @@
+import path from 'node:path';
+import { UsageError, VaultError } from '../../errors.ts';
+import { knownVaultsFile, rememberVault } from '../../vault/user/known-vaults.ts';
+import { pathKind } from '../../vault/files/path-kind.ts';
+import { safeListOf } from '../../vault/user/user-config.ts';
+import {
+  CROSS_FILE_SYSTEMS_VARIABLE,
+  openVault,
+  openVaultFrame,
+  type Vault,
+  type VaultFrame,
+  type VaultPlace,
+} from '../../vault/vault.ts';
+import type { Host } from './host.ts';
+import type { CommonOptions } from './options.ts';
+
+/**
+ * The folder that `-C` names: every relative path of the command line starts there.
+ *
+ * @throws {UsageError} `not-a-folder`
+ */
+export function folderOf(current: string, options: CommonOptions): string {
+  const folder = path.resolve(current, options.C ?? '.');
+  if (pathKind(folder) === 'folder') return folder;
+  throw new UsageError('not-a-folder', `-C: ${folder} is not a folder`, {
+    hint: 'Name an existing folder.',
+  });
+}
+
+/** The vault directory of `--vault-dir` or `ECSYNC_DIR`, absolute, if any was told. */
+export function vaultDirOf(host: Host, options: CommonOptions): string | undefined {
+  const told = options.vaultDir ?? host.environment['ECSYNC_DIR'];
+  return told === undefined || told === '' ? undefined : path.resolve(host.folder, told);
+}
+
+/** Where the vault of a command is looked for. */
+export function placeOf(host: Host, options: CommonOptions): VaultPlace {
+  const vaultDir = vaultDirOf(host, options);
+  return {
+    folder: host.folder,
+    isNamed: options.C !== undefined,
+    safeList: safeListOf(host.environment, host.platform),
+    crossesFileSystems: isSet(host.environment[CROSS_FILE_SYSTEMS_VARIABLE]),
+    ...(vaultDir === undefined ? {} : { vaultDir }),
+  };
+}
+
+function isSet(variable: string | undefined): boolean {
+  return !['', '0', 'false', 'no', 'off'].includes(variable?.toLowerCase() ?? '');
+}
+
+/** Where a vault of the user's list is; the list gives it no trust. */
+export function rememberedPlace(host: Host, vaultDir: string): VaultPlace {
+  const safeList = safeListOf(host.environment, host.platform);
+  return { folder: vaultDir, vaultDir, isRemembered: true, safeList };
+}
+
+/** Notes a vault for `status --all-vaults`. */
+export function noteVault({ environment, platform }: Host, vaultDir: string): void {
+  rememberVault(knownVaultsFile(environment, platform), vaultDir);
+}
+
+/** What `read` finds of a vault; undefined where there is none, and none was named by its directory. */
+export function ofVaultIfAny<T>(host: Host, options: CommonOptions, read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    const isAbsent = error instanceof VaultError && error.code === 'no-vault';
+    if (isAbsent && vaultDirOf(host, options) === undefined) return undefined;
+    throw error;
+  }
+}
+
+/** Opens the vault a command works on; errors as {@link openVault}. */
+export function openVaultOf(host: Host, options: CommonOptions): Vault {
+  return openVault(placeOf(host, options));
+}
+
+/** The same for a command that can do without the conf; errors as {@link openVaultFrame}. */
+export function openVaultFrameOf(host: Host, options: CommonOptions): VaultFrame {
+  return openVaultFrame(placeOf(host, options));
+}

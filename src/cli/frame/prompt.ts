@@ -1,0 +1,161 @@
+import type { CommonOptions } from '@clack/prompts';
+import type { Key } from 'node:readline';
+import { InterruptedError, PasswordError } from '../../errors.ts';
+import type { UnknownHost } from '../../transport/ssh/options.ts';
+import type { Host } from './host.ts';
+import { shownText } from '../terminal/terminal.ts';
+
+/**
+ * Asks for a secret on the terminal without echo.
+ *
+ * @returns what was typed, possibly nothing
+ * @throws {InterruptedError} `interrupted` — Ctrl-C, Ctrl-D or Escape, or the terminal was closed
+ */
+export async function askHidden(host: Host, question: string): Promise<string> {
+  const { password } = await import('@clack/prompts');
+  const message = shownText(question);
+  const answer = await ask(host, (common) => password({ message, ...common }));
+  if (typeof answer === 'string') return answer;
+  throw new InterruptedError('interrupted', 'interrupted');
+}
+
+/**
+ * Asks whether something may be done; no is the answer that is there already.
+ *
+ * @throws {InterruptedError} `interrupted` — as {@link askHidden}
+ */
+export async function askYesNo(host: Host, question: string): Promise<boolean> {
+  const { confirm } = await import('@clack/prompts');
+  const message = shownText(question);
+  const answer = await ask(host, (common) => confirm({ message, initialValue: false, ...common }));
+  if (typeof answer === 'boolean') return answer;
+  throw new InterruptedError('interrupted', 'interrupted');
+}
+
+/**
+ * Asks whether a server that was never seen before is the right one: `yes`, `no`, or its fingerprint as
+ * its owner publishes it.
+ *
+ * @throws {InterruptedError} `interrupted` — as {@link askHidden}
+ */
+export async function askHostKey(
+  host: Host,
+  { name, keyType, fingerprint }: UnknownHost,
+): Promise<boolean> {
+  const { text } = await import('@clack/prompts');
+  host.out.alert(shownText(`${name} is not known here. Its host key is ${keyType} ${fingerprint}`));
+  const message = 'Is that the right one? (yes, no, or the fingerprint)';
+  for (;;) {
+    const answer = await ask(host, (common) => text({ message, ...common }));
+    if (typeof answer !== 'string') throw new InterruptedError('interrupted', 'interrupted');
+    const typed = answer.trim();
+    if (/^no?$/i.test(typed)) return false;
+    if (/^yes$/i.test(typed) || typed === fingerprint) return true;
+    host.out.alert(
+      typed.startsWith('SHA256:') ? 'That is not its fingerprint.' : 'Type yes or no.',
+    );
+  }
+}
+
+/**
+ * Asks one question, and lets go of the terminal however that ends.
+ *
+ * @returns the answer; a symbol when none was given
+ */
+async function ask(
+  host: Host,
+  prompt: (common: CommonOptions) => Promise<unknown>,
+): Promise<unknown> {
+  host.out.clearStatus();
+  // The prompt wraps at this width; a pseudo-terminal that nobody gave a size has 0.
+  process.stderr.columns = host.out.columns;
+  // At the end of its input the prompt would never give an answer.
+  const ended = new AbortController();
+  const end = (): void => ended.abort();
+  const endByKey = (_: string | undefined, key: Key): void => {
+    if (key.ctrl === true && key.name === 'd') end();
+  };
+  host.stdin.on('keypress', endByKey).once('end', end).once('error', end);
+  const restore = tolerateClosing(host.stdin);
+  try {
+    return await prompt({
+      input: host.stdin,
+      output: process.stderr,
+      signal: AbortSignal.any([host.signal, ended.signal]),
+      withGuide: false,
+    });
+  } finally {
+    host.stdin.off('keypress', endByKey).off('end', end).off('error', end);
+    restore();
+  }
+}
+
+/** A terminal that was closed refuses its settings; the prompt sets them where nobody could catch that. */
+function tolerateClosing(stdin: Host['stdin']): () => void {
+  const setRawMode = stdin.setRawMode.bind(stdin);
+  stdin.setRawMode = (mode) => {
+    try {
+      return setRawMode(mode);
+    } catch {
+      return stdin;
+    }
+  };
+  return () => void Reflect.deleteProperty(stdin, 'setRawMode');
+}
+
+/** What a password is asked for, in words that no server's question has. */
+export function passwordQuestion(vault?: { readonly source: string }): string {
+  return vault === undefined
+    ? 'Password of the encrypted copy'
+    : `Password of the vault ${vault.source}`;
+}
+
+/**
+ * Asks for a password that opens something here. It says what: a server may ask for one, too, and what is
+ * typed then goes to the server.
+ *
+ * @throws {PasswordError} `password-empty`
+ * @throws {InterruptedError} `interrupted`
+ */
+export async function askPassword(host: Host, question: string): Promise<Buffer> {
+  const answer = await askHidden(host, question);
+  if (answer === '') {
+    throw new PasswordError('password-empty', 'the password is empty', { hint: 'Type one.' });
+  }
+  return Buffer.from(answer);
+}
+
+/** The first line of a master key on a recovery sheet, which has it on two. */
+const FIRST_LINE = /^(?:[0-9a-f]{8}-){4}$/i;
+
+/**
+ * Asks for a master key, in one line or in the two of a recovery sheet, or for what it may be
+ * instead of one.
+ *
+ * @throws {PasswordError} `password-empty`
+ * @throws {InterruptedError} `interrupted`
+ */
+export async function askMasterkey(host: Host, question = 'Master key'): Promise<Buffer> {
+  const first = await askPassword(host, question);
+  if (!FIRST_LINE.test(first.toString('latin1').trim())) return first;
+  const second = await askPassword(host, 'Its second line');
+  return Buffer.concat([first, second]);
+}
+
+/**
+ * Asks for a new password twice.
+ *
+ * @throws {PasswordError} `password-empty`, `passwords-differ`
+ * @throws {InterruptedError} `interrupted`
+ */
+export async function askNewPassword(host: Host): Promise<Buffer> {
+  const first = await askPassword(host, 'New password');
+  const second = await askPassword(host, 'The same again');
+  const same = first.equals(second);
+  second.fill(0);
+  if (same) return first;
+  first.fill(0);
+  throw new PasswordError('passwords-differ', 'the two passwords differ', {
+    hint: 'Run the command again.',
+  });
+}

@@ -1,0 +1,94 @@
+/** The one rule for paths in a vault, or in a copy of one, as they are typed. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { UsageError } from '../../errors.ts';
+import { showPath } from '../../tree/file-failure.ts';
+import { ROOT_PATH } from '../../view/path-bytes.ts';
+
+/** Where typed paths are read. */
+export interface PathOrigin {
+  /** Absolute: the current folder. */
+  readonly folder: string;
+  /** Absolute: the folder of the vault; undefined where there is none, only a copy. */
+  readonly source: string | undefined;
+}
+
+/** For the help of every command that takes paths. */
+export const PATH_RULE = `
+PATHs start at the current folder when that is inside the vault, otherwise at the vault's top; so does
+/PATH. An absolute path of this machine that lies in the vault's folder is understood, too.`;
+
+/**
+ * Where a typed path leads, from the top of the vault. It need not exist.
+ *
+ * @param typed - bytes; on Windows with either slash
+ * @returns components joined by `/`; the top is `.`
+ * @throws {UsageError} `path-outside`
+ */
+export function pathFromTop(typed: Uint8Array, origin: PathOrigin): Uint8Array {
+  const start = isAbsolute(typed) ? '' : currentPlace(origin);
+  const names = start === '' ? [] : start.split('/');
+  for (const name of withSlashes(insideSource(typed, origin) ?? text(typed)).split('/')) {
+    if (name === '' || name === '.') continue;
+    if (name !== '..') names.push(name);
+    else if (names.pop() === undefined) throw outside(typed, origin);
+  }
+  return names.length === 0 ? ROOT_PATH : Buffer.from(names.join('/'), 'latin1');
+}
+
+/** Where the current folder is in the vault, bytes as Latin-1; empty: at the top, or outside. */
+export function currentPlace({ folder, source }: PathOrigin): string {
+  if (source === undefined) return '';
+  const place = inside(source, folder) ?? inside(realPath(source), realPath(folder)) ?? '';
+  return withSlashes(text(Buffer.from(place)));
+}
+
+function isAbsolute(typed: Uint8Array): boolean {
+  return path.isAbsolute(text(typed));
+}
+
+/**
+ * The part of an absolute path of this machine that is in the vault's folder, bytes as Latin-1.
+ *
+ * @throws {UsageError} `path-outside` — on another drive
+ */
+function insideSource(typed: Uint8Array, { folder, source }: PathOrigin): string | undefined {
+  if (source === undefined || !isAbsolute(typed)) return undefined;
+  const top = text(Buffer.from(source));
+  const found = inside(top, text(typed));
+  if (found !== undefined) return found;
+  const { root } = path.parse(text(typed));
+  if (/[A-Za-z]:/.test(root)) throw outside(typed, { folder, source });
+  return undefined;
+}
+
+/** The path from a folder to what lies in it; undefined for what does not. */
+export function inside(folder: string, absolute: string): string | undefined {
+  const relative = path.relative(folder, absolute);
+  const isOutside =
+    relative === '..' || relative.startsWith(`..${path.sep}`) || path.isAbsolute(relative);
+  return isOutside ? undefined : relative;
+}
+
+export function realPath(folder: string): string {
+  try {
+    return fs.realpathSync(folder);
+  } catch {
+    return folder; // It then counts as what it was called.
+  }
+}
+
+function withSlashes(name: string): string {
+  return path.sep === '\\' ? name.replaceAll('\\', '/') : name;
+}
+
+function text(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('latin1');
+}
+
+function outside(typed: Uint8Array, { source }: PathOrigin): UsageError {
+  const where = source === undefined ? 'the copy' : `the vault's folder ${source}`;
+  return new UsageError('path-outside', `${showPath(typed)} is outside ${where}`, {
+    hint: 'Paths start at the current folder inside the vault; /PATH starts at its top.',
+  });
+}

@@ -1,0 +1,77 @@
+/** A frozen state of the vault's folder, which the hook before a push has made and named. */
+import path from 'node:path';
+import { EcsyncError, HookError } from '../../errors.ts';
+import type { FrozenSource, PushSettings } from '../../sync/push/source/push-settings.ts';
+import { foldersOverlap } from '../../tree/local/overlap.ts';
+import { parseConfig, readConfigFile, type VaultConfig } from '../../vault/config/config.ts';
+import { pathKind } from '../../vault/files/path-kind.ts';
+import { vaultFiles } from '../../vault/files/vault-files.ts';
+import type { VaultFrame } from '../../vault/vault.ts';
+import { inside, realPath } from '../frame/vault-paths.ts';
+
+const NAMES_FOLDER = /^ECSYNC_SOURCE=(.+)$/;
+
+/**
+ * The folder that the hook before a push names by its last line, `ECSYNC_SOURCE=/path`.
+ *
+ * @param printed - the end of what the hook printed on standard output
+ */
+export function namedFolder(printed: string): string | undefined {
+  const last = printed.trimEnd().split(/\r?\n/).at(-1) ?? '';
+  return NAMES_FOLDER.exec(last)?.[1];
+}
+
+/**
+ * Settings of a push that reads the frozen state.
+ *
+ * @param takenMs - a moment before it was made
+ * @throws {HookError} `hook-source-missing`, `hook-source-other`, `hook-source-overlaps`
+ */
+export function frozenSettings(
+  settings: PushSettings,
+  vault: Pick<VaultFrame, 'source' | 'vaultDir' | 'config'>,
+  { folder, takenMs }: { readonly folder: string; readonly takenMs: number },
+): PushSettings {
+  if (!path.isAbsolute(folder)) {
+    throw refused('hook-source-missing', folder, 'which is no absolute path');
+  }
+  if (pathKind(folder) !== 'folder') {
+    throw refused('hook-source-missing', folder, 'which is not a folder');
+  }
+  const { destination } = settings;
+  if (destination.kind === 'local' && foldersOverlap(folder, destination.path)) {
+    throw refused('hook-source-overlaps', folder, `which overlaps with ${destination.shown}`);
+  }
+  const within = inside(realPath(vault.source), realPath(vault.vaultDir));
+  if (within !== undefined && !holdsStateOf(folder, within, vault.config)) {
+    throw refused('hook-source-other', folder, 'but there is no state of this vault in it');
+  }
+  // A link that leads out of the source is left out like the vault directory itself.
+  const place = within ?? inside(vault.source, vault.vaultDir);
+  const vaultDir = place === undefined ? undefined : path.join(folder, place);
+  const frozen: FrozenSource = { folder, takenMs, ...(vaultDir !== undefined && { vaultDir }) };
+  return { ...settings, frozen };
+}
+
+/**
+ * Whether there is what the vault directory was at some moment: it has its key. A link would show the
+ * vault itself in any folder, and would be pushed as one.
+ */
+function holdsStateOf(folder: string, within: string, { key_check: wanted }: VaultConfig): boolean {
+  const vaultDir = path.join(folder, within);
+  if (realPath(vaultDir) !== path.join(realPath(folder), within)) return false;
+  const { config: file } = vaultFiles(vaultDir);
+  try {
+    const { key_check: found } = parseConfig(readConfigFile(file).text, file);
+    return found === wanted;
+  } catch (error) {
+    if (error instanceof EcsyncError) return false;
+    throw error;
+  }
+}
+
+function refused(code: string, folder: string, why: string): HookError {
+  return new HookError(code, `the hook 'before' names ${folder} as the source, ${why}`, {
+    hint: 'Nothing was pushed. The last line that the hook prints, ECSYNC_SOURCE=/path, names a frozen state of the whole folder of the vault, .ecsync included.',
+  });
+}

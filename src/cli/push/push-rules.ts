@@ -1,0 +1,34 @@
+import { UsageError } from '../../errors.ts';
+import type { FilterRule } from '../../tree/filter/filter.ts';
+import type { FilterWord, PushOptions } from '../settings/push-options.ts';
+import { presetNames } from '../settings/push-config.ts';
+
+/**
+ * The rules of a push: each list in its order, then those of presets.
+ *
+ * @throws {UsageError} `filter-unsupported` — a rule that protects from deletion what only the
+ *   destination has: its names there are encrypted, so rsync cannot apply it
+ */
+export async function readRules(
+  lists: readonly (readonly FilterWord[])[],
+  options: PushOptions,
+): Promise<readonly FilterRule[]> {
+  const presets = presetNames(options.presets);
+  if (lists.every((list) => list.length === 0) && presets.length === 0) return [];
+  const { FilterRules } = await import('../../tree/filter/filter-syntax.ts');
+  const { presetRules } = await import('../../tree/filter/filter-presets.ts');
+  const rules = lists.flatMap((list) => {
+    const collected = new FilterRules();
+    for (const { kind, text } of list) collected[kind](text);
+    return collected.rules;
+  });
+  const protecting = rules.find(({ action, side }) => action === 'exclude' && side === 'receiver');
+  if (options.delete === true && protecting !== undefined) {
+    throw new UsageError(
+      'filter-unsupported',
+      `the filter rule "protect ${Buffer.from(protecting.pattern).toString()}" cannot be kept with --delete in this release of ecsync`,
+      { hint: 'Push without --delete. What still exists and is excluded is never deleted.' },
+    );
+  }
+  return [...rules, ...presets.flatMap((name) => presetRules(name) ?? [])];
+}

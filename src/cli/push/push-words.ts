@@ -1,0 +1,170 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { UsageError } from '../../errors.ts';
+import type { RemoteConfig } from '../../vault/config/config.ts';
+import { noRemote } from '../../vault/config/config-edit.ts';
+import {
+  looksLikeDestination,
+  parseDestination,
+  type Destination,
+} from '../../vault/destination/destination.ts';
+import { destinationOfRemote } from '../../vault/destination/remote-destination.ts';
+import { resolveEscaped } from '../frame/escaped-paths.ts';
+import { inside, realPath } from '../frame/vault-paths.ts';
+
+/** Where the words of a push are read. */
+export interface PushWordsContext {
+  readonly remotes: readonly RemoteConfig[];
+  /** Absolute folder that relative paths start from. */
+  readonly folder: string;
+  /** Absolute source folder of the vault. */
+  readonly source: string;
+  readonly platform: NodeJS.Platform;
+}
+
+/** What `[REMOTE] [PATH…]` means. */
+export interface PushWords {
+  readonly destination: Destination;
+  /** As typed. */
+  readonly paths: readonly string[];
+}
+
+/**
+ * Reads `[REMOTE] [PATH…]`: the first word is a configured name, or a destination (it has a colon
+ * or starts with `/`, `./`, `../` or a drive). Without words: the first configured remote.
+ *
+ * @throws {UsageError} `no-remote`, `destination-invalid`, `destination-password`
+ */
+export function readPushWords(words: readonly string[], context: PushWordsContext): PushWords {
+  const { remotes, folder, platform, source } = context;
+  const [first, ...paths] = words;
+  const named = first === undefined ? remotes[0] : remotes.find(({ name }) => name === first);
+  if (named !== undefined) {
+    return { destination: destinationOfRemote(named, { source }, platform), paths };
+  }
+  if (first === undefined) {
+    throw new UsageError('no-remote', 'this vault has no remote yet', {
+      hint: 'Add one: ecsync remote add NAME user@host:path',
+    });
+  }
+  if (looksLikeDestination(first)) {
+    return { destination: parseDestination(first, { platform, folder }), paths };
+  }
+  if (exists(path.resolve(folder, first))) {
+    const shownName = remotes[0]?.name ?? 'REMOTE';
+    throw new UsageError('no-remote', `there is no remote named '${first}'`, {
+      hint: `To push only this path, name the remote first: ecsync push ${shownName} ${first}`,
+    });
+  }
+  throw noRemote(first, remotes);
+}
+
+/** How the paths of a push are read: as they are typed, or as `ls` shows them. */
+export function pathResolver({
+  escaped,
+}: {
+  readonly escaped?: boolean;
+}): typeof resolvePaths | typeof resolveEscaped {
+  return escaped === true ? resolveEscaped : resolvePaths;
+}
+
+/**
+ * Turns paths as typed into paths relative to the source, `/`-separated. A pattern that names no
+ * existing object is expanded, because not every shell does it.
+ *
+ * @param onGone - for a path where nothing is any more, which may be meant when something is to be
+ *   deleted; without it that is an error
+ * @returns empty when everything is meant
+ * @throws {UsageError} `path-outside`, `path-missing`
+ */
+export async function resolvePaths(
+  paths: readonly string[],
+  { folder, source }: Pick<PushWordsContext, 'folder' | 'source'>,
+  onGone?: (typed: string) => void,
+): Promise<readonly string[]> {
+  const resolved: string[] = [];
+  for (const typed of paths) {
+    const { start, word } = onDisk(typed, { folder, source });
+    for (const found of await expand(word, start, onGone)) {
+      resolved.push(relativeToSource(path.resolve(start, found), source, typed));
+    }
+  }
+  return resolved.includes('') ? [] : resolved;
+}
+
+/** The same rule as that of `pathFromTop`, for what exists here. */
+function onDisk(
+  typed: string,
+  { folder, source }: Pick<PushWordsContext, 'folder' | 'source'>,
+): { readonly start: string; readonly word: string } {
+  const top = realPath(source);
+  if (!path.isAbsolute(typed)) {
+    const isHere = inside(top, realPath(folder)) !== undefined;
+    return { start: isHere ? folder : source, word: typed };
+  }
+  const isInside =
+    inside(source, typed) !== undefined || inside(top, realPlace(typed)) !== undefined;
+  const hasDrive = /^[A-Za-z]:/.test(typed);
+  if (isInside || hasDrive) return { start: folder, word: typed };
+  return { start: source, word: `.${typed}` };
+}
+
+/** Links count themselves, whatever they lead to. */
+function exists(absolute: string): boolean {
+  try {
+    fs.lstatSync(absolute);
+    return true;
+  } catch {
+    return false; // Not there, or nothing that can be looked at.
+  }
+}
+
+async function expand(
+  typed: string,
+  folder: string,
+  onGone?: (typed: string) => void,
+): Promise<readonly string[]> {
+  if (exists(path.resolve(folder, typed))) return [typed];
+  if (/[*?[{]/.test(typed)) {
+    const { default: glob } = await import('fast-glob');
+    const pattern = path.sep === '\\' ? glob.convertPathToPattern(typed) : typed;
+    const found = await glob(path.sep === '\\' ? unescapeMagic(pattern) : pattern, {
+      cwd: folder,
+      dot: false,
+      onlyFiles: false,
+      followSymbolicLinks: false,
+    });
+    if (found.length > 0) return found.sort();
+  }
+  if (onGone !== undefined) {
+    onGone(typed);
+    return [typed];
+  }
+  throw new UsageError('path-missing', `${path.resolve(folder, typed)} does not exist`, {
+    hint: 'Paths start at the current folder inside the vault, or at -C DIR; /PATH starts at its top.',
+  });
+}
+
+/** `convertPathToPattern` turns backslashes around, and escapes what is a pattern here. */
+function unescapeMagic(pattern: string): string {
+  return pattern.replace(/\\(?=[*?[\]{}()!+@])/g, '');
+}
+
+/** Links on the way to the object are followed: the scan knows it by its real place alone. */
+function relativeToSource(absolute: string, source: string, typed: string): string {
+  if (path.relative(source, absolute) === '') return '';
+  const relative = inside(realPath(source), realPlace(absolute));
+  if (relative === undefined) {
+    throw new UsageError('path-outside', `${typed} is outside the vault's folder ${source}`, {
+      hint: 'Name paths inside the folder that is pushed.',
+    });
+  }
+  return relative.split(path.sep).join('/');
+}
+
+/** The real folder with the object's own name: the object itself may be a symlink. */
+function realPlace(absolute: string): string {
+  const above = path.dirname(absolute);
+  const isThere = above === absolute || exists(above);
+  return path.join(isThere ? realPath(above) : realPlace(above), path.basename(absolute));
+}

@@ -1,0 +1,374 @@
+import type { Command } from 'commander';
+import { EcsyncError, ExitCode } from '../../errors.ts';
+import type { OpenVault } from '../../sync/push/opened-vault.ts';
+import type { PushSurroundings } from '../../sync/push/push.ts';
+import type {
+  PushFigures,
+  PushReporter,
+  PushSettings,
+  PushSummary,
+} from '../../sync/push/source/push-settings.ts';
+import { NOT_ENCRYPTED } from '../../sync/run-settings.ts';
+import { pushMemory } from '../../sync/push/memory/vault-memory.ts';
+import type { Destination } from '../../vault/destination/destination.ts';
+import { settleConf } from '../../vault/replace-conf.ts';
+import { lastFullPush, noteFullPush } from '../../vault/memory/push-record.ts';
+import { openVault, type Vault } from '../../vault/vault.ts';
+import { attend } from './attended-run.ts';
+import { describeFailure } from '../frame/failure.ts';
+import { frozenSettings } from './frozen-source.ts';
+import type { Host } from '../frame/host.ts';
+import { loginQuestions } from '../frame/login-questions.ts';
+import { noteVault, placeOf } from '../frame/place.ts';
+import { refuseEarly, refuseOtherFolder } from './push-refusals.ts';
+import { postpone } from './postpone.ts';
+import { onlyAdding, pushLayers, withConfiguration } from '../settings/push-config.ts';
+import { pushToAll } from './push-all.ts';
+import { readRules } from './push-rules.ts';
+import { limitsOf } from './push-limits.ts';
+import { pathResolver, readPushWords } from './push-words.ts';
+import { newsOnly, tellItem } from '../terminal/render-item.ts';
+import { EarlyLogin } from '../frame/early-login.ts';
+import { askPassword, passwordQuestion } from '../frame/prompt.ts';
+import { ProgressReport } from '../terminal/render-progress.ts';
+import {
+  largestFigures,
+  largestLines,
+  pushFigures,
+  statsLines,
+  summaryText,
+} from '../terminal/render-summary.ts';
+import { isMirror, recordRun, remoteNameOf } from '../frame/recorded-run.ts';
+import { DONE, type CommandResult, type Warnings } from '../frame/report.ts';
+import { patienceOf, patiently, PUSH_GOES_ON } from './retry.ts';
+import { shownAge } from '../terminal/run-lines.ts';
+import { startUnlocking } from '../secrets/secrets.ts';
+import { onceOnline } from './wait-online.ts';
+import { carriedAttributes, peerSettings } from '../frame/run-options.ts';
+import type { Selected } from '../frame/selected.ts';
+import { shown } from '../terminal/terminal.ts';
+import { withVaultLock } from '../frame/vault-lock.ts';
+import {
+  addConditionOptions,
+  addPushOptions,
+  givenOptions,
+  type FilterWord,
+  type PushCommandOptions,
+  type PushOptions,
+} from '../settings/push-options.ts';
+
+/** Defines `push [REMOTE] [PATH…]`. */
+export function definePush(program: Command, select: Selected): void {
+  const command = program
+    .command('push')
+    .summary('encrypt and send what changed')
+    .description('Encrypt what changed since the last push and send it to a remote.');
+  command.option('--all', 'push to every remote, one after the other');
+  addConditionOptions(command);
+  const filters = addPushOptions(command);
+  onPushWords(command, filters, (request: PushRequest<PushCommandOptions>) => {
+    const { options, words } = request;
+    select('push', options, (host, warnings) =>
+      options.all === true
+        ? pushToAll(host, options, (name, changed) =>
+            runPush(host, warnings, { ...request, options: changed, words: [name, ...words] }),
+          )
+        : runPush(host, warnings, request),
+    );
+  });
+}
+
+/** What the command line of a push, or of what goes with its options, says. */
+export interface PushRequest<Options extends PushOptions = PushOptions> {
+  readonly options: Options;
+  readonly filters: readonly FilterWord[];
+  /** Names of the options that the command line itself says. */
+  readonly given: ReadonlySet<string>;
+  readonly words: readonly string[];
+}
+
+/** Has a command `[remote] [path...]` with the options of a push tell what it was asked. */
+export function onPushWords<Options extends PushOptions>(
+  command: Command,
+  filters: readonly FilterWord[],
+  act: (request: PushRequest<Options>) => void,
+): void {
+  command
+    .argument('[remote]', 'name of a remote, or a destination')
+    .argument('[path...]', 'only these files and folders')
+    .action((remote: string | undefined, paths: readonly string[]) => {
+      const words = remote === undefined ? [] : [remote, ...paths];
+      act({ options: command.optsWithGlobals(), filters, given: givenOptions(command), words });
+    });
+}
+
+async function runPush(
+  host: Host,
+  warnings: Warnings,
+  request: PushRequest<PushCommandOptions>,
+): Promise<CommandResult> {
+  const { vault, settings, options } = await readPush(host, request);
+  const notDue = youngerThan(host, vault, { settings, options });
+  if (notDue !== undefined) return notDue;
+  if (settings.dryRun) return pushLocked(host, warnings, { vault, settings, options });
+  const { destination } = settings;
+  const isPart = settings.paths.length + request.filters.length > 0;
+  return recordRun(host, warnings, { vault, command: 'push', destination, isPart }, async () => {
+    const postponed = await postpone(host, options);
+    if (postponed !== undefined) return postponed;
+    const locked = {
+      vaultDir: vault.vaultDir,
+      task: { command: 'push', destination: destination.shown },
+      options,
+    };
+    return withVaultLock(host, locked, async (holding) => {
+      settleConf(vault);
+      noteVault(host, vault.vaultDir);
+      const startedMs = Date.now();
+      const remote = remoteNameOf(host, vault, destination) ?? destination.shown;
+      const result = await attend(holding, warnings, { vault, command: 'push', remote }, (state) =>
+        pushLocked(holding, warnings, {
+          vault,
+          settings: state === undefined ? settings : frozenSettings(settings, vault, state),
+          options,
+        }),
+      );
+      // A schedule need not push what a person just did.
+      if (!isPart && result.exitCode === ExitCode.ok) {
+        noteFullPush(vault.vaultDir, destination.shown, startedMs);
+      }
+      return result;
+    });
+  });
+}
+
+/** `--if-older-than`: what ends a push that is not due. */
+function youngerThan(
+  { out }: Host,
+  { vaultDir }: Vault,
+  { settings, options }: { readonly settings: PushSettings; readonly options: PushCommandOptions },
+): CommandResult | undefined {
+  const { ifOlderThan } = options;
+  const { shown } = settings.destination;
+  const lastMs = lastFullPush(vaultDir, shown);
+  if (ifOlderThan === undefined || lastMs === undefined) return undefined;
+  const ageMs = Date.now() - lastMs;
+  // A clock that was set back must not keep pushes away.
+  if (ageMs < 0 || ageMs >= ifOlderThan * 1000) return undefined;
+  out.success(`not due: everything was pushed to ${shown} ${shownAge(ageMs)}`);
+  return DONE;
+}
+
+async function pushLocked(
+  host: Host,
+  warnings: Warnings,
+  {
+    vault,
+    settings,
+    options,
+  }: { vault: Vault; settings: PushSettings; options: PushCommandOptions },
+): Promise<CommandResult> {
+  const { destination } = settings;
+  return withKey(host, warnings, { vault, options, destination }, async (opened, around) => {
+    const { push } = await import('../../sync/push/push.ts');
+    let soFar: PushFigures | undefined;
+    const cutOff = (figures: PushFigures): void => {
+      soFar = figures;
+    };
+    const reporter = { ...around.reporter, cutOff };
+    try {
+      const summary = await patiently(host, warnings, patienceOf(options), (signal) =>
+        onceOnline({ out: host.out, signal }, options.waitOnline, () =>
+          push(settings, opened, { ...around, reporter, signal }),
+        ),
+      );
+      return conclude(host, summary, { options, destination });
+    } catch (thrown) {
+      return cutOffAt(host, { soFar, options }, thrown);
+    }
+  });
+}
+
+function tellStats({ out }: Host, { stats }: PushOptions, figures: PushFigures): void {
+  if (stats === true && !out.mode.json) for (const line of statsLines(figures)) out.alert(line);
+}
+
+/**
+ * A push that an error has cut off, with what it came to until then.
+ *
+ * @throws `thrown` itself when it is our fault, or nothing had begun
+ */
+function cutOffAt(
+  host: Host,
+  { soFar, options }: { soFar: PushFigures | undefined; options: PushOptions },
+  thrown: unknown,
+): CommandResult {
+  if (soFar === undefined || !(thrown instanceof EcsyncError)) throw thrown;
+  const { stack, exitCode, ...error } = describeFailure(thrown, host.signal.aborted);
+  if (stack !== undefined) throw thrown;
+  const goesOn = exitCode === ExitCode.interrupted || exitCode === ExitCode.connection;
+  if (goesOn) error.hint ??= PUSH_GOES_ON;
+  host.out.clearStatus();
+  tellStats(host, options, soFar);
+  return { exitCode, figures: pushFigures(soFar), error };
+}
+
+/**
+ * Runs `work` with the vault's key and with what it needs of this process. The key may still be on
+ * its way: the engine is loaded, and the login begins, while scrypt runs in its own thread. A mirror
+ * needs no key, and nobody is asked for one.
+ */
+export async function withKey<T>(
+  host: Host,
+  warnings: Warnings,
+  job: {
+    readonly vault: Vault;
+    readonly options: PushOptions;
+    readonly destination: Destination;
+  },
+  work: (vault: OpenVault | typeof NOT_ENCRYPTED, surroundings: PushSurroundings) => Promise<T>,
+): Promise<T> {
+  const { vault, options, destination } = job;
+  const surroundings = (form: 'encrypted' | 'mirror'): PushSurroundings => ({
+    reporter: reporterFor(host, warnings, options),
+    signal: host.signal,
+    ...pushMemory(vault, destination, form),
+    questions: loginQuestions(host, {
+      passwordFile: options.passwordFile,
+      vault,
+      destination,
+      warnings,
+    }),
+  });
+  if (isMirror(host, vault, destination.shown)) {
+    return work(NOT_ENCRYPTED, surroundings('mirror')).finally(() => host.out.clearStatus());
+  }
+  const around = surroundings('encrypted');
+  const login = new EarlyLogin(host, {
+    destination,
+    options,
+    questions: around.questions,
+    warnings,
+  });
+  const ask = (): Promise<Buffer> =>
+    login.start().then(() => askPassword(host, passwordQuestion(vault)));
+  const unlocking = startUnlocking(host, vault, { ...options, ask }, warnings);
+  const { masterkey } = await unlocking.catch(async (error: unknown) => {
+    await login.end();
+    throw error;
+  });
+  const { openedVault } = await import('../../sync/push/opened-vault.ts');
+  try {
+    return await work(openedVault(vault, masterkey), { ...around, loggedIn: () => login.take() });
+  } finally {
+    host.out.clearStatus();
+    await login.end();
+    await masterkey.then(
+      (key) => key.fill(0),
+      () => undefined, // there is no key to overwrite
+    );
+  }
+}
+
+/** What a push is to do, and its options with what configuration adds to them. */
+export interface ReadPush<Options> {
+  readonly vault: Vault;
+  readonly settings: PushSettings;
+  readonly options: Options;
+}
+
+/**
+ * Opens the vault, reads the command line of a push and the configuration, and refuses what can be
+ * refused before anybody is asked for a password; errors as `openVault`, `readPushWords`,
+ * `resolvePaths`, the filter rules and `withConfiguration`.
+ */
+export async function readPush<Options extends PushOptions>(
+  host: Host,
+  request: PushRequest<Options>,
+): Promise<ReadPush<Options>> {
+  const vault = openVault(placeOf(host, request.options));
+  const read = await readSettings(host, vault, request);
+  await refuseEarly(read.settings);
+  return { vault, ...read };
+}
+
+async function readSettings<Options extends PushOptions>(
+  host: Host,
+  vault: Vault,
+  request: PushRequest<Options>,
+): Promise<Omit<ReadPush<Options>, 'vault'>> {
+  const { source, vaultDir, config } = vault;
+  refuseOtherFolder(host, vault, request.options);
+  const context = { remotes: config.remotes, folder: host.folder, source, platform: host.platform };
+  const { destination, paths } = readPushWords(request.words, context);
+  const layers = pushLayers(host, vault, remoteNameOf(host, vault, destination));
+  const asked = withConfiguration(request.options, request.given, layers);
+  const { configured } = asked;
+  const options = onlyAdding(asked.options, request.given, layers);
+  const limits = limitsOf(options);
+  const deletes = options.delete === true || options.deleteExcluded === true;
+  const tellGone = (typed: string): void =>
+    host.out.note(`${shown(Buffer.from(typed))} is not here: what the copy has of it is deleted`);
+  const settings = {
+    source,
+    vaultDir,
+    destination,
+    paths: await pathResolver(options)(paths, context, deletes ? tellGone : undefined),
+    rules: await readRules([request.filters, ...configured], options),
+    ...(limits === undefined ? {} : { limits }),
+    ...(options.bwlimit === undefined ? {} : { bandwidth: options.bwlimit }),
+    dryRun: options.dryRun === true,
+    delete: deletes,
+    deleteExcluded: options.deleteExcluded === true,
+    ...(options.maxDelete === undefined ? {} : { maxDelete: options.maxDelete }),
+    forgetMounts: options.forgetMounts === true,
+    ...(options.maxChanged === undefined ? {} : { maxChanged: options.maxChanged }),
+    ...(options.maxBytes === undefined ? {} : { maxBytes: options.maxBytes }),
+    ...(options.top === undefined ? {} : { top: options.top }),
+    intoNonEmpty: options.intoNonEmpty === true,
+    newCopy: options.newCopy === true,
+    keep: [options.keep ?? []].flat(),
+    appendOnly: options.appendOnly === true,
+    checksum: options.checksum === true,
+    hardLinks: options.hardLinks === true,
+    xattrs: options.xattrs === true,
+    ...carriedAttributes(options),
+    ...(options.blockSize === undefined ? {} : { blockSize: options.blockSize }),
+    ...peerSettings(options),
+  };
+  return { settings, options };
+}
+
+function reporterFor(host: Host, warnings: Warnings, options: PushOptions): PushReporter {
+  const { out } = host;
+  const progress = new ProgressReport(out, options.progress === true);
+  const isNews = options.retries === undefined ? () => true : newsOnly();
+  return {
+    item: (line) => {
+      if (isNews(line)) tellItem(out, line, options.itemizeChanges === true);
+    },
+    warning: (warning) => warnings.add(warning),
+    progress: (now) => progress.show(now),
+  };
+}
+
+function conclude(
+  host: Host,
+  summary: PushSummary,
+  { options, destination }: { options: PushOptions; destination: Destination },
+): CommandResult {
+  host.out.clearStatus();
+  tellStats(host, options, summary);
+  const { largest } = summary;
+  if (!host.out.mode.json) for (const line of largestLines(largest)) host.out.alert(line);
+  if (summary.exitCode === ExitCode.ok) {
+    host.out.success(summaryText(summary, destination.shown, options.dryRun === true));
+  }
+  const { exitCode, error } = summary;
+  const top = (options.top ?? 0) > 0 ? { largest: largestFigures(largest) } : {};
+  return {
+    exitCode,
+    figures: { ...pushFigures(summary), ...top },
+    ...(error === undefined ? {} : { error }),
+  };
+}

@@ -1,0 +1,95 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ConnectionError, InterruptedError, NotNowError } from '../../errors.ts';
+import { shownDuration } from '../terminal/figures.ts';
+import type { Host } from '../frame/host.ts';
+import type { Warnings } from '../frame/report.ts';
+
+/** How long a run goes on trying. */
+export interface Patience {
+  /** How often it is begun again after the connection was lost. */
+  readonly retries: number;
+  /** Seconds for all attempts together. */
+  readonly maxTimeSec?: number | undefined;
+  /** What becomes of a run that the time cut off. */
+  readonly hint?: string;
+}
+
+/** `--retries` and `--max-time`. */
+export function patienceOf({
+  retries = 0,
+  maxTime,
+}: {
+  readonly retries?: number;
+  readonly maxTime?: number;
+}): Patience {
+  return { retries, maxTimeSec: maxTime };
+}
+
+/** What becomes of a push that was cut off. */
+export const PUSH_GOES_ON = 'The next push continues with what is missing.';
+
+const FIRST_DELAY_SEC = 2;
+const DELAY_MAX_SEC = 300;
+/** Not everybody comes back in the same second. */
+const SPREAD = 0.25;
+
+/**
+ * Does `attempt`, and again when the connection is lost, waiting twice as long each time.
+ *
+ * @param attempt - ends with an error when its signal says so
+ * @throws {NotNowError} `max-time` — the time is over; and whatever the last attempt threw
+ * @throws {InterruptedError} `interrupted` — while it waited
+ */
+export async function patiently<T>(
+  { signal }: Pick<Host, 'signal'>,
+  warnings: Pick<Warnings, 'add'>,
+  { retries, maxTimeSec, hint = PUSH_GOES_ON }: Patience,
+  attempt: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const over = new AbortController();
+  const timer =
+    maxTimeSec === undefined ? undefined : setTimeout(() => over.abort(), maxTimeSec * 1000);
+  const either = AbortSignal.any([signal, over.signal]);
+  try {
+    for (let tried = 0; ; tried++) {
+      try {
+        return await attempt(either);
+      } catch (error) {
+        if (over.signal.aborted && !signal.aborted) throw timeIsOver(maxTimeSec ?? 0, hint, error);
+        if (tried >= retries || either.aborted || !(error instanceof ConnectionError)) throw error;
+        const waitSec = delayBefore(tried);
+        const count = `attempt ${tried + 2} of ${retries + 1}`;
+        const message = `${error.message}; ${count} in ${Math.round(waitSec)} s`;
+        warnings.add({ code: 'retry', message });
+        await waitFor(waitSec, either, error);
+      }
+    }
+  } catch (error) {
+    if (over.signal.aborted && !signal.aborted) throw timeIsOver(maxTimeSec ?? 0, hint, error);
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** @param tried - attempts that failed, the last one not counted */
+function delayBefore(tried: number): number {
+  const whole = Math.min(DELAY_MAX_SEC, FIRST_DELAY_SEC * 2 ** tried);
+  return whole * (1 + SPREAD * Math.random());
+}
+
+async function waitFor(seconds: number, signal: AbortSignal, cause: unknown): Promise<void> {
+  try {
+    await delay(seconds * 1000, undefined, { signal });
+  } catch {
+    throw new InterruptedError('interrupted', 'interrupted', { cause });
+  }
+}
+
+function timeIsOver(seconds: number, hint: string, cause: unknown): NotNowError {
+  if (cause instanceof NotNowError && cause.code === 'max-time') return cause;
+  return new NotNowError('max-time', `stopped after ${shownDuration(seconds)}, the --max-time`, {
+    hint,
+    cause,
+  });
+}

@@ -1,0 +1,48 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ConnectionError, InterruptedError, NotNowError } from '../../errors.ts';
+import { shownDuration } from '../terminal/figures.ts';
+import type { Output } from '../terminal/output.ts';
+
+/** How a destination that is not reached at all fails, whichever way leads there. */
+const UNREACHED: ReadonlySet<string> = new Set(['connect-failed', 'connect-timeout']);
+const FIRST_DELAY_MS = 1000;
+const DELAY_MAX_MS = 15_000;
+
+/**
+ * `--wait-online`: does `attempt`, and again while the destination cannot be reached.
+ *
+ * @param waitSec - how long a new attempt is begun; absent: never, and `attempt` fails as it does
+ * @throws {NotNowError} `offline` — it was not reached in time; and what else `attempt` throws
+ * @throws {InterruptedError} `interrupted`
+ */
+export async function onceOnline<T>(
+  { out, signal }: { readonly out: Pick<Output, 'detail'>; readonly signal: AbortSignal },
+  waitSec: number | undefined,
+  attempt: () => Promise<T>,
+): Promise<T> {
+  if (waitSec === undefined) return attempt();
+  const untilMs = Date.now() + waitSec * 1000;
+  for (let waitMs = FIRST_DELAY_MS; ; waitMs = Math.min(2 * waitMs, DELAY_MAX_MS)) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!(error instanceof ConnectionError) || !UNREACHED.has(error.code)) throw error;
+      const leftMs = untilMs - Date.now();
+      if (leftMs <= 0) throw offline(error, waitSec);
+      out.detail(`${error.message}; waiting`);
+      try {
+        await delay(Math.min(waitMs, leftMs), undefined, { signal });
+      } catch (cause) {
+        throw new InterruptedError('interrupted', 'interrupted', { cause });
+      }
+    }
+  }
+}
+
+function offline(cause: ConnectionError, waitSec: number): NotNowError {
+  const message = `${cause.message}, also after ${shownDuration(waitSec)}; nothing was pushed`;
+  return new NotNowError('offline', message, {
+    hint: 'Is this machine, or the destination, off the network? The next push makes up for it.',
+    cause,
+  });
+}

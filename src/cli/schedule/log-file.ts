@@ -1,0 +1,104 @@
+/** `--log-file`: what a run says, line by line with its time, in a file that grows. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { EcsyncError, FileError } from '../../errors.ts';
+import { errnoOf } from '../../platform.ts';
+import { foreignWriters } from '../../vault/files/ownership.ts';
+import { pathFrom } from '../../vault/password/password.ts';
+import { readUserConfig, userConfigFile } from '../../vault/user/user-config.ts';
+import { VAULT_DIR_NAME } from '../../vault/vault.ts';
+import type { Host } from '../frame/host.ts';
+import type { CommonOptions } from '../frame/options.ts';
+import { openVaultFrameOf } from '../frame/place.ts';
+import type { Warnings } from '../frame/report.ts';
+import { shownText } from '../terminal/terminal.ts';
+import { realPath } from '../frame/vault-paths.ts';
+
+const VARIABLE = 'ECSYNC_LOG_FILE';
+/** It holds names of files. */
+const MODE = 0o600;
+const { O_WRONLY, O_APPEND, O_CREAT } = fs.constants;
+/** A pipe must not make anybody wait; absent on Windows. */
+const FLAGS = O_WRONLY | O_APPEND | O_CREAT | (fs.constants.O_NONBLOCK || 0);
+
+/**
+ * From here on what the run says on standard error goes into a file, too, when the command line, `ECSYNC_LOG_FILE`,
+ * or `log_file` in the configuration of the vault or of the user names one. A file that cannot be written, that
+ * somebody else may write, or that is among the vault's own ones is a warning, and nothing is logged.
+ */
+export function startLog(host: Host, warnings: Warnings, options: CommonOptions): void {
+  const file = logFileOf(host, options);
+  if (file === undefined) return;
+  const fail = (error: unknown): void => {
+    host.out.logTo(undefined);
+    const reason = error instanceof EcsyncError ? error.message : errnoOf(error) || String(error);
+    const message = `this run is not logged: cannot write ${file}: ${reason}`;
+    warnings.add({ code: 'log-not-written', message });
+  };
+  try {
+    const fd = openLog(file);
+    host.out.logTo((line) => {
+      try {
+        fs.writeSync(fd, `${new Date().toISOString()} [${process.pid}] ${shownText(line)}\n`);
+      } catch (error) {
+        fail(error);
+      }
+    });
+  } catch (error) {
+    fail(error);
+  }
+}
+
+/** @throws {FileError} `log-not-written` */
+function openLog(file: string): number {
+  const folder = realPath(path.dirname(realPath(file)));
+  if (folder.split(path.sep).includes(VAULT_DIR_NAME) && !file.endsWith('.log')) {
+    throw notWritten(`in a folder ${VAULT_DIR_NAME} the name has to end in .log`);
+  }
+  const fd = fs.openSync(file, FLAGS, MODE);
+  const reason = objectionTo(fs.fstatSync(fd));
+  if (reason === undefined) return fd;
+  fs.closeSync(fd);
+  throw notWritten(`it ${reason}`);
+}
+
+/** Why a file is no place for a log: the end of a sentence about it. */
+function objectionTo(stats: fs.Stats): string | undefined {
+  return stats.isFile() ? foreignWriters(stats) : 'is not a file';
+}
+
+function notWritten(reason: string): FileError {
+  return new FileError('log-not-written', reason);
+}
+
+/** Absolute path; undefined: nothing is logged. */
+function logFileOf(host: Host, options: CommonOptions): string | undefined {
+  const told = options.logFile ?? host.environment[VARIABLE];
+  if (told !== undefined) return told === '' ? undefined : path.resolve(host.folder, told);
+  return ofVault(host, options) ?? ofUser(host);
+}
+
+/** What is wrong with a configuration is told by the command that needs it. */
+function ofVault(host: Host, options: CommonOptions): string | undefined {
+  return orNothing(() => {
+    const { config, vaultDir } = openVaultFrameOf(host, options);
+    return config.log_file === undefined ? undefined : pathFrom(vaultDir, config.log_file);
+  });
+}
+
+function ofUser({ environment, platform }: Host): string | undefined {
+  const file = userConfigFile(environment, platform);
+  return orNothing(() => {
+    const { log_file: told } = readUserConfig(file);
+    return told === undefined ? undefined : pathFrom(path.dirname(file), told);
+  });
+}
+
+function orNothing<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof EcsyncError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,210 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ExitCode, InterruptedError } from '../../errors.ts';
+import { isDue, parseDuration, parseRhythm, type Rhythm } from '../../schedule/rhythm.ts';
+import type { RemoteConfig } from '../../vault/config/config.ts';
+import { pathKind } from '../../vault/files/path-kind.ts';
+import {
+  lastFullPush,
+  noteFullPush,
+  takeRequest,
+  writeOutcome,
+  type ScheduledPush,
+} from '../../vault/memory/push-record.ts';
+import type { VaultFrame } from '../../vault/vault.ts';
+import type { RunOptions } from '../settings/schedule-options.ts';
+import { describeFailure, failureLines } from '../frame/failure.ts';
+import type { Host } from '../frame/host.ts';
+import { startLog } from './log-file.ts';
+import { openVaultFrameOf, placeOf } from '../frame/place.ts';
+import { DONE, type CommandResult, type Warnings } from '../frame/report.ts';
+import { assertRemotes, parsePush, splitWords, type ScheduleRequest } from './scheduled-push.ts';
+import { shownDestinationOf } from '../../vault/destination/remote-destination.ts';
+
+/** After these everything was tried that could be: the next push is due at the next time. */
+const THROUGH: ReadonlySet<number> = new Set([ExitCode.ok, ExitCode.partial, ExitCode.vanished]);
+
+interface Target {
+  readonly name: string;
+  /** Canonical text of the destination. */
+  readonly shown: string;
+}
+
+/**
+ * `schedule run`: pushes to every remote for which that is due, one after the other; what fails for
+ * one does not keep the next from its turn.
+ *
+ * @returns how the first push ended that did not end well; 75 when the vault's disk is not there
+ * @throws what a push throws, when it is the only one
+ */
+export async function runJob(
+  host: Host,
+  warnings: Warnings,
+  { options, words }: ScheduleRequest<RunOptions>,
+): Promise<CommandResult> {
+  const rhythm = parseRhythm(options.every, options.at);
+  const ageMin = options.ifOlderThan === undefined ? undefined : parseDuration(options.ifOlderThan);
+  const away = diskAway(host, options);
+  if (away !== undefined) return away;
+  const frame = openVaultFrameOf(host, options);
+  const { remotes, pushWords } = splitWords(words);
+  const targets = targetsOf(host, frame, { remotes, isAll: options.all === true });
+  const startedMs = Date.now();
+  const requestId = takeRequest(frame.vaultDir, startedMs);
+  const due = targets.filter(
+    ({ shown }) =>
+      requestId !== undefined ||
+      isPushDue(
+        { rhythm, ageMin },
+        { lastMs: lastFullPush(frame.vaultDir, shown), nowMs: startedMs },
+      ),
+  );
+  if (due.length === 0) {
+    host.out.success('Not due yet.');
+    return DONE;
+  }
+  if (requestId === undefined) await waitByChance(host, options.delayUpTo ?? 0);
+  // As with -C: every relative path of the vault's configuration starts in its folder.
+  process.chdir(frame.source);
+  const unattended: Host = { ...host, folder: frame.source, canAsk: false };
+  return pushAll(unattended, warnings, { frame, due, pushWords, requestId });
+}
+
+/** A path as one word for the shell of the system. */
+function shellWord(folder: string, platform: NodeJS.Platform): string {
+  if (platform === 'win32') return `"${folder}"`;
+  return /^[\w./-]+$/.test(folder) ? folder : `'${folder.replaceAll("'", `'\\''`)}'`;
+}
+
+/** A vault directory that was named and is not there: its disk is not, most likely. */
+function diskAway(host: Host, options: RunOptions): CommandResult | undefined {
+  const { vaultDir } = placeOf(host, options);
+  if (vaultDir === undefined || pathKind(vaultDir) !== 'absent') return undefined;
+  return {
+    exitCode: ExitCode.notNow,
+    error: {
+      code: 'vault-away',
+      message: `${vaultDir} is not there, nothing was pushed`,
+      hint: `Is its disk mounted? If the vault is gone for good, its job can go, too: ecsync schedule remove --vault-dir ${shellWord(vaultDir, host.platform)}`,
+    },
+  };
+}
+
+function targetsOf(
+  { platform }: Host,
+  { config, source }: VaultFrame,
+  chosen: { readonly remotes: readonly string[]; readonly isAll: boolean },
+): readonly Target[] {
+  assertRemotes(config, chosen);
+  const { remotes, isAll } = chosen;
+  const isMeant = (remote: RemoteConfig, index: number): boolean =>
+    isAll || (remotes.length === 0 ? index === 0 : remotes.includes(remote.name));
+  return config.remotes.filter(isMeant).map((remote) => {
+    const shown = shownDestinationOf(remote, { source }, platform);
+    // The push to a remote whose URL is invalid says so.
+    return { name: remote.name, shown: typeof shown === 'string' ? shown : remote.url };
+  });
+}
+
+function isPushDue(
+  { rhythm, ageMin }: { rhythm: Rhythm | undefined; ageMin: number | undefined },
+  times: { lastMs: number | undefined; nowMs: number },
+): boolean {
+  if (rhythm !== undefined && !isDue(rhythm, times)) return false;
+  const { lastMs, nowMs } = times;
+  if (ageMin === undefined || lastMs === undefined || lastMs > nowMs) return true;
+  return nowMs - lastMs >= ageMin * 60_000;
+}
+
+async function waitByChance({ signal }: Host, maxSec: number): Promise<void> {
+  if (maxSec === 0) return;
+  try {
+    await delay(Math.random() * maxSec * 1000, undefined, { signal });
+  } catch (error) {
+    throw new InterruptedError('interrupted', 'interrupted', { cause: error });
+  }
+}
+
+async function pushAll(
+  host: Host,
+  warnings: Warnings,
+  job: {
+    readonly frame: VaultFrame;
+    readonly due: readonly Target[];
+    readonly pushWords: readonly string[];
+    readonly requestId: string | undefined;
+  },
+): Promise<CommandResult> {
+  const { frame, due, pushWords, requestId } = job;
+  const { vaultDir } = frame;
+  const startedMs = Date.now();
+  const pushes: ScheduledPush[] = [];
+  const results: CommandResult[] = [];
+  const endRun = (): void => {
+    const exitCode = pushes.find((push) => push.exitCode !== 0)?.exitCode ?? 0;
+    writeOutcome(vaultDir, {
+      startedMs,
+      endedMs: Date.now(),
+      exitCode,
+      pushes,
+      ...(requestId === undefined ? {} : { requestId }),
+    });
+  };
+  for (const { name, shown } of due) {
+    const result = await pushOne(host, warnings, { name, pushWords });
+    const message = result.error?.message;
+    pushes.push({
+      remote: name,
+      exitCode: result.exitCode,
+      ...(message === undefined ? {} : { message }),
+    });
+    results.push(result);
+    if (THROUGH.has(result.exitCode)) noteFullPush(vaultDir, shown, startedMs);
+    if (host.signal.aborted) break;
+  }
+  endRun();
+  if (due.length > 1 && host.out.mode.json) {
+    for (const push of pushes) host.out.event({ type: 'push', ...push });
+  }
+  const [only] = results;
+  if (results.length === 1 && only !== undefined) return only;
+  const bad = results.find(({ exitCode }) => exitCode !== 0);
+  if (bad === undefined) return DONE;
+  return {
+    exitCode: bad.exitCode,
+    ...(bad.error === undefined ? {} : { error: bad.error }),
+    shown: true,
+  };
+}
+
+/** One push; what it throws is told here, so that the next remote has its turn. */
+async function pushOne(
+  host: Host,
+  warnings: Warnings,
+  { name, pushWords }: { readonly name: string; readonly pushWords: readonly string[] },
+): Promise<CommandResult> {
+  try {
+    const push = parsePush(name, pushWords);
+    if (push.options.logFile !== undefined) startLog(host, warnings, push.options);
+    const result = await push.run(host, warnings);
+    if (result.exitCode !== 0 && result.error !== undefined && result.shown !== true) {
+      tell(host, name, failureLines({ exitCode: ExitCode.ok, ...result.error }, false));
+    }
+    return { ...result, shown: true };
+  } catch (thrown) {
+    const failure = describeFailure(thrown, host.signal.aborted);
+    tell(host, name, failureLines(failure, (host.environment['ECSYNC_DEBUG'] ?? '') !== ''));
+    const { exitCode, code, message, hint } = failure;
+    return {
+      exitCode,
+      error: { code, message, ...(hint === undefined ? {} : { hint }) },
+      shown: true,
+    };
+  }
+}
+
+function tell({ out }: Host, name: string, lines: readonly string[]): void {
+  out.clearStatus();
+  for (const [index, line] of lines.entries()) {
+    out.alert(index === 0 ? line.replace(/^ecsync: /, `ecsync: ${name}: `) : line);
+  }
+}

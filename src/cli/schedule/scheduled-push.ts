@@ -1,0 +1,115 @@
+import path from 'node:path';
+import { Command, CommanderError } from 'commander';
+import { UsageError } from '../../errors.ts';
+import { definePush } from '../push/push.ts';
+import type { PushOptions } from '../settings/push-options.ts';
+import type { RunCommand } from '../frame/selected.ts';
+import type { VaultConfig } from '../../vault/config/config.ts';
+import { noRemote } from '../../vault/config/config-edit.ts';
+
+/** What a command line of `schedule install` or `run` says. */
+export interface ScheduleRequest<Options> {
+  readonly options: Options;
+  /** Names of remotes, then options of push. */
+  readonly words: readonly string[];
+}
+
+/** A push as the words of a schedule describe it. */
+export interface ParsedPush {
+  readonly options: PushOptions;
+  readonly run: RunCommand;
+}
+
+/** What a push without a person cannot use, or what the schedule itself decides. */
+const REFUSED: Readonly<Record<string, string>> = {
+  dryRun: '--dry-run changes nothing',
+  masterkey: 'nobody is there to give a master key',
+  C: 'the schedule knows its vault',
+  vaultDir: 'the schedule knows its vault',
+  acceptNewHostKey: 'a host key is looked at once, by a person: push by hand first',
+};
+
+/** Remotes come first; the first word with a dash begins the options of push. */
+export function splitWords(words: readonly string[]): {
+  readonly remotes: readonly string[];
+  readonly pushWords: readonly string[];
+} {
+  const at = words.findIndex((word) => word.startsWith('-'));
+  if (at === -1) return { remotes: words, pushWords: [] };
+  return { remotes: words.slice(0, at), pushWords: words.slice(at) };
+}
+
+/**
+ * @throws {UsageError} `no-remote`, `conflicting-options`
+ */
+export function assertRemotes(
+  config: VaultConfig,
+  { remotes, isAll }: { readonly remotes: readonly string[]; readonly isAll: boolean },
+): void {
+  if (isAll && remotes.length > 0) {
+    throw new UsageError('conflicting-options', '--all and names of remotes exclude each other', {
+      hint: 'Give one of them.',
+    });
+  }
+  if (config.remotes.length === 0) {
+    throw new UsageError('no-remote', 'this vault has no remote yet', {
+      hint: 'Add one: ecsync remote add NAME user@host:path',
+    });
+  }
+  for (const name of remotes) {
+    if (!config.remotes.some((remote) => remote.name === name)) {
+      throw noRemote(name, config.remotes);
+    }
+  }
+}
+
+/**
+ * Reads the options of a scheduled push.
+ *
+ * @throws {UsageError} `schedule-push-words`, and what the options themselves throw
+ */
+export function parsePush(remote: string, pushWords: readonly string[]): ParsedPush {
+  const program = new Command('ecsync')
+    .exitOverride()
+    .configureOutput({ writeOut: () => undefined, writeErr: () => undefined })
+    .helpCommand(false);
+  const found: { push?: ParsedPush } = {};
+  definePush(program, (_name, options, run) => {
+    found.push = { options: options as PushOptions, run };
+  });
+  try {
+    program.parse(['push', remote, ...pushWords], { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    throw wordsError(error.message.split('\n')[0]?.replace(/^error: /, '') ?? '');
+  }
+  const paths = program.commands[0]?.args.slice(1) ?? [];
+  if (paths.length > 0) throw wordsError(`'${paths[0] ?? ''}' is no option of push`);
+  if (found.push === undefined) throw wordsError('only options of push can follow --');
+  return found.push;
+}
+
+/**
+ * Refuses what cannot work when nobody is there, or in another current folder.
+ *
+ * @throws {UsageError} `schedule-push-words`
+ */
+export function assertSchedulable(push: ParsedPush, pushWords: readonly string[]): void {
+  const options: Readonly<Record<string, unknown>> = { ...push.options };
+  for (const [name, why] of Object.entries(REFUSED)) {
+    if (options[name] !== undefined) throw wordsError(why);
+  }
+  if (pushWords.includes('--')) throw wordsError('only options of push can follow --');
+  for (const name of ['passfile', 'passwordFile', 'excludeFrom', 'logFile']) {
+    const file = options[name];
+    if (typeof file === 'string' && !path.isAbsolute(file)) {
+      throw wordsError(`${file} is a relative path, and a schedule runs elsewhere`);
+    }
+  }
+}
+
+function wordsError(message: string): UsageError {
+  return new UsageError('schedule-push-words', message, {
+    hint: 'After -- come options of push, with absolute paths: ecsync schedule install --every 1h -- --delete --max-delete 100',
+  });
+}

@@ -1,0 +1,28 @@
+/** Waiting for a key that a thread derives from a password. */
+import type { Host } from '../frame/host.ts';
+
+/**
+ * Waits for a derivation, but no longer once the run is interrupted: the thread cannot be stopped,
+ * only left behind when the process ends.
+ *
+ * @throws {InterruptedError} `interrupted`; what the derivation throws
+ */
+export async function untilInterrupted<T>(
+  { signal, derivations }: Pick<Host, 'signal' | 'derivations'>,
+  derivation: Promise<T>,
+): Promise<T> {
+  derivations.add(derivation);
+  const forget = (): void => void derivations.delete(derivation);
+  derivation.then(forget, forget);
+  let stop = (): void => undefined;
+  const interrupted = new Promise<never>((_resolve, reject) => {
+    stop = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', stop, { once: true });
+    if (signal.aborted) stop();
+  });
+  try {
+    return await Promise.race([derivation, interrupted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}

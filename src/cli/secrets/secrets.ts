@@ -1,0 +1,398 @@
+import { timingSafeEqual } from 'node:crypto';
+import { PasswordError, UsageError, VaultError } from '../../errors.ts';
+import type { Conf } from '../../gocryptfs/conf/config.ts';
+import type { KeychainSurroundings } from '../../vault/password/keychain.ts';
+import { readSecret, type Secret, type SecretSources } from '../../vault/password/password.ts';
+import { assertMasterkey, hasConf, type VaultFrame } from '../../vault/vault.ts';
+import { keepConstantTime } from './constant-time.ts';
+import { untilInterrupted } from './derivation.ts';
+import type { Host } from '../frame/host.ts';
+import type { SecretOptions } from '../frame/options.ts';
+import { askMasterkey, askNewPassword, askPassword, passwordQuestion } from '../frame/prompt.ts';
+import type { Warnings } from '../frame/report.ts';
+
+/** A vault's conf and its master key. Whoever asked for the key overwrites it when done. */
+export interface UnlockedVault {
+  /** When it is lost: what the configuration says of it, see `confOf`. */
+  readonly conf: Conf;
+  readonly masterkey: Buffer;
+}
+
+function sourcesOf(
+  host: Host,
+  options: SecretOptions,
+  warnings: Warnings,
+): Omit<SecretSources, 'config' | 'prompt'> {
+  return {
+    ...(options.passfile === undefined ? {} : { passfile: options.passfile }),
+    ...(options.extpass === undefined ? {} : { extpass: options.extpass }),
+    ...(options.masterkey === undefined
+      ? {}
+      : { masterkeyFrom: host.canAsk ? () => askMasterkey(host) : host.stdin }),
+    environment: host.passwordVariables,
+    warn: (code, message) => warnings.add({ code, message }),
+    signal: host.signal,
+  };
+}
+
+/** A vault whose secret is known, while scrypt still works on it in a thread of its own. */
+export interface UnlockingVault {
+  readonly conf: Conf;
+  /** Rejects with the errors of {@link unlockVault}; whoever asked must await it. */
+  readonly masterkey: Promise<Buffer>;
+}
+
+/**
+ * Opens a vault's master key with whatever secret is given. Without its conf only the master key
+ * itself opens it.
+ *
+ * @throws {PasswordError} every code of `readSecret`, `wrong-password`, `wrong-masterkey`
+ * @throws {IntegrityError} `conf-seal-wrong`
+ * @throws {VaultError} every code of `confOf`, `scrypt-failed`, `fido2-unsupported`
+ * @throws {UsageError} `conflicting-options`, `command-invalid`
+ */
+export async function unlockVault(
+  host: Host,
+  vault: VaultFrame,
+  options: SecretOptions,
+  warnings: Warnings,
+): Promise<UnlockedVault> {
+  const { conf, masterkey } = await startUnlocking(host, vault, options, warnings);
+  return { conf, masterkey: await masterkey };
+}
+
+/** The same, but back as soon as nothing more needs to be asked or read. */
+export async function startUnlocking(
+  host: Host,
+  vault: VaultFrame,
+  options: SecretOptions,
+  warnings: Warnings,
+): Promise<UnlockingVault> {
+  keepConstantTime(host, vault.config);
+  const { confOf } = await import('../../vault/vault-conf.ts');
+  const conf = confOf(vault);
+  if (!hasConf(vault) && options.masterkey === undefined) throw confLost(vault);
+  const typing = new Typing(
+    host,
+    options.ask ?? (() => askPassword(host, passwordQuestion(vault))),
+  );
+  const secret = await readVaultSecret(host, vault, { ...options, ask: typing.ask }, warnings);
+  const masterkey = masterkeyFrom(vault, secret, (password) =>
+    typing.open(password, (bytes) => openInAnyForm(host, warnings, conf, bytes)),
+  );
+  masterkey.catch(() => undefined); // awaited by the caller, but maybe not at once
+  // Another question must not come while something else is under way.
+  if (typing.isUsed) await masterkey;
+  return { conf, masterkey };
+}
+
+/** How often a password is asked for before a run ends. */
+const TRIES_MAX = 3;
+
+/** A password that is typed, and typed again when it is wrong. */
+class Typing {
+  readonly #host: Host;
+  readonly #ask: () => Promise<Buffer>;
+  isUsed = false;
+
+  constructor(host: Host, ask: () => Promise<Buffer>) {
+    this.#host = host;
+    this.#ask = ask;
+  }
+
+  readonly ask = (): Promise<Buffer> => {
+    this.isUsed = true;
+    return this.#ask();
+  };
+
+  /**
+   * @param open - rejects with {@link PasswordError} `wrong-password` for a wrong one
+   * @param password - overwritten
+   */
+  async open(password: Buffer, open: (password: Buffer) => Promise<Buffer>): Promise<Buffer> {
+    for (let tried = 1, typed = password; ; tried++) {
+      try {
+        return await open(typed);
+      } catch (error) {
+        const isWrong = error instanceof PasswordError && error.code === 'wrong-password';
+        if (!isWrong || !this.isUsed || tried === TRIES_MAX) throw error;
+        this.#host.out.alert('The password is wrong. Once more:');
+      } finally {
+        typed.fill(0);
+      }
+      typed = await this.#ask();
+    }
+  }
+}
+
+/** The master key by a password, in whichever Unicode form; that it was another one is told. */
+export async function openInAnyForm(
+  host: Host,
+  warnings: Warnings,
+  conf: Conf,
+  password: Uint8Array,
+): Promise<Buffer> {
+  const { unlockInAnyForm } = await import('../../gocryptfs/conf/keys.ts');
+  const { masterkey, form } = await untilInterrupted(host, unlockInAnyForm(conf, password));
+  if (form !== undefined) {
+    const how = form === 'NFC' ? 'composed (NFC)' : 'decomposed (NFD), as macOS types it';
+    const message = `the password is right when its letters are ${how}: it was given in the other form`;
+    warnings.add({ code: 'password-form', message });
+  }
+  return masterkey;
+}
+
+function confLost({ confFile }: VaultFrame): VaultError {
+  return new VaultError('vault-incomplete', `${confFile} is missing`, {
+    hint: 'Without it no password opens the vault. Copy it from any remote, or give the recovery key: --masterkey=stdin',
+  });
+}
+
+/**
+ * The secret for a vault, from wherever it comes; not tried yet.
+ *
+ * @throws {PasswordError} every code of `readSecret`
+ * @throws {UsageError} `conflicting-options`, `command-invalid`
+ */
+export async function readVaultSecret(
+  host: Host,
+  vault: VaultFrame,
+  options: SecretOptions,
+  warnings: Warnings,
+): Promise<Secret> {
+  return readSecret({
+    ...sourcesOf(host, options, warnings),
+    config: {
+      password: vault.config.password,
+      folder: vault.vaultDir,
+      keychain: () => readVaultKeychain(host, vault),
+      credentialsFolder: host.environment['CREDENTIALS_DIRECTORY'],
+    },
+    ...(host.canAsk
+      ? { prompt: options.ask ?? (() => askPassword(host, passwordQuestion(vault))) }
+      : {}),
+  });
+}
+
+/**
+ * A vault's password from everywhere but its configuration, after it opened the vault. Whoever asked
+ * for it overwrites it when done.
+ *
+ * @throws as {@link unlockVault}
+ */
+export async function provenPassword(
+  host: Host,
+  vault: VaultFrame,
+  options: SecretOptions,
+  warnings: Warnings,
+): Promise<Buffer> {
+  const { confOf } = await import('../../vault/vault-conf.ts');
+  const conf = confOf(vault);
+  if (!hasConf(vault)) throw confLost(vault);
+  const typing = new Typing(host, () => askPassword(host, passwordQuestion(vault)));
+  const secret = await readSecret({
+    ...sourcesOf(host, options, warnings),
+    ...(host.canAsk ? { prompt: typing.ask } : {}),
+  });
+  let proven = Buffer.from(secret.bytes);
+  const masterkey = await masterkeyFrom(vault, secret, (first) =>
+    typing.open(first, async (bytes) => {
+      proven.fill(0);
+      proven = Buffer.from(bytes);
+      const { unlockMasterkey } = await import('../../gocryptfs/conf/keys.ts');
+      return untilInterrupted(host, unlockMasterkey(conf, bytes));
+    }),
+  ).catch((error: unknown) => {
+    proven.fill(0);
+    throw error;
+  });
+  masterkey.fill(0);
+  return proven;
+}
+
+async function readVaultKeychain(host: Host, vault: VaultFrame): Promise<Buffer> {
+  const { keychainItemOf, readKeychain } = await import('../../vault/password/keychain.ts');
+  return readKeychain(keychainItemOf(vault), keychainSurroundings(host));
+}
+
+/** Time for a keychain to answer, and for a person to unlock it. */
+const KEYCHAIN_TIMEOUT_MS = { alone: 15_000, attended: 120_000 } as const;
+
+/** How this process uses the keychain. */
+export function keychainSurroundings(host: Host): KeychainSurroundings {
+  const { platform, environment, signal, canAsk } = host;
+  const timeoutMs = canAsk ? KEYCHAIN_TIMEOUT_MS.attended : KEYCHAIN_TIMEOUT_MS.alone;
+  return { platform, environment, signal, timeoutMs };
+}
+
+async function masterkeyFrom(
+  vault: VaultFrame,
+  secret: Secret,
+  open: (password: Buffer) => Promise<Buffer>,
+): Promise<Buffer> {
+  if (secret.kind === 'masterkey') {
+    assertMasterkey(vault, secret.bytes);
+    return secret.bytes;
+  }
+  const masterkey = await open(secret.bytes);
+  assertMasterkey(vault, masterkey);
+  return masterkey;
+}
+
+/**
+ * Opens the master key of a filesystem that is no vault's.
+ *
+ * @param conf - absent: there is none, and a master key is given
+ * @throws {PasswordError} every code of `readSecret`, `wrong-password`, `wrong-masterkey`
+ * @throws {IntegrityError} `conf-seal-wrong`
+ * @throws {VaultError} `conf-missing`, `scrypt-failed`, `fido2-unsupported`
+ * @throws {UsageError} `conflicting-options`, `command-invalid`
+ */
+export async function unlockConf(
+  host: Host,
+  conf: Conf | undefined,
+  options: SecretOptions,
+  warnings: Warnings,
+): Promise<Buffer> {
+  keepConstantTime(host);
+  const typing = new Typing(host, () => askPassword(host, passwordQuestion()));
+  const secret = await readSecret({
+    ...sourcesOf(host, options, warnings),
+    ...(host.canAsk ? { prompt: typing.ask } : {}),
+  });
+  if (secret.kind === 'masterkey') return assertSealedBy(secret.bytes, conf);
+  if (conf === undefined) {
+    secret.bytes.fill(0);
+    throw new VaultError('conf-missing', 'a password needs a conf');
+  }
+  return typing.open(secret.bytes, (bytes) => openInAnyForm(host, warnings, conf, bytes));
+}
+
+/**
+ * A master key that was told, if it has sealed the conf. Which of the two is the wrong one cannot be
+ * seen, and a slip of the pen is likelier than an attack.
+ *
+ * @throws {PasswordError} `wrong-masterkey`
+ */
+async function assertSealedBy(masterkey: Buffer, conf: Conf | undefined): Promise<Buffer> {
+  const { isSealIntact } = await import('../../gocryptfs/conf/conf-seal.ts');
+  if (conf === undefined || isSealIntact(conf, masterkey)) return masterkey;
+  masterkey.fill(0);
+  throw new PasswordError('wrong-masterkey', 'this master key has not sealed this gocryptfs.conf', {
+    hint: 'Compare it with the recovery sheet. If it is right, the conf was changed: restore with the layout from the sheet, --layout and the like, which goes without the conf.',
+  });
+}
+
+/** The key of a copy that is to be adopted. */
+export interface AdoptedKey {
+  readonly masterkey: Buffer;
+  /** It was told; no password has shown that it belongs to the conf. */
+  readonly isUnproven: boolean;
+  /** The other conf wraps the same key, under the same password. */
+  readonly isKeyOfOther: boolean;
+}
+
+/**
+ * Opens the master key of a copy, and tries the same password on another conf.
+ *
+ * @throws as {@link unlockConf}
+ */
+export async function unlockAdopted(
+  host: Host,
+  { conf, other }: { readonly conf: Conf; readonly other?: Conf | undefined },
+  options: SecretOptions,
+  warnings: Warnings,
+): Promise<AdoptedKey> {
+  keepConstantTime(host);
+  const secret = await readSecret({
+    ...sourcesOf(host, options, warnings),
+    ...(host.canAsk ? { prompt: () => askPassword(host, passwordQuestion()) } : {}),
+  });
+  if (secret.kind === 'masterkey') {
+    const masterkey = await assertSealedBy(secret.bytes, conf);
+    return { masterkey, isUnproven: true, isKeyOfOther: false };
+  }
+  const { unlockMasterkey } = await import('../../gocryptfs/conf/keys.ts');
+  try {
+    const masterkey = await untilInterrupted(host, unlockMasterkey(conf, secret.bytes));
+    const trying = other && unlockMasterkey(other, secret.bytes).catch(unlessWrong);
+    const alike = trying && (await untilInterrupted(host, trying));
+    const isKeyOfOther = alike !== undefined && timingSafeEqual(alike, masterkey);
+    alike?.fill(0);
+    return { masterkey, isUnproven: false, isKeyOfOther };
+  } finally {
+    secret.bytes.fill(0);
+  }
+}
+
+/** Another password, or a token: then it is another's conf as far as can be told. */
+function unlessWrong(error: unknown): undefined {
+  if (error instanceof PasswordError || error instanceof VaultError) return undefined;
+  throw error;
+}
+
+/**
+ * The password of a vault to be; asked twice when it is asked.
+ *
+ * @throws {PasswordError} every code of `readSecret`, `passwords-differ`
+ * @throws {UsageError} `conflicting-options`, `command-invalid`
+ */
+export async function readNewPassword(
+  host: Host,
+  options: SecretOptions,
+  warnings: Warnings,
+): Promise<Secret> {
+  return readSecret({
+    ...sourcesOf(host, options, warnings),
+    ...(host.canAsk ? { prompt: () => askNewPassword(host) } : {}),
+  });
+}
+
+/** Where a password that takes the place of another comes from. */
+export interface NewPasswordOptions {
+  readonly newPassfile?: string;
+  readonly newExtpass?: string;
+}
+
+/**
+ * Refuses what gives no new password, before the old one is asked for.
+ *
+ * @throws {PasswordError} `password-missing`
+ * @throws {UsageError} `conflicting-options`
+ */
+export function checkNewPasswordOptions(host: Host, options: NewPasswordOptions): void {
+  const { newPassfile, newExtpass } = options;
+  if (newPassfile !== undefined && newExtpass !== undefined) {
+    throw new UsageError(
+      'conflicting-options',
+      '--new-passfile and --new-extpass exclude each other',
+      { hint: 'Give one of them.' },
+    );
+  }
+  if (newPassfile !== undefined || newExtpass !== undefined || host.canAsk) return;
+  throw new PasswordError('password-missing', 'no new password is given and there is no terminal', {
+    hint: 'Use --new-passfile FILE or --new-extpass CMD.',
+  });
+}
+
+/**
+ * The new password of a vault; asked twice when it is asked. The variables and the configuration
+ * hold the old one, so they are not looked at.
+ *
+ * @throws {PasswordError} every code of `readSecret`, `passwords-differ`
+ * @throws {UsageError} `command-invalid`
+ */
+export async function readReplacementPassword(
+  host: Host,
+  { newPassfile, newExtpass }: NewPasswordOptions,
+  warnings: Warnings,
+): Promise<Secret> {
+  return readSecret({
+    ...(newPassfile === undefined ? {} : { passfile: newPassfile }),
+    ...(newExtpass === undefined ? {} : { extpass: newExtpass }),
+    environment: {},
+    warn: (code, message) => warnings.add({ code, message }),
+    signal: host.signal,
+    ...(host.canAsk ? { prompt: () => askNewPassword(host) } : {}),
+  });
+}

@@ -1,0 +1,86 @@
+import { Option, type Command } from 'commander';
+import { UsageError } from '../../errors.ts';
+import type { LayoutChoice } from '../../gocryptfs/conf/feature-flags.ts';
+import { LONG_NAME_MAX_DEFAULT, LONG_NAME_MAX_LEAST } from '../../gocryptfs/format/limits.ts';
+import { wholeNumber } from '../frame/options.ts';
+
+/** Options that choose what a new copy is like. */
+export interface LayoutOptions {
+  readonly layout?: LayoutChoice['layout'];
+  readonly plaintextnames?: boolean;
+  readonly deterministicNames?: boolean;
+  readonly longnamemax?: number;
+}
+
+const LAYOUTS: readonly LayoutChoice['layout'][] = ['gcm', 'reverse', 'xchacha'];
+
+/** Adds the options of {@link LayoutOptions}. */
+export function addLayoutOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        '--layout <name>',
+        'gcm (default); xchacha for machines without AES instructions; reverse to go on with what `gocryptfs -reverse` shows',
+      )
+        .choices([...LAYOUTS])
+        .argParser(parseLayout),
+    )
+    .option('--plaintextnames', 'do not encrypt names and link targets')
+    .option('--deterministic-names', 'equal names look equal in every folder; no IV files')
+    .option(
+      '--longnamemax <n>',
+      `hash encrypted names of more characters than N, from ${LONG_NAME_MAX_LEAST} to ${LONG_NAME_MAX_DEFAULT} (default: ${LONG_NAME_MAX_DEFAULT})`,
+      wholeNumber(LONG_NAME_MAX_LEAST, LONG_NAME_MAX_DEFAULT),
+    );
+}
+
+/**
+ * The value of `--layout`.
+ *
+ * @throws {UsageError} `layout-unknown`
+ */
+function parseLayout(name: string): LayoutChoice['layout'] {
+  const layout = LAYOUTS.find((known) => known === name);
+  if (layout !== undefined) return layout;
+  throw new UsageError('layout-unknown', `there is no layout '${name}'`, {
+    hint: 'Use gcm, reverse or xchacha.',
+  });
+}
+
+/**
+ * What the options choose together.
+ *
+ * @throws {UsageError} `conflicting-options` — modifiers that mean nothing together, which stock
+ *   would drop in silence
+ */
+export function layoutOf(options: LayoutOptions): LayoutChoice {
+  const { layout = 'gcm', plaintextnames, deterministicNames, longnamemax } = options;
+  if (plaintextnames === true) {
+    const other =
+      deterministicNames === true ? '--deterministic-names' : longnamemax && '--longnamemax';
+    if (other !== undefined) {
+      throw new UsageError(
+        'conflicting-options',
+        `--plaintextnames and ${other} exclude each other`,
+        {
+          hint: `${other} says how names are encrypted. Leave one of them out.`,
+        },
+      );
+    }
+  }
+  return {
+    layout,
+    ...(plaintextnames === true && { plaintextNames: true }),
+    ...(deterministicNames === true && { deterministicNames: true }),
+    ...(longnamemax !== undefined && { longNameMax: longnamemax }),
+  };
+}
+
+/** The options of {@link LayoutOptions} that were given, `--layout` left out. */
+export function modifiersGiven(options: LayoutOptions): readonly string[] {
+  return [
+    ...(options.plaintextnames === true ? ['--plaintextnames'] : []),
+    ...(options.deterministicNames === true ? ['--deterministic-names'] : []),
+    ...(options.longnamemax === undefined ? [] : ['--longnamemax']),
+  ];
+}

@@ -1,0 +1,150 @@
+import path from 'node:path';
+import type { Command } from 'commander';
+import { UsageError } from '../../errors.ts';
+import type { LayoutChoice } from '../../gocryptfs/conf/feature-flags.ts';
+import {
+  checkNewVault,
+  createVault,
+  REVERSE_CONF_NAME,
+  type NewVaultPlace,
+} from '../../vault/create-vault.ts';
+import { pathKind } from '../../vault/files/path-kind.ts';
+import type { Host } from '../frame/host.ts';
+import {
+  addCommonOptions,
+  addSecretOptions,
+  wholeNumber,
+  type CommonOptions,
+  type SecretOptions,
+} from '../frame/options.ts';
+import { noteVault, placeOf, vaultDirOf } from '../frame/place.ts';
+import { recoverySheet } from '../keys/recovery-sheet.ts';
+import type { CommandResult, Warnings } from '../frame/report.ts';
+import type { Selected } from '../frame/selected.ts';
+import {
+  addLayoutOptions,
+  layoutOf,
+  modifiersGiven,
+  type LayoutOptions,
+} from '../settings/layout-option.ts';
+import { newKey, reverseKey, type MadeKey } from '../keys/new-key.ts';
+
+interface InitOptions extends CommonOptions, SecretOptions, LayoutOptions {
+  readonly scryptn?: number;
+}
+
+const AFTER_HELP = `
+Where the folder has a .gocryptfs.reverse.conf, --layout reverse goes on with it: same file, same
+password, same copy. Nothing new is made, and nothing is sent again.`;
+
+/** Defines `init [DIR]`. */
+export function defineInit(program: Command, select: Selected): void {
+  const command = program
+    .command('init')
+    .summary('make a folder a vault')
+    .description(
+      'Make a folder a vault: new keys in DIR/.ecsync/, and a recovery sheet to keep on paper.',
+    )
+    .argument('[dir]', 'the folder to copy (default: the current one)');
+  addLayoutOptions(command).option(
+    '--scryptn <n>',
+    'cost of trying one password: 2^N, N from 10 to 22 (default: 16, 64 MiB)',
+    wholeNumber(10, 22),
+  );
+  addSecretOptions(command, { masterkey: false });
+  addCommonOptions(command)
+    .addHelpText('after', AFTER_HELP)
+    .action((dir: string | undefined) => {
+      const options: InitOptions = command.optsWithGlobals();
+      select('init', options, (host, warnings) => init(host, warnings, dir, options));
+    });
+}
+
+async function init(
+  host: Host,
+  warnings: Warnings,
+  dir: string | undefined,
+  options: InitOptions,
+): Promise<CommandResult> {
+  const source = path.resolve(placeOf(host, options).folder, dir ?? '.');
+  refuseUnspeakable(source);
+  const told = vaultDirOf(host, options);
+  const place = { source, ...(told === undefined ? {} : { vaultDir: told }) };
+  checkNewVault(place);
+  const choice = layoutOf(options);
+  const reverseConf = findReverseConf(source, options);
+  const key =
+    reverseConf === undefined
+      ? await newKey(host, warnings, options, choice)
+      : await reverseKey(host, warnings, options, reverseConf);
+  try {
+    host.signal.throwIfAborted();
+    return conclude(host, place, { key, choice });
+  } finally {
+    key.masterkey.fill(0);
+  }
+}
+
+/**
+ * The conf of `gocryptfs -reverse` in a folder, when it is to be used.
+ *
+ * @throws {UsageError} `reverse-conf-found` — it is there, but something else was asked for;
+ *   `conflicting-options` — it says already what the options would
+ */
+function findReverseConf(source: string, options: InitOptions): string | undefined {
+  const file = path.join(source, REVERSE_CONF_NAME);
+  if (pathKind(file) === 'absent') return undefined;
+  if (options.layout !== 'reverse') {
+    throw new UsageError(
+      'reverse-conf-found',
+      `${file} is there: this folder has been shown by gocryptfs -reverse`,
+      {
+        hint: 'To go on with the copy made from that: ecsync init --layout reverse. To start afresh with another key: move that file elsewhere first, but keep it as long as you keep that copy.',
+      },
+    );
+  }
+  const given = [
+    ...modifiersGiven(options),
+    ...(options.scryptn === undefined ? [] : ['--scryptn']),
+  ];
+  const [first] = given;
+  if (first === undefined) return file;
+  throw new UsageError('conflicting-options', `${file} is there and says what ${first} would`, {
+    hint: `Leave ${given.join(' and ')} out: the copy stays as it is.`,
+  });
+}
+
+function conclude(
+  host: Host,
+  place: NewVaultPlace,
+  { key, choice }: { key: MadeKey; choice: LayoutChoice },
+): CommandResult {
+  const { out } = host;
+  const { conf, masterkey } = key;
+  const vaultDir = createVault(place, key);
+  noteVault(host, vaultDir);
+  out.note(`made the vault ${vaultDir}`);
+  if (key.reverse?.confInSource === true) {
+    out.note(`it uses ${path.join(place.source, REVERSE_CONF_NAME)}, as gocryptfs -reverse does`);
+  }
+  if (out.isTerminal && !out.mode.json) {
+    const facts = { source: place.source, remotes: [], conf, masterkey, date: new Date() };
+    for (const line of ['', ...recoverySheet(facts), '']) out.data(line);
+  } else {
+    out.note('the recovery sheet is not shown, because standard output is no terminal');
+    out.note('hint: Print it with `ecsync key paper` and keep it: it is the last way in.');
+  }
+  out.note('next: `ecsync remote add NAME user@host:path`, then `ecsync push`');
+  return { exitCode: 0, figures: { vaultDir, layout: choice.layout, flags: [...conf.flags] } };
+}
+
+/**
+ * A path that is not valid text reaches a Node program with replacement characters in it: it names
+ * another folder than the one that was meant, which would be made, and pushed empty ever after.
+ */
+function refuseUnspeakable(source: string): void {
+  if (!source.includes('\uFFFD')) return;
+  throw new UsageError('path-not-utf8', `${source}: the name of this folder is not valid UTF-8`, {
+    hint: 'Rename the folder, or reach it by a symlink with a plain name. Names inside it may be anything.',
+  });
+}

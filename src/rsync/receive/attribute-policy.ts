@@ -1,0 +1,151 @@
+import { isDirectory, isSymlink, type Entry } from '../../tree/entry.ts';
+import { isWindows } from '../../platform.ts';
+import type { Attributes } from '../../tree/store.ts';
+import {
+  ITEM_REPORT_GROUP,
+  ITEM_REPORT_OWNER,
+  ITEM_REPORT_PERMS,
+  ITEM_REPORT_TIME,
+} from '../wire/constants.ts';
+import type { IdNames } from '../flist/id-list.ts';
+import type { TransferOptions } from '../wire/options.ts';
+
+const PERMISSIONS = 0o7777;
+const OWNER_WRITES = 0o200;
+
+/** What this machine adds: its ids by name, and the bits that new files do not get. */
+export interface LocalHabits {
+  readonly users: ReadonlyMap<string, number>;
+  readonly groups: ReadonlyMap<string, number>;
+  /** Only without `-p`. Default 022. */
+  readonly umask?: number;
+  /** The permission bits that a peer may set. Default: all, with set-id and sticky bits. */
+  readonly modeBits?: number;
+}
+
+/** How far an object at the destination is from what the list says. */
+export interface Difference {
+  /** ITEM_REPORT_* bits. */
+  readonly iflags: number;
+  /** What has to be set, or undefined when nothing differs. */
+  readonly attributes: Attributes | undefined;
+}
+
+/** Decides which attributes of the list are kept, and translates owners. */
+export class AttributePolicy {
+  readonly #options: TransferOptions;
+  readonly #userIds: ReadonlyMap<number, number>;
+  readonly #groupIds: ReadonlyMap<number, number>;
+  readonly #isRoot = process.geteuid?.() === 0;
+  readonly #ownGroups = new Set([process.getegid?.() ?? -1, ...(process.getgroups?.() ?? [])]);
+  readonly #umask: number;
+  readonly #modeBits: number;
+
+  constructor(options: TransferOptions, names: IdNames, local: LocalHabits) {
+    this.#options = options;
+    this.#umask = local.umask ?? 0o022;
+    this.#modeBits = local.modeBits ?? PERMISSIONS;
+    this.#userIds = translation(names.users, local.users);
+    this.#groupIds = translation(names.groups, local.groups);
+  }
+
+  /** Everything that is set on an object that was just made; `replaced` is what it takes the place of. */
+  forNew(entry: Entry, replaced?: Entry): Attributes & { readonly mode: number } {
+    const { times } = this.#options;
+    const uid = this.#uid(entry);
+    const gid = this.#gid(entry);
+    return {
+      mode: this.#mode(entry, replaced),
+      ...(times && { mtimeSec: entry.mtimeSec, mtimeNsec: entry.mtimeNsec }),
+      ...(uid !== undefined && { uid }),
+      ...(gid !== undefined && { gid }),
+    };
+  }
+
+  /** What of a folder's time has to be set; mode and owner stay as they are. */
+  compareTime(entry: Entry, existing: Entry): Difference {
+    if (!this.#options.times || isSameTime(entry, existing, this.#options)) {
+      return { iflags: 0, attributes: undefined };
+    }
+    const { mtimeSec, mtimeNsec } = entry;
+    return { iflags: ITEM_REPORT_TIME, attributes: { mtimeSec, mtimeNsec } };
+  }
+
+  /** Compares what is there with the list; times by whole seconds. */
+  compare(entry: Entry, existing: Entry): Difference {
+    const { times } = this.#options;
+    const kept = keptPermissions(entry) & this.#modeBits;
+    const uid = this.#uid(entry);
+    const gid = this.#gid(entry);
+    const otherTime = times && !isSameTime(entry, existing, this.#options);
+    const otherMode =
+      this.#options.perms && !isSymlink(entry) && (entry.mode & kept) !== (existing.mode & kept);
+    const otherOwner = uid !== undefined && uid !== existing.uid;
+    const otherGroup = gid !== undefined && gid !== existing.gid;
+    const iflags =
+      (otherTime ? ITEM_REPORT_TIME : 0) |
+      (otherMode ? ITEM_REPORT_PERMS : 0) |
+      (otherOwner ? ITEM_REPORT_OWNER : 0) |
+      (otherGroup ? ITEM_REPORT_GROUP : 0);
+    if (iflags === 0) return { iflags, attributes: undefined };
+    // A change of owner clears the set-id bits, so the mode goes with it.
+    const setMode = otherMode || otherOwner || otherGroup;
+    return {
+      iflags,
+      attributes: {
+        ...(setMode && { mode: this.#mode(entry, existing) }),
+        ...(otherTime && { mtimeSec: entry.mtimeSec, mtimeNsec: entry.mtimeNsec }),
+        ...(otherOwner && { uid }),
+        ...(otherGroup && { gid }),
+      },
+    };
+  }
+
+  #mode(entry: Entry, replaced: Entry | undefined): number {
+    // A folder that is there keeps what a peer may not set. A file does not: its content is new.
+    const isFolderThere = replaced !== undefined && isDirectory(entry) && isDirectory(replaced);
+    const own = isFolderThere ? replaced.mode & PERMISSIONS & ~this.#modeBits : 0;
+    if (this.#options.perms) return (entry.mode & this.#modeBits) | own;
+    if (replaced !== undefined) return (replaced.mode & this.#modeBits) | own;
+    return entry.mode & 0o777 & ~this.#umask;
+  }
+
+  #uid(entry: Entry): number | undefined {
+    if (!this.#options.owner || !this.#isRoot) return undefined;
+    return this.#userIds.get(entry.uid) ?? entry.uid;
+  }
+
+  #gid(entry: Entry): number | undefined {
+    if (!this.#options.group || process.getegid === undefined) return undefined;
+    const gid = this.#groupIds.get(entry.gid) ?? entry.gid;
+    return this.#isRoot || this.#ownGroups.has(gid) ? gid : undefined;
+  }
+}
+
+/** Whether two times are equal by whole seconds, as far as that is asked for. */
+export function isSameTime(
+  a: Pick<Entry, 'mtimeSec'>,
+  b: Pick<Entry, 'mtimeSec'>,
+  { modifyWindowSec = 0 }: Pick<TransferOptions, 'modifyWindowSec'>,
+): boolean {
+  return Math.abs(a.mtimeSec - b.mtimeSec) <= modifyWindowSec;
+}
+
+/** The bits that can be kept here: Windows knows files that may not be written, and nothing else. */
+function keptPermissions(entry: Entry): number {
+  if (!isWindows) return PERMISSIONS;
+  return isDirectory(entry) ? 0 : OWNER_WRITES;
+}
+
+/** Their number → our number, for every name that both sides have. */
+function translation(
+  theirs: ReadonlyMap<number, string>,
+  ours: ReadonlyMap<string, number>,
+): Map<number, number> {
+  const ids = new Map<number, number>();
+  for (const [id, name] of theirs) {
+    const own = ours.get(name);
+    if (own !== undefined) ids.set(id, own);
+  }
+  return ids;
+}

@@ -1,0 +1,101 @@
+import { FileError } from '../../errors.ts';
+import { S_IFREG, type Entry, type OpenFile } from '../../tree/entry.ts';
+import type { NewFile, Store } from '../../tree/store.ts';
+import { shownPath } from '../wire/problem.ts';
+
+/** How much a {@link MemoryStore} takes. */
+export interface MemoryStoreLimits {
+  /** Longest file, in bytes. */
+  readonly lengthMax: number;
+  /** All files together, in bytes. */
+  readonly totalMax: number;
+}
+
+/** A store that keeps regular files in memory, and nothing of anything else. */
+export class MemoryStore implements Store {
+  /** Path as latin1 text, one character a byte → content. */
+  readonly files = new Map<string, Buffer>();
+  readonly #limits: MemoryStoreLimits;
+  #total = 0;
+
+  constructor(limits: MemoryStoreLimits) {
+    this.#limits = limits;
+  }
+
+  createFile(path: Uint8Array): Promise<NewFile> {
+    const pieces: Buffer[] = [];
+    let length = 0;
+    const assertFits = (added: number): void => {
+      const { lengthMax, totalMax } = this.#limits;
+      if (length + added > lengthMax) throw fileTooLarge({ path }, lengthMax);
+      if (this.#total + added > totalMax) throw fileTooLarge({ path }, totalMax);
+    };
+    const discard = (): Promise<void> => {
+      this.#total -= length;
+      length = 0;
+      pieces.length = 0;
+      return NOTHING;
+    };
+    return Promise.resolve({
+      write: (bytes) =>
+        Promise.resolve().then(() => {
+          assertFits(bytes.length);
+          length += bytes.length;
+          this.#total += bytes.length;
+          pieces.push(Buffer.from(bytes));
+        }),
+      commit: () => {
+        this.files.set(keyOf(path), Buffer.concat(pieces, length));
+        return NOTHING;
+      },
+      discard,
+    });
+  }
+
+  /** A file that is here by now: further names of it can be made. */
+  lookup(path: Uint8Array): Promise<Entry | undefined> {
+    const content = this.files.get(keyOf(path));
+    if (content === undefined) return NOTHING;
+    const unknown = { mtimeSec: 0, mtimeNsec: 0, uid: 0, gid: 0 };
+    return Promise.resolve({ path, mode: S_IFREG, size: content.length, ...unknown });
+  }
+
+  prepare = (): Promise<void> => NOTHING;
+  lookupEarlier = (): Promise<undefined> => NOTHING;
+  list = (): Promise<readonly Uint8Array[]> => Promise.resolve([]);
+  open = (entry: Entry): Promise<OpenFile> => Promise.reject(nothingThere(entry));
+  openEarlier = (entry: Entry): Promise<OpenFile> => Promise.reject(nothingThere(entry));
+  linkEarlier = (): Promise<void> => NOTHING;
+  isSameObject = (): boolean => false;
+  createDirectory = (): Promise<void> => NOTHING;
+  createSymlink = (): Promise<void> => NOTHING;
+  createSpecial = (): Promise<void> => NOTHING;
+  setAttributes = (): Promise<void> => NOTHING;
+  removeFile = (): Promise<void> => NOTHING;
+  removeDirectory = (): Promise<void> => NOTHING;
+  settle = (): Promise<void> => NOTHING;
+
+  createLink(path: Uint8Array, existing: Uint8Array): Promise<void> {
+    const content = this.files.get(keyOf(existing));
+    if (content !== undefined) this.files.set(keyOf(path), content);
+    return NOTHING;
+  }
+}
+
+const NOTHING = Promise.resolve(undefined);
+
+/** The error about a file that is, or would be, longer than memory should hold. */
+export function fileTooLarge(entry: Pick<Entry, 'path'>, lengthMax: number): FileError {
+  const shown = shownPath(entry);
+  return new FileError('file-too-large', `${shown} does not fit into ${lengthMax} bytes`, {
+    facts: { path: shown, lengthMax },
+  });
+}
+
+function nothingThere(entry: Entry): FileError {
+  return new FileError('open-failed', `${shownPath(entry)} is not in memory`);
+}
+
+function keyOf(path: Uint8Array): string {
+  return Buffer.from(path.buffer, path.byteOffset, path.length).toString('latin1');
+}

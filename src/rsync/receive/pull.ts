@@ -1,0 +1,261 @@
+import { getHeapStatistics } from 'node:v8';
+import {
+  ConnectionError,
+  FileError,
+  InterruptedError,
+  ProtocolError,
+  VanishedError,
+} from '../../errors.ts';
+import type { ByteReader } from '../../bytes/byte-reader.ts';
+import type { EcsyncError } from '../../errors.ts';
+import type { Entry } from '../../tree/entry.ts';
+import { ArrivingXattrs } from './arriving-xattrs.ts';
+import { AttributePolicy } from './attribute-policy.ts';
+import { createStrongSums } from '../wire/checksums.ts';
+import { IOERR_GENERAL } from '../wire/constants.ts';
+import { Conversation } from '../wire/conversation.ts';
+import { ExpectedReplies } from './expected-replies.ts';
+import { writeFilterList } from '../flist/filter-list.ts';
+import type { FlistEntry } from '../flist/decode.ts';
+import { greetServer, type Session } from '../wire/handshake.ts';
+import { readLongint, readVarlong } from '../wire/integers.ts';
+import { CONTENT_GROWTH_MAX, LIST_HEAP_PART } from '../wire/limits.ts';
+import type { Peer } from '../wire/peer.ts';
+import { shownPath } from '../wire/problem.ts';
+import type { PullPlan, PullReport, PullStatistics } from './pull-plan.ts';
+import type { ReceiveJob } from './receive-job.ts';
+import { receiveList, type ArrivedList } from './receive-list.ts';
+import { ReceivedList } from './received-list.ts';
+import { ReceivingSide } from './receiving-side.ts';
+import { RequestedScope } from './requested-scope.ts';
+import { assertCarriesXattrs } from '../flist/xattrs.ts';
+
+export type { PullPlan, PullReport } from './pull-plan.ts';
+
+/**
+ * Fetches a tree from a sending `rsync --server --sender` into a store and stays until the server has
+ * closed. What the store has already is compared, and only what differs travels.
+ *
+ * Nothing that the server says is believed: every name is checked before anything is written, every
+ * answer must be one that was asked for, every file is checked as a whole before it gets its name.
+ *
+ * @param peer - standard output and input of the server; they stay the caller's to destroy
+ * @throws {RemoteError} `no-greeting`, `shell-not-clean`, `rsync-too-old`, `no-common-checksum`, `remote-exit`
+ * @throws {ProtocolError} anything the server must not send; the code says what
+ * @throws {ConnectionError} `connection-lost`, `timeout`
+ * @throws {FileError} when nothing can be stored any more (`write-failed`: the disk is full)
+ * @throws {InterruptedError} `interrupted`
+ * @throws what `onList` threw
+ * @see rsync main.c client_run, do_recv (3.5.0)
+ */
+export async function pull<E extends Entry>(peer: Peer, plan: PullPlan<E>): Promise<PullReport> {
+  return new Pull(peer, plan).run();
+}
+
+class Pull<E extends Entry> {
+  readonly #plan: PullPlan<E>;
+  readonly #greeted: Peer['greeted'];
+  /** Bytes of memory that the list may take, about; values of extended attributes as much again. */
+  readonly #weightMax: number;
+  readonly #conversation: Conversation;
+  readonly #expected = new ExpectedReplies<E>();
+  /** Files that the server will not send; why, it says only at the end. */
+  readonly #declined: FlistEntry[] = [];
+  #problems = 0;
+  #filesReceived = 0;
+  #literalBytes = 0;
+  #matchedBytes = 0;
+  #deletionSkipped = false;
+  #statistics: PullStatistics | undefined;
+
+  constructor(peer: Peer, plan: PullPlan<E>) {
+    // That is no part of a pull: see senderWords.
+    this.#plan = { ...plan, options: { ...plan.options, measure: false } };
+    this.#greeted = peer.greeted;
+    this.#weightMax = plan.listWeightMax ?? getHeapStatistics().heap_size_limit * LIST_HEAP_PART;
+    const { options, idleTimeoutMs, signal } = plan;
+    this.#conversation = new Conversation(
+      peer,
+      {
+        onMessage: (level, text) => plan.onMessage?.(level, text),
+        onNoSend: (ndx) => {
+          const declined = this.#expected.decline(ndx);
+          if (declined !== undefined) this.#declined.push(declined.entry);
+        },
+      },
+      { idleTimeoutMs, timeoutSec: options.timeoutSec, signal },
+    );
+    this.#conversation.whenFailed((error) => this.#conversation.reader.stop(error));
+  }
+
+  async run(): Promise<PullReport> {
+    const conversation = this.#conversation;
+    try {
+      return await this.#converse();
+    } catch (error) {
+      conversation.fail(error instanceof Error ? error : new Error(String(error)));
+      // A server that only reads has nothing to clean up: nobody waits for what it still sends.
+      if (error instanceof InterruptedError) throw error;
+      const reason = await conversation.farewell(Promise.resolve());
+      // That nothing could be sent any more is less than the peer's own word for it.
+      throw error instanceof ConnectionError ? (reason ?? error) : error;
+    } finally {
+      conversation.end();
+      this.#plan.onEnd?.(conversation.bytesSent, conversation.bytesReceived);
+    }
+  }
+
+  async #converse(): Promise<PullReport> {
+    const { reader, writer, messages } = this.#conversation;
+    const { options, senderRules = [] } = this.#plan;
+    const session = await greetServer(reader, writer, options.protocolMax, this.#greeted);
+    this.#conversation.protocol = session.protocol;
+    if (options.xattrs === true) assertCarriesXattrs(session);
+    writeFilterList(writer, senderRules, session.protocol);
+    writer.flush();
+    const arrived = await receiveList(reader, { session, options }, this.#weightMax);
+    messages.addIoError(arrived.ioError);
+    const job = await this.#examine(session, arrived);
+    const side = new ReceivingSide(job, this.#expected, this.#plan.receiverRules ?? [], {
+      accountsForDeletions: false,
+      mayDelete: () => this.#mayDelete(),
+      readStatistics: async () => {
+        this.#statistics = await reader.read((bytes) => readStatistics(bytes, session.protocol));
+      },
+      stop: (reason) => this.#conversation.fail(reason),
+    });
+    // A server that has nothing to send leaves without a word.
+    if (job.list.entries.length > 0) await side.run();
+    await this.#conversation.whileAlive(reader.drain());
+    this.#reportDeclined();
+    this.#tellXattrs(job);
+    return this.#report(job, side);
+  }
+
+  /** Checks the list as a whole and shows it; nothing is asked for before that. */
+  async #examine(session: Session, { entries, names }: ArrivedList): Promise<ReceiveJob<E>> {
+    const conversation = this.#conversation;
+    const { options, store, paths, senderRules = [], growthMax = CONTENT_GROWTH_MAX } = this.#plan;
+    const plan = this.#plan;
+    const list = new ReceivedList(entries, session.protocol);
+    new RequestedScope(paths, senderRules).assertAsked(list.entries);
+    const habits = plan.habits ?? { users: new Map(), groups: new Map() };
+    await store.prepare();
+    await conversation.whileBusy(Promise.resolve(plan.onList?.(list.distinct)));
+    return {
+      session,
+      options,
+      store,
+      list,
+      ...(options.xattrs === true && {
+        xattrs: new ArrivingXattrs(list.entries, { session, options }, this.#weightMax),
+      }),
+      policy: new AttributePolicy(options, names, habits),
+      sums: await createStrongSums(session),
+      reader: conversation.reader,
+      writer: conversation.writer,
+      wholeFile: plan.wholeFile ?? false,
+      growthMax,
+      excessMax: growthMax,
+      rootIsNew: plan.rootIsNew ?? false,
+      keepsRoot: plan.keepsRoot ?? false,
+      wants: (entry) => plan.wants?.(entry) ?? true,
+      report: (error, entry) => this.#problem(error, entry),
+      onItem: (entry, iflags, xname) => plan.onItem?.(entry, iflags, xname),
+      onProgress: (entry, bytes) => plan.onProgress?.(entry, bytes),
+      onStored: (entry, literalBytes, matchedBytes) => {
+        this.#stored(entry, literalBytes, matchedBytes);
+      },
+      onDeleted: (path, isDirectory) => plan.onDeleted?.(path, isDirectory),
+      busy: () => conversation.busy(),
+      assertAlive: () => conversation.assertAlive(),
+    };
+  }
+
+  /** What the server could not list may still exist there. */
+  #mayDelete(): boolean {
+    this.#deletionSkipped = (this.#conversation.messages.ioError & IOERR_GENERAL) !== 0;
+    return !this.#deletionSkipped;
+  }
+
+  #stored(entry: FlistEntry, literalBytes: number, matchedBytes: number): void {
+    this.#filesReceived++;
+    this.#literalBytes += literalBytes;
+    this.#matchedBytes += matchedBytes;
+    this.#plan.onStored?.(entry, literalBytes, matchedBytes);
+  }
+
+  #problem(error: EcsyncError, entry: FlistEntry | undefined): void {
+    this.#problems++;
+    this.#plan.onProblem?.(error, entry);
+  }
+
+  #reportDeclined(): void {
+    const isVanished = (this.#conversation.messages.ioError & IOERR_GENERAL) === 0;
+    for (const entry of this.#declined) {
+      const shown = shownPath(entry);
+      this.#problem(
+        isVanished
+          ? new VanishedError('vanished', `${shown} vanished at the server before it was read`)
+          : new FileError('not-sent', `the server could not read ${shown}`),
+        entry,
+      );
+    }
+  }
+
+  #tellXattrs({ xattrs, list, wants, options }: ReceiveJob<E>): void {
+    if (xattrs === undefined || options.dryRun) return;
+    for (const [ndx, entry] of list.entries.entries()) {
+      if (list.isRepeated(ndx) || !wants(entry)) continue;
+      this.#plan.onXattrs?.(entry, xattrs.of(ndx));
+    }
+  }
+
+  #report(job: ReceiveJob<E>, side: ReceivingSide<E>): PullReport {
+    const { messages, bytesSent, bytesReceived } = this.#conversation;
+    return {
+      protocol: job.session.protocol,
+      checksumName: job.session.checksumName,
+      listed: job.list.entries.length,
+      filesReceived: this.#filesReceived,
+      literalBytes: this.#literalBytes,
+      matchedBytes: this.#matchedBytes,
+      bytesSent,
+      bytesReceived,
+      ...(this.#statistics && { statistics: this.#statistics }),
+      deleted: side.deleted,
+      deletionSkipped: this.#deletionSkipped,
+      problems: this.#problems,
+      remoteErrors: messages.errorSeen,
+      ioError: messages.ioError,
+    };
+  }
+}
+
+/**
+ * The server's account, numbers of 64 bits:
+ *
+ *   1  bytes it read
+ *   2  bytes it wrote
+ *   3  bytes of all files
+ *   4  ms to build the list                     protocol ≥ 29
+ *   5  ms to send it                            protocol ≥ 29
+ *
+ * @throws {ProtocolError} `statistics-invalid`, `varlong-invalid`, `number-too-large`
+ * @see rsync main.c handle_stats (3.5.0)
+ */
+function readStatistics(reader: ByteReader, protocol: number): PullStatistics {
+  const next = (): number => {
+    const value = protocol >= 30 ? readVarlong(reader, 3) : readLongint(reader);
+    if (value >= 0) return value;
+    throw new ProtocolError('statistics-invalid', `the server counted ${value} bytes`);
+  };
+  const bytesRead = next(); // 1
+  const bytesWritten = next(); // 2
+  const totalSize = next(); // 3
+  if (protocol >= 29) {
+    next(); // 4
+    next(); // 5
+  }
+  return { bytesRead, bytesWritten, totalSize };
+}

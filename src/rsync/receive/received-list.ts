@@ -1,0 +1,99 @@
+import { ProtocolError } from '../../errors.ts';
+import { isDirectory } from '../../tree/entry.ts';
+import type { FlistEntry } from '../flist/decode.ts';
+import { compareFlist, compareFlistPre29, sortFlist } from '../flist/sort.ts';
+
+const SLASH = 0x2f;
+
+/** The peer's file list in the order of its indexes, checked as a whole. */
+export class ReceivedList {
+  /** Sorted; positions are the indexes of the rest of the conversation. */
+  readonly entries: readonly FlistEntry[];
+  readonly #compare: typeof compareFlist;
+  /** Positions of further names of an object that has several, by the object's number. */
+  readonly #groups = new Map<number, number[]>();
+  /** Positions that repeat a name; nothing is done for them. */
+  readonly #repeated = new Set<number>();
+
+  /**
+   * @param arrived - entries in the order of the wire
+   * @throws {ProtocolError} `parent-missing` — an entry whose folder is not in the list
+   */
+  constructor(arrived: readonly FlistEntry[], protocol: number) {
+    this.entries = sortFlist(arrived, protocol);
+    this.#compare = protocol >= 29 ? compareFlist : compareFlistPre29;
+    this.#check();
+  }
+
+  /** Whether the entry at a position only repeats a name that was there already. */
+  isRepeated(ndx: number): boolean {
+    return this.#repeated.has(ndx);
+  }
+
+  /** The entries without those that only repeat a name. */
+  get distinct(): readonly FlistEntry[] {
+    if (this.#repeated.size === 0) return this.entries;
+    return this.entries.filter((_entry, ndx) => !this.#repeated.has(ndx));
+  }
+
+  /** All positions of an object with several names, or undefined when there is just one. */
+  namesOf(entry: FlistEntry): readonly number[] | undefined {
+    if (entry.linkGroup === undefined) return undefined;
+    const names = this.#groups.get(entry.linkGroup);
+    return names !== undefined && names.length > 1 ? names : undefined;
+  }
+
+  /** Whether the list names this path, as whatever kind. */
+  has(path: Uint8Array): boolean {
+    return this.#find({ path, mode: 0o040000 }) || this.#find({ path, mode: 0o100000 });
+  }
+
+  #find(wanted: Pick<FlistEntry, 'path' | 'mode'>): boolean {
+    let low = 0;
+    let high = this.entries.length;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      const entry = this.entries[middle];
+      const order = entry === undefined ? 1 : this.#compare(entry, wanted);
+      if (order === 0) return true;
+      if (order < 0) low = middle + 1;
+      else high = middle;
+    }
+    return false;
+  }
+
+  /** A folder counts before a file of the same name, and the first of several equal names. */
+  #check(): void {
+    const folders = new Set<string>();
+    for (const entry of this.entries) if (isDirectory(entry)) folders.add(key(entry.path));
+    let previous: FlistEntry | undefined;
+    for (const [ndx, entry] of this.entries.entries()) {
+      const slash = entry.path.lastIndexOf(SLASH);
+      if (slash !== -1 && !folders.has(key(entry.path.subarray(0, slash)))) {
+        throw new ProtocolError(
+          'parent-missing',
+          `the peer's file list has ${JSON.stringify(key(entry.path))} but not its folder`,
+        );
+      }
+      const repeats =
+        (!isDirectory(entry) && folders.has(key(entry.path))) ||
+        (previous !== undefined && Buffer.compare(previous.path, entry.path) === 0);
+      if (repeats) {
+        this.#repeated.add(ndx);
+        continue;
+      }
+      if (entry.linkGroup !== undefined) this.#join(entry.linkGroup, ndx);
+      previous = entry;
+    }
+  }
+
+  #join(group: number, ndx: number): void {
+    const names = this.#groups.get(group);
+    if (names === undefined) this.#groups.set(group, [ndx]);
+    else names.push(ndx);
+  }
+}
+
+function key(path: Uint8Array): string {
+  return Buffer.from(path.buffer, path.byteOffset, path.length).toString('latin1');
+}

@@ -1,0 +1,128 @@
+import { FileError } from '../../errors.ts';
+import type { Entry } from '../../tree/entry.ts';
+import { Deletion } from './delete.ts';
+import type { ExpectedReplies } from './expected-replies.ts';
+import type { ReceiverRule } from '../flist/filter-list.ts';
+import { Generator } from './generator.ts';
+import type { ItemAttributes } from '../wire/item-record.ts';
+import type { ReceiveJob } from './receive-job.ts';
+import { Receiver } from './receiver.ts';
+import { RecordWriter, type DeletionCounts } from './record-writer.ts';
+
+/** What a server and a client that receive do each in its own way. */
+export interface ReceivingRole {
+  /** Whether what the list lacks may be deleted now; false when something could not be listed. */
+  mayDelete(): boolean;
+  /** Tell the sender how much was deleted. */
+  readonly accountsForDeletions: boolean;
+  /** Reads what the sender says between the last content and the goodbye. */
+  readStatistics?(): Promise<void>;
+  /** One half has failed: makes the other one fail, too. */
+  stop(reason: Error): void;
+}
+
+/** The receiving side of a transfer, from the list to the goodbye. */
+export class ReceivingSide<E extends Entry> {
+  readonly #job: ReceiveJob<E>;
+  readonly #role: ReceivingRole;
+  readonly #records: RecordWriter;
+  readonly #deletion: Deletion<E>;
+  readonly #generator: Generator<E>;
+  readonly #receiver: Receiver<E>;
+
+  /** @param rules - what is kept from deletion */
+  constructor(
+    job: ReceiveJob<E>,
+    expected: ExpectedReplies<E>,
+    rules: readonly ReceiverRule[],
+    role: ReceivingRole,
+  ) {
+    this.#job = job;
+    this.#role = role;
+    const onItem = (ndx: number, { iflags, xname }: ItemAttributes): void => {
+      const entry = job.list.entries[ndx];
+      if (entry !== undefined) job.onItem(entry, iflags, xname);
+    };
+    this.#records = new RecordWriter(job.writer, job.session.protocol, onItem, job.xattrs);
+    this.#deletion = new Deletion(job, rules);
+    this.#generator = new Generator(job, this.#records, expected, this.#deletion);
+    this.#receiver = new Receiver(job, expected);
+  }
+
+  /** What was deleted so far. */
+  get deleted(): Readonly<DeletionCounts> {
+    return this.#deletion.counts;
+  }
+
+  /**
+   * The phases (numbers count our NDX_DONE, here for protocols ≥ 31): requests → 1, everything
+   * stored, damaged files once more → 2, links → 3, deletions and folder times → 4, the sender's
+   * last → 5.
+   *
+   * @throws as {@link Receiver.receivePhase}, and whatever ended the conversation; nothing is written
+   *   any more after that
+   */
+  async run(): Promise<void> {
+    const { session, options } = this.#job;
+    const { protocol } = session;
+    const damaged = await this.#together(this.#receiver.receivePhase(), this.#walk()); // 1
+    await this.#together(this.#receiver.receivePhase(), this.#repeat(damaged)); // 2
+    await this.#generator.makeLinks();
+    if (protocol >= 29) {
+      this.#records.done(); // 3
+      await this.#receiver.receivePhase();
+    }
+    await this.#role.readStatistics?.();
+    if (options.deleteAfter) await this.#delete();
+    await this.#generator.finishFolders();
+    await this.#settle();
+    this.#records.done(); // 4
+    if (protocol < 31) return;
+    await this.#receiver.readDone();
+    this.#records.done(); // 5
+  }
+
+  async #walk(): Promise<void> {
+    await this.#generator.walk();
+    this.#records.done();
+  }
+
+  async #repeat(damaged: Parameters<Generator<E>['redo']>[0]): Promise<void> {
+    await this.#generator.makeLinks();
+    await this.#generator.redo(damaged);
+    this.#records.done();
+  }
+
+  async #delete(): Promise<void> {
+    if (this.#role.mayDelete()) await this.#deletion.removeExtras();
+    if (this.#role.accountsForDeletions) this.#records.deletions(this.#deletion.counts);
+  }
+
+  /** A run that ends well has stored what it was sent. */
+  async #settle(): Promise<void> {
+    const { options, store, report } = this.#job;
+    if (options.dryRun) return;
+    try {
+      await store.settle();
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error;
+      report(error);
+    }
+  }
+
+  /** Both halves at once; when one fails, the other is stopped and waited for. */
+  async #together<T>(receiving: Promise<T>, generating: Promise<void>): Promise<T> {
+    const stop = (error: unknown): never => {
+      this.#role.stop(error instanceof Error ? error : new Error(String(error)));
+      throw error;
+    };
+    const halves = [receiving.catch(stop), generating.catch(stop)] as const;
+    try {
+      const [received] = await Promise.all(halves);
+      return received;
+    } catch (error) {
+      await Promise.allSettled(halves);
+      throw error;
+    }
+  }
+}

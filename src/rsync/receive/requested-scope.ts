@@ -1,0 +1,64 @@
+import { ProtocolError } from '../../errors.ts';
+import { isDirectory, type Entry } from '../../tree/entry.ts';
+import type { Filter } from '../../tree/filter/filter.ts';
+import { isRootPath } from '../../tree/safe-path.ts';
+import { senderFilter, type SenderRule } from '../flist/filter-list.ts';
+
+const SLASH = 0x2f;
+
+/**
+ * What was asked for: a server that lists anything else has no honest reason (CVE-2022-29154).
+ *
+ * A path that ends in a slash asks for contents, which may have any name. Any other path gives its
+ * last component to everything that comes of it.
+ */
+export class RequestedScope {
+  /** Names that entries may begin with, as latin1 text; undefined when any is right. */
+  readonly #names: ReadonlySet<string> | undefined;
+  readonly #filter: Filter | undefined;
+
+  /**
+   * @param paths - as given to `senderWords`
+   * @param rules - as sent to the server
+   */
+  constructor(paths: readonly string[], rules: readonly SenderRule[]) {
+    const names = paths.map(nameOf);
+    const isOpen = names.length === 0 || names.includes(undefined);
+    this.#names = isOpen ? undefined : new Set(names.filter((name) => name !== undefined));
+    this.#filter = rules.length === 0 ? undefined : senderFilter(rules);
+  }
+
+  /** @throws {ProtocolError} `entry-unasked` — an entry that was not asked for, or was to be hidden */
+  assertAsked(entries: readonly Entry[]): void {
+    if (this.#names === undefined && this.#filter === undefined) return;
+    for (const entry of entries) {
+      if (!this.#isNamed(entry.path) || this.#isHidden(entry)) {
+        const shown = JSON.stringify(Buffer.from(entry.path).toString('latin1'));
+        throw new ProtocolError(
+          'entry-unasked',
+          `the server lists ${shown}, which it was not asked for`,
+        );
+      }
+    }
+  }
+
+  #isNamed(path: Uint8Array): boolean {
+    if (this.#names === undefined) return true;
+    const slash = path.indexOf(SLASH);
+    const first = slash === -1 ? path : path.subarray(0, slash);
+    return this.#names.has(Buffer.from(first).toString('latin1'));
+  }
+
+  #isHidden(entry: Entry): boolean {
+    if (this.#filter === undefined || isRootPath(entry.path)) return false;
+    return this.#filter.verdict(entry.path, isDirectory(entry)) === 'exclude';
+  }
+}
+
+/** The name that a path gives its object; undefined when it asks for contents, or for what a shell makes of it. */
+function nameOf(path: string): string | undefined {
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  if (name === '' || name === '.' || name === '..') return undefined;
+  if (name === path && name.startsWith('~')) return undefined;
+  return Buffer.from(name).toString('latin1');
+}

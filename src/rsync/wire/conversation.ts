@@ -1,0 +1,276 @@
+import { PeerWatch, type PeerVerdict } from '../../bytes/peer-watch.ts';
+import { ChunkSink } from '../../bytes/chunk-sink.ts';
+import { ChunkSource } from '../../bytes/chunk-source.ts';
+import { ConnectionError, InterruptedError, ProtocolError, RemoteError } from '../../errors.ts';
+import { MSG_ERROR_EXIT } from './constants.ts';
+import { MultiplexReader, MultiplexWriter } from './multiplex.ts';
+import type { Peer } from './peer.ts';
+import { silenceAllowedMs, stagnationAllowedMs } from './patience.ts';
+import { errorExit, PeerMessages, type MessageListener } from './peer-messages.ts';
+
+/** How the conversation is watched. */
+export interface ConversationOptions {
+  /** Give up after so long without a byte in either direction; see `patience.ts` for keep-alives. */
+  readonly idleTimeoutMs?: number | undefined;
+  /** The server's own `--timeout`: it hears from us about three times in that time. */
+  readonly timeoutSec?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const KEEP_ALIVE_LOOK_MS_MAX = 1000;
+const BUSY_INTERVAL_MS = 20;
+/** After we have given up: how long the peer may take to say why and to close. */
+const FAREWELL_MS = 2000;
+const INTERRUPTED_FAREWELL_MS = 1000;
+/** Exit codes we send when we give up: for an error of the protocol, and as if by a signal. */
+const EXIT_PROTOCOL = 2;
+const EXIT_INTERRUPTED = 20;
+
+/**
+ * One connection while rsync is spoken on it: the framed streams, the peer's messages, and a
+ * watchdog for idle time, keep-alives and interruption. The first failure wins and wakes everybody.
+ */
+export class Conversation {
+  readonly reader: MultiplexReader;
+  readonly writer: MultiplexWriter;
+  readonly messages: PeerMessages;
+  readonly #source: ChunkSource;
+  readonly #sink: ChunkSink;
+  readonly #options: ConversationOptions;
+  readonly #watch: PeerWatch;
+  readonly #keepAlive: NodeJS.Timeout;
+  readonly #onFailure: ((error: Error) => void)[] = [];
+  readonly #onAbort = (): void => this.#interrupted();
+  #idleTimeoutMs: number;
+  #keepAliveMs: number;
+  /** Signs of work of our own. */
+  #busyCount = 0;
+  /** How long the peer may work without a word; see {@link allowFor}. */
+  #workMs: () => number = () => 0;
+  #protocol = 0;
+  #saidFarewell = false;
+  #failure: Error | undefined;
+
+  constructor(
+    peer: Peer,
+    listener: Pick<MessageListener, 'onMessage'> &
+      Partial<Pick<MessageListener, 'onDeleted' | 'onNoSend'>>,
+    options: ConversationOptions,
+  ) {
+    this.#options = options;
+    this.#idleTimeoutMs = options.idleTimeoutMs ?? Number.POSITIVE_INFINITY;
+    const timeoutMs = (options.timeoutSec ?? 0) * 1000 || this.#idleTimeoutMs;
+    this.#keepAliveMs = timeoutMs / 3;
+    this.#source = new ChunkSource(peer.input);
+    this.#sink = new ChunkSink(peer.output);
+    this.messages = new PeerMessages({
+      onMessage: (level, text) => {
+        if (level !== 'info') peer.hearError?.(text);
+        listener.onMessage(level, text);
+      },
+      onDeleted: (path, isDirectory) => listener.onDeleted?.(path, isDirectory),
+      onNoSend: (ndx) => listener.onNoSend?.(ndx),
+      onTimeout: (timeoutSec) => this.#shortenPatience(timeoutSec),
+      onErrorExit: (exitCode) => this.#answerErrorExit(exitCode),
+    });
+    this.reader = new MultiplexReader(this.#source, (code, payload) => {
+      this.messages.handle(code, payload);
+    });
+    this.writer = new MultiplexWriter(this.#sink);
+    this.#watch = new PeerWatch(
+      {
+        silenceMs: () => silenceAllowedMs(this.#idleTimeoutMs, this.#source.bytesRead > 0),
+        stagnationMs: () => stagnationAllowedMs(this.#idleTimeoutMs, () => this.#workMs()),
+      },
+      {
+        isDue: () => true,
+        life: () => this.#source.bytesRead + this.#ownProgress(),
+        progress: () => this.reader.progress + this.#ownProgress(),
+      },
+      (verdict) => this.#giveUp(verdict),
+    );
+    this.#keepAlive = setInterval(
+      () => this.#look(),
+      Math.max(10, Math.min(this.#keepAliveMs / 4, KEEP_ALIVE_LOOK_MS_MAX)),
+    );
+    options.signal?.addEventListener('abort', this.#onAbort);
+    if (options.signal?.aborted === true) this.#interrupted();
+  }
+
+  get bytesSent(): number {
+    return this.#sink.bytesWritten;
+  }
+
+  get bytesReceived(): number {
+    return this.#source.bytesRead;
+  }
+
+  /** Known after the handshake: what may be sent to say good-bye depends on it. */
+  set protocol(protocol: number) {
+    this.#protocol = protocol;
+  }
+
+  /** Called once with the first failure, whatever it is. */
+  whenFailed(callback: (error: Error) => void): void {
+    if (this.#failure !== undefined) callback(this.#failure);
+    else this.#onFailure.push(callback);
+  }
+
+  /** Gives the conversation up, and tells the peer to do so, too; the first failure counts. */
+  fail(error: Error): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    this.#sendErrorExit(error instanceof ProtocolError ? EXIT_PROTOCOL : EXIT_INTERRUPTED);
+    this.#sink.fail(error);
+    for (const callback of this.#onFailure) callback(error);
+  }
+
+  /** Something of our own goes on that the peer cannot see, such as reading: that is not idleness. */
+  busy(): void {
+    this.#busyCount++;
+  }
+
+  /** @param workMs - how long the peer may take for what it does without a word, as a guess upwards */
+  allowFor(workMs: () => number): void {
+    this.#workMs = workMs;
+  }
+
+  /** @throws whatever made the conversation fail */
+  assertAlive(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** The result of something of our own that may take any time. */
+  async whileBusy<T>(work: Promise<T>): Promise<T> {
+    const timer = setInterval(() => this.busy(), BUSY_INTERVAL_MS);
+    try {
+      return await work;
+    } finally {
+      clearInterval(timer);
+      this.busy();
+    }
+  }
+
+  /**
+   * The result of `work`, unless the conversation fails first.
+   *
+   * @throws what `work` throws, or whatever made the conversation fail
+   */
+  whileAlive<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.whenFailed(reject);
+      work.then(resolve, reject);
+    });
+  }
+
+  /**
+   * Lets the peer take what was written, when it does not keep up: then there is something to wait for.
+   *
+   * @throws whatever made the conversation fail, at once or later
+   */
+  drained(): Promise<void> | undefined {
+    if (this.writer.blocked) return this.#untilDrained();
+    const failure = this.#failure ?? this.#sink.failure;
+    if (failure !== undefined) throw failure;
+    return undefined;
+  }
+
+  async #untilDrained(): Promise<void> {
+    await this.writer.drained();
+    await this.drained();
+  }
+
+  /**
+   * After a failure: listens for a moment to what the peer still says.
+   *
+   * @param reading - settles when nobody reads from the connection any more
+   * @returns why the peer itself gave up, if it says so
+   */
+  async farewell(reading: Promise<unknown>): Promise<Error | undefined> {
+    // Below protocol 31 the peer does not know that we have given up, and would not close.
+    if (!this.#saidFarewell && !(this.#failure instanceof ConnectionError)) return undefined;
+    const farewellMs = this.#farewellMs();
+    if (farewellMs === 0) return undefined;
+    const timer = setTimeout(() => {
+      this.#source.fail(new ConnectionError('connection-lost', 'the server did not close'));
+    }, farewellMs);
+    const deadlineMs = performance.now() + farewellMs;
+    const ends: unknown[] = [];
+    await reading.catch((error: unknown) => ends.push(error));
+    await this.#listenUntil(deadlineMs).catch((error: unknown) => ends.push(error));
+    clearTimeout(timer);
+    return ends.find((end) => end instanceof RemoteError);
+  }
+
+  /** Whom nobody heard for long is not listened to any longer, and a person who stops us waits little. */
+  #farewellMs(): number {
+    if (this.#failure instanceof ConnectionError && this.#failure.code === 'timeout') return 0;
+    return this.#failure instanceof InterruptedError ? INTERRUPTED_FAREWELL_MS : FAREWELL_MS;
+  }
+
+  /** A peer that never stops talking must not keep the timer from firing. */
+  async #listenUntil(deadlineMs: number): Promise<void> {
+    do this.reader.stream.rest();
+    while (performance.now() < deadlineMs && (await this.reader.fill()));
+  }
+
+  /** Stops watching. The streams stay open: they belong to whoever opened them. */
+  end(): void {
+    this.#watch.end();
+    clearInterval(this.#keepAlive);
+    this.#options.signal?.removeEventListener('abort', this.#onAbort);
+    this.#source.release();
+  }
+
+  #ownProgress(): number {
+    return this.#sink.progress + this.#busyCount;
+  }
+
+  #look(): void {
+    const broken = this.#sink.failure;
+    // A peer that no longer listens has usually closed; its own words are worth a moment.
+    if (broken !== undefined && this.#watch.silentMs > FAREWELL_MS) this.fail(broken);
+    const isQuiet = performance.now() - this.#sink.lastWriteMs > this.#keepAliveMs;
+    if (!isQuiet || this.writer.blocked) return;
+    if (this.writer.pending) this.writer.flush();
+    else this.writer.keepAlive();
+  }
+
+  #giveUp({ why, afterMs }: PeerVerdict): void {
+    const seconds = Math.round(afterMs / 100) / 10;
+    const error = new ConnectionError(
+      'timeout',
+      why === 'silent'
+        ? `nothing came from the server and nothing could be sent for ${seconds} s`
+        : `for ${seconds} s the server has only said that it is alive`,
+      { hint: 'Run the same command again to continue.' },
+    );
+    this.#source.fail(error);
+    this.fail(error);
+  }
+
+  #shortenPatience(timeoutSec: number): void {
+    this.#keepAliveMs = Math.min(this.#keepAliveMs, (timeoutSec * 1000) / 3);
+    this.#idleTimeoutMs = Math.min(this.#idleTimeoutMs, timeoutSec * 1000);
+  }
+
+  #answerErrorExit(exitCode: number | undefined): Error {
+    if (exitCode !== undefined && !this.#saidFarewell && this.#protocol >= 31) {
+      this.writer.message(MSG_ERROR_EXIT, Buffer.alloc(0));
+    }
+    this.#saidFarewell = true;
+    return errorExit(exitCode);
+  }
+
+  #interrupted(): void {
+    this.fail(new InterruptedError('interrupted', 'interrupted'));
+  }
+
+  #sendErrorExit(exitCode: number): void {
+    if (this.#saidFarewell || this.#protocol < 31) return;
+    this.#saidFarewell = true;
+    const payload = Buffer.alloc(4);
+    payload.writeInt32LE(exitCode, 0);
+    this.writer.message(MSG_ERROR_EXIT, payload);
+  }
+}

@@ -1,0 +1,58 @@
+import {
+  ConnectionError,
+  FileError,
+  RemoteError,
+  UsageError,
+  type EcsyncError,
+} from '../../errors.ts';
+
+/** The sender gave up; `senderExitCode` when it said so. */
+export class SenderGaveUp extends RemoteError {
+  readonly senderExitCode: number | undefined;
+
+  constructor(senderExitCode: number | undefined) {
+    const code = senderExitCode === undefined ? '' : ` with exit code ${senderExitCode}`;
+    super('remote-exit', `the sending side gave up${code}`);
+    this.senderExitCode = senderExitCode;
+  }
+}
+
+/** Exit statuses of a server, as rsync has them. */
+export const ServerExit = {
+  ok: 0,
+  syntax: 1,
+  protocol: 2,
+  fileIo: 11,
+  stream: 12,
+  interrupted: 20,
+  partial: 23,
+  vanished: 24,
+  deleteLimit: 25,
+} as const;
+
+const SYSTEM_WORDS: Readonly<Record<string, string>> = {
+  EACCES: 'Permission denied',
+  EPERM: 'Operation not permitted',
+  ENOSPC: 'No space left on device',
+  EDQUOT: 'Disk quota exceeded',
+  EROFS: 'Read-only file system',
+  ENAMETOOLONG: 'File name too long',
+};
+
+/** The words of the C library, which is what readers of a server's standard error look for. */
+export function systemWords(error: EcsyncError): string {
+  const { errno } = error.facts;
+  const words = typeof errno === 'string' ? SYSTEM_WORDS[errno] : undefined;
+  return words === undefined ? '' : `: ${words}`;
+}
+
+/** The exit status that an error ends a server with. */
+export function exitStatus(error: EcsyncError): number {
+  if (error instanceof SenderGaveUp) return error.senderExitCode ?? ServerExit.interrupted;
+  if (error instanceof ConnectionError) return ServerExit.stream;
+  if (error.code === 'temp-dir-missing') return ServerExit.syntax;
+  if (error.code === 'no-greeting') return ServerExit.stream;
+  if (error instanceof FileError) return ServerExit.fileIo;
+  if (error instanceof UsageError) return ServerExit.syntax;
+  return ServerExit.protocol;
+}

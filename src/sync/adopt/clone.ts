@@ -1,0 +1,129 @@
+/** Restores a whole copy into a folder, and makes that a vault which continues the copy. */
+import { parseConf, type Conf } from '../../gocryptfs/conf/config.ts';
+import { VaultError } from '../../errors.ts';
+import { LocalStore } from '../../tree/target/local-store.ts';
+import { removeUnfinished } from '../../tree/target/unfinished-files.ts';
+import { acquireTargetLock } from '../../vault/lock/lock.ts';
+import type { NewVaultPlace } from '../../vault/create-vault.ts';
+import { ROOT_PATH } from '../../view/path-bytes.ts';
+import { adopt } from './adopt.ts';
+import { restore, type RestoreSurroundings } from '../restore/restore.ts';
+import type { RestoreSettings, RestoreSummary } from '../restore/restore-settings.ts';
+import type { AdoptKey, AdoptSurroundings, AdoptSummary } from './adopt-settings.ts';
+
+/** What is cloned, and how. */
+export interface CloneSettings {
+  readonly restore: RestoreSettings;
+  /** The target of the restore, as a vault to be. */
+  readonly place: NewVaultPlace;
+  readonly vaultDir: string;
+  /** What the remote is called from now on. */
+  readonly name: string;
+}
+
+/** What cloning talks to. */
+export interface CloneSurroundings extends RestoreSurroundings {
+  /** Opens the key of the copy; asked once. */
+  unlock(conf: Conf, confBytes: Uint8Array): Promise<AdoptKey>;
+}
+
+/** What cloning came to. */
+export interface CloneSummary extends RestoreSummary {
+  /** Absent when something could not be restored: then no vault was made. */
+  readonly vaultDir?: string;
+}
+
+/**
+ * Clones a copy. What is interrupted goes on when it is run again: as long as it is not finished, the
+ * target holds the folder `.ecsync-restore`.
+ *
+ * @returns the figures of the restore; `exitCode` 23, 24 or 26 when something is missing
+ * @throws {VaultError} `conf-missing`, `conf-changed`, and what {@link restore} and {@link adopt} throw
+ */
+export async function clone(
+  settings: CloneSettings,
+  surroundings: CloneSurroundings,
+): Promise<CloneSummary> {
+  const { target, from } = settings.restore;
+  let opened: { readonly key: AdoptKey; readonly confBytes: Uint8Array } | undefined;
+  const unlock = async (conf: Conf, confBytes: Uint8Array): Promise<AdoptKey> => {
+    opened ??= { key: await surroundings.unlock(conf, confBytes), confBytes };
+    // It is read twice, and whoever is asked for it could answer differently.
+    if (Buffer.compare(opened.confBytes, confBytes) !== 0) throw confChanged(from.shown);
+    return opened.key;
+  };
+  const asked = { ...settings.restore, overwrite: 'changed', keepsWorkplace: true } as const;
+  const summary = await restore(
+    asked,
+    async (confBytes) => {
+      if (confBytes === undefined) throw confMissing(from.shown);
+      const conf = parseConf(confBytes);
+      const { masterkey } = await unlock(conf, confBytes);
+      return { conf, masterkey, isOnlyEcsync: false };
+    },
+    surroundings,
+  );
+  if (summary.exitCode !== 0) return summary;
+  const store = new LocalStore(target);
+  try {
+    const root = await store.lookup(ROOT_PATH);
+    const adopted = await continueCopy(settings, surroundings, unlock);
+    removeUnfinished(target, acquireTargetLock);
+    // The vault's own folder has come, and the unfinished one is gone: its time is the copy's again.
+    if (root !== undefined) {
+      const { mtimeSec, mtimeNsec } = root;
+      await store.setAttributes(root, { mtimeSec, mtimeNsec });
+    }
+    return { ...summary, ...(adopted.vaultDir !== undefined && { vaultDir: adopted.vaultDir }) };
+  } finally {
+    store.close();
+  }
+}
+
+function continueCopy(
+  { restore: how, place, vaultDir, name }: CloneSettings,
+  { reporter, signal, questions = {} }: CloneSurroundings,
+  unlock: AdoptSurroundings['unlock'],
+): Promise<AdoptSummary> {
+  const { from, timeoutSec, protocolMax, acceptNewHostKey, numericIds, rsh, rsyncPath } = how;
+  return adopt(
+    {
+      place,
+      vaultDir,
+      destination: from,
+      name,
+      dryRun: false,
+      repair: false,
+      keepsMisplaced: how.allowMoved === true,
+      numericIds,
+      timeoutSec,
+      protocolMax,
+      acceptNewHostKey,
+      ...(rsh !== undefined && { rsh }),
+      ...(rsyncPath !== undefined && { rsyncPath }),
+    },
+    {
+      reporter: {
+        finding: () => undefined, // the restore has told it already
+        warning: (warning) => reporter.warning(warning),
+        progress: () => undefined,
+        surveyed: () => undefined,
+      },
+      signal,
+      questions,
+      unlock,
+    },
+  );
+}
+
+function confChanged(shown: string): VaultError {
+  return new VaultError('conf-changed', `the gocryptfs.conf of ${shown} changed during the clone`, {
+    hint: 'Was the password changed meanwhile? Clone into a new folder.',
+  });
+}
+
+function confMissing(shown: string): VaultError {
+  return new VaultError('conf-missing', `${shown} has no gocryptfs.conf`, {
+    hint: 'Is it the right folder? Without the conf, `ecsync restore --from … --masterkey=stdin` still restores the files.',
+  });
+}

@@ -1,0 +1,112 @@
+/** What is in the root of a copy beside the plaintext: the conf, and what pushes did not finish. */
+import { EcsyncError } from '../../errors.ts';
+import { parseConf, type Conf } from '../../gocryptfs/conf/config.ts';
+import { CONF_LENGTH_MAX } from '../../gocryptfs/format/limits.ts';
+import { CONF_NAME, TEMPORARY_DIRECTORY } from '../../gocryptfs/names/names.ts';
+import { isDirectory, type Entry, type Tree } from '../../tree/entry.ts';
+import { readSmallFile } from '../../view/decrypt/decrypted-view-listing.ts';
+import { joinPath, ROOT_PATH } from '../../view/path-bytes.ts';
+import type { Finding } from '../copy/fsck-finding.ts';
+
+const CONF_NAME_BYTES = Buffer.from(CONF_NAME);
+const TEMPORARY_DIRECTORY_BYTES = Buffer.from(TEMPORARY_DIRECTORY);
+
+const MESSAGES = {
+  'conf-missing': 'the copy has no gocryptfs.conf: only the master key opens it',
+  'conf-invalid': 'the gocryptfs.conf of the copy is damaged: only the master key opens it',
+  'conf-flags-differ': "the gocryptfs.conf of the copy says another layout than the vault's",
+  'conf-differs':
+    "the gocryptfs.conf of the copy is not the vault's (a new password that was not pushed?)",
+} as const;
+
+/**
+ * What is wrong with the gocryptfs.conf in a copy. Nothing in a copy vouches for it: compare it
+ * with one that is known to be right.
+ *
+ * @param expected - the bytes it should have; absent: it should only be there and be valid
+ * @returns a note for a missing one where none is expected
+ */
+export async function checkConf<C extends Entry>(
+  tree: Tree<C>,
+  root: C,
+  expected: Uint8Array | undefined,
+): Promise<Finding | undefined> {
+  const file = await lookUp(tree, root, CONF_NAME_BYTES);
+  if (file === undefined) {
+    return confFinding('conf-missing', expected === undefined ? 'note' : 'damage');
+  }
+  try {
+    const bytes = await readSmallFile(tree, file, CONF_LENGTH_MAX);
+    if (bytes === undefined) return confFinding('conf-invalid');
+    if (expected !== undefined && Buffer.compare(bytes, expected) === 0) return undefined;
+    const conf = tryParse(bytes);
+    if (conf === undefined) return confFinding('conf-invalid');
+    if (expected === undefined) return undefined;
+    return confFinding(
+      hasLayoutOf(conf, parseConf(expected)) ? 'conf-differs' : 'conf-flags-differ',
+    );
+  } catch (error) {
+    if (!(error instanceof EcsyncError)) throw error;
+    return { ...PLACE, severity: 'unread', code: error.code, message: error.message };
+  }
+}
+
+/**
+ * Whether something is in the directory where pushes keep unfinished files; the directory itself is
+ * in every copy that ecsync has pushed.
+ */
+export async function checkUnfinished<C extends Entry>(
+  tree: Tree<C>,
+  root: C,
+): Promise<Finding | undefined> {
+  const directory = await lookUp(tree, root, TEMPORARY_DIRECTORY_BYTES);
+  if (directory === undefined || !isDirectory(directory)) return undefined;
+  const { length } = await tree.children(directory);
+  if (length === 0) return undefined;
+  return {
+    severity: 'note',
+    code: 'unfinished-push',
+    message: 'a push that did not finish has left files behind; they are no part of the copy',
+    cipherPath: directory.path,
+    plainDirectory: ROOT_PATH,
+    kind: 'directory',
+  };
+}
+
+async function lookUp<C extends Entry>(
+  tree: Tree<C>,
+  root: C,
+  name: Buffer,
+): Promise<C | undefined> {
+  if (tree.child !== undefined) return tree.child(root, name);
+  const children = await tree.children(root);
+  return children.find(({ path }) => name.equals(path));
+}
+
+function tryParse(bytes: Uint8Array): Conf | undefined {
+  try {
+    return parseConf(bytes);
+  } catch (error) {
+    if (error instanceof EcsyncError) return undefined;
+    throw error;
+  }
+}
+
+function hasLayoutOf(a: Conf, b: Conf): boolean {
+  const sameFlags =
+    a.flags.size === b.flags.size && [...a.flags].every((flag) => b.flags.has(flag));
+  return sameFlags && a.longNameMax === b.longNameMax;
+}
+
+const PLACE = {
+  cipherPath: joinPath(ROOT_PATH, CONF_NAME_BYTES),
+  plainDirectory: ROOT_PATH,
+  kind: 'file',
+} as const;
+
+function confFinding(
+  code: keyof typeof MESSAGES,
+  severity: Finding['severity'] = 'damage',
+): Finding {
+  return { ...PLACE, severity, code, message: MESSAGES[code] };
+}

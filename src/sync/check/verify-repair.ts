@@ -1,0 +1,90 @@
+import { withLinkedNames } from '../push/runs/content-run.ts';
+import { refuseOtherVault } from '../push/guards/preflight.ts';
+import type { PushJob } from '../push/job/push-job.ts';
+import type { PushEntry } from '../push/source/push-entry.ts';
+import { emptyState, isFounded, type PushState } from '../push/memory/push-state.ts';
+import { keepRoot } from '../push/guards/root-there.ts';
+import { isStructural, knownKey, withAncestors } from '../push/source/skeleton.ts';
+import { transfer } from '../push/runs/transfer.ts';
+import { inspect, type Inspection } from './verify-inspect.ts';
+
+/**
+ * Pushes what an inspection found wrong, compared by content, and with `--delete` removes what is
+ * extra; then has the server look at that again.
+ *
+ * @throws as `push`; also {VaultError} `destination-not-a-copy` — before the first deleting push, when
+ *   what is extra was not written by this vault
+ * @returns what is still wrong
+ */
+export async function repair(
+  asked: PushJob,
+  seen: Inspection,
+  {
+    remembered,
+    save,
+  }: {
+    readonly remembered: PushState | undefined;
+    readonly save: (state: PushState) => void;
+  },
+): Promise<Inspection> {
+  if (!isFounded(remembered)) await refuseOtherVault(asked);
+  const job = await keepRoot(asked);
+  const state = remembered ?? emptyState();
+  const wrong = withLinkedNames(job, new Set(seen.differences.map(({ entry }) => entry)));
+  const { entries } = job.snapshot;
+  // An old server names only files that differ, so everything else is pushed as it should be.
+  const list = seen.hasItemRecords
+    ? withAncestors(entries, new Set([...wrong, ...entries.filter(isOfRoot)]))
+    : entries;
+  if (list.length > 0) await pushAgain(job, list, { wrong, state, save });
+  const deletes = job.settings.delete && seen.extras.length > 0;
+  if (deletes) await removeExtras(job, state, save);
+  const again = await inspect(job, { entries: list, checksum: true, extras: false });
+  const after = deletes
+    ? await inspect(job, { entries, checksum: false, extras: true })
+    : { extras: seen.extras };
+  return { ...again, extras: after.extras };
+}
+
+/** The files by which the copy is recognised: without all of them a damaged one looks like another vault's. */
+function isOfRoot({ virtual, path }: PushEntry): boolean {
+  return virtual !== undefined && !path.includes(0x2f);
+}
+
+/** Sends a part of the snapshot as if the destination had nothing of what is wrong in it. */
+async function pushAgain(
+  job: PushJob,
+  list: readonly PushEntry[],
+  {
+    wrong,
+    state,
+    save,
+  }: {
+    readonly wrong: ReadonlySet<PushEntry>;
+    readonly state: PushState;
+    readonly save: (state: PushState) => void;
+  },
+): Promise<void> {
+  for (const entry of wrong) if (isStructural(entry)) state.known.delete(knownKey(entry));
+  const part: PushJob = {
+    ...job,
+    settings: { ...job.settings, delete: false, checksum: true },
+    snapshot: { ...job.snapshot, entries: list, isPart: true },
+  };
+  await transfer(part, state, save);
+}
+
+/** An ordinary deleting push. */
+async function removeExtras(
+  job: PushJob,
+  state: PushState,
+  save: (state: PushState) => void,
+): Promise<void> {
+  const whole: PushJob = { ...job, settings: { ...job.settings, checksum: false } };
+  const { overLimit } = await transfer(whole, state, save);
+  if (overLimit === undefined) return;
+  job.context.ledger.note(
+    'delete-limit',
+    `nothing was deleted: ${overLimit} objects would go, more than --max-delete allows`,
+  );
+}

@@ -1,0 +1,144 @@
+import { IntegrityError, VanishedError, type EcsyncError, type FileError } from '../../errors.ts';
+import { showPath } from '../../tree/file-failure.ts';
+import type { PlainEntry } from '../../view/plain-entry.ts';
+import {
+  objectKindOf,
+  type CopyProblem,
+  type ObjectKind,
+} from '../../view/decrypt/decrypted-view-problem.ts';
+import type { Misplaced } from '../../view/decrypt/identity-check.ts';
+import { splitPath } from '../../view/path-bytes.ts';
+import type { ContentDamage } from '../../view/decrypt/plain-file.ts';
+
+/** Consecutive blocks of one file, both included. */
+export interface BlockRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** One thing that a check of a copy found. */
+export interface Finding {
+  /**
+   * `damage`: not what the key wrote, or not where it wrote it. `unread`: could not be looked at.
+   * `note`: worth knowing, nothing is wrong.
+   */
+  readonly severity: 'damage' | 'unread' | 'note';
+  /** Stable, for scripts: `tag-mismatch`, `name-invalid`, `diriv-missing`, … */
+  readonly code: string;
+  readonly message: string;
+  /** Where in the copy. */
+  readonly cipherPath: Uint8Array;
+  /** Plaintext path of the object, where it can be told. */
+  readonly plainPath?: Uint8Array;
+  /** Plaintext path of the directory that holds the object. */
+  readonly plainDirectory: Uint8Array;
+  readonly kind: ObjectKind;
+  /** The damaged blocks, 4096 bytes of plaintext each. Absent when it is not about blocks. */
+  readonly blocks?: BlockRange;
+}
+
+function severityOf(error: EcsyncError): Finding['severity'] {
+  return error instanceof IntegrityError ? 'damage' : 'unread';
+}
+
+/** What a decrypted view left out. */
+export function findingOfProblem(problem: CopyProblem): Finding {
+  const { error, ...place } = problem;
+  return { ...place, severity: severityOf(error), code: error.code, message: error.message };
+}
+
+/** Something about an object as a whole. */
+export function findingAbout(
+  entry: PlainEntry,
+  error: FileError | VanishedError | IntegrityError,
+): Finding {
+  return {
+    ...placeOf(entry),
+    severity: severityOf(error),
+    code: error.code,
+    message: error.message,
+  };
+}
+
+/** What was found in the content of one file, neighbouring blocks with the same damage together. */
+export class DamageList {
+  readonly #entry: PlainEntry;
+  readonly #severityOf: (code: string) => Finding['severity'];
+  readonly #findings: Finding[] = [];
+
+  /** @param severityOf - asked when the file's header is known */
+  constructor(entry: PlainEntry, severityOf: (code: string) => Finding['severity']) {
+    this.#entry = entry;
+    this.#severityOf = severityOf;
+  }
+
+  add({ blockNo, blockCount = 1, error }: ContentDamage): void {
+    const last = this.#findings.at(-1);
+    if (blockNo === undefined) this.#findings.push(findingAbout(this.#entry, error));
+    else if (last?.blocks?.last === blockNo - 1 && last.code === error.code) {
+      const blocks = { first: last.blocks.first, last: blockNo + blockCount - 1 };
+      this.#findings[this.#findings.length - 1] = { ...last, blocks };
+    } else {
+      const finding = findingAbout(this.#entry, error);
+      const severity = this.#severityOf(error.code);
+      this.#findings.push({
+        ...finding,
+        severity,
+        blocks: { first: blockNo, last: blockNo + blockCount - 1 },
+      });
+    }
+  }
+
+  get findings(): readonly Finding[] {
+    return this.#findings;
+  }
+}
+
+/** Something that has the identity of another place. */
+export function findingOfMisplaced({ severity, error, entry }: Misplaced): Finding {
+  const isNote = severity === 'moved';
+  return { ...findingAbout(entry, error), severity: isNote ? 'note' : 'damage' };
+}
+
+/** The same findings for another name of the same object. */
+export function findingsElsewhere(findings: readonly Finding[], entry: PlainEntry): Finding[] {
+  return findings.map((finding) => ({ ...finding, ...placeOf(entry) }));
+}
+
+function placeOf(
+  entry: PlainEntry,
+): Pick<Finding, 'cipherPath' | 'plainPath' | 'plainDirectory' | 'kind'> {
+  return {
+    cipherPath: entry.cipher.path,
+    plainPath: entry.path,
+    plainDirectory: splitPath(entry.path).directory,
+    kind: objectKindOf(entry),
+  };
+}
+
+/** What the tree of ciphertext itself could not read while it listed `directory`. */
+export function findingOfUnread(
+  cipherPath: Uint8Array,
+  error: EcsyncError,
+  directory: PlainEntry,
+): Finding {
+  const isDirectoryItself = Buffer.compare(cipherPath, directory.cipher.path) === 0;
+  return {
+    severity: 'unread',
+    code: error.code,
+    message: error.message,
+    cipherPath,
+    ...(isDirectoryItself ? { plainPath: directory.path } : {}),
+    plainDirectory: directory.path,
+    kind: isDirectoryItself ? 'directory' : 'file',
+  };
+}
+
+/** A file is not what it was when it was listed. */
+export function changed(entry: PlainEntry): VanishedError {
+  const path = showPath(entry.path);
+  return new VanishedError('changed', `${path} changed while it was read`, {
+    hint: 'Something else changes the copy. Wait until it is done and run again.',
+    facts: { path },
+  });
+}

@@ -1,0 +1,40 @@
+import type { SenderRule } from '../../rsync/flist/filter-list.ts';
+import { isRootPath, pathKey } from '../../view/path-bytes.ts';
+
+/** Longest pattern that certainly fits into a rule. */
+const PATTERN_LENGTH_MAX = 5000;
+
+/** A path as a pattern that matches it; should escapes make it too long, a few others, too. */
+function patternOf(key: string): Uint8Array {
+  const escaped = /[*?[]/.test(key) ? key.replace(/[\\*?[]/g, '\\$&') : key;
+  const fits = escaped.length <= PATTERN_LENGTH_MAX;
+  return Buffer.from(`/${fits ? escaped : key.replace(/[\\*?[]/g, '?')}`, 'latin1');
+}
+
+/** Rules by which a server lists nothing but these paths and the folders on the way to them. */
+export function rulesForOnly(paths: Iterable<Uint8Array>): SenderRule[] {
+  const shown = new Set<string>();
+  for (const path of paths) {
+    const key = pathKey(path);
+    for (let slash = key.indexOf('/'); slash !== -1; slash = key.indexOf('/', slash + 1)) {
+      shown.add(key.slice(0, slash));
+    }
+    shown.add(key);
+  }
+  return [
+    ...[...shown].map((key): SenderRule => ({ action: 'show', pattern: patternOf(key) })),
+    { action: 'hide', pattern: Buffer.from('*') },
+  ];
+}
+
+/** Rules by which a server lists a folder's children, the folders on the way, and nothing else. */
+export function rulesForChildren(directory: Uint8Array): SenderRule[] {
+  const hideAll: SenderRule = { action: 'hide', pattern: Buffer.from('*') };
+  if (isRootPath(directory)) return [{ action: 'show', pattern: Buffer.from('/*') }, hideAll];
+  const children = Buffer.concat([patternOf(pathKey(directory)), Buffer.from('/*')]);
+  return [
+    ...rulesForOnly([directory]).slice(0, -1),
+    { action: 'show', pattern: children },
+    hideAll,
+  ];
+}

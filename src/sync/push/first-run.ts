@@ -1,0 +1,42 @@
+import { serverWords, type TransferOptions } from '../../rsync/wire/options.ts';
+import { isSurelyFew } from './guards/delete-limit.ts';
+import type { OpenDestination } from '../reach/destination-remote.ts';
+import type { PushView } from './source/push-entry.ts';
+import type { PushSettings } from './source/push-settings.ts';
+import { isFounded, type PushState } from './memory/push-state.ts';
+import { preflightOptions } from './guards/root-files.ts';
+import { contentOptions } from './job/run-options.ts';
+
+/** What the first run of a push follows from, as far as it is known while the source is looked at. */
+export interface FirstRun {
+  readonly settings: PushSettings;
+  readonly view: PushView;
+  readonly state: PushState | undefined;
+  readonly opened: OpenDestination;
+  readonly rsyncPath: string;
+}
+
+/**
+ * Has the server start its rsync for the run that probably comes first, so that it is there when the
+ * source has been looked at. Should another run come first, this one is ended unused.
+ */
+export function startFirstRun({ settings, view, state, opened, rsyncPath }: FirstRun): void {
+  const { remote, path } = opened;
+  const options = firstOptions({ settings, context: { view, destination: path } }, state);
+  if (options !== undefined) remote.startAhead?.(rsyncPath, serverWords(options, path));
+}
+
+/** @returns undefined when nobody can tell */
+function firstOptions(
+  basis: Parameters<typeof contentOptions>[0],
+  state: PushState | undefined,
+): TransferOptions | undefined {
+  const { settings } = basis;
+  if (settings.appendOnly === true || settings.dryRun) return undefined;
+  if (!isFounded(state)) return preflightOptions(settings);
+  const known = { deletedUnder: state.deletedUnder, gone: 0, filesBefore: undefined };
+  const asksFirst = !state.foreignChecked || !isSurelyFew(settings, known);
+  if (settings.delete && asksFirst) return undefined;
+  const isLimited = (settings.maxBytes ?? Infinity) < Infinity;
+  return contentOptions(basis, state, settings.delete && !isLimited);
+}

@@ -1,0 +1,258 @@
+import { STEP_PREFIX, TEMPORARY_DIRECTORY } from '../../../gocryptfs/names/names.ts';
+import type { ReceiverRule } from '../../../rsync/flist/filter-list.ts';
+import type { PushView } from '../source/push-entry.ts';
+import type { Selection } from '../source/selection.ts';
+import { parentKey } from '../source/skeleton.ts';
+import { pathKey } from '../../../view/path-bytes.ts';
+
+/**
+ * What the server may delete, as rules for its delete pass. First match wins; "protect" keeps,
+ * "risk" allows, no match allows.
+ *
+ * Deleting takes two passes. The first removes content and leaves every diriv and `.name` file, so
+ * that what is still there stays readable at each moment; the second removes the emptied folders.
+ */
+function rule(action: ReceiverRule['action'], pattern: string | Uint8Array): ReceiverRule {
+  return {
+    action,
+    pattern: typeof pattern === 'string' ? Buffer.from(pattern, 'latin1') : pattern,
+  };
+}
+
+/** Above this many excluded objects of one push, whole folders are protected instead. */
+const PROTECT_RULES_MAX = 10_000;
+
+/** Longest pattern that certainly fits into a rule. */
+const PATTERN_LENGTH_MAX = 5000;
+
+const LONG_NAME = /(^|\/)gocryptfs\.longname\.[^/]*$/;
+
+export interface DeletionScope {
+  /** Which special files there are: where names are plaintext every name is an ordinary one. */
+  readonly names: PushView['names'];
+  /** Cipher paths (Latin-1 keys) of source objects that the user's filters exclude. */
+  readonly excluded: readonly string[];
+  /** Cipher paths a push is limited to; empty: everything. */
+  readonly within: readonly string[];
+  /** Cipher paths of lost mount points: nothing is deleted there; absent: there are none. */
+  readonly unmounted?: readonly string[];
+  /** What lies in the copy and is none of it. */
+  readonly keep?: readonly ReceiverRule[];
+  /** Cipher paths of folders whose content is left out: in the copy it stays as it is. */
+  readonly closed?: readonly string[];
+}
+
+/**
+ * Tells a selection's plaintext paths in cipher names, which is all the server knows.
+ *
+ * @param lostMounts - Latin-1 keys of plaintext paths
+ */
+export function deletionScope(
+  selection: Selection,
+  view: PushView,
+  lostMounts: readonly string[],
+  keep: readonly ReceiverRule[] = [],
+): DeletionScope {
+  const cipherKey = (path: Uint8Array): string => pathKey(view.cipherPath(path));
+  return {
+    names: view.names,
+    excluded: selection.excluded.map(cipherKey),
+    within: selection.within.map((path) => cipherKey(Buffer.from(path, 'latin1'))),
+    unmounted: lostMounts.map((path) => cipherKey(Buffer.from(path, 'latin1'))),
+    closed: selection.mountPoints.map(cipherKey),
+    keep,
+  };
+}
+
+/** Whether a push that deletes everything leaves this cipher path (Latin-1 key) alone all the same. */
+export function isProtected(scope: DeletionScope, key: string): boolean {
+  const isIn = (folder: string): boolean => key === folder || key.startsWith(`${folder}/`);
+  const { excluded, within, unmounted = [], closed = [] } = scope;
+  if (within.length > 0 && !within.some(isIn)) return true;
+  return [excluded, unmounted, closed].some((paths) => paths.some(isIn));
+}
+
+/** The plaintext paths that the destination may hold after a push that deleted everything. */
+export function whatIsKept({
+  scope,
+  context: { view },
+}: {
+  readonly scope: DeletionScope;
+  readonly context: { readonly view: PushView };
+}): (plainPath: Uint8Array) => boolean {
+  return (plainPath) => isProtected(scope, pathKey(view.cipherPath(plainPath)));
+}
+
+/**
+ * A path as a pattern that matches only itself. Encrypted paths hold no wildcards; plaintext ones
+ * may. rsync takes a backslash for an escape in patterns with wildcards only.
+ *
+ * @param isWild - the pattern gets a wildcard of its own
+ */
+function literal(path: string, isWild = false): string {
+  return isWild || /[*?[]/.test(path) ? path.replace(/[\\*?[]/g, '\\$&') : path;
+}
+
+/** A rule to protect a path: should escapes make it too long, then more than this path. */
+function protect(path: string, wildcard = ''): ReceiverRule {
+  const pattern = literal(path, wildcard !== '') + wildcard;
+  if (pattern.length <= PATTERN_LENGTH_MAX) return rule('protect', `/${pattern}`);
+  return rule('protect', `/${path.replace(/[\\*?[]/g, '?')}${wildcard}`);
+}
+
+/** Rules that let a path go: should escapes make them too long, then none. */
+function risk(path: string): ReceiverRule[] {
+  const below = `${literal(path, true)}/**`;
+  if (below.length > PATTERN_LENGTH_MAX) return [];
+  return [rule('risk', `/${literal(path)}`), rule('risk', `/${below}`)];
+}
+
+/** The same rule for the `.name` file of a path that has one. */
+function nameFileRule(
+  scope: DeletionScope,
+  action: ReceiverRule['action'],
+  path: string,
+): ReceiverRule[] {
+  if (scope.names.isPlain || !LONG_NAME.test(path)) return [];
+  return [rule(action, `/${path}.name`)];
+}
+
+/** An excluded object that still exists in the source is left alone at the destination. */
+function protectExcluded(scope: DeletionScope): ReceiverRule[] {
+  const closed = (scope.closed ?? []).map((path) => protect(path, '/**'));
+  return [...closed, ...protectNames(scope)];
+}
+
+function protectNames(scope: DeletionScope): ReceiverRule[] {
+  const { excluded } = scope;
+  if (excluded.length > PROTECT_RULES_MAX) {
+    const folders = new Set(excluded.map((path) => path.slice(0, path.lastIndexOf('/') + 1)));
+    return [...folders].map((folder) => protect(folder, '*'));
+  }
+  return excluded.flatMap((path) => [protect(path), ...nameFileRule(scope, 'protect', path)]);
+}
+
+/** What was on a disk that is not mounted now is left alone, and the folder with it. */
+function protectUnmounted({ unmounted = [], ...scope }: DeletionScope): ReceiverRule[] {
+  return unmounted.flatMap((path) =>
+    path === '.'
+      ? [rule('protect', '*')]
+      : [protect(path), protect(path, '/**'), ...nameFileRule(scope, 'protect', path)],
+  );
+}
+
+function limitTo(scope: DeletionScope): ReceiverRule[] {
+  const { within } = scope;
+  if (within.length === 0) return [];
+  const allowed = within.flatMap((path) => [...risk(path), ...nameFileRule(scope, 'risk', path)]);
+  return [...allowed, rule('protect', '*')];
+}
+
+/** Keeps the special files that what is still there needs to be readable. */
+function protectSpecialFiles({ names }: DeletionScope): ReceiverRule[] {
+  return [
+    ...(names.hasDirIVs ? [rule('protect', 'gocryptfs.diriv')] : []),
+    ...(names.isPlain ? [] : [rule('protect', 'gocryptfs.longname.*.name')]),
+  ];
+}
+
+/**
+ * First pass: content only.
+ *
+ * @param isSwept - the temporary directory will be emptied anyway: what is staged there needs no
+ *   deleting now, and no second pass because some of it is protected
+ */
+export function contentRules(scope: DeletionScope, isSwept = false): ReceiverRule[] {
+  return [
+    ...(scope.keep ?? []),
+    rule('protect', `/${TEMPORARY_DIRECTORY}`),
+    ...(isSwept ? [rule('protect', `/${TEMPORARY_DIRECTORY}/**`)] : []),
+    ...protectSpecialFiles(scope),
+    ...protectUnmounted(scope),
+    ...protectExcluded(scope),
+    ...limitTo(scope),
+  ];
+}
+
+/**
+ * The first pass where there is no room for content.
+ *
+ * @param left - cipher paths that moved objects have left: their new names may not be there yet
+ * @returns undefined when those are too many
+ */
+export function roomRules(
+  scope: DeletionScope,
+  left: ReadonlySet<string>,
+): ReceiverRule[] | undefined {
+  if (left.size > PROTECT_RULES_MAX) return undefined;
+  return [...[...left].map((path) => protect(path)), ...contentRules(scope)];
+}
+
+/** Keeps what the server could not delete readable: every diriv and `.name` file on the way to it. */
+function keepReadable(remaining: readonly string[]): ReceiverRule[] {
+  const kept = new Set<string>();
+  for (const path of remaining) {
+    for (let key = path; key !== '.'; key = parentKey(key)) {
+      if (key !== path) kept.add(`/${key}/gocryptfs.diriv`);
+      if (LONG_NAME.test(key)) kept.add(`/${key}.name`);
+    }
+  }
+  return [...kept].map((path) => rule('protect', path));
+}
+
+/**
+ * Second pass: emptied folders with their diriv, orphaned `.name` files, staged leftovers.
+ *
+ * @param remaining - cipher paths of content that the first pass should have deleted and could not
+ */
+export function pruneRules(
+  scope: DeletionScope,
+  remaining: readonly string[] = [],
+): ReceiverRule[] {
+  return [
+    ...(scope.keep ?? []),
+    ...(scope.names.isPlain ? [] : keepReadable([...remaining, ...(scope.unmounted ?? [])])),
+    ...protectUnmounted(scope),
+    ...protectExcluded(scope),
+    rule('risk', `/${TEMPORARY_DIRECTORY}/**`),
+    ...limitTo(scope),
+  ];
+}
+
+/**
+ * Removes these folders if they are empty, with the `.name` files of their names, and touches nothing
+ * else: what they are in may have gone from the source as well, and stays.
+ *
+ * @param folders - cipher paths as keys
+ */
+export function halfFolderRules(folders: ReadonlySet<string>): ReceiverRule[] {
+  const onTheWay = new Set<string>();
+  for (const folder of folders) {
+    for (let key = folder; key !== '.'; key = parentKey(key)) onTheWay.add(key);
+  }
+  return [
+    ...[...onTheWay].map((key) => rule('risk', `/${literal(key)}`)),
+    ...[...folders].filter((key) => LONG_NAME.test(key)).map((key) => rule('risk', `/${key}.name`)),
+    rule('protect', '*'),
+  ];
+}
+
+/** A dry run that counts: everything both passes would remove, but not our own leftovers. */
+export function previewRules(scope: DeletionScope): ReceiverRule[] {
+  return [
+    ...(scope.keep ?? []),
+    rule('protect', `/${TEMPORARY_DIRECTORY}`),
+    ...protectUnmounted(scope),
+    ...protectExcluded(scope),
+    ...limitTo(scope),
+  ];
+}
+
+/** Empties the temporary directory, removes the steps of moved files, and touches nothing else. */
+export function sweepRules(): ReceiverRule[] {
+  return [
+    rule('risk', `/${TEMPORARY_DIRECTORY}/**`),
+    rule('risk', `/${STEP_PREFIX}*.name`),
+    rule('protect', '*'),
+  ];
+}

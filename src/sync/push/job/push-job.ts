@@ -1,0 +1,208 @@
+import { performance } from 'node:perf_hooks';
+import type { EcsyncError } from '../../../errors.ts';
+import { TEMPORARY_DIRECTORY } from '../../../gocryptfs/names/names.ts';
+import type { TransferOptions } from '../../../rsync/wire/options.ts';
+import { plainWords } from '../../../rsync/outcome/status-words.ts';
+import type { MountPoints } from '../source/mount-points.ts';
+import type { Moves } from '../memory/moves.ts';
+import type { PushEntry } from '../source/push-entry.ts';
+import type { DeletionScope } from './deletion.ts';
+import { isHardLink } from './itemize.ts';
+import type { ShownPath } from './ledger.ts';
+import type { KeptNames } from './kept-names.ts';
+import type { PushState, RootThere } from '../memory/push-state.ts';
+import type { PushFigures, PushReporter, PushSettings } from '../source/push-settings.ts';
+import type { RunContext, RunOutcome, RunPlan } from './rsync-run.ts';
+import { pathKey } from '../../../view/path-bytes.ts';
+import { ServerMessages } from './server-message.ts';
+import type { Snapshot } from '../source/snapshot.ts';
+
+/** Above this many block sums a file goes without `-B`, in a run of its own: 8 GiB at the default. */
+const BLOCKS_PER_FILE_MAX = 2 ** 21;
+
+/** What one push does about another conf in the copy: see `conf-there.ts`. */
+export interface ConfJudge {
+  keeps(entry: PushEntry): boolean;
+  judge(job: PushJob, remembered: PushState | undefined): Promise<void>;
+  provesOurs(job: PushJob): Promise<boolean>;
+}
+
+/** One push under way: what is to be sent, where to, and the books. */
+export interface PushJob {
+  /** Where no block size is asked for, that of one cipher block, so that one edit costs two blocks. */
+  readonly settings: PushSettings;
+  readonly context: RunContext;
+  readonly reporter: PushReporter;
+  readonly snapshot: Snapshot;
+  readonly scope: DeletionScope;
+  readonly moves: Moves;
+  readonly mounts: MountPoints;
+  /** The destination folder does not exist yet: nothing can be deleted there. */
+  readonly isNewFolder?: boolean;
+  /** Files that the copy has another version of, which size and second may not show. */
+  readonly unsettled?: ReadonlySet<PushEntry>;
+  /** What lies in the copy and is left alone. */
+  readonly kept: KeptNames;
+  /** The root of the copy as it is listed; absent: not known yet. */
+  readonly root?: RootThere | undefined;
+  /** Of an encrypted copy: what becomes of another conf there. */
+  readonly confThere?: ConfJudge;
+  readonly names?: { users: ReadonlyMap<number, string>; groups: ReadonlyMap<number, string> };
+}
+
+export function transferOptions(
+  settings: PushSettings,
+  changes: Partial<TransferOptions> = {},
+): TransferOptions {
+  return {
+    protocolMax: settings.protocolMax,
+    links: true,
+    perms: settings.perms,
+    times: true,
+    owner: settings.owner,
+    group: settings.group,
+    devices: settings.devices,
+    specials: settings.specials,
+    hardLinks: settings.hardLinks,
+    checksum: settings.checksum,
+    dryRun: false,
+    numericIds: settings.numericIds,
+    ignoreTimes: false,
+    deleteAfter: false,
+    ignoreExisting: settings.appendOnly === true,
+    ...(settings.blockSize !== undefined && { blockSize: settings.blockSize }),
+    ...(settings.modifyWindowSec !== undefined && { modifyWindowSec: settings.modifyWindowSec }),
+    ...(settings.timeoutSec > 0 && { timeoutSec: settings.timeoutSec }),
+    ...changes,
+  };
+}
+
+/** Whether a file's block sums would be too many for one run's block size. */
+export function isTooLargeForBlockSize(entry: PushEntry, settings: PushSettings): boolean {
+  return entry.size > BLOCKS_PER_FILE_MAX * (settings.blockSize ?? Infinity);
+}
+
+/** Whether a cipher path is the temporary directory or inside it. */
+export function isScratch(cipherPath: Uint8Array): boolean {
+  return pathKey(cipherPath).split('/', 1)[0] === TEMPORARY_DIRECTORY;
+}
+
+/** Recognised also inside a folder whose long name only the destination still has. */
+const STRUCTURAL_NAME = /(^|\/)gocryptfs\.(diriv|longname\.[^/]+\.name)$/;
+
+/** Tells a cipher path in plaintext. */
+export function shownPath(job: PushJob, cipherPath: Uint8Array): ShownPath {
+  if (isScratch(cipherPath)) return { path: cipherPath, plain: false, virtual: true };
+  const { names } = job.context.view;
+  const plain = job.context.view.plainPath(cipherPath);
+  if (plain === undefined) {
+    const isStructural = STRUCTURAL_NAME.test(pathKey(cipherPath));
+    const virtual = !names.isPlain && (isStructural || job.kept.holds(cipherPath, true));
+    return { path: cipherPath, plain: false, virtual };
+  }
+  return { path: plain.path, plain: true, virtual: plain.virtual !== undefined };
+}
+
+/** Tells what the server deleted; the name that a moved object has left is no loss to anybody. */
+export function noteDeleted(job: PushJob, cipherPath: Uint8Array, isDirectory: boolean): void {
+  if (job.moves.left.has(pathKey(cipherPath))) return;
+  job.context.ledger.deleted(shownPath(job, cipherPath), isDirectory);
+}
+
+/** Plaintext name behind the cipher path a hard link points to. */
+function linkTarget(job: PushJob, iflags: number, xname?: Uint8Array): Uint8Array | undefined {
+  // A link that was there already has an empty name.
+  if (xname === undefined || xname.length === 0 || !isHardLink(iflags)) return undefined;
+  return shownPath(job, xname).path;
+}
+
+/** The listeners that put a run of the snapshot's entries into the books. */
+export function bookkeeping(job: PushJob): Pick<RunPlan, 'onItem' | 'onSent' | 'onProblem'> {
+  const { ledger } = job.context;
+  return {
+    onItem: (entry, iflags, xname) => ledger.item(entry, iflags, linkTarget(job, iflags, xname)),
+    onSent: (entry, literal, matched) => ledger.sent(entry, literal, matched),
+    onProblem: (entry: PushEntry, error: EcsyncError) => ledger.problem(error, entry),
+  };
+}
+
+/** What a push has come to so far. */
+export function figuresOf(job: PushJob, startedMs: number): PushFigures {
+  const { ledger } = job.context;
+  return {
+    filesTotal: job.snapshot.plainCount,
+    filesSent: ledger.filesSent,
+    filesDeleted: ledger.filesDeleted,
+    filesKept: ledger.filesKept,
+    literalBytes: ledger.literalBytes,
+    matchedBytes: ledger.matchedBytes,
+    bytesSent: ledger.bytesSent,
+    bytesReceived: ledger.bytesReceived,
+    elapsedMs: Math.round(performance.now() - startedMs),
+    totalBytes: job.snapshot.plainBytes,
+    runs: ledger.runs,
+  };
+}
+
+/** What was looked for in the list of a push, by its view. */
+const messagesOf = new WeakMap<object, ServerMessages>();
+
+/** A server's message with the cipher paths in it told in plaintext where they can be. */
+function inPlaintext(job: PushJob, text: string): string {
+  const { view } = job.context;
+  if (view.names.isPlain) return text;
+  const messages =
+    messagesOf.get(view) ??
+    new ServerMessages({ tell: (path) => shownPath(job, path), paths: () => pathsOf(job) });
+  messagesOf.set(view, messages);
+  return messages.inPlaintext(text);
+}
+
+function* pathsOf({ snapshot }: PushJob): Generator<Uint8Array> {
+  for (const { path } of snapshot.entries) yield path;
+}
+
+/** Tells one line that the destination's rsync wrote; a local folder's is our own. */
+export function noteServerLine(job: PushJob, line: string): void {
+  const { destination, rsyncPath } = job.settings;
+  const text = inPlaintext(job, line.trim());
+  const isOwn = destination.kind === 'local' && rsyncPath === undefined;
+  const told = isOwn ? `${destination.path}: ${plainWords(text)}` : `server: ${text}`;
+  job.context.ledger.note('remote-message', told);
+}
+
+const MESSAGES_MAX = 20;
+
+/** Tells what a server that reported failure wrote to standard error, its closing line left out. */
+export function reportServerMessages(job: PushJob, outcome: RunOutcome): void {
+  const lines = outcome.stderrText
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('rsync error: '));
+  for (const line of lines.slice(0, MESSAGES_MAX)) {
+    noteServerLine(job, line);
+  }
+  if (lines.length > MESSAGES_MAX) {
+    const more = lines.length - MESSAGES_MAX;
+    job.context.ledger.note('remote-message', `server: … and ${more} more lines`);
+  }
+}
+
+/**
+ * Accepts how a run ended: success, or a partial failure that the books note.
+ *
+ * @throws {EcsyncError} everything else
+ * @returns true when the server stored all it was sent
+ */
+export function accept(job: PushJob, outcome: RunOutcome): boolean {
+  if (outcome.error === undefined) return true;
+  const isWhole = outcome.protocol !== undefined;
+  const isPartial = outcome.exitCode === 23 || outcome.exitCode === 24;
+  if (!isWhole || !isPartial) throw outcome.error;
+  reportServerMessages(job, outcome);
+  const { ledger } = job.context;
+  if (outcome.exitCode === 24) ledger.vanished++;
+  else ledger.failures++;
+  if (outcome.error.code === 'remote-disk-full') ledger.cause ??= outcome.error;
+  return false;
+}

@@ -1,0 +1,180 @@
+import { EcsyncError, InterruptedError } from '../../../errors.ts';
+import type { ReceiverRule } from '../../../rsync/flist/filter-list.ts';
+import { serverWords, type TransferOptions } from '../../../rsync/wire/options.ts';
+import type { Basis } from '../../../rsync/send/send-job.ts';
+import { send, type SendReport } from '../../../rsync/send/sender.ts';
+import { judge, type Outcome } from '../../../rsync/outcome/status.ts';
+import type { OpenFile } from '../../../tree/entry.ts';
+import type { Remote } from '../../../transport/connection.ts';
+import { InDoubt, type CopyGuard, type Watch } from './copy-guard.ts';
+import type { PushEntry, PushView } from '../source/push-entry.ts';
+import type { Ledger } from './ledger.ts';
+import { startUnlessAborted, statusAfter } from '../../reach/remote-command.ts';
+
+/** One conversation with one `rsync --server`: what to list, with which options, and who listens. */
+export interface RunPlan {
+  readonly entries: readonly PushEntry[];
+  readonly options: TransferOptions;
+  /** Folder at the server; default: that of the copy, where the run that follows goes in any case. */
+  readonly destination?: string;
+  /** Options of the run that follows at once, if one does; asked when this one has done its work. */
+  next?(): TransferOptions | undefined;
+  readonly rules?: readonly ReceiverRule[];
+  readonly names?: { users: ReadonlyMap<number, string>; groups: ReadonlyMap<number, string> };
+  decline?(entry: PushEntry): boolean;
+  withhold?(entry: PushEntry, basis: Basis): boolean;
+  /** Where the content of a file comes from; default: the view, by all its ways. */
+  open?(entry: PushEntry, basisSize: number): Promise<OpenFile>;
+  /** A file is about to be read. */
+  onOpen?(entry: PushEntry): void;
+  onItem(entry: PushEntry, iflags: number, xname: Uint8Array | undefined, ndx: number): void;
+  onSent?(entry: PushEntry, literalBytes: number, matchedBytes: number): void;
+  onProgress?(entry: PushEntry, bytes: number): void;
+  onDeleted?(path: Uint8Array, isDirectory: boolean): void;
+  onMessage?(level: 'info' | 'warning' | 'error', text: string): void;
+  onProblem?(entry: PushEntry, error: EcsyncError): void;
+}
+
+/** How a run ended, with what the server had to say on standard error. */
+export interface RunOutcome extends Outcome {
+  readonly stderrText: string;
+  /** That, and its warnings and errors on the stream, where protocols before 30 put all of it. */
+  readonly saidText: string;
+  /** Negotiated protocol; absent when the conversation did not reach its end. */
+  readonly protocol?: number;
+}
+
+/** What all runs of one push share. */
+export interface RunContext {
+  readonly remote: Remote;
+  readonly view: PushView;
+  readonly ledger: Ledger;
+  readonly rsyncPath: string;
+  /** Destination folder as the server's rsync is told, ending in a slash. */
+  readonly destination: string;
+  readonly timeoutSec: number;
+  readonly signal: AbortSignal;
+  /** Of a copy that should be there: whether it is, as long as nobody knows. */
+  readonly guard?: RunGuard | undefined;
+}
+
+export interface RunGuard {
+  readonly guard: CopyGuard;
+  /**
+   * Looks whether the copy is there, unless a run has shown it.
+   *
+   * @throws {NotNowError | VaultError} `copy-gone`
+   */
+  onDoubt(): Promise<unknown>;
+}
+
+/** Text of a server's messages that is kept. */
+const MESSAGES_LENGTH_MAX = 65_536;
+
+function isNoGreeting(result: SendReport | Error): boolean {
+  return result instanceof EcsyncError && result.code === 'no-greeting';
+}
+
+/**
+ * Starts the server, holds the conversation, and judges how it ended from the stream, standard
+ * error and the exit status together. Servers take a moment to end, in which the next one starts.
+ *
+ * @throws {InterruptedError} `interrupted` — the signal fired; the server was told to stop
+ * @throws {LoginError | ConnectionError | RemoteError} the command could not be started
+ * @returns the outcome, also when the server failed: the caller knows what that means for its run
+ */
+export async function runRsync(context: RunContext, plan: RunPlan): Promise<RunOutcome> {
+  const { guard } = context;
+  const watch = guard?.guard.watch(plan);
+  if (guard === undefined || watch === undefined) return runOnce(context, plan);
+  const outcome = await runOnce(context, watched(plan, watch), watch);
+  if (outcome.protocol === undefined) guard.guard.heard(outcome.saidText);
+  if (!guard.guard.isDoubtful && !guard.guard.isGone) return outcome;
+  await guard.onDoubt();
+  return runOnce(context, plan);
+}
+
+/** The run with what the copy is recognised by, of which nobody else hears. */
+function watched(plan: RunPlan, { entries, isAdded }: Watch): RunPlan {
+  return {
+    ...plan,
+    entries,
+    decline: (entry) => isAdded(entry) || plan.decline?.(entry) === true,
+    onItem: (entry, ...item) => {
+      if (!isAdded(entry)) plan.onItem(entry, ...item);
+    },
+    onProblem: (entry, error) => {
+      if (!(error instanceof InDoubt)) plan.onProblem?.(entry, error);
+    },
+  };
+}
+
+async function runOnce(context: RunContext, plan: RunPlan, watch?: Watch): Promise<RunOutcome> {
+  const { ledger, view, signal } = context;
+  if (signal.aborted) throw new InterruptedError('interrupted', 'interrupted');
+  const words = serverWords(plan.options, plan.destination ?? context.destination);
+  const starting = context.remote.start(context.rsyncPath, words);
+  const connection = await startUnlessAborted(starting, signal);
+  let result: SendReport | Error;
+  let messages = '';
+  try {
+    result = await send<PushEntry>(connection, {
+      ...plan,
+      ...(watch && {
+        onRequest: (entry, iflags) => watch.onRequest(entry, iflags),
+        hold: () => (watch.isWaiting() ? watch.settled : undefined),
+      }),
+      open: (entry, basisSize) => {
+        plan.onOpen?.(entry);
+        return plan.open?.(entry, basisSize) ?? view.open(entry);
+      },
+      openWhole: (entry) => {
+        if (plan.open !== undefined) return undefined;
+        const whole = 'openWhole' in view ? view.openWhole(entry) : undefined;
+        if (whole !== undefined) plan.onOpen?.(entry);
+        return whole;
+      },
+      onMessage: (level, text) => {
+        if (level !== 'info') messages = `${messages}\n${text}`.slice(-MESSAGES_LENGTH_MAX);
+        plan.onMessage?.(level, text);
+      },
+      onGoodbye: () => {
+        const next = plan.next?.();
+        if (next !== undefined) {
+          context.remote.startAhead?.(context.rsyncPath, serverWords(next, context.destination));
+        }
+      },
+      onEnd: (bytesSent, bytesReceived) => {
+        ledger.bytesSent += bytesSent;
+        ledger.bytesReceived += bytesReceived;
+      },
+      signal,
+      ...(context.timeoutSec > 0 && { idleTimeoutMs: context.timeoutSec * 1000 }),
+    });
+  } catch (error) {
+    if (error instanceof InterruptedError || !(error instanceof Error)) {
+      connection.destroy();
+      throw error;
+    }
+    result = error;
+  }
+  if (connection.startedAhead === true && isNoGreeting(result)) {
+    // A restricted shell that lets in one at a time may still have counted the one before.
+    await statusAfter(result, connection.exited, context);
+    connection.destroy();
+    return runOnce(context, plan, watch);
+  }
+  ledger.runs++;
+  const status = await statusAfter(result, connection.exited, context).finally(() => {
+    connection.destroy();
+  });
+  const stderrText = connection.stderrText();
+  const saidText = stderrText + messages;
+  const outcome = {
+    ...judge(result, status, stderrText),
+    // What was heard in the stream has been told already.
+    stderrText: connection.hearError === undefined ? stderrText : '',
+    saidText,
+  };
+  return result instanceof Error ? outcome : { ...outcome, protocol: result.protocol };
+}

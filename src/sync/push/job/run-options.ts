@@ -1,0 +1,88 @@
+/** What the runs of a push ask of the server, where two places must say the same. */
+import type { TransferOptions } from '../../../rsync/wire/options.ts';
+import { beforeDeletions, beforeLinks } from './durable-order.ts';
+import type { PushEntry } from '../source/push-entry.ts';
+import { transferOptions, type PushJob } from './push-job.ts';
+import type { LargePlace, PushState } from '../memory/push-state.ts';
+import { tempDirSpellings } from './staging.ts';
+
+/** The choice that means: no spelling of the temporary directory is accepted here. */
+export const NO_TEMP_DIR = -1;
+
+/** What of a push the options of its runs follow from. */
+export interface OptionsBasis extends Pick<PushJob, 'settings'> {
+  readonly context: Pick<PushJob['context'], 'view' | 'destination'>;
+  readonly moves?: PushJob['moves'];
+  readonly snapshot?: PushJob['snapshot'];
+}
+
+/** The temporary directory as the server accepts it, if it does. */
+export function tempDirOf(job: OptionsBasis, state: PushState): string | undefined {
+  if (state.tempDirChoice === NO_TEMP_DIR || !job.context.view.isEncrypted) return undefined;
+  return tempDirSpellings(job.context.destination)[state.tempDirChoice];
+}
+
+/** Options of the run that makes new folders, with the dirivs that are staged for them. */
+export function skeletonOptions(
+  job: PushJob,
+  state: PushState,
+  fresh: readonly PushEntry[],
+): TransferOptions {
+  const tempDir = tempDirOf(job, state);
+  return transferOptions(job.settings, {
+    checksum: false,
+    ...beforeLinks(job, state, fresh),
+    ...(tempDir !== undefined && { tempDir, linkDest: tempDir }),
+  });
+}
+
+/** Options of the content run, and of the deletion pass after it. */
+export function contentOptions(
+  job: OptionsBasis,
+  state: PushState,
+  deleting: boolean,
+): TransferOptions {
+  const tempDir = tempDirOf(job, state);
+  return transferOptions(job.settings, {
+    deleteAfter: deleting,
+    xattrs: job.settings.xattrs === true,
+    ...sparseOption(sparseAmong(job)),
+    ...beforeDeletions(job, state, deleting),
+    ...(tempDir !== undefined && { tempDir, ...linksFrom(tempDir, state.large) }),
+  });
+}
+
+/** Has a server make holes, which it is only asked for where there are some: not every one is quick at it. */
+export function sparseOption(files: readonly PushEntry[]): Pick<TransferOptions, 'sparse'> {
+  return files.some(({ plain }) => plain?.isSparse === true) ? { sparse: true } : {};
+}
+
+/** Files that a push may send, as far as that is known, sparse ones among them. */
+function sparseAmong({ moves, snapshot }: OptionsBasis): readonly PushEntry[] {
+  const { fresh, changed, suspects = [] } = moves ?? {};
+  const isKnown = fresh !== undefined && changed !== undefined;
+  return isKnown ? [...fresh, ...changed, ...suspects] : (snapshot?.entries ?? []);
+}
+
+/** Large files that are there already get their names. */
+export function linksFrom(
+  tempDir: string,
+  place: LargePlace | undefined,
+): Pick<TransferOptions, 'linkDest'> {
+  return place?.isLinking === true ? { linkDest: `${tempDir}/${largeFolder(place)}` } : {};
+}
+
+/** Name of the folder in the temporary directory where large files grow. */
+export function largeFolder({ token }: LargePlace): string {
+  return `large-${token}`;
+}
+
+/** Of a run that deletes by its rules, and neither makes nor changes anything. */
+export function deletingOptions({ settings }: Pick<PushJob, 'settings'>): TransferOptions {
+  return transferOptions(settings, {
+    checksum: false,
+    deleteAfter: true,
+    existing: true,
+    ignoreExisting: true,
+  });
+}

@@ -1,0 +1,156 @@
+import { CIPHER_PATH_LENGTH_MAX } from '../../../gocryptfs/format/limits.ts';
+import { TEMPORARY_DIRECTORY } from '../../../gocryptfs/names/names.ts';
+import { isDirectory, S_IFDIR, type Draft, type Entry } from '../../../tree/entry.ts';
+import { compareSiblings } from '../../../tree/walk.ts';
+import type { PushEntry, PushView } from '../source/push-entry.ts';
+import { parentKey } from '../source/skeleton.ts';
+import { pathKey } from '../../../view/path-bytes.ts';
+
+/**
+ * The server's scratch space. A folder `gocryptfs.longname.ecsync-tmp.name` in the cipher root is
+ * part of the destination's file system, can be named inside a restricted shell, and does not
+ * exist for gocryptfs, which skips every `gocryptfs.longname.*.name` entry when it lists. rsync's
+ * temporary files land there, so a server that dies leaves nothing a mount would stumble over.
+ *
+ * New folders are staged there too: the server creates a folder long before our bytes for its
+ * diriv can arrive, but `--link-dest` lets it take a diriv it already has, right after it made the folder.
+ */
+
+/** Spellings of the temporary directory as option values, in the order they are worth trying. */
+export function tempDirSpellings(destination: string): readonly string[] {
+  const base = destination.replace(/\/+$/, '');
+  // rsync reads a relative value from the destination folder, rrsync from its restricted root.
+  if (base === '' || base === '.') {
+    return destination.startsWith('/') ? ['/' + TEMPORARY_DIRECTORY] : [TEMPORARY_DIRECTORY];
+  }
+  // Of a full path rsync 3.5 looks at every folder, five times for each file it receives.
+  return [TEMPORARY_DIRECTORY, `${base}/${TEMPORARY_DIRECTORY}`];
+}
+
+/** The temporary directory as a list entry, owned like the root and closed to others. */
+export function tempDirEntry(root: Entry): PushEntry {
+  return {
+    path: Buffer.from(TEMPORARY_DIRECTORY),
+    mode: S_IFDIR | 0o700,
+    size: 0,
+    mtimeSec: root.mtimeSec,
+    mtimeNsec: root.mtimeNsec,
+    uid: root.uid,
+    gid: root.gid,
+  };
+}
+
+/** Puts the temporary directory, which mirrors do without, where it belongs among the root's folders. */
+export function withTempDir(
+  entries: readonly PushEntry[],
+  { isEncrypted }: Pick<PushView, 'isEncrypted'>,
+): readonly PushEntry[] {
+  const [root] = entries;
+  if (root === undefined || !isEncrypted) return entries;
+  const tempDir = tempDirEntry(root);
+  const at = entries.findIndex(
+    (entry) =>
+      isDirectory(entry) &&
+      !entry.path.includes(0x2f) &&
+      entry !== root &&
+      compareSiblings(tempDir, entry) < 0,
+  );
+  const before = at === -1 ? entries.length : at;
+  return entries.toSpliced(before, 0, tempDir);
+}
+
+/**
+ * Mode of staged folders: one that real folders hardly have. A server that finds a new folder equal
+ * to its staged double in every respect would not report its creation.
+ */
+const STAGED_FOLDER_MODE = S_IFDIR | 0o701;
+
+function moved(entry: PushEntry): PushEntry {
+  const path =
+    pathKey(entry.path) === '.'
+      ? Buffer.from(TEMPORARY_DIRECTORY)
+      : Buffer.concat([Buffer.from(TEMPORARY_DIRECTORY + '/'), entry.path]);
+  const mode = isDirectory(entry) ? STAGED_FOLDER_MODE : entry.mode;
+  const { size, mtimeSec, mtimeNsec, uid, gid, plain, virtual, bytes } = entry;
+  const copy: Draft<PushEntry> = { path, mode, size, mtimeSec, mtimeNsec, uid, gid };
+  // Holders and virtual files: nothing else has copies.
+  if (plain !== undefined) copy.plain = plain;
+  if (virtual !== undefined) copy.virtual = virtual;
+  if (bytes !== undefined) copy.bytes = bytes;
+  return copy;
+}
+
+/** Whether a path is still a path when it begins with the temporary directory. */
+export function fitsWhenStaged({ path }: Pick<Entry, 'path'>, folder = ''): boolean {
+  const above = TEMPORARY_DIRECTORY.length + 1 + (folder === '' ? 0 : folder.length + 1);
+  return above + path.length <= CIPHER_PATH_LENGTH_MAX;
+}
+
+/** A folder that only holds staged files. */
+export function stagedFolder({ path, mtimeSec, mtimeNsec, uid, gid }: PushEntry): PushEntry {
+  return { path, mode: STAGED_FOLDER_MODE, size: 0, mtimeSec, mtimeNsec, uid, gid };
+}
+
+/**
+ * Copies of the virtual files of new folders below the temporary directory, at the same relative
+ * paths: their diriv and, for folders with long names, the `.name` files. Paths that are too long for
+ * that go without a copy, and get these files a moment after their folder.
+ */
+function stagedCopies(
+  list: readonly PushEntry[],
+  wanted: ReadonlySet<PushEntry>,
+  newFolders: ReadonlySet<string>,
+): PushEntry[] {
+  const belongsToFolder = (entry: PushEntry): boolean => {
+    const key = pathKey(entry.path);
+    if (entry.virtual === 'diriv') return newFolders.has(parentKey(key));
+    return entry.virtual === 'name' && newFolders.has(key.slice(0, -'.name'.length));
+  };
+  const isAtRoot = (entry: PushEntry): boolean => !entry.path.includes(0x2f);
+  const files = new Set(
+    list.filter(
+      (entry) =>
+        wanted.has(entry) &&
+        belongsToFolder(entry) &&
+        fitsWhenStaged(entry) &&
+        !(entry.virtual === 'diriv' && isAtRoot(entry)),
+    ),
+  );
+  const holders = new Set<string>();
+  for (const file of files) {
+    for (let key = parentKey(pathKey(file.path)); key !== '.'; key = parentKey(key)) {
+      holders.add(key);
+    }
+  }
+  return list.filter((entry) => files.has(entry) || holders.has(pathKey(entry.path))).map(moved);
+}
+
+/**
+ * The lists of the runs that come before the skeleton. A new root gets its diriv, in the next run
+ * its conf: from then on it is a filesystem, an empty one, and never a conf without a diriv. With
+ * the conf, or alone where the root is known, go the staged copies for all other new folders. In
+ * layouts without diriv the conf founds the filesystem, and only `.name` files are staged.
+ *
+ * @param list - new structural entries with all their ancestors, in list order, root first
+ * @param wanted - the new structural entries themselves
+ * @returns no list when no folder is new
+ */
+export function foundingRuns(
+  list: readonly PushEntry[],
+  wanted: ReadonlySet<PushEntry>,
+): PushEntry[][] {
+  const [root] = list;
+  if (root === undefined) return [];
+  const newFolders = new Set(
+    list.filter((entry) => isDirectory(entry) && wanted.has(entry)).map((e) => pathKey(e.path)),
+  );
+  if (newFolders.size === 0) return [];
+  const rootFile = (kind: PushEntry['virtual']): PushEntry[] =>
+    list.filter((entry) => entry.virtual === kind && !entry.path.includes(0x2f));
+  const copies = stagedCopies(list, wanted, newFolders);
+  const staging = [tempDirEntry(root), ...copies];
+  if (!wanted.has(root)) return copies.length === 0 ? [] : [[root, ...staging]];
+  const dirIV = rootFile('diriv');
+  const founding = [root, ...rootFile('conf'), ...staging];
+  return dirIV.length === 0 ? [founding] : [[root, ...dirIV], founding];
+}

@@ -1,0 +1,171 @@
+import { isRegularFile } from '../../../tree/entry.ts';
+import type { Moves } from './moves.ts';
+import type { PushEntry } from '../source/push-entry.ts';
+import type { RacyFile } from './push-state.ts';
+
+/**
+ * rsync decides by size and whole second whether a file changed. An edit that keeps the size, made
+ * in the second in which the file was last written, is invisible to it, and so is one after which a
+ * program sets the old time again. So a push remembers the files that were written or changed about
+ * when it read them, and the next push sends those again whose exact times moved: one small extra
+ * run, with `-I`.
+ */
+
+/**
+ * Equal change times this close to our look prove nothing: kernel clocks are coarse, and a write
+ * sets the time before it has written.
+ */
+const CLOCK_GRAIN_MS = 100;
+const MS_PER_SEC = 1000;
+
+/** A plaintext path as it stands in {@link RacyFile}. */
+export function racyKey(path: Uint8Array): string {
+  return Buffer.from(path.buffer, path.byteOffset, path.byteLength).toString('base64');
+}
+
+/** Change time of the plaintext inode, milliseconds; 0 where a tree does not know it. */
+function ctimeMsOf(entry: PushEntry): number {
+  const plain: { readonly ctimeMs?: number } | undefined = entry.plain;
+  return plain?.ctimeMs ?? 0;
+}
+
+/** Files of this snapshot that a later edit could change unseen. */
+export function recentFiles(
+  entries: readonly PushEntry[],
+  snapshotMs: number,
+  changed: ReadonlySet<PushEntry>,
+): RacyFile[] {
+  const firstSec = Math.floor(snapshotMs / MS_PER_SEC) - 1;
+  const recent: RacyFile[] = [];
+  for (const entry of entries) {
+    const { plain, mtimeSec, mtimeNsec } = entry;
+    // An empty file that stays empty has not changed.
+    if (plain === undefined || !isRegularFile(entry) || plain.size === 0) continue;
+    const ctimeMs = ctimeMsOf(entry);
+    const isRecent = mtimeSec >= firstSec || ctimeMs >= firstSec * MS_PER_SEC;
+    if (!isRecent && !changed.has(entry)) continue;
+    const doubtful = changed.has(entry) || ctimeMs >= snapshotMs - CLOCK_GRAIN_MS;
+    recent.push({
+      path: racyKey(plain.path),
+      size: plain.size,
+      mtimeSec,
+      mtimeNsec,
+      ctimeMs,
+      doubtful,
+    });
+  }
+  return recent;
+}
+
+/** Files whose content the destination does not have, though size and second may not show it. */
+export function doubtfulFiles(files: Iterable<PushEntry>): RacyFile[] {
+  return [...files].flatMap((entry) => {
+    const { plain, mtimeSec, mtimeNsec } = entry;
+    if (plain === undefined) return [];
+    const { path, size } = plain;
+    const ctimeMs = ctimeMsOf(entry);
+    return [{ path: racyKey(path), size, mtimeSec, mtimeNsec, ctimeMs, doubtful: true }];
+  });
+}
+
+/**
+ * What is remembered of files, under the names that they have now. A new name is a change of the
+ * inode, too: of a file that moved, only its content's exact time still tells.
+ */
+export function afterMoves(
+  remembered: readonly RacyFile[],
+  { origins }: Pick<Moves, 'origins'>,
+): readonly RacyFile[] {
+  if (remembered.length === 0 || origins.size === 0) return remembered;
+  const present = new Map<string, PushEntry>();
+  for (const [entry, origin] of origins) present.set(racyKey(origin), entry);
+  return remembered.map((file) => {
+    const entry = present.get(file.path);
+    if (entry?.plain === undefined) return file;
+    return { ...file, path: racyKey(entry.plain.path), ctimeMs: ctimeMsOf(entry) };
+  });
+}
+
+/** Remembered files that look the same to rsync now and yet may have been edited since. */
+export function staleSuspects(
+  entries: readonly PushEntry[],
+  remembered: readonly RacyFile[],
+  alreadySent: ReadonlySet<PushEntry>,
+): Set<PushEntry> {
+  const suspects = new Set<PushEntry>();
+  if (remembered.length === 0) return suspects;
+  const byPath = groupByPath(remembered);
+  for (const entry of entries) {
+    if (entry.plain === undefined || alreadySent.has(entry)) continue;
+    const before = byPath.get(racyKey(entry.plain.path)) ?? [];
+    if (before.some((file) => looksSame(file, entry) && !isSame(file, entry))) suspects.add(entry);
+  }
+  return suspects;
+}
+
+function groupByPath(files: readonly RacyFile[]): ReadonlyMap<string, readonly RacyFile[]> {
+  const byPath = new Map<string, RacyFile[]>();
+  for (const file of files) {
+    const others = byPath.get(file.path);
+    if (others === undefined) byPath.set(file.path, [file]);
+    else others.push(file);
+  }
+  return byPath;
+}
+
+/** Whether rsync's quick check cannot tell a file from what was remembered of it. */
+function looksSame(file: RacyFile, { plain, mtimeSec }: PushEntry): boolean {
+  return file.size === plain?.size && file.mtimeSec === mtimeSec;
+}
+
+function isSame(file: RacyFile, entry: PushEntry): boolean {
+  const { doubtful, mtimeNsec, ctimeMs } = file;
+  return !doubtful && mtimeNsec === entry.mtimeNsec && ctimeMs === ctimeMsOf(entry);
+}
+
+/**
+ * What stays remembered of files beside what a push that ended found out itself.
+ *
+ * @param isMissing - whether a file that the push does not list may be there all the same
+ */
+export function unlistedFiles(
+  remembered: readonly RacyFile[],
+  entries: readonly PushEntry[],
+  isMissing: (file: RacyFile) => boolean,
+): RacyFile[] {
+  if (remembered.length === 0) return [];
+  const listed = listedAmong(remembered, entries);
+  return remembered.filter((file) => !listed.has(file.path) && isMissing(file));
+}
+
+/**
+ * What stays remembered when a push was cut off: of files that still look the same, nobody knows
+ * whether the server has stored what was sent.
+ */
+export function undecidedFiles(
+  remembered: readonly RacyFile[],
+  entries: readonly PushEntry[],
+): RacyFile[] {
+  if (remembered.length === 0) return [];
+  const listed = listedAmong(remembered, entries);
+  return remembered.flatMap((file) => {
+    const entry = listed.get(file.path);
+    if (entry === undefined) return [file];
+    return looksSame(file, entry) ? [{ ...file, doubtful: true }] : [];
+  });
+}
+
+/** Entries by the paths of remembered files. */
+function listedAmong(
+  files: readonly RacyFile[],
+  entries: readonly PushEntry[],
+): ReadonlyMap<string, PushEntry> {
+  const paths = new Set(files.map(({ path }) => path));
+  const listed = new Map<string, PushEntry>();
+  for (const entry of entries) {
+    if (entry.plain === undefined) continue;
+    const key = racyKey(entry.plain.path);
+    if (paths.has(key)) listed.set(key, entry);
+  }
+  return listed;
+}

@@ -1,0 +1,102 @@
+/** Pushes that did not come to their end, and the files that have to be looked at again because of them. */
+import { createHash } from 'node:crypto';
+import { isRegularFile } from '../../../tree/entry.ts';
+import { pathKey } from '../../../view/path-bytes.ts';
+import type { PushEntry } from '../source/push-entry.ts';
+import type { PushSettings } from '../source/push-settings.ts';
+import { deletionTerms } from '../source/deletion-terms.ts';
+
+/**
+ * A push that was killed may have stored any file of its list with the size and second that the file
+ * has now, and with content from before. So every push writes down that it has begun before it sends
+ * content, and takes that back when it has written down what the next push has to look at. While the
+ * mark stands, every file that has changed since then is compared by content.
+ */
+export interface Unfinished {
+  /** When the first of them began to look at the source; milliseconds since 1970. */
+  readonly sinceMs: number;
+  /** Terms of the pushes that did not end, see {@link selectionTerms}. */
+  readonly open: readonly string[];
+  /** Terms of pushes that have ended since then: what they list has been looked at. */
+  readonly settled: readonly string[];
+}
+
+/** File systems keep times in steps of up to two seconds. */
+const TIME_STEP_MS = 2000;
+const MS_PER_SEC = 1000;
+/** Terms of a push whose files only a push of everything certainly lists. */
+const ANY_TERMS = '*';
+/** So many terms are told apart. */
+const TERMS_MAX = 8;
+
+type SelectionSettings = Pick<PushSettings, 'rules' | 'limits' | 'xattrs' | 'paths'>;
+
+/** Which files of the source a push lists, as far as its settings decide: rules, then paths. */
+export function selectionTerms(settings: SelectionSettings): string {
+  const { paths, rules, limits, xattrs = false } = settings;
+  if (paths.length === 0 && rules.length === 0 && limits === undefined) return '';
+  const terms = deletionTerms({ rules, xattrs, ...(limits && { limits }) });
+  if (paths.length === 0) return terms;
+  const named = paths.map((path) => (typeof path === 'string' ? path : [pathKey(path)]));
+  const within = JSON.stringify(named.sort());
+  return `${terms} ${createHash('sha256').update(within).digest('base64').slice(0, 22)}`;
+}
+
+/** Whether a push under `terms` lists everything that one under `others` does. */
+function covers(terms: string, others: string): boolean {
+  return terms === '' || others === terms || others.startsWith(`${terms} `);
+}
+
+/** The mark of a push that is about to send content. */
+export function markBegun(
+  before: Unfinished | undefined,
+  { startedMs, terms }: { readonly startedMs: number; readonly terms: string },
+): Unfinished {
+  const open = [...(before?.open ?? []).filter((one) => !covers(terms, one)), terms];
+  return {
+    sinceMs: Math.min(before?.sinceMs ?? startedMs, startedMs),
+    open: open.length > TERMS_MAX ? [ANY_TERMS] : open,
+    settled: [],
+  };
+}
+
+/**
+ * The mark after a push that came to its end.
+ *
+ * @param before - the mark as that push found it
+ * @returns undefined when nothing is left to be looked at
+ */
+export function markEnded(before: Unfinished | undefined, terms: string): Unfinished | undefined {
+  if (before === undefined) return undefined;
+  const open = before.open.filter((one) => !covers(terms, one));
+  if (open.length === 0) return undefined;
+  const others = before.settled.filter((one) => !covers(terms, one));
+  return { ...before, open, settled: [...others, terms].slice(-TERMS_MAX) };
+}
+
+/** Files that an unfinished push may have stored with content that they no longer have. */
+export function filesInDoubt(
+  entries: readonly PushEntry[],
+  mark: Unfinished | undefined,
+  terms: string,
+): readonly PushEntry[] {
+  if (mark === undefined || mark.settled.some((one) => covers(one, terms))) return [];
+  const fromMs = mark.sinceMs - TIME_STEP_MS;
+  return entries.filter(
+    (entry) =>
+      isRegularFile(entry) &&
+      entry.plain !== undefined &&
+      entry.plain.size > 0 &&
+      Math.max(entry.plain.ctimeMs, entry.mtimeSec * MS_PER_SEC) >= fromMs,
+  );
+}
+
+/** @returns undefined for what is no mark */
+export function parseUnfinished(value: unknown): Unfinished | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { sinceMs, open, settled } = value as Partial<Unfinished>;
+  const isList = (list: unknown): list is string[] =>
+    Array.isArray(list) && list.every((one) => typeof one === 'string');
+  if (typeof sinceMs !== 'number' || !isList(open) || !isList(settled)) return undefined;
+  return { sinceMs, open, settled };
+}

@@ -1,0 +1,267 @@
+import { performance } from 'node:perf_hooks';
+import { RemoteError } from '../../errors.ts';
+import { TEMPORARY_DIRECTORY } from '../../gocryptfs/names/names.ts';
+import { isDirectory, isRegularFile } from '../../tree/entry.ts';
+import { pathKey } from '../../view/path-bytes.ts';
+import { withLinkedNames } from './runs/content-run.ts';
+import { previewRules } from './job/deletion.ts';
+import { isNew, isTransfer, LINKED } from './job/itemize.ts';
+import { confirmMoves } from './runs/moves-links.ts';
+import { decideDeletion } from './guards/preflight.ts';
+import {
+  accept,
+  bookkeeping,
+  isTooLargeForBlockSize,
+  noteDeleted,
+  type PushJob,
+  transferOptions,
+} from './job/push-job.ts';
+import type { OpenVault } from './opened-vault.ts';
+import { withPushJob, type PushSurroundings } from './push.ts';
+import type { PushEntry } from './source/push-entry.ts';
+import type { PushSettings, PushSummary } from './source/push-settings.ts';
+import { emptyState, type PushState } from './memory/push-state.ts';
+import { summarise } from './push-summary.ts';
+import { type Answer, ask, assertHeard, WHAT_A_PUSH_DOES } from './job/question.ts';
+import { staleSuspects } from './memory/racy.ts';
+import { readyToPush } from './guards/ready-to-push.ts';
+import type { RunOutcome } from './job/rsync-run.ts';
+import { NO_TEMP_DIR } from './job/run-options.ts';
+import type { NOT_ENCRYPTED } from '../run-settings.ts';
+import { newStructure, withAncestors } from './source/skeleton.ts';
+import { foundingRuns } from './job/staging.ts';
+import { noteUnstored } from './runs/unstored-kinds.ts';
+
+/** What a push would do. `filesSent` and `filesDeleted` count what it would send and delete. */
+export interface PlanSummary extends PushSummary {
+  readonly filesNew: number;
+  readonly foldersNew: number;
+  /** Encrypted bytes of all files that would be sent in whole or in part: the push sends no more. */
+  readonly contentBytesMax: number;
+  /** Whether `literalBytes` and `matchedBytes` were asked of the server; 0 when they were not. */
+  readonly exact: boolean;
+}
+
+/** A server's way of saying that it does not measure. */
+const MEASURE_REFUSED = /only-write-batch|unknown option|unrecognized option|syntax or usage/i;
+
+/**
+ * Tells what a push would do and changes nothing.
+ *
+ * @param options.exact - have the server compare its blocks, to know to the byte what would be sent
+ * @returns the figures; `exitCode` 23, 24 or 25 when the push could not do all of it
+ * @throws as `push`
+ */
+export async function plan(
+  settings: PushSettings,
+  vault: OpenVault | typeof NOT_ENCRYPTED,
+  surroundings: PushSurroundings,
+  options: { readonly exact: boolean },
+): Promise<PlanSummary> {
+  const startedMs = performance.now();
+  const asked = { ...settings, dryRun: true };
+  return withPushJob(asked, vault, surroundings, async (whole, remembered) => {
+    const { job, tooManyChanges } = await readyToPush(whole, remembered);
+    const { deleting, ...decided } = await decideDeletion(job, remembered);
+    const linked = await tellMoves(job);
+    const estimate = new Estimate(job, remembered ?? emptyState(), { deleting, linked });
+    const exact = await estimate.ask(options.exact);
+    return {
+      ...summarise(job, startedMs, {
+        ...decided,
+        ...(tooManyChanges && { tooManyChanges }),
+      }),
+      filesSent: estimate.filesSent,
+      filesNew: estimate.filesNew,
+      foldersNew: estimate.foldersNew,
+      contentBytesMax: estimate.contentBytesMax,
+      exact,
+    };
+  });
+}
+
+/**
+ * Tells which files get a new name only.
+ *
+ * @returns those that need not be asked about any more
+ */
+async function tellMoves(job: PushJob): Promise<ReadonlySet<PushEntry>> {
+  const linked = new Set<PushEntry>();
+  for (const { entry, from, isOccupied } of await confirmMoves(job, { isBuilt: false })) {
+    job.context.ledger.item(entry, LINKED, from.path);
+    const isSame = from.size === entry.size && from.mtimeSec === entry.mtimeSec;
+    // Unlisted, what is there under its name now would count as deleted.
+    if (isSame && !isOccupied && !job.moves.suspects.has(entry)) linked.add(entry);
+  }
+  return linked;
+}
+
+/** One list to ask about, as the push would send it in a run of its own. */
+interface PlannedRun {
+  readonly entries: readonly PushEntry[];
+  readonly measure: boolean;
+  readonly deleting?: boolean;
+  readonly ignoreTimes?: boolean;
+  readonly noBlockSize?: boolean;
+  /** Too many blocks for this run: the push sends them in another one. */
+  readonly decline?: (entry: PushEntry) => boolean;
+}
+
+/** Collects what the runs of a push would send. */
+class Estimate {
+  filesSent = 0;
+  filesNew = 0;
+  foldersNew = 0;
+  contentBytesMax = 0;
+  readonly #job: PushJob;
+  readonly #state: PushState;
+  readonly #deleting: boolean;
+  readonly #linked: ReadonlySet<PushEntry>;
+  readonly #staged: ReadonlySet<string>;
+  readonly #wanted = new Set<PushEntry>();
+  readonly #declined = new Set<PushEntry>();
+
+  constructor(
+    job: PushJob,
+    state: PushState,
+    about: { readonly deleting: boolean; readonly linked: ReadonlySet<PushEntry> },
+  ) {
+    this.#job = job;
+    this.#state = state;
+    this.#deleting = about.deleting;
+    this.#linked = about.linked;
+    this.#staged = stagedFiles(job, state);
+  }
+
+  /**
+   * Asks about everything, in the same runs in which the push would send it.
+   *
+   * @returns whether the server has measured
+   */
+  async ask(measure: boolean): Promise<boolean> {
+    const { entries } = this.#job.snapshot;
+    const isExact = await this.#askAboutAll(measure);
+    if (this.#declined.size > 0) {
+      const files = withLinkedNames(this.#job, this.#declined);
+      this.#declined.clear();
+      await this.#askAbout({
+        entries: withAncestors(entries, files),
+        measure: isExact,
+        noBlockSize: true,
+      });
+    }
+    const suspects = staleSuspects(entries, this.#state.racy, this.#wanted);
+    if (suspects.size > 0) {
+      const files = withLinkedNames(this.#job, suspects);
+      const list = withAncestors(entries, files);
+      await this.#askAbout({ entries: list, measure: isExact, ignoreTimes: true });
+    }
+    return isExact;
+  }
+
+  async #askAboutAll(measure: boolean): Promise<boolean> {
+    const { settings, snapshot, context } = this.#job;
+    const entries = snapshot.entries.filter((entry) => !this.#linked.has(entry));
+    const question = { entries, deleting: this.#deleting };
+    if (measure) {
+      const answer = await this.#run({
+        ...question,
+        measure: true,
+        decline: (entry) => isTooLargeForBlockSize(entry, settings),
+      });
+      if (!isMeasureRefusal(answer.outcome)) {
+        this.#accept(answer);
+        return true;
+      }
+      context.ledger.note(
+        'measure-refused',
+        `${settings.destination.shown}: its rsync does not tell how much would be sent (no --only-write-batch), so the plan has an upper limit only`,
+      );
+    }
+    await this.#askAbout({ ...question, measure: false });
+    return false;
+  }
+
+  async #askAbout(question: PlannedRun): Promise<void> {
+    this.#accept(await this.#run(question));
+  }
+
+  #accept(answer: Answer): void {
+    accept(this.#job, answer.outcome);
+    assertHeard(this.#job, answer, WHAT_A_PUSH_DOES);
+    noteUnstored(this.#job, answer);
+  }
+
+  async #run(question: PlannedRun): Promise<Answer> {
+    const { settings, scope } = this.#job;
+    const { measure, deleting = false, ignoreTimes = false, noBlockSize = false } = question;
+    const books = bookkeeping(this.#job);
+    const { blockSize, ...options } = transferOptions(settings, {
+      dryRun: !measure,
+      measure,
+      deleteAfter: deleting,
+      ignoreTimes,
+      xattrs: settings.xattrs === true,
+    });
+    return ask(this.#job, {
+      ...books,
+      entries: question.entries,
+      options: noBlockSize || blockSize === undefined ? options : { ...options, blockSize },
+      ...(deleting && { rules: previewRules(scope) }),
+      ...(question.decline && { decline: question.decline }),
+      onItem: (entry, iflags, xname, ndx) => {
+        if (isTransfer(iflags) && question.decline?.(entry) === true) {
+          this.#declined.add(entry);
+          return;
+        }
+        this.#note(entry, iflags);
+        books.onItem(entry, iflags, xname, ndx);
+      },
+      onSent: (entry, literal, matched) => {
+        if (!this.#staged.has(pathKey(entry.path))) books.onSent?.(entry, literal, matched);
+      },
+      onDeleted: (path, isDir) => {
+        noteDeleted(this.#job, path, isDir);
+      },
+    });
+  }
+
+  #note(entry: PushEntry, iflags: number): void {
+    if (isDirectory(entry) && isNew(iflags)) this.foldersNew++;
+    if (!isTransfer(iflags) || !isRegularFile(entry) || this.#wanted.has(entry)) return;
+    this.#wanted.add(entry);
+    if (!this.#staged.has(pathKey(entry.path))) this.contentBytesMax += entry.size;
+    if (entry.plain === undefined) return;
+    this.filesSent++;
+    if (isNew(iflags)) this.filesNew++;
+  }
+}
+
+function isMeasureRefusal(outcome: RunOutcome): boolean {
+  return (
+    outcome.protocol === undefined &&
+    outcome.error instanceof RemoteError &&
+    MEASURE_REFUSED.test(outcome.saidText)
+  );
+}
+
+/**
+ * Cipher paths of the files that a push founds a folder with: they travel ahead of it, a few dozen
+ * bytes each, and count as its overhead and not as content.
+ */
+function stagedFiles(job: PushJob, state: PushState): ReadonlySet<string> {
+  const { entries } = job.snapshot;
+  const wanted = new Set(newStructure(entries, state.known));
+  const founding = foundingRuns(withAncestors(entries, wanted), wanted).flat();
+  const staged = new Set<string>();
+  for (const entry of founding) {
+    if (entry.virtual === undefined) continue;
+    const key = pathKey(entry.path);
+    const isCopy = key.startsWith(`${TEMPORARY_DIRECTORY}/`);
+    if (!isCopy) staged.add(key);
+    else if (state.tempDirChoice !== NO_TEMP_DIR) {
+      staged.add(key.slice(TEMPORARY_DIRECTORY.length + 1));
+    }
+  }
+  return staged;
+}

@@ -1,0 +1,396 @@
+import { performance } from 'node:perf_hooks';
+import { FileError, UsageError } from '../../errors.ts';
+import { showPath } from '../../tree/file-failure.ts';
+import type { LocalEntry } from '../../tree/local/local-entry.ts';
+import { isAtRangeEnd } from '../../tree/stored-time.ts';
+import { LocalTree } from '../../tree/local/local-tree.ts';
+import { TreeAhead } from '../../tree/tree-ahead.ts';
+import { throttled } from '../../transport/throttle.ts';
+import { EncryptedView } from '../../view/encrypt/encrypted-view.ts';
+import { MirrorView } from '../../view/mirror/mirror-view.ts';
+import { mendFiles } from './runs/repair-run.ts';
+import {
+  collectGarbageLater,
+  collectGarbageSooner,
+  MANY_OBJECTS,
+  prepareHeap,
+} from '../collect-sooner.ts';
+import { previewRules, whatIsKept } from './job/deletion.ts';
+import { destinationOptions, type LoginQuestions } from '../reach/destination-options.ts';
+import { givenUp, type OpenDestination, openDestination } from '../reach/destination-remote.ts';
+import { unlessAborted } from '../interruption.ts';
+import { startFirstRun, type FirstRun } from './first-run.ts';
+import { Ledger } from './job/ledger.ts';
+import { LINKED } from './job/itemize.ts';
+import { Births, NO_MOVES, readMoves, type MoveBooks, type MoveStores } from './memory/moves.ts';
+import { findMountPoints } from './source/mount-points.ts';
+import { confirmMoves } from './runs/moves-links.ts';
+import { OpenVault } from './opened-vault.ts';
+import type { PushView } from './source/push-entry.ts';
+import { bookkeeping, figuresOf, noteDeleted, type PushJob } from './job/push-job.ts';
+import { finishing, progressOf } from './job/push-progress.ts';
+import type { PushReporter, PushSettings, PushSummary } from './source/push-settings.ts';
+import { decodeState, encodeState, type PushState } from './memory/push-state.ts';
+import { decideDeletion, refuseOverlap } from './guards/preflight.ts';
+import { destinationParts, vaultParts, withBlockSize } from './push-parts.ts';
+import { summarise } from './push-summary.ts';
+import { PushMarker } from './memory/push-mark.ts';
+import { askOrRefuse, WHAT_A_PUSH_DOES } from './job/question.ts';
+import { readyToPush } from './guards/ready-to-push.ts';
+import { keepRoot } from './guards/root-there.ts';
+import { NOT_ENCRYPTED } from '../run-settings.ts';
+import { Selection } from './source/selection.ts';
+import { rootIVOf } from './source/skeleton.ts';
+import { type Snapshot, takeSnapshot } from './source/snapshot.ts';
+import { transfer } from './runs/transfer.ts';
+import { noteUnstored } from './runs/unstored-kinds.ts';
+import { asKept } from './runs/kept-attributes.ts';
+import { noteLinkedFiles } from './linked-files.ts';
+import { assertXattrsSupported, rsyncForXattrs, withXattrs } from './xattrs.ts';
+import type { StateStore } from './memory/vault-memory.ts';
+import type { PushEnd } from './guards/push-end.ts';
+
+/** What a push talks to beside its destination. */
+export interface PushSurroundings {
+  readonly reporter: PushReporter;
+  /** Aborts cleanly: the server is told, and the destination stays a clean tree. */
+  readonly signal: AbortSignal;
+  readonly store: StateStore;
+  /** Memory of what has moved; without it everything is where it was born. */
+  readonly moves?: MoveStores;
+  /** Whether what is remembered of the destination can be relied on. */
+  readonly mark?: StateStore;
+  readonly questions?: LoginQuestions;
+  /** The destination, when it is open already; it is closed at the end all the same. */
+  readonly opened?: OpenDestination;
+  /** The same, for the first attempt; undefined when there is none, or it was taken. */
+  readonly loggedIn?: () => OpenDestination | undefined;
+  /**
+   * Keys of cipher paths: these files are sent, whatever the destination has in their place, and
+   * nothing else happens.
+   */
+  readonly mend?: ReadonlySet<string>;
+  /** The destination is open and the view is known; the source is still being looked at. */
+  readonly onReached?: (basis: FirstRun) => void;
+}
+
+/** The source as this push sees it. */
+interface Source {
+  readonly view: PushView;
+  readonly snapshot: Snapshot;
+  readonly moves: MoveBooks;
+}
+
+/** The encrypted view of a folder, as soon as the key is there; the folder is listed meanwhile. */
+async function encrypted(
+  plain: LocalTree,
+  vault: OpenVault,
+  { births, ledger }: { readonly births: Births; readonly ledger: Ledger },
+): Promise<EncryptedView<LocalEntry>> {
+  const { conf, masterkey, derivation, virtualTimes, inherited } = OpenVault.partsOf(vault);
+  const ahead = new TreeAhead(plain);
+  void ahead.run();
+  const key = await Promise.resolve(masterkey).finally(() => {
+    ahead.stop();
+  });
+  return new EncryptedView(ahead, {
+    conf,
+    masterkey: key,
+    derivation,
+    virtualTimes,
+    ...(inherited && { inherited }),
+    onProblem: (_path, error) => ledger.problem(error),
+    birthOf: (path) => births.of(path),
+    threads: { fileOf: (entry) => ({ fullPath: plain.locate(entry), listed: entry }) },
+  });
+}
+
+const NOTHING_DONE = { filesDone: 0, filesTotal: 0, bytesDone: 0, bytesTotal: 0 };
+
+/** Opens the view and walks it once. */
+async function lookAtSource(
+  settings: PushSettings,
+  vault: OpenVault | typeof NOT_ENCRYPTED,
+  books: {
+    readonly selection: Selection;
+    readonly ledger: Ledger;
+    readonly reporter: PushReporter;
+    readonly stores: MoveStores | undefined;
+    readonly onView: (view: PushView) => void;
+  },
+  signal: AbortSignal,
+): Promise<Source> {
+  const { selection, ledger, reporter, stores, onView } = books;
+  const births = new Births();
+  const { frozen } = settings;
+  const source = frozen?.folder ?? settings.source;
+  const plain = new LocalTree(source, {
+    filter: selection,
+    ...(selection.limits && { limits: selection.limits }),
+    ...vaultIn(settings),
+    onProblem: (_path, error) => ledger.problem(error),
+  });
+  const view: PushView =
+    vault === NOT_ENCRYPTED
+      ? new MirrorView(plain, (_path, error) => ledger.problem(error))
+      : await encrypted(plain, vault, { births, ledger });
+  onView(view);
+  const snapshot = await takeSnapshot(view, {
+    signal,
+    ...(frozen && { takenMs: frozen.takenMs }),
+    hardLinks: settings.hardLinks,
+    sawFailure: () => ledger.failures > 0,
+    onCount: (filesTotal) => reporter.progress({ ...NOTHING_DONE, stage: 'scan', filesTotal }),
+  });
+  // What is left to wait for is the login, if that is not done yet.
+  reporter.progress({ ...NOTHING_DONE, stage: 'connect' });
+  reportFarTimes(snapshot, ledger);
+  const moves = stores
+    ? readMoves(stores, births, {
+        source,
+        snapshot,
+        view,
+        isPart: selection.within.length > 0,
+        isFiltered: settings.rules.length > 0 || settings.limits !== undefined,
+      })
+    : { moves: { ...NO_MOVES, changed: [] }, save: () => undefined };
+  if (settings.xattrs !== true) return { view, snapshot, moves };
+  return { view, moves, snapshot: await withXattrs(view, snapshot, { source, signal, ledger }) };
+}
+
+/** The vault directory, as far as it is in the folder that is read. */
+function vaultIn({ frozen, vaultDir }: PushSettings): { readonly vaultDirectory?: string } {
+  if (frozen === undefined) return { vaultDirectory: vaultDir };
+  return frozen.vaultDir === undefined ? {} : { vaultDirectory: frozen.vaultDir };
+}
+
+/** The content of such objects is pushed; whoever needs their time must know that it is another one. */
+function reportFarTimes({ entries }: Snapshot, ledger: Ledger): void {
+  for (const entry of entries) {
+    if (entry.plain === undefined || !isAtRangeEnd(entry.mtimeSec)) continue;
+    const path = showPath(entry.plain.path);
+    const message = `${path}: its time of modification is too far out; the copy gets the nearest that can be stored`;
+    ledger.problem(new FileError('time-out-of-range', message));
+  }
+}
+
+/** Runs the login and the scan side by side; the first failure ends both. */
+async function connectAndLook(
+  connect: () => Promise<OpenDestination>,
+  look: (signal: AbortSignal, connecting: Promise<OpenDestination>) => Promise<Source>,
+  signal: AbortSignal,
+): Promise<Source & { readonly opened: OpenDestination }> {
+  const failed = new AbortController();
+  const connecting = connect().catch((error: unknown) => {
+    failed.abort(error);
+    throw error;
+  });
+  // It may fail while the look is still on; whoever awaits it hears of that then.
+  connecting.catch(() => undefined);
+  try {
+    const source = await look(AbortSignal.any([signal, failed.signal]), connecting);
+    return { ...source, opened: await unlessAborted(connecting, signal) };
+  } catch (error) {
+    throw givenUp(connecting, error, signal);
+  }
+}
+
+/**
+ * What a push would do, asked of the server in runs that change nothing.
+ *
+ * @throws what the push itself would refuse
+ */
+async function preview(job: PushJob, remembered: PushState | undefined): Promise<PushEnd> {
+  const { deleting, ...decided } = await decideDeletion(job, remembered);
+  for (const { entry, from } of await confirmMoves(job, { isBuilt: false })) {
+    job.context.ledger.item(entry, LINKED, from.path);
+  }
+  const answer = await askOrRefuse(
+    job,
+    {
+      ...bookkeeping(job),
+      entries: job.snapshot.entries,
+      options: { deleteAfter: deleting, xattrs: job.settings.xattrs === true },
+      rules: previewRules(job.scope),
+      onDeleted: (path, isDir) => {
+        noteDeleted(job, path, isDir);
+      },
+    },
+    WHAT_A_PUSH_DOES,
+  );
+  noteUnstored(job, answer);
+  return decided;
+}
+
+/**
+ * Pushes a vault: encrypts what changed in-process and lets the destination's rsync take it.
+ *
+ * @returns the figures; `exitCode` 23, 24, 25 or 75 when part of it could not be done
+ * @throws {UsageError} `destination-overlaps`, `destination-unsupported`, `path-outside`,
+ *   `source-differs`, `xattrs-unsupported`
+ * @throws {VaultError} `vault-not-opened`, `destination-other-vault`, `destination-not-a-copy`, `destination-mirror`,
+ *   `destination-encrypted`, `layout-unsupported`
+ * @throws {LoginError | ConnectionError | RemoteError | ProtocolError} the peer
+ * @throws {FileError} the source folder, or a destination that cannot store anything
+ * @throws {InterruptedError} `interrupted`
+ */
+export async function push(
+  asked: PushSettings,
+  vault: OpenVault | typeof NOT_ENCRYPTED,
+  surroundings: PushSurroundings,
+): Promise<PushSummary> {
+  const startedMs = performance.now();
+  const { store, mend, reporter } = surroundings;
+  const work = async (
+    job: PushJob,
+    remembered: PushState | undefined,
+    moves: MoveBooks,
+  ): Promise<PushSummary> => {
+    const state = isOfThisView(job, remembered) ? remembered : undefined;
+    try {
+      if (mend !== undefined) {
+        await mendFiles(await keepRoot(job), mend);
+        return summarise(job, startedMs);
+      }
+      const { dryRun } = job.settings;
+      if (state === undefined && !dryRun) noteLinkedFiles(job);
+      reporter.progress({ ...progressOf(job).now(), stage: 'compare' });
+      const ready = await readyToPush(job, state);
+      if (ready.tooManyChanges !== undefined && !dryRun) return summarise(job, startedMs, ready);
+      if (dryRun) {
+        const end = await preview(ready.job, state);
+        return summarise(ready.job, startedMs, { ...ready, ...end });
+      }
+      const marker = new PushMarker(surroundings);
+      const isAdopted = vault !== NOT_ENCRYPTED && vault.isAdopted;
+      const isFounding = ready.isFounding === true && !isAdopted;
+      const isUnknown = ready.isFounding !== true && remembered === undefined && !isAdopted;
+      const isContinued = isUnknown && ready.job.context.view.keepsIdentities;
+      const { hardLinks } = job.settings;
+      const lost = marker.begin({ isFounding, isContinued, hardLinks });
+      if (lost !== undefined) job.context.ledger.note('births-lost', lost);
+      let deletedUnder: string | undefined;
+      const end = await transfer(ready.job, state, (now) => {
+        store.write(encodeState(now));
+        ({ deletedUnder } = now);
+      });
+      // Updates that a server ignores count as changes until it takes them.
+      // What is on a disk that is not mounted has not gone.
+      reporter.progress(finishing(job, end.isSpent === true));
+      const isWhole = end.lostMounts === undefined;
+      const isAllDeleted = deletedUnder !== undefined;
+      if (isWhole && end.ignoresUpdates !== true) {
+        const hasOthers = surroundings.moves?.births.hasOthers?.() === true;
+        moves.save(isAllDeleted && !hasOthers ? whatIsKept(ready.job) : () => true);
+      }
+      const summary = summarise(ready.job, startedMs, { ...ready, ...end });
+      const endedWell = isWhole && summary.exitCode === 0;
+      marker.end({ settings: job.settings, isAllDeleted, endedWell });
+      return summary;
+    } catch (error) {
+      reporter.cutOff?.(figuresOf(job, startedMs));
+      throw error;
+    }
+  };
+  const onReached = mend === undefined ? { onReached: startFirstRun } : {};
+  return withPushJob(asked, vault, { ...surroundings, ...onReached }, work);
+}
+
+/** What was remembered of a copy under another root is not about what would be pushed now. */
+function isOfThisView(job: PushJob, remembered: PushState | undefined): boolean {
+  return remembered?.rootIV === undefined || remembered.rootIV === rootIVOf(job.snapshot.entries);
+}
+
+/** @throws {UsageError} `source-differs` */
+function refuseOtherSource({ source, vaultDir }: PushSettings, vault: OpenVault): void {
+  const parts = OpenVault.partsOf(vault);
+  if (parts.source === source && parts.vaultDir === vaultDir) return;
+  throw new UsageError('source-differs', `${source} is not the folder of the vault that is open`, {
+    hint: `Push ${parts.source} with it, or open the vault of the other folder.`,
+  });
+}
+
+/** What was asked for, as this destination needs it. */
+function settingsAt(asked: PushSettings, remembered: PushState | undefined): PushSettings {
+  const localRsync = rsyncForXattrs(asked);
+  return {
+    ...asked,
+    ...(localRsync !== undefined && { rsyncPath: localRsync }),
+    ...(remembered && asKept(asked, remembered)),
+  };
+}
+
+/**
+ * Logs in, looks at the source, and has `work` done with the two; the destination is closed at the end.
+ *
+ * @throws as {@link push}, before any work is done
+ */
+export async function withPushJob<T>(
+  asked: PushSettings,
+  vault: OpenVault | typeof NOT_ENCRYPTED,
+  { reporter, signal, store, questions = {}, ...rest }: PushSurroundings,
+  work: (job: PushJob, remembered: PushState | undefined, moves: MoveBooks) => Promise<T>,
+): Promise<T> {
+  if (vault !== NOT_ENCRYPTED) refuseOtherSource(asked, vault);
+  refuseOverlap(asked);
+  assertXattrsSupported(asked);
+  const state = asked.newCopy === true ? undefined : decodeState(store.read());
+  const settings = settingsAt(asked, state);
+  const ledger = new Ledger(reporter, settings.top);
+  const { rules, source, paths, limits, bandwidth } = settings;
+  const selection = new Selection(rules, Buffer.from(source), paths, limits);
+  prepareHeap();
+  // A first push sends everything there is; extended attributes are all held at once.
+  if (state === undefined || settings.xattrs === true) collectGarbageSooner('pushing');
+  const { rsyncPath = 'rsync', timeoutSec, numericIds } = settings;
+  const books = { selection, ledger, reporter, stores: rest.moves };
+  const startAhead =
+    (connecting: Promise<OpenDestination>) =>
+    (view: PushView): void => {
+      const basis = { settings: withBlockSize(settings, view), view, state, rsyncPath };
+      connecting.then(
+        (opened) => rest.onReached?.({ ...basis, opened }),
+        () => undefined, // its failure is told by who awaits it
+      );
+    };
+  const { opened, view, snapshot, moves } = await connectAndLook(
+    async () =>
+      rest.opened ??
+      rest.loggedIn?.() ??
+      openDestination(settings.destination, destinationOptions(settings, ledger, questions)),
+    (either, connecting) =>
+      lookAtSource(settings, vault, { ...books, onView: startAhead(connecting) }, either),
+    signal,
+  );
+  if (snapshot.entries.length < MANY_OBJECTS) collectGarbageLater();
+  selection.tellForeignRules((message) => ledger.note('ignore-file-foreign', message));
+  try {
+    const mounts = findMountPoints({
+      ...{ source, frozen: settings.frozen?.folder },
+      entries: snapshot.entries,
+      leftOut: selection.mountPoints,
+      remembered: settings.forgetMounts === true ? [] : (state?.mounts ?? []),
+    });
+    const job: PushJob = {
+      settings: withBlockSize(settings, view),
+      reporter,
+      ...destinationParts(settings, { snapshot, state, selection, view, lost: mounts.lost }),
+      moves: moves.moves,
+      mounts,
+      context: {
+        remote: bandwidth === undefined ? opened.remote : throttled(opened.remote, bandwidth),
+        destination: opened.path,
+        view,
+        ledger,
+        rsyncPath,
+        timeoutSec,
+        signal,
+      },
+      ...vaultParts(vault, numericIds),
+    };
+    return await work(job, state, moves);
+  } finally {
+    await view.close();
+    await opened.remote.close();
+  }
+}

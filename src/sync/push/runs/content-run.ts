@@ -1,0 +1,162 @@
+import type { TransferOptions } from '../../../rsync/wire/options.ts';
+import { keepsConf } from '../guards/conf-there.ts';
+import { assertCopyThere } from '../guards/copy-there.ts';
+import { contentRules } from '../job/deletion.ts';
+import { unlessFsyncRefused } from '../job/durable-order.ts';
+import { isNew, isTransfer } from '../job/itemize.ts';
+import { confirmOurCopy, refuseOtherCopy } from '../guards/preflight.ts';
+import type { PushEntry } from '../source/push-entry.ts';
+import { accept, isTooLargeForBlockSize, type PushJob, transferOptions } from '../job/push-job.ts';
+import { progressOf } from '../job/push-progress.ts';
+import { runRsync, type RunOutcome } from '../job/rsync-run.ts';
+import { contentOptions, sparseOption, tempDirOf } from '../job/run-options.ts';
+import { withAncestors } from '../source/skeleton.ts';
+import { withTempDir } from '../job/staging.ts';
+import {
+  contentListeners,
+  deletionListeners,
+  type Findings,
+  isTempDirRefusal,
+  type Memory,
+  type Message,
+  nameLists,
+  tellMessage,
+} from '../job/transfer-books.ts';
+
+/**
+ * The main run: everything is listed, the server asks for what differs, and afterwards removes
+ * content that is gone from the source.
+ *
+ * @returns false when the server lost our temporary directory, and with it our idea of its state
+ */
+export async function sendContent(
+  job: PushJob,
+  memory: Memory,
+  findings: Findings,
+): Promise<boolean> {
+  const tempDir = tempDirOf(job, memory.state);
+  const books = contentListeners(job, findings);
+  const progress = progressOf(job);
+  const { ledger } = job.context;
+  const failuresBefore = ledger.failures;
+  const messages: Parameters<Message>[] = [];
+  // A second pass is for what the first one leaves so that the rest stays readable.
+  const deletesTwice = findings.deleting && job.context.view.isEncrypted;
+  if (deletesTwice && !(memory.state.prunePending && memory.state.halfFolders === true)) {
+    memory.state.prunePending = true;
+    memory.state.halfFolders = true;
+    memory.save();
+  }
+  const doubt = { isRaised: false };
+  const run = (options: TransferOptions): Promise<RunOutcome> =>
+    runRsync(job.context, {
+      ...books,
+      ...nameLists(job),
+      ...deletionListeners(job, findings, (...message) => messages.push(message)),
+      entries: withTempDir(job.snapshot.entries, job.context.view),
+      options,
+      next: () => (deletesTwice && findings.pruneNeeded ? options : undefined),
+      rules: contentRules(job.scope, findings.staged),
+      decline: (entry) => isTooLargeForBlockSize(entry, job.settings) || keepsConf(job, entry),
+      onItem: (entry, iflags, xname, ndx) => {
+        if (!findings.isCopyConfirmed && isOtherConf(iflags, entry)) {
+          doubt.isRaised = true;
+          refuseOtherCopy(job); // ends the run before this file leaves
+        }
+        progress.reached(ndx);
+        if (keepsConf(job, entry)) return;
+        if (isTransfer(iflags) && isTooLargeForBlockSize(entry, job.settings)) {
+          findings.tooLarge.add(entry);
+          findings.unasked.delete(entry);
+        } else {
+          books.onItem(entry, iflags, xname, ndx);
+        }
+      },
+    });
+  const outcome = await unlessFsyncRefused(
+    memory.state,
+    () => contentOptions(job, memory.state, findings.deleting),
+    (options) => {
+      messages.length = 0;
+      return run(options);
+    },
+  );
+  if (doubt.isRaised) {
+    await confirmOurCopy(job, memory.state);
+    findings.isCopyConfirmed = true;
+    return sendContent(job, memory, findings);
+  }
+  if (tempDir !== undefined && (await hasLostTempDir(job, outcome))) return false;
+  const isPartial = outcome.protocol !== undefined && outcome.exitCode === 23;
+  if (deletesTwice && isPartial && ledger.failures === failuresBefore) {
+    // What stands in the way may be a folder whose diriv this pass protects: the second one tells.
+    findings.pruneNeeded = true;
+    findings.undeletable = true;
+    return true;
+  }
+  for (const message of messages) tellMessage(job, ...message);
+  accept(job, outcome);
+  return true;
+}
+
+/** @throws {VaultError} `copy-gone` — and everything else with it */
+async function hasLostTempDir(job: PushJob, outcome: RunOutcome): Promise<boolean> {
+  if (!isTempDirRefusal(outcome)) return false;
+  await assertCopyThere(job);
+  return true;
+}
+
+/**
+ * The server has another conf than the one that earlier pushes have stored. (A diriv is asked for also
+ * when its time alone differs, which in layout `reverse` is that of its folder.)
+ */
+function isOtherConf(iflags: number, { virtual }: PushEntry): boolean {
+  return virtual === 'conf' && isTransfer(iflags) && !isNew(iflags);
+}
+
+/** All names of the hard-link groups that any of the given entries belongs to. */
+export function withLinkedNames(job: PushJob, files: ReadonlySet<PushEntry>): Set<PushEntry> {
+  const groups = new Set([...files].flatMap((file) => file.linkGroup ?? []));
+  if (groups.size === 0) return new Set(files);
+  const linked = job.snapshot.entries.filter(
+    (e) => e.linkGroup !== undefined && groups.has(e.linkGroup),
+  );
+  return new Set([...files, ...linked]);
+}
+
+/**
+ * Sends some files in a run of their own, with options that would be wrong for all of them.
+ *
+ * @returns whether the server stored all that it was sent
+ */
+export async function sendApart(
+  job: PushJob,
+  memory: Memory,
+  findings: Findings,
+  apart: {
+    readonly files: ReadonlySet<PushEntry>;
+    readonly noBlockSize?: boolean;
+    readonly ignoreTimes?: boolean;
+  },
+): Promise<boolean> {
+  const { files, noBlockSize = false, ignoreTimes = false } = apart;
+  if (files.size === 0) return true;
+  const tempDir = tempDirOf(job, memory.state);
+  const { blockSize, ...options } = transferOptions(job.settings, {
+    ignoreTimes,
+    xattrs: job.settings.xattrs === true,
+    ...sparseOption([...files]),
+    ...(tempDir !== undefined && { tempDir }),
+  });
+  const outcome = await runRsync(job.context, {
+    ...contentListeners(job, findings),
+    ...nameLists(job),
+    entries: withTempDir(
+      withAncestors(job.snapshot.entries, withLinkedNames(job, files)),
+      job.context.view,
+    ),
+    options: noBlockSize || blockSize === undefined ? options : { ...options, blockSize },
+    onMessage: (level, text) => tellMessage(job, level, text),
+  });
+  return accept(job, outcome);
+}

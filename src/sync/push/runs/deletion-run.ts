@@ -1,0 +1,125 @@
+import { EcsyncError, ExitCode, InterruptedError } from '../../../errors.ts';
+import { pathKey } from '../../../view/path-bytes.ts';
+import { pruneRules, roomRules, sweepRules } from '../job/deletion.ts';
+import {
+  accept,
+  isTooLargeForBlockSize,
+  type PushJob,
+  shownPath,
+  transferOptions,
+} from '../job/push-job.ts';
+import { progressOf } from '../job/push-progress.ts';
+import { answersWithheld, askOrRefuse, tellsDeletions } from '../job/question.ts';
+import { runRsync } from '../job/rsync-run.ts';
+import { contentOptions, deletingOptions } from '../job/run-options.ts';
+import { tempDirEntry, withTempDir } from '../job/staging.ts';
+import {
+  contentListeners,
+  deletionListeners,
+  type Findings,
+  type Memory,
+  nameLists,
+  tellMessage,
+} from '../job/transfer-books.ts';
+
+/**
+ * Content that the second pass would delete: the first one should have, and could not.
+ *
+ * @throws {RemoteError} `answers-withheld` — then nothing more may be deleted
+ */
+async function undeletedContent(job: PushJob): Promise<string[]> {
+  const remaining: string[] = [];
+  let told = 0;
+  const unknown = { what: 'what could not be deleted' };
+  const answer = await askOrRefuse(
+    job,
+    {
+      entries: withTempDir(job.snapshot.entries, job.context.view),
+      options: { deleteAfter: true },
+      rules: pruneRules(job.scope),
+      onDeleted: (path, isDir) => {
+        told++;
+        if (!isDir && !shownPath(job, path).virtual) remaining.push(pathKey(path));
+      },
+    },
+    unknown,
+  );
+  if (told > 0 || (await tellsDeletions(job))) return remaining;
+  throw answersWithheld(job, unknown, answer.outcome.protocol);
+}
+
+/**
+ * Deletes content that is gone and does nothing else, after the destination had no room for what is new.
+ * What folders need to be readable stays, and so does whatever may be missing under its new name.
+ *
+ * @returns whether something was deleted
+ * @throws {ConnectionError | ProtocolError | InterruptedError | RemoteError} the conversation broke
+ */
+export async function makeRoom(job: PushJob, findings: Findings): Promise<boolean> {
+  const { ledger } = job.context;
+  const rules = roomRules(job.scope, job.moves.left);
+  if (rules === undefined) return false;
+  const deletedBefore = ledger.filesDeleted;
+  const outcome = await runRsync(job.context, {
+    ...nameLists(job),
+    ...deletionListeners(job, findings, () => undefined),
+    entries: withTempDir(job.snapshot.entries, job.context.view),
+    options: deletingOptions(job),
+    rules,
+    onItem: () => undefined,
+  });
+  // What cannot be deleted now is told by the pass that follows the content.
+  if (outcome.protocol === undefined || outcome.exitCode !== ExitCode.partial) accept(job, outcome);
+  const deleted = ledger.filesDeleted - deletedBefore;
+  if (deleted === 0) return false;
+  ledger.note(
+    'made-room',
+    `the destination was full: ${deleted} objects that are no longer in the folder were deleted first, to make room`,
+  );
+  return true;
+}
+
+/** The second deletion pass: emptied folders, orphaned `.name` files, staged copies. */
+export async function prune(job: PushJob, memory: Memory, findings: Findings): Promise<void> {
+  job.reporter.progress({ ...progressOf(job).now(), stage: 'delete' });
+  const remaining = findings.undeletable ? await undeletedContent(job) : [];
+  const outcome = await runRsync(job.context, {
+    ...contentListeners(job, findings),
+    ...nameLists(job),
+    ...deletionListeners(job, findings, (...message) => tellMessage(job, ...message)),
+    entries: withTempDir(job.snapshot.entries, job.context.view),
+    options: contentOptions(job, memory.state, true),
+    rules: pruneRules(job.scope, remaining),
+    decline: (entry) => isTooLargeForBlockSize(entry, job.settings),
+  });
+  accept(job, outcome);
+  memory.state.prunePending = false;
+}
+
+/** A failed housekeeping run costs tidiness, not data: only an interruption may end the push. */
+async function tolerating(work: Promise<unknown>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (error instanceof InterruptedError || !(error instanceof EcsyncError)) throw error;
+  }
+}
+
+/**
+ * Empties the temporary directory when nothing else did.
+ *
+ * @throws {InterruptedError} `interrupted`
+ */
+export async function sweep(job: PushJob): Promise<void> {
+  const [root] = job.snapshot.entries;
+  if (root === undefined) return;
+  const run = runRsync(job.context, {
+    entries: [root, tempDirEntry(root)],
+    options: transferOptions(job.settings, { deleteAfter: true, checksum: false }),
+    rules: sweepRules(),
+    ...nameLists(job),
+    onItem: () => undefined,
+    onMessage: () => undefined,
+  });
+  await tolerating(run);
+}

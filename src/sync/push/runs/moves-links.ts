@@ -1,0 +1,302 @@
+import { randomBytes } from 'node:crypto';
+import { RemoteError } from '../../../errors.ts';
+import { STEP_PREFIX, TEMPORARY_DIRECTORY } from '../../../gocryptfs/names/names.ts';
+import { compareFlist } from '../../../rsync/flist/sort.ts';
+import type { TransferOptions } from '../../../rsync/wire/options.ts';
+import { isDirectory, S_IFDIR } from '../../../tree/entry.ts';
+import { pathKey, splitPath } from '../../../view/path-bytes.ts';
+import { isHardLink, isNew, isSignificant, isTransfer } from '../job/itemize.ts';
+import type { Location } from '../memory/locations.ts';
+import type { MovedFile, Moves } from '../memory/moves.ts';
+import type { PushEntry } from '../source/push-entry.ts';
+import { accept, transferOptions, type PushJob } from '../job/push-job.ts';
+import type { PushState } from '../memory/push-state.ts';
+import { ask, ITEM_RECORDS_SINCE } from '../job/question.ts';
+import { runRsync, type RunOutcome, type RunPlan } from '../job/rsync-run.ts';
+import { tempDirOf } from '../job/run-options.ts';
+import { parentKey } from '../source/skeleton.ts';
+import { tempDirEntry } from '../job/staging.ts';
+
+/**
+ * How a moved file gets its new name at the destination without being sent. Nothing in the protocol
+ * renames, but a list may say that two names are hard links of one file: where one of them is there
+ * and right, the server makes the other one from it. The old name goes when deletions are due.
+ *
+ * First a dry run asks which of the old names are what they are remembered to be. Nothing else is
+ * linked, nothing at all where that is not answered, and no folder is listed that is not there: the server would make it.
+ */
+
+/** Mode of an old folder about which nothing is known. */
+const UNKNOWN_FOLDER_MODE = S_IFDIR | 0o700;
+
+/** Options of the run that asks. */
+function confirmOptions(job: PushJob): TransferOptions {
+  return transferOptions(job.settings, {
+    dryRun: true,
+    checksum: false,
+    hardLinks: false,
+    ignoreExisting: false,
+  });
+}
+
+function linkOptions(job: PushJob, state: PushState): TransferOptions {
+  const tempDir = tempDirOf(job, state);
+  return transferOptions(job.settings, {
+    checksum: false,
+    hardLinks: true,
+    // An old name is there and stays what it is: the server needs it to make the new one.
+    ignoreExisting: false,
+    ...(tempDir !== undefined && { tempDir }),
+  });
+}
+
+/** Options of the run that follows the skeleton, when files have moved. */
+export function afterSkeleton(job: PushJob): TransferOptions | undefined {
+  return hasMoves(job) ? confirmOptions(job) : undefined;
+}
+
+function hasMoves({ moves, settings }: PushJob): boolean {
+  return moves.files.length > 0 && settings.protocolMax >= ITEM_RECORDS_SINCE;
+}
+
+/**
+ * Has the server give moved files their new names, as far as it has them under the old ones.
+ *
+ * @param next - options of the run that follows
+ * @returns whether there were steps, which are to be removed
+ * @throws {ConnectionError | RemoteError | ProtocolError | InterruptedError} the conversation broke
+ */
+export async function moveFiles(
+  job: PushJob,
+  state: PushState,
+  next: () => TransferOptions | undefined,
+): Promise<boolean> {
+  if (!hasMoves(job)) return false;
+  const isBuilt = true;
+  const files = await confirmMoves(job, { isBuilt, next: () => linkOptions(job, state) });
+  return linkMoved(job, state, { files, next });
+}
+
+/**
+ * Asks the server which moved files it has at their old places, as they were pushed.
+ *
+ * @param options.isBuilt - the new folders should be there by now
+ * @throws {ConnectionError | RemoteError | …} as `accept`
+ */
+export async function confirmMoves(
+  job: PushJob,
+  options: { readonly isBuilt: boolean; readonly next?: () => TransferOptions },
+): Promise<readonly MovedFile[]> {
+  const { files } = job.moves;
+  if (!hasMoves(job)) return [];
+  const folders = new Folders(job);
+  const asked = new Set(files.map(({ fromCipherPath }) => pathKey(fromCipherPath)));
+  const others = new Set<string>();
+  // Linking would bring attributes up to date, too.
+  const adds = job.settings.appendOnly === true;
+  const olds = files.map((file) => oldName(file, {}));
+  const news = options.isBuilt ? files.map(({ entry }) => entry) : [];
+  const answer = await ask(job, {
+    entries: [...folders.above([...olds, ...news]), ...olds].sort(compareFlist),
+    options: confirmOptions(job),
+    ...(options.next && { next: options.next }),
+    onItem: (entry, iflags) => {
+      const key = pathKey(entry.path);
+      const isOther = adds ? isSignificant(iflags) : isTransfer(iflags);
+      if (isDirectory(entry) ? isNew(iflags) : asked.has(key) && isOther) others.add(key);
+    },
+  });
+  accept(job, answer.outcome);
+  if (!answer.isHeard || !answer.hasItemRecords) return [];
+  const isThere = (path: Uint8Array): boolean => !isAtOrBelow(pathKey(path), others);
+  return files.filter(
+    ({ entry, fromCipherPath }) =>
+      isThere(fromCipherPath) && (!options.isBuilt || isThere(splitPath(entry.path).directory)),
+  );
+}
+
+function isAtOrBelow(key: string, others: ReadonlySet<string>): boolean {
+  if (others.size === 0) return false;
+  for (let at = key; at !== '.'; at = parentKey(at)) if (others.has(at)) return true;
+  return others.has('.');
+}
+
+/**
+ * Gives moved files their new names. What cannot be linked is sent by the content run, and no failure
+ * here is one of the push.
+ *
+ * @param files - as {@link confirmMoves} returned them
+ * @returns whether there were steps, which are to be removed
+ * @throws {ConnectionError | ProtocolError | InterruptedError} the conversation broke
+ */
+async function linkMoved(
+  job: PushJob,
+  state: PushState,
+  {
+    files,
+    next,
+  }: { readonly files: readonly MovedFile[]; readonly next: () => TransferOptions | undefined },
+): Promise<boolean> {
+  const { direct, stepping } = planLinks(job, files);
+  const options = linkOptions(job, state);
+  const first = [...direct, ...stepping.map(({ from, step, file }) => ({ file, from, to: step }))];
+  if (first.length === 0) return false;
+  const hasSteps = stepping.length > 0;
+  const isLinked = await runLinks(job, first, { options, next: hasSteps ? () => options : next });
+  if (hasSteps && isLinked) {
+    const second = stepping.map(({ step, to, file }) => ({ file, from: step, to }));
+    await runLinks(job, second, { options, next });
+  }
+  return hasSteps;
+}
+
+/** A name to be made, and the one it is made from. */
+interface Link {
+  readonly file: MovedFile;
+  readonly from: Uint8Array;
+  readonly to: Uint8Array;
+}
+
+/** A link by way of a name of its own. */
+interface SteppingLink extends Link {
+  readonly step: Uint8Array;
+}
+
+/**
+ * A list has each name once, and a server that meets a new name before the old one replaces what is
+ * there by content that it asks for. So a file whose new name another one leaves, or one that comes
+ * too early in the list, takes a step in between, if that helps.
+ */
+function planLinks(
+  job: PushJob,
+  files: readonly MovedFile[],
+): { readonly direct: readonly Link[]; readonly stepping: readonly SteppingLink[] } {
+  const leaving = new Set(files.map(({ fromCipherPath }) => pathKey(fromCipherPath)));
+  const token = randomBytes(6).toString('hex');
+  const direct: Link[] = [];
+  const stepping: SteppingLink[] = [];
+  for (const file of files) {
+    const { entry, fromCipherPath: from, isOccupied } = file;
+    const { path: to, mode } = entry;
+    const comesBefore = (path: Uint8Array): boolean => compareFlist({ path, mode }, entry) < 0;
+    if (!leaving.has(pathKey(to)) && (!isOccupied || comesBefore(from))) {
+      direct.push({ file, from, to });
+      continue;
+    }
+    const step = stepName(job, `${token}-${stepping.length}`);
+    if (comesBefore(step)) stepping.push({ file, from, to, step });
+  }
+  return { direct, stepping };
+}
+
+/** Where no mount looks; as a file of the root it comes before everything inside of folders. */
+function stepName(job: PushJob, name: string): Uint8Array {
+  const { isPlain } = job.context.view.names;
+  return Buffer.from(isPlain ? `${TEMPORARY_DIRECTORY}/${name}` : `${STEP_PREFIX}${name}.name`);
+}
+
+/** @returns false when the server refused the whole run */
+async function runLinks(
+  job: PushJob,
+  links: readonly Link[],
+  run: Pick<RunPlan, 'options' | 'next'>,
+): Promise<boolean> {
+  const folders = new Folders(job);
+  const made = new Map<PushEntry, MovedFile>();
+  const names = links.flatMap(({ file, from, to }, number) => {
+    const target = oldName(file, { path: to, linkGroup: number + 1 });
+    if (Buffer.compare(to, file.entry.path) === 0) made.set(target, file);
+    return [target, oldName(file, { path: from, linkGroup: number + 1 })];
+  });
+  const outcome = await runRsync(job.context, {
+    ...bystander(job),
+    entries: [...folders.above(names), ...names].sort(compareFlist),
+    ...run,
+    // What changed after all is not sent here: the content run knows where it belongs.
+    decline: () => true,
+    onItem: (entry, iflags) => {
+      const file = made.get(entry);
+      if (file !== undefined && isHardLink(iflags)) {
+        job.context.ledger.item(file.entry, iflags, file.from.path);
+      }
+    },
+  });
+  return isTolerable(job, outcome);
+}
+
+/** A file system without hard links is one failure a file, and a server may refuse to make any. */
+function isTolerable(job: PushJob, outcome: RunOutcome): boolean {
+  const { error, exitCode, protocol } = outcome;
+  if (error === undefined) return true;
+  if (protocol !== undefined && (exitCode === 23 || exitCode === 24)) return true;
+  if (error instanceof RemoteError) return false;
+  return accept(job, outcome);
+}
+
+/** Listeners of a run that is no business of the books. */
+function bystander(job: PushJob): Pick<RunPlan, 'names' | 'onItem' | 'onMessage'> {
+  return {
+    ...(job.names && { names: job.names }),
+    onItem: () => undefined,
+    onMessage: () => undefined,
+  };
+}
+
+/** A moved file as it was pushed, under one of its names, with the attributes that it has now. */
+function oldName(
+  { entry, from, fromCipherPath }: MovedFile,
+  { path = fromCipherPath, linkGroup }: { path?: Uint8Array; linkGroup?: number },
+): PushEntry {
+  const { mode, uid, gid } = entry;
+  const { size, mtimeSec, mtimeNsec } = from;
+  const common = { path, mode, uid, gid, size, mtimeSec, mtimeNsec };
+  return linkGroup === undefined ? common : { ...common, linkGroup };
+}
+
+/** The folders that a list of moved files needs: present ones as they are, others as they were. */
+class Folders {
+  readonly #root: PushEntry | undefined;
+  readonly #present: ReadonlyMap<string, PushEntry>;
+  readonly #moves: Moves;
+  readonly #job: PushJob;
+
+  constructor(job: PushJob) {
+    const { entries } = job.snapshot;
+    this.#job = job;
+    this.#root = entries[0];
+    this.#present = new Map(entries.filter(isDirectory).map((one) => [pathKey(one.path), one]));
+    this.#moves = job.moves;
+  }
+
+  /** Every folder above these names, the root too. */
+  above(names: readonly PushEntry[]): PushEntry[] {
+    const found = new Map<string, PushEntry>();
+    if (this.#root === undefined) return [];
+    found.set('.', this.#root);
+    for (const { path } of names) {
+      for (let key = parentKey(pathKey(path)); !found.has(key); key = parentKey(key)) {
+        found.set(key, this.#at(key, this.#root));
+      }
+    }
+    return [...found.values()];
+  }
+
+  #at(key: string, root: PushEntry): PushEntry {
+    if (key === TEMPORARY_DIRECTORY) return tempDirEntry(root);
+    const present = this.#present.get(key);
+    if (present !== undefined) return present;
+    const path = Buffer.from(key, 'latin1');
+    const { mode, mtimeSec, mtimeNsec } = this.#remembered(path) ?? {
+      mode: UNKNOWN_FOLDER_MODE,
+      mtimeSec: 0,
+      mtimeNsec: 0,
+    };
+    const { uid, gid } = root;
+    return { path, mode, size: 0, mtimeSec, mtimeNsec, uid, gid };
+  }
+
+  #remembered(path: Uint8Array): Location | undefined {
+    const plain = this.#job.context.view.plainPath(path);
+    return plain && this.#moves.goneFolders.get(pathKey(plain.path));
+  }
+}

@@ -1,0 +1,71 @@
+import { RemoteError } from '../../../errors.ts';
+import { pathKey } from '../../../view/path-bytes.ts';
+import type { PushEntry } from '../source/push-entry.ts';
+import { accept, bookkeeping, transferOptions, type PushJob } from '../job/push-job.ts';
+import { runRsync } from '../job/rsync-run.ts';
+import { withAncestors } from '../source/skeleton.ts';
+import { tempDirEntry, tempDirSpellings, withTempDir } from '../job/staging.ts';
+
+/**
+ * Sends a few files of the view, whatever the destination has in their place, and nothing else.
+ *
+ * @param keys - of their cipher paths
+ * @returns how many of them the view has
+ * @throws {EcsyncError} when the destination could not store all of them
+ */
+export async function mendFiles(job: PushJob, keys: ReadonlySet<string>): Promise<number> {
+  const { entries } = job.snapshot;
+  const files = new Set(entries.filter(({ path }) => keys.has(pathKey(path))));
+  if (files.size === 0) return 0;
+  await makeTempDir(job);
+  const list = withTempDir(withAncestors(entries, files), job.context.view);
+  const spellings = tempDirSpellings(job.context.destination);
+  for (const tempDir of [...spellings, undefined]) {
+    const isLast = tempDir === undefined;
+    if (await sendFiles(job, { list, tempDir }).catch(unlessRefused(isLast))) break;
+  }
+  return files.size;
+}
+
+/** Unfinished files need it before the first one comes. */
+async function makeTempDir(job: PushJob): Promise<void> {
+  const [root] = job.snapshot.entries;
+  if (root === undefined) return;
+  const outcome = await runRsync(job.context, {
+    ...(job.names && { names: job.names }),
+    entries: [root, tempDirEntry(root)],
+    options: transferOptions(job.settings, { checksum: false }),
+    onItem: () => undefined,
+    onMessage: () => undefined,
+  });
+  accept(job, outcome);
+}
+
+async function sendFiles(
+  job: PushJob,
+  { list, tempDir }: { readonly list: readonly PushEntry[]; readonly tempDir: string | undefined },
+): Promise<true> {
+  const outcome = await runRsync(job.context, {
+    ...bookkeeping(job),
+    ...(job.names && { names: job.names }),
+    entries: list,
+    options: transferOptions(job.settings, {
+      ignoreTimes: true,
+      ...(tempDir !== undefined && { tempDir }),
+    }),
+    onMessage: (level, text) => {
+      if (level !== 'info') job.context.ledger.note('remote-message', `server: ${text.trim()}`);
+    },
+  });
+  if (outcome.error instanceof RemoteError) throw outcome.error;
+  if (!accept(job, outcome) && outcome.error !== undefined) throw outcome.error;
+  return true;
+}
+
+/** A server that does not accept this spelling of the temporary directory may accept another. */
+function unlessRefused(isLast: boolean): (error: unknown) => false {
+  return (error) => {
+    if (!isLast && error instanceof RemoteError) return false;
+    throw error;
+  };
+}

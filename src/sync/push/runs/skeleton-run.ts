@@ -1,0 +1,147 @@
+import type { TransferOptions } from '../../../rsync/wire/options.ts';
+import { isDirectory } from '../../../tree/entry.ts';
+import { keepsConf } from '../guards/conf-there.ts';
+import { assertCopyThere } from '../guards/copy-there.ts';
+import { asNew, isCreation } from '../job/itemize.ts';
+import { afterLinks } from './large-files.ts';
+import { afterSkeleton } from './moves-links.ts';
+import { beforeLinks, unlessFsyncRefused } from '../job/durable-order.ts';
+import { confirmOurCopy } from '../guards/preflight.ts';
+import type { PushEntry } from '../source/push-entry.ts';
+import type { PushState } from '../memory/push-state.ts';
+import { withParents } from './make-parents.ts';
+import { accept, bookkeeping, type PushJob, transferOptions } from '../job/push-job.ts';
+import { runRsync, type RunOutcome } from '../job/rsync-run.ts';
+import { contentOptions, NO_TEMP_DIR, skeletonOptions, tempDirOf } from '../job/run-options.ts';
+import { isRootFile, knownKey, newStructure, withAncestors } from '../source/skeleton.ts';
+import { foundingRuns, tempDirSpellings, withTempDir } from '../job/staging.ts';
+import {
+  type Findings,
+  isTempDirRefusal,
+  type Memory,
+  type Message,
+  nameLists,
+  tellMessage,
+} from '../job/transfer-books.ts';
+
+/** One of the runs that come before the skeleton: a new root, and what is to be staged. */
+async function stage(
+  job: PushJob,
+  copies: readonly PushEntry[],
+  {
+    state,
+    fresh,
+    next,
+  }: {
+    readonly state: PushState;
+    readonly fresh: readonly PushEntry[];
+    readonly next: () => TransferOptions | undefined;
+  },
+): Promise<void> {
+  const [root] = job.snapshot.entries;
+  const { onItem } = bookkeeping(job);
+  const optionsNow = (): TransferOptions =>
+    transferOptions(job.settings, {
+      checksum: false,
+      hardLinks: false,
+      ...beforeLinks(job, state, fresh),
+    });
+  const run = (options: TransferOptions, onMessage: Message): Promise<RunOutcome> =>
+    runRsync(job.context, {
+      entries: copies,
+      options,
+      next,
+      decline: (entry) => keepsConf(job, entry),
+      ...nameLists(job),
+      // The root is no copy: this is the run that creates it, or mends its attributes.
+      onItem: (entry, ...item) => {
+        if (entry === root) onItem(entry, ...item);
+      },
+      onMessage,
+    });
+  const outcome = await withParents(job, (onMessage) =>
+    unlessFsyncRefused(state, optionsNow, (options) => run(options, onMessage)),
+  );
+  accept(job, outcome);
+}
+
+/**
+ * Creates what is new of the skeleton: folders with their diriv, `.name` files, the conf. Tries the
+ * spellings of the temporary directory until the server accepts one.
+ */
+export async function buildSkeleton(
+  job: PushJob,
+  memory: Memory,
+  findings: Findings,
+): Promise<void> {
+  const { entries } = job.snapshot;
+  const { state } = memory;
+  const fresh = newStructure(entries, state.known);
+  if (fresh.length === 0) return;
+  if (!findings.isCopyConfirmed && fresh.some(isRootFile)) {
+    await confirmOurCopy(job, state);
+    findings.isCopyConfirmed = true;
+  }
+  const wanted = new Set(fresh);
+  const list = withAncestors(entries, wanted);
+  const founding = foundingRuns(list, wanted);
+  for (const entriesOfRun of founding) {
+    const next = (): TransferOptions | undefined =>
+      entriesOfRun === founding.at(-1) ? skeletonOptions(job, state, fresh) : undefined;
+    await stage(job, entriesOfRun, { state, fresh, next });
+  }
+  if (founding.length > 0) findings.staged = true;
+  const spellings = tempDirSpellings(job.context.destination);
+  for (;;) {
+    const tempDir = tempDirOf(job, state);
+    const books = bookkeeping(job);
+    const run = (options: TransferOptions): Promise<RunOutcome> =>
+      runRsync(job.context, {
+        ...books,
+        ...nameLists(job),
+        decline: (entry) => keepsConf(job, entry),
+        onItem: (entry, iflags, xname, ndx) => {
+          if (keepsConf(job, entry)) return;
+          const isNewFolder = isDirectory(entry) && isCreation(iflags);
+          books.onItem(entry, isNewFolder ? asNew(iflags) : iflags, xname, ndx);
+        },
+        entries: withTempDir(list, job.context.view),
+        options,
+        next: () => afterSkeleton(job) ?? afterLinks(job, state, findings),
+        onMessage: (level, text) => tellMessage(job, level, text),
+      });
+    const optionsNow = (): TransferOptions => skeletonOptions(job, state, fresh);
+    const outcome = await unlessFsyncRefused(state, optionsNow, run);
+    if (tempDir !== undefined && isTempDirRefusal(outcome)) {
+      await assertCopyThere(job);
+      state.tempDirChoice =
+        state.tempDirChoice + 1 < spellings.length ? state.tempDirChoice + 1 : NO_TEMP_DIR;
+      continue;
+    }
+    if (accept(job, outcome)) for (const entry of fresh) state.known.add(knownKey(entry));
+    state.halfFolders = findings.halfFolders;
+    memory.save();
+    return;
+  }
+}
+
+/** Makes the root of a mirror and its marker, by which the next push recognises it. */
+export async function buildMirror(job: PushJob, memory: Memory): Promise<void> {
+  const { state } = memory;
+  const [root] = job.snapshot.entries;
+  const marker = job.snapshot.entries.find(({ virtual }) => virtual === 'mirror');
+  if (root === undefined || marker === undefined || state.known.has(knownKey(marker))) return;
+  const outcome = await withParents(job, (onMessage) =>
+    runRsync(job.context, {
+      ...bookkeeping(job),
+      ...nameLists(job),
+      entries: [root, marker],
+      options: transferOptions(job.settings, { checksum: false, hardLinks: false }),
+      next: () => contentOptions(job, state, false),
+      onMessage,
+    }),
+  );
+  if (!accept(job, outcome)) return;
+  state.known.add(knownKey(marker));
+  memory.save();
+}

@@ -1,0 +1,309 @@
+import { EcsyncError, FileError } from '../../../errors.ts';
+import { ignoresUpdates } from '../guards/append-only.ts';
+import type { TransferOptions } from '../../../rsync/wire/options.ts';
+import { sendApart, sendContent } from './content-run.ts';
+import { isProtected } from '../job/deletion.ts';
+import { makeRoom, prune, sweep } from './deletion-run.ts';
+import { makesFolders, removeHalfFolders } from './half-folders.ts';
+import { learnWhatIsKept } from './kept-attributes.ts';
+import { afterLinks, sendLarge } from './large-files.ts';
+import { moveFiles } from './moves-links.ts';
+import { decideDeletion } from '../guards/preflight.ts';
+import type { PushEntry } from '../source/push-entry.ts';
+import { isTooLargeForBlockSize, type PushJob } from '../job/push-job.ts';
+import { emptyState, type PushState, type RacyFile } from '../memory/push-state.ts';
+import {
+  afterMoves,
+  doubtfulFiles,
+  recentFiles,
+  staleSuspects,
+  undecidedFiles,
+  unlistedFiles,
+} from '../memory/racy.ts';
+import { isStructural, knownKey, parentKey, rootIVOf } from '../source/skeleton.ts';
+import { buildMirror, buildSkeleton } from './skeleton-run.ts';
+import type { Findings, Memory } from '../job/transfer-books.ts';
+import {
+  filesInDoubt,
+  markBegun,
+  markEnded,
+  selectionTerms,
+  type Unfinished,
+} from '../memory/unfinished.ts';
+import { pathKey } from '../../../view/path-bytes.ts';
+import { reportUnstored } from './unstored-kinds.ts';
+import { deletionTerms } from '../source/deletion-terms.ts';
+import type { PushEnd } from '../guards/push-end.ts';
+
+/**
+ * Brings the destination up to date in an order in which every prefix is a tree stock gocryptfs
+ * calls clean: the skeleton first, then content, then deletions (content before `.name` before
+ * diriv before the folder). When nothing structural changed it is a single rsync run. A mirror needs
+ * no such order: only its marker comes first.
+ *
+ * @param remembered - absent: no push has been there yet, as `readyToPush` has made sure
+ * @returns what was left undone
+ */
+export async function transfer(
+  job: PushJob,
+  remembered: PushState | undefined,
+  save: (state: PushState) => void,
+): Promise<PushEnd> {
+  const state = remembered ?? emptyState();
+  state.root = job.root;
+  const memory: Memory = { state, save: () => save(state) };
+  const { deleting, ...decided } = await decideDeletion(job, state);
+  const findings = newFindings(job, state);
+  findings.isCopyConfirmed = remembered === undefined;
+  if (deleting) state.foreignChecked = true;
+  // What may stay unsent must not be deleted under its old name.
+  findings.deleting = deleting && (job.settings.maxBytes ?? Infinity) === Infinity;
+  const { unfinished } = state;
+  const { startedMs } = job.snapshot;
+  state.unfinished = markBegun(unfinished, { startedMs, terms: selectionTerms(job.settings) });
+  state.mounts = [...job.mounts.mounted, ...job.mounts.lost];
+  state.sweepPending = job.context.view.isEncrypted;
+  if (makesFolders(job, state)) state.halfFolders = true;
+  memory.save();
+  try {
+    const unsent = await bringEverything(job, memory, { findings, deleting, unfinished });
+    if (findings.deleting && decided.lostMounts === undefined) {
+      state.mounts = [...job.mounts.mounted, ...outOfSight(job)];
+    }
+    remember(job, memory, { findings, unsent, unfinished });
+    await learnAttributes(job, memory, { ...findings, isFirst: remembered === undefined });
+  } catch (error) {
+    rememberCut(job, memory, { findings, unfinished });
+    throw error;
+  }
+  await reportUnstored(job);
+  return {
+    ...decided,
+    isSpent: findings.isSpent,
+    ignoresUpdates: await ignoresUpdates(job, findings.unasked),
+  };
+}
+
+/** All is stored by then: what nobody can tell now, the next push finds out. */
+async function learnAttributes(
+  job: PushJob,
+  memory: Memory,
+  push: Parameters<typeof learnWhatIsKept>[2],
+): Promise<void> {
+  const isNew = await learnWhatIsKept(job, memory.state, push).catch((error: unknown) => {
+    if (!(error instanceof EcsyncError) || job.context.signal.aborted) throw error;
+    return false;
+  });
+  if (isNew) memory.save();
+}
+
+/**
+ * All runs of a push.
+ *
+ * @returns files whose content the destination may lack, though size and second do not show it
+ */
+async function bringEverything(
+  job: PushJob,
+  memory: Memory,
+  push: {
+    readonly findings: Findings;
+    readonly deleting: boolean;
+    /** The mark of earlier pushes. */
+    readonly unfinished: Unfinished | undefined;
+  },
+): Promise<readonly PushEntry[]> {
+  const { findings, deleting, unfinished } = push;
+  const { state } = memory;
+  await bringContent(job, memory, findings).catch(async (error: unknown) => {
+    if (!deleting || !isDiskFull(error) || !(await makeRoom(job, findings))) throw error;
+    await bringContent(job, memory, findings);
+  });
+  await sendApart(job, memory, findings, { files: findings.tooLarge, noBlockSize: true });
+  const suspects = suspectsOf(job, state, { sent: findings.sent, unfinished });
+  const isStored = await sendSuspects(job, memory, { findings, suspects });
+  if (deleting && !findings.deleting && !findings.isSpent) {
+    findings.deleting = true;
+    await sendContent(job, memory, findings);
+  }
+  if (!job.context.view.isEncrypted) findings.pruneNeeded = false;
+  if (findings.deleting && findings.pruneNeeded) await prune(job, memory, findings);
+  else if (findings.staged) await sweep(job);
+  state.sweepPending = false;
+  state.large = undefined;
+  if (findings.deleting && !findings.pruneNeeded) state.prunePending = false;
+  if (findings.deleting) state.halfFolders = false;
+  else if (findings.halfFolders) await removeHalfFolders(job, memory);
+  return isStored ? withoutSent(suspects, findings.sent) : [...suspects];
+}
+
+/** @returns whether the server stored all that it was sent */
+async function sendSuspects(
+  job: PushJob,
+  memory: Memory,
+  push: { readonly findings: Findings; readonly suspects: ReadonlySet<PushEntry> },
+): Promise<boolean> {
+  const { findings, suspects } = push;
+  const large = new Set([...suspects].filter((one) => isTooLargeForBlockSize(one, job.settings)));
+  const others = large.size === 0 ? suspects : new Set([...suspects].filter((e) => !large.has(e)));
+  const ignoreTimes = true;
+  const areStored = await sendApart(job, memory, findings, { files: others, ignoreTimes });
+  const run = { files: large, ignoreTimes, noBlockSize: true };
+  return (await sendApart(job, memory, findings, run)) && areStored;
+}
+
+/** Puts in place what has to be there before any content. */
+function found(job: PushJob, memory: Memory, findings: Findings): Promise<void> {
+  return job.context.view.isEncrypted
+    ? buildSkeleton(job, memory, findings)
+    : buildMirror(job, memory);
+}
+
+function newFindings(
+  { moves }: PushJob,
+  { prunePending, sweepPending, halfFolders }: PushState,
+): Findings {
+  return {
+    staged: sweepPending === true,
+    halfFolders: halfFolders === true,
+    isResuming: sweepPending === true,
+    pruneNeeded: prunePending,
+    undeletable: false,
+    deleting: false,
+    tooLarge: new Set(),
+    isSpent: false,
+    unasked: new Set(moves.changed),
+    sent: new Set(),
+    otherTime: new Set(),
+    changed: new Set(),
+    isCopyConfirmed: false,
+  };
+}
+
+/** Everything up to the content, and with it the first deletion pass. */
+async function bringContent(job: PushJob, memory: Memory, findings: Findings): Promise<void> {
+  const { state } = memory;
+  await found(job, memory, findings);
+  const next = (): TransferOptions | undefined => afterLinks(job, state, findings);
+  if (await moveFiles(job, state, next)) findings.staged = true;
+  await sendLarge(job, memory, findings);
+  if (await sendContent(job, memory, findings)) return;
+  state.known.clear();
+  state.tempDirChoice = 0;
+  await found(job, memory, findings);
+  await sendContent(job, memory, findings);
+}
+
+function isDiskFull(error: unknown): boolean {
+  return error instanceof FileError && error.code === 'remote-disk-full';
+}
+
+/** Files that rsync takes for what the destination has, though they may have changed since. */
+function suspectsOf(
+  job: PushJob,
+  state: PushState,
+  push: { readonly sent: ReadonlySet<PushEntry>; readonly unfinished: Unfinished | undefined },
+): Set<PushEntry> {
+  const { sent, unfinished } = push;
+  // What is there was compared by content before.
+  if (job.settings.appendOnly === true) return new Set();
+  const racy = afterMoves(state.racy, job.moves);
+  const suspects = staleSuspects(job.snapshot.entries, racy, sent);
+  const inDoubt = filesInDoubt(job.snapshot.entries, unfinished, selectionTerms(job.settings));
+  for (const file of [...job.moves.suspects, ...inDoubt]) if (!sent.has(file)) suspects.add(file);
+  return suspects;
+}
+
+/** One name of a file is as good as another. */
+function withoutSent(
+  files: ReadonlySet<PushEntry>,
+  sent: ReadonlySet<PushEntry>,
+): readonly PushEntry[] {
+  if (files.size === 0) return [];
+  const groups = new Set([...sent].flatMap(({ linkGroup }) => linkGroup ?? []));
+  return [...files].filter(
+    (file) => !sent.has(file) && (file.linkGroup === undefined || !groups.has(file.linkGroup)),
+  );
+}
+
+/** Lost mount points that this push had no business with: of them the copy may have something. */
+function outOfSight({ settings, scope, mounts }: PushJob): readonly string[] {
+  if (settings.paths.length > 0) return mounts.lost;
+  const { names, excluded } = scope;
+  return mounts.lost.filter((_key, index) =>
+    isProtected({ names, excluded, within: [] }, scope.unmounted?.[index] ?? ''),
+  );
+}
+
+/** Writes down what the next push may rely on, and what it has to look at again. */
+function remember(
+  job: PushJob,
+  memory: Memory,
+  push: {
+    readonly findings: Findings;
+    readonly unsent: readonly PushEntry[];
+    readonly unfinished: Unfinished | undefined;
+  },
+): void {
+  const { findings, unsent, unfinished } = push;
+  const { state } = memory;
+  const { entries, startedMs } = job.snapshot;
+  const isAllDeleted = findings.deleting && job.context.ledger.failures === 0;
+  const isWhole = job.settings.paths.length === 0;
+  if (job.snapshot.isPart !== true) state.rootIV = rootIVOf(entries);
+  state.deletedUnder = isAllDeleted && isWhole ? deletionTerms(job.settings) : undefined;
+  if (findings.deleting && job.settings.paths.length === 0) {
+    const present = new Set(entries.filter(isStructural).map(knownKey));
+    for (const key of state.known) if (!present.has(key)) state.known.delete(key);
+  }
+  state.racy = [
+    ...unlistedFiles(state.racy, entries, maybeUnlisted(job)),
+    ...recentFiles(entries, startedMs, findings.changed),
+    ...doubtfulFiles(unsent),
+    ...doubtfulFiles(job.unsettled ?? []),
+  ];
+  const isPart = job.snapshot.isPart === true;
+  state.unfinished = isPart ? unfinished : markEnded(unfinished, selectionTerms(job.settings));
+  memory.save();
+}
+
+/** Whether a file that this push does not list may be there all the same, and pushed next time. */
+function maybeUnlisted(job: PushJob): (file: RacyFile) => boolean {
+  const { settings, snapshot, scope, context } = job;
+  const isPart = settings.paths.length > 0 || snapshot.isPart === true;
+  if (isPart || snapshot.incomplete) return () => true;
+  const excluded = new Set(scope.excluded);
+  return ({ path }) => {
+    let key = pathKey(context.view.cipherPath(Buffer.from(path, 'base64')));
+    for (; key !== '.'; key = parentKey(key)) if (excluded.has(key)) return true;
+    return false;
+  };
+}
+
+/**
+ * Writes down the same after a failure, as far as it is known: which files may have been stored, and
+ * when each of them was read. The mark of this push is no longer needed then.
+ */
+function rememberCut(
+  job: PushJob,
+  memory: Memory,
+  push: { readonly findings: Findings; readonly unfinished: Unfinished | undefined },
+): void {
+  const { findings, unfinished } = push;
+  const { entries, startedMs } = job.snapshot;
+  const { state } = memory;
+  const { racy, unfinished: mark } = state;
+  state.racy = [
+    ...undecidedFiles(racy, entries),
+    ...recentFiles(entries, startedMs, findings.changed),
+    ...doubtfulFiles(job.moves.suspects),
+    ...doubtfulFiles(job.unsettled ?? []),
+  ];
+  state.unfinished = unfinished;
+  try {
+    memory.save();
+  } catch {
+    // The mark is still there: the next push looks at more files than it would have to.
+    state.racy = racy;
+    state.unfinished = mark;
+  }
+}

@@ -1,0 +1,181 @@
+/** Extended attributes of a list of local objects, read so that no symlink leads out of their folder. */
+import { diskFolder } from '../../../tree/local/disk-path.ts';
+import { isDirectory } from '../../../tree/entry.ts';
+import { HeldDirectory } from '../../../tree/local/held-directory.ts';
+import type { LocalEntry } from '../../../tree/local/local-entry.ts';
+import { readXattrs, type ReadObject } from '../../../transport/programs/getfattr.ts';
+import type { XattrFailure, XattrReading } from '../../../transport/programs/getfattr.ts';
+import { joinPath, pathKey, splitPath } from '../../../view/path-bytes.ts';
+
+/** Reads the attributes of a folder's objects; {@link readXattrs} is one. */
+export type ReadXattrs = (
+  folder: string,
+  paths: Iterable<Uint8Array>,
+  reading: XattrReading,
+) => Promise<void>;
+
+const DOT_SLASH = Buffer.from('./');
+/** Directories that are held for one run of the program. */
+const HELD_MAX = 64;
+
+/** The path of an object as the program is given it, and tells it. */
+export function dottedPath(path: Uint8Array): Buffer {
+  return Buffer.concat([DOT_SLASH, path]);
+}
+
+/**
+ * Reads the attributes of objects in their order; each is told under its {@link dottedPath}. Where
+ * another user could exchange a folder on the way for a symlink, the program is given a path through
+ * a handle of the folder that was listed.
+ *
+ * @param source - absolute
+ * @param list - a folder before what is in it
+ * @throws as {@link readXattrs}
+ */
+export async function readListXattrs(
+  source: string,
+  list: Iterable<LocalEntry>,
+  reading: XattrReading,
+  read: ReadXattrs = readXattrs,
+): Promise<void> {
+  for (const part of partsOf(list, ({ isExposed }) => isExposed === true)) {
+    const held = new HeldFolders(diskFolder(source), part.folders);
+    try {
+      const paths = part.isExposed ? held.pathsOf(part.entries, reading.onFailure) : plain(part);
+      await read(source, paths, part.isExposed ? held.translated(reading) : reading);
+    } finally {
+      held.close();
+    }
+  }
+}
+
+/** Objects for one run of a program, and what they are called there. */
+export interface HeldPart {
+  readonly entries: readonly LocalEntry[];
+  /** Undefined when its folder is gone. */
+  wayOf(entry: LocalEntry): Uint8Array | undefined;
+  /** Inverse of `wayOf`: the {@link dottedPath} of the object. */
+  pathOf(way: Buffer): Buffer;
+}
+
+/**
+ * Goes through objects in their order, a few folders at a time. These are held meanwhile, so that
+ * nobody can put a symlink in the place of one.
+ *
+ * @param source - absolute
+ * @param list - a folder before what is in it, and the folders of all others
+ */
+export async function forHeldParts(
+  source: string,
+  list: Iterable<LocalEntry>,
+  act: (part: HeldPart) => Promise<void>,
+): Promise<void> {
+  for (const { entries, folders } of partsOf(list, () => true)) {
+    const held = new HeldFolders(diskFolder(source), folders);
+    try {
+      const wayOf = (entry: LocalEntry): Uint8Array | undefined => held.wayOf(entry.path);
+      await act({ entries, wayOf, pathOf: (way) => held.translate(way) });
+    } finally {
+      held.close();
+    }
+  }
+}
+
+/** Objects that one run of the program reads. */
+interface Part {
+  readonly isExposed: boolean;
+  readonly entries: LocalEntry[];
+  /** The listed folders that they are in, by the keys of their paths. */
+  readonly folders: Map<string, LocalEntry>;
+}
+
+/** Cuts a list where exposure changes, and where too many folders would have to be held. */
+function* partsOf(
+  list: Iterable<LocalEntry>,
+  isToHold: (entry: LocalEntry) => boolean,
+): Generator<Part> {
+  const listed = new Map<string, LocalEntry>();
+  let part: Part | undefined;
+  for (const entry of list) {
+    if (isDirectory(entry)) listed.set(pathKey(entry.path), entry);
+    const isExposed = isToHold(entry);
+    if (part !== undefined && (part.isExposed !== isExposed || part.folders.size >= HELD_MAX)) {
+      yield part;
+      part = undefined;
+    }
+    part ??= { isExposed, entries: [], folders: new Map() };
+    part.entries.push(entry);
+    if (!isExposed) continue;
+    const key = pathKey(splitPath(entry.path).directory);
+    const folder = listed.get(key);
+    if (folder !== undefined) part.folders.set(key, folder);
+  }
+  if (part !== undefined) yield part;
+}
+
+function* plain({ entries }: Part): Generator<Uint8Array> {
+  for (const { path } of entries) yield dottedPath(path);
+}
+
+/** Folders that are held while the program reads what is in them. */
+class HeldFolders {
+  readonly #held = new Map<string, HeldDirectory>();
+  /** Path of each folder by the key of the way to it. */
+  readonly #pathOfWay = new Map<string, Uint8Array>();
+
+  constructor(root: Buffer, folders: ReadonlyMap<string, LocalEntry>) {
+    for (const [key, folder] of folders) {
+      try {
+        const held = HeldDirectory.open(root, folder);
+        this.#held.set(key, held);
+        this.#pathOfWay.set(pathKey(held.way), folder.path);
+      } catch {
+        // It is gone: told for each object in it.
+      }
+    }
+  }
+
+  /** The way to one object; undefined when its folder is gone. */
+  wayOf(path: Uint8Array): Uint8Array | undefined {
+    const { directory, name } = splitPath(path);
+    const held = this.#held.get(pathKey(directory));
+    return held && joinPath(held.way, name);
+  }
+
+  /** The ways to objects; those whose folder is gone are gone. */
+  *pathsOf(
+    entries: readonly LocalEntry[],
+    onFailure: XattrReading['onFailure'],
+  ): Generator<Uint8Array> {
+    for (const { path } of entries) {
+      const way = this.wayOf(path);
+      if (way !== undefined) yield way;
+      else onFailure({ message: 'its folder is gone', isGone: true, paths: [dottedPath(path)] });
+    }
+  }
+
+  /** The same reading, which is told the paths of the tree. */
+  translated(reading: XattrReading): XattrReading {
+    return {
+      ...reading,
+      onObject: (object: ReadObject) => {
+        reading.onObject({ ...object, path: this.translate(object.path) });
+      },
+      onFailure: (failure: XattrFailure) => {
+        const paths = failure.paths.map((path) => this.translate(path));
+        reading.onFailure({ ...failure, paths });
+      },
+    };
+  }
+
+  /** The path that a way leads to, dotted. */
+  translate(way: Buffer): Buffer {
+    const { directory, name } = splitPath(way);
+    const folder = this.#pathOfWay.get(pathKey(directory));
+    return folder === undefined ? way : dottedPath(joinPath(folder, name));
+  }
+
+  close(): void {
+    for (const held of this.#held.values()) held.close();
+  }
+}

@@ -1,0 +1,102 @@
+import { UsageError } from '../../../errors.ts';
+import { showPath } from '../../../tree/file-failure.ts';
+import { Filter, type FilterRule } from '../../../tree/filter/filter.ts';
+import type { LocalTreeOptions } from '../../../tree/local/local-tree.ts';
+import { SourceLimits, type SourceLimitOptions } from '../../../tree/local/source-limits.ts';
+import { bytesOf, pathKey } from '../../../view/path-bytes.ts';
+
+/**
+ * What of the source a push looks at: the user's ordered rules, and the paths it is limited to.
+ * Remembers what the rules turned away, because that is protected from deletion.
+ */
+export class Selection {
+  /** Plaintext paths that a rule excluded, topmost only. */
+  readonly excluded: Buffer[] = [];
+  readonly #filter: Filter;
+  readonly #within: readonly string[];
+  readonly #limits: SourceLimits | undefined;
+
+  /**
+   * @param within - plaintext paths relative to the source, `/`-separated; empty: everything
+   * @param limits - what else is left out
+   * @throws {UsageError} `path-outside` — a path that leaves the source
+   */
+  constructor(
+    rules: readonly FilterRule[],
+    rootPath: Uint8Array,
+    within: readonly (string | Uint8Array)[],
+    limits?: SourceLimitOptions,
+  ) {
+    this.#limits = limits && new SourceLimits(limits);
+    this.#filter = new Filter(rules, { rootPath });
+    this.#within = within.map(insideSource).filter((path) => path !== '.');
+  }
+
+  /** Latin-1 keys of the plaintext paths this push is limited to; empty: everything. */
+  get within(): readonly string[] {
+    return this.#within;
+  }
+
+  verdict(path: Uint8Array, isDirectory: boolean): 'include' | 'exclude' {
+    if (this.#within.length > 0 && !this.#reaches(pathKey(path), isDirectory)) return 'exclude';
+    const rule = this.#filter.firstMatch(path, isDirectory)?.action;
+    const verdict = rule ?? this.#limits?.verdict(path, isDirectory) ?? 'include';
+    if (verdict === 'exclude') this.excluded.push(Buffer.from(path));
+    return verdict;
+  }
+
+  /** What is left out by more than names, for the tree that is read; undefined: nothing. */
+  get limits(): LocalTreeOptions['limits'] {
+    const limits = this.#limits;
+    return (
+      limits && {
+        enter: (directory, names, way) => limits.enter(directory, names, way),
+        isClosed: (directory) => limits.isClosed(directory),
+        admits: (entry) => {
+          if (limits.admits(entry)) return true;
+          this.excluded.push(Buffer.from(entry.path));
+          return false;
+        },
+      }
+    );
+  }
+
+  /** Plaintext paths of folders whose content is left out since another file system is mounted there. */
+  get mountPoints(): readonly Uint8Array[] {
+    return this.#limits?.mountPoints ?? [];
+  }
+
+  /** Tells in one sentence what ignore files of other users left out, if they did. */
+  tellForeignRules(tell: (message: string) => void): void {
+    const [[file] = [], ...others] = this.#limits?.foreignRules ?? [];
+    if (file === undefined) return;
+    const counts = [...(this.#limits?.foreignRules.values() ?? [])];
+    const count = counts.reduce((sum, one) => sum + one, 0);
+    const more = others.length === 0 ? '' : ` and ${others.length} more like it`;
+    const objects = count === 1 ? 'object was' : 'objects were';
+    tell(`${count} ${objects} left out by rules of other users, in ${showPath(file)}${more}`);
+  }
+
+  /** Whether a path is one of the wanted ones, inside one, or a folder on the way to one. */
+  #reaches(key: string, isDirectory: boolean): boolean {
+    return this.#within.some(
+      (wanted) =>
+        key === wanted ||
+        key.startsWith(`${wanted}/`) ||
+        (isDirectory && wanted.startsWith(`${key}/`)),
+    );
+  }
+}
+
+function insideSource(path: string | Uint8Array): string {
+  const parts = pathKey(bytesOf(path))
+    .split('/')
+    .filter((part) => part !== '' && part !== '.');
+  if (parts.includes('..')) {
+    const shown = showPath(bytesOf(path));
+    throw new UsageError('path-outside', `${shown}: lies outside the vault's folder`, {
+      hint: 'Name paths inside the folder that is being pushed.',
+    });
+  }
+  return parts.length === 0 ? '.' : parts.join('/');
+}

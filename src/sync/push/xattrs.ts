@@ -1,0 +1,221 @@
+/**
+ * Extended attributes in a push (`-X`). Which ones: as with rsync, those of the namespace `user`, for
+ * root those of every namespace but `system`, where access control lists are. Attributes of symlinks
+ * and special files cannot be in the copy, since Linux allows `user.` on files and folders only.
+ */
+import { FileError, UsageError, VanishedError, type EcsyncError } from '../../errors.ts';
+import { isDirectory, isRegularFile, type Xattr } from '../../tree/entry.ts';
+import { showPath } from '../../tree/file-failure.ts';
+import {
+  requireProgram,
+  type ReadObject,
+  type XattrFailure,
+} from '../../transport/programs/getfattr.ts';
+import { pathKey } from '../../view/path-bytes.ts';
+import type { LocalEntry } from '../../tree/local/local-entry.ts';
+import type { Ledger } from './job/ledger.ts';
+import { dottedPath, readListXattrs, type ReadXattrs } from './source/list-xattrs.ts';
+import type { PushEntry, PushView } from './source/push-entry.ts';
+import type { PushSettings } from './source/push-settings.ts';
+import { parentKey } from './source/skeleton.ts';
+import type { Snapshot } from './source/snapshot.ts';
+
+/** What reading attributes needs, and who hears about it. */
+export interface XattrScan {
+  readonly source: string;
+  readonly signal: AbortSignal;
+  readonly ledger: Pick<Ledger, 'problem' | 'note'>;
+  /** Default: by the programs of this machine. */
+  readonly read?: ReadXattrs;
+}
+
+const OLDEST_PROTOCOL = 30;
+const DOT_SLASH_LENGTH = 2;
+/** Labels that a system gives to every object by itself are no loss. */
+const SYSTEM_LABEL = 'security.selinux';
+
+/**
+ * Refuses `-X` where it cannot work.
+ *
+ * @throws {UsageError} `xattrs-unsupported`
+ */
+export function assertXattrsSupported(settings: PushSettings): void {
+  if (settings.xattrs !== true) return;
+  if (process.platform !== 'linux') {
+    throw new UsageError(
+      'xattrs-unsupported',
+      `extended attributes cannot be read on this system (${process.platform})`,
+      { hint: 'Push without -X. This release of ecsync reads them on Linux only.' },
+    );
+  }
+  if (settings.protocolMax < OLDEST_PROTOCOL) {
+    throw new UsageError(
+      'xattrs-unsupported',
+      `rsync protocol ${settings.protocolMax} cannot carry extended attributes`,
+      { hint: 'Use --protocol 30 or newer, or push without -X.' },
+    );
+  }
+  requireProgram('getfattr', 'Install the package attr, or push without -X.');
+  requireProgram('xargs', 'Install the package findutils, or push without -X.');
+  const localRsync = rsyncForXattrs(settings);
+  if (localRsync !== undefined) {
+    requireProgram(
+      localRsync,
+      'Install rsync here: it stores extended attributes in a local folder. Or push without -X.',
+    );
+  }
+}
+
+/** The rsync that a push into a local folder needs because of its attributes, if it needs one. */
+export function rsyncForXattrs(settings: PushSettings): string | undefined {
+  if (settings.xattrs !== true || settings.destination.kind !== 'local') return undefined;
+  return settings.rsyncPath ?? 'rsync';
+}
+
+/**
+ * Reads the attributes of everything in a snapshot and puts them, encrypted, into its entries. All
+ * names of a hard-linked object get the same array.
+ *
+ * @returns the snapshot without the objects whose attributes could not be read: sent without them,
+ *   the copy would lose those it has
+ * @throws {FileError} `xattrs-unreadable` — nothing could be read
+ */
+export async function withXattrs(
+  view: PushView,
+  snapshot: Snapshot,
+  { source, signal, ledger, read }: XattrScan,
+): Promise<Snapshot> {
+  const { entries } = snapshot;
+  const attaching = new Attaching(view, entries);
+  const failures: XattrFailure[] = [];
+  const reading = {
+    onlyUser: process.getuid?.() !== 0,
+    signal,
+    onObject: (object: ReadObject) => attaching.add(object),
+    onFailure: (failure: XattrFailure) => failures.push(failure),
+  };
+  await readListXattrs(source, plainEntries(entries), reading, read);
+  if (attaching.leftOut > 0) {
+    const text = `the extended attributes of ${attaching.leftOut} symlinks or special files were left out: the copy cannot hold them`;
+    ledger.note('xattrs-left-out', text);
+  }
+  if (failures.length === 0) return snapshot;
+  const { failed, errors } = namedIn(failures, entries);
+  for (const error of errors) ledger.problem(error);
+  const incomplete =
+    snapshot.incomplete || errors.some((error) => !(error instanceof VanishedError));
+  return { ...snapshot, entries: withoutFailed(entries, failed), incomplete };
+}
+
+/** The objects of the source in a list, in its order. */
+function* plainEntries(entries: readonly PushEntry[]): Generator<LocalEntry> {
+  for (const { plain } of entries) if (plain !== undefined) yield plain;
+}
+
+/** Finds each object in the list again: they come in its order. */
+class Attaching {
+  leftOut = 0;
+  readonly #view: PushView;
+  readonly #entries: readonly PushEntry[];
+  readonly #ofGroup = new Map<number, readonly Xattr[]>();
+  #next = 0;
+
+  constructor(view: PushView, entries: readonly PushEntry[]) {
+    this.#view = view;
+    this.#entries = entries;
+  }
+
+  add({ path, xattrs }: ReadObject): void {
+    const entry = this.#find(path);
+    const carried = xattrs.filter(({ name }) => isCarried(name));
+    if (isRegularFile(entry) || isDirectory(entry)) {
+      if (carried.length > 0) entry.xattrs = this.#encrypted(entry, carried);
+    } else if (carried.some(({ name }) => name.toString('latin1') !== SYSTEM_LABEL)) {
+      this.leftOut++;
+    }
+  }
+
+  #find(path: Buffer): PushEntry {
+    while (this.#next < this.#entries.length) {
+      const entry = this.#entries[this.#next++];
+      if (entry?.plain === undefined) continue;
+      const { path: plainPath } = entry.plain;
+      const isSame =
+        path.length === DOT_SLASH_LENGTH + plainPath.length &&
+        path.compare(plainPath, 0, plainPath.length, DOT_SLASH_LENGTH) === 0;
+      if (isSame) return entry;
+    }
+    throw new FileError('xattrs-unreadable', `getfattr told of ${showPath(path)} unasked`, {
+      hint: 'Push without -X, and report this.',
+    });
+  }
+
+  #encrypted(entry: PushEntry, xattrs: readonly Xattr[]): readonly Xattr[] {
+    const { linkGroup } = entry;
+    const known = linkGroup === undefined ? undefined : this.#ofGroup.get(linkGroup);
+    if (known !== undefined) return known;
+    const encrypted = this.#view.encryptXattrs(entry, xattrs);
+    if (linkGroup !== undefined) this.#ofGroup.set(linkGroup, encrypted);
+    return encrypted;
+  }
+}
+
+function isCarried(name: Buffer): boolean {
+  return !name.toString('latin1').startsWith('system.');
+}
+
+/** Which entries the program's messages are about, and each message as an error of ours. */
+function namedIn(
+  failures: readonly XattrFailure[],
+  entries: readonly PushEntry[],
+): { failed: ReadonlySet<PushEntry>; errors: readonly EcsyncError[] } {
+  const byPath = new Map<string, PushEntry>();
+  for (const entry of entries) {
+    if (entry.plain !== undefined) byPath.set(pathKey(dottedPath(entry.plain.path)), entry);
+  }
+  const failed = new Set<PushEntry>();
+  const errors: EcsyncError[] = [];
+  for (const { message, isGone, paths } of failures) {
+    const key = paths.map(pathKey).find((path) => byPath.has(path));
+    const entry = key === undefined ? undefined : byPath.get(key);
+    if (entry !== undefined && failed.has(entry)) continue;
+    if (entry !== undefined) failed.add(entry);
+    errors.push(failureOf(message, isGone, entry));
+  }
+  return { failed, errors };
+}
+
+/**
+ * @param failed - folders go with everything in them
+ * @throws {FileError} `xattrs-unreadable` — the root is among them
+ */
+function withoutFailed(
+  entries: readonly PushEntry[],
+  failed: ReadonlySet<PushEntry>,
+): readonly PushEntry[] {
+  const [root] = entries;
+  if (root !== undefined && failed.has(root)) {
+    throw new FileError('xattrs-unreadable', 'cannot read the extended attributes of the folder', {
+      hint: 'Check its permissions, or push without -X.',
+    });
+  }
+  const gone = new Set<string>();
+  return entries.filter((entry) => {
+    const key = pathKey(entry.path);
+    const isKept = !failed.has(entry) && !gone.has(parentKey(key));
+    if (!isKept && isDirectory(entry)) gone.add(key);
+    return isKept;
+  });
+}
+
+function failureOf(message: string, isGone: boolean, entry: PushEntry | undefined): EcsyncError {
+  if (entry?.plain === undefined) return new FileError('xattrs-unreadable', message);
+  const path = showPath(entry.plain.path);
+  const details = { facts: { path } };
+  if (isGone) return new VanishedError('vanished', `${path} vanished`, details);
+  const text = `cannot read the extended attributes of ${path} (${message})`;
+  return new FileError('xattrs-unreadable', text, {
+    ...details,
+    hint: 'Check the permissions, or run as a user who has them.',
+  });
+}

@@ -1,0 +1,46 @@
+import path from 'node:path';
+import { FileError, VaultError } from '../../errors.ts';
+import { serveSender } from '../../rsync/send/serve-sender.ts';
+import { parseSenderWords } from '../../rsync/send/sender-words.ts';
+import { LocalTree } from '../../tree/local/local-tree.ts';
+import { prepareFolder } from '../../tree/target/prepare-folder.ts';
+import { groupNames, userNames } from '../../tree/local/owner-names.ts';
+import { readSourceXattrs } from './source-xattrs.ts';
+import { InProcessRemote, type InProcessServer } from '../reach/in-process-remote.ts';
+
+/**
+ * A folder of this machine as a source. {@link start} rejects with
+ * {@link UsageError} `server-words-invalid` and {@link VaultError} `copy-missing`.
+ */
+export class LocalSourceRemote extends InProcessRemote {
+  constructor() {
+    super(sourceServer);
+  }
+}
+
+function sourceServer(words: readonly string[]): InProcessServer {
+  const { options, source } = parseSenderWords(words);
+  const folder = path.resolve(source);
+  if (!isFolder(folder)) {
+    throw new VaultError('copy-missing', `${folder} is not a folder`, {
+      hint: 'Is its disk mounted?',
+    });
+  }
+  return (peer, onStderr) =>
+    serveSender(peer, {
+      transfer: options,
+      openTree: (filter, onProblem) => new LocalTree(folder, { filter, onProblem }),
+      readXattrs: (entries, onProblem) => readSourceXattrs(folder, entries, onProblem),
+      names: options.numericIds ? undefined : { users: userNames(), groups: groupNames() },
+      onStderr,
+    });
+}
+
+function isFolder(folder: string): boolean {
+  try {
+    return !prepareFolder(folder, true);
+  } catch (error) {
+    if (error instanceof FileError) return false;
+    throw error;
+  }
+}

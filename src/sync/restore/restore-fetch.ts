@@ -1,0 +1,186 @@
+import type { FlistEntry } from '../../rsync/flist/decode.ts';
+import type { TransferOptions } from '../../rsync/wire/options.ts';
+import { currentUmask } from '../../platform.ts';
+import { pull } from '../../rsync/receive/pull.ts';
+import { isRegularFile } from '../../tree/entry.ts';
+import type { LocalEntry } from '../../tree/local/local-entry.ts';
+import type { LocalStore } from '../../tree/target/local-store.ts';
+import { groupIds, userIds } from '../../tree/local/owner-names.ts';
+import {
+  RestoringStore,
+  type Planned,
+  type StoredForm,
+  type Unfinished,
+} from '../../view/restoring-store.ts';
+import { pathKey } from '../../view/path-bytes.ts';
+import { listingOptions, runPull, type RemoteSource } from '../copy/remote-tree-run.ts';
+import { rulesForOnly } from '../copy/remote-tree-rules.ts';
+import type { RestoreBooks } from './restore-books.ts';
+import type { RestorePlan } from './restore-plan.ts';
+import type { RestoredXattrs } from './restore-xattrs.ts';
+import type { RestoreReporter, RestoreSettings } from './restore-settings.ts';
+
+/** Up to so many objects are asked for by name; for more the whole copy is listed again. */
+const ASKED_BY_NAME_MAX = 1000;
+
+/** Permissions without set-user-id, set-group-id and sticky: nothing vouches for those in a copy. */
+const ORDINARY_MODE_BITS = 0o777;
+
+/** What is fetched, and where it goes. */
+export interface FetchJob {
+  readonly plan: RestorePlan;
+  readonly settings: RestoreSettings;
+  readonly source: RemoteSource;
+  readonly form: StoredForm;
+  /** Bytes of a block that can only be found where it was; absent: rsync's own choice. */
+  readonly blockSize?: number | undefined;
+  readonly target: LocalStore;
+  readonly rootIsNew: boolean;
+  /** That parts of the copy cannot be read was told already. */
+  readonly isKnownIncomplete: boolean;
+  readonly unfinished?: Unfinished<LocalEntry>;
+  /** Absent without `-X`, and where the source has none. */
+  readonly xattrs?: RestoredXattrs | undefined;
+  readonly books: RestoreBooks;
+  readonly reporter: RestoreReporter;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Fetches everything that is planned, in one rsync run.
+ *
+ * @throws {LoginError | ConnectionError | RemoteError | ProtocolError} the peer
+ * @throws {FileError} nothing can be stored any more
+ * @throws {InterruptedError} `interrupted`
+ */
+export async function fetchContent(job: FetchJob): Promise<void> {
+  const { plan, source, books, signal } = job;
+  const { planned } = plan;
+  if (planned.size === 0) return;
+  const options = transferOptions(job);
+  const progress = new FetchProgress(job);
+  const planFor = ({ path }: FlistEntry): Planned | undefined => planned.get(pathKey(path));
+  const { form, target, unfinished } = job;
+  const store = new RestoringStore<LocalEntry>({
+    form,
+    target,
+    planned,
+    ...(unfinished && { unfinished }),
+  });
+  let problems = 0;
+  const converse: Parameters<typeof runPull>[1] = async (connection) => {
+    const report = await pull(connection, {
+      options,
+      paths: [source.path],
+      store,
+      habits: {
+        users: userIds(),
+        groups: groupIds(),
+        umask: currentUmask(),
+        ...(job.settings.specialModes !== true && { modeBits: ORDINARY_MODE_BITS }),
+      },
+      senderRules: planned.size <= ASKED_BY_NAME_MAX ? rulesFor(planned) : (source.rules ?? []),
+      rootIsNew: job.rootIsNew,
+      keepsRoot: true,
+      signal,
+      ...(source.timeoutSec > 0 && { idleTimeoutMs: source.timeoutSec * 1000 }),
+      wants: (entry) => planFor(entry) !== undefined,
+      onItem: (entry, iflags, xname) => {
+        const object = planFor(entry);
+        if (object === undefined) return;
+        job.xattrs?.itemized(entry);
+        const linkedTo = xname && planned.get(pathKey(xname))?.plainPath;
+        books.item(entry, object, iflags, linkedTo);
+        progress.reached(entry, object);
+      },
+      onStored: (entry, literal, matched) => {
+        books.stored(literal, matched);
+        progress.done(entry);
+      },
+      onProgress: (entry, bytes) => progress.within(entry, bytes, planFor(entry)),
+      onXattrs: (entry, xattrs) => {
+        const object = planFor(entry);
+        if (object !== undefined) job.xattrs?.arrived(entry, object, xattrs);
+      },
+      onProblem: (error, entry) => {
+        problems++;
+        if (entry !== undefined && error.code !== 'attributes-failed') job.xattrs?.failed(entry);
+        books.problem(error, entry, entry && planFor(entry));
+      },
+    });
+    books.bytesSent += report.bytesSent;
+    books.bytesReceived += report.bytesReceived;
+    return report;
+  };
+  let incomplete: Awaited<ReturnType<typeof runPull>>;
+  try {
+    incomplete = await runPull(source, converse, options);
+  } finally {
+    await form.close();
+  }
+  if (incomplete === undefined || problems > 0 || job.isKnownIncomplete) return;
+  books.incomplete(incomplete, { folder: copyFolder(job.settings), planned });
+}
+
+/** The copy, when it is a folder of this machine that is read in this process. */
+export function copyFolder({ from, rsyncPath }: RestoreSettings): string | undefined {
+  return from.kind === 'local' && rsyncPath === undefined ? from.path : undefined;
+}
+
+function rulesFor(planned: ReadonlyMap<string, Planned>): ReturnType<typeof rulesForOnly> {
+  return rulesForOnly([...planned.keys()].map((key) => Buffer.from(key, 'latin1')));
+}
+
+function transferOptions({ settings, source, blockSize, xattrs }: FetchJob): TransferOptions {
+  const { perms, owner, group, devices, specials, numericIds, dryRun, overwrite } = settings;
+  return {
+    ...listingOptions(source),
+    perms,
+    owner,
+    group,
+    devices,
+    specials,
+    numericIds,
+    dryRun,
+    ignoreTimes: overwrite === 'always',
+    xattrs: xattrs !== undefined,
+    ...(blockSize !== undefined && { blockSize }),
+  };
+}
+
+/** Follows the run through the files. */
+class FetchProgress {
+  readonly #job: FetchJob;
+  #filesDone = 0;
+  #bytesDone = 0;
+
+  constructor(job: FetchJob) {
+    this.#job = job;
+  }
+
+  reached(entry: FlistEntry, { plainPath }: Planned): void {
+    if (isRegularFile(entry)) this.#tell(0, plainPath);
+    else this.#filesDone++;
+  }
+
+  within(_entry: FlistEntry, bytes: number, planned: Planned | undefined): void {
+    this.#tell(bytes, planned?.plainPath);
+  }
+
+  done(entry: FlistEntry): void {
+    this.#filesDone++;
+    this.#bytesDone += entry.size;
+  }
+
+  #tell(within: number, current: Uint8Array | undefined): void {
+    const { plan, reporter } = this.#job;
+    reporter.progress({
+      stage: 'fetch',
+      filesDone: Math.min(this.#filesDone, plan.count),
+      filesTotal: plan.count,
+      bytesDone: Math.min(this.#bytesDone + within, plan.cipherBytes),
+      bytesTotal: plan.cipherBytes,
+      ...(current && { current }),
+    });
+  }
+}

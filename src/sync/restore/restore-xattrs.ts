@@ -1,0 +1,227 @@
+/**
+ * Extended attributes in a restore (`-X`). They are gathered while the content comes, and set once
+ * everything is there: what the copy has, of those that this user may set. Nothing vouches for which
+ * object an attribute belongs to, so that those which give rights are set only on request.
+ */
+import { FileError, IntegrityError, UsageError } from '../../errors.ts';
+import { ITEM_REPORT_XATTR } from '../../rsync/wire/constants.ts';
+import type { FlistEntry } from '../../rsync/flist/decode.ts';
+import { isDirectory, isRegularFile, type Xattr } from '../../tree/entry.ts';
+import { showPath } from '../../tree/file-failure.ts';
+import type { LocalStore } from '../../tree/target/local-store.ts';
+import { requireProgram } from '../../transport/programs/getfattr.ts';
+import type { Planned, StoredForm } from '../../view/restoring-store.ts';
+import { pathKey } from '../../view/path-bytes.ts';
+import type { RestoreBooks } from './restore-books.ts';
+import type { RestoreSettings } from './restore-settings.ts';
+import { TargetXattrs, type WantedObject } from './target-xattrs.ts';
+
+const OLDEST_PROTOCOL = 30;
+/** A file system without attributes refuses all of them, and a copy may hold any number of damaged ones. */
+const NAMED_MAX = 20;
+/** A label that a system gives to every object by itself. */
+const SYSTEM_LABEL = 'security.selinux';
+/** Makes a program more powerful than who starts it, among other things. */
+const SECURITY = 'security.';
+/** Access control lists: they are permissions. */
+const ACCESS_LISTS = 'system.posix_acl_';
+
+/**
+ * Refuses `-X` where it cannot work.
+ *
+ * @throws {UsageError} `xattrs-unsupported`
+ */
+export function assertRestoresXattrs({
+  xattrs,
+  protocolMax,
+}: Pick<RestoreSettings, 'xattrs' | 'protocolMax'>): void {
+  if (xattrs !== true) return;
+  if (process.platform !== 'linux') {
+    throw new UsageError(
+      'xattrs-unsupported',
+      `extended attributes cannot be set on this system (${process.platform})`,
+      { hint: 'Restore without -X. This release of ecsync sets them on Linux only.' },
+    );
+  }
+  if (protocolMax < OLDEST_PROTOCOL) {
+    throw new UsageError(
+      'xattrs-unsupported',
+      `rsync protocol ${protocolMax} cannot carry extended attributes`,
+      { hint: 'Use --protocol 30 or newer, or restore without -X.' },
+    );
+  }
+  requireProgram('getfattr', 'Install the package attr, or restore without -X.');
+  requireProgram('setfattr', 'Install the package attr, or restore without -X.');
+  requireProgram('xargs', 'Install the package findutils, or restore without -X.');
+}
+
+/** What a restore of attributes works with. */
+export interface RestoredXattrsJob {
+  readonly form: Pick<StoredForm, 'plainXattr'>;
+  readonly settings: Pick<RestoreSettings, 'perms' | 'specialModes' | 'overwrite' | 'target'>;
+  readonly books: RestoreBooks;
+  readonly signal: AbortSignal;
+}
+
+/** The attributes of one restore. */
+export class RestoredXattrs {
+  readonly #job: RestoredXattrsJob;
+  /** In the order of the list. */
+  readonly #wanted = new Map<string, WantedObject>();
+  /** Objects that are not there, or not as they should be. */
+  readonly #failed = new Set<string>();
+  /** Objects of which `-i` has told. */
+  readonly #itemized = new Set<string>();
+  /** Attributes that the target does not take. */
+  #refused = 0;
+  /** Attributes of the copy that cannot be decrypted. */
+  #damaged = 0;
+  #foreign = 0;
+  #leftOut = 0;
+  /** Files with several names of which one was counted. */
+  readonly #linked = new Set<number>();
+
+  constructor(job: RestoredXattrsJob) {
+    this.#job = job;
+  }
+
+  /** A change of the object was told. */
+  itemized(entry: FlistEntry): void {
+    this.#itemized.add(pathKey(entry.path));
+  }
+
+  /** What is at the object's place is not what the copy has. */
+  failed(entry: FlistEntry): void {
+    this.#failed.add(pathKey(entry.path));
+  }
+
+  /** @param stored - as the copy has them; undefined when not all of them came */
+  arrived(entry: FlistEntry, planned: Planned, stored: readonly Xattr[] | undefined): void {
+    if (!isRegularFile(entry) && !isDirectory(entry)) return;
+    if (this.#failed.has(pathKey(entry.path))) return;
+    if (stored === undefined) {
+      // Those of a further name are those of the first.
+      if (entry.linkGroup === undefined) this.#notSent(planned);
+      return;
+    }
+    const { linkGroup } = entry;
+    if (linkGroup !== undefined && this.#linked.has(linkGroup)) return;
+    if (linkGroup !== undefined) this.#linked.add(linkGroup);
+    const xattrs = this.#plain(planned, stored);
+    this.#wanted.set(pathKey(entry.path), { entry, planned, xattrs });
+  }
+
+  /**
+   * Sets them, once everything else is done.
+   *
+   * @throws {FileError} `xattrs-unreadable`, `xattrs-unwritable` — the programs failed as such
+   * @throws the signal's reason
+   */
+  async apply(target: LocalStore): Promise<void> {
+    const { settings, books, signal } = this.#job;
+    const removes = settings.overwrite === 'changed' || settings.overwrite === 'always';
+    const setting = new TargetXattrs({
+      folder: settings.target,
+      target,
+      signal,
+      isToRemove: (name) => removes && this.#verdict(name) === 'restored' && !isSystem(name),
+      onRefused: ({ plainPath }, name, reason) => {
+        if (++this.#refused > NAMED_MAX) return;
+        const shown = showPath(plainPath);
+        const message = `cannot set the extended attribute ${showPath(name)} of ${shown} (${reason})`;
+        books.problem(new FileError('xattr-refused', message, { facts: { path: shown } }));
+      },
+      onFailure: (message) => books.problem(new FileError('xattrs-unreadable', message)),
+      onChanged: ({ entry, planned }) => {
+        if (!this.#itemized.has(pathKey(entry.path))) books.item(entry, planned, ITEM_REPORT_XATTR);
+      },
+    });
+    await setting.apply([...this.#wanted.values()]);
+    this.#tellLeftOut();
+  }
+
+  #plain({ plainPath }: Planned, stored: readonly Xattr[]): readonly Xattr[] {
+    const { form } = this.#job;
+    const plain: Xattr[] = [];
+    for (const xattr of stored) {
+      try {
+        const opened = form.plainXattr(xattr);
+        const verdict = opened && this.#verdict(opened.name);
+        if (verdict === undefined) this.#countForeign(xattr);
+        else if (verdict === 'left out') this.#leftOut++;
+        else if (opened !== undefined && verdict === 'restored') plain.push(opened);
+      } catch (error) {
+        if (!(error instanceof IntegrityError)) throw error;
+        this.#countDamaged(plainPath, error);
+      }
+    }
+    return plain;
+  }
+
+  #countDamaged(plainPath: Uint8Array, error: IntegrityError): void {
+    const { books } = this.#job;
+    if (++this.#damaged > NAMED_MAX) {
+      books.damaged++;
+      return;
+    }
+    const shown = showPath(plainPath);
+    const message = `${shown}: ${error.message}; the attribute was not restored`;
+    books.problem(new FileError(error.code, message, { facts: { path: shown }, cause: error }));
+  }
+
+  /** What is done about an attribute of this name; `unasked`: a permission, without --perms. */
+  #verdict(name: Uint8Array): 'restored' | 'left out' | 'unasked' {
+    const { perms, specialModes } = this.#job.settings;
+    const text = Buffer.from(name).toString('latin1');
+    if (text === SYSTEM_LABEL) return 'unasked';
+    if (text.startsWith(SECURITY)) return specialModes === true ? 'restored' : 'left out';
+    if (text.startsWith(ACCESS_LISTS)) return perms ? 'restored' : 'left out';
+    return 'restored';
+  }
+
+  #countForeign({ name }: Xattr): void {
+    if (Buffer.from(name).toString('latin1') !== SYSTEM_LABEL) this.#foreign++;
+  }
+
+  #notSent({ plainPath }: Planned): void {
+    const shown = showPath(plainPath);
+    const message = `the extended attributes of ${shown} did not come`;
+    const details = { hint: 'Run the same command again.', facts: { path: shown } };
+    this.#job.books.problem(new FileError('xattrs-not-sent', message, details));
+  }
+
+  #tellLeftOut(): void {
+    const { books } = this.#job;
+    const refused = this.#refused - NAMED_MAX;
+    if (refused > 0) {
+      const message = `… and ${refused} more extended attributes that the target refuses`;
+      books.note('xattr-refused', message);
+    }
+    const damaged = this.#damaged - NAMED_MAX;
+    if (damaged > 0) {
+      const message = `… and ${damaged} more extended attributes of the copy that cannot be decrypted`;
+      books.note('xattrs-damaged', message);
+    }
+    if (this.#foreign > 0) {
+      const what = `${attributes(this.#foreign)} of the copy ${wereOrWas(this.#foreign)}`;
+      books.note('xattrs-foreign', `${what} ignored: no vault wrote them`);
+    }
+    if (this.#leftOut === 0) return;
+    const what = `${attributes(this.#leftOut)} ${wereOrWas(this.#leftOut)}`;
+    const message = `${what} left out, which can give rights to files: those of security.* come back with --special-modes, access control lists with --perms`;
+    books.note('xattrs-left-out', message);
+  }
+}
+
+function attributes(count: number): string {
+  return count === 1 ? '1 extended attribute' : `${count} extended attributes`;
+}
+
+function wereOrWas(count: number): string {
+  return count === 1 ? 'was' : 'were';
+}
+
+/** What the system itself has put there is not the copy's to remove. */
+function isSystem(name: Uint8Array): boolean {
+  return Buffer.from(name).toString('latin1').startsWith('system.');
+}

@@ -1,0 +1,363 @@
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { FileError, UsageError, VaultError } from '../../errors.ts';
+import { openLayout } from '../../gocryptfs/layout.ts';
+import { CONF_LENGTH_MAX, PLAIN_BLOCK_SIZE } from '../../gocryptfs/format/limits.ts';
+import { CONF_NAME } from '../../gocryptfs/names/names.ts';
+import type { FlistEntry } from '../../rsync/flist/decode.ts';
+import type { LocalEntry } from '../../tree/local/local-entry.ts';
+import { throttledReading } from '../../transport/throttle.ts';
+import { LocalStore } from '../../tree/target/local-store.ts';
+import type { Attributes } from '../../tree/store.ts';
+import { foldersOverlap } from '../../tree/local/overlap.ts';
+import { prepareFolder } from '../../tree/target/prepare-folder.ts';
+import { ANY_NAMES, WINDOWS_NAMES, type NameRules } from '../../tree/target/target-names.ts';
+import { probeNames } from '../../tree/target/target-names-probe.ts';
+import { UnfinishedFiles, UNFINISHED_FOLDER } from '../../tree/target/unfinished-files.ts';
+import { acquireTargetLock } from '../../vault/lock/lock.ts';
+import { readSmallFile } from '../../view/decrypt/decrypted-view-listing.ts';
+import type { CopyProblem } from '../../view/decrypt/decrypted-view-problem.ts';
+import { MIRROR_FORM } from '../../view/mirror/mirror-form.ts';
+import { MIRROR_MARKER_NAME, MirrorCopy } from '../../view/mirror/mirror-view.ts';
+import { bytesOf, pathKey, ROOT_PATH } from '../../view/path-bytes.ts';
+import type { StoredForm } from '../../view/restoring-store.ts';
+import { derivationByRoot } from '../copy/derivation.ts';
+import { collectGarbageSooner, MANY_OBJECTS } from '../collect-sooner.ts';
+import { destinationOptions, type LoginQuestions } from '../reach/destination-options.ts';
+import { givenUp, openDestination, type OpenDestination } from '../reach/destination-remote.ts';
+import { unlessAborted } from '../interruption.ts';
+import { assertKeyFits } from './key-fits.ts';
+import { makeSpecial } from '../reach/local-special.ts';
+import { LocalSourceRemote } from './local-source.ts';
+import { RemoteTree } from '../copy/remote-tree.ts';
+import type { RemoteSource } from '../copy/remote-tree-run.ts';
+import { RestoreBooks } from './restore-books.ts';
+import { RestoreChecks } from './restore-checks.ts';
+import { copyFolder, fetchContent } from './restore-fetch.ts';
+import { planRestore, type PlanJob, type RestorePlan } from './restore-plan.ts';
+import { assertRestoresXattrs, RestoredXattrs } from './restore-xattrs.ts';
+import type { RestoreReporter, RestoreSettings, RestoreSummary } from './restore-settings.ts';
+import { NOT_ENCRYPTED } from '../run-settings.ts';
+import { Selection } from '../push/source/selection.ts';
+import type { CopyKeys, UnlockCopy } from '../push/memory/copy-keys.ts';
+
+/** What a restore talks to beside the copy. */
+export interface RestoreSurroundings {
+  readonly reporter: RestoreReporter;
+  /** Aborts cleanly: what is complete stays, and the next run goes on from there. */
+  readonly signal: AbortSignal;
+  readonly questions?: LoginQuestions;
+}
+
+/**
+ * Restores a copy, or parts of it, into a folder: the structure is listed and decrypted first, then
+ * the content of everything that is not there yet is fetched and decrypted as it comes. No file gets
+ * its name before all of it was authenticated and has arrived.
+ *
+ * @returns the figures; `exitCode` 23, 24 or 26 when part of it could not be done
+ * @throws {UsageError} `target-overlaps`, `path-missing`, `path-outside`, `destination-unsupported`,
+ *   `xattrs-unsupported`
+ * @throws {FileError} `parent-missing`, `write-failed` — a target that cannot be used
+ * @throws {VaultError} `layout-unsupported`, `not-a-mirror`
+ * @throws what opening the key throws
+ * @throws {LoginError | ConnectionError | RemoteError | ProtocolError} the peer
+ * @throws {InterruptedError} `interrupted`
+ */
+export async function restore(
+  settings: RestoreSettings,
+  keys: CopyKeys | UnlockCopy | typeof NOT_ENCRYPTED,
+  { reporter, signal, questions = {} }: RestoreSurroundings,
+): Promise<RestoreSummary> {
+  const startedMs = performance.now();
+  refuseOverlap(settings);
+  assertRestoresXattrs(settings);
+  const books = new RestoreBooks(reporter, settings);
+  const selection = new Selection(settings.rules, Buffer.from(settings.target), settings.paths);
+  const known = typeof keys === 'object' ? keys.masterkey : undefined;
+  const opened = await whileUnlocking(openSource(settings, books, questions), known, signal);
+  const { rsyncPath = 'rsync', timeoutSec, protocolMax } = settings;
+  const { bandwidth } = settings;
+  const remote = bandwidth ? throttledReading(opened.remote, bandwidth) : opened.remote;
+  const reached: RemoteSource = { ...opened, remote, rsyncPath, timeoutSec, protocolMax, signal };
+  try {
+    const { tree, source, isSftp } = await list({ source: reached, books, reporter }, settings);
+    // Of a few large files it would only cost time.
+    if (tree.count > MANY_OBJECTS) collectGarbageSooner('reading');
+    const about = { settings, selection, books, signal };
+    const copy =
+      keys === NOT_ENCRYPTED ? await mirror(tree, settings) : await unlocked(tree, keys, about);
+    const carriesXattrs = settings.xattrs === true && !isSftp;
+    if (settings.xattrs === true && isSftp) books.problem(noXattrs(settings));
+    const run: Run = { ...about, copy, source, carriesXattrs, reporter };
+    return summarise(books, await restoreFrom(run, tree), startedMs);
+  } finally {
+    await opened.remote.close();
+  }
+}
+
+/** Everything one restore works with. */
+interface Run {
+  readonly settings: RestoreSettings;
+  readonly copy: OpenedCopy;
+  readonly source: RemoteSource;
+  readonly carriesXattrs: boolean;
+  readonly selection: Selection;
+  readonly books: RestoreBooks;
+  readonly reporter: RestoreReporter;
+  readonly signal: AbortSignal;
+}
+
+/** A copy that can be read. */
+interface OpenedCopy {
+  readonly form: StoredForm;
+  /** Bytes of a whole encrypted block. */
+  readonly blockSize?: number;
+  /** Absent: nothing is authenticated. */
+  readonly checks?: RestoreChecks<FlistEntry>;
+  view(onProblem: (problem: CopyProblem) => void): PlanJob<FlistEntry>['view'];
+}
+
+async function unlocked(
+  tree: RemoteTree,
+  keys: CopyKeys | UnlockCopy,
+  about: Pick<Run, 'settings' | 'selection' | 'books' | 'signal'>,
+): Promise<OpenedCopy> {
+  const opening = typeof keys === 'function' ? await keys(await readConf(tree)) : keys;
+  const { conf } = opening;
+  const masterkey = await opening.masterkey;
+  const derivation = opening.derivation ?? (await derivationByRoot(tree, conf, about.signal));
+  const layout = openLayout(conf, masterkey, derivation);
+  if (opening.isUnproven === true) await assertKeyFits(tree, layout);
+  const checks = new RestoreChecks({ ...about, tree, layout, opening });
+  return {
+    form: checks.form,
+    blockSize: PLAIN_BLOCK_SIZE + layout.content.overhead,
+    checks,
+    view: (onProblem) => checks.view(onProblem),
+  };
+}
+
+/** @throws {VaultError} `not-a-mirror` — what is there may be encrypted, or something else */
+async function mirror(tree: RemoteTree, { from }: RestoreSettings): Promise<OpenedCopy> {
+  const marker = await tree.child(await tree.root(), Buffer.from(MIRROR_MARKER_NAME));
+  if (marker === undefined) {
+    throw new VaultError('not-a-mirror', `${from.shown} has no ${MIRROR_MARKER_NAME}`, {
+      hint: 'Is this the right destination? `ecsync push` makes a mirror there.',
+    });
+  }
+  return { form: MIRROR_FORM, view: () => new MirrorCopy(tree) };
+}
+
+/** The conf of a copy, if it has one. */
+async function readConf(tree: RemoteTree): Promise<Uint8Array | undefined> {
+  const file = await tree.child(await tree.root(), Buffer.from(CONF_NAME));
+  return file && readSmallFile(tree, file, CONF_LENGTH_MAX);
+}
+
+/** Decides what is restored, in the listing that is there, and fetches it. */
+async function restoreFrom(run: Run, tree: RemoteTree): Promise<RestorePlan> {
+  const { target: folder, dryRun, keepsWorkplace } = run.settings;
+  const rootIsNew = prepareFolder(folder, dryRun);
+  const look = new LocalStore(folder);
+  const root = await look.lookup(ROOT_PATH);
+  const workplace = dryRun ? undefined : UnfinishedFiles.open(folder, acquireTargetLock);
+  try {
+    // A folder more in it has changed its time.
+    if (workplace && root !== undefined) await look.setAttributes(root, timeOf(root));
+    const plan = await planOrSayWhyNot(run, tree, look);
+    const isKnownIncomplete = tree.incomplete !== undefined;
+    await fetchInto(run, plan, { rootIsNew, isKnownIncomplete, look, workplace });
+    return plan;
+  } finally {
+    look.close();
+    if (keepsWorkplace === true) workplace?.close();
+    else workplace?.leave();
+  }
+}
+
+/** The target before anything is written. */
+interface Target {
+  readonly rootIsNew: boolean;
+  readonly isKnownIncomplete: boolean;
+  readonly look: LocalStore;
+  readonly workplace: UnfinishedFiles | undefined;
+}
+
+/** What could not be listed is told in plaintext, as far as the plan knows the names. */
+async function planOrSayWhyNot(run: Run, tree: RemoteTree, look: LocalStore): Promise<RestorePlan> {
+  const { settings, books } = run;
+  let planned: RestorePlan['planned'] = new Map();
+  try {
+    const plan = await planFrom(run, look);
+    ({ planned } = plan);
+    const isWhole = tree.incomplete === undefined;
+    const left = await run.copy.checks?.afterListing(planned, isWhole);
+    return left === undefined ? plan : { ...plan, planned: left };
+  } finally {
+    const folder = copyFolder(settings);
+    if (tree.incomplete !== undefined) books.incomplete(tree.incomplete, { folder, planned });
+  }
+}
+
+async function fetchInto(
+  run: Run,
+  plan: RestorePlan,
+  { rootIsNew, isKnownIncomplete, look, workplace }: Target,
+): Promise<void> {
+  const target = new LocalStore(run.settings.target, {
+    makeSpecial,
+    // Files move within a disk only.
+    ...(workplace && !plan.spansDisks && { tempDir: UNFINISHED_FOLDER }),
+  });
+  try {
+    const unfinished = workplace && { unfinished: workplace };
+    const { form, blockSize } = run.copy;
+    const xattrs = run.carriesXattrs ? new RestoredXattrs({ ...run, form }) : undefined;
+    const given = { form, blockSize, plan, target, rootIsNew, isKnownIncomplete, xattrs };
+    await fetchContent({ ...run, ...unfinished, ...given });
+    await run.copy.checks?.afterFetch();
+    await xattrs?.apply(target);
+    const root = await look.lookup(ROOT_PATH);
+    if (run.settings.keepsWorkplace === true) workplace?.empty();
+    else workplace?.remove();
+    // That the workplace is gone has changed its time.
+    if (workplace && root !== undefined) await target.setAttributes(root, timeOf(root));
+  } finally {
+    target.close();
+  }
+}
+
+function timeOf({ mtimeSec, mtimeNsec }: LocalEntry): Attributes {
+  return { mtimeSec, mtimeNsec };
+}
+
+/** A copy that was listed, and how it is read. */
+interface Listed {
+  readonly tree: RemoteTree;
+  readonly source: RemoteSource;
+  readonly isSftp: boolean;
+}
+
+/** Lists the copy, over SFTP where the account has no rsync and nothing is to be pushed there later. */
+async function list(
+  { source, books, reporter }: Pick<Run, 'source' | 'books' | 'reporter'>,
+  { keepsWorkplace, rsyncPath }: RestoreSettings,
+): Promise<Listed> {
+  const nothing = { filesDone: 0, filesTotal: 0, bytesDone: 0, bytesTotal: 0 };
+  reporter.progress({ stage: 'list', ...nothing });
+  const isSftpEnough = keepsWorkplace !== true && rsyncPath === undefined;
+  const listed = await RemoteTree.list(source).then(
+    (tree) => ({ tree, source: tree.source, isSftp: false }),
+    async (error: unknown) => {
+      const { mayBeSftpOnly, sftpSource } = await import('../copy/sftp-source.ts');
+      if (!isSftpEnough || !mayBeSftpOnly(error)) throw error;
+      const overSftp = await sftpSource(source).catch(() => undefined);
+      if (overSftp === undefined) throw error;
+      const tree = await RemoteTree.list(overSftp);
+      return { tree, source: tree.source, isSftp: true };
+    },
+  );
+  books.bytesSent += listed.tree.traffic.bytesSent;
+  books.bytesReceived += listed.tree.traffic.bytesReceived;
+  return listed;
+}
+
+async function planFrom(run: Run, look: LocalStore): Promise<RestorePlan> {
+  const { settings, copy, selection, books, reporter, signal } = run;
+  const view = copy.view((problem) => {
+    const { plainPath, plainDirectory, kind } = problem;
+    // What is wrong beside the way to what was asked for is no matter of this run.
+    const isFolder = kind === 'directory';
+    if (plainPath !== undefined && selection.verdict(plainPath, isFolder) === 'exclude') return;
+    if (plainPath === undefined && selection.verdict(plainDirectory, false) === 'exclude') return;
+    books.structureProblem(problem);
+  });
+  const { vaultDir } = settings;
+  const vault = vaultDir === undefined ? undefined : new LocalStore(vaultDir);
+  try {
+    return await planRestore({
+      view,
+      selection,
+      target: look,
+      vaultDir: await vault?.lookup(ROOT_PATH),
+      base: pathKey(bytesOf(settings.base ?? '')),
+      overwrite: settings.overwrite,
+      makes: settings,
+      names: namesOf(settings),
+      books,
+      signal,
+      onCount: (filesTotal) =>
+        reporter.progress({ stage: 'list', filesDone: 0, filesTotal, bytesDone: 0, bytesTotal: 0 }),
+    });
+  } finally {
+    vault?.close();
+  }
+}
+
+function namesOf({ names, target, dryRun }: RestoreSettings): NameRules {
+  if (names === 'windows') return WINDOWS_NAMES;
+  if (names === 'any') return ANY_NAMES;
+  return probeNames(dryRun ? undefined : join(target, UNFINISHED_FOLDER), process.platform);
+}
+
+function noXattrs({ from }: RestoreSettings): FileError {
+  const message = `${from.shown} is reached over SFTP, which has no extended attributes: none is restored`;
+  return new FileError('xattrs-unavailable', message, {
+    hint: 'Restore without -X, or over an account that may start rsync.',
+  });
+}
+
+function refuseOverlap({ from, target }: RestoreSettings): void {
+  if (from.kind !== 'local' || !foldersOverlap(target, from.path)) return;
+  throw new UsageError('target-overlaps', `${target} lies inside the copy, or contains it`, {
+    hint: 'Restore into a folder outside of the copy.',
+  });
+}
+
+/** The copy made reachable. A login that is still under way when the key turns out wrong is closed. */
+async function whileUnlocking(
+  opening: Promise<OpenDestination>,
+  key: Uint8Array | Promise<Uint8Array> | undefined,
+  signal: AbortSignal,
+): Promise<OpenDestination> {
+  try {
+    const [opened] = await unlessAborted(Promise.all([opening, key]), signal);
+    return opened;
+  } catch (error) {
+    throw givenUp(opening, error, signal);
+  }
+}
+
+function openSource(
+  settings: RestoreSettings,
+  books: RestoreBooks,
+  questions: LoginQuestions,
+): Promise<OpenDestination> {
+  const { from } = settings;
+  const folder = copyFolder(settings);
+  if (folder !== undefined) {
+    const path = folder.endsWith('/') ? folder : `${folder}/`;
+    return Promise.resolve({ remote: new LocalSourceRemote(), path });
+  }
+  return openDestination(from, destinationOptions(settings, books, questions));
+}
+
+function summarise(books: RestoreBooks, plan: RestorePlan, startedMs: number): RestoreSummary {
+  const { filesRestored, filesKept, damaged, misplaced, renamed } = books;
+  const { literalBytes, matchedBytes, bytesSent, bytesReceived } = books;
+  return {
+    ...books.summary(),
+    filesTotal: plan.count,
+    filesRestored,
+    filesKept,
+    damaged,
+    misplaced,
+    renamed,
+    literalBytes,
+    matchedBytes,
+    bytesSent,
+    bytesReceived,
+    elapsedMs: Math.round(performance.now() - startedMs),
+    totalBytes: plan.plainBytes,
+  };
+}

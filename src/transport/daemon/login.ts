@@ -1,0 +1,233 @@
+/**
+ * The text before a daemon's conversation. Lines end in a newline:
+ *
+ *   1  both    @RSYNCD: 32.0 sha512 sha256 …       version and digests, at once
+ *   2  client  module
+ *   3  server  any lines                           the message of the day
+ *   4  server  @RSYNCD: AUTHREQD challenge         only where a password is wanted
+ *   5  client  user answer                         likewise
+ *   6  server  @RSYNCD: OK
+ *   7  client  the words of the command, each ended by NUL (by a newline below protocol 30), and
+ *              one end more
+ *
+ * What follows is rsync's protocol from the compatibility flags on: the versions are known.
+ *
+ * @see rsync clientserver.c exchange_protocols, start_inband_exchange, rsync_module (3.5.0)
+ */
+import {
+  ConnectionError,
+  LoginError,
+  ProtocolError,
+  RemoteError,
+  UsageError,
+} from '../../errors.ts';
+import type { Connection } from '../connection.ts';
+import { answerChallenge, chooseDigest, DIGESTS } from './auth.ts';
+import { DaemonLines } from './lines.ts';
+import { explainRefusal } from './refusal.ts';
+import { tooSlow } from './socket.ts';
+import { Deadline } from '../deadline.ts';
+
+/** What a login needs to know. */
+export interface DaemonLoginOptions {
+  readonly module: string;
+  readonly user: string;
+  /** Newest rsync protocol to offer: 27 … 32. */
+  readonly protocolMax: number;
+  /** For greeting and login together; time spent on a question does not count. */
+  readonly timeoutMs: number;
+  /** Asked when the daemon wants one; undefined: there is none. The bytes stay the asked one's. */
+  readonly password?: (() => Promise<Uint8Array | undefined>) | undefined;
+  /** The message of the day: raw and untrusted, at most 64 KiB. */
+  readonly onMotd?: ((text: string) => void) | undefined;
+  /** For messages. */
+  readonly shownName: string;
+}
+
+/** Versions a peer may claim, and the oldest one that is spoken here. */
+const VERSION_MIN = 20;
+const VERSION_MAX = 40;
+const VERSION_OLDEST = 27;
+/** First protocol whose words are ended by NUL. */
+const NUL_ENDS_SINCE = 30;
+/** Text of something that is no daemon, quoted in messages. */
+const LENGTH_SHOWN = 60;
+/** How long the reason of an early end may take to arrive. */
+const STATUS_MS = 2000;
+
+interface Greeting {
+  readonly protocol: number;
+  readonly digests: readonly string[] | undefined;
+}
+
+/**
+ * Greets a daemon and enters a module.
+ *
+ * @returns the protocol that both speak, 27 … 32
+ * @throws {LoginError} `login-refused`, `daemon-password-missing`, `daemon-auth-too-old`
+ * @throws {RemoteError} `not-a-daemon`, `rsync-too-old`, `rsync-missing`, `module-unknown`, `daemon-refused`
+ * @throws {ProtocolError} `daemon-text-too-long`, `challenge-invalid`, `challenge-repeated`
+ * @throws {ConnectionError} `connect-timeout`, `connection-lost`, `daemon-busy`
+ */
+export async function logInToDaemon(
+  connection: Connection,
+  options: DaemonLoginOptions,
+): Promise<number> {
+  const { shownName, timeoutMs } = options;
+  const lines = new DaemonLines(connection.input, shownName);
+  const deadline = new Deadline(timeoutMs, () => lines.fail(tooSlow(shownName, timeoutMs)));
+  try {
+    say(connection, `@RSYNCD: ${options.protocolMax}.0 ${DIGESTS.join(' ')}`);
+    const first = await lines.next();
+    if (first === undefined) throw await explainSilence(connection, lines.remainder, shownName);
+    const greeting = parseGreeting(first, options);
+    say(connection, options.module);
+    await enter(connection, lines, { greeting, options, deadline });
+    return greeting.protocol;
+  } finally {
+    deadline.cancel();
+    lines.release();
+  }
+}
+
+/**
+ * Sends the words of the command. Only then does the daemon start its rsync.
+ *
+ * @throws {UsageError} `word-invalid` — a word that would end before its end
+ */
+export function sendWords(
+  connection: Connection,
+  words: readonly string[],
+  protocol: number,
+): void {
+  const end = protocol >= NUL_ENDS_SINCE ? '\0' : '\n';
+  if (words.some((word) => word === '' || /[\0\n]/.test(word))) {
+    throw new UsageError('word-invalid', 'a NUL or a line break cannot be part of a path there');
+  }
+  connection.output.write(words.map((word) => word + end).join('') + end);
+}
+
+function say(connection: Connection, line: string): void {
+  connection.output.write(`${line}\n`);
+}
+
+/** From the module's name to the OK. */
+async function enter(
+  connection: Connection,
+  lines: DaemonLines,
+  context: {
+    readonly greeting: Greeting;
+    readonly options: DaemonLoginOptions;
+    readonly deadline: Deadline;
+  },
+): Promise<void> {
+  const { options, deadline } = context;
+  const { shownName } = options;
+  const motd: string[] = [];
+  let isAnswered = false;
+  for (;;) {
+    const line = await lines.next();
+    if (line === undefined) {
+      throw new ConnectionError(
+        'connection-lost',
+        `${shownName}: the daemon closed the connection during the login`,
+        { hint: "Run again, or look into the daemon's log." },
+      );
+    }
+    const [, challenge] = /^@RSYNCD: AUTHREQD (.*)$/.exec(line) ?? [];
+    if (line.startsWith('@ERROR')) throw explainRefusal(shownName, line);
+    if (line === '@RSYNCD: OK') break;
+    if (line.startsWith('@RSYNCD: EXIT')) {
+      throw new RemoteError('daemon-refused', `${shownName}: the daemon ended the conversation`);
+    }
+    if (challenge === undefined) motd.push(line);
+    else if (isAnswered) {
+      throw new ProtocolError('challenge-repeated', `${shownName}: the daemon asks twice`);
+    } else {
+      isAnswered = true;
+      const ask = deadline.outside(() => answer(challenge, context));
+      say(connection, `${options.user} ${await ask('')}`);
+    }
+  }
+  if (motd.some((line) => line.trim() !== '')) options.onMotd?.(motd.join('\n'));
+}
+
+async function answer(
+  challenge: string,
+  { greeting, options }: { readonly greeting: Greeting; readonly options: DaemonLoginOptions },
+): Promise<string> {
+  const { shownName, user } = options;
+  const digest = chooseDigest(greeting.digests, greeting.protocol, shownName);
+  const password = await options.password?.();
+  if (password === undefined) {
+    throw new LoginError(
+      'daemon-password-missing',
+      `${shownName}: the daemon wants a password of ${user}, and none is given`,
+      {
+        hint: "Use --password-file FILE, ECSYNC_DAEMON_PASSWORD_FILE, RSYNC_PASSWORD, or daemon_password_file in the remote's table of .ecsync/config.toml.",
+      },
+    );
+  }
+  return answerChallenge(digest, password, challenge);
+}
+
+/** @throws {RemoteError} `not-a-daemon`, `rsync-too-old`, `module-unknown`, `daemon-refused` */
+function parseGreeting(line: string, { protocolMax, shownName }: DaemonLoginOptions): Greeting {
+  if (line.startsWith('@ERROR')) throw explainRefusal(shownName, line);
+  const [, digits, sub, names] = /^@RSYNCD: (\d{1,3})(?:\.(\d{1,5}))?(?: +(.*))?$/.exec(line) ?? [];
+  const version = Number(digits ?? 0);
+  if (version < VERSION_MIN || version > VERSION_MAX) throw notADaemon(shownName, line);
+  // A version under development counts as the one before it.
+  const isUnfinished = Number(sub ?? 0) > 0 && version <= protocolMax;
+  const protocol = Math.min(protocolMax, version) - (isUnfinished ? 1 : 0);
+  if (protocol < VERSION_OLDEST) {
+    throw new RemoteError(
+      'rsync-too-old',
+      `${shownName}: the daemon speaks rsync protocol ${protocol}, at least ${VERSION_OLDEST} is needed`,
+      { hint: 'Install rsync 3 on the server.' },
+    );
+  }
+  return { protocol, digests: names?.split(' ') };
+}
+
+/** Nothing came, or something without an end: the reason may be the way there, or the other side. */
+async function explainSilence(
+  connection: Connection,
+  remainder: string,
+  shownName: string,
+): Promise<Error> {
+  if (remainder !== '') return notADaemon(shownName, remainder);
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    const patience = new Promise<undefined>((resolve) => {
+      timer = setTimeout(() => resolve(undefined), STATUS_MS);
+    });
+    const status = await Promise.race([connection.exited, patience]);
+    const said = connection.stderrText().trim().slice(-200);
+    if (status?.code === 127 || status?.code === 126) {
+      return new RemoteError('rsync-missing', `${shownName}: there is no rsync there (${said})`, {
+        hint: 'Install rsync there, or give its path with --rsync-path.',
+      });
+    }
+    return notADaemon(shownName, said);
+  } catch (error) {
+    return error instanceof Error ? error : notADaemon(shownName, '');
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function notADaemon(shownName: string, said: string): RemoteError {
+  const what =
+    said === '' ? 'closed the connection' : `said ${JSON.stringify(said.slice(0, LENGTH_SHOWN))}`;
+  const isSsh = said.startsWith('SSH-');
+  return new RemoteError(
+    'not-a-daemon',
+    `${shownName}: no rsync daemon answers there: it ${what}`,
+    {
+      hint: isSsh
+        ? 'That is an ssh server: write user@host:path.'
+        : 'Check the name and the port; rsync daemons mostly use 873.',
+    },
+  );
+}

@@ -1,0 +1,92 @@
+/**
+ * Extended attributes of local files, by the programs of the operating system: Node has no call for
+ * them. One `xargs -r -0 getfattr` examines exactly the paths it is fed with, in their order, as bytes.
+ */
+import { spawnSync } from 'node:child_process';
+import { FileError, UsageError } from '../../errors.ts';
+import { cleanEnvironment } from '../child.ts';
+import { runFattr, type XattrFailure } from './fattr-program.ts';
+import { GetfattrOutput, type ReadObject } from './getfattr-output.ts';
+
+export type { XattrFailure } from './fattr-program.ts';
+export type { ReadObject, ReadXattr } from './getfattr-output.ts';
+
+/** Exit code of xargs when some of what it ran could not do all of its work. */
+const EXIT_SOME_FAILED = 123;
+
+/** How attributes are read. */
+export interface XattrReading {
+  /** Take the namespace `user` alone. */
+  readonly onlyUser: boolean;
+  readonly signal: AbortSignal;
+  /** Hears of each object that has attributes, in the order of the paths. */
+  readonly onObject: (object: ReadObject) => void;
+  readonly onFailure: (failure: XattrFailure) => void;
+}
+
+/**
+ * Makes sure that this machine has a program, before anything depends on it.
+ *
+ * @param advice - the hint when it does not
+ * @throws {UsageError} `xattrs-unsupported`
+ */
+export function requireProgram(program: string, advice: string): void {
+  const [file = '', ...words] = program.split(' ').filter((word) => word !== '');
+  const { error } = spawnSync(file, [...words, '--version'], {
+    env: cleanEnvironment(),
+    stdio: 'ignore',
+  });
+  if (error === undefined) return;
+  throw new UsageError('xattrs-unsupported', `-X needs the program ${file}, which is not here`, {
+    hint: advice,
+    cause: error,
+  });
+}
+
+/**
+ * Reads the attributes of objects of a folder, symlinks unfollowed in their last component. Memory is
+ * taken for one object at a time.
+ *
+ * @param folder - what the paths are relative to
+ * @param paths - without NUL; none may start with a dash
+ * @throws {FileError} `xattrs-unreadable` — the programs failed as such
+ * @throws the signal's reason
+ */
+export async function readXattrs(
+  folder: string,
+  paths: Iterable<Uint8Array>,
+  { onlyUser, signal, onObject, onFailure }: XattrReading,
+): Promise<void> {
+  const words = ['-h', '-d', '-m', onlyUser ? '^user\\.' : '-', '-e', 'base64'];
+  const output = new GetfattrOutput();
+  const code = await runFattr(
+    ['xargs', '-r', '-0', 'getfattr', ...words, '--absolute-names', '--'],
+    {
+      folder,
+      signal,
+      input: terminated(paths),
+      onOutput: (chunk) => {
+        for (const object of output.push(chunk)) onObject(object);
+      },
+      onFailure,
+      failed,
+    },
+  );
+  if (code !== 0 && code !== EXIT_SOME_FAILED) throw failed(`it ended with ${String(code)}`);
+  output.end();
+}
+
+/** Each path with a NUL behind it. */
+function* terminated(paths: Iterable<Uint8Array>): Generator<Uint8Array> {
+  const end = Buffer.alloc(1);
+  for (const path of paths) {
+    yield path;
+    yield end;
+  }
+}
+
+function failed(reason: string): FileError {
+  return new FileError('xattrs-unreadable', `getfattr failed: ${reason}`, {
+    hint: 'See the lines above, or push without -X.',
+  });
+}

@@ -1,0 +1,104 @@
+import type { CipherAlgorithm, KexAlgorithm, MacAlgorithm, ServerHostKeyAlgorithm } from 'ssh2';
+import { matchesPattern, matchesPatternList } from './pattern.ts';
+
+/** One kind of algorithm: what we ask for unasked, and what else ssh2 has when it is named. */
+interface Choice<Name extends string> {
+  readonly usual: readonly Name[];
+  readonly onRequest: readonly Name[];
+}
+
+/**
+ * Sound algorithms only: no SHA-1, no CBC, no short groups. AES-GCM first: with the processor's help
+ * it is the fastest by far. What old servers need has to be named in the ssh configuration, as for
+ * ssh itself.
+ */
+export const KEX: Choice<KexAlgorithm> = {
+  usual: [
+    'curve25519-sha256',
+    'curve25519-sha256@libssh.org',
+    'ecdh-sha2-nistp256',
+    'ecdh-sha2-nistp384',
+    'ecdh-sha2-nistp521',
+    'diffie-hellman-group16-sha512',
+    'diffie-hellman-group18-sha512',
+    'diffie-hellman-group14-sha256',
+    'diffie-hellman-group-exchange-sha256',
+  ],
+  onRequest: [
+    'diffie-hellman-group14-sha1',
+    'diffie-hellman-group-exchange-sha1',
+    'diffie-hellman-group1-sha1',
+  ],
+};
+
+export const CIPHERS: Choice<CipherAlgorithm> = {
+  usual: [
+    'aes128-gcm@openssh.com',
+    'aes256-gcm@openssh.com',
+    'aes128-ctr',
+    'aes256-ctr',
+    'chacha20-poly1305@openssh.com',
+  ],
+  onRequest: ['aes192-ctr', 'aes128-cbc', 'aes192-cbc', 'aes256-cbc', '3des-cbc'],
+};
+
+export const MACS: Choice<MacAlgorithm> = {
+  usual: [
+    'hmac-sha2-256-etm@openssh.com',
+    'hmac-sha2-512-etm@openssh.com',
+    'hmac-sha2-256',
+    'hmac-sha2-512',
+  ],
+  onRequest: ['hmac-sha1-etm@openssh.com', 'hmac-sha1'],
+};
+
+/** Host key algorithms, best first. */
+export const HOST_KEYS: Choice<ServerHostKeyAlgorithm> = {
+  usual: [
+    'ssh-ed25519',
+    'ecdsa-sha2-nistp256',
+    'ecdsa-sha2-nistp384',
+    'ecdsa-sha2-nistp521',
+    'rsa-sha2-512',
+    'rsa-sha2-256',
+  ],
+  onRequest: ['ssh-rsa'],
+};
+
+/** Signature algorithms of login keys; `ssh-rsa` is the one with SHA-1. */
+export const LOGIN_KEYS: Choice<ServerHostKeyAlgorithm> = HOST_KEYS;
+
+/**
+ * The algorithms to offer when the configuration has a list: patterns between commas in order of
+ * preference; with `+` they are added to the usual ones, with `-` taken away, with `^` put first.
+ *
+ * @returns an empty list when the built-in ssh has none of them
+ * @see ssh_config(5) Ciphers; OpenSSH kex-names.c kex_assemble_names() (9.2)
+ */
+export function assembleAlgorithms<Name extends string>(
+  choice: Choice<Name>,
+  list: string | undefined,
+): Name[] {
+  const { usual, onRequest } = choice;
+  if (list === undefined) return [...usual];
+  const sign = /^[-+^]/.test(list) ? list.charAt(0) : '';
+  const patterns = list.slice(sign.length).split(',');
+  if (sign === '-') return usual.filter((name) => !matchesPatternList(name, patterns));
+  const all = [...usual, ...onRequest];
+  const named = patterns.flatMap((pattern) => all.filter((name) => matchesPattern(name, pattern)));
+  const order = sign === '+' ? [...usual, ...named] : sign === '^' ? [...named, ...usual] : named;
+  return [...new Set(order)];
+}
+
+/** Key exchanges that a quantum computer does not break; the built-in ssh has none of them. */
+const POST_QUANTUM = /^(?:sntrup|mlkem)/;
+
+/**
+ * True when a list puts a post-quantum key exchange first, alone or with `^`: then somebody asks for it.
+ *
+ * @param list - the value of KexAlgorithms
+ */
+export function prefersPostQuantum(list: string | undefined): boolean {
+  if (list === undefined || /^[-+]/.test(list)) return false;
+  return POST_QUANTUM.test(list.replace(/^\^/, ''));
+}

@@ -1,0 +1,194 @@
+import { readFile } from 'node:fs/promises';
+import ssh2, { type ParsedKey } from 'ssh2';
+import { LoginError } from '../../errors.ts';
+import { errnoOf } from '../../platform.ts';
+import type { LoginMemory } from './memory.ts';
+
+const { utils } = ssh2;
+
+/** Private keys are a few KiB; anything larger is some other file. */
+export const KEY_FILE_BYTES_MAX = 262_144;
+
+const PASSPHRASE_ATTEMPTS = 3;
+
+export type Hash = 'sha1' | 'sha256' | 'sha512';
+export type AskPassphrase = (keyFile: string) => Promise<string | undefined>;
+export type Note = (text: string) => void;
+export type Sign = (bytes: Buffer, hash: Hash | undefined) => Promise<Buffer>;
+
+/** A key file that was found: usable, or only the public half of a key that an agent may hold. */
+export interface KeyFile {
+  readonly file: string;
+  readonly publicKey: ParsedKey;
+  readonly sign: Sign | undefined;
+}
+
+/** A key that ssh2 parses; undefined for kinds it does not know. */
+export function parsedKey(key: unknown): ParsedKey | undefined {
+  const parsed = parseKey(key as ParsedKey);
+  return parsed instanceof Error ? undefined : parsed;
+}
+
+/**
+ * ssh2's own parser, which returns nothing for a file that holds no key, all of them for one that holds
+ * several (OpenSSH takes the first), and throws for a few others.
+ */
+function parseKey(key: ParsedKey | Buffer, passphrase?: string): ParsedKey | Error {
+  try {
+    const parsed: unknown = utils.parseKey(key, passphrase);
+    const first: unknown = Array.isArray(parsed) ? parsed[0] : parsed;
+    const isKey = typeof first === 'object' && first !== null;
+    return isKey
+      ? (first as ParsedKey | Error)
+      : new Error('Malformed OpenSSH private key: it holds no key');
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+/** What reading key files goes by. */
+export interface KeyReading {
+  readonly askPassphrase: AskPassphrase | undefined;
+  readonly memory: LoginMemory;
+  readonly note: Note;
+}
+
+/**
+ * Reads a private key file, or what there is of it: the public half of an encrypted key, or of one that
+ * only an agent has. Never fails: what is wrong becomes a note.
+ *
+ * @param named - somebody named the file, so that it is worth a note when it does not exist
+ */
+export async function readKeyFile(
+  file: string,
+  named: boolean,
+  reading: KeyReading,
+): Promise<KeyFile | undefined> {
+  const { note } = reading;
+  const publicHalf = await readPublicHalf(`${file}.pub`);
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(file);
+  } catch (error) {
+    const missing = errnoOf(error) === 'ENOENT';
+    if (missing && publicHalf !== undefined)
+      return { file, publicKey: publicHalf, sign: undefined };
+    if (named || !missing) note(`${file}: ${missing ? 'no such file' : 'cannot be read'}`);
+    return undefined;
+  }
+  if (bytes.length > KEY_FILE_BYTES_MAX) {
+    note(`${file}: not a key`);
+    return undefined;
+  }
+  const key = parseKey(bytes);
+  if (!(key instanceof Error)) {
+    const sign: Sign = (data, hash) => signWithKey(key, data, hash);
+    return { file, publicKey: key, sign: key.isPrivateKey() ? sign : undefined };
+  }
+  if (!isEncrypted(key)) {
+    note(`${file}: ${key.message}`);
+    return undefined;
+  }
+  return encryptedKeyFile({ file, bytes, publicHalf, ...reading });
+}
+
+async function readPublicHalf(file: string): Promise<ParsedKey | undefined> {
+  try {
+    const bytes = await readFile(file);
+    return bytes.length > KEY_FILE_BYTES_MAX ? undefined : parsedKey(bytes);
+  } catch {
+    return undefined; // the usual case: it is only a convenience
+  }
+}
+
+/** ssh2 tells an encrypted key from a broken one only by its words. */
+function isEncrypted(error: Error): boolean {
+  return /no passphrase given/i.test(error.message);
+}
+
+async function encryptedKeyFile(
+  from: KeyReading & {
+    readonly file: string;
+    readonly bytes: Buffer;
+    readonly publicHalf: ParsedKey | undefined;
+  },
+): Promise<KeyFile | undefined> {
+  const { file, bytes, askPassphrase, note, memory } = from;
+  const inside = publicBlobInside(bytes);
+  const publicKey = (inside === undefined ? undefined : parsedKey(inside)) ?? from.publicHalf;
+  const unlocked = memory.unlockedKeys.get(file);
+  if (askPassphrase === undefined && unlocked === undefined) {
+    note(`${file}: needs a passphrase, and nobody can be asked`);
+    // An agent may hold the key.
+    return publicKey === undefined ? undefined : { file, publicKey, sign: undefined };
+  }
+  const unlock = async (): Promise<ParsedKey> => {
+    const known = memory.unlockedKeys.get(file);
+    if (known !== undefined) return known;
+    const key = await unlockKey(file, bytes, askPassphrase);
+    memory.unlockedKeys.set(file, key);
+    return key;
+  };
+  const sign: Sign = async (data, hash) => signWithKey(await unlock(), data, hash);
+  if (publicKey !== undefined) return { file, publicKey, sign };
+  try {
+    return { file, publicKey: await unlock(), sign }; // an old format that hides its public half
+  } catch (error) {
+    note(`${file}: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
+  }
+}
+
+async function unlockKey(
+  file: string,
+  bytes: Buffer,
+  askPassphrase: AskPassphrase | undefined,
+): Promise<ParsedKey> {
+  for (let attempt = 0; attempt < PASSPHRASE_ATTEMPTS; attempt++) {
+    const passphrase = await askPassphrase?.(file);
+    if (passphrase === undefined)
+      throw new LoginError('passphrase-missing', 'no passphrase was given');
+    const key = parseKey(bytes, passphrase);
+    if (!(key instanceof Error)) return key;
+  }
+  throw new LoginError('passphrase-wrong', 'wrong passphrase');
+}
+
+/**
+ * The public half of an `openssh-key-v1` file, which is stored in the clear, as on the wire.
+ *
+ * ```text
+ * "openssh-key-v1\0" | string cipher | string kdf | string kdf options | uint32 1 | string public key | …
+ * ```
+ *
+ * @see OpenSSH PROTOCOL.key
+ */
+export function publicBlobInside(file: Buffer): Buffer | undefined {
+  const armor = /-----BEGIN OPENSSH PRIVATE KEY-----([^-]+)-----END/.exec(file.toString('latin1'));
+  if (armor?.[1] === undefined) return undefined;
+  const bytes = Buffer.from(armor[1], 'base64');
+  const magic = 'openssh-key-v1\0';
+  if (bytes.toString('latin1', 0, magic.length) !== magic) return undefined;
+  let offset = magic.length;
+  const uint32 = (): number => {
+    if (offset + 4 > bytes.length) return 0;
+    offset += 4;
+    return bytes.readUInt32BE(offset - 4);
+  };
+  for (let i = 0; i < 3; i++) {
+    const length = uint32();
+    offset += length;
+  }
+  if (uint32() !== 1) return undefined;
+  const length = uint32();
+  return bytes.subarray(offset, offset + length);
+}
+
+/** A key that parses may still hold numbers that OpenSSL refuses: by a return value, or by throwing. */
+function signWithKey(key: ParsedKey, bytes: Buffer, hash: Hash | undefined): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const signature: Buffer | Error = key.sign(bytes, hash);
+    if (signature instanceof Error) reject(signature);
+    else resolve(signature);
+  });
+}

@@ -1,0 +1,50 @@
+import { invalidConfig } from './config/file.ts';
+import { resolveSshHost, type SshConfigSource, type SshHostConfig } from './config/config.ts';
+import type { SshTarget } from '../ssh-target.ts';
+
+/** One machine on the way. */
+export interface SshHop {
+  readonly config: SshHostConfig;
+  /** `user@host` as it was written, for messages. */
+  readonly shownName: string;
+}
+
+/** The machines of a connection in the order they are reached; the last is where it goes. */
+export type SshRoute = readonly [SshHop, ...SshHop[]];
+
+/** A chain this long leads in a circle. */
+const HOPS_MAX = 16;
+
+/**
+ * The way to a machine by its ProxyJump. As with ssh, each jump host is looked up in the same
+ * configuration, and the first of a list may have a ProxyJump of its own.
+ *
+ * @throws {UsageError} `ssh-config-invalid` (also for a circle), `host-invalid`, `user-invalid`,
+ *   `port-invalid`
+ */
+export function resolveRoute(target: SshTarget, source: SshConfigSource): Promise<SshRoute> {
+  return routeTo(target, undefined, source, 1);
+}
+
+/** @param jumps - jump hosts that overrule the configuration of the machine itself */
+async function routeTo(
+  target: SshTarget,
+  jumps: readonly SshTarget[] | undefined,
+  source: SshConfigSource,
+  length: number,
+): Promise<SshRoute> {
+  if (length > HOPS_MAX) {
+    throw invalidConfig(`ProxyJump leads to ${target.host} by way of ${target.host} without end`);
+  }
+  const own = await resolveSshHost(target, source);
+  // A jump host that is told how it is reached needs no ProxyCommand.
+  const config =
+    jumps === undefined
+      ? own
+      : { ...own, jumps, beyondUs: own.beyondUs.filter((option) => option !== 'ProxyCommand') };
+  const hop: SshHop = { config, shownName: `${config.user}@${target.host}` };
+  const nearest = config.jumps.at(-1);
+  if (nearest === undefined) return [hop];
+  const before = config.jumps.length > 1 ? config.jumps.slice(0, -1) : undefined;
+  return [...(await routeTo(nearest, before, source, length + 1)), hop];
+}

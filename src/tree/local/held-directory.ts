@@ -1,0 +1,102 @@
+/** A directory of a local tree, held while it is read: nobody can put another one in its place. */
+import { closeSync, constants, lstatSync, openSync, statSync } from 'node:fs';
+import { HANDLES_FOLDER, O_PATH } from './directory-handles.ts';
+import { onDisk } from './disk-path.ts';
+import { isSameDirectory, type LocalEntry } from './local-entry.ts';
+import { isRootPath } from '../safe-path.ts';
+
+const SLASH = 0x2f;
+
+/**
+ * The very directory that was listed. On Linux it is held by a handle, to which each component of the
+ * path led without a symlink; where only this user's own programs can exchange it, the path as a whole
+ * leads there, and that it is the same one is enough. Elsewhere the components are examined before it is read, and again
+ * afterwards by {@link verify}: there a race remains with somebody who puts everything back in time.
+ */
+export class HeldDirectory {
+  /** A path to the directory, for system calls on it and on what is in it. */
+  readonly way: Buffer;
+  readonly #root: Buffer;
+  readonly #directory: LocalEntry;
+  readonly #handle: number | undefined;
+
+  private constructor(root: Buffer, directory: LocalEntry) {
+    this.#root = root;
+    this.#directory = directory;
+    this.#handle = HANDLES_FOLDER === undefined ? undefined : openHandle(root, directory);
+    this.way =
+      this.#handle === undefined ? onDisk(root, directory.path) : wayOfHandle(this.#handle);
+  }
+
+  /**
+   * @param root - from `diskFolder`, absolute; a symlink to a directory is followed
+   * @throws the system's own error; with ENOTDIR also when another directory is there
+   */
+  static open(root: Buffer, directory: LocalEntry): HeldDirectory {
+    const held = new HeldDirectory(root, directory);
+    try {
+      const stats = statSync(held.way, { bigint: true });
+      if (!isSameDirectory(directory, stats)) throw notADirectory();
+      held.verify();
+      return held;
+    } catch (error) {
+      held.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Makes sure that what was read came from this directory; a handle leads nowhere else.
+   *
+   * @throws the system's own error; with ENOTDIR also when another object is on the way now
+   */
+  verify(): void {
+    if (this.#handle !== undefined) return;
+    const { path } = this.#directory;
+    for (let end = path.indexOf(SLASH); end !== -1; end = path.indexOf(SLASH, end + 1)) {
+      const above = onDisk(this.#root, path.subarray(0, end));
+      if (!lstatSync(above).isDirectory()) throw notADirectory();
+    }
+    const stats = lstatSync(this.way, { bigint: true });
+    if (!isRootPath(path) && !isSameDirectory(this.#directory, stats)) throw notADirectory();
+  }
+
+  close(): void {
+    if (this.#handle !== undefined) closeSync(this.#handle);
+  }
+}
+
+function notADirectory(): Error {
+  return Object.assign(new Error('not the directory that was listed'), { code: 'ENOTDIR' });
+}
+
+function wayOfHandle(handle: number): Buffer {
+  return Buffer.from(`${HANDLES_FOLDER ?? ''}${handle}`);
+}
+
+function openHandle(root: Buffer, { path, isExposed }: LocalEntry): number {
+  if (isExposed === true || isRootPath(path)) return openUnlinked(root, path);
+  const flags = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+  return openSync(onDisk(root, path), flags);
+}
+
+/** Opens a directory component by component; no symlink below the root is followed. */
+function openUnlinked(root: Buffer, path: Uint8Array): number {
+  let handle = openSync(root, O_PATH | constants.O_DIRECTORY);
+  if (isRootPath(path)) return handle;
+  for (let start = 0; start < path.length;) {
+    const slash = path.indexOf(SLASH, start);
+    const end = slash === -1 ? path.length : slash;
+    const way = onDisk(wayOfHandle(handle), path.subarray(start, end));
+    try {
+      const next = openSync(way, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+      closeSync(handle);
+      handle = next;
+    } catch (error) {
+      closeSync(handle);
+      throw error;
+    }
+    start = end + 1;
+  }
+  return handle;
+}

@@ -1,0 +1,381 @@
+import {
+  chmodSync,
+  constants,
+  lchownSync,
+  linkSync,
+  lstatSync,
+  lutimesSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  symlinkSync,
+  unlinkSync,
+} from 'node:fs';
+import path from 'node:path';
+import { FileError } from '../../errors.ts';
+import { errnoOf, insist, isWindows } from '../../platform.ts';
+import { ClosedFolders } from './closed-folders.ts';
+import { DirectoryHandles } from '../local/directory-handles.ts';
+import { diskFolder } from '../local/disk-path.ts';
+import { isDirectory, isSymlink, type Entry, type OpenFile } from '../entry.ts';
+import { fileFailure, showPath } from '../file-failure.ts';
+import { isSameObject, readLocalEntry, type LocalEntry } from '../local/local-entry.ts';
+import { openLocalFile, ReadPace } from '../local/local-file.ts';
+import { KeyedFolders } from './keyed-folders.ts';
+import { LocalNewFile } from './new-file.ts';
+import { assertSafePath, isRootPath } from '../safe-path.ts';
+import { trySetAttributes } from './set-attributes.ts';
+import { setMode } from './set-mode.ts';
+import type { Attributes, NewFile, Store } from '../store.ts';
+import { locateBoth, removeQuietly, TemporaryPlaces, type Place } from './temporary-places.ts';
+import { Unsettled, type SyncFileSystem } from './unsettled.ts';
+
+const SLASH = Buffer.from('/');
+const ROOT = Buffer.from('.');
+const CREATE_FLAGS =
+  constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW || 0);
+
+const GROW_FLAGS = constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW || 0);
+
+/** How a local folder is written. */
+export interface LocalStoreOptions {
+  /**
+   * Where everything is built that replaces something; relative to the folder or absolute. Default:
+   * beside the final names.
+   */
+  readonly tempDir?: string;
+  /**
+   * Name of a file with which folders come and go in one step, where there is a `tempDir`: it is taken
+   * from the earlier copy.
+   */
+  readonly keyName?: string;
+  /** An earlier copy (`--link-dest`); relative to the folder or absolute. */
+  readonly earlier?: string;
+  /**
+   * Whether a new version must have reached the disk before it takes an old one's place, and
+   * everything before {@link LocalStore.settle} is done. Default true.
+   */
+  readonly durable?: boolean;
+  /** Faster than to wait for many files one by one. */
+  readonly syncFileSystem?: SyncFileSystem;
+  /**
+   * Makes a pipe or device at a path, which Node itself cannot.
+   *
+   * @returns false when this machine cannot
+   */
+  readonly makeSpecial?: (fullPath: string, entry: Entry) => boolean;
+}
+
+/** A folder of this machine that is being written. Close it at the end. */
+export class LocalStore implements Store<LocalEntry> {
+  readonly #handles: DirectoryHandles;
+  readonly #earlier: DirectoryHandles | undefined;
+  readonly #options: LocalStoreOptions;
+  readonly #pace = new ReadPace();
+  readonly #temporary: DirectoryHandles | undefined;
+  readonly #closed: ClosedFolders;
+  readonly #places: TemporaryPlaces;
+  readonly #keyed: KeyedFolders | undefined;
+  readonly #unsettled: Unsettled;
+
+  /** @param root - the folder; it is looked for only when it is used */
+  constructor(root: string, options: LocalStoreOptions = {}) {
+    const absolute = path.resolve(root);
+    this.#options = options;
+    this.#handles = new DirectoryHandles(diskFolder(absolute));
+    this.#closed = new ClosedFolders(this.#handles);
+    const at = (folder: string): DirectoryHandles =>
+      new DirectoryHandles(diskFolder(path.resolve(absolute, folder)));
+    this.#earlier = options.earlier === undefined ? undefined : at(options.earlier);
+    this.#temporary = options.tempDir === undefined ? undefined : at(options.tempDir);
+    this.#places = new TemporaryPlaces(this.#handles, this.#temporary);
+    this.#unsettled = new Unsettled(this.#handles, options.syncFileSystem);
+    const { keyName } = options;
+    if (keyName === undefined || this.#temporary === undefined) return;
+    this.#keyed = new KeyedFolders({
+      keyName: Buffer.from(keyName),
+      handles: this.#handles,
+      earlier: this.#earlier,
+      places: this.#places,
+      closed: this.#closed,
+    });
+  }
+
+  /** Lets go of all directories, and closes those that had to be opened. */
+  close(): void {
+    this.#keyed?.close();
+    this.#closed.close();
+    this.#handles.close();
+    this.#earlier?.close();
+    this.#temporary?.close();
+  }
+
+  async prepare(): Promise<void> {
+    const { tempDir } = this.#options;
+    if (tempDir === undefined || this.#temporary === undefined) return;
+    const root = await this.#examine(this.#temporary, ROOT);
+    if (root !== undefined && isDirectory(root)) return;
+    throw new FileError('temp-dir-missing', `the temp-dir is not an existing folder: ${tempDir}`, {
+      hint: 'Create it, or do without a temporary folder.',
+    });
+  }
+
+  lookup(entryPath: Uint8Array): Promise<LocalEntry | undefined> {
+    return this.#examine(this.#handles, entryPath);
+  }
+
+  lookupEarlier(entryPath: Uint8Array): Promise<LocalEntry | undefined> {
+    if (this.#earlier === undefined) return Promise.resolve(undefined);
+    return this.#examine(this.#earlier, entryPath);
+  }
+
+  list(directory: Uint8Array): Promise<readonly Uint8Array[]> {
+    return this.#attempt('cannot list', directory, () => {
+      const names = readdirSync(this.#handles.locateDirectory(directory), { encoding: 'buffer' });
+      if (isRootPath(directory)) return names;
+      const prefix = Buffer.concat([directory, SLASH]);
+      return names.map((name) => Buffer.concat([prefix, name]));
+    });
+  }
+
+  open(entry: LocalEntry): Promise<OpenFile> {
+    return this.#attempt('cannot open', entry.path, () =>
+      openLocalFile(this.#handles.locate(entry.path), entry, this.#pace),
+    );
+  }
+
+  openEarlier(entry: LocalEntry): Promise<OpenFile> {
+    return this.#attempt('cannot open', entry.path, () =>
+      openLocalFile((this.#earlier ?? this.#handles).locate(entry.path), entry, this.#pace),
+    );
+  }
+
+  linkEarlier(entryPath: Uint8Array): Promise<void> {
+    return this.#replace('cannot link', entryPath, (place) => {
+      if (this.#earlier === undefined) return;
+      const from = this.#earlier.locate(entryPath);
+      if (isWindows) refuseReadOnly(from, entryPath);
+      linkSync(...locateBoth({ handles: this.#earlier, at: entryPath }, place));
+      // Its content may be as new as its name.
+      this.#unsettled.noteFile(entryPath);
+    });
+  }
+
+  isSameObject(a: LocalEntry, b: LocalEntry): boolean {
+    return isSameObject(a, b);
+  }
+
+  createDirectory(entryPath: Uint8Array, mode: number): Promise<void> {
+    return this.#change('cannot create the folder', entryPath, () => {
+      if (this.#keyed?.create(entryPath, mode) !== true)
+        mkdirSync(this.#handles.locate(entryPath), mode);
+      this.#unsettled.noteName(entryPath);
+      this.#unsettled.noteFolder(entryPath);
+    });
+  }
+
+  createSymlink(entryPath: Uint8Array, target: Uint8Array): Promise<void> {
+    return this.#replace('cannot create the link', entryPath, ({ handles, at }) => {
+      makeSymlink(target, handles.locate(at), entryPath);
+    });
+  }
+
+  createLink(entryPath: Uint8Array, existing: Uint8Array): Promise<void> {
+    return this.#replace('cannot create the hard link', entryPath, (place) => {
+      assertSafePath(existing);
+      linkSync(...locateBoth({ handles: this.#handles, at: existing }, place));
+    });
+  }
+
+  createSpecial(entry: Entry): Promise<void> {
+    return this.#change('cannot create', entry.path, () => {
+      // The program that makes it takes no names beyond UTF-8.
+      const place = this.#places.plain(entry.path);
+      const made = place.handles.locate(place.at).toString();
+      if (this.#options.makeSpecial?.(made, entry) !== true) {
+        throw new FileError('special-unsupported', `cannot create ${showPath(entry.path)}`, {
+          hint: 'Pipes, sockets and devices cannot be made on this machine; exclude them.',
+        });
+      }
+      this.#giveName(place, entry.path);
+    });
+  }
+
+  createFile(entryPath: Uint8Array, sizeHint: number): Promise<NewFile> {
+    return this.#attempt('cannot create', entryPath, () => {
+      const tempPlace = this.#places.for(entryPath);
+      const { handles, at } = tempPlace;
+      const create = (): number => openSync(handles.locate(at), CREATE_FLAGS, 0o600);
+      const fd = handles === this.#handles ? this.#closed.during(at, create) : create();
+      const durable = this.#options.durable ?? true;
+      const place = {
+        path: entryPath,
+        durable: durable && this.#isTaken(entryPath),
+        rename: () => {
+          this.#closed.during(entryPath, () => {
+            renameOver(...locateBoth(tempPlace, { handles: this.#handles, at: entryPath }));
+          });
+          this.#unsettled.noteFile(entryPath);
+        },
+        remove: () => removeQuietly(tempPlace),
+      };
+      return new LocalNewFile(fd, place, sizeHint);
+    });
+  }
+
+  growFile(entryPath: Uint8Array, sizeHint: number): Promise<NewFile> {
+    return this.#attempt('cannot write', entryPath, () => {
+      const open = (): number => {
+        const full = this.#handles.locate(entryPath);
+        const before = lstatSync(full, { throwIfNoEntry: false });
+        // Another name of a file is not to change with this one.
+        if (before !== undefined && (!before.isFile() || before.nlink > 1)) unlinkSync(full);
+        return openSync(full, GROW_FLAGS, 0o600);
+      };
+      const fd = this.#closed.during(entryPath, open);
+      const durable = this.#options.durable ?? true;
+      const rename = (): void => this.#unsettled.noteFile(entryPath);
+      return new LocalNewFile(fd, { path: entryPath, durable, rename }, sizeHint);
+    });
+  }
+
+  /** Whether a path names something already. */
+  #isTaken(path: Uint8Array): boolean {
+    try {
+      return lstatSync(this.#handles.locate(path), { throwIfNoEntry: false }) !== undefined;
+    } catch {
+      return false; // a place that cannot be looked at: giving the file its name will say why
+    }
+  }
+
+  setAttributes(entry: Pick<Entry, 'path' | 'mode'>, attributes: Attributes): Promise<void> {
+    return this.#attempt('cannot set the attributes of', entry.path, () => {
+      const full = this.#handles.locate(entry.path);
+      if (attributes.mode !== undefined) this.#closed.forget(entry.path);
+      const failure = trySetAttributes(entry.path, attributes, {
+        owner: () => lstatSync(full),
+        chown: (uid, gid) => lchownSync(full, uid, gid),
+        chmod: (mode) => {
+          if (!isSymlink(entry) && !(isWindows && isDirectory(entry))) setMode(full, mode);
+        },
+        utimes: (time) => lutimesSync(full, time, time),
+      });
+      if (failure !== undefined) throw failure;
+    });
+  }
+
+  removeFile(entryPath: Uint8Array): Promise<void> {
+    return this.#change('cannot remove', entryPath, () => {
+      if (this.#keyed?.removesLater(entryPath) === true) return;
+      try {
+        unlinkSync(this.#handles.locate(entryPath));
+      } catch (error) {
+        if (errnoOf(error) !== 'ENOENT') throw error;
+      }
+    });
+  }
+
+  removeDirectory(entryPath: Uint8Array): Promise<void> {
+    return this.#change('cannot remove the folder', entryPath, () => {
+      if (this.#keyed?.remove(entryPath) !== true) {
+        this.#handles.forget(entryPath);
+        rmdirSync(this.#handles.locate(entryPath));
+      }
+      this.#closed.forget(entryPath);
+    });
+  }
+
+  async settle(): Promise<void> {
+    if (this.#options.durable ?? true) await this.#unsettled.settle();
+  }
+
+  #examine(handles: DirectoryHandles, entryPath: Uint8Array): Promise<LocalEntry | undefined> {
+    return this.#attempt('cannot examine', entryPath, () => {
+      try {
+        return readLocalEntry(handles.locate(entryPath), entryPath);
+      } catch (error) {
+        // No parent, or a parent that is no directory: nothing is there.
+        if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;
+        throw error;
+      }
+    });
+  }
+
+  /** Creates something under a temporary name when its own is taken, and renames it over that. */
+  #replace(doing: string, entryPath: Uint8Array, create: (place: Place) => void): Promise<void> {
+    return this.#change(doing, entryPath, () => {
+      try {
+        create({ handles: this.#handles, at: entryPath });
+        this.#unsettled.noteName(entryPath);
+        return;
+      } catch (error) {
+        if (errnoOf(error) !== 'EEXIST') throw error;
+      }
+      const place = this.#places.for(entryPath);
+      create(place);
+      this.#giveName(place, entryPath);
+    });
+  }
+
+  #giveName(place: Place, entryPath: Uint8Array): void {
+    try {
+      renameOver(...locateBoth(place, { handles: this.#handles, at: entryPath }));
+      this.#unsettled.noteName(entryPath);
+    } finally {
+      // Renaming one name of an inode over another leaves both in place.
+      removeQuietly(place);
+    }
+  }
+
+  /** A change in the folder that holds `entryPath`, which is opened where it must be. */
+  #change<T>(doing: string, entryPath: Uint8Array, act: () => T): Promise<T> {
+    return this.#attempt(doing, entryPath, () => this.#closed.during(entryPath, act));
+  }
+
+  /** Everything that touches the disk: checks the path, and gives the system's errors our form. */
+  #attempt<T>(doing: string, entryPath: Uint8Array, act: () => T): Promise<T> {
+    return new Promise((resolve) => {
+      assertSafePath(entryPath);
+      try {
+        resolve(act());
+      } catch (error) {
+        if (error instanceof FileError) throw error;
+        throw fileFailure(error, 'write-failed', doing, entryPath);
+      }
+    });
+  }
+}
+
+/** Gives a new object a name that another one may have; Windows keeps those that are read-only. */
+function renameOver(from: Buffer, to: Buffer): void {
+  insist(
+    () => renameSync(from, to),
+    () => {
+      const old = lstatSync(to, { throwIfNoEntry: false });
+      if (old?.isFile() === true && (old.mode & 0o200) === 0) chmodSync(to, 0o666);
+    },
+  );
+}
+
+/** Removing one name of a read-only file makes it writable by all others: Node 20 (libuv/libuv#4318), old Windows, Wine. */
+function refuseReadOnly(full: Buffer, entryPath: Uint8Array): void {
+  if ((lstatSync(full).mode & 0o200) !== 0) return;
+  throw new FileError('link-read-only', `no further name for ${showPath(entryPath)}`, {
+    hint: 'Copy it.',
+  });
+}
+
+function makeSymlink(target: Uint8Array, full: Buffer, entryPath: Uint8Array): void {
+  try {
+    symlinkSync(Buffer.from(target), full);
+  } catch (error) {
+    if (!isWindows || errnoOf(error) !== 'EPERM') throw error;
+    throw new FileError('symlink-refused', `cannot create the link ${showPath(entryPath)}`, {
+      hint: 'Windows allows that in its Developer Mode, or to an administrator.',
+      facts: { path: showPath(entryPath) },
+      cause: error,
+    });
+  }
+}

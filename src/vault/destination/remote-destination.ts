@@ -1,0 +1,62 @@
+/** The destinations of the remotes that a vault's configuration names. */
+import { UsageError } from '../../errors.ts';
+import type { RemoteConfig } from '../config/config.ts';
+import { parseDestination, type Destination } from './destination.ts';
+import type { VaultFrame } from '../vault.ts';
+
+/** The part of a vault that its remotes are read with. */
+export type RemotesOwner = Pick<VaultFrame, 'config' | 'source'>;
+
+/**
+ * The destination of one remote; a relative folder starts from the source.
+ *
+ * @throws {UsageError} `destination-invalid`, `destination-password` — the message names the remote
+ */
+export function destinationOfRemote(
+  { name, url }: RemoteConfig,
+  { source }: Pick<RemotesOwner, 'source'>,
+  platform: NodeJS.Platform,
+): Destination {
+  try {
+    return { ...parseDestination(url, { platform, folder: source }), remote: name };
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    const { code, message, hint } = error;
+    throw new UsageError(code, `remote '${name}': ${message}`, {
+      ...(hint !== undefined && { hint }),
+      cause: error,
+    });
+  }
+}
+
+/**
+ * The canonical text of a remote's destination, or why it has none, so that one invalid `url` does not
+ * stop what concerns the other remotes.
+ */
+export function shownDestinationOf(
+  remote: RemoteConfig,
+  vault: Pick<RemotesOwner, 'source'>,
+  platform: NodeJS.Platform,
+): string | UsageError {
+  try {
+    return destinationOfRemote(remote, vault, platform).shown;
+  } catch (error) {
+    if (error instanceof UsageError) return error;
+    throw error;
+  }
+}
+
+/**
+ * The remotes with this destination, in the order of the configuration.
+ *
+ * @param shownDestination - canonical text, as {@link Destination.shown}
+ */
+export function remotesAt(
+  vault: RemotesOwner,
+  shownDestination: string,
+  platform: NodeJS.Platform,
+): readonly RemoteConfig[] {
+  return vault.config.remotes.filter(
+    (remote) => shownDestinationOf(remote, vault, platform) === shownDestination,
+  );
+}

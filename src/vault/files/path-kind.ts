@@ -1,0 +1,17 @@
+import fs from 'node:fs';
+import { errnoOf } from '../../platform.ts';
+
+/** What a path leads to, links followed; `hidden`: somebody else's, so it cannot be told. */
+export type PathKind = 'file' | 'folder' | 'other' | 'absent' | 'hidden';
+
+/** Looks at a path; never throws. */
+export function pathKind(candidate: string): PathKind {
+  try {
+    const stats = fs.statSync(candidate);
+    if (stats.isFile()) return 'file';
+    return stats.isDirectory() ? 'folder' : 'other';
+  } catch (error) {
+    const code = errnoOf(error);
+    return code === 'EACCES' || code === 'EPERM' ? 'hidden' : 'absent';
+  }
+}

@@ -1,0 +1,101 @@
+/** The stored objects of one directory of a copy, told apart by their names. */
+import { DIR_IV_NAME, TEMPORARY_DIRECTORY, type NameScheme } from '../../gocryptfs/names/names.ts';
+import { isDirectory, isRegularFile, type Entry, type Tree } from '../../tree/entry.ts';
+import type { CopyProblemCode } from './decrypted-view-problem.ts';
+import { isRootPath, pathKey, splitPath } from '../path-bytes.ts';
+
+export const DIR_IV_NAME_BYTES: Uint8Array = Buffer.from(DIR_IV_NAME);
+
+/** Base64url, padded or not: what an encrypted name looks like, whoever encrypted it. */
+const NAME_SHAPE = /^[A-Za-z0-9_-]{20,}={0,2}$/;
+
+/** What is in a directory of a copy. */
+export interface CipherListing<C extends Entry> {
+  dirIVFile: C | undefined;
+  /** Objects that carry their own name. */
+  readonly direct: C[];
+  /** Objects with a hashed name. */
+  readonly long: C[];
+  /** `.name` files by the key of their path. */
+  readonly nameFiles: Map<string, C>;
+}
+
+/**
+ * Sorts what a directory of a copy holds.
+ *
+ * @param directory - path of the directory, plain or encrypted: only the root's matters
+ * @param report - told of objects that have no place there whatever they contain
+ */
+export function sortListing<C extends Entry>(
+  names: NameScheme,
+  directory: Uint8Array,
+  {
+    children,
+    report,
+  }: {
+    readonly children: readonly C[];
+    readonly report: (code: CopyProblemCode, cipher: C) => void;
+  },
+): CipherListing<C> {
+  const isRoot = isRootPath(directory);
+  const listing: CipherListing<C> = {
+    dirIVFile: undefined,
+    direct: [],
+    long: [],
+    nameFiles: new Map(),
+  };
+  for (const cipher of children) {
+    const { name } = splitPath(cipher.path);
+    if (isRoot && isDirectory(cipher) && pathKey(name) === TEMPORARY_DIRECTORY) {
+      report('temporary-directory', cipher);
+      continue;
+    }
+    switch (names.kindOf(name)) {
+      case 'conf':
+        if (isRoot) break;
+        if (names.isPlain) listing.direct.push(cipher);
+        else report('conf-misplaced', cipher);
+        break;
+      case 'diriv':
+        if (names.hasDirIVs) listing.dirIVFile = cipher;
+        else report('diriv-unexpected', cipher);
+        break;
+      case 'name-file':
+        listing.nameFiles.set(pathKey(cipher.path), cipher);
+        break;
+      case 'long':
+        listing.long.push(cipher);
+        break;
+      case 'direct':
+        listing.direct.push(cipher);
+        break;
+    }
+  }
+  return listing;
+}
+
+/** Whether something could be an encrypted name, of this directory or another, intact or not. */
+export function hasNameShape(name: Uint8Array): boolean {
+  return NAME_SHAPE.test(pathKey(name));
+}
+
+/**
+ * The content of one of the format's own small files.
+ *
+ * @returns undefined for what is no regular file, and for one of more than `lengthMax` bytes
+ * @throws {FileError} `open-failed`, `read-failed`; {@link VanishedError} `vanished`
+ */
+export async function readSmallFile<C extends Entry>(
+  tree: Tree<C>,
+  file: C,
+  lengthMax: number,
+): Promise<Uint8Array | undefined> {
+  if (!isRegularFile(file) || file.size > lengthMax) return undefined;
+  const opened = await tree.open(file);
+  try {
+    const bytes = await opened.read(0, lengthMax + 1);
+    return bytes.length > lengthMax ? undefined : Buffer.from(bytes);
+  } finally {
+    await opened.close();
+  }
+}

@@ -1,0 +1,77 @@
+import { availableParallelism } from 'node:os';
+import type { Layout } from '../../gocryptfs/layout.ts';
+import type { NewFile } from '../../tree/store.ts';
+import { DecryptionBudget } from './decryption-budget.ts';
+import { DecryptionPool } from './decryption-pool.ts';
+import { PlainRunsHere, type PlainRuns } from './plain-runs.ts';
+
+/** A smaller file is decrypted sooner than handed over. */
+const LARGE_FILE_BYTES = 256 * 1024;
+/** A thread takes as long to start as decrypting so much. */
+const START_COST_BYTES = 16 * 1024 * 1024;
+/** More threads would decrypt faster than one connection can bring. */
+const THREADS_MAX = 2;
+
+/** How many threads decrypt, and from when on. */
+export interface DecryptionOptions {
+  /** Default one less than there are processors, at most 2. With 0 there is no other thread. */
+  readonly count?: number;
+  /** Bytes of large files before the first thread starts; default what its start is worth. */
+  readonly startBytes?: number;
+  /** The compiled worker; default the one beside this file. */
+  readonly script?: URL;
+}
+
+/** Decides which files are decrypted in other threads; none is started for a handful of files. */
+export class DecryptionThreads {
+  /** Of all files together. */
+  readonly budget = new DecryptionBudget();
+  readonly #layout: Layout;
+  readonly #count: number;
+  readonly #startBytes: number;
+  readonly #script: URL | undefined;
+  #askedBytes = 0;
+  #pool: DecryptionPool | undefined;
+
+  constructor(layout: Layout, options: DecryptionOptions = {}) {
+    this.#layout = layout;
+    this.#count = options.count ?? Math.min(availableParallelism() - 1, THREADS_MAX);
+    this.#startBytes = options.startBytes ?? START_COST_BYTES;
+    this.#script = options.script ?? workerScript();
+  }
+
+  /**
+   * @param about.path - what messages call the file
+   * @param about.size - of the ciphertext, as far as anyone knows
+   */
+  open(file: NewFile, about: { readonly path: Uint8Array; readonly size: number }): PlainRuns {
+    const { fd } = file;
+    const pool = fd === undefined ? undefined : this.#poolFor(about.size);
+    if (fd === undefined || pool === undefined || pool.isLost) {
+      return new PlainRunsHere(this.#layout.content, file);
+    }
+    return pool.open({ fd, path: about.path });
+  }
+
+  #poolFor(size: number): DecryptionPool | undefined {
+    if (size < LARGE_FILE_BYTES || this.#count === 0 || this.#script === undefined)
+      return undefined;
+    this.#askedBytes += size;
+    if (this.#askedBytes < this.#startBytes) return undefined;
+    const options = { threads: this.#count, script: this.#script };
+    this.#pool ??= new DecryptionPool(this.#layout.contentKeys, options);
+    return this.#pool;
+  }
+
+  async close(): Promise<void> {
+    await this.#pool?.close();
+  }
+}
+
+/** Beside this file, compiled or bundled; as TypeScript only where Node runs that. */
+function workerScript(): URL | undefined {
+  if (!import.meta.url.endsWith('.ts')) return new URL('decryption-worker.js', import.meta.url);
+  const runsTypescript =
+    'typescript' in process.features && process.features.typescript === 'strip';
+  return runsTypescript ? new URL('decryption-worker.ts', import.meta.url) : undefined;
+}

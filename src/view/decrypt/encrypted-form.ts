@@ -1,0 +1,106 @@
+import type { FileIdentity } from '../../gocryptfs/content/identity.ts';
+import type { Layout } from '../../gocryptfs/layout.ts';
+import { cipherSizeToPlainSize, plainSizeToCipherSize } from '../../gocryptfs/format/sizes.ts';
+import type { OpenFile, Xattr } from '../../tree/entry.ts';
+import type { NewFile } from '../../tree/store.ts';
+import { CipherFile } from '../encrypt/cipher-file.ts';
+import { DecryptingFile } from './decrypting-store-file.ts';
+import { DecryptionThreads, type DecryptionOptions } from './decryption-threads.ts';
+import type { HoleRule } from '../hole-rule.ts';
+import { isRootPath } from '../path-bytes.ts';
+import type { StoredForm, StoredObject } from '../restoring-store.ts';
+
+const NOTHING = new Uint8Array(0);
+
+/** What of a copy's files is restored. */
+export interface EncryptedFormOptions {
+  /** What full blocks of zeros are, where `admit` does not say. */
+  readonly holes: HoleRule;
+  /**
+   * Judges a file by its ID, before anything of it is decrypted, and says what its holes are.
+   *
+   * @param file.size - of the stored file
+   * @throws {IntegrityError} it is not to be restored
+   */
+  readonly admit?: (
+    file: {
+      readonly plainPath: Uint8Array;
+      readonly cipherPath: Uint8Array;
+      readonly size: number;
+    },
+    fileID: Uint8Array,
+  ) => HoleRule;
+  /** Told of a restored file in which so many blocks were allowed to be holes that nothing vouches for. */
+  readonly onHoles?: (plainPath: Uint8Array, count: number) => void;
+  /** How many threads decrypt; default by the machine and the files. */
+  readonly threads?: DecryptionOptions;
+}
+
+/** A copy that is encrypted: what comes is ciphertext. Inverse of reading an `EncryptedView`. */
+export class EncryptedForm implements StoredForm {
+  readonly #layout: Layout;
+  readonly #options: EncryptedFormOptions;
+  readonly #threads: DecryptionThreads;
+
+  constructor(layout: Layout, options: EncryptedFormOptions) {
+    this.#layout = layout;
+    this.#options = options;
+    this.#threads = new DecryptionThreads(layout, options.threads);
+  }
+
+  storedSize(plainSize: number): number {
+    return plainSizeToCipherSize(plainSize, this.#layout.content.overhead);
+  }
+
+  plainSizeHint(storedSize: number): number {
+    try {
+      return cipherSizeToPlainSize(storedSize, this.#layout.content.overhead);
+    } catch {
+      return storedSize; // content of this length will show what is wrong with it
+    }
+  }
+
+  /** Of no use, but harmless, where the copy's file has another identity than it would get here. */
+  stored(object: StoredObject, plain: OpenFile): OpenFile {
+    const { isSparse } = object;
+    const identity = this.#identity(object);
+    return CipherFile.over({ plain, identity, isSparse }, this.#layout.content);
+  }
+
+  receiving(plain: NewFile, about: Parameters<StoredForm['receiving']>[1]): NewFile {
+    const { path, cipherPath, sizeHint } = about;
+    const { holes, admit, onHoles } = this.#options;
+    const file = { plainPath: path, cipherPath, size: sizeHint };
+    return new DecryptingFile(plain, {
+      ...about,
+      overhead: this.#layout.content.overhead,
+      runs: this.#threads.open(plain, { path, size: sizeHint }),
+      budget: this.#threads.budget,
+      holes,
+      ...(admit !== undefined && { admit: (fileID: Uint8Array) => admit(file, fileID) }),
+      ...(onHoles !== undefined && { onHoles: (count: number) => onHoles(path, count) }),
+    });
+  }
+
+  plainTarget(storedTarget: Uint8Array): Uint8Array {
+    return this.#layout.content.decryptTarget(storedTarget);
+  }
+
+  plainXattr({ name: cipherName, value }: Xattr): Xattr | undefined {
+    const { xattrs } = this.#layout;
+    const name = xattrs.decryptXattrName(cipherName);
+    return name && { name, value: xattrs.decryptXattrValue(cipherName, value) };
+  }
+
+  /** Ends the threads that decrypt. */
+  close(): Promise<void> {
+    return this.#threads.close();
+  }
+
+  #identity({ cipherPath, planned }: StoredObject): FileIdentity {
+    const { identities } = this.#layout;
+    const place = planned.identityPlace ?? { plainPath: planned.plainPath, cipherPath };
+    const path = identities.derivedFrom === 'cipher path' ? place.cipherPath : place.plainPath;
+    return identities.file({ path: isRootPath(path) ? NOTHING : path, counter: 0 });
+  }
+}

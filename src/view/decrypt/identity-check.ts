@@ -1,0 +1,379 @@
+/** Compares the identities stored in a copy with those that belong to their places. */
+import { IntegrityError } from '../../errors.ts';
+import type { Birth, FileIdentity } from '../../gocryptfs/content/identity.ts';
+import type { Layout } from '../../gocryptfs/layout.ts';
+import { isRegularFile, isSymlink, type Entry } from '../../tree/entry.ts';
+import { showPath } from '../../tree/file-failure.ts';
+import {
+  judgeFiles,
+  type FoundFile,
+  type IdentityOwner,
+  type MisplacedFile,
+} from './exchanged-files.ts';
+import type { Inherited } from '../inherited.ts';
+import { isRootPath, pathKey, splitPath } from '../path-bytes.ts';
+import { PathTranslation, type BirthOf, type Place } from '../path-translation.ts';
+import type { PlainEntry } from '../plain-entry.ts';
+
+/** Births at one path that are looked for: each file that was renamed away while in use took one. */
+const OWN_COUNTERS = 256;
+/** The same for paths of other files: only to say whose identity it is. */
+const OTHER_COUNTERS = 4;
+
+/** No counter of a path's own births. */
+const BORN_ELSEWHERE = -1;
+
+/** What a vault knows about the identities in its copies. */
+export interface KnownIdentities {
+  readonly birthOf: BirthOf;
+  /** Set for a copy that was adopted. */
+  readonly inherited?: Inherited;
+}
+
+/** Something in a copy that has the identity of another place. */
+export interface Misplaced {
+  /**
+   * `damage`: no push has left it there. `moved`: it may have been renamed before it was pushed, or
+   * left behind under its old name, or put there by somebody else; the key cannot tell.
+   */
+  readonly severity: 'damage' | 'moved';
+  readonly error: IntegrityError;
+  readonly entry: PlainEntry;
+}
+
+/** Goes through a whole copy, from the start each time it is called. */
+export type Listing = () => AsyncIterable<readonly PlainEntry[]>;
+
+/** What is known of a file once its header was read. */
+export interface FileIdentityVerdict {
+  /** Set when the ID is that of the file's own path or birth: ecsync wrote the file. */
+  readonly own?: FileIdentity;
+  /** Why nothing of the file may be taken for what was pushed. */
+  readonly refusal?: IntegrityError;
+}
+
+/** What is known of a copy, and what becomes of what is misplaced in it. */
+export interface IdentityCheckOptions {
+  readonly known?: KnownIdentities | undefined;
+  readonly isExactAt?: ((plainPath: Uint8Array) => boolean) | undefined;
+  /** It is given out all the same, and only reported. */
+  readonly keepsMisplaced?: boolean;
+}
+
+/**
+ * Checks one copy. Directories are told from the root down. Without {@link KnownIdentities} the root's
+ * IV decides whether ecsync made the copy; nothing can be told about one that gocryptfs made.
+ */
+export class IdentityCheck {
+  /** Whether the file at a path must have its birth's identity, or one of its path. */
+  readonly #isExactAt: (plainPath: Uint8Array) => boolean;
+  /** Keys of files that must not be taken for what was pushed, as was said when they were noted. */
+  readonly #refused = new Set<string>();
+  /** What is misplaced is given out all the same, and only reported. */
+  readonly keepsMisplaced: boolean;
+  readonly #layout: Layout;
+  readonly #known: KnownIdentities | undefined;
+  readonly #places: PathTranslation;
+  #isOurs: boolean | undefined;
+  #fitting = 0;
+  readonly #misplacedFolders = new Set<string>();
+  /** IVs that follow from no path, and the key of the first directory that had each. */
+  readonly #foreignDirIVs = new Map<string, string>();
+  readonly #files = new Map<string, FoundFile>();
+  /** Which birth at its own path a fitting file is, where that is not the one of counter 0. */
+  readonly #counters = new Map<string, number>();
+  readonly #links = new Map<string, PlainEntry>();
+
+  /**
+   * @param options.isExactAt - for plaintext paths of files: this vault wrote what is there, under its
+   *   present birth or one of its path, and not as a hard link. Elsewhere a file with another identity
+   *   may have been renamed, or left behind by a rename.
+   */
+  constructor(layout: Layout, options: IdentityCheckOptions = {}) {
+    this.#layout = layout;
+    this.#isExactAt = options.isExactAt ?? (() => false);
+    this.#known = options.known;
+    this.keepsMisplaced = options.keepsMisplaced ?? false;
+    this.#places = new PathTranslation(layout, options.known ?? {});
+    if (options.known !== undefined) this.#isOurs = true;
+  }
+
+  /** Whether the identities in this copy follow from paths; undefined when nothing has shown it yet. */
+  get isOurs(): boolean | undefined {
+    return this.#isOurs ?? (this.#fitting > 0 ? true : undefined);
+  }
+
+  /**
+   * Judges a directory's IV. Of a copy that gocryptfs made only this is known: no two are the same.
+   * What is below a directory that does not fit is not checked.
+   */
+  directory(place: Place, dirIV: Uint8Array): 'fits' | 'misplaced' | 'repeated' {
+    const { plainPath } = place;
+    const key = pathKey(plainPath);
+    if (this.#misplacedFolders.has(key)) return 'misplaced';
+    const fits = Buffer.compare(dirIV, this.#places.dirIV(place)) === 0;
+    if (isRootPath(plainPath)) this.#isOurs ??= fits;
+    if (fits || this.#isBelowMisplaced(plainPath)) return 'fits';
+    if (this.#isOurs !== true) return this.#isRepeated(key, dirIV) ? 'repeated' : 'fits';
+    this.#misplacedFolders.add(key);
+    return 'misplaced';
+  }
+
+  /** The IV that a directory must have; undefined where nothing in the copy or the vault tells it. */
+  expectedDirIV(place: Place): Uint8Array | undefined {
+    const { plainPath } = place;
+    if (this.#isOurs !== true && (this.#isOurs === false || !isRootPath(plainPath)))
+      return undefined;
+    const isElsewhere = this.#misplacedFolders.has(pathKey(plainPath));
+    if (isElsewhere || this.#isBelowMisplaced(plainPath)) return undefined;
+    return this.#places.dirIV(place);
+  }
+
+  #isRepeated(key: string, dirIV: Uint8Array): boolean {
+    const first = this.#foreignDirIVs.get(pathKey(dirIV)) ?? key;
+    this.#foreignDirIVs.set(pathKey(dirIV), first);
+    return first !== key;
+  }
+
+  /** Notes a symlink with its decrypted target. */
+  link(entry: PlainEntry): void {
+    const { path: plainPath, cipher, target } = entry;
+    if (target === undefined || cipher.target === undefined || this.#layout.names.isPlain) return;
+    if (this.#isOurs === false || this.#isBelowMisplaced(plainPath)) return;
+    if (this.#isTargetOf(entry, { plainPath, cipherPath: cipher.path })) this.#fitting++;
+    else if (!isInherited(this.#known?.inherited, entry)) {
+      this.#links.set(pathKey(plainPath), entry);
+    }
+  }
+
+  /**
+   * Notes a file's ID.
+   *
+   * @param file.size - of the stored file
+   */
+  file(file: Place & { readonly size: number }, fileID: Uint8Array): FileIdentityVerdict {
+    const { plainPath } = file;
+    const own = this.#ownBirth(file, fileID);
+    if (own !== undefined) {
+      this.#fitting++;
+      const isOwnPath = Buffer.compare(own.path, this.#places.birth(file).path) === 0;
+      if (!isOwnPath) this.#counters.set(pathKey(plainPath), BORN_ELSEWHERE);
+      else if (own.counter > 0) this.#counters.set(pathKey(plainPath), own.counter);
+      return { own: this.#layout.identities.file(own) };
+    }
+    if (this.#isOurs === false || this.#isBelowMisplaced(plainPath)) return {};
+    this.#files.set(pathKey(plainPath), { ...file, fileID: Buffer.from(fileID) });
+    if (this.keepsMisplaced || !this.#isExactAt(plainPath)) return {};
+    this.#refused.add(pathKey(plainPath));
+    return { refusal: misplacedFile({ plainPath }) };
+  }
+
+  /**
+   * Judges the links that do not fit.
+   *
+   * @param copy - all of the copy once more, read only where hard links may explain something; absent:
+   *   they are taken to explain it
+   */
+  async judgeLinks(copy?: Listing): Promise<readonly Misplaced[]> {
+    if (this.#links.size === 0 || this.isOurs !== true) return [];
+    const doubtful = [...this.#links.values()].some(({ cipher }) => mayHaveOtherNames(cipher));
+    const names = doubtful && copy !== undefined ? await linkedNames(copy()) : undefined;
+    // Without directory IVs one fitting identity shows that ecsync has written here, not who else has.
+    const hasDirIVs = this.#layout.names.hasDirIVs || this.#known !== undefined;
+    return [...this.#links.values()].flatMap((entry) => {
+      if (names === undefined && mayHaveOtherNames(entry.cipher)) return [];
+      const others = names?.get(pathKey(entry.path)) ?? [];
+      const fits = others.some(({ path, cipher }) =>
+        this.#isTargetOf(entry, { plainPath: path, cipherPath: cipher.path }),
+      );
+      if (fits) return [];
+      const severity = hasDirIVs ? ('damage' as const) : ('moved' as const);
+      return [{ severity, error: misplacedLink(entry), entry }];
+    });
+  }
+
+  /**
+   * Judges the files that do not fit and were not refused.
+   *
+   * @param copy - all of the copy once more: which files were exchanged, and which are hard links,
+   *   shows in the whole only
+   */
+  async judgeFiles(copy: Listing): Promise<readonly Misplaced[]> {
+    if (this.#files.size === 0 || this.isOurs !== true) return [];
+    const wanted = new Set([...this.#files.values()].map(({ fileID }) => pathKey(fileID)));
+    const owners = new Map<string, IdentityOwner>();
+    const entries = new Map<string, PlainEntry>();
+    for await (const part of copy()) {
+      for (const entry of part) {
+        if (!isRegularFile(entry)) continue;
+        const key = pathKey(entry.path);
+        if (this.#files.has(key)) entries.set(key, entry);
+        this.#noteOwner(entry, wanted, owners);
+      }
+    }
+    const judged = judgeFiles([...this.#files.values()], {
+      owners,
+      counterOf: (plainPath) => this.#counters.get(pathKey(plainPath)) ?? 0,
+      groupOf: (plainPath) => entries.get(pathKey(plainPath))?.cipher.linkGroup,
+    });
+    return judged.flatMap((one) => {
+      const key = pathKey(one.file.plainPath);
+      return this.#refused.has(key) ? [] : [this.#judgeFile(one, entries.get(key))];
+    });
+  }
+
+  #judgeFile(misplaced: MisplacedFile, entry: PlainEntry | undefined): Misplaced {
+    const { file } = misplaced;
+    const error = misplacedFile({ plainPath: file.plainPath, of: misplaced });
+    const isDamage = misplaced.how === 'exchanged' || this.#isExactAt(file.plainPath);
+    return {
+      severity: isDamage ? 'damage' : 'moved',
+      error,
+      entry: entry ?? entryOf(file),
+    };
+  }
+
+  #noteOwner(
+    { path: plainPath, cipher }: PlainEntry,
+    wanted: ReadonlySet<string>,
+    owners: Map<string, IdentityOwner>,
+  ): void {
+    const { size, linkGroup } = cipher;
+    const place = { plainPath, cipherPath: cipher.path };
+    const isKeyed = this.#layout.identities.derivedFrom === 'plaintext path';
+    for (let counter = 0; counter < (isKeyed ? OTHER_COUNTERS : 1); counter++) {
+      const key = pathKey(this.#fileID(place, counter));
+      if (wanted.has(key)) owners.set(key, { ...place, size, counter, linkGroup });
+    }
+  }
+
+  /** The birth of a file from which its ID follows, when that is its own path or known. */
+  #ownBirth(place: Place, fileID: Uint8Array): Birth | undefined {
+    const { identities } = this.#layout;
+    const isOf = (birth: Birth): boolean =>
+      Buffer.compare(identities.file(birth).fileID, fileID) === 0;
+    const own = this.#places.birth(place);
+    if (isOf(own)) return own;
+    const known = this.#places.fileBirth(place);
+    if (isOf(known)) return known;
+    if (identities.derivedFrom === 'cipher path') return undefined;
+    for (let counter = 1; counter < OWN_COUNTERS; counter++) {
+      const birth = { path: own.path, counter };
+      if (isOf(birth)) return birth;
+    }
+    return undefined;
+  }
+
+  #fileID(place: Place, counter: number): Uint8Array {
+    const { path } = this.#places.birth(place);
+    return this.#layout.identities.file({ path, counter }).fileID;
+  }
+
+  /** The nonce of a target follows from the link and the target, so that all of it can be compared. */
+  #isTargetOf({ target, cipher }: PlainEntry, place: Place): boolean {
+    if (target === undefined || cipher.target === undefined) return false;
+    const linkID = this.#layout.identities.linkID(this.#places.birth(place));
+    const { content } = this.#layout;
+    return Buffer.compare(content.encryptTarget(linkID, target), cipher.target) === 0;
+  }
+
+  #isBelowMisplaced(plainPath: Uint8Array): boolean {
+    if (this.#misplacedFolders.size === 0) return false;
+    for (let at = plainPath; !isRootPath(at);) {
+      at = splitPath(at).directory;
+      if (this.#misplacedFolders.has(pathKey(at))) return true;
+    }
+    return false;
+  }
+}
+
+/** The names of hard-linked symlinks, each by the key of its path with all of its object. */
+async function linkedNames(
+  copy: AsyncIterable<readonly PlainEntry[]>,
+): Promise<ReadonlyMap<string, readonly PlainEntry[]>> {
+  const groups = new Map<number, PlainEntry[]>();
+  const links: PlainEntry[] = [];
+  for await (const part of copy) links.push(...part.filter(isSymlink));
+  const byPath = new Map<string, readonly PlainEntry[]>();
+  for (const link of links) {
+    // The first name of an object has a group only once the second was seen.
+    const { linkGroup } = link.cipher;
+    if (linkGroup === undefined) continue;
+    const names = groups.get(linkGroup) ?? [];
+    names.push(link);
+    groups.set(linkGroup, names);
+    byPath.set(pathKey(link.path), names);
+  }
+  return byPath;
+}
+
+function isInherited(inherited: Inherited | undefined, { path, cipher }: PlainEntry): boolean {
+  const stored = inherited?.target(path);
+  return (
+    stored !== undefined &&
+    cipher.target !== undefined &&
+    Buffer.compare(stored, cipher.target) === 0
+  );
+}
+
+/** A local tree knows how many names an object has before it has seen the second one. */
+function mayHaveOtherNames(cipher: Entry): boolean {
+  if (cipher.linkGroup !== undefined) return true;
+  return 'nlink' in cipher && typeof cipher.nlink === 'number' && cipher.nlink > 1;
+}
+
+function entryOf({ plainPath, cipherPath, size }: Place & { readonly size: number }): PlainEntry {
+  const unknown = { mtimeSec: 0, mtimeNsec: 0, uid: 0, gid: 0, mode: 0o100600, size };
+  return { ...unknown, path: plainPath, cipher: { ...unknown, path: cipherPath } };
+}
+
+const HINT =
+  'Somebody may have moved, exchanged or replaced things in the copy. Compare it with the source.';
+
+function misplacedLink({ path }: PlainEntry): IntegrityError {
+  const shown = showPath(path);
+  return new IntegrityError(
+    'target-misplaced',
+    `${shown}: its target was written for another link`,
+    {
+      hint: HINT,
+      facts: { path: shown },
+    },
+  );
+}
+
+function misplacedFile({
+  plainPath,
+  of,
+}: {
+  readonly plainPath: Uint8Array;
+  readonly of?: MisplacedFile;
+}): IntegrityError {
+  const shown = showPath(plainPath);
+  const other = of?.other === undefined ? undefined : showPath(of.other);
+  const details = {
+    hint: HINT,
+    facts: { path: shown, ...(other !== undefined && { other }) },
+  };
+  switch (of?.how) {
+    case 'exchanged':
+      return new IntegrityError(
+        'file-exchanged',
+        `${shown} holds what was written for ${other ?? 'another file'}: they were exchanged`,
+        details,
+      );
+    case 'copied':
+      return new IntegrityError(
+        'file-copied',
+        `${shown} and ${other ?? 'another file'} hold the same encrypted file`,
+        details,
+      );
+    case 'moved':
+    case undefined:
+      return new IntegrityError(
+        'file-moved',
+        `${shown} holds what was written for ${other ?? 'another name'}`,
+        details,
+      );
+  }
+}

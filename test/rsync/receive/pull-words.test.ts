@@ -1,0 +1,113 @@
+// Goal: the command line of a pull is the stock client's own but for the two capabilities we do not
+// offer; and what a sending server says of its end becomes the right outcome.
+import { spawnSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { ConnectionError, RemoteError } from '../../../src/errors.ts';
+import { senderWords, type TransferOptions } from '../../../src/rsync/wire/options.ts';
+import type { PullReport } from '../../../src/rsync/receive/pull.ts';
+import { judge } from '../../../src/rsync/outcome/status.ts';
+import { ARCHIVE, scratchFolder } from '../../support/stock-rsync.ts';
+import { transferFlags } from '../../support/transfer-flags.ts';
+
+/** What the stock client sends for the same options: it runs a program of ours instead of ssh. */
+function stockWords(asked: TransferOptions, paths: readonly string[]): string[] {
+  const folder = scratchFolder();
+  const dump = join(folder, 'dump.sh');
+  const script = `#!/bin/sh\nshift 2\nprintf '%s\\n' "$@" > '${folder}/words'\nexit 1\n`;
+  fs.writeFileSync(dump, script, { mode: 0o755 });
+  const on = (yes: boolean, name: string): string[] => (yes ? [name] : []);
+  const args = ['-r', '--no-inc-recursive', '-e', dump].concat(
+    on(asked.links, '--links'),
+    on(asked.perms, '--perms'),
+    on(asked.times, '--times'),
+    on(asked.owner, '--owner'),
+    on(asked.group, '--group'),
+    on(asked.devices, '--devices'),
+    on(asked.specials, '--specials'),
+    on(asked.hardLinks, '--hard-links'),
+    on(asked.checksum, '--checksum'),
+    on(asked.dryRun, '--dry-run'),
+    on(asked.numericIds, '--numeric-ids'),
+    on(asked.ignoreTimes, '--ignore-times'),
+    on(asked.deleteAfter, '--delete-after'),
+    [`--block-size=${asked.blockSize ?? 0}`, `--timeout=${asked.timeoutSec ?? 0}`],
+  );
+  spawnSync('rsync', [...args, ...paths.map((path) => `host:${path}`), join(folder, 'to/')]);
+  return fs.readFileSync(join(folder, 'words'), 'utf8').trim().split('\n');
+}
+
+describe('senderWords()', () => {
+  it('is the stock command line without the capabilities i and I', () => {
+    fc.assert(
+      fc.property(transferFlags, fc.integer({ min: 1, max: 131_072 }), (some, blockSize) => {
+        const asked = { protocolMax: 32, ...some, blockSize, timeoutSec: 30 };
+        const stock = stockWords(asked, ['a/', 'b']);
+        const alike = stock.map((text) => text.replace('.LsfxCIvu', '.LsfxCvu'));
+        expect(senderWords(asked, ['a/', 'b'])).toEqual(alike);
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  it('leaves out what is only the business of the receiver, and guards dashes and nothing', () => {
+    const local = { tempDir: '/t', linkDest: '../prev', deleteAfter: true, xattrs: true };
+    const asked = { ...ARCHIVE, ...local };
+    expect(senderWords(asked, ['', '-x', '/', 'a b/'])).toEqual([
+      ...['--server', '--sender', '-logDtpXre.LsfxCvu', '--numeric-ids'],
+      ...['.', '.', './-x', '/', 'a b/'],
+    ]);
+    expect(senderWords(ARCHIVE, []).at(-1)).toBe('.');
+  });
+});
+
+describe('judge() of a pull', () => {
+  const report: PullReport = {
+    protocol: 32,
+    checksumName: 'xxh128',
+    listed: 5,
+    filesReceived: 0,
+    literalBytes: 0,
+    matchedBytes: 0,
+    bytesSent: 0,
+    bytesReceived: 0,
+    deleted: { files: 0, directories: 0, symlinks: 0, devices: 0, specials: 0 },
+    deletionSkipped: false,
+    problems: 0,
+    remoteErrors: false,
+    ioError: 0,
+  };
+  const missing = 'rsync: [sender] change_dir "/x" failed: No such file or directory (2)';
+  const denied = 'rsync: [sender] change_dir "/x" failed: Permission denied (13)';
+  const lost = new ConnectionError('connection-lost', 'lost');
+  const silent = new RemoteError('no-greeting', 'silent');
+
+  const cases: [string, unknown, number | null, string, string | undefined][] = [
+    ['all is well', report, 0, '', undefined],
+    ['a failure of one file', report, 23, 'rsync: open failed', 'remote-partial'],
+    ['an error that only the stream told', { ...report, ioError: 1 }, 0, '', 'remote-partial'],
+    ['an error text of an old server', { ...report, remoteErrors: true }, 0, '', 'remote-partial'],
+    ['vanished files', { ...report, ioError: 2 }, 24, '', 'files-vanished'],
+    ['a missing folder', { ...report, listed: 0 }, 23, missing, 'source-missing'],
+    ['a closed folder', { ...report, listed: 0 }, 23, denied, 'source-forbidden'],
+    ['one closed folder of many', report, 23, denied, 'remote-partial'],
+    [
+      'a write-only server',
+      silent,
+      1,
+      'rrsync: sending from write-only server is not allowed',
+      'source-forbidden',
+    ],
+    ['a missing rsync', silent, 127, 'sh: rsync: not found', 'rsync-missing'],
+    ['a lost connection', lost, 255, '', 'connection-lost'],
+    ['a killed server', lost, 137, '', 'connection-lost'],
+    ['a server that was killed after all', report, null, '', 'connection-lost'],
+    ['a server that waited too long', report, 30, '', 'timeout'],
+    ['an exit code of no meaning', report, 77, '', 'remote-exit'],
+  ];
+  it.each(cases)('%s', (...[, result, code, stderr, expected]) => {
+    expect(judge(result, { code, signal: null }, stderr, 'pull').error?.code).toBe(expected);
+  });
+});

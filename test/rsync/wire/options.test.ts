@@ -1,0 +1,190 @@
+// Goal: the command line is the stock client's own but for the two capabilities we do not offer, it
+// can be read back, and restricted shells accept it.
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  parseServerWords,
+  serverWords,
+  type TransferOptions,
+} from '../../../src/rsync/wire/options.ts';
+import { ARCHIVE, scratchFolder } from '../../support/stock-rsync.ts';
+import { transferFlags } from '../../support/transfer-flags.ts';
+
+const word = fc.string({ minLength: 1, maxLength: 12 }).filter((text) => !text.includes('\0'));
+const values = fc.record(
+  {
+    blockSize: fc.integer({ min: 1, max: 131_072 }),
+    timeoutSec: fc.integer({ min: 1, max: 86_400 }),
+    tempDir: word,
+    linkDest: word,
+    compareDest: word,
+    copyDest: word,
+    modifyWindowSec: fc.integer({ min: 1, max: 3601 }),
+    sizeOnly: fc.constant(true),
+    inPlace: fc.constant(true),
+    sparse: fc.constant(true),
+    measure: fc.constant(true),
+    fsync: fc.constant(true),
+    existing: fc.constant(true),
+    ignoreExisting: fc.constant(true),
+    tellSkipped: fc.constant(true),
+  },
+  { requiredKeys: [] },
+);
+const options: fc.Arbitrary<TransferOptions> = fc
+  .tuple(transferFlags, values)
+  .map(([some, more]) => ({ protocolMax: 32, ...some, ...more }));
+
+/** What the stock client sends for the same options: it runs a program of ours instead of ssh. */
+function stockWords(asked: TransferOptions): string[] {
+  const folder = scratchFolder();
+  const dump = join(folder, 'dump.sh');
+  writeFileSync(dump, `#!/bin/sh\nshift 2\nprintf '%s\\n' "$@" > '${folder}/words'\nexit 1\n`);
+  chmodSync(dump, 0o755);
+  mkdirSync(join(folder, 'src'));
+  const on = (yes: boolean, name: string): string[] => (yes ? [name] : []);
+  const args = ['-r', '--no-inc-recursive', '-e', dump].concat(
+    on(asked.links, '--links'),
+    on(asked.perms, '--perms'),
+    on(asked.times, '--times'),
+    on(asked.owner, '--owner'),
+    on(asked.group, '--group'),
+    on(asked.devices, '--devices'),
+    on(asked.specials, '--specials'),
+    on(asked.hardLinks, '--hard-links'),
+    on(asked.checksum, '--checksum'),
+    on(asked.dryRun, '--dry-run'),
+    on(asked.numericIds, '--numeric-ids'),
+    on(asked.ignoreTimes, '--ignore-times'),
+    asked.deleteAfter ? ['--delete-after', '-i'] : [],
+    asked.blockSize === undefined ? [] : [`--block-size=${asked.blockSize}`],
+    asked.timeoutSec === undefined ? [] : [`--timeout=${asked.timeoutSec}`],
+    asked.modifyWindowSec === undefined ? [] : [`--modify-window=${asked.modifyWindowSec}`],
+    on(asked.fsync === true, '--fsync'),
+    on(asked.existing === true, '--existing'),
+    on(asked.ignoreExisting === true, '--ignore-existing'),
+    on(asked.tellSkipped === true, '--info=skip2'),
+    on(asked.sizeOnly === true, '--size-only'),
+    on(asked.inPlace === true, '--inplace'),
+    on(asked.sparse === true, '--sparse'),
+    on(asked.sparse === true && asked.inPlace === true, '--no-whole-file'),
+    on(asked.measure === true, `--only-write-batch=${folder}/batch`),
+  );
+  spawnSync('rsync', [...args, join(folder, 'src/'), 'host:DEST/']);
+  return readFileSync(join(folder, 'words'), 'utf8').trim().split('\n');
+}
+
+describe('serverWords()', () => {
+  it('is the stock command line without the capabilities i and I', () => {
+    fc.assert(
+      fc.property(
+        transferFlags,
+        fc.record({
+          measure: fc.boolean(),
+          fsync: fc.boolean(),
+          existing: fc.boolean(),
+          ignoreExisting: fc.boolean(),
+          tellSkipped: fc.boolean(),
+          sizeOnly: fc.boolean(),
+          inPlace: fc.boolean(),
+          sparse: fc.boolean(),
+          modifyWindowSec: fc.integer({ min: 1, max: 3601 }),
+        }),
+        fc.integer({ min: 1, max: 131_072 }),
+        (some, { measure: yes, ...skips }, blockSize) => {
+          // Stock writes no batch in a dry run.
+          const measure = yes && !some.dryRun;
+          const asked = { protocolMax: 32, ...some, ...skips, measure, blockSize, timeoutSec: 30 };
+          const stock = stockWords(asked).map((text) => text.replace('.LsfxCIvu', '.LsfxCvu'));
+          expect(serverWords(asked, 'DEST')).toEqual(stock);
+        },
+      ),
+      { numRuns: 25 },
+    );
+  });
+
+  it('gives directories as two words and the destination with a slash', () => {
+    const asked = { ...ARCHIVE, tempDir: '/t m', linkDest: '../prev' };
+    expect(serverWords(asked, 'a b')).toEqual([
+      '--server',
+      '-logDtpre.LsfxCvu',
+      '--numeric-ids',
+      '--temp-dir',
+      '/t m',
+      '--link-dest',
+      '../prev',
+      '.',
+      'a b/',
+    ]);
+    expect(serverWords(ARCHIVE, '').at(-1)).toBe('./');
+    expect(serverWords(ARCHIVE, '-x').at(-1)).toBe('./-x/');
+    expect(serverWords(ARCHIVE, '/').at(-1)).toBe('/');
+  });
+
+  it('is read back by parseServerWords()', () => {
+    fc.assert(
+      fc.property(options, word, (asked, destination) => {
+        const words = serverWords(asked, destination);
+        const parsed = parseServerWords(words);
+        expect(parsed.options).toEqual(asked);
+        expect(serverWords(parsed.options, parsed.destination)).toEqual(words);
+      }),
+      { examples: [[{ ...ARCHIVE, linkDest: '.' }, 'a']] },
+    );
+  });
+
+  it('is accepted by rrsync', () => {
+    const root = scratchFolder();
+    mkdirSync(join(root, 'DEST'));
+    mkdirSync(join(root, 'tmp'));
+    const asked = {
+      ...ARCHIVE,
+      hardLinks: true,
+      deleteAfter: true,
+      fsync: true,
+      timeoutSec: 30,
+      blockSize: 4096,
+    };
+    const run = (words: string[]): string => {
+      const { stderr } = spawnSync('rrsync', ['-no-lock', root], {
+        input: '',
+        encoding: 'utf8',
+        env: { ...process.env, SSH_ORIGINAL_COMMAND: ['rsync', ...words].join(' ') },
+      });
+      return stderr;
+    };
+    // An accepted command starts rsync, which misses its client; a refused one never gets there.
+    for (const more of [
+      { tempDir: '/tmp', linkDest: '/DEST' },
+      { inPlace: true, compareDest: '/' },
+      { inPlace: true, sparse: true },
+      { sizeOnly: true, copyDest: '/' },
+    ]) {
+      const accepted = run(serverWords({ ...asked, ...more }, 'DEST'));
+      expect(accepted).toContain('connection unexpectedly closed');
+    }
+    expect(run(['--server', '-K', '.', 'DEST/'])).not.toContain('connection unexpectedly closed');
+  });
+});
+
+describe('parseServerWords()', () => {
+  it.each([
+    [[]],
+    [['--server']],
+    [['--server', '-logDtpre.LsfxCvu', '.']],
+    [['--server', '-logDtpr', '.', 'd/']],
+    [['--server', '-zlogDtpre.LsfxCvu', '.', 'd/']],
+    [['--server', '-re.LsfxCvu', '--append', '.', 'd/']],
+    [['--server', '-re.LsfxCvu', '-Bx', '.', 'd/']],
+    [['--server', '-re.LsfxCvu', '--temp-dir', '.', 'd/']],
+    [['--server', '-re.LsfxCvu', '.', 'd/', 'e/']],
+    [['--server', '--sender', '-re.LsfxCvu', '.', 'd/']],
+  ])('refuses %j', (words) => {
+    expect(() => parseServerWords(words)).toThrow(
+      expect.objectContaining({ code: 'server-words-invalid' }),
+    );
+  });
+});

@@ -1,0 +1,33 @@
+/** Goal: a server at work is left in peace, and no limit is longer than its work. Method: the figures. */
+import { expect, it } from 'vitest';
+import {
+  serverWorkMs,
+  silenceAllowedMs,
+  stagnationAllowedMs,
+} from '../../../src/rsync/wire/patience.ts';
+
+const HOUR_MS = 3_600_000;
+
+it('a file of 1 TB may be read for hours, all files only when they are compared', () => {
+  const entries = [{ size: 1e12 }, { size: 1e12 }, { size: 0 }];
+  const oneMs = serverWorkMs(entries, false);
+  expect(oneMs).toBeGreaterThan(20 * HOUR_MS);
+  expect(serverWorkMs(entries, true)).toBeGreaterThan(1.9 * oneMs);
+});
+
+it('a million objects may be looked at on a slow disk', () => {
+  const entries = Array.from({ length: 1_000_000 }, () => ({ size: 0 }));
+  expect(serverWorkMs(entries, false)).toBeGreaterThan(2 * HOUR_MS);
+});
+
+it('keep-alives hold a small run for five times the timeout, and none without one', () => {
+  expect(stagnationAllowedMs(4000, () => 500)).toBe(20_500);
+  const unasked = (): number => expect.fail();
+  expect(stagnationAllowedMs(Infinity, unasked)).toBe(Infinity);
+});
+
+it('the first byte is waited for ten minutes even when nothing else is limited', () => {
+  expect(silenceAllowedMs(Infinity, false)).toBe(600_000);
+  expect(silenceAllowedMs(Infinity, true)).toBe(Infinity);
+  expect(silenceAllowedMs(4000, false)).toBe(4000);
+});

@@ -1,0 +1,111 @@
+/** Goal: which ssh is used, and why. Method: a table of needs. */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { pageantPipes } from '../../../src/transport/ssh/config/agent-socket.ts';
+import { chooseSsh, unsupportedConfig, type SshNeeds } from '../../../src/transport/ssh/choice.ts';
+import { findSystemSsh } from '../../../src/transport/ssh/program.ts';
+
+const NOTHING: SshNeeds = {
+  beyondUs: [],
+  better: [],
+  foreignWays: [],
+  hasKeys: true,
+  systemSsh: '/usr/bin/ssh',
+};
+const program = '/usr/bin/ssh';
+
+describe('chooseSsh()', () => {
+  test.each<[string, Partial<SshNeeds>, ReturnType<typeof chooseSsh>]>([
+    ['nothing special', {}, { use: 'builtin' }],
+    ['no keys, somebody types a password', { hasKeys: false }, { use: 'builtin' }],
+    [
+      'an option ssh2 does not have',
+      { beyondUs: ['ProxyCommand', 'ProxyCommand'] },
+      { use: 'system', program, why: 'ProxyCommand' },
+    ],
+    [
+      '… and no other ssh',
+      { beyondUs: ['ProxyCommand', 'PKCS11Provider'], systemSsh: undefined },
+      { use: 'none', missing: 'ProxyCommand, PKCS11Provider' },
+    ],
+    ['a better way', { better: ['a CA'] }, { use: 'system', program, why: 'a CA' }],
+    ['a better way, not here', { better: ['a CA'], systemSsh: undefined }, { use: 'builtin' }],
+    [
+      'only a security key',
+      { foreignWays: ['the security key k'], hasKeys: false },
+      { use: 'system', program, why: 'the security key k' },
+    ],
+    [
+      'a security key beside others',
+      { foreignWays: ['the security key k'] },
+      { use: 'builtin', otherwise: { program, why: 'the security key k' } },
+    ],
+    [
+      'only a security key, and no other ssh',
+      { foreignWays: ['k'], hasKeys: false, systemSsh: undefined },
+      { use: 'builtin' },
+    ],
+  ])('%s', (_name, needs, choice) => {
+    expect(chooseSsh({ ...NOTHING, ...needs })).toEqual(choice);
+  });
+
+  test('never goes on without what is needed, and never without a program', () => {
+    const words = fc.array(fc.constantFrom('a', 'b'), { maxLength: 2 });
+    fc.assert(
+      fc.property(
+        fc.record({
+          beyondUs: words,
+          better: words,
+          foreignWays: words,
+          hasKeys: fc.boolean(),
+          systemSsh: fc.constantFrom(undefined, program),
+        }),
+        (needs) => {
+          const choice = chooseSsh(needs);
+          if (needs.beyondUs.length > 0) {
+            expect(choice.use).toBe(needs.systemSsh === undefined ? 'none' : 'system');
+          } else expect(choice.use).not.toBe('none');
+          if (needs.systemSsh === undefined) expect(choice).not.toHaveProperty('program');
+        },
+      ),
+    );
+  });
+
+  test('the refusal says what is missing and how to go on', () => {
+    const error = unsupportedConfig('ProxyCommand');
+    expect(error).toMatchObject({ code: 'ssh-config-unsupported', exitCode: 2 });
+    expect(error.message).toContain('ProxyCommand');
+    expect(error.hint).toContain('--rsh');
+  });
+});
+
+describe('findSystemSsh()', () => {
+  test('the first program in PATH, not a folder, not a text', async () => {
+    const dir = await mkdtemp(path.join(tmpdir(), 'ecsync-path-'));
+    try {
+      await mkdir(path.join(dir, 'a', 'ssh'), { recursive: true });
+      for (const name of ['b', 'c', 'd']) await mkdir(path.join(dir, name));
+      await writeFile(path.join(dir, 'b', 'ssh'), 'text', { mode: 0o644 });
+      await writeFile(path.join(dir, 'c', 'ssh'), '#!/bin/sh\n', { mode: 0o755 });
+      await writeFile(path.join(dir, 'd', 'ssh'), '#!/bin/sh\n', { mode: 0o755 });
+      const dirs = ['a', 'b', 'c', 'd'].map((name) => path.join(dir, name));
+      const find = (PATH: string): Promise<string | undefined> =>
+        findSystemSsh({ platform: 'linux', environment: { PATH } });
+      expect(await find(dirs.slice(2).join(':'))).toBe(path.join(dir, 'c', 'ssh'));
+      expect(await find(dirs.slice(0, 2).join(':'))).toBeUndefined();
+      expect(await find(`.::relative`)).toBeUndefined();
+      expect(await findSystemSsh({ platform: 'linux', environment: {} })).toBeUndefined();
+    } finally {
+      await rm(dir, { recursive: true, force: true });
+    }
+  });
+});
+
+test('Pageant’s pipe is told from others, for this user only', () => {
+  const names = ['openssh-ssh-agent', 'pageant.Me.0123abcd', 'pageant.you.4567', 'pageant', 'x'];
+  expect(pageantPipes(names, 'me')).toEqual(['\\\\.\\pipe\\pageant.Me.0123abcd']);
+  expect(pageantPipes([], 'me')).toEqual([]);
+});
