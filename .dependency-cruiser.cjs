@@ -1,23 +1,24 @@
-/**
- * The arrows of ARCHITECTURE.md as a failing build:
- * cli → sync → {view, rsync, transport, vault} → {gocryptfs, tree} → {bytes, errors, platform}; cli → schedule → errors.
- */
-const ABOVE = {
-  'errors.ts':
-    'platform\\.ts|programs\\.ts|bytes|gocryptfs|tree|view|rsync|transport|vault|sync|schedule|cli',
-  'platform.ts':
-    'programs\\.ts|errors\\.ts|bytes|gocryptfs|tree|view|rsync|transport|vault|sync|schedule|cli',
-  'programs.ts': 'errors\\.ts|bytes|gocryptfs|tree|view|rsync|transport|vault|sync|schedule|cli',
-  bytes: 'gocryptfs|tree|view|rsync|transport|vault|sync|schedule|cli',
-  gocryptfs: 'tree|view|rsync|transport|vault|sync|schedule|cli',
-  tree: 'gocryptfs|view|rsync|transport|vault|sync|schedule|cli',
-  view: 'rsync|transport|vault|sync|schedule|cli',
-  rsync: 'gocryptfs|view|transport|vault|sync|schedule|cli',
-  transport: 'gocryptfs|tree|view|rsync|vault|sync|schedule|cli',
-  vault: 'tree|view|rsync|transport|sync|schedule|cli',
-  sync: 'schedule|cli',
-  schedule: 'bytes|gocryptfs|tree|view|rsync|transport|vault|sync|cli',
-};
+/** The arrows between the rooms of ARCHITECTURE.md as a failing build. */
+const ROOMS = require('./scripts/rooms.cjs');
+
+const escaped = (path) => path.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+
+/** `tree/*` is tree and every room in it; anything else is the files of one room. */
+const filesOf = (room) =>
+  room.endsWith('/*') ? `${escaped(room.slice(0, -1))}.+` : `${escaped(room)}/[^/]+`;
+
+const roomRule = ([room, allowed]) => ({
+  name: `room-${room.replaceAll('/', '-')}`,
+  comment: `src/${room}/ may import: ${allowed === '' ? 'no other room' : allowed}`,
+  severity: 'error',
+  from: { path: `^src/${filesOf(room)}$` },
+  to: {
+    path: '^src/',
+    pathNot: ['[^/]+', ...[room, ...allowed.split(' ').filter(Boolean)].map(filesOf)].map(
+      (files) => `^src/${files}$`,
+    ),
+  },
+});
 
 const only = (name, modules, allowed) => ({
   name,
@@ -35,16 +36,17 @@ module.exports = {
       from: { path: '^src/' },
       to: { path: '^src/index\\.ts$' },
     },
-    ...Object.entries(ABOVE).map(([from, to]) => ({
-      name: `${from}-points-down`,
+    {
+      name: 'the-ground-imports-no-room',
       severity: 'error',
-      from: { path: `^src/${from.replace('.', '\\.')}` },
-      to: { path: `^src/(${to})(/|$)` },
-    })),
-    only('ssh2-only-in-transport', 'node_modules/ssh2/', '^src/transport/'),
+      from: { path: '^src/(errors|platform|programs)\\.ts$' },
+      to: { path: '^src/.+/' },
+    },
+    ...Object.entries(ROOMS).map(roomRule),
+    only('ssh2-only-in-transport', 'node_modules/ssh2/', '^src/transport/ssh/'),
     only('commander-only-in-cli', 'node_modules/(commander|@clack)/', '^src/cli/'),
-    only('hash-wasm-only-in-rsync', 'node_modules/hash-wasm/', '^src/rsync/'),
-    only('noble-only-in-gocryptfs', 'node_modules/@noble/', '^src/gocryptfs/'),
+    only('hash-wasm-only-in-rsync', 'node_modules/hash-wasm/', '^src/rsync/wire/'),
+    only('noble-only-in-gocryptfs', 'node_modules/@noble/', '^src/gocryptfs/cipher/'),
     only(
       'fs-only-where-files-are-touched',
       '^(node:)?fs(/promises)?$',

@@ -1,3 +1,4 @@
+/** A cursor that decodes values from bytes which arrive in chunks of any size. */
 import { BugError } from '../errors.ts';
 
 /**

@@ -1,3 +1,4 @@
+/** A growing buffer that values are encoded into. */
 import type { ByteSink } from './byte-sink.ts';
 
 /** Bytes collected in memory, growing as needed. */

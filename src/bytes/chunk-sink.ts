@@ -1,3 +1,4 @@
+/** The sending end of a connection: it writes whole chunks and reports back-pressure. */
 import type { Writable } from 'node:stream';
 import { asConnectionError } from './chunk-source.ts';
 

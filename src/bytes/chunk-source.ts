@@ -1,3 +1,4 @@
+/** The receiving end of a connection, pulled chunk by chunk. */
 import type { Readable } from 'node:stream';
 import { ConnectionError, EcsyncError } from '../errors.ts';
 

@@ -1,3 +1,4 @@
+/** The whole command line as one commander program. */
 import { Command } from 'commander';
 import { defineAdopt } from './vault/adopt.ts';
 import { defineCat } from './copies/cat.ts';

@@ -1,3 +1,4 @@
+/** Runs one command line: parses it, runs the command it names, and shows how that ended. */
 import { performance } from 'node:perf_hooks';
 import type { Command } from 'commander';
 import { describeFailure, failureLines, type ShownFailure } from './frame/failure.ts';

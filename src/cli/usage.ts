@@ -1,3 +1,4 @@
+/** Turns commander's complaints into usage errors, and recognises when it has answered by itself. */
 import type { Command } from 'commander';
 import { UsageError } from '../errors.ts';
 import { FUTURE_COMMANDS } from './program.ts';

@@ -1,3 +1,4 @@
+/** Chooses the scheduler for a job on this machine. */
 import { UsageError } from '../errors.ts';
 import { cronInstaller, hasCron } from './cron-install.ts';
 import type { Installer } from './installer.ts';

@@ -1,3 +1,4 @@
+/** Installs jobs in the user's crontab. */
 import { UsageError } from '../errors.ts';
 import { cronBlock, findBlock, shellCommandOf, withBlock, withoutBlock } from './crontab.ts';
 import { assertDone, type Installer } from './installer.ts';

@@ -1,3 +1,4 @@
+/** Jobs as lines of a crontab, as text. */
 import { UsageError } from '../errors.ts';
 import { jobWords, phasesOf, type SchedulePlan } from './plan.ts';
 

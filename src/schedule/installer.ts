@@ -1,3 +1,4 @@
+/** What every installer of jobs can do, whichever scheduler it serves. */
 import { UsageError } from '../errors.ts';
 import type { ProgramResult } from './machine.ts';
 import type { SchedulePlan, Scheduler } from './plan.ts';

@@ -1,3 +1,4 @@
+/** Installs jobs as launch agents of macOS. */
 import path from 'node:path';
 import { assertDone, type Installer } from './installer.ts';
 import { launchdLabel, launchdPlist } from './launchd-plist.ts';

@@ -1,3 +1,4 @@
+/** Jobs as property lists of launchd, as text. */
 import { jobWords, phasesOf, type SchedulePlan } from './plan.ts';
 import { escapeXml } from './xml.ts';
 

@@ -1,3 +1,4 @@
+/** What a scheduled job consists of, independent of its scheduler. */
 import { createHash } from 'node:crypto';
 import { UsageError } from '../errors.ts';
 import { formatEvery, formatTime, pollPhases, type Rhythm } from './rhythm.ts';

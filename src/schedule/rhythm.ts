@@ -1,3 +1,4 @@
+/** How often a vault is pushed: durations and times of day, as text and as what is due. */
 import { UsageError } from '../errors.ts';
 
 /** A time of day in local time. */

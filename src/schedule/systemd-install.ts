@@ -1,3 +1,4 @@
+/** Installs jobs as user units of systemd. */
 import path from 'node:path';
 import { assertDone, type InstalledJob, type Installer } from './installer.ts';
 import type { Machine, ProgramResult } from './machine.ts';

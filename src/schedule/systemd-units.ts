@@ -1,3 +1,4 @@
+/** Jobs as units of systemd, as text. */
 import { assertPlain, jobWords, phasesOf, type SchedulePlan } from './plan.ts';
 import { formatTime } from './rhythm.ts';
 

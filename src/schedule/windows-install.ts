@@ -1,3 +1,4 @@
+/** Installs jobs in the Task Scheduler of Windows. */
 import { assertDone, type Installer } from './installer.ts';
 import type { Machine, ProgramResult } from './machine.ts';
 import { encodeTask, taskPath, windowsTask } from './windows-task.ts';

@@ -1,3 +1,4 @@
+/** Jobs as tasks of the Windows Task Scheduler, as XML. */
 import { UsageError } from '../errors.ts';
 import { assertPlain, jobWords, phasesOf, type SchedulePlan } from './plan.ts';
 import { formatTime, pollMinutes } from './rhythm.ts';

@@ -1,3 +1,4 @@
+/** Tunes the garbage collector of V8 for work on many or large files. */
 import { setFlagsFromString } from 'node:v8';
 
 /** From here on memory counts more than a few percent of the time. */

@@ -1,3 +1,4 @@
+/** Commands of this machine as connections. */
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { ConnectionError, RemoteError, UsageError, type EcsyncError } from '../errors.ts';
 import { programFile } from '../programs.ts';

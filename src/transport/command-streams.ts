@@ -1,3 +1,4 @@
+/** The input, output and standard error of a command as streams with bounded memory and typed errors. */
 import { Readable, Writable } from 'node:stream';
 import { TAKEN } from '../bytes/chunk-sink.ts';
 import { ConnectionError } from '../errors.ts';

@@ -1,3 +1,4 @@
+/** What a transport offers: remotes that start commands, and connections to them. */
 import type { Readable, Writable } from 'node:stream';
 import type { EcsyncError } from '../errors.ts';
 

@@ -1,3 +1,4 @@
+/** Two connected ends inside this process. */
 import { PassThrough, type Readable, type Writable } from 'node:stream';
 
 /** Bytes that may be on their way in each direction. */

@@ -1,3 +1,4 @@
+/** Quotes and splits the words of command lines. */
 import { UsageError } from '../errors.ts';
 
 /**

@@ -1,3 +1,4 @@
+/** The host, port and user of an ssh login or a daemon, and their checks. */
 import { UsageError } from '../errors.ts';
 
 /** Where to log in, as the user gave it; `~/.ssh/config` fills the rest. */

@@ -1,3 +1,4 @@
+/** Turns failures of the file system into typed errors, and shows paths in them. */
 import { FileError, VanishedError, type EcsyncError } from '../errors.ts';
 import { errnoOf } from '../platform.ts';
 

@@ -1,3 +1,4 @@
+/** Splits paths of a tree, and refuses those that could leave it. */
 import { FileError } from '../errors.ts';
 import { isWindows } from '../platform.ts';
 import { showPath } from './file-failure.ts';

@@ -1,3 +1,4 @@
+/** The interface of a folder that is being written. */
 import type { FileError } from '../errors.ts';
 import type { Entry, OpenFile } from './entry.ts';
 

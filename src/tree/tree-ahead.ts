@@ -1,3 +1,4 @@
+/** A tree that is listed before anybody asks. */
 import { setImmediate } from 'node:timers/promises';
 import { isDirectory, type Entry, type OpenFile, type Tree } from './entry.ts';
 

@@ -1,3 +1,4 @@
+/** Walks a tree in the order of rsync's file list. */
 import { isDirectory, type Entry, type Tree } from './entry.ts';
 
 /** The last component of a path, a character a byte; behind a directory's the slash that rsync imagines. */

@@ -1,3 +1,4 @@
+/** Makes a vault in one step. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { UsageError, VaultError } from '../errors.ts';

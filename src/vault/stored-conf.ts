@@ -1,3 +1,4 @@
+/** The conf of a vault as it lies on the disk, checked against the configuration. */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { VaultError } from '../errors.ts';

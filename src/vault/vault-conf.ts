@@ -1,3 +1,4 @@
+/** The conf of a vault, or what replaces it when it is lost. */
 import { UsageError, VaultError } from '../errors.ts';
 import { parseConf, serialiseConf, type Conf } from '../gocryptfs/conf/config.ts';
 import {

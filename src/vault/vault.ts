@@ -1,3 +1,4 @@
+/** Finds a vault and reads its files. */
 import { timingSafeEqual } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+/** One object of a copy, as it was before it was encrypted. */
 import type { Draft, Entry } from '../tree/entry.ts';
 
 /** One object of a copy as it was before it was stored. `C` is the copy's own kind of entry. */

@@ -1,3 +1,4 @@
+/** A plaintext folder that is written as if it were the copy. */
 import { BugError, FileError, IntegrityError } from '../errors.ts';
 import { isRegularFile, type Entry, type OpenFile, type Xattr } from '../tree/entry.ts';
 import { showPath } from '../tree/file-failure.ts';

@@ -1,3 +1,4 @@
+/** One worker thread and the requests it has not answered yet. */
 import { Worker } from 'node:worker_threads';
 import { BugError } from '../errors.ts';
 

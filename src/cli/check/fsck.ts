@@ -1,3 +1,4 @@
+/** The command `fsck`: checks a copy from end to end without writing to it. */
 import { InvalidArgumentError, type Command } from 'commander';
 import { ExitCode, VaultError } from '../../errors.ts';
 import type { Finding } from '../../sync/copy/fsck-finding.ts';

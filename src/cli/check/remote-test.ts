@@ -1,3 +1,4 @@
+/** The command `remote test`: tries what a remote allows. */
 import type { Command } from 'commander';
 import { ExitCode, UsageError } from '../../errors.ts';
 import type { AbilityResult } from '../../sync/browse/remote-test.ts';

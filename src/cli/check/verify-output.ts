@@ -1,3 +1,4 @@
+/** What `verify` prints about one difference, as text and as JSON. */
 import type { VerifyFinding } from '../../sync/check/verify-finding.ts';
 import { jsonPath, whyNotPlain } from '../terminal/render-item.ts';
 import { shown } from '../terminal/terminal.ts';

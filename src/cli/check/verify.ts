@@ -1,3 +1,4 @@
+/** The command `verify`: compares a copy with what its vault says, and repairs it if asked to. */
 import type { Command } from 'commander';
 import { ExitCode, UsageError } from '../../errors.ts';
 import type { PushSettings } from '../../sync/push/source/push-settings.ts';

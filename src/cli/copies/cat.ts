@@ -1,3 +1,4 @@
+/** The command `cat`: prints files of a copy, decrypted. */
 import type { Command } from 'commander';
 import { UsageError } from '../../errors.ts';
 import { assertFile, followLinks, readOut } from '../../sync/browse/browse.ts';

@@ -1,3 +1,4 @@
+/** The command `find`: lists the objects of a copy that match a pattern or a test. */
 import { InvalidArgumentError, type Command } from 'commander';
 import { treeBelow } from '../../sync/browse/browse.ts';
 import { findTest, KINDS, type FindTests, type KindLetter } from '../../sync/browse/find-test.ts';

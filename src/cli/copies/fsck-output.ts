@@ -1,3 +1,4 @@
+/** What a check of a copy prints: its findings, its progress and its figures, as text and as JSON. */
 import type { Finding } from '../../sync/copy/fsck-finding.ts';
 import { shownBytes, shownCount } from '../terminal/figures.ts';
 import { describeFinding } from '../terminal/finding-words.ts';

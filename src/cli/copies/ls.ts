@@ -1,3 +1,4 @@
+/** The command `ls`: lists folders of a copy in plaintext. */
 import type { Command } from 'commander';
 import { treeBelow } from '../../sync/browse/browse.ts';
 import { isDirectory } from '../../tree/entry.ts';

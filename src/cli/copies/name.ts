@@ -1,3 +1,4 @@
+/** The command `name`: translates paths between their plaintext and their encrypted form. */
 import path from 'node:path';
 import { addAbortSignal } from 'node:stream';
 import type { Command } from 'commander';

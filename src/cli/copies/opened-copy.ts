@@ -1,3 +1,4 @@
+/** Reaches a copy, opens it with its key, and closes it again, for every command that reads one. */
 import type { EcsyncError } from '../../errors.ts';
 import { openLayout, type Layout } from '../../gocryptfs/layout.ts';
 import { CONF_LENGTH_MAX } from '../../gocryptfs/format/limits.ts';

@@ -1,3 +1,4 @@
+/** What a restore prints: its progress, its summary and its statistics. */
 import type { RestoreProgress, RestoreSummary } from '../../sync/restore/restore-settings.ts';
 import { shownBytes, shownCount } from '../terminal/figures.ts';
 import type { Output } from '../terminal/output.ts';

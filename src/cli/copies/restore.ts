@@ -1,3 +1,4 @@
+/** The command `restore`: brings a copy, or parts of it, back into a folder. */
 import path from 'node:path';
 import { Option, type Command } from 'commander';
 import { ExitCode } from '../../errors.ts';

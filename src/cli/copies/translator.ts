@@ -1,3 +1,4 @@
+/** Translates paths of one vault between plaintext and ciphertext, for `name`. */
 import { IntegrityError, UsageError } from '../../errors.ts';
 import { LocalTree } from '../../tree/local/local-tree.ts';
 import type { LocalEntry } from '../../tree/local/local-entry.ts';

@@ -1,3 +1,4 @@
+/** Edits a vault's `config.toml` under a lock, so that two edits never lose one another. */
 import { removeTemporaries, replaceFile } from '../../vault/files/atomic-write.ts';
 import { readConfigText } from '../../vault/config/config.ts';
 import { acquireLock } from '../../vault/lock/lock.ts';

@@ -1,3 +1,4 @@
+/** Turns anything thrown into the lines, the JSON and the exit code that the command line shows. */
 import { BugError, EcsyncError, ExitCode, InterruptedError } from '../../errors.ts';
 import { shownText } from '../terminal/terminal.ts';
 

@@ -1,3 +1,4 @@
+/** The process that a command runs in, as commands see it: streams, environment, working folder and signals. */
 import type { Output } from '../terminal/output.ts';
 
 /** Everything a command may use of the process it runs in. */

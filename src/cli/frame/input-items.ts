@@ -1,3 +1,4 @@
+/** Splits standard input into items that end with one given byte. */
 import { UsageError } from '../../errors.ts';
 
 /** No path that any system accepts is as long. */

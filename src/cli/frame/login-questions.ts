@@ -1,3 +1,4 @@
+/** Who answers when a login asks something: a person at the terminal, the environment, or the configuration. */
 import type { LoginQuestions } from '../../sync/reach/destination-options.ts';
 import { type Destination } from '../../vault/destination/destination.ts';
 import { pathFrom, readDaemonPasswordFile } from '../../vault/password/password.ts';

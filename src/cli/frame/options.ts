@@ -1,3 +1,4 @@
+/** Options that many commands have, and the parsers of their values. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { UsageError } from '../../errors.ts';
 

@@ -1,3 +1,4 @@
+/** Where a command looks for its vault, and how it opens it. */
 import path from 'node:path';
 import { UsageError, VaultError } from '../../errors.ts';
 import { knownVaultsFile, rememberVault } from '../../vault/user/known-vaults.ts';

@@ -1,3 +1,4 @@
+/** Questions to a person at the terminal: secrets, yes or no, and host keys. */
 import type { CommonOptions } from '@clack/prompts';
 import type { Key } from 'node:readline';
 import { InterruptedError, PasswordError } from '../../errors.ts';

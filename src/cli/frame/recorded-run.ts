@@ -1,3 +1,4 @@
+/** Runs work and records in the vault's history how it ended. */
 import {
   appendHistory,
   beginHistory,

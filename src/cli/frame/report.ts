@@ -1,3 +1,4 @@
+/** The warnings and the result that every command reports. */
 import type { Host } from './host.ts';
 
 /** One warning, as it is shown and as it stands in the JSON summary. */

@@ -1,3 +1,4 @@
+/** How the one command that a command line names is selected and run. */
 import type { Host } from './host.ts';
 import type { CommonOptions } from './options.ts';
 import type { CommandResult, Warnings } from './report.ts';

@@ -1,3 +1,4 @@
+/** The command `completion`: prints a completion script for a shell. */
 import { Argument, type Command } from 'commander';
 import { commandTree } from './command-tree.ts';
 import { completionScript, SHELLS, type Shell } from './completion-scripts.ts';

@@ -1,3 +1,4 @@
+/** The command `help`: shows the help of a command, or a topic such as the exit codes. */
 import type { Command } from 'commander';
 import { UsageError } from '../../errors.ts';
 import { commandTree, HELP_TOPICS } from './command-tree.ts';

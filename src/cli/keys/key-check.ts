@@ -1,3 +1,4 @@
+/** The command `key check`: says whether a recovery key or a password opens the vault. */
 import path from 'node:path';
 import type { Command } from 'commander';
 import { PasswordError, UsageError, VaultError } from '../../errors.ts';

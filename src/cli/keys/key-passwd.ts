@@ -1,3 +1,4 @@
+/** The command `key passwd`: changes the password of a vault. */
 import type { Command } from 'commander';
 import { FileError } from '../../errors.ts';
 import type { Conf } from '../../gocryptfs/conf/config.ts';

@@ -1,3 +1,7 @@
+/**
+ * The commands `key remember` and `key forget`: keep a vault's password in the keychain of the system, or remove
+ * it.
+ */
 import type { Command } from 'commander';
 import { UsageError } from '../../errors.ts';
 import { dropKeychain, useKeychain } from '../../vault/config/config-keychain.ts';

@@ -1,3 +1,4 @@
+/** The command `key` and its subcommands. */
 import type { Command } from 'commander';
 import type { Host } from '../frame/host.ts';
 import {

@@ -1,3 +1,4 @@
+/** Makes the key of a new vault, or takes it from a conf of `gocryptfs -reverse`. */
 import { VaultError } from '../../errors.ts';
 import type { Conf } from '../../gocryptfs/conf/config.ts';
 import type { LayoutChoice } from '../../gocryptfs/conf/feature-flags.ts';

@@ -1,3 +1,4 @@
+/** The recovery sheet: the text that lets its holder read every copy without ecsync. */
 import type { Conf } from '../../gocryptfs/conf/config.ts';
 import type { FeatureFlag } from '../../gocryptfs/conf/feature-flags.ts';
 import { shownText } from '../terminal/terminal.ts';

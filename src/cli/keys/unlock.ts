@@ -1,3 +1,4 @@
+/** The command `unlock`: shows who holds the lock of a vault, and removes a lock that was left behind. */
 import type { Command } from 'commander';
 import { LockedError } from '../../errors.ts';
 import { acquireLock, lockHolder, removeLock } from '../../vault/lock/lock.ts';

@@ -1,3 +1,4 @@
+/** Runs work between the hooks of the configuration, and notifies of its end. */
 import { ExitCode } from '../../errors.ts';
 import type { HooksTable, NotifyTable } from '../../vault/config/config-tables.ts';
 import { readUserConfig, userConfigFile } from '../../vault/user/user-config.ts';

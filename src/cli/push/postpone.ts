@@ -1,3 +1,4 @@
+/** Checks the conditions of a push before it starts, and sets its priority. */
 import type { PushCommandOptions } from '../settings/push-options.ts';
 import type { Host } from '../frame/host.ts';
 import type { CommandResult } from '../frame/report.ts';

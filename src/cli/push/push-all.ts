@@ -1,3 +1,4 @@
+/** Pushes to every remote in turn, for `push --all`. */
 import { ExitCode, UsageError } from '../../errors.ts';
 import { openVaultFrameOf } from '../frame/place.ts';
 import type { PushOptions } from '../settings/push-options.ts';

@@ -1,3 +1,4 @@
+/** Reads the filter rules of a push from its options, its configuration and its presets. */
 import { UsageError } from '../../errors.ts';
 import type { FilterRule } from '../../tree/filter/filter.ts';
 import type { FilterWord, PushOptions } from '../settings/push-options.ts';

@@ -1,3 +1,4 @@
+/** Reads the words `[REMOTE] [PATH…]` of a push. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { UsageError } from '../../errors.ts';

@@ -1,3 +1,4 @@
+/** The command `push`: brings a destination up to date. */
 import type { Command } from 'commander';
 import { EcsyncError, ExitCode } from '../../errors.ts';
 import type { OpenVault } from '../../sync/push/opened-vault.ts';

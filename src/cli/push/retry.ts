@@ -1,3 +1,4 @@
+/** Repeats an attempt after a lost connection, with growing pauses. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConnectionError, InterruptedError, NotNowError } from '../../errors.ts';
 import { shownDuration } from '../terminal/figures.ts';

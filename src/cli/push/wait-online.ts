@@ -1,3 +1,4 @@
+/** Repeats an attempt until the destination can be reached, for `--wait-online`. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConnectionError, InterruptedError, NotNowError } from '../../errors.ts';
 import { shownDuration } from '../terminal/figures.ts';

@@ -1,3 +1,4 @@
+/** The command `schedule install`: hands a job to a scheduler of the system. */
 import path from 'node:path';
 import { PasswordError, UsageError } from '../../errors.ts';
 import { chooseScheduler, installerFor } from '../../schedule/choose.ts';

@@ -1,3 +1,4 @@
+/** Finds the installed jobs of a vault. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { UsageError, VaultError } from '../../errors.ts';

@@ -1,3 +1,4 @@
+/** The command `schedule run`: pushes to every remote for which a push is due. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { ExitCode, InterruptedError } from '../../errors.ts';
 import { isDue, parseDuration, parseRhythm, type Rhythm } from '../../schedule/rhythm.ts';

@@ -1,3 +1,4 @@
+/** The command `schedule test`: starts an installed job through its scheduler and reports how its push ended. */
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';

@@ -1,3 +1,4 @@
+/** The command `schedule` and its subcommands. */
 import { Option, type Command } from 'commander';
 import { SCHEDULERS } from '../../schedule/plan.ts';
 import { addCommonOptions, wholeNumber } from '../frame/options.ts';

@@ -1,3 +1,4 @@
+/** Reads and checks the push options that a scheduled job carries. */
 import path from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { UsageError } from '../../errors.ts';

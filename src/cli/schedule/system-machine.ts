@@ -1,3 +1,4 @@
+/** The machine that this process runs on, as the installers of jobs use it. */
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';

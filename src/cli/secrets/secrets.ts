@@ -1,3 +1,4 @@
+/** Finds a vault's password or master key in all the places it may come from, and opens the key with it. */
 import { timingSafeEqual } from 'node:crypto';
 import { PasswordError, UsageError, VaultError } from '../../errors.ts';
 import type { Conf } from '../../gocryptfs/conf/config.ts';

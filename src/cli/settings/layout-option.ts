@@ -1,3 +1,4 @@
+/** Options that choose the layout of a new copy. */
 import { Option, type Command } from 'commander';
 import { UsageError } from '../../errors.ts';
 import type { LayoutChoice } from '../../gocryptfs/conf/feature-flags.ts';

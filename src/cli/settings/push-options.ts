@@ -1,3 +1,4 @@
+/** The options of `push`, as commander defines and returns them. */
 import { Option, type Command } from 'commander';
 import type { ObjectLimit } from '../../sync/push/source/push-settings.ts';
 import type { RatePlan } from '../../transport/throttle.ts';

@@ -1,3 +1,4 @@
+/** The options of the `schedule` commands. */
 import type { Scheduler } from '../../schedule/plan.ts';
 import type { CommonOptions } from '../frame/options.ts';
 

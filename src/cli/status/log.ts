@@ -1,3 +1,4 @@
+/** The command `log`: lists the past runs of a vault. */
 import type { Command } from 'commander';
 import { readHistory } from '../../vault/memory/history.ts';
 import { findVaultDir } from '../../vault/vault.ts';

@@ -1,3 +1,4 @@
+/** The command `status`: shows when each remote was last pushed and verified. */
 import type { Command } from 'commander';
 import { UsageError } from '../../errors.ts';
 import { showAllVaults } from './all-vaults.ts';

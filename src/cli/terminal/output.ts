@@ -1,3 +1,4 @@
+/** Everything that a command prints: data, messages and the status line. */
 import type { Writable } from 'node:stream';
 import { columnsOf, jsonLine, shownText } from './terminal.ts';
 

@@ -1,3 +1,4 @@
+/** Shows the progress of long work at a useful pace, in the form that fits where the output goes. */
 import { performance } from 'node:perf_hooks';
 import type { Output } from './output.ts';
 import { jsonPath } from './render-item.ts';

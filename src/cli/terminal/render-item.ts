@@ -1,3 +1,4 @@
+/** One changed object, as a line of `-i` or `-v` and as JSON. */
 import type { ItemLine } from '../../sync/push/source/push-settings.ts';
 import type { Output } from './output.ts';
 import { shown, utf8Text } from './terminal.ts';

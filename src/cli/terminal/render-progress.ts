@@ -1,3 +1,4 @@
+/** The progress of a push as one status line. */
 import type { PushProgress } from '../../sync/push/source/push-settings.ts';
 import { shownBytes, shownCount, shownDuration } from './figures.ts';
 import type { Output } from './output.ts';

@@ -1,3 +1,4 @@
+/** What `adopt` prints: its findings and its summary, as text and as JSON. */
 import type { AdoptFinding } from '../../sync/adopt/adopt-finding.ts';
 import { cipherOf } from '../../gocryptfs/layout.ts';
 import { shownBytes, shownCount } from '../terminal/figures.ts';

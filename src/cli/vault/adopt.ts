@@ -1,3 +1,4 @@
+/** The command `adopt`: makes a vault that continues an existing copy. */
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';

@@ -1,3 +1,4 @@
+/** The command `clone`: restores a copy into a new folder and makes that a vault of the same copy. */
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';

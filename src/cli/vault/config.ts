@@ -1,3 +1,4 @@
+/** The command `config`: checks and shows the configuration that applies. */
 import type { Command } from 'commander';
 import { VaultError } from '../../errors.ts';
 import { parseConfig, readConfigText, type VaultConfig } from '../../vault/config/config.ts';

@@ -1,3 +1,4 @@
+/** The command `init`: makes a vault for a folder. */
 import path from 'node:path';
 import type { Command } from 'commander';
 import { UsageError } from '../../errors.ts';

@@ -1,3 +1,4 @@
+/** The command `remote` and its subcommands that list and edit the remotes of a vault. */
 import type { Command } from 'commander';
 import { UsageError } from '../../errors.ts';
 import { isRemoteName } from '../../vault/config/config.ts';

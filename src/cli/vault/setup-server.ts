@@ -1,3 +1,4 @@
+/** The command `remote setup-server`: shows how a server can limit a key to writing one copy. */
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';

@@ -1,3 +1,4 @@
+/** AES-256-SIV with nonce and tag where gocryptfs stores them. */
 import type { KeyObject } from 'node:crypto';
 import { BugError } from '../../errors.ts';
 import { tagMismatch, type ContentCipher } from './aead.ts';

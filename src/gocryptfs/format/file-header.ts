@@ -1,3 +1,4 @@
+/** The header at the start of every non-empty cipher file: the version and the file ID. */
 import { IntegrityError } from '../../errors.ts';
 import { FILE_HEADER_LENGTH, FILE_ID_LENGTH, ON_DISK_VERSION } from './limits.ts';
 

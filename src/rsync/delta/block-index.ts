@@ -1,3 +1,4 @@
+/** Finds blocks of the basis by their weak sum. */
 import { WEAK_CANDIDATES_MAX } from '../wire/limits.ts';
 import type { SumTable } from './sum-table.ts';
 import { WeakFilter } from './weak-filter.ts';

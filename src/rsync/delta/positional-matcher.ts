@@ -1,3 +1,4 @@
+/** Finds blocks that equal the basis at their own offset, for content that cannot move inside a file. */
 import { areZeros } from '../../bytes/zeros.ts';
 import type { StrongSums } from '../wire/checksums.ts';
 import type { DeltaSink, Matcher } from './matcher.ts';

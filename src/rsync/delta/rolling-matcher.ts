@@ -1,3 +1,4 @@
+/** rsync's rolling search for blocks of the basis at any offset of a file. */
 import { BlockIndex } from './block-index.ts';
 import type { StrongSums } from '../wire/checksums.ts';
 import { FALSE_ALARM_BYTES_BASE, FALSE_ALARM_BYTES_PER_BYTE } from '../wire/limits.ts';

@@ -1,3 +1,4 @@
+/** A window over bytes that keeps its weak sum while it slides. */
 import type { WeakFilter } from './weak-filter.ts';
 import { weakSum } from '../wire/weak-sum.ts';
 

@@ -1,3 +1,4 @@
+/** The block sums of one basis, as they came over the wire. */
 import type { SumHead } from '../wire/sum-head.ts';
 
 /** The block sums of one basis as they came: per block 4 bytes weak, `s2length` bytes strong. */

@@ -1,3 +1,4 @@
+/** A set of weak sums that answers quickly when a sum is certainly absent. */
 const SLOTS_LOG2_MIN = 14;
 /** 2^22 bits are half a mebibyte: more would fall out of the processor's cache. */
 const SLOTS_LOG2_MAX = 22;

@@ -1,3 +1,4 @@
+/** The filter list: rules for deleting at a receiver and for listing at a sender, and their codec. */
 import type { ByteSink } from '../../bytes/byte-sink.ts';
 import { BugError, ProtocolError } from '../../errors.ts';
 import { Filter, plainRule } from '../../tree/filter/filter.ts';

@@ -1,3 +1,4 @@
+/** The session settings that decide how a file list is encoded. */
 import { CHECKSUM_LENGTH } from '../wire/checksums.ts';
 import { CF_ID0_NAMES, CF_SAFE_FLIST, CF_VARINT_FLIST_FLAGS } from '../wire/constants.ts';
 import type { Session } from '../wire/handshake.ts';

@@ -1,3 +1,4 @@
+/** The id lists behind the file list: names of users and groups, and their codec. */
 import type { ByteReader } from '../../bytes/byte-reader.ts';
 import type { ByteSink } from '../../bytes/byte-sink.ts';
 import { ProtocolError } from '../../errors.ts';

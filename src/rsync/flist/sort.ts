@@ -1,3 +1,4 @@
+/** The order of the file list, for both generations of the protocol. */
 import { isDirectory, type Entry } from '../../tree/entry.ts';
 
 const SLASH = 0x2f;

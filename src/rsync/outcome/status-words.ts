@@ -1,3 +1,4 @@
+/** Explains the words of a server on standard error. */
 import { FileError, RemoteError, type EcsyncError } from '../../errors.ts';
 
 /** Whether we send to the server, or it sends to us. */

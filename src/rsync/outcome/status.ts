@@ -1,3 +1,4 @@
+/** Judges how an rsync run ended, from the stream, the exit status and standard error. */
 import {
   ConnectionError,
   DeleteLimitError,

@@ -1,3 +1,4 @@
+/** Decides which attributes the receiving side keeps, and translates owners. */
 import { isDirectory, isSymlink, type Entry } from '../../tree/entry.ts';
 import { isWindows } from '../../platform.ts';
 import type { Attributes } from '../../tree/store.ts';

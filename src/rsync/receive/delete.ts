@@ -1,3 +1,4 @@
+/** Deletes at the receiving side what the file list does not have. */
 import { EcsyncError, FileError } from '../../errors.ts';
 import { isDevice, isDirectory, isSpecial, isSymlink, type Entry } from '../../tree/entry.ts';
 import { Filter, plainRule, type FilterRule } from '../../tree/filter/filter.ts';

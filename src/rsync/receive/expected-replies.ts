@@ -1,3 +1,4 @@
+/** The files that were asked for and have not arrived yet. */
 import type { Entry } from '../../tree/entry.ts';
 import type { FlistEntry } from '../flist/decode.ts';
 import type { SumHead } from '../wire/sum-head.ts';

@@ -1,3 +1,4 @@
+/** Decides for one regular file whether to leave it, adjust it or ask for it. */
 import { FileError } from '../../errors.ts';
 import { isRegularFile, type Entry, type OpenFile } from '../../tree/entry.ts';
 import { isSameTime } from './attribute-policy.ts';

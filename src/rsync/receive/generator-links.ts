@@ -1,3 +1,4 @@
+/** Decides which name of a hard-linked object gets the content, and links the others to it. */
 import { isRegularFile, type Entry } from '../../tree/entry.ts';
 import { ITEM_IS_NEW, ITEM_LOCAL_CHANGE, ITEM_XNAME_FOLLOWS } from '../wire/constants.ts';
 import type { ExpectedReplies } from './expected-replies.ts';

@@ -1,3 +1,4 @@
+/** Entries that `--ignore-existing` and `--existing` leave alone. */
 import { isDirectory, isRegularFile, isSymlink, S_IFMT, type Entry } from '../../tree/entry.ts';
 import { MSG_INFO } from '../wire/constants.ts';
 import type { FlistEntry } from '../flist/decode.ts';

@@ -1,3 +1,4 @@
+/** Cuts a basis into blocks and sends their sums. */
 import { FileError } from '../../errors.ts';
 import type { Entry, OpenFile } from '../../tree/entry.ts';
 import { BLOCK_LENGTH_MAX, SUM_LENGTH_MAX } from '../wire/limits.ts';

@@ -1,3 +1,4 @@
+/** The generator: goes through the file list, makes what needs no content, and asks for the rest. */
 import { setImmediate } from 'node:timers/promises';
 import { FileError, VanishedError } from '../../errors.ts';
 import {

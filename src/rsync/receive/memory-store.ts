@@ -1,3 +1,4 @@
+/** A store that keeps the regular files it receives in memory. */
 import { FileError } from '../../errors.ts';
 import { S_IFREG, type Entry, type OpenFile } from '../../tree/entry.ts';
 import type { NewFile, Store } from '../../tree/store.ts';

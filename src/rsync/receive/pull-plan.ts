@@ -1,3 +1,4 @@
+/** What a pull is told, and what it reports. */
 import type { EcsyncError } from '../../errors.ts';
 import type { Entry, Xattr } from '../../tree/entry.ts';
 import type { Store } from '../../tree/store.ts';

@@ -1,3 +1,4 @@
+/** A client that fetches a tree from a sending `rsync --server --sender` into a store. */
 import { getHeapStatistics } from 'node:v8';
 import {
   ConnectionError,

@@ -1,3 +1,4 @@
+/** Lists what a sending server has and reads some files into memory, in one conversation. */
 import type { EcsyncError } from '../../errors.ts';
 import { isRegularFile, type Entry } from '../../tree/entry.ts';
 import type { FlistEntry } from '../flist/decode.ts';

@@ -1,3 +1,4 @@
+/** What all parts of the receiving side share. */
 import type { EcsyncError } from '../../errors.ts';
 import type { Entry } from '../../tree/entry.ts';
 import type { Store } from '../../tree/store.ts';

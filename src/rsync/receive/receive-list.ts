@@ -1,3 +1,4 @@
+/** Reads everything that a sender says before it waits for requests. */
 import { getHeapStatistics } from 'node:v8';
 import { readFlist, type FlistEntry } from '../flist/decode.ts';
 import { flistFormat } from '../flist/format.ts';

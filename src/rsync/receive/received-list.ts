@@ -1,3 +1,4 @@
+/** A peer's file list in the order of its indexes, checked as a whole. */
 import { ProtocolError } from '../../errors.ts';
 import { isDirectory } from '../../tree/entry.ts';
 import type { FlistEntry } from '../flist/decode.ts';

@@ -1,3 +1,4 @@
+/** Rebuilds one arriving file from its basis and its tokens. */
 import type { ByteReader } from '../../bytes/byte-reader.ts';
 import { FileError, ProtocolError, VanishedError } from '../../errors.ts';
 import type { Entry, OpenFile } from '../../tree/entry.ts';

@@ -1,3 +1,4 @@
+/** The receiver: reads the sender's answers and stores the files they make. */
 import { FileError, ProtocolError } from '../../errors.ts';
 import type { Entry } from '../../tree/entry.ts';
 import type { NewFile } from '../../tree/store.ts';

@@ -1,3 +1,4 @@
+/** The receiving side of a transfer, from the list to the goodbye. */
 import { FileError } from '../../errors.ts';
 import type { Entry } from '../../tree/entry.ts';
 import { Deletion } from './delete.ts';

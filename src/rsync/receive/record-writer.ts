@@ -1,3 +1,4 @@
+/** Writes what the generator says: item records, ends of phases and deletion counts. */
 import type { ArrivingXattrs } from './arriving-xattrs.ts';
 import {
   ITEM_BASIS_TYPE_FOLLOWS,

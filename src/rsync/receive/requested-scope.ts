@@ -1,3 +1,4 @@
+/** Refuses list entries that were not asked for (CVE-2022-29154). */
 import { ProtocolError } from '../../errors.ts';
 import { isDirectory, type Entry } from '../../tree/entry.ts';
 import type { Filter } from '../../tree/filter/filter.ts';

@@ -1,3 +1,4 @@
+/** A receiving `rsync --server` inside this process. */
 import { randomBytes } from 'node:crypto';
 import type { Readable, Writable } from 'node:stream';
 import { ChunkSink } from '../../bytes/chunk-sink.ts';

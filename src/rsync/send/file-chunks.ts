@@ -1,3 +1,4 @@
+/** Reads a file chunk by chunk, one chunk ahead. */
 import type { OpenFile } from '../../tree/entry.ts';
 
 /** How a file is cut into chunks. */

@@ -1,3 +1,4 @@
+/** Opens requested files before it is their turn. */
 import type { Entry, OpenFile, WholeFile } from '../../tree/entry.ts';
 import { type ChunkLength, FileChunks } from './file-chunks.ts';
 import { MATCHED_BLOCK_LENGTH_MAX, MATCHED_SUM_LENGTH_MIN } from '../wire/limits.ts';

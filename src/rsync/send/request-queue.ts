@@ -1,3 +1,4 @@
+/** The queue between the reading and the answering half of a sender. */
 import type { Entry } from '../../tree/entry.ts';
 import { QUEUED_RECORDS_MAX, SUM_TABLE_BYTES_MAX } from '../wire/limits.ts';
 import type { Request } from './requests.ts';

@@ -1,3 +1,4 @@
+/** Reads and checks what a receiving server asks for. */
 import type { ByteReader } from '../../bytes/byte-reader.ts';
 import { ProtocolError } from '../../errors.ts';
 import { isRegularFile, type Entry } from '../../tree/entry.ts';

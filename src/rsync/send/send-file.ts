@@ -1,3 +1,4 @@
+/** Sends the content of one file as tokens, with its whole-file sum. */
 import { type EcsyncError } from '../../errors.ts';
 import type { Entry } from '../../tree/entry.ts';
 import { CHECKSUM_LENGTH, type StrongSums } from '../wire/checksums.ts';

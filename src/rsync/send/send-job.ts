@@ -1,3 +1,4 @@
+/** What a sender is told, and what it reports. */
 import type { EcsyncError } from '../../errors.ts';
 import type { Entry, OpenFile, WholeFile } from '../../tree/entry.ts';
 import type { ReceiverRule } from '../flist/filter-list.ts';

@@ -1,3 +1,4 @@
+/** Sends everything in front of the first request: filter list, file list and id lists. */
 import type { EcsyncError } from '../../errors.ts';
 import { isRegularFile, type Entry } from '../../tree/entry.ts';
 import {

@@ -1,3 +1,4 @@
+/** Parses the command line of a sending server. */
 import { UsageError } from '../../errors.ts';
 import { LISTING, senderWords, type TransferOptions } from '../wire/options.ts';
 

@@ -1,3 +1,4 @@
+/** The sending side: sends a file list and answers the requests of a receiving server. */
 import { ConnectionError, type EcsyncError } from '../../errors.ts';
 import type { Entry, WholeFile } from '../../tree/entry.ts';
 import { createStrongSums, type StrongSums } from '../wire/checksums.ts';

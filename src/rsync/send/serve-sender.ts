@@ -1,3 +1,4 @@
+/** A sending `rsync --server --sender` inside this process. */
 import { randomBytes } from 'node:crypto';
 import type { Readable, Writable } from 'node:stream';
 import { EcsyncError } from '../../errors.ts';

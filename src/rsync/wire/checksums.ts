@@ -1,3 +1,4 @@
+/** The strong checksums of a conversation: md4, md5 and xxh. */
 import { createHash } from 'node:crypto';
 import { createMD4, createMD5, createXXHash128, type IHasher } from 'hash-wasm';
 import { CF_CHKSUM_SEED_FIX } from './constants.ts';

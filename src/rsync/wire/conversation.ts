@@ -1,3 +1,4 @@
+/** One rsync conversation over a connection: its framed streams, the peer's messages and the idle limit. */
 import { PeerWatch, type PeerVerdict } from '../../bytes/peer-watch.ts';
 import { ChunkSink } from '../../bytes/chunk-sink.ts';
 import { ChunkSource } from '../../bytes/chunk-source.ts';

@@ -1,3 +1,4 @@
+/** The codec of one item record, without its index. */
 import type { ByteReader } from '../../bytes/byte-reader.ts';
 import type { ByteSink } from '../../bytes/byte-sink.ts';
 import { ITEM_BASIS_TYPE_FOLLOWS, ITEM_TRANSFER, ITEM_XNAME_FOLLOWS } from './constants.ts';

@@ -1,3 +1,4 @@
+/** The frames that carry data and messages in one direction of a conversation. */
 import { ByteReader } from '../../bytes/byte-reader.ts';
 import type { ByteSink } from '../../bytes/byte-sink.ts';
 import type { ChunkSink } from '../../bytes/chunk-sink.ts';

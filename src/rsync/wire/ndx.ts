@@ -1,3 +1,4 @@
+/** The codec of file indexes, which are written as differences. */
 import type { ByteReader } from '../../bytes/byte-reader.ts';
 import type { ByteSink } from '../../bytes/byte-sink.ts';
 import { NDX_DONE } from './constants.ts';

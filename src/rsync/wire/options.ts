@@ -1,3 +1,4 @@
+/** What a transfer is to do, as the command line of a server and as the switches of the codecs. */
 import { UsageError } from '../../errors.ts';
 import { PROTOCOL_NEWEST } from './constants.ts';
 

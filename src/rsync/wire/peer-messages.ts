@@ -1,3 +1,4 @@
+/** Handles what a peer says beside the data: messages, errors and its exit code. */
 import { ProtocolError, RemoteError } from '../../errors.ts';
 import {
   IOERR_DEL_LIMIT,

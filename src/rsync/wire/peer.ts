@@ -1,3 +1,4 @@
+/** Who is at the other end of a conversation. */
 import type { Readable, Writable } from 'node:stream';
 
 /** Who is at the other end of a conversation. */

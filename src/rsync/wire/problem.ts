@@ -1,3 +1,4 @@
+/** Turns failures to read a file into errors, and into the bits and texts of the protocol. */
 import { EcsyncError, FileError, VanishedError } from '../../errors.ts';
 import type { Entry } from '../../tree/entry.ts';
 import { IOERR_GENERAL, IOERR_VANISHED } from './constants.ts';

@@ -1,3 +1,4 @@
+/** The exit statuses of an rsync server, and which error ends one with which. */
 import {
   ConnectionError,
   FileError,

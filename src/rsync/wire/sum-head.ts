@@ -1,3 +1,4 @@
+/** The sum head: how a basis was cut into blocks, and its codec. */
 import type { ByteReader } from '../../bytes/byte-reader.ts';
 import type { ByteSink } from '../../bytes/byte-sink.ts';
 import { ProtocolError } from '../../errors.ts';

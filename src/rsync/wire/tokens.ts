@@ -1,3 +1,4 @@
+/** The codec of tokens: literal data, block matches and the end of a file. */
 import type { ByteReader } from '../../bytes/byte-reader.ts';
 import type { ByteSink } from '../../bytes/byte-sink.ts';
 import { ProtocolError } from '../../errors.ts';

@@ -1,3 +1,4 @@
+/** Compares the source with the copy that is being adopted, by what a dry run says. */
 import { type Entry, isRegularFile } from '../../tree/entry.ts';
 import { LocalTree } from '../../tree/local/local-tree.ts';
 import { pathKey } from '../../view/path-bytes.ts';

@@ -1,3 +1,4 @@
+/** Opens the copy that is being adopted: its structure and its conf. */
 import {
   FileError,
   RemoteError,

@@ -1,3 +1,4 @@
+/** What an adoption finds in a copy, and whether it can be mended. */
 import { IntegrityError } from '../../errors.ts';
 import { showPath } from '../../tree/file-failure.ts';
 import type { CopyProblem } from '../../view/decrypt/decrypted-view-problem.ts';

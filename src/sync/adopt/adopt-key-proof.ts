@@ -1,3 +1,4 @@
+/** Collects proof that a master key belongs to a copy. */
 import { PasswordError, type IntegrityError } from '../../errors.ts';
 import { isRegularFile, isSymlink, type Entry } from '../../tree/entry.ts';
 import type { DecryptedView } from '../../view/decrypt/decrypted-view.ts';

@@ -1,3 +1,4 @@
+/** A copy as it would be once the damage to the format's own files is mended. */
 import { DIR_IV_NAME } from '../../gocryptfs/names/names.ts';
 import { S_IFREG, type Entry, type OpenFile, type Tree } from '../../tree/entry.ts';
 import { BytesFile } from '../../view/encrypt/cipher-file.ts';

@@ -1,3 +1,4 @@
+/** Surveys a copy: its layout, its identities and its damage. */
 import { setImmediate } from 'node:timers/promises';
 import type { Conf } from '../../gocryptfs/conf/config.ts';
 import { openLayout, type Derivation, type Layout } from '../../gocryptfs/layout.ts';

@@ -1,3 +1,4 @@
+/** A random choice among paths that can be repeated by its seed. */
 import { createHash, randomBytes } from 'node:crypto';
 
 /** A random choice that can be made again. */

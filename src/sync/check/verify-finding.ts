@@ -1,3 +1,4 @@
+/** Turns what a server said about a copy into findings of `verify`. */
 import {
   isDevice,
   isDirectory,

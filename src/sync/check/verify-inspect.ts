@@ -1,3 +1,4 @@
+/** Has the server compare a list with what it has, for `verify`. */
 import { RemoteError } from '../../errors.ts';
 import { isRegularFile } from '../../tree/entry.ts';
 import { kindOf, type ObjectKind } from '../push/job/control-entry.ts';

@@ -1,3 +1,4 @@
+/** Pushes again what a verification found wrong. */
 import { withLinkedNames } from '../push/runs/content-run.ts';
 import { refuseOtherVault } from '../push/guards/preflight.ts';
 import type { PushJob } from '../push/job/push-job.ts';

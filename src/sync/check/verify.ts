@@ -1,3 +1,4 @@
+/** Verifies that a copy holds exactly what its vault says. */
 import { performance } from 'node:perf_hooks';
 import { RemoteError, VaultError } from '../../errors.ts';
 import { guarded } from '../push/guards/copy-there.ts';

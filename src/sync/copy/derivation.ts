@@ -1,3 +1,4 @@
+/** Recognises whether the identities of a copy are those of `gocryptfs -reverse`. */
 import { FileError, IntegrityError, VanishedError } from '../../errors.ts';
 import type { Conf } from '../../gocryptfs/conf/config.ts';
 import { isAllZero, parseFileHeader } from '../../gocryptfs/format/file-header.ts';

@@ -1,3 +1,4 @@
+/** What a check of a copy finds, one object at a time. */
 import { IntegrityError, VanishedError, type EcsyncError, type FileError } from '../../errors.ts';
 import { showPath } from '../../tree/file-failure.ts';
 import type { PlainEntry } from '../../view/plain-entry.ts';

@@ -1,3 +1,4 @@
+/** A remote folder as a tree that is listed one folder at a time. */
 import type { EcsyncError } from '../../errors.ts';
 import { CONF_LENGTH_MAX } from '../../gocryptfs/format/limits.ts';
 import type { FlistEntry } from '../../rsync/flist/decode.ts';

@@ -1,3 +1,4 @@
+/** A remote file that is fetched while it is read. */
 import { BugError, FileError, VanishedError, type EcsyncError } from '../../errors.ts';
 import { MemoryStore } from '../../rsync/receive/memory-store.ts';
 import { pull } from '../../rsync/receive/pull.ts';

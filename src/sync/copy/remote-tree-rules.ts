@@ -1,3 +1,4 @@
+/** Filter rules by which a server lists only what is wanted. */
 import type { SenderRule } from '../../rsync/flist/filter-list.ts';
 import { isRootPath, pathKey } from '../../view/path-bytes.ts';
 

@@ -1,3 +1,4 @@
+/** One conversation with a sending server, for everything that reads a copy. */
 import { FileError, ProtocolError, VanishedError, type EcsyncError } from '../../errors.ts';
 import type { SenderRule } from '../../rsync/flist/filter-list.ts';
 import { LISTING, senderWords, type TransferOptions } from '../../rsync/wire/options.ts';

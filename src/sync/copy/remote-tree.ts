@@ -1,3 +1,4 @@
+/** A remote folder as a tree that one rsync run lists as a whole. */
 import { EcsyncError, FileError } from '../../errors.ts';
 import {
   CONF_LENGTH_MAX,

@@ -1,3 +1,4 @@
+/** A remote folder as a tree over SFTP. */
 import { getHeapStatistics } from 'node:v8';
 import { FileError, ProtocolError, VanishedError, type EcsyncError } from '../../errors.ts';
 import { ENTRY_WEIGHT, LIST_HEAP_PART } from '../../rsync/wire/limits.ts';

@@ -1,3 +1,4 @@
+/** Starts the server's rsync for the probable first run while the source is still being listed. */
 import { serverWords, type TransferOptions } from '../../rsync/wire/options.ts';
 import { isSurelyFew } from './guards/delete-limit.ts';
 import type { OpenDestination } from '../reach/destination-remote.ts';

@@ -1,3 +1,4 @@
+/** Tells what a push would do, without changing anything. */
 import { performance } from 'node:perf_hooks';
 import { RemoteError } from '../../errors.ts';
 import { TEMPORARY_DIRECTORY } from '../../gocryptfs/names/names.ts';

@@ -1,3 +1,4 @@
+/** The summary of a push that came to its end. */
 import { showPath } from '../../tree/file-failure.ts';
 import type { TooManyChanges } from './guards/change-limit.ts';
 import { shownChangeLimit, shownLimit } from './guards/delete-limit.ts';

@@ -1,3 +1,4 @@
+/** Pushes a vault to a destination, from the login to the summary. */
 import { performance } from 'node:perf_hooks';
 import { FileError, UsageError } from '../../errors.ts';
 import { showPath } from '../../tree/file-failure.ts';

@@ -1,3 +1,4 @@
+/** Reaches a module of an rsync daemon as a destination. */
 import { UsageError } from '../../errors.ts';
 import { connectDaemon, type DaemonOptions } from '../../transport/daemon/daemon.ts';
 import type { Remote } from '../../transport/connection.ts';

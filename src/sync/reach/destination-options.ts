@@ -1,3 +1,4 @@
+/** How a destination is reached by the settings of a push or restore. */
 import type { SshOptions } from '../../transport/ssh/options.ts';
 import type { DestinationOptions } from './destination-remote.ts';
 import type { PeerSettings } from '../run-settings.ts';

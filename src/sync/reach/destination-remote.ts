@@ -1,3 +1,4 @@
+/** Opens a destination of any kind as a remote. */
 import { localCommands } from '../../transport/child.ts';
 import type { Remote } from '../../transport/connection.ts';
 import { reachSsh } from '../../transport/ssh/reach.ts';

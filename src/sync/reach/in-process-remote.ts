@@ -1,3 +1,4 @@
+/** A folder of this machine as a peer, served inside this process. */
 import type { EcsyncError } from '../../errors.ts';
 import type { Connection, Remote } from '../../transport/connection.ts';
 import { duplexPair, type PairEnd } from '../../transport/pair.ts';

@@ -1,3 +1,4 @@
+/** A connection to a server that runs in this process. */
 import type { Readable, Writable } from 'node:stream';
 import type { EcsyncError } from '../../errors.ts';
 import type { Connection, ExitStatus } from '../../transport/connection.ts';

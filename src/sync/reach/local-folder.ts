@@ -1,3 +1,4 @@
+/** A folder of this machine as a destination. */
 import path from 'node:path';
 import { FileError, RemoteError } from '../../errors.ts';
 import { isDryRun, parseServerWords, type TransferOptions } from '../../rsync/wire/options.ts';

@@ -1,3 +1,4 @@
+/** Makes pipes, sockets and devices in a local folder. */
 import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT, S_IFSOCK, type Entry } from '../../tree/entry.ts';
 import { makeSpecialFile, type SpecialFile } from '../../transport/programs/special-files.ts';
 

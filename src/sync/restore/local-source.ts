@@ -1,3 +1,4 @@
+/** A folder of this machine as a source that is pulled from. */
 import path from 'node:path';
 import { FileError, VaultError } from '../../errors.ts';
 import { serveSender } from '../../rsync/send/serve-sender.ts';

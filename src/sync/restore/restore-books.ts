@@ -1,3 +1,4 @@
+/** The books of one restore: what was done and what went wrong. */
 import { IntegrityError, VanishedError, type EcsyncError } from '../../errors.ts';
 import type { FlistEntry } from '../../rsync/flist/decode.ts';
 import { plainWords } from '../../rsync/outcome/status-words.ts';

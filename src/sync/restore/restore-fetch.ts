@@ -1,3 +1,4 @@
+/** Fetches the planned content of a restore in one rsync run. */
 import type { FlistEntry } from '../../rsync/flist/decode.ts';
 import type { TransferOptions } from '../../rsync/wire/options.ts';
 import { currentUmask } from '../../platform.ts';

@@ -1,3 +1,4 @@
+/** Decides for every object of a copy whether it is restored, and where to. */
 import { setImmediate } from 'node:timers/promises';
 import { FileError, UsageError } from '../../errors.ts';
 import {

@@ -1,3 +1,4 @@
+/** What a restore is told, and what it reports. */
 import type { FilterRule } from '../../tree/filter/filter.ts';
 import type { RatePlan } from '../../transport/throttle.ts';
 import type { Destination } from '../../vault/destination/destination.ts';

@@ -1,3 +1,4 @@
+/** Restores a copy, or parts of it, into a folder. */
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { FileError, UsageError, VaultError } from '../../errors.ts';

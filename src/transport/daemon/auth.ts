@@ -1,3 +1,4 @@
+/** Answers the password challenge of an rsync daemon. */
 import { createHash } from 'node:crypto';
 import { LoginError, ProtocolError } from '../../errors.ts';
 

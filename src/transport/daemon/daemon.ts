@@ -1,3 +1,4 @@
+/** Logs in to a module of an rsync daemon, which then is a remote. */
 import { userInfo } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { closeAll, tracked } from '../child.ts';

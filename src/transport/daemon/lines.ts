@@ -1,3 +1,4 @@
+/** Reads the lines of text at the start of a daemon's conversation. */
 import type { Readable } from 'node:stream';
 import { ProtocolError } from '../../errors.ts';
 

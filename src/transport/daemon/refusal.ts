@@ -1,3 +1,4 @@
+/** Explains why a daemon refused. */
 import { ConnectionError, LoginError, RemoteError, type EcsyncError } from '../../errors.ts';
 
 interface KnownRefusal {

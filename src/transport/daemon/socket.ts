@@ -1,3 +1,4 @@
+/** Connects to the port of a daemon. */
 import { connect, type Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { ConnectionError } from '../../errors.ts';

@@ -1,3 +1,4 @@
+/** Parses the output of `getfattr`. */
 import { FileError } from '../../errors.ts';
 
 /** One attribute as it was read. */

@@ -1,3 +1,4 @@
+/** Makes pipes, sockets and devices by starting other programs, since Node cannot make them. */
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 

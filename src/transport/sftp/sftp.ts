@@ -1,3 +1,4 @@
+/** A reading SFTP session over a connection. */
 import { PeerWatch, type PeerVerdict } from '../../bytes/peer-watch.ts';
 import { ByteReader } from '../../bytes/byte-reader.ts';
 import {

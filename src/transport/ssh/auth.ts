@@ -1,3 +1,4 @@
+/** The order of the attempts of one ssh login. */
 import type { AnyAuthMethod, AuthenticationType, NextAuthHandler, Prompt } from 'ssh2';
 import { LoginError } from '../../errors.ts';
 import type { LoginMethod, SshHostConfig } from './config/config.ts';

@@ -1,3 +1,4 @@
+/** One command on a channel of an ssh connection. */
 import type { Duplex, Readable, Writable } from 'node:stream';
 import type { ClientChannel } from 'ssh2';
 import { ConnectionError } from '../../errors.ts';

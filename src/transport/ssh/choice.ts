@@ -1,3 +1,4 @@
+/** Chooses between the built-in ssh and the system's. */
 import { UsageError } from '../../errors.ts';
 
 /** What a destination needs, as far as it decides between the built-in ssh and the system's. */

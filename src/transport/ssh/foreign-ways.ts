@@ -1,3 +1,4 @@
+/** Finds ways to log in that a configuration has and the built-in ssh does not. */
 import { access, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { publicKeyType } from './known-hosts.ts';

@@ -1,3 +1,4 @@
+/** Decides whether the host key of a server is accepted. */
 import { randomBytes } from 'node:crypto';
 import { mkdir, open } from 'node:fs/promises';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+/** All keys of an ssh login, as one agent. */
 import { BaseAgent, createAgent, type ParsedKey } from 'ssh2';
 import { agentSockets } from './config/agent-socket.ts';
 import type { SshHostConfig } from './config/config.ts';

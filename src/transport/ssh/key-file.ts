@@ -1,3 +1,4 @@
+/** Reads private and public key files. */
 import { readFile } from 'node:fs/promises';
 import ssh2, { type ParsedKey } from 'ssh2';
 import { LoginError } from '../../errors.ts';

@@ -1,3 +1,4 @@
+/** Reads known_hosts files and judges host keys by them. */
 import { createHash, createHmac } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { LoginError } from '../../errors.ts';

@@ -1,3 +1,4 @@
+/** Connects to an ssh server and logs in, through jump hosts if there are any. */
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, type ClientChannel } from 'ssh2';

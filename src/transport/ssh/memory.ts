@@ -1,3 +1,4 @@
+/** The answers of a person to the questions of a login, kept for the next login. */
 import type { ParsedKey } from 'ssh2';
 
 /** What a person answered for one destination, so that a second login does not ask again. */

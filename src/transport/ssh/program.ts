@@ -1,3 +1,4 @@
+/** Finds the system's ssh and gives it the words to stand in for the built-in one. */
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { userInfo } from 'node:os';

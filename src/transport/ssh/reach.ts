@@ -1,3 +1,4 @@
+/** Reaches a machine by ssh, built-in or the system's. */
 import { access } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+/** Resolves the machines on the way to an ssh server. */
 import { invalidConfig } from './config/file.ts';
 import { resolveSshHost, type SshConfigSource, type SshHostConfig } from './config/config.ts';
 import type { SshTarget } from '../ssh-target.ts';

@@ -1,3 +1,4 @@
+/** Logs in with the built-in ssh and runs commands over that login. */
 import { homedir } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { RemoteError } from '../../errors.ts';

@@ -1,3 +1,4 @@
+/** Runs commands through the system's ssh or another remote shell. */
 import { ConnectionError, LoginError, UsageError, type EcsyncError } from '../../errors.ts';
 import { nameTheKey } from './auth.ts';
 import { isWindows } from '../../platform.ts';

@@ -1,3 +1,4 @@
+/** A connection forwarded through a jump host. */
 import { Duplex } from 'node:stream';
 import type { ClientChannel } from 'ssh2';
 

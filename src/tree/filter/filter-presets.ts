@@ -1,3 +1,4 @@
+/** Named sets of filter rules. */
 import { plainRule, type FilterRule } from './filter.ts';
 
 /** Names that no copy needs, by the name under which they are left out together. */

@@ -1,3 +1,4 @@
+/** Parses filter rules in rsync's own syntax. */
 import { readFileSync } from 'node:fs';
 import { byteOrderMarkOf, withoutUtf8Mark } from '../../bytes/byte-order-mark.ts';
 import { UsageError } from '../../errors.ts';

@@ -1,3 +1,4 @@
+/** An ordered list of filter rules over byte paths. */
 import { hasWildcard, WildPattern } from './wildmatch.ts';
 
 const SLASH = 0x2f;

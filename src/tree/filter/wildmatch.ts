@@ -1,3 +1,4 @@
+/** rsync's wildcard patterns, over bytes. */
 const SLASH = 0x2f;
 const BACKSLASH = 0x5c;
 const STAR = 0x2a;

@@ -1,3 +1,4 @@
+/** Reaches directories below a root without ever following a symlink. */
 import { closeSync, constants, lstatSync, openSync, readlinkSync } from 'node:fs';
 import { onDisk } from './disk-path.ts';
 import { isRootPath, splitPath } from '../safe-path.ts';

@@ -1,3 +1,4 @@
+/** Paths as the system calls take them, on Windows as well. */
 import path from 'node:path';
 import { isWindows } from '../../platform.ts';
 import { isRootPath } from '../safe-path.ts';

@@ -1,3 +1,4 @@
+/** One object of a local folder, as the system describes it. */
 import { lstatSync, readlinkSync, type BigIntStats } from 'node:fs';
 import { isTrustedOwner, isWindows } from '../../platform.ts';
 import { shareAttributes, type CommonAttributes } from '../common-attributes.ts';

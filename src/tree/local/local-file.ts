@@ -1,3 +1,4 @@
+/** Opens and reads a file of a local folder, and notices when it is another one or changes. */
 import {
   type BigIntStats,
   closeSync,

@@ -1,3 +1,4 @@
+/** A folder of this machine as a tree. */
 import { lstatSync, readdirSync, realpathSync, statSync, type BigIntStats } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { EcsyncError, FileError } from '../../errors.ts';

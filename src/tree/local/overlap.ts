@@ -1,3 +1,4 @@
+/** Tells whether two folders overlap. */
 import { realpathSync } from 'node:fs';
 import path from 'node:path';
 

@@ -1,3 +1,4 @@
+/** The names of users and groups of this machine. */
 import { readFileSync } from 'node:fs';
 
 const USERS = '/etc/passwd';

@@ -1,3 +1,4 @@
+/** Leaves out of a walk what names alone cannot tell: by file system, size, age, or what lies beside it. */
 import { closeSync, openSync, readSync, fstatSync, constants } from 'node:fs';
 import { withoutUtf8Mark } from '../../bytes/byte-order-mark.ts';
 import { EcsyncError, FileError } from '../../errors.ts';

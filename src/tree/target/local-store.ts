@@ -1,3 +1,4 @@
+/** A folder of this machine that is being written. */
 import {
   chmodSync,
   constants,

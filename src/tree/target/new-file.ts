@@ -1,3 +1,4 @@
+/** A temporary file that gets its name when it is complete. */
 import {
   closeSync,
   fchmodSync,

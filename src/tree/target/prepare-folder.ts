@@ -1,3 +1,4 @@
+/** Makes sure that a folder exists. */
 import { mkdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { FileError } from '../../errors.ts';

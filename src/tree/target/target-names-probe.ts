@@ -1,3 +1,4 @@
+/** Finds out by trying which names a folder can hold. */
 import { randomBytes } from 'node:crypto';
 import { lstatSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

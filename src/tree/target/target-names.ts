@@ -1,3 +1,4 @@
+/** Names that a target cannot hold, and what replaces them. */
 import { createHash } from 'node:crypto';
 
 /**

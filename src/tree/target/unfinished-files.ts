@@ -1,3 +1,4 @@
+/** The folder in which the files of a restore are built before they get their names. */
 import { lstatSync, mkdirSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
 import { ClosedFolders } from './closed-folders.ts';

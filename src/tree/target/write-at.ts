@@ -1,3 +1,4 @@
+/** Writes bytes to an open file at a position. */
 import { writeSync } from 'node:fs';
 
 /**

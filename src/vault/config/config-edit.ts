@@ -1,3 +1,4 @@
+/** Writes and edits the text of a vault's `config.toml`, comments included. */
 import { isDeepStrictEqual } from 'node:util';
 import { stringify } from 'smol-toml';
 import { UsageError } from '../../errors.ts';

@@ -1,3 +1,4 @@
+/** Edits what `config.toml` says about the keychain. */
 import { parseConfig } from './config.ts';
 import { assertEdit, editError } from './config-edit.ts';
 

@@ -1,3 +1,4 @@
+/** Reads and checks a vault's `config.toml`. */
 import fs from 'node:fs';
 import * as v from 'valibot';
 import { UsageError } from '../../errors.ts';

@@ -1,3 +1,4 @@
+/** Parses the part of a destination before its path: user, host and port. */
 import { UsageError } from '../../errors.ts';
 
 /** The part of a destination before its path. */

@@ -1,3 +1,4 @@
+/** Parses destinations: ssh, rsync daemons and local folders. */
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { UsageError } from '../../errors.ts';

@@ -1,3 +1,4 @@
+/** Writes files so that readers see the old bytes or the new ones. */
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';

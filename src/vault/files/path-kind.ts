@@ -1,3 +1,4 @@
+/** Tells what kind of object a path leads to. */
 import fs from 'node:fs';
 import { errnoOf } from '../../platform.ts';
 

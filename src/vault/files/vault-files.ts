@@ -1,3 +1,4 @@
+/** The names of the files of a vault directory. */
 import path from 'node:path';
 
 /** The files of a vault directory. */

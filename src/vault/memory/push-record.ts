@@ -1,3 +1,4 @@
+/** Notes in the state of a vault about full pushes and scheduled runs. */
 import { stateKey, readState, writeState, dropState } from './state.ts';
 
 /*

@@ -1,3 +1,4 @@
+/** The state files of a vault, one for each key. */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+/** Splits a command line into words as a POSIX shell would. */
 import { UsageError } from '../../errors.ts';
 import { isWindows } from '../../platform.ts';
 

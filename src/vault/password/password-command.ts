@@ -1,3 +1,4 @@
+/** Runs the program that prints a password. */
 import { spawn } from 'node:child_process';
 import { PasswordError } from '../../errors.ts';
 import { programFile } from '../../programs.ts';

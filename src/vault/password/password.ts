@@ -1,3 +1,4 @@
+/** Reads a password or a master key from the first source that has one. */
 import fs from 'node:fs';
 import { Socket } from 'node:net';
 import os from 'node:os';

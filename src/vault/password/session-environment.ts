@@ -1,3 +1,4 @@
+/** The environment for programs that talk to services of the user's session. */
 import fs from 'node:fs';
 
 /**

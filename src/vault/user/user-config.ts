@@ -1,3 +1,4 @@
+/** The machine-wide configuration of the user. */
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';

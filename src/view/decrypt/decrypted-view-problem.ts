@@ -1,3 +1,4 @@
+/** What can be wrong with one object of a copy. */
 import { EcsyncError, IntegrityError } from '../../errors.ts';
 import { isDevice, isDirectory, isRegularFile, isSymlink, type Entry } from '../../tree/entry.ts';
 import { showPath } from '../../tree/file-failure.ts';

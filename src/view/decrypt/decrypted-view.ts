@@ -1,3 +1,4 @@
+/** A copy as the plaintext tree that is in it. */
 import { EcsyncError, FileError, IntegrityError } from '../../errors.ts';
 import type { Layout } from '../../gocryptfs/layout.ts';
 import { DIR_IV_LENGTH, NAME_FILE_LENGTH_MAX } from '../../gocryptfs/format/limits.ts';

@@ -1,3 +1,4 @@
+/** A file that is written as ciphertext and stored as plaintext. */
 import { FileError, IntegrityError } from '../../errors.ts';
 import { parseFileHeader } from '../../gocryptfs/format/file-header.ts';
 import { FILE_HEADER_LENGTH, PLAIN_BLOCK_SIZE } from '../../gocryptfs/format/limits.ts';

@@ -1,3 +1,4 @@
+/** Threads that decrypt runs of blocks and write them. */
 import { BugError, IntegrityError } from '../../errors.ts';
 import type { ContentKeys } from '../../gocryptfs/layout.ts';
 import { fileFailure } from '../../tree/file-failure.ts';

@@ -1,3 +1,4 @@
+/** Decrypts consecutive blocks of one file. */
 import { IntegrityError } from '../../errors.ts';
 import type { BlockDamage } from '../../gocryptfs/content/block-runs.ts';
 import type { ContentEncryption } from '../../gocryptfs/content/content.ts';

@@ -1,3 +1,4 @@
+/** Decides which files are decrypted in other threads. */
 import { availableParallelism } from 'node:os';
 import type { Layout } from '../../gocryptfs/layout.ts';
 import type { NewFile } from '../../tree/store.ts';

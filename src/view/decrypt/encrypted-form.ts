@@ -1,3 +1,4 @@
+/** How an encrypted copy stores what is plain in the target of a restore. */
 import type { FileIdentity } from '../../gocryptfs/content/identity.ts';
 import type { Layout } from '../../gocryptfs/layout.ts';
 import { cipherSizeToPlainSize, plainSizeToCipherSize } from '../../gocryptfs/format/sizes.ts';

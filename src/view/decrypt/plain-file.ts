@@ -1,3 +1,4 @@
+/** The plaintext of one encrypted file, decrypted and authenticated where it is read. */
 import { fileBuffers } from '../../bytes/buffer-pool.ts';
 import { IntegrityError, VanishedError } from '../../errors.ts';
 import type { BlockDamage } from '../../gocryptfs/content/block-runs.ts';

@@ -1,3 +1,4 @@
+/** Decrypts the runs of one file in this thread and appends them. */
 import { fileBuffers } from '../../bytes/buffer-pool.ts';
 import type { ContentEncryption } from '../../gocryptfs/content/content.ts';
 import type { NewFile } from '../../tree/store.ts';

@@ -1,3 +1,4 @@
+/** One object of the encrypted view. */
 import { EntryMemory, type Slab } from '../../tree/entry-memory.ts';
 import type { Entry, Xattr } from '../../tree/entry.ts';
 import type { VirtualKind } from '../inherited.ts';

@@ -1,3 +1,4 @@
+/** The ciphertext of one file, encrypted where it is read. */
 import { fileBuffers } from '../../bytes/buffer-pool.ts';
 import type { ContentEncryption } from '../../gocryptfs/content/content.ts';
 import {

@@ -1,3 +1,4 @@
+/** Runs of encrypted blocks of one open file, read and encrypted in this thread. */
 import { fileBuffers } from '../../bytes/buffer-pool.ts';
 import type { ContentEncryption } from '../../gocryptfs/content/content.ts';
 import type { FileIdentity } from '../../gocryptfs/content/identity.ts';

@@ -1,3 +1,4 @@
+/** Encrypts extended attributes. */
 import { FileError } from '../../errors.ts';
 import type { XattrEncryption } from '../../gocryptfs/names/xattrs.ts';
 import type { Xattr } from '../../tree/entry.ts';

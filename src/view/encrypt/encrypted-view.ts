@@ -1,3 +1,4 @@
+/** A plaintext tree as the gocryptfs filesystem that decrypts to it. */
 import { BugError, FileError, IntegrityError, type EcsyncError } from '../../errors.ts';
 import { parseConf } from '../../gocryptfs/conf/config.ts';
 import type { FileIdentity } from '../../gocryptfs/content/identity.ts';

@@ -1,3 +1,4 @@
+/** One thread that opens, reads and encrypts files. */
 import { fileBuffers } from '../../bytes/buffer-pool.ts';
 import {
   copyShared,

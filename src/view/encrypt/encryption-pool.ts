@@ -1,3 +1,4 @@
+/** Threads that encrypt small files whole and large files in runs. */
 import { BugError } from '../../errors.ts';
 import type { ContentKeys } from '../../gocryptfs/layout.ts';
 import type { OpenFile } from '../../tree/entry.ts';

@@ -1,3 +1,4 @@
+/** Decides which files are encrypted in other threads. */
 import { availableParallelism } from 'node:os';
 import type { FileIdentity } from '../../gocryptfs/content/identity.ts';
 import type { Layout } from '../../gocryptfs/layout.ts';

@@ -1,3 +1,4 @@
+/** The runs of one large file, encrypted ahead in another thread. */
 import { BugError } from '../../errors.ts';
 import { blockCountOf } from '../../gocryptfs/format/sizes.ts';
 import { fileFailure } from '../../tree/file-failure.ts';

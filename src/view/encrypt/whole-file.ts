@@ -1,3 +1,4 @@
+/** Encrypts a small file in one go. */
 import { fileBuffers } from '../../bytes/buffer-pool.ts';
 import type { ContentEncryption } from '../../gocryptfs/content/content.ts';
 import { packFileHeader } from '../../gocryptfs/format/file-header.ts';

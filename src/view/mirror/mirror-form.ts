@@ -1,3 +1,4 @@
+/** How a plain mirror stores what is in the target of a restore: as it is. */
 import type { FileError } from '../../errors.ts';
 import type { OpenFile } from '../../tree/entry.ts';
 import type { Attributes, NewFile } from '../../tree/store.ts';

@@ -1,3 +1,4 @@
+/** A plaintext tree as it is, with the marker of a mirror in its root. */
 import { FileError, type EcsyncError } from '../../errors.ts';
 import { CONF_NAME, DIR_IV_NAME, TEMPORARY_DIRECTORY } from '../../gocryptfs/names/names.ts';
 import {

@@ -1,3 +1,4 @@
+/** Keeps a push with `--append-only` from replacing anything. */
 import { RemoteError } from '../../../errors.ts';
 import { isDirectory } from '../../../tree/entry.ts';
 import { showPath } from '../../../tree/file-failure.ts';

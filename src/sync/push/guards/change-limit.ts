@@ -1,3 +1,4 @@
+/** Stops a push that would replace too much of a copy. */
 import { isRegularFile } from '../../../tree/entry.ts';
 import { compareWithCopy } from './comparison.ts';
 import { changeLimit } from './delete-limit.ts';

@@ -1,3 +1,4 @@
+/** Everything that has to be known before a push sends anything. */
 import { keepWhatIsThere } from './append-only.ts';
 import { findTooManyChanges, type TooManyChanges } from './change-limit.ts';
 import { guarded } from './copy-there.ts';

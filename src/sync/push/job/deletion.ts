@@ -1,3 +1,4 @@
+/** What a push may delete, as filter rules in cipher names. */
 import { STEP_PREFIX, TEMPORARY_DIRECTORY } from '../../../gocryptfs/names/names.ts';
 import type { ReceiverRule } from '../../../rsync/flist/filter-list.ts';
 import type { PushView } from '../source/push-entry.ts';

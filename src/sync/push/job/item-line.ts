@@ -1,3 +1,4 @@
+/** One changed object in plaintext, as a line of `-i`. */
 import { isDirectory, isSymlink, type Entry } from '../../../tree/entry.ts';
 import { showPath } from '../../../tree/file-failure.ts';
 import { isHardLink, itemize } from './itemize.ts';

@@ -1,3 +1,4 @@
+/** Reads and writes rsync's item flags. */
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../../tree/entry.ts';
 
 /** Bits of an item record, as rsync names them (rsync.h 3.5.0). */

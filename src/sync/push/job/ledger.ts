@@ -1,3 +1,4 @@
+/** The books of one push over all its runs. */
 import { type EcsyncError, VanishedError } from '../../../errors.ts';
 import { isRegularFile } from '../../../tree/entry.ts';
 import { itemLine, plainMessage, withSlash } from './item-line.ts';

@@ -1,3 +1,4 @@
+/** One push under way, and what all its runs share. */
 import { performance } from 'node:perf_hooks';
 import type { EcsyncError } from '../../../errors.ts';
 import { TEMPORARY_DIRECTORY } from '../../../gocryptfs/names/names.ts';

@@ -1,3 +1,4 @@
+/** Measures the progress of a push. */
 import { isRegularFile } from '../../../tree/entry.ts';
 import type { PushEntry } from '../source/push-entry.ts';
 import type { PushJob } from './push-job.ts';

@@ -1,3 +1,4 @@
+/** One conversation of a push with one `rsync --server`. */
 import { EcsyncError, InterruptedError } from '../../../errors.ts';
 import type { ReceiverRule } from '../../../rsync/flist/filter-list.ts';
 import { serverWords, type TransferOptions } from '../../../rsync/wire/options.ts';

@@ -1,3 +1,4 @@
+/** The temporary directory in the root of a copy, and the lists that stage files there. */
 import { CIPHER_PATH_LENGTH_MAX } from '../../../gocryptfs/format/limits.ts';
 import { TEMPORARY_DIRECTORY } from '../../../gocryptfs/names/names.ts';
 import { isDirectory, S_IFDIR, type Draft, type Entry } from '../../../tree/entry.ts';

@@ -1,3 +1,4 @@
+/** What the runs of a transfer share, and how each of them keeps the books. */
 import { RemoteError } from '../../../errors.ts';
 import { collectGarbageSooner, MANY_OBJECTS } from '../../collect-sooner.ts';
 import type { PushEntry } from '../source/push-entry.ts';

@@ -1,3 +1,4 @@
+/** Where files were born, as a vault remembers it for files that have moved since. */
 import { VaultError } from '../../../errors.ts';
 import type { Birth } from '../../../gocryptfs/content/identity.ts';
 import { isRegularFile } from '../../../tree/entry.ts';

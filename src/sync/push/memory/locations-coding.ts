@@ -1,3 +1,4 @@
+/** The codec of records about many paths. */
 import { VaultError } from '../../../errors.ts';
 
 /**

@@ -1,3 +1,4 @@
+/** Where every object of the source was when it was last pushed to a destination. */
 import { createHash } from 'node:crypto';
 import { isRegularFile, S_IFMT } from '../../../tree/entry.ts';
 import type { LocalEntry } from '../../../tree/local/local-entry.ts';

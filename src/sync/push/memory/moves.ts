@@ -1,3 +1,4 @@
+/** Finds which files have moved since the last push to a destination. */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { FileError, VaultError } from '../../../errors.ts';

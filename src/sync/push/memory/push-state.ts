@@ -1,3 +1,4 @@
+/** What a vault remembers about one destination, and its codec. */
 import { parseUnfinished, type Unfinished } from './unfinished.ts';
 import { KEY_BYTES } from '../source/structure-key.ts';
 

@@ -1,3 +1,4 @@
+/** Files that may have changed without a sign that rsync's quick check would see. */
 import { isRegularFile } from '../../../tree/entry.ts';
 import type { Moves } from './moves.ts';
 import type { PushEntry } from '../source/push-entry.ts';

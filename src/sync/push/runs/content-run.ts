@@ -1,3 +1,4 @@
+/** The content run: lists everything and sends what differs. */
 import type { TransferOptions } from '../../../rsync/wire/options.ts';
 import { keepsConf } from '../guards/conf-there.ts';
 import { assertCopyThere } from '../guards/copy-there.ts';

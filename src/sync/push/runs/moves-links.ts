@@ -1,3 +1,4 @@
+/** Gives moved files their new names at the destination by hard links, without sending them. */
 import { randomBytes } from 'node:crypto';
 import { RemoteError } from '../../../errors.ts';
 import { STEP_PREFIX, TEMPORARY_DIRECTORY } from '../../../gocryptfs/names/names.ts';

@@ -1,3 +1,4 @@
+/** Sends a few given files, whatever the destination has in their place. */
 import { RemoteError } from '../../../errors.ts';
 import { pathKey } from '../../../view/path-bytes.ts';
 import type { PushEntry } from '../source/push-entry.ts';

@@ -1,3 +1,4 @@
+/** Creates the new skeleton of a copy: folders, their diriv, `.name` files and the conf. */
 import type { TransferOptions } from '../../../rsync/wire/options.ts';
 import { isDirectory } from '../../../tree/entry.ts';
 import { keepsConf } from '../guards/conf-there.ts';

@@ -1,3 +1,4 @@
+/** The order of the runs of a push, in which every prefix leaves a clean copy. */
 import { EcsyncError, FileError } from '../../../errors.ts';
 import { ignoresUpdates } from '../guards/append-only.ts';
 import type { TransferOptions } from '../../../rsync/wire/options.ts';

@@ -1,3 +1,4 @@
+/** The kinds of entry and of view that a push sends. */
 import type { LocalEntry } from '../../../tree/local/local-entry.ts';
 import type { CipherEntry } from '../../../view/encrypt/cipher-entry.ts';
 import type { EncryptedView } from '../../../view/encrypt/encrypted-view.ts';

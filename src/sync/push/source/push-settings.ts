@@ -1,3 +1,4 @@
+/** What a push is told, and what it reports. */
 import type { FilterRule } from '../../../tree/filter/filter.ts';
 import type { SourceLimitOptions } from '../../../tree/local/source-limits.ts';
 import type { RatePlan } from '../../../transport/throttle.ts';

@@ -1,3 +1,4 @@
+/** Which part of the source a push looks at. */
 import { UsageError } from '../../../errors.ts';
 import { showPath } from '../../../tree/file-failure.ts';
 import { Filter, type FilterRule } from '../../../tree/filter/filter.ts';

@@ -1,3 +1,4 @@
+/** The skeleton of a copy: its folders, their diriv, the conf and the `.name` files. */
 import { isDirectory } from '../../../tree/entry.ts';
 import { pathKey } from '../../../view/path-bytes.ts';
 import type { PushEntry } from './push-entry.ts';

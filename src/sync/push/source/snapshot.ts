@@ -1,3 +1,4 @@
+/** The source as a push saw it once, for all its runs. */
 import { setImmediate } from 'node:timers/promises';
 import { isDirectory, isRegularFile } from '../../../tree/entry.ts';
 import { walk } from '../../../tree/walk.ts';

@@ -1,3 +1,4 @@
+/** Finds the socket or pipe of the ssh agent. */
 import { readdir } from 'node:fs/promises';
 import { isWindows } from '../../../platform.ts';
 

@@ -1,3 +1,4 @@
+/** The ssh algorithms that are offered, and how a configuration changes them. */
 import type { CipherAlgorithm, KexAlgorithm, MacAlgorithm, ServerHostKeyAlgorithm } from 'ssh2';
 import { matchesPattern, matchesPatternList } from './pattern.ts';
 

@@ -1,3 +1,4 @@
+/** What the ssh_config files say about one host, complete with defaults. */
 import { userInfo } from 'node:os';
 import path from 'node:path';
 import { isWindows } from '../../../platform.ts';

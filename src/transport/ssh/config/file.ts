@@ -1,3 +1,4 @@
+/** Reads ssh_config files and keeps what applies to a host. */
 import { open } from 'node:fs/promises';
 import { UsageError } from '../../../errors.ts';
 import { errnoOf, isWindows } from '../../../platform.ts';

@@ -1,3 +1,4 @@
+/** Expands the files that an Include of ssh_config names. */
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 

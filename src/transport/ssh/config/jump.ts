@@ -1,3 +1,4 @@
+/** Parses ProxyJump. */
 import { invalidConfig } from './file.ts';
 import type { SshTarget } from '../../ssh-target.ts';
 

@@ -1,3 +1,4 @@
+/** Judges the criteria of a Match line of ssh_config. */
 import { matchesPatternList } from './pattern.ts';
 
 /** What the criteria of a Match line compare with. */

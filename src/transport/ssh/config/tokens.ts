@@ -1,3 +1,4 @@
+/** Expands the tokens and variables of ssh_config. */
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import path from 'node:path';

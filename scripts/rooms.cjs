@@ -1,0 +1,80 @@
+/**
+ * The rooms of src/, from the bottom up, and what each may import: rooms above it in this table, and
+ * the files that lie in src/ itself. `tree/*` is every room of tree. A new arrow is one word in one line here;
+ * an arrow that would point back says that a file stands in the wrong room.
+ */
+module.exports = {
+  bytes: '',
+  'gocryptfs/format': '',
+  'gocryptfs/cipher': 'gocryptfs/format',
+  'gocryptfs/conf': 'gocryptfs/format gocryptfs/cipher',
+  'gocryptfs/content': 'bytes gocryptfs/format gocryptfs/cipher',
+  'gocryptfs/names': 'gocryptfs/format gocryptfs/cipher gocryptfs/content',
+  gocryptfs: 'gocryptfs/format gocryptfs/cipher gocryptfs/conf gocryptfs/content gocryptfs/names',
+  tree: '',
+  'tree/filter': 'bytes',
+  'tree/local': 'bytes tree tree/filter',
+  'tree/target': 'tree tree/local',
+  'vault/files': '',
+  'vault/lock': 'vault/files',
+  'vault/config': 'gocryptfs/* vault/files',
+  vault: 'gocryptfs/* vault/files vault/lock vault/config',
+  'vault/password': 'bytes vault/files vault/config vault',
+  'vault/user': 'vault/files vault/config vault vault/password',
+  'vault/destination': 'vault/config vault',
+  'vault/memory': 'vault/files vault/lock',
+  view: 'bytes gocryptfs/* tree/*',
+  'view/encrypt': 'bytes gocryptfs/* tree/* view',
+  'view/decrypt': 'bytes gocryptfs/* tree/* view view/encrypt',
+  'view/mirror': 'gocryptfs/* tree/* view view/encrypt',
+  'rsync/wire': 'bytes tree/*',
+  'rsync/flist': 'bytes tree/* rsync/wire',
+  'rsync/delta': 'bytes rsync/wire',
+  'rsync/send': 'bytes tree/* rsync/wire rsync/flist rsync/delta',
+  'rsync/receive': 'bytes tree/* rsync/wire rsync/flist',
+  'rsync/outcome': 'rsync/wire rsync/send rsync/receive',
+  transport: 'bytes',
+  'transport/ssh/config': 'transport',
+  'transport/ssh': 'bytes transport transport/ssh/config',
+  'transport/daemon': 'transport',
+  'transport/sftp': 'bytes transport',
+  'transport/programs': 'transport',
+  schedule: '',
+  sync: '',
+  'sync/reach': 'gocryptfs/* tree/* vault/* rsync/* transport/* sync',
+  'sync/copy': 'gocryptfs/* tree/* view/* rsync/* transport/* sync sync/reach',
+  'sync/push/source': 'tree/* vault/* view/* transport/* sync',
+  'sync/push/memory': 'gocryptfs/* tree/* vault/* view/* rsync/* sync/copy sync/push/source',
+  'sync/push/job':
+    'gocryptfs/* tree/* vault/* view/* rsync/* transport/* sync sync/reach sync/push/source sync/push/memory',
+  'sync/push/guards':
+    'gocryptfs/* tree/* vault/* view/* rsync/* sync/copy sync/push/source sync/push/memory sync/push/job',
+  'sync/push/runs':
+    'bytes gocryptfs/* tree/* view/* rsync/* sync/push/source sync/push/memory sync/push/job sync/push/guards',
+  'sync/push':
+    'gocryptfs/* tree/* vault/* view/* rsync/* transport/* sync sync/reach sync/push/source sync/push/memory sync/push/job sync/push/guards sync/push/runs',
+  'sync/browse':
+    'gocryptfs/* tree/* vault/* view/* rsync/* sync sync/reach sync/copy sync/push/job',
+  'sync/check':
+    'gocryptfs/* tree/* view/* sync sync/copy sync/push/source sync/push/memory sync/push/job sync/push/guards sync/push/runs sync/push',
+  'sync/restore':
+    'gocryptfs/* tree/* vault/* view/* rsync/* transport/* sync sync/reach sync/copy sync/push/source sync/push/memory sync/push/job',
+  'sync/adopt':
+    'gocryptfs/* tree/* vault/* view/* sync sync/reach sync/copy sync/push/source sync/push/memory sync/push/guards sync/push sync/restore',
+  'cli/terminal': 'vault/* sync/*',
+  'cli/frame': 'tree/* vault/* view/* transport/* sync/* cli/terminal',
+  'cli/settings': 'gocryptfs/* tree/* vault/* transport/* schedule sync/* cli/frame',
+  'cli/secrets': 'gocryptfs/* vault/* cli/terminal cli/frame cli/settings',
+  'cli/copies':
+    'gocryptfs/* tree/* vault/* view/* transport/* sync/* cli/terminal cli/frame cli/settings cli/secrets',
+  'cli/push': 'tree/* vault/* sync/* cli/terminal cli/frame cli/settings cli/secrets',
+  'cli/schedule': 'vault/* schedule cli/terminal cli/frame cli/settings cli/push',
+  'cli/status': 'vault/* schedule sync/* cli/terminal cli/frame cli/push cli/schedule',
+  'cli/check':
+    'vault/* view/* sync/* cli/terminal cli/frame cli/settings cli/copies cli/push cli/schedule cli/status',
+  'cli/keys': 'gocryptfs/* vault/* sync/* cli/terminal cli/frame cli/secrets cli/copies',
+  'cli/vault':
+    'gocryptfs/* tree/* vault/* transport/* sync/* cli/terminal cli/frame cli/settings cli/secrets cli/copies cli/check cli/keys',
+  'cli/help': 'vault/* cli/frame cli/settings',
+  cli: 'cli/terminal cli/frame cli/copies cli/push cli/schedule cli/status cli/check cli/keys cli/vault cli/help',
+};
