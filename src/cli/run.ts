@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import type { Command } from 'commander';
 import { describeFailure, failureLines, type ShownFailure } from './frame/failure.ts';
 import type { Host } from './frame/host.ts';
-import { startLog } from './schedule/log-file.ts';
+import { startLog } from './frame/log-file.ts';
 import type { CommonOptions } from './frame/options.ts';
 import type { OutputMode } from './terminal/output.ts';
 import { folderOf } from './frame/place.ts';

@@ -15,7 +15,7 @@ import type { VaultFrame } from '../../vault/vault.ts';
 import type { RunOptions } from '../settings/schedule-options.ts';
 import { describeFailure, failureLines } from '../frame/failure.ts';
 import type { Host } from '../frame/host.ts';
-import { startLog } from './log-file.ts';
+import { startLog } from '../frame/log-file.ts';
 import { openVaultFrameOf, placeOf } from '../frame/place.ts';
 import { DONE, type CommandResult, type Warnings } from '../frame/report.ts';
 import { assertRemotes, parsePush, splitWords, type ScheduleRequest } from './scheduled-push.ts';

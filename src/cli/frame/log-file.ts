@@ -7,12 +7,12 @@ import { foreignWriters } from '../../vault/files/ownership.ts';
 import { pathFrom } from '../../vault/password/password.ts';
 import { readUserConfig, userConfigFile } from '../../vault/user/user-config.ts';
 import { VAULT_DIR_NAME } from '../../vault/vault.ts';
-import type { Host } from '../frame/host.ts';
-import type { CommonOptions } from '../frame/options.ts';
-import { openVaultFrameOf } from '../frame/place.ts';
-import type { Warnings } from '../frame/report.ts';
+import type { Host } from './host.ts';
+import type { CommonOptions } from './options.ts';
+import { openVaultFrameOf } from './place.ts';
+import type { Warnings } from './report.ts';
 import { shownText } from '../terminal/terminal.ts';
-import { realPath } from '../frame/vault-paths.ts';
+import { realPath } from './vault-paths.ts';
 
 const VARIABLE = 'ECSYNC_LOG_FILE';
 /** It holds names of files. */
