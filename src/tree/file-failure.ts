@@ -53,6 +53,14 @@ export function vanished(path: Uint8Array, cause?: unknown): VanishedError {
   });
 }
 
+/** A stored file is not what it was when it was listed. */
+export function changedMeanwhile(path: Uint8Array): VanishedError {
+  return new VanishedError('changed', `${showPath(path)} changed while it was read`, {
+    hint: 'Something else changes the copy. Wait until it is done and run again.',
+    facts: { path: showPath(path) },
+  });
+}
+
 /**
  * {@link vanished} when the object is missing or something that cannot be opened as a file took its
  * place (a symlink, a socket), {@link fileFailure} `open-failed` for everything else.

@@ -1,6 +1,6 @@
 /** A file that arrives, and is to be as long as the list of the copy says. */
-import { FileError, VanishedError } from '../errors.ts';
-import { showPath } from '../tree/file-failure.ts';
+import { FileError } from '../errors.ts';
+import { changedMeanwhile, showPath } from '../tree/file-failure.ts';
 import type { Attributes, NewFile } from '../tree/store.ts';
 
 /**
@@ -41,7 +41,7 @@ export class AnnouncedFile implements NewFile {
     throw new FileError('size-differs', message, {
       hint: 'If a push was going on, run the same command again. Otherwise the server does not tell the truth.',
       facts: { path: shown, listed: size, received: this.#length },
-      cause: new VanishedError('changed', `${shown} changed while it was read`),
+      cause: changedMeanwhile(path),
     });
   }
 

@@ -5,7 +5,6 @@ import {
   appendFileSync,
   chmodSync,
   chownSync,
-  linkSync,
   mkdirSync,
   readdirSync,
   rmSync,
@@ -18,7 +17,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startSshd, type RunningSshd } from '../support/sshd.ts';
 import { type Bench, type CliResult, ecsync, initVault, makeBench } from './support/cli.ts';
 import { withMount } from './support/stock.ts';
-import { removeXattr, setXattr, xattrsOf } from './support/xattrs.ts';
+import { makeXattrTree, removeXattr, setXattr, xattrsOf } from './support/xattrs.ts';
 
 const NOBODY = 65_534;
 let bench: Bench;
@@ -26,7 +25,6 @@ let sshd: RunningSshd;
 let remote: string;
 let count = 0;
 
-const inSource = (...parts: readonly string[]): string => path.join(bench.source, ...parts);
 const fresh = (name: string): string => path.join(bench.dir, `${name}-${count++}`);
 
 function run(
@@ -42,24 +40,7 @@ const ordinary = (lines: readonly string[]): string[] =>
   lines.filter((line) => !line.includes(' security.'));
 
 function makeTree(): void {
-  mkdirSync(inSource('folder', 'sub'), { recursive: true });
-  writeFileSync(inSource('plain'), 'no attributes');
-  writeFileSync(inSource('file'), 'content');
-  writeFileSync(inSource('read-only'), 'x', { mode: 0o444 });
-  writeFileSync(inSource('folder', 'a\nb: c\\ä='), 'odd name');
-  linkSync(inSource('file'), inSource('folder', 'link'));
-  symlinkSync('file', inSource('symlink'));
-  const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
-  setXattr(inSource(), 'user.root', 'of the root');
-  setXattr(inSource('file'), 'user.binary', bytes);
-  setXattr(inSource('file'), 'user.empty', '');
-  setXattr(inSource('file'), 'user.a\nb=c\\d', 'odd');
-  setXattr(inSource('file'), 'trusted.t', 'of root');
-  setXattr(inSource('file'), 'security.s', 'of a module');
-  setXattr(inSource('read-only'), 'user.v', Buffer.alloc(3000, 7));
-  setXattr(inSource('folder'), 'user.folder', 'f');
-  setXattr(inSource('folder', 'sub'), 'user.only-empty', '');
-  setXattr(inSource('folder', 'a\nb: c\\ä='), 'user.odd', 'path');
+  makeXattrTree(bench.source);
   execFileSync('find', [bench.source, '-exec', 'touch', '-h', '-d', '2020-01-01', '{}', '+']);
 }
 

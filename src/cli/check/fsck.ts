@@ -8,7 +8,7 @@ import type { Sample } from '../../sync/browse/sample.ts';
 import { pathKind } from '../../vault/files/path-kind.ts';
 import { besidePushes } from '../frame/beside-pushes.ts';
 import type { CopyPlace } from '../copies/cipher-folder.ts';
-import { keptPatterns } from '../settings/configured-way.ts';
+import { configuredLayers, keptPatterns } from '../settings/configured-way.ts';
 import {
   checkedText,
   counted,
@@ -145,7 +145,7 @@ async function check(
       isOnlyEcsync: known?.isOnlyEcsync === true,
       allowHoles: options.allowHoles === true,
       checksNonces: options.nonces === true,
-      kept: new KeptNames(keptPatterns(host, place, options.keep)),
+      kept: new KeptNames(keptPatterns(configuredLayers(host, place), options.keep)),
       identities: new IdentityCheck(layout, {
         known: known?.identities,
         isExactAt: lastPush && ((plainPath) => lastPush.isExactAt(plainPath)),

@@ -13,7 +13,7 @@ import {
 import type { Tree } from '../../tree/entry.ts';
 import type { VaultFrame } from '../../vault/vault.ts';
 import { readSmallFile } from '../../view/decrypt/decrypted-view-listing.ts';
-import { configuredWay } from '../settings/configured-way.ts';
+import { configuredLayers, configuredWay } from '../settings/configured-way.ts';
 import { unlockCopy, type CopyKey, type CopyPlace } from './cipher-folder.ts';
 import type { CopyOptions, ReachOptions } from './copy-options.ts';
 import { loginQuestions } from '../frame/login-questions.ts';
@@ -97,7 +97,7 @@ export function reachSettings(
 ): ReachSettings {
   const { via } = options;
   const { destination } = place;
-  const way = configuredWay(host, place, options);
+  const way = configuredWay(configuredLayers(host, place), options);
   return { destination, ...peerSettings(options), ...way, ...(via !== undefined && { via }) };
 }
 

@@ -14,7 +14,7 @@ import type { RatePlan } from '../../transport/throttle.ts';
 import type { CopyPlace } from './cipher-folder.ts';
 import { isHostFirst } from '../frame/early-login.ts';
 import { ESCAPED_HELP, typedBytes } from '../frame/escaped-paths.ts';
-import { configuredWay, keptPatterns } from '../settings/configured-way.ts';
+import { configuredLayers, configuredWay, keptPatterns } from '../settings/configured-way.ts';
 import type { Host } from '../frame/host.ts';
 import { oneMore } from '../frame/options.ts';
 import { parseBandwidth } from '../frame/push-values.ts';
@@ -177,9 +177,10 @@ async function runRestore(
   const place = findPlace(host, options, options.from);
   const { vault, destination } = place;
   const { overwrite } = options;
+  const layers = configuredLayers(host, place);
   const settings: RestoreSettings = {
     ...restoringSettings(options),
-    ...configuredWay(host, place, options),
+    ...configuredWay(layers, options),
     from: destination,
     target: path.resolve(host.folder, options.to),
     ...(vault && { vaultDir: vault.vaultDir }),
@@ -190,12 +191,9 @@ async function runRestore(
     rules: await readRules(filters),
     ...(overwrite && { overwrite }),
     ignoreLastPush: !options.lastPush,
-    keep: keptPatterns(host, place, options.keep),
+    keep: keptPatterns(layers, options.keep),
   };
-  if (settings.xattrs === true) {
-    const { assertRestoresXattrs } = await import('../../sync/restore/restore-xattrs.ts');
-    assertRestoresXattrs(settings);
-  }
+  await refuseXattrsEarly(settings);
   const work = (): Promise<CommandResult> =>
     besidePushes({ host, warnings }, { vault, destination }, async () =>
       conclude(host, settings, {
@@ -207,6 +205,19 @@ async function runRestore(
   const isPart = settings.paths.length + filters.length > 0;
   const run = { vault, command: 'restore', destination, isPart } as const;
   return recordRun(host, warnings, run, work);
+}
+
+/**
+ * Refuses `-X` where it cannot work, before anybody is asked for a password.
+ *
+ * @throws {UsageError} `xattrs-unsupported`
+ */
+export async function refuseXattrsEarly(
+  settings: Pick<RestoreSettings, 'xattrs' | 'protocolMax'>,
+): Promise<void> {
+  if (settings.xattrs !== true) return;
+  const { assertRestoresXattrs } = await import('../../sync/restore/restore-xattrs.ts');
+  assertRestoresXattrs(settings);
 }
 
 /** The part of the settings that only the options decide. */

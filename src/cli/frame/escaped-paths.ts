@@ -4,7 +4,7 @@ import { UsageError } from '../../errors.ts';
 import { diskFolder, onDisk } from '../../tree/local/disk-path.ts';
 import { isRootPath } from '../../view/path-bytes.ts';
 import { utf8Text } from '../terminal/terminal.ts';
-import { pathFromTop, type PathOrigin } from './vault-paths.ts';
+import { pathFromTop, pathMissing, type PathOrigin } from './vault-paths.ts';
 
 /** For commands that take `--escaped`. */
 export const ESCAPED_HELP =
@@ -48,7 +48,7 @@ export function resolveEscaped(
   const resolved = paths.map((typed) => {
     const inside = pathFromTop(typedBytes(typed, true), origin);
     if (!isThere(origin.source, inside)) {
-      if (onGone === undefined) throw missing(typed);
+      if (onGone === undefined) throw pathMissing(typed);
       onGone(typed);
     }
     return inside;
@@ -75,10 +75,4 @@ function invalid(typed: string): UsageError {
       hint: 'With --escaped, write \\n, \\r, \\t, \\\\ for a backslash, or three octal digits: \\377.',
     },
   );
-}
-
-function missing(typed: string): UsageError {
-  return new UsageError('path-missing', `${typed} does not exist`, {
-    hint: 'Paths start at the current folder inside the vault, or at -C DIR; /PATH starts at its top.',
-  });
 }

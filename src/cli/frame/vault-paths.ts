@@ -92,3 +92,10 @@ function outside(typed: Uint8Array, { source }: PathOrigin): UsageError {
     hint: 'Paths start at the current folder inside the vault; /PATH starts at its top.',
   });
 }
+
+/** @param shown - a path of the source that nothing is at */
+export function pathMissing(shown: string): UsageError {
+  return new UsageError('path-missing', `${shown} does not exist`, {
+    hint: 'Paths start at the current folder inside the vault, or at -C DIR; /PATH starts at its top.',
+  });
+}

@@ -11,7 +11,7 @@ import {
 } from '../../vault/destination/destination.ts';
 import { destinationOfRemote } from '../../vault/destination/remote-destination.ts';
 import { resolveEscaped } from '../frame/escaped-paths.ts';
-import { inside, realPath } from '../frame/vault-paths.ts';
+import { inside, pathMissing, realPath } from '../frame/vault-paths.ts';
 
 /** Where the words of a push are read. */
 export interface PushWordsContext {
@@ -141,9 +141,7 @@ async function expand(
     onGone(typed);
     return [typed];
   }
-  throw new UsageError('path-missing', `${path.resolve(folder, typed)} does not exist`, {
-    hint: 'Paths start at the current folder inside the vault, or at -C DIR; /PATH starts at its top.',
-  });
+  throw pathMissing(path.resolve(folder, typed));
 }
 
 /** `convertPathToPattern` turns backslashes around, and escapes what is a pattern here. */

@@ -3,7 +3,7 @@ import type { PeerSettings } from '../../sync/run-settings.ts';
 import type { Destination } from '../../vault/destination/destination.ts';
 import type { VaultFrame } from '../../vault/vault.ts';
 import type { Host } from '../frame/host.ts';
-import { pushLayers, textsOf } from './push-config.ts';
+import { pushLayers, textsOf, type PushLayer } from './push-config.ts';
 import { remoteNameOf } from '../frame/recorded-run.ts';
 import type { PeerOptions } from '../frame/run-options.ts';
 
@@ -13,18 +13,22 @@ interface ConfiguredPlace {
 }
 
 /**
- * `rsh` and `rsync_path`, as a push to the same place has them: of the command line, or else of the environment
- * and the configuration, where there is a vault.
+ * What the environment and the configuration say of a push to the same place, where there is a vault.
  *
  * @throws {UsageError} every code of `pushLayers`
  */
-export function configuredWay(
+export function configuredLayers(
   host: Host,
   { vault, destination }: ConfiguredPlace,
+): readonly PushLayer[] {
+  return vault === undefined ? [] : pushLayers(host, vault, remoteNameOf(host, vault, destination));
+}
+
+/** `rsh` and `rsync_path`, of the command line or else as a push to the same place has them. */
+export function configuredWay(
+  layers: readonly PushLayer[],
   options: Pick<PeerOptions, 'rsh' | 'rsyncPath'>,
 ): Pick<PeerSettings, 'rsh' | 'rsyncPath'> {
-  if (vault === undefined) return {};
-  const layers = pushLayers(host, vault, remoteNameOf(host, vault, destination));
   const told = (key: 'rsh' | 'rsync_path'): string | undefined => {
     const value = layers.find(({ values }) => values[key] !== undefined)?.values[key];
     return typeof value === 'string' ? value : undefined;
@@ -34,18 +38,11 @@ export function configuredWay(
   return { ...(rsh !== undefined && { rsh }), ...(rsyncPath !== undefined && { rsyncPath }) };
 }
 
-/**
- * What is left alone in a copy beside what is of it: `--keep`, and `keep` as a push to the same place has it.
- *
- * @throws {UsageError} every code of `pushLayers`
- */
+/** What is left alone in a copy beside what is of it: `--keep`, and `keep` as a push to the same place has it. */
 export function keptPatterns(
-  host: Host,
-  { vault, destination }: ConfiguredPlace,
+  layers: readonly PushLayer[],
   told: readonly string[] = [],
 ): readonly string[] {
-  if (vault === undefined) return told;
-  const layers = pushLayers(host, vault, remoteNameOf(host, vault, destination));
   const configured = layers.find(({ values }) => values.keep !== undefined)?.values.keep;
   return [...told, ...textsOf(configured)];
 }

@@ -61,7 +61,10 @@ export async function showAllVaults(host: Host, options: OverviewOptions): Promi
   const figures = { vaults: known.length, gone: gone.length, unusable: failures.length };
   const nameOf = ({ vault, name }: NamedStatus): string => `${name} of ${vault}`;
   const result = concludeStatus(statuses, figures, nameOf);
-  return worst(result, { failures, gone: isForgetting ? [] : gone });
+  return worst(result, [
+    ...goneShortfall(isForgetting ? [] : gone),
+    ...failures.map(unusableShortfall),
+  ]);
 }
 
 /** @throws {UsageError} `conflicting-options` */
@@ -110,26 +113,27 @@ function folderOf(vaultDir: string): string {
   return path.basename(vaultDir) === VAULT_DIR_NAME ? path.dirname(vaultDir) : vaultDir;
 }
 
-function worst(
-  result: CommandResult,
-  {
-    failures,
-    gone,
-  }: { readonly failures: readonly ShownFailure[]; readonly gone: readonly string[] },
-): CommandResult {
-  const [first] = gone;
-  if (first !== undefined && result.exitCode === ExitCode.ok) {
-    const what = gone.length === 1 ? folderOf(first) : `${gone.length} vaults`;
-    const message = `${what} ${gone.length === 1 ? 'is' : 'are'} not there any more`;
-    const hint =
-      'Is the disk mounted? A vault that was removed or moved is forgotten by: ecsync status --all-vaults --forget-gone';
-    return worst(
-      { ...result, exitCode: ExitCode.overdue, error: { code: 'vault-gone', message, hint } },
-      { failures, gone: [] },
-    );
-  }
-  return failures.reduce((worse, { exitCode, code, message }) => {
-    const isWorse = worseExit(worse.exitCode, exitCode) !== worse.exitCode;
-    return isWorse ? { ...worse, exitCode, error: { code, message } } : worse;
+/** Something that an overview cannot end well with; the first of the worst counts. */
+type Shortfall = Required<Pick<CommandResult, 'exitCode' | 'error'>>;
+
+function worst(result: CommandResult, shortfalls: readonly Shortfall[]): CommandResult {
+  return shortfalls.reduce<CommandResult>((worse, shortfall) => {
+    const isWorse = worseExit(worse.exitCode, shortfall.exitCode) !== worse.exitCode;
+    return isWorse ? { ...worse, ...shortfall } : worse;
   }, result);
+}
+
+function goneShortfall([first, ...others]: readonly string[]): Shortfall[] {
+  if (first === undefined) return [];
+  const isOne = others.length === 0;
+  const what = isOne ? `${folderOf(first)} is` : `${others.length + 1} vaults are`;
+  const message = `${what} not there any more`;
+  const hint =
+    'Is the disk mounted? A vault that was removed or moved is forgotten by: ecsync status --all-vaults --forget-gone';
+  return [{ exitCode: ExitCode.overdue, error: { code: 'vault-gone', message, hint } }];
+}
+
+/** Its hint was told beside the vault. */
+function unusableShortfall({ exitCode, code, message }: ShownFailure): Shortfall {
+  return { exitCode, error: { code, message } };
 }

@@ -21,6 +21,7 @@ import { unlockAdopted } from '../secrets/secrets.ts';
 import type { Selected } from '../frame/selected.ts';
 import {
   addRestoringOptions,
+  refuseXattrsEarly,
   restoreReporter,
   restoringSettings,
   type RestoringOptions,
@@ -79,10 +80,7 @@ async function runClone(
     return { exitCode: ExitCode.ok, figures: { vaultDir } };
   }
   const settings = readSettings(host, words, target);
-  if (settings.restore.xattrs === true) {
-    const { assertRestoresXattrs } = await import('../../sync/restore/restore-xattrs.ts');
-    assertRestoresXattrs(settings.restore);
-  }
+  await refuseXattrsEarly(settings.restore);
   const { clone } = await import('../../sync/adopt/clone.ts');
   const keys: AdoptKey[] = [];
   try {

@@ -15,6 +15,7 @@ import {
   type OpenFile,
   type Tree,
 } from '../../tree/entry.ts';
+import { changedMeanwhile } from '../../tree/file-failure.ts';
 import { walk } from '../../tree/walk.ts';
 import { DecryptedView, type DecryptedViewOptions } from '../../view/decrypt/decrypted-view.ts';
 import type { CopyProblem } from '../../view/decrypt/decrypted-view-problem.ts';
@@ -24,7 +25,6 @@ import type { PlainEntry } from '../../view/plain-entry.ts';
 import { pathKey } from '../../view/path-bytes.ts';
 import { PlainFile } from '../../view/decrypt/plain-file.ts';
 import {
-  changed,
   DamageList,
   findingAbout,
   findingOfMisplaced,
@@ -200,7 +200,7 @@ class Check<C extends Entry> {
         state = await file.close();
       }
       if (state === 'unchanged') return damage.findings;
-      throw changed(entry);
+      throw changedMeanwhile(entry.path);
     } catch (error) {
       this.#signal.throwIfAborted();
       if (!isAboutFile(error)) throw error;

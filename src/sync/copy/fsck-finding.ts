@@ -1,6 +1,10 @@
 /** What a check of a copy finds, one object at a time. */
-import { IntegrityError, VanishedError, type EcsyncError, type FileError } from '../../errors.ts';
-import { showPath } from '../../tree/file-failure.ts';
+import {
+  IntegrityError,
+  type EcsyncError,
+  type FileError,
+  type VanishedError,
+} from '../../errors.ts';
 import type { PlainEntry } from '../../view/plain-entry.ts';
 import {
   objectKindOf,
@@ -133,13 +137,4 @@ export function findingOfUnread(
     plainDirectory: directory.path,
     kind: isDirectoryItself ? 'directory' : 'file',
   };
-}
-
-/** A file is not what it was when it was listed. */
-export function changed(entry: PlainEntry): VanishedError {
-  const path = showPath(entry.path);
-  return new VanishedError('changed', `${path} changed while it was read`, {
-    hint: 'Something else changes the copy. Wait until it is done and run again.',
-    facts: { path },
-  });
 }

@@ -3,7 +3,7 @@
  * root those of every namespace but `system`, where access control lists are. Attributes of symlinks
  * and special files cannot be in the copy, since Linux allows `user.` on files and folders only.
  */
-import { FileError, UsageError, VanishedError, type EcsyncError } from '../../errors.ts';
+import { FileError, VanishedError, type EcsyncError } from '../../errors.ts';
 import { isDirectory, isRegularFile, type Xattr } from '../../tree/entry.ts';
 import { showPath } from '../../tree/file-failure.ts';
 import {
@@ -14,7 +14,13 @@ import {
 import { pathKey } from '../../view/path-bytes.ts';
 import type { LocalEntry } from '../../tree/local/local-entry.ts';
 import type { Ledger } from './job/ledger.ts';
-import { dottedPath, readListXattrs, type ReadXattrs } from './source/list-xattrs.ts';
+import {
+  assertXattrsPossible,
+  dottedPath,
+  readListXattrs,
+  SYSTEM_LABEL,
+  type ReadXattrs,
+} from './source/list-xattrs.ts';
 import type { PushEntry, PushView } from './source/push-entry.ts';
 import type { PushSettings } from './source/push-settings.ts';
 import { parentKey } from './source/skeleton.ts';
@@ -29,10 +35,7 @@ export interface XattrScan {
   readonly read?: ReadXattrs;
 }
 
-const OLDEST_PROTOCOL = 30;
 const DOT_SLASH_LENGTH = 2;
-/** Labels that a system gives to every object by itself are no loss. */
-const SYSTEM_LABEL = 'security.selinux';
 
 /**
  * Refuses `-X` where it cannot work.
@@ -41,20 +44,7 @@ const SYSTEM_LABEL = 'security.selinux';
  */
 export function assertXattrsSupported(settings: PushSettings): void {
   if (settings.xattrs !== true) return;
-  if (process.platform !== 'linux') {
-    throw new UsageError(
-      'xattrs-unsupported',
-      `extended attributes cannot be read on this system (${process.platform})`,
-      { hint: 'Push without -X. This release of ecsync reads them on Linux only.' },
-    );
-  }
-  if (settings.protocolMax < OLDEST_PROTOCOL) {
-    throw new UsageError(
-      'xattrs-unsupported',
-      `rsync protocol ${settings.protocolMax} cannot carry extended attributes`,
-      { hint: 'Use --protocol 30 or newer, or push without -X.' },
-    );
-  }
+  assertXattrsPossible(settings.protocolMax, { act: 'read', without: 'push' });
   requireProgram('getfattr', 'Install the package attr, or push without -X.');
   requireProgram('xargs', 'Install the package findutils, or push without -X.');
   const localRsync = rsyncForXattrs(settings);

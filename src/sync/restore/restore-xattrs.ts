@@ -3,7 +3,7 @@
  * everything is there: what the copy has, of those that this user may set. Nothing vouches for which
  * object an attribute belongs to, so that those which give rights are set only on request.
  */
-import { FileError, IntegrityError, UsageError } from '../../errors.ts';
+import { FileError, IntegrityError } from '../../errors.ts';
 import { ITEM_REPORT_XATTR } from '../../rsync/wire/constants.ts';
 import type { FlistEntry } from '../../rsync/flist/decode.ts';
 import { isDirectory, isRegularFile, type Xattr } from '../../tree/entry.ts';
@@ -12,15 +12,13 @@ import type { LocalStore } from '../../tree/target/local-store.ts';
 import { requireProgram } from '../../transport/programs/getfattr.ts';
 import type { Planned, StoredForm } from '../../view/restoring-store.ts';
 import { pathKey } from '../../view/path-bytes.ts';
+import { assertXattrsPossible, SYSTEM_LABEL } from '../push/source/list-xattrs.ts';
 import type { RestoreBooks } from './restore-books.ts';
 import type { RestoreSettings } from './restore-settings.ts';
 import { TargetXattrs, type WantedObject } from './target-xattrs.ts';
 
-const OLDEST_PROTOCOL = 30;
 /** A file system without attributes refuses all of them, and a copy may hold any number of damaged ones. */
 const NAMED_MAX = 20;
-/** A label that a system gives to every object by itself. */
-const SYSTEM_LABEL = 'security.selinux';
 /** Makes a program more powerful than who starts it, among other things. */
 const SECURITY = 'security.';
 /** Access control lists: they are permissions. */
@@ -36,20 +34,7 @@ export function assertRestoresXattrs({
   protocolMax,
 }: Pick<RestoreSettings, 'xattrs' | 'protocolMax'>): void {
   if (xattrs !== true) return;
-  if (process.platform !== 'linux') {
-    throw new UsageError(
-      'xattrs-unsupported',
-      `extended attributes cannot be set on this system (${process.platform})`,
-      { hint: 'Restore without -X. This release of ecsync sets them on Linux only.' },
-    );
-  }
-  if (protocolMax < OLDEST_PROTOCOL) {
-    throw new UsageError(
-      'xattrs-unsupported',
-      `rsync protocol ${protocolMax} cannot carry extended attributes`,
-      { hint: 'Use --protocol 30 or newer, or restore without -X.' },
-    );
-  }
+  assertXattrsPossible(protocolMax, { act: 'set', without: 'restore' });
   requireProgram('getfattr', 'Install the package attr, or restore without -X.');
   requireProgram('setfattr', 'Install the package attr, or restore without -X.');
   requireProgram('xargs', 'Install the package findutils, or restore without -X.');

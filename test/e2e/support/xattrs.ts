@@ -1,4 +1,6 @@
 import { execFileSync } from 'node:child_process';
+import { linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 /** Gives an object an extended attribute; the value as bytes. */
 export function setXattr(path: string, name: string, value: Uint8Array | string): void {
@@ -33,4 +35,27 @@ export function xattrsOf(folder: string): string[] {
     for (const line of lines) found.push(`${path} ${line}`);
   }
   return found.sort();
+}
+
+/** Files and folders with attributes of every kind that ext4 holds. */
+export function makeXattrTree(source: string): void {
+  const inSource = (...parts: readonly string[]): string => join(source, ...parts);
+  mkdirSync(inSource('folder', 'sub'), { recursive: true });
+  writeFileSync(inSource('plain'), 'no attributes');
+  writeFileSync(inSource('file'), 'content');
+  writeFileSync(inSource('read-only'), 'x', { mode: 0o444 });
+  writeFileSync(inSource('folder', 'a\nb: c\\ä='), 'odd name');
+  linkSync(inSource('file'), inSource('folder', 'link'));
+  symlinkSync('file', inSource('symlink'));
+  const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
+  setXattr(source, 'user.root', 'of the root');
+  setXattr(inSource('file'), 'user.binary', bytes);
+  setXattr(inSource('file'), 'user.empty', '');
+  setXattr(inSource('file'), 'user.a\nb=c\\d', 'odd');
+  setXattr(inSource('file'), 'trusted.t', 'of root');
+  setXattr(inSource('file'), 'security.s', 'of a module');
+  setXattr(inSource('read-only'), 'user.v', Buffer.alloc(3000, 7));
+  setXattr(inSource('folder'), 'user.folder', 'f');
+  setXattr(inSource('folder', 'sub'), 'user.only-empty', '');
+  setXattr(inSource('folder', 'a\nb: c\\ä='), 'user.odd', 'path');
 }

@@ -1,4 +1,5 @@
 /** Extended attributes of a list of local objects, read so that no symlink leads out of their folder. */
+import { UsageError } from '../../../errors.ts';
 import { diskFolder } from '../../../tree/local/disk-path.ts';
 import { isDirectory } from '../../../tree/entry.ts';
 import { HeldDirectory } from '../../../tree/local/held-directory.ts';
@@ -14,9 +15,41 @@ export type ReadXattrs = (
   reading: XattrReading,
 ) => Promise<void>;
 
+/** A label that a system gives to every object by itself. */
+export const SYSTEM_LABEL = 'security.selinux';
+
+const OLDEST_PROTOCOL = 30;
 const DOT_SLASH = Buffer.from('./');
 /** Directories that are held for one run of the program. */
 const HELD_MAX = 64;
+
+/**
+ * Refuses `-X` on a system and with a protocol that have no extended attributes.
+ *
+ * @param use.act - what would be done with them
+ * @param use.without - what goes on without `-X`
+ * @throws {UsageError} `xattrs-unsupported`
+ */
+export function assertXattrsPossible(
+  protocolMax: number,
+  { act, without }: { readonly act: 'read' | 'set'; readonly without: 'push' | 'restore' },
+): void {
+  if (process.platform !== 'linux') {
+    const advice = `${without === 'push' ? 'Push' : 'Restore'} without -X.`;
+    throw new UsageError(
+      'xattrs-unsupported',
+      `extended attributes cannot be ${act} on this system (${process.platform})`,
+      { hint: `${advice} This release of ecsync ${act}s them on Linux only.` },
+    );
+  }
+  if (protocolMax < OLDEST_PROTOCOL) {
+    throw new UsageError(
+      'xattrs-unsupported',
+      `rsync protocol ${protocolMax} cannot carry extended attributes`,
+      { hint: `Use --protocol 30 or newer, or ${without} without -X.` },
+    );
+  }
+}
 
 /** The path of an object as the program is given it, and tells it. */
 export function dottedPath(path: Uint8Array): Buffer {
