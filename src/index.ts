@@ -49,7 +49,11 @@ export { assertNamesTold, type NameModifiers } from './gocryptfs/conf/conf-claim
 export { parseConf, serialiseConf, type Conf } from './gocryptfs/conf/config.ts';
 export { createConf } from './gocryptfs/conf/keys.ts';
 
-export { createVault, type NewVaultKey, type NewVaultPlace } from './vault/create-vault.ts';
+export {
+  makeVault as createVault,
+  type NewVaultKey,
+  type NewVaultPlace,
+} from './vault/new-vault.ts';
 export type { VaultPlace } from './vault/vault.ts';
 export { vaultFiles } from './vault/files/vault-files.ts';
 export type { RemoteConfig, VaultConfig } from './vault/config/config.ts';

@@ -35,8 +35,8 @@ export interface VaultFrame extends Partial<StoredConf> {
   readonly virtualTimes: 'fixed' | { readonly shiftSec: 0 | 10 };
 }
 
-/** An opened vault: its files were read and checked, nothing is locked or decrypted. */
-export type Vault = VaultFrame & StoredConf;
+/** A vault whose files were read and checked; nothing is locked or decrypted. */
+export type StoredVault = VaultFrame & StoredConf;
 
 /** Where a vault is looked for. */
 export interface VaultPlace {
@@ -118,8 +118,8 @@ function deviceOf(folder: string): number | undefined {
  *   `conf-changed`, `vault-unreadable`, `source-missing`
  * @throws {UsageError} `config-unreadable`, `config-invalid`, `config-unknown-key`
  */
-export function openVault(place: VaultPlace): Vault {
-  const vault = openVaultFrame(place);
+export function readVault(place: VaultPlace): StoredVault {
+  const vault = readVaultFrame(place);
   if (hasConf(vault)) return vault;
   throw new VaultError('vault-incomplete', `${vault.confFile} is missing`, {
     hint: 'Copy it from any remote. Or make it anew with the recovery key: ecsync key passwd --masterkey=stdin',
@@ -127,7 +127,7 @@ export function openVault(place: VaultPlace): Vault {
 }
 
 /** Whether the conf of a vault is there. */
-export function hasConf(vault: VaultFrame): vault is Vault {
+export function hasConf(vault: VaultFrame): vault is StoredVault {
   return vault.confBytes !== undefined;
 }
 
@@ -141,7 +141,7 @@ const READS_MAX = 3;
  *   without `config.toml`; `conf-changed`, `vault-unreadable`, `source-missing`
  * @throws {UsageError} `config-unreadable`, `config-invalid`, `config-unknown-key`
  */
-export function openVaultFrame(place: VaultPlace): VaultFrame {
+export function readVaultFrame(place: VaultPlace): VaultFrame {
   const { vaultDir, trust } = findVault(place);
   const files = vaultFiles(vaultDir);
   if (!isFile(files.config)) throw incomplete(vaultDir, 'config.toml');

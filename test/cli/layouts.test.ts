@@ -19,7 +19,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { serialiseConf, type Conf } from '../../src/gocryptfs/conf/config.ts';
 import type { FeatureFlag } from '../../src/gocryptfs/conf/feature-flags.ts';
 import { deriveKek, wrapMasterkey } from '../../src/gocryptfs/conf/keys.ts';
-import { createVault } from '../../src/vault/create-vault.ts';
+import { makeVault } from '../../src/vault/new-vault.ts';
 import { mountStockWith } from '../support/stock-gocryptfs.ts';
 import { buildSources } from './support/built.ts';
 import { Cli, type CliResult } from './support/cli.ts';
@@ -192,7 +192,7 @@ describe('a filesystem of before gocryptfs 1.3', () => {
         longNameMax: 255,
       };
       const vault = fresh('vault');
-      createVault({ source: vault }, { confBytes: serialiseConf(conf), masterkey, conf });
+      makeVault({ source: vault }, { confBytes: serialiseConf(conf), masterkey, conf });
       fill(vault);
       await expectOpens(vault);
     },

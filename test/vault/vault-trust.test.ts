@@ -17,7 +17,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EcsyncError } from '../../src/errors.ts';
 import { foreignWriters } from '../../src/vault/files/ownership.ts';
 import { readUserConfig, safeListOf } from '../../src/vault/user/user-config.ts';
-import { findVaultDir, openVaultFrame, type VaultPlace } from '../../src/vault/vault.ts';
+import { findVaultDir, readVaultFrame, type VaultPlace } from '../../src/vault/vault.ts';
 
 // A vault that another user could have written is used only by those who named it or trust it.
 
@@ -72,9 +72,9 @@ const FOREIGN: Readonly<Record<string, () => void>> = {
 
 describe.each(Object.entries(FOREIGN))('a vault that %s', (_how, make) => {
   it('is refused when it was only come upon', () => {
-    expect(codeOf(() => openVaultFrame(place))).toBe('none');
+    expect(codeOf(() => readVaultFrame(place))).toBe('none');
     make();
-    for (const use of [findVaultDir, openVaultFrame]) {
+    for (const use of [findVaultDir, readVaultFrame]) {
       expect(codeOf(() => use(place))).toBe('vault-not-yours');
       const inside = { ...place, folder: path.join(root, 'photos') };
       expect(codeOf(() => use(inside))).toBe('vault-not-yours');
@@ -104,10 +104,10 @@ describe.each(Object.entries(FOREIGN))('a vault that %s', (_how, make) => {
     ];
     for (const one of named) {
       writeFileSync(config, HEAD);
-      expect(openVaultFrame(one)).toMatchObject({ vaultDir });
+      expect(readVaultFrame(one)).toMatchObject({ vaultDir });
       for (const order of orders) {
         writeFileSync(config, `${HEAD}${order}\n`);
-        expect(codeOf(() => openVaultFrame(one))).toBe('vault-orders-foreign');
+        expect(codeOf(() => readVaultFrame(one))).toBe('vault-orders-foreign');
       }
     }
   });
@@ -117,10 +117,10 @@ describe.each(Object.entries(FOREIGN))('a vault that %s', (_how, make) => {
     writeFileSync(config, `${HEAD}[hooks]\nbefore = "true"\n`);
     for (const listed of [path.join(root, 'photos'), vaultDir]) {
       writeFileSync(path.join(root, 'home/ecsync/config.toml'), `safe_vaults = ["${listed}"]\n`);
-      expect(openVaultFrame(place).config.hooks).toEqual({ before: 'true' });
+      expect(readVaultFrame(place).config.hooks).toEqual({ before: 'true' });
     }
     writeFileSync(path.join(root, 'home/ecsync/config.toml'), `safe_vaults = ["${root}"]\n`);
-    expect(codeOf(() => openVaultFrame(place))).toBe('vault-not-yours');
+    expect(codeOf(() => readVaultFrame(place))).toBe('vault-not-yours');
   });
 });
 

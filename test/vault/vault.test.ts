@@ -18,15 +18,15 @@ import { EcsyncError } from '../../src/errors.ts';
 import { serialiseConf } from '../../src/gocryptfs/conf/config.ts';
 import { flagsOfLayout } from '../../src/gocryptfs/conf/feature-flags.ts';
 import { createConf } from '../../src/gocryptfs/conf/keys.ts';
-import { createVault } from '../../src/vault/create-vault.ts';
+import { makeVault } from '../../src/vault/new-vault.ts';
 import { readAdopted } from '../../src/vault/adopted.ts';
 import { confOf } from '../../src/vault/vault-conf.ts';
 import {
   assertMasterkey,
   hasConf,
   keyCheckOf,
-  openVault,
-  openVaultFrame,
+  readVault,
+  readVaultFrame,
 } from '../../src/vault/vault.ts';
 
 // A vault is found from below, whole or absent, and its conf is the one it was made with.
@@ -53,7 +53,7 @@ function failure(action: () => unknown): EcsyncError {
 
 const at = (...names: string[]): string => path.join(folder, ...names);
 
-describe('createVault()', () => {
+describe('makeVault()', () => {
   it('leaves the second of a folder whose copy is continued', () => {
     const source = at('photos');
     mkdirSync(source);
@@ -61,17 +61,17 @@ describe('createVault()', () => {
       utimesSync(source, time, time);
       const confMtimeSec = 1_600_000_000;
       const continues = { remote: { name: 'copy', url: '/copy' }, confMtimeSec };
-      createVault({ source }, { ...key, continues });
+      makeVault({ source }, { ...key, continues });
       expect(Math.floor(statSync(source).mtimeMs / 1000)).toBe(1_600_000_000);
       rmSync(at('photos', '.ecsync'), { recursive: true });
     }
   });
 
-  it('makes a vault that openVault() reads, closed to other users', () => {
+  it('makes a vault that readVault() reads, closed to other users', () => {
     const source = at('new', 'photos');
-    const vaultDir = createVault({ source }, key);
+    const vaultDir = makeVault({ source }, key);
     expect(vaultDir).toBe(path.join(source, '.ecsync'));
-    const vault = openVault({ folder: source });
+    const vault = readVault({ folder: source });
     expect(vault.source).toBe(source);
     expect(Buffer.from(vault.confBytes)).toEqual(confBytes);
     expect(vault.config.conf_sha256).toBe(createHash('sha256').update(confBytes).digest('hex'));
@@ -84,48 +84,48 @@ describe('createVault()', () => {
   });
 
   it('refuses an existing vault, and one inside a vault directory', () => {
-    createVault({ source: folder }, key);
+    makeVault({ source: folder }, key);
     const again = failure(() =>
-      createVault({ source: folder }, { ...key, masterkey: randomBytes(32) }),
+      makeVault({ source: folder }, { ...key, masterkey: randomBytes(32) }),
     );
     expect(again.code).toBe('vault-exists');
     for (const inside of [at('.ecsync'), at('.ecsync', 'log', 'deep')]) {
-      expect(failure(() => createVault({ source: inside }, key)).code).toBe('inside-vault-dir');
+      expect(failure(() => makeVault({ source: inside }, key)).code).toBe('inside-vault-dir');
     }
-    const here = failure(() => createVault({ source: at('x'), vaultDir: at('.ecsync', 'v') }, key));
+    const here = failure(() => makeVault({ source: at('x'), vaultDir: at('.ecsync', 'v') }, key));
     expect(here.code).toBe('inside-vault-dir');
-    assertMasterkey(openVault({ folder }), masterkey);
+    assertMasterkey(readVault({ folder }), masterkey);
   });
 
   it('leaves nothing behind where it cannot write', () => {
     writeFileSync(at('file'), '');
-    expect(failure(() => createVault({ source: at('file') }, key)).code).toBe('not-a-folder');
-    expect(failure(() => createVault({ source: at('file', 'x') }, key)).exitCode).toBe(10);
+    expect(failure(() => makeVault({ source: at('file') }, key)).code).toBe('not-a-folder');
+    expect(failure(() => makeVault({ source: at('file', 'x') }, key)).exitCode).toBe(10);
     writeFileSync(at('.ecsync'), '');
-    expect(failure(() => createVault({ source: folder }, key)).code).toBe('vault-exists');
+    expect(failure(() => makeVault({ source: folder }, key)).code).toBe('vault-exists');
     expect(readdirSync(folder).sort()).toEqual(['.ecsync', 'file']);
   });
 
   it('clears away the draft of an init that was killed', () => {
     mkdirSync(at('.ecsync.init-4194304'));
     mkdirSync(at(`.ecsync.init-${process.ppid}`));
-    createVault({ source: folder }, key);
+    makeVault({ source: folder }, key);
     expect(readdirSync(folder).sort()).toEqual(['.ecsync', `.ecsync.init-${process.ppid}`]);
   });
 });
 
-describe('openVault()', () => {
+describe('readVault()', () => {
   it('finds the nearest vault above', () => {
-    createVault({ source: folder }, key);
-    createVault({ source: at('inner') }, key);
+    makeVault({ source: folder }, key);
+    makeVault({ source: at('inner') }, key);
     mkdirSync(at('inner', 'a', 'b'), { recursive: true });
     mkdirSync(at('outer', 'a'), { recursive: true });
-    expect(openVault({ folder: at('inner', 'a', 'b') }).source).toBe(at('inner'));
-    expect(openVault({ folder: at('outer', 'a') }).source).toBe(folder);
+    expect(readVault({ folder: at('inner', 'a', 'b') }).source).toBe(at('inner'));
+    expect(readVault({ folder: at('outer', 'a') }).source).toBe(folder);
   });
 
   it('says where it looked when there is none', () => {
-    const error = failure(() => openVault({ folder }));
+    const error = failure(() => readVault({ folder }));
     expect([error.code, error.exitCode]).toEqual(['no-vault', 10]);
     expect(error.message).toBe(`no vault here: ${folder}`);
     expect(error.hint).toContain('ecsync init');
@@ -135,29 +135,29 @@ describe('openVault()', () => {
     const source = at('source');
     mkdirSync(source);
     writeFileSync(path.join(source, 'x'), '');
-    const vaultDir = createVault({ source, vaultDir: at('keys') }, key);
+    const vaultDir = makeVault({ source, vaultDir: at('keys') }, key);
     expect(existsSync(path.join(source, '.ecsync'))).toBe(false);
-    expect(openVault({ folder: '/', vaultDir }).source).toBe(source);
+    expect(readVault({ folder: '/', vaultDir }).source).toBe(source);
     rmSync(path.join(source, 'x'));
-    expect(failure(() => openVault({ folder: '/', vaultDir })).message).toContain('is empty');
+    expect(failure(() => readVault({ folder: '/', vaultDir })).message).toContain('is empty');
     rmSync(source, { recursive: true });
-    expect(failure(() => openVault({ folder: '/', vaultDir })).code).toBe('source-missing');
-    expect(failure(() => openVault({ folder, vaultDir: at('nowhere') })).code).toBe('no-vault');
+    expect(failure(() => readVault({ folder: '/', vaultDir })).code).toBe('source-missing');
+    expect(failure(() => readVault({ folder, vaultDir: at('nowhere') })).code).toBe('no-vault');
   });
 
   it('refuses a conf that is not the one the vault was made with', () => {
-    createVault({ source: folder }, key);
+    makeVault({ source: folder }, key);
     chmodSync(at('.ecsync', 'gocryptfs.conf'), 0o600);
     writeFileSync(at('.ecsync', 'gocryptfs.conf'), `${confBytes.toString()} `);
-    const error = failure(() => openVault({ folder }));
+    const error = failure(() => readVault({ folder }));
     expect([error.code, error.exitCode]).toEqual(['conf-changed', 10]);
     expect(error.hint).toContain('config.toml');
   });
 
   it('opens without its conf for what can do without it', () => {
-    createVault({ source: folder }, key);
+    makeVault({ source: folder }, key);
     rmSync(at('.ecsync', 'gocryptfs.conf'));
-    const vault = openVaultFrame({ folder });
+    const vault = readVaultFrame({ folder });
     expect(hasConf(vault)).toBe(false);
     assertMasterkey(vault, masterkey);
     expect(failure(() => confOf(vault)).code).toBe('vault-incomplete');
@@ -167,9 +167,9 @@ describe('openVault()', () => {
     const flags = new Set(flagsOfLayout({ layout: 'reverse', longNameMax: 80 }));
     const conf = { flags, longNameMax: 80 };
     const reverse = { timeShiftSec: 0, confInSource: false } as const;
-    createVault({ source: folder }, { ...key, conf, reverse });
+    makeVault({ source: folder }, { ...key, conf, reverse });
     rmSync(at('.ecsync', 'gocryptfs.conf'));
-    const vault = openVaultFrame({ folder });
+    const vault = readVaultFrame({ folder });
     expect(confOf(vault)).toMatchObject(conf);
     expect(vault).toMatchObject({ derivation: 'reverse', virtualTimes: { shiftSec: 0 } });
   });
@@ -181,9 +181,9 @@ describe('openVault()', () => {
     const reverse = { timeShiftSec: 10, confInSource: true } as const;
     for (const vaultDir of [undefined, `${folder}-elsewhere`]) {
       const elsewhere = vaultDir === undefined ? {} : { vaultDir };
-      const made = createVault({ source: folder, ...elsewhere }, { ...key, reverse });
+      const made = makeVault({ source: folder, ...elsewhere }, { ...key, reverse });
       expect(readdirSync(made).sort()).toEqual(['config.toml', 'index', 'log']);
-      const vault = openVault({ folder, ...elsewhere });
+      const vault = readVault({ folder, ...elsewhere });
       expect(vault).toMatchObject({
         confFile: file,
         confMtimeSec: 1_000_000_001,
@@ -199,16 +199,16 @@ describe('openVault()', () => {
   it('refuses flags in the configuration that are not those of the conf', async () => {
     const { conf } = await createConf({ password: Buffer.from('x'), scryptLogN: 10, creator: 't' });
     const wrong = { flags: new Set(flagsOfLayout({ layout: 'xchacha' })), longNameMax: 255 };
-    createVault({ source: folder }, { confBytes: serialiseConf(conf), masterkey, conf: wrong });
-    const error = failure(() => confOf(openVault({ folder })));
+    makeVault({ source: folder }, { confBytes: serialiseConf(conf), masterkey, conf: wrong });
+    const error = failure(() => confOf(readVault({ folder })));
     expect(error.code).toBe('config-invalid');
     expect(error.hint).toContain('"HKDF","GCMIV128"');
   });
 
   it.each(['gocryptfs.conf', 'config.toml'])('says that %s is missing', (name) => {
-    createVault({ source: folder }, key);
+    makeVault({ source: folder }, key);
     rmSync(at('.ecsync', name));
-    const error = failure(() => openVault({ folder }));
+    const error = failure(() => readVault({ folder }));
     expect([error.code, error.exitCode]).toEqual(['vault-incomplete', 10]);
     expect(error.message).toContain(name);
   });
@@ -216,8 +216,8 @@ describe('openVault()', () => {
 
 describe('assertMasterkey()', () => {
   it('accepts the key the vault was made with and no other', () => {
-    createVault({ source: folder }, key);
-    const vault = openVault({ folder });
+    makeVault({ source: folder }, key);
+    const vault = readVault({ folder });
     assertMasterkey(vault, masterkey);
     const error = failure(() => assertMasterkey(vault, randomBytes(32)));
     expect([error.code, error.exitCode]).toEqual(['wrong-masterkey', 12]);
@@ -229,15 +229,15 @@ describe('what a vault has adopted', () => {
   const index = randomBytes(1000);
   const remote = { name: 'nas', url: '/copy' };
   const make = (): void => {
-    createVault({ source: folder }, { ...key, continues: { remote, confMtimeSec: 0, index } });
+    makeVault({ source: folder }, { ...key, continues: { remote, confMtimeSec: 0, index } });
   };
-  const read = (): Uint8Array | undefined => readAdopted(openVaultFrame({ folder }));
+  const read = (): Uint8Array | undefined => readAdopted(readVaultFrame({ folder }));
 
   it('is given back, and is nothing where nothing was adopted', () => {
     make();
     expect(Buffer.from(read() ?? [])).toEqual(index);
     rmSync(at('.ecsync'), { recursive: true });
-    createVault({ source: folder }, key);
+    makeVault({ source: folder }, key);
     expect(read()).toBeUndefined();
   });
 

@@ -17,7 +17,7 @@ import { loginQuestions } from '../frame/login-questions.ts';
 import { describeFailure } from '../frame/failure.ts';
 import type { Host } from '../frame/host.ts';
 import type { CommonOptions } from '../frame/options.ts';
-import { openVaultFrameOf } from '../frame/place.ts';
+import { readVaultFrameOf } from '../frame/place.ts';
 import { effectiveValues, pushLayers } from '../settings/push-config.ts';
 import { isMirror } from '../frame/recorded-run.ts';
 import { remoteStatus } from '../status/remote-status.ts';
@@ -53,7 +53,7 @@ export async function* examine(
   yield good('program', `ecsync ${host.version}, Node ${process.versions.node}, ${host.platform}`);
   let vault: VaultFrame;
   try {
-    vault = openVaultFrameOf(host, options);
+    vault = readVaultFrameOf(host, options);
   } catch (error) {
     yield failed('vault', error);
     return;

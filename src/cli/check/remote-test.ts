@@ -12,7 +12,7 @@ import type { VaultFrame } from '../../vault/vault.ts';
 import { refuseGoneCopy } from './copy-gone.ts';
 import type { Host } from '../frame/host.ts';
 import { addCommonOptions, type CommonOptions } from '../frame/options.ts';
-import { openVaultFrameOf, placeOf } from '../frame/place.ts';
+import { readVaultFrameOf, placeOf } from '../frame/place.ts';
 import type { CommandResult, Warnings } from '../frame/report.ts';
 import type { Selected } from '../frame/selected.ts';
 import { shownText } from '../terminal/terminal.ts';
@@ -83,14 +83,14 @@ interface Named {
   readonly vault?: VaultFrame;
 }
 
-/** @throws {UsageError} `no-remote`, `remote-unknown`, `destination-invalid`; as `openVaultFrameOf` */
+/** @throws {UsageError} `no-remote`, `remote-unknown`, `destination-invalid`; as `readVaultFrameOf` */
 function destinationOf(host: Host, options: CommonOptions, name: string | undefined): Named {
   const { platform } = host;
   if (name !== undefined && looksLikeDestination(name)) {
     const { folder } = placeOf(host, options);
     return { destination: parseDestination(name, { platform, folder }) };
   }
-  const vault = openVaultFrameOf(host, options);
+  const vault = readVaultFrameOf(host, options);
   const { config } = vault;
   const named = config.remotes.find((remote) => name === undefined || remote.name === name);
   if (named !== undefined) {

@@ -6,7 +6,7 @@ import { NOT_ENCRYPTED } from '../../sync/run-settings.ts';
 import type { VerifyFinding } from '../../sync/check/verify-finding.ts';
 import type { VerifySummary } from '../../sync/check/verify.ts';
 import { settleConf } from '../../vault/replace-conf.ts';
-import type { Vault } from '../../vault/vault.ts';
+import type { StoredVault } from '../../vault/vault.ts';
 import { counted } from '../copies/fsck-output.ts';
 import { shownBytes } from '../terminal/figures.ts';
 import { besidePushes } from '../frame/beside-pushes.ts';
@@ -100,7 +100,7 @@ async function compare(
   host: Host,
   warnings: Warnings,
   job: {
-    readonly vault: Vault;
+    readonly vault: StoredVault;
     readonly settings: PushSettings;
     readonly options: VerifyCommandOptions;
   },

@@ -19,7 +19,7 @@ import { layoutOf, modifiersGiven } from '../settings/layout-option.ts';
 import { admitConf } from '../secrets/foreign-conf.ts';
 import type { Host } from '../frame/host.ts';
 import type { CommonOptions, SecretOptions } from '../frame/options.ts';
-import { ofVaultIfAny, openVaultFrameOf } from '../frame/place.ts';
+import { ofVaultIfAny, readVaultFrameOf } from '../frame/place.ts';
 import type { Warnings } from '../frame/report.ts';
 import { unlockConf, unlockVault } from '../secrets/secrets.ts';
 import { destinationOfRemote, remotesAt } from '../../vault/destination/remote-destination.ts';
@@ -49,7 +49,7 @@ export interface CopyKey {
  *
  * @throws {UsageError} `no-remote`, `not-a-folder`, `destination-invalid`, `destination-password`,
  *   `not-encrypted` — a plain mirror
- * @throws {VaultError} `no-vault`, and every other of `openVaultFrame`
+ * @throws {VaultError} `no-vault`, and every other of `readVaultFrame`
  */
 export function findCopy(host: Host, options: CommonOptions, word: string | undefined): CopyPlace {
   const place = findPlace(host, options, word);
@@ -110,7 +110,7 @@ function vaultIfAny(
   options: CommonOptions,
   isOptional: boolean,
 ): VaultFrame | undefined {
-  const open = (): VaultFrame => openVaultFrameOf(host, options);
+  const open = (): VaultFrame => readVaultFrameOf(host, options);
   return isOptional ? ofVaultIfAny(host, options, open) : open();
 }
 

@@ -14,7 +14,7 @@ import {
   type CommonOptions,
   type SecretOptions,
 } from '../frame/options.ts';
-import { openVaultFrameOf } from '../frame/place.ts';
+import { readVaultFrameOf } from '../frame/place.ts';
 import { jsonPath } from '../terminal/render-item.ts';
 import type { CommandResult, Warnings } from '../frame/report.ts';
 import { unlockVault } from '../secrets/secrets.ts';
@@ -73,7 +73,7 @@ async function translate(
   warnings: Warnings,
   { direction, options, paths }: NameRequest,
 ): Promise<CommandResult> {
-  const vault = openVaultFrameOf(host, options);
+  const vault = readVaultFrameOf(host, options);
   if (paths.length === 0 && options.masterkey !== undefined) {
     throw new UsageError(
       'conflicting-options',

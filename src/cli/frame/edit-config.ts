@@ -3,7 +3,7 @@ import { removeTemporaries, replaceFile } from '../../vault/files/atomic-write.t
 import { readConfigText } from '../../vault/config/config.ts';
 import { acquireLock } from '../../vault/lock/lock.ts';
 import { vaultFiles } from '../../vault/files/vault-files.ts';
-import { findVaultDir, openVaultFrame } from '../../vault/vault.ts';
+import { findVaultDir, readVaultFrame } from '../../vault/vault.ts';
 import type { Host } from './host.ts';
 import type { CommonOptions } from './options.ts';
 import { placeOf } from './place.ts';
@@ -13,7 +13,7 @@ import { DONE, type CommandResult } from './report.ts';
  * Rewrites a vault's `config.toml` under a lock of its own, so that two edits never lose one another.
  *
  * @param edit - makes the new text; when that is the old one, nothing is written
- * @throws as `openVaultFrame` and `acquireLock`, and what `edit` throws
+ * @throws as `readVaultFrame` and `acquireLock`, and what `edit` throws
  */
 export function editConfig(
   host: Host,
@@ -21,7 +21,7 @@ export function editConfig(
   edit: (text: string, file: string) => string,
 ): CommandResult {
   const place = placeOf(host, options);
-  openVaultFrame(place);
+  readVaultFrame(place);
   const file = vaultFiles(findVaultDir(place)).config;
   const lock = acquireLock(`${file}.lock`);
   try {

@@ -9,7 +9,7 @@ import { readUserConfig, userConfigFile } from '../../vault/user/user-config.ts'
 import { VAULT_DIR_NAME } from '../../vault/vault.ts';
 import type { Host } from './host.ts';
 import type { CommonOptions } from './options.ts';
-import { openVaultFrameOf } from './place.ts';
+import { readVaultFrameOf } from './place.ts';
 import type { Warnings } from './report.ts';
 import { shownText } from '../terminal/terminal.ts';
 import { realPath } from './vault-paths.ts';
@@ -81,7 +81,7 @@ function logFileOf(host: Host, options: CommonOptions): string | undefined {
 /** What is wrong with a configuration is told by the command that needs it. */
 function ofVault(host: Host, options: CommonOptions): string | undefined {
   return orNothing(() => {
-    const { config, vaultDir } = openVaultFrameOf(host, options);
+    const { config, vaultDir } = readVaultFrameOf(host, options);
     return config.log_file === undefined ? undefined : pathFrom(vaultDir, config.log_file);
   });
 }

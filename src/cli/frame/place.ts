@@ -6,9 +6,7 @@ import { pathKind } from '../../vault/files/path-kind.ts';
 import { safeListOf } from '../../vault/user/user-config.ts';
 import {
   CROSS_FILE_SYSTEMS_VARIABLE,
-  openVault,
-  openVaultFrame,
-  type Vault,
+  readVaultFrame,
   type VaultFrame,
   type VaultPlace,
 } from '../../vault/vault.ts';
@@ -72,12 +70,7 @@ export function ofVaultIfAny<T>(host: Host, options: CommonOptions, read: () => 
   }
 }
 
-/** Opens the vault a command works on; errors as {@link openVault}. */
-export function openVaultOf(host: Host, options: CommonOptions): Vault {
-  return openVault(placeOf(host, options));
-}
-
-/** The same for a command that can do without the conf; errors as {@link openVaultFrame}. */
-export function openVaultFrameOf(host: Host, options: CommonOptions): VaultFrame {
-  return openVaultFrame(placeOf(host, options));
+/** Reads the vault of a command that can do without the conf; errors as {@link readVaultFrame}. */
+export function readVaultFrameOf(host: Host, options: CommonOptions): VaultFrame {
+  return readVaultFrame(placeOf(host, options));
 }

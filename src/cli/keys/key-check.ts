@@ -15,7 +15,7 @@ import {
   type CommonOptions,
   type SecretOptions,
 } from '../frame/options.ts';
-import { ofVaultIfAny, openVaultFrameOf } from '../frame/place.ts';
+import { ofVaultIfAny, readVaultFrameOf } from '../frame/place.ts';
 import { askMasterkey, askPassword } from '../frame/prompt.ts';
 import type { CommandResult, Warnings } from '../frame/report.ts';
 import { openInAnyForm, readVaultSecret, unlockConf } from '../secrets/secrets.ts';
@@ -61,7 +61,7 @@ async function check(
     });
   }
   if (options.conf !== undefined) return checkConf(host, warnings, options, options.conf);
-  const vault = openVaultFrameOf(host, options);
+  const vault = readVaultFrameOf(host, options);
   const asked = { ...options, ask: () => askMasterkey(host, 'Recovery key or password') };
   const secret = await readVaultSecret(host, vault, asked, warnings);
   const { vaultDir, confFile } = vault;
@@ -127,7 +127,7 @@ function asNo(error: unknown): PasswordError {
 
 /** @throws {VaultError} a vault that was named and is none, or cannot be read */
 function vaultIfAny(host: Host, options: CheckOptions): VaultFrame | undefined {
-  const open = (): VaultFrame => openVaultFrameOf(host, options);
+  const open = (): VaultFrame => readVaultFrameOf(host, options);
   return options.C === undefined ? ofVaultIfAny(host, options, open) : open();
 }
 

@@ -19,7 +19,7 @@ import {
   type CommonOptions,
   type SecretOptions,
 } from '../frame/options.ts';
-import { openVaultFrameOf, placeOf } from '../frame/place.ts';
+import { readVaultFrameOf, placeOf } from '../frame/place.ts';
 import { askPassword } from '../frame/prompt.ts';
 import { DONE, type CommandResult, type Warnings } from '../frame/report.ts';
 import {
@@ -75,7 +75,7 @@ async function changePasswordOf(
   checkNewPasswordOptions(host, options);
   const task = { command: 'key passwd' };
   return withVaultLock(host, { vaultDir, task, options }, async (holding) => {
-    const vault = openVaultFrameOf(holding, options);
+    const vault = readVaultFrameOf(holding, options);
     settleConf(vault);
     const old = { ...options, ask: () => askPassword(holding, 'Current password') };
     const unlocked = await unlockVault(holding, vault, old, warnings);

@@ -16,7 +16,7 @@ import {
   type CommonOptions,
   type SecretOptions,
 } from '../frame/options.ts';
-import { openVaultFrameOf } from '../frame/place.ts';
+import { readVaultFrameOf } from '../frame/place.ts';
 import { DONE, type CommandResult, type Warnings } from '../frame/report.ts';
 import { keychainSurroundings, provenPassword } from '../secrets/secrets.ts';
 import type { Selected } from '../frame/selected.ts';
@@ -54,7 +54,7 @@ async function rememberPassword(
   warnings: Warnings,
   options: CommonOptions & SecretOptions,
 ): Promise<CommandResult> {
-  const vault = openVaultFrameOf(host, options);
+  const vault = readVaultFrameOf(host, options);
   assertNoOtherSource(vault);
   const { keychainItemOf, writeKeychain } = await import('../../vault/password/keychain.ts');
   const password = await provenPassword(host, vault, options, warnings);
@@ -78,7 +78,7 @@ function assertNoOtherSource({ config, vaultDir }: VaultFrame): void {
 }
 
 async function forgetPassword(host: Host, options: CommonOptions): Promise<CommandResult> {
-  const vault = openVaultFrameOf(host, options);
+  const vault = readVaultFrameOf(host, options);
   const { keychainItemOf, removeFromKeychain } = await import('../../vault/password/keychain.ts');
   const wasThere = await removeFromKeychain(keychainItemOf(vault), keychainSurroundings(host));
   editConfig(host, options, dropKeychain);

@@ -7,7 +7,7 @@ import {
   type CommonOptions,
   type SecretOptions,
 } from '../frame/options.ts';
-import { openVaultFrameOf } from '../frame/place.ts';
+import { readVaultFrameOf } from '../frame/place.ts';
 import { namesText } from '../secrets/layout-line.ts';
 import { recoverySheet, shownMasterkey } from './recovery-sheet.ts';
 import { DONE, type CommandResult, type Warnings } from '../frame/report.ts';
@@ -70,7 +70,7 @@ async function showInfo(host: Host, options: CommonOptions): Promise<CommandResu
     import('../../vault/vault-conf.ts'),
     import('../../gocryptfs/layout.ts'),
   ]);
-  const vault = openVaultFrameOf(host, options);
+  const vault = readVaultFrameOf(host, options);
   const conf = confOf(vault);
   const cipher = cipherOf(conf.flags);
   const { out } = host;
@@ -122,7 +122,7 @@ async function printSheet(
   warnings: Warnings,
   options: KeyOptions,
 ): Promise<CommandResult> {
-  const vault = openVaultFrameOf(host, options);
+  const vault = readVaultFrameOf(host, options);
   const { conf, masterkey } = await unlockVault(host, vault, options, warnings);
   try {
     const remotes = vault.config.remotes.map(({ url }) => url);
@@ -141,7 +141,7 @@ async function printKey(
   warnings: Warnings,
   options: KeyOptions,
 ): Promise<CommandResult> {
-  const vault = openVaultFrameOf(host, options);
+  const vault = readVaultFrameOf(host, options);
   const { masterkey } = await unlockVault(host, vault, options, warnings);
   try {
     const text = shownMasterkey(masterkey);

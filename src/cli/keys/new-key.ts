@@ -2,7 +2,7 @@
 import { VaultError } from '../../errors.ts';
 import type { Conf } from '../../gocryptfs/conf/config.ts';
 import type { LayoutChoice } from '../../gocryptfs/conf/feature-flags.ts';
-import type { NewVaultKey } from '../../vault/create-vault.ts';
+import type { NewVaultKey } from '../../vault/new-vault.ts';
 import { readConfFile } from '../../vault/stored-conf.ts';
 import { untilInterrupted } from '../secrets/derivation.ts';
 import type { Host } from '../frame/host.ts';

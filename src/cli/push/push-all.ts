@@ -1,6 +1,6 @@
 /** Pushes to every remote in turn, for `push --all`. */
 import { ExitCode, UsageError } from '../../errors.ts';
-import { openVaultFrameOf } from '../frame/place.ts';
+import { readVaultFrameOf } from '../frame/place.ts';
 import type { PushOptions } from '../settings/push-options.ts';
 import { describeFailure, failureLines } from '../frame/failure.ts';
 import type { Host } from '../frame/host.ts';
@@ -35,7 +35,7 @@ export async function pushToAll(
   options: PushOptions,
   pushOne: PushOne,
 ): Promise<CommandResult> {
-  const vault = openVaultFrameOf(host, options);
+  const vault = readVaultFrameOf(host, options);
   const { remotes } = vault.config;
   if (remotes.length === 0) {
     throw new UsageError('no-remote', 'this vault has no remote yet', {

@@ -1,7 +1,7 @@
 /** What a push refuses by its words alone. */
 import { UsageError } from '../../errors.ts';
 import type { PushSettings } from '../../sync/push/source/push-settings.ts';
-import type { Vault } from '../../vault/vault.ts';
+import type { StoredVault } from '../../vault/vault.ts';
 import type { PushOptions } from '../settings/push-options.ts';
 import type { Host } from '../frame/host.ts';
 import { vaultDirOf } from '../frame/place.ts';
@@ -14,7 +14,7 @@ import { inside, realPath } from '../frame/vault-paths.ts';
  */
 export function refuseOtherFolder(
   host: Host,
-  { source, vaultDir }: Vault,
+  { source, vaultDir }: StoredVault,
   options: PushOptions,
 ): void {
   if (options.C === undefined || vaultDirOf(host, options) === undefined) return;

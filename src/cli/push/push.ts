@@ -14,7 +14,7 @@ import { pushMemory } from '../../sync/push/memory/vault-memory.ts';
 import type { Destination } from '../../vault/destination/destination.ts';
 import { settleConf } from '../../vault/replace-conf.ts';
 import { lastFullPush, noteFullPush } from '../../vault/memory/push-record.ts';
-import { openVault, type Vault } from '../../vault/vault.ts';
+import { readVault, type StoredVault } from '../../vault/vault.ts';
 import { attend } from './attended-run.ts';
 import { describeFailure } from '../frame/failure.ts';
 import { frozenSettings } from './frozen-source.ts';
@@ -146,7 +146,7 @@ async function runPush(
 /** `--if-older-than`: what ends a push that is not due. */
 function youngerThan(
   { out }: Host,
-  { vaultDir }: Vault,
+  { vaultDir }: StoredVault,
   { settings, options }: { readonly settings: PushSettings; readonly options: PushCommandOptions },
 ): CommandResult | undefined {
   const { ifOlderThan } = options;
@@ -167,7 +167,7 @@ async function pushLocked(
     vault,
     settings,
     options,
-  }: { vault: Vault; settings: PushSettings; options: PushCommandOptions },
+  }: { vault: StoredVault; settings: PushSettings; options: PushCommandOptions },
 ): Promise<CommandResult> {
   const { destination } = settings;
   return withKey(host, warnings, { vault, options, destination }, async (opened, around) => {
@@ -223,7 +223,7 @@ export async function withKey<T>(
   host: Host,
   warnings: Warnings,
   job: {
-    readonly vault: Vault;
+    readonly vault: StoredVault;
     readonly options: PushOptions;
     readonly destination: Destination;
   },
@@ -273,21 +273,21 @@ export async function withKey<T>(
 
 /** What a push is to do, and its options with what configuration adds to them. */
 export interface ReadPush<Options> {
-  readonly vault: Vault;
+  readonly vault: StoredVault;
   readonly settings: PushSettings;
   readonly options: Options;
 }
 
 /**
  * Opens the vault, reads the command line of a push and the configuration, and refuses what can be
- * refused before anybody is asked for a password; errors as `openVault`, `readPushWords`,
+ * refused before anybody is asked for a password; errors as `readVault`, `readPushWords`,
  * `resolvePaths`, the filter rules and `withConfiguration`.
  */
 export async function readPush<Options extends PushOptions>(
   host: Host,
   request: PushRequest<Options>,
 ): Promise<ReadPush<Options>> {
-  const vault = openVault(placeOf(host, request.options));
+  const vault = readVault(placeOf(host, request.options));
   const read = await readSettings(host, vault, request);
   await refuseEarly(read.settings);
   return { vault, ...read };
@@ -295,7 +295,7 @@ export async function readPush<Options extends PushOptions>(
 
 async function readSettings<Options extends PushOptions>(
   host: Host,
-  vault: Vault,
+  vault: StoredVault,
   request: PushRequest<Options>,
 ): Promise<Omit<ReadPush<Options>, 'vault'>> {
   const { source, vaultDir, config } = vault;

@@ -15,7 +15,7 @@ import type { VaultConfig } from '../../vault/config/config.ts';
 import { pathKind } from '../../vault/files/path-kind.ts';
 import type { InstallOptions } from '../settings/schedule-options.ts';
 import type { Host } from '../frame/host.ts';
-import { openVaultFrameOf } from '../frame/place.ts';
+import { readVaultFrameOf } from '../frame/place.ts';
 import { DONE, type CommandResult, type Warnings } from '../frame/report.ts';
 import {
   findJobs,
@@ -112,7 +112,7 @@ function print({ out }: Host, installer: Installer, plan: SchedulePlan): Command
 }
 
 function planOf(host: Host, { options, words }: ScheduleRequest<InstallOptions>): SchedulePlan {
-  const frame = openVaultFrameOf(host, options);
+  const frame = readVaultFrameOf(host, options);
   const { vaultDir, name } = jobPlaceOf(host, options);
   const { remotes, pushWords } = splitWords(words);
   assertRemotes(frame.config, { remotes, isAll: options.all === true });

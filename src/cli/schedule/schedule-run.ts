@@ -16,7 +16,7 @@ import type { RunOptions } from '../settings/schedule-options.ts';
 import { describeFailure, failureLines } from '../frame/failure.ts';
 import type { Host } from '../frame/host.ts';
 import { startLog } from '../frame/log-file.ts';
-import { openVaultFrameOf, placeOf } from '../frame/place.ts';
+import { readVaultFrameOf, placeOf } from '../frame/place.ts';
 import { DONE, type CommandResult, type Warnings } from '../frame/report.ts';
 import { assertRemotes, parsePush, splitWords, type ScheduleRequest } from './scheduled-push.ts';
 import { shownDestinationOf } from '../../vault/destination/remote-destination.ts';
@@ -46,7 +46,7 @@ export async function runJob(
   const ageMin = options.ifOlderThan === undefined ? undefined : parseDuration(options.ifOlderThan);
   const away = diskAway(host, options);
   if (away !== undefined) return away;
-  const frame = openVaultFrameOf(host, options);
+  const frame = readVaultFrameOf(host, options);
   const { remotes, pushWords } = splitWords(words);
   const targets = targetsOf(host, frame, { remotes, isAll: options.all === true });
   const startedMs = Date.now();

@@ -8,7 +8,7 @@ import {
   writeKnownVaults,
 } from '../../vault/user/known-vaults.ts';
 import { pathKind } from '../../vault/files/path-kind.ts';
-import { openVaultFrame, VAULT_DIR_NAME, type VaultFrame } from '../../vault/vault.ts';
+import { readVaultFrame, VAULT_DIR_NAME, type VaultFrame } from '../../vault/vault.ts';
 import { describeFailure, type ShownFailure } from '../frame/failure.ts';
 import type { Host } from '../frame/host.ts';
 import type { CommonOptions } from '../frame/options.ts';
@@ -77,7 +77,7 @@ function refuseVault(host: Host, options: CommonOptions): void {
 
 function look(host: Host, vaultDir: string, maxAge: string | undefined): Seen {
   try {
-    const frame = openVaultFrame(rememberedPlace(host, vaultDir));
+    const frame = readVaultFrame(rememberedPlace(host, vaultDir));
     return { frame, statuses: readStatuses(host, frame, maxAge) };
   } catch (error) {
     return { failure: describeFailure(error, false) };

@@ -4,7 +4,7 @@ import { UsageError } from '../../errors.ts';
 import { showAllVaults } from './all-vaults.ts';
 import type { Host } from '../frame/host.ts';
 import { addCommonOptions, type CommonOptions } from '../frame/options.ts';
-import { openVaultFrameOf } from '../frame/place.ts';
+import { readVaultFrameOf } from '../frame/place.ts';
 import type { CommandResult } from '../frame/report.ts';
 import type { Selected } from '../frame/selected.ts';
 import { concludeStatus, writeMetrics } from './status-result.ts';
@@ -48,14 +48,14 @@ export function defineStatus(program: Command, select: Selected): void {
     });
 }
 
-/** @throws {UsageError} `duration-invalid`, `conflicting-options`; {VaultError} as `openVaultFrame` */
+/** @throws {UsageError} `duration-invalid`, `conflicting-options`; {VaultError} as `readVaultFrame` */
 async function showStatus(host: Host, options: StatusOptions): Promise<CommandResult> {
   if (options.forgetGone === true) {
     throw new UsageError('conflicting-options', '--forget-gone goes with --all-vaults only', {
       hint: 'Add --all-vaults.',
     });
   }
-  const frame = openVaultFrameOf(host, options);
+  const frame = readVaultFrameOf(host, options);
   const statuses = readStatuses(host, frame, options.maxAge);
   if (options.metrics !== undefined) writeMetrics(host, options.metrics, statuses);
   await showVaultStatus(host, frame, statuses);

@@ -6,7 +6,7 @@ import { UsageError, VaultError } from '../../errors.ts';
 import type { Conf } from '../../gocryptfs/conf/config.ts';
 import { REVERSE_CONF_NAME } from '../../gocryptfs/names/names.ts';
 import { isRemoteName } from '../../vault/config/config.ts';
-import { checkNewVault } from '../../vault/create-vault.ts';
+import { checkNewVault } from '../../vault/new-vault.ts';
 import { looksLikeDestination, parseDestination } from '../../vault/destination/destination.ts';
 import { pathKind } from '../../vault/files/path-kind.ts';
 import { readConfFile } from '../../vault/stored-conf.ts';

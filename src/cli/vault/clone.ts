@@ -7,7 +7,7 @@ import type { CloneSettings, CloneSummary } from '../../sync/adopt/clone.ts';
 import { hasUnfinished, removeUnfinished } from '../../tree/target/unfinished-files.ts';
 import { acquireTargetLock } from '../../vault/lock/lock.ts';
 import { isRemoteName } from '../../vault/config/config.ts';
-import { checkNewVault } from '../../vault/create-vault.ts';
+import { checkNewVault } from '../../vault/new-vault.ts';
 import { looksLikeDestination, parseDestination } from '../../vault/destination/destination.ts';
 import { pathKind } from '../../vault/files/path-kind.ts';
 import { VAULT_DIR_NAME } from '../../vault/vault.ts';

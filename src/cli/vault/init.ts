@@ -5,10 +5,10 @@ import { UsageError } from '../../errors.ts';
 import type { LayoutChoice } from '../../gocryptfs/conf/feature-flags.ts';
 import {
   checkNewVault,
-  createVault,
+  makeVault,
   REVERSE_CONF_NAME,
   type NewVaultPlace,
-} from '../../vault/create-vault.ts';
+} from '../../vault/new-vault.ts';
 import { pathKind } from '../../vault/files/path-kind.ts';
 import type { Host } from '../frame/host.ts';
 import {
@@ -122,7 +122,7 @@ function conclude(
 ): CommandResult {
   const { out } = host;
   const { conf, masterkey } = key;
-  const vaultDir = createVault(place, key);
+  const vaultDir = makeVault(place, key);
   noteVault(host, vaultDir);
   out.note(`made the vault ${vaultDir}`);
   if (key.reverse?.confInSource === true) {

@@ -8,7 +8,7 @@ import { remotesAt } from '../../vault/destination/remote-destination.ts';
 import { editConfig } from '../frame/edit-config.ts';
 import type { Host } from '../frame/host.ts';
 import { addCommonOptions, type CommonOptions } from '../frame/options.ts';
-import { openVaultFrameOf, placeOf } from '../frame/place.ts';
+import { readVaultFrameOf, placeOf } from '../frame/place.ts';
 import { DONE, type CommandResult } from '../frame/report.ts';
 import type { Selected } from '../frame/selected.ts';
 import { shownText } from '../terminal/terminal.ts';
@@ -90,7 +90,7 @@ function addTo(host: Host, options: AddOptions, name: string, url: string): Comm
  * @throws {UsageError} `remote-other-form`
  */
 function refuseOtherForm(host: Host, options: AddOptions, { shown }: Destination): void {
-  const others = remotesAt(openVaultFrameOf(host, options), shown, host.platform);
+  const others = remotesAt(readVaultFrameOf(host, options), shown, host.platform);
   const other = others.find(({ encrypt = true }) => encrypt !== options.encrypt);
   if (other === undefined) return;
   const form = options.encrypt ? 'a plain mirror' : 'an encrypted copy';
@@ -100,7 +100,7 @@ function refuseOtherForm(host: Host, options: AddOptions, { shown }: Destination
 }
 
 function listRemotes(host: Host, options: CommonOptions): CommandResult {
-  const { config } = openVaultFrameOf(host, options);
+  const { config } = readVaultFrameOf(host, options);
   for (const { name, url, encrypt = true } of config.remotes) {
     if (host.out.mode.json) host.out.event({ type: 'remote', name, url, encrypt });
     else host.out.data(`${name}\t${shownText(url)}${encrypt ? '' : '\tNOT ENCRYPTED'}`);

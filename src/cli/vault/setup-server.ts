@@ -7,7 +7,7 @@ import { noRemote } from '../../vault/config/config-edit.ts';
 import { type SshDestination } from '../../vault/destination/destination.ts';
 import type { Host } from '../frame/host.ts';
 import { addCommonOptions, type CommonOptions } from '../frame/options.ts';
-import { openVaultFrameOf } from '../frame/place.ts';
+import { readVaultFrameOf } from '../frame/place.ts';
 import { DONE, type CommandResult } from '../frame/report.ts';
 import type { Selected } from '../frame/selected.ts';
 import { shownText } from '../terminal/terminal.ts';
@@ -86,7 +86,7 @@ export async function authorizedLine(
 }
 
 function sshRemote(host: Host, options: CommonOptions, name: string | undefined): SshDestination {
-  const { config, source } = openVaultFrameOf(host, options);
+  const { config, source } = readVaultFrameOf(host, options);
   const { remotes } = config;
   const named = remotes.find((remote) => name === undefined || remote.name === name);
   if (named === undefined) throw noRemote(name ?? '', remotes);

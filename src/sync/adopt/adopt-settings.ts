@@ -1,7 +1,7 @@
 /** What the adoption of a copy is told, and what it reports. */
 import type { CopySettings } from './adopt-copy.ts';
 import type { PushSettings, PushReporter } from '../push/source/push-settings.ts';
-import type { NewVaultPlace } from '../../vault/create-vault.ts';
+import type { NewVaultPlace } from '../../vault/new-vault.ts';
 import type { StoredConf } from '../../vault/stored-conf.ts';
 import type { AdoptFinding } from './adopt-finding.ts';
 import type { LoginQuestions } from '../reach/destination-options.ts';

@@ -3,7 +3,7 @@ import { FileError, UsageError, type EcsyncError } from '../../errors.ts';
 import { parseConf, type Conf } from '../../gocryptfs/conf/config.ts';
 import type { Entry } from '../../tree/entry.ts';
 import { foldersOverlap } from '../../tree/local/overlap.ts';
-import { createVault, type NewVaultKey } from '../../vault/create-vault.ts';
+import { makeVault, type NewVaultKey } from '../../vault/new-vault.ts';
 import { stateKey, writeState } from '../../vault/memory/state.ts';
 import type { StoredConf } from '../../vault/stored-conf.ts';
 import { pathKey, ROOT_PATH } from '../../view/path-bytes.ts';
@@ -87,7 +87,7 @@ class Adoption {
     const key = await this.#surroundings.unlock(conf, copyConf.bytes);
     const survey = await this.#survey(copy, { conf, copyConf, key });
     const damage = this.#judge(survey);
-    const vault = openVaultOf(this.#settings, survey, { key, copyConf });
+    const vault = vaultToBe(this.#settings, survey, { key, copyConf });
     const comparison = await this.#compare(vault, survey);
     this.#warnOfStranger(comparison);
     const mended = dryRun ? 0 : await this.#mend(vault, survey, damage);
@@ -244,7 +244,7 @@ class Adoption {
     const { place, name, destination } = this.#settings;
     const { survey, damaged } = facts;
     const remote = { name, url: destination.shown };
-    const vaultDir = createVault(place, newVaultKey(facts, remote));
+    const vaultDir = makeVault(place, newVaultKey(facts, remote));
     const state = { ...this.#state(survey.structure), foreignChecked: damaged };
     // So that the next push begins with what a first one does: the folder for unfinished files.
     state.known.delete(structureKey(ROOT_PATH));
@@ -292,7 +292,7 @@ function newVaultKey(
 }
 
 /** The vault as it is going to be. */
-function openVaultOf(
+function vaultToBe(
   { place, vaultDir }: AdoptSettings,
   { derivation, timeShiftSec, index }: Survey,
   { key, copyConf }: { readonly key: AdoptKey; readonly copyConf: CopyConf },

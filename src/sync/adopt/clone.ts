@@ -4,7 +4,7 @@ import { VaultError } from '../../errors.ts';
 import { LocalStore } from '../../tree/target/local-store.ts';
 import { removeUnfinished } from '../../tree/target/unfinished-files.ts';
 import { acquireTargetLock } from '../../vault/lock/lock.ts';
-import type { NewVaultPlace } from '../../vault/create-vault.ts';
+import type { NewVaultPlace } from '../../vault/new-vault.ts';
 import { ROOT_PATH } from '../../view/path-bytes.ts';
 import { adopt } from './adopt.ts';
 import { restore, type RestoreSurroundings } from '../restore/restore.ts';

@@ -7,8 +7,8 @@ import { readAdopted } from '../../vault/adopted.ts';
 import type { StoredConf } from '../../vault/stored-conf.ts';
 import {
   assertMasterkey,
-  openVault,
-  type Vault,
+  readVault,
+  type StoredVault,
   type VaultFrame,
   type VaultPlace,
 } from '../../vault/vault.ts';
@@ -117,7 +117,7 @@ export function viewOf(vault: VaultFrame): VaultView {
  * @param masterkey - of this vault; whoever made it overwrites it
  * @throws {VaultError} as {@link viewOf}
  */
-export function openedVault(vault: Vault, masterkey: OpenVaultParts['masterkey']): OpenVault {
+export function openedVault(vault: StoredVault, masterkey: OpenVaultParts['masterkey']): OpenVault {
   const { source, vaultDir, confBytes, confMtimeSec, config } = vault;
   const isInSource = config.conf !== undefined;
   const conf = isInSource ? shownInSource(vault) : { bytes: confBytes, mtimeSec: confMtimeSec };
@@ -149,7 +149,7 @@ export type VaultSecret =
  * @throws {UsageError} `config-unreadable`, `config-invalid`, `config-unknown-key`
  */
 export async function unlockVault(place: VaultPlace, secret: VaultSecret): Promise<OpenVault> {
-  const vault = openVault(place);
+  const vault = readVault(place);
   const masterkey =
     'masterkey' in secret
       ? Buffer.from(secret.masterkey)

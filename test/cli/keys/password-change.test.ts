@@ -18,7 +18,7 @@ import { PasswordError } from '../../../src/errors.ts';
 import { parseConf } from '../../../src/gocryptfs/conf/config.ts';
 import { unlockMasterkey } from '../../../src/gocryptfs/conf/keys.ts';
 import { acquireLock } from '../../../src/vault/lock/lock.ts';
-import { openVault } from '../../../src/vault/vault.ts';
+import { readVault } from '../../../src/vault/vault.ts';
 import { mountStockWith } from '../../support/stock-gocryptfs.ts';
 import { buildSources } from '../support/built.ts';
 import { Cli, type CliResult } from '../support/cli.ts';
@@ -85,7 +85,7 @@ async function readByStock(words: readonly string[], name = 'file'): Promise<str
 
 /** Which of the two passwords opens the vault. */
 async function opening(): Promise<readonly string[]> {
-  const conf = parseConf(openVault({ folder: vault }).confBytes);
+  const conf = parseConf(readVault({ folder: vault }).confBytes);
   const found: string[] = [];
   for (const password of ['old', 'new']) {
     try {

@@ -89,7 +89,7 @@ function assertOutsideVaultDirs(folder: string): void {
  * @throws {VaultError} `vault-not-written`
  * @throws {UsageError} `vault-exists`, `inside-vault-dir`, `not-a-folder`
  */
-export function createVault(place: NewVaultPlace, key: NewVaultKey): string {
+export function makeVault(place: NewVaultPlace, key: NewVaultKey): string {
   const vaultDir = checkNewVault(place);
   try {
     fs.mkdirSync(place.source, { recursive: true });
