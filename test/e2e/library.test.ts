@@ -63,7 +63,7 @@ async function problemsOfCopy(): Promise<readonly string[]> {
   );
 }
 
-describe.each(['src/index.ts', 'README.md'])('the example in %s', (document) => {
+describe.each(['src/index.ts'])('the example in %s', (document) => {
   it('pushes to an adopted copy, which stays what stock opens', async () => {
     const diriv = readFileSync(path.join(bench.copy, 'gocryptfs.diriv'));
     writeFileSync(path.join(bench.source, 'folder', 'new'), 'new content');
