@@ -31,6 +31,8 @@ export interface Findings {
   undeletable: boolean;
   /** Deleting was asked for and is allowed. */
   deleting: boolean;
+  /** It begins when all content is there, with a content run of its own. */
+  deletesLater: boolean;
   /** Files the content run did not send because their block sums would be too many. */
   readonly tooLarge: Set<PushEntry>;
   /** `--max-bytes` was reached, and something is left to send. */

@@ -43,11 +43,7 @@ export async function sendContent(
   const messages: Parameters<Message>[] = [];
   // A second pass is for what the first one leaves so that the rest stays readable.
   const deletesTwice = findings.deleting && job.context.view.isEncrypted;
-  if (deletesTwice && !(memory.state.prunePending && memory.state.halfFolders === true)) {
-    memory.state.prunePending = true;
-    memory.state.halfFolders = true;
-    memory.save();
-  }
+  if (deletesTwice) noteSecondPass(memory);
   const doubt = { isRaised: false };
   const run = (options: TransferOptions): Promise<RunOutcome> =>
     runRsync(job.context, {
@@ -89,15 +85,27 @@ export async function sendContent(
   }
   if (tempDir !== undefined && (await hasLostTempDir(job, outcome))) return false;
   const isPartial = outcome.protocol !== undefined && outcome.exitCode === 23;
-  if (deletesTwice && isPartial && ledger.failures === failuresBefore) {
-    // What stands in the way may be a folder whose diriv this pass protects: the second one tells.
-    findings.pruneNeeded = true;
-    findings.undeletable = true;
+  const isFollowed = deletesTwice || (findings.deletesLater && !findings.isSpent);
+  if (isFollowed && isPartial && ledger.failures === failuresBefore) {
+    // What stands in the way may be a folder that this pass keeps, or keeps the diriv of: the next one tells.
+    if (deletesTwice) {
+      findings.pruneNeeded = true;
+      findings.undeletable = true;
+    }
     return true;
   }
   for (const message of messages) tellMessage(job, ...message);
   accept(job, outcome);
   return true;
+}
+
+/** Writes down that a push which is cut off from here on leaves emptied folders. */
+function noteSecondPass(memory: Memory): void {
+  const { state } = memory;
+  if (state.prunePending && state.halfFolders === true) return;
+  state.prunePending = true;
+  state.halfFolders = true;
+  memory.save();
 }
 
 /** @throws {VaultError} `copy-gone` — and everything else with it */

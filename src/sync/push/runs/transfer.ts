@@ -58,7 +58,8 @@ export async function transfer(
   findings.isCopyConfirmed = remembered === undefined;
   if (deleting) state.foreignChecked = true;
   // What may stay unsent must not be deleted under its old name.
-  findings.deleting = deleting && (job.settings.maxBytes ?? Infinity) === Infinity;
+  findings.deletesLater = deleting && (job.settings.maxBytes ?? Infinity) !== Infinity;
+  findings.deleting = deleting && !findings.deletesLater;
   const { unfinished } = state;
   const { startedMs } = job.snapshot;
   state.unfinished = markBegun(unfinished, { startedMs, terms: selectionTerms(job.settings) });
@@ -120,15 +121,19 @@ async function bringEverything(
     await bringContent(job, memory, findings);
   });
   await sendApart(job, memory, findings, { files: findings.tooLarge, noBlockSize: true });
-  const suspects = suspectsOf(job, state, { sent: findings.sent, unfinished });
-  const isStored = await sendSuspects(job, memory, { findings, suspects });
-  if (deleting && !findings.deleting && !findings.isSpent) {
+  if (findings.deletesLater && !findings.isSpent) {
+    findings.deletesLater = false;
     findings.deleting = true;
     await sendContent(job, memory, findings);
   }
   if (!job.context.view.isEncrypted) findings.pruneNeeded = false;
-  if (findings.deleting && findings.pruneNeeded) await prune(job, memory, findings);
-  else if (findings.staged) await sweep(job);
+  const prunes = findings.deleting && findings.pruneNeeded;
+  // A folder that stood in the way of a suspect goes with this pass only.
+  if (prunes && findings.undeletable) await prune(job, memory, findings);
+  const suspects = suspectsOf(job, state, { sent: findings.sent, unfinished });
+  const isStored = await sendSuspects(job, memory, { findings, suspects });
+  if (prunes && !findings.undeletable) await prune(job, memory, findings);
+  else if (!prunes && findings.staged) await sweep(job);
   state.sweepPending = false;
   state.large = undefined;
   if (findings.deleting && !findings.pruneNeeded) state.prunePending = false;
@@ -170,6 +175,7 @@ function newFindings(
     pruneNeeded: prunePending,
     undeletable: false,
     deleting: false,
+    deletesLater: false,
     tooLarge: new Set(),
     isSpent: false,
     unasked: new Set(moves.changed),
