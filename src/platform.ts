@@ -1,4 +1,5 @@
-/** Where operating systems differ: the one place that decides on which one this is. Imports nothing. */
+/** Where operating systems differ: the one place that decides on which one this is. */
+import os from 'node:os';
 
 /** Windows, where folders are separated by `\`, names fold case, and a file has no mode but read-only. */
 export const isWindows = process.platform === 'win32';
@@ -14,7 +15,17 @@ export function isTrustedOwner(uid: number): boolean {
 /** The system's name of an error (`ENOENT`), or an empty string. */
 export function errnoOf(error: unknown): string {
   if (!(error instanceof Error) || !('code' in error)) return '';
-  return typeof error.code === 'string' ? error.code : '';
+  if (typeof error.code !== 'string') return '';
+  return error.code.startsWith(UNNAMED) ? nameOf(error.code) : error.code;
+}
+
+/** How Node calls an error for which it has no name; the number follows, negative. */
+const UNNAMED = 'Unknown system error ';
+
+/** Node knows the numbers of more errors than it names: a used-up quota (`EDQUOT`) is one of them. */
+function nameOf(code: string): string {
+  const number = -Number(code.slice(UNNAMED.length));
+  return Object.entries(os.constants.errno).find(([, one]) => one === number)?.[0] ?? code;
 }
 
 /** What Windows says of a file that somebody else holds open. */

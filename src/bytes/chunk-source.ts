@@ -1,6 +1,7 @@
 /** The receiving end of a connection, pulled chunk by chunk. */
 import type { Readable } from 'node:stream';
 import { ConnectionError, EcsyncError } from '../errors.ts';
+import { reasonOf } from '../system-words.ts';
 
 /**
  * The receiving end of a connection, pulled chunk by chunk: what is not asked for stays in the
@@ -63,7 +64,7 @@ export class ChunkSource {
 /** The stream's own error when it is one of ours, otherwise wrapped as a lost connection. */
 export function asConnectionError(error: Error): Error {
   if (error instanceof EcsyncError) return error;
-  return new ConnectionError('connection-lost', `the connection was lost (${error.message})`, {
+  return new ConnectionError('connection-lost', `the connection was lost: ${reasonOf(error)}`, {
     hint: 'Run the same command again to continue.',
     cause: error,
   });

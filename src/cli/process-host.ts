@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { ExitCode, FileError } from '../errors.ts';
+import { reasonOf } from '../system-words.ts';
 import { describeFailure, failureLines } from './frame/failure.ts';
 import { openStandardError, openStandardOutput, type StandardStream } from './file-output.ts';
 import { takePasswordVariables, type Host } from './frame/host.ts';
@@ -88,7 +89,7 @@ function canShowStatus({ isTTY }: StandardStream, environment: NodeJS.ProcessEnv
 function tellUnwritten(out: Output, failure: NodeJS.ErrnoException, exitCode: number): number {
   const error = new FileError(
     'output-not-written',
-    `cannot write standard output (${reasonOf(failure)})`,
+    `cannot write standard output: ${reasonOf(failure)}`,
     {
       hint: 'What was printed is incomplete. Check the space on the disk that it goes to.',
       cause: failure,
@@ -96,10 +97,6 @@ function tellUnwritten(out: Output, failure: NodeJS.ErrnoException, exitCode: nu
   );
   for (const line of failureLines(describeFailure(error, false), false)) out.alert(line);
   return exitCode === ExitCode.ok ? error.exitCode : exitCode;
-}
-
-function reasonOf({ code, message }: NodeJS.ErrnoException): string {
-  return code ?? message;
 }
 
 /** The folder that relative paths start from. It may be gone: then whatever needs it ends here. */

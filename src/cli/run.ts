@@ -6,7 +6,7 @@ import type { Host } from './frame/host.ts';
 import { startLog } from './frame/log-file.ts';
 import type { CommonOptions } from './frame/options.ts';
 import type { OutputMode } from './terminal/output.ts';
-import { folderOf } from './frame/place.ts';
+import { enterFolder, folderOf } from './frame/place.ts';
 import { buildProgram } from './program.ts';
 import { NO_FIGURES } from './terminal/render-summary.ts';
 import { Warnings, type CommandResult } from './frame/report.ts';
@@ -94,7 +94,7 @@ function tellAnswer({ out, version }: Host, text: string): void {
 function enter(host: Host, options: CommonOptions): Host {
   if (options.C === undefined) return host;
   const folder = folderOf(host.folder, options);
-  process.chdir(folder);
+  enterFolder(folder);
   return { ...host, folder };
 }
 

@@ -2,6 +2,7 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { ConnectionError, RemoteError, UsageError, type EcsyncError } from '../errors.ts';
 import { programFile } from '../programs.ts';
+import { reasonOf } from '../system-words.ts';
 import {
   destroyStreams,
   endedHere,
@@ -101,9 +102,13 @@ function startFailure(file: string, error: Error & { code?: string }): RemoteErr
       cause: error,
     });
   }
-  return new RemoteError('program-not-started', `${file}: could not be started: ${error.message}`, {
-    cause: error,
-  });
+  return new RemoteError(
+    'program-not-started',
+    `${file}: could not be started: ${reasonOf(error)}`,
+    {
+      cause: error,
+    },
+  );
 }
 
 class ChildConnection implements Connection {

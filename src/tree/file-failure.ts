@@ -1,6 +1,7 @@
 /** Turns failures of the file system into typed errors, and shows paths in them. */
 import { FileError, VanishedError, type EcsyncError } from '../errors.ts';
 import { errnoOf } from '../platform.ts';
+import { systemWords } from '../system-words.ts';
 
 const REMEDIES: Readonly<Record<string, string>> = {
   EACCES: 'Check the permissions, or run as a user who has them.',
@@ -36,7 +37,8 @@ export function fileFailure(
 ): FileError {
   const errno = errnoOf(error);
   const hint = Object.hasOwn(REMEDIES, errno) ? REMEDIES[errno] : undefined;
-  const why = errno === '' ? '' : ` (${errno})`;
+  const words = systemWords(error);
+  const why = words === undefined ? '' : `: ${words}`;
   return new FileError(code, `${doing} ${showPath(path)}${why}`, {
     ...(hint === undefined ? {} : { hint }),
     facts: { path: showPath(path), errno },

@@ -1,6 +1,7 @@
 /** What a vault knows of a copy that it adopted: directory IVs and the like that do not follow from its key. */
 import { VaultError } from '../errors.ts';
 import { errnoOf } from '../platform.ts';
+import { reasonOf } from '../system-words.ts';
 import type { VaultConfig } from './config/config.ts';
 import { readRegularFile } from './files/regular-file.ts';
 import { confDigest } from './stored-conf.ts';
@@ -45,7 +46,7 @@ function readWhole(file: string): Uint8Array | undefined {
     return readRegularFile(file);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
-    throw new VaultError('vault-unreadable', `cannot read ${file}`, {
+    throw new VaultError('vault-unreadable', `cannot read ${file}: ${reasonOf(error)}`, {
       hint: 'Run ecsync as the user who made the vault.',
       cause: error,
     });

@@ -2,7 +2,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { UsageError, VaultError } from '../errors.ts';
-import { errnoOf, insist } from '../platform.ts';
+import { insist } from '../platform.ts';
+import { reasonOf } from '../system-words.ts';
 import type { Conf } from '../gocryptfs/conf/config.ts';
 import { syncFolder, writeNewFile } from './files/atomic-write.ts';
 import type { RemoteConfig } from './config/config.ts';
@@ -119,27 +120,14 @@ function restoreTimes(folder: string, { atimeMs, mtimeMs }: fs.Stats): void {
   fs.utimesSync(folder, new Date(Math.floor(atimeMs)), new Date(Math.floor(mtimeMs)));
 }
 
-/** Why a folder cannot be written to, in words. */
-const REASONS: Readonly<Record<string, string>> = {
-  EROFS: 'its disk is mounted read-only',
-  EACCES: 'you may not write there',
-  EPERM: 'you may not write there',
-  ENOSPC: 'the disk is full',
-  EDQUOT: 'your quota is used up',
-  ENOTDIR: 'what is above it is no folder',
-  ENAMETOOLONG: 'its name is too long',
-};
-
 function notWritten(place: NewVaultPlace, vaultDir: string, error: unknown): VaultError {
-  const code = errnoOf(error);
-  const message = error instanceof Error ? error.message : String(error);
   const hint =
     place.vaultDir === undefined
       ? 'A folder that cannot be written to can have its vault elsewhere: ecsync init --vault-dir /another/folder'
       : 'Name a folder that can be written to with --vault-dir.';
   return new VaultError(
     'vault-not-written',
-    `the vault ${vaultDir} cannot be made: ${REASONS[code] ?? message}`,
+    `the vault ${vaultDir} cannot be made: ${reasonOf(error)}`,
     { hint, cause: error },
   );
 }

@@ -12,7 +12,7 @@
  */
 import fs from 'node:fs';
 import { FileError } from '../errors.ts';
-import { errnoOf } from '../platform.ts';
+import { reasonOf } from '../system-words.ts';
 import { removeTemporaries, replaceFile } from './files/atomic-write.ts';
 import { setConfDigest } from './config/config-edit.ts';
 import { parseConfig, readConfigText } from './config/config.ts';
@@ -106,8 +106,7 @@ function writing<T>(file: string, write: () => T): T {
   try {
     return write();
   } catch (error) {
-    const reason = errnoOf(error) || String(error);
-    throw new FileError('conf-not-written', `cannot write ${file}: ${reason}`, {
+    throw new FileError('conf-not-written', `cannot write ${file}: ${reasonOf(error)}`, {
       hint: 'Check the space on this disk and the permissions of the folder. The vault opens as before, or with the new password.',
       cause: error,
     });

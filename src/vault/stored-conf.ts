@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { VaultError } from '../errors.ts';
 import { errnoOf } from '../platform.ts';
+import { reasonOf } from '../system-words.ts';
 import { CONF_LENGTH_MAX } from '../gocryptfs/format/limits.ts';
 import type { VaultConfig } from './config/config.ts';
 import { vaultFiles } from './files/vault-files.ts';
@@ -38,7 +39,8 @@ export function readConfFile(file: string): StoredConf | undefined {
   try {
     fd = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
     const stats = fs.fstatSync(fd, { bigint: true });
-    if (!stats.isFile() || stats.size > CONF_LENGTH_MAX) throw unreadable(file);
+    if (!stats.isFile()) throw unreadable(file, 'it is not a file');
+    if (stats.size > CONF_LENGTH_MAX) throw unreadable(file, 'it is too long');
     return {
       confBytes: fs.readFileSync(fd),
       ...splitTime(stats.mtimeNs),
@@ -48,14 +50,14 @@ export function readConfFile(file: string): StoredConf | undefined {
     };
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error instanceof VaultError ? error : unreadable(file, error);
+    throw error instanceof VaultError ? error : unreadable(file, reasonOf(error), error);
   } finally {
     if (fd !== undefined) fs.closeSync(fd);
   }
 }
 
-function unreadable(file: string, cause?: unknown): VaultError {
-  return new VaultError('vault-unreadable', `cannot read ${file}`, {
+function unreadable(file: string, reason: string, cause?: unknown): VaultError {
+  return new VaultError('vault-unreadable', `cannot read ${file}: ${reason}`, {
     hint: 'It must be a gocryptfs.conf that you may read. Run ecsync as the user who made the vault.',
     cause,
   });

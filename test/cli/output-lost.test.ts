@@ -44,14 +44,14 @@ describe('standard output on a full disk', () => {
   ])('ends `%s` as an error', (words) => {
     const { status, stderr } = shell(`ecsync ${words} > /dev/full`);
     expect(status).toBe(23);
-    expect(stderr).toContain('ecsync: cannot write standard output (ENOSPC)');
+    expect(stderr).toContain('ecsync: cannot write standard output: no space left on device');
   });
 
   it('is an error also when the file took a part', () => {
     const limited = `trap '' XFSZ; ulimit -f 1; ecsync completion bash > taken`;
     expect(shell(limited)).toMatchObject({
       status: 23,
-      stderr: expect.stringContaining('cannot write standard output (EFBIG)') as string,
+      stderr: expect.stringContaining('cannot write standard output: file too large') as string,
     });
     expect(statSync(at('taken')).size).toBe(1024);
   });

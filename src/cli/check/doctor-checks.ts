@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { BugError, EcsyncError, ExitCode } from '../../errors.ts';
-import { errnoOf, isWindows } from '../../platform.ts';
+import { isWindows } from '../../platform.ts';
+import { reasonOf } from '../../system-words.ts';
 import { writeNewFile } from '../../vault/files/atomic-write.ts';
 import { type Destination } from '../../vault/destination/destination.ts';
 import { readHistory } from '../../vault/memory/history.ts';
@@ -102,11 +103,10 @@ function writingFinding({ vaultDir }: VaultFrame): Finding {
     writeNewFile(file, Buffer.alloc(PROBE_LENGTH), 0o600);
     return good('writing', `${vaultDir} can be written to`);
   } catch (error) {
-    const reason = errnoOf(error) || String(error);
     return {
       topic: 'writing',
       state: 'bad',
-      text: `${vaultDir} cannot be written to (${reason}): nothing can be pushed`,
+      text: `${vaultDir} cannot be written to: ${reasonOf(error)}. Nothing can be pushed`,
       hint: 'Look at its disk: is it full, read-only, or of another user? What only reads (restore, verify, fsck, ls, cat) works all the same.',
       exitCode: ExitCode.noVault,
     };
@@ -127,9 +127,10 @@ function* passwordFindings(host: Host, { config, vaultDir }: VaultFrame): Genera
     try {
       fs.accessSync(full, fs.constants.R_OK);
       yield good('password', `from ${full}`);
-    } catch {
+    } catch (error) {
       const hint = 'Correct file in [password] of .ecsync/config.toml.';
-      yield { ...look('password', `${full} cannot be read`, hint), state: 'bad', exitCode: 12 };
+      const text = `${full} cannot be read: ${reasonOf(error)}`;
+      yield { ...look('password', text, hint), state: 'bad', exitCode: 12 };
     }
   } else if (command !== undefined) yield good('password', 'from the command of [password]');
   else if ((told.file ?? told.command ?? told.password) !== undefined) {

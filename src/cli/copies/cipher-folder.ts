@@ -5,6 +5,7 @@ import { UsageError, VaultError } from '../../errors.ts';
 import { parseConf, type Conf } from '../../gocryptfs/conf/config.ts';
 import { flagsOfLayout, type FeatureFlag } from '../../gocryptfs/conf/feature-flags.ts';
 import { CONF_LENGTH_MAX, LONG_NAME_MAX_DEFAULT } from '../../gocryptfs/format/limits.ts';
+import { fileFailure } from '../../tree/file-failure.ts';
 import type { RemoteConfig } from '../../vault/config/config.ts';
 import { noRemote } from '../../vault/config/config-edit.ts';
 import {
@@ -121,12 +122,20 @@ function hasOtherConf(destination: Destination, vault: VaultFrame): boolean {
   return Buffer.compare(bytes, vault.confBytes) !== 0;
 }
 
-/** The conf in an encrypted folder; undefined when it has none that is a plain file of sane size. */
+/**
+ * The conf in an encrypted folder; undefined when it has none that is a plain file of sane size.
+ *
+ * @throws {FileError} `open-failed`
+ */
 function readOwnConf(folder: string): Buffer | undefined {
   const file = path.join(folder, 'gocryptfs.conf');
-  const stats = fs.lstatSync(file, { throwIfNoEntry: false });
-  if (stats?.isFile() !== true || stats.size > CONF_LENGTH_MAX) return undefined;
-  return fs.readFileSync(file);
+  try {
+    const stats = fs.lstatSync(file, { throwIfNoEntry: false });
+    if (stats?.isFile() !== true || stats.size > CONF_LENGTH_MAX) return undefined;
+    return fs.readFileSync(file);
+  } catch (error) {
+    throw fileFailure(error, 'open-failed', 'cannot read', Buffer.from(file));
+  }
 }
 
 /**

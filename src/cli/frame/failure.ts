@@ -30,7 +30,7 @@ export function describeFailure(thrown: unknown, interrupted: boolean): ShownFai
       ...(error.hint === undefined ? {} : { hint: error.hint }),
     };
   }
-  const message = error instanceof Error ? error.message : String(error);
+  const message = error instanceof Error ? wordsOf(error) : String(error);
   return {
     exitCode: ExitCode.unexpected,
     code: error instanceof BugError ? error.code : 'unexpected',
@@ -38,6 +38,11 @@ export function describeFailure(thrown: unknown, interrupted: boolean): ShownFai
     hint: 'Please report it, with what ECSYNC_DEBUG=1 shows in addition.',
     ...(error instanceof Error && error.stack !== undefined ? { stack: error.stack } : {}),
   };
+}
+
+/** Of the system's errors Node's words, which name the path, without the name of the error before them. */
+function wordsOf({ message }: Error): string {
+  return message.replace(/^E[A-Z0-9]+: /, '');
 }
 
 /** The lines of a failure for standard error. */

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { EcsyncError, FileError } from '../../errors.ts';
-import { errnoOf } from '../../platform.ts';
+import { reasonOf } from '../../system-words.ts';
 import { foreignWriters } from '../../vault/files/ownership.ts';
 import { pathFrom } from '../../vault/password/password.ts';
 import { readUserConfig, userConfigFile } from '../../vault/user/user-config.ts';
@@ -31,8 +31,7 @@ export function startLog(host: Host, warnings: Warnings, options: CommonOptions)
   if (file === undefined) return;
   const fail = (error: unknown): void => {
     host.out.logTo(undefined);
-    const reason = error instanceof EcsyncError ? error.message : errnoOf(error) || String(error);
-    const message = `this run is not logged: cannot write ${file}: ${reason}`;
+    const message = `this run is not logged: cannot write ${file}: ${reasonOf(error)}; name a file of yours in a folder that you may write to`;
     warnings.add({ code: 'log-not-written', message });
   };
   try {

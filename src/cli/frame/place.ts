@@ -1,6 +1,7 @@
 /** Where a command looks for its vault, and how it opens it. */
 import path from 'node:path';
-import { UsageError, VaultError } from '../../errors.ts';
+import { FileError, UsageError, VaultError } from '../../errors.ts';
+import { reasonOf } from '../../system-words.ts';
 import { knownVaultsFile, rememberVault } from '../../vault/user/known-vaults.ts';
 import { pathKind } from '../../vault/files/path-kind.ts';
 import { safeListOf } from '../../vault/user/user-config.ts';
@@ -24,6 +25,22 @@ export function folderOf(current: string, options: CommonOptions): string {
   throw new UsageError('not-a-folder', `-C: ${folder} is not a folder`, {
     hint: 'Name an existing folder.',
   });
+}
+
+/**
+ * Makes a folder the current one of this process.
+ *
+ * @throws {FileError} `folder-not-entered`
+ */
+export function enterFolder(folder: string): void {
+  try {
+    process.chdir(folder);
+  } catch (error) {
+    throw new FileError('folder-not-entered', `cannot enter ${folder}: ${reasonOf(error)}`, {
+      hint: 'Check its permissions, or run as a user who may enter it.',
+      cause: error,
+    });
+  }
 }
 
 /** The vault directory of `--vault-dir` or `ECSYNC_DIR`, absolute, if any was told. */

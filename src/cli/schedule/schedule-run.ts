@@ -16,7 +16,7 @@ import type { RunOptions } from '../settings/schedule-options.ts';
 import { describeFailure, failureLines } from '../frame/failure.ts';
 import type { Host } from '../frame/host.ts';
 import { startLog } from '../frame/log-file.ts';
-import { readVaultFrameOf, placeOf } from '../frame/place.ts';
+import { enterFolder, placeOf, readVaultFrameOf } from '../frame/place.ts';
 import { DONE, type CommandResult, type Warnings } from '../frame/report.ts';
 import { assertRemotes, parsePush, splitWords, type ScheduleRequest } from './scheduled-push.ts';
 import { shownDestinationOf } from '../../vault/destination/remote-destination.ts';
@@ -65,7 +65,7 @@ export async function runJob(
   }
   if (requestId === undefined) await waitByChance(host, options.delayUpTo ?? 0);
   // As with -C: every relative path of the vault's configuration starts in its folder.
-  process.chdir(frame.source);
+  enterFolder(frame.source);
   const unattended: Host = { ...host, folder: frame.source, canAsk: false };
   return pushAll(unattended, warnings, { frame, due, pushWords, requestId });
 }

@@ -6,6 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { FileError } from '../../errors.ts';
 import { programFile } from '../../programs.ts';
+import { reasonOf } from '../../system-words.ts';
 import type { Machine, ProgramResult } from '../../schedule/machine.ts';
 import { sessionEnvironment } from '../../vault/password/session-environment.ts';
 import type { Host } from '../frame/host.ts';
@@ -48,10 +49,11 @@ export function systemMachine({ environment, signal }: Host): Machine {
         return wasThere;
       }),
     async withTemporary(content, work) {
-      const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'ecsync-schedule-'));
+      const prefix = path.join(os.tmpdir(), 'ecsync-schedule-');
+      const folder = doFile(prefix, () => fs.mkdtempSync(prefix));
       try {
         const file = path.join(folder, 'task.xml');
-        fs.writeFileSync(file, content);
+        doFile(file, () => fs.writeFileSync(file, content));
         return await work(file);
       } finally {
         fs.rmSync(folder, { recursive: true, force: true });
@@ -72,8 +74,7 @@ function doFile<T>(file: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new FileError('schedule-not-written', `cannot change ${file}: ${reason}`, {
+    throw new FileError('schedule-not-written', `cannot change ${file}: ${reasonOf(error)}`, {
       hint: 'Check its permissions and the space on this disk.',
       cause: error,
     });

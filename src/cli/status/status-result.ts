@@ -1,7 +1,7 @@
 /** How `status` ends: its exit code, and the file for Prometheus. */
 import path from 'node:path';
 import { ExitCode, FileError } from '../../errors.ts';
-import { errnoOf } from '../../platform.ts';
+import { reasonOf } from '../../system-words.ts';
 import { replaceFile } from '../../vault/files/atomic-write.ts';
 import type { Host } from '../frame/host.ts';
 import { metricsText } from './metrics.ts';
@@ -23,8 +23,7 @@ export function writeMetrics(
     // In one step: whoever collects it may look at any moment.
     replaceFile(full, Buffer.from(metricsText(statuses)), METRICS_MODE);
   } catch (error) {
-    const reason = errnoOf(error) || String(error);
-    throw new FileError('metrics-not-written', `cannot write ${full}: ${reason}`, {
+    throw new FileError('metrics-not-written', `cannot write ${full}: ${reasonOf(error)}`, {
       hint: 'Make its folder, and give this user the right to write there.',
       cause: error,
     });

@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
 import { UsageError } from '../../errors.ts';
+import { reasonOf } from '../../system-words.ts';
 import { noRemote } from '../../vault/config/config-edit.ts';
 import { type SshDestination } from '../../vault/destination/destination.ts';
 import type { Host } from '../frame/host.ts';
@@ -102,7 +103,7 @@ function readPublicKey({ folder }: Host, file: string): string {
   try {
     text = fs.readFileSync(path.resolve(folder, file), 'utf8');
   } catch (error) {
-    throw new UsageError('key-unreadable', `cannot read ${file}`, {
+    throw new UsageError('key-unreadable', `cannot read ${file}: ${reasonOf(error)}`, {
       hint: 'Name a public key, such as ~/.ssh/backup.pub.',
       cause: error,
     });

@@ -102,9 +102,9 @@ const SENDER_WORDS: readonly KnownWords[] = [
   },
 ];
 
-/** A line of our own server without rsync's form: `cannot list a/b (EACCES)`. */
+/** A line of our own server without rsync's form: `cannot list a/b: permission denied`. */
 export function plainWords(line: string): string {
-  return line.replace(/^rsync: (?:\[\w+\] )?/, '').replace(/ \((E[A-Z0-9]+)\): .*$/, ' ($1)');
+  return line.replace(/^rsync: (?:\[\w+\] )?/, '');
 }
 
 /** What a server's words on standard error give away; undefined when they are of no known kind. */

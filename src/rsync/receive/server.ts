@@ -26,7 +26,7 @@ import type { ReceiveJob } from './receive-job.ts';
 import { receiveList } from './receive-list.ts';
 import { ReceivedList } from './received-list.ts';
 import { ReceivingSide } from './receiving-side.ts';
-import { exitStatus, SenderGaveUp, ServerExit, systemWords } from '../wire/server-status.ts';
+import { exitStatus, SenderGaveUp, ServerExit } from '../wire/server-status.ts';
 
 /** How a server in this process works. */
 export interface ServeOptions {
@@ -195,7 +195,7 @@ class Server<E extends Entry> {
 
   #report(error: EcsyncError): void {
     this.#hasProblem = true;
-    this.#options.onStderr(`rsync: [receiver] ${error.message}${systemWords(error)}`);
+    this.#options.onStderr(`rsync: [receiver] ${error.message}`);
   }
 
   #status(): number {
@@ -216,7 +216,7 @@ class Server<E extends Entry> {
     if (!(error instanceof EcsyncError)) throw error;
     this.#sendErrorExit(error);
     const status = exitStatus(error);
-    const said = `${error.message}${systemWords(error)}`;
+    const said = error.message;
     this.#options.onStderr(`rsync error: ${said} (code ${status}) [receiver]`);
     return status;
   }

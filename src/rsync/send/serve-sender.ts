@@ -15,7 +15,7 @@ import { writeLongint, writeVarlong } from '../wire/integers.ts';
 import type { TransferOptions } from '../wire/options.ts';
 import { Sender } from './sender.ts';
 import type { SendReport } from './send-job.ts';
-import { exitStatus, ServerExit, systemWords } from '../wire/server-status.ts';
+import { exitStatus, ServerExit } from '../wire/server-status.ts';
 
 /** How a sending server in this process works. */
 export interface ServeSenderOptions<E extends Entry> {
@@ -70,7 +70,7 @@ export async function serveSender<E extends Entry>(
     if (!(error instanceof EcsyncError)) throw error;
     const status = exitStatus(error);
     options.onFailure?.(error);
-    onStderr(`rsync error: ${error.message}${systemWords(error)} (code ${status}) [sender]`);
+    onStderr(`rsync error: ${error.message} (code ${status}) [sender]`);
     return status;
   } finally {
     conversation.end();
@@ -145,7 +145,7 @@ class SendingSide<E extends Entry> {
   }
 
   #report(error: EcsyncError): void {
-    this.#options.onStderr(`rsync: [sender] ${error.message}${systemWords(error)}`);
+    this.#options.onStderr(`rsync: [sender] ${error.message}`);
   }
 }
 

@@ -1,5 +1,6 @@
 /** Turns failures to read a file into errors, and into the bits and texts of the protocol. */
 import { EcsyncError, FileError, VanishedError } from '../../errors.ts';
+import { reasonOf } from '../../system-words.ts';
 import type { Entry } from '../../tree/entry.ts';
 import { IOERR_GENERAL, IOERR_VANISHED } from './constants.ts';
 
@@ -11,8 +12,7 @@ export function shownPath(entry: Pick<Entry, 'path'>): string {
 /** What a tree threw, as one of our errors: anything else counts as a failure to read the file. */
 export function asEcsyncError(error: unknown, entry: Entry): EcsyncError {
   if (error instanceof EcsyncError) return error;
-  const reason = error instanceof Error ? error.message : String(error);
-  return new FileError('read-failed', `cannot read ${shownPath(entry)} (${reason})`, {
+  return new FileError('read-failed', `cannot read ${shownPath(entry)}: ${reasonOf(error)}`, {
     cause: error,
   });
 }

@@ -31,22 +31,6 @@ export const ServerExit = {
   deleteLimit: 25,
 } as const;
 
-const SYSTEM_WORDS: Readonly<Record<string, string>> = {
-  EACCES: 'Permission denied',
-  EPERM: 'Operation not permitted',
-  ENOSPC: 'No space left on device',
-  EDQUOT: 'Disk quota exceeded',
-  EROFS: 'Read-only file system',
-  ENAMETOOLONG: 'File name too long',
-};
-
-/** The words of the C library, which is what readers of a server's standard error look for. */
-export function systemWords(error: EcsyncError): string {
-  const { errno } = error.facts;
-  const words = typeof errno === 'string' ? SYSTEM_WORDS[errno] : undefined;
-  return words === undefined ? '' : `: ${words}`;
-}
-
 /** The exit status that an error ends a server with. */
 export function exitStatus(error: EcsyncError): number {
   if (error instanceof SenderGaveUp) return error.senderExitCode ?? ServerExit.interrupted;

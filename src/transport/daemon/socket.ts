@@ -2,6 +2,7 @@
 import { connect, type Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { ConnectionError } from '../../errors.ts';
+import { reasonOf } from '../../system-words.ts';
 import { destroyStreams, endedHere, relayInput, relayOutput } from '../command-streams.ts';
 import type { Connection, ExitStatus } from '../connection.ts';
 import { shownAddress } from '../ssh-target.ts';
@@ -50,12 +51,15 @@ export function tooSlow(shownName: string, timeoutMs: number): ConnectionError {
   );
 }
 
-function unreachable(shownName: string, cause: Error & { code?: string }): ConnectionError {
-  const why = cause.message === '' ? (cause.code ?? 'no address answers') : cause.message;
-  return new ConnectionError('connect-failed', `${shownName}: cannot be reached: ${why}`, {
-    hint: 'Check the name and the port, and that an rsync daemon runs there.',
-    cause,
-  });
+function unreachable(shownName: string, cause: Error): ConnectionError {
+  return new ConnectionError(
+    'connect-failed',
+    `${shownName}: cannot be reached: ${reasonOf(cause)}`,
+    {
+      hint: 'Check the name and the port, and that an rsync daemon runs there.',
+      cause,
+    },
+  );
 }
 
 /**
@@ -123,7 +127,7 @@ class SocketConnection implements Connection {
   #lost(cause: Error): ConnectionError {
     return new ConnectionError(
       'connection-lost',
-      `${this.#shownName}: the connection was lost: ${cause.message}`,
+      `${this.#shownName}: the connection was lost: ${reasonOf(cause)}`,
       { hint: 'Run again to continue.', cause },
     );
   }

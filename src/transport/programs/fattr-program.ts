@@ -2,6 +2,7 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
 import type { FileError } from '../../errors.ts';
+import { reasonOf } from '../../system-words.ts';
 import { cleanEnvironment } from '../child.ts';
 import { unquote } from './getfattr-output.ts';
 
@@ -53,7 +54,7 @@ export async function runFattr(
   signal.addEventListener('abort', stop);
   try {
     const ended = new Promise<number | null>((resolve, reject) => {
-      child.once('error', (error) => reject(failed(error.message)));
+      child.once('error', (error) => reject(failed(reasonOf(error))));
       child.once('close', resolve);
     });
     // What it had to say is known from its exit code when it stops listening.

@@ -1,5 +1,6 @@
 /** All keys of an ssh login, as one agent. */
 import { BaseAgent, createAgent, type ParsedKey } from 'ssh2';
+import { reasonOf } from '../../system-words.ts';
 import { agentSockets } from './config/agent-socket.ts';
 import type { SshHostConfig } from './config/config.ts';
 import {
@@ -177,7 +178,7 @@ async function agentIdentities(socket: string, note: Note): Promise<Identity[]> 
     }, AGENT_TIMEOUT_MS);
     agent.getIdentities((error, keys) => {
       if (error != null) {
-        finish([], error.message);
+        finish([], reasonOf(error));
         return;
       }
       const parsed = (keys ?? []).flatMap((key) => parsedKey(key) ?? []);

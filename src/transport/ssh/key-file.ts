@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import ssh2, { type ParsedKey } from 'ssh2';
 import { LoginError } from '../../errors.ts';
 import { errnoOf } from '../../platform.ts';
+import { reasonOf } from '../../system-words.ts';
 import type { LoginMemory } from './memory.ts';
 
 const { utils } = ssh2;
@@ -74,7 +75,7 @@ export async function readKeyFile(
     const missing = errnoOf(error) === 'ENOENT';
     if (missing && publicHalf !== undefined)
       return { file, publicKey: publicHalf, sign: undefined };
-    if (named || !missing) note(`${file}: ${missing ? 'no such file' : 'cannot be read'}`);
+    if (named || !missing) note(`${file}: ${reasonOf(error)}`);
     return undefined;
   }
   if (bytes.length > KEY_FILE_BYTES_MAX) {

@@ -3,6 +3,7 @@ import { createHash, createHmac } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { LoginError } from '../../errors.ts';
 import { errnoOf } from '../../platform.ts';
+import { reasonOf } from '../../system-words.ts';
 import { matchesPatternList } from './config/pattern.ts';
 
 /** Larger files are not read: a list of this many hosts is a mistake. */
@@ -46,7 +47,7 @@ export async function readKnownHosts(files: readonly string[]): Promise<KnownHos
       entries.push(...parseKnownHosts(bytes.toString('latin1'), file));
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') continue;
-      throw new LoginError('known-hosts-unreadable', `${file}: cannot be read`, {
+      throw new LoginError('known-hosts-unreadable', `${file} cannot be read: ${reasonOf(error)}`, {
         hint: 'Make the list of known hosts readable; without it no server can be trusted.',
         cause: error,
       });

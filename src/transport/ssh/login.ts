@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, type ClientChannel } from 'ssh2';
 import { ConnectionError, EcsyncError } from '../../errors.ts';
 import { errnoOf } from '../../platform.ts';
+import { reasonOf } from '../../system-words.ts';
 import { LoginAttempts } from './auth.ts';
 import type { SshHostConfig } from './config/config.ts';
 import { Deadline } from '../deadline.ts';
@@ -211,21 +212,9 @@ function unreachable(where: string, why: string, cause?: unknown): ConnectionErr
   });
 }
 
-const SOCKET_ERRORS: Readonly<Record<string, string>> = {
-  ENOTFOUND: 'the name is not known',
-  EAI_AGAIN: 'the name cannot be looked up just now',
-  ECONNREFUSED: 'nothing listens there',
-  EHOSTUNREACH: 'no route to it',
-  ENETUNREACH: 'no network',
-  ETIMEDOUT: 'no answer',
-  ECONNRESET: 'it closed the connection',
-  EADDRNOTAVAIL: 'the address to connect from (BindAddress) is not one of this machine',
-};
-
 function whyNot(error: Error): string {
-  const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
-  const code = errnoOf(error);
-  return SOCKET_ERRORS[code] ?? (first instanceof Error ? first.message : error.message);
+  if (errnoOf(error) !== 'EADDRNOTAVAIL') return reasonOf(error);
+  return 'the address to connect from (BindAddress) is not one of this machine';
 }
 
 interface Handshake {

@@ -2,6 +2,7 @@
 import type { ClientChannel } from 'ssh2';
 import { PeerWatch } from '../../bytes/peer-watch.ts';
 import { ConnectionError, RemoteError } from '../../errors.ts';
+import { reasonOf } from '../../system-words.ts';
 import { ChannelConnection, corkForNow } from './channel.ts';
 import type { SshHostConfig } from './config/config.ts';
 import type { Login } from './login.ts';
@@ -64,7 +65,7 @@ export class SshSession {
       },
     );
     client.on('error', (error) => {
-      this.#lose(error.message, error);
+      this.#lose(reasonOf(error), error);
     });
     client.on('end', () => {
       this.#lose('the server closed it');

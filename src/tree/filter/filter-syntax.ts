@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { byteOrderMarkOf, withoutUtf8Mark } from '../../bytes/byte-order-mark.ts';
 import { UsageError } from '../../errors.ts';
+import { reasonOf } from '../../system-words.ts';
 import { plainRule, type FilterRule } from './filter.ts';
 
 /** Merge files that name each other end here. */
@@ -177,10 +178,14 @@ function linesOf(file: string): Uint8Array[] {
   try {
     content = readFileSync(file);
   } catch (error) {
-    throw new UsageError('filter-file-unreadable', `cannot read the filter file ${file}`, {
-      hint: 'Check the name and the permissions of the file.',
-      cause: error,
-    });
+    throw new UsageError(
+      'filter-file-unreadable',
+      `cannot read the filter file ${file}: ${reasonOf(error)}`,
+      {
+        hint: 'Check the name and the permissions of the file.',
+        cause: error,
+      },
+    );
   }
   if (byteOrderMarkOf(content) === 'utf-16') {
     throw new UsageError('filter-file-unreadable', `the filter file ${file} is UTF-16 text`, {

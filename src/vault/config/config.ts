@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import * as v from 'valibot';
 import { UsageError } from '../../errors.ts';
+import { reasonOf } from '../../system-words.ts';
 import { FEATURE_FLAGS, type FeatureFlag } from '../../gocryptfs/conf/feature-flags.ts';
 import { LONG_NAME_MAX_DEFAULT, LONG_NAME_MAX_READ_LEAST } from '../../gocryptfs/format/limits.ts';
 import { describeIssue, parseTomlText } from './config-issue.ts';
@@ -211,15 +212,14 @@ export function readConfigFile(file: string): ConfigFile {
     if (stats.size > CONFIG_LENGTH_MAX) throw unreadable(file, 'it is too long');
     return { text: fs.readFileSync(fd, 'utf8'), foreignWriters: foreignWriters(stats) };
   } catch (error) {
-    throw error instanceof UsageError ? error : unreadable(file, undefined, error);
+    throw error instanceof UsageError ? error : unreadable(file, reasonOf(error), error);
   } finally {
     if (fd !== undefined) fs.closeSync(fd);
   }
 }
 
-function unreadable(file: string, reason?: string, cause?: unknown): UsageError {
-  const shownReason = reason === undefined ? '' : `: ${reason}`;
-  return new UsageError('config-unreadable', `cannot read ${file}${shownReason}`, {
+function unreadable(file: string, reason: string, cause?: unknown): UsageError {
+  return new UsageError('config-unreadable', `cannot read ${file}: ${reason}`, {
     hint: 'Check the path and its permissions.',
     cause,
   });

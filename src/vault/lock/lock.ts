@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { FileError, LockedError, VaultError } from '../../errors.ts';
 import { errnoOf, insist } from '../../platform.ts';
+import { reasonOf } from '../../system-words.ts';
 import {
   describeOwn,
   encodeHolder,
@@ -61,7 +62,7 @@ export function acquireLock(file: string, options: LockOptions = {}): Lock {
     takeLock(file, own, options);
   } catch (error) {
     if (error instanceof LockedError || error instanceof FileError) throw error;
-    throw notMade(file, reasonOf(error), error);
+    throw notMade(file, error);
   }
   sweep(file, own);
   const lost = new AbortController();
@@ -90,7 +91,7 @@ export function acquireTargetLock(file: string): Lock {
 const TARGET_HINT =
   'Another restore or clone is filling this folder: wait until it is done. If it was killed, nothing is to be done: the next run notices, after a minute of silence at most.';
 
-function notMade(file: string, reason: string, cause: unknown): VaultError {
+function notMade(file: string, cause: unknown): VaultError {
   const hints: Readonly<Record<string, string>> = {
     ENOSPC: 'The disk that it is on is full: make room on it.',
     EDQUOT: 'There is no space left for you on its disk: make room on it.',
@@ -98,8 +99,8 @@ function notMade(file: string, reason: string, cause: unknown): VaultError {
       'Its disk is read-only, perhaps because it has errors. What only reads (restore, verify, fsck, ls, cat) works all the same.',
   };
   const folder = path.dirname(file);
-  return new VaultError('lock-failed', `cannot make the lock ${file} (${reason})`, {
-    hint: hints[reason] ?? `Check that ${folder} can be written to by this user.`,
+  return new VaultError('lock-failed', `cannot make the lock ${file}: ${reasonOf(cause)}`, {
+    hint: hints[errnoOf(cause)] ?? `Check that ${folder} can be written to by this user.`,
     cause,
   });
 }
@@ -344,8 +345,4 @@ const UNLOCK_HINT = 'Wait until it is done. If it certainly does not run any mor
 /** `push to server:backup` */
 export function shownTask({ command, destination }: LockTask): string {
   return destination === undefined ? command : `${command} to ${destination}`;
-}
-
-function reasonOf(error: unknown): string {
-  return errnoOf(error) || String(error);
 }

@@ -4,7 +4,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import * as v from 'valibot';
 import { ExitCode, FileError } from '../../errors.ts';
-import { errnoOf, insist } from '../../platform.ts';
+import { insist } from '../../platform.ts';
+import { reasonOf } from '../../system-words.ts';
 import { ownIdentity, whereaboutsOf } from '../lock/process-identity.ts';
 import { NotAFileError, withRegularFile } from '../files/regular-file.ts';
 
@@ -119,8 +120,7 @@ function appendLine(vaultDir: string, line: object): void {
     const gap = length <= HISTORY_LENGTH_MAX && !endsInNewline(now, length) ? '\n' : '';
     fs.appendFileSync(now, `${gap}${JSON.stringify(line)}\n`, { mode: 0o600 });
   } catch (cause) {
-    const reason = errnoOf(cause) === '' ? '' : ` (${errnoOf(cause)})`;
-    throw new FileError('history-not-written', `cannot write ${now}${reason}`, {
+    throw new FileError('history-not-written', `cannot write ${now}: ${reasonOf(cause)}`, {
       hint: 'The run itself is not concerned. Check the space on this disk, and that nothing else has this name.',
       cause,
     });

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { BugError, FileError } from '../../errors.ts';
+import { reasonOf } from '../../system-words.ts';
 import { replaceCacheFile, replaceFile } from '../files/atomic-write.ts';
 import { readRegularFile, withRegularFile } from '../files/regular-file.ts';
 
@@ -96,7 +97,7 @@ export function writeState(
     const replace = isDurable ? replaceFile : replaceCacheFile;
     replace(file, Buffer.concat([MAGIC, digest, content]), 0o600);
   } catch (error) {
-    throw new FileError('state-not-written', `cannot write ${file}`, {
+    throw new FileError('state-not-written', `cannot write ${file}: ${reasonOf(error)}`, {
       hint: 'The copy is fine; the next run may take longer. Check the space on this disk, and that nothing else has this name.',
       cause: error,
     });

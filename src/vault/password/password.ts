@@ -7,6 +7,7 @@ import { addAbortSignal, type Readable } from 'node:stream';
 import { byteOrderMarkOf } from '../../bytes/byte-order-mark.ts';
 import { PasswordError, UsageError } from '../../errors.ts';
 import { errnoOf } from '../../platform.ts';
+import { reasonOf } from '../../system-words.ts';
 import { splitCommandWords } from './command-words.ts';
 import type { VaultConfig } from '../config/config.ts';
 import { FirstLine } from './first-line.ts';
@@ -234,7 +235,7 @@ function unsafe(file: string, why: string): PasswordError {
 
 function unreadable(file: string, error: unknown): PasswordError {
   const isMissing = errnoOf(error) === 'ENOENT';
-  const what = isMissing ? 'does not exist' : 'cannot be read';
+  const what = isMissing ? 'does not exist' : `cannot be read: ${reasonOf(error)}`;
   return new PasswordError('passfile-unreadable', `the password file ${file} ${what}`, {
     hint: 'Check the path and its permissions.',
     cause: error,

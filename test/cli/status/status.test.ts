@@ -76,7 +76,7 @@ describe('status --metrics', () => {
     }
     const nowhere = await ecsync('status', '-C', source, '--metrics', path.join(dir, 'no/where'));
     expect(nowhere.code).toBe(23);
-    expect(nowhere.stderr).toContain('ENOENT');
+    expect(nowhere.stderr).toContain('no/where: no such file or directory');
   });
 });
 
@@ -201,10 +201,17 @@ describe('--log-file', () => {
   });
 
   it('that cannot be written is a warning', async () => {
-    for (const file of [path.join(dir, 'no/where'), dir, '/dev/full']) {
+    const reasons = [
+      [path.join(dir, 'no/where'), 'no such file or directory'],
+      [dir, 'it is not a file'],
+      ['/dev/full', 'it is not a file'],
+    ] as const;
+    for (const [file, reason] of reasons) {
       const said = await withKey('push', '--log-file', file);
       expect(said.code).toBe(0);
-      expect(said.stderr).toMatch(/^warning: this run is not logged: .*\n$/);
+      expect(said.stderr).toBe(
+        `warning: this run is not logged: cannot write ${file}: ${reason}; name a file of yours in a folder that you may write to\n`,
+      );
     }
   });
 

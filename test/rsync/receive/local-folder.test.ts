@@ -239,7 +239,7 @@ describe('LocalFolderRemote', () => {
       });
       await expect(sending).rejects.toThrow();
       expect((await connection.exited).code).toBe(11);
-      expect(connection.stderrText()).toContain('No space left on device');
+      expect(connection.stderrText()).toContain('no space left on device');
       expect(fs.readdirSync(bench.ours).filter((name) => name !== 'a')).toEqual([]);
     } finally {
       execFileSync('umount', [bench.ours]);

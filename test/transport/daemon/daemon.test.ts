@@ -225,6 +225,7 @@ describe('what is no daemon, or a hostile one', () => {
   test('a port on which nothing listens', async () => {
     const error = await failure(await freePort());
     expect(error).toMatchObject({ code: 'connect-failed', exitCode: 30 });
+    expect(error.message).toMatch(/cannot be reached: nothing listens there$/);
   });
 
   test('a wish for a password when there is none', async () => {

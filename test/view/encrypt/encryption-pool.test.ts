@@ -282,7 +282,7 @@ test('a file that a thread cannot read is named', async () => {
   const file = await openIn(threads, source);
   await expect(file.read(0, 1000)).rejects.toMatchObject({
     code: 'read-failed',
-    message: `cannot read ${source.file} (EIO)`,
+    message: `cannot read ${source.file}: input/output error`,
   });
   await file.close();
   await threads.close();

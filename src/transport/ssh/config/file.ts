@@ -2,6 +2,7 @@
 import { open } from 'node:fs/promises';
 import { UsageError } from '../../../errors.ts';
 import { errnoOf, isWindows } from '../../../platform.ts';
+import { reasonOf } from '../../../system-words.ts';
 import { expandInclude } from './include.ts';
 import { canonicalKeyword, valueKind, valueProblem } from './keywords.ts';
 import { parseConfigLine, type ConfigLine } from './line.ts';
@@ -139,7 +140,7 @@ async function readText(from: ConfigFile): Promise<string | undefined> {
     if (error instanceof UsageError) throw error;
     const missing = errnoOf(error) === 'ENOENT';
     if (missing && !from.required) return undefined;
-    throw invalidConfig(`${from.file} cannot be read`, error);
+    throw invalidConfig(`${from.file} cannot be read: ${reasonOf(error)}`, error);
   }
   if (bytes.length > FILE_BYTES_MAX || bytes.includes(0)) {
     throw invalidConfig(`${from.file} is not a text file of sensible size`);

@@ -1,0 +1,46 @@
+/** The reasons that the operating system gives for failures, in words instead of names such as `ENOSPC`. */
+import { getSystemErrorMap } from 'node:util';
+import { errnoOf } from './platform.ts';
+
+/** Where Node has no words, or words that mislead. */
+const OWN_WORDS: Readonly<Record<string, string>> = {
+  EAI_AGAIN: 'the name cannot be looked up just now',
+  ECONNREFUSED: 'nothing listens there',
+  ECONNRESET: 'the other side closed the connection',
+  EDQUOT: 'disk quota exceeded',
+  EHOSTUNREACH: 'no route to it',
+  EIO: 'input/output error',
+  EISDIR: 'it is not a file',
+  ELOOP: 'it is a symbolic link, or leads through a loop of them',
+  ENAMETOOLONG: 'file name too long',
+  ENETUNREACH: 'no network',
+  ENFILE: 'too many open files on this machine',
+  ENOTDIR: 'a part of the path is not a folder',
+  ENOTFOUND: 'the name is not known',
+  ENOTSUP: 'not supported there',
+  EPIPE: 'the other side has stopped reading',
+  ESTALE: 'the file server no longer knows it',
+  ETIMEDOUT: 'no answer',
+  ETXTBSY: 'the program is running',
+  EXDEV: 'it lies on another file system',
+};
+
+let wordsOfNode: ReadonlyMap<string, string> | undefined;
+
+/**
+ * Why the system refused something, in words that follow a colon: `permission denied`. Undefined for
+ * what is not an error of the system.
+ */
+export function systemWords(error: unknown): string | undefined {
+  const errno = errnoOf(error);
+  if (Object.hasOwn(OWN_WORDS, errno)) return OWN_WORDS[errno];
+  wordsOfNode ??= new Map(getSystemErrorMap().values());
+  return wordsOfNode.get(errno);
+}
+
+/** Why something failed, in words: those of the system, or those of the error itself. */
+export function reasonOf(error: unknown): string {
+  const words = systemWords(error);
+  if (words !== undefined) return words;
+  return error instanceof Error ? error.message : String(error);
+}
