@@ -205,6 +205,9 @@ describe('a full destination', () => {
         expect((await fsck(copy, bench.passfile)).code).toBe(0);
         const before = summaryOf(await push(...way, copy));
         expect(before).toMatchObject({ exitCode: 23, error: { code: 'remote-disk-full' } });
+        // The file is named as it is here, not as the copy has it.
+        expect(before.error?.message).toMatch(/^the destination has no space left \(.*new\/large/);
+        expect(before.error?.message).not.toMatch(/[A-Za-z0-9_-]{22}/);
         const result = await push(...way, '--delete', copy);
         expect(summaryOf(result)).toMatchObject({ exitCode: 0, filesDeleted: 2 });
         expect(result.stderr).toContain('to make room');

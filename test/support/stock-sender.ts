@@ -77,7 +77,7 @@ export async function pullFolder(
     const { code, signal, stderr } = await server.ended;
     // Below protocol 30 a server puts its errors into the stream.
     const said = stderr + seen.messages.join('\n');
-    const outcome = judge(report, { code, signal }, said, 'pull');
+    const outcome = judge(report, { code, signal }, said, { direction: 'pull' });
     return { report, outcome, code, stderr, ...seen };
   } catch (error) {
     server.kill();

@@ -6,37 +6,43 @@ export type Direction = 'push' | 'pull';
 
 interface KnownWords {
   readonly words: RegExp;
-  readonly make: (said: string) => EcsyncError;
+  readonly make: (told: string) => EcsyncError;
+}
+
+/** Words of a server, and how a person is told them. */
+interface Words {
+  readonly said: string;
+  readonly told: string;
 }
 
 const DISK_FULL: KnownWords = {
   words: /No space left on device|Disk quota exceeded/i,
-  make: (said) =>
-    new FileError('remote-disk-full', `the destination has no space left (${said})`, {
+  make: (told) =>
+    new FileError('remote-disk-full', `the destination has no space left (${told})`, {
       hint: 'Make room there and run the same command again; it continues.',
     }),
 };
 
 const OPTION_REFUSED: KnownWords = {
   words: /configured to refuse/i,
-  make: (said) =>
-    new RemoteError('option-refused', `the server does not allow an option (${said})`, {
+  make: (told) =>
+    new RemoteError('option-refused', `the server does not allow an option (${told})`, {
       hint: 'Take it out of `refuse options` in rsyncd.conf there, or do without it here.',
     }),
 };
 
 const READ_ONLY: KnownWords = {
   words: /Read-only file system/i,
-  make: (said) =>
-    new RemoteError('destination-read-only', `the destination cannot be written to (${said})`, {
+  make: (told) =>
+    new RemoteError('destination-read-only', `the destination cannot be written to (${told})`, {
       hint: 'Mount its file system for writing, or choose another destination.',
     }),
 };
 
 const DISK_BROKEN: KnownWords = {
   words: /Input\/output error/gi,
-  make: (said) =>
-    new RemoteError('destination-broken', `the disk of the destination stores nothing (${said})`, {
+  make: (told) =>
+    new RemoteError('destination-broken', `the disk of the destination stores nothing (${told})`, {
       hint: 'Look at that disk: at the system log there, and at its cables. Nothing was lost here.',
     }),
 };
@@ -47,30 +53,30 @@ const RECEIVER_WORDS: readonly KnownWords[] = [
   READ_ONLY,
   {
     words: /--delete\S* has been disabled|configured to refuse --del/i,
-    make: (said) =>
-      new RemoteError('delete-forbidden', `the server does not allow deleting (${said})`, {
+    make: (told) =>
+      new RemoteError('delete-forbidden', `the server does not allow deleting (${told})`, {
         hint: 'Push without --delete, or allow deleting there (rrsync without -no-del, `refuse options` in rsyncd.conf).',
       }),
   },
   {
     words: /read-only server|module is read only/i,
-    make: (said) =>
-      new RemoteError('destination-forbidden', `the login may not write there (${said})`, {
+    make: (told) =>
+      new RemoteError('destination-forbidden', `the login may not write there (${told})`, {
         hint: 'Allow writing there (rrsync without -ro, `read only = no` in rsyncd.conf), or choose another destination.',
       }),
   },
   OPTION_REFUSED,
   {
     words: /(mkdir|change_dir#?\d*|chdir|stat destination)\b.*Permission denied/i,
-    make: (said) =>
-      new RemoteError('destination-forbidden', `the login may not write there (${said})`, {
+    make: (told) =>
+      new RemoteError('destination-forbidden', `the login may not write there (${told})`, {
         hint: 'Give the login write permission on the destination folder, or choose another one.',
       }),
   },
   {
     words: /(mkdir|change_dir#?\d*|chdir)\b.*No such file or directory/i,
-    make: (said) =>
-      new RemoteError('destination-missing', `the destination's parent does not exist (${said})`, {
+    make: (told) =>
+      new RemoteError('destination-missing', `the destination's parent does not exist (${told})`, {
         hint: 'Create the folder that the destination is to be in.',
       }),
   },
@@ -80,23 +86,23 @@ const RECEIVER_WORDS: readonly KnownWords[] = [
 const SENDER_WORDS: readonly KnownWords[] = [
   {
     words: /write-only server|module is write only/i,
-    make: (said) =>
-      new RemoteError('source-forbidden', `the login may not read there (${said})`, {
+    make: (told) =>
+      new RemoteError('source-forbidden', `the login may not read there (${told})`, {
         hint: 'Allow reading there (rrsync without -wo, `write only = no` in rsyncd.conf).',
       }),
   },
   OPTION_REFUSED,
   {
     words: /(link_stat|change_dir#?\d*|chdir)\b.*Permission denied/i,
-    make: (said) =>
-      new RemoteError('source-forbidden', `the login may not read there (${said})`, {
+    make: (told) =>
+      new RemoteError('source-forbidden', `the login may not read there (${told})`, {
         hint: 'Give the login read permission on the remote folder.',
       }),
   },
   {
     words: /(link_stat|change_dir#?\d*|chdir)\b.*No such file or directory/i,
-    make: (said) =>
-      new RemoteError('source-missing', `the remote folder does not exist (${said})`, {
+    make: (told) =>
+      new RemoteError('source-missing', `the remote folder does not exist (${told})`, {
         hint: 'Check its path.',
       }),
   },
@@ -104,18 +110,18 @@ const SENDER_WORDS: readonly KnownWords[] = [
 
 /** A line of our own server without rsync's form: `cannot list a/b: permission denied`. */
 export function plainWords(line: string): string {
-  return line.replace(/^rsync: (?:\[\w+\] )?/, '');
+  return line.replace(/^rsync(?: error)?: (?:\[\w+\] )?/, '').replace(/ \(code \d+\) \[\w+\]$/, '');
 }
 
 /** What a server's words on standard error give away; undefined when they are of no known kind. */
-export function explainWords(said: string, direction: Direction): EcsyncError | undefined {
+export function explainWords({ said, told }: Words, direction: Direction): EcsyncError | undefined {
   const table = direction === 'push' ? RECEIVER_WORDS : SENDER_WORDS;
-  return table.find(({ words }) => words.test(said))?.make(said);
+  return table.find(({ words }) => words.test(said))?.make(told);
 }
 
 /** The destination has no space left, if that is what it said. */
-export function explainDiskFull(said: string): EcsyncError | undefined {
-  return DISK_FULL.words.test(said) ? DISK_FULL.make(said) : undefined;
+export function explainDiskFull({ said, told }: Words): EcsyncError | undefined {
+  return DISK_FULL.words.test(said) ? DISK_FULL.make(told) : undefined;
 }
 
 /**
@@ -125,11 +131,11 @@ export function explainDiskFull(said: string): EcsyncError | undefined {
  * @param filesSent - so many files it was sent; a single one may lie on a bad spot
  */
 export function explainDeadDisk(
-  said: string,
+  told: string,
   stderrText: string,
   filesSent: number,
 ): EcsyncError | undefined {
-  if (READ_ONLY.words.test(stderrText)) return READ_ONLY.make(said);
+  if (READ_ONLY.words.test(stderrText)) return READ_ONLY.make(told);
   const failed = stderrText.match(DISK_BROKEN.words)?.length ?? 0;
-  return filesSent > 1 && failed >= filesSent ? DISK_BROKEN.make(said) : undefined;
+  return filesSent > 1 && failed >= filesSent ? DISK_BROKEN.make(told) : undefined;
 }

@@ -51,21 +51,21 @@ const LENGTH_SHOWN = 500;
  * @param result - the report of {@link send} or {@link pull}, or what it threw
  * @param status - of the remote command
  * @param stderrText - raw; it is quoted in messages, for the renderer to escape
- * @param direction - which of the two it was
  */
 export function judge(
   result: unknown,
   status: RemoteStatus,
   stderrText: string,
-  direction: Direction = 'push',
+  { direction = 'push', tell = (line) => line }: Judging = {},
 ): Outcome {
   const said = firstLines(stderrText);
+  const told = firstLines(stderrText, tell);
+  const words = { said, told, stderrText };
   if (!isReport(result)) {
-    const error = explainFailure(result, status, { said, direction });
+    const error = explainFailure(result, status, { ...words, direction });
     return { exitCode: error.exitCode, error };
   }
   const explain = 'listed' in result ? explainPull : explainPush;
-  const words = { said, stderrText };
   const error = explain(result as SendReport & PullReport, status, words);
   return error === undefined ? { exitCode: ExitCode.ok } : { exitCode: error.exitCode, error };
 }
@@ -74,11 +74,19 @@ function isReport(result: unknown): result is SendReport | PullReport {
   return !(result instanceof Error) && typeof result === 'object' && result !== null;
 }
 
+/** How a run is judged. */
+export interface Judging {
+  /** Which of the two it was; default: a push. */
+  readonly direction?: Direction;
+  /** A line of the server as a person is to read it, with plaintext paths in it. */
+  readonly tell?: (line: string) => string;
+}
+
 /** The conversation did not reach its end. */
 function explainFailure(
   thrown: unknown,
   status: RemoteStatus,
-  { said, direction }: { readonly said: string; readonly direction: Direction },
+  { said, told, direction }: ServerWords & { readonly direction: Direction },
 ): EcsyncError {
   const error =
     thrown instanceof EcsyncError
@@ -89,30 +97,31 @@ function explainFailure(
   const announced = error.facts['remoteExitCode'];
   const code = typeof announced === 'number' ? announced : status.code;
   // A shell that found no rsync may end before or after our first bytes reach it.
-  const missing = error.code === 'remote-exit' ? undefined : explainMissing(code, said);
+  const missing = error.code === 'remote-exit' ? undefined : explainMissing(code, said, told);
   if (missing !== undefined) return missing;
-  const known = explainWords(said, direction);
+  const known = explainWords({ said, told }, direction);
   if (known !== undefined) return known;
   if (code === RERR_DEL_LIMIT) return deleteLimit();
-  if (code === RERR_TIMEOUT) return timedOut(said);
+  if (code === RERR_TIMEOUT) return timedOut(told);
   const silent = code === 0 && error.code === 'connection-lost';
   if (code === null || silent || LOST_CODES.has(code) || isSignal(code))
-    return lost(error, status, said);
-  return refused(code, said);
+    return lost(error, status, told);
+  return refused(code, told);
 }
 
 /** Nobody answered: is there no rsync at all? */
-function explainMissing(code: number | null, said: string): EcsyncError | undefined {
+function explainMissing(code: number | null, said: string, told: string): EcsyncError | undefined {
   const missing = code === SHELL_NOT_FOUND || code === SHELL_CANNOT_RUN;
   if (!missing && !/rsync\b.*: (command )?not found/i.test(said)) return undefined;
-  return new RemoteError('rsync-missing', `there is no rsync at the destination${quoted(said)}`, {
+  return new RemoteError('rsync-missing', `there is no rsync at the destination${quoted(told)}`, {
     hint: 'Install rsync there, or give its path with --rsync-path.',
   });
 }
 
-/** What a server wrote to standard error: what a person is shown of it, and all that was kept. */
+/** What a server wrote to standard error: its first lines, what a person is shown of them, and all that was kept. */
 interface ServerWords {
   readonly said: string;
+  readonly told: string;
   readonly stderrText: string;
 }
 
@@ -120,19 +129,19 @@ interface ServerWords {
 function explainPush(
   report: SendReport,
   { code, signal }: RemoteStatus,
-  { said, stderrText }: ServerWords,
+  { said, told, stderrText }: ServerWords,
 ): EcsyncError | undefined {
-  const end = explainEnd({ code, signal }, said);
+  const end = explainEnd({ code, signal }, told);
   if (end !== undefined) return end;
   if (code === RERR_DEL_LIMIT) return deleteLimit();
   const stored = code !== RERR_PARTIAL && !report.remoteErrors;
   const read = (report.ioError & IOERR_GENERAL) === 0;
   const disk = stored
     ? undefined
-    : (explainDeadDisk(said, stderrText, report.filesSent) ?? explainDiskFull(said));
+    : (explainDeadDisk(told, stderrText, report.filesSent) ?? explainDiskFull({ said, told }));
   if (disk !== undefined) return disk;
   if (!stored && read) {
-    return new FileError('remote-partial', `the server could not store everything${quoted(said)}`, {
+    return new FileError('remote-partial', `the server could not store everything${quoted(told)}`, {
       hint: 'Look at its messages, then run the same command again.',
     });
   }
@@ -150,22 +159,23 @@ function explainPush(
       },
     );
   }
-  return code === 0 ? undefined : refused(code ?? 0, said);
+  return code === 0 ? undefined : refused(code ?? 0, told);
 }
 
 /** The same of a pull. What could not be stored here, its caller has heard of already. */
 function explainPull(
   report: PullReport,
   { code, signal }: RemoteStatus,
-  { said }: ServerWords,
+  { said, told }: ServerWords,
 ): EcsyncError | undefined {
-  const end = explainEnd({ code, signal }, said);
+  const end = explainEnd({ code, signal }, told);
   if (end !== undefined) return end;
   // Nothing came at all: then it matters why. Otherwise words about one file are no more than that.
-  const known = report.listed === 0 && code !== 0 ? explainWords(said, 'pull') : undefined;
+  const known =
+    report.listed === 0 && code !== 0 ? explainWords({ said, told }, 'pull') : undefined;
   if (known !== undefined) return known;
   if (code === RERR_PARTIAL || report.remoteErrors || (report.ioError & IOERR_GENERAL) !== 0) {
-    return new FileError('remote-partial', `the server could not read everything${quoted(said)}`, {
+    return new FileError('remote-partial', `the server could not read everything${quoted(told)}`, {
       hint: 'Look at its messages, then run the same command again.',
       facts: { said },
     });
@@ -175,43 +185,43 @@ function explainPull(
       hint: 'The next run fetches what is there then.',
     });
   }
-  return code === 0 ? undefined : refused(code ?? 0, said);
+  return code === 0 ? undefined : refused(code ?? 0, told);
 }
 
 /** The server did not come to its own end. */
-function explainEnd(status: RemoteStatus, said: string): ConnectionError | undefined {
+function explainEnd(status: RemoteStatus, told: string): ConnectionError | undefined {
   const { code, signal } = status;
-  if (code === null || signal !== null || isSignal(code)) return lost(undefined, status, said);
-  return code === RERR_TIMEOUT ? timedOut(said) : undefined;
+  if (code === null || signal !== null || isSignal(code)) return lost(undefined, status, told);
+  return code === RERR_TIMEOUT ? timedOut(told) : undefined;
 }
 
 function isSignal(code: number): boolean {
   return code > SHELL_SIGNAL_BASE && code <= SHELL_SIGNAL_BASE + SIGNAL_MAX;
 }
 
-function lost(error: EcsyncError | undefined, status: RemoteStatus, said: string): ConnectionError {
+function lost(error: EcsyncError | undefined, status: RemoteStatus, told: string): ConnectionError {
   const how =
     status.signal === null
       ? 'the connection to the server was lost'
       : `the remote rsync was ended by ${status.signal}`;
-  return new ConnectionError('connection-lost', how + quoted(said), {
+  return new ConnectionError('connection-lost', how + quoted(told), {
     hint: 'Run the same command again to continue.',
     cause: error,
   });
 }
 
-function refused(code: number, said: string): RemoteError {
+function refused(code: number, told: string): RemoteError {
   return new RemoteError(
     code === 0 ? 'no-greeting' : 'remote-exit',
     code === 0
-      ? `the server ended without a word of rsync's protocol${quoted(said)}`
-      : `the remote rsync gave up with exit code ${code}${quoted(said)}`,
+      ? `the server ended without a word of rsync's protocol${quoted(told)}`
+      : `the remote rsync gave up with exit code ${code}${quoted(told)}`,
     { facts: { remoteExitCode: code } },
   );
 }
 
-function timedOut(said: string): ConnectionError {
-  return new ConnectionError('timeout', `the server gave up waiting${quoted(said)}`, {
+function timedOut(told: string): ConnectionError {
+  return new ConnectionError('timeout', `the server gave up waiting${quoted(told)}`, {
     hint: 'Run the same command again to continue; a longer --timeout may help.',
   });
 }
@@ -227,10 +237,10 @@ function quoted(said: string): string {
 }
 
 /** What a person needs to see of standard error: its first lines, in one. */
-function firstLines(stderrText: string): string {
+function firstLines(stderrText: string, tell = (line: string): string => line): string {
   const lines = stderrText
     .split(/[\r\n]+/)
     .map((line) => line.trim())
     .filter((line) => line !== '');
-  return lines.slice(0, LINES_SHOWN).join('; ').slice(0, LENGTH_SHOWN);
+  return lines.slice(0, LINES_SHOWN).map(tell).join('; ').slice(0, LENGTH_SHOWN);
 }

@@ -66,7 +66,7 @@ export async function runPull(
     const status = await statusAfter(result, connection.exited, source);
     // What an untrusted server did to one of our own is more than the exit code that this ends in.
     if (connection.failure instanceof ProtocolError) throw connection.failure;
-    const { error } = judge(result, status, connection.stderrText(), 'pull');
+    const { error } = judge(result, status, connection.stderrText(), { direction: 'pull' });
     const isPartial = error instanceof FileError || error instanceof VanishedError;
     if (error !== undefined && (failed || !isPartial)) throw error;
     return error;

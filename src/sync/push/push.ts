@@ -28,7 +28,7 @@ import { findMountPoints } from './source/mount-points.ts';
 import { confirmMoves } from './runs/moves-links.ts';
 import { OpenVault } from './opened-vault.ts';
 import type { PushView } from './source/push-entry.ts';
-import { bookkeeping, figuresOf, noteDeleted, type PushJob } from './job/push-job.ts';
+import { bookkeeping, figuresOf, noteDeleted, toldLine, type PushJob } from './job/push-job.ts';
 import { finishing, progressOf } from './job/push-progress.ts';
 import type { PushReporter, PushSettings, PushSummary } from './source/push-settings.ts';
 import { decodeState, encodeState, type PushState } from './memory/push-state.ts';
@@ -386,6 +386,7 @@ export async function withPushJob<T>(
         rsyncPath,
         timeoutSec,
         signal,
+        tell: (line) => toldLine(job, line),
       },
       ...vaultParts(vault, numericIds),
     };

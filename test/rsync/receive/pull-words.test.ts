@@ -108,6 +108,8 @@ describe('judge() of a pull', () => {
     ['an exit code of no meaning', report, 77, '', 'remote-exit'],
   ];
   it.each(cases)('%s', (...[, result, code, stderr, expected]) => {
-    expect(judge(result, { code, signal: null }, stderr, 'pull').error?.code).toBe(expected);
+    expect(judge(result, { code, signal: null }, stderr, { direction: 'pull' }).error?.code).toBe(
+      expected,
+    );
   });
 });

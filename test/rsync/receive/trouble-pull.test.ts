@@ -146,7 +146,9 @@ describe.each(PROTOCOLS)('at protocol %i', (protocolMax) => {
     );
     store.close();
     const { code, signal, stderr } = await server.ended;
-    expect(judge(error, { code, signal }, stderr, 'pull').error?.code).toBe('connection-lost');
+    expect(judge(error, { code, signal }, stderr, { direction: 'pull' }).error?.code).toBe(
+      'connection-lost',
+    );
     expect(fs.readdirSync(destination)).toEqual(['big']);
     expect(fs.readFileSync(join(destination, 'big'), 'utf8')).toBe('old');
   });

@@ -163,13 +163,21 @@ function* pathsOf({ snapshot }: PushJob): Generator<Uint8Array> {
   for (const { path } of snapshot.entries) yield path;
 }
 
-/** Tells one line that the destination's rsync wrote; a local folder's is our own. */
-export function noteServerLine(job: PushJob, line: string): void {
-  const { destination, rsyncPath } = job.settings;
+/** One line that the destination's rsync wrote, in plaintext; a local folder's is our own, and reads so. */
+export function toldLine(job: PushJob, line: string): string {
   const text = inPlaintext(job, line.trim());
-  const isOwn = destination.kind === 'local' && rsyncPath === undefined;
-  const told = isOwn ? `${destination.path}: ${plainWords(text)}` : `server: ${text}`;
-  job.context.ledger.note('remote-message', told);
+  return isOwnServer(job) ? plainWords(text) : text;
+}
+
+function isOwnServer({ settings: { destination, rsyncPath } }: PushJob): boolean {
+  return destination.kind === 'local' && rsyncPath === undefined;
+}
+
+/** Tells one line that the destination's rsync wrote. */
+export function noteServerLine(job: PushJob, line: string): void {
+  const { destination } = job.settings;
+  const from = isOwnServer(job) ? destination.shown : 'server';
+  job.context.ledger.note('remote-message', `${from}: ${toldLine(job, line)}`);
 }
 
 const MESSAGES_MAX = 20;

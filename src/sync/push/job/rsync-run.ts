@@ -57,6 +57,8 @@ export interface RunContext {
   readonly signal: AbortSignal;
   /** Of a copy that should be there: whether it is, as long as nobody knows. */
   readonly guard?: RunGuard | undefined;
+  /** A line of the server in plaintext, as an error quotes it. */
+  readonly tell: (line: string) => string;
 }
 
 export interface RunGuard {
@@ -172,7 +174,7 @@ async function runOnce(context: RunContext, plan: RunPlan, watch?: Watch): Promi
   const stderrText = connection.stderrText();
   const saidText = stderrText + messages;
   const outcome = {
-    ...judge(result, status, stderrText),
+    ...judge(result, status, stderrText, { tell: context.tell }),
     // What was heard in the stream has been told already.
     stderrText: connection.hearError === undefined ? stderrText : '',
     saidText,
