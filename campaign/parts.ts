@@ -9,6 +9,7 @@ import { parsers } from './parts/parsers.ts';
 import { peers } from './parts/peers.ts';
 import { powerLoss } from './parts/power-loss.ts';
 import { stalls } from './parts/stalls.ts';
+import { systemFiles } from './parts/system-files.ts';
 import { tamper } from './parts/tamper.ts';
 
 export const PARTS: readonly Part[] = [
@@ -21,5 +22,6 @@ export const PARTS: readonly Part[] = [
   histories,
   parsers,
   peers,
+  systemFiles,
   tamper,
 ];

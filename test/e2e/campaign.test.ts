@@ -18,6 +18,7 @@ const SHARE: Readonly<Record<string, readonly number[]>> = {
   changing: [1],
   histories: [6],
   peers: [1, 2, 3],
+  'system-files': [1],
   tamper: [1],
   parsers: Array.from({ length: 31 }, (_, i) => 3 * i + 1),
 };
