@@ -40,29 +40,44 @@ export class Cli {
     return { ...result, stdout: result.stdout.toString(), stderr: result.stderr.toString() };
   }
 
-  /**
-   * On a pseudo-terminal of util-linux `script`. Each answer is typed when its question has
-   * appeared; a pattern sees the text without what moves the cursor.
-   */
+  /** On a pseudo-terminal. */
   onTerminal(
     words: readonly string[],
-    answers: readonly { readonly after: string | RegExp; readonly type: string }[],
+    answers: readonly Answer[],
     options: CliOptions = {},
   ): Promise<CliResult> {
     const line = [process.execPath, this.main, ...words].map(quote).join(' ');
-    const child = spawn('script', ['-qefc', line, '/dev/null'], settings(options));
-    let seen = '';
-    const waiting = [...answers];
-    child.stdout.on('data', (chunk: Buffer) => {
-      seen += chunk.toString();
-      const next = waiting[0];
-      if (next === undefined || !isShown(next.after, seen)) return;
-      waiting.shift();
-      seen = '';
-      child.stdin.write(next.type);
-    });
-    return collect(child, { ...options, keepOpen: true });
+    return onTerminal(line, answers, options);
   }
+}
+
+/** What is typed on a terminal, and the question after which it is. */
+export interface Answer {
+  readonly after: string | RegExp;
+  readonly type: string;
+}
+
+/**
+ * Runs a line of a shell on a pseudo-terminal of util-linux `script`. Each answer is typed when its
+ * question has appeared; a pattern sees the text without what moves the cursor.
+ */
+export function onTerminal(
+  line: string,
+  answers: readonly Answer[],
+  options: CliOptions = {},
+): Promise<CliResult> {
+  const child = spawn('script', ['-qefc', line, '/dev/null'], settings(options));
+  let seen = '';
+  const waiting = [...answers];
+  child.stdout.on('data', (chunk: Buffer) => {
+    seen += chunk.toString();
+    const next = waiting[0];
+    if (next === undefined || !isShown(next.after, seen)) return;
+    waiting.shift();
+    seen = '';
+    child.stdin.write(next.type);
+  });
+  return collect(child, { ...options, keepOpen: true });
 }
 
 function isShown(question: string | RegExp, seen: string): boolean {
