@@ -3,7 +3,8 @@
 import { isatty } from 'node:tty';
 import { ExitCode, InterruptedError } from '../errors.ts';
 import { isWindows } from '../platform.ts';
-import { describeFailure, failureLines } from './frame/failure.ts';
+import { describeFailure } from '../library/failure.ts';
+import { failureLines } from './frame/failure.ts';
 import type { Host } from './frame/host.ts';
 import type { Output } from './terminal/output.ts';
 import { hostOfProcess, openProcessOutput } from './process-host.ts';

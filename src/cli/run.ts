@@ -1,7 +1,8 @@
 /** Runs one command line: parses it, runs the command it names, and shows how that ended. */
 import { performance } from 'node:perf_hooks';
 import type { Command } from 'commander';
-import { describeFailure, failureLines, type ShownFailure } from './frame/failure.ts';
+import { describeFailure, type ShownFailure } from '../library/failure.ts';
+import { failureLines } from './frame/failure.ts';
 import type { Host } from './frame/host.ts';
 import { startLog } from './frame/log-file.ts';
 import type { CommonOptions } from './frame/options.ts';

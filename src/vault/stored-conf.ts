@@ -1,10 +1,12 @@
 /** The conf of a vault as it lies on the disk, checked against the configuration. */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
+import path from 'node:path';
 import { VaultError } from '../errors.ts';
 import { errnoOf } from '../platform.ts';
 import { reasonOf } from '../system-words.ts';
 import { CONF_LENGTH_MAX } from '../gocryptfs/format/limits.ts';
+import { CONF_NAME } from '../gocryptfs/names/names.ts';
 import type { VaultConfig } from './config/config.ts';
 import { vaultFiles } from './files/vault-files.ts';
 
@@ -70,6 +72,18 @@ function splitTime(mtimeNs: bigint): { confMtimeSec: number; confMtimeNsec: numb
     confMtimeSec: Number((mtimeNs - nsec) / NSEC_PER_SEC),
     confMtimeNsec: Number(nsec),
   };
+}
+
+/**
+ * The conf in an encrypted folder.
+ *
+ * @returns `unusable` when something has its name that is no plain file of sane size
+ */
+export function readConfOfFolder(folder: string): Uint8Array | 'absent' | 'unusable' {
+  const file = path.join(folder, CONF_NAME);
+  const stats = fs.lstatSync(file, { throwIfNoEntry: false });
+  if (stats === undefined) return 'absent';
+  return stats.isFile() && stats.size <= CONF_LENGTH_MAX ? fs.readFileSync(file) : 'unusable';
 }
 
 /** The parts of a vault that say which conf is its own. */

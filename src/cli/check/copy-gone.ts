@@ -4,7 +4,7 @@ import { pushMemory } from '../../sync/push/memory/vault-memory.ts';
 import type { Destination } from '../../vault/destination/destination.ts';
 import type { VaultFrame } from '../../vault/vault.ts';
 import type { Host } from '../frame/host.ts';
-import { isMirror } from '../frame/recorded-run.ts';
+import { isMirror } from '../../vault/destination/remote-destination.ts';
 
 /**
  * Says of a local folder what a push would say when an earlier one has made a copy in it that is not there.

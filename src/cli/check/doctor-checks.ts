@@ -15,12 +15,12 @@ import { vaultFiles } from '../../vault/files/vault-files.ts';
 import type { ReachOptions } from '../copies/copy-options.ts';
 import { refuseGoneCopy } from './copy-gone.ts';
 import { loginQuestions } from '../frame/login-questions.ts';
-import { describeFailure } from '../frame/failure.ts';
+import { describeFailure } from '../../library/failure.ts';
 import type { Host } from '../frame/host.ts';
 import type { CommonOptions } from '../frame/options.ts';
 import { readVaultFrameOf } from '../frame/place.ts';
 import { effectiveValues, pushLayers } from '../settings/push-config.ts';
-import { isMirror } from '../frame/recorded-run.ts';
+import { isMirror } from '../../vault/destination/remote-destination.ts';
 import { remoteStatus } from '../status/remote-status.ts';
 import type { Warnings } from '../frame/report.ts';
 import { resultText, shownMoment } from '../terminal/run-lines.ts';
@@ -236,7 +236,7 @@ async function* reach(
 ): AsyncGenerator<Finding> {
   const { options, vault, topic, destination } = about;
   const { ReachedCopy } = await import('../../sync/browse/open-remote-tree.ts');
-  const { reachSettings } = await import('../copies/opened-copy.ts');
+  const { reachSettings } = await import('../copies/reach-settings.ts');
   const surroundings = {
     signal: host.signal,
     questions: loginQuestions(host, {

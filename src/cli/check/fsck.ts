@@ -1,13 +1,11 @@
 /** The command `fsck`: checks a copy from end to end without writing to it. */
 import { InvalidArgumentError, type Command } from 'commander';
-import { ExitCode, VaultError } from '../../errors.ts';
+import { ExitCode } from '../../errors.ts';
 import type { Finding } from '../../sync/copy/fsck-finding.ts';
-import { IdentityCheck } from '../../view/decrypt/identity-check.ts';
-import { KeptNames } from '../../sync/push/job/kept-names.ts';
 import type { Sample } from '../../sync/browse/sample.ts';
-import { pathKind } from '../../vault/files/path-kind.ts';
-import { besidePushes } from '../frame/beside-pushes.ts';
-import type { CopyPlace } from '../copies/cipher-folder.ts';
+import type { CopyPlace } from '../../library/copy-place.ts';
+import type { FsckRunSummary } from '../../library/fsck-run.ts';
+import { callerOf } from '../frame/caller.ts';
 import { configuredLayers, keptPatterns } from '../settings/configured-way.ts';
 import {
   checkedText,
@@ -18,7 +16,6 @@ import {
 } from '../copies/fsck-output.ts';
 import type { Host } from '../frame/host.ts';
 import { oneMore } from '../frame/options.ts';
-import { recordRun } from '../frame/recorded-run.ts';
 import type { CommandResult, Warnings } from '../frame/report.ts';
 import type { Selected } from '../frame/selected.ts';
 import { addCopyOptions, type CopyOptions } from '../copies/copy-options.ts';
@@ -92,78 +89,36 @@ async function runFsck(
   { options, word }: { readonly options: FsckOptions; readonly word: string | undefined },
 ): Promise<CommandResult> {
   const { findCopy } = await import('../copies/cipher-folder.ts');
+  const { fsckRecorded } = await import('../../library/fsck-run.ts');
   const place = findCopy(host, options, word);
-  if (place.destination.kind === 'local') assertFolder(place.destination.path);
-  const { vault, destination } = place;
-  const work = (): Promise<CommandResult> =>
-    besidePushes({ host, warnings }, { vault, destination }, () =>
-      check(host, warnings, { place, options }),
-    ).finally(() => host.out.clearStatus());
-  if (vault === undefined) return work();
   const isPart = options.sample !== undefined;
-  const run = { vault, command: 'fsck', destination, isPart } as const;
-  return recordRun(host, warnings, run, work);
-}
-
-/** @throws {VaultError} `copy-missing` */
-function assertFolder(folder: string): void {
-  if (pathKind(folder) === 'folder') return;
-  throw new VaultError('copy-missing', `${folder} is not a folder`, {
-    hint: 'Is its disk mounted?',
-  });
-}
-
-interface CheckRequest {
-  readonly place: CopyPlace;
-  readonly options: FsckOptions;
+  return fsckRecorded(callerOf(host, warnings), { place, isPart }, () =>
+    check(host, warnings, { place, options }).finally(() => host.out.clearStatus()),
+  );
 }
 
 async function check(
   host: Host,
   warnings: Warnings,
-  { place, options }: CheckRequest,
+  { place, options }: { readonly place: CopyPlace; readonly options: FsckOptions },
 ): Promise<CommandResult> {
-  const { HeldProblems, withOpenedCopy } = await import('../copies/opened-copy.ts');
-  const { fsck } = await import('../../sync/check/fsck.ts');
-  const sample = await sampleOf(host, options);
-  const { vault } = place;
-  const held = new HeldProblems();
-  const plan = { options, reach: 'all' as const, onProblem: held.onProblem };
-  return withOpenedCopy({ host, warnings }, place, plan, async (opened) => {
-    const { reached, copy, layout, known } = opened;
-    const contents = await reached.contents(copy);
-    const lastPush = options.lastPush ? known?.lastPush(layout) : undefined;
-    const job = {
-      openTree: (onProblem: typeof held.onProblem) => {
-        held.tell(onProblem);
-        return copy.tree;
-      },
-      layout,
-      ...(vault?.confBytes === undefined ? {} : { conf: vault.confBytes }),
-      ...(contents === undefined ? {} : { contents }),
-      ...(sample === undefined ? {} : { sample: sample.isIn }),
-      isOnlyEcsync: known?.isOnlyEcsync === true,
-      allowHoles: options.allowHoles === true,
-      checksNonces: options.nonces === true,
-      kept: new KeptNames(keptPatterns(configuredLayers(host, place), options.keep)),
-      identities: new IdentityCheck(layout, {
-        known: known?.identities,
-        isExactAt: lastPush && ((plainPath) => lastPush.isExactAt(plainPath)),
-        keepsMisplaced: true,
-      }),
-      lastPush,
-    };
-    const reporter = new FsckReport(host);
-    const summary = await fsck(job, reporter, host.signal);
-    reporter.conclude();
-    if (options.lastPush && known?.pushUnknown !== undefined) {
-      host.out.detail(`not compared with the last push: ${known.pushUnknown}`);
-    }
-    const seed = sample === undefined ? {} : { seed: sample.seed };
-    const comparedWithPush = job.lastPush !== undefined;
-    const figures = { ...copy.traffic(), ...seed, comparedWithPush };
-    return conclude(host, { summary, place, figures });
-  });
+  const { copyAccess } = await import('../copies/copy-access.ts');
+  const { fsckCopy } = await import('../../library/fsck-run.ts');
+  const reporter = new FsckReport(host);
+  const run = {
+    access: copyAccess(host, warnings, { place, options }),
+    sample: await sampleOf(host, options),
+    allowHoles: options.allowHoles === true,
+    checksNonces: options.nonces === true,
+    keep: keptPatterns(configuredLayers(host, place), options.keep),
+    comparesWithPush: options.lastPush,
+  };
+  const { pushUnknown, ...summary } = await fsckCopy(callerOf(host, warnings), run, reporter);
+  reporter.conclude();
+  if (pushUnknown !== undefined) {
+    host.out.detail(`not compared with the last push: ${pushUnknown}`);
+  }
+  return conclude(host, summary, place);
 }
 
 /** Which files are read, and what picks the same ones again. */
@@ -213,16 +168,11 @@ class FsckReport implements FsckReporter {
 
 function conclude(
   host: Host,
-  about: {
-    readonly summary: FsckSummary;
-    readonly place: CopyPlace;
-    readonly figures: Readonly<Record<string, unknown>>;
-  },
+  summary: Omit<FsckRunSummary, 'pushUnknown'>,
+  place: CopyPlace,
 ): CommandResult {
   const { out } = host;
-  const { summary, place } = about;
-  const { exitCode, ...counts } = summary;
-  const figures = { ...counts, ...about.figures };
+  const { exitCode, ...figures } = summary;
   const { shown } = place.destination;
   out.clearStatus();
   if (exitCode === ExitCode.ok) {

@@ -52,7 +52,7 @@ async function runRemoteTest(
   const { destination, vault } = destinationOf(host, options, name);
   if (vault !== undefined) await refuseGoneCopy(host, vault, destination);
   const { ReachedCopy } = await import('../../sync/browse/open-remote-tree.ts');
-  const { reachSettings } = await import('../copies/opened-copy.ts');
+  const { reachSettings } = await import('../copies/reach-settings.ts');
   const surroundings = {
     signal: host.signal,
     questions: loginQuestions(host, {

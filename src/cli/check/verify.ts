@@ -5,17 +5,17 @@ import type { PushSettings } from '../../sync/push/source/push-settings.ts';
 import { NOT_ENCRYPTED } from '../../sync/run-settings.ts';
 import type { VerifyFinding } from '../../sync/check/verify-finding.ts';
 import type { VerifySummary } from '../../sync/check/verify.ts';
-import { settleConf } from '../../vault/replace-conf.ts';
 import type { StoredVault } from '../../vault/vault.ts';
 import { counted } from '../copies/fsck-output.ts';
-import { shownBytes } from '../terminal/figures.ts';
-import { besidePushes } from '../frame/beside-pushes.ts';
+import { shownBytes } from '../../library/figures.ts';
 import type { Host } from '../frame/host.ts';
-import { recordRun } from '../frame/recorded-run.ts';
 import type { CommandResult, Warnings } from '../frame/report.ts';
-import { patienceOf, patiently } from '../push/retry.ts';
+import { verifyRecorded } from '../../library/changing-run.ts';
+import { patienceOf, patiently } from '../../library/retry.ts';
+import type { SeenHolder } from '../../vault/lock/lock-holder.ts';
+import { callerOf } from '../frame/caller.ts';
 import type { Selected } from '../frame/selected.ts';
-import { addWaitOption, withVaultLock, type WaitOptions } from '../frame/vault-lock.ts';
+import { addWaitOption, tellWaiting, type WaitOptions } from '../frame/vault-lock.ts';
 import { differenceEvent, differenceText } from './verify-output.ts';
 import { onPushWords, readPush, withKey, type PushRequest } from '../push/push.ts';
 import { addPushOptions, hideOptions, type PushOptions } from '../settings/push-options.ts';
@@ -80,19 +80,15 @@ async function runVerify(
     );
   }
   const settings = { ...read.settings, appendOnly: false, maxBytes: Infinity };
-  const isPart = settings.paths.length + request.filters.length > 0;
-  const { destination } = settings;
   const job = { vault, settings, options };
-  const task = { command: 'verify', destination: destination.shown };
-  return recordRun(host, warnings, { vault, command: 'verify', destination, isPart }, () =>
-    options.repair === true
-      ? withVaultLock(host, { vaultDir: vault.vaultDir, task, options }, (holding) => {
-          settleConf(vault);
-          return compare(holding, warnings, job);
-        })
-      : besidePushes({ host, warnings }, { vault, destination }, () =>
-          compare(host, warnings, job),
-        ),
+  const run = {
+    ...{ vault, settings, wait: options.wait },
+    hasOwnRules: request.filters.length > 0,
+    onWait: (holder: SeenHolder) => tellWaiting(host, holder),
+    repairs: options.repair === true,
+  };
+  return verifyRecorded(callerOf(host, warnings), run, (signal) =>
+    compare({ ...host, signal }, warnings, job),
   );
 }
 
@@ -111,7 +107,7 @@ async function compare(
   return withKey(host, warnings, about, async (opened, around) => {
     const { verify } = await import('../../sync/check/verify.ts');
     const patience = { ...patienceOf(options), hint: 'Nothing is known yet: give it more time.' };
-    const summary = await patiently(host, warnings, patience, (signal) =>
+    const summary = await patiently(callerOf(host, warnings), patience, (signal) =>
       verify(
         settings,
         opened,

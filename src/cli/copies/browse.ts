@@ -10,21 +10,18 @@ import {
 } from '../../errors.ts';
 import { findingOfProblem } from '../../sync/copy/fsck-finding.ts';
 import { furtherLostDirIVs, LOST_DIR_IVS_SHOWN } from '../../sync/restore/lost-dir-ivs.ts';
-import { assertKeyFits } from '../../sync/restore/key-fits.ts';
-import type { Entry } from '../../tree/entry.ts';
-import { showPath } from '../../tree/file-failure.ts';
-import { DecryptedView } from '../../view/decrypt/decrypted-view.ts';
-import { holesBy } from '../../view/hole-rule.ts';
-import { IdentityCheck } from '../../view/decrypt/identity-check.ts';
+import { browseCopy, findInside } from '../../library/browsing.ts';
+import type { DecryptedView } from '../../view/decrypt/decrypted-view.ts';
 import type { PlainEntry } from '../../view/plain-entry.ts';
 import type { CopyProblem } from '../../view/decrypt/decrypted-view-problem.ts';
 import { findCopy } from './cipher-folder.ts';
 import type { CopyOptions } from './copy-options.ts';
 import { typedBytes } from '../frame/escaped-paths.ts';
-import { describeFailure } from '../frame/failure.ts';
+import { describeFailure } from '../../library/failure.ts';
 import { findingEvent, findingText } from './fsck-output.ts';
 import type { Host } from '../frame/host.ts';
-import { HeldProblems, withOpenedCopy } from './opened-copy.ts';
+import { callerOf } from '../frame/caller.ts';
+import { copyAccess } from './copy-access.ts';
 import type { CommandResult, Warnings } from '../frame/report.ts';
 import { pathFromTop } from '../frame/vault-paths.ts';
 
@@ -56,23 +53,15 @@ export async function browse(
   use: (browsing: Browsing) => Promise<void>,
 ): Promise<CommandResult> {
   const place = findCopy(host, options, options.from);
-  const held = new HeldProblems();
   const trouble = new Trouble(host);
-  const plan = { options, reach, onProblem: held.onProblem };
-  return withOpenedCopy({ host, warnings }, place, plan, async (opened) => {
-    held.tell((_path, error) => trouble.add(error));
-    const { layout, known } = opened;
-    const isUnproven = place.vault === undefined && options.masterkey !== undefined;
-    if (isUnproven) await assertKeyFits(opened.copy.tree, layout);
-    const isOnlyEcsync = known?.isOnlyEcsync === true;
-    const identities = new IdentityCheck(layout, { known: known?.identities });
-    const view = new DecryptedView<Entry>(opened.copy.tree, layout, {
-      onProblem: (problem) => trouble.addProblem(problem),
-      holes: holesBy({ isOnlyEcsync, isOwnFile: false }),
-      identities,
-      expectedDirIV: (at) => identities.expectedDirIV(at),
-    });
-    await use({
+  const how = {
+    reach,
+    onError: (error: unknown) => trouble.add(error),
+    onProblem: (problem: CopyProblem) => trouble.addProblem(problem),
+  };
+  const access = copyAccess(host, warnings, { place, options });
+  const traffic = await browseCopy(callerOf(host, warnings), access, how, (view) =>
+    use({
       view,
       trouble,
       toInside: (typed) =>
@@ -81,13 +70,9 @@ export async function browse(
           source: place.vault?.source,
         }),
       find: (inside) => found(view, trouble, inside),
-    });
-    for (const { severity, error } of await identities.judgeLinks()) {
-      if (severity === 'damage') trouble.add(error);
-    }
-    const { bytesSent, bytesReceived } = opened.copy.traffic();
-    return trouble.result({ bytesSent, bytesReceived });
-  });
+    }),
+  );
+  return trouble.result(traffic);
 }
 
 async function found(
@@ -96,21 +81,11 @@ async function found(
   inside: Uint8Array,
 ): Promise<PlainEntry | undefined> {
   try {
-    const entry = await view.find(inside);
-    if (entry === undefined) trouble.add(missing(inside));
-    return entry;
+    return await findInside(view, inside);
   } catch (error) {
     trouble.add(error);
     return undefined;
   }
-}
-
-function missing(inside: Uint8Array): UsageError {
-  const shown = showPath(inside);
-  return new UsageError('path-missing', `${shown} is not in the copy`, {
-    hint: 'Paths start at the current folder inside the vault; /PATH starts at its top. See what is there: ecsync ls /',
-    facts: { path: shown },
-  });
 }
 
 /** Shows what goes wrong as it comes, and what it comes to in the end. */

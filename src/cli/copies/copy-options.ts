@@ -2,17 +2,8 @@
 import { Option, type Command } from 'commander';
 import { addCommonOptions, addSecretOptions, wholeNumber } from '../frame/options.ts';
 import type { CommonOptions, SecretOptions } from '../frame/options.ts';
-import type { ForeignConfOptions } from '../secrets/foreign-conf.ts';
+import type { FolderLayoutOptions } from '../../library/layout-options.ts';
 import { addPeerOptions, type PeerOptions } from '../frame/run-options.ts';
-import type { LayoutOptions } from '../settings/layout-option.ts';
-
-/** Options that say how a folder is encrypted: what its conf cannot prove, or all of it. */
-export interface FolderLayoutOptions extends LayoutOptions, ForeignConfOptions {
-  /** False for `--no-hkdf`. */
-  readonly hkdf: boolean;
-  /** False for `--no-raw64`. */
-  readonly raw64: boolean;
-}
 
 /** How a remote is reached. */
 export interface ReachOptions extends PeerOptions {
@@ -41,7 +32,7 @@ export function addCopyOptions(command: Command): Command {
   return addCommonOptions(command);
 }
 
-/** Adds the options of {@link ForeignConfOptions}. */
+/** Adds the options of `ForeignConfOptions`. */
 export function addForeignConfOptions(command: Command): Command {
   return command
     .option('--plaintextnames', "what the copy's conf may claim: names are not encrypted")

@@ -1,6 +1,6 @@
 /** What a check of a copy prints: its findings, its progress and its figures, as text and as JSON. */
 import type { Finding } from '../../sync/copy/fsck-finding.ts';
-import { shownBytes, shownCount } from '../terminal/figures.ts';
+import { shownBytes, shownCount } from '../../library/figures.ts';
 import { describeFinding } from '../terminal/finding-words.ts';
 import type { Output } from '../terminal/output.ts';
 import { jsonPath } from '../terminal/render-item.ts';

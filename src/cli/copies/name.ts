@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { EcsyncError, ExitCode, UsageError } from '../../errors.ts';
 import type { VaultFrame } from '../../vault/vault.ts';
 import { ESCAPED_HELP, typedBytes } from '../frame/escaped-paths.ts';
-import { describeFailure } from '../frame/failure.ts';
+import { describeFailure } from '../../library/failure.ts';
 import type { Host } from '../frame/host.ts';
 import { readItems } from '../frame/input-items.ts';
 import {

@@ -1,6 +1,6 @@
 /** What a restore prints: its progress, its summary and its statistics. */
 import type { RestoreProgress, RestoreSummary } from '../../sync/restore/restore-settings.ts';
-import { shownBytes, shownCount } from '../terminal/figures.ts';
+import { shownBytes, shownCount } from '../../library/figures.ts';
 import type { Output } from '../terminal/output.ts';
 import { PacedStatus } from '../terminal/paced-status.ts';
 import { progressText } from '../terminal/render-progress.ts';

@@ -8,18 +8,15 @@ import type {
   RestoreSettings,
   RestoreSummary,
 } from '../../sync/restore/restore-settings.ts';
-import { NOT_ENCRYPTED } from '../../sync/run-settings.ts';
-import { besidePushes } from '../frame/beside-pushes.ts';
 import type { RatePlan } from '../../transport/throttle.ts';
-import type { CopyPlace } from './cipher-folder.ts';
-import { isHostFirst } from '../frame/early-login.ts';
+import type { CopyPlace } from '../../library/copy-place.ts';
+import { callerOf } from '../frame/caller.ts';
 import { ESCAPED_HELP, typedBytes } from '../frame/escaped-paths.ts';
 import { configuredLayers, configuredWay, keptPatterns } from '../settings/configured-way.ts';
 import type { Host } from '../frame/host.ts';
 import { oneMore } from '../frame/options.ts';
 import { parseBandwidth } from '../frame/push-values.ts';
 import { tellItem } from '../terminal/render-item.ts';
-import { recordRun } from '../frame/recorded-run.ts';
 import type { CommandResult, Warnings } from '../frame/report.ts';
 import {
   restoreFigures,
@@ -32,10 +29,8 @@ import { carriedAttributes, peerSettings, type AttributeOptions } from '../frame
 import type { Selected } from '../frame/selected.ts';
 import { PATH_RULE } from '../frame/vault-paths.ts';
 import { addCopyOptions, type CopyOptions } from './copy-options.ts';
-import { modifiersGiven } from '../settings/layout-option.ts';
 import { loginQuestions } from '../frame/login-questions.ts';
 import type { FilterWord } from '../settings/push-options.ts';
-import type { CopyKeys, UnlockCopy } from '../../sync/push/memory/copy-keys.ts';
 
 /** What a command that restores is told about how. */
 export interface RestoringOptions extends CopyOptions, Omit<AttributeOptions, 'perms' | 'devices'> {
@@ -173,7 +168,7 @@ async function runRestore(
   warnings: Warnings,
   { options, filters, paths }: RestoreRequest,
 ): Promise<CommandResult> {
-  const { findPlace } = await import('./cipher-folder.ts');
+  const { findPlace, unlockCopy } = await import('./cipher-folder.ts');
   const place = findPlace(host, options, options.from);
   const { vault, destination } = place;
   const { overwrite } = options;
@@ -194,17 +189,18 @@ async function runRestore(
     keep: keptPatterns(layers, options.keep),
   };
   await refuseXattrsEarly(settings);
-  const work = (): Promise<CommandResult> =>
-    besidePushes({ host, warnings }, { vault, destination }, async () =>
-      conclude(host, settings, {
-        summary: await restoreWith(host, warnings, { settings, place, options }),
-        options,
-      }),
-    ).finally(() => host.out.clearStatus());
-  if (vault === undefined || settings.dryRun) return work();
-  const isPart = settings.paths.length + filters.length > 0;
-  const run = { vault, command: 'restore', destination, isPart } as const;
-  return recordRun(host, warnings, run, work);
+  const { restoreCopy, restoreRecorded } = await import('../../library/restore-run.ts');
+  const caller = callerOf(host, warnings);
+  const run = {
+    place,
+    settings,
+    questions: loginQuestions(host, { ...place, passwordFile: options.passwordFile, warnings }),
+    unlock: (from: CopyPlace) => unlockCopy(host, warnings, from, options),
+    reporter: restoreReporter(host, warnings, options),
+  };
+  return restoreRecorded(caller, run, async () =>
+    conclude(host, settings, { summary: await restoreCopy(caller, run), options }),
+  ).finally(() => host.out.clearStatus());
 }
 
 /**
@@ -247,83 +243,6 @@ async function readRules(filters: readonly FilterWord[]): Promise<RestoreSetting
   const collected = new FilterRules();
   for (const { kind, text } of filters) collected[kind](text);
   return collected.rules;
-}
-
-async function restoreWith(
-  host: Host,
-  warnings: Warnings,
-  request: {
-    readonly settings: RestoreSettings;
-    readonly place: CopyPlace;
-    readonly options: RestoreOptions;
-  },
-): Promise<RestoreSummary> {
-  const { settings, place, options } = request;
-  const made: Promise<Buffer>[] = [];
-  const keys =
-    place.isMirror === true
-      ? NOT_ENCRYPTED
-      : await keysOf(host, warnings, { place, options, made });
-  const { restore } = await import('../../sync/restore/restore.ts');
-  try {
-    return await restore(settings, keys, {
-      reporter: restoreReporter(host, warnings, options),
-      signal: host.signal,
-      questions: loginQuestions(host, { ...place, passwordFile: options.passwordFile, warnings }),
-    });
-  } finally {
-    for (const masterkey of made) {
-      await masterkey.then(
-        (key) => key.fill(0),
-        () => undefined, // there is no key to overwrite
-      );
-    }
-  }
-}
-
-/**
- * What opens the copy: asked for before the login where the conf is at hand, else as soon as it was
- * read.
- *
- * @param about.made - gets every key, to be overwritten
- */
-async function keysOf(
-  host: Host,
-  warnings: Warnings,
-  about: {
-    readonly place: CopyPlace;
-    readonly options: RestoreOptions;
-    readonly made: Promise<Buffer>[];
-  },
-): Promise<CopyKeys | UnlockCopy> {
-  const { place, options, made } = about;
-  const { vault, destination } = place;
-  const { unlockCopy } = await import('./cipher-folder.ts');
-  const unlock = async (from: CopyPlace): Promise<CopyKeys> => {
-    const { conf, masterkey } = await unlockCopy(host, warnings, from, options);
-    made.push(Promise.resolve(masterkey));
-    const isUnproven = options.masterkey !== undefined;
-    return { conf, masterkey, isOnlyEcsync: false, isUnproven };
-  };
-  if (vault === undefined) {
-    if (destination.kind === 'local') return unlock(place);
-    return (confBytes) => unlock({ ...place, ...(confBytes && { confBytes }) });
-  }
-  const { knownCopy } = await import('../../sync/push/memory/known-copy.ts');
-  const { identities, isOnlyEcsync, lastPush } = knownCopy(vault, destination);
-  const known = { derivation: vault.derivation, known: identities, isOnlyEcsync, lastPush };
-  const { layout, hkdf, raw64, longnames } = options;
-  const isNamesTold = modifiersGiven(options).length > 0 || longnames === false;
-  if (layout !== undefined || !hkdf || !raw64 || isNamesTold) {
-    return { ...(await unlock(place)), ...known };
-  }
-  const { startUnlocking } = await import('../secrets/secrets.ts');
-  const unlocking = async (): Promise<CopyKeys> => {
-    const { conf, masterkey } = await startUnlocking(host, vault, options, warnings);
-    made.push(masterkey);
-    return { conf, masterkey, ...known };
-  };
-  return isHostFirst(host, destination) ? unlocking : unlocking();
 }
 
 /** Shows what a restore does. */

@@ -2,6 +2,7 @@
 import type { CommonOptions } from '@clack/prompts';
 import type { Key } from 'node:readline';
 import { InterruptedError, PasswordError } from '../../errors.ts';
+import type { Agree } from '../../library/foreign-conf.ts';
 import type { UnknownHost } from '../../transport/ssh/options.ts';
 import type { Host } from './host.ts';
 import { shownText } from '../terminal/terminal.ts';
@@ -31,6 +32,11 @@ export async function askYesNo(host: Host, question: string): Promise<boolean> {
   const answer = await ask(host, (common) => confirm({ message, initialValue: false, ...common }));
   if (typeof answer === 'boolean') return answer;
   throw new InterruptedError('interrupted', 'interrupted');
+}
+
+/** Who agrees to what a conf claims: a person, where one can be asked. */
+export function agreeing(host: Host): Agree {
+  return host.canAsk ? (claim) => askYesNo(host, claim) : undefined;
 }
 
 /**

@@ -1,10 +1,9 @@
 /** The lock of a vault, as the commands that change its copies or its key hold it. */
 import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
-import { acquireLockPatiently } from '../../vault/lock/lock-wait.ts';
+import { holdVaultLock } from '../../library/vault-lock.ts';
 import type { LockTask, SeenHolder } from '../../vault/lock/lock-holder.ts';
 import { shownTask } from '../../vault/lock/lock.ts';
-import { vaultFiles } from '../../vault/files/vault-files.ts';
 import type { Host } from './host.ts';
 import { parseSpan } from './push-values.ts';
 import { shownText } from '../terminal/terminal.ts';
@@ -34,7 +33,7 @@ function span(text: string): number {
 }
 
 /** What is done with the lock, and by whom. */
-export interface LockedWork {
+interface LockedCommand {
   readonly vaultDir: string;
   readonly task: LockTask;
   readonly options: WaitOptions;
@@ -45,40 +44,26 @@ export interface LockedWork {
  * remote; for what else is going on only `--wait` does.
  *
  * @param work - gets a host whose signal aborts, too, when the lock is lost
- * @throws as `acquireLockPatiently`; what `work` throws; {LockedError} `lock-lost`
+ * @throws as `holdVaultLock`
  */
-export async function withVaultLock<T>(
+export function withVaultLock<T>(
   host: Host,
-  { vaultDir, task, options }: LockedWork,
+  { vaultDir, task, options }: LockedCommand,
   work: (host: Host) => Promise<T>,
 ): Promise<T> {
-  const { out } = host;
   const { wait } = options;
-  const lock = await acquireLockPatiently(vaultFiles(vaultDir).lock, {
+  const locked = {
+    vaultDir,
     task,
-    signal: host.signal,
-    waitMs: (holder) => {
-      if (typeof wait === 'number') return wait * 1000;
-      return wait === true || (wait !== false && isSideBySide(task, holder)) ? Infinity : 0;
-    },
-    onWait: (holder) => out.note(shownText(waitingText(holder))),
-  });
-  try {
-    const result = await work({ ...host, signal: AbortSignal.any([host.signal, lock.lost]) });
-    lock.lost.throwIfAborted();
-    return result;
-  } catch (error) {
-    if (!host.signal.aborted) lock.lost.throwIfAborted();
-    throw error;
-  } finally {
-    lock.release();
-  }
+    wait,
+    onWait: (holder: SeenHolder) => tellWaiting(host, holder),
+  };
+  return holdVaultLock(host, locked, (signal) => work({ ...host, signal }));
 }
 
-/** Two pushes to different places are one after the other, and nobody has to arrange that. */
-function isSideBySide(task: LockTask, { task: other }: SeenHolder): boolean {
-  const arePushes = task.command === 'push' && other?.command === 'push';
-  return arePushes && task.destination !== other.destination;
+/** Says who holds the lock that is waited for. */
+export function tellWaiting({ out }: Host, holder: SeenHolder): void {
+  out.note(shownText(waitingText(holder)));
 }
 
 function waitingText({ pid, host, task, isElsewhere, leaseSec }: SeenHolder): string {

@@ -5,8 +5,8 @@ import { PasswordError, UsageError, VaultError } from '../../errors.ts';
 import { masterkeyIn, type Secret } from '../../vault/password/password.ts';
 import { readConfFile } from '../../vault/stored-conf.ts';
 import { assertMasterkey, hasConf, keyCheckOf, type VaultFrame } from '../../vault/vault.ts';
-import { describeFailure } from '../frame/failure.ts';
-import { agreeToCost } from '../secrets/foreign-conf.ts';
+import { describeFailure } from '../../library/failure.ts';
+import { agreeToCost } from '../../library/foreign-conf.ts';
 import type { Host } from '../frame/host.ts';
 import {
   addCommonOptions,
@@ -16,7 +16,7 @@ import {
   type SecretOptions,
 } from '../frame/options.ts';
 import { ofVaultIfAny, readVaultFrameOf } from '../frame/place.ts';
-import { askMasterkey, askPassword } from '../frame/prompt.ts';
+import { agreeing, askMasterkey, askPassword } from '../frame/prompt.ts';
 import type { CommandResult, Warnings } from '../frame/report.ts';
 import { openInAnyForm, readVaultSecret, unlockConf } from '../secrets/secrets.ts';
 import type { Selected } from '../frame/selected.ts';
@@ -92,7 +92,7 @@ async function checkConf(
     });
   }
   const conf = parseConf(stored.confBytes);
-  await agreeToCost(host, conf, { options, place: confFile });
+  await agreeToCost(conf, { options, place: confFile, agree: agreeing(host) });
   const unlocked = async (): Promise<Buffer> => {
     if (vault === undefined) return unlockConf(host, conf, options, warnings);
     const ask = (): Promise<Buffer> => askPassword(host, `Password of ${confFile}`);

@@ -3,10 +3,11 @@ import type { Command } from 'commander';
 import { UsageError } from '../../errors.ts';
 import { commitConf, settleConf, stageConf } from '../../vault/replace-conf.ts';
 import { assertMasterkey, type VaultFrame } from '../../vault/vault.ts';
-import { findCopy, type CopyPlace } from '../copies/cipher-folder.ts';
-import { agreeToCost } from '../secrets/foreign-conf.ts';
+import type { CopyPlace } from '../../library/copy-place.ts';
+import { agreeToCost } from '../../library/foreign-conf.ts';
+import { findCopy } from '../copies/cipher-folder.ts';
 import type { Host } from '../frame/host.ts';
-import { askPassword } from '../frame/prompt.ts';
+import { agreeing, askPassword } from '../frame/prompt.ts';
 import { DONE, type CommandResult, type Warnings } from '../frame/report.ts';
 import { openInAnyForm, readVaultSecret } from '../secrets/secrets.ts';
 import type { Selected } from '../frame/selected.ts';
@@ -75,9 +76,10 @@ async function readConf(
   warnings: Warnings,
   { place, options }: { readonly place: CopyPlace; readonly options: FetchOptions },
 ): Promise<{ readonly bytes: Uint8Array; readonly mtimeSec: number }> {
-  const [{ ReachedCopy }, { confOfCopy, reachSettings }] = await Promise.all([
+  const [{ ReachedCopy }, { confOfCopy }, { reachSettings }] = await Promise.all([
     import('../../sync/browse/open-remote-tree.ts'),
-    import('../copies/opened-copy.ts'),
+    import('../../library/opened-copy.ts'),
+    import('../copies/reach-settings.ts'),
   ]);
   const { vault, destination } = place;
   const { passwordFile } = options;
@@ -117,7 +119,7 @@ async function assertOpens(
   ]);
   const { vault, confBytes, options, place } = about;
   const conf = confOf({ ...vault, confBytes });
-  await agreeToCost(host, conf, { options, place: place.destination.shown });
+  await agreeToCost(conf, { options, place: place.destination.shown, agree: agreeing(host) });
   const asked = { ...options, ask: () => askPassword(host, 'New password') };
   const secret = await readVaultSecret(host, vault, asked, warnings);
   try {

@@ -10,7 +10,7 @@ import {
 import { commitConf, settleConf, stageConf } from '../../vault/replace-conf.ts';
 import { findVaultDir, hasConf, type VaultFrame } from '../../vault/vault.ts';
 import { untilInterrupted } from '../secrets/derivation.ts';
-import { describeFailure } from '../frame/failure.ts';
+import { describeFailure } from '../../library/failure.ts';
 import type { Host } from '../frame/host.ts';
 import {
   addCommonOptions,

@@ -14,7 +14,7 @@ import { DONE, type CommandResult, type Warnings } from '../frame/report.ts';
 import { unlockVault } from '../secrets/secrets.ts';
 import type { Selected } from '../frame/selected.ts';
 import { shownText } from '../terminal/terminal.ts';
-import { shownBytes } from '../terminal/figures.ts';
+import { shownBytes } from '../../library/figures.ts';
 import type { Conf } from '../../gocryptfs/conf/config.ts';
 import { hasConf, type VaultFrame } from '../../vault/vault.ts';
 import { defineKeyCheck } from './key-check.ts';

@@ -3,7 +3,7 @@ import { ExitCode } from '../../errors.ts';
 import type { HooksTable, NotifyTable } from '../../vault/config/config-tables.ts';
 import { readUserConfig, userConfigFile } from '../../vault/user/user-config.ts';
 import type { VaultFrame } from '../../vault/vault.ts';
-import { describeFailure } from '../frame/failure.ts';
+import { describeFailure } from '../../library/failure.ts';
 import { askBefore, runHook, type HookFacts } from './hooks.ts';
 import type { Host } from '../frame/host.ts';
 import { Healthcheck, notifyDesktop } from './notify.ts';

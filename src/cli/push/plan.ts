@@ -2,11 +2,12 @@
 import type { Command } from 'commander';
 import { ExitCode } from '../../errors.ts';
 import type { PlanSummary } from '../../sync/push/plan.ts';
-import { shownBytes, shownCount } from '../terminal/figures.ts';
+import { shownBytes, shownCount } from '../../library/figures.ts';
 import type { Host } from '../frame/host.ts';
 import { pushFigures } from '../terminal/render-summary.ts';
 import type { CommandResult, Warnings } from '../frame/report.ts';
-import { patienceOf, patiently } from './retry.ts';
+import { patienceOf, patiently } from '../../library/retry.ts';
+import { callerOf } from '../frame/caller.ts';
 import type { Selected } from '../frame/selected.ts';
 import { onPushWords, readPush, withKey, type PushRequest } from './push.ts';
 import { addPushOptions, hideOptions, type PushOptions } from '../settings/push-options.ts';
@@ -46,7 +47,7 @@ async function runPlan(
   return withKey(host, warnings, { vault, options, destination }, async (opened, around) => {
     const { plan } = await import('../../sync/push/plan.ts');
     const patience = { ...patienceOf(options), hint: 'A plan needs more time than that.' };
-    const summary = await patiently(host, warnings, patience, (signal) =>
+    const summary = await patiently(callerOf(host, warnings), patience, (signal) =>
       plan(settings, opened, { ...around, signal }, { exact: options.exact === true }),
     );
     return conclude(host, summary, destination.shown);

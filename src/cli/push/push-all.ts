@@ -2,7 +2,8 @@
 import { ExitCode, UsageError } from '../../errors.ts';
 import { readVaultFrameOf } from '../frame/place.ts';
 import type { PushOptions } from '../settings/push-options.ts';
-import { describeFailure, failureLines } from '../frame/failure.ts';
+import { describeFailure } from '../../library/failure.ts';
+import { failureLines } from '../frame/failure.ts';
 import type { Host } from '../frame/host.ts';
 import { askPassword, passwordQuestion } from '../frame/prompt.ts';
 import { DONE, type CommandResult } from '../frame/report.ts';

@@ -9,14 +9,11 @@ import type {
   PushSettings,
   PushSummary,
 } from '../../sync/push/source/push-settings.ts';
-import { NOT_ENCRYPTED } from '../../sync/run-settings.ts';
-import { pushMemory } from '../../sync/push/memory/vault-memory.ts';
 import type { Destination } from '../../vault/destination/destination.ts';
-import { settleConf } from '../../vault/replace-conf.ts';
-import { lastFullPush, noteFullPush } from '../../vault/memory/push-record.ts';
+import { lastFullPush } from '../../vault/memory/push-record.ts';
 import { readVault, type StoredVault } from '../../vault/vault.ts';
 import { attend } from './attended-run.ts';
-import { describeFailure } from '../frame/failure.ts';
+import { describeFailure } from '../../library/failure.ts';
 import { frozenSettings } from './frozen-source.ts';
 import type { Host } from '../frame/host.ts';
 import { loginQuestions } from '../frame/login-questions.ts';
@@ -29,7 +26,6 @@ import { readRules } from './push-rules.ts';
 import { limitsOf } from './push-limits.ts';
 import { pathResolver, readPushWords } from './push-words.ts';
 import { newsOnly, tellItem } from '../terminal/render-item.ts';
-import { EarlyLogin } from '../frame/early-login.ts';
 import { askPassword, passwordQuestion } from '../frame/prompt.ts';
 import { ProgressReport } from '../terminal/render-progress.ts';
 import {
@@ -39,16 +35,20 @@ import {
   statsLines,
   summaryText,
 } from '../terminal/render-summary.ts';
-import { isMirror, recordRun, remoteNameOf } from '../frame/recorded-run.ts';
+import { callerOf } from '../frame/caller.ts';
+import { pushHolding } from '../../library/changing-run.ts';
+import type { NOT_ENCRYPTED } from '../../sync/run-settings.ts';
+import type { SeenHolder } from '../../vault/lock/lock-holder.ts';
+import { remoteNameOf } from '../../vault/destination/remote-destination.ts';
 import { DONE, type CommandResult, type Warnings } from '../frame/report.ts';
-import { patienceOf, patiently, PUSH_GOES_ON } from './retry.ts';
+import { patienceOf, patiently, PUSH_GOES_ON } from '../../library/retry.ts';
 import { shownAge } from '../terminal/run-lines.ts';
 import { startUnlocking } from '../secrets/secrets.ts';
 import { onceOnline } from './wait-online.ts';
 import { carriedAttributes, peerSettings } from '../frame/run-options.ts';
 import type { Selected } from '../frame/selected.ts';
 import { shown } from '../terminal/terminal.ts';
-import { withVaultLock } from '../frame/vault-lock.ts';
+import { tellWaiting } from '../frame/vault-lock.ts';
 import {
   addConditionOptions,
   addPushOptions,
@@ -111,35 +111,25 @@ async function runPush(
   const { vault, settings, options } = await readPush(host, request);
   const notDue = youngerThan(host, vault, { settings, options });
   if (notDue !== undefined) return notDue;
-  if (settings.dryRun) return pushLocked(host, warnings, { vault, settings, options });
   const { destination } = settings;
-  const isPart = settings.paths.length + request.filters.length > 0;
-  return recordRun(host, warnings, { vault, command: 'push', destination, isPart }, async () => {
-    const postponed = await postpone(host, options);
-    if (postponed !== undefined) return postponed;
-    const locked = {
-      vaultDir: vault.vaultDir,
-      task: { command: 'push', destination: destination.shown },
-      options,
-    };
-    return withVaultLock(host, locked, async (holding) => {
-      settleConf(vault);
-      noteVault(host, vault.vaultDir);
-      const startedMs = Date.now();
-      const remote = remoteNameOf(host, vault, destination) ?? destination.shown;
-      const result = await attend(holding, warnings, { vault, command: 'push', remote }, (state) =>
-        pushLocked(holding, warnings, {
-          vault,
-          settings: state === undefined ? settings : frozenSettings(settings, vault, state),
-          options,
-        }),
-      );
-      // A schedule need not push what a person just did.
-      if (!isPart && result.exitCode === ExitCode.ok) {
-        noteFullPush(vault.vaultDir, destination.shown, startedMs);
-      }
-      return result;
-    });
+  const run = {
+    ...{ vault, settings, wait: options.wait },
+    hasOwnRules: request.filters.length > 0,
+    onWait: (holder: SeenHolder) => tellWaiting(host, holder),
+    postpone: () => postpone(host, options),
+  };
+  return pushHolding(callerOf(host, warnings), run, (signal) => {
+    const holding = { ...host, signal };
+    if (settings.dryRun) return pushLocked(holding, warnings, { vault, settings, options });
+    noteVault(host, vault.vaultDir);
+    const remote = remoteNameOf(host, vault, destination) ?? destination.shown;
+    return attend(holding, warnings, { vault, command: 'push', remote }, (state) =>
+      pushLocked(holding, warnings, {
+        vault,
+        settings: state === undefined ? settings : frozenSettings(settings, vault, state),
+        options,
+      }),
+    );
   });
 }
 
@@ -178,7 +168,7 @@ async function pushLocked(
     };
     const reporter = { ...around.reporter, cutOff };
     try {
-      const summary = await patiently(host, warnings, patienceOf(options), (signal) =>
+      const summary = await patiently(callerOf(host, warnings), patienceOf(options), (signal) =>
         onceOnline({ out: host.out, signal }, options.waitOnline, () =>
           push(settings, opened, { ...around, reporter, signal }),
         ),
@@ -230,45 +220,20 @@ export async function withKey<T>(
   work: (vault: OpenVault | typeof NOT_ENCRYPTED, surroundings: PushSurroundings) => Promise<T>,
 ): Promise<T> {
   const { vault, options, destination } = job;
-  const surroundings = (form: 'encrypted' | 'mirror'): PushSurroundings => ({
+  const { passwordFile } = options;
+  const run = {
+    ...{ vault, destination },
+    peer: peerSettings(options),
+    questions: loginQuestions(host, { passwordFile, vault, destination, warnings }),
     reporter: reporterFor(host, warnings, options),
-    signal: host.signal,
-    ...pushMemory(vault, destination, form),
-    questions: loginQuestions(host, {
-      passwordFile: options.passwordFile,
-      vault,
-      destination,
-      warnings,
-    }),
-  });
-  if (isMirror(host, vault, destination.shown)) {
-    return work(NOT_ENCRYPTED, surroundings('mirror')).finally(() => host.out.clearStatus());
-  }
-  const around = surroundings('encrypted');
-  const login = new EarlyLogin(host, {
-    destination,
-    options,
-    questions: around.questions,
-    warnings,
-  });
-  const ask = (): Promise<Buffer> =>
-    login.start().then(() => askPassword(host, passwordQuestion(vault)));
-  const unlocking = startUnlocking(host, vault, { ...options, ask }, warnings);
-  const { masterkey } = await unlocking.catch(async (error: unknown) => {
-    await login.end();
-    throw error;
-  });
-  const { openedVault } = await import('../../sync/push/opened-vault.ts');
-  try {
-    return await work(openedVault(vault, masterkey), { ...around, loggedIn: () => login.take() });
-  } finally {
-    host.out.clearStatus();
-    await login.end();
-    await masterkey.then(
-      (key) => key.fill(0),
-      () => undefined, // there is no key to overwrite
-    );
-  }
+    unlock: (beforeAsking: () => Promise<void>) => {
+      const ask = (): Promise<Buffer> =>
+        beforeAsking().then(() => askPassword(host, passwordQuestion(vault)));
+      return startUnlocking(host, vault, { ...options, ask }, warnings);
+    },
+  };
+  const { withKeyedVault } = await import('../../library/keyed-run.ts');
+  return withKeyedVault(callerOf(host, warnings), run, work).finally(() => host.out.clearStatus());
 }
 
 /** What a push is to do, and its options with what configuration adds to them. */

@@ -1,7 +1,7 @@
 /** Repeats an attempt until the destination can be reached, for `--wait-online`. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConnectionError, InterruptedError, NotNowError } from '../../errors.ts';
-import { shownDuration } from '../terminal/figures.ts';
+import { shownDuration } from '../../library/figures.ts';
 import type { Output } from '../terminal/output.ts';
 
 /** How a destination that is not reached at all fails, whichever way leads there. */

@@ -13,7 +13,8 @@ import {
 } from '../../vault/memory/push-record.ts';
 import type { VaultFrame } from '../../vault/vault.ts';
 import type { RunOptions } from '../settings/schedule-options.ts';
-import { describeFailure, failureLines } from '../frame/failure.ts';
+import { describeFailure } from '../../library/failure.ts';
+import { failureLines } from '../frame/failure.ts';
 import type { Host } from '../frame/host.ts';
 import { startLog } from '../frame/log-file.ts';
 import { enterFolder, placeOf, readVaultFrameOf } from '../frame/place.ts';

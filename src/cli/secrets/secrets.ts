@@ -7,6 +7,7 @@ import { readSecret, type Secret, type SecretSources } from '../../vault/passwor
 import { assertMasterkey, hasConf, type VaultFrame } from '../../vault/vault.ts';
 import { keepConstantTime } from './constant-time.ts';
 import { untilInterrupted } from './derivation.ts';
+import type { OpenedConf } from '../../library/continued-run.ts';
 import type { Host } from '../frame/host.ts';
 import type { SecretOptions } from '../frame/options.ts';
 import { askMasterkey, askNewPassword, askPassword, passwordQuestion } from '../frame/prompt.ts';
@@ -284,15 +285,6 @@ async function assertSealedBy(masterkey: Buffer, conf: Conf | undefined): Promis
   });
 }
 
-/** The key of a copy that is to be adopted. */
-export interface AdoptedKey {
-  readonly masterkey: Buffer;
-  /** It was told; no password has shown that it belongs to the conf. */
-  readonly isUnproven: boolean;
-  /** The other conf wraps the same key, under the same password. */
-  readonly isKeyOfOther: boolean;
-}
-
 /**
  * Opens the master key of a copy, and tries the same password on another conf.
  *
@@ -303,7 +295,7 @@ export async function unlockAdopted(
   { conf, other }: { readonly conf: Conf; readonly other?: Conf | undefined },
   options: SecretOptions,
   warnings: Warnings,
-): Promise<AdoptedKey> {
+): Promise<OpenedConf> {
   keepConstantTime(host);
   const secret = await readSecret({
     ...sourcesOf(host, options, warnings),

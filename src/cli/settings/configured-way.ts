@@ -4,7 +4,7 @@ import type { Destination } from '../../vault/destination/destination.ts';
 import type { VaultFrame } from '../../vault/vault.ts';
 import type { Host } from '../frame/host.ts';
 import { pushLayers, textsOf, type PushLayer } from './push-config.ts';
-import { remoteNameOf } from '../frame/recorded-run.ts';
+import { remoteNameOf } from '../../vault/destination/remote-destination.ts';
 import type { PeerOptions } from '../frame/run-options.ts';
 
 interface ConfiguredPlace {

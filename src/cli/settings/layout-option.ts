@@ -5,17 +5,9 @@ import type { LayoutChoice } from '../../gocryptfs/conf/feature-flags.ts';
 import { LONG_NAME_MAX_DEFAULT, LONG_NAME_MAX_LEAST } from '../../gocryptfs/format/limits.ts';
 import { wholeNumber } from '../frame/options.ts';
 
-/** Options that choose what a new copy is like. */
-export interface LayoutOptions {
-  readonly layout?: LayoutChoice['layout'];
-  readonly plaintextnames?: boolean;
-  readonly deterministicNames?: boolean;
-  readonly longnamemax?: number;
-}
-
 const LAYOUTS: readonly LayoutChoice['layout'][] = ['gcm', 'reverse', 'xchacha'];
 
-/** Adds the options of {@link LayoutOptions}. */
+/** Adds the options of `LayoutOptions`. */
 export function addLayoutOptions(command: Command): Command {
   return command
     .addOption(
@@ -46,42 +38,4 @@ function parseLayout(name: string): LayoutChoice['layout'] {
   throw new UsageError('layout-unknown', `there is no layout '${name}'`, {
     hint: 'Use gcm, reverse or xchacha.',
   });
-}
-
-/**
- * What the options choose together.
- *
- * @throws {UsageError} `conflicting-options` — modifiers that mean nothing together, which stock
- *   would drop in silence
- */
-export function layoutOf(options: LayoutOptions): LayoutChoice {
-  const { layout = 'gcm', plaintextnames, deterministicNames, longnamemax } = options;
-  if (plaintextnames === true) {
-    const other =
-      deterministicNames === true ? '--deterministic-names' : longnamemax && '--longnamemax';
-    if (other !== undefined) {
-      throw new UsageError(
-        'conflicting-options',
-        `--plaintextnames and ${other} exclude each other`,
-        {
-          hint: `${other} says how names are encrypted. Leave one of them out.`,
-        },
-      );
-    }
-  }
-  return {
-    layout,
-    ...(plaintextnames === true && { plaintextNames: true }),
-    ...(deterministicNames === true && { deterministicNames: true }),
-    ...(longnamemax !== undefined && { longNameMax: longnamemax }),
-  };
-}
-
-/** The options of {@link LayoutOptions} that were given, `--layout` left out. */
-export function modifiersGiven(options: LayoutOptions): readonly string[] {
-  return [
-    ...(options.plaintextnames === true ? ['--plaintextnames'] : []),
-    ...(options.deterministicNames === true ? ['--deterministic-names'] : []),
-    ...(options.longnamemax === undefined ? [] : ['--longnamemax']),
-  ];
 }

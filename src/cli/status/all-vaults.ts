@@ -9,7 +9,7 @@ import {
 } from '../../vault/user/known-vaults.ts';
 import { pathKind } from '../../vault/files/path-kind.ts';
 import { readVaultFrame, VAULT_DIR_NAME, type VaultFrame } from '../../vault/vault.ts';
-import { describeFailure, type ShownFailure } from '../frame/failure.ts';
+import { describeFailure, type ShownFailure } from '../../library/failure.ts';
 import type { Host } from '../frame/host.ts';
 import type { CommonOptions } from '../frame/options.ts';
 import { rememberedPlace, vaultDirOf } from '../frame/place.ts';

@@ -1,6 +1,6 @@
 /** The progress of a push as one status line. */
 import type { PushProgress } from '../../sync/push/source/push-settings.ts';
-import { shownBytes, shownCount, shownDuration } from './figures.ts';
+import { shownBytes, shownCount, shownDuration } from '../../library/figures.ts';
 import type { Output } from './output.ts';
 import { PacedStatus, withCurrent } from './paced-status.ts';
 import { fitEnd } from './terminal.ts';

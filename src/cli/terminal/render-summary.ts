@@ -1,6 +1,6 @@
 /** The summary and the statistics of a push, as text and as JSON. */
 import type { PushFigures, PushSummary } from '../../sync/push/source/push-settings.ts';
-import { shownBytes, shownCount } from './figures.ts';
+import { shownBytes, shownCount } from '../../library/figures.ts';
 import { jsonPath } from './render-item.ts';
 import { shown } from './terminal.ts';
 

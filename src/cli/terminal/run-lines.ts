@@ -1,6 +1,6 @@
 /** Runs of the history as people read them. */
 import { DID_NOT_END, type Run } from '../../vault/memory/history.ts';
-import { shownBytes, shownCount } from './figures.ts';
+import { shownBytes, shownCount } from '../../library/figures.ts';
 import { shownText } from './terminal.ts';
 
 /** `2026-11-20 18:05`, local time. */

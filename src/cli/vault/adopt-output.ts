@@ -1,7 +1,7 @@
 /** What `adopt` prints: its findings and its summary, as text and as JSON. */
 import type { AdoptFinding } from '../../sync/adopt/adopt-finding.ts';
 import { cipherOf } from '../../gocryptfs/layout.ts';
-import { shownBytes, shownCount } from '../terminal/figures.ts';
+import { shownBytes, shownCount } from '../../library/figures.ts';
 import { describeFinding } from '../terminal/finding-words.ts';
 import { counted, findingPlace } from '../copies/fsck-output.ts';
 import { jsonPath } from '../terminal/render-item.ts';

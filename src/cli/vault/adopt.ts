@@ -1,20 +1,14 @@
 /** The command `adopt`: makes a vault that continues an existing copy. */
-import fs from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
-import { UsageError, VaultError } from '../../errors.ts';
-import type { Conf } from '../../gocryptfs/conf/config.ts';
 import { REVERSE_CONF_NAME } from '../../gocryptfs/names/names.ts';
-import { isRemoteName } from '../../vault/config/config.ts';
-import { checkNewVault } from '../../vault/new-vault.ts';
-import { looksLikeDestination, parseDestination } from '../../vault/destination/destination.ts';
-import { pathKind } from '../../vault/files/path-kind.ts';
-import { readConfFile } from '../../vault/stored-conf.ts';
+import { placeToAdopt } from '../../library/continued-place.ts';
 import { adoptFigures, adoptFindingEvent, adoptFindingText, adoptLines } from './adopt-output.ts';
-import { shownCount } from '../terminal/figures.ts';
-import { admitConf, type ForeignConfOptions } from '../secrets/foreign-conf.ts';
+import { shownCount } from '../../library/figures.ts';
+import type { ForeignConfOptions } from '../../library/layout-options.ts';
+import { callerOf } from '../frame/caller.ts';
+import { continuedSecret } from '../secrets/continued-secret.ts';
 import type { Host } from '../frame/host.ts';
-import { layoutLine } from '../secrets/layout-line.ts';
 import {
   addCommonOptions,
   addSecretOptions,
@@ -23,14 +17,12 @@ import {
 } from '../frame/options.ts';
 import { noteVault, placeOf, vaultDirOf } from '../frame/place.ts';
 import type { CommandResult, Warnings } from '../frame/report.ts';
-import { unlockAdopted } from '../secrets/secrets.ts';
 import { addPeerOptions, peerSettings, type PeerOptions } from '../frame/run-options.ts';
 import type { Selected } from '../frame/selected.ts';
 import { addForeignConfOptions } from '../copies/copy-options.ts';
 import { loginQuestions } from '../frame/login-questions.ts';
 import type {
   AdoptSettings,
-  AdoptKey,
   AdoptSurroundings,
   AdoptSummary,
 } from '../../sync/adopt/adopt-settings.ts';
@@ -98,22 +90,16 @@ async function runAdopt(
 ): Promise<CommandResult> {
   const { options } = words;
   const settings = readSettings(host, words);
-  const { adopt } = await import('../../sync/adopt/adopt.ts');
-  const keys: AdoptKey[] = [];
-  try {
-    const summary = await adopt(settings, {
-      ...reportersFor(host, warnings, options),
-      unlock: async (conf, confBytes) => {
-        const key = await unlock(host, warnings, { options, settings, conf, confBytes });
-        keys.push(key);
-        return key;
-      },
-    });
-    host.out.clearStatus();
-    return conclude(host, settings, summary);
-  } finally {
-    for (const { masterkey } of keys) masterkey.fill(0);
-  }
+  const { adoptWith } = await import('../../library/continued-run.ts');
+  const shownCopy = settings.destination.shown;
+  const secret = continuedSecret(host, warnings, { options, shownCopy });
+  const summary = await adoptWith(
+    callerOf(host, warnings),
+    { settings, secret },
+    reportersFor(host, warnings, options),
+  );
+  host.out.clearStatus();
+  return conclude(host, settings, summary);
 }
 
 function readSettings(
@@ -126,27 +112,11 @@ function readSettings(
 ): AdoptSettings {
   const { options, remote, dir } = words;
   const { folder } = placeOf(host, options);
-  const source = path.resolve(folder, dir ?? '.');
-  const told = vaultDirOf(host, options);
-  const place = { source, ...(told === undefined ? {} : { vaultDir: told }) };
-  const vaultDir = checkNewVault(place);
-  refuseEmpty(source);
   const { name, cipherdir } = options;
-  if (!isRemoteName(name)) {
-    throw new UsageError('remote-name-invalid', `'${name}' cannot be the name of a remote`, {
-      hint: 'Use 1 to 64 letters, digits, dots, dashes and underscores, a letter or digit first.',
-    });
-  }
-  if (!looksLikeDestination(remote)) {
-    throw new UsageError('destination-invalid', `'${remote}' is not a destination`, {
-      hint: 'Write user@host:path, or a local folder as ./folder or /folder.',
-    });
-  }
+  const source = path.resolve(folder, dir ?? '.');
+  const vaultDir = vaultDirOf(host, options);
   return {
-    place,
-    vaultDir,
-    destination: parseDestination(remote, { platform: host.platform, folder }),
-    name,
+    ...placeToAdopt({ remote, name, source, vaultDir, folder }, host),
     dryRun: options.dryRun === true,
     repair: options.repair === true,
     numericIds: options.numericIds === true,
@@ -155,79 +125,13 @@ function readSettings(
   };
 }
 
-/**
- * A folder that holds nothing would make the copy empty, one push with `--delete` later.
- *
- * @throws {UsageError} `not-a-folder`, `source-empty`
- */
-function refuseEmpty(source: string): void {
-  if (pathKind(source) !== 'folder') {
-    throw new UsageError('not-a-folder', `${source} is not a folder`, {
-      hint: 'Name the folder that holds the plaintext of the copy.',
-    });
-  }
-  if (fs.readdirSync(source).some((name) => name !== REVERSE_CONF_NAME)) return;
-  throw new UsageError('source-empty', `${source} is empty: there is nothing to continue with`, {
-    hint: 'Is its disk mounted? To bring the files of the copy back, and go on from there: `ecsync clone`.',
-  });
-}
-
-/** The key of the copy, and the reverse conf of the source if it is of the same key. */
-async function unlock(
-  host: Host,
-  warnings: Warnings,
-  about: {
-    readonly options: AdoptOptions;
-    readonly settings: AdoptSettings;
-    readonly conf: Conf;
-    readonly confBytes: Uint8Array;
-  },
-): Promise<AdoptKey> {
-  const { options, settings, conf, confBytes } = about;
-  const { parseConf } = await import('../../gocryptfs/conf/config.ts');
-  const file = path.join(settings.place.source, REVERSE_CONF_NAME);
-  const stored = pathKind(file) === 'absent' ? undefined : readConfFile(file);
-  const isSame = stored !== undefined && Buffer.compare(stored.confBytes, confBytes) === 0;
-  const other = stored === undefined || isSame ? undefined : tryParse(parseConf, stored.confBytes);
-  const isAlike =
-    other !== undefined &&
-    other.longNameMax === conf.longNameMax &&
-    other.flags.size === conf.flags.size &&
-    [...other.flags].every((flag) => conf.flags.has(flag));
-  const place = settings.destination.shown;
-  const admit = (): Promise<void> =>
-    admitConf(host, conf, { options, place, byMasterkey: options.masterkey !== undefined });
-  // The user's own conf in the source may vouch for that of the copy.
-  if (!isSame && !isAlike) await admit();
-  host.out.note(layoutLine(conf, place));
-  const confs = { conf, other: isAlike ? other : undefined };
-  const key = await unlockAdopted(host, confs, options, warnings);
-  const { masterkey, isUnproven } = key;
-  if (stored === undefined) return { masterkey, isUnproven };
-  if (isSame || key.isKeyOfOther) return { masterkey, isUnproven, reverseConf: stored };
-  if (isAlike) await admit();
-  const message = `${file} is not of this copy, as far as can be told: the conf of the copy is used`;
-  warnings.add({ code: 'reverse-conf-differs', message });
-  return { masterkey, isUnproven };
-}
-
-function tryParse(parse: (bytes: Uint8Array) => Conf, bytes: Uint8Array): Conf | undefined {
-  try {
-    return parse(bytes);
-  } catch (error) {
-    if (error instanceof VaultError) return undefined;
-    throw error;
-  }
-}
-
 function reportersFor(
   host: Host,
   warnings: Warnings,
   options: AdoptOptions,
-): Omit<AdoptSurroundings, 'unlock'> {
+): Omit<AdoptSurroundings, 'unlock' | 'signal'> {
   const { out } = host;
   return {
-    signal: host.signal,
     questions: loginQuestions(host, { passwordFile: options.passwordFile, warnings }),
     reporter: {
       finding: (finding) => {

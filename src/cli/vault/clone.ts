@@ -1,23 +1,18 @@
 /** The command `clone`: restores a copy into a new folder and makes that a vault of the same copy. */
-import fs from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
 import { ExitCode, UsageError } from '../../errors.ts';
 import type { CloneSettings, CloneSummary } from '../../sync/adopt/clone.ts';
 import { hasUnfinished, removeUnfinished } from '../../tree/target/unfinished-files.ts';
 import { acquireTargetLock } from '../../vault/lock/lock.ts';
-import { isRemoteName } from '../../vault/config/config.ts';
-import { checkNewVault } from '../../vault/new-vault.ts';
-import { looksLikeDestination, parseDestination } from '../../vault/destination/destination.ts';
 import { pathKind } from '../../vault/files/path-kind.ts';
 import { VAULT_DIR_NAME } from '../../vault/vault.ts';
-import { admitConf } from '../secrets/foreign-conf.ts';
+import { placeToClone } from '../../library/continued-place.ts';
+import { continuedSecret } from '../secrets/continued-secret.ts';
 import type { Host } from '../frame/host.ts';
-import { layoutLine } from '../secrets/layout-line.ts';
 import { noteVault } from '../frame/place.ts';
 import type { CommandResult, Warnings } from '../frame/report.ts';
 import { restoreFigures, restoreStatsLines, restoreText } from '../copies/restore-output.ts';
-import { unlockAdopted } from '../secrets/secrets.ts';
 import type { Selected } from '../frame/selected.ts';
 import {
   addRestoringOptions,
@@ -27,7 +22,6 @@ import {
   type RestoringOptions,
 } from '../copies/restore.ts';
 import { loginQuestions } from '../frame/login-questions.ts';
-import type { AdoptKey } from '../../sync/adopt/adopt-settings.ts';
 
 interface CloneOptions extends RestoringOptions {
   readonly name: string;
@@ -81,28 +75,14 @@ async function runClone(
   }
   const settings = readSettings(host, words, target);
   await refuseXattrsEarly(settings.restore);
-  const { clone } = await import('../../sync/adopt/clone.ts');
-  const keys: AdoptKey[] = [];
-  try {
-    const summary = await clone(settings, {
-      reporter: restoreReporter(host, warnings, options),
-      signal: host.signal,
-      questions: loginQuestions(host, { passwordFile: options.passwordFile, warnings }),
-      unlock: async (conf) => {
-        const byMasterkey = options.masterkey !== undefined;
-        const place = settings.restore.from.shown;
-        await admitConf(host, conf, { options, place, byMasterkey });
-        host.out.note(layoutLine(conf, place));
-        const key = await unlockAdopted(host, { conf }, options, warnings);
-        keys.push(key);
-        return key;
-      },
-    });
-    return conclude(host, settings, { summary, options });
-  } finally {
-    host.out.clearStatus();
-    for (const { masterkey } of keys) masterkey.fill(0);
-  }
+  const { cloneWith } = await import('../../library/continued-run.ts');
+  const shownCopy = settings.restore.from.shown;
+  const secret = continuedSecret(host, warnings, { options, shownCopy });
+  const questions = loginQuestions(host, { passwordFile: options.passwordFile, warnings });
+  const reporter = restoreReporter(host, warnings, options);
+  const cloning = cloneWith(host, { settings, secret }, { reporter, questions });
+  const summary = await cloning.finally(() => host.out.clearStatus());
+  return conclude(host, settings, { summary, options });
 }
 
 function readSettings(
@@ -111,36 +91,19 @@ function readSettings(
   target: string,
 ): CloneSettings {
   const { name } = options;
-  if (!isRemoteName(name)) {
-    throw new UsageError('remote-name-invalid', `'${name}' cannot be the name of a remote`, {
-      hint: 'Use 1 to 64 letters, digits, dots, dashes and underscores, a letter or digit first.',
-    });
-  }
   if (options.dryRun === true) {
     throw new UsageError('conflicting-options', 'a clone has no dry run', {
       hint: 'To see what is there: ecsync restore -n --from REMOTE --to DIR',
     });
   }
-  if (!looksLikeDestination(remote)) {
-    throw new UsageError('destination-invalid', `'${remote}' is not a destination`, {
-      hint: 'Write user@host:path, or a local folder as ./folder or /folder.',
-    });
-  }
-  const place = { source: target };
-  const vaultDir = checkNewVault(place);
-  refuseFilled(target);
-  const from = parseDestination(remote, { platform: host.platform, folder: host.folder });
-  const restore = { ...restoringSettings(options), from, target, paths: [], rules: [] };
+  const { folder } = host;
+  const words = { remote, name, source: target, folder };
+  const { destination, place, vaultDir } = placeToClone(words, host);
+  const restore = {
+    ...restoringSettings(options),
+    ...{ from: destination, target, paths: [], rules: [] },
+  };
   return { restore, place, vaultDir, name };
-}
-
-/** @throws {UsageError} `target-not-empty` */
-function refuseFilled(target: string): void {
-  if (pathKind(target) === 'absent' || hasUnfinished(target)) return;
-  if (fs.readdirSync(target).length === 0) return;
-  throw new UsageError('target-not-empty', `${target} is not empty`, {
-    hint: 'Clone into a new folder. To go on with files that are here already: ecsync adopt REMOTE DIR',
-  });
 }
 
 function conclude(

@@ -22,12 +22,8 @@ import { noteVault, placeOf, vaultDirOf } from '../frame/place.ts';
 import { recoverySheet } from '../keys/recovery-sheet.ts';
 import type { CommandResult, Warnings } from '../frame/report.ts';
 import type { Selected } from '../frame/selected.ts';
-import {
-  addLayoutOptions,
-  layoutOf,
-  modifiersGiven,
-  type LayoutOptions,
-} from '../settings/layout-option.ts';
+import { layoutOf, modifiersGiven, type LayoutOptions } from '../../library/layout-options.ts';
+import { addLayoutOptions } from '../settings/layout-option.ts';
 import { newKey, reverseKey, type MadeKey } from '../keys/new-key.ts';
 
 interface InitOptions extends CommonOptions, SecretOptions, LayoutOptions {

@@ -1,7 +1,7 @@
 /** The command `remote` and its subcommands that list and edit the remotes of a vault. */
 import type { Command } from 'commander';
 import { UsageError } from '../../errors.ts';
-import { isRemoteName } from '../../vault/config/config.ts';
+import { assertRemoteName } from '../../vault/config/config.ts';
 import { addRemote, removeRemote } from '../../vault/config/config-edit.ts';
 import { parseDestination, type Destination } from '../../vault/destination/destination.ts';
 import { remotesAt } from '../../vault/destination/remote-destination.ts';
@@ -66,11 +66,7 @@ export function defineRemote(program: Command, select: Selected): void {
 }
 
 function addTo(host: Host, options: AddOptions, name: string, url: string): CommandResult {
-  if (!isRemoteName(name)) {
-    throw new UsageError('remote-name-invalid', `'${name}' cannot be the name of a remote`, {
-      hint: 'Use 1 to 64 letters, digits, dots, dashes and underscores, a letter or digit first.',
-    });
-  }
+  assertRemoteName(name);
   const { folder } = placeOf(host, options);
   const destination = parseDestination(url, { platform: host.platform, folder });
   refuseOtherForm(host, options, destination);

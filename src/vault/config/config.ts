@@ -140,6 +140,14 @@ export function isRemoteName(name: string): boolean {
   return v.is(remoteName, name);
 }
 
+/** @throws {UsageError} `remote-name-invalid` */
+export function assertRemoteName(name: string): void {
+  if (isRemoteName(name)) return;
+  throw new UsageError('remote-name-invalid', `'${name}' cannot be the name of a remote`, {
+    hint: 'Use 1 to 64 letters, digits, dots, dashes and underscores, a letter or digit first.',
+  });
+}
+
 /**
  * Reads the text of a `config.toml`.
  *

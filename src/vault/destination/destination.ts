@@ -85,6 +85,18 @@ export function parseDestination(text: string, context: DestinationContext): Des
   return { ...parts, shown: formatDestination(parts) };
 }
 
+/**
+ * The same for a word that can only be meant as a destination.
+ *
+ * @throws {UsageError} as {@link parseDestination}
+ */
+export function parseAddress(text: string, context: DestinationContext): Destination {
+  if (looksLikeDestination(text)) return parseDestination(text, context);
+  throw new UsageError('destination-invalid', `'${text}' is not a destination`, {
+    hint: 'Write user@host:path, or a local folder as ./folder or /folder.',
+  });
+}
+
 function parseParts(text: string, context: DestinationContext): Parts<Destination> {
   if (text === '') throw destinationError(text, 'it is empty');
   assertNoLineBreaks(text, text);

@@ -60,3 +60,25 @@ export function remotesAt(
     (remote) => shownDestinationOf(remote, vault, platform) === shownDestination,
   );
 }
+
+/** The name under which a vault knows a destination, if it does; that by which it was asked for comes first. */
+export function remoteNameOf(
+  { platform }: { readonly platform: NodeJS.Platform },
+  vault: RemotesOwner,
+  { shown, remote }: Destination,
+): string | undefined {
+  return remote ?? remotesAt(vault, shown, platform)[0]?.name;
+}
+
+/**
+ * Whether the configuration says that a destination gets a plain mirror. Of two remotes that are one
+ * destination, both have to say so.
+ */
+export function isMirror(
+  { platform }: { readonly platform: NodeJS.Platform },
+  vault: RemotesOwner,
+  shownDestination: string,
+): boolean {
+  const remotes = remotesAt(vault, shownDestination, platform);
+  return remotes.length > 0 && remotes.every(({ encrypt }) => encrypt === false);
+}

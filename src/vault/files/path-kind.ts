@@ -5,6 +5,11 @@ import { errnoOf } from '../../platform.ts';
 /** What a path leads to, links followed; `hidden`: somebody else's, so it cannot be told. */
 export type PathKind = 'file' | 'folder' | 'other' | 'absent' | 'hidden';
 
+/** Whether nothing is in a folder that can be listed, but for one name that does not count. */
+export function isEmptyFolder(folder: string, except?: string): boolean {
+  return fs.readdirSync(folder).every((name) => name === except);
+}
+
 /** Looks at a path; never throws. */
 export function pathKind(candidate: string): PathKind {
   try {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { ConnectionError, InterruptedError } from '../../../src/errors.ts';
-import { describeFailure, failureLines } from '../../../src/cli/frame/failure.ts';
-import { shownBytes, shownCount, shownDuration } from '../../../src/cli/terminal/figures.ts';
+import { failureLines } from '../../../src/cli/frame/failure.ts';
+import { describeFailure } from '../../../src/library/failure.ts';
+import { shownBytes, shownCount, shownDuration } from '../../../src/library/figures.ts';
 import { Output, type OutputStream } from '../../../src/cli/terminal/output.ts';
 import { itemEvent, itemName, itemText } from '../../../src/cli/terminal/render-item.ts';
 import { ProgressReport, progressText } from '../../../src/cli/terminal/render-progress.ts';

@@ -4,13 +4,12 @@ import {
   beginHistory,
   type Run,
   type RunBeginning,
-} from '../../vault/memory/history.ts';
-import type { Destination } from '../../vault/destination/destination.ts';
-import type { VaultFrame } from '../../vault/vault.ts';
-import { describeFailure } from './failure.ts';
-import type { Host } from './host.ts';
-import type { CommandResult, Warnings } from './report.ts';
-import { remotesAt } from '../../vault/destination/remote-destination.ts';
+} from '../vault/memory/history.ts';
+import type { Destination } from '../vault/destination/destination.ts';
+import type { VaultFrame } from '../vault/vault.ts';
+import { remoteNameOf } from '../vault/destination/remote-destination.ts';
+import type { Caller } from './caller.ts';
+import { describeFailure, type RunEnd } from './failure.ts';
 
 /** Which run the history is to tell of. */
 export interface RunToRecord {
@@ -22,14 +21,13 @@ export interface RunToRecord {
 }
 
 /** Does `work` and writes into the vault's history how it ended, whichever way that was. */
-export async function recordRun(
-  host: Host,
-  warnings: Warnings,
+export async function recordRun<End extends RunEnd>(
+  caller: Caller,
   run: RunToRecord,
-  work: () => Promise<CommandResult>,
-): Promise<CommandResult> {
+  work: () => Promise<End>,
+): Promise<End> {
   const { vaultDir } = run.vault;
-  const remote = remoteNameOf(host, run.vault, run.destination);
+  const remote = remoteNameOf(caller, run.vault, run.destination);
   const beginning: RunBeginning = {
     start: new Date().toISOString(),
     command: run.command,
@@ -38,7 +36,7 @@ export async function recordRun(
     ...(run.isPart === true ? { part: true } : {}),
   };
   const id = begin(vaultDir, beginning);
-  const record = ({ exitCode, error, figures }: CommandResult): void => {
+  const record = ({ exitCode, error, figures }: RunEnd): void => {
     const line: Run = {
       ...beginning,
       end: new Date().toISOString(),
@@ -51,7 +49,7 @@ export async function recordRun(
       appendHistory(vaultDir, line);
     } catch (thrown) {
       const { code, message } = describeFailure(thrown, false);
-      warnings.add({ code, message: `this run is not in the history: ${message}` });
+      caller.warn(code, `this run is not in the history: ${message}`);
     }
   };
   try {
@@ -59,7 +57,7 @@ export async function recordRun(
     record(result);
     return result;
   } catch (thrown) {
-    const { exitCode, code, message } = describeFailure(thrown, host.signal.aborted);
+    const { exitCode, code, message } = describeFailure(thrown, caller.signal.aborted);
     record({ exitCode, error: { code, message } });
     throw thrown;
   }
@@ -80,26 +78,4 @@ function numbersOf(figures: Readonly<Record<string, unknown>>): Readonly<Record<
       typeof value === 'number' && Number.isFinite(value) ? [[key, value]] : [],
     ),
   );
-}
-
-/** The name under which a vault knows a destination, if it does; that by which it was asked for comes first. */
-export function remoteNameOf(
-  host: Pick<Host, 'platform'>,
-  vault: Pick<VaultFrame, 'config' | 'source'>,
-  { shown, remote }: Destination,
-): string | undefined {
-  return remote ?? remotesAt(vault, shown, host.platform)[0]?.name;
-}
-
-/**
- * Whether the configuration says that a destination gets a plain mirror. Of two remotes that are one
- * destination, both have to say so.
- */
-export function isMirror(
-  host: Pick<Host, 'platform'>,
-  vault: Pick<VaultFrame, 'config' | 'source'>,
-  shownDestination: string,
-): boolean {
-  const remotes = remotesAt(vault, shownDestination, host.platform);
-  return remotes.length > 0 && remotes.every(({ encrypt }) => encrypt === false);
 }

@@ -1,29 +1,34 @@
-/** Reaches a copy, opens it with its key, and closes it again, for every command that reads one. */
-import type { EcsyncError } from '../../errors.ts';
-import { openLayout, type Layout } from '../../gocryptfs/layout.ts';
-import { CONF_LENGTH_MAX } from '../../gocryptfs/format/limits.ts';
-import { CONF_NAME } from '../../gocryptfs/names/names.ts';
-import { derivationByRoot } from '../../sync/copy/derivation.ts';
+/** Reaches a copy, opens it with its key, and closes it again, for everything that looks into one. */
+import type { EcsyncError } from '../errors.ts';
+import { openLayout, type Layout } from '../gocryptfs/layout.ts';
+import { CONF_LENGTH_MAX } from '../gocryptfs/format/limits.ts';
+import { CONF_NAME } from '../gocryptfs/names/names.ts';
+import { derivationByRoot } from '../sync/copy/derivation.ts';
 import {
   ReachedCopy,
   type ReadableCopy,
   type ReachSettings,
   type ReadingPlan,
-} from '../../sync/browse/open-remote-tree.ts';
-import type { Tree } from '../../tree/entry.ts';
-import type { VaultFrame } from '../../vault/vault.ts';
-import { readSmallFile } from '../../view/decrypt/decrypted-view-listing.ts';
-import { configuredLayers, configuredWay } from '../settings/configured-way.ts';
-import { unlockCopy, type CopyKey, type CopyPlace } from './cipher-folder.ts';
-import type { CopyOptions, ReachOptions } from './copy-options.ts';
-import { loginQuestions } from '../frame/login-questions.ts';
-import { isHostFirst } from '../frame/early-login.ts';
-import type { Host } from '../frame/host.ts';
-import { knownCopy, type KnownCopy } from '../../sync/push/memory/known-copy.ts';
-import type { Warnings } from '../frame/report.ts';
-import { peerSettings } from '../frame/run-options.ts';
+} from '../sync/browse/open-remote-tree.ts';
+import { knownCopy, type KnownCopy } from '../sync/push/memory/known-copy.ts';
+import type { LoginQuestions } from '../sync/reach/destination-options.ts';
+import type { Tree } from '../tree/entry.ts';
+import type { VaultFrame } from '../vault/vault.ts';
+import { readSmallFile } from '../view/decrypt/decrypted-view-listing.ts';
+import type { Caller } from './caller.ts';
+import type { CopyKey, UnlockPlace } from './copy-key.ts';
+import type { CopyPlace } from './copy-place.ts';
+import { isHostFirst } from './early-login.ts';
 
 const CONF_NAME_BYTES = Buffer.from(CONF_NAME);
+
+/** A copy that is to be looked into, and what opens it. */
+export interface CopyAccess {
+  readonly place: CopyPlace;
+  readonly reach: ReachSettings;
+  readonly questions: LoginQuestions;
+  readonly unlock: UnlockPlace;
+}
 
 /** A copy that can be read and decrypted. */
 export interface OpenedCopy {
@@ -32,53 +37,49 @@ export interface OpenedCopy {
   readonly layout: Layout;
   /** What the vault knows of the copy, if it is one of a vault's. */
   readonly known: KnownCopy | undefined;
+  /** The master key was told, and nothing has shown yet that it is the right one. */
+  readonly isUnproven: boolean;
 }
 
 /**
  * Reaches a copy, opens it, and closes it again after `use`. What a password is needed for is asked
  * before the login where the conf is at hand, and otherwise as soon as it was read.
  *
- * @throws as `unlockCopy` and `ReachedCopy`; what `use` throws
+ * @throws as `unlock` and `ReachedCopy`; what `use` throws
  */
 export async function withOpenedCopy<T>(
-  { host, warnings }: { readonly host: Host; readonly warnings: Warnings },
-  place: CopyPlace,
-  { options, ...plan }: { readonly options: CopyOptions } & ReadingPlan,
+  caller: Caller,
+  { place, reach, questions, unlock }: CopyAccess,
+  plan: ReadingPlan,
   use: (opened: OpenedCopy) => Promise<T>,
 ): Promise<T> {
-  const unlock = (from: CopyPlace): Promise<CopyKey> => unlockCopy(host, warnings, from, options);
   const { vault, destination } = place;
   const isConfHere = vault !== undefined || destination.kind === 'local';
-  const keyHere = isConfHere && !isHostFirst(host, destination) ? await unlock(place) : undefined;
-  const surroundings = {
-    signal: host.signal,
-    questions: loginQuestions(host, {
-      passwordFile: options.passwordFile,
-      vault,
-      destination,
-      warnings,
-    }),
-    note: (code: string, message: string) => warnings.add({ code, message }),
-  };
-  return ReachedCopy.with(reachSettings(host, place, options), surroundings, async (reached) => {
+  const keyHere =
+    isConfHere && !isHostFirst(questions, destination) ? await unlock(place) : undefined;
+  const masterkeyHere = await keyHere?.masterkey;
+  const surroundings = { signal: caller.signal, questions, note: caller.warn };
+  return ReachedCopy.with(reach, surroundings, async (reached) => {
     const copy = await reached.open(plan);
     const key = keyHere ?? (await unlock({ ...place, ...(await confOf(copy.tree)) }));
-    const signal = plan.reach === 'all' ? host.signal : undefined;
+    const signal = plan.reach === 'all' ? caller.signal : undefined;
     const layout = await openLayoutOf(copy.tree, key, { vault, signal });
     const known = vault && knownCopy(vault, destination);
-    return use({ reached, copy, layout, known });
-  }).finally(() => keyHere?.masterkey.fill(0));
+    const isUnproven = vault === undefined && key.isUnproven === true;
+    return use({ reached, copy, layout, known, isUnproven });
+  }).finally(() => masterkeyHere?.fill(0));
 }
 
 /** Opens a copy as its vault has it, or else as its identities show. Overwrites the key. */
 async function openLayoutOf(
   tree: Tree,
-  { conf, masterkey }: CopyKey,
+  { conf, masterkey: opening }: CopyKey,
   {
     vault,
     signal,
   }: { readonly vault: VaultFrame | undefined; readonly signal?: AbortSignal | undefined },
 ): Promise<Layout> {
+  const masterkey = await opening;
   try {
     const isReverse = vault?.derivation === 'reverse' && conf.flags.has('AESSIV');
     const told = vault && (isReverse ? 'reverse' : 'keyed');
@@ -87,18 +88,6 @@ async function openLayoutOf(
   } finally {
     masterkey.fill(0);
   }
-}
-
-/** How the options of a command and the configuration say that a copy is reached. */
-export function reachSettings(
-  host: Host,
-  place: Pick<CopyPlace, 'destination' | 'vault'>,
-  options: ReachOptions,
-): ReachSettings {
-  const { via } = options;
-  const { destination } = place;
-  const way = configuredWay(configuredLayers(host, place), options);
-  return { destination, ...peerSettings(options), ...way, ...(via !== undefined && { via }) };
 }
 
 async function confOf(tree: Tree): Promise<{ confBytes?: Uint8Array }> {

@@ -1,12 +1,11 @@
 /** Reading a copy needs no lock; what a push does to it meanwhile is told. */
-import { pushMemory } from '../../sync/push/memory/vault-memory.ts';
-import type { Destination } from '../../vault/destination/destination.ts';
-import { lockHolder } from '../../vault/lock/lock.ts';
-import type { VaultFrame } from '../../vault/vault.ts';
-import { vaultFiles } from '../../vault/files/vault-files.ts';
-import type { Host } from './host.ts';
-import { isMirror } from './recorded-run.ts';
-import type { Warnings } from './report.ts';
+import { pushMemory } from '../sync/push/memory/vault-memory.ts';
+import type { Destination } from '../vault/destination/destination.ts';
+import { lockHolder } from '../vault/lock/lock.ts';
+import type { VaultFrame } from '../vault/vault.ts';
+import { vaultFiles } from '../vault/files/vault-files.ts';
+import { isMirror } from '../vault/destination/remote-destination.ts';
+import type { Caller } from './caller.ts';
 
 /**
  * Does what only reads a copy, and says so when this vault was pushing to it at the same time.
@@ -14,21 +13,21 @@ import type { Warnings } from './report.ts';
  * @param copy.vault - undefined: nothing is known of who pushes there
  */
 export async function besidePushes<T>(
-  { host, warnings }: { readonly host: Host; readonly warnings: Warnings },
+  caller: Caller,
   copy: { readonly vault: VaultFrame | undefined; readonly destination: Destination },
   read: () => Promise<T>,
 ): Promise<T> {
   const { vault, destination } = copy;
   if (vault === undefined) return read();
   const { shown } = destination;
-  const form = isMirror(host, vault, shown) ? 'mirror' : 'encrypted';
+  const form = isMirror(caller, vault, shown) ? 'mirror' : 'encrypted';
   const { mark } = pushMemory(vault, destination, form);
   const before = mark.read();
   const holder = lockHolder(vaultFiles(vault.vaultDir).lock);
   const isUnderWay = holder?.isGone === false && holder.task?.destination === shown;
   const tell = (): void => {
     const message = `a push to ${shown} was under way: what it changed meanwhile may be missing, or count as a difference`;
-    warnings.add({ code: 'push-under-way', message });
+    caller.warn('push-under-way', message);
   };
   if (isUnderWay) tell();
   try {

@@ -1,9 +1,8 @@
 /** Repeats an attempt after a lost connection, with growing pauses. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { ConnectionError, InterruptedError, NotNowError } from '../../errors.ts';
-import { shownDuration } from '../terminal/figures.ts';
-import type { Host } from '../frame/host.ts';
-import type { Warnings } from '../frame/report.ts';
+import { ConnectionError, InterruptedError, NotNowError } from '../errors.ts';
+import type { Caller } from './caller.ts';
+import { shownDuration } from './figures.ts';
 
 /** How long a run goes on trying. */
 export interface Patience {
@@ -42,8 +41,7 @@ const SPREAD = 0.25;
  * @throws {InterruptedError} `interrupted` — while it waited
  */
 export async function patiently<T>(
-  { signal }: Pick<Host, 'signal'>,
-  warnings: Pick<Warnings, 'add'>,
+  { signal, warn }: Pick<Caller, 'signal' | 'warn'>,
   { retries, maxTimeSec, hint = PUSH_GOES_ON }: Patience,
   attempt: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
@@ -61,7 +59,7 @@ export async function patiently<T>(
         const waitSec = delayBefore(tried);
         const count = `attempt ${tried + 2} of ${retries + 1}`;
         const message = `${error.message}; ${count} in ${Math.round(waitSec)} s`;
-        warnings.add({ code: 'retry', message });
+        warn('retry', message);
         await waitFor(waitSec, either, error);
       }
     }

@@ -1,0 +1,72 @@
+/** A copy as the plaintext tree that is in it, to look at. */
+import { UsageError } from '../errors.ts';
+import type { RemoteTraffic } from '../sync/copy/remote-tree-run.ts';
+import { assertKeyFits } from '../sync/restore/key-fits.ts';
+import type { Entry } from '../tree/entry.ts';
+import { showPath } from '../tree/file-failure.ts';
+import { DecryptedView } from '../view/decrypt/decrypted-view.ts';
+import type { CopyProblem } from '../view/decrypt/decrypted-view-problem.ts';
+import { IdentityCheck } from '../view/decrypt/identity-check.ts';
+import { holesBy } from '../view/hole-rule.ts';
+import type { PlainEntry } from '../view/plain-entry.ts';
+import type { Caller } from './caller.ts';
+import { HeldProblems, withOpenedCopy, type CopyAccess } from './opened-copy.ts';
+
+/** Hears what goes wrong with one object, and goes on with the next. */
+export interface BrowseListener {
+  /** @throws what is about more than one object */
+  readonly onError: (error: unknown) => void;
+  /** What the copy has and cannot be listed. */
+  readonly onProblem: (problem: CopyProblem) => void;
+}
+
+/**
+ * Opens a copy and lets `use` look at it; at the end links that are not where they belong are told.
+ *
+ * @param how.reach - how much of it is going to be looked at
+ * @returns stream bytes
+ * @throws as `withOpenedCopy`, `assertKeyFits`; what the listener and `use` throw
+ */
+export async function browseCopy(
+  caller: Caller,
+  access: CopyAccess,
+  how: BrowseListener & { readonly reach: 'little' | 'all' },
+  use: (view: DecryptedView) => Promise<void>,
+): Promise<Readonly<RemoteTraffic>> {
+  const { reach, onError, onProblem } = how;
+  const held = new HeldProblems();
+  const plan = { reach, onProblem: held.onProblem };
+  return withOpenedCopy(caller, access, plan, async ({ copy, layout, known, isUnproven }) => {
+    held.tell((_path, error) => onError(error));
+    if (isUnproven) await assertKeyFits(copy.tree, layout);
+    const isOnlyEcsync = known?.isOnlyEcsync === true;
+    const identities = new IdentityCheck(layout, { known: known?.identities });
+    const view = new DecryptedView<Entry>(copy.tree, layout, {
+      onProblem,
+      holes: holesBy({ isOnlyEcsync, isOwnFile: false }),
+      identities,
+      expectedDirIV: (at) => identities.expectedDirIV(at),
+    });
+    await use(view);
+    for (const { severity, error } of await identities.judgeLinks()) {
+      if (severity === 'damage') onError(error);
+    }
+    const { bytesSent, bytesReceived } = copy.traffic();
+    return { bytesSent, bytesReceived };
+  });
+}
+
+/**
+ * What is at a path of a copy.
+ *
+ * @throws {UsageError} `path-missing`; as `DecryptedView.find`
+ */
+export async function findInside(view: DecryptedView, inside: Uint8Array): Promise<PlainEntry> {
+  const entry = await view.find(inside);
+  if (entry !== undefined) return entry;
+  const shown = showPath(inside);
+  throw new UsageError('path-missing', `${shown} is not in the copy`, {
+    hint: 'Paths start at the current folder inside the vault; /PATH starts at its top. See what is there: ecsync ls /',
+    facts: { path: shown },
+  });
+}

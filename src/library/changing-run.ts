@@ -1,0 +1,88 @@
+/** What stands around everything that changes a copy: the history, the lock, and a vault in order. */
+import { ExitCode } from '../errors.ts';
+import type { PushSettings } from '../sync/push/source/push-settings.ts';
+import { noteFullPush } from '../vault/memory/push-record.ts';
+import { settleConf } from '../vault/replace-conf.ts';
+import type { StoredVault } from '../vault/vault.ts';
+import { besidePushes } from './beside-pushes.ts';
+import type { Caller } from './caller.ts';
+import type { RunEnd } from './failure.ts';
+import { recordRun } from './run-record.ts';
+import { holdVaultLock, type LockedWork } from './vault-lock.ts';
+
+/** A push, or a verification, of a vault. */
+export interface ChangingRun extends Pick<LockedWork, 'wait' | 'onWait'> {
+  readonly vault: StoredVault;
+  readonly settings: Pick<PushSettings, 'destination' | 'paths' | 'dryRun'>;
+  /** Filter rules of this run alone limit it. */
+  readonly hasOwnRules: boolean;
+}
+
+function isPart({ settings, hasOwnRules }: ChangingRun): boolean {
+  return settings.paths.length > 0 || hasOwnRules;
+}
+
+/**
+ * Does a push: it is recorded, the lock is held, and a push of everything that ended well is noted for
+ * the schedule. A dry run is nothing of that.
+ *
+ * @param hold - `postpone` may end the run before the lock is taken
+ * @param work - gets a signal that aborts, too, when the lock is lost
+ * @throws as `recordRun` and `holdVaultLock`; what `work` throws
+ */
+export async function pushHolding<End extends RunEnd>(
+  caller: Caller,
+  run: ChangingRun & { readonly postpone?: () => Promise<End | undefined> },
+  work: (signal: AbortSignal) => Promise<End>,
+): Promise<End> {
+  const { vault, settings, postpone } = run;
+  const { destination, dryRun } = settings;
+  if (dryRun) return work(caller.signal);
+  const record = { vault, command: 'push', destination, isPart: isPart(run) } as const;
+  return recordRun(caller, record, async () => {
+    const postponed = await postpone?.();
+    if (postponed !== undefined) return postponed;
+    return holding(caller, { ...run, command: 'push' }, async (signal) => {
+      const startedMs = Date.now();
+      const result = await work(signal);
+      // A schedule need not push what a person just did.
+      if (!isPart(run) && result.exitCode === ExitCode.ok) {
+        noteFullPush(vault.vaultDir, destination.shown, startedMs);
+      }
+      return result;
+    });
+  });
+}
+
+/**
+ * Does a verification: it is recorded, and holds the lock when it is to repair.
+ *
+ * @throws as `recordRun` and `holdVaultLock`; what `work` throws
+ */
+export function verifyRecorded<End extends RunEnd>(
+  caller: Caller,
+  run: ChangingRun & { readonly repairs: boolean },
+  work: (signal: AbortSignal) => Promise<End>,
+): Promise<End> {
+  const { vault, settings, repairs } = run;
+  const { destination } = settings;
+  const record = { vault, command: 'verify', destination, isPart: isPart(run) } as const;
+  return recordRun(caller, record, () =>
+    repairs
+      ? holding(caller, { ...run, command: 'verify' }, work)
+      : besidePushes(caller, { vault, destination }, () => work(caller.signal)),
+  );
+}
+
+function holding<T>(
+  caller: Caller,
+  { vault, settings, command, wait, onWait }: ChangingRun & { readonly command: string },
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const task = { command, destination: settings.destination.shown };
+  const locked = { vaultDir: vault.vaultDir, task, wait, ...(onWait && { onWait }) };
+  return holdVaultLock(caller, locked, (signal) => {
+    settleConf(vault);
+    return work(signal);
+  });
+}

@@ -1,0 +1,83 @@
+/** Where a vault is made that continues a copy. */
+import { UsageError } from '../errors.ts';
+import { REVERSE_CONF_NAME } from '../gocryptfs/names/names.ts';
+import type { AdoptSettings } from '../sync/adopt/adopt-settings.ts';
+import { hasUnfinished } from '../tree/target/unfinished-files.ts';
+import { assertRemoteName } from '../vault/config/config.ts';
+import { parseAddress } from '../vault/destination/destination.ts';
+import { isEmptyFolder, pathKind } from '../vault/files/path-kind.ts';
+import { checkNewVault } from '../vault/new-vault.ts';
+import type { Caller } from './caller.ts';
+
+/** A copy, and the folder that is to continue it. */
+export interface ContinuedWords {
+  /** Address of the copy. */
+  readonly remote: string;
+  /** What the remote is called from now on. */
+  readonly name: string;
+  /** Absolute path of the folder. */
+  readonly source: string;
+  /** Absolute path of a vault directory outside of it. */
+  readonly vaultDir?: string | undefined;
+  /** Absolute folder that a relative address starts from. */
+  readonly folder: string;
+}
+
+type ContinuedPlace = Pick<AdoptSettings, 'place' | 'vaultDir' | 'name' | 'destination'>;
+
+/**
+ * A folder with plaintext that is to continue a copy. One that holds nothing would make the copy
+ * empty, one push with `--delete` later.
+ *
+ * @throws {UsageError} `not-a-folder`, `source-empty`, `remote-name-invalid`, `destination-invalid`,
+ *   `destination-password`, and every code of `checkNewVault`
+ */
+export function placeToAdopt(
+  words: ContinuedWords,
+  { platform }: Pick<Caller, 'platform'>,
+): ContinuedPlace {
+  const { source } = words;
+  return continuedPlace(words, platform, () => {
+    if (pathKind(source) !== 'folder') {
+      throw new UsageError('not-a-folder', `${source} is not a folder`, {
+        hint: 'Name the folder that holds the plaintext of the copy.',
+      });
+    }
+    if (!isEmptyFolder(source, REVERSE_CONF_NAME)) return;
+    throw new UsageError('source-empty', `${source} is empty: there is nothing to continue with`, {
+      hint: 'Is its disk mounted? To bring the files of the copy back, and go on from there: `ecsync clone`.',
+    });
+  });
+}
+
+/**
+ * A folder that a copy is to be cloned into: new, empty, or one where a clone was interrupted.
+ *
+ * @throws {UsageError} `target-not-empty`, `remote-name-invalid`, `destination-invalid`,
+ *   `destination-password`, and every code of `checkNewVault`
+ */
+export function placeToClone(
+  words: ContinuedWords,
+  { platform }: Pick<Caller, 'platform'>,
+): ContinuedPlace {
+  const { source } = words;
+  return continuedPlace(words, platform, () => {
+    if (pathKind(source) === 'absent' || hasUnfinished(source) || isEmptyFolder(source)) return;
+    throw new UsageError('target-not-empty', `${source} is not empty`, {
+      hint: 'Clone into a new folder. To go on with files that are here already: ecsync adopt REMOTE DIR',
+    });
+  });
+}
+
+function continuedPlace(
+  { remote, name, source, vaultDir, folder }: ContinuedWords,
+  platform: NodeJS.Platform,
+  assertSource: () => void,
+): ContinuedPlace {
+  const place = { source, ...(vaultDir !== undefined && { vaultDir }) };
+  const checked = checkNewVault(place);
+  assertSource();
+  assertRemoteName(name);
+  const destination = parseAddress(remote, { platform, folder });
+  return { place, vaultDir: checked, name, destination };
+}

@@ -1,0 +1,64 @@
+/** What a gocryptfs.conf that no vault has pinned must pass before a password is tried on it. */
+import { InterruptedError, VaultError } from '../errors.ts';
+import { assertNamesTold } from '../gocryptfs/conf/conf-claims.ts';
+import type { Conf } from '../gocryptfs/conf/config.ts';
+import { SCRYPT_LOG_N_DEFAULT, SCRYPT_WORK_DEFAULT } from '../gocryptfs/format/limits.ts';
+import { shownBytes } from './figures.ts';
+import { namesTold, type ForeignConfOptions } from './layout-options.ts';
+
+/** Whether somebody agrees to something that a conf claims; absent: there is nobody to ask. */
+export type Agree = ((claim: string) => Promise<boolean>) | undefined;
+
+/** A conf that is a stranger. */
+export interface ForeignConf {
+  readonly options: ForeignConfOptions;
+  /** Where it is, for messages. */
+  readonly place: string;
+  /** No password is going to be tried. */
+  readonly byMasterkey: boolean;
+  readonly agree: Agree;
+}
+
+/**
+ * Refuses a conf that claims what it cannot prove and nobody has said, and one whose password costs
+ * more than usual, unless somebody agrees. Its seal is compared when the key is opened.
+ *
+ * @throws {VaultError} `layout-unproven`, `scrypt-cost-unagreed`
+ * @throws {UsageError} `layout-differs`
+ * @throws {InterruptedError} `interrupted` — somebody did not agree
+ */
+export async function admitConf(conf: Conf, about: ForeignConf): Promise<void> {
+  assertNamesTold(conf, namesTold(about.options), about.place);
+  if (!about.byMasterkey) await agreeToCost(conf, about);
+}
+
+/**
+ * Asks before a conf makes a password cost more than usual.
+ *
+ * @throws {VaultError} `scrypt-cost-unagreed` — there is nobody to ask
+ * @throws {InterruptedError} `interrupted` — somebody did not agree
+ */
+export async function agreeToCost(
+  { scrypt: { logN, r, p } }: Conf,
+  about: Pick<ForeignConf, 'place' | 'agree'> & {
+    readonly options: Pick<ForeignConfOptions, 'scryptn'>;
+  },
+): Promise<void> {
+  const { options, place, agree } = about;
+  const cost = 2 ** logN * r * p;
+  const agreed =
+    SCRYPT_WORK_DEFAULT * 2 ** ((options.scryptn ?? SCRYPT_LOG_N_DEFAULT) - SCRYPT_LOG_N_DEFAULT);
+  if (cost <= agreed) return;
+  const memory = shownBytes(128 * 2 ** logN * r);
+  const times = Math.ceil(cost / SCRYPT_WORK_DEFAULT);
+  const claim = `the gocryptfs.conf of ${place} makes a password take ${memory} of memory and ${times} times as long as usual`;
+  if (agree === undefined) {
+    const needed = Math.ceil(Math.log2(cost / SCRYPT_WORK_DEFAULT)) + SCRYPT_LOG_N_DEFAULT;
+    throw new VaultError('scrypt-cost-unagreed', claim, {
+      hint: `Whoever can write there can choose that. If it is all right: --scryptn ${needed}`,
+      facts: { logN, r, p },
+    });
+  }
+  if (await agree(`${claim}. Go on?`)) return;
+  throw new InterruptedError('interrupted', 'interrupted');
+}

@@ -1,0 +1,124 @@
+/** Options that say how a copy is encrypted: one that is to be, or one that is there. */
+import { UsageError } from '../errors.ts';
+import type { NameModifiers } from '../gocryptfs/conf/conf-claims.ts';
+import type { Conf } from '../gocryptfs/conf/config.ts';
+import {
+  flagsOfLayout,
+  type FeatureFlag,
+  type LayoutChoice,
+} from '../gocryptfs/conf/feature-flags.ts';
+import { LONG_NAME_MAX_DEFAULT } from '../gocryptfs/format/limits.ts';
+
+/** Options that choose what a new copy is like. */
+export interface LayoutOptions {
+  readonly layout?: LayoutChoice['layout'];
+  readonly plaintextnames?: boolean;
+  readonly deterministicNames?: boolean;
+  readonly longnamemax?: number;
+}
+
+/** What the options say of a conf that is a stranger. */
+export interface ForeignConfOptions extends Omit<LayoutOptions, 'layout'> {
+  /** False for `--no-longnames`. */
+  readonly longnames?: boolean;
+  /** `--scryptn`: a cost of up to 2 to this power is agreed to. */
+  readonly scryptn?: number;
+}
+
+/** What the options say about names. */
+export function namesTold(options: ForeignConfOptions): NameModifiers {
+  const { plaintextnames, deterministicNames, longnamemax, longnames } = options;
+  const isLimited = longnamemax !== undefined && longnamemax !== LONG_NAME_MAX_DEFAULT;
+  return {
+    ...(plaintextnames === true && { plaintextNames: true }),
+    ...(deterministicNames === true && { deterministicNames: true }),
+    ...(isLimited && { longNameMax: longnamemax }),
+    ...(longnames === false && { noLongNames: true }),
+  };
+}
+
+/** Options that say how a folder is encrypted: what its conf cannot prove, or all of it. */
+export interface FolderLayoutOptions extends LayoutOptions, ForeignConfOptions {
+  /** False for `--no-hkdf`: made before gocryptfs 1.3. Default: true. */
+  readonly hkdf?: boolean;
+  /** False for `--no-raw64`: names end in `=`. Default: true. */
+  readonly raw64?: boolean;
+}
+
+/**
+ * What the options choose together.
+ *
+ * @throws {UsageError} `conflicting-options` — modifiers that mean nothing together, which stock
+ *   would drop in silence
+ */
+export function layoutOf(options: LayoutOptions): LayoutChoice {
+  const { layout = 'gcm', plaintextnames, deterministicNames, longnamemax } = options;
+  if (plaintextnames === true) {
+    const other =
+      deterministicNames === true ? '--deterministic-names' : longnamemax && '--longnamemax';
+    if (other !== undefined) {
+      throw new UsageError(
+        'conflicting-options',
+        `--plaintextnames and ${other} exclude each other`,
+        {
+          hint: `${other} says how names are encrypted. Leave one of them out.`,
+        },
+      );
+    }
+  }
+  return {
+    layout,
+    ...(plaintextnames === true && { plaintextNames: true }),
+    ...(deterministicNames === true && { deterministicNames: true }),
+    ...(longnamemax !== undefined && { longNameMax: longnamemax }),
+  };
+}
+
+/** The options of {@link LayoutOptions} that were given, `--layout` left out. */
+export function modifiersGiven(options: LayoutOptions): readonly string[] {
+  return [
+    ...(options.plaintextnames === true ? ['--plaintextnames'] : []),
+    ...(options.deterministicNames === true ? ['--deterministic-names'] : []),
+    ...(options.longnamemax === undefined ? [] : ['--longnamemax']),
+  ];
+}
+
+/** What a copy is decrypted by, beside its key. */
+export type CopyForm = Pick<Conf, 'flags' | 'longNameMax'>;
+
+/**
+ * The layout that the options tell, to be taken without a conf. How names are stored is no more than a
+ * word about the conf when there is a password, which needs one; a vault's conf needs no such word.
+ *
+ * @returns undefined when the conf has to tell
+ * @throws {UsageError} `conflicting-options`
+ */
+export function layoutTold(
+  options: FolderLayoutOptions,
+  about: { readonly byMasterkey: boolean; readonly isVault: boolean },
+): CopyForm | undefined {
+  const { layout, hkdf, raw64, longnames } = options;
+  const isTold = layout !== undefined || hkdf === false || raw64 === false;
+  const isNamesTold = modifiersGiven(options).length > 0 || longnames === false;
+  const isAboutConf = !about.byMasterkey && !about.isVault;
+  return isTold || (isNamesTold && !isAboutConf) ? formOfLayout(options) : undefined;
+}
+
+/** @throws {UsageError} `conflicting-options` — no filesystem has this combination */
+export function formOfLayout(options: FolderLayoutOptions): CopyForm {
+  const choice = layoutOf(options);
+  if (choice.layout === 'xchacha' && options.hkdf === false) {
+    throw new UsageError(
+      'conflicting-options',
+      '--layout xchacha and --no-hkdf exclude each other',
+      {
+        hint: 'The recovery sheet says how the copy is encrypted.',
+      },
+    );
+  }
+  const flags = new Set<FeatureFlag>(flagsOfLayout(choice));
+  if (options.hkdf === false) flags.delete('HKDF');
+  if (options.raw64 === false) flags.delete('Raw64');
+  if (options.longnames === false) flags.delete('LongNames');
+  return { flags, longNameMax: choice.longNameMax ?? LONG_NAME_MAX_DEFAULT };
+}
