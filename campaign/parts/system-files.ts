@@ -20,6 +20,7 @@ import {
   type PointId,
   pointSeed,
 } from '../part.ts';
+import { makeSparse } from '../../test/e2e/support/hard-tree.ts';
 import { Random } from '../../test/support/random-tree.ts';
 import { type Way, type WayName, Ways } from '../ways.ts';
 
@@ -31,7 +32,11 @@ interface Tree {
   /** Those that a machine lacks are left out. */
   readonly folders: readonly string[];
   readonly largeMiB: number;
+  /** There is a sparse file that is longer than 32 bits can say. */
+  readonly isSparse?: boolean;
 }
+
+const SPARSE_SIZE = 4096 * MIB + 1234;
 
 /** The first one is what the tests run, too. */
 const TREES: readonly Tree[] = [
@@ -39,7 +44,7 @@ const TREES: readonly Tree[] = [
     folders: ['/usr/share/zoneinfo', '/usr/share/perl', '/usr/share/mime'],
     largeMiB: 64,
   },
-  { folders: ['/usr/share'], largeMiB: 512 },
+  { folders: ['/usr/share'], largeMiB: 512, isSparse: true },
   { folders: ['/usr/lib'], largeMiB: 512 },
   { folders: ['/usr/bin', '/usr/sbin', '/usr/include', '/var/lib/dpkg'], largeMiB: 2048 },
 ];
@@ -62,7 +67,7 @@ class Place {
     this.copy = path.join(way.shelf, 'system-files');
   }
 
-  fill({ folders, largeMiB }: Tree): void {
+  fill({ folders, largeMiB, isSparse }: Tree): void {
     this.remove();
     mkdirSync(this.source, { recursive: true });
     writeFileSync(this.passfile, 'correct horse battery staple\n', { mode: 0o600 });
@@ -71,6 +76,7 @@ class Place {
     execFileSync('cp', ['-a', ...there, this.source]);
     const random = `head -c ${largeMiB * MIB} /dev/urandom > "$1"`;
     execFileSync('sh', ['-c', random, 'sh', this.large]);
+    if (isSparse === true) makeSparse(path.join(this.source, 'sparse'), SPARSE_SIZE);
   }
 
   init(): Promise<Run> {
