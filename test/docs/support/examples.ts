@@ -62,6 +62,7 @@ const NOT_OURS = 'the server belongs to somebody else';
 /** Examples that cannot be run by a test, and why. Their commands and options are checked all the same. */
 export const NOT_RUN: ReadonlyMap<string, string> = new Map([
   ['README.md > Two commands > npm run demo', 'would run all tests within a test'],
+  ['CONTRIBUTING.md > Contributing > npm test', 'would run all tests within a test'],
   [
     'README.md > Install > npm ci && npm run build && npm install --global .',
     'installs on this machine',
