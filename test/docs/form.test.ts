@@ -1,6 +1,15 @@
 // Goal: documents can be read in a terminal and beside code, the front page stays one, and no link leads nowhere.
 import { describe, expect, it } from 'vitest';
-import { brokenLink, DOCUMENTS, linesOf, linksIn, proseOf } from './support/documents.ts';
+import {
+  brokenLink,
+  codeIn,
+  DOCUMENTS,
+  isSourcePath,
+  isThere,
+  linesOf,
+  linksIn,
+  proseOf,
+} from './support/documents.ts';
 
 const TABLE_LINE_MAX = 160;
 const FRONT_PAGE_LINES_MAX = 150;
@@ -21,6 +30,13 @@ describe.each(DOCUMENTS)('%s', (document) => {
       return missing === undefined ? [] : [`${document}:${line}: ${missing}`];
     });
     expect(broken).toEqual([]);
+  });
+
+  it('names files of the repository that are there', () => {
+    const missing = codeIn(proseOf(document))
+      .filter(({ code }) => isSourcePath(code) && !isThere(code))
+      .map(({ line, code }) => `${document}:${line}: ${code}`);
+    expect(missing).toEqual([]);
   });
 });
 

@@ -113,3 +113,15 @@ export function brokenLink(document: string, target: string): string | undefined
   if (anchor === undefined) return undefined;
   return anchorsOf(linked).has(anchor) ? undefined : `${linked} has no heading #${anchor}`;
 }
+
+/** Where paths in the text may start: at the repository, or at `src/`, as ARCHITECTURE.md says. */
+const STARTS = ['', 'src'];
+
+/** True for text between backticks that names a file of this repository by its path. */
+export function isSourcePath(code: string): boolean {
+  return /^(?!dist\/)[a-z][\w-]*\/[\w./-]+\.(?:ts|cjs|mjs|sh|wat|json|py|md)$/.test(code);
+}
+
+export function isThere(file: string): boolean {
+  return STARTS.some((start) => existsSync(path.join(ROOT, start, file)));
+}
