@@ -15,14 +15,6 @@ module.exports = {
   'tree/filter': 'bytes',
   'tree/local': 'bytes tree tree/filter',
   'tree/target': 'tree tree/local',
-  'vault/files': '',
-  'vault/lock': 'vault/files',
-  'vault/config': 'gocryptfs/* vault/files',
-  vault: 'gocryptfs/* vault/files vault/lock vault/config',
-  'vault/password': 'bytes vault/files vault/config vault',
-  'vault/user': 'vault/files vault/config vault vault/password',
-  'vault/destination': 'vault/config vault',
-  'vault/memory': 'vault/files vault/lock',
   view: 'bytes gocryptfs/* tree/*',
   'view/encrypt': 'bytes gocryptfs/* tree/* view',
   'view/decrypt': 'bytes gocryptfs/* tree/* view view/encrypt',
@@ -39,16 +31,25 @@ module.exports = {
   'transport/daemon': 'transport',
   'transport/sftp': 'bytes transport',
   'transport/programs': 'transport',
+  options: 'tree/filter tree/local transport',
+  'vault/files': '',
+  'vault/lock': 'vault/files',
+  'vault/config': 'gocryptfs/* options vault/files',
+  vault: 'gocryptfs/* vault/files vault/lock vault/config',
+  'vault/password': 'bytes vault/files vault/config vault',
+  'vault/user': 'vault/files vault/config vault vault/password',
+  'vault/destination': 'vault/config vault',
+  'vault/memory': 'vault/files vault/lock',
   schedule: '',
-  sync: '',
+  sync: 'options',
   'sync/reach': 'gocryptfs/* tree/* vault/* rsync/* transport/* sync',
   'sync/copy': 'gocryptfs/* tree/* view/* rsync/* transport/* sync sync/reach',
-  'sync/push/source': 'tree/* vault/* view/* transport/* sync',
+  'sync/push/source': 'options tree/* vault/* view/* transport/* sync',
   'sync/push/memory': 'gocryptfs/* tree/* vault/* view/* rsync/* sync/copy sync/push/source',
   'sync/push/job':
     'gocryptfs/* tree/* vault/* view/* rsync/* transport/* sync sync/reach sync/push/source sync/push/memory',
   'sync/push/guards':
-    'gocryptfs/* tree/* vault/* view/* rsync/* sync/copy sync/push/source sync/push/memory sync/push/job',
+    'gocryptfs/* options tree/* vault/* view/* rsync/* sync/copy sync/push/source sync/push/memory sync/push/job',
   'sync/push/runs':
     'bytes gocryptfs/* tree/* view/* rsync/* sync/push/source sync/push/memory sync/push/job sync/push/guards',
   'sync/push':
@@ -63,19 +64,23 @@ module.exports = {
     'gocryptfs/* tree/* vault/* view/* sync sync/reach sync/copy sync/push/source sync/push/memory sync/push/guards sync/push sync/restore',
   library: 'gocryptfs/* tree/* vault/* view/* transport/* sync/*',
   'cli/terminal': 'vault/* sync/* library',
-  'cli/frame': 'tree/* vault/* view/* transport/* sync/* library cli/terminal',
-  'cli/settings': 'gocryptfs/* tree/* vault/* transport/* schedule sync/* library cli/frame',
+  'cli/frame': 'options tree/* vault/* view/* transport/* sync/* library cli/terminal',
+  'cli/settings':
+    'gocryptfs/* options tree/* vault/* transport/* schedule sync/* library cli/frame',
   'cli/secrets': 'gocryptfs/* vault/* library cli/terminal cli/frame cli/settings',
   'cli/copies':
-    'gocryptfs/* tree/* vault/* view/* transport/* sync/* library cli/terminal cli/frame cli/settings cli/secrets',
-  'cli/push': 'tree/* vault/* sync/* library cli/terminal cli/frame cli/settings cli/secrets',
-  'cli/schedule': 'vault/* schedule library cli/terminal cli/frame cli/settings cli/push',
-  'cli/status': 'vault/* schedule sync/* library cli/terminal cli/frame cli/push cli/schedule',
+    'gocryptfs/* options tree/* vault/* view/* transport/* sync/* library cli/terminal cli/frame cli/settings cli/secrets',
+  'cli/push':
+    'options tree/* vault/* sync/* library cli/terminal cli/frame cli/settings cli/secrets',
+  'cli/schedule': 'options vault/* schedule library cli/terminal cli/frame cli/settings cli/push',
+  'cli/status':
+    'options vault/* schedule sync/* library cli/terminal cli/frame cli/push cli/schedule',
   'cli/check':
-    'vault/* view/* sync/* library cli/terminal cli/frame cli/settings cli/copies cli/push cli/schedule cli/status',
-  'cli/keys': 'gocryptfs/* vault/* sync/* library cli/terminal cli/frame cli/secrets cli/copies',
+    'options vault/* view/* sync/* library cli/terminal cli/frame cli/settings cli/copies cli/push cli/schedule cli/status',
+  'cli/keys':
+    'gocryptfs/* options vault/* sync/* library cli/terminal cli/frame cli/secrets cli/copies',
   'cli/vault':
-    'gocryptfs/* tree/* vault/* transport/* sync/* library cli/terminal cli/frame cli/settings cli/secrets cli/copies cli/check cli/keys',
-  'cli/help': 'vault/* library cli/frame cli/settings',
+    'gocryptfs/* options tree/* vault/* transport/* sync/* library cli/terminal cli/frame cli/settings cli/secrets cli/copies cli/check cli/keys',
+  'cli/help': 'options library cli/frame cli/settings',
   cli: 'library cli/terminal cli/frame cli/copies cli/push cli/schedule cli/status cli/check cli/keys cli/vault cli/help',
 };

@@ -143,7 +143,8 @@ const TEXTS: readonly Target[] = [
     new WildPattern(pattern).matches(Buffer.from('a/b/c/d/e'));
   }),
   textTarget('times and spans', ['1h30m', '26h', '02:30', '2d'], (text) => {
-    for (const parse of [parseEvery, parseDuration, parseTime]) {
+    const duration = (value: string): number => parseDuration(value, '--wait');
+    for (const parse of [parseEvery, duration, parseTime]) {
       try {
         parse(text);
       } catch (error) {

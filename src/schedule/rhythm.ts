@@ -52,7 +52,7 @@ export function parseEvery(text: string): number {
   ) {
     return minutes;
   }
-  throw new UsageError('every-invalid', `'${text}' is no interval for a schedule`, {
+  throw new UsageError('every-invalid', `--every: '${text}' is not an interval of a schedule`, {
     hint: 'Use whole minutes in steps of five, hours, days or weeks, up to 31 days: 15m, 1h, 1d.',
   });
 }
@@ -66,13 +66,14 @@ export function formatEvery(minutes: number): string {
 /**
  * Reads an age or a delay: any whole number of minutes, hours, days or weeks.
  *
+ * @param name - of the option or key, for the message
  * @returns minutes
  * @throws {UsageError} `duration-invalid`
  */
-export function parseDuration(text: string): number {
+export function parseDuration(text: string, name: string): number {
   const minutes = minutesOf(text);
   if (minutes !== undefined && minutes <= 366 * DAY_MIN) return minutes;
-  throw new UsageError('duration-invalid', `'${text}' is no duration`, {
+  throw new UsageError('duration-invalid', `${name}: '${text}' is not a duration`, {
     hint: 'Write a number and m, h, d or w: 10m, 20h, 2d.',
   });
 }
@@ -87,7 +88,7 @@ export function parseTime(text: string): TimeOfDay {
   if (hour !== undefined && minute !== undefined) {
     return { hour: Number(hour), minute: Number(minute) };
   }
-  throw new UsageError('at-invalid', `'${text}' is no time of day`, {
+  throw new UsageError('at-invalid', `--at: '${text}' is not a time of day`, {
     hint: 'Write hours and minutes of local time: 02:30.',
   });
 }
@@ -116,7 +117,7 @@ export function parseRhythm(
   if (at.length === 0) return undefined;
   const texts = new Set(at.map((text) => formatTime(parseTime(text))));
   if (texts.size > AT_TIMES_MAX) {
-    throw new UsageError('at-invalid', `more than ${AT_TIMES_MAX} times a day`, {
+    throw new UsageError('at-invalid', `--at: more than ${AT_TIMES_MAX} times a day`, {
       hint: 'Use --every instead.',
     });
   }

@@ -7,6 +7,7 @@ import type { LayoutChoice } from '../../src/gocryptfs/conf/feature-flags.ts';
 import { createConf } from '../../src/gocryptfs/conf/keys.ts';
 import { OpenVault } from '../../src/sync/push/opened-vault.ts';
 import { push } from '../../src/sync/push/push.ts';
+import { defaultPushSettings } from '../../src/sync/push/source/push-settings.ts';
 import type {
   PushSettings,
   PushSummary,
@@ -66,14 +67,11 @@ class Pushes {
     this.warnings.length = 0;
     return push(
       {
-        source,
-        vaultDir: path.join(dir, 'vault'),
-        destination: { kind: 'local', path: copy, shown: copy },
-        rsyncPath: 'rsync',
-        ...{ paths: [], rules: [], dryRun: false, delete: false, checksum: false },
-        ...{ hardLinks: true, numericIds: false, owner: true, group: true, perms: true },
-        ...{ devices: true, specials: true, timeoutSec: 60 },
-        ...{ acceptNewHostKey: false, protocolMax: 32 },
+        ...defaultPushSettings(
+          { source, vaultDir: path.join(dir, 'vault') },
+          { kind: 'local', path: copy, shown: copy },
+        ),
+        ...{ rsyncPath: 'rsync', hardLinks: true, timeoutSec: 60 },
         ...changes,
       },
       this.#vault,

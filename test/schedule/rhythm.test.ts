@@ -62,9 +62,12 @@ describe('what is written', () => {
   });
 
   it('durations and rhythms', () => {
-    expect([parseDuration('0m'), parseDuration('26h')]).toEqual([0, 1560]);
-    expect(() => parseDuration('soon')).toThrow(
-      expect.objectContaining({ code: 'duration-invalid' }),
+    expect([parseDuration('0m', '--wait'), parseDuration('26h', '--wait')]).toEqual([0, 1560]);
+    expect(() => parseDuration('soon', '--jitter')).toThrow(
+      expect.objectContaining({
+        code: 'duration-invalid',
+        message: "--jitter: 'soon' is not a duration",
+      }),
     );
     expect(parseRhythm(undefined, [])).toBeUndefined();
     expect(parseRhythm(undefined, ['14:00', '2:30', '02:30'])).toEqual({

@@ -1,5 +1,5 @@
 /** The command `fsck`: checks a copy from end to end without writing to it. */
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import { ExitCode } from '../../errors.ts';
 import type { Finding } from '../../sync/copy/fsck-finding.ts';
 import type { Sample } from '../../sync/browse/sample.ts';
@@ -15,7 +15,8 @@ import {
   FsckProgressReport,
 } from '../copies/fsck-output.ts';
 import type { Host } from '../frame/host.ts';
-import { oneMore } from '../frame/options.ts';
+import { typed, typedOften } from '../frame/options.ts';
+import { OptionValueError, parseText } from '../../options/option-values.ts';
 import type { CommandResult, Warnings } from '../frame/report.ts';
 import type { Selected } from '../frame/selected.ts';
 import { addCopyOptions, type CopyOptions } from '../copies/copy-options.ts';
@@ -62,12 +63,16 @@ export function defineFsck(program: Command, select: Selected): void {
     .option(
       '--sample <percent>',
       'read the content of so many files only, picked at random',
-      percent,
+      typed(percent),
     )
     .option('--seed <text>', 'pick the same files again')
     .option('--allow-holes', 'blocks of zeros that gocryptfs may have left are no damage')
     .option('--nonces', 'look whether ecsync wrote each block, which takes longer')
-    .option('--keep <pattern>', 'what has this name in the copy is not of it', oneMore)
+    .option(
+      '--keep <pattern>',
+      'what has this name in the copy is not of it',
+      typedOften(parseText),
+    )
     .option('--no-last-push', 'do not compare with what the last push from here left');
   addCopyOptions(command).addHelpText('after', AFTER_HELP);
   command.action((word: string | undefined) => {
@@ -80,7 +85,7 @@ export function defineFsck(program: Command, select: Selected): void {
 function percent(text: string): number {
   const value = /^[0-9]{1,3}(?:\.[0-9]{1,6})?%?$/.test(text) ? parseFloat(text) : NaN;
   if (value > 0 && value <= 100) return value;
-  throw new InvalidArgumentError('It must be a share such as 5%.');
+  throw new OptionValueError('It must be a share such as 5%.');
 }
 
 async function runFsck(

@@ -72,7 +72,7 @@ async function runVerify(
 ): Promise<CommandResult> {
   const read = await readPush(host, request);
   const { vault, options } = read;
-  if (read.settings.appendOnly === true && options.repair === true) {
+  if (read.settings.appendOnly && options.repair === true) {
     throw new UsageError(
       'conflicting-options',
       '--repair replaces what is wrong in the copy, and --append-only keeps it',

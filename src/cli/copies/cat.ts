@@ -5,7 +5,8 @@ import { assertFile, followLinks, readOut } from '../../sync/browse/browse.ts';
 import type { BrowseOptions, Browsing } from './browse.ts';
 import { ESCAPED_HELP } from '../frame/escaped-paths.ts';
 import type { Host } from '../frame/host.ts';
-import { wholeNumber } from '../frame/options.ts';
+import { typed } from '../frame/options.ts';
+import { wholeNumber } from '../../options/option-values.ts';
 import { jsonPath } from '../terminal/render-item.ts';
 import type { CommandResult, Warnings } from '../frame/report.ts';
 import type { Selected } from '../frame/selected.ts';
@@ -24,7 +25,7 @@ fetched; over SFTP, of a range only about that range, otherwise the file up to t
 
 /** Defines `cat PATH…`. */
 export function defineCat(program: Command, select: Selected): void {
-  const any = wholeNumber(0, Number.MAX_SAFE_INTEGER);
+  const any = typed(wholeNumber(0, Number.MAX_SAFE_INTEGER));
   const command = program
     .command('cat')
     .summary('print a file of a remote')

@@ -1,6 +1,7 @@
 /** Options of every command that reads a copy: how it is reached, and what opens it. */
 import { Option, type Command } from 'commander';
-import { addCommonOptions, addSecretOptions, wholeNumber } from '../frame/options.ts';
+import { addCommonOptions, addSecretOptions, typed } from '../frame/options.ts';
+import { wholeNumber } from '../../options/option-values.ts';
 import type { CommonOptions, SecretOptions } from '../frame/options.ts';
 import type { FolderLayoutOptions } from '../../library/layout-options.ts';
 import { addPeerOptions, type PeerOptions } from '../frame/run-options.ts';
@@ -37,12 +38,12 @@ export function addForeignConfOptions(command: Command): Command {
   return command
     .option('--plaintextnames', "what the copy's conf may claim: names are not encrypted")
     .option('--deterministic-names', 'likewise: folders have no IV')
-    .option('--longnamemax <n>', 'likewise: longer names are hashed', wholeNumber(62, 255))
+    .option('--longnamemax <n>', 'likewise: longer names are hashed', typed(wholeNumber(62, 255)))
     .option('--no-longnames', 'likewise: names are never hashed')
     .option(
       '--scryptn <n>',
       'likewise: a password costs up to 2^N (default: 16; above it you are asked)',
-      wholeNumber(10, 22),
+      typed(wholeNumber(10, 22)),
     );
 }
 

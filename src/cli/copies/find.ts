@@ -1,5 +1,6 @@
 /** The command `find`: lists the objects of a copy that match a pattern or a test. */
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
+import { OptionValueError } from '../../options/option-values.ts';
 import { treeBelow } from '../../sync/browse/browse.ts';
 import { findTest, KINDS, type FindTests, type KindLetter } from '../../sync/browse/find-test.ts';
 import { walk } from '../../tree/walk.ts';
@@ -9,6 +10,7 @@ import { ESCAPED_EXAMPLE, ESCAPED_HELP, typedBytes } from '../frame/escaped-path
 import type { Host } from '../frame/host.ts';
 import type { CommandResult, Warnings } from '../frame/report.ts';
 import type { Selected } from '../frame/selected.ts';
+import { typed } from '../frame/options.ts';
 import { PATH_RULE } from '../frame/vault-paths.ts';
 import { addCopyOptions } from './copy-options.ts';
 
@@ -44,10 +46,22 @@ export function defineFind(program: Command, select: Selected): void {
     .option('--from <remote>', 'a remote, a destination, or an encrypted folder')
     .option('--in <path>', 'look only below this folder of the copy')
     .option('-i, --ignore-case', 'capital and small letters (a to z) are the same')
-    .option('--type <letters>', 'f files, d folders, l links, s special files; several: f,l', kinds)
-    .option('--size <range>', '+10M at least, -10M at most, 4096 exactly (suffix K, M, G)', size)
-    .option('--newer <when>', 'modified after: 2026-01-31, 2026-01-31T12:00, or 7d, 12h ago', when)
-    .option('--older <when>', 'modified before', when)
+    .option(
+      '--type <letters>',
+      'f files, d folders, l links, s special files; several: f,l',
+      typed(kinds),
+    )
+    .option(
+      '--size <range>',
+      '+10M at least, -10M at most, 4096 exactly (suffix K, M, G)',
+      typed(size),
+    )
+    .option(
+      '--newer <when>',
+      'modified after: 2026-01-31, 2026-01-31T12:00, or 7d, 12h ago',
+      typed(when),
+    )
+    .option('--older <when>', 'modified before', typed(when))
     .option('-l, --long', 'with permissions, owner, size and time')
     .option('-0, --null', 'items end in a NUL, not a newline')
     .option('--escaped', ESCAPED_HELP);
@@ -99,7 +113,7 @@ function testsOf(options: FindOptions, pattern: string | undefined): FindTests {
 function kinds(text: string): readonly KindLetter[] {
   const letters = text.split(',').filter((letter) => Object.hasOwn(KINDS, letter));
   if (letters.length === 0 || letters.length !== text.split(',').length) {
-    throw new InvalidArgumentError('It must be f, d, l or s, or several with commas between.');
+    throw new OptionValueError('It must be f, d, l or s, or several with commas between.');
   }
   return letters as readonly KindLetter[];
 }
@@ -109,7 +123,7 @@ const FACTORS: Readonly<Record<string, number>> = { '': 1, k: 1024, m: 1024 ** 2
 function size(text: string): SizeRange {
   const [, sign = '', digits = '', suffix = ''] =
     /^([+-]?)([0-9]{1,12})([KkMmGg]?)$/.exec(text) ?? [];
-  if (digits === '') throw new InvalidArgumentError('It must be a size such as +10M, -4K or 512.');
+  if (digits === '') throw new OptionValueError('It must be a size such as +10M, -4K or 512.');
   const bytes = Number(digits) * (FACTORS[suffix.toLowerCase()] ?? 1);
   if (sign === '+') return { min: bytes };
   return sign === '-' ? { max: bytes } : { min: bytes, max: bytes };
@@ -131,7 +145,7 @@ function when(text: string): number {
   const moment = DAY.test(text) ? `${text}T00:00` : MOMENT.test(text) ? text : '';
   const ms = Date.parse(moment.replace(' ', 'T'));
   if (Number.isNaN(ms)) {
-    throw new InvalidArgumentError('It must be a day, a moment, or a time ago: 2026-01-31, 7d.');
+    throw new OptionValueError('It must be a day, a moment, or a time ago: 2026-01-31, 7d.');
   }
   return ms;
 }

@@ -14,8 +14,8 @@ import { callerOf } from '../frame/caller.ts';
 import { ESCAPED_HELP, typedBytes } from '../frame/escaped-paths.ts';
 import { configuredLayers, configuredWay, keptPatterns } from '../settings/configured-way.ts';
 import type { Host } from '../frame/host.ts';
-import { oneMore } from '../frame/options.ts';
-import { parseBandwidth } from '../frame/push-values.ts';
+import { typed, typedOften } from '../frame/options.ts';
+import { parseBandwidth, parseText } from '../../options/option-values.ts';
 import { tellItem } from '../terminal/render-item.ts';
 import type { CommandResult, Warnings } from '../frame/report.ts';
 import {
@@ -30,7 +30,7 @@ import type { Selected } from '../frame/selected.ts';
 import { PATH_RULE } from '../frame/vault-paths.ts';
 import { addCopyOptions, type CopyOptions } from './copy-options.ts';
 import { loginQuestions } from '../frame/login-questions.ts';
-import type { FilterWord } from '../settings/push-options.ts';
+import { addFilterOptions, type FilterWord } from '../settings/push-options.ts';
 
 /** What a command that restores is told about how. */
 export interface RestoringOptions extends CopyOptions, Omit<AttributeOptions, 'perms' | 'devices'> {
@@ -107,20 +107,8 @@ export function defineRestore(program: Command, select: Selected): void {
         'always',
       ]),
     );
-  const filters: FilterWord[] = [];
-  const collect = (kind: FilterWord['kind']) => (text: string) => {
-    filters.push({ kind, text });
-    return text;
-  };
+  const filters = addFilterOptions(command);
   command
-    .option('--exclude <pattern>', 'leave out what matches', collect('exclude'))
-    .option('--include <pattern>', 'keep what matches', collect('include'))
-    .option(
-      '--exclude-from <file>',
-      'leave out what matches a line of FILE',
-      collect('excludeFrom'),
-    )
-    .option('--filter <rule>', 'add a filter rule', collect('filter'))
     .option('--escaped', ESCAPED_HELP)
     .option('--no-last-push', 'do not compare with what the last push from here left');
   addRestoringOptions(command).addHelpText('after', AFTER_HELP);
@@ -149,8 +137,16 @@ export function addRestoringOptions(command: Command): Command {
     .option('--no-specials', 'leave out sockets and pipes')
     .option('--allow-holes', 'blocks of zeros that gocryptfs may have left are no damage')
     .option('--allow-moved', 'restore also what was written for another place in the copy')
-    .option('--keep <pattern>', 'what has this name in the copy is not of it', oneMore)
-    .option('--bwlimit <rate>', 'receive no more than RATE a second: 512K, 1.5M', parseBandwidth)
+    .option(
+      '--keep <pattern>',
+      'what has this name in the copy is not of it',
+      typedOften(parseText),
+    )
+    .option(
+      '--bwlimit <rate>',
+      'receive no more than RATE a second: 512K, 1.5M',
+      typed(parseBandwidth),
+    )
     .option('--progress', 'show progress also when no terminal is there')
     .option('--stats', 'print figures at the end')
     .addOption(new Option('--names <kind>').choices(['any', 'windows']).hideHelp());

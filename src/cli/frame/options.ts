@@ -1,6 +1,8 @@
 /** Options that many commands have, and the parsers of their values. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { UsageError } from '../../errors.ts';
+import { isNegated, type OptionSpec, type OptionTable } from '../../options/option-table.ts';
+import { OptionValueError, parseText } from '../../options/option-values.ts';
 
 /** Options that every command has. */
 export interface CommonOptions {
@@ -39,8 +41,12 @@ export function addCommonOptions(command: Command): Command {
 
 export function addSecretOptions(command: Command, choices: { masterkey: boolean }): Command {
   command
-    .option('--passfile <file>', 'read the password from the first line of FILE')
-    .option('--extpass <cmd>', 'run CMD (no shell) and take the first line it prints');
+    .option('--passfile <file>', 'read the password from the first line of FILE', typed(parseText))
+    .option(
+      '--extpass <cmd>',
+      'run CMD (no shell) and take the first line it prints',
+      typed(parseText),
+    );
   return choices.masterkey
     ? command.addOption(
         new Option('--masterkey <source>', 'with "stdin": read the master key instead').argParser(
@@ -80,37 +86,53 @@ export function commandPath(command: Command): string {
   return above?.parent ? `${commandPath(above)} ${command.name()}` : command.name();
 }
 
-/** A whole number within bounds. */
-export function wholeNumber(min: number, max: number): (text: string) => number {
+/** Has commander read a value: what is wrong with it is told with the option as it is typed. */
+export function typed<Value>(parse: (text: string) => Value): (text: string) => Value {
   return (text) => {
-    const value = /^[0-9]{1,15}$/.test(text) ? Number(text) : -1;
-    if (value < min || value > max) {
-      throw new InvalidArgumentError(
-        max === Number.MAX_SAFE_INTEGER
-          ? `It must be a whole number, ${min} or more.`
-          : `It must be a whole number from ${min} to ${max}.`,
-      );
+    try {
+      return parse(text);
+    } catch (error) {
+      if (!(error instanceof OptionValueError)) throw error;
+      throw new InvalidArgumentError(error.message);
     }
-    return value;
   };
 }
 
-/** A size in bytes with an optional suffix K or M (1024, 1024²), within bounds. */
-export function byteSize(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const [, digits = '', suffix = ''] = /^([0-9]{1,9})([KkMm]?)$/.exec(text) ?? [];
-    const factor = { '': 1, k: 1024, m: 1024 * 1024 }[suffix.toLowerCase()] ?? 1;
-    const bytes = digits === '' ? -1 : Number(digits) * factor;
-    if (bytes < min || bytes > max) {
-      throw new InvalidArgumentError(
-        `It must be a size from ${min} to ${max} bytes, such as 4128 or 32K.`,
-      );
-    }
-    return bytes;
-  };
+/** For an option that may be given several times; otherwise as {@link typed}. */
+export function typedOften<Value>(
+  parse: (text: string) => Value,
+): (text: string, before?: readonly Value[]) => readonly Value[] {
+  const read = typed(parse);
+  return (text, before = []) => [...before, read(text)];
 }
 
-/** For an option that may be given several times. */
-export function oneMore(text: string, before: readonly string[] = []): readonly string[] {
-  return [...before, text];
+/** Learns each value of an option as it comes, which keeps the order between options. */
+export type OnValue = (key: string, text: string) => void;
+
+/** Gives a command the options of a table, and hidden ones that take back what configuration says. */
+export function addTableOptions(command: Command, table: OptionTable, onValue?: OnValue): Command {
+  for (const [key, spec] of Object.entries(table)) {
+    const option = new Option(spec.flags, spec.help);
+    if (spec.default !== undefined) option.default(spec.default);
+    if (spec.takes !== undefined) option.argParser(readerOf(key, spec, onValue));
+    command.addOption(option);
+    if (spec.takes !== undefined || spec.commandLineOnly === true) continue;
+    const other = isNegated(spec) ? spec.flags.replace('--no-', '--') : `--no-${option.name()}`;
+    command.addOption(new Option(other).hideHelp());
+  }
+  return command;
+}
+
+function readerOf(
+  key: string,
+  { takes, parse = parseText }: OptionSpec,
+  onValue: OnValue | undefined,
+): (text: string, before: unknown) => unknown {
+  const read = typed(parse);
+  return (text, before) => {
+    const value = read(text);
+    onValue?.(key, text);
+    if (takes !== 'texts') return value;
+    return Array.isArray(before) ? [...(before as readonly unknown[]), value] : [value];
+  };
 }

@@ -1,11 +1,11 @@
 /** The lock of a vault, as the commands that change its copies or its key hold it. */
 import type { Command } from 'commander';
-import { InvalidArgumentError } from 'commander';
 import { holdVaultLock } from '../../library/vault-lock.ts';
 import type { LockTask, SeenHolder } from '../../vault/lock/lock-holder.ts';
 import { shownTask } from '../../vault/lock/lock.ts';
 import type { Host } from './host.ts';
-import { parseSpan } from './push-values.ts';
+import { OptionValueError, parseSpan } from '../../options/option-values.ts';
+import { typed } from './options.ts';
 import { shownText } from '../terminal/terminal.ts';
 
 /** Options of the commands that take the lock. */
@@ -17,18 +17,20 @@ export interface WaitOptions {
 /** Gives a command `--wait [TIME]`. */
 export function addWaitOption(command: Command): Command {
   return command
-    .option('--wait [time]', 'wait for another run on this vault to end, at most TIME: 10m', span)
+    .option(
+      '--wait [time]',
+      'wait for another run on this vault to end, at most TIME: 10m',
+      typed(parseWait),
+    )
     .option('--no-wait', 'do not even wait for a push to another remote');
 }
 
-function span(text: string): number {
+function parseWait(text: string): number {
   try {
     return parseSpan(text);
   } catch (error) {
-    if (!(error instanceof InvalidArgumentError)) throw error;
-    throw new InvalidArgumentError(
-      `${error.message} For no limit, put --wait behind the other words.`,
-    );
+    if (!(error instanceof OptionValueError)) throw error;
+    throw new OptionValueError(`${error.message} For no limit, put --wait behind the other words.`);
   }
 }
 

@@ -1,5 +1,5 @@
 /** What the manual page says beside the commands: examples, files and the environment. */
-import { PUSH_KEYS, isPushKey } from '../../vault/config/config-tables.ts';
+import { PUSH_KEYS } from '../../options/push-options.ts';
 import { variableOf } from '../settings/push-config.ts';
 
 /** Something, and what is said of it. */
@@ -57,6 +57,6 @@ const VARIABLES: readonly Described[] = [
 
 /** Every variable; those of the settings of a push last. */
 export function environmentLines(): readonly Described[] {
-  const names = Object.keys(PUSH_KEYS).filter(isPushKey).map(variableOf);
+  const names = PUSH_KEYS.map(variableOf);
   return [...VARIABLES, [names.join(', '), 'as the option of push of that name']];
 }

@@ -11,10 +11,11 @@ import type { Host } from '../frame/host.ts';
 import {
   addCommonOptions,
   addSecretOptions,
-  wholeNumber,
+  typed,
   type CommonOptions,
   type SecretOptions,
 } from '../frame/options.ts';
+import { wholeNumber } from '../../options/option-values.ts';
 import { ofVaultIfAny, readVaultFrameOf } from '../frame/place.ts';
 import { agreeing, askMasterkey, askPassword } from '../frame/prompt.ts';
 import type { CommandResult, Warnings } from '../frame/report.ts';
@@ -40,7 +41,7 @@ export function defineKeyCheck(key: Command, select: Selected): void {
   command.option(
     '--scryptn <n>',
     'with --conf: a password costs up to 2^N (default: 16; above it you are asked)',
-    wholeNumber(10, 22),
+    typed(wholeNumber(10, 22)),
   );
   addSecretOptions(command, { masterkey: true });
   addCommonOptions(command).addHelpText('after', AFTER_HELP);

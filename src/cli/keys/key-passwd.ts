@@ -15,10 +15,11 @@ import type { Host } from '../frame/host.ts';
 import {
   addCommonOptions,
   addSecretOptions,
-  wholeNumber,
+  typed,
   type CommonOptions,
   type SecretOptions,
 } from '../frame/options.ts';
+import { wholeNumber } from '../../options/option-values.ts';
 import { readVaultFrameOf, placeOf } from '../frame/place.ts';
 import { askPassword } from '../frame/prompt.ts';
 import { DONE, type CommandResult, type Warnings } from '../frame/report.ts';
@@ -55,7 +56,7 @@ export function defineKeyPasswd(key: Command, select: Selected): void {
     .option(
       '--scryptn <n>',
       'cost of trying one password: 2^N, N from 10 to 22 (default: as it is, at least 16)',
-      wholeNumber(10, 22),
+      typed(wholeNumber(10, 22)),
     );
   addWaitOption(command);
   addSecretOptions(command, { masterkey: true });

@@ -33,7 +33,7 @@ export async function refuseEarly(settings: PushSettings): Promise<void> {
     const { assertPlainPath } = await import('../../sync/reach/destination-daemon.ts');
     assertPlainPath(destination);
   }
-  if (settings.xattrs === true) {
+  if (settings.xattrs) {
     const { assertXattrsSupported } = await import('../../sync/push/xattrs.ts');
     assertXattrsSupported(settings);
   }

@@ -2,7 +2,6 @@
 import { UsageError } from '../../errors.ts';
 import type { FilterRule } from '../../tree/filter/filter.ts';
 import type { FilterWord, PushOptions } from '../settings/push-options.ts';
-import { presetNames } from '../settings/push-config.ts';
 
 /**
  * The rules of a push: each list in its order, then those of presets.
@@ -14,7 +13,7 @@ export async function readRules(
   lists: readonly (readonly FilterWord[])[],
   options: PushOptions,
 ): Promise<readonly FilterRule[]> {
-  const presets = presetNames(options.presets);
+  const presets = (options.presets ?? []).flat();
   if (lists.every((list) => list.length === 0) && presets.length === 0) return [];
   const { FilterRules } = await import('../../tree/filter/filter-syntax.ts');
   const { presetRules } = await import('../../tree/filter/filter-presets.ts');

@@ -9,6 +9,8 @@ import type {
   PushSettings,
   PushSummary,
 } from '../../sync/push/source/push-settings.ts';
+import { limitsOf, settingsOf } from '../../options/option-table.ts';
+import { PUSH_OPTIONS } from '../../options/push-options.ts';
 import type { Destination } from '../../vault/destination/destination.ts';
 import { lastFullPush } from '../../vault/memory/push-record.ts';
 import { readVault, type StoredVault } from '../../vault/vault.ts';
@@ -23,7 +25,6 @@ import { postpone } from './postpone.ts';
 import { onlyAdding, pushLayers, withConfiguration } from '../settings/push-config.ts';
 import { pushToAll } from './push-all.ts';
 import { readRules } from './push-rules.ts';
-import { limitsOf } from './push-limits.ts';
 import { pathResolver, readPushWords } from './push-words.ts';
 import { newsOnly, tellItem } from '../terminal/render-item.ts';
 import { askPassword, passwordQuestion } from '../frame/prompt.ts';
@@ -45,7 +46,7 @@ import { patienceOf, patiently, PUSH_GOES_ON } from '../../library/retry.ts';
 import { shownAge } from '../terminal/run-lines.ts';
 import { startUnlocking } from '../secrets/secrets.ts';
 import { onceOnline } from './wait-online.ts';
-import { carriedAttributes, peerSettings } from '../frame/run-options.ts';
+import { peerSettings } from '../frame/run-options.ts';
 import type { Selected } from '../frame/selected.ts';
 import { shown } from '../terminal/terminal.ts';
 import { tellWaiting } from '../frame/vault-lock.ts';
@@ -271,36 +272,19 @@ async function readSettings<Options extends PushOptions>(
   const asked = withConfiguration(request.options, request.given, layers);
   const { configured } = asked;
   const options = onlyAdding(asked.options, request.given, layers);
-  const limits = limitsOf(options);
+  const limits = limitsOf(PUSH_OPTIONS, options);
   const deletes = options.delete === true || options.deleteExcluded === true;
   const tellGone = (typed: string): void =>
     host.out.note(`${shown(Buffer.from(typed))} is not here: what the copy has of it is deleted`);
   const settings = {
+    ...settingsOf(PUSH_OPTIONS, options),
     source,
     vaultDir,
     destination,
     paths: await pathResolver(options)(paths, context, deletes ? tellGone : undefined),
     rules: await readRules([request.filters, ...configured], options),
     ...(limits === undefined ? {} : { limits }),
-    ...(options.bwlimit === undefined ? {} : { bandwidth: options.bwlimit }),
-    dryRun: options.dryRun === true,
     delete: deletes,
-    deleteExcluded: options.deleteExcluded === true,
-    ...(options.maxDelete === undefined ? {} : { maxDelete: options.maxDelete }),
-    forgetMounts: options.forgetMounts === true,
-    ...(options.maxChanged === undefined ? {} : { maxChanged: options.maxChanged }),
-    ...(options.maxBytes === undefined ? {} : { maxBytes: options.maxBytes }),
-    ...(options.top === undefined ? {} : { top: options.top }),
-    intoNonEmpty: options.intoNonEmpty === true,
-    newCopy: options.newCopy === true,
-    keep: [options.keep ?? []].flat(),
-    appendOnly: options.appendOnly === true,
-    checksum: options.checksum === true,
-    hardLinks: options.hardLinks === true,
-    xattrs: options.xattrs === true,
-    ...carriedAttributes(options),
-    ...(options.blockSize === undefined ? {} : { blockSize: options.blockSize }),
-    ...peerSettings(options),
   };
   return { settings, options };
 }

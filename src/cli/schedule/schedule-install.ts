@@ -149,7 +149,7 @@ function planOf(host: Host, { options, words }: ScheduleRequest<InstallOptions>)
 
 function jitterOf(rhythm: Rhythm, text: string | undefined): number {
   if (text === undefined) return jitterDefaultSec(rhythm);
-  const seconds = parseDuration(text) * 60;
+  const seconds = parseDuration(text, '--jitter') * 60;
   const max = jitterMaxSec(rhythm);
   if (seconds <= max) return seconds;
   throw new UsageError('jitter-too-long', `--jitter ${text} is too long for this schedule`, {

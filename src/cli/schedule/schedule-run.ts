@@ -44,7 +44,9 @@ export async function runJob(
   { options, words }: ScheduleRequest<RunOptions>,
 ): Promise<CommandResult> {
   const rhythm = parseRhythm(options.every, options.at);
-  const ageMin = options.ifOlderThan === undefined ? undefined : parseDuration(options.ifOlderThan);
+  const { ifOlderThan } = options;
+  const ageMin =
+    ifOlderThan === undefined ? undefined : parseDuration(ifOlderThan, '--if-older-than');
   const away = diskAway(host, options);
   if (away !== undefined) return away;
   const frame = readVaultFrameOf(host, options);

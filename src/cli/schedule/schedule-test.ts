@@ -27,7 +27,7 @@ const POLL_MS = 250;
  *   report; `scheduler-missing`, `scheduler-failed`
  */
 export async function testJob(host: Host, options: JobOptions): Promise<CommandResult> {
-  const waitMs = parseDuration(options.wait ?? '15m') * 60_000;
+  const waitMs = parseDuration(options.wait ?? '15m', '--wait') * 60_000;
   const place = jobPlaceOf(host, options);
   const [found] = await findJobs(host, place, options.platform);
   if (found === undefined) {

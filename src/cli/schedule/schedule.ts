@@ -1,7 +1,8 @@
 /** The command `schedule` and its subcommands. */
 import { Option, type Command } from 'commander';
 import { SCHEDULERS } from '../../schedule/plan.ts';
-import { addCommonOptions, wholeNumber } from '../frame/options.ts';
+import { addCommonOptions, typed } from '../frame/options.ts';
+import { wholeNumber } from '../../options/option-values.ts';
 import type { InstallOptions, JobOptions, RunOptions } from '../settings/schedule-options.ts';
 import type { Selected } from '../frame/selected.ts';
 
@@ -85,7 +86,7 @@ function defineRun(schedule: Command, select: Selected): void {
     .option('--all', 'push to all remotes')
     .addOption(
       new Option('--delay-up-to <seconds>', 'wait so long at most, by chance').argParser(
-        wholeNumber(0, DELAY_MAX_SEC),
+        typed(wholeNumber(0, DELAY_MAX_SEC)),
       ),
     );
   addCommonOptions(run).action((words: readonly string[]) => {

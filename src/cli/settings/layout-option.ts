@@ -3,7 +3,8 @@ import { Option, type Command } from 'commander';
 import { UsageError } from '../../errors.ts';
 import type { LayoutChoice } from '../../gocryptfs/conf/feature-flags.ts';
 import { LONG_NAME_MAX_DEFAULT, LONG_NAME_MAX_LEAST } from '../../gocryptfs/format/limits.ts';
-import { wholeNumber } from '../frame/options.ts';
+import { typed } from '../frame/options.ts';
+import { wholeNumber } from '../../options/option-values.ts';
 
 const LAYOUTS: readonly LayoutChoice['layout'][] = ['gcm', 'reverse', 'xchacha'];
 
@@ -23,7 +24,7 @@ export function addLayoutOptions(command: Command): Command {
     .option(
       '--longnamemax <n>',
       `hash encrypted names of more characters than N, from ${LONG_NAME_MAX_LEAST} to ${LONG_NAME_MAX_DEFAULT} (default: ${LONG_NAME_MAX_DEFAULT})`,
-      wholeNumber(LONG_NAME_MAX_LEAST, LONG_NAME_MAX_DEFAULT),
+      typed(wholeNumber(LONG_NAME_MAX_LEAST, LONG_NAME_MAX_DEFAULT)),
     );
 }
 

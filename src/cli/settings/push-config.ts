@@ -1,22 +1,21 @@
 /** What a push is told by configuration and environment, where the command line does not say. */
-import { InvalidArgumentError } from 'commander';
 import { UsageError } from '../../errors.ts';
-import { PRESET_NAMES } from '../../tree/filter/filter-presets.ts';
-import {
-  isPushKey,
-  PUSH_KEYS,
-  type PushKey,
-  type PushTable,
-  type PushValue,
-} from '../../vault/config/config-tables.ts';
-import { nearestWord } from '../../vault/config/nearest.ts';
+import { attributeName, type OptionSpec } from '../../options/option-table.ts';
+import { OptionValueError, parseText } from '../../options/option-values.ts';
+import { PUSH_KEYS, PUSH_OPTIONS, type PushKey } from '../../options/push-options.ts';
+import type { PushTable, PushValue } from '../../vault/config/config-tables.ts';
 import { pathFrom } from '../../vault/password/password.ts';
 import { readUserConfig, userConfigFile } from '../../vault/user/user-config.ts';
 import type { VaultFrame } from '../../vault/vault.ts';
 import { vaultFiles } from '../../vault/files/vault-files.ts';
-import type { FilterWord, PushOptions } from './push-options.ts';
+import {
+  FILTER_KEYS,
+  FILTER_KINDS,
+  isFilterKey,
+  type FilterWord,
+  type PushOptions,
+} from './push-options.ts';
 import type { Host } from '../frame/host.ts';
-import { PUSH_PARSERS } from '../frame/push-values.ts';
 
 /** One source of settings. */
 export interface PushLayer {
@@ -27,26 +26,12 @@ export interface PushLayer {
   readonly values: PushTable;
 }
 
-/** Lists of rules: those of all layers count, one after the other. */
-const RULE_KEYS = ['filter', 'include', 'exclude', 'exclude_from'] as const;
-const RULE_KIND = {
-  filter: 'filter',
-  include: 'include',
-  exclude: 'exclude',
-  exclude_from: 'excludeFrom',
-} as const satisfies Record<(typeof RULE_KEYS)[number], FilterWord['kind']>;
-
 const YES = ['1', 'true', 'yes', 'on'];
 const NO = ['0', 'false', 'no', 'off'];
 
 /** `ECSYNC_MAX_DELETE` */
 export function variableOf(key: PushKey): string {
   return `ECSYNC_${key.toUpperCase()}`;
-}
-
-/** The attribute under which commander has an option: `maxDelete`. */
-export function optionOf(key: PushKey): string {
-  return key.replace(/_([a-z])/g, (_whole, letter: string) => letter.toUpperCase());
 }
 
 /**
@@ -78,12 +63,12 @@ export function pushLayers(
 
 function fromEnvironment(environment: NodeJS.ProcessEnv): PushTable {
   const values: Partial<Record<PushKey, PushValue>> = {};
-  for (const [key, kind] of Object.entries(PUSH_KEYS)) {
-    if (!isPushKey(key)) continue;
+  for (const key of PUSH_KEYS) {
+    const { takes }: OptionSpec = PUSH_OPTIONS[key];
     const text = environment[variableOf(key)];
     if (text === undefined || text === '') continue;
-    if (kind === 'texts') values[key] = text.split('\n').filter((line) => line !== '');
-    else values[key] = kind === 'flag' ? parseFlag(variableOf(key), text) : text;
+    if (takes === 'texts') values[key] = text.split('\n').filter((line) => line !== '');
+    else values[key] = takes === undefined ? parseFlag(variableOf(key), text) : text;
   }
   return values;
 }
@@ -114,8 +99,7 @@ export interface EffectiveValue {
  */
 export function effectiveValues(layers: readonly PushLayer[]): readonly EffectiveValue[] {
   const found: EffectiveValue[] = [];
-  for (const key of Object.keys(PUSH_KEYS)) {
-    if (!isPushKey(key) || RULE_KEYS.some((rule) => rule === key)) continue;
+  for (const key of PUSH_KEYS.filter((one) => !isFilterKey(one))) {
     const layer = layers.find(({ values }) => values[key] !== undefined);
     const shown = layer?.values[key];
     if (layer === undefined || shown === undefined) continue;
@@ -125,26 +109,30 @@ export function effectiveValues(layers: readonly PushLayer[]): readonly Effectiv
   return found;
 }
 
+/** A value as commander would give it. */
 function parseValue(key: PushKey, value: PushValue, shownFrom: string): unknown {
-  const parse = PUSH_PARSERS[key];
-  if (parse === undefined) return value;
-  try {
-    return parse(String(value));
-  } catch (error) {
-    if (!(error instanceof InvalidArgumentError)) throw error;
-    throw new UsageError('config-invalid', `${shownFrom}: '${key}' is ${String(value)}`, {
-      hint: error.message,
-    });
-  }
+  const { takes, parse = parseText }: OptionSpec = PUSH_OPTIONS[key];
+  const read = (text: string): unknown => {
+    try {
+      return parse(text);
+    } catch (error) {
+      if (!(error instanceof OptionValueError)) throw error;
+      throw new UsageError('config-invalid', `${shownFrom}: '${key}' is ${text}`, {
+        hint: error.message,
+      });
+    }
+  };
+  if (takes === undefined) return value;
+  return takes === 'texts' ? textsOf(value).map(read) : read(String(value));
 }
 
 /** The rules of every layer, in the order in which they count. */
 export function configuredRules(layers: readonly PushLayer[]): readonly (readonly FilterWord[])[] {
   return layers
     .map(({ values, folder }) =>
-      RULE_KEYS.flatMap((key) =>
+      FILTER_KEYS.flatMap((key) =>
         textsOf(values[key]).map((text) => ({
-          kind: RULE_KIND[key],
+          kind: FILTER_KINDS[key],
           text: key === 'exclude_from' ? pathFrom(folder, text) : text,
         })),
       ),
@@ -156,28 +144,6 @@ export function configuredRules(layers: readonly PushLayer[]): readonly (readonl
 export function textsOf(value: PushValue | undefined): readonly string[] {
   if (value === undefined || typeof value === 'boolean' || typeof value === 'number') return [];
   return typeof value === 'string' ? [value] : value;
-}
-
-/**
- * The names of presets, from `os,dev-caches` or a list.
- *
- * @throws {UsageError} `preset-unknown`
- */
-export function presetNames(value: string | readonly string[] | undefined): readonly string[] {
-  const names = textsOf(value).flatMap((text) =>
-    text.split(/[\s,]+/).filter((name) => name !== ''),
-  );
-  for (const name of names) {
-    if (PRESET_NAMES.includes(name)) continue;
-    const nearest = nearestWord(name, PRESET_NAMES);
-    throw new UsageError('preset-unknown', `there is no preset '${name}'`, {
-      hint:
-        nearest === undefined
-          ? `There are: ${PRESET_NAMES.join(', ')}.`
-          : `Did you mean ${nearest}?`,
-    });
-  }
-  return names;
 }
 
 /** Options of a push with what configuration adds to them. */
@@ -209,7 +175,9 @@ export function onlyAdding<Options extends PushOptions>(
     .map(([key]) => key);
   if (options.appendOnly !== true || deletes.length === 0) return options;
   const rank = (key: PushKey): number =>
-    given.has(optionOf(key)) ? -1 : layers.findIndex(({ values }) => values[key] !== undefined);
+    given.has(attributeName(key))
+      ? -1
+      : layers.findIndex(({ values }) => values[key] !== undefined);
   if (deletes.every((key) => rank('append_only') < rank(key))) {
     return { ...options, delete: false, deleteExcluded: false };
   }
@@ -228,7 +196,7 @@ export function withConfiguration<Options extends PushOptions>(
   layers: readonly PushLayer[],
 ): ConfiguredOptions<Options> {
   const changes = effectiveValues(layers)
-    .map(({ key, value }) => [optionOf(key), value] as const)
+    .map(({ key, value }) => [attributeName(key), value] as const)
     .filter(([name]) => !given.has(name));
   return {
     options: { ...options, ...Object.fromEntries(changes) },

@@ -1,102 +1,63 @@
 /** The options of `push`, as commander defines and returns them. */
-import { Option, type Command } from 'commander';
-import type { ObjectLimit } from '../../sync/push/source/push-settings.ts';
-import type { RatePlan } from '../../transport/throttle.ts';
+import type { Command } from 'commander';
+import type { FilterRules } from '../../tree/filter/filter-syntax.ts';
+import { type OptionsOf } from '../../options/option-table.ts';
+import {
+  CONDITION_OPTIONS,
+  FILTER_OPTIONS,
+  SHARED_PUSH_OPTIONS,
+} from '../../options/push-options.ts';
 import {
   addCommonOptions,
   addFutureOptions,
   addSecretOptions,
-  byteSize,
-  oneMore,
-  wholeNumber,
+  addTableOptions,
   type CommonOptions,
+  type OnValue,
   type SecretOptions,
 } from '../frame/options.ts';
-import {
-  parseBandwidth,
-  parseBudget,
-  parseFileSize,
-  parseObjectLimit,
-  parseSpan,
-  parseTop,
-  parseWaitOnline,
-} from '../frame/push-values.ts';
 import { ESCAPED_HELP } from '../frame/escaped-paths.ts';
 import { addWaitOption, type WaitOptions } from '../frame/vault-lock.ts';
-import { addPeerOptions, type AttributeOptions, type PeerOptions } from '../frame/run-options.ts';
+
+/** The keys of filter rules in the order in which those of one table count, and how each is read. */
+export const FILTER_KINDS = {
+  filter: 'filter',
+  include: 'include',
+  exclude: 'exclude',
+  exclude_from: 'excludeFrom',
+} as const satisfies Record<keyof typeof FILTER_OPTIONS, keyof FilterRules>;
+
+type FilterKey = keyof typeof FILTER_KINDS;
+
+/** True for a key of filter rules. */
+export function isFilterKey(key: string): key is FilterKey {
+  return Object.hasOwn(FILTER_KINDS, key);
+}
+
+/** The keys of {@link FILTER_KINDS}. */
+export const FILTER_KEYS: readonly FilterKey[] = Object.keys(FILTER_KINDS).filter(isFilterKey);
 
 /** One filter option, in the order of the command line. */
 export interface FilterWord {
-  readonly kind: 'exclude' | 'include' | 'excludeFrom' | 'filter';
+  readonly kind: (typeof FILTER_KINDS)[FilterKey];
   readonly text: string;
 }
 
-/** The options of `push`, as commander gives them. */
-export interface PushOptions extends CommonOptions, SecretOptions, PeerOptions, AttributeOptions {
+/** The options of `push`, `plan` and `verify`, as commander gives them. */
+export interface PushOptions
+  extends CommonOptions, SecretOptions, OptionsOf<typeof SHARED_PUSH_OPTIONS> {
   readonly escaped?: boolean;
-  readonly dryRun?: boolean;
-  readonly itemizeChanges?: boolean;
-  readonly delete?: boolean;
-  readonly deleteExcluded?: boolean;
-  readonly maxDelete?: ObjectLimit;
-  readonly forgetMounts?: boolean;
-  readonly maxChanged?: ObjectLimit;
-  readonly intoNonEmpty?: boolean;
-  readonly newCopy?: boolean;
-  readonly keep?: string | readonly string[];
-  readonly appendOnly?: boolean;
-  readonly maxBytes?: number;
-  readonly top?: number;
-  readonly checksum?: boolean;
-  readonly hardLinks?: boolean;
-  readonly xattrs?: boolean;
-  readonly blockSize?: number;
-  readonly presets?: string | readonly string[];
-  readonly ignoreFiles?: boolean;
-  readonly excludeCaches?: boolean;
-  readonly oneFileSystem?: boolean;
-  readonly maxSize?: number;
-  readonly minSize?: number;
-  readonly excludeIfPresent?: string | readonly string[];
-  /** Seconds. */
-  readonly maxAge?: number;
-  /** Seconds. */
-  readonly minAge?: number;
-  readonly bwlimit?: RatePlan;
-  /** Seconds. */
-  readonly maxTime?: number;
-  readonly retries?: number;
-  readonly progress?: boolean;
-  readonly stats?: boolean;
 }
 
 /** Options of `push` alone. */
-export interface PushCommandOptions extends PushOptions, WaitOptions {
+export interface PushCommandOptions
+  extends PushOptions, WaitOptions, OptionsOf<typeof CONDITION_OPTIONS> {
   readonly all?: boolean;
-  /** Seconds. */
-  readonly ifOlderThan?: number;
-  /** Seconds. */
-  readonly waitOnline?: number;
-  readonly skipOnBattery?: boolean;
-  readonly skipOnMetered?: boolean;
-  readonly lowPriority?: boolean;
 }
 
 /** Options that say under which conditions a push starts, and how it behaves then. */
 export function addConditionOptions(command: Command): void {
-  addWaitOption(command)
-    .option('--if-older-than <age>', 'only when the last good push is older: 20h, 2d', parseSpan)
-    .option(
-      '--wait-online <seconds>',
-      'wait so long for the destination to be reached, then exit code 75',
-      parseWaitOnline,
-    )
-    .option('--skip-on-battery', 'exit code 75 while this machine runs on its battery')
-    .option('--skip-on-metered', 'exit code 75 while the network costs by the byte')
-    .option('--low-priority', 'let other programs go first');
-  for (const flag of ['--no-skip-on-battery', '--no-skip-on-metered', '--no-low-priority']) {
-    command.addOption(new Option(flag).hideHelp());
-  }
+  addTableOptions(addWaitOption(command), CONDITION_OPTIONS);
 }
 
 const AFTER_HELP = `
@@ -109,93 +70,15 @@ What is not said here is taken from ECSYNC_DELETE, ECSYNC_EXCLUDE and so on, the
 .ecsync/config.toml and ~/.config/ecsync/config.toml: see \`ecsync config show\`. Rules from there come
 after those given here. A flag is taken back with --no-, such as --no-delete.`;
 
-const INTO_NON_EMPTY =
-  'make a copy in a folder that holds other things, too; a plain mirror replaces those of equal names';
-
-/** Flags that configuration may set, and the command line take back. */
-const REVERSIBLE = [
-  ...[
-    '--no-delete',
-    '--no-delete-excluded',
-    '--no-append-only',
-    '--no-checksum',
-    '--no-hard-links',
-    '--no-xattrs',
-    '--no-numeric-ids',
-  ],
-  ...['--no-ignore-files', '--no-exclude-caches', '--no-one-file-system'],
-  ...['--owner', '--group', '--perms', '--devices', '--specials'],
-];
-
 /**
  * Gives the command its options.
  *
  * @returns the filter options as they come, which keeps the order between them
  */
 export function addPushOptions(command: Command): readonly FilterWord[] {
-  const filters: FilterWord[] = [];
-  const collect = (kind: FilterWord['kind']) => (text: string) => {
-    filters.push({ kind, text });
-    return text;
-  };
-  command
-    .option('--escaped', ESCAPED_HELP)
-    .option('-n, --dry-run', 'change nothing, only show what would be done')
-    .option('-i, --itemize-changes', 'print one line for every change, as rsync does')
-    .option('--delete', 'delete what is no longer in the folder')
-    .option('--delete-excluded', 'delete also what is left out now')
-    .option(
-      '--max-delete <n>',
-      'delete nothing when more than N, or N%, would go (default: 10%, but 50 always may)',
-      parseObjectLimit,
-    )
-    .option(
-      '--max-changed <n>',
-      'send nothing when more than N files, or N%, would be replaced (default: 50%, but 500 always may)',
-      parseObjectLimit,
-    )
-    .option('--forget-mounts', 'with --delete: delete what was on disks that are no longer mounted')
-    .option('--keep <pattern>', 'leave alone what has this name in the copy', oneMore)
-    .option('--into-non-empty', INTO_NON_EMPTY)
-    .option('--new-copy', 'make a new copy where the one that was there is gone')
-    .option('--append-only', 'only add: replace and delete nothing in the copy')
-    .option('-c, --checksum', 'compare content, not only size and time')
-    .option('--exclude <pattern>', 'leave out what matches', collect('exclude'))
-    .option('--include <pattern>', 'keep what matches', collect('include'))
-    .option(
-      '--exclude-from <file>',
-      'leave out what matches a line of FILE',
-      collect('excludeFrom'),
-    )
-    .option('--filter <rule>', 'add a filter rule', collect('filter'))
-    .option('--presets <names>', 'leave out what is never missed: os, dev-caches')
-    .option('--ignore-files', 'follow the rules in files named .ecsyncignore')
-    .option('--exclude-caches', 'leave out what is in folders with a CACHEDIR.TAG')
-    .option(
-      '--exclude-if-present <name>',
-      'leave out what is beside a file of this name, such as .nobackup',
-      oneMore,
-    )
-    .option('-x, --one-file-system', 'leave out what is mounted inside the folder')
-    .option('--max-size <size>', 'leave out larger files', parseFileSize)
-    .option('--min-size <size>', 'leave out smaller files', parseFileSize)
-    .option('--max-age <age>', 'leave out files that were changed before that: 30d', parseSpan)
-    .option('--min-age <age>', 'leave out files that were changed since then: 10m', parseSpan)
-    .option('-H, --hard-links', 'keep hard links')
-    .option('-X, --xattrs', 'keep extended attributes, encrypted (Linux; needs getfattr)')
-    .option('-B, --block-size <size>', 'block size of the delta (suffix K)', byteSize(700, 131_072))
-    .option('--numeric-ids', 'send user and group numbers, not names')
-    .option('--no-owner', 'do not keep the owner')
-    .option('--no-group', 'do not keep the group')
-    .option('--no-perms', 'do not keep the permissions')
-    .option('--no-devices', 'leave out devices')
-    .option('--no-specials', 'leave out sockets and pipes');
-  addLimitOptions(command);
-  addPeerOptions(command)
-    .option('--progress', 'show progress also when no terminal is there')
-    .option('--stats', 'print figures at the end')
-    .option('--top <n>', 'name the N largest uploads at the end', parseTop);
-  for (const flag of REVERSIBLE) command.addOption(new Option(flag).hideHelp());
+  const { filters, onValue } = filterCollector();
+  command.option('--escaped', ESCAPED_HELP);
+  addTableOptions(command, SHARED_PUSH_OPTIONS, onValue);
   addSecretOptions(command, { masterkey: true });
   addCommonOptions(command);
   addFutureOptions(command, ['--snapshot [name]']);
@@ -203,17 +86,21 @@ export function addPushOptions(command: Command): readonly FilterWord[] {
   return filters;
 }
 
-/** How much a run may take of time and of the line. */
-function addLimitOptions(command: Command): void {
-  command
-    .option('--bwlimit <rate>', 'send no more than RATE a second: 512K, 1.5M', parseBandwidth)
-    .option(
-      '--max-bytes <size>',
-      'stop after about SIZE of content; the next push continues',
-      parseBudget,
-    )
-    .option('--max-time <time>', 'stop after so long; the next push continues', parseSpan)
-    .option('--retries <n>', 'try so often again when the connection is lost', wholeNumber(0, 100));
+/** Gives a command the filter options alone; otherwise as {@link addPushOptions}. */
+export function addFilterOptions(command: Command): readonly FilterWord[] {
+  const { filters, onValue } = filterCollector();
+  addTableOptions(command, FILTER_OPTIONS, onValue);
+  return filters;
+}
+
+function filterCollector(): { readonly filters: readonly FilterWord[]; readonly onValue: OnValue } {
+  const filters: FilterWord[] = [];
+  return {
+    filters,
+    onValue: (key, text) => {
+      if (isFilterKey(key)) filters.push({ kind: FILTER_KINDS[key], text });
+    },
+  };
 }
 
 /** Leaves options out of a command's help that mean nothing there. */

@@ -37,7 +37,7 @@ type Seen =
  */
 export async function showAllVaults(host: Host, options: OverviewOptions): Promise<CommandResult> {
   refuseVault(host, options);
-  if (options.maxAge !== undefined) parseDuration(options.maxAge);
+  if (options.maxAge !== undefined) parseDuration(options.maxAge, '--max-age');
   const file = knownVaultsFile(host.environment, host.platform);
   const known = readKnownVaults(file);
   const gone = known.filter((vaultDir) => pathKind(vaultDir) === 'absent');

@@ -3,7 +3,8 @@ import type { Command } from 'commander';
 import { readHistory } from '../../vault/memory/history.ts';
 import { findVaultDir } from '../../vault/vault.ts';
 import type { Host } from '../frame/host.ts';
-import { addCommonOptions, wholeNumber, type CommonOptions } from '../frame/options.ts';
+import { addCommonOptions, typed, type CommonOptions } from '../frame/options.ts';
+import { wholeNumber } from '../../options/option-values.ts';
 import { placeOf } from '../frame/place.ts';
 import { DONE, type CommandResult } from '../frame/report.ts';
 import { runLine } from '../terminal/run-lines.ts';
@@ -25,7 +26,12 @@ export function defineLog(program: Command, select: Selected): void {
     .command('log')
     .summary('what was run, and how it ended')
     .description('Show what was run on this vault, the newest first.')
-    .option('-n, --number <n>', 'so many runs; 0: all', wholeNumber(0, 1_000_000), RUNS_DEFAULT);
+    .option(
+      '-n, --number <n>',
+      'so many runs; 0: all',
+      typed(wholeNumber(0, 1_000_000)),
+      RUNS_DEFAULT,
+    );
   addCommonOptions(command)
     .addHelpText('after', AFTER_HELP)
     .action(() => {

@@ -45,7 +45,8 @@ export function readStatuses(
 ): readonly NamedStatus[] {
   const user = readUserConfig(userConfigFile(host.environment, host.platform));
   const maxAge = asked ?? frame.config.status?.max_age ?? user.status?.max_age;
-  const maxAgeMs = maxAge === undefined ? undefined : parseDuration(maxAge) * 60_000;
+  const maxAgeName = asked === undefined ? 'max_age in [status]' : '--max-age';
+  const maxAgeMs = maxAge === undefined ? undefined : parseDuration(maxAge, maxAgeName) * 60_000;
   const nowMs = Date.now();
   const history = readHistory(frame.vaultDir);
   return frame.config.remotes.map((remote): NamedStatus => {

@@ -13,10 +13,10 @@ import { ofVaultIfAny, placeOf } from '../frame/place.ts';
 import {
   configuredRules,
   effectiveValues,
-  presetNames,
   pushLayers,
   type PushLayer,
 } from '../settings/push-config.ts';
+import { FILTER_KEYS } from '../settings/push-options.ts';
 import { DONE, type CommandResult } from '../frame/report.ts';
 import type { Selected } from '../frame/selected.ts';
 import { shownText } from '../terminal/terminal.ts';
@@ -88,9 +88,7 @@ async function checkConfig(host: Host, options: CommonOptions): Promise<CommandR
   const names = [undefined, ...vault.config.remotes.map(({ name }) => name)];
   for (const name of names) {
     const layers = pushLayers(host, vault, name);
-    for (const { key, shown } of effectiveValues(layers)) {
-      if (key === 'presets') presetNames(shown as string | readonly string[]);
-    }
+    effectiveValues(layers);
     for (const words of configuredRules(layers)) {
       const rules = new FilterRules();
       for (const { kind, text } of words) rules[kind](text);
@@ -145,7 +143,7 @@ function showRemote(host: Host, file: string, remote: VaultConfig['remotes'][num
 }
 
 function showRules(host: Host, shownFrom: string, values: PushLayer['values']): void {
-  for (const key of ['filter', 'include', 'exclude', 'exclude_from'] as const) {
+  for (const key of FILTER_KEYS) {
     const value = values[key];
     if (value !== undefined) showLine(host, { key: `push.${key}`, value, shownFrom });
   }

@@ -14,10 +14,11 @@ import type { Host } from '../frame/host.ts';
 import {
   addCommonOptions,
   addSecretOptions,
-  wholeNumber,
+  typed,
   type CommonOptions,
   type SecretOptions,
 } from '../frame/options.ts';
+import { wholeNumber } from '../../options/option-values.ts';
 import { noteVault, placeOf, vaultDirOf } from '../frame/place.ts';
 import { recoverySheet } from '../keys/recovery-sheet.ts';
 import type { CommandResult, Warnings } from '../frame/report.ts';
@@ -46,7 +47,7 @@ export function defineInit(program: Command, select: Selected): void {
   addLayoutOptions(command).option(
     '--scryptn <n>',
     'cost of trying one password: 2^N, N from 10 to 22 (default: 16, 64 MiB)',
-    wholeNumber(10, 22),
+    typed(wholeNumber(10, 22)),
   );
   addSecretOptions(command, { masterkey: false });
   addCommonOptions(command)

@@ -51,7 +51,7 @@ export async function inspect(
     options: {
       checksum: what.checksum,
       deleteAfter: what.extras,
-      xattrs: job.settings.xattrs === true,
+      xattrs: job.settings.xattrs,
     },
     ...(what.extras && { rules: previewRules(job.scope) }),
     onOpen: hashingProgress(job, what.entries),

@@ -33,7 +33,7 @@ function firstOptions(
   state: PushState | undefined,
 ): TransferOptions | undefined {
   const { settings } = basis;
-  if (settings.appendOnly === true || settings.dryRun) return undefined;
+  if (settings.appendOnly || settings.dryRun) return undefined;
   if (!isFounded(state)) return preflightOptions(settings);
   const known = { deletedUnder: state.deletedUnder, gone: 0, filesBefore: undefined };
   const asksFirst = !state.foreignChecked || !isSurelyFew(settings, known);

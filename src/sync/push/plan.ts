@@ -202,7 +202,7 @@ class Estimate {
       measure,
       deleteAfter: deleting,
       ignoreTimes,
-      xattrs: settings.xattrs === true,
+      xattrs: settings.xattrs,
     });
     return ask(this.#job, {
       ...books,

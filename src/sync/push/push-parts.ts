@@ -48,6 +48,6 @@ export function destinationParts(
   const root = rootNow(destination, state?.root);
   const kept = new KeptNames(keep);
   const protecting = deletionScope(selection, view, lost, kept.rules);
-  const scope = deleteExcluded === true ? { ...protecting, excluded: [] } : protecting;
+  const scope = deleteExcluded ? { ...protecting, excluded: [] } : protecting;
   return { root, snapshot: withRoot(snapshot, root), kept, scope };
 }

@@ -155,7 +155,7 @@ async function lookAtSource(
         isFiltered: settings.rules.length > 0 || settings.limits !== undefined,
       })
     : { moves: { ...NO_MOVES, changed: [] }, save: () => undefined };
-  if (settings.xattrs !== true) return { view, snapshot, moves };
+  if (!settings.xattrs) return { view, snapshot, moves };
   return { view, moves, snapshot: await withXattrs(view, snapshot, { source, signal, ledger }) };
 }
 
@@ -211,7 +211,7 @@ async function preview(job: PushJob, remembered: PushState | undefined): Promise
     {
       ...bookkeeping(job),
       entries: job.snapshot.entries,
-      options: { deleteAfter: deleting, xattrs: job.settings.xattrs === true },
+      options: { deleteAfter: deleting, xattrs: job.settings.xattrs },
       rules: previewRules(job.scope),
       onDeleted: (path, isDir) => {
         noteDeleted(job, path, isDir);
@@ -335,14 +335,14 @@ export async function withPushJob<T>(
   if (vault !== NOT_ENCRYPTED) refuseOtherSource(asked, vault);
   refuseOverlap(asked);
   assertXattrsSupported(asked);
-  const state = asked.newCopy === true ? undefined : decodeState(store.read());
+  const state = asked.newCopy ? undefined : decodeState(store.read());
   const settings = settingsAt(asked, state);
   const ledger = new Ledger(reporter, settings.top);
   const { rules, source, paths, limits, bandwidth } = settings;
   const selection = new Selection(rules, Buffer.from(source), paths, limits);
   prepareHeap();
   // A first push sends everything there is; extended attributes are all held at once.
-  if (state === undefined || settings.xattrs === true) collectGarbageSooner('pushing');
+  if (state === undefined || settings.xattrs) collectGarbageSooner('pushing');
   const { rsyncPath = 'rsync', timeoutSec, numericIds } = settings;
   const books = { selection, ledger, reporter, stores: rest.moves };
   const startAhead =
@@ -370,7 +370,7 @@ export async function withPushJob<T>(
       ...{ source, frozen: settings.frozen?.folder },
       entries: snapshot.entries,
       leftOut: selection.mountPoints,
-      remembered: settings.forgetMounts === true ? [] : (state?.mounts ?? []),
+      remembered: settings.forgetMounts ? [] : (state?.mounts ?? []),
     });
     const job: PushJob = {
       settings: withBlockSize(settings, view),

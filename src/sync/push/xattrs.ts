@@ -43,7 +43,7 @@ const DOT_SLASH_LENGTH = 2;
  * @throws {UsageError} `xattrs-unsupported`
  */
 export function assertXattrsSupported(settings: PushSettings): void {
-  if (settings.xattrs !== true) return;
+  if (!settings.xattrs) return;
   assertXattrsPossible(settings.protocolMax, { act: 'read', without: 'push' });
   requireProgram('getfattr', 'Install the package attr, or push without -X.');
   requireProgram('xargs', 'Install the package findutils, or push without -X.');
@@ -58,7 +58,7 @@ export function assertXattrsSupported(settings: PushSettings): void {
 
 /** The rsync that a push into a local folder needs because of its attributes, if it needs one. */
 export function rsyncForXattrs(settings: PushSettings): string | undefined {
-  if (settings.xattrs !== true || settings.destination.kind !== 'local') return undefined;
+  if (!settings.xattrs || settings.destination.kind !== 'local') return undefined;
   return settings.rsyncPath ?? 'rsync';
 }
 

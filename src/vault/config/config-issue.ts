@@ -2,7 +2,7 @@
 import { parse as parseToml, TomlError } from 'smol-toml';
 import type * as v from 'valibot';
 import { UsageError } from '../../errors.ts';
-import { nearestWord } from './nearest.ts';
+import { nearestWord } from '../../options/nearest.ts';
 
 /**
  * Reads TOML.

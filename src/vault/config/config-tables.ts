@@ -1,61 +1,11 @@
 /** The tables that both a vault's `config.toml` and the machine-wide one may have. */
 import * as v from 'valibot';
+import type { OptionSpec } from '../../options/option-table.ts';
+import { PUSH_KEYS, PUSH_OPTIONS, type PushKey } from '../../options/push-options.ts';
 import { command, flag, text } from './config-values.ts';
 
 const amount = v.union([v.number(), text], 'must be a number, or a text in quotes');
 const texts = v.union([text, v.array(text)], 'must be a text or a list of texts');
-
-/** What kind of value a key of `[push]` has. `amount`: a number, or a text such as `"10%"`. */
-export type PushKeyKind = 'flag' | 'amount' | 'text' | 'texts';
-
-/** Every key of `[push]`; each is the option of `push` of that name, with dashes. */
-export const PUSH_KEYS = {
-  filter: 'texts',
-  include: 'texts',
-  exclude: 'texts',
-  exclude_from: 'texts',
-  presets: 'texts',
-  ignore_files: 'flag',
-  exclude_caches: 'flag',
-  exclude_if_present: 'texts',
-  one_file_system: 'flag',
-  max_size: 'amount',
-  min_size: 'amount',
-  max_age: 'text',
-  min_age: 'text',
-  delete: 'flag',
-  delete_excluded: 'flag',
-  max_delete: 'amount',
-  max_changed: 'amount',
-  append_only: 'flag',
-  keep: 'texts',
-  max_bytes: 'amount',
-  top: 'amount',
-  checksum: 'flag',
-  hard_links: 'flag',
-  xattrs: 'flag',
-  numeric_ids: 'flag',
-  owner: 'flag',
-  group: 'flag',
-  perms: 'flag',
-  devices: 'flag',
-  specials: 'flag',
-  block_size: 'amount',
-  bwlimit: 'amount',
-  timeout: 'amount',
-  max_time: 'text',
-  retries: 'amount',
-  wait_online: 'amount',
-  skip_on_battery: 'flag',
-  skip_on_metered: 'flag',
-  low_priority: 'flag',
-  rsh: 'text',
-  rsync_path: 'text',
-  protocol: 'amount',
-} as const satisfies Readonly<Record<string, PushKeyKind>>;
-
-/** A key of `[push]`. */
-export type PushKey = keyof typeof PUSH_KEYS;
 
 /** A value as TOML has it. */
 export type PushValue = boolean | number | string | readonly string[];
@@ -63,18 +13,16 @@ export type PushValue = boolean | number | string | readonly string[];
 /** `[push]`: what options of `push` are when the command line does not say. */
 export type PushTable = Readonly<Partial<Record<PushKey, PushValue | undefined>>>;
 
-/** True for a key of `[push]`. */
-export function isPushKey(key: string): key is PushKey {
-  return Object.hasOwn(PUSH_KEYS, key);
-}
-
 const SCHEMA_OF = { flag, amount, text, texts } as const;
 
 const pushEntries: Record<
   string,
   v.GenericSchema<unknown, PushValue | undefined>
 > = Object.fromEntries(
-  Object.entries(PUSH_KEYS).map(([key, kind]) => [key, v.optional(SCHEMA_OF[kind])]),
+  PUSH_KEYS.map((key) => {
+    const { takes }: OptionSpec = PUSH_OPTIONS[key];
+    return [key, v.optional(SCHEMA_OF[takes ?? 'flag'])];
+  }),
 );
 
 export const pushSchema: v.GenericSchema<unknown, PushTable> = v.strictObject(
@@ -143,7 +91,7 @@ export const sharedEntries = {
 
 /** Keys of the shared tables, for suggestions. */
 export const SHARED_KEYS: Readonly<Record<string, readonly string[]>> = {
-  push: Object.keys(PUSH_KEYS),
+  push: PUSH_KEYS,
   hooks: ['before', 'after', 'on_error'],
   notify: ['healthcheck', 'healthcheck_log', 'desktop'],
   status: ['max_age'],

@@ -195,7 +195,7 @@ export async function ignoresUpdates(
   unasked: ReadonlySet<PushEntry>,
 ): Promise<boolean> {
   const { settings, snapshot } = job;
-  if (unasked.size === 0 || settings.appendOnly === true) return false;
+  if (unasked.size === 0 || settings.appendOnly) return false;
   const isUnasked = (entry: PushEntry): boolean => unasked.has(entry);
   const list = withAncestors(snapshot.entries, unasked);
   const seen = await compareWithCopy(job, list).catch((error: unknown) => {

@@ -108,7 +108,7 @@ async function look(
   let named: ReadonlyMap<string, readonly PushEntry[]> | undefined;
   const answer = await ask(job, {
     entries,
-    options: { xattrs: job.settings.xattrs === true, ...options },
+    options: { xattrs: job.settings.xattrs, ...options },
     onItem: (entry, iflags) => {
       const isMade = isNew(iflags) || (isCreation(iflags) && !isHardLink(iflags));
       if (isTransfer(iflags) || isMade) wanted.add(entry);

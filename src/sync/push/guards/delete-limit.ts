@@ -1,5 +1,6 @@
 /** How much a push may delete or replace before it stops and asks for a second look. */
-import type { ObjectLimit, PushSettings } from '../source/push-settings.ts';
+import type { PushSettings } from '../source/push-settings.ts';
+import type { ObjectLimit } from '../../../options/option-values.ts';
 import { deletionTerms } from '../source/deletion-terms.ts';
 
 /** What may go without being asked: a share of what is there, and so many always. */

@@ -32,7 +32,7 @@ export async function refuseNonEmpty(
   hint?: string,
 ): Promise<void> {
   const { names, isEncrypted } = job.context.view;
-  const isMixing = job.settings.intoNonEmpty === true;
+  const isMixing = job.settings.intoNonEmpty;
   if (isMixing && !isEncrypted) return;
   const all = listed === undefined ? await foreignByDeletion(job) : foreignIn(job, listed);
   // The copy's own files would take the place of these.

@@ -39,7 +39,7 @@ export async function readyToPush(
 
 /** A push into a copy that is there. */
 async function readyToGoOn(job: PushJob, remembered: PushState | undefined): Promise<ReadyJob> {
-  if (job.settings.appendOnly === true) return { job: await keepWhatIsThere(job, remembered) };
+  if (job.settings.appendOnly) return { job: await keepWhatIsThere(job, remembered) };
   const tooManyChanges = await findTooManyChanges(job);
   return tooManyChanges === undefined ? { job } : { job, tooManyChanges };
 }

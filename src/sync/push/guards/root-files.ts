@@ -99,7 +99,7 @@ async function askDirectly(
   own: readonly PushEntry[],
 ): Promise<RootFiles | undefined> {
   // Such a key may only add: then the server compares nothing in this way.
-  if (job.settings.appendOnly === true) return undefined;
+  if (job.settings.appendOnly) return undefined;
   const [root] = asked;
   let rootIsNew = false;
   const found: Partial<Record<RootFile, RootFinding>> = {};

@@ -70,7 +70,7 @@ export function transferOptions(
     numericIds: settings.numericIds,
     ignoreTimes: false,
     deleteAfter: false,
-    ignoreExisting: settings.appendOnly === true,
+    ignoreExisting: settings.appendOnly,
     ...(settings.blockSize !== undefined && { blockSize: settings.blockSize }),
     ...(settings.modifyWindowSec !== undefined && { modifyWindowSec: settings.modifyWindowSec }),
     ...(settings.timeoutSec > 0 && { timeoutSec: settings.timeoutSec }),

@@ -45,7 +45,7 @@ export function contentOptions(
   const tempDir = tempDirOf(job, state);
   return transferOptions(job.settings, {
     deleteAfter: deleting,
-    xattrs: job.settings.xattrs === true,
+    xattrs: job.settings.xattrs,
     ...sparseOption(sparseAmong(job)),
     ...beforeDeletions(job, state, deleting),
     ...(tempDir !== undefined && { tempDir, ...linksFrom(tempDir, state.large) }),

@@ -70,8 +70,9 @@ export interface MarkStores {
 export interface PushedState {
   readonly settings: Pick<
     PushSettings,
-    'rules' | 'limits' | 'perms' | 'devices' | 'specials' | 'paths' | 'hardLinks' | 'appendOnly'
-  >;
+    'rules' | 'limits' | 'perms' | 'devices' | 'specials' | 'paths' | 'hardLinks'
+  > &
+    Partial<Pick<PushSettings, 'appendOnly'>>;
   /** All that was due was deleted. */
   readonly isAllDeleted: boolean;
   /** Everything was pushed, with nothing left undone. */

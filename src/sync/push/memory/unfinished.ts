@@ -29,7 +29,8 @@ const ANY_TERMS = '*';
 /** So many terms are told apart. */
 const TERMS_MAX = 8;
 
-type SelectionSettings = Pick<PushSettings, 'rules' | 'limits' | 'xattrs' | 'paths'>;
+type SelectionSettings = Pick<PushSettings, 'rules' | 'limits' | 'paths'> &
+  Partial<Pick<PushSettings, 'xattrs'>>;
 
 /** Which files of the source a push lists, as far as its settings decide: rules, then paths. */
 export function selectionTerms(settings: SelectionSettings): string {

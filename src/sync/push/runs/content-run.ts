@@ -153,7 +153,7 @@ export async function sendApart(
   const tempDir = tempDirOf(job, memory.state);
   const { blockSize, ...options } = transferOptions(job.settings, {
     ignoreTimes,
-    xattrs: job.settings.xattrs === true,
+    xattrs: job.settings.xattrs,
     ...sparseOption([...files]),
     ...(tempDir !== undefined && { tempDir }),
   });

@@ -38,7 +38,7 @@ export function makesFolders(
 export async function removeHalfFolders(job: PushJob, { state }: Memory): Promise<void> {
   const { settings, snapshot } = job;
   const isPart = settings.paths.length > 0 || snapshot.isPart === true;
-  if (isPart || snapshot.incomplete || settings.appendOnly === true) return;
+  if (isPart || snapshot.incomplete || settings.appendOnly) return;
   try {
     const found = await emptyFolders(job);
     if (found.size > 0 && found.size <= HALF_FOLDERS_MAX) await remove(job, found);

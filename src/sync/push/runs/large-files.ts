@@ -194,7 +194,7 @@ class Growth {
       // The server's own shell may want it all the same: then the content run goes on with what is there.
       ignoreExisting: false,
       inPlace: true,
-      xattrs: settings.xattrs === true,
+      xattrs: settings.xattrs,
       ...changes,
     });
     const inBlocks = blockSize === undefined ? options : { ...options, blockSize };

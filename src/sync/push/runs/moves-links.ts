@@ -94,7 +94,7 @@ export async function confirmMoves(
   const asked = new Set(files.map(({ fromCipherPath }) => pathKey(fromCipherPath)));
   const others = new Set<string>();
   // Linking would bring attributes up to date, too.
-  const adds = job.settings.appendOnly === true;
+  const adds = job.settings.appendOnly;
   const olds = files.map((file) => oldName(file, {}));
   const news = options.isBuilt ? files.map(({ entry }) => entry) : [];
   const answer = await ask(job, {

@@ -212,7 +212,7 @@ function suspectsOf(
 ): Set<PushEntry> {
   const { sent, unfinished } = push;
   // What is there was compared by content before.
-  if (job.settings.appendOnly === true) return new Set();
+  if (job.settings.appendOnly) return new Set();
   const racy = afterMoves(state.racy, job.moves);
   const suspects = staleSuspects(job.snapshot.entries, racy, sent);
   const inDoubt = filesInDoubt(job.snapshot.entries, unfinished, selectionTerms(job.settings));

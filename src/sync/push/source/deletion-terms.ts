@@ -7,7 +7,8 @@ import { createHash } from 'node:crypto';
  * all that was due, the next one under the same deletes no more than what has gone since.
  */
 export function deletionTerms(
-  settings: Pick<PushSettings, 'rules' | 'limits' | 'xattrs' | 'deleteExcluded'>,
+  settings: Pick<PushSettings, 'rules' | 'limits'> &
+    Partial<Pick<PushSettings, 'xattrs' | 'deleteExcluded'>>,
 ): string {
   const { rules, limits, xattrs, deleteExcluded } = settings;
   const patterns = rules.map((rule) => ({

@@ -1,17 +1,9 @@
 /** What a push is told, and what it reports. */
 import type { FilterRule } from '../../../tree/filter/filter.ts';
 import type { SourceLimitOptions } from '../../../tree/local/source-limits.ts';
-import type { RatePlan } from '../../../transport/throttle.ts';
+import { settingsOf, type SettingsOf } from '../../../options/option-table.ts';
+import { PUSH_OPTIONS } from '../../../options/push-options.ts';
 import type { Destination } from '../../../vault/destination/destination.ts';
-import {
-  PROTOCOL_DEFAULT,
-  TIMEOUT_SEC_DEFAULT,
-  type CarriedAttributes,
-  type PeerSettings,
-} from '../../run-settings.ts';
-
-/** A number of objects, or a share of all that there are. */
-export type ObjectLimit = number | { readonly percent: number };
 
 /** A state of the source at one moment, which is read in its place. */
 export interface FrozenSource {
@@ -23,8 +15,11 @@ export interface FrozenSource {
   readonly takenMs: number;
 }
 
-/** Everything a push needs to be told, parsed and validated by the command line. */
-export interface PushSettings extends PeerSettings, CarriedAttributes {
+/**
+ * Everything a push needs to be told, parsed and validated by the command line: what options of the table
+ * say, and the rest.
+ */
+export interface PushSettings extends SettingsOf<typeof PUSH_OPTIONS> {
   /** Absolute path of the source folder (the vault's root). */
   readonly source: string;
   /** Absent: the source itself is read. */
@@ -38,38 +33,8 @@ export interface PushSettings extends PeerSettings, CarriedAttributes {
   readonly rules: readonly FilterRule[];
   /** What else is left out of the source; what it leaves out is not deleted there either. */
   readonly limits?: SourceLimitOptions;
-  /** `--bwlimit`: what goes to the peer. */
-  readonly bandwidth?: RatePlan;
   /** The destination keeps times no more exactly than this, as an earlier push has found out. */
   readonly modifyWindowSec?: number;
-  readonly dryRun: boolean;
-  readonly delete: boolean;
-  /** Delete also what rules and limits leave out now; what is mounted elsewhere stays. */
-  readonly deleteExcluded?: boolean;
-  /** Delete nothing at all when more plaintext objects than this would go. */
-  readonly maxDelete?: ObjectLimit;
-  /** Delete also what was on disks that are not mounted any more. */
-  readonly forgetMounts?: boolean;
-  /** Send nothing at all when the content of more files in the copy than this would be replaced. */
-  readonly maxChanged?: ObjectLimit;
-  /** `--into-non-empty`: a first push goes into a folder that holds other things, too. */
-  readonly intoNonEmpty?: boolean;
-  /** `--new-copy`: what was pushed there before counts no more. */
-  readonly newCopy?: boolean;
-  /** `--keep`: names in the copy that are left alone, as patterns. */
-  readonly keep?: readonly string[];
-  /** `--append-only`: replace and delete nothing that is there. */
-  readonly appendOnly?: boolean;
-  /** Stop after about so many bytes of content. */
-  readonly maxBytes?: number;
-  /** How many of the largest uploads the summary is to name. */
-  readonly top?: number;
-  readonly checksum: boolean;
-  readonly hardLinks: boolean;
-  /** `-X`: extended attributes, on Linux. A local folder is then filled by a local rsync. */
-  readonly xattrs?: boolean;
-  /** `-B`: bytes, 700 … 131072. Absent: chosen for the cipher block. */
-  readonly blockSize?: number;
 }
 
 /** The settings of a push of everything that deletes nothing: what the command line does without options. */
@@ -78,24 +43,12 @@ export function defaultPushSettings(
   destination: Destination,
 ): PushSettings {
   return {
+    ...settingsOf(PUSH_OPTIONS, {}),
     source,
     vaultDir,
     destination,
     paths: [],
     rules: [],
-    dryRun: false,
-    delete: false,
-    checksum: false,
-    hardLinks: false,
-    numericIds: false,
-    owner: true,
-    group: true,
-    perms: true,
-    devices: true,
-    specials: true,
-    timeoutSec: TIMEOUT_SEC_DEFAULT,
-    acceptNewHostKey: false,
-    protocolMax: PROTOCOL_DEFAULT,
   };
 }
 

@@ -1,3 +1,5 @@
+/** Guesses which word was meant by one that is wrong. */
+
 /** Number of insertions, deletions and replacements that turn one word into the other. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
