@@ -102,7 +102,7 @@ class Kills implements OpenPart {
     scenario.reset();
     way.relay?.arm();
     const under = straceWords(clientLog, CHANGING_CALLS);
-    const words = scenario.words(...serverWords(scenario, straceWords(serverLog, CHANGING_CALLS)));
+    const words = scenario.words(...serverArgs(scenario, straceWords(serverLog, CHANGING_CALLS)));
     const run = await this.#place.command.run(words, { env: way.env, under });
     return {
       client: callsAbout(clientLog, this.#lab.dir),
@@ -134,7 +134,7 @@ class Kills implements OpenPart {
       const call = server[random.below(server.length)];
       if (call === undefined) throw new Error('no call of the server was recorded');
       const under = straceWords(log, [call.name], { call, effect: 'KILL' });
-      const words = scenario.words(...serverWords(scenario, under));
+      const words = scenario.words(...serverArgs(scenario, under));
       const run = await this.#place.command.run(words, { env });
       return { run, what: `a process of the server killed at ${call.name} ${call.nth}` };
     }
@@ -159,7 +159,7 @@ function isPush({ errand }: Scenario): boolean {
 }
 
 /** Has the server's rsync run under something. */
-function serverWords(scenario: Scenario, under: readonly string[]): string[] {
+function serverArgs(scenario: Scenario, under: readonly string[]): string[] {
   if (scenario.way.name !== 'ssh' || scenario.errand === 'password') return [];
   return ['--rsync-path', [...under, 'rsync'].join(' ')];
 }

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { PassThrough } from 'node:stream';
 import { BugError, EcsyncError } from '../../src/errors.ts';
-import { senderWords, serverWords, type TransferOptions } from '../../src/rsync/wire/options.ts';
+import { senderArgs, serverArgs, type TransferOptions } from '../../src/rsync/wire/options.ts';
 import { pull } from '../../src/rsync/receive/pull.ts';
 import { send } from '../../src/rsync/send/sender.ts';
 import type { Connection } from '../../src/transport/connection.ts';
@@ -136,7 +136,7 @@ class Peers implements OpenPart {
         mkdirSync(path.dirname(path.join(target, name)), { recursive: true });
         writeFileSync(path.join(target, name), bytes.fill(1, 0, 100));
       }
-      const server = startTampered('rsync', serverWords(options, target), tamperings);
+      const server = startTampered('rsync', serverArgs(options, target), tamperings);
       try {
         await send(server, {
           entries,
@@ -158,7 +158,7 @@ class Peers implements OpenPart {
     const paths = [`${this.#source}/`];
     const hold = async (tamperings: readonly Tampering[]): Promise<number> => {
       const store = new LocalStore(this.#fresh(), { durable: false });
-      const server = startTampered('rsync', senderWords(options, paths), tamperings);
+      const server = startTampered('rsync', senderArgs(options, paths), tamperings);
       try {
         await pull(server, { options, paths, store, idleTimeoutMs: IDLE_MS });
         return server.said();

@@ -17,8 +17,8 @@ import {
 import { readItemAttributes } from '../../src/rsync/wire/item-record.ts';
 import { MultiplexReader } from '../../src/rsync/wire/multiplex.ts';
 import { NdxReader } from '../../src/rsync/wire/ndx.ts';
-import { parseServerWords } from '../../src/rsync/wire/options.ts';
-import { parseSenderWords } from '../../src/rsync/send/sender-words.ts';
+import { parseServerArgs } from '../../src/rsync/wire/options.ts';
+import { parseSenderArgs } from '../../src/rsync/send/sender-words.ts';
 import { readSumHead } from '../../src/rsync/wire/sum-head.ts';
 import { readToken } from '../../src/rsync/wire/tokens.ts';
 import { readXattrRequest } from '../../src/rsync/flist/xattrs.ts';
@@ -201,12 +201,12 @@ const OTHERS: readonly Target[] = [
   {
     name: "a server's words",
     samples: [Buffer.from('--server\0-lHogDtpre.LsfxCIvu\0--delete-after\0.\0/x')],
-    read: (bytes) => parseServerWords(bytes.toString('latin1').split('\0')),
+    read: (bytes) => parseServerArgs(bytes.toString('latin1').split('\0')),
   },
   {
     name: "a sending server's words",
     samples: [Buffer.from('--server\0--sender\0-lHogDtpre.LsfxCIvu\0.\0/x')],
-    read: (bytes) => parseSenderWords(bytes.toString('latin1').split('\0')),
+    read: (bytes) => parseSenderArgs(bytes.toString('latin1').split('\0')),
   },
 ];
 

@@ -1,17 +1,19 @@
-/** Lengths that are kept for reuse: small files, and runs of 64 cipher blocks with their header. */
+/** A pool of buffers for the content of files. */
+
+/** Lengths kept for reuse: small files, and runs of 64 cipher blocks with their header. */
 const LENGTHS = [8, 16, 32, 64, 128, 288].map((kib) => kib * 1024);
-/** Bytes kept, over all lengths. */
+/** Bytes kept, summed over all lengths. */
 const KEPT_BYTES_MAX = 8 * 1024 * 1024;
 
 /**
- * Buffers for the content of files, used again. Tens of thousands of small files would otherwise
- * each leave theirs to the garbage collector, which lets a hundred megabytes pile up before it acts.
+ * Reuses the buffers for the content of files. Without it, tens of thousands of small files would
+ * each leave a buffer to the garbage collector, which lets 100 MB pile up before it collects.
  */
 class BufferPool {
   readonly #kept = new Map<number, Buffer[]>(LENGTHS.map((length) => [length, []]));
   #keptBytes = 0;
 
-  /** A buffer of at least `length` bytes, with anything in it. */
+  /** A buffer of at least `length` bytes with arbitrary content. */
   take(length: number): Buffer {
     const fitting = LENGTHS.find((candidate) => candidate >= length) ?? length;
     const buffer = this.#kept.get(fitting)?.pop();
@@ -20,7 +22,7 @@ class BufferPool {
     return buffer;
   }
 
-  /** Gives a buffer back that came from {@link take}; nobody may look at it any more. */
+  /** Returns a buffer that came from {@link take}; the caller must not use it afterwards. */
   give(buffer: Buffer): void {
     const kept = this.#kept.get(buffer.length);
     if (kept === undefined || this.#keptBytes + buffer.length > KEPT_BYTES_MAX) return;

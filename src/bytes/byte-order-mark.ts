@@ -1,9 +1,9 @@
-/** The byte order marks with which editors begin text files. */
+/** The byte order marks that editors write at the beginning of text files. */
 
-/** Of UTF-8, as Windows editors write it. */
+/** Length of the UTF-8 mark, which Windows editors write. */
 const UTF8_MARK_LENGTH = 3;
 
-/** Which byte order mark a text begins with: UTF-16 is what `>` of Windows PowerShell 5 writes. */
+/** The byte order mark at the beginning of a text. Redirection in PowerShell 5 writes UTF-16. */
 export function byteOrderMarkOf(text: Uint8Array): 'utf-8' | 'utf-16' | undefined {
   const [first, second, third] = text;
   if (first === 0xef && second === 0xbb && third === 0xbf) return 'utf-8';
@@ -12,7 +12,7 @@ export function byteOrderMarkOf(text: Uint8Array): 'utf-8' | 'utf-16' | undefine
   return undefined;
 }
 
-/** The text behind a byte order mark of UTF-8; every other text as it is. */
+/** The text without a UTF-8 byte order mark; any other text unchanged. */
 export function withoutUtf8Mark(text: Uint8Array): Uint8Array {
   return byteOrderMarkOf(text) === 'utf-8' ? text.subarray(UTF8_MARK_LENGTH) : text;
 }

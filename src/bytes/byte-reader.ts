@@ -1,19 +1,19 @@
-/** A cursor that decodes values from bytes which arrive in chunks of any size. */
+/** A cursor that decodes values from bytes that arrive in chunks of any size. */
 import { BugError } from '../errors.ts';
 
 /**
- * Thrown inside {@link ByteReader.attempt} when a value is not complete yet. One object for all
- * cases: it never leaves `attempt`, and building a stack trace per chunk would cost time.
+ * Thrown inside {@link ByteReader.attempt} when a value is not complete yet. One object serves
+ * every case: it never leaves `attempt`, and a stack trace per chunk would cost time.
  */
 const UNDERFLOW = new BugError('underflow', 'a value was read outside of an attempt');
 
-/** How many bytes at least are joined when a value straddles two chunks. */
+/** The minimum number of bytes to join when a value straddles two chunks. */
 const JOIN_LENGTH = 4096;
 
 /**
- * A cursor over bytes that arrive in chunks of any size. Values are decoded by a function that is
- * simply tried again from its first byte when more has arrived, so decoders are written as if all
- * bytes were there, and no value costs a promise.
+ * A cursor over bytes that arrive in chunks of any size. When a decoder runs out of bytes, it is
+ * run again from its first byte once more bytes have arrived. Decoders can therefore assume that
+ * all bytes are there, and no value costs a promise.
  */
 export class ByteReader {
   #current: Buffer = Buffer.alloc(0);
@@ -22,7 +22,7 @@ export class ByteReader {
   #queue: Buffer[] = [];
   #queuedLength = 0;
 
-  /** @param bytes - first chunk, if there is one already */
+  /** @param bytes - the first chunk, if it has already arrived */
   constructor(bytes?: Uint8Array) {
     if (bytes !== undefined) this.append(bytes);
   }
@@ -32,7 +32,7 @@ export class ByteReader {
     return this.#current.length - this.#position + this.#queuedLength;
   }
 
-  /** Takes a chunk over; the caller must not change it afterwards. */
+  /** Takes ownership of a chunk: the caller must not change it afterwards. */
   append(chunk: Uint8Array): void {
     if (chunk.length === 0) return;
     const buffer = Buffer.isBuffer(chunk)
@@ -48,8 +48,8 @@ export class ByteReader {
   }
 
   /**
-   * Runs a decoder. When the bytes do not suffice, the cursor returns to where it was and the
-   * result is undefined. The decoder must not change its own state before its last read.
+   * Runs a decoder. If there are too few bytes, the cursor goes back to where it was and the result
+   * is undefined. The decoder must not change its own state before its last read.
    */
   attempt<T>(decode: (reader: ByteReader) => T): T | undefined {
     this.#mark = this.#position;
@@ -87,7 +87,9 @@ export class ByteReader {
     return this.int32() >>> 0;
   }
 
-  /** Exactly `length` bytes as a view that stays valid; it keeps its whole chunk in memory. */
+  /**
+   * Exactly `length` bytes as a view that stays valid; the view keeps its whole chunk in memory.
+   */
   bytes(length: number): Buffer {
     this.#need(length);
     const start = this.#position;
@@ -95,18 +97,18 @@ export class ByteReader {
     return this.#current.subarray(start, this.#position);
   }
 
-  /** Exactly `length` bytes, copied: for what is kept longer than the chunk it came in. */
+  /** Exactly `length` bytes, copied: for values that outlive the chunk they came in. */
   copy(length: number): Buffer {
     return Buffer.from(this.bytes(length));
   }
 
-  /** At least one and at most `lengthMax` bytes, whatever is at hand without joining chunks. */
+  /** From one to `lengthMax` bytes: as many as are available without joining chunks. */
   some(lengthMax: number): Buffer {
     this.#need(Math.min(1, lengthMax));
     return this.bytes(Math.min(lengthMax, this.#current.length - this.#position));
   }
 
-  /** Everything not read yet, leaving nothing. */
+  /** All bytes not read yet. */
   rest(): Buffer {
     return this.bytes(this.available);
   }
@@ -115,7 +117,7 @@ export class ByteReader {
     if (this.#current.length - this.#position < count) this.#join(count);
   }
 
-  /** Makes at least `count` bytes contiguous, keeping what an attempt may have to read again. */
+  /** Makes at least `count` bytes contiguous and keeps the bytes that an attempt may read again. */
   #join(count: number): void {
     if (this.available < count) throw UNDERFLOW;
     const keepFrom = this.#mark === -1 ? this.#position : this.#mark;
@@ -131,8 +133,8 @@ export class ByteReader {
     const kept = this.#current.subarray(keepFrom);
     let missing = count - (this.#current.length - this.#position);
     const pieces = [kept];
-    // A little more than needed, and in proportion to what is kept, so that small chunks do not
-    // make long values cost quadratic time.
+    // Join more than needed, in proportion to the bytes kept, so that a long value in small chunks
+    // does not take quadratic time.
     missing = Math.max(missing, JOIN_LENGTH, kept.length);
     let taken = 0;
     let whole = 0;

@@ -1,4 +1,4 @@
-/** Where encoders put bytes: a growing buffer, or the current frame of a connection. */
+/** The target of encoders: a growing buffer, or the current frame of a connection. */
 export interface ByteSink {
   /** One byte; only the low eight bits of `value` count. */
   byte(value: number): void;

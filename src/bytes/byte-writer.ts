@@ -1,4 +1,4 @@
-/** A growing buffer that values are encoded into. */
+/** A growing buffer that encoders write to. */
 import type { ByteSink } from './byte-sink.ts';
 
 /** Bytes collected in memory, growing as needed. */
@@ -43,12 +43,12 @@ export class ByteWriter implements ByteSink {
     return this.#buffer.subarray(0, this.#length);
   }
 
-  /** The bytes so far, as a copy of their own. */
+  /** A copy of the bytes so far. */
   copy(): Buffer {
     return Buffer.from(this.written());
   }
 
-  /** Forgets the bytes but keeps the room. */
+  /** Discards the bytes and keeps the capacity. */
   clear(): void {
     this.#length = 0;
   }

@@ -1,28 +1,28 @@
-/** The sending end of a connection: it writes whole chunks and reports back-pressure. */
+/** The sending end of a connection, which writes whole chunks and reports back-pressure. */
 import type { Writable } from 'node:stream';
 import { asConnectionError } from './chunk-source.ts';
 
 /**
- * What a stream of ours emits, with the number of bytes, whenever its peer took a part of what was
- * written: 'drain' comes only when all of it is gone, which takes long on a slow line.
+ * Event of our own streams: the peer took this number of the bytes written. 'drain' comes only when
+ * the peer has taken all of them, which takes long on a slow line.
  */
 export const TAKEN = 'taken';
 
-/** The sending end of a connection: whole chunks out, back-pressure as a flag and a promise. */
+/** The sending end of a connection. Back-pressure shows as a flag and as a promise. */
 export class ChunkSink {
   /** Bytes handed to the stream so far. */
   bytesWritten = 0;
-  /** `performance.now()` of the last chunk that was handed over. */
+  /** `performance.now()` when the last chunk was handed to the stream. */
   lastWriteMs = performance.now();
   /**
-   * Grows with every chunk that is handed over and with every part that the peer takes, but not by
-   * signs of our own life.
+   * Grows with every chunk handed to the stream and with every part that the peer takes. Our own
+   * keep-alives do not count.
    */
   progress = 0;
   readonly #stream: Writable;
-  /** Bytes that the peer took so far, as far as the stream tells. */
+  /** Bytes that the peer took so far, as reported by the stream. */
   #bytesTaken = 0;
-  /** Where the last bytes end that are no mere sign of life. */
+  /** Where the last content ends; keep-alives are not content. */
   #contentEnd = 0;
   #blocked = false;
   #failure: Error | undefined;
@@ -40,22 +40,23 @@ export class ChunkSink {
     stream.on('error', (error: Error) => this.fail(asConnectionError(error)));
   }
 
-  /** True while the peer does not take what was written: wait with {@link drained}. */
+  /** True while the peer does not take the bytes written: wait with {@link drained}. */
   get blocked(): boolean {
     return this.#blocked && !this.#stopped();
   }
 
-  /** What broke the sending direction, if anything did. */
+  /** The error that broke the sending direction, if one did. */
   get failure(): Error | undefined {
     return this.#failure;
   }
 
   /**
-   * Hands a chunk over; it belongs to the stream from now on. Silently dropped after a failure.
+   * Hands a chunk to the stream, which owns it from then on. After a failure it is silently
+   * dropped.
    *
-   * @param kind - a sign of life is no progress: it finds room in a buffer when nobody is there
+   * @param kind - a keep-alive is not progress: it fits into a buffer even if the peer is gone
    */
-  write(chunk: Uint8Array, kind: 'content' | 'sign-of-life' = 'content'): void {
+  write(chunk: Uint8Array, kind: 'content' | 'keep-alive' = 'content'): void {
     if (this.#stopped()) return;
     this.bytesWritten += chunk.length;
     this.lastWriteMs = performance.now();
@@ -66,7 +67,7 @@ export class ChunkSink {
     if (!this.#stream.write(chunk)) this.#blocked = true;
   }
 
-  /** Settles when writing makes sense again, or when it never will (then `write` drops). */
+  /** Resolves when the peer takes bytes again, or never will: then `write` drops its chunks. */
   async drained(): Promise<void> {
     while (this.blocked) {
       await new Promise<void>((resolve) => {
@@ -75,7 +76,7 @@ export class ChunkSink {
     }
   }
 
-  /** Gives the sending direction up; the first failure counts. */
+  /** Gives up on the sending direction; the first failure counts. */
   fail(error: Error): void {
     this.#failure ??= error;
     this.#wake();

@@ -1,11 +1,11 @@
-/** The receiving end of a connection, pulled chunk by chunk. */
+/** The receiving end of a connection, read chunk by chunk. */
 import type { Readable } from 'node:stream';
 import { ConnectionError, EcsyncError } from '../errors.ts';
 import { reasonOf } from '../system-words.ts';
 
 /**
- * The receiving end of a connection, pulled chunk by chunk: what is not asked for stays in the
- * stream and holds the peer back.
+ * The receiving end of a connection, read chunk by chunk. Bytes not read stay in the stream and
+ * cause back-pressure.
  */
 export class ChunkSource {
   /** Bytes received so far. */
@@ -52,16 +52,16 @@ export class ChunkSource {
     this.#wake?.();
   }
 
-  /** Lets go of the stream, so that its owner can use it on. */
+  /** Detaches from the stream, so that its owner can go on using it. */
   release(): void {
     this.#stream.off('readable', this.#onEvent);
     this.#stream.off('end', this.#onEvent);
     this.#stream.off('close', this.#onEvent);
-    // The error listener stays: an error after the conversation must not end the process.
+    // The error listener stays: an error after the conversation must not crash the process.
   }
 }
 
-/** The stream's own error when it is one of ours, otherwise wrapped as a lost connection. */
+/** One of our own errors unchanged; any other error wrapped as a lost connection. */
 export function asConnectionError(error: Error): Error {
   if (error instanceof EcsyncError) return error;
   return new ConnectionError('connection-lost', `the connection was lost: ${reasonOf(error)}`, {

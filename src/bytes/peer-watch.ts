@@ -1,38 +1,41 @@
-/** The one rule for waiting for a peer: how long it may be silent, and how long merely alive. */
+/** The one watchdog over a peer: it limits silence, and keep-alives without progress. */
 
-/** What a peer is watched by: counters that only grow. */
+/** The signs by which a peer is watched: counters that only grow. */
 export interface PeerSigns {
-  /** False while nothing is expected of the peer; then no time counts. */
+  /** False while nothing is expected from the peer; that time does not count. */
   isDue(): boolean;
-  /** Grows with every sign of life: a byte that came, a byte that was taken. */
+  /** Grows with every sign of life: a byte received from the peer or taken by it. */
   life(): number;
-  /** Grows when the work goes on. A keep-alive is life, but no progress. */
+  /** Grows when work advances. A keep-alive is a sign of life, but not progress. */
   progress(): number;
 }
 
-/** How long a peer is waited for, in milliseconds; Infinity: for ever. */
+/** How long to wait for a peer, in milliseconds; Infinity means for ever. */
 export interface PeerLimits {
-  /** Without a sign of life. It may change while the watch runs. */
+  /** The limit without a sign of life. It may change while the watch runs. */
   silenceMs(): number;
-  /** With signs of life and no progress. Asked when it matters, so that it may take time to work out. */
+  /**
+   * The limit with signs of life and without progress. It is called only when needed, since it may
+   * take time to compute.
+   */
   stagnationMs(): number;
 }
 
-/** Why a peer was given up. */
+/** Why the watch gave up on a peer. */
 export interface PeerVerdict {
   readonly why: 'silent' | 'stagnant';
-  /** How long it was waited for. */
+  /** The limit that was exceeded. */
   readonly afterMs: number;
 }
 
-/** So often, or eight times within a shorter limit, the counters are compared. */
+/** The counters are compared at this interval, or eight times within a shorter limit. */
 const INTERVAL_MS_MAX = 1000;
 const INTERVAL_MS_MIN = 10;
-const LOOKS_PER_LIMIT = 8;
+const CHECKS_PER_LIMIT = 8;
 
 /**
- * Watches a peer and gives it up once. Time in which this process does not run does not count, such as
- * the sleep of a laptop: it is added up from looks, and no look counts for more than two intervals.
+ * Watches a peer and reports once that it has given up on it. Time in which this process does not
+ * run, such as a laptop's sleep, does not count: no check adds more than two intervals.
  */
 export class PeerWatch {
   readonly #limits: PeerLimits;
@@ -46,7 +49,7 @@ export class PeerWatch {
   #life: number;
   #progress: number;
 
-  /** Starts at once. */
+  /** Starts watching at once. */
   constructor(limits: PeerLimits, signs: PeerSigns, onExpired: (verdict: PeerVerdict) => void) {
     this.#limits = limits;
     this.#signs = signs;
@@ -55,17 +58,17 @@ export class PeerWatch {
     this.#progress = signs.progress();
     this.#intervalMs = Math.max(
       INTERVAL_MS_MIN,
-      Math.min(limits.silenceMs() / LOOKS_PER_LIMIT, INTERVAL_MS_MAX),
+      Math.min(limits.silenceMs() / CHECKS_PER_LIMIT, INTERVAL_MS_MAX),
     );
     this.#timer = setInterval(() => this.#look(), this.#intervalMs);
   }
 
-  /** How long there was no sign of life while one was due. */
+  /** How long the peer has given no sign of life while one was due. */
   get silentMs(): number {
     return this.#silentMs;
   }
 
-  /** Ends it without effect; idempotent. */
+  /** Stops watching; idempotent. */
   end(): void {
     clearInterval(this.#timer);
   }

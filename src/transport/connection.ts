@@ -13,9 +13,13 @@ export interface ExitStatus {
  * protocol. Whoever holds it owns it and ends with `exited` or `destroy()`.
  */
 export interface Connection {
-  /** Bytes from the peer. Ends when the peer closes its standard output; errors are ConnectionError. */
+  /**
+   * Bytes from the peer. Ends when the peer closes its standard output; errors are ConnectionError.
+   */
   readonly input: Readable;
-  /** Bytes to the peer; honours back-pressure. Errors are ConnectionError, also after the peer died. */
+  /**
+   * Bytes to the peer; honours back-pressure. Errors are ConnectionError, also after the peer died.
+   */
   readonly output: Writable;
   /** What the peer wrote to standard error so far: at most the last 64 KiB, raw and untrusted. */
   stderrText(): string;
@@ -39,7 +43,7 @@ export interface Connection {
    * Adds to {@link stderrText} what the peer said in the stream, where there is no other place for
    * its warnings and errors, as with rsync daemons.
    */
-  hearError?(text: string): void;
+  addErrorText?(text: string): void;
   /** What ended a server that runs in this process, if it was an error. */
   readonly failure?: EcsyncError | undefined;
   /** Ends the command at once (kill, close of the channel); idempotent. */
@@ -67,8 +71,8 @@ export interface Remote {
    */
   startAhead?(program: string, words: readonly string[]): void;
   /**
-   * Starts a subsystem of the ssh server (`sftp`). Absent where there is no such thing. A refusal may
-   * show only on the connection, which then ends.
+   * Starts a subsystem of the ssh server (`sftp`). Absent where there is no such thing. A refusal
+   * may show only on the connection, which then ends.
    *
    * @throws {LoginError | ConnectionError} as {@link start}
    * @throws {RemoteError} `command-not-started`

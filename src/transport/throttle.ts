@@ -4,7 +4,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { TAKEN } from '../bytes/chunk-sink.ts';
 import type { Connection, Remote } from './connection.ts';
 
-/** How many bytes a second may go to the peer, or come, from a time of day on (local time); not empty, sorted. */
+/**
+ * How many bytes a second may go to the peer, or come, from a time of day on (local time); not
+ * empty, sorted.
+ */
 export type RatePlan = readonly {
   /** Minutes since midnight. */
   readonly fromMinute: number;
@@ -27,7 +30,9 @@ export interface Clock {
 
 const SYSTEM_CLOCK: Clock = { nowMs: () => performance.now(), wait: (timeMs) => delay(timeMs) };
 
-/** What counts at a time of day: before the first time it is what counted last on the day before. */
+/**
+ * What counts at a time of day: before the first time it is what counted last on the day before.
+ */
 export function rateAt(plan: RatePlan, date: Date): number {
   const minute = date.getHours() * 60 + date.getMinutes();
   const current = plan.findLast(({ fromMinute }) => fromMinute <= minute) ?? plan.at(-1);
@@ -78,7 +83,9 @@ export function throttled(remote: Remote, plan: RatePlan, clock = SYSTEM_CLOCK):
   };
 }
 
-/** A remote from which no more bytes a second are taken than a plan allows: it then waits with more. */
+/**
+ * A remote from which no more bytes a second are taken than a plan allows: it then waits with more.
+ */
 export function throttledReading(remote: Remote, plan: RatePlan, clock = SYSTEM_CLOCK): Remote {
   const budget = new ByteBudget(plan, clock);
   return {
@@ -110,7 +117,9 @@ function around(
     exited: connection.exited,
     ...(startedAhead !== undefined && { startedAhead }),
     ...(greeted && { greeted }),
-    ...('hearError' in connection && { hearError: (text) => connection.hearError?.(text) }),
+    ...('addErrorText' in connection && {
+      addErrorText: (text) => connection.addErrorText?.(text),
+    }),
     destroy: () => {
       connection.destroy();
       input.destroy();

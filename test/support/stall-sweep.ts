@@ -75,7 +75,7 @@ const TIMEOUT_SEC = 2;
 const MEASURING_TIMEOUT_SEC = 60;
 /** So much longer keep-alives are believed. */
 const STAGNATION_FACTOR = 5;
-const STAGNANT = 'only said that it is alive';
+const STAGNANT = 'sent nothing but keep-alives';
 
 /**
  * Measures each conversation, then runs it again for each point.

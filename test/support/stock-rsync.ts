@@ -9,7 +9,7 @@ import { onTestFinished } from 'vitest';
 import type { Entry, Tree } from '../../src/tree/entry.ts';
 import { LocalTree } from '../../src/tree/local/local-tree.ts';
 import { walk } from '../../src/tree/walk.ts';
-import { serverWords, type TransferOptions } from '../../src/rsync/wire/options.ts';
+import { serverArgs, type TransferOptions } from '../../src/rsync/wire/options.ts';
 import { send, type SendJob, type SendReport } from '../../src/rsync/send/sender.ts';
 
 /** A folder that is gone when the test is over. */
@@ -99,7 +99,7 @@ export async function pushTree<E extends Entry>(
     problems: [] as string[],
     messages: [] as string[],
   };
-  const server = startStockServer(serverWords(options, destination));
+  const server = startStockServer(serverArgs(options, destination));
   try {
     const report = await send(server, {
       open: (entry) => tree.open(entry),

@@ -1,6 +1,6 @@
 // Drives a stock `rsync --server --sender` over pipes, as ssh would, with our receiver at the other end.
 import type { EcsyncError } from '../../src/errors.ts';
-import { senderWords } from '../../src/rsync/wire/options.ts';
+import { senderArgs } from '../../src/rsync/wire/options.ts';
 import { pull, type PullPlan, type PullReport } from '../../src/rsync/receive/pull.ts';
 import { judge, type Outcome } from '../../src/rsync/outcome/status.ts';
 import { makeSpecialFile } from '../../src/transport/programs/special-files.ts';
@@ -58,7 +58,7 @@ export async function pullFolder(
     messages: [] as string[],
   };
   const store = storeAt(destination);
-  const server = startStockServer(senderWords(options, paths), changes.program);
+  const server = startStockServer(senderArgs(options, paths), changes.program);
   try {
     const report = await pull<LocalEntry>(server, {
       options,

@@ -117,15 +117,15 @@ describe('a limited connection', () => {
     const facts = { startedAhead: true, greeted: { protocol: 31 } };
     const remote = remoteInto(collector().sink, {
       ...facts,
-      hearError: (text) => void heard.push(text),
+      addErrorText: (text) => void heard.push(text),
     });
     const connection = await throttled(remote, at(1024)).start('rsync', []);
-    connection.hearError?.('word');
+    connection.addErrorText?.('word');
     expect(connection).toMatchObject(facts);
     expect(heard).toEqual(['word']);
     expect(connection.stderrText()).toBe('said');
     const plain = await throttled(remoteInto(collector().sink), at(1024)).start('rsync', []);
-    expect('hearError' in plain).toBe(false);
+    expect('addErrorText' in plain).toBe(false);
   });
 });
 

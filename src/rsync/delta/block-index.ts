@@ -1,4 +1,4 @@
-/** Finds blocks of the basis by their weak sum. */
+/** Looks up blocks of the basis by their weak sum. */
 import { WEAK_CANDIDATES_MAX } from '../wire/limits.ts';
 import type { SumTable } from './sum-table.ts';
 import { WeakFilter } from './weak-filter.ts';
@@ -7,11 +7,11 @@ const NONE = -1;
 const SPREAD = 0x9e3779b1 | 0;
 const CHAINS_LOG2_MAX = 22;
 
-/** Finds the blocks of a table by weak sum: a hash table of chains, in block order. */
+/** A hash table from weak sums to blocks, with a chain in block order for each slot. */
 export class BlockIndex {
-  /** Lets pass the weak sums of the blocks, and few others. */
+  /** Passes the weak sums of the blocks, and few others. */
   readonly filter: WeakFilter;
-  /** Blocks looked at so far. */
+  /** Blocks visited so far. */
   steps = 0;
   readonly #heads: Int32Array;
   readonly #shift: number;
@@ -41,8 +41,8 @@ export class BlockIndex {
   }
 
   /**
-   * The first block with this weak sum for which `accept` is true, or −1. Looks at a limited number
-   * of blocks, whatever their weak sums.
+   * The first block with this weak sum for which `accept` is true, or −1. Visits a limited number
+   * of blocks of the chain.
    */
   find(weak: number, accept: (block: number) => boolean): number {
     let block = this.#heads[this.#chain(weak)] ?? NONE;

@@ -1,4 +1,6 @@
-/** Where a matcher puts what it finds, in the order of the new file. */
+/** How a file becomes a delta: the interfaces of a matcher and its output. */
+
+/** Receives the output of a matcher, in the order of the new file. */
 export interface DeltaSink {
   /** Bytes that the basis does not have; the array may be reused after the call. */
   literal(data: Uint8Array): void;
@@ -6,17 +8,17 @@ export interface DeltaSink {
   block(index: number, length: number): void;
 }
 
-/** Cuts a file that arrives in pieces into literal data and blocks of a basis. */
+/** Splits a file that arrives in pieces into literal data and blocks of a basis. */
 export interface Matcher {
   /**
    * Takes the next piece.
    *
-   * @param last - nothing follows; `data` may be empty
+   * @param last - this is the last piece; it may be empty
    */
   push(data: Uint8Array, last: boolean): void;
 }
 
-/** Whole-file transfer: there is no basis, or none worth a look. */
+/** Whole-file transfer: there is no basis, or none worth searching. */
 export class LiteralMatcher implements Matcher {
   readonly #sink: DeltaSink;
 

@@ -1,4 +1,7 @@
-/** Finds blocks that equal the basis at their own offset, for content that cannot move inside a file. */
+/**
+ * Finds blocks that equal the basis at their own offset, for content that cannot move inside a
+ * file.
+ */
 import { areZeros } from '../../bytes/zeros.ts';
 import type { StrongSums } from '../wire/checksums.ts';
 import type { DeltaSink, Matcher } from './matcher.ts';
@@ -6,25 +9,26 @@ import { blockLengthAt } from '../wire/sum-head.ts';
 import type { SumTable } from './sum-table.ts';
 import { weakSum } from '../wire/weak-sum.ts';
 
-/** The weak sum of zeros, however many. */
+/** The weak sum of any number of zeros. */
 const WEAK_OF_ZEROS = 0;
 
 /**
- * Matcher for files whose bytes can only equal those at the same offset of the basis: each block is
- * tested where it belongs and nowhere else. Blocks that differ cost one weak sum.
+ * A matcher for files whose bytes can only equal those at the same offset of the basis: each block
+ * is compared at its own offset and nowhere else. A block that differs costs one weak sum.
  *
- * Holes are the exception: a block of zeros is taken from any other one of the basis, so that a hole
- * costs a few bytes however long it is. A receiver that writes over its basis must find zeros there all the
- * same, which it does where the new file has zeros as well, and where it has not come to yet.
+ * Holes are the exception: a block of zeros may be copied from any block of zeros in the basis, so
+ * that a hole of any length costs a few bytes. A receiver that overwrites its basis must still find
+ * zeros in that block. It does if the new file has zeros there too, or if it has not been reached
+ * yet.
  */
 export class PositionalMatcher implements Matcher {
   readonly #table: SumTable;
   readonly #strong: StrongSums;
   readonly #sink: DeltaSink;
   #index = 0;
-  /** A block of zeros in both files, if one was met. */
+  /** A block that is zero in both files, if one has been found. */
   #commonZeros: number | undefined;
-  /** The first block of zeros in the basis that is not behind us, as far as it was looked for. */
+  /** Where the search for a block of zeros ahead in the basis has got to. */
   #zerosAhead = 0;
   #sumOfZeros: Uint8Array | undefined;
 
@@ -34,7 +38,7 @@ export class PositionalMatcher implements Matcher {
     this.#sink = sink;
   }
 
-  /** Pieces must be whole blocks, but for the last one. */
+  /** Every piece but the last must consist of whole blocks. */
   push(data: Uint8Array): void {
     const { head } = this.#table;
     let literalStart = 0;
@@ -74,7 +78,7 @@ export class PositionalMatcher implements Matcher {
     return this.#zerosAhead < count ? this.#zerosAhead : undefined;
   }
 
-  /** Whether a block of the basis is as long as all and nothing but zeros. */
+  /** Whether a block of the basis has the full length and is all zeros. */
   #isZeros(index: number): boolean {
     const { head } = this.#table;
     if (index >= head.count || blockLengthAt(head, index) !== head.blockLength) return false;

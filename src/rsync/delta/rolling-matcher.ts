@@ -1,4 +1,4 @@
-/** rsync's rolling search for blocks of the basis at any offset of a file. */
+/** rsync's rolling search, which finds blocks of the basis at any offset of a file. */
 import { BlockIndex } from './block-index.ts';
 import type { StrongSums } from '../wire/checksums.ts';
 import { FALSE_ALARM_BYTES_BASE, FALSE_ALARM_BYTES_PER_BYTE } from '../wire/limits.ts';
@@ -8,12 +8,12 @@ import { blockLengthAt } from '../wire/sum-head.ts';
 import type { SumTable } from './sum-table.ts';
 import { weakSum } from '../wire/weak-sum.ts';
 
-/** Literal bytes are handed on when this many have gathered in front of the window. */
+/** Literal bytes are flushed when this many have collected in front of the window. */
 const GATHER_LENGTH = 256 * 1024;
 
 /**
- * rsync's search: slides a window of one block over the file byte by byte, looks its weak sum up
- * among those of the basis, and confirms by the strong sum.
+ * rsync's search: slides a window of one block over the file byte by byte, looks up its weak sum
+ * among those of the basis, and confirms a hit by the strong sum.
  *
  * @see Tridgell, Efficient Algorithms for Sorting and Synchronization, chapter 3
  */
@@ -25,14 +25,14 @@ export class RollingMatcher implements Matcher {
   readonly #window: RollingWindow;
   #buffer = new Uint8Array(0);
   #signed = new Int8Array(0);
-  /** Bytes from here to the window are literal and not handed on yet. */
+  /** Bytes from here to the window are literal and not flushed yet. */
   #literalStart = 0;
   #end = 0;
-  /** Whether the window's sum is that of the bytes at its position. */
+  /** Whether the window's sum is valid for its position. */
   #placed = false;
-  /** The block after the one that matched last: the most likely next match. */
+  /** The block after the last match: the most likely next match. */
   #wanted = 0;
-  /** What may still be done in vain: bytes of strong sums, steps of the index. */
+  /** The budget for failed searches: bytes hashed for strong sums, and steps of the index. */
   #falseAlarmBytesLeft = FALSE_ALARM_BYTES_BASE;
   #stepsMax = FALSE_ALARM_BYTES_BASE;
 
@@ -55,7 +55,7 @@ export class RollingMatcher implements Matcher {
     }
   }
 
-  /** Puts data behind what is left, moving that to the front when there is no room. */
+  /** Appends data to the bytes that are left, and moves those to the front when space runs out. */
   #append(data: Uint8Array): void {
     if (this.#end + data.length > this.#buffer.length) {
       const kept = this.#buffer.subarray(this.#literalStart, this.#end);
@@ -76,12 +76,12 @@ export class RollingMatcher implements Matcher {
     this.#end += data.length;
   }
 
-  /** Slides the window over all positions at which it is full of bytes. */
+  /** Slides the window over all positions at which it is full. */
   #search(): void {
     const window = this.#window;
     const { length } = window;
     while (window.position + length <= this.#end) {
-      if (!this.#mayHope()) {
+      if (!this.#hasBudget()) {
         window.position = this.#end - length + 1;
         this.#placed = false;
         return;
@@ -97,18 +97,18 @@ export class RollingMatcher implements Matcher {
       } else if (window.position < last) {
         window.step(this.#signed);
       } else {
-        // One step on there are not enough bytes yet: the sum is made afresh when there are.
+        // The next position does not have enough bytes yet; its sum is computed when it has.
         window.position++;
         this.#placed = false;
       }
     }
   }
 
-  #mayHope(): boolean {
+  #hasBudget(): boolean {
     return this.#falseAlarmBytesLeft > 0 && this.#index.steps <= this.#stepsMax;
   }
 
-  /** Compares the bytes from the window on with the blocks of a weak sum; hands a match on. */
+  /** Compares the bytes at the window with the blocks that have this weak sum; emits a match. */
   #confirm(weak: number, length: number): boolean {
     const start = this.#window.position;
     const { head } = this.#table;
@@ -133,7 +133,7 @@ export class RollingMatcher implements Matcher {
     return true;
   }
 
-  /** The file ends here: a short last block of the basis can only match the very end. */
+  /** At the end of the file: a short last block of the basis can only match the very end. */
   #finish(): void {
     const { remainder, blockLength } = this.#table.head;
     const start = this.#end - remainder;

@@ -1,4 +1,4 @@
-/** A window over bytes that keeps its weak sum while it slides. */
+/** A window over bytes that updates its weak sum as it slides. */
 import type { WeakFilter } from './weak-filter.ts';
 import { weakSum } from '../wire/weak-sum.ts';
 
@@ -20,7 +20,7 @@ export class RollingWindow {
     return ((this.#s1 & 0xffff) | (this.#s2 << 16)) >>> 0;
   }
 
-  /** Puts the window somewhere. */
+  /** Puts the window at a position and computes its sum there. */
   place(bytes: Uint8Array, position: number): void {
     const sum = weakSum(bytes, position, position + this.length);
     this.position = position;
@@ -28,7 +28,7 @@ export class RollingWindow {
     this.#s2 = sum >>> 16;
   }
 
-  /** Slides the window on by one byte. */
+  /** Slides the window by one byte. */
   step(signed: Int8Array): void {
     const gone = signed[this.position] ?? 0;
     this.#s1 = (this.#s1 - gone + (signed[this.position + this.length] ?? 0)) | 0;
@@ -37,11 +37,11 @@ export class RollingWindow {
   }
 
   /**
-   * Slides the window on until the filter lets its weak sum pass. This is the loop that runs once per
-   * byte of a file: everything in it is a local variable and a 32-bit integer.
+   * Slides the window until the filter passes its weak sum. This loop runs once per byte of a file,
+   * so it uses local variables and 32-bit integers only.
    *
-   * @param last - where to stop at the latest
-   * @returns false when the window stands at `last` and the filter let nothing pass, not even there
+   * @param last - the last position to try
+   * @returns false when the filter passed no sum up to and including `last`
    */
   seek(signed: Int8Array, last: number, filter: WeakFilter): boolean {
     const { bits, shift, spread } = filter;

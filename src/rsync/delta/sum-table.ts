@@ -1,20 +1,22 @@
-/** The block sums of one basis, as they came over the wire. */
+/** The block sums of one basis, in their wire format. */
 import type { SumHead } from '../wire/sum-head.ts';
 
-/** The block sums of one basis as they came: per block 4 bytes weak, `s2length` bytes strong. */
+/**
+ * The block sums of one basis: 4 bytes of weak sum and `s2length` bytes of strong sum per block.
+ */
 export class SumTable {
   readonly head: SumHead;
   readonly #bytes: Buffer;
   readonly #stride: number;
 
-  /** @param bytes - `count * (4 + s2length)` of them */
+  /** @param bytes - `count * (4 + s2length)` bytes */
   constructor(head: SumHead, bytes: Buffer) {
     this.head = head;
     this.#bytes = bytes;
     this.#stride = sumStride(head);
   }
 
-  /** Memory held. */
+  /** Bytes of memory held. */
   get byteLength(): number {
     return this.#bytes.length;
   }
@@ -24,7 +26,7 @@ export class SumTable {
     return this.#bytes.readUInt32LE(index * this.#stride);
   }
 
-  /** Whether the first `s2length` bytes of a strong sum are those of the block. */
+  /** Whether the first `s2length` bytes of a strong sum equal those of the block. */
   strongEquals(index: number, strong: Uint8Array): boolean {
     const start = index * this.#stride + 4;
     for (let i = 0; i < this.head.s2length; i++) {
@@ -34,7 +36,7 @@ export class SumTable {
   }
 }
 
-/** Bytes per block on the wire. */
+/** Bytes of the sums of one block on the wire. */
 export function sumStride(head: SumHead): number {
   return 4 + head.s2length;
 }

@@ -1,17 +1,17 @@
-/** A set of weak sums that answers quickly when a sum is certainly absent. */
+/** A set of weak sums that tells quickly when a sum is certainly absent. */
 const SLOTS_LOG2_MIN = 14;
-/** 2^22 bits are half a mebibyte: more would fall out of the processor's cache. */
+/** 2^22 bits are half a mebibyte: more would not fit into the processor's cache. */
 const SLOTS_LOG2_MAX = 22;
 
-/** A set of weak sums that is never wrong about absence: one bit for each of many slots. */
+/** A set of weak sums that is never wrong about absence: a bitmap indexed by a hash of the sum. */
 export class WeakFilter {
-  /** The bits, and how a weak sum finds its own: exposed for the matcher's innermost loop. */
+  /** The bitmap and the parameters of the hash, exposed for the matcher's innermost loop. */
   readonly bits: Int32Array;
   readonly shift: number;
   /** 2^32 divided by the golden ratio: the low half of a weak sum has little variety. */
   readonly spread = 0x9e3779b1 | 0;
 
-  /** @param count - of the weak sums that will be added */
+  /** @param count - number of weak sums that will be added */
   constructor(count: number) {
     const wanted = Math.ceil(Math.log2(count + 1)) + 4;
     const log2 = Math.min(Math.max(wanted, SLOTS_LOG2_MIN), SLOTS_LOG2_MAX);

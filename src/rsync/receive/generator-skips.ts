@@ -19,7 +19,9 @@ export class SkippedEntries<E extends Entry> {
     this.#files = files;
   }
 
-  /** Whether nothing is done about an entry. A folder that is there already is brought up to date. */
+  /**
+   * Whether nothing is done about an entry. A folder that is there already is brought up to date.
+   */
   async has(entry: FlistEntry): Promise<boolean> {
     const { store, options, writer } = this.#job;
     if (options.ignoreExisting !== true && options.existing !== true) return false;
@@ -27,7 +29,7 @@ export class SkippedEntries<E extends Entry> {
     if (existing === undefined) return options.existing === true;
     const bothAreFolders = isDirectory(entry) && isDirectory(existing);
     if (options.ignoreExisting !== true || bothAreFolders) return false;
-    if (options.tellSkipped === true) {
+    if (options.reportSkipped === true) {
       const text = Buffer.from(` exists (${await this.#difference(entry, existing)})\n`);
       writer.message(MSG_INFO, Buffer.concat([entry.path, text]));
     }

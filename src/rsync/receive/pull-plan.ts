@@ -9,9 +9,11 @@ import type { ChecksumName } from '../wire/handshake.ts';
 import type { TransferOptions } from '../wire/options.ts';
 import type { DeletionCounts } from './record-writer.ts';
 
-/** What a pull is to fetch, where it goes, and who wants to hear about it. Callbacks must not throw. */
+/**
+ * What a pull is to fetch, where it goes, and who wants to hear about it. Callbacks must not throw.
+ */
 export interface PullPlan<E extends Entry> {
-  /** The same that made the server's command line ({@link senderWords}). */
+  /** The same that made the server's command line ({@link senderArgs}). */
   readonly options: TransferOptions;
   /** The same that the command line names: anything else in the list is refused. */
   readonly paths: readonly string[];
@@ -46,8 +48,8 @@ export interface PullPlan<E extends Entry> {
   onList?(entries: readonly FlistEntry[]): Promise<void> | void;
   /**
    * Whether anything is done about an entry; asked more than once. Default: always. What is not
-   * wanted is neither written, nor asked for, nor deleted. A wanted object needs its folder: wanted,
-   * too, or there already.
+   * wanted is neither written, nor asked for, nor deleted. A wanted object needs its folder:
+   * wanted, too, or there already.
    */
   wants?(entry: FlistEntry): boolean;
   /** What is done with an entry (`ITEM_*`), when it begins; once per entry. */
@@ -67,7 +69,9 @@ export interface PullPlan<E extends Entry> {
   onEnd?(bytesSent: number, bytesReceived: number): void;
   /** Raw text from the server, maybe several lines. */
   onMessage?(level: 'info' | 'warning' | 'error', text: string): void;
-  /** One object could not be fetched or stored; the rest goes on. `entry` unless it is an extra one. */
+  /**
+   * One object could not be fetched or stored; the rest goes on. `entry` unless it is an extra one.
+   */
   onProblem?(error: EcsyncError, entry: FlistEntry | undefined): void;
 }
 

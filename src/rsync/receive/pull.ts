@@ -34,14 +34,15 @@ import { assertCarriesXattrs } from '../flist/xattrs.ts';
 export type { PullPlan, PullReport } from './pull-plan.ts';
 
 /**
- * Fetches a tree from a sending `rsync --server --sender` into a store and stays until the server has
- * closed. What the store has already is compared, and only what differs travels.
+ * Fetches a tree from a sending `rsync --server --sender` into a store and stays until the server
+ * has closed. What the store has already is compared, and only what differs travels.
  *
  * Nothing that the server says is believed: every name is checked before anything is written, every
  * answer must be one that was asked for, every file is checked as a whole before it gets its name.
  *
  * @param peer - standard output and input of the server; they stay the caller's to destroy
- * @throws {RemoteError} `no-greeting`, `shell-not-clean`, `rsync-too-old`, `no-common-checksum`, `remote-exit`
+ * @throws {RemoteError} `no-greeting`, `shell-not-clean`, `rsync-too-old`, `no-common-checksum`,
+ *   `remote-exit`
  * @throws {ProtocolError} anything the server must not send; the code says what
  * @throws {ConnectionError} `connection-lost`, `timeout`
  * @throws {FileError} when nothing can be stored any more (`write-failed`: the disk is full)
@@ -70,7 +71,7 @@ class Pull<E extends Entry> {
   #statistics: PullStatistics | undefined;
 
   constructor(peer: Peer, plan: PullPlan<E>) {
-    // That is no part of a pull: see senderWords.
+    // That is no part of a pull: see senderArgs.
     this.#plan = { ...plan, options: { ...plan.options, measure: false } };
     this.#greeted = peer.greeted;
     this.#weightMax = plan.listWeightMax ?? getHeapStatistics().heap_size_limit * LIST_HEAP_PART;
@@ -227,7 +228,7 @@ class Pull<E extends Entry> {
       deleted: side.deleted,
       deletionSkipped: this.#deletionSkipped,
       problems: this.#problems,
-      remoteErrors: messages.errorSeen,
+      remoteErrors: messages.reportedError,
       ioError: messages.ioError,
     };
   }

@@ -8,7 +8,10 @@ import { pull, type PullPlan, type PullReport } from './pull.ts';
 
 /** All files of one call together, when nothing else is said. */
 const TOTAL_MAX = 256 * 1024 * 1024;
-/** A file may have become far longer than it may be: it is left out, and the server no enemy for that. */
+/**
+ * A file may have become far longer than it may be: it is left out, and the server no enemy for
+ * that.
+ */
 const GROWTH_MIN = 16 * 1024 * 1024;
 
 /** What is listed, and which files are read into memory. */
@@ -31,9 +34,14 @@ export interface ReadFilesPlan extends Pick<
 export interface ReadFiles {
   /** The whole list, checked, in the order of the protocol. */
   readonly entries: readonly FlistEntry[];
-  /** Path as latin1 text, one character a byte → content, of the files that were wanted and came. */
+  /**
+   * Path as latin1 text, one character a byte → content, of the files that were wanted and came.
+   */
   readonly files: ReadonlyMap<string, Buffer>;
-  /** Why a wanted file is not there: `file-too-large`, `not-sent`, `vanished`, `verification-failed`. */
+  /**
+   * Why a wanted file is not there: `file-too-large`, `not-sent`, `vanished`,
+   * `verification-failed`.
+   */
   readonly problems: readonly EcsyncError[];
   readonly report: PullReport;
 }
@@ -41,7 +49,7 @@ export interface ReadFiles {
 /**
  * Lists what a sending server has, and reads some of its files into memory, in one conversation.
  *
- * @param peer - a server started with `senderWords(plan.options, plan.paths)`
+ * @param peer - a server started with `senderArgs(plan.options, plan.paths)`
  * @throws as {@link pull}
  */
 export async function readFiles(peer: Peer, plan: ReadFilesPlan): Promise<ReadFiles> {

@@ -19,7 +19,7 @@ export class RequestedScope {
   readonly #filter: Filter | undefined;
 
   /**
-   * @param paths - as given to `senderWords`
+   * @param paths - as given to `senderArgs`
    * @param rules - as sent to the server
    */
   constructor(paths: readonly string[], rules: readonly SenderRule[]) {
@@ -29,7 +29,9 @@ export class RequestedScope {
     this.#filter = rules.length === 0 ? undefined : senderFilter(rules);
   }
 
-  /** @throws {ProtocolError} `entry-unasked` — an entry that was not asked for, or was to be hidden */
+  /**
+   * @throws {ProtocolError} `entry-unasked` — an entry that was not asked for, or was to be hidden
+   */
   assertAsked(entries: readonly Entry[]): void {
     if (this.#names === undefined && this.#filter === undefined) return;
     for (const entry of entries) {
@@ -56,7 +58,10 @@ export class RequestedScope {
   }
 }
 
-/** The name that a path gives its object; undefined when it asks for contents, or for what a shell makes of it. */
+/**
+ * The name that a path gives its object; undefined when it asks for contents, or for what a shell
+ * makes of it.
+ */
 function nameOf(path: string): string | undefined {
   const name = path.slice(path.lastIndexOf('/') + 1);
   if (name === '' || name === '.' || name === '..') return undefined;

@@ -1,8 +1,8 @@
 /** Parses the command line of a sending server. */
 import { UsageError } from '../../errors.ts';
-import { LISTING, senderWords, type TransferOptions } from '../wire/options.ts';
+import { LISTING, senderArgs, type TransferOptions } from '../wire/options.ts';
 
-/** Letters of the cluster, and what they switch on. */
+/** Letters of the cluster with the options they set. */
 const SWITCHES = [
   ['n', 'dryRun'],
   ['l', 'links'],
@@ -16,20 +16,20 @@ const SWITCHES = [
 ] as const;
 
 /**
- * Inverse of {@link senderWords} with one path, for a server in this process.
+ * Inverse of {@link senderArgs} with one path, for a server in this process.
  *
- * @returns the options (`protocolMax` is the newest: it does not travel here) and the path as it was
- *   sent
- * @throws {UsageError} `server-words-invalid` — anything that `senderWords` does not make
+ * @returns the options (`protocolMax` is the newest: it is not part of the arguments) and the path as
+ *   it was sent
+ * @throws {UsageError} `server-words-invalid` — arguments that `senderArgs` does not make
  */
-export function parseSenderWords(words: readonly string[]): {
+export function parseSenderArgs(args: readonly string[]): {
   options: TransferOptions;
   source: string;
 } {
-  const letters = /^-([A-Za-z]*)e\./.exec(words[2] ?? '')?.[1] ?? '';
-  const source = words.at(-1) ?? '';
+  const letters = /^-([A-Za-z]*)e\./.exec(args[2] ?? '')?.[1] ?? '';
+  const source = args.at(-1) ?? '';
   const number = (start: string): number | undefined => {
-    const digits = words.find((word) => word.startsWith(start))?.slice(start.length) ?? '';
+    const digits = args.find((arg) => arg.startsWith(start))?.slice(start.length) ?? '';
     return /^\d{1,9}$/.test(digits) ? Number(digits) : undefined;
   };
   const blockSize = number('-B');
@@ -40,20 +40,20 @@ export function parseSenderWords(words: readonly string[]): {
   const options: TransferOptions = {
     ...LISTING,
     ...switches,
-    devices: devices && !words.includes('--specials'),
-    specials: words.includes('--specials') || (devices && !words.includes('--no-specials')),
-    numericIds: words.includes('--numeric-ids'),
+    devices: devices && !args.includes('--specials'),
+    specials: args.includes('--specials') || (devices && !args.includes('--no-specials')),
+    numericIds: args.includes('--numeric-ids'),
     ...(letters.includes('X') && { xattrs: true }),
     ...(blockSize !== undefined && { blockSize }),
     ...(timeoutSec !== undefined && { timeoutSec }),
   };
-  // Whatever was not understood is missing here.
-  const again = senderWords(options, [source]);
-  if (again.length === words.length && again.every((word, i) => word === words[i])) {
+  // The arguments that were not understood are missing here.
+  const again = senderArgs(options, [source]);
+  if (again.length === args.length && again.every((arg, i) => arg === args[i])) {
     return { options, source };
   }
   throw new UsageError(
     'server-words-invalid',
-    `not a command line of a sending server: ${words.join(' ')}`,
+    `not a command line of a sending server: ${args.join(' ')}`,
   );
 }

@@ -29,7 +29,8 @@ export type { SendJob, SendReport } from './send-job.ts';
  * and read ahead, and answers leave in the order of the requests.
  *
  * @param peer - standard output and input of the server; they stay the caller's to destroy
- * @throws {RemoteError} `no-greeting`, `shell-not-clean`, `rsync-too-old`, `no-common-checksum`, `remote-exit`,
+ * @throws {RemoteError} `no-greeting`, `shell-not-clean`, `rsync-too-old`, `no-common-checksum`,
+ *   `remote-exit`,
  *   `xattrs-unsupported`
  * @throws {ProtocolError} anything the server must not send; the code says what
  * @throws {ConnectionError} `connection-lost`, `timeout`
@@ -111,7 +112,7 @@ export class Sender<E extends Entry> {
     );
     this.#ndx = new NdxWriter(protocol);
     conversation.whenFailed((error) => this.#queue.fail(error));
-    conversation.allowFor(() => serverWorkMs(entries, job.options.checksum));
+    conversation.allowSilentWork(() => serverWorkMs(entries, job.options.checksum));
   }
 
   async run(): Promise<SendReport> {
@@ -163,7 +164,9 @@ export class Sender<E extends Entry> {
     return transfer;
   }
 
-  /** The answering half: everything up to the last phase's NDX_DONE, which {@link #finish} sends. */
+  /**
+   * The answering half: everything up to the last phase's NDX_DONE, which {@link #finish} sends.
+   */
   async #answerPhases(): Promise<void> {
     const { writer } = this.#conversation;
     for (let done = 0; ;) {
@@ -333,7 +336,7 @@ export class Sender<E extends Entry> {
       bytesSent,
       bytesReceived,
       ...(deleted && { deleted }),
-      remoteErrors: messages.errorSeen,
+      remoteErrors: messages.reportedError,
       ioError: this.#ioError | messages.ioError,
     };
   }

@@ -1,4 +1,4 @@
-/** The strong checksums of a conversation: md4, md5 and xxh. */
+/** The strong checksums of a conversation: md4, md5 and xxh128. */
 import { createHash } from 'node:crypto';
 import { createMD4, createMD5, createXXHash128, type IHasher } from 'hash-wasm';
 import { CF_CHKSUM_SEED_FIX } from './constants.ts';
@@ -7,10 +7,10 @@ import type { ChecksumName, Session } from './handshake.ts';
 /** Digests of all three algorithms have this many bytes. */
 export const CHECKSUM_LENGTH = 16;
 
-/** A running digest. One at a time per object: `digest` makes it ready for the next input. */
+/** A running digest over one input at a time: `digest` resets it for the next input. */
 export interface RunningSum {
   update(data: Uint8Array): void;
-  /** 16 bytes in wire order, a copy of their own. */
+  /** A new array of 16 bytes in wire order. */
   digest(): Uint8Array;
 }
 
@@ -22,21 +22,21 @@ export interface RunningSum {
  *   md5        seed ‖ data (1)    data               data          protocols 30 …
  *   xxh128     seeded             data               data          by negotiation
  *
- * (1) data ‖ seed without CF_CHKSUM_SEED_FIX. The seed is 4 bytes little-endian, nothing at all when
- * 0; xxh128 takes it as a number, sign-extended to 64 bits.
+ * (1) data ‖ seed without CF_CHKSUM_SEED_FIX. The seed is 4 bytes little-endian, and no bytes if it
+ * is 0; xxh128 takes it as a number, sign-extended to 64 bits.
  *
  * @see rsync checksum.c get_checksum2, sum_init, file_checksum (3.5.0)
  */
 export interface StrongSums {
-  /** Sum of one block of a basis: 16 bytes, of which peers compare the first few. */
+  /** Sum of one block of a basis: 16 bytes. Peers compare only the first few. */
   block(data: Uint8Array): Uint8Array;
-  /** A digest over a whole file as it is rebuilt. Only one is in use at a time. */
+  /** The digest over a whole file as it is rebuilt. Only one file uses it at a time. */
   readonly file: RunningSum;
-  /** A further digest for the file list's own sums; any number may be in use at a time. */
+  /** A new digest for the sums in the file list; any number may be in use at a time. */
   createListSum(): Promise<RunningSum>;
 }
 
-/** The strong sums that a session agreed on. */
+/** The strong sums of the algorithm that the session agreed on. */
 export async function createStrongSums(session: Session): Promise<StrongSums> {
   const { checksumName: name, seed, compatFlags } = session;
   const none = Buffer.alloc(0);
@@ -60,26 +60,26 @@ export async function createStrongSums(session: Session): Promise<StrongSums> {
   return { block, file, createListSum };
 }
 
-/** Plain md5, whatever the session agreed on: what stands for a long extended attribute. */
+/** Unseeded md5 whatever the session agreed on: it stands for a long extended attribute. */
 export function createMd5Sum(): Promise<RunningSum> {
   return createRunningSum('md5', Buffer.alloc(0));
 }
 
-/** A running digest whose every input begins with `prefix`. */
+/** A running digest that puts `prefix` before every input. */
 async function createRunningSum(name: ChecksumName, prefix: Uint8Array): Promise<RunningSum> {
   if (name === 'xxh128') return new WasmSum(await createXXHash128(), prefix, true);
   if (name === 'md4') return new WasmSum(await createMD4(), prefix, false);
-  if (nodeKnowsMd5()) return new NodeMd5(prefix);
+  if (nodeSupportsMd5()) return new NodeMd5(prefix);
   return new WasmSum(await createMD5(), prefix, false);
 }
 
 /** A Node built for FIPS refuses md5. */
-function nodeKnowsMd5(): boolean {
+function nodeSupportsMd5(): boolean {
   try {
     createHash('md5');
     return true;
   } catch {
-    return false; // hash-wasm's md5 takes its place
+    return false; // hash-wasm's md5 is used instead
   }
 }
 
@@ -126,7 +126,7 @@ class WasmSum implements RunningSum {
   }
 }
 
-/** xxh128 travels with its low half first, each half little-endian: the usual digest backwards. */
+/** xxh128 is sent low half first, each half little-endian: the usual digest reversed. */
 function reversed(digest: Uint8Array): Uint8Array {
   return digest.reverse();
 }

@@ -1,5 +1,5 @@
 /**
- * Numbers of the rsync wire protocol under rsync's own names.
+ * Constants of the rsync wire protocol under rsync's own names.
  *
  * @see rsync rsync.h (3.5.0)
  */
@@ -12,7 +12,7 @@ export const NDX_DONE = -1;
 export const NDX_FLIST_EOF = -2;
 export const NDX_DEL_STATS = -3;
 
-/** Compatibility flags: what the server agreed to (protocol ≥ 30). */
+/** Compatibility flags, by which the server says what it agreed to (protocol ≥ 30). */
 export const CF_INC_RECURSE = 0x001;
 export const CF_SYMLINK_TIMES = 0x002;
 export const CF_SYMLINK_ICONV = 0x004;
@@ -23,7 +23,7 @@ export const CF_INPLACE_PARTIAL_DIR = 0x040;
 export const CF_VARINT_FLIST_FLAGS = 0x080;
 export const CF_ID0_NAMES = 0x100;
 
-/** Added to a message code to make the high byte of a frame header. */
+/** Added to a message code to form the high byte of a frame header. */
 export const MPLEX_BASE = 7;
 export const MSG_DATA = 0;
 export const MSG_ERROR_XFER = 1;

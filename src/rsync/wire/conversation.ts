@@ -1,4 +1,7 @@
-/** One rsync conversation over a connection: its framed streams, the peer's messages and the idle limit. */
+/**
+ * One rsync conversation over a connection: its framed streams, the peer's messages and the idle
+ * limit.
+ */
 import { PeerWatch, type PeerVerdict } from '../../bytes/peer-watch.ts';
 import { ChunkSink } from '../../bytes/chunk-sink.ts';
 import { ChunkSource } from '../../bytes/chunk-source.ts';
@@ -9,27 +12,27 @@ import type { Peer } from './peer.ts';
 import { silenceAllowedMs, stagnationAllowedMs } from './patience.ts';
 import { errorExit, PeerMessages, type MessageListener } from './peer-messages.ts';
 
-/** How the conversation is watched. */
+/** The time limits of a conversation, and the signal that interrupts it. */
 export interface ConversationOptions {
-  /** Give up after so long without a byte in either direction; see `patience.ts` for keep-alives. */
+  /** Limit without a byte in either direction; for keep-alives see `patience.ts`. */
   readonly idleTimeoutMs?: number | undefined;
-  /** The server's own `--timeout`: it hears from us about three times in that time. */
+  /** The server's own `--timeout`: we send something about three times in that interval. */
   readonly timeoutSec?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-const KEEP_ALIVE_LOOK_MS_MAX = 1000;
+const KEEP_ALIVE_CHECK_MS_MAX = 1000;
 const BUSY_INTERVAL_MS = 20;
-/** After we have given up: how long the peer may take to say why and to close. */
+/** After we gave up: how long the peer may take to send its reason and to close. */
 const FAREWELL_MS = 2000;
 const INTERRUPTED_FAREWELL_MS = 1000;
-/** Exit codes we send when we give up: for an error of the protocol, and as if by a signal. */
+/** Exit codes we send when we give up: for a protocol error, and as if a signal had ended us. */
 const EXIT_PROTOCOL = 2;
 const EXIT_INTERRUPTED = 20;
 
 /**
- * One connection while rsync is spoken on it: the framed streams, the peer's messages, and a
- * watchdog for idle time, keep-alives and interruption. The first failure wins and wakes everybody.
+ * One rsync conversation: the framed streams, the peer's messages, and a watchdog for idle time,
+ * keep-alives and interruption. The first failure counts, and wakes everyone who waits.
  */
 export class Conversation {
   readonly reader: MultiplexReader;
@@ -44,9 +47,9 @@ export class Conversation {
   readonly #onAbort = (): void => this.#interrupted();
   #idleTimeoutMs: number;
   #keepAliveMs: number;
-  /** Signs of work of our own. */
+  /** Counts the signs of our own work. */
   #busyCount = 0;
-  /** How long the peer may work without a word; see {@link allowFor}. */
+  /** How long the peer may work without progress; see {@link allowSilentWork}. */
   #workMs: () => number = () => 0;
   #protocol = 0;
   #saidFarewell = false;
@@ -66,12 +69,12 @@ export class Conversation {
     this.#sink = new ChunkSink(peer.output);
     this.messages = new PeerMessages({
       onMessage: (level, text) => {
-        if (level !== 'info') peer.hearError?.(text);
+        if (level !== 'info') peer.addErrorText?.(text);
         listener.onMessage(level, text);
       },
       onDeleted: (path, isDirectory) => listener.onDeleted?.(path, isDirectory),
       onNoSend: (ndx) => listener.onNoSend?.(ndx),
-      onTimeout: (timeoutSec) => this.#shortenPatience(timeoutSec),
+      onTimeout: (timeoutSec) => this.#shortenTimeouts(timeoutSec),
       onErrorExit: (exitCode) => this.#answerErrorExit(exitCode),
     });
     this.reader = new MultiplexReader(this.#source, (code, payload) => {
@@ -91,8 +94,8 @@ export class Conversation {
       (verdict) => this.#giveUp(verdict),
     );
     this.#keepAlive = setInterval(
-      () => this.#look(),
-      Math.max(10, Math.min(this.#keepAliveMs / 4, KEEP_ALIVE_LOOK_MS_MAX)),
+      () => this.#check(),
+      Math.max(10, Math.min(this.#keepAliveMs / 4, KEEP_ALIVE_CHECK_MS_MAX)),
     );
     options.signal?.addEventListener('abort', this.#onAbort);
     if (options.signal?.aborted === true) this.#interrupted();
@@ -106,18 +109,18 @@ export class Conversation {
     return this.#source.bytesRead;
   }
 
-  /** Known after the handshake: what may be sent to say good-bye depends on it. */
+  /** Set after the handshake: which farewell we may send depends on it. */
   set protocol(protocol: number) {
     this.#protocol = protocol;
   }
 
-  /** Called once with the first failure, whatever it is. */
+  /** Calls back once with the first failure. */
   whenFailed(callback: (error: Error) => void): void {
     if (this.#failure !== undefined) callback(this.#failure);
     else this.#onFailure.push(callback);
   }
 
-  /** Gives the conversation up, and tells the peer to do so, too; the first failure counts. */
+  /** Gives up and tells the peer to do so too; the first failure counts. */
   fail(error: Error): void {
     if (this.#failure !== undefined) return;
     this.#failure = error;
@@ -126,13 +129,13 @@ export class Conversation {
     for (const callback of this.#onFailure) callback(error);
   }
 
-  /** Something of our own goes on that the peer cannot see, such as reading: that is not idleness. */
+  /** Our side works on something that the peer cannot see, such as reading: it is not idle. */
   busy(): void {
     this.#busyCount++;
   }
 
-  /** @param workMs - how long the peer may take for what it does without a word, as a guess upwards */
-  allowFor(workMs: () => number): void {
+  /** @param workMs - an upper estimate of how long the peer may work without progress */
+  allowSilentWork(workMs: () => number): void {
     this.#workMs = workMs;
   }
 
@@ -141,7 +144,7 @@ export class Conversation {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  /** The result of something of our own that may take any time. */
+  /** Awaits work of our own that may take any time, and counts as busy meanwhile. */
   async whileBusy<T>(work: Promise<T>): Promise<T> {
     const timer = setInterval(() => this.busy(), BUSY_INTERVAL_MS);
     try {
@@ -165,9 +168,10 @@ export class Conversation {
   }
 
   /**
-   * Lets the peer take what was written, when it does not keep up: then there is something to wait for.
+   * Waits while the peer does not keep up with our writing.
    *
-   * @throws whatever made the conversation fail, at once or later
+   * @returns undefined when there is nothing to wait for
+   * @throws whatever made the conversation fail; it may also reject with that
    */
   drained(): Promise<void> | undefined {
     if (this.writer.blocked) return this.#untilDrained();
@@ -182,13 +186,13 @@ export class Conversation {
   }
 
   /**
-   * After a failure: listens for a moment to what the peer still says.
+   * After a failure: listens briefly for the peer's last messages.
    *
-   * @param reading - settles when nobody reads from the connection any more
-   * @returns why the peer itself gave up, if it says so
+   * @param reading - settles when no other reader uses the connection any more
+   * @returns the peer's own reason for giving up, if it sent one
    */
   async farewell(reading: Promise<unknown>): Promise<Error | undefined> {
-    // Below protocol 31 the peer does not know that we have given up, and would not close.
+    // Below protocol 31 the peer does not learn that we have given up, and would not close.
     if (!this.#saidFarewell && !(this.#failure instanceof ConnectionError)) return undefined;
     const farewellMs = this.#farewellMs();
     if (farewellMs === 0) return undefined;
@@ -203,7 +207,7 @@ export class Conversation {
     return ends.find((end) => end instanceof RemoteError);
   }
 
-  /** Whom nobody heard for long is not listened to any longer, and a person who stops us waits little. */
+  /** No wait for a peer that timed out, and a short one when a person interrupts us. */
   #farewellMs(): number {
     if (this.#failure instanceof ConnectionError && this.#failure.code === 'timeout') return 0;
     return this.#failure instanceof InterruptedError ? INTERRUPTED_FAREWELL_MS : FAREWELL_MS;
@@ -215,7 +219,7 @@ export class Conversation {
     while (performance.now() < deadlineMs && (await this.reader.fill()));
   }
 
-  /** Stops watching. The streams stay open: they belong to whoever opened them. */
+  /** Stops watching. The streams stay open: they belong to their opener. */
   end(): void {
     this.#watch.end();
     clearInterval(this.#keepAlive);
@@ -227,9 +231,9 @@ export class Conversation {
     return this.#sink.progress + this.#busyCount;
   }
 
-  #look(): void {
+  #check(): void {
     const broken = this.#sink.failure;
-    // A peer that no longer listens has usually closed; its own words are worth a moment.
+    // A peer that no longer reads has usually closed; its last messages are worth a short wait.
     if (broken !== undefined && this.#watch.silentMs > FAREWELL_MS) this.fail(broken);
     const isQuiet = performance.now() - this.#sink.lastWriteMs > this.#keepAliveMs;
     if (!isQuiet || this.writer.blocked) return;
@@ -243,14 +247,14 @@ export class Conversation {
       'timeout',
       why === 'silent'
         ? `nothing came from the server and nothing could be sent for ${seconds} s`
-        : `for ${seconds} s the server has only said that it is alive`,
+        : `for ${seconds} s the server has sent nothing but keep-alives`,
       { hint: 'Run the same command again to continue.' },
     );
     this.#source.fail(error);
     this.fail(error);
   }
 
-  #shortenPatience(timeoutSec: number): void {
+  #shortenTimeouts(timeoutSec: number): void {
     this.#keepAliveMs = Math.min(this.#keepAliveMs, (timeoutSec * 1000) / 3);
     this.#idleTimeoutMs = Math.min(this.#idleTimeoutMs, timeoutSec * 1000);
   }

@@ -1,7 +1,7 @@
 /**
  * The first bytes of a conversation, both roles:
  *
- *   1  both    int32 version; the smaller one counts    not with daemons, which greet in text
+ *   1  both    int32 version; the lower one counts      not with daemons, which greet in text
  *   2  server  varint compatibility flags                   protocol ≥ 30
  *   3  both    vstring checksum names                       flag CF_VARINT_FLIST_FLAGS
  *   4  server  int32 checksum seed
@@ -29,7 +29,7 @@ import type { Peer } from './peer.ts';
 
 export type ChecksumName = 'md4' | 'md5' | 'xxh128';
 
-/** What both sides agreed on. */
+/** The parameters that both sides agreed on. */
 export interface Session {
   /** 27 … 32. */
   readonly protocol: number;
@@ -42,13 +42,13 @@ export interface Session {
 
 /**
  * The names we offer, in rsync's own order of preference. Servers up to 3.4.4 take the first name
- * of the client's list that they know, later ones the first of their own: only with the common
- * order both ways give the same.
+ * of the client's list that they know, later ones the first name of their own list that the client
+ * offers. Only the same order on both sides gives the same result either way.
  */
 const OFFERED = ['xxh128', 'md5'] as const;
 const OFFERED_BYTES = Buffer.from(OFFERED.join(' '));
 
-/** What our own server agrees to: all of the capabilities that our clients offer. */
+/** The flags of our own server: all capabilities that our clients offer. */
 const SERVER_FLAGS =
   CF_SYMLINK_TIMES |
   CF_SYMLINK_ICONV |
@@ -62,10 +62,10 @@ const SERVER_FLAGS =
  * The client's side.
  *
  * @param protocolMax - newest protocol to offer, 27 … 32
- * @param greeted - the protocol of a peer that was greeted before: nobody sends a version
+ * @param greeted - set if the protocol was agreed on before: then no version is exchanged
  * @throws {RemoteError} `no-greeting` — the peer closed before its version
- * @throws {RemoteError} `shell-not-clean` — the peer's first bytes are no version
- * @throws {RemoteError} `rsync-too-old` — the peer speaks nothing newer than protocol 26
+ * @throws {RemoteError} `shell-not-clean` — the peer's first bytes are not a version
+ * @throws {RemoteError} `rsync-too-old` — the peer's newest protocol is 26 or older
  * @throws {RemoteError} `no-common-checksum`
  * @throws {ProtocolError} `inc-recurse-unasked` — the server wants incremental recursion
  * @throws {ConnectionError} `connection-lost`
@@ -85,7 +85,7 @@ export async function greetServer(
     if (compatFlags & CF_INC_RECURSE) {
       throw new ProtocolError(
         'inc-recurse-unasked',
-        'the server wants to receive the file list in parts, which was not offered',
+        'the server wants to receive the file list in parts, which we did not offer',
       );
     }
     if (compatFlags & CF_VARINT_FLIST_FLAGS) {
@@ -99,7 +99,7 @@ export async function greetServer(
 }
 
 /**
- * The server's side, for a client that offers what {@link serverWords} says.
+ * The server's side, for a client that offers the capabilities of {@link serverArgs}.
  *
  * @param seed - any int32; 0 means unseeded
  * @throws the same as {@link greetServer}
@@ -134,7 +134,9 @@ async function exchangeVersions(
   return Math.min(protocolMax, await readVersion(reader));
 }
 
-/** A peer that closes before it has said anything has refused, or does not exist. */
+/**
+ * Waits for the peer's first bytes. A peer that closes before them has refused, or does not exist.
+ */
 async function awaitBytes(reader: MultiplexReader, count: number): Promise<void> {
   while (reader.stream.available < count) {
     if (await reader.fillUnlessStopped()) continue;
@@ -148,13 +150,13 @@ async function awaitBytes(reader: MultiplexReader, count: number): Promise<void>
   }
 }
 
-/** What accounts say that run no commands: OpenSSH's internal-sftp, nologin, and the like. */
+/** Messages of accounts that run no commands: OpenSSH's internal-sftp, nologin and the like. */
 const NO_COMMANDS = /sftp connections only|not (?:currently )?available|may not be used|no shell/i;
 
 function hintAbout(said: string): string {
   return NO_COMMANDS.test(said)
-    ? 'The account there runs no commands, so that nothing can be pushed to it. Give it a shell and rsync; reading goes over SFTP where it has that.'
-    : 'The login there prints something on standard output. Make its shell start-up files quiet for commands that are run without a terminal.';
+    ? 'The account there runs no commands, so nothing can be pushed to it. Give it a shell and rsync; reading works over SFTP if the account has that.'
+    : 'The login there prints something on standard output. Make its shell start-up files print nothing for commands that run without a terminal.';
 }
 
 async function readVersion(reader: MultiplexReader): Promise<number> {
@@ -175,7 +177,7 @@ async function readVersion(reader: MultiplexReader): Promise<number> {
   if (version < PROTOCOL_OLDEST) {
     throw new RemoteError(
       'rsync-too-old',
-      `the server speaks rsync protocol ${version}, at least ${PROTOCOL_OLDEST} is needed`,
+      `the server speaks rsync protocol ${version}; at least ${PROTOCOL_OLDEST} is needed`,
       { hint: 'Install rsync 3 on the server.' },
     );
   }
@@ -196,8 +198,10 @@ async function negotiateChecksum(
   if (common === undefined) {
     throw new RemoteError(
       'no-common-checksum',
-      `the server knows none of the checksums ${OFFERED.join(', ')}`,
-      { hint: 'Its rsync must be built with md5, and no environment variable may forbid it.' },
+      `the server supports none of the checksums ${OFFERED.join(', ')}`,
+      {
+        hint: 'The rsync on the server must be built with md5, and no environment variable may disable it.',
+      },
     );
   }
   return common;

@@ -1,5 +1,5 @@
 /**
- * Integer codings of the wire, each encoder next to its decoder. All are little-endian.
+ * The integer encodings of the wire, each encoder next to its decoder. All are little-endian.
  *
  * @see rsync io.c read_varint, write_varint, read_varlong, write_varlong (3.5.0)
  */
@@ -9,7 +9,7 @@ import { BugError, ProtocolError } from '../../errors.ts';
 
 const TWO_32 = 0x1_0000_0000;
 
-/** How many bytes follow a first byte: one for each of its leading one bits, at most 6. */
+/** How many bytes follow a first byte: as many as it has leading one bits, at most 6. */
 function extraBytes(first: number): number {
   if (first < 0x80) return 0;
   if (first < 0xc0) return 1;
@@ -20,8 +20,8 @@ function extraBytes(first: number): number {
 }
 
 /**
- * Writes a 32-bit number in 1 … 5 bytes: the first byte tells by its leading ones how many follow
- * and holds the top bits that fit.
+ * Writes a 32-bit number in 1 … 5 bytes. The leading ones of the first byte give the number of
+ * bytes that follow; its other bits hold the top bits of the number if they fit.
  *
  * @param value - −2^31 … 2^32−1; negative numbers take 5 bytes
  */
@@ -46,7 +46,7 @@ export function writeVarint(sink: ByteSink, value: number): void {
  * Inverse of {@link writeVarint}.
  *
  * @returns a signed 32-bit number
- * @throws {ProtocolError} `varint-invalid` — the prefix claims more than 4 more bytes
+ * @throws {ProtocolError} `varint-invalid` — the first byte announces more than 4 further bytes
  */
 export function readVarint(reader: ByteReader): number {
   const first = reader.byte();
@@ -55,7 +55,7 @@ export function readVarint(reader: ByteReader): number {
   if (extra > 4) {
     throw new ProtocolError(
       'varint-invalid',
-      `a 32-bit number claims ${extra} more bytes, at most 4 are allowed`,
+      `a 32-bit number claims ${extra} more bytes; at most 4 are allowed`,
     );
   }
   let value = 0;
@@ -70,7 +70,8 @@ function byteOf(low: number, high: number, i: number): number {
 }
 
 /**
- * Writes a 64-bit number in at least `minBytes` bytes: the first byte tells how many more follow.
+ * Writes a 64-bit number in at least `minBytes` bytes. The first byte gives the number of further
+ * bytes.
  *
  * @param value - −2^53+1 … 2^53−1
  * @param minBytes - 3 (sizes) or 4 (times)
@@ -108,8 +109,8 @@ export function readVarlong(reader: ByteReader, minBytes: 3 | 4): number {
 }
 
 /**
- * Reads a time as {@link readVarlong} does with at least 4 bytes. One beyond what JavaScript counts exactly is
- * only near: a single object with such a time does not keep the others away.
+ * Reads a time as {@link readVarlong} does with at least 4 bytes. A time beyond JavaScript's safe
+ * integers is rounded, so that one object with such a time does not fail the whole list.
  *
  * @throws {ProtocolError} `varlong-invalid` — more than 9 bytes
  */
@@ -118,7 +119,7 @@ export function readVarlongTime(reader: ByteReader): number {
   return highWord * TWO_32 + (lowWord >>> 0);
 }
 
-/** The two halves of a number that says how many bytes it has. */
+/** Reads a varlong as two 32-bit words. */
 function readVarlongWords(
   reader: ByteReader,
   minBytes: 3 | 4,
@@ -140,7 +141,7 @@ function readVarlongWords(
   return { lowWord, highWord };
 }
 
-/** Two halves of a 64-bit number as a JavaScript number. */
+/** The two words of a 64-bit number as a JavaScript number. */
 function joinWords(lowWord: number, highWord: number): number {
   const value = highWord * TWO_32 + (lowWord >>> 0);
   if (!Number.isSafeInteger(value)) {
@@ -204,7 +205,7 @@ export function readVstring(reader: ByteReader, lengthMax: number, what: string)
   if (length > lengthMax) {
     throw new ProtocolError(
       'string-too-long',
-      `${what} of ${length} bytes, at most ${lengthMax} are allowed`,
+      `${what} of ${length} bytes; at most ${lengthMax} are allowed`,
     );
   }
   return reader.copy(length);

@@ -6,7 +6,7 @@ import { readVstring, writeVstring } from './integers.ts';
 import { XNAME_LENGTH_MAX } from './limits.ts';
 
 /*
- * What follows a file index, both ways:
+ * The attributes that follow a file index, in both directions:
  *
  *   1  uint16   iflags               protocol ≥ 29; below, always a transfer
  *   2  byte     basis type           ITEM_BASIS_TYPE_FOLLOWS

@@ -19,23 +19,23 @@ import {
  *   2  1 byte   7 + code; code 0 is data, all others are messages
  *   3  payload
  *
- * The payloads of the data frames concatenate to one stream; frames and values of that stream have
- * nothing to do with each other, and a message may come in the middle of a value.
+ * The payloads of the data frames concatenate to one stream. The boundaries of frames and of values
+ * in that stream are independent, and a message may come in the middle of a value.
  *
  * @see rsync io.c read_a_msg, send_msg (3.5.0)
  */
 const HEADER_LENGTH = 4;
 const FRAME_LENGTH_MAX = 0xffffff;
 
-/** One write to the connection. */
+/** Size of the buffer of one write to the connection. */
 const WRITE_LENGTH = 64 * 1024;
-/** A buffer with less room than this is not worth going on with after a flush. */
+/** After a flush, a buffer with less space than this is replaced. */
 const ROOM_MIN = 8 * 1024;
 
-/** Called for each message frame. Throwing ends the reading. The payload is a view that stays valid. */
+/** Called for each message frame. A throw ends reading. The payload is a view that stays valid. */
 export type MessageHandler = (code: number, payload: Buffer) => void;
 
-/** Reads one direction of a conversation: raw at first, in frames after {@link startMultiplex}. */
+/** Reads one direction of a conversation: raw at first, framed after {@link startMultiplex}. */
 export class MultiplexReader {
   readonly #source: ChunkSource;
   readonly #onMessage: MessageHandler;
@@ -46,36 +46,36 @@ export class MultiplexReader {
   #dataLeft = 0;
   #skipLeft = 0;
   #message: { code: number; length: number } | undefined;
-  /** Frames since the last data, long ones counting as several. */
+  /** Frames since the last data; a long one counts as several. */
   #idleWeight = 0;
   #stopped: Error | undefined;
-  /** What follows the last whole frame is none. */
+  /** Set when the bytes after the last whole frame are not a frame. */
   #broken: ProtocolError | undefined;
   #wakeStopped: ((error: Error) => void) | undefined;
   #filling: Promise<boolean> | undefined;
 
-  /** @param onMessage - sees the messages in order, as early as they can be read */
+  /** @param onMessage - receives the messages in order, as soon as they can be read */
   constructor(source: ChunkSource, onMessage: MessageHandler) {
     this.#source = source;
     this.#onMessage = onMessage;
   }
 
-  /** The logical stream, for reading without waiting: see {@link ByteReader.attempt}. */
+  /** The data stream, for reading without waiting: see {@link ByteReader.attempt}. */
   get stream(): ByteReader {
     return this.#stream;
   }
 
-  /** Changes with every piece of data and every message that says something. */
+  /** Changes with every piece of data and every message that is not empty. */
   get progress(): number {
     return this.#progress;
   }
 
-  /** The piece of data that was read last was a mere sign of life. */
+  /** Takes back the progress of the last piece of data: it was only a keep-alive. */
   discountProgress(): void {
     this.#progress--;
   }
 
-  /** From here on the peer sends frames. Bytes that were received but not read count as such. */
+  /** From here on the peer sends frames. Bytes received but not yet read belong to frames too. */
   startMultiplex(): void {
     this.#multiplexed = true;
     this.#raw.append(this.#stream.rest());
@@ -83,9 +83,9 @@ export class MultiplexReader {
   }
 
   /**
-   * Decodes one value, waiting for its bytes. The decoder is tried again from the start of the value
-   * when more has arrived, so it must not change its state before its last read,
-   * and it must not return undefined.
+   * Decodes one value and waits for its bytes. The decoder is run again from the start of the value
+   * when more bytes have arrived, so it must not change its state before its last read, and it must
+   * not return undefined.
    *
    * @throws {ConnectionError} `connection-lost` — the peer closed in the middle
    * @throws {ProtocolError} `frame-invalid`, `frame-too-long`, `too-many-messages`
@@ -101,7 +101,7 @@ export class MultiplexReader {
   }
 
   /**
-   * The same without waiting, and without a promise: undefined when its bytes have not come yet.
+   * Like {@link read}, without waiting and without a promise: undefined if bytes are missing.
    *
    * @throws whatever {@link stop} was given
    */
@@ -112,7 +112,7 @@ export class MultiplexReader {
 
   /**
    * Makes the pending and every later {@link read} throw; the first reason counts. {@link fill} and
-   * {@link drain} go on, for a last word of the peer.
+   * {@link drain} still work, to receive the peer's last messages.
    */
   stop(reason: Error): void {
     this.#stopped ??= reason;
@@ -120,7 +120,7 @@ export class MultiplexReader {
   }
 
   /**
-   * Takes one more chunk from the connection, waiting for it.
+   * Waits for one more chunk from the connection.
    *
    * @returns false once the peer has closed
    * @throws {ProtocolError} `frame-invalid`, `frame-too-long`, `too-many-messages`
@@ -132,7 +132,7 @@ export class MultiplexReader {
     return this.#filling;
   }
 
-  /** Like {@link fill}, but throws what {@link stop} was given, or is given meanwhile. */
+  /** Like {@link fill}, but throws the reason of an earlier or concurrent {@link stop}. */
   fillUnlessStopped(): Promise<boolean> {
     if (this.#stopped !== undefined) return Promise.reject(this.#stopped);
     return new Promise((resolve, reject) => {
@@ -156,10 +156,10 @@ export class MultiplexReader {
   }
 
   /**
-   * Reads to the end behind the goodbye, where messages still count. Everything else is what a login
-   * prints when rsync has ended (an EXIT trap, a wrapper), and is dropped.
+   * Reads from the goodbye to the end. Messages still count. All other bytes are output of the
+   * login shell after rsync has ended (an EXIT trap, a wrapper), and are dropped.
    *
-   * @throws {ProtocolError} `data-after-end` — the server does not stop talking
+   * @throws {ProtocolError} `data-after-end` — the server does not stop sending
    * @throws {ConnectionError} `connection-lost`
    */
   async drain(): Promise<void> {
@@ -174,10 +174,10 @@ export class MultiplexReader {
       if (chunk === undefined) return;
       length += chunk.length;
     }
-    throw new ProtocolError('data-after-end', 'the server goes on sending after the goodbye');
+    throw new ProtocolError('data-after-end', 'the server keeps sending after the goodbye');
   }
 
-  /** What came before a broken frame is still good: the frame may be noise behind the goodbye. */
+  /** Frames before a broken one stay valid: it may be output of the shell after the goodbye. */
   #splitUntilBroken(): void {
     try {
       this.#split();
@@ -218,7 +218,7 @@ export class MultiplexReader {
     if (code < 0) {
       throw new ProtocolError(
         'frame-invalid',
-        `a frame begins with 0x${header.toString(16).padStart(8, '0')}, which is no message of rsync`,
+        `a frame begins with 0x${header.toString(16).padStart(8, '0')}, which is not a message of rsync`,
         { hint: 'Something other than rsync may have written into the connection.' },
       );
     }
@@ -227,7 +227,7 @@ export class MultiplexReader {
     if (this.#idleWeight > IDLE_FRAMES_MAX) {
       throw new ProtocolError(
         'too-many-messages',
-        'message upon message came without any data in between',
+        'too many messages came without any data in between',
       );
     }
     if (code === MSG_DATA) this.#dataLeft = length;
@@ -235,7 +235,7 @@ export class MultiplexReader {
     else {
       throw new ProtocolError(
         'frame-too-long',
-        `message ${code} of ${length} bytes, at most ${MESSAGE_LENGTH_MAX} are allowed`,
+        `message ${code} of ${length} bytes; at most ${MESSAGE_LENGTH_MAX} are allowed`,
       );
     }
   }
@@ -253,7 +253,7 @@ function closedEarly(): ConnectionError {
   );
 }
 
-/** Writes one direction of a conversation: coalesces, frames, and tells when to wait. */
+/** Writes one direction of a conversation: coalesces, frames, and reports back-pressure. */
 export class MultiplexWriter implements ByteSink {
   readonly #sink: ChunkSink;
   #buffer = Buffer.allocUnsafeSlow(WRITE_LENGTH);
@@ -265,17 +265,17 @@ export class MultiplexWriter implements ByteSink {
     this.#sink = sink;
   }
 
-  /** True while the peer does not take more: wait with {@link drained} before writing much. */
+  /** True while the peer takes no more: wait with {@link drained} before writing much. */
   get blocked(): boolean {
     return this.#sink.blocked;
   }
 
-  /** True when something was written and not handed to the connection yet. */
+  /** True when bytes were written but not handed to the connection yet. */
   get pending(): boolean {
     return this.#length > this.#start + this.#headerLength;
   }
 
-  /** From here on everything goes out in frames. */
+  /** From here on all output is framed. */
   startMultiplex(): void {
     this.flush();
     this.#headerLength = HEADER_LENGTH;
@@ -312,12 +312,12 @@ export class MultiplexWriter implements ByteSink {
     }
   }
 
-  /** Sends a message after the data written so far; without framing it is dropped. */
+  /** Sends a message after the data written so far; before framing starts it is dropped. */
   message(code: number, payload: Uint8Array): void {
     this.#message(code, payload, 'content');
   }
 
-  #message(code: number, payload: Uint8Array, kind: 'content' | 'sign-of-life'): void {
+  #message(code: number, payload: Uint8Array, kind: 'content' | 'keep-alive'): void {
     if (this.#headerLength === 0) return;
     this.#finish();
     const frame = Buffer.allocUnsafeSlow(HEADER_LENGTH + payload.length);
@@ -326,17 +326,17 @@ export class MultiplexWriter implements ByteSink {
     this.#sink.write(frame, kind);
   }
 
-  /** Hands everything to the connection. */
+  /** Hands all bytes written to the connection. */
   flush(): void {
     this.#finish();
   }
 
-  /** An empty data frame: proves that we live. Without framing there is no such thing. */
+  /** Sends an empty data frame as a sign of life; before framing starts there is none. */
   keepAlive(): void {
-    this.#message(MSG_DATA, new Uint8Array(0), 'sign-of-life');
+    this.#message(MSG_DATA, new Uint8Array(0), 'keep-alive');
   }
 
-  /** Settles when writing makes sense again; at once when nothing is in the way. */
+  /** Resolves when the peer takes bytes again; at once if it does already. */
   async drained(): Promise<void> {
     await this.#sink.drained();
   }
@@ -345,7 +345,7 @@ export class MultiplexWriter implements ByteSink {
     if (this.#length + count > this.#buffer.length) this.#advance();
   }
 
-  /** Sends what there is and goes on in a buffer with room. */
+  /** Sends the bytes written so far and makes sure that the buffer has space. */
   #advance(): void {
     this.#finish();
     if (this.#buffer.length - this.#length < ROOM_MIN) this.#renew();
@@ -363,7 +363,7 @@ export class MultiplexWriter implements ByteSink {
     else this.#begin();
   }
 
-  /** What was written belongs to the connection now: a new buffer, never the old one again. */
+  /** Takes a new buffer: the old one belongs to the connection now. */
   #renew(): void {
     this.#buffer = Buffer.allocUnsafeSlow(WRITE_LENGTH);
     this.#start = 0;

@@ -1,18 +1,18 @@
-/** The codec of file indexes, which are written as differences. */
+/** The codec of file indexes, which are sent as differences. */
 import type { ByteReader } from '../../bytes/byte-reader.ts';
 import type { ByteSink } from '../../bytes/byte-sink.ts';
 import { NDX_DONE } from './constants.ts';
 
 /*
- * A file index. Below protocol 30: int32. From 30 on the difference to the previous index of the
- * same sign and direction:
+ * A file index. Below protocol 30 it is an int32; from 30 on, the difference from the previous
+ * index of the same sign and direction:
  *
  *   00                      NDX_DONE, no difference involved
  *   [ff] d                  1 ≤ d ≤ 253
  *   [ff] fe hi lo           d = 0 or 254 ≤ d ≤ 32767, big-endian
  *   [ff] fe 80|b3 b0 b1 b2  the value itself
  *
- * with ff in front of negative ones, whose absolute value is coded.
+ * with ff in front of a negative index, whose absolute value is encoded.
  *
  * @see rsync io.c read_ndx, write_ndx (3.5.0)
  */
@@ -20,7 +20,7 @@ import { NDX_DONE } from './constants.ts';
 const FIRST_PREVIOUS_POSITIVE = -1;
 const FIRST_PREVIOUS_NEGATIVE = 1;
 
-/** Writes indexes; one per direction of a conversation, since each depends on the one before. */
+/** Writes indexes. Each depends on the previous one, so each direction has its own writer. */
 export class NdxWriter {
   readonly #protocol: number;
   #previousPositive = FIRST_PREVIOUS_POSITIVE;
@@ -77,7 +77,7 @@ export class NdxReader {
     this.#protocol = protocol;
   }
 
-  /** Any int32 may come out; it is the caller who knows which indexes make sense. */
+  /** May return any int32; the caller knows which indexes are valid. */
   read(reader: ByteReader): number {
     if (this.#protocol < 30) return reader.int32();
     const first = reader.byte();

@@ -1,10 +1,10 @@
-/** What a transfer is to do, as the command line of a server and as the switches of the codecs. */
+/** The options of a transfer, and the command lines of servers made from them. */
 import { UsageError } from '../../errors.ts';
 import { PROTOCOL_NEWEST } from './constants.ts';
 
 /**
- * What a transfer is to do. One object makes both the command line of the server and the switches
- * of our codecs, since the two must agree to the bit. Recursion is always on.
+ * The options of a transfer. One object determines both the command line of the server and the
+ * switches of our codecs, since the two must agree exactly. Recursion is always on.
  */
 export interface TransferOptions {
   /** Newest protocol to offer: 27, 29 … 32. Not part of the command line. */
@@ -17,56 +17,63 @@ export interface TransferOptions {
   readonly devices: boolean;
   readonly specials: boolean;
   readonly hardLinks: boolean;
-  /** `-X`: extended attributes of everything listed. Needs protocol 30. */
+  /** `-X`: extended attributes of all entries. Needs protocol 30. */
   readonly xattrs?: boolean;
   /** `-c`: compare by checksum instead of size and time. */
   readonly checksum: boolean;
   readonly dryRun: boolean;
   /**
-   * `--only-write-batch`: a dry run in which the server sends the block sums of what it has all the
-   * same. It is answered as in a dry run, and what would have been sent is counted.
+   * `--only-write-batch`: a dry run in which the server nevertheless sends the block sums of its
+   * files. We answer as in a dry run, and count the bytes that a real run would send.
    */
   readonly measure?: boolean;
   readonly numericIds: boolean;
-  /** `-I`: look at every file, whatever its size and time. */
+  /** `-I`: check every file, even if size and time are equal. */
   readonly ignoreTimes: boolean;
   /** `--delete-after`, with a report of each deleted name. */
   readonly deleteAfter: boolean;
-  /** `--ignore-existing`: what is there stays as it is; of folders, what is in them. */
+  /** `--ignore-existing`: existing objects stay unchanged; existing folders can get new entries. */
   readonly ignoreExisting?: boolean;
-  /** `--existing`: what is not there is not made. */
+  /** `--existing`: nothing new is created. */
   readonly existing?: boolean;
-  /** `--info=SKIP2`: one message for each object that is ignored, and whether it differs. */
-  readonly tellSkipped?: boolean;
-  /** `-v`: lines for people, the only ones that name deletions before protocol 29. */
-  readonly talkative?: boolean;
+  /** `--info=SKIP2`: one message for each skipped object, with whether it differs. */
+  readonly reportSkipped?: boolean;
+  /** `-v`: lines for people. Before protocol 29 only these name deletions. */
+  readonly verbose?: boolean;
   /** `-B`: bytes per block of the delta, 1 … 131072. */
   readonly blockSize?: number;
   /** `--modify-window`: times that differ by no more seconds count as equal. Default 0. */
   readonly modifyWindowSec?: number;
-  /** `--timeout`: seconds after which the server gives an idle connection up. */
+  /** `--timeout`: seconds after which the server gives up an idle connection. */
   readonly timeoutSec?: number;
-  /** `--fsync`, since 3.2.4: each file is on the server's disk before it gets its name. */
+  /** `--fsync`, since 3.2.4: each file is on the server's disk before it is renamed into place. */
   readonly fsync?: boolean;
   /** `--temp-dir`: where the server builds files before it renames them. */
   readonly tempDir?: string;
-  /** `--link-dest`: earlier copy that unchanged files are linked to, relative to the destination. */
+  /**
+   * `--link-dest`: earlier copy, relative to the destination, that unchanged files are linked to.
+   */
   readonly linkDest?: string;
-  /** `--compare-dest`: folder whose equal files need not be sent; with `linkDest` and `copyDest` one at most. */
+  /**
+   * `--compare-dest`: folder whose equal files need not be sent. At most one of this, `linkDest`
+   * and `copyDest` may be set.
+   */
   readonly compareDest?: string;
   /** `--copy-dest`: folder whose equal files are copied instead of being sent. */
   readonly copyDest?: string;
-  /** `--inplace`: a file grows under its own name, and keeps what it has got when the run is cut off. */
+  /**
+   * `--inplace`: a file is written under its own name, and keeps its bytes if the run is cut off.
+   */
   readonly inPlace?: boolean;
-  /** `-S`: zeros become holes of what is stored. With `inPlace` rsync 3.1.3 and later can do that. */
+  /** `-S`: zeros are stored as holes. Together with `inPlace` it needs rsync 3.1.3. */
   readonly sparse?: boolean;
-  /** `--mkpath`, since 3.2.3: the folders above the destination are made, too. */
+  /** `--mkpath`, since 3.2.3: missing folders above the destination are created too. */
   readonly mkPath?: boolean;
   /** `--size-only`: files of equal size count as equal. */
   readonly sizeOnly?: boolean;
 }
 
-/** Whether nothing is changed at the receiving side. */
+/** Whether the receiving side changes nothing. */
 export function isDryRun({
   dryRun,
   measure,
@@ -75,8 +82,8 @@ export function isDryRun({
 }
 
 /**
- * Everything that a list can tell, ids as numbers: for listing, and for reading files that are not
- * stored as such.
+ * All that a file list can hold, with numeric ids: for listing, and for reading files whose content
+ * is used without storing the files.
  */
 export const LISTING: TransferOptions = {
   protocolMax: PROTOCOL_NEWEST,
@@ -96,15 +103,16 @@ export const LISTING: TransferOptions = {
 };
 
 /**
- * The capabilities we offer: `.` version placeholder, `L` symlink times, `s` symlink iconv, `f` safe
- * list end, `x` no xattr shortcut, `C` seed order fixed, `v` varint flags and checksum negotiation,
- * `u` names of id 0. Without `i` the file list arrives whole, without `I` nothing is changed in place.
+ * The capabilities we offer: `.` version placeholder, `L` symlink times, `s` symlink iconv, `f`
+ * safe list end, `x` no xattr shortcut, `C` seed order fixed, `v` varint flags and checksum
+ * negotiation, `u` names of id 0. Without `i` the file list arrives whole; without `I` partial
+ * files are not updated in place.
  */
 const CAPABILITIES = 'e.LsfxCvu';
 
-/** Cluster letters in the order the stock client sends them. */
+/** Cluster letters in the order in which the stock client sends them. */
 const LETTERS = [
-  ['v', 'talkative'],
+  ['v', 'verbose'],
   ['n', 'dryRun'],
   ['l', 'links'],
   ['H', 'hardLinks'],
@@ -121,21 +129,28 @@ const LETTERS = [
 ] as const;
 
 /**
- * Makes each deletion known by name: without a log format a server deletes in silence. Below protocol
- * 29 there is no message for it, only chatter.
+ * Makes the server report each deletion by name: without a log format it deletes silently. Below
+ * protocol 29 there is no message for it, only the lines of `-v`.
  */
 const REPORT_ITEMS = '--log-format=%i';
 
-/** As the stock client sends it: the file would be the client's, so its name is of no meaning here. */
+/**
+ * As the stock client sends it. The batch file would be on the client, so its name does not matter.
+ */
 const MEASURE = '--only-write-batch=X';
 
-/** Since rsync 3.2.4 it tells how the object differs; 3.1 says only that it exists, older ones refuse. */
-const TELL_SKIPPED = '--info=SKIP2';
+/**
+ * Since rsync 3.2.4 it says how the object differs; 3.1 says only that it exists; older ones
+ * refuse.
+ */
+const REPORT_SKIPPED = '--info=SKIP2';
 
-/** As the stock client has it for holes in place: some servers begin with an empty file without it. */
+/**
+ * The stock client sends it with `-S --inplace`: without it some servers begin with an empty file.
+ */
 const BY_DELTA = '--no-W';
 
-/** Options that name a folder, in a word of its own. */
+/** Options whose value is a folder, as a separate argument. */
 const FOLDERS = [
   ['tempDir', '--temp-dir'],
   ['linkDest', '--link-dest'],
@@ -144,55 +159,55 @@ const FOLDERS = [
 ] as const;
 
 /**
- * The words after `rsync` for a receiving server, in the shape of the stock client's own, which
- * restricted shells expect.
+ * The arguments of `rsync` for a receiving server, in the stock client's form, which restricted
+ * shells expect.
  *
- * @param destination - directory at the server; a slash is appended, `./` put before a dash
+ * @param destination - directory on the server; a slash is appended, `./` put before a dash
  * @see rsync options.c server_options (3.5.0)
  */
-export function serverWords(options: TransferOptions, destination: string): string[] {
-  const words = ['--server', clusterOf(options), ...specialsWords(options)];
-  if (options.deleteAfter && options.protocolMax >= 29) words.push(REPORT_ITEMS);
-  if (options.blockSize !== undefined) words.push(`-B${options.blockSize}`);
-  if (options.timeoutSec !== undefined) words.push(`--timeout=${options.timeoutSec}`);
-  if (options.deleteAfter) words.push('--delete-after');
-  if (options.measure === true) words.push(MEASURE);
-  if (options.sizeOnly === true) words.push('--size-only');
+export function serverArgs(options: TransferOptions, destination: string): string[] {
+  const args = ['--server', clusterOf(options), ...specialsArgs(options)];
+  if (options.deleteAfter && options.protocolMax >= 29) args.push(REPORT_ITEMS);
+  if (options.blockSize !== undefined) args.push(`-B${options.blockSize}`);
+  if (options.timeoutSec !== undefined) args.push(`--timeout=${options.timeoutSec}`);
+  if (options.deleteAfter) args.push('--delete-after');
+  if (options.measure === true) args.push(MEASURE);
+  if (options.sizeOnly === true) args.push('--size-only');
   if (options.modifyWindowSec !== undefined) {
-    words.push(`--modify-window=${options.modifyWindowSec}`);
+    args.push(`--modify-window=${options.modifyWindowSec}`);
   }
-  if (options.numericIds) words.push('--numeric-ids');
-  if (options.ignoreExisting === true) words.push('--ignore-existing');
-  if (options.existing === true) words.push('--existing');
-  if (options.tempDir !== undefined) words.push('--temp-dir', options.tempDir);
-  if (options.fsync === true) words.push('--fsync');
-  for (const [name, word] of FOLDERS) {
+  if (options.numericIds) args.push('--numeric-ids');
+  if (options.ignoreExisting === true) args.push('--ignore-existing');
+  if (options.existing === true) args.push('--existing');
+  if (options.tempDir !== undefined) args.push('--temp-dir', options.tempDir);
+  if (options.fsync === true) args.push('--fsync');
+  for (const [name, arg] of FOLDERS) {
     const folder = options[name];
-    if (folder !== undefined && name !== 'tempDir') words.push(word, folder);
+    if (folder !== undefined && name !== 'tempDir') args.push(arg, folder);
   }
-  if (options.tellSkipped === true) words.push(TELL_SKIPPED);
-  if (options.inPlace === true) words.push('--inplace');
-  if (options.inPlace === true && options.sparse === true) words.push(BY_DELTA);
-  if (options.mkPath === true) words.push('--mkpath');
-  words.push('.', destinationWord(destination));
-  return words;
+  if (options.reportSkipped === true) args.push(REPORT_SKIPPED);
+  if (options.inPlace === true) args.push('--inplace');
+  if (options.inPlace === true && options.sparse === true) args.push(BY_DELTA);
+  if (options.mkPath === true) args.push('--mkpath');
+  args.push('.', destinationArg(destination));
+  return args;
 }
 
 /**
- * The words after `rsync` for a sending server, in the shape of the stock client's own. What is only
- * the receiver's business (deletions, folders for temporary files and earlier copies) does not travel.
+ * The arguments of `rsync` for a sending server, in the stock client's form. Options that concern
+ * only the receiver (deletions, folders for temporary files and earlier copies) are not sent.
  *
- * @param paths - what to send: with a slash at the end the contents of a folder, otherwise the object
- *   under its own name; none means the server's current folder
+ * @param paths - what to send: with a trailing slash the contents of a folder, otherwise the object
+ *   under its own name; no paths means the server's current folder
  * @see rsync options.c server_options (3.5.0)
  */
-export function senderWords(options: TransferOptions, paths: readonly string[]): string[] {
-  const words = ['--server', '--sender', clusterOf(options), ...specialsWords(options)];
-  if (options.blockSize !== undefined) words.push(`-B${options.blockSize}`);
-  if (options.timeoutSec !== undefined) words.push(`--timeout=${options.timeoutSec}`);
-  if (options.numericIds) words.push('--numeric-ids');
-  words.push('.', ...(paths.length === 0 ? ['.'] : paths.map(safeWord)));
-  return words;
+export function senderArgs(options: TransferOptions, paths: readonly string[]): string[] {
+  const args = ['--server', '--sender', clusterOf(options), ...specialsArgs(options)];
+  if (options.blockSize !== undefined) args.push(`-B${options.blockSize}`);
+  if (options.timeoutSec !== undefined) args.push(`--timeout=${options.timeoutSec}`);
+  if (options.numericIds) args.push('--numeric-ids');
+  args.push('.', ...(paths.length === 0 ? ['.'] : paths.map(safeArg)));
+  return args;
 }
 
 function clusterOf(options: TransferOptions): string {
@@ -203,45 +218,45 @@ function clusterOf(options: TransferOptions): string {
   return cluster + CAPABILITIES;
 }
 
-/** What differs from the letter `D`, which stands for both devices and specials. */
-function specialsWords(options: TransferOptions): string[] {
+/** Corrections to the letter `D`, which stands for both devices and specials. */
+function specialsArgs(options: TransferOptions): string[] {
   if (options.devices === options.specials) return [];
   return [options.devices ? '--no-specials' : '--specials'];
 }
 
-/** With a trailing slash a missing destination is made as a directory even for a single entry. */
-function destinationWord(destination: string): string {
-  const safe = safeWord(destination);
+/** A trailing slash makes rsync create a missing destination as a directory even for one entry. */
+function destinationArg(destination: string): string {
+  const safe = safeArg(destination);
   return safe.endsWith('/') ? safe : `${safe}/`;
 }
 
-/** Nothing is the current folder, and a dash in front is no option. */
-function safeWord(path: string): string {
+/** An empty path becomes the current folder, and a leading dash is not taken as an option. */
+function safeArg(path: string): string {
   const named = path === '' ? '.' : path;
   return named.startsWith('-') ? `./${named}` : named;
 }
 
 /**
- * Inverse of {@link serverWords}, for a server in this process.
+ * Inverse of {@link serverArgs}, for a server in this process.
  *
- * @returns the options (`protocolMax` is the newest: it does not travel here) and the destination as
- *   it was sent
- * @throws {UsageError} `server-words-invalid` — anything that `serverWords` does not make
+ * @returns the options (`protocolMax` is the newest: it is not part of the arguments) and the
+ *   destination as it was sent
+ * @throws {UsageError} `server-words-invalid` — arguments that `serverArgs` does not make
  * @throws {UsageError} `xattrs-unsupported` — a server in this process cannot store them
  */
-export function parseServerWords(words: readonly string[]): {
+export function parseServerArgs(args: readonly string[]): {
   options: TransferOptions;
   destination: string;
 } {
-  const [server, cluster = ''] = words;
-  // The last but one: a folder in front of it may be called the same.
-  const dot = words.length - 2;
-  const destination = words[dot + 1];
-  if (server !== '--server' || dot < 2 || words[dot] !== '.' || !destination) {
-    throw invalidWords(words);
+  const [server, cluster = ''] = args;
+  // The last but one argument: an earlier folder may also be named `.`.
+  const dot = args.length - 2;
+  const destination = args[dot + 1];
+  if (server !== '--server' || dot < 2 || args[dot] !== '.' || !destination) {
+    throw invalidArgs(args);
   }
-  const letters = parseCluster(cluster, words);
-  const long = parseLongWords(words.slice(2, dot), words);
+  const letters = parseCluster(cluster, args);
+  const long = parseLongArgs(args.slice(2, dot), args);
   const devices = letters.has('D');
   const options: TransferOptions = {
     protocolMax: PROTOCOL_NEWEST,
@@ -265,11 +280,11 @@ export function parseServerWords(words: readonly string[]): {
   return { options, destination };
 }
 
-function parseCluster(cluster: string, words: readonly string[]): Set<string> {
-  if (!cluster.startsWith('-') || !cluster.endsWith(CAPABILITIES)) throw invalidWords(words);
+function parseCluster(cluster: string, args: readonly string[]): Set<string> {
+  if (!cluster.startsWith('-') || !cluster.endsWith(CAPABILITIES)) throw invalidArgs(args);
   const letters = new Set(cluster.slice(1, -CAPABILITIES.length));
   const known = new Set<string>(LETTERS.map(([letter]) => letter));
-  for (const letter of letters) if (!known.has(letter)) throw invalidWords(words);
+  for (const letter of letters) if (!known.has(letter)) throw invalidArgs(args);
   if (letters.has('X')) {
     throw new UsageError('xattrs-unsupported', 'extended attributes need a real rsync', {
       hint: 'Give the rsync that stores them: --rsync-path rsync',
@@ -278,7 +293,7 @@ function parseCluster(cluster: string, words: readonly string[]): Set<string> {
   return letters;
 }
 
-interface LongWords {
+interface LongArgs {
   specials: boolean | undefined;
   deleteAfter: boolean;
   numericIds: boolean;
@@ -288,7 +303,7 @@ interface LongWords {
   };
 }
 
-/** Words with a number, and what it is. */
+/** Options with a number as value. */
 const NUMBERED = /^(-B|--timeout=|--modify-window=)(\d{1,9})$/;
 const NUMBERS: Readonly<Record<string, 'blockSize' | 'timeoutSec' | 'modifyWindowSec'>> = {
   '-B': 'blockSize',
@@ -296,7 +311,7 @@ const NUMBERS: Readonly<Record<string, 'blockSize' | 'timeoutSec' | 'modifyWindo
   '--modify-window=': 'modifyWindowSec',
 };
 
-/** Words that switch something on and have no value. */
+/** Options without a value. */
 const FLAGS = {
   measure: MEASURE,
   fsync: '--fsync',
@@ -305,11 +320,11 @@ const FLAGS = {
   sizeOnly: '--size-only',
   inPlace: '--inplace',
   mkPath: '--mkpath',
-  tellSkipped: TELL_SKIPPED,
+  reportSkipped: REPORT_SKIPPED,
 } as const;
 
-function parseLongWords(long: readonly string[], words: readonly string[]): LongWords {
-  const parsed: LongWords = {
+function parseLongArgs(long: readonly string[], args: readonly string[]): LongArgs {
+  const parsed: LongArgs = {
     specials: undefined,
     deleteAfter: false,
     numericIds: false,
@@ -317,36 +332,36 @@ function parseLongWords(long: readonly string[], words: readonly string[]): Long
     values: {},
   };
   for (let i = 0; i < long.length; i++) {
-    const word = long[i] ?? '';
-    const folder = FOLDERS.find(([, option]) => option === word);
-    const flag = flagOf(word);
-    const [, numbered, digits] = NUMBERED.exec(word) ?? [];
+    const arg = long[i] ?? '';
+    const folder = FOLDERS.find(([, option]) => option === arg);
+    const flag = flagOf(arg);
+    const [, numbered, digits] = NUMBERED.exec(arg) ?? [];
     if (numbered !== undefined) parsed.values[NUMBERS[numbered] ?? 'blockSize'] = Number(digits);
-    else if (word === '--specials') parsed.specials = true;
-    else if (word === '--no-specials') parsed.specials = false;
-    else if (word === '--delete-after') parsed.deleteAfter = true;
-    else if (word === '--numeric-ids') parsed.numericIds = true;
-    else if (folder !== undefined) parsed.values[folder[0]] = nextWord(long, ++i, words);
+    else if (arg === '--specials') parsed.specials = true;
+    else if (arg === '--no-specials') parsed.specials = false;
+    else if (arg === '--delete-after') parsed.deleteAfter = true;
+    else if (arg === '--numeric-ids') parsed.numericIds = true;
+    else if (folder !== undefined) parsed.values[folder[0]] = nextArg(long, ++i, args);
     else if (flag !== undefined) parsed.flags[flag] = true;
-    else if (word !== REPORT_ITEMS && word !== BY_DELTA) throw invalidWords(words);
+    else if (arg !== REPORT_ITEMS && arg !== BY_DELTA) throw invalidArgs(args);
   }
   return parsed;
 }
 
-function flagOf(word: string): keyof typeof FLAGS | undefined {
+function flagOf(arg: string): keyof typeof FLAGS | undefined {
   const flags = Object.keys(FLAGS) as (keyof typeof FLAGS)[];
-  return flags.find((flag) => FLAGS[flag] === word);
+  return flags.find((flag) => FLAGS[flag] === arg);
 }
 
-function nextWord(long: readonly string[], i: number, words: readonly string[]): string {
-  const word = long[i];
-  if (word === undefined) throw invalidWords(words);
-  return word;
+function nextArg(long: readonly string[], i: number, args: readonly string[]): string {
+  const arg = long[i];
+  if (arg === undefined) throw invalidArgs(args);
+  return arg;
 }
 
-function invalidWords(words: readonly string[]): UsageError {
+function invalidArgs(args: readonly string[]): UsageError {
   return new UsageError(
     'server-words-invalid',
-    `not a command line of a receiving server: ${words.join(' ')}`,
+    `not a command line of a receiving server: ${args.join(' ')}`,
   );
 }

@@ -1,15 +1,15 @@
-/** How long a server is waited for, and how long it may work without a word. */
+/** How long to wait for a server, and how long it may work without sending anything. */
 
 /**
- * Keep-alives alone hold a conversation for so many times `--timeout`, and for as long as the server
- * may be at work: see {@link serverWorkMs}.
+ * Keep-alives without progress are accepted for this many times `--timeout`, plus the time the
+ * server may be working: see {@link serverWorkMs}.
  */
 const STAGNATION_FACTOR = 5;
-/** A slow disk: bytes it reads, and objects it looks at. */
+/** The speed of a slow disk: bytes read, and objects examined. */
 const READ_BYTES_PER_SEC = 5_000_000;
 const OBJECTS_PER_SEC = 100;
 
-/** The first byte has to come within this time, whatever else is allowed. */
+/** The first byte must arrive within this time, whatever the other limits are. */
 const GREETING_MS = 600_000;
 
 /** @returns milliseconds without a byte; `idleTimeoutMs` is Infinity where there is no limit */
@@ -23,8 +23,8 @@ export function stagnationAllowedMs(idleTimeoutMs: number, workMs: () => number)
 }
 
 /**
- * How long a server on a slow disk may have nothing to say: it looks at every object, and reads one
- * file, or all of them when it compares by checksum, before it asks for anything.
+ * How long a server on a slow disk may send nothing. Before its first request it examines every
+ * object, and reads one file, or all files when it compares by checksum.
  */
 export function serverWorkMs(
   entries: readonly { readonly size: number }[],

@@ -1,4 +1,4 @@
-/** Handles what a peer says beside the data: messages, errors and its exit code. */
+/** Handles the messages that a peer sends besides data: texts, errors and its exit code. */
 import { ProtocolError, RemoteError } from '../../errors.ts';
 import {
   IOERR_DEL_LIMIT,
@@ -16,22 +16,22 @@ import {
 } from './constants.ts';
 import { IO_TIMEOUT_SEC_MAX } from './limits.ts';
 
-/** Who wants to know what the peer says beside the data. */
+/** Receives the messages that a peer sends besides data. */
 export interface MessageListener {
   onMessage(level: 'info' | 'warning' | 'error', text: string): void;
   onDeleted(path: Uint8Array, isDirectory: boolean): void;
-  /** The peer gives idle connections up after this many seconds: 1 … 86400. */
+  /** The peer gives up idle connections after this many seconds: 1 … 86400. */
   onTimeout(timeoutSec: number): void;
-  /** The peer is not going to send this file, which was asked for. */
+  /** The peer will not send this file, which was requested. */
   onNoSend(ndx: number): void;
-  /** The peer dies with this exit code. The return value is thrown. */
+  /** The peer ends with this exit code. The return value is thrown. */
   onErrorExit(exitCode: number | undefined): Error;
 }
 
-/** What a peer of either role says beside the data. */
+/** Decodes the messages of a peer of either role and records its errors. */
 export class PeerMessages {
-  /** Whether the peer reported a failure that must show in the outcome. */
-  errorSeen = false;
+  /** Whether the peer reported an error that must show in the outcome. */
+  reportedError = false;
   /** io_error bits that the peer reported. */
   ioError = 0;
   readonly #listener: MessageListener;
@@ -40,22 +40,22 @@ export class PeerMessages {
     this.#listener = listener;
   }
 
-  /** Takes over io_error bits that came with the file list. */
+  /** Adds io_error bits that came with the file list. */
   addIoError(bits: number): void {
     this.ioError |= bits & (IOERR_GENERAL | IOERR_VANISHED | IOERR_DEL_LIMIT);
   }
 
   /**
-   * Takes one message. Kinds that nobody has a use for are skipped.
+   * Handles one message. Unknown and unused kinds are ignored.
    *
    * @throws {ProtocolError} `message-invalid` — a number of the wrong length
-   * @throws what the listener makes of an ERROR_EXIT
+   * @throws the error that the listener returns for an ERROR_EXIT
    */
   handle(code: number, payload: Buffer): void {
     switch (code) {
       case MSG_ERROR_XFER:
       case MSG_ERROR:
-        this.errorSeen = true;
+        this.reportedError = true;
         this.#listener.onMessage('error', payload.toString('utf8'));
         return;
       case MSG_WARNING:
@@ -79,18 +79,21 @@ export class PeerMessages {
       case MSG_ERROR_EXIT:
         throw this.#listener.onErrorExit(payload.length === 0 ? undefined : number(code, payload));
       default:
-      // Keep-alives, notices for processes of a server, and codes of versions to come.
+      // Keep-alives, messages between the processes of a server, and codes of future versions.
     }
   }
 
-  /** A name; that of a directory ends in a zero byte. */
+  /** The payload is a name; the name of a directory ends in a zero byte. */
   #deleted(payload: Buffer): void {
     const isDirectory = payload.length > 0 && payload[payload.length - 1] === 0;
     const path = isDirectory ? payload.subarray(0, -1) : payload;
     if (path.length > 0) this.#listener.onDeleted(path, isDirectory);
   }
 
-  /** CVE-2026-70462: a peer may only ask for patience within reason; whether less is up to us. */
+  /**
+   * CVE-2026-70462: only a timeout within bounds counts; the listener decides whether to shorten
+   * its own.
+   */
   #timeout(timeoutSec: number): void {
     if (timeoutSec >= 1 && timeoutSec <= IO_TIMEOUT_SEC_MAX) this.#listener.onTimeout(timeoutSec);
   }
@@ -100,11 +103,11 @@ function number(code: number, payload: Buffer): number {
   if (payload.length === 4) return payload.readInt32LE(0);
   throw new ProtocolError(
     'message-invalid',
-    `message ${code} of ${payload.length} bytes, 4 are needed`,
+    `message ${code} of ${payload.length} bytes; 4 are needed`,
   );
 }
 
-/** The peer announced its end with an exit code. */
+/** The error for a peer that announced its end with an exit code. */
 export function errorExit(exitCode: number | undefined): RemoteError {
   const shown = exitCode === undefined ? '' : ` with exit code ${exitCode}`;
   return new RemoteError('remote-exit', `the remote rsync gave up${shown}`, {

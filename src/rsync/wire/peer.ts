@@ -1,17 +1,17 @@
-/** Who is at the other end of a conversation. */
+/** The other end of a conversation, as a pair of streams. */
 import type { Readable, Writable } from 'node:stream';
 
-/** Who is at the other end of a conversation. */
+/** The other end of a conversation. */
 export interface Peer {
-  /** What the peer says. */
+  /** Bytes from the peer. */
   readonly input: Readable;
-  /** What is said to it. */
+  /** Bytes to the peer. */
   readonly output: Writable;
   /**
-   * The protocol, when it was agreed on before the conversation begins, as with daemons. Then no
+   * The protocol, if it was agreed on before the conversation began, as with daemons. Then no
    * versions are exchanged.
    */
   readonly greeted?: { readonly protocol: number };
-  /** Told of the peer's warnings and errors, where it has no other place to say them. */
-  hearError?(text: string): void;
+  /** Called with the peer's warnings and errors if it has no standard error of its own. */
+  addErrorText?(text: string): void;
 }

@@ -1,15 +1,17 @@
-/** Turns failures to read a file into errors, and into the bits and texts of the protocol. */
+/** Turns failures to read a file into errors and into io_error bits of the protocol. */
 import { EcsyncError, FileError, VanishedError } from '../../errors.ts';
 import { reasonOf } from '../../system-words.ts';
 import type { Entry } from '../../tree/entry.ts';
 import { IOERR_GENERAL, IOERR_VANISHED } from './constants.ts';
 
-/** The path as a message shows it: what is not UTF-8 appears as replacement characters. */
+/** The path for messages: bytes that are not UTF-8 appear as replacement characters. */
 export function shownPath(entry: Pick<Entry, 'path'>): string {
   return Buffer.from(entry.path.buffer, entry.path.byteOffset, entry.path.length).toString('utf8');
 }
 
-/** What a tree threw, as one of our errors: anything else counts as a failure to read the file. */
+/**
+ * Wraps an error that a tree threw; errors that are not ours count as a failure to read the file.
+ */
 export function asEcsyncError(error: unknown, entry: Entry): EcsyncError {
   if (error instanceof EcsyncError) return error;
   return new FileError('read-failed', `cannot read ${shownPath(entry)}: ${reasonOf(error)}`, {
@@ -17,7 +19,7 @@ export function asEcsyncError(error: unknown, entry: Entry): EcsyncError {
   });
 }
 
-/** The file was not the same any more when it had been read. */
+/** The error for a file that changed while it was read. */
 export function changedWhileRead(entry: Entry): VanishedError {
   return new VanishedError(
     'changed-while-read',
@@ -26,7 +28,7 @@ export function changedWhileRead(entry: Entry): VanishedError {
   );
 }
 
-/** The bit of io_error that tells the server about an error of this kind. */
+/** The io_error bit that reports an error of this kind to the server. */
 export function ioErrorBit(error: EcsyncError): number {
   return error instanceof VanishedError ? IOERR_VANISHED : IOERR_GENERAL;
 }

@@ -1,4 +1,4 @@
-/** The exit statuses of an rsync server, and which error ends one with which. */
+/** The exit statuses of an rsync server, and the status for each error. */
 import {
   ConnectionError,
   FileError,
@@ -7,7 +7,7 @@ import {
   type EcsyncError,
 } from '../../errors.ts';
 
-/** The sender gave up; `senderExitCode` when it said so. */
+/** The sender gave up; `senderExitCode` is set if it announced one. */
 export class SenderGaveUp extends RemoteError {
   readonly senderExitCode: number | undefined;
 
@@ -18,7 +18,7 @@ export class SenderGaveUp extends RemoteError {
   }
 }
 
-/** Exit statuses of a server, as rsync has them. */
+/** rsync's exit statuses, as far as our server uses them. */
 export const ServerExit = {
   ok: 0,
   syntax: 1,
@@ -31,7 +31,7 @@ export const ServerExit = {
   deleteLimit: 25,
 } as const;
 
-/** The exit status that an error ends a server with. */
+/** The exit status of a server that ends with this error. */
 export function exitStatus(error: EcsyncError): number {
   if (error instanceof SenderGaveUp) return error.senderExitCode ?? ServerExit.interrupted;
   if (error instanceof ConnectionError) return ServerExit.stream;

@@ -1,16 +1,16 @@
-/** The sum head: how a basis was cut into blocks, and its codec. */
+/** The sum head, which says how a basis is divided into blocks, and its codec. */
 import type { ByteReader } from '../../bytes/byte-reader.ts';
 import type { ByteSink } from '../../bytes/byte-sink.ts';
 import { ProtocolError } from '../../errors.ts';
 import { BLOCK_LENGTH_MAX, BLOCK_LENGTH_MAX_PRE30, SUM_LENGTH_MAX } from './limits.ts';
 
 /**
- * How a basis was cut into blocks, four int32:
+ * How a basis is divided into blocks, as four int32:
  *
- *   1  count        blocks; 0: there is no basis
+ *   1  count        blocks; 0 means no basis
  *   2  blockLength  bytes of each block but the last
- *   3  s2length     bytes of each strong sum that are sent
- *   4  remainder    bytes of the last block; 0: it is a full one
+ *   3  s2length     bytes sent of each strong sum
+ *   4  remainder    bytes of the last block; 0 means a full block
  *
  * The sums follow: per block uint32 weak sum and `s2length` bytes. The sender's answer repeats the
  * head without the sums.
@@ -50,9 +50,9 @@ export function readSumHead(reader: ByteReader, protocol: number): SumHead {
   const remainder = reader.int32(); // 4
   const blockLengthMax = protocol >= 30 ? BLOCK_LENGTH_MAX : BLOCK_LENGTH_MAX_PRE30;
   assertRange('count', count, 0, 0x7fffffff);
-  // CVE-2026-53792: blocks without a length drive the match arithmetic negative.
+  // CVE-2026-53792: a block length of 0 makes the match arithmetic negative.
   assertRange('block length', blockLength, count > 0 ? 1 : 0, blockLengthMax);
-  // CVE-2024-12084: more strong sum than the digest has bytes.
+  // CVE-2024-12084: a strong sum longer than the digest.
   assertRange('strong sum length', s2length, 0, SUM_LENGTH_MAX);
   assertRange('remainder', remainder, 0, blockLength);
   return { count, blockLength, s2length, remainder };
@@ -62,7 +62,7 @@ function assertRange(what: string, value: number, min: number, max: number): voi
   if (value >= min && value <= max) return;
   throw new ProtocolError(
     'sum-head-invalid',
-    `a sum head with ${what} ${value}, allowed are ${min} to ${max}`,
+    `a sum head has ${what} ${value}; ${min} to ${max} is allowed`,
   );
 }
 

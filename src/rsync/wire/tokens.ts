@@ -14,7 +14,7 @@ import { LITERAL_LENGTH_MAX } from './limits.ts';
  * @see rsync token.c simple_send_token, simple_recv_token (3.5.0)
  */
 
-/** Writes literal data, in as many runs as the longest allowed one makes of it. */
+/** Writes literal data, split into runs of the longest allowed length. */
 export function writeLiteral(sink: ByteSink, data: Uint8Array): void {
   for (let offset = 0; offset < data.length; offset += LITERAL_LENGTH_MAX) {
     const run = data.subarray(offset, offset + LITERAL_LENGTH_MAX);
@@ -53,7 +53,7 @@ export function readToken(reader: ByteReader, blockCount: number): Token {
   if (index >= blockCount) {
     throw new ProtocolError(
       'block-out-of-range',
-      `the peer copies block ${index} of a basis of ${blockCount} blocks`,
+      `the peer copies block ${index} of a basis with ${blockCount} blocks`,
     );
   }
   return { kind: 'block', index };

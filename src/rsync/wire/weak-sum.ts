@@ -1,6 +1,6 @@
 /**
- * rsync's rolling checksum. Bytes count as signed; s1 is their sum, s2 the sum of all s1 on the way,
- * both modulo 2^16: `sum = s1 | s2 << 16`, an unsigned 32-bit number.
+ * rsync's rolling checksum. Bytes count as signed; s1 is their sum, s2 the sum of all intermediate
+ * values of s1, both modulo 2^16: `sum = s1 | s2 << 16`, an unsigned 32-bit number.
  *
  * @see rsync checksum.c get_checksum1 (3.5.0)
  */

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { EcsyncError, FileError, InterruptedError, RemoteError, UsageError } from '../../errors.ts';
 import { TEMPORARY_DIRECTORY } from '../../gocryptfs/names/names.ts';
 import type { ReceiverRule } from '../../rsync/flist/filter-list.ts';
-import { LISTING, serverWords, type TransferOptions } from '../../rsync/wire/options.ts';
+import { LISTING, serverArgs, type TransferOptions } from '../../rsync/wire/options.ts';
 import { readFiles } from '../../rsync/receive/read-files.ts';
 import { send } from '../../rsync/send/sender.ts';
 import { judge } from '../../rsync/outcome/status.ts';
@@ -212,7 +212,7 @@ async function write(
   const keep = { perms: false, times: false, owner: false, group: false, devices: false };
   const timed = timeoutSec > 0 ? { timeoutSec } : {};
   const options = { ...LISTING, protocolMax, ...keep, specials: false, ...timed, ...what.options };
-  const starting = remote.start(rsyncPath, serverWords(options, path));
+  const starting = remote.start(rsyncPath, serverArgs(options, path));
   const connection = await startUnlessAborted(starting, signal);
   try {
     const result = await send(connection, {

@@ -1,7 +1,7 @@
 /** One conversation with a sending server, for everything that reads a copy. */
 import { FileError, ProtocolError, VanishedError, type EcsyncError } from '../../errors.ts';
 import type { SenderRule } from '../../rsync/flist/filter-list.ts';
-import { LISTING, senderWords, type TransferOptions } from '../../rsync/wire/options.ts';
+import { LISTING, senderArgs, type TransferOptions } from '../../rsync/wire/options.ts';
 import type { PullReport } from '../../rsync/receive/pull-plan.ts';
 import { judge } from '../../rsync/outcome/status.ts';
 import type { Connection, Remote } from '../../transport/connection.ts';
@@ -57,7 +57,7 @@ export async function runPull(
   const { remote, rsyncPath, path, signal } = source;
   const isAborted = (): boolean => signal.aborted;
   if (isAborted()) throw interrupted(signal.reason);
-  const words = senderWords(options, [path]);
+  const words = senderArgs(options, [path]);
   const connection = await startUnlessAborted(remote.start(rsyncPath, words), signal);
   try {
     const result = await converse(connection).catch((error: unknown) => error);

@@ -1,6 +1,6 @@
 /** A copy that only SFTP reaches, as a source like any other: an rsync in this process reads it over SFTP. */
 import { RemoteError } from '../../errors.ts';
-import { parseSenderWords } from '../../rsync/send/sender-words.ts';
+import { parseSenderArgs } from '../../rsync/send/sender-words.ts';
 import { serveSender } from '../../rsync/send/serve-sender.ts';
 import { isDirectory, type Entry, type OpenFile, type Tree } from '../../tree/entry.ts';
 import type { Filter } from '../../tree/filter/filter.ts';
@@ -52,7 +52,7 @@ export function mayBeSftpOnly(error: unknown): boolean {
 export async function sftpSource(source: RemoteSource): Promise<RemoteSource> {
   const { session, folder } = await openSftpFolder(source);
   const remote = new InProcessRemote((words) => {
-    const { options } = parseSenderWords(words);
+    const { options } = parseSenderArgs(words);
     return (peer, onStderr, onFailure) =>
       serveSender(peer, {
         transfer: options,

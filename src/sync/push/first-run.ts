@@ -1,5 +1,5 @@
 /** Starts the server's rsync for the probable first run while the source is still being listed. */
-import { serverWords, type TransferOptions } from '../../rsync/wire/options.ts';
+import { serverArgs, type TransferOptions } from '../../rsync/wire/options.ts';
 import { isSurelyFew } from './guards/delete-limit.ts';
 import type { OpenDestination } from '../reach/destination-remote.ts';
 import type { PushView } from './source/push-entry.ts';
@@ -24,7 +24,7 @@ export interface FirstRun {
 export function startFirstRun({ settings, view, state, opened, rsyncPath }: FirstRun): void {
   const { remote, path } = opened;
   const options = firstOptions({ settings, context: { view, destination: path } }, state);
-  if (options !== undefined) remote.startAhead?.(rsyncPath, serverWords(options, path));
+  if (options !== undefined) remote.startAhead?.(rsyncPath, serverArgs(options, path));
 }
 
 /** @returns undefined when nobody can tell */

@@ -1,7 +1,7 @@
 /** A folder of this machine as a destination. */
 import path from 'node:path';
 import { FileError, RemoteError } from '../../errors.ts';
-import { isDryRun, parseServerWords, type TransferOptions } from '../../rsync/wire/options.ts';
+import { isDryRun, parseServerArgs, type TransferOptions } from '../../rsync/wire/options.ts';
 import { DIR_IV_NAME } from '../../gocryptfs/names/names.ts';
 import { serve } from '../../rsync/receive/server.ts';
 import { syncFileSystem } from '../../transport/programs/sync-file-system.ts';
@@ -34,7 +34,7 @@ function folderServer(
   words: readonly string[],
   { wholeFile = false, durable = true }: LocalFolderOptions,
 ): InProcessServer {
-  const { options, destination } = parseServerWords(words);
+  const { options, destination } = parseServerArgs(words);
   const folder = path.resolve(destination);
   const rootIsNew = prepare(folder, options);
   return async (peer, onStderr) => {

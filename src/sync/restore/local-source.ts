@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { FileError, VaultError } from '../../errors.ts';
 import { serveSender } from '../../rsync/send/serve-sender.ts';
-import { parseSenderWords } from '../../rsync/send/sender-words.ts';
+import { parseSenderArgs } from '../../rsync/send/sender-words.ts';
 import { LocalTree } from '../../tree/local/local-tree.ts';
 import { prepareFolder } from '../../tree/target/prepare-folder.ts';
 import { groupNames, userNames } from '../../tree/local/owner-names.ts';
@@ -20,7 +20,7 @@ export class LocalSourceRemote extends InProcessRemote {
 }
 
 function sourceServer(words: readonly string[]): InProcessServer {
-  const { options, source } = parseSenderWords(words);
+  const { options, source } = parseSenderArgs(words);
   const folder = path.resolve(source);
   if (!isFolder(folder)) {
     throw new VaultError('copy-missing', `${folder} is not a folder`, {

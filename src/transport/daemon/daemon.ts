@@ -24,7 +24,10 @@ export interface DaemonOptions {
   readonly protocolMax: number;
   /** For connecting, and again for the login; time spent on a question does not count. */
   readonly connectTimeoutMs: number;
-  /** Asked once, when the daemon wants one; undefined: there is none. The bytes are overwritten at the end. */
+  /**
+   * Asked once, when the daemon wants one; undefined: there is none. The bytes are overwritten at
+   * the end.
+   */
   readonly password?: (() => Promise<Buffer | undefined>) | undefined;
   /** The message of the day of the first login: raw and untrusted, at most 64 KiB. */
   readonly onMotd?: ((text: string) => void) | undefined;
@@ -49,7 +52,8 @@ const OWN_END_MS = 3000;
  *
  * @throws {UsageError} `host-invalid`, `user-invalid`, `port-invalid`
  * @throws {LoginError} `login-refused`, `daemon-password-missing`, `daemon-auth-too-old`
- * @throws {RemoteError} `not-a-daemon`, `rsync-too-old`, `rsync-missing`, `module-unknown`, `daemon-refused`
+ * @throws {RemoteError} `not-a-daemon`, `rsync-too-old`, `rsync-missing`, `module-unknown`,
+ *   `daemon-refused`
  * @throws {ProtocolError} `daemon-text-too-long`, `challenge-invalid`, `challenge-repeated`
  * @throws {ConnectionError} `connect-failed`, `connect-timeout`, `connection-lost`, `daemon-busy`
  */
@@ -187,7 +191,7 @@ class GreetedConnection implements Connection {
     this.#connection = connection;
   }
 
-  hearError(text: string): void {
+  addErrorText(text: string): void {
     this.#heard.add(Buffer.from(text.endsWith('\n') ? text : `${text}\n`));
   }
 

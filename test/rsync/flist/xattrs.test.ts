@@ -12,7 +12,7 @@ import { EcsyncError } from '../../../src/errors.ts';
 import { createMd5Sum } from '../../../src/rsync/wire/checksums.ts';
 import { CF_AVOID_XATTR_OPTIM } from '../../../src/rsync/wire/constants.ts';
 import { writeVarint } from '../../../src/rsync/wire/integers.ts';
-import { serverWords } from '../../../src/rsync/wire/options.ts';
+import { serverArgs } from '../../../src/rsync/wire/options.ts';
 import { send, type SendReport } from '../../../src/rsync/send/sender.ts';
 import { XattrListReader, type ListedXattr } from '../../../src/rsync/flist/xattr-list.ts';
 import {
@@ -344,7 +344,7 @@ describe('which names a stock server takes', () => {
     let items: string[] = [];
     for (let i = 0; i < 2; i++) {
       items = [];
-      const words = serverWords(options, destination);
+      const words = serverArgs(options, destination);
       const server = asUser
         ? startStockServer([...user, ...words], 'setpriv')
         : startStockServer(words);

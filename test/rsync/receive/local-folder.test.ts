@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RemoteError } from '../../../src/errors.ts';
 import type { ReceiverRule } from '../../../src/rsync/flist/filter-list.ts';
-import { serverWords, type TransferOptions } from '../../../src/rsync/wire/options.ts';
+import { serverArgs, type TransferOptions } from '../../../src/rsync/wire/options.ts';
 import { send, type SendReport } from '../../../src/rsync/send/sender.ts';
 import {
   LocalFolderRemote,
@@ -43,7 +43,7 @@ async function push(
   const entries: LocalEntry[] = [];
   for await (const part of walk(tree)) entries.push(...part);
   const remote = new LocalFolderRemote(remoteOptions);
-  const connection = await remote.start('rsync', serverWords(transfer, bench.ours));
+  const connection = await remote.start('rsync', serverArgs(transfer, bench.ours));
   const deleted: string[] = [];
   const said: string[] = [];
   const report = await send(connection, {
@@ -86,7 +86,7 @@ describe('LocalFolderRemote', () => {
   it('leaves what is there alone with --ignore-existing, and says what differs as rsync does', async () => {
     bench.prepare(`mkdir -p d e t; for f in same changed touched mode gone t/in k; do echo 1 > $f; done
       ln -s 1 link; ln -s 1 other; ln changed twin`);
-    const skipping = { ignoreExisting: true, tellSkipped: true, hardLinks: true };
+    const skipping = { ignoreExisting: true, reportSkipped: true, hardLinks: true };
     expect((await push(skipping)).said).toEqual([]);
     bench.prepare(`echo 22 > changed; touch -d @1000 touched; chmod 700 mode; ln -sfn 2 other; rm -r gone t k
       echo 3 > t; mkdir k; echo 4 > k/in; echo 5 > d/new; ln changed d/twin; ln same d/same; chmod 711 d`);
@@ -161,7 +161,7 @@ describe('LocalFolderRemote', () => {
     const sorted = [...folders].sort((a, b) => Buffer.compare(a.path, b.path));
     const transfer = { ...ARCHIVE, deleteAfter: true };
     const remote = new LocalFolderRemote({ durable: false });
-    const connection = await remote.start('rsync', serverWords(transfer, bench.ours));
+    const connection = await remote.start('rsync', serverArgs(transfer, bench.ours));
     await send(connection, {
       entries: [root, ...sorted],
       options: transfer,
@@ -180,7 +180,7 @@ describe('LocalFolderRemote', () => {
     for await (const part of walk(tree)) entries.push(...part);
     fs.rmSync(join(bench.source, 'goes'));
     const remote = new LocalFolderRemote({ durable: false });
-    const connection = await remote.start('rsync', serverWords(ARCHIVE, bench.ours));
+    const connection = await remote.start('rsync', serverArgs(ARCHIVE, bench.ours));
     await send(connection, {
       entries,
       options: ARCHIVE,
@@ -193,7 +193,7 @@ describe('LocalFolderRemote', () => {
 
   it('creates the folder, and those it is in, where nothing is in the way', async () => {
     const remote = new LocalFolderRemote();
-    const words = (folder: string) => serverWords(ARCHIVE, join(bench.root, folder));
+    const words = (folder: string) => serverArgs(ARCHIVE, join(bench.root, folder));
     fs.writeFileSync(join(bench.root, 'file'), '');
     await expect(remote.start('rsync', words('file/such'))).rejects.toThrow(RemoteError);
     await expect(remote.start('rsync', words('file'))).rejects.toThrow(/not a folder/);
@@ -209,7 +209,7 @@ describe('LocalFolderRemote', () => {
     const entries: LocalEntry[] = [];
     for await (const part of walk(tree)) entries.push(...part);
     const remote = new LocalFolderRemote();
-    const connection = await remote.start('rsync', serverWords(ARCHIVE, bench.ours));
+    const connection = await remote.start('rsync', serverArgs(ARCHIVE, bench.ours));
     const sending = send(connection, {
       entries,
       options: ARCHIVE,
@@ -230,7 +230,7 @@ describe('LocalFolderRemote', () => {
       const entries: LocalEntry[] = [];
       for await (const part of walk(tree)) entries.push(...part);
       const remote = new LocalFolderRemote();
-      const connection = await remote.start('rsync', serverWords(ARCHIVE, bench.ours));
+      const connection = await remote.start('rsync', serverArgs(ARCHIVE, bench.ours));
       const sending = send(connection, {
         entries,
         options: ARCHIVE,

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ConnectionError, RemoteError } from '../../../src/errors.ts';
-import { senderWords, type TransferOptions } from '../../../src/rsync/wire/options.ts';
+import { senderArgs, type TransferOptions } from '../../../src/rsync/wire/options.ts';
 import type { PullReport } from '../../../src/rsync/receive/pull.ts';
 import { judge } from '../../../src/rsync/outcome/status.ts';
 import { ARCHIVE, scratchFolder } from '../../support/stock-rsync.ts';
@@ -39,14 +39,14 @@ function stockWords(asked: TransferOptions, paths: readonly string[]): string[] 
   return fs.readFileSync(join(folder, 'words'), 'utf8').trim().split('\n');
 }
 
-describe('senderWords()', () => {
+describe('senderArgs()', () => {
   it('is the stock command line without the capabilities i and I', () => {
     fc.assert(
       fc.property(transferFlags, fc.integer({ min: 1, max: 131_072 }), (some, blockSize) => {
         const asked = { protocolMax: 32, ...some, blockSize, timeoutSec: 30 };
         const stock = stockWords(asked, ['a/', 'b']);
         const alike = stock.map((text) => text.replace('.LsfxCIvu', '.LsfxCvu'));
-        expect(senderWords(asked, ['a/', 'b'])).toEqual(alike);
+        expect(senderArgs(asked, ['a/', 'b'])).toEqual(alike);
       }),
       { numRuns: 25 },
     );
@@ -55,11 +55,11 @@ describe('senderWords()', () => {
   it('leaves out what is only the business of the receiver, and guards dashes and nothing', () => {
     const local = { tempDir: '/t', linkDest: '../prev', deleteAfter: true, xattrs: true };
     const asked = { ...ARCHIVE, ...local };
-    expect(senderWords(asked, ['', '-x', '/', 'a b/'])).toEqual([
+    expect(senderArgs(asked, ['', '-x', '/', 'a b/'])).toEqual([
       ...['--server', '--sender', '-logDtpXre.LsfxCvu', '--numeric-ids'],
       ...['.', '.', './-x', '/', 'a b/'],
     ]);
-    expect(senderWords(ARCHIVE, []).at(-1)).toBe('.');
+    expect(senderArgs(ARCHIVE, []).at(-1)).toBe('.');
   });
 });
 

@@ -1,11 +1,11 @@
-// Goal: what goes wrong with a file, a disk or a connection during a pull from a stock server is named,
-// costs only the file concerned, and leaves what was there as it was.
+// Goal: what goes wrong with a file, a disk or a connection during a pull from a stock server is
+// named, costs only the file concerned, and leaves what was there as it was.
 import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { LISTING, senderWords } from '../../../src/rsync/wire/options.ts';
+import { LISTING, senderArgs } from '../../../src/rsync/wire/options.ts';
 import { pull } from '../../../src/rsync/receive/pull.ts';
 import { readFiles, type ReadFilesPlan } from '../../../src/rsync/receive/read-files.ts';
 import { judge } from '../../../src/rsync/outcome/status.ts';
@@ -132,7 +132,7 @@ describe.each(PROTOCOLS)('at protocol %i', (protocolMax) => {
     const destination = scratchFolder();
     fs.writeFileSync(join(source, 'big'), noise(20 * MIB));
     fs.writeFileSync(join(destination, 'big'), 'old');
-    const server = startStockServer(senderWords(options, [`${source}/`]));
+    const server = startStockServer(senderArgs(options, [`${source}/`]));
     const store = storeAt(destination);
     const error = await failureOf(
       pull(server, {
@@ -213,7 +213,7 @@ describe.each(PROTOCOLS)('at protocol %i', (protocolMax) => {
       fs.writeFileSync(join(destination, `file ${i}`), noise(30_000, i + 1000));
     }
     const asked = { ...options, blockSize: 100, ignoreTimes: true };
-    const server = startStockServer(senderWords(asked, [`${source}/`]));
+    const server = startStockServer(senderArgs(asked, [`${source}/`]));
     const input = new PassThrough({ highWaterMark: 1 });
     const output = new PassThrough({ highWaterMark: 1 });
     server.input.pipe(input);
@@ -237,7 +237,7 @@ describe('readFiles', () => {
     changes: Partial<ReadFilesPlan>,
   ): Promise<Awaited<ReturnType<typeof readFiles>> & { code: number | null }> {
     const { options = LISTING, paths = [`${folder}/`] } = changes;
-    const server = startStockServer(senderWords(options, paths));
+    const server = startStockServer(senderArgs(options, paths));
     const result = await readFiles(server, { options, paths, lengthMax: 1000, ...changes });
     server.output.end();
     return { ...result, code: (await server.ended).code };

@@ -1,8 +1,8 @@
 import { PassThrough } from 'node:stream';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { LISTING, senderWords, type TransferOptions } from '../../../src/rsync/wire/options.ts';
+import { LISTING, senderArgs, type TransferOptions } from '../../../src/rsync/wire/options.ts';
 import { pull, type PullReport } from '../../../src/rsync/receive/pull.ts';
-import { parseSenderWords } from '../../../src/rsync/send/sender-words.ts';
+import { parseSenderArgs } from '../../../src/rsync/send/sender-words.ts';
 import { serveSender } from '../../../src/rsync/send/serve-sender.ts';
 import type { SenderRule } from '../../../src/rsync/flist/filter-list.ts';
 import { LocalStore } from '../../../src/tree/target/local-store.ts';
@@ -32,7 +32,7 @@ async function fetch(
   senderRules: readonly SenderRule[] = [],
 ): Promise<Fetched> {
   const asked = { ...LISTING, ...changes };
-  const { options, source: path } = parseSenderWords(senderWords(asked, [`${source}/`]));
+  const { options, source: path } = parseSenderArgs(senderArgs(asked, [`${source}/`]));
   const [near, far] = duplexPair();
   const stderr: string[] = [];
   const serving = serveSender(far, {
@@ -99,9 +99,9 @@ it('understands exactly the words of our own client', () => {
     { ...LISTING, specials: false, perms: false, owner: false, group: false, links: false },
   ];
   for (const asked of options) {
-    const words = senderWords(asked, ['/some/folder/']);
-    expect(parseSenderWords(words)).toEqual({ options: asked, source: '/some/folder/' });
-    expect(() => parseSenderWords([...words.slice(0, -2), '--delete', ...words.slice(-2)])).toThrow(
+    const words = senderArgs(asked, ['/some/folder/']);
+    expect(parseSenderArgs(words)).toEqual({ options: asked, source: '/some/folder/' });
+    expect(() => parseSenderArgs([...words.slice(0, -2), '--delete', ...words.slice(-2)])).toThrow(
       expect.objectContaining({ code: 'server-words-invalid' }) as Error,
     );
   }

@@ -18,7 +18,7 @@ import { PassThrough } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { FileError, VanishedError, type EcsyncError } from '../../../src/errors.ts';
 import { createStrongSums } from '../../../src/rsync/wire/checksums.ts';
-import { serverWords } from '../../../src/rsync/wire/options.ts';
+import { serverArgs } from '../../../src/rsync/wire/options.ts';
 import { send, type SendJob } from '../../../src/rsync/send/sender.ts';
 import { judge } from '../../../src/rsync/outcome/status.ts';
 import { weakSum } from '../../../src/rsync/wire/weak-sum.ts';
@@ -174,7 +174,7 @@ describe('the redo phase', () => {
     writeFileSync(join(destination, 'f'), basis);
     const tree = memoryTree({ f: deceiving });
     let opened = 0;
-    const words = serverWords({ ...ARCHIVE, ignoreTimes: true }, destination);
+    const words = serverArgs({ ...ARCHIVE, ignoreTimes: true }, destination);
     const server = startStockServer(words.toSpliced(2, 0, `--checksum-seed=${seed}`));
     const sent: string[] = [];
     const report = await send(server, {
@@ -325,7 +325,10 @@ describe('a connection in trouble', () => {
       }),
     ).finally(() => clearInterval(alive));
     expect(error).toMatchObject({ code: 'timeout', exitCode: 30 });
-    expect(error).toHaveProperty('message', expect.stringContaining('only said that it is alive'));
+    expect(error).toHaveProperty(
+      'message',
+      expect.stringContaining('sent nothing but keep-alives'),
+    );
   });
 
   it('is kept alive while there is nothing to say', async () => {
@@ -358,7 +361,7 @@ describe('a connection in trouble', () => {
   it('whose server is killed is named, and leaves no half file', async () => {
     const destination = scratchFolder();
     const tree = memoryTree({ big: Buffer.alloc(50_000_000, 'x') });
-    const words = serverWords(ARCHIVE, destination);
+    const words = serverArgs(ARCHIVE, destination);
     const server = startStockServer(words);
     const error = await failureOf(
       send(server, {
@@ -381,7 +384,7 @@ describe('a connection in trouble', () => {
       const destination = scratchFolder();
       const tree = memoryTree({ big: Buffer.alloc(50_000_000, 'x') });
       const interrupt = new AbortController();
-      const server = startStockServer(serverWords(ARCHIVE, destination));
+      const server = startStockServer(serverArgs(ARCHIVE, destination));
       const error = await failureOf(
         send(server, {
           entries: await listAll(tree),
@@ -439,7 +442,7 @@ describe('the outcome of a run against', () => {
       0,
     );
     onTestFinished(() => void spawnSync('umount', [destination]));
-    expect(await outcomeOf('rsync', serverWords(ARCHIVE, destination))).toMatchObject({
+    expect(await outcomeOf('rsync', serverArgs(ARCHIVE, destination))).toMatchObject({
       exitCode: 23,
       error: { code: 'remote-disk-full' },
     });
@@ -449,14 +452,14 @@ describe('the outcome of a run against', () => {
     const destination = scratchFolder();
     expect(spawnSync('mount', ['-t', 'tmpfs', '-o', 'ro', 'tmpfs', destination]).status).toBe(0);
     onTestFinished(() => void spawnSync('umount', [destination]));
-    expect(await outcomeOf('rsync', serverWords(ARCHIVE, join(destination, 'new')))).toMatchObject({
+    expect(await outcomeOf('rsync', serverArgs(ARCHIVE, join(destination, 'new')))).toMatchObject({
       exitCode: 5,
       error: { code: 'destination-read-only' },
     });
   });
 
   it('a destination whose parent is missing', async () => {
-    expect(await outcomeOf('rsync', serverWords(ARCHIVE, '/nowhere/at/all'))).toMatchObject({
+    expect(await outcomeOf('rsync', serverArgs(ARCHIVE, '/nowhere/at/all'))).toMatchObject({
       exitCode: 5,
       error: { code: 'destination-missing' },
     });
@@ -465,7 +468,7 @@ describe('the outcome of a run against', () => {
   it('a destination that the login may not write to', async () => {
     const parent = scratchFolder();
     const ids = ['--reuid=65534', '--regid=65534', '--clear-groups'];
-    const asNobody = [...ids, 'rsync', ...serverWords(ARCHIVE, join(parent, 'x'))];
+    const asNobody = [...ids, 'rsync', ...serverArgs(ARCHIVE, join(parent, 'x'))];
     expect(await outcomeOf('setpriv', asNobody)).toMatchObject({
       exitCode: 5,
       error: { code: 'destination-forbidden' },
@@ -488,7 +491,7 @@ describe('the outcome of a run against', () => {
       '-c',
       script,
       'sh',
-      ...serverWords(ARCHIVE, scratchFolder()),
+      ...serverArgs(ARCHIVE, scratchFolder()),
     ]);
     expect(outcome).toMatchObject({ exitCode: 5, error: { code } });
     if (script.includes('sftp'))
@@ -497,7 +500,7 @@ describe('the outcome of a run against', () => {
 
   it('a server that gives up waiting', async () => {
     const destination = scratchFolder();
-    const words = serverWords({ ...ARCHIVE, timeoutSec: 1 }, destination);
+    const words = serverArgs({ ...ARCHIVE, timeoutSec: 1 }, destination);
     const server = startStockServer(words);
     const stuck = new Promise<OpenFile>((resolve) => {
       void server.ended.then(() =>
@@ -528,7 +531,7 @@ describe('the outcome of a run against', () => {
     const destination = scratchFolder();
     mkdirSync(join(destination, 'f'));
     writeFileSync(join(destination, 'f/in the way'), '');
-    expect(await outcomeOf('rsync', serverWords(ARCHIVE, destination))).toMatchObject({
+    expect(await outcomeOf('rsync', serverArgs(ARCHIVE, destination))).toMatchObject({
       exitCode: 23,
       error: { code: 'remote-partial' },
     });

@@ -157,7 +157,7 @@ describe('vstring', () => {
 
   it('refuses a length over the limit before reading', () => {
     expect(() => decode('ffff', (reader) => readVstring(reader, 4095, 'an xname'))).toThrow(
-      'an xname of 32767 bytes, at most 4095 are allowed',
+      'an xname of 32767 bytes; at most 4095 are allowed',
     );
   });
 });

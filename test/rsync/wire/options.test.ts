@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
-  parseServerWords,
-  serverWords,
+  parseServerArgs,
+  serverArgs,
   type TransferOptions,
 } from '../../../src/rsync/wire/options.ts';
 import { ARCHIVE, scratchFolder } from '../../support/stock-rsync.ts';
@@ -30,7 +30,7 @@ const values = fc.record(
     fsync: fc.constant(true),
     existing: fc.constant(true),
     ignoreExisting: fc.constant(true),
-    tellSkipped: fc.constant(true),
+    reportSkipped: fc.constant(true),
   },
   { requiredKeys: [] },
 );
@@ -66,7 +66,7 @@ function stockWords(asked: TransferOptions): string[] {
     on(asked.fsync === true, '--fsync'),
     on(asked.existing === true, '--existing'),
     on(asked.ignoreExisting === true, '--ignore-existing'),
-    on(asked.tellSkipped === true, '--info=skip2'),
+    on(asked.reportSkipped === true, '--info=skip2'),
     on(asked.sizeOnly === true, '--size-only'),
     on(asked.inPlace === true, '--inplace'),
     on(asked.sparse === true, '--sparse'),
@@ -77,7 +77,7 @@ function stockWords(asked: TransferOptions): string[] {
   return readFileSync(join(folder, 'words'), 'utf8').trim().split('\n');
 }
 
-describe('serverWords()', () => {
+describe('serverArgs()', () => {
   it('is the stock command line without the capabilities i and I', () => {
     fc.assert(
       fc.property(
@@ -87,7 +87,7 @@ describe('serverWords()', () => {
           fsync: fc.boolean(),
           existing: fc.boolean(),
           ignoreExisting: fc.boolean(),
-          tellSkipped: fc.boolean(),
+          reportSkipped: fc.boolean(),
           sizeOnly: fc.boolean(),
           inPlace: fc.boolean(),
           sparse: fc.boolean(),
@@ -99,7 +99,7 @@ describe('serverWords()', () => {
           const measure = yes && !some.dryRun;
           const asked = { protocolMax: 32, ...some, ...skips, measure, blockSize, timeoutSec: 30 };
           const stock = stockWords(asked).map((text) => text.replace('.LsfxCIvu', '.LsfxCvu'));
-          expect(serverWords(asked, 'DEST')).toEqual(stock);
+          expect(serverArgs(asked, 'DEST')).toEqual(stock);
         },
       ),
       { numRuns: 25 },
@@ -108,7 +108,7 @@ describe('serverWords()', () => {
 
   it('gives directories as two words and the destination with a slash', () => {
     const asked = { ...ARCHIVE, tempDir: '/t m', linkDest: '../prev' };
-    expect(serverWords(asked, 'a b')).toEqual([
+    expect(serverArgs(asked, 'a b')).toEqual([
       '--server',
       '-logDtpre.LsfxCvu',
       '--numeric-ids',
@@ -119,18 +119,18 @@ describe('serverWords()', () => {
       '.',
       'a b/',
     ]);
-    expect(serverWords(ARCHIVE, '').at(-1)).toBe('./');
-    expect(serverWords(ARCHIVE, '-x').at(-1)).toBe('./-x/');
-    expect(serverWords(ARCHIVE, '/').at(-1)).toBe('/');
+    expect(serverArgs(ARCHIVE, '').at(-1)).toBe('./');
+    expect(serverArgs(ARCHIVE, '-x').at(-1)).toBe('./-x/');
+    expect(serverArgs(ARCHIVE, '/').at(-1)).toBe('/');
   });
 
-  it('is read back by parseServerWords()', () => {
+  it('is read back by parseServerArgs()', () => {
     fc.assert(
       fc.property(options, word, (asked, destination) => {
-        const words = serverWords(asked, destination);
-        const parsed = parseServerWords(words);
+        const words = serverArgs(asked, destination);
+        const parsed = parseServerArgs(words);
         expect(parsed.options).toEqual(asked);
-        expect(serverWords(parsed.options, parsed.destination)).toEqual(words);
+        expect(serverArgs(parsed.options, parsed.destination)).toEqual(words);
       }),
       { examples: [[{ ...ARCHIVE, linkDest: '.' }, 'a']] },
     );
@@ -163,14 +163,14 @@ describe('serverWords()', () => {
       { inPlace: true, sparse: true },
       { sizeOnly: true, copyDest: '/' },
     ]) {
-      const accepted = run(serverWords({ ...asked, ...more }, 'DEST'));
+      const accepted = run(serverArgs({ ...asked, ...more }, 'DEST'));
       expect(accepted).toContain('connection unexpectedly closed');
     }
     expect(run(['--server', '-K', '.', 'DEST/'])).not.toContain('connection unexpectedly closed');
   });
 });
 
-describe('parseServerWords()', () => {
+describe('parseServerArgs()', () => {
   it.each([
     [[]],
     [['--server']],
@@ -183,7 +183,7 @@ describe('parseServerWords()', () => {
     [['--server', '-re.LsfxCvu', '.', 'd/', 'e/']],
     [['--server', '--sender', '-re.LsfxCvu', '.', 'd/']],
   ])('refuses %j', (words) => {
-    expect(() => parseServerWords(words)).toThrow(
+    expect(() => parseServerArgs(words)).toThrow(
       expect.objectContaining({ code: 'server-words-invalid' }),
     );
   });

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { EcsyncError } from '../../../src/errors.ts';
-import { LISTING, senderWords, serverWords } from '../../../src/rsync/wire/options.ts';
+import { LISTING, senderArgs, serverArgs } from '../../../src/rsync/wire/options.ts';
 import { readFiles } from '../../../src/rsync/receive/read-files.ts';
 import { send } from '../../../src/rsync/send/sender.ts';
 import { LocalTree } from '../../../src/tree/local/local-tree.ts';
@@ -358,7 +358,7 @@ describe('stock rsync --daemon', () => {
     const tree = new LocalTree(source);
     const entries = await listAll(tree);
     const into = `login/in ${max}/`;
-    const pushing = await remote.start('', serverWords(options, into));
+    const pushing = await remote.start('', serverArgs(options, into));
     const report = await send(pushing, {
       options,
       entries,
@@ -367,7 +367,7 @@ describe('stock rsync --daemon', () => {
     });
     expect(report).toMatchObject({ protocol: max, filesSent: 30 });
     expect(await pushing.exited).toEqual({ code: 0, signal: null });
-    const pulling = await remote.start('', senderWords(options, [into]));
+    const pulling = await remote.start('', senderArgs(options, [into]));
     const plan = { options, paths: [into], lengthMax: 1000, wants: () => true };
     const read = await readFiles(pulling, plan);
     expect(read.problems).toEqual([]);
@@ -379,7 +379,7 @@ describe('stock rsync --daemon', () => {
 
   test('says why it does not give files, where others have standard error', async () => {
     const remote = await reach('write-only');
-    const connection = await remote.start('', senderWords(LISTING, ['write-only/']));
+    const connection = await remote.start('', senderArgs(LISTING, ['write-only/']));
     const plan = { options: LISTING, paths: ['write-only/'], lengthMax: 1000 };
     await expect(readFiles(connection, plan)).rejects.toThrow(
       expect.objectContaining({ code: 'remote-exit' }),
@@ -391,12 +391,12 @@ describe('stock rsync --daemon', () => {
   test('with one connection at a time serves one command after the other', async () => {
     const remote = await reach('one');
     for (let i = 0; i < 5; i++) {
-      const connection = await remote.start('', senderWords(LISTING, ['one/']));
+      const connection = await remote.start('', senderArgs(LISTING, ['one/']));
       const plan = { options: LISTING, paths: ['one/'], lengthMax: 1000, wants: () => true };
       expect((await readFiles(connection, plan)).files.size).toBe(1);
       connection.destroy();
     }
-    const running = await remote.start('', senderWords(LISTING, ['one/']));
+    const running = await remote.start('', senderArgs(LISTING, ['one/']));
     await expect(reach('one')).rejects.toThrow(
       expect.objectContaining({ code: 'daemon-busy', exitCode: 30 }),
     );

@@ -46,7 +46,7 @@ export async function compareWithCopy(
   how: { readonly checksum?: boolean; readonly unknown?: Unknown } = {},
 ): Promise<Comparison> {
   const { checksum = job.settings.checksum, unknown = DIFFERENCES } = how;
-  const lines = await look(job, entries, { checksum, ignoreExisting: true, tellSkipped: true });
+  const lines = await look(job, entries, { checksum, ignoreExisting: true, reportSkipped: true });
   if (!isRefusal(lines.answer.outcome)) {
     acceptWhole(job, lines.answer.outcome);
     assertHeard(job, lines.answer, unknown);
@@ -99,7 +99,7 @@ async function look(
   options: {
     readonly checksum: boolean;
     readonly ignoreExisting: boolean;
-    readonly tellSkipped?: boolean;
+    readonly reportSkipped?: boolean;
   },
 ): Promise<Look> {
   const wanted = new Set<PushEntry>();

@@ -89,7 +89,7 @@ async function askForDeletions(
     ...(job.names && { names: job.names }),
     ...(rules && { rules }),
     entries,
-    options: { ...options, talkative: true },
+    options: { ...options, verbose: true },
     onItem: () => undefined,
     onMessage: (_level, text) => {
       const [, name, slash] = DELETING.exec(text) ?? [];

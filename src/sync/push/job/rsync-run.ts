@@ -1,7 +1,7 @@
 /** One conversation of a push with one `rsync --server`. */
 import { EcsyncError, InterruptedError } from '../../../errors.ts';
 import type { ReceiverRule } from '../../../rsync/flist/filter-list.ts';
-import { serverWords, type TransferOptions } from '../../../rsync/wire/options.ts';
+import { serverArgs, type TransferOptions } from '../../../rsync/wire/options.ts';
 import type { Basis } from '../../../rsync/send/send-job.ts';
 import { send, type SendReport } from '../../../rsync/send/sender.ts';
 import { judge, type Outcome } from '../../../rsync/outcome/status.ts';
@@ -115,7 +115,7 @@ function watched(plan: RunPlan, { entries, isAdded }: Watch): RunPlan {
 async function runOnce(context: RunContext, plan: RunPlan, watch?: Watch): Promise<RunOutcome> {
   const { ledger, view, signal } = context;
   if (signal.aborted) throw new InterruptedError('interrupted', 'interrupted');
-  const words = serverWords(plan.options, plan.destination ?? context.destination);
+  const words = serverArgs(plan.options, plan.destination ?? context.destination);
   const starting = context.remote.start(context.rsyncPath, words);
   const connection = await startUnlessAborted(starting, signal);
   let result: SendReport | Error;
@@ -144,7 +144,7 @@ async function runOnce(context: RunContext, plan: RunPlan, watch?: Watch): Promi
       onGoodbye: () => {
         const next = plan.next?.();
         if (next !== undefined) {
-          context.remote.startAhead?.(context.rsyncPath, serverWords(next, context.destination));
+          context.remote.startAhead?.(context.rsyncPath, serverArgs(next, context.destination));
         }
       },
       onEnd: (bytesSent, bytesReceived) => {
@@ -176,7 +176,7 @@ async function runOnce(context: RunContext, plan: RunPlan, watch?: Watch): Promi
   const outcome = {
     ...judge(result, status, stderrText, { tell: context.tell }),
     // What was heard in the stream has been told already.
-    stderrText: connection.hearError === undefined ? stderrText : '',
+    stderrText: connection.addErrorText === undefined ? stderrText : '',
     saidText,
   };
   return result instanceof Error ? outcome : { ...outcome, protocol: result.protocol };
