@@ -1,6 +1,6 @@
 /**
- * Every failure ecsync can name: one root class, a closed set of causes, and for each the exit
- * code of the command line. This file imports nothing.
+ * The error classes: one root class, a closed set of causes, and for each the exit code of the
+ * command line. This file imports nothing.
  */
 
 /** Numbers a shell or a scheduler sees; the table is part of the command line's contract. */
@@ -60,12 +60,12 @@ export class BugError extends EcsyncError {
   readonly exitCode = ExitCode.unexpected;
 }
 
-/** The command line or a configuration file cannot mean anything. */
+/** The command line or a configuration file makes no sense. */
 export class UsageError extends EcsyncError {
   readonly exitCode = ExitCode.usage;
 }
 
-/** No vault here, or what is there is not one (conf missing, invalid, unsupported, changed). */
+/** There is no vault here, or it is not usable (conf missing, invalid, unsupported, changed). */
 export class VaultError extends EcsyncError {
   readonly exitCode = ExitCode.noVault;
 }
@@ -80,7 +80,7 @@ export class PasswordError extends EcsyncError {
   readonly exitCode = ExitCode.password;
 }
 
-/** The server is not provably the one it should be, or it refused our login. */
+/** The server cannot prove that it is the right one, or it refused our login. */
 export class LoginError extends EcsyncError {
   readonly exitCode = ExitCode.hostKeyOrLogin;
 }
@@ -90,17 +90,19 @@ export class RemoteError extends EcsyncError {
   readonly exitCode = ExitCode.remoteRefused;
 }
 
-/** The peer broke the rules of the rsync protocol: what came, what was allowed, where. */
+/**
+ * The peer broke the rsync protocol; the message says what arrived, what was allowed, and where.
+ */
 export class ProtocolError extends EcsyncError {
   readonly exitCode = ExitCode.remoteRefused;
 }
 
-/** Timeout, or the connection was lost; the next run continues. */
+/** A timeout, or a lost connection; the next run continues. */
 export class ConnectionError extends EcsyncError {
   readonly exitCode = ExitCode.connection;
 }
 
-/** A program of the user's that decides about a run has failed: nothing was done. */
+/** A program of the user that decides whether to run has failed: nothing was done. */
 export class HookError extends EcsyncError {
   readonly exitCode = ExitCode.unexpected;
 }
@@ -120,12 +122,12 @@ export class DeleteLimitError extends EcsyncError {
   readonly exitCode = ExitCode.deleteLimit;
 }
 
-/** Ciphertext is not what the key wrote: corruption or an attack. */
+/** The key did not write this ciphertext: it is damaged or forged. */
 export class IntegrityError extends EcsyncError {
   readonly exitCode = ExitCode.mismatch;
 }
 
-/** Not under the conditions that were set: the next run may find them. */
+/** The conditions that were set for a run do not hold now. */
 export class NotNowError extends EcsyncError {
   readonly exitCode = ExitCode.notNow;
 }

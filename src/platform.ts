@@ -1,45 +1,46 @@
-/** Where operating systems differ: the one place that decides on which one this is. */
+/** Differences between operating systems; the only file that asks which one this is. */
 import os from 'node:os';
 
-/** Windows, where folders are separated by `\`, names fold case, and a file has no mode but read-only. */
+/**
+ * Windows: folders are separated by `\`, names fold case, and the only mode of a file is read-only.
+ */
 export const isWindows = process.platform === 'win32';
 
 /**
- * Whether an owner is one whom this process obeys anyway: its own user, or root. Windows has no such
- * numbers.
+ * Whether a user already controls this process: its own user, or root. Windows has no user numbers:
+ * every owner there is 0, and trusted.
  */
 export function isTrustedOwner(uid: number): boolean {
   return uid === 0 || uid === process.geteuid?.();
 }
 
-/** The system's name of an error (`ENOENT`), or an empty string. */
+/** The system's code of an error (`ENOENT`), or an empty string. */
 export function errnoOf(error: unknown): string {
   if (!(error instanceof Error) || !('code' in error)) return '';
   if (typeof error.code !== 'string') return '';
   return error.code.startsWith(UNNAMED) ? nameOf(error.code) : error.code;
 }
 
-/** How Node calls an error for which it has no name; the number follows, negative. */
+/** Node's prefix for an error that it has no name for; the negative number follows. */
 const UNNAMED = 'Unknown system error ';
 
-/** Node knows the numbers of more errors than it names: a used-up quota (`EDQUOT`) is one of them. */
+/** `os.constants` names more errors than Node does, such as `EDQUOT`, an exhausted quota. */
 function nameOf(code: string): string {
   const number = -Number(code.slice(UNNAMED.length));
   return Object.entries(os.constants.errno).find(([, one]) => one === number)?.[0] ?? code;
 }
 
-/** What Windows says of a file that somebody else holds open. */
+/** Errors that Windows gives while another process holds the file open. */
 const HELD = new Set(['EPERM', 'EACCES', 'EBUSY']);
 const FIRST_WAIT_MS = 10;
 const LONGEST_WAIT_MS = 640;
 
 /**
- * Does something to a file that Windows refuses for as long as a virus scanner or an indexer looks at
- * it, which they do with every new file: tries again for up to a second or so. Elsewhere it is done
- * once.
+ * Repeats an operation that Windows refuses while a virus scanner or an indexer has the file open,
+ * as they have every new file: for about a second. On other systems it runs once.
  *
- * @param onRefused - called after the first refusal, to remove what else may be the reason
- * @throws what `act` throws
+ * @param onRefused - called after the first refusal, to remove other reasons for it
+ * @throws whatever `act` throws
  */
 export function insist<T>(act: () => T, onRefused?: () => void): T {
   for (let waitMs = FIRST_WAIT_MS; ; waitMs *= 2) {
@@ -53,9 +54,9 @@ export function insist<T>(act: () => T, onRefused?: () => void): T {
   }
 }
 
-/** The permission bits that this process takes away from what it makes. */
+/** The umask of this process: permission bits that new files do not get. */
 export function currentUmask(): number {
-  // It can only be read by setting it: meanwhile to the strictest that is of use.
+  // The umask can only be read by setting it, so set the strictest useful one meanwhile.
   const umask = process.umask(0o077);
   process.umask(umask);
   return umask;

@@ -1,12 +1,12 @@
-/** A file that arrives, and is to be as long as the list of the copy says. */
+/** A file under construction that must get exactly the length that the copy lists. */
 import { FileError } from '../errors.ts';
 import { changedMeanwhile, showPath } from '../tree/file-failure.ts';
 import type { Attributes, NewFile } from '../tree/store.ts';
 
 /**
- * Nobody vouches for the length of a file: its blocks are authentic also when some are missing at its end. A server
- * that lists one length and sends another has replaced the file meanwhile, or lies; either way what came is not what
- * was listed, and does not get its name.
+ * The length of a file is not authenticated: its blocks verify even when some are missing at its
+ * end. A server that lists one length and sends another has replaced the file in between, or lies.
+ * Either way the received content is not the listed file, so it does not get the file's name.
  */
 export class AnnouncedFile implements NewFile {
   readonly #file: NewFile;
@@ -15,8 +15,8 @@ export class AnnouncedFile implements NewFile {
 
   /**
    * @param file - owned from now on
-   * @param announced.path - what messages call the file
-   * @param announced.size - bytes that are to be written
+   * @param announced.path - the path that messages show
+   * @param announced.size - bytes that must be written
    */
   constructor(file: NewFile, announced: { readonly path: Uint8Array; readonly size: number }) {
     this.#file = file;
@@ -29,17 +29,18 @@ export class AnnouncedFile implements NewFile {
   }
 
   /**
-   * @throws {FileError} `size-differs` — another length than announced; a VanishedError is its cause
-   * @throws {FileError} as the file itself
+   * @throws {FileError} `size-differs` — the length differs from the announced one; the cause is a
+   *   VanishedError
+   * @throws {FileError} whatever committing the file throws
    */
   async commit(attributes: Attributes): Promise<FileError | undefined> {
     if (this.#length === this.#announced.size) return this.#file.commit(attributes);
     await this.#file.discard();
     const { path, size } = this.#announced;
     const shown = showPath(path);
-    const message = `${shown}: the copy lists ${size} bytes, and ${this.#length} came; not restored`;
+    const message = `${shown}: the copy lists ${size} bytes, but ${this.#length} arrived; not restored`;
     throw new FileError('size-differs', message, {
-      hint: 'If a push was going on, run the same command again. Otherwise the server does not tell the truth.',
+      hint: 'If a push was running, run the same command again. Otherwise the server reports a false size.',
       facts: { path: shown, listed: size, received: this.#length },
       cause: changedMeanwhile(path),
     });

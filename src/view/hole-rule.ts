@@ -1,14 +1,17 @@
-/** What full blocks of zeros are in the files of a copy. Nothing else decides that. */
+/** Judges full blocks of zeros in the files of a copy. No other file decides this. */
 import { areZeros } from '../bytes/zeros.ts';
 import type { ContentEncryption } from '../gocryptfs/content/content.ts';
 import { PLAIN_BLOCK_SIZE } from '../gocryptfs/format/limits.ts';
 
 /**
- * A full block of zeros means 4096 zeros to gocryptfs, which leaves such holes in sparse files; nothing
- * authenticates it. Of those that ecsync makes, the block behind a hole vouches for its length. Other
- * holes are `refused`, as damage, in what ecsync wrote; elsewhere they may be right, are `allowed`, and
- * counted. `strict` refuses as well a block that vouches for a hole which is not there: only where nothing
- * else has ever written, since one block in 256 of gocryptfs's own looks like that.
+ * gocryptfs reads a full block of zeros as 4096 zeros, and leaves such holes in sparse files;
+ * nothing authenticates them. When ecsync makes a hole, the block after it vouches for the hole's
+ * length.
+ *
+ * - `allowed`: unvouched holes are counted and accepted, since gocryptfs may have made them.
+ * - `refused`: unvouched holes are damage, since ecsync wrote the file.
+ * - `strict`: blocks that vouch for a missing hole are damage too. This is only possible where
+ *   nothing else has ever written, because one in 256 of gocryptfs's own blocks looks like that.
  */
 export type HoleRule = 'allowed' | 'refused' | 'strict';
 
@@ -16,7 +19,7 @@ export type HoleRule = 'allowed' | 'refused' | 'strict';
  * @param writer.isOnlyEcsync - nothing else has ever written to the copy
  * @param writer.isOwnFile - the file's ID shows that ecsync wrote it
  */
-export function holesBy(writer: {
+export function holeRuleFor(writer: {
   readonly isOnlyEcsync: boolean;
   readonly isOwnFile: boolean;
 }): HoleRule {
@@ -30,7 +33,7 @@ export interface BlockSpan {
   readonly count: number;
 }
 
-/** Sealed blocks that follow one another, as {@link checkHoles} takes them. */
+/** Consecutive sealed blocks, as {@link checkHoles} takes them. */
 export interface SealedSpan {
   readonly firstBlock: number;
   readonly fileID: Uint8Array;
@@ -39,18 +42,18 @@ export interface SealedSpan {
   readonly holesBefore: number;
 }
 
-/** What is to be said of the holes among some blocks. */
+/** What {@link checkHoles} found. */
 export interface CheckedHoles {
-  /** Holes that end among these blocks, and nothing vouches for them. */
+  /** Holes that end among these blocks, and that no block vouches for. */
   readonly unvouched: readonly BlockSpan[];
   /** Blocks that vouch for a hole which is not there. */
   readonly filled: readonly number[];
-  /** Blocks of the hole that goes on behind the last block. */
+  /** Length, in blocks, of the hole that continues after the last block. */
   readonly holesAfter: number;
 }
 
 /**
- * Looks whether the blocks behind holes vouch for them.
+ * Checks whether the blocks after holes vouch for them.
  *
  * @param plain - the plaintext of all blocks, each of which is authentic or a hole
  */
@@ -86,10 +89,10 @@ export function checkHoles(
 }
 
 /**
- * Looks at the end of sealed blocks.
+ * Counts the holes at the end of sealed blocks.
  *
  * @param overhead - bytes that encryption adds to each block
- * @returns how many of the last blocks are holes, and whether all are
+ * @returns how many of the last blocks are holes, and whether all blocks are
  */
 export function holesAtEnd(
   sealed: Uint8Array,
@@ -103,9 +106,9 @@ export function holesAtEnd(
 }
 
 /**
- * Where a run of blocks has content.
+ * Finds the content in a run of blocks.
  *
- * @returns start and end of each piece of plaintext that is not holes, in bytes from the run's start
+ * @returns start and end of each piece of plaintext between holes, in bytes from the run's start
  */
 export function contentPieces(
   sealed: Uint8Array,

@@ -1,7 +1,7 @@
 /**
- * What an adopted copy has and goes on having. A copy that stock gocryptfs wrote has random
- * directory IVs, random nonces in its symlinks and times of its own on its special files. Once
- * they are written down, the view shows them again, and adopting costs no transfer.
+ * Properties that an adopted copy keeps. A copy that stock gocryptfs wrote has random directory
+ * IVs, random nonces in its symlinks, and mtimes of its own on its special files. Once they are
+ * recorded, the view reproduces them, so adopting transfers nothing.
  */
 import { createHash } from 'node:crypto';
 import { ByteReader } from '../bytes/byte-reader.ts';
@@ -15,8 +15,8 @@ import {
 import { pathKey } from './path-bytes.ts';
 
 /**
- * A file that exists only in a view: the conf, a directory's IV, a full name; in a plain mirror the
- * file that says so.
+ * A file that exists only in a view: the conf, a directory's IV, or a full name; in a plain mirror,
+ * the marker file.
  */
 export type VirtualKind = 'conf' | 'diriv' | 'name' | 'mirror';
 
@@ -28,22 +28,22 @@ export interface VirtualAttributes {
   readonly mtimeNsec: number;
 }
 
-/** The virtual files whose attributes are inherited; those of the conf are the vault's own. */
+/** The virtual files whose attributes are inherited; those of the conf come from the vault. */
 export type InheritedKind = Exclude<VirtualKind, 'conf' | 'mirror'>;
 
 /**
- * Looks up what the copy had when it was adopted. Paths are plaintext: of the directory for a
- * diriv, of the object for a `.name` file.
+ * Looks up what the copy had when it was adopted. Paths are plaintext: the directory's path for a
+ * diriv, the object's path for a `.name` file.
  */
 export interface Inherited {
   /** The 16 bytes of a directory's `gocryptfs.diriv`. */
   dirIV(plainPath: Uint8Array): Uint8Array | undefined;
-  /** The stored target of a symlink; used while it decrypts to the link's present target. */
+  /** The stored target of a symlink; used while it decrypts to the link's current target. */
   target(plainPath: Uint8Array): Uint8Array | undefined;
   virtualAttributes(kind: InheritedKind, plainPath: Uint8Array): VirtualAttributes | undefined;
 }
 
-/** Everything known of one plaintext path. */
+/** All that is inherited for one plaintext path. */
 interface Legacy {
   dirIV?: Uint8Array;
   target?: Uint8Array;
@@ -52,7 +52,7 @@ interface Legacy {
 }
 
 const KINDS = ['diriv', 'name'] as const;
-/** Bits of a record's parts. */
+/** Bits that say which parts a record has. */
 const HAS_DIR_IV = 1;
 const HAS_TARGET = 2;
 const KIND_BITS = { diriv: 4, name: 8 } as const;
@@ -61,7 +61,7 @@ const PARTS_MASK = 0x0f;
 const MAGIC = Buffer.from('ecsync adopted\0', 'latin1');
 const VERSION = 1;
 const CHECKSUM_LENGTH = 32;
-/** Objects of one copy: an index of so many would not fit into memory anyway. */
+/** Limit of records of one copy: a larger index would not fit into memory anyway. */
 const RECORD_COUNT_MAX = 2 ** 24;
 const ATTRIBUTES_LENGTH = 2 + 8 + 4;
 const NSEC_MAX = 999_999_999;
@@ -70,7 +70,7 @@ const NSEC_MAX = 999_999_999;
 export class InheritedIndex implements Inherited {
   readonly #legacies = new Map<string, Legacy>();
 
-  /** How many plaintext paths something is known of. */
+  /** Number of plaintext paths with inherited properties. */
   get size(): number {
     return this.#legacies.size;
   }
@@ -109,7 +109,7 @@ export class InheritedIndex implements Inherited {
     this.#legacy(plainPath).target = Buffer.from(cipherTarget);
   }
 
-  /** @param attributes - of `mode` only the permission bits are kept */
+  /** @param attributes - only the permission bits of `mode` are kept */
   setVirtualAttributes(
     kind: InheritedKind,
     plainPath: Uint8Array,
@@ -158,7 +158,8 @@ export class InheritedIndex implements Inherited {
     const reader = new ByteReader(body.subarray(MAGIC.length));
     const isWhole = reader.attempt(() => {
       const version = reader.byte();
-      if (version !== VERSION) throw invalid(`version ${version}, this release knows ${VERSION}`);
+      if (version !== VERSION)
+        throw invalid(`version ${version}, this release supports ${VERSION}`);
       const count = reader.uint32();
       if (count > RECORD_COUNT_MAX) throw invalid(`${count} records`);
       for (let i = 0; i < count; i++) index.#readLegacy(reader);
@@ -243,6 +244,6 @@ function readAttributes(reader: ByteReader): VirtualAttributes {
 
 function invalid(why: string): VaultError {
   return new VaultError('adopted-invalid', `the index of the adopted copy cannot be used: ${why}`, {
-    hint: 'Adopt the copy again; it is not changed by that.',
+    hint: 'Adopt the copy again; that does not change the copy.',
   });
 }

@@ -1,4 +1,4 @@
-/** Paths of a tree as bytes: components joined by `/`, the root is the single byte `.`. */
+/** Paths of a tree as bytes: components joined by `/`; the root is the single byte `.`. */
 import { allocatePath } from '../tree/path-memory.ts';
 
 /** The root directory of every tree. */
@@ -10,7 +10,7 @@ export function isRootPath(path: Uint8Array): boolean {
   return path.length === 1 && path[0] === ROOT_PATH[0];
 }
 
-/** The path of `name` inside `directory`, bytes of its own. Inverse of {@link splitPath}. */
+/** The path of `name` inside `directory`, in a buffer of its own. Inverse of {@link splitPath}. */
 export function joinPath(directory: Uint8Array, name: Uint8Array): Uint8Array {
   const start = isRootPath(directory) ? 0 : directory.length + 1;
   const path = allocatePath(start + name.length);
@@ -29,7 +29,7 @@ export function splitPath(path: Uint8Array): { directory: Uint8Array; name: Uint
   return { directory: path.subarray(0, slash), name: path.subarray(slash + 1) };
 }
 
-/** A path as a key of a map: one character a byte, nothing is lost. */
+/** A path as a map key: one character a byte, without loss. */
 export function pathKey(path: Uint8Array): string {
   return Buffer.from(path.buffer, path.byteOffset, path.length).toString('latin1');
 }

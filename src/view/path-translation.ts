@@ -1,4 +1,6 @@
-/** Whole paths between plaintext and ciphertext, for one name after the other from the root. */
+/**
+ * Translates whole paths between plaintext and ciphertext, component by component from the root.
+ */
 import { IntegrityError } from '../errors.ts';
 import type { Birth } from '../gocryptfs/content/identity.ts';
 import type { Layout } from '../gocryptfs/layout.ts';
@@ -7,18 +9,18 @@ import { keepBytes } from '../tree/path-memory.ts';
 import type { Inherited, VirtualKind } from './inherited.ts';
 import { isRootPath, joinPath, pathKey, ROOT_PATH, splitPath } from './path-bytes.ts';
 
-/** Directories remembered while translating; a listing names the same few again and again. */
+/** Directories cached while translating; a listing names the same few again and again. */
 const REMEMBERED_MAX = 4096;
 
-/** What names are encrypted under where directories have no IV of their own. */
+/** The IV for names where directories have no IV of their own. */
 const NO_DIR_IV = Buffer.alloc(DIR_IV_LENGTH);
 
-/** Looks up where a regular file was born when that is not where it is now (it was renamed). */
+/** Looks up the birth of a renamed regular file. */
 export type BirthOf = (plainPath: Uint8Array) => Birth | undefined;
 
 /** What a cipher path stands for. */
 export interface PlainPath {
-  /** The object's plaintext path; for a virtual file, of the directory it is in. */
+  /** The object's plaintext path; for a virtual file, the path of its directory. */
   readonly path: Uint8Array;
   readonly virtual?: VirtualKind;
 }
@@ -29,23 +31,25 @@ export interface Place {
   readonly cipherPath: Uint8Array;
 }
 
-/** A directory, and what its names are encrypted under. */
+/** A directory, and the IV of the names in it. */
 interface DirectoryPlace extends Place {
   readonly dirIV: Uint8Array;
 }
 
 /** Where identities come from when they do not follow from the paths alone. */
 export interface Origins {
-  /** Without it every file was born where it is. Of no meaning for identities of cipher paths. */
+  /**
+   * Without it, every file was born where it is. Unused when identities derive from cipher paths.
+   */
   readonly birthOf?: BirthOf | undefined;
   readonly inherited?: Inherited | undefined;
 }
 
-/** Translates paths of one filesystem, with the IVs its directories are known or bound to have. */
+/** Translates paths of one filesystem, with inherited or derived directory IVs. */
 export class PathTranslation {
   readonly #layout: Layout;
   readonly #origins: Origins;
-  /** Plaintext paths by cipher path of every object whose name is hashed, as far as it was seen. */
+  /** Plaintext path by cipher path, for every object with a hashed name that has been listed. */
   readonly #longNames = new Map<string, Uint8Array>();
   readonly #byPlainPath = new Map<string, DirectoryPlace>();
   readonly #byCipherPath = new Map<string, DirectoryPlace>();
@@ -55,19 +59,19 @@ export class PathTranslation {
     this.#origins = origins;
   }
 
-  /** What a regular file's identity is derived from: it keeps the one it was born with. */
+  /** The birth that a regular file's identity is derived from. A moved file keeps its birth. */
   fileBirth(place: Place): Birth {
     if (this.#layout.identities.derivedFrom === 'cipher path') return this.birth(place);
     return this.#origins.birthOf?.(place.plainPath) ?? this.birth(place);
   }
 
-  /** What the identity of anything else is derived from: the place where it is. */
+  /** The birth that the identity of any other object is derived from: its current place. */
   birth({ plainPath, cipherPath }: Place): Birth {
     const isOfCipherPath = this.#layout.identities.derivedFrom === 'cipher path';
     return { path: identityPath(isOfCipherPath ? cipherPath : plainPath), counter: 0 };
   }
 
-  /** The IV of a directory: the one it was adopted with, or the one its identity gives. */
+  /** The IV of a directory: the inherited one, or else the one that its identity gives. */
   dirIV(directory: Place): Uint8Array {
     if (!this.#layout.names.hasDirIVs) return NO_DIR_IV;
     const inherited = this.#origins.inherited?.dirIV(directory.plainPath);
@@ -80,7 +84,7 @@ export class PathTranslation {
   }
 
   /**
-   * The same for an object that was there once.
+   * The same for an object that existed earlier.
    *
    * @throws {FileError} `name-unsupported` — a component cannot be encrypted
    */
@@ -103,9 +107,9 @@ export class PathTranslation {
   }
 
   /**
-   * What a cipher path stands for.
+   * The plaintext path that a cipher path stands for.
    *
-   * @returns undefined for foreign names, and for hashed ones that were not seen in this run
+   * @returns undefined for foreign names, and for hashed names that were not listed in this run
    */
   plainPath(cipherPath: Uint8Array): PlainPath | undefined {
     if (isRootPath(cipherPath)) return { path: ROOT_PATH };
@@ -168,15 +172,15 @@ export class PathTranslation {
 }
 
 function remember(
-  known: Map<string, DirectoryPlace>,
+  cache: Map<string, DirectoryPlace>,
   key: string,
   directory: DirectoryPlace,
 ): void {
-  if (known.size >= REMEMBERED_MAX) known.clear();
-  known.set(key, directory);
+  if (cache.size >= REMEMBERED_MAX) cache.clear();
+  cache.set(key, directory);
 }
 
-/** A path as it goes into identities: the root directory's is empty. */
+/** A path as identities use it: that of the root directory is empty. */
 function identityPath(path: Uint8Array): Uint8Array {
   return isRootPath(path) ? new Uint8Array(0) : path;
 }

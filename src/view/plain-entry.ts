@@ -1,16 +1,16 @@
-/** One object of a copy, as it was before it was encrypted. */
+/** One object of a copy, decrypted. */
 import type { Draft, Entry } from '../tree/entry.ts';
 
-/** One object of a copy as it was before it was stored. `C` is the copy's own kind of entry. */
+/** One object of a copy in plaintext. `C` is the copy's own kind of entry. */
 export interface PlainEntry<C extends Entry = Entry> extends Entry {
   /**
-   * The stored object, whose mode, times, owner and device numbers these are. Its `linkGroup` may
-   * become known later: see `adoptHardLinks`.
+   * The stored object, which gives this entry its mode, times, owner and device numbers. Its
+   * `linkGroup` may be found later: see `adoptHardLinks`.
    */
   readonly cipher: C;
 }
 
-/** What a stored object is in plaintext: everything that is not given is its own. */
+/** The plaintext entry of a stored object. Fields that are not given are taken from that object. */
 export function plainEntry<C extends Entry>(
   cipher: C,
   { path, size, target }: Pick<Entry, 'path' | 'size' | 'target'>,

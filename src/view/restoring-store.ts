@@ -14,24 +14,24 @@ export interface Planned {
   readonly plainPath: Uint8Array;
   /** Below the root of the target; differs from the plaintext path where that cannot be a name. */
   readonly targetPath: Uint8Array;
-  /** Of a symlink: where it leads, in plaintext and as stored. */
+  /** For a symlink: its target, in plaintext and as stored. */
   readonly link?: { readonly target: Uint8Array; readonly cipherTarget: Uint8Array };
-  /** The name whose identity the file has, when that is a hard link of another name. */
+  /** For a hard link of another name: the name whose identity the file has. */
   readonly identityPlace?: { readonly plainPath: Uint8Array; readonly cipherPath: Uint8Array };
 }
 
 /** An object of the target as the copy would hold it. */
 export interface TargetEntry<L extends Entry> extends Entry {
-  /** What is there. */
+  /** The existing object in the target. */
   readonly local: L;
 }
 
-/** What an interrupted run left of files, to go on from. */
+/** Partial files that an interrupted run left, to continue from. */
 export interface Unfinished<L extends Entry> {
-  /** A file that may be the beginning of the one that is to be at the path. */
+  /** A file that may be the beginning of the file for this path. */
   find(targetPath: Uint8Array): Promise<L | undefined>;
   open(entry: L): Promise<OpenFile>;
-  /** Takes over a file that is broken off. */
+  /** Keeps an interrupted file. */
   keep(file: NewFile, length: number): Promise<void>;
 }
 
@@ -39,47 +39,49 @@ export interface Unfinished<L extends Entry> {
 export interface StoredObject {
   readonly cipherPath: Uint8Array;
   readonly planned: Planned;
-  /** What is in its place is: see `Entry`. */
+  /** Of the existing object in its place: see `Entry`. */
   readonly isSparse?: boolean | undefined;
 }
 
-/** How a copy stores what is plain in the target. */
+/** How a copy stores what the target holds in plaintext. */
 export interface StoredForm {
-  /** Length of the stored content of a file. */
+  /** Length of a file's stored content. */
   storedSize(plainSize: number): number;
   /** A file of the target as the copy would hold it. */
   stored(object: StoredObject, plain: OpenFile): OpenFile;
-  /** @returns the length of what is stored so, or that length itself if there is none */
+  /**
+   * @returns the plaintext length for a stored length, or that length itself where there is none
+   */
   plainSizeHint(storedSize: number): number;
   /**
-   * A file that is written as stored and arises as it is in plaintext.
+   * A file that takes stored content and writes its plaintext.
    *
-   * @param about.sizeHint - of what is stored
-   * @param about.onBrokenOff - takes the place of `discard` for a file that is whole so far
+   * @param about.sizeHint - length of the stored content
+   * @param about.onInterrupted - called instead of `discard` when all content so far is authentic
    */
-  receiving(
+  receive(
     plain: NewFile,
     about: {
       readonly path: Uint8Array;
       readonly cipherPath: Uint8Array;
       readonly sizeHint: number;
-      readonly onBrokenOff?: (file: NewFile, length: number) => Promise<void>;
+      readonly onInterrupted?: (file: NewFile, length: number) => Promise<void>;
     },
   ): NewFile;
   /**
-   * Where a symlink leads.
+   * The target of a symlink in plaintext.
    *
-   * @throws {IntegrityError} not what the key wrote
+   * @throws {IntegrityError} the key did not write it
    */
   plainTarget(storedTarget: Uint8Array): Uint8Array;
   /**
-   * An extended attribute as it was before it was stored.
+   * An extended attribute in plaintext.
    *
-   * @returns undefined for one that is no part of the copy
-   * @throws {IntegrityError} `xattr-name-invalid`, `xattr-value-invalid` — not what the key wrote
+   * @returns undefined for one that does not belong to the copy
+   * @throws {IntegrityError} `xattr-name-invalid`, `xattr-value-invalid` — the key did not write it
    */
   plainXattr(stored: Xattr): Xattr | undefined;
-  /** Files that are not finished by then fail. */
+  /** Unfinished files fail from then on. */
   close(): Promise<void>;
 }
 
@@ -88,15 +90,15 @@ export interface RestoringStoreOptions<L extends Entry> {
   readonly form: StoredForm;
   /** Where the plaintext goes. */
   readonly target: Store<L>;
-  /** By the key of the cipher path; nothing else is ever written. */
+  /** By the key of the cipher path. Nothing else is ever written. */
   readonly planned: ReadonlyMap<string, Planned>;
   readonly unfinished?: Unfinished<L>;
 }
 
 /**
- * A plaintext folder that is written as if it were the copy: whoever fills it deals in what is
- * stored there only. What is there already looks as the copy would hold it, so that comparing it
- * and taking blocks from it works.
+ * A plaintext folder that is written as if it were the copy: its caller sees stored content only.
+ * Existing objects appear as the copy would hold them, so that the caller can compare them and
+ * reuse their blocks.
  */
 export class RestoringStore<L extends Entry> implements Store<TargetEntry<L>> {
   readonly #options: RestoringStoreOptions<L>;
@@ -115,7 +117,10 @@ export class RestoringStore<L extends Entry> implements Store<TargetEntry<L>> {
     return local && this.#asStored(path, planned, local);
   }
 
-  /** Only plaintext objects that the copy lacks could be missing here, and those stay. */
+  /**
+   * Empty: only objects that the copy lacks could be listed for deletion, and a restore keeps
+   * those.
+   */
   list(): Promise<readonly Uint8Array[]> {
     return NO_PATHS;
   }
@@ -124,7 +129,9 @@ export class RestoringStore<L extends Entry> implements Store<TargetEntry<L>> {
     return this.#stored(path, local, await this.#options.target.open(local));
   }
 
-  /** What an interrupted run left of the file: never the file itself, whatever its size and time. */
+  /**
+   * The partial file of an interrupted run. Its time is NaN, so it never counts as the file itself.
+   */
   async lookupEarlier(path: Uint8Array): Promise<TargetEntry<L> | undefined> {
     const { unfinished, planned } = this.#options;
     if (unfinished === undefined) return undefined;
@@ -142,7 +149,9 @@ export class RestoringStore<L extends Entry> implements Store<TargetEntry<L>> {
   }
 
   linkEarlier(path: Uint8Array): Promise<void> {
-    return Promise.reject(new BugError('invariant', `${showPath(path)} taken from nowhere`));
+    return Promise.reject(
+      new BugError('invariant', `${showPath(path)} linked to an earlier file, but there are none`),
+    );
   }
 
   isSameObject(a: TargetEntry<L>, b: TargetEntry<L>): boolean {
@@ -163,7 +172,7 @@ export class RestoringStore<L extends Entry> implements Store<TargetEntry<L>> {
       const shown = showPath(plainPath);
       throw new FileError(
         'content-damaged',
-        `${shown}: where the link leads cannot be decrypted; not restored`,
+        `${shown}: the link's target cannot be decrypted; not restored`,
         { facts: { path: shown }, cause },
       );
     }
@@ -180,17 +189,17 @@ export class RestoringStore<L extends Entry> implements Store<TargetEntry<L>> {
     return this.#options.target.createSpecial({ ...entry, path });
   }
 
-  /** @param size - as the copy lists it: a file of another length does not get its name */
+  /** @param size - as the copy lists it; a file of another length does not get its name */
   async createFile(path: Uint8Array, size: number): Promise<NewFile> {
     const { form, target, unfinished } = this.#options;
     const { targetPath, plainPath } = this.#place(path);
     const plain = await target.createFile(targetPath, form.plainSizeHint(size));
-    const file = form.receiving(plain, {
+    const file = form.receive(plain, {
       path: plainPath,
       cipherPath: path,
       sizeHint: size,
       ...(unfinished && {
-        onBrokenOff: (file: NewFile, length: number) => unfinished.keep(file, length),
+        onInterrupted: (file: NewFile, length: number) => unfinished.keep(file, length),
       }),
     });
     return new AnnouncedFile(file, { path: plainPath, size });
@@ -216,7 +225,7 @@ export class RestoringStore<L extends Entry> implements Store<TargetEntry<L>> {
   #place(path: Uint8Array): Planned {
     const planned = this.#options.planned.get(pathKey(path));
     if (planned !== undefined) return planned;
-    throw new BugError('invariant', `${showPath(path)} is to be restored, but was not planned`);
+    throw new BugError('invariant', `${showPath(path)} is being restored, but is not in the plan`);
   }
 
   #asStored(path: Uint8Array, { link }: Planned, local: L): TargetEntry<L> {
@@ -229,7 +238,7 @@ export class RestoringStore<L extends Entry> implements Store<TargetEntry<L>> {
       return { ...common, size: local.size, ...(rdev && { rdev }) };
     }
     const isSame = link !== undefined && Buffer.compare(local.target, link.target) === 0;
-    // The stored form of another target is unknown, and equal to none.
+    // The stored form of any other target is unknown, and equals no target.
     const target = isSame ? link.cipherTarget : NOTHING;
     return { ...common, size: target.length, target };
   }

@@ -1,10 +1,10 @@
-/** One worker thread and the requests it has not answered yet. */
+/** One worker thread and its unanswered requests. */
 import { Worker } from 'node:worker_threads';
 import { BugError } from '../errors.ts';
 
 /**
- * Space for new objects, MiB. What a thread here leaves behind are buffers by the megabyte: collected
- * often, they are used again while they are still in the processor's cache.
+ * V8's space for new objects, in MiB. The garbage of these threads is buffers of megabytes:
+ * collected often, their memory is reused while it is still in the processor's cache.
  */
 const YOUNG_GENERATION_MIB = 1;
 
@@ -14,50 +14,50 @@ interface Pending<Answer> {
   readonly cost: number;
 }
 
-/** How a lane is made. */
+/** How a thread is started. */
 export interface ThreadLaneOptions {
-  /** The compiled worker. It answers every message with one, in order. */
+  /** The compiled worker. It answers every message with one message, in order. */
   readonly script: URL;
   readonly workerData: unknown;
-  /** For messages: what the thread does, "encrypts". */
-  readonly doing: string;
+  /** For messages: what the thread does, such as "encrypts". */
+  readonly activity: string;
 }
 
-/** One thread, and what it was asked and has not answered. */
+/** One worker thread and its unanswered requests. */
 export class ThreadLane<Job, Answer> {
   readonly #worker: Worker;
   /** In the order of the answers. */
   #pending: Pending<Answer>[] = [];
   #cost = 0;
   #lost: BugError | undefined;
-  readonly #doing: string;
+  readonly #activity: string;
 
-  constructor({ script, workerData, doing }: ThreadLaneOptions) {
-    this.#doing = doing;
+  constructor({ script, workerData, activity }: ThreadLaneOptions) {
+    this.#activity = activity;
     const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB };
     this.#worker = new Worker(script, { workerData, resourceLimits });
     this.#worker.on('message', (answer: Answer) => this.#settle(answer));
     this.#worker.on('error', (error: Error) => this.#lose(error));
     this.#worker.on('exit', () => this.#lose(undefined));
-    // Only work that somebody waits for keeps the process alive.
+    // Only awaited work keeps the process alive.
     this.#worker.unref();
   }
 
-  /** How much is to be done: the sum of what was asked and is not answered. */
+  /** Total cost of the unanswered requests. */
   get cost(): number {
     return this.#cost;
   }
 
-  /** The thread has ended: nothing should be asked of it any more. */
+  /** The thread has ended, and takes no more requests. */
   get isLost(): boolean {
     return this.#lost !== undefined;
   }
 
   /**
-   * @param memory - part of the job, and the thread's from now on: what it gives back is in its answer
+   * @param memory - moved to the thread as part of the job; the answer holds what it gives back
    * @throws {BugError} `worker-lost` — the thread has ended
    */
-  ask(job: Job, cost = 0, memory?: ArrayBuffer): Promise<Answer> {
+  request(job: Job, cost = 0, memory?: ArrayBuffer): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (this.#lost !== undefined) {
         reject(this.#lost);
@@ -85,7 +85,7 @@ export class ThreadLane<Job, Answer> {
   #lose(cause: Error | undefined): void {
     this.#lost ??= new BugError(
       'worker-lost',
-      `a thread that ${this.#doing} has ended unexpectedly`,
+      `a thread that ${this.#activity} has ended unexpectedly`,
       {
         hint: 'Run the same command again; it continues from here.',
         cause,

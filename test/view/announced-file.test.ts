@@ -45,7 +45,7 @@ describe('a file whose length was announced', () => {
     const ended = file.commit({});
     await expect(ended).rejects.toMatchObject({
       code: 'size-differs',
-      message: `a/b: the copy lists ${size} bytes, and ${sent} came; not restored`,
+      message: `a/b: the copy lists ${size} bytes, but ${sent} arrived; not restored`,
       facts: { path: 'a/b', listed: size, received: sent },
     });
     await expect(ended).rejects.toHaveProperty('cause', expect.any(VanishedError));

@@ -9,7 +9,7 @@ import { packFileHeader } from '../../src/gocryptfs/format/file-header.ts';
 import { openLayout } from '../../src/gocryptfs/layout.ts';
 import { LocalStore } from '../../src/tree/target/local-store.ts';
 import { EncryptedForm } from '../../src/view/decrypt/encrypted-form.ts';
-import { holesBy } from '../../src/view/hole-rule.ts';
+import { holeRuleFor } from '../../src/view/hole-rule.ts';
 import { buildWorker, type BuiltWorker } from '../support/built-worker.ts';
 
 const work = mkdtempSync(path.join(tmpdir(), 'ecsync-sparse-'));
@@ -59,7 +59,7 @@ test.each([
   try {
     const file = await store.createFile(Buffer.from(name), stored.length);
     const about = { path: Buffer.from(name), cipherPath: Buffer.from('x') };
-    const restored = form.receiving(file, { ...about, sizeHint: stored.length });
+    const restored = form.receive(file, { ...about, sizeHint: stored.length });
     for (let at = 0; at < stored.length; at += 100_000) {
       await restored.write(stored.subarray(at, at + 100_000));
     }
@@ -80,13 +80,13 @@ test('in a file whose ID shows that ecsync wrote it, the first hole is damage', 
   const store = new LocalStore(work);
   const form = new EncryptedForm(layout, {
     holes: 'allowed',
-    admit: () => holesBy({ isOnlyEcsync: false, isOwnFile: true }),
+    admit: () => holeRuleFor({ isOnlyEcsync: false, isOwnFile: true }),
     threads: { count: 0 },
   });
   try {
     const file = await store.createFile(Buffer.from('own'), stored.length);
     const about = { path: Buffer.from('own'), cipherPath: Buffer.from('x') };
-    const restored = form.receiving(file, { ...about, sizeHint: stored.length });
+    const restored = form.receive(file, { ...about, sizeHint: stored.length });
     await restored.write(stored);
     await expect(restored.commit({})).rejects.toMatchObject({
       code: 'content-damaged',

@@ -19,7 +19,7 @@ import { changedMeanwhile } from '../../tree/file-failure.ts';
 import { walk } from '../../tree/walk.ts';
 import { DecryptedView, type DecryptedViewOptions } from '../../view/decrypt/decrypted-view.ts';
 import type { CopyProblem } from '../../view/decrypt/decrypted-view-problem.ts';
-import { holesBy, type HoleRule } from '../../view/hole-rule.ts';
+import { holeRuleFor, type HoleRule } from '../../view/hole-rule.ts';
 import type { IdentityCheck } from '../../view/decrypt/identity-check.ts';
 import type { PlainEntry } from '../../view/plain-entry.ts';
 import { pathKey } from '../../view/path-bytes.ts';
@@ -220,7 +220,7 @@ class Check<C extends Entry> {
       const { own } = this.#job.identities?.file(identifiable(entry), fileID) ?? {};
       if (own !== undefined) onOwn(own);
       const { isOnlyEcsync } = this.#job;
-      return holesBy({ isOnlyEcsync, isOwnFile: own !== undefined });
+      return holeRuleFor({ isOnlyEcsync, isOwnFile: own !== undefined });
     };
     try {
       return new PlainFile(cipher, this.#job.layout.content, { path: entry.path, admit });
@@ -242,7 +242,7 @@ class Check<C extends Entry> {
     const { isOnlyEcsync, allowHoles } = this.#job;
     if (code === 'nonce-foreign') return isOnlyEcsync ? 'damage' : 'note';
     if (code !== 'hole' || allowHoles !== true) return 'damage';
-    return holesBy({ isOnlyEcsync, isOwnFile }) === 'allowed' ? 'note' : 'damage';
+    return holeRuleFor({ isOnlyEcsync, isOwnFile }) === 'allowed' ? 'note' : 'damage';
   }
 
   /** What is not where it was written for, and what is not there. */

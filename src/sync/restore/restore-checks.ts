@@ -5,7 +5,7 @@ import { walk } from '../../tree/walk.ts';
 import { DecryptedView } from '../../view/decrypt/decrypted-view.ts';
 import type { CopyProblem } from '../../view/decrypt/decrypted-view-problem.ts';
 import { EncryptedForm } from '../../view/decrypt/encrypted-form.ts';
-import { holesBy } from '../../view/hole-rule.ts';
+import { holeRuleFor } from '../../view/hole-rule.ts';
 import { IdentityCheck, type Listing, type Misplaced } from '../../view/decrypt/identity-check.ts';
 import { pathKey } from '../../view/path-bytes.ts';
 import type { Place } from '../../view/path-translation.ts';
@@ -49,11 +49,11 @@ export class RestoreChecks<C extends Entry> {
       keepsMisplaced: settings.allowMoved === true,
     });
     this.form = new EncryptedForm(layout, {
-      holes: holesBy({ isOnlyEcsync, isOwnFile: false }),
+      holes: holeRuleFor({ isOnlyEcsync, isOwnFile: false }),
       admit: (file, fileID) => {
         const { own, refusal } = this.#identities.file(file, fileID);
         if (refusal !== undefined) throw refusal;
-        return holesBy({ isOnlyEcsync, isOwnFile: own !== undefined });
+        return holeRuleFor({ isOnlyEcsync, isOwnFile: own !== undefined });
       },
       onHoles: (plainPath, count) => books.holes(plainPath, count),
     });

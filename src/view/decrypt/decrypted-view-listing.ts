@@ -1,4 +1,4 @@
-/** The stored objects of one directory of a copy, told apart by their names. */
+/** Sorts the stored objects of one directory of a copy by the form of their names. */
 import { DIR_IV_NAME, TEMPORARY_DIRECTORY, type NameScheme } from '../../gocryptfs/names/names.ts';
 import { isDirectory, isRegularFile, type Entry, type Tree } from '../../tree/entry.ts';
 import type { CopyProblemCode } from './decrypted-view-problem.ts';
@@ -6,13 +6,13 @@ import { isRootPath, pathKey, splitPath } from '../path-bytes.ts';
 
 export const DIR_IV_NAME_BYTES: Uint8Array = Buffer.from(DIR_IV_NAME);
 
-/** Base64url, padded or not: what an encrypted name looks like, whoever encrypted it. */
+/** Base64url, padded or not: the shape of an encrypted name, whatever its key. */
 const NAME_SHAPE = /^[A-Za-z0-9_-]{20,}={0,2}$/;
 
-/** What is in a directory of a copy. */
+/** The objects in a directory of a copy. */
 export interface CipherListing<C extends Entry> {
   dirIVFile: C | undefined;
-  /** Objects that carry their own name. */
+  /** Objects whose own name is encrypted in it. */
   readonly direct: C[];
   /** Objects with a hashed name. */
   readonly long: C[];
@@ -21,10 +21,10 @@ export interface CipherListing<C extends Entry> {
 }
 
 /**
- * Sorts what a directory of a copy holds.
+ * Sorts the objects in a directory of a copy.
  *
- * @param directory - path of the directory, plain or encrypted: only the root's matters
- * @param report - told of objects that have no place there whatever they contain
+ * @param directory - path of the directory, plain or encrypted; only the root is treated specially
+ * @param report - called for each object that does not belong there, whatever it contains
  */
 export function sortListing<C extends Entry>(
   names: NameScheme,
@@ -74,15 +74,15 @@ export function sortListing<C extends Entry>(
   return listing;
 }
 
-/** Whether something could be an encrypted name, of this directory or another, intact or not. */
+/** Whether a name has the shape of an encrypted name, intact or not, of any directory. */
 export function hasNameShape(name: Uint8Array): boolean {
   return NAME_SHAPE.test(pathKey(name));
 }
 
 /**
- * The content of one of the format's own small files.
+ * Reads one of the format's own small files.
  *
- * @returns undefined for what is no regular file, and for one of more than `lengthMax` bytes
+ * @returns undefined for anything but a regular file of at most `lengthMax` bytes
  * @throws {FileError} `open-failed`, `read-failed`; {@link VanishedError} `vanished`
  */
 export async function readSmallFile<C extends Entry>(

@@ -1,9 +1,9 @@
-/** What can be wrong with one object of a copy. */
+/** Problems of single objects of a copy. */
 import { EcsyncError, IntegrityError } from '../../errors.ts';
 import { isDevice, isDirectory, isRegularFile, isSymlink, type Entry } from '../../tree/entry.ts';
 import { showPath } from '../../tree/file-failure.ts';
 
-/** What an object of a copy is, by its mode. */
+/** The kind of an object of a copy, by its mode. */
 export type ObjectKind = 'directory' | 'file' | 'symlink' | 'device' | 'special';
 
 export function objectKindOf(entry: Pick<Entry, 'mode'>): ObjectKind {
@@ -13,32 +13,32 @@ export function objectKindOf(entry: Pick<Entry, 'mode'>): ObjectKind {
   return isDevice(entry) ? 'device' : 'special';
 }
 
-/** Everything that can be wrong with the structure of a copy, and what it is called in a sentence. */
+/** Every problem that the structure of a copy can have, in words. */
 const MESSAGES = {
   'diriv-missing': 'the folder has no gocryptfs.diriv: nothing in it can be read',
-  'diriv-invalid': 'the gocryptfs.diriv of the folder is not one: nothing in it can be read',
+  'diriv-invalid': 'the gocryptfs.diriv of the folder is invalid: nothing in it can be read',
   'diriv-lost':
-    'the gocryptfs.diriv of the folder is lost or damaged; what it must hold is known, and the folder was read with that',
-  'diriv-misplaced': 'the gocryptfs.diriv of the folder is that of another folder',
-  'diriv-repeated': 'the folder has the same gocryptfs.diriv as another one',
-  'diriv-unexpected': 'a gocryptfs.diriv where names do not depend on the folder',
+    'the gocryptfs.diriv of the folder is lost or damaged; the folder was read with the IV that it must hold',
+  'diriv-misplaced': 'the gocryptfs.diriv of the folder belongs to another folder',
+  'diriv-repeated': 'the folder has the same gocryptfs.diriv as another folder',
+  'diriv-unexpected': 'a gocryptfs.diriv, though names in this copy do not depend on the folder',
   'conf-misplaced': 'a gocryptfs.conf below the top folder',
-  'foreign-object': 'not something gocryptfs writes',
+  'foreign-object': 'gocryptfs does not write such an object',
   'name-invalid': 'the name cannot be decrypted here',
-  'name-form-invalid': 'the name is stored in a form in which gocryptfs does not look for it',
+  'name-form-invalid': 'the name is stored in a form that gocryptfs does not look up',
   'name-file-missing': 'a hashed name without its .name file',
   'name-file-invalid': 'the .name file does not belong to the hashed name',
   'name-file-orphan': 'a .name file whose object is missing',
-  'target-invalid': 'where the link leads cannot be decrypted',
+  'target-invalid': "the link's target cannot be decrypted",
   'cipher-size-illegal': 'no file has this encrypted size',
-  'temporary-directory': 'where pushes keep unfinished files, no part of the copy',
+  'temporary-directory': 'pushes keep unfinished files here; it is not part of the copy',
   unreadable: 'cannot be read',
 } as const;
 
 /**
- * What is wrong with one object of a copy. `diriv-lost` alone costs nothing of what is in it;
- * `temporary-directory` is no damage: it is in
- * every copy that ecsync has pushed. `unreadable`: the error of the tree below says why.
+ * The problem of one object of a copy. `diriv-lost` alone loses nothing in the folder.
+ * `temporary-directory` is no damage: every copy that ecsync has pushed has one. For `unreadable`,
+ * the error of the underlying tree says why.
  */
 export type CopyProblemCode = keyof typeof MESSAGES;
 
@@ -49,19 +49,19 @@ const DIR_IV_PROBLEMS: ReadonlySet<string> = new Set<CopyProblemCode>([
   'diriv-repeated',
 ]);
 
-/** Whether something is wrong with the IV of a directory, rather than with reading it. */
+/** Whether the problem is a directory's IV itself, rather than a failure to read it. */
 export function isDirIVProblem(code: string): code is CopyProblemCode {
   return DIR_IV_PROBLEMS.has(code);
 }
 
-/** An object of a copy that has no place in the plaintext tree, or a directory without its content. */
+/** An object that the plaintext tree leaves out, or a directory whose content it leaves out. */
 export interface CopyProblem {
   readonly code: CopyProblemCode;
-  /** What to throw or to count: an IntegrityError of the same code, or why it is unreadable. */
+  /** An IntegrityError of the same code, or the error that made the object unreadable. */
   readonly error: EcsyncError;
-  /** Where in the copy. */
+  /** Path in the copy. */
   readonly cipherPath: Uint8Array;
-  /** Plaintext path of the object, where it can be told. */
+  /** Plaintext path of the object, where it is known. */
   readonly plainPath?: Uint8Array;
   /** Plaintext path of the directory that holds the object. */
   readonly plainDirectory: Uint8Array;
@@ -76,7 +76,7 @@ const HINTS: Partial<Record<CopyProblemCode, string>> = {
 };
 
 /**
- * @param where.cause - the failure behind it; of an `unreadable` object it is the error itself
+ * @param where.cause - the underlying failure; for `unreadable` it becomes the error itself
  */
 export function copyProblem(
   code: CopyProblemCode,

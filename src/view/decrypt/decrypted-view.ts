@@ -1,4 +1,4 @@
-/** A copy as the plaintext tree that is in it. */
+/** A copy as the plaintext tree that it contains. */
 import { EcsyncError, FileError, IntegrityError } from '../../errors.ts';
 import type { Layout } from '../../gocryptfs/layout.ts';
 import { DIR_IV_LENGTH, NAME_FILE_LENGTH_MAX } from '../../gocryptfs/format/limits.ts';
@@ -19,7 +19,7 @@ import {
   type CopyProblem,
 } from './decrypted-view-problem.ts';
 import { dirIVPlace, DirectoryIVs, type DirectoryIVOptions } from './directory-ivs.ts';
-import { holesBy, type HoleRule } from '../hole-rule.ts';
+import { holeRuleFor, type HoleRule } from '../hole-rule.ts';
 import { PlainFile } from './plain-file.ts';
 import { plainSizeOf } from './plain-file-errors.ts';
 import { isRootPath, joinPath, pathKey, ROOT_PATH, splitPath } from '../path-bytes.ts';
@@ -33,25 +33,25 @@ const TWO_BLOCK_NAME = Buffer.alloc(31, 'n');
 
 /** How a copy is decrypted. */
 export interface DecryptedViewOptions extends DirectoryIVOptions {
-  /** As in `PlainFileOptions`. `strict` is right for copies that only ecsync has written. */
+  /** As in `PlainFileOptions`. Use `strict` for copies that only ecsync has written. */
   readonly holes?: HoleRule;
 }
 
 /**
- * A gocryptfs filesystem as the plaintext tree that is in it. Inverse of `EncryptedView`. Names and
- * targets are decrypted when a directory is listed, content when it is read. What has no place in
- * the plaintext tree is left out and reported; a directory whose IV is unusable is there, without
+ * A gocryptfs filesystem as the plaintext tree that it contains. Inverse of `EncryptedView`. Names
+ * and targets are decrypted when a directory is listed, content when it is read. Objects that
+ * cannot be decrypted are left out and reported; a directory with an unusable IV is listed without
  * content. The conf in the copy is neither read nor obeyed.
  */
 export class DecryptedView<C extends Entry = Entry> implements Tree<PlainEntry<C>> {
   readonly #cipher: Tree<C>;
   readonly #layout: Layout;
   readonly #options: DecryptedViewOptions;
-  /** Names of up to so many characters are never hashed here: their form needs no look. */
+  /** Stored names of at most this length are never hashed here, so their form needs no check. */
   readonly #directUpTo: number;
   readonly #dirIVs: DirectoryIVs<C>;
 
-  /** @param cipher - what it cannot read it reports to its own problem callback */
+  /** @param cipher - reports what it cannot read to its own problem callback */
   constructor(cipher: Tree<C>, layout: Layout, options: DecryptedViewOptions = {}) {
     this.#cipher = cipher;
     this.#layout = layout;
@@ -112,7 +112,7 @@ export class DecryptedView<C extends Entry = Entry> implements Tree<PlainEntry<C
       const { own, refusal } = identities?.file(file, fileID) ?? {};
       if (refusal !== undefined) throw refusal;
       const isOnlyEcsync = holes === 'strict';
-      return holesBy({ isOnlyEcsync, isOwnFile: own !== undefined });
+      return holeRuleFor({ isOnlyEcsync, isOwnFile: own !== undefined });
     };
     try {
       return new PlainFile(cipher, this.#layout.content, { path, admit });
@@ -123,8 +123,8 @@ export class DecryptedView<C extends Entry = Entry> implements Tree<PlainEntry<C
   }
 
   /**
-   * Finds one object by its plaintext path: the names on the way are encrypted and looked up, and
-   * nothing is listed where the tree below can look up a name. Like stock, finds an object whose
+   * Finds one object by its plaintext path. Encrypts the names on the way and looks them up,
+   * without listing where the underlying tree can look up a name. Like stock, finds an object whose
    * `.name` file is missing or damaged.
    *
    * @param plainPath - components joined by `/`; the root is `.`
@@ -147,7 +147,7 @@ export class DecryptedView<C extends Entry = Entry> implements Tree<PlainEntry<C
     return entry;
   }
 
-  /** One step of {@link find}; the same errors. */
+  /** One step of {@link find}, with the same errors. */
   async child(directory: PlainEntry<C>, plainName: Uint8Array): Promise<PlainEntry<C> | undefined> {
     if (!isDirectory(directory)) return undefined;
     const dirIV = await this.#dirIV(directory);
@@ -155,17 +155,17 @@ export class DecryptedView<C extends Entry = Entry> implements Tree<PlainEntry<C
     try {
       ({ name } = this.#layout.names.encryptName(plainName, dirIV));
     } catch (error) {
-      // What cannot be encrypted cannot be in a copy.
+      // A name that cannot be encrypted cannot be in a copy.
       if (error instanceof FileError) return undefined;
       throw error;
     }
-    if (this.#isOutside(directory, name)) return undefined;
+    if (this.#isReserved(directory, name)) return undefined;
     const cipher = await this.#lookUp(directory.cipher, name);
     return cipher && this.#decryptEntry(cipher, joinPath(directory.path, plainName));
   }
 
-  /** Root objects that are no part of the plaintext even where names are stored as they are. */
-  #isOutside(directory: PlainEntry<C>, cipherName: Uint8Array): boolean {
+  /** Root objects that do not belong to the plaintext even where names are not encrypted. */
+  #isReserved(directory: PlainEntry<C>, cipherName: Uint8Array): boolean {
     if (!isRootPath(directory.path)) return false;
     const text = pathKey(cipherName);
     return text === CONF_NAME || text === TEMPORARY_DIRECTORY;
@@ -178,7 +178,7 @@ export class DecryptedView<C extends Entry = Entry> implements Tree<PlainEntry<C
     return children.find(({ path }) => Buffer.compare(path, wanted) === 0);
   }
 
-  /** The IV under which the names in a directory are encrypted; an unusable one is thrown. */
+  /** The IV of the names in a directory; throws when it is unusable. */
   async #dirIV(directory: PlainEntry<C>): Promise<Uint8Array> {
     if (!this.#layout.names.hasDirIVs) return NO_DIR_IV;
     const file = await this.#lookUp(directory.cipher, DIR_IV_NAME_BYTES);
@@ -255,7 +255,7 @@ export class DecryptedView<C extends Entry = Entry> implements Tree<PlainEntry<C
     return this.#layout.names.decryptLongName(hashedName, fullName ?? NOTHING, dirIV);
   }
 
-  /** The lost object's plaintext name is still in the `.name` file, if that is intact. */
+  /** Reports the lost object, with its plaintext name if the `.name` file is intact. */
   async #reportOrphan(directory: PlainEntry<C>, nameFile: C, dirIV: Uint8Array): Promise<void> {
     const { name } = splitPath(nameFile.path);
     const hashedName = name.subarray(0, name.length - NAME_FILE_SUFFIX.length);
@@ -324,15 +324,15 @@ export class DecryptedView<C extends Entry = Entry> implements Tree<PlainEntry<C
   }
 }
 
-/** The `.name` file may be the right one and the name in it one of another directory. */
+/** The `.name` file may fit the hash while the name in it belongs to another directory. */
 function longNameProblem(cause: EcsyncError): CopyProblem['code'] {
   if (!(cause instanceof IntegrityError)) return 'unreadable';
   return cause.code === 'name-invalid' ? 'name-invalid' : 'name-file-invalid';
 }
 
 /**
- * Tells plaintext entries which of them are names of one object. A tree knows that only when all of
- * it was listed, so this comes after the walk.
+ * Gives the names of hard-linked objects their common `linkGroup`. The underlying tree knows it
+ * only after it was listed completely, so call this after the walk.
  */
 export function adoptHardLinks(entries: Iterable<PlainEntry>): void {
   for (const entry of entries) {

@@ -12,63 +12,68 @@ import {
   type SealedRun,
 } from './decryption-run.ts';
 import { holesAtEnd, type HoleRule } from '../hole-rule.ts';
-import { bareHeader } from './plain-file-errors.ts';
+import { bareHeaderError } from './plain-file-errors.ts';
 import type { PlainRuns } from './plain-runs.ts';
 
 const WHOLE = Promise.resolve(true);
 
-/** How the ciphertext of a new file is taken. */
+/** How the ciphertext of a new file is decrypted. */
 export interface DecryptingFileOptions {
-  /** What messages call the file. */
+  /** The path that messages show. */
   readonly path: Uint8Array;
   /** Bytes that encryption adds to every block. */
   readonly overhead: number;
-  /** Of the ciphertext, as far as anyone knows. */
+  /** Expected length of the ciphertext. */
   readonly sizeHint: number;
-  /** Of this file. */
+  /** For this file only. */
   readonly runs: PlainRuns;
   /** Shared by all files. */
   readonly budget: DecryptionBudget;
   readonly holes: HoleRule;
   /** Judges the file by its ID; as in `PlainFileOptions`. */
   readonly admit?: (fileID: Uint8Array) => HoleRule;
-  /** Told of a stored file in which so many blocks were allowed to be holes that nothing vouches for. */
+  /**
+   * Called for a stored file with the number of unvouched blocks of holes that were allowed in it.
+   */
   readonly onHoles?: (count: number) => void;
-  /** Takes the place of `plain.discard` for a file that is broken off, but whole so far. */
-  readonly onBrokenOff?: (plain: NewFile, length: number) => Promise<void>;
+  /**
+   * Called instead of `plain.discard` for an interrupted file whose content so far is authentic.
+   */
+  readonly onInterrupted?: (plain: NewFile, length: number) => Promise<void>;
 }
 
 /**
- * A file that is written as ciphertext and arises as plaintext: every block is authenticated before
- * anything of it is written. One that is damaged is read to its end, but never gets its name.
+ * A file that is written as ciphertext and stored as plaintext. Every block is authenticated before
+ * any of it is written. A damaged file is read to its end, but never gets its name.
  *
- * Blocks are collected in runs; while one is decrypted and written, the next ones already arrive.
+ * Blocks are collected in runs. While one run is decrypted and written, the next ones already
+ * arrive.
  */
 export class DecryptingFile implements NewFile {
   readonly #plain: NewFile;
   readonly #options: DecryptingFileOptions;
-  /** Bytes of a whole stored block. */
+  /** Length of a full stored block. */
   readonly #step: number;
-  /** Bytes of a whole run, as long as the file is what was announced. */
+  /** Length of a full run, for a file of the expected length. */
   readonly #runLength: number;
   readonly #header = Buffer.alloc(FILE_HEADER_LENGTH);
   #headerLength = 0;
   #fileID: Uint8Array | undefined;
   #holes: HoleRule;
   #holeCount = 0;
-  /** Blocks of the hole that ends where the next run begins. */
+  /** Length, in blocks, of the hole that ends where the next run begins. */
   #holesBefore = 0;
   /** The run that is being collected. */
   #run: Buffer | undefined;
   #filled = 0;
-  /** Block that the next run begins with. */
+  /** First block of the next run. */
   #blockNo = 0;
-  /** Settles when everything before is stored, with false when it was not; never rejects. */
+  /** Resolves when all runs so far are stored, with false when one was not; never rejects. */
   #tail: Promise<boolean> = WHOLE;
   #writtenLength = 0;
   #damage: IntegrityError | undefined;
   #failure: { readonly error: unknown } | undefined;
-  #isOver = false;
+  #isFinished = false;
 
   /** @param plain - owned from now on */
   constructor(plain: NewFile, options: DecryptingFileOptions) {
@@ -85,19 +90,20 @@ export class DecryptingFile implements NewFile {
    * @throws {BugError} `worker-lost` — the thread that decrypts has ended
    */
   write(bytes: Uint8Array): Promise<void> | undefined {
-    const isStored = this.#damage === undefined && this.#failure === undefined && !this.#isOver;
+    const isStored = this.#damage === undefined && this.#failure === undefined && !this.#isFinished;
     const at = isStored ? this.#take(bytes, 0) : bytes.length;
     if (at === bytes.length && this.#failure === undefined) return undefined;
     return this.#takeSlowly(bytes, at);
   }
 
   /**
-   * @throws {FileError} `content-damaged` — not what the key wrote; the IntegrityError is its cause
+   * @throws {FileError} `content-damaged` — the key did not write it; its cause is the
+   *   IntegrityError
    * @throws {FileError} `write-failed`
    * @throws {BugError} `worker-lost`
    */
   async commit(attributes: Attributes): Promise<FileError | undefined> {
-    this.#isOver = true;
+    this.#isFinished = true;
     this.#takeRest();
     await this.#tail;
     this.#endHole();
@@ -115,19 +121,19 @@ export class DecryptingFile implements NewFile {
   }
 
   async discard(): Promise<void> {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    // Whole blocks are worth keeping.
+    if (this.#isFinished) return;
+    this.#isFinished = true;
+    // Full blocks are worth keeping.
     this.#filled -= this.#filled % this.#step;
     this.#sendRun();
     await this.#tail;
-    const { onBrokenOff } = this.#options;
+    const { onInterrupted } = this.#options;
     const isWhole = this.#damage === undefined && this.#failure === undefined;
-    if (!isWhole || onBrokenOff === undefined) await this.#plain.discard();
-    else await onBrokenOff(this.#plain, this.#writtenLength);
+    if (!isWhole || onInterrupted === undefined) await this.#plain.discard();
+    else await onInterrupted(this.#plain, this.#writtenLength);
   }
 
-  /** @returns how far it came: less than everything when there is no room for a run just now */
+  /** @returns how many bytes it took: fewer than all when the budget has no room for a run now */
   #take(bytes: Uint8Array, from: number): number {
     let at = from;
     if (this.#fileID === undefined) at = this.#takeHeader(bytes, at);
@@ -172,13 +178,13 @@ export class DecryptingFile implements NewFile {
     }
   }
 
-  /** What is left at the end is the last run, or too short for anything. */
+  /** Stores the rest at the end of the file: the last run, or a fragment that is too short. */
   #takeRest(): void {
     if (this.#damage !== undefined) this.#filled = 0;
     else if (this.#fileID === undefined) {
       if (this.#headerLength > 0) this.#openHeader();
     } else if (this.#blockNo === 0 && this.#filled === 0 && this.#holes !== 'allowed') {
-      this.#damage = this.#about(bareHeader(), undefined);
+      this.#damage = this.#about(bareHeaderError(), undefined);
     }
     this.#sendRun();
   }
@@ -190,12 +196,12 @@ export class DecryptingFile implements NewFile {
     this.#run = undefined;
     this.#filled = 0;
     if (buffer === undefined) return;
-    const letGo = (): void => {
+    const release = (): void => {
       runs.give(buffer);
       budget.give();
     };
     if (length === 0 || this.#fileID === undefined) {
-      letGo();
+      release();
       return;
     }
     const run: SealedRun = {
@@ -209,10 +215,10 @@ export class DecryptingFile implements NewFile {
     const { count, isAll } = holesAtEnd(buffer.subarray(0, length), this.#options.overhead);
     this.#holesBefore = isAll ? this.#holesBefore + count : count;
     this.#blockNo += Math.ceil(length / this.#step);
-    this.#tail = this.#store(run, { count, isAll }, this.#tail).finally(letGo);
+    this.#tail = this.#store(run, { count, isAll }, this.#tail).finally(release);
   }
 
-  /** No block vouches for a hole at the end of a file, where ecsync makes none. */
+  /** No block vouches for a hole at the end of a file, and ecsync makes none there. */
   #endHole(): void {
     const count = this.#holesBefore;
     if (count === 0 || this.#damage !== undefined) return;
@@ -221,7 +227,7 @@ export class DecryptingFile implements NewFile {
   }
 
   /**
-   * What is wrong first in the file counts. Never rejects.
+   * Decrypts and writes a run. Keeps the first damage in the file. Never rejects.
    *
    * @param end - the holes at the end of the run
    */
@@ -231,8 +237,8 @@ export class DecryptingFile implements NewFile {
     before: Promise<boolean>,
   ): Promise<boolean> {
     try {
-      const isLeftOut = end.isAll && this.#plain.skipTo !== undefined;
-      const outcome = await (isLeftOut
+      const isSkipped = end.isAll && this.#plain.skipTo !== undefined;
+      const outcome = await (isSkipped
         ? holesOnly(end.count)
         : this.#options.runs.store(run, before));
       if (!(await before)) return false;
@@ -269,7 +275,7 @@ export class DecryptingFile implements NewFile {
   }
 }
 
-/** Whether anything vouches for them shows at the block behind them. */
+/** A run of holes only; the block after it shows whether they are vouched for. */
 function holesOnly(count: number): Promise<DecryptedRun> {
   return Promise.resolve({ length: count * PLAIN_BLOCK_SIZE, unvouched: 0 });
 }

@@ -1,18 +1,18 @@
-/** Runs that may be on their way to the disk: at most 9 MiB. */
+/** Runs that may be held until they are written: at most 9 MiB. */
 const RUNS_MAX = 32;
 
-/** Bounds the memory of files that are being decrypted, however many and however large they are. */
+/** Bounds the memory of files that are being decrypted, whatever their number and size. */
 export class DecryptionBudget {
   readonly #max: number;
   #taken = 0;
   #waiting: (() => void)[] = [];
 
-  /** @param max - runs that may be held */
+  /** @param max - number of runs that may be held */
   constructor(max: number = RUNS_MAX) {
     this.#max = max;
   }
 
-  /** @returns false when there is no room for a further run just now */
+  /** @returns false when there is no room for another run now */
   tryTake(): boolean {
     if (this.#taken >= this.#max) return false;
     this.#taken++;
@@ -26,7 +26,9 @@ export class DecryptionBudget {
     for (const wake of waiting) wake();
   }
 
-  /** Settles when it is worth trying again. Who waits must not hold a run that it only collects. */
+  /**
+   * Resolves when trying again may succeed. A waiter must not hold a run that it is still filling.
+   */
   whenRoom(): Promise<void> {
     if (this.#taken < this.#max) return Promise.resolve();
     return new Promise((resolve) => {

@@ -1,17 +1,20 @@
-/** What the thread that restores asks of a thread that decrypts. Every message is answered, in order. */
+/**
+ * Messages between the thread that restores and a thread that decrypts. Every message is answered,
+ * in order.
+ */
 import type { FeatureFlag } from '../../gocryptfs/conf/feature-flags.ts';
 import type { ContentKeys } from '../../gocryptfs/layout.ts';
 import type { DecryptedRun, SealedRun } from './decryption-run.ts';
 
-/** What a worker is started with: the keys of the content, and nothing that encrypts names. */
+/** What a worker starts with: the content keys, and no keys of names. */
 export interface DecryptionKeys extends Omit<ContentKeys, 'flags'> {
   readonly flags: readonly FeatureFlag[];
 }
 
-/** A run, in memory that is handed over with it, and the file it belongs to. */
+/** A run in memory that is transferred with it, and the file to write it to. */
 export interface DecryptionJob extends Omit<SealedRun, 'buffer'> {
   readonly memory: ArrayBuffer;
-  /** Of this process; stays open until the answer is there. */
+  /** A descriptor of this process; stays open until the answer arrives. */
   readonly fd: number;
 }
 
@@ -21,7 +24,7 @@ export interface DecryptionAnswer {
   readonly memory: ArrayBuffer;
 }
 
-/** What became of a run: what is written, or its first damaged block. */
+/** The outcome of a run: the decrypted run, or its first damaged block, or a write error. */
 export type DecryptionOutcome =
   | ({ readonly kind: 'written' } & DecryptedRun)
   | {

@@ -7,17 +7,17 @@ import type { BlockDamage, DecryptedRun, SealedRun } from './decryption-run.ts';
 import type { PlainRuns } from './plain-runs.ts';
 import { ThreadLane } from '../thread-lane.ts';
 
-/** Room for the largest run of any layout, in steps of 4 KiB. */
+/** Large enough for the largest run of any layout, in steps of 4 KiB. */
 const SLOT_LENGTH = 264 * 1024;
 
 /** An open file that the threads write to. */
 export interface FileToDecrypt {
   readonly fd: number;
-  /** What messages call it. */
+  /** The path that messages show. */
   readonly path: Uint8Array;
 }
 
-/** Threads that decrypt runs out of memory that is handed over, and write them. */
+/** Threads that decrypt runs in transferred memory, and write them. */
 export class DecryptionPool {
   readonly #lanes: readonly ThreadLane<DecryptionJob, DecryptionAnswer>[];
   readonly #kept: ArrayBuffer[] = [];
@@ -31,11 +31,11 @@ export class DecryptionPool {
     const workerData: DecryptionKeys = { ...keys, flags: [...flags] };
     this.#lanes = Array.from(
       { length: threads },
-      () => new ThreadLane({ script, workerData, doing: 'decrypts' }),
+      () => new ThreadLane({ script, workerData, activity: 'decrypts' }),
     );
   }
 
-  /** A thread has ended, or all were: nothing should be asked any more. */
+  /** A thread has ended, or the pool is closed: it takes no more requests. */
   get isLost(): boolean {
     return this.#lanes.some((lane) => lane.isLost);
   }
@@ -44,7 +44,7 @@ export class DecryptionPool {
   open(file: FileToDecrypt): PlainRuns {
     return {
       take: (length) => this.#take(length),
-      give: (buffer) => this.#give(buffer.buffer as ArrayBuffer), // what `take` has made it of
+      give: (buffer) => this.#give(buffer.buffer as ArrayBuffer), // as `take` made it
       store: (run) => this.#store(run, file),
     };
   }
@@ -54,10 +54,10 @@ export class DecryptionPool {
     { fd, path }: FileToDecrypt,
   ): Promise<DecryptedRun | BlockDamage> {
     const lane = this.#lanes[this.#next++ % this.#lanes.length];
-    const memory = buffer.buffer as ArrayBuffer; // what `take` has made it of
-    if (lane === undefined) throw new BugError('invariant', 'no thread to decrypt in');
+    const memory = buffer.buffer as ArrayBuffer; // as `take` made it
+    if (lane === undefined) throw new BugError('invariant', 'a decryption pool without threads');
     const job = { ...run, memory, fd };
-    const { outcome: answer, memory: returned } = await lane.ask(job, 0, memory);
+    const { outcome: answer, memory: returned } = await lane.request(job, 0, memory);
     this.#give(returned);
     if (answer.kind === 'written') return answer;
     if (answer.kind === 'failed') {
@@ -74,12 +74,12 @@ export class DecryptionPool {
     return Buffer.from(this.#kept.pop() ?? new ArrayBuffer(SLOT_LENGTH));
   }
 
-  /** Memory that is empty was handed over, and has come back or never will. */
+  /** Empty memory was transferred: it has come back already, or never will. */
   #give(memory: ArrayBuffer): void {
     if (memory.byteLength > 0) this.#kept.push(memory);
   }
 
-  /** Ends all threads; what is still asked of them fails with `worker-lost`. */
+  /** Ends all threads; outstanding requests fail with `worker-lost`. */
   async close(): Promise<void> {
     await Promise.all(this.#lanes.map((lane) => lane.close()));
   }

@@ -6,36 +6,36 @@ import { checkHoles, type HoleRule } from '../hole-rule.ts';
 
 export type { BlockDamage } from '../../gocryptfs/content/block-runs.ts';
 
-/** Blocks decrypted in one go: 256 KiB of plaintext. */
+/** Blocks decrypted together: 256 KiB of plaintext. */
 export const DECRYPTED_BLOCKS = 64;
 
-/** Sealed blocks of one file that follow one another; only the last block of a file may be shorter. */
+/** Consecutive sealed blocks of one file; only the last block of a file may be shorter. */
 export interface SealedRun {
   /** Begins with the sealed bytes. */
   readonly buffer: Buffer;
-  /** Sealed bytes. */
+  /** Number of sealed bytes. */
   readonly length: number;
   readonly firstBlock: number;
   readonly fileID: Uint8Array;
   readonly holes: HoleRule;
-  /** Blocks of the hole that ends at the first block. */
+  /** Length, in blocks, of the hole that ends at the first block. */
   readonly holesBefore: number;
 }
 
-/** A run that is right. */
+/** A run without damage. */
 export interface DecryptedRun {
   /** Bytes of plaintext. */
   readonly length: number;
-  /** Blocks of holes that end in the run, were allowed, and that nothing vouches for. */
+  /** Number of blocks in allowed holes that end in the run and that no block vouches for. */
   readonly unvouched: number;
 }
 
 /**
  * Decrypts a run.
  *
- * @param out - as long as the run's plaintext, and not the run's own buffer
- * @returns what is at the start of `out` then, all authenticated; or the damage, and anything may be in
- *   `out`
+ * @param out - as long as the run's plaintext; not the run's own buffer
+ * @returns the plaintext at the start of `out`, all authenticated; or the damage, which leaves
+ *   `out` undefined
  */
 export function decryptRun(
   content: ContentEncryption,
@@ -56,13 +56,13 @@ export function decryptRun(
   return { length: outcome, unvouched: unvouched.reduce((sum, { count }) => sum + count, 0) };
 }
 
-/** A hole that nothing vouches for, where that is damage. */
+/** The error for an unvouched hole where that is damage. */
 export function holeError(count: number): IntegrityError {
   const what = count === 1 ? 'a block of zeros' : `${count} blocks of zeros`;
   return new IntegrityError('hole', `${what} that ecsync did not write`);
 }
 
-/** A block that was written after a hole, and there is none. */
+/** The error for a block that vouches for a missing hole. */
 export function filledHoleError(): IntegrityError {
   return new IntegrityError('hole-filled', 'there was a hole before the block when it was written');
 }

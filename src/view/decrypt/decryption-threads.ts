@@ -6,32 +6,35 @@ import { DecryptionBudget } from './decryption-budget.ts';
 import { DecryptionPool } from './decryption-pool.ts';
 import { PlainRunsHere, type PlainRuns } from './plain-runs.ts';
 
-/** A smaller file is decrypted sooner than handed over. */
+/** A smaller file is decrypted faster than it is handed over. */
 const LARGE_FILE_BYTES = 256 * 1024;
-/** A thread takes as long to start as decrypting so much. */
+/** Cost of starting a thread in bytes of content. */
 const START_COST_BYTES = 16 * 1024 * 1024;
-/** More threads would decrypt faster than one connection can bring. */
+/** More threads would decrypt faster than one connection can deliver. */
 const THREADS_MAX = 2;
 
-/** How many threads decrypt, and from when on. */
+/** How many threads decrypt, and when they start. */
 export interface DecryptionOptions {
-  /** Default one less than there are processors, at most 2. With 0 there is no other thread. */
+  /**
+   * Default: one less than there are processors, at most 2. With 0, this thread decrypts
+   * everything.
+   */
   readonly count?: number;
-  /** Bytes of large files before the first thread starts; default what its start is worth. */
+  /** Bytes of large files before the first thread starts; default: the cost of its start. */
   readonly startBytes?: number;
-  /** The compiled worker; default the one beside this file. */
+  /** The compiled worker; default: the one beside this file. */
   readonly script?: URL;
 }
 
-/** Decides which files are decrypted in other threads; none is started for a handful of files. */
+/** Decides which files are decrypted in other threads. It starts none for a handful of files. */
 export class DecryptionThreads {
-  /** Of all files together. */
+  /** Shared by all files. */
   readonly budget = new DecryptionBudget();
   readonly #layout: Layout;
   readonly #count: number;
   readonly #startBytes: number;
   readonly #script: URL | undefined;
-  #askedBytes = 0;
+  #requestedBytes = 0;
   #pool: DecryptionPool | undefined;
 
   constructor(layout: Layout, options: DecryptionOptions = {}) {
@@ -42,8 +45,8 @@ export class DecryptionThreads {
   }
 
   /**
-   * @param about.path - what messages call the file
-   * @param about.size - of the ciphertext, as far as anyone knows
+   * @param about.path - the path that messages show
+   * @param about.size - expected length of the ciphertext
    */
   open(file: NewFile, about: { readonly path: Uint8Array; readonly size: number }): PlainRuns {
     const { fd } = file;
@@ -57,8 +60,8 @@ export class DecryptionThreads {
   #poolFor(size: number): DecryptionPool | undefined {
     if (size < LARGE_FILE_BYTES || this.#count === 0 || this.#script === undefined)
       return undefined;
-    this.#askedBytes += size;
-    if (this.#askedBytes < this.#startBytes) return undefined;
+    this.#requestedBytes += size;
+    if (this.#requestedBytes < this.#startBytes) return undefined;
     const options = { threads: this.#count, script: this.#script };
     this.#pool ??= new DecryptionPool(this.#layout.contentKeys, options);
     return this.#pool;
@@ -69,7 +72,7 @@ export class DecryptionThreads {
   }
 }
 
-/** Beside this file, compiled or bundled; as TypeScript only where Node runs that. */
+/** The worker beside this file, compiled or bundled; as TypeScript only where Node can run that. */
 function workerScript(): URL | undefined {
   if (!import.meta.url.endsWith('.ts')) return new URL('decryption-worker.js', import.meta.url);
   const runsTypescript =

@@ -1,4 +1,7 @@
-/** A thread that decrypts and writes runs for {@link DecryptionPool}: started as a file of its own. */
+/**
+ * A thread that decrypts and writes runs for {@link DecryptionPool}; Node starts this file as the
+ * worker.
+ */
 import { parentPort, workerData } from 'node:worker_threads';
 import { openContent } from '../../gocryptfs/layout.ts';
 import { PLAIN_BLOCK_SIZE } from '../../gocryptfs/format/limits.ts';

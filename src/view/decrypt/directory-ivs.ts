@@ -1,4 +1,4 @@
-/** Under which IV the names in a directory of a copy are encrypted. */
+/** Finds the IV of the names in each directory of a copy. */
 import { EcsyncError, FileError } from '../../errors.ts';
 import { isAllZero } from '../../gocryptfs/format/file-header.ts';
 import { DIR_IV_LENGTH, NAME_FILE_LENGTH_MAX } from '../../gocryptfs/format/limits.ts';
@@ -12,25 +12,29 @@ import { isRootPath, joinPath, pathKey } from '../path-bytes.ts';
 import type { Place } from '../path-translation.ts';
 import type { PlainEntry } from '../plain-entry.ts';
 
-/** What the IVs of a copy are compared with. */
+/** Checks and sources for the IVs of a copy. */
 export interface DirectoryIVOptions {
-  /** Told of everything that is wrong with the copy's structure and therefore missing here. */
+  /** Called for each problem of the copy's structure that leaves something out of the tree. */
   readonly onProblem?: (problem: CopyProblem) => void;
-  /** Looks at the IV of every directory and at every link; without it all that decrypts is right. */
+  /**
+   * Checks the IV of every directory, and every link; without it, all that decrypts is accepted.
+   */
   readonly identities?: IdentityCheck;
   /**
-   * The IV that a directory must have, where that is known: with it a directory is read on whose
-   * `gocryptfs.diriv` is lost or damaged. Absent: the stored one is all there is.
+   * The IV that a directory must have, where that is known. With it, a directory can be read
+   * although its `gocryptfs.diriv` is lost or damaged. Without it, only the stored IV is used.
    */
   readonly expectedDirIV?: (place: Place) => Uint8Array | undefined;
 }
 
-/** The IVs of a copy's directories, as they are stored there or have to be. */
+/** The IVs of a copy's directories: stored, or expected. */
 export class DirectoryIVs<C extends Entry> {
   readonly #cipher: Tree<C>;
   readonly #names: NameScheme;
   readonly #options: DirectoryIVOptions;
-  /** Those of directories that are read without their file, by the key of the plaintext path. */
+  /**
+   * IVs of directories that are read without their diriv file, by the key of the plaintext path.
+   */
   readonly #replaced = new Map<string, Uint8Array>();
 
   constructor(cipher: Tree<C>, names: NameScheme, options: DirectoryIVOptions) {
@@ -40,10 +44,10 @@ export class DirectoryIVs<C extends Entry> {
   }
 
   /**
-   * The stored IV, or the one that must be there where that one is no use.
+   * The stored IV, or the expected one where the stored one is useless.
    *
-   * @param file - its `gocryptfs.diriv`, if it has one
-   * @param list - what else is in it, asked for when something is wrong
+   * @param file - the directory's `gocryptfs.diriv`, if it has one
+   * @param list - lists the directory; called only when something is wrong
    * @throws {IntegrityError} `diriv-missing`, `diriv-invalid`, `diriv-misplaced`, `diriv-repeated`
    * @throws {FileError} `open-failed`, `read-failed`, {@link VanishedError} `vanished`
    */
@@ -67,7 +71,7 @@ export class DirectoryIVs<C extends Entry> {
     return this.#inPlace(directory, stored);
   }
 
-  /** @returns why there is no usable one */
+  /** @returns the stored IV, or the error why there is no usable one */
   async #storedDirIV(
     directory: PlainEntry<C>,
     file: C | undefined,
@@ -98,9 +102,12 @@ export class DirectoryIVs<C extends Entry> {
         throw error;
       }
     };
-    const told = await isUnderExpectedIV(this.#names, await list(), { ivs, readNameFile });
-    // An empty top folder does not show whose copy it is.
-    return told ?? !isRootPath(directory.path);
+    const isUnderExpected = await isUnderExpectedIV(this.#names, await list(), {
+      ivs,
+      readNameFile,
+    });
+    // An empty root does not show whose copy it is.
+    return isUnderExpected ?? !isRootPath(directory.path);
   }
 
   #readWithout(directory: PlainEntry<C>, dirIV: Uint8Array): void {
@@ -122,7 +129,7 @@ export class DirectoryIVs<C extends Entry> {
   }
 }
 
-/** Where a problem with the IV of a directory is. */
+/** Where a problem with a directory's IV is. */
 export function dirIVPlace({ path, cipher }: PlainEntry): Omit<CopyProblem, 'code' | 'error'> {
   const cipherPath = joinPath(cipher.path, DIR_IV_NAME_BYTES);
   return { cipherPath, plainPath: path, plainDirectory: path, kind: 'directory' };

@@ -1,4 +1,4 @@
-/** How an encrypted copy stores what is plain in the target of a restore. */
+/** How an encrypted copy stores what a restore's target holds in plaintext. */
 import type { FileIdentity } from '../../gocryptfs/content/identity.ts';
 import type { Layout } from '../../gocryptfs/layout.ts';
 import { cipherSizeToPlainSize, plainSizeToCipherSize } from '../../gocryptfs/format/sizes.ts';
@@ -13,15 +13,15 @@ import type { StoredForm, StoredObject } from '../restoring-store.ts';
 
 const NOTHING = new Uint8Array(0);
 
-/** What of a copy's files is restored. */
+/** How the files of a copy are checked while they are restored. */
 export interface EncryptedFormOptions {
-  /** What full blocks of zeros are, where `admit` does not say. */
+  /** How to judge full blocks of zeros, without `admit`. */
   readonly holes: HoleRule;
   /**
-   * Judges a file by its ID, before anything of it is decrypted, and says what its holes are.
+   * Judges a file by its ID before any of it is decrypted, and gives the rule for its holes.
    *
-   * @param file.size - of the stored file
-   * @throws {IntegrityError} it is not to be restored
+   * @param file.size - size of the stored file
+   * @throws {IntegrityError} the file must not be restored
    */
   readonly admit?: (
     file: {
@@ -31,13 +31,19 @@ export interface EncryptedFormOptions {
     },
     fileID: Uint8Array,
   ) => HoleRule;
-  /** Told of a restored file in which so many blocks were allowed to be holes that nothing vouches for. */
+  /**
+   * Called for a restored file with the number of unvouched blocks of holes that were allowed in
+   * it.
+   */
   readonly onHoles?: (plainPath: Uint8Array, count: number) => void;
-  /** How many threads decrypt; default by the machine and the files. */
+  /** How many threads decrypt; default: by the machine and the files. */
   readonly threads?: DecryptionOptions;
 }
 
-/** A copy that is encrypted: what comes is ciphertext. Inverse of reading an `EncryptedView`. */
+/**
+ * The stored form of an encrypted copy: its content is ciphertext. Inverse of reading an
+ * `EncryptedView`.
+ */
 export class EncryptedForm implements StoredForm {
   readonly #layout: Layout;
   readonly #options: EncryptedFormOptions;
@@ -57,18 +63,18 @@ export class EncryptedForm implements StoredForm {
     try {
       return cipherSizeToPlainSize(storedSize, this.#layout.content.overhead);
     } catch {
-      return storedSize; // content of this length will show what is wrong with it
+      return storedSize; // decrypting content of this length reports the error
     }
   }
 
-  /** Of no use, but harmless, where the copy's file has another identity than it would get here. */
+  /** Useless, but harmless, where the copy's file has another identity than its path gives. */
   stored(object: StoredObject, plain: OpenFile): OpenFile {
     const { isSparse } = object;
     const identity = this.#identity(object);
     return CipherFile.over({ plain, identity, isSparse }, this.#layout.content);
   }
 
-  receiving(plain: NewFile, about: Parameters<StoredForm['receiving']>[1]): NewFile {
+  receive(plain: NewFile, about: Parameters<StoredForm['receive']>[1]): NewFile {
     const { path, cipherPath, sizeHint } = about;
     const { holes, admit, onHoles } = this.#options;
     const file = { plainPath: path, cipherPath, size: sizeHint };

@@ -1,50 +1,54 @@
-/** Tells files that were exchanged or copied from those that may have been renamed. */
+/** Tells exchanged or copied files from files that may have been renamed. */
 import { pathKey } from '../path-bytes.ts';
 import type { Place } from '../path-translation.ts';
 
-/** A file whose ID is not that of its path. */
+/** A file whose ID does not follow from its path. */
 export interface FoundFile extends Place {
   readonly fileID: Uint8Array;
-  /** Of the stored file. */
+  /** Size of the stored file. */
   readonly size: number;
 }
 
-/** A file of the copy whose path gives an identity, as its birth of this number. */
+/**
+ * A file of the copy whose path, with this birth counter, gives an identity that was found
+ * elsewhere.
+ */
 export interface IdentityOwner extends Place {
   readonly size: number;
   readonly counter: number;
   readonly linkGroup: number | undefined;
 }
 
-/** A file whose identity belongs elsewhere. */
+/** A file with an identity of another path. */
 export interface MisplacedFile {
   readonly file: FoundFile;
   /**
-   * `exchanged`: following whose identity each file has leads back to it. `copied`: another file has
-   * the same identity and size. `moved`: what a file looks like that was renamed, too.
+   * `exchanged`: going from each file to the owner of its identity leads back to it. `copied`:
+   * another file has the same identity and size. `moved`: neither; a renamed file looks like this,
+   * too.
    */
   readonly how: 'exchanged' | 'copied' | 'moved';
-  /** Whose identity it is, when that path is in the copy, or who else has it. */
+  /** The path that owns the identity, when the copy has it, or another file with the same ID. */
   readonly other: Uint8Array | undefined;
 }
 
-/** What is known of the whole copy. */
+/** Facts about the whole copy. */
 export interface CopyIdentities {
   /** By the key of the file ID. */
   readonly owners: ReadonlyMap<string, IdentityOwner>;
-  /** Of a file whose own path gives its identity: which birth at that path it is. */
+  /** The birth counter of a file whose own path gives its identity. */
   counterOf(plainPath: Uint8Array): number;
-  /** Number of the hard-linked object that a path is a name of. */
+  /** The `linkGroup` of a path, when it is one of several names of an object. */
   groupOf(plainPath: Uint8Array): number | undefined;
 }
 
 /**
- * Judges files whose IDs are not those of their paths. Renaming explains a single one: the old name is
- * gone, or another file was born there since, with another ID. Pushes that delete nothing explain two
- * with one ID, where the server cannot link. Nothing explains a ring of exchanged files, unless
- * somebody exchanged their names before they were pushed.
+ * Judges files whose IDs do not follow from their paths. A rename explains a single one: the old
+ * name is gone, or another file was born there since, with another ID. Pushes without deletion
+ * explain two files with one ID, where the server cannot link. Nothing explains a ring of exchanged
+ * files, unless someone exchanged their names before they were pushed.
  *
- * @returns none for names of hard-linked files, which share the identity of one of them
+ * @returns nothing for names of hard-linked files, which share the identity of one of them
  */
 export function judgeFiles(
   files: readonly FoundFile[],
@@ -62,18 +66,18 @@ export function judgeFiles(
     const owner = owners.get(file);
     const group = copy.groupOf(file.plainPath);
     if (group !== undefined && group === owner?.linkGroup) return [];
-    const isAtHome =
+    const isInPlace =
       owner !== undefined &&
       !byPath.has(pathKey(owner.plainPath)) &&
       copy.counterOf(owner.plainPath) === owner.counter;
     const other = owner?.plainPath ?? twins.get(file);
     if (rings.has(file)) return [{ file, how: 'exchanged', other }];
-    const isCopied = (isAtHome && owner.size === file.size) || twins.has(file);
+    const isCopied = (isInPlace && owner.size === file.size) || twins.has(file);
     return [{ file, how: isCopied ? 'copied' : 'moved', other }];
   });
 }
 
-/** Everything from which `follow` leads back to where it began. */
+/** All items from which `follow` leads back to the item itself. */
 function ringsOf<T>(items: readonly T[], follow: (item: T) => T | undefined): ReadonlySet<T> {
   const rings = new Set<T>();
   const visited = new Map<T, T>();
@@ -92,7 +96,10 @@ function ringsOf<T>(items: readonly T[], follow: (item: T) => T | undefined): Re
   return rings;
 }
 
-/** Files that share ID and size with another one and are no hard links of it, with one such path. */
+/**
+ * Files that share ID and size with another file and are no hard links of it, each with one such
+ * path.
+ */
 function twinsOf(
   files: readonly FoundFile[],
   { groupOf }: Pick<CopyIdentities, 'groupOf'>,

@@ -1,4 +1,6 @@
-/** Looks, while a file is read anywhere, whether its holes are those that were made when it was written. */
+/**
+ * Checks the holes of a file that is read at any position against the blocks that vouch for them.
+ */
 import { areZeros } from '../../bytes/zeros.ts';
 import { IntegrityError } from '../../errors.ts';
 import type { ContentEncryption } from '../../gocryptfs/content/content.ts';
@@ -12,11 +14,11 @@ import {
   type SealedSpan,
 } from '../hole-rule.ts';
 
-/** Blocks that are looked at in one go ahead of what is read, and behind it at first and at most. */
+/** Blocks read at a time: forwards, and backwards at first; then backwards at most. */
 const AHEAD_BLOCKS = 64;
 const BACK_BLOCKS_MAX = 1024;
 
-/** What a file is made of, as far as its holes go. */
+/** The file whose holes are checked. */
 export interface WatchedFile {
   readonly content: ContentEncryption;
   readonly blockCount: number;
@@ -24,25 +26,25 @@ export interface WatchedFile {
   read(first: number, count: number): Promise<Uint8Array>;
 }
 
-/** The first thing that is wrong among some blocks. */
+/** The first problem among some blocks. */
 export type HoleProblem = BlockSpan & { readonly code: 'hole' | 'hole-filled' };
 
 /**
- * The holes of one file. A hole that is asked for is followed to its ends before anything of it is given
- * out, each block of it is fetched once, and no block that was passed over ahead is fetched again: some
- * files can be read backwards only from their start.
+ * The holes of one file. When a read meets a hole, the whole hole is checked before any of it is
+ * returned. Each of its blocks is fetched once, and no block that was read ahead is fetched again:
+ * going backwards in some files means reading them again from their start.
  */
 export class HoleWatch {
   readonly #file: WatchedFile;
   readonly #isStrict: boolean;
-  /** Blocks that were found to be part of a hole that is vouched for. */
+  /** A hole, or its rest, that is known to be vouched for. */
   #known: BlockSpan = { first: 0, count: 0 };
   /** Sealed blocks from the end of that hole on. */
   #ahead: { readonly first: number; readonly sealed: Buffer } | undefined;
-  /** The block behind those checked last, and the hole that ends there. */
+  /** The block after those checked last, and the length of the hole that ends there. */
   #next = 0;
   #holesBefore = 0;
-  /** A filled hole: what is wrong shows only to who comes from before it. */
+  /** A filled hole. Only a reader that comes from before it can see the problem. */
   #filled: HoleProblem | undefined;
 
   constructor(file: WatchedFile, isStrict: boolean) {
@@ -50,23 +52,24 @@ export class HoleWatch {
     this.#isStrict = isStrict;
   }
 
-  /** @returns how many blocks from this one on are a hole that is known already */
+  /** @returns length, in blocks, of a known hole from this block on */
   knownHoles(block: number): number {
     const { first, count } = this.#known;
     return block >= first ? Math.max(0, first + count - block) : 0;
   }
 
-  /** @returns sealed blocks from this one on that were read already, at most so many */
-  readAlready(block: number, count: number): Uint8Array | undefined {
+  /** @returns at most `count` sealed blocks from this one on, if they were read ahead */
+  cachedAhead(block: number, count: number): Uint8Array | undefined {
     const step = PLAIN_BLOCK_SIZE + this.#file.content.overhead;
     if (this.#ahead?.first !== block) return undefined;
     return this.#ahead.sealed.subarray(0, count * step);
   }
 
   /**
-   * Checks blocks that were decrypted.
+   * Checks decrypted blocks.
    *
-   * @param plain - their plaintext, valid all the time; the sealed bytes need be so only at first
+   * @param plain - their plaintext, valid throughout; the sealed bytes need be valid only at the
+   *   call
    */
   async check(
     run: Omit<SealedSpan, 'holesBefore'>,
@@ -76,21 +79,21 @@ export class HoleWatch {
     const { content } = this.#file;
     const step = PLAIN_BLOCK_SIZE + content.overhead;
     const isInHole = run.sealed.length >= step && areZeros(run.sealed, 0, step);
-    const isOn = run.firstBlock === this.#next;
-    const sealed = isInHole && !isOn ? Buffer.from(run.sealed) : run.sealed;
+    const isSequential = run.firstBlock === this.#next;
+    const sealed = isInHole && !isSequential ? Buffer.from(run.sealed) : run.sealed;
     const count = Math.ceil(sealed.length / step);
-    const holesBefore = isOn
+    const holesBefore = isSequential
       ? this.#holesBefore
       : isInHole
-        ? await this.#lookBack(run.firstBlock)
+        ? await this.#scanBackwards(run.firstBlock)
         : 0;
     const checked = checkHoles(content, { ...run, sealed, holesBefore }, plain);
-    const filled = checked.filled.find((block) => isOn || block !== run.firstBlock);
+    const filled = checked.filled.find((block) => isSequential || block !== run.firstBlock);
     const problem = this.#problemOf({ ...checked, filled: filled === undefined ? [] : [filled] });
     this.#next = problem === undefined ? run.firstBlock + count : Number.NaN;
     this.#holesBefore = checked.holesAfter;
     if (problem !== undefined || checked.holesAfter === 0) return problem;
-    return this.#lookAhead(run.fileID);
+    return this.#scanForwards(run.fileID);
   }
 
   #problemOf({ unvouched: [hole], filled: [block] }: CheckedHoles): HoleProblem | undefined {
@@ -101,8 +104,8 @@ export class HoleWatch {
     return this.#filled;
   }
 
-  /** @returns blocks of the hole that ends before a block */
-  async #lookBack(block: number): Promise<number> {
+  /** @returns length, in blocks, of the hole that ends before a block */
+  async #scanBackwards(block: number): Promise<number> {
     const { content } = this.#file;
     let end = block;
     for (let width = AHEAD_BLOCKS; end > 0; width = Math.min(width * 4, BACK_BLOCKS_MAX)) {
@@ -116,7 +119,7 @@ export class HoleWatch {
   }
 
   /** Follows a hole to its end. */
-  async #lookAhead(fileID: Uint8Array): Promise<HoleProblem | undefined> {
+  async #scanForwards(fileID: Uint8Array): Promise<HoleProblem | undefined> {
     const { content, blockCount } = this.#file;
     const step = PLAIN_BLOCK_SIZE + content.overhead;
     const start = this.#next;

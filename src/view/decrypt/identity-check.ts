@@ -1,4 +1,4 @@
-/** Compares the identities stored in a copy with those that belong to their places. */
+/** Compares the identities stored in a copy with those of their places. */
 import { IntegrityError } from '../../errors.ts';
 import type { Birth, FileIdentity } from '../../gocryptfs/content/identity.ts';
 import type { Layout } from '../../gocryptfs/layout.ts';
@@ -15,12 +15,15 @@ import { isRootPath, pathKey, splitPath } from '../path-bytes.ts';
 import { PathTranslation, type BirthOf, type Place } from '../path-translation.ts';
 import type { PlainEntry } from '../plain-entry.ts';
 
-/** Births at one path that are looked for: each file that was renamed away while in use took one. */
+/**
+ * Birth counters tried for a file's own path: each file that was renamed away while in use took
+ * one.
+ */
 const OWN_COUNTERS = 256;
-/** The same for paths of other files: only to say whose identity it is. */
+/** Birth counters tried for other paths, only to name the owner of an identity. */
 const OTHER_COUNTERS = 4;
 
-/** No counter of a path's own births. */
+/** A counter that no birth at a file's own path has. */
 const BORN_ELSEWHERE = -1;
 
 /** What a vault knows about the identities in its copies. */
@@ -30,46 +33,46 @@ export interface KnownIdentities {
   readonly inherited?: Inherited;
 }
 
-/** Something in a copy that has the identity of another place. */
+/** An object of a copy with the identity of another place. */
 export interface Misplaced {
   /**
-   * `damage`: no push has left it there. `moved`: it may have been renamed before it was pushed, or
-   * left behind under its old name, or put there by somebody else; the key cannot tell.
+   * `damage`: no push has left it there. `moved`: it was renamed before the push, or left behind
+   * under its old name, or someone else put it there; the key cannot tell which.
    */
   readonly severity: 'damage' | 'moved';
   readonly error: IntegrityError;
   readonly entry: PlainEntry;
 }
 
-/** Goes through a whole copy, from the start each time it is called. */
+/** Lists a whole copy, from the start at each call. */
 export type Listing = () => AsyncIterable<readonly PlainEntry[]>;
 
-/** What is known of a file once its header was read. */
+/** The verdict on a file after its header was read. */
 export interface FileIdentityVerdict {
   /** Set when the ID is that of the file's own path or birth: ecsync wrote the file. */
   readonly own?: FileIdentity;
-  /** Why nothing of the file may be taken for what was pushed. */
+  /** Why none of the file may pass for what was pushed. */
   readonly refusal?: IntegrityError;
 }
 
-/** What is known of a copy, and what becomes of what is misplaced in it. */
+/** Knowledge about a copy, and how to treat its misplaced objects. */
 export interface IdentityCheckOptions {
   readonly known?: KnownIdentities | undefined;
   readonly isExactAt?: ((plainPath: Uint8Array) => boolean) | undefined;
-  /** It is given out all the same, and only reported. */
+  /** Misplaced objects are returned all the same, and only reported. */
   readonly keepsMisplaced?: boolean;
 }
 
 /**
- * Checks one copy. Directories are told from the root down. Without {@link KnownIdentities} the root's
- * IV decides whether ecsync made the copy; nothing can be told about one that gocryptfs made.
+ * Checks one copy. Directories must be checked from the root down. Without {@link KnownIdentities}
+ * the root's IV decides whether ecsync made the copy; a copy that gocryptfs made cannot be checked.
  */
 export class IdentityCheck {
-  /** Whether the file at a path must have its birth's identity, or one of its path. */
+  /** Whether the file at a path must have the identity of its birth, or of a birth at its path. */
   readonly #isExactAt: (plainPath: Uint8Array) => boolean;
-  /** Keys of files that must not be taken for what was pushed, as was said when they were noted. */
+  /** Keys of files that were refused when they were recorded. */
   readonly #refused = new Set<string>();
-  /** What is misplaced is given out all the same, and only reported. */
+  /** Misplaced objects are returned all the same, and only reported. */
   readonly keepsMisplaced: boolean;
   readonly #layout: Layout;
   readonly #known: KnownIdentities | undefined;
@@ -77,17 +80,17 @@ export class IdentityCheck {
   #isOurs: boolean | undefined;
   #fitting = 0;
   readonly #misplacedFolders = new Set<string>();
-  /** IVs that follow from no path, and the key of the first directory that had each. */
+  /** IVs that follow from no path, each with the key of the first directory that had it. */
   readonly #foreignDirIVs = new Map<string, string>();
   readonly #files = new Map<string, FoundFile>();
-  /** Which birth at its own path a fitting file is, where that is not the one of counter 0. */
+  /** The birth counter of files that fit, where it is not 0. */
   readonly #counters = new Map<string, number>();
   readonly #links = new Map<string, PlainEntry>();
 
   /**
-   * @param options.isExactAt - for plaintext paths of files: this vault wrote what is there, under its
-   *   present birth or one of its path, and not as a hard link. Elsewhere a file with another identity
-   *   may have been renamed, or left behind by a rename.
+   * @param options.isExactAt - for plaintext paths of files: whether this vault wrote the file,
+   *   under its current birth or a birth at its path, and not as a hard link. Elsewhere, a file
+   *   with another identity may have been renamed, or left behind by a rename.
    */
   constructor(layout: Layout, options: IdentityCheckOptions = {}) {
     this.#layout = layout;
@@ -98,14 +101,16 @@ export class IdentityCheck {
     if (options.known !== undefined) this.#isOurs = true;
   }
 
-  /** Whether the identities in this copy follow from paths; undefined when nothing has shown it yet. */
+  /**
+   * Whether the identities in this copy follow from paths; undefined while nothing has shown it.
+   */
   get isOurs(): boolean | undefined {
     return this.#isOurs ?? (this.#fitting > 0 ? true : undefined);
   }
 
   /**
-   * Judges a directory's IV. Of a copy that gocryptfs made only this is known: no two are the same.
-   * What is below a directory that does not fit is not checked.
+   * Judges a directory's IV. In a copy that gocryptfs made, the only rule is that no two IVs are
+   * equal. Nothing below a misplaced directory is checked.
    */
   directory(place: Place, dirIV: Uint8Array): 'fits' | 'misplaced' | 'repeated' {
     const { plainPath } = place;
@@ -119,7 +124,7 @@ export class IdentityCheck {
     return 'misplaced';
   }
 
-  /** The IV that a directory must have; undefined where nothing in the copy or the vault tells it. */
+  /** The IV that a directory must have; undefined where neither the copy nor the vault shows it. */
   expectedDirIV(place: Place): Uint8Array | undefined {
     const { plainPath } = place;
     if (this.#isOurs !== true && (this.#isOurs === false || !isRootPath(plainPath)))
@@ -135,7 +140,7 @@ export class IdentityCheck {
     return first !== key;
   }
 
-  /** Notes a symlink with its decrypted target. */
+  /** Checks a symlink with its decrypted target, and records it if it does not fit. */
   link(entry: PlainEntry): void {
     const { path: plainPath, cipher, target } = entry;
     if (target === undefined || cipher.target === undefined || this.#layout.names.isPlain) return;
@@ -147,9 +152,9 @@ export class IdentityCheck {
   }
 
   /**
-   * Notes a file's ID.
+   * Checks a file's ID, and records the file if it does not fit.
    *
-   * @param file.size - of the stored file
+   * @param file.size - size of the stored file
    */
   file(file: Place & { readonly size: number }, fileID: Uint8Array): FileIdentityVerdict {
     const { plainPath } = file;
@@ -169,16 +174,17 @@ export class IdentityCheck {
   }
 
   /**
-   * Judges the links that do not fit.
+   * Judges the recorded links.
    *
-   * @param copy - all of the copy once more, read only where hard links may explain something; absent:
-   *   they are taken to explain it
+   * @param copy - lists the copy once more, only when hard links may explain a link; absent: links
+   *   that may have other names are accepted
    */
   async judgeLinks(copy?: Listing): Promise<readonly Misplaced[]> {
     if (this.#links.size === 0 || this.isOurs !== true) return [];
     const doubtful = [...this.#links.values()].some(({ cipher }) => mayHaveOtherNames(cipher));
     const names = doubtful && copy !== undefined ? await linkedNames(copy()) : undefined;
-    // Without directory IVs one fitting identity shows that ecsync has written here, not who else has.
+    // Without directory IVs one fitting identity shows that ecsync wrote here, but not that only it
+    // did.
     const hasDirIVs = this.#layout.names.hasDirIVs || this.#known !== undefined;
     return [...this.#links.values()].flatMap((entry) => {
       if (names === undefined && mayHaveOtherNames(entry.cipher)) return [];
@@ -193,10 +199,10 @@ export class IdentityCheck {
   }
 
   /**
-   * Judges the files that do not fit and were not refused.
+   * Judges the recorded files that were not refused.
    *
-   * @param copy - all of the copy once more: which files were exchanged, and which are hard links,
-   *   shows in the whole only
+   * @param copy - lists the copy once more: only the whole copy shows which files were exchanged,
+   *   and which are hard links
    */
   async judgeFiles(copy: Listing): Promise<readonly Misplaced[]> {
     if (this.#files.size === 0 || this.isOurs !== true) return [];
@@ -208,7 +214,7 @@ export class IdentityCheck {
         if (!isRegularFile(entry)) continue;
         const key = pathKey(entry.path);
         if (this.#files.has(key)) entries.set(key, entry);
-        this.#noteOwner(entry, wanted, owners);
+        this.#recordOwner(entry, wanted, owners);
       }
     }
     const judged = judgeFiles([...this.#files.values()], {
@@ -233,7 +239,7 @@ export class IdentityCheck {
     };
   }
 
-  #noteOwner(
+  #recordOwner(
     { path: plainPath, cipher }: PlainEntry,
     wanted: ReadonlySet<string>,
     owners: Map<string, IdentityOwner>,
@@ -247,7 +253,9 @@ export class IdentityCheck {
     }
   }
 
-  /** The birth of a file from which its ID follows, when that is its own path or known. */
+  /**
+   * The birth that a file's ID follows from, if that is at its own path or recorded in the vault.
+   */
   #ownBirth(place: Place, fileID: Uint8Array): Birth | undefined {
     const { identities } = this.#layout;
     const isOf = (birth: Birth): boolean =>
@@ -269,7 +277,10 @@ export class IdentityCheck {
     return this.#layout.identities.file({ path, counter }).fileID;
   }
 
-  /** The nonce of a target follows from the link and the target, so that all of it can be compared. */
+  /**
+   * The nonce of a target follows from the link and the target, so the whole ciphertext is
+   * comparable.
+   */
   #isTargetOf({ target, cipher }: PlainEntry, place: Place): boolean {
     if (target === undefined || cipher.target === undefined) return false;
     const linkID = this.#layout.identities.linkID(this.#places.birth(place));
@@ -287,7 +298,7 @@ export class IdentityCheck {
   }
 }
 
-/** The names of hard-linked symlinks, each by the key of its path with all of its object. */
+/** The names of hard-linked symlinks: for the key of each path, all names of its object. */
 async function linkedNames(
   copy: AsyncIterable<readonly PlainEntry[]>,
 ): Promise<ReadonlyMap<string, readonly PlainEntry[]>> {
@@ -296,7 +307,7 @@ async function linkedNames(
   for await (const part of copy) links.push(...part.filter(isSymlink));
   const byPath = new Map<string, readonly PlainEntry[]>();
   for (const link of links) {
-    // The first name of an object has a group only once the second was seen.
+    // The first name of an object has a group only after the second was listed.
     const { linkGroup } = link.cipher;
     if (linkGroup === undefined) continue;
     const names = groups.get(linkGroup) ?? [];
@@ -316,7 +327,9 @@ function isInherited(inherited: Inherited | undefined, { path, cipher }: PlainEn
   );
 }
 
-/** A local tree knows how many names an object has before it has seen the second one. */
+/**
+ * Whether an object may have other names; a local tree knows its link count before listing them.
+ */
 function mayHaveOtherNames(cipher: Entry): boolean {
   if (cipher.linkGroup !== undefined) return true;
   return 'nlink' in cipher && typeof cipher.nlink === 'number' && cipher.nlink > 1;
@@ -328,7 +341,7 @@ function entryOf({ plainPath, cipherPath, size }: Place & { readonly size: numbe
 }
 
 const HINT =
-  'Somebody may have moved, exchanged or replaced things in the copy. Compare it with the source.';
+  'Someone may have moved, exchanged or replaced objects in the copy. Compare it with the source.';
 
 function misplacedLink({ path }: PlainEntry): IntegrityError {
   const shown = showPath(path);
@@ -359,7 +372,7 @@ function misplacedFile({
     case 'exchanged':
       return new IntegrityError(
         'file-exchanged',
-        `${shown} holds what was written for ${other ?? 'another file'}: they were exchanged`,
+        `${shown} holds the encrypted file of ${other ?? 'another file'}: they were exchanged`,
         details,
       );
     case 'copied':
@@ -372,7 +385,7 @@ function misplacedFile({
     case undefined:
       return new IntegrityError(
         'file-moved',
-        `${shown} holds what was written for ${other ?? 'another name'}`,
+        `${shown} holds the encrypted file of ${other ?? 'another name'}`,
         details,
       );
   }

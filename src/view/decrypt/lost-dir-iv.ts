@@ -1,25 +1,25 @@
-/** Reading on in a directory whose `gocryptfs.diriv` is lost, where its IV is known all the same. */
+/** Decides whether a directory with a lost `gocryptfs.diriv` can be read under its expected IV. */
 import { IntegrityError } from '../../errors.ts';
 import { NAME_FILE_SUFFIX, type NameScheme } from '../../gocryptfs/names/names.ts';
 import type { Entry } from '../../tree/entry.ts';
 import { hasNameShape, type CipherListing } from './decrypted-view-listing.ts';
 import { pathKey, splitPath } from '../path-bytes.ts';
 
-/** So many names of a directory are tried. */
+/** Number of names in a directory that are tried. */
 const NAMES_MAX = 64;
-/** Each of these has to be read. */
+/** Number of `.name` files that are read and tried. */
 const NAME_FILES_MAX = 16;
 
-/** Decrypts one name; throws an {@link IntegrityError} when it is none under this IV. */
+/** Decrypts one name; throws an {@link IntegrityError} when it is not valid under this IV. */
 type Attempt = (dirIV: Uint8Array) => unknown;
 
 /**
- * Whether the names in a directory are encrypted under the IV that it must have, rather than under the
- * one that is stored in it. A directory that was put in the place of another one keeps its own.
+ * Whether the names in a directory are encrypted under its expected IV, rather than under its
+ * stored one. A directory that was moved to the place of another one keeps its own IV.
  *
- * @param ivs.stored - absent: there is no usable one
- * @param readNameFile - the content of a `.name` file, as far as it can be had
- * @returns undefined where there are no names that could tell it
+ * @param ivs.stored - absent when there is no usable one
+ * @param readNameFile - the content of a `.name` file; undefined if it cannot be read
+ * @returns undefined when no names can show it
  */
 export async function isUnderExpectedIV<C extends Entry>(
   names: NameScheme,
@@ -37,7 +37,7 @@ export async function isUnderExpectedIV<C extends Entry>(
   if (attempts.length === 0) return undefined;
   const { expected, stored } = ivs;
   const opened = countOpened(attempts, expected);
-  // One name in 255 opens under any IV.
+  // One name in 255 decrypts under any IV.
   const byStored = stored === undefined ? 0 : countOpened(attempts, stored);
   return opened > byStored && opened * 2 >= attempts.length;
 }
@@ -72,7 +72,7 @@ function countOpened(attempts: readonly Attempt[], dirIV: Uint8Array): number {
   return attempts.filter((attempt) => opens(attempt, dirIV)).length;
 }
 
-/** Whether a name can be decrypted under a diriv. */
+/** Whether a name can be decrypted under an IV. */
 export function opens(attempt: Attempt, dirIV: Uint8Array): boolean {
   try {
     attempt(dirIV);

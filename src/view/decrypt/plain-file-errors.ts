@@ -1,4 +1,4 @@
-/** What is said of an encrypted file that is not what it should be. */
+/** Errors about the content of an encrypted file. */
 import { IntegrityError } from '../../errors.ts';
 import { cipherSizeToPlainSize } from '../../gocryptfs/format/sizes.ts';
 import { showPath } from '../../tree/file-failure.ts';
@@ -12,27 +12,32 @@ export function plainSizeOf(cipherSize: number, overhead: number, path: Uint8Arr
   try {
     return cipherSizeToPlainSize(cipherSize, overhead);
   } catch (error) {
-    throw aboutFile(error, path);
+    throw withFilePath(error, path);
   }
 }
 
 /**
- * A header without content in a file that ecsync wrote. It stores empty files without one, so that this was
- * cut off; from gocryptfs itself and other programs it is an empty file.
+ * The error for a header without content in a file that ecsync wrote. ecsync stores an empty file
+ * without a header, so this file was cut off. From gocryptfs and other programs it is an empty
+ * file.
  */
-export function bareHeader(): IntegrityError {
+export function bareHeaderError(): IntegrityError {
   return new IntegrityError('cipher-size-illegal', 'a header without content', {
     hint: 'The encrypted file was cut or damaged. Push it again from the source.',
   });
 }
 
-/** The same failure, saying which file it is about; anything unforeseen as it is. */
-export function aboutFile(error: unknown, path: Uint8Array): unknown {
-  return error instanceof IntegrityError ? inFile(error, path) : error;
+/** The same error with the file's path in its message; any other error unchanged. */
+export function withFilePath(error: unknown, path: Uint8Array): unknown {
+  return error instanceof IntegrityError ? withPlace(error, path) : error;
 }
 
-/** The same failure, saying which file and block it is about. */
-export function inFile(error: IntegrityError, path: Uint8Array, blockNo?: number): IntegrityError {
+/** The same error with the file's path and the block in its message. */
+export function withPlace(
+  error: IntegrityError,
+  path: Uint8Array,
+  blockNo?: number,
+): IntegrityError {
   const { hint, code } = error;
   const shownPath = showPath(path);
   const where = blockNo === undefined ? '' : `block ${blockNo} of `;

@@ -1,4 +1,4 @@
-/** The plaintext of one encrypted file, decrypted and authenticated where it is read. */
+/** The plaintext of one encrypted file, decrypted and authenticated on demand. */
 import { fileBuffers } from '../../bytes/buffer-pool.ts';
 import { IntegrityError, VanishedError } from '../../errors.ts';
 import type { BlockDamage } from '../../gocryptfs/content/block-runs.ts';
@@ -12,54 +12,56 @@ import { showPath } from '../../tree/file-failure.ts';
 import { filledHoleError, holeError } from './decryption-run.ts';
 import { checkHoles, contentPieces, type HoleRule, type SealedSpan } from '../hole-rule.ts';
 import { HoleWatch, type HoleProblem } from './hole-watch.ts';
-import { aboutFile, bareHeader, inFile, plainSizeOf } from './plain-file-errors.ts';
+import { withFilePath, bareHeaderError, withPlace, plainSizeOf } from './plain-file-errors.ts';
 
-/** Blocks decrypted in one go when reading sequentially: 256 KiB of plaintext. */
+/** Blocks decrypted together when reading sequentially: 256 KiB of plaintext. */
 const RUN_BLOCKS = 64;
 
 const NOTHING: Buffer = Buffer.alloc(0);
 
-/** How the ciphertext of a file is taken. */
+/** How the ciphertext of a file is decrypted. */
 export interface PlainFileOptions {
-  /** What messages call the file. */
+  /** The path that messages show. */
   readonly path: Uint8Array;
   /** Which holes are damage. `allowed` when absent. */
   readonly holes?: HoleRule;
   /**
-   * Judges the file by the ID in its header, before anything of it is decrypted, and says what its
-   * holes are in place of `holes`.
+   * Judges the file by the ID in its header before any of it is decrypted, and gives the rule for
+   * its holes instead of `holes`.
    *
-   * @throws {IntegrityError} nothing of it is to be read
+   * @throws {IntegrityError} the file must not be read
    */
   readonly admit?: (fileID: Uint8Array) => HoleRule;
 }
 
-/** Something in the content of a file that is not what the key wrote. */
+/** A piece of a file's content that the key did not write. */
 export interface ContentDamage {
   /** The first block. Absent when it is the header: then nothing of the file can be decrypted. */
   readonly blockNo?: number;
   /** How many blocks; 1 when absent. */
   readonly blockCount?: number;
   /**
-   * `header-invalid`, `tag-mismatch`, `nonce-zero`; `hole` for full blocks of zeros that nothing vouches
-   * for; `hole-filled` for a block that vouches for a hole which is not there; `nonce-foreign` for one that
-   * is authentic, but was not written by ecsync.
+   * `header-invalid`, `tag-mismatch`, `nonce-zero`; `hole` for full blocks of zeros that no block
+   * vouches for; `hole-filled` for a block that vouches for a missing hole; `nonce-foreign` for a
+   * block that is authentic, but was not written by ecsync.
    */
   readonly error: IntegrityError;
 }
 
-/** How a whole file is looked at. */
+/** How a whole file is inspected. */
 export interface InspectionOptions {
   readonly signal?: AbortSignal;
-  /** Told how many more bytes of ciphertext were looked at. */
+  /** Called with the number of bytes of ciphertext inspected since the last call. */
   readonly onBytes?: (count: number) => void;
-  /** Asked once the header was read: the identity from which all nonces must follow; absent: any. */
+  /**
+   * Called after the header was read: the identity that gives all nonces; absent: nonces are free.
+   */
   readonly identity?: () => FileIdentity | undefined;
 }
 
 /**
- * The plaintext of one encrypted file, decrypted where it is read; nothing is given out that was
- * not authenticated, holes apart. Inverse of `CipherFile`.
+ * The plaintext of one encrypted file, decrypted on demand. Everything that is returned is
+ * authenticated, except holes. Inverse of `CipherFile`.
  */
 export class PlainFile implements OpenFile {
   readonly size: number;
@@ -70,7 +72,7 @@ export class PlainFile implements OpenFile {
   readonly #blockCount: number;
   #fileID: Uint8Array | undefined;
   #holes: HoleRule;
-  /** Of a file whose holes are not just allowed. */
+  /** For a file whose holes are checked. */
   #watch: HoleWatch | undefined;
   /** Decrypted blocks, and the plaintext offsets of their start and end. */
   #run: Buffer = NOTHING;
@@ -93,13 +95,13 @@ export class PlainFile implements OpenFile {
 
   /**
    * @throws {IntegrityError} `header-invalid`, `tag-mismatch`, `nonce-zero`; `hole` where holes are
-   *   refused: the first damaged block among the bytes asked for, in `facts.blockNo`
+   *   refused: for the first damaged block of the range, which is in `facts.blockNo`
    * @throws {FileError} `read-failed` — reading the ciphertext failed
-   * @throws {VanishedError} `changed` — the ciphertext became shorter meanwhile
+   * @throws {VanishedError} `changed` — the ciphertext became shorter in the meantime
    */
   async read(offset: number, length: number): Promise<Uint8Array> {
     const end = Math.min(offset + length, this.size);
-    if (this.#isUnseenHeader) await this.#readBareHeader();
+    if (this.#hasUnreadHeader) await this.#readBareHeader();
     if (end <= offset) return NOTHING;
     if (!this.#holds(offset)) await this.#load(offset, end);
     if (end <= this.#runEnd) return this.#slice(offset, end);
@@ -117,10 +119,10 @@ export class PlainFile implements OpenFile {
   }
 
   /**
-   * Authenticates the whole content and gives nothing of it out. Goes on after damage.
+   * Authenticates the whole content without returning it. Continues after damage.
    *
-   * @param onDamage - told of every damaged block, and of every hole that nothing vouches for, whether or
-   *   not it is allowed, in order; of filled holes where the rule is `strict`
+   * @param onDamage - called in order for every damaged block, for every unvouched hole, allowed or
+   *   not, and, if the rule is `strict`, for every filled hole
    * @throws {FileError} `read-failed`; {@link VanishedError} `changed`; the signal's reason
    */
   async inspect(
@@ -128,7 +130,7 @@ export class PlainFile implements OpenFile {
     options: InspectionOptions = {},
   ): Promise<void> {
     try {
-      if (this.#isUnseenHeader) await this.#readBareHeader();
+      if (this.#hasUnreadHeader) await this.#readBareHeader();
     } catch (error) {
       if (!(error instanceof IntegrityError)) throw error;
       onDamage({ error });
@@ -164,18 +166,18 @@ export class PlainFile implements OpenFile {
     return this.#cipher.close();
   }
 
-  /** An empty file that has a header all the same. */
-  get #isUnseenHeader(): boolean {
+  /** Whether this is an empty file with a header that was not read yet. */
+  get #hasUnreadHeader(): boolean {
     return this.size === 0 && this.#cipher.size > 0 && this.#fileID === undefined;
   }
 
   /**
-   * @throws {IntegrityError} as {@link #parseHeader}; `cipher-size-illegal` — ecsync wrote the file, which
-   *   had content then
+   * @throws {IntegrityError} as {@link #parseHeader}; `cipher-size-illegal` — ecsync wrote the
+   *   file, so it had content
    */
   async #readBareHeader(): Promise<void> {
     const fileID = this.#parseHeader(await this.#readFully(0, FILE_HEADER_LENGTH));
-    if (this.#holes !== 'allowed') throw inFile(bareHeader(), this.#options.path);
+    if (this.#holes !== 'allowed') throw withPlace(bareHeaderError(), this.#options.path);
     this.#fileID = fileID;
   }
 
@@ -188,8 +190,8 @@ export class PlainFile implements OpenFile {
   }
 
   /**
-   * Decrypts from the block that holds `offset` on: what is needed up to `end`, or a whole run when
-   * the read continues the last one. Stops before a damaged block, unless that is the first.
+   * Decrypts from the block that contains `offset`: up to `end`, or a whole run when the read
+   * continues the last one. Stops before a damaged block, unless that is the first.
    */
   async #load(offset: number, end: number): Promise<void> {
     const first = Math.floor(offset / PLAIN_BLOCK_SIZE);
@@ -203,9 +205,9 @@ export class PlainFile implements OpenFile {
     this.#runEnd = start + filled;
   }
 
-  /** @returns bytes of plaintext that are in the buffer of the run: those before anything that is wrong */
+  /** @returns bytes of plaintext in the run's buffer: those before the first problem */
   async #fill(first: number, count: number): Promise<number> {
-    const sealed = this.#watch?.readAlready(first, count) ?? (await this.#readSealed(first, count));
+    const sealed = this.#watch?.cachedAhead(first, count) ?? (await this.#readSealed(first, count));
     const outcome = this.#decrypt(first, sealed);
     const good =
       typeof outcome === 'number' ? outcome : (outcome.blockNo - first) * PLAIN_BLOCK_SIZE;
@@ -225,7 +227,7 @@ export class PlainFile implements OpenFile {
     return length;
   }
 
-  /** Looks at the holes of blocks that were decrypted, where not all are allowed. */
+  /** Checks the holes among decrypted blocks, unless all holes are allowed. */
   async #problemAmong(
     first: number,
     sealed: Uint8Array,
@@ -248,7 +250,7 @@ export class PlainFile implements OpenFile {
     return new HoleWatch(source, this.#holes === 'strict');
   }
 
-  /** The stored bytes of consecutive blocks; the header is read with the first one that is asked for. */
+  /** The stored bytes of consecutive blocks; the first call reads the header too. */
   async #readSealed(first: number, count: number): Promise<Uint8Array> {
     const { overhead } = this.#content;
     if (this.#fileID === undefined && first > 0) {
@@ -267,30 +269,30 @@ export class PlainFile implements OpenFile {
     if (bytes.length === end - start) return bytes;
     const shownPath = showPath(this.#options.path);
     throw new VanishedError('changed', `${shownPath} became shorter while it was read`, {
-      hint: 'Something else changes the copy. Wait until it is done and run again.',
+      hint: 'Another program is changing the copy. Wait until it is done, then run the command again.',
       facts: { path: shownPath },
     });
   }
 
-  /** @throws {IntegrityError} `header-invalid`, and what `admit` throws */
+  /** @throws {IntegrityError} `header-invalid`, and whatever `admit` throws */
   #parseHeader(bytes: Uint8Array): Uint8Array {
     let fileID: Uint8Array;
     try {
       fileID = parseFileHeader(bytes);
     } catch (error) {
-      throw aboutFile(error, this.#options.path);
+      throw withFilePath(error, this.#options.path);
     }
     this.#holes = this.#options.admit?.(fileID) ?? this.#holes;
     return fileID;
   }
 
-  /** @returns blocks of the hole that goes on behind the run */
+  /** @returns length, in blocks, of the hole that continues after the run */
   #inspectRun(
     run: SealedSpan,
     onDamage: (damage: ContentDamage) => void,
     identity: FileIdentity | undefined,
   ): number {
-    this.#runEnd = this.#runStart; // what was decrypted for reading is overwritten
+    this.#runEnd = this.#runStart; // the buffer of decrypted blocks is overwritten
     const { overhead } = this.#content;
     const step = PLAIN_BLOCK_SIZE + overhead;
     let holesBefore = run.holesBefore;
@@ -301,13 +303,13 @@ export class PlainFile implements OpenFile {
       const end = isGood ? run.sealed.length : (outcome.blockNo - run.firstBlock) * step;
       const good = { ...run, firstBlock, sealed: run.sealed.subarray(at, end), holesBefore };
       const { unvouched, filled, holesAfter } = checkHoles(this.#content, good, this.#run);
-      const tell = (problem: HoleProblem): void => {
+      const report = (problem: HoleProblem): void => {
         const { first: blockNo, count: blockCount } = problem;
         onDamage({ blockNo, blockCount, error: this.#problemError(problem) });
       };
-      for (const hole of unvouched) tell({ ...hole, code: 'hole' });
+      for (const hole of unvouched) report({ ...hole, code: 'hole' });
       if (this.#holes === 'strict') {
-        for (const first of filled) tell({ first, count: 1, code: 'hole-filled' });
+        for (const first of filled) report({ first, count: 1, code: 'hole-filled' });
       }
       if (identity !== undefined) {
         for (const blockNo of this.#foreignBlocks(good, identity)) {
@@ -316,7 +318,7 @@ export class PlainFile implements OpenFile {
       }
       if (isGood) return holesAfter;
       if (holesAfter > 0) {
-        tell({ first: outcome.blockNo - holesAfter, count: holesAfter, code: 'hole' });
+        report({ first: outcome.blockNo - holesAfter, count: holesAfter, code: 'hole' });
       }
       onDamage({ blockNo: outcome.blockNo, error: this.#about(outcome) });
       holesBefore = 0;
@@ -325,7 +327,7 @@ export class PlainFile implements OpenFile {
     return 0;
   }
 
-  /** Blocks that ecsync would not have sealed so; those right after holes vouch for themselves. */
+  /** Blocks with nonces that ecsync would not use; the blocks after holes are checked elsewhere. */
   #foreignBlocks(
     { firstBlock, sealed, holesBefore }: SealedSpan,
     identity: FileIdentity,
@@ -347,7 +349,7 @@ export class PlainFile implements OpenFile {
     return foreign;
   }
 
-  /** Into the buffer of the current run. */
+  /** Decrypts into the run's buffer. */
   #decrypt(firstBlock: number, sealed: Uint8Array): number | BlockDamage {
     this.#reserve(sealed.length);
     const fileID = this.#fileID ?? NOTHING;
@@ -361,20 +363,20 @@ export class PlainFile implements OpenFile {
   }
 
   #about({ blockNo, error }: BlockDamage): IntegrityError {
-    return inFile(error, this.#options.path, blockNo);
+    return withPlace(error, this.#options.path, blockNo);
   }
 
   #foreignNonceError(blockNo: number): IntegrityError {
     const path = showPath(this.#options.path);
     const message = `block ${blockNo} of ${path} was not written by ecsync`;
     return new IntegrityError('nonce-foreign', message, {
-      hint: 'gocryptfs has written there, or somebody who can forge. Push the file again.',
+      hint: 'gocryptfs wrote it, or someone who can forge blocks. Push the file again.',
       facts: { path, blockNo },
     });
   }
 
   #problemError({ code, first, count }: HoleProblem): IntegrityError {
     const error = code === 'hole' ? holeError(count) : filledHoleError();
-    return inFile(error, this.#options.path, first);
+    return withPlace(error, this.#options.path, first);
   }
 }

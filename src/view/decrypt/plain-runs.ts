@@ -1,4 +1,4 @@
-/** Decrypts the runs of one file in this thread and appends them. */
+/** Decrypts the runs of one file in this thread and appends them to the file. */
 import { fileBuffers } from '../../bytes/buffer-pool.ts';
 import type { ContentEncryption } from '../../gocryptfs/content/content.ts';
 import type { NewFile } from '../../tree/store.ts';
@@ -13,23 +13,23 @@ import { contentPieces } from '../hole-rule.ts';
 
 /** Where the runs of one file are decrypted and written. */
 export interface PlainRuns {
-  /** Room for so many sealed bytes; {@link give} takes it back. */
+  /** A buffer for so many sealed bytes; return it with {@link give}. */
   take(length: number): Buffer;
   give(buffer: Buffer): void;
   /**
-   * Decrypts a run and writes what it means at its place; its buffer is in use meanwhile. Runs come
-   * in order, but need not be waited for.
+   * Decrypts a run and writes its plaintext; the run's buffer is in use until then. Call it in
+   * order; there is no need to await one call before the next.
    *
-   * @param before - settles when all runs before are done; false when one of them is not as it should
-   *   be, and this one need not be written
-   * @returns what the run means; or the damage, and nothing of the run is written
+   * @param before - resolves when all earlier runs are done; with false when one of them failed, so
+   *   that this one need not be written
+   * @returns the decrypted run; or the damage, and nothing of the run is written
    * @throws {FileError} `write-failed`
    * @throws {BugError} `worker-lost` — the thread that decrypts has ended
    */
   store(run: SealedRun, before: Promise<boolean>): Promise<DecryptedRun | BlockDamage>;
 }
 
-/** Decrypts in this thread, at once, and appends to the file. */
+/** Decrypts in this thread, synchronously, and appends to the file. */
 export class PlainRunsHere implements PlainRuns {
   readonly #content: ContentEncryption;
   readonly #file: NewFile;
@@ -59,7 +59,9 @@ export class PlainRunsHere implements PlainRuns {
     }
   }
 
-  /** Holes are left out where that is possible; one at the end, whoever writes on leaves out. */
+  /**
+   * Skips holes if the file can; the next write, or the end of the file, skips a hole at the end.
+   */
   async #write({ buffer, length, firstBlock }: SealedRun, plain: Uint8Array): Promise<void> {
     const file = this.#file;
     if (file.skipTo === undefined) return file.write(plain);

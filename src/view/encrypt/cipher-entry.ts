@@ -6,7 +6,7 @@ import type { Place } from '../path-translation.ts';
 
 /** One object of the encrypted view. `P` is the plaintext tree's own kind of entry. */
 export interface CipherEntry<P extends Entry = Entry> extends Entry {
-  /** What this is the encryption of. Absent exactly for virtual files. */
+  /** The plaintext object that this encrypts. Absent exactly for virtual files. */
   readonly plain?: P;
   readonly virtual?: VirtualKind;
   /** Content of a virtual file. */
@@ -21,8 +21,8 @@ export interface CipherEntry<P extends Entry = Entry> extends Entry {
 }
 
 /**
- * An object of a view whose attributes are those of the plaintext object behind it. There may be very
- * many: what can be asked of that one is not held again.
+ * An object of a view that delegates its common attributes to its plaintext object. There may be
+ * very many of these, so nothing is stored twice.
  */
 abstract class EntryOverPlain<P extends Entry> implements CipherEntry<P> {
   abstract readonly path: Uint8Array;
@@ -57,7 +57,7 @@ abstract class EntryOverPlain<P extends Entry> implements CipherEntry<P> {
   }
 }
 
-/** An object as it is. Which names it shares with others is known only after the whole tree was walked. */
+/** An object as it is. Its `linkGroup` is known only after the whole tree was walked. */
 export class MirroredEntry<P extends Entry> extends EntryOverPlain<P> {
   constructor(plain: P) {
     super(plain);
@@ -73,7 +73,7 @@ export class MirroredEntry<P extends Entry> extends EntryOverPlain<P> {
 }
 
 const memory = new EntryMemory();
-/** The fields of an encrypted object in its record: size f64. */
+/** Fields of an encrypted object in its record: size f64. */
 const SIZE_LENGTH = 8;
 
 /** An object under its encrypted name. */
@@ -82,7 +82,7 @@ export class EncryptedEntry<P extends Entry> extends EntryOverPlain<P> {
   readonly #at: number;
 
   /**
-   * @param path - in the copy; is copied
+   * @param path - in the copy; copied
    * @param size - of the ciphertext, or of an encrypted target
    */
   constructor(plain: P, path: Uint8Array, size: number) {

@@ -1,4 +1,4 @@
-/** The ciphertext of one file, encrypted where it is read. */
+/** The ciphertext of one file, encrypted on demand. */
 import { fileBuffers } from '../../bytes/buffer-pool.ts';
 import type { ContentEncryption } from '../../gocryptfs/content/content.ts';
 import {
@@ -20,7 +20,7 @@ import {
 
 const NOTHING = Buffer.alloc(0);
 
-/** Consecutive encrypted blocks, held so that no block is ever encrypted twice in passing. */
+/** Consecutive encrypted blocks, held so that a sequential read never encrypts a block twice. */
 interface Run {
   /** Cipher offset of the first byte; the header belongs to block 0. */
   start: number;
@@ -29,7 +29,7 @@ interface Run {
   buffer: Buffer;
 }
 
-/** What a cipher file is beside its content. */
+/** Properties of a cipher file beside its content. */
 export interface CipherFileFacts {
   /** Bytes that encryption adds to every block. */
   readonly overhead: number;
@@ -37,19 +37,19 @@ export interface CipherFileFacts {
 }
 
 /**
- * The ciphertext of one regular file, encrypted where it is read.
+ * The ciphertext of one regular file, encrypted on demand.
  *
- * The plaintext's size is taken when the file is opened. If the plaintext grows, the rest is not
- * seen; if it ends early, the ciphertext ends early too, with a valid last block. The two last
- * runs of blocks stay in memory: whoever reads on from where it stopped, or up to a run behind,
- * gets both parts of a block from one encryption even when the plaintext changes in between.
+ * The plaintext's size is taken when the file is opened. If the plaintext grows, the rest is
+ * ignored. If it ends early, the ciphertext ends early too, with a valid last block. The last two
+ * runs of blocks stay in memory: a reader that continues where it stopped, or up to a run before
+ * that, gets both parts of a block from one encryption even when the plaintext changes in between.
  */
 export class CipherFile implements OpenFile {
   readonly size: number;
   readonly positional = true;
   readonly #runs: CipherRuns;
   readonly #facts: CipherFileFacts;
-  /** Cipher offset at which the plaintext turned out to end; at first the size. */
+  /** Cipher offset at which the plaintext turned out to end; initially the size. */
   #end: number;
   #current: Run = { start: 0, end: 0, buffer: NOTHING };
   #previous: Run = { start: 0, end: 0, buffer: NOTHING };
@@ -99,7 +99,10 @@ export class CipherFile implements OpenFile {
     return this.#output.subarray(0, at - offset);
   }
 
-  /** The rest of the run of blocks that `offset` is in: two runs are held, so one outlives the next call. */
+  /**
+   * The rest of the run that contains `offset`. Two runs are held, so the result outlives the next
+   * call.
+   */
   async readRun(offset: number): Promise<Uint8Array> {
     if (offset >= this.#end) return NOTHING;
     const run = this.#heldRun(offset) ?? (await this.#load(offset, this.#end));
@@ -114,7 +117,7 @@ export class CipherFile implements OpenFile {
     return this.#runs.close();
   }
 
-  /** The bytes straight from a run, when it has all that is asked for. */
+  /** The bytes straight from a run, when it contains the whole range. */
   #slice(run: Run, from: number, to: number): Uint8Array | undefined {
     const end = Math.min(to, this.#end);
     if (from < run.start || end > run.end || from >= end) return undefined;
@@ -129,8 +132,9 @@ export class CipherFile implements OpenFile {
   }
 
   /**
-   * Encrypts the blocks from the one that holds `offset` to the one before `end`; a whole run when
-   * the read continues the last one. The run replaces the older of the two.
+   * Encrypts from the block that contains `offset` to the block that contains the byte before
+   * `end`; a whole run when the read continues the last one. The new run replaces the older of the
+   * two.
    */
   async #load(offset: number, end: number): Promise<Run> {
     const { overhead, fileID } = this.#facts;
@@ -147,7 +151,7 @@ export class CipherFile implements OpenFile {
     const run = this.#replaceOlder(buffer);
     if (lead > 0) packFileHeader(fileID).copy(buffer);
     run.start = start;
-    // A file that turned out empty has no header either.
+    // A file that turned out to be empty has no header either.
     const length =
       plainLength === 0 ? 0 : lead + plainLength + blockCountOf(plainLength) * overhead;
     run.end = start + length;
@@ -155,7 +159,7 @@ export class CipherFile implements OpenFile {
     return run;
   }
 
-  /** The older run, as the new current one. */
+  /** Reuses the older run as the current one. */
   #replaceOlder(buffer: Buffer): Run {
     const run = this.#previous;
     this.#empty(run);
@@ -172,14 +176,16 @@ export class CipherFile implements OpenFile {
   }
 }
 
-/** A file whose whole content is in memory: virtual files, and small ones that a thread encrypted. */
+/**
+ * A file whose whole content is in memory: virtual files, and small ones that a thread encrypted.
+ */
 export class BytesFile implements OpenFile {
   readonly size: number;
   readonly positional = true;
   readonly #onClose: (() => void) | undefined;
   #bytes: Uint8Array;
 
-  /** @param onClose - the bytes are needed no longer */
+  /** @param onClose - called when the bytes are no longer needed */
   constructor(bytes: Uint8Array, onClose?: () => void) {
     this.#bytes = bytes;
     this.#onClose = onClose;

@@ -7,23 +7,23 @@ import { blockCountOf } from '../../gocryptfs/format/sizes.ts';
 import type { OpenFile } from '../../tree/entry.ts';
 import { HoleMaker } from './hole-maker.ts';
 
-/** Blocks encrypted in one go when reading sequentially: 256 KiB of plaintext. */
+/** Blocks encrypted together when reading sequentially: 256 KiB of plaintext. */
 export const RUN_BLOCKS = 64;
 
-/** Which blocks of a file are wanted. */
+/** The blocks of a file to load. */
 export interface RunRequest {
   readonly firstBlock: number;
   /** 1 … {@link RUN_BLOCKS}. */
   readonly count: number;
-  /** Bytes that stay free in front of the first block. */
+  /** Bytes left free before the first block. */
   readonly lead: number;
 }
 
 /** Consecutive encrypted blocks. */
 export interface LoadedRun {
-  /** The free bytes, then the blocks; longer than both where there was room. */
+  /** The free bytes, then the blocks; the buffer may be longer. */
   readonly buffer: Buffer;
-  /** Plaintext bytes behind the blocks: fewer than asked for only at the end of the file. */
+  /** Plaintext bytes of the blocks: fewer than requested only at the end of the file. */
   readonly plainLength: number;
 }
 
@@ -32,15 +32,15 @@ export interface CipherRuns {
   /** Bytes of plaintext when the file was opened. */
   readonly plainSize: number;
   /**
-   * Encrypts blocks; nonce and ciphertext of each are made from one reading of its plaintext.
+   * Encrypts blocks; nonce and ciphertext of each come from one reading of its plaintext.
    *
    * @throws {FileError} `read-failed`
    * @throws {BugError} `worker-lost` — the thread that encrypts has ended
    */
   load(request: RunRequest): Promise<LoadedRun>;
-  /** The buffer of a run may be used again. */
+  /** Returns the buffer of a run for reuse. */
   release(buffer: Buffer): void;
-  /** As {@link OpenFile.close}; all runs are released by then. */
+  /** As {@link OpenFile.close}; the caller has released all runs before. */
   close(): Promise<'unchanged' | 'changed'>;
 }
 
@@ -49,7 +49,7 @@ export function plainLengthOf({ firstBlock, count }: RunRequest, plainSize: numb
   return Math.min(count * PLAIN_BLOCK_SIZE, plainSize - firstBlock * PLAIN_BLOCK_SIZE);
 }
 
-/** A plaintext file that is open, with all that its ciphertext depends on. */
+/** An open plaintext file, with all that its ciphertext depends on. */
 export interface PlainSource {
   readonly plain: OpenFile;
   readonly identity: FileIdentity;
@@ -78,24 +78,24 @@ export class RunsHere implements CipherRuns {
 
   async load(request: RunRequest): Promise<LoadedRun> {
     const { firstBlock, lead } = request;
-    await this.#lookBefore(firstBlock);
-    const asked = plainLengthOf(request, this.plainSize);
-    const plain = await this.#plain.read(firstBlock * PLAIN_BLOCK_SIZE, asked);
+    await this.#searchHole(firstBlock);
+    const requested = plainLengthOf(request, this.plainSize);
+    const plain = await this.#plain.read(firstBlock * PLAIN_BLOCK_SIZE, requested);
     const { overhead } = this.#content;
     const buffer = fileBuffers.take(lead + plain.length + blockCountOf(plain.length) * overhead);
     const room = buffer.subarray(lead);
     const run = { firstBlock, identity: this.#identity, plain };
     if (this.#holes === undefined) this.#content.encryptBlocks(run, room);
-    else this.#holes.encrypt({ plain, isCut: plain.length < asked }, room);
+    else this.#holes.encrypt({ plain, isCut: plain.length < requested }, room);
     return { buffer, plainLength: plain.length };
   }
 
-  async #lookBefore(block: number): Promise<void> {
+  async #searchHole(block: number): Promise<void> {
     const maker = this.#holes;
     maker?.seek(block);
     for (let span = maker?.missing(); span !== undefined; span = maker?.missing()) {
       const { first, count } = span;
-      maker?.look(await this.#plain.read(first * PLAIN_BLOCK_SIZE, count * PLAIN_BLOCK_SIZE));
+      maker?.examine(await this.#plain.read(first * PLAIN_BLOCK_SIZE, count * PLAIN_BLOCK_SIZE));
     }
   }
 

@@ -3,7 +3,7 @@ import { FileError } from '../../errors.ts';
 import type { XattrEncryption } from '../../gocryptfs/names/xattrs.ts';
 import type { Xattr } from '../../tree/entry.ts';
 
-/** Encrypted names that are kept: most trees have the same few everywhere. */
+/** Limit of cached encrypted names: most trees have the same few names everywhere. */
 const NAMES_MAX = 1000;
 
 /** Encrypts the extended attributes of the objects of one filesystem. */
@@ -18,8 +18,8 @@ export class CipherXattrs {
   /**
    * The attributes of one object, in the order of their encrypted names' bytes.
    *
-   * @param object - what they are bound to, see `PlainXattr.object`
-   * @param onProblem - told of each attribute that cannot be encrypted and is left out
+   * @param object - the object they are bound to, see `PlainXattr.object`
+   * @param onProblem - called for each attribute that cannot be encrypted and is left out
    */
   encrypt(
     xattrs: readonly Xattr[],
@@ -40,11 +40,11 @@ export class CipherXattrs {
     return encrypted.sort((a, b) => Buffer.compare(a.name, b.name));
   }
 
-  /** An attribute's name depends on nothing but the key, so that one buffer serves all objects. */
+  /** Encrypts a name. It depends only on the key, so one buffer serves all objects. */
   #name(name: Uint8Array): Uint8Array {
     const key = Buffer.from(name.buffer, name.byteOffset, name.length).toString('latin1');
-    const known = this.#names.get(key);
-    if (known !== undefined) return known;
+    const cached = this.#names.get(key);
+    if (cached !== undefined) return cached;
     const encrypted = this.#encryption.encryptXattrName(name);
     if (this.#names.size < NAMES_MAX) this.#names.set(key, encrypted);
     return encrypted;

@@ -38,10 +38,10 @@ import {
   type VirtualTimes,
 } from './virtual-files.ts';
 
-/** Names in the root directory that plaintext objects cannot have where names stay as they are. */
+/** Names that the copy reserves in its root when names are not encrypted. */
 const RESERVED_NAMES: readonly string[] = [CONF_NAME, TEMPORARY_DIRECTORY];
 
-/** Names that are encrypted together. */
+/** Number of names that are encrypted together. */
 const NAMES_AT_ONCE = 512;
 const NOTHING = Buffer.alloc(0);
 const SLASH = Buffer.from('/');
@@ -55,13 +55,13 @@ export interface EncryptedViewOptions<P extends Entry = Entry> {
   readonly derivation?: Derivation;
   /** Default `fixed`. */
   readonly virtualTimes?: VirtualTimes;
-  /** What an adopted copy has; what is not in it is derived. */
+  /** Properties of an adopted copy; everything else is derived. */
   readonly inherited?: Inherited;
-  /** Told of everything that cannot be encrypted and is therefore missing from the view. */
+  /** Called for each object that cannot be encrypted and is therefore missing from the view. */
   readonly onProblem?: (plainPath: Uint8Array, error: EcsyncError) => void;
-  /** Births of renamed files; without it every file was born where it is. */
+  /** Births of renamed files; without it, every file was born where it is. */
   readonly birthOf?: BirthOf;
-  /** Lets other threads encrypt when there is much to do; then {@link EncryptedView.close} is due. */
+  /** Lets other threads encrypt when there is much to do; then call {@link EncryptedView.close}. */
   readonly threads?: ThreadOptions<P>;
 }
 
@@ -98,20 +98,22 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
     this.#threads = options.threads && new EncryptionThreads(this.#layout, options.threads);
   }
 
-  /** Whether whoever keeps the copy cannot read it. */
+  /** Whether the owner of the destination cannot read the copy. */
   readonly isEncrypted = true;
 
-  /** How names are stored, as far as whoever keeps the copy must know. */
+  /** How names are stored, as far as a receiver of the copy must know. */
   get names(): Pick<NameScheme, 'isPlain' | 'hasDirIVs'> {
     return this.#layout.names;
   }
 
-  /** Whether a renamed file can keep its identity, which is then not bound to the path. */
+  /**
+   * Whether a renamed file keeps its identity: only when identities are not bound to cipher paths.
+   */
   get keepsIdentities(): boolean {
     return this.#layout.identities.derivedFrom === 'plaintext path';
   }
 
-  /** Bytes of one whole encrypted block: 4128, with XChaCha20 4136. */
+  /** Length of a full encrypted block: 4128 bytes, with XChaCha20 4136. */
   get cipherBlockLength(): number {
     return PLAIN_BLOCK_SIZE + this.#layout.content.overhead;
   }
@@ -154,15 +156,15 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
   async open(entry: CipherEntry<P>): Promise<OpenFile> {
     if (entry.bytes !== undefined) return new BytesFile(entry.bytes);
     const identity = this.identity(entry);
-    const elsewhere = this.#threads?.open({ plain: plainOf(entry), size: entry.size, identity });
-    const file = elsewhere && (await elsewhere);
+    const inThread = this.#threads?.open({ plain: plainOf(entry), size: entry.size, identity });
+    const file = inThread && (await inThread);
     if (file !== undefined) return file;
     const { isSparse } = plainOf(entry);
     const plain = await this.#plain.open(plainOf(entry));
     return CipherFile.over({ plain, identity, isSparse }, this.#layout.content);
   }
 
-  /** A small file whole; undefined when opening costs less, or when anything is wrong with it. */
+  /** A small file, whole; undefined when opening costs less, or when anything is wrong with it. */
   openWhole(entry: CipherEntry<P>): WholeFile | undefined {
     const { bytes, size } = entry;
     if (bytes !== undefined) return { bytes, release: () => undefined };
@@ -170,22 +172,22 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
     return this.#threads?.openWhole({ plain: plainOf(entry), size, identity });
   }
 
-  /** Ends the threads that encrypt; files that they had open can no longer be read. */
+  /** Ends the threads that encrypt; their open files can no longer be read. */
   async close(): Promise<void> {
     await this.#threads?.close();
   }
 
-  /** What the ciphertext of a regular file of this view depends on besides its content. */
+  /** What the ciphertext of a regular file depends on besides its content. */
   identity(entry: CipherEntry<P>): FileIdentity {
     const place = entry.identityPlace ?? placeOf(entry);
     return this.#layout.identities.file(this.#paths.fileBirth(place));
   }
 
   /**
-   * The extended attributes of an object as the copy has them. What cannot be encrypted is reported
-   * and left out.
+   * The extended attributes of an object as the copy stores them. Attributes that cannot be
+   * encrypted are reported and left out.
    *
-   * @param entry - with plaintext behind it; after `groupHardLinks`, if that is called at all
+   * @param entry - not a virtual file; after `groupHardLinks`, if that is called at all
    */
   encryptXattrs(entry: CipherEntry<P>, xattrs: readonly Xattr[]): readonly Xattr[] {
     const place = entry.identityPlace ?? placeOf(entry);
@@ -200,11 +202,11 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
 
   /**
    * Joins the names of hard-linked objects: they get a common `linkGroup`, and the identity of the
-   * bytewise smallest plaintext path among them, so that the group has one ciphertext whatever the
-   * order in which its names are found. Without this call every name has an identity of its own.
+   * bytewise smallest plaintext path among them. So the group has one ciphertext, in whatever order
+   * its names are found. Without this call every name has an identity of its own.
    *
-   * @param entries - everything a complete walk gave
-   * @param inodeKey - equal for all names of one object, undefined when it has only one
+   * @param entries - all entries of a complete walk
+   * @param inodeKey - equal for all names of one object, undefined for an object with one name
    */
   groupHardLinks(
     entries: Iterable<CipherEntry<P>>,
@@ -224,21 +226,21 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
   }
 
   /**
-   * What an object of the copy is called in plaintext, whether or not it still exists.
+   * The plaintext path of an object in the copy, whether or not the source still has it.
    *
-   * @returns undefined for foreign names, and for hashed ones that no listing of this view showed
+   * @returns undefined for foreign names, and for hashed names that this view has not listed
    */
   plainPath(cipherPath: Uint8Array): PlainPath | undefined {
     return this.#paths.plainPath(cipherPath);
   }
 
-  /** Lets {@link plainPath} recognise an object that the tree does not have any more. */
+  /** Lets {@link plainPath} recognise an object that the tree no longer has. */
   rememberPath(plainPath: Uint8Array): void {
     this.#paths.rememberPath(plainPath);
   }
 
   /**
-   * Where a plaintext path is in the copy. Inverse of {@link plainPath}.
+   * The path in the copy of a plaintext path. Inverse of {@link plainPath}.
    *
    * @throws {FileError} `name-unsupported` — a component cannot be encrypted
    */
@@ -246,7 +248,7 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
     return this.#paths.cipherPath(plainPath);
   }
 
-  /** What the attributes of an object are bound to: its derived identity, or its cipher path. */
+  /** The object that extended attributes are bound to: its derived identity, or its cipher path. */
   #xattrObject(entry: CipherEntry<P>, place: Place): Uint8Array {
     const { identities } = this.#layout;
     const birth = this.#paths.birth(place);
@@ -260,7 +262,7 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
     entries: CipherEntry<P>[],
     child: {
       readonly directory: CipherEntry<P>;
-      /** What the cipher path begins with. */
+      /** The directory part of the cipher path. */
       readonly prefix: Uint8Array;
       readonly dirIV: Uint8Array;
       readonly plain: P;
@@ -271,7 +273,7 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
   ): void {
     const { directory, prefix, dirIV, plain, name } = child;
     try {
-      if (prefix.length === 0 && !this.#isForTheView(name)) return;
+      if (prefix.length === 0 && !this.#belongsToView(name)) return;
       const cipherName = child.cipherName ?? this.#layout.names.encryptName(name, dirIV);
       const path = Buffer.concat([prefix, cipherName.name]);
       assertPathFits(path, cipherName, isDirectory(plain) && this.#layout.names.hasDirIVs);
@@ -288,12 +290,12 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
   }
 
   /**
-   * Whether an object of this name in the root directory is part of the view: stock's reverse conf
-   * is shown as gocryptfs.conf instead.
+   * Whether an object of this name in the root directory belongs to the view. Stock's reverse conf
+   * does not: the view shows it as gocryptfs.conf.
    *
    * @throws {FileError} `name-reserved`
    */
-  #isForTheView(name: Uint8Array): boolean {
+  #belongsToView(name: Uint8Array): boolean {
     const key = pathKey(name);
     if (this.#hidesReverseConf && key === REVERSE_CONF_NAME) return false;
     if (!this.#layout.names.isPlain || !RESERVED_NAMES.includes(key)) return true;
@@ -311,7 +313,7 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
     return entry;
   }
 
-  /** Of anything but a symlink. */
+  /** Size of any stored object except a symlink. */
   #cipherSize(plain: P): number {
     if (isRegularFile(plain)) {
       return plainSizeToCipherSize(plain.size, this.#layout.content.overhead);
@@ -320,7 +322,7 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
   }
 
   #encryptTarget({ target }: P, identityPlace: Place): Uint8Array {
-    if (target === undefined) throw new BugError('invariant', 'symlink without a target');
+    if (target === undefined) throw new BugError('invariant', 'a symlink without a target');
     const birth = this.#paths.birth(identityPlace);
     const inherited = this.#inherited?.target(identityPlace.plainPath);
     if (inherited !== undefined && this.#decryptsTo(inherited, target)) return inherited;
@@ -331,7 +333,7 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
     try {
       return Buffer.compare(this.#layout.content.decryptTarget(cipherTarget), target) === 0;
     } catch (error) {
-      // Damaged, or of another key: then it is of no use.
+      // Damaged, or encrypted with another key: encrypt the target again.
       if (error instanceof IntegrityError) return false;
       throw error;
     }
@@ -357,10 +359,16 @@ function placeOf<P extends Entry>(entry: CipherEntry<P>): Place {
 
 function plainOf<P extends Entry>(entry: CipherEntry<P>): P {
   if (entry.plain !== undefined) return entry.plain;
-  throw new BugError('invariant', `virtual file ${showPath(entry.path)} used as a real one`);
+  throw new BugError(
+    'invariant',
+    `the virtual file ${showPath(entry.path)} has no plaintext entry`,
+  );
 }
 
-/** A path the server cannot store would end the whole push there; so would its companion's. */
+/**
+ * Rejects a path that the server cannot store, or whose diriv or `.name` file it cannot: it would
+ * end the push.
+ */
 function assertPathFits(path: Uint8Array, cipherName: CipherName, holdsDirIV: boolean): void {
   const inside = holdsDirIV ? 1 + DIR_IV_NAME_BYTES.length : 0;
   const beside = cipherName.fullName === undefined ? 0 : NAME_FILE_SUFFIX_BYTES.length;
@@ -370,7 +378,7 @@ function assertPathFits(path: Uint8Array, cipherName: CipherName, holdsDirIV: bo
   });
 }
 
-/** The same failure, saying which object it is about. */
+/** The same error with the object's path in its message. */
 function withPath(error: FileError, plainPath: Uint8Array): FileError {
   const path = showPath(plainPath);
   return new FileError(error.code, `${path}: ${error.message}`, {

@@ -1,7 +1,7 @@
 /**
- * What the thread that pushes asks of a thread that encrypts. Every message is answered, in order.
- * Files go as packed numbers and bytes: tens of thousands of objects would cost more to copy than
- * small files to encrypt.
+ * Messages between the thread that pushes and a thread that encrypts. Every message is answered, in
+ * order. Files are packed as numbers and bytes: copying tens of thousands of objects would cost
+ * more than encrypting small files.
  *
  *     numbers of one file   1. length of the full path   2. device   3. inode   4. size
  *                           5. mtime seconds   6. mtime nanoseconds   7. ctime, milliseconds
@@ -19,28 +19,30 @@ const EXPOSED = 1;
 const SPARSE = 2;
 const IDENTITY_LENGTH = FILE_ID_LENGTH + SIV_NONCE_LENGTH;
 
-/** Room for the largest run of any layout with its header, in steps of 4 KiB. */
+/** Large enough for the largest run of any layout with its header, in steps of 4 KiB. */
 export const SLOT_LENGTH = 288 * 1024;
 
-/** A regular file as it was listed, with all that its ciphertext depends on. */
+/** A regular file as listed, with all that its ciphertext depends on. */
 export interface FileToEncrypt {
   readonly fullPath: Uint8Array;
   readonly listed: ListedFile;
   readonly identity: FileIdentity;
 }
 
-/** Files, packed. */
+/** Packed files. */
 export interface PackedFiles {
   readonly numbers: Float64Array;
   readonly bytes: Uint8Array;
 }
 
-/** What a worker is started with: {@link ContentKeys} as they can be posted. */
+/** What a worker starts with: {@link ContentKeys} in a form that can be posted. */
 export interface WorkerKeys extends Omit<ContentKeys, 'flags'> {
   readonly flags: readonly FeatureFlag[];
 }
 
-/** Where a job writes its output: a piece of shared memory, which comes along the first time. */
+/**
+ * Where a job writes its output: a piece of shared memory, which is sent with the first use only.
+ */
 export interface SlotReference {
   readonly number: number;
   readonly memory?: SharedArrayBuffer;
@@ -58,17 +60,17 @@ export interface RunJob {
   readonly file: number;
   readonly firstBlock: number;
   readonly plainLength: number;
-  /** Where in the slot the blocks go. */
+  /** Offset of the blocks in the slot. */
   readonly lead: number;
 }
 
-/** What is answered with ciphertext, in a slot that travels with it. */
+/** A job that is answered with ciphertext, in the slot that is sent with it. */
 export type OutputJob = WholeJob | RunJob;
 
 /** One message to a worker. */
 export type EncryptionJob =
   | (OutputJob & { readonly slot: SlotReference })
-  /** Opens a large file under a number of ours. */
+  /** Opens a large file under a number that the pool chooses. */
   | { readonly kind: 'open'; readonly file: number; readonly files: PackedFiles }
   | { readonly kind: 'close'; readonly file: number };
 
@@ -76,14 +78,14 @@ export type EncryptionJob =
  * The answer.
  *
  *     whole   for each file   1. offset in the slot, or -1: it could not be opened or read, has
- *                             changed since it was listed, or there is no room   2. length
+ *                             changed since it was listed, or does not fit   2. length
  *     open    1. plaintext size, or -1: cannot be opened
  *     run     1. plaintext bytes
  *     close   1. 0 unchanged, 1 changed
  */
 export interface EncryptionAnswer {
   readonly numbers: readonly number[];
-  /** Bytes in the slot. */
+  /** Number of bytes in the slot. */
   readonly outputLength?: number;
   /** Why a run could not be read. */
   readonly failure?: { readonly errno: string; readonly message: string };
@@ -92,10 +94,10 @@ export interface EncryptionAnswer {
 export const NUMBERS_PER_WHOLE = 2;
 
 /**
- * Copies out of shared memory or into it, by `fill`: that is as quick as for any memory, where `set`
- * and `copy` go byte by byte.
+ * Copies out of shared memory or into it with `fill`, which is as fast as in any memory, whereas
+ * `set` and `copy` go byte by byte.
  *
- * @param length - bytes from the start of both; none is fine, too
+ * @param length - bytes from the start of both; may be 0
  */
 export function copyShared(from: Buffer, to: Buffer, length: number): void {
   if (length > 0) to.fill(from.subarray(0, length), 0, length);

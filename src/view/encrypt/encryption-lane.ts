@@ -11,35 +11,35 @@ import {
 } from './encryption-jobs.ts';
 import { ThreadLane } from '../thread-lane.ts';
 
-/** What a job wrote. */
+/** The result of a job. */
 export interface Encrypted {
   readonly answer: EncryptionAnswer;
-  /** Its output, and more where there was room; {@link EncryptionLane.release} takes it back. */
+  /** Its output, maybe in a longer buffer; return it with {@link EncryptionLane.release}. */
   readonly buffer: Buffer;
 }
 
 /**
- * Memory that this thread and one that encrypts have in common. A job owns it until its answer is
- * there and its output was copied out: no view of it leaves this file.
+ * Memory shared by this thread and an encryption thread. A job owns it until its answer has arrived
+ * and its output has been copied out: no view of it leaves this file.
  */
 class SharedSlot {
   readonly #number: number;
   readonly #memory = new SharedArrayBuffer(SLOT_LENGTH);
   readonly #bytes = Buffer.from(this.#memory);
-  #isKnown = false;
+  #isSent = false;
 
   constructor(number: number) {
     this.#number = number;
   }
 
-  /** What the thread knows it by; the memory itself travels once. */
-  refer(): SlotReference {
-    if (this.#isKnown) return { number: this.#number };
-    this.#isKnown = true;
+  /** The slot's number for the thread; the memory itself is sent only once. */
+  reference(): SlotReference {
+    if (this.#isSent) return { number: this.#number };
+    this.#isSent = true;
     return { number: this.#number, memory: this.#memory };
   }
 
-  /** The first bytes, in a buffer of the pool. */
+  /** Copies the first bytes into a buffer of the pool. */
   copyOut(length: number): Buffer {
     const buffer = fileBuffers.take(length);
     copyShared(this.#bytes, buffer, length);
@@ -48,9 +48,9 @@ class SharedSlot {
 }
 
 /**
- * A thread that opens, reads and encrypts files. Its output comes by memory that both have for good:
- * memory that is handed over back and forth costs two objects a time, and V8 collects the whole heap
- * over and over because of what hangs on them.
+ * A thread that opens, reads and encrypts files. It writes its output to memory that both threads
+ * share permanently: transferring buffers back and forth costs two objects each time, and what they
+ * keep alive makes V8 collect the whole heap over and over.
  */
 export class EncryptionLane {
   readonly #thread: ThreadLane<EncryptionJob, EncryptionAnswer>;
@@ -60,40 +60,40 @@ export class EncryptionLane {
 
   /** @param script - the compiled worker */
   constructor(script: URL, workerData: WorkerKeys) {
-    this.#thread = new ThreadLane({ script, workerData, doing: 'encrypts' });
+    this.#thread = new ThreadLane({ script, workerData, activity: 'encrypts' });
   }
 
-  /** How much is to be done, in bytes. */
+  /** Outstanding work, in bytes. */
   get cost(): number {
     return this.#thread.cost;
   }
 
-  /** The thread has ended: nothing should be asked of it any more. */
+  /** The thread has ended, and takes no more requests. */
   get isLost(): boolean {
     return this.#thread.isLost;
   }
 
-  /** Outputs that were asked for and not released. */
+  /** Number of outputs that are requested or not yet released. */
   get outputs(): number {
     return this.#outputs;
   }
 
   /** @throws {BugError} `worker-lost` — the thread has ended */
-  ask(job: Exclude<EncryptionJob, OutputJob>): Promise<EncryptionAnswer> {
-    return this.#thread.ask(job);
+  request(job: Exclude<EncryptionJob, OutputJob>): Promise<EncryptionAnswer> {
+    return this.#thread.request(job);
   }
 
   /**
-   * Has something encrypted.
+   * Runs an encryption job.
    *
-   * @param cost - how much it is, in bytes
+   * @param cost - size of the job, in bytes
    * @throws {BugError} `worker-lost` — the thread has ended
    */
   async encrypt(job: OutputJob, cost: number): Promise<Encrypted> {
     const slot = this.#free.pop() ?? new SharedSlot(this.#slotCount++);
     this.#outputs++;
     try {
-      const answer = await this.#thread.ask({ ...job, slot: slot.refer() }, cost);
+      const answer = await this.#thread.request({ ...job, slot: slot.reference() }, cost);
       const buffer = slot.copyOut(answer.outputLength ?? 0);
       this.#free.push(slot);
       return { answer, buffer };
@@ -103,7 +103,7 @@ export class EncryptionLane {
     }
   }
 
-  /** Takes an output back; nobody may look at it any more. */
+  /** Takes an output back; the caller may no longer read it. */
   release(buffer: Buffer): void {
     this.#outputs--;
     fileBuffers.give(buffer);

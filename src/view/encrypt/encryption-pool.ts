@@ -14,22 +14,22 @@ import {
 import { EncryptionLane, type Encrypted } from './encryption-lane.ts';
 import { PooledRuns } from './pooled-runs.ts';
 
-/** Small files in one message: enough that the message costs little beside them. */
+/** Small files in one message: enough to make the cost of the message negligible. */
 const BATCH_FILES_MAX = 64;
-/** What opening and closing a file is worth in bytes of content, for sharing the work out. */
+/** Cost of opening and closing a file in bytes of content, for distributing the work. */
 const FILE_COST_BYTES = 16 * 1024;
 
 /** A small file that waits for its batch. */
 interface Waiting {
   readonly file: FileToEncrypt;
-  /** Undefined: it was not done. */
+  /** Called with undefined when the thread did not encrypt the file. */
   readonly resolve: (file: OpenFile | undefined) => void;
 }
 
 /**
- * Threads that open, read and encrypt files: small ones many at a time, large ones in runs of blocks.
- * Memory follows from how many files are open, which is the caller's to bound. Whatever a thread
- * cannot do before anything of a file was used, the caller does itself.
+ * Threads that open, read and encrypt files: many small ones at a time, large ones in runs of
+ * blocks. The caller bounds the number of open files, and thereby the memory. When a thread fails
+ * before any of a file was used, the caller encrypts it itself.
  */
 export class EncryptionPool {
   readonly #lanes: readonly EncryptionLane[];
@@ -48,12 +48,12 @@ export class EncryptionPool {
     this.#lanes = Array.from({ length: threads }, () => new EncryptionLane(script, workerData));
   }
 
-  /** A thread has ended, or all were: nothing should be asked any more. */
+  /** A thread has ended, or the pool is closed: it takes no more requests. */
   get isLost(): boolean {
     return this.#isClosed || this.#lanes.some((lane) => lane.isLost);
   }
 
-  /** Bytes of ciphertext held for files that are open. */
+  /** Bytes of ciphertext held for open files. */
   get heldBytes(): number {
     return this.#lanes.reduce((sum, { outputs }) => sum + outputs, 0) * SLOT_LENGTH;
   }
@@ -62,7 +62,7 @@ export class EncryptionPool {
    * Reads and encrypts a small file whole.
    *
    * @param size - of its ciphertext as listed, at most {@link SLOT_LENGTH}
-   * @returns undefined when the caller should open it: it will find out why, if there is a reason
+   * @returns undefined when the caller should open the file itself, and so meet any error
    */
   whole(file: FileToEncrypt, size: number): Promise<OpenFile | undefined> {
     if (this.#batchBytes + size > SLOT_LENGTH) this.#sendBatch();
@@ -83,14 +83,14 @@ export class EncryptionPool {
   /**
    * Opens a large file in one of the threads.
    *
-   * @returns undefined when the caller should open it: it will find out why, if there is a reason
+   * @returns undefined when the caller should open the file itself, and so meet any error
    */
   async open(file: FileToEncrypt): Promise<CipherRuns | undefined> {
     const lane = this.#idlest();
     const number = ++this.#fileCount;
     try {
       const job = { kind: 'open', file: number, files: packFiles([file]) } as const;
-      const [plainSize = -1] = (await lane.ask(job)).numbers;
+      const [plainSize = -1] = (await lane.request(job)).numbers;
       if (plainSize < 0) return undefined;
       return new PooledRuns(lane, { file: number, plainSize, path: file.fullPath });
     } catch (error) {
@@ -99,7 +99,7 @@ export class EncryptionPool {
     }
   }
 
-  /** Ends all threads; what is still asked of them fails with `worker-lost`. */
+  /** Ends all threads; outstanding requests fail with `worker-lost`. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await Promise.all(this.#lanes.map((lane) => lane.close()));
@@ -107,7 +107,7 @@ export class EncryptionPool {
 
   #idlest(): EncryptionLane {
     const [first, ...others] = this.#lanes;
-    if (first === undefined) throw new BugError('invariant', 'no thread to encrypt in');
+    if (first === undefined) throw new BugError('invariant', 'an encryption pool without threads');
     return others.reduce((least, lane) => (lane.cost < least.cost ? lane : least), first);
   }
 
@@ -121,20 +121,20 @@ export class EncryptionPool {
     const lane = this.#idlest();
     lane.encrypt({ kind: 'whole', files }, cost).then(
       (encrypted) => deliver(batch, encrypted, lane),
-      // A lost thread has done none of them.
+      // A lost thread has encrypted none of them.
       () => batch.forEach(({ resolve }) => resolve(undefined)),
     );
   }
 }
 
-/** Gives everybody who waits for a file of a batch that file, and the memory back after the last one. */
+/** Resolves every file of a batch, and releases the memory after the last one is closed. */
 function deliver(
   batch: readonly Waiting[],
   { answer, buffer }: Encrypted,
   lane: EncryptionLane,
 ): void {
   let holders = 1;
-  const letGo = (): void => {
+  const release = (): void => {
     if (--holders === 0) lane.release(buffer);
   };
   for (const [i, { resolve }] of batch.entries()) {
@@ -145,7 +145,7 @@ function deliver(
       continue;
     }
     holders++;
-    resolve(new BytesFile(buffer.subarray(offset, offset + length), letGo));
+    resolve(new BytesFile(buffer.subarray(offset, offset + length), release));
   }
-  letGo();
+  release();
 }

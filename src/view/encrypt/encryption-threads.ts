@@ -9,46 +9,46 @@ import { SLOT_LENGTH, type FileToEncrypt } from './encryption-jobs.ts';
 import { EncryptionPool } from './encryption-pool.ts';
 import { WholeFiles } from './whole-file.ts';
 
-/** What opening and closing a file is worth in bytes of content. */
+/** Cost of opening and closing a file in bytes of content. */
 const FILE_COST_BYTES = 16 * 1024;
-/** A thread takes as long to start as encrypting so much. */
+/** Cost of starting a thread in bytes of content. */
 const START_COST_BYTES = 16 * 1024 * 1024;
 /** More threads would encrypt faster than one ssh connection can send. */
 const THREADS_MAX = 3;
 
 /** How threads find the files. */
 export interface ThreadOptions<P> {
-  /** Where an entry of the plaintext tree is, and how it is recognised. */
+  /** Path of an entry of the plaintext tree, and the attributes that identify the file. */
   readonly fileOf: (plain: P) => { readonly fullPath: Uint8Array; readonly listed: ListedFile };
   /**
-   * How many; default two less than there are processors, at least 1 and at most 3; none with a single
-   * processor. With 0 there is no other thread.
+   * Number of threads. Default: two less than there are processors, at least 1 and at most 3, and
+   * none with a single processor. With 0, this thread encrypts everything.
    */
   readonly count?: number;
-  /** Small files are encrypted in the thread that sends; default with up to two processors. */
+  /** Encrypt small files in the thread that sends; default with up to two processors. */
   readonly smallHere?: boolean;
-  /** Bytes to be asked for before the first thread starts; default what its start is worth. */
+  /** Bytes to be requested before the first thread starts; default: the cost of its start. */
   readonly startBytes?: number;
-  /** The compiled worker; default the one beside this file. */
+  /** The compiled worker; default: the one beside this file. */
   readonly script?: URL;
 }
 
 /** A file of the plaintext tree. */
-interface AskedFile<P> {
+interface RequestedFile<P> {
   readonly plain: P;
-  /** Of its ciphertext, as listed. */
+  /** Size of its ciphertext, as listed. */
   readonly size: number;
   readonly identity: FileIdentity;
 }
 
-/** Decides which files are encrypted in other threads; none is started for a handful of files. */
+/** Decides which files are encrypted in other threads. It starts none for a handful of files. */
 export class EncryptionThreads<P> {
   readonly #layout: Layout;
   readonly #options: ThreadOptions<P>;
   readonly #count: number;
   readonly #whole: WholeFiles | undefined;
   readonly #script: URL | undefined;
-  #askedBytes = 0;
+  #requestedBytes = 0;
   #pool: EncryptionPool | undefined;
 
   constructor(layout: Layout, options: ThreadOptions<P>) {
@@ -60,24 +60,26 @@ export class EncryptionThreads<P> {
     this.#script = options.script ?? workerScript();
   }
 
-  /** @returns undefined for a file that is better opened, at once or in another thread */
-  openWhole({ plain, size, identity }: AskedFile<P>): WholeFile | undefined {
+  /** @returns undefined for a file that the caller should open, here or in another thread */
+  openWhole({ plain, size, identity }: RequestedFile<P>): WholeFile | undefined {
     return this.#whole?.open({ ...this.#options.fileOf(plain), identity }, size);
   }
 
-  /** @returns undefined for a file that is better encrypted here, now or after the promise */
-  open(file: AskedFile<P>): Promise<OpenFile | undefined> | undefined {
+  /**
+   * @returns undefined, at once or by the promise, for a file that the caller should encrypt itself
+   */
+  open(file: RequestedFile<P>): Promise<OpenFile | undefined> | undefined {
     const { startBytes = START_COST_BYTES } = this.#options;
-    this.#askedBytes += file.size + FILE_COST_BYTES;
-    if (this.#count === 0 || this.#script === undefined || this.#askedBytes < startBytes) {
+    this.#requestedBytes += file.size + FILE_COST_BYTES;
+    if (this.#count === 0 || this.#script === undefined || this.#requestedBytes < startBytes) {
       return undefined;
     }
     const options = { threads: this.#count, script: this.#script };
     this.#pool ??= new EncryptionPool(this.#layout.contentKeys, options);
     if (this.#pool.isLost) return undefined;
-    const asked = { ...this.#options.fileOf(file.plain), identity: file.identity };
-    if (file.size > SLOT_LENGTH / 2) return this.#openLarge(this.#pool, asked);
-    return this.#pool.whole(asked, file.size);
+    const requested = { ...this.#options.fileOf(file.plain), identity: file.identity };
+    if (file.size > SLOT_LENGTH / 2) return this.#openLarge(this.#pool, requested);
+    return this.#pool.whole(requested, file.size);
   }
 
   async close(): Promise<void> {
@@ -92,13 +94,13 @@ export class EncryptionThreads<P> {
   }
 }
 
-/** One processor is left to what sends, and one to a server or whatever else there is. */
+/** Leaves one processor to the sender, and one to a server or other programs. */
 function defaultCount(): number {
   const processors = availableParallelism();
   return processors === 1 ? 0 : Math.min(Math.max(1, processors - 2), THREADS_MAX);
 }
 
-/** Beside this file, compiled or bundled; as TypeScript only where Node runs that. */
+/** The worker beside this file, compiled or bundled; as TypeScript only where Node can run that. */
 function workerScript(): URL | undefined {
   if (!import.meta.url.endsWith('.ts')) return new URL('encryption-worker.js', import.meta.url);
   const runsTypescript =

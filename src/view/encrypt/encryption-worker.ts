@@ -1,4 +1,7 @@
-/** A thread that reads and encrypts files for {@link EncryptionPool}: started as a file of its own. */
+/**
+ * A thread that reads and encrypts files for {@link EncryptionPool}; Node starts this file as the
+ * worker.
+ */
 import { parentPort, workerData } from 'node:worker_threads';
 import { BugError } from '../../errors.ts';
 import { errnoOf } from '../../platform.ts';
@@ -24,22 +27,24 @@ import { encryptWhole } from './whole-file.ts';
 const keys = workerData as WorkerKeys;
 const content = openContent({ ...keys, flags: new Set(keys.flags) });
 const plainBuffer = Buffer.allocUnsafeSlow(RUN_BLOCKS * PLAIN_BLOCK_SIZE);
-/** The output of one job, before it goes into shared memory in one piece. */
+/** The output of one job, before it is copied into shared memory in one piece. */
 const output = Buffer.allocUnsafeSlow(SLOT_LENGTH);
-/** By number, as far as they were seen. */
+/** By number. */
 const slots: Buffer[] = [];
 const openFiles = new Map<number, OpenedFile>();
 
 interface OpenedFile {
   readonly file: FileOnDisk;
   readonly identity: FileIdentity;
-  /** Of a sparse file. */
+  /** For a sparse file. */
   readonly holes: HoleMaker | undefined;
 }
 
 const NOT_DONE = [-1, 0];
 
-/** Whatever is wrong with a file is found again, and told, by who asked: nothing of it was sent yet. */
+/**
+ * Returns NOT_DONE on any error: the requester opens the file itself then, and reports the error.
+ */
 function encryptWholeOrNot(file: FileToEncrypt, at: number): readonly number[] {
   try {
     const length = encryptWhole(file, content, { plain: plainBuffer, out: output.subarray(at) });
@@ -60,17 +65,17 @@ function encryptAll(files: readonly FileToEncrypt[]): EncryptionAnswer {
   return { numbers, outputLength: at };
 }
 
-function open(number: number, [asked]: readonly FileToEncrypt[]): EncryptionAnswer {
+function open(number: number, [requested]: readonly FileToEncrypt[]): EncryptionAnswer {
   try {
-    const file = asked && FileOnDisk.open(asked.fullPath, asked.listed);
-    if (asked === undefined || file === undefined) return { numbers: [-1] };
-    const { identity, listed } = asked;
+    const file = requested && FileOnDisk.open(requested.fullPath, requested.listed);
+    if (requested === undefined || file === undefined) return { numbers: [-1] };
+    const { identity, listed } = requested;
     const isSparse = listed.isSparse === true && content.knowsHoles;
     const holes = isSparse ? new HoleMaker(content, identity, file.size) : undefined;
     openFiles.set(number, { file, identity, holes });
     return { numbers: [file.size] };
   } catch {
-    return { numbers: [-1] }; // found again, and told, by who asked
+    return { numbers: [-1] }; // the requester opens the file and reports the error
   }
 }
 
@@ -79,10 +84,10 @@ function readBlocks(file: FileOnDisk, first: number, length: number): Buffer {
   return room.subarray(0, file.read(room, first * PLAIN_BLOCK_SIZE));
 }
 
-function lookBefore({ file, holes }: OpenedFile, block: number): void {
+function searchHole({ file, holes }: OpenedFile, block: number): void {
   holes?.seek(block);
   for (let span = holes?.missing(); span !== undefined; span = holes?.missing()) {
-    holes?.look(readBlocks(file, span.first, span.count * PLAIN_BLOCK_SIZE));
+    holes?.examine(readBlocks(file, span.first, span.count * PLAIN_BLOCK_SIZE));
   }
 }
 
@@ -92,7 +97,7 @@ function encryptRun(job: RunJob): EncryptionAnswer {
   const { file, identity, holes } = opened;
   const { firstBlock, plainLength, lead } = job;
   try {
-    lookBefore(opened, firstBlock);
+    searchHole(opened, firstBlock);
     const plain = readBlocks(file, firstBlock, plainLength);
     const room = output.subarray(lead);
     const length =
@@ -112,11 +117,14 @@ function close(number: number): EncryptionAnswer {
   return { numbers: [opened?.file.close() === 'changed' ? 1 : 0] };
 }
 
-/** Puts the output of a job into its slot. */
-function put(answered: EncryptionAnswer, { number, memory }: SlotReference): EncryptionAnswer {
+/** Copies the output of a job into its slot. */
+function storeOutput(
+  answered: EncryptionAnswer,
+  { number, memory }: SlotReference,
+): EncryptionAnswer {
   if (memory !== undefined) slots[number] = Buffer.from(memory);
   const slot = slots[number];
-  // What a slot still has from before must never pass for an output: this ends the thread.
+  // Stale content of a slot must never pass for output: this error ends the thread.
   if (slot === undefined) throw new BugError('invariant', `no slot ${number}`);
   copyShared(output, slot, answered.outputLength ?? 0);
   return answered;
@@ -125,11 +133,11 @@ function put(answered: EncryptionAnswer, { number, memory }: SlotReference): Enc
 function answer(job: EncryptionJob): EncryptionAnswer {
   switch (job.kind) {
     case 'whole':
-      return put(encryptAll(unpackFiles(job.files)), job.slot);
+      return storeOutput(encryptAll(unpackFiles(job.files)), job.slot);
     case 'open':
       return open(job.file, unpackFiles(job.files));
     case 'run':
-      return put(encryptRun(job), job.slot);
+      return storeOutput(encryptRun(job), job.slot);
     case 'close':
       return close(job.file);
   }

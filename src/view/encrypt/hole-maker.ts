@@ -1,4 +1,4 @@
-/** Makes holes of the blocks of zeros in a sparse file, each with a block behind it that vouches for it. */
+/** Turns blocks of zeros in a sparse file into holes, each vouched for by the block after it. */
 import { areZeros } from '../../bytes/zeros.ts';
 import type { ContentEncryption } from '../../gocryptfs/content/content.ts';
 import type { FileIdentity } from '../../gocryptfs/content/identity.ts';
@@ -6,30 +6,30 @@ import { PLAIN_BLOCK_SIZE } from '../../gocryptfs/format/limits.ts';
 import { blockCountOf } from '../../gocryptfs/format/sizes.ts';
 import type { BlockSpan } from '../hole-rule.ts';
 
-/** Blocks that are looked at in one go. */
+/** Blocks read at a time when searching backwards. */
 const SEARCHED_BLOCKS = 64;
 
-/** What is encrypted next: blocks from {@link HoleMaker.seek} on. */
+/** Blocks to encrypt, from the position of {@link HoleMaker.seek} on. */
 export interface PlainBlocks {
   readonly plain: Uint8Array;
-  /** The file ends here, earlier than it was long when it was opened. */
+  /** The file ends here, earlier than when it was opened. */
   readonly isCut: boolean;
 }
 
 /**
- * Encrypts one sparse file. What is stored for a block depends on the hole before it, which is known to
- * whoever comes from the file's start, and is looked for backwards otherwise:
+ * Encrypts one sparse file. The ciphertext of a block depends on the length of the hole before it.
+ * A sequential reader knows that length; otherwise the maker searches backwards:
  *
- *     maker.seek(block); for (let span; (span = maker.missing()); ) maker.look(await read(span));
+ *     maker.seek(block); for (let span; (span = maker.missing()); ) maker.examine(await read(span));
  *     maker.encrypt(…)
  */
 export class HoleMaker {
   readonly #content: ContentEncryption;
   readonly #identity: FileIdentity;
   readonly #lastBlock: number;
-  /** The block that is next. */
+  /** The next block. */
   #next = 0;
-  /** Blocks of the hole that ends there, as far as it is known. */
+  /** Blocks of the hole that ends at the next block, as far as known. */
   #holes = 0;
   #isSearching = false;
 
@@ -46,7 +46,7 @@ export class HoleMaker {
     this.#isSearching = true;
   }
 
-  /** @returns blocks of which the plaintext has to be known first; undefined when enough is known */
+  /** @returns blocks whose plaintext must be examined first; undefined when enough is known */
   missing(): BlockSpan | undefined {
     const end = this.#next - this.#holes;
     // The first block of a file is no hole.
@@ -55,8 +55,8 @@ export class HoleMaker {
     return { first, count: end - first };
   }
 
-  /** Takes the plaintext of what is {@link missing}. */
-  look(plain: Uint8Array): void {
+  /** Examines the plaintext of the {@link missing} blocks. */
+  examine(plain: Uint8Array): void {
     let end = plain.length;
     while (end > 0 && areZeros(plain, end - PLAIN_BLOCK_SIZE, PLAIN_BLOCK_SIZE)) {
       end -= PLAIN_BLOCK_SIZE;
@@ -65,11 +65,11 @@ export class HoleMaker {
     if (end > 0 || plain.length === 0) this.#isSearching = false;
   }
 
-  /** As `ContentEncryption.encryptBlocks`, from the block on that is next. */
+  /** As `ContentEncryption.encryptBlocks`, starting at the next block. */
   encrypt({ plain, isCut }: PlainBlocks, out: Uint8Array): number {
     this.#isSearching = false;
     const step = PLAIN_BLOCK_SIZE + this.#content.overhead;
-    // The last block of a file is no hole, so that each has a block behind it.
+    // The last block of a file is no hole, so every hole has a block after it.
     const lastAt = isCut ? plain.length - 1 : (this.#lastBlock - this.#next) * PLAIN_BLOCK_SIZE;
     let written = 0;
     let start = 0;
@@ -88,7 +88,7 @@ export class HoleMaker {
     return written + this.#seal(plain.subarray(start), out.subarray(written));
   }
 
-  /** Encrypts blocks with content. */
+  /** Encrypts consecutive blocks that are not holes. */
   #seal(plain: Uint8Array, out: Uint8Array): number {
     if (plain.length === 0) return 0;
     const identity = this.#identity;

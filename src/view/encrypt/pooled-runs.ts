@@ -11,7 +11,7 @@ import {
 } from './cipher-runs.ts';
 import type { EncryptionLane } from './encryption-lane.ts';
 
-/** Runs asked for ahead of who reads on: enough that the thread need not wait for us. */
+/** Runs requested ahead of a sequential reader: enough to keep the thread busy. */
 const RUNS_AHEAD = 4;
 
 interface RunAhead {
@@ -19,7 +19,7 @@ interface RunAhead {
   readonly run: Promise<LoadedRun>;
 }
 
-/** The runs of one large file, read and encrypted in another thread, the next ones ahead. */
+/** The runs of one large file, read and encrypted in another thread, with read-ahead. */
 export class PooledRuns implements CipherRuns {
   readonly plainSize: number;
   readonly #lane: EncryptionLane;
@@ -28,10 +28,10 @@ export class PooledRuns implements CipherRuns {
   readonly #held = new Set<Buffer>();
   /** By first block. */
   readonly #ahead = new Map<number, RunAhead>();
-  /** The block after the last run. */
+  /** The block after the last requested run. */
   #next = 0;
 
-  /** @param opened.path - what messages call the file */
+  /** @param opened.path - the path that messages show */
   constructor(
     lane: EncryptionLane,
     opened: { readonly file: number; readonly plainSize: number; readonly path: Uint8Array },
@@ -44,7 +44,7 @@ export class PooledRuns implements CipherRuns {
 
   load(request: RunRequest): Promise<LoadedRun> {
     const { firstBlock, count } = request;
-    const readsOn = firstBlock > 0 && firstBlock === this.#next;
+    const isSequential = firstBlock > 0 && firstBlock === this.#next;
     const ahead = this.#ahead.get(firstBlock);
     this.#ahead.delete(firstBlock);
     let run = ahead?.run;
@@ -52,10 +52,10 @@ export class PooledRuns implements CipherRuns {
       void this.#drop(ahead);
       run = undefined;
     }
-    if (!readsOn) void this.#dropAll();
-    run ??= this.#ask(request);
+    if (!isSequential) void this.#dropAll();
+    run ??= this.#request(request);
     this.#next = firstBlock + count;
-    if (readsOn && count === RUN_BLOCKS) this.#askAhead();
+    if (isSequential && count === RUN_BLOCKS) this.#readAhead();
     return run;
   }
 
@@ -66,23 +66,23 @@ export class PooledRuns implements CipherRuns {
 
   async close(): Promise<'unchanged' | 'changed'> {
     await this.#dropAll();
-    const { numbers } = await this.#lane.ask({ kind: 'close', file: this.#file });
+    const { numbers } = await this.#lane.request({ kind: 'close', file: this.#file });
     return numbers[0] === 0 ? 'unchanged' : 'changed';
   }
 
-  #askAhead(): void {
+  #readAhead(): void {
     const blocks = blockCountOf(this.plainSize);
     const end = Math.min(blocks, this.#next + RUNS_AHEAD * RUN_BLOCKS);
     for (let firstBlock = this.#next; firstBlock < end; firstBlock += RUN_BLOCKS) {
       if (this.#ahead.has(firstBlock)) continue;
       const count = Math.min(RUN_BLOCKS, blocks - firstBlock);
-      const run = this.#ask({ firstBlock, count, lead: 0 });
-      run.catch(() => undefined); // for who reads it to hear, if anyone does
+      const run = this.#request({ firstBlock, count, lead: 0 });
+      run.catch(() => undefined); // reported when the run is read, if it is
       this.#ahead.set(firstBlock, { count, run });
     }
   }
 
-  async #ask(request: RunRequest): Promise<LoadedRun> {
+  async #request(request: RunRequest): Promise<LoadedRun> {
     const { firstBlock, lead } = request;
     const plainLength = plainLengthOf(request, this.plainSize);
     const job = { kind: 'run', file: this.#file, firstBlock, plainLength, lead } as const;
@@ -104,7 +104,7 @@ export class PooledRuns implements CipherRuns {
   }
 
   async #drop(ahead: RunAhead | undefined): Promise<void> {
-    const run = await ahead?.run.catch(() => undefined); // nobody waits for it any more
+    const run = await ahead?.run.catch(() => undefined); // nobody awaits it any more
     if (run !== undefined) this.release(run.buffer);
   }
 }

@@ -1,4 +1,4 @@
-/** The files that exist only in the encrypted view, with the attributes they show. */
+/** The files that exist only in the encrypted view, with their attributes. */
 import { CONF_NAME, DIR_IV_NAME, NAME_FILE_SUFFIX } from '../../gocryptfs/names/names.ts';
 import { S_IFREG, type Entry } from '../../tree/entry.ts';
 import { keepBytes } from '../../tree/path-memory.ts';
@@ -6,8 +6,8 @@ import type { Inherited, InheritedKind, VirtualAttributes, VirtualKind } from '.
 import { joinPath } from '../path-bytes.ts';
 
 /**
- * Modification time of every diriv and `.name` file: 2001-09-09T01:46:40Z. Their content follows
- * from the path, so a time that moved with the directory's would only make rsync look again.
+ * mtime of every diriv and `.name` file: 2001-09-09T01:46:40Z. Their content follows from the path,
+ * so an mtime that changed with the directory's would only make rsync compare them again.
  */
 export const VIRTUAL_MTIME_SEC = 1_000_000_000;
 
@@ -18,7 +18,7 @@ const CONF_NAME_BYTES = Buffer.from(CONF_NAME);
 export const DIR_IV_NAME_BYTES = Buffer.from(DIR_IV_NAME);
 export const NAME_FILE_SUFFIX_BYTES = Buffer.from(NAME_FILE_SUFFIX);
 
-/** `gocryptfs.conf` as the view's root shows it: these bytes with these attributes. */
+/** Content and attributes of `gocryptfs.conf` in the root of the view. */
 export interface ConfFile {
   readonly bytes: Uint8Array;
   readonly mtimeSec: number;
@@ -26,14 +26,14 @@ export interface ConfFile {
   readonly mtimeNsec?: number;
   /** Permission bits; 0400 when absent. */
   readonly mode?: number;
-  /** Those of the root directory when absent. */
+  /** That of the root directory when absent. */
   readonly uid?: number;
   readonly gid?: number;
 }
 
 /**
- * Modification times of diriv and `.name` files: ecsync's constant, or as `gocryptfs -reverse` has
- * them: those of the directory and of the object, so much later (0 up to gocryptfs 2.4, 10 since).
+ * mtimes of diriv and `.name` files: ecsync's constant, or as `gocryptfs -reverse` sets them: the
+ * mtime of the directory or of the object, plus a shift (0 s up to gocryptfs 2.4, 10 s since).
  */
 export type VirtualTimes = 'fixed' | { readonly shiftSec: 0 | 10 };
 
@@ -43,10 +43,13 @@ export interface VirtualFile extends Entry {
   readonly bytes: Uint8Array;
 }
 
-/** What a virtual file belongs to: its directory, or the object with the long name. */
+/**
+ * The object that gives a virtual file its attributes: its directory, or the object with the long
+ * name.
+ */
 type Owner = Pick<Entry, 'mtimeSec' | 'mtimeNsec' | 'uid' | 'gid'>;
 
-/** Makes the virtual files of one view. What an adopted copy has comes before everything else. */
+/** Makes the virtual files of one view. Inherited attributes take precedence. */
 export class VirtualFiles {
   readonly #conf: ConfFile;
   readonly #times: VirtualTimes;
@@ -64,7 +67,7 @@ export class VirtualFiles {
     this.#inherited = options.inherited;
   }
 
-  /** The conf, which is in the root only. */
+  /** The conf, for the root only. */
   conf(root: Entry): VirtualFile {
     const { bytes, mtimeSec, mtimeNsec = 0, mode = OWNER_READABLE } = this.#conf;
     const { uid = root.uid, gid = root.gid } = this.#conf;
@@ -84,9 +87,9 @@ export class VirtualFiles {
   }
 
   /**
-   * The full name of an object whose name is hashed.
+   * The `.name` file: the full name of an object whose name is hashed.
    *
-   * @param object - its cipher path and its attributes
+   * @param object - with its cipher path and its attributes
    */
   nameFile(
     directory: Entry,

@@ -9,12 +9,11 @@ import { readListedFile, ReadPace } from '../../tree/local/local-file.ts';
 import type { FileToEncrypt } from './encryption-jobs.ts';
 
 /**
- * Encrypts a file of a local folder from its start to its end.
+ * Reads a file of a local folder whole, and encrypts it.
  *
  * @param room.plain - for the plaintext
- * @param room.out - receives the ciphertext from its start on
- * @returns bytes written; undefined when the file is not, or no longer, what was listed, or when there
- *   is not enough room
+ * @param room.out - receives the ciphertext at its start
+ * @returns bytes written; undefined when the file differs from its listing, or does not fit
  * @throws the system's own error
  */
 export function encryptWhole(
@@ -32,7 +31,10 @@ export function encryptWhole(
   return length;
 }
 
-/** Plaintext up to here is read at once: from a cache that takes less time than to ask for it. */
+/**
+ * Plaintext up to this size is read synchronously: from the cache, that takes less time than an
+ * asynchronous request.
+ */
 const WHOLE_LENGTH_MAX = 32 * 1024;
 
 /** Encrypts small files in this thread, each in one go. */
@@ -47,8 +49,8 @@ export class WholeFiles {
 
   /**
    * @param size - of the ciphertext as listed
-   * @returns undefined for a file that is not small, on a slow disk, and whenever anything is wrong:
-   *   who opens the file then finds out what
+   * @returns undefined for a large file, on a slow disk, and on any error, which the caller meets
+   *   when it opens the file
    */
   open(file: FileToEncrypt, size: number): WholeFile | undefined {
     if (file.listed.size > WHOLE_LENGTH_MAX || !this.#pace.isFast) return undefined;
@@ -68,7 +70,7 @@ export class WholeFiles {
     try {
       return encryptWhole(file, this.#content, { plain: this.#plain, out });
     } catch {
-      return undefined; // found again, and told, by who opens it
+      return undefined; // whoever opens the file meets the error again
     }
   }
 }

@@ -1,4 +1,4 @@
-/** How a plain mirror stores what is in the target of a restore: as it is. */
+/** How a plain mirror stores the objects of a restore: unchanged. */
 import type { FileError } from '../../errors.ts';
 import type { OpenFile } from '../../tree/entry.ts';
 import type { Attributes, NewFile } from '../../tree/store.ts';
@@ -11,21 +11,21 @@ export const MIRROR_FORM: StoredForm = {
   stored: (_object: StoredObject, plain: OpenFile) => plain,
   plainTarget: (storedTarget) => storedTarget,
   plainXattr: (stored) => stored,
-  receiving: (plain, { onBrokenOff }) =>
-    onBrokenOff === undefined ? plain : new KeptFile(plain, onBrokenOff),
+  receive: (plain, { onInterrupted }) =>
+    onInterrupted === undefined ? plain : new KeptFile(plain, onInterrupted),
   close: () => Promise.resolve(),
 };
 
-/** A file whose beginning is kept when it is broken off. */
+/** A file whose beginning is kept when the transfer is interrupted. */
 class KeptFile implements NewFile {
   readonly #plain: NewFile;
-  readonly #onBrokenOff: (file: NewFile, length: number) => Promise<void>;
+  readonly #onInterrupted: (file: NewFile, length: number) => Promise<void>;
   #length = 0;
-  #isOver = false;
+  #isFinished = false;
 
-  constructor(plain: NewFile, onBrokenOff: (file: NewFile, length: number) => Promise<void>) {
+  constructor(plain: NewFile, onInterrupted: (file: NewFile, length: number) => Promise<void>) {
     this.#plain = plain;
-    this.#onBrokenOff = onBrokenOff;
+    this.#onInterrupted = onInterrupted;
   }
 
   async write(bytes: Uint8Array): Promise<void> {
@@ -34,13 +34,13 @@ class KeptFile implements NewFile {
   }
 
   commit(attributes: Attributes): Promise<FileError | undefined> {
-    this.#isOver = true;
+    this.#isFinished = true;
     return this.#plain.commit(attributes);
   }
 
   async discard(): Promise<void> {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    await this.#onBrokenOff(this.#plain, this.#length);
+    if (this.#isFinished) return;
+    this.#isFinished = true;
+    await this.#onInterrupted(this.#plain, this.#length);
   }
 }

@@ -1,4 +1,4 @@
-/** A plaintext tree as it is, with the marker of a mirror in its root. */
+/** A plaintext tree unchanged, with the marker of a mirror in its root. */
 import { FileError, type EcsyncError } from '../../errors.ts';
 import { CONF_NAME, DIR_IV_NAME, TEMPORARY_DIRECTORY } from '../../gocryptfs/names/names.ts';
 import {
@@ -18,7 +18,7 @@ import type { PlainPath } from '../path-translation.ts';
 import { plainEntry, type PlainEntry } from '../plain-entry.ts';
 import { VIRTUAL_MTIME_SEC } from '../encrypt/virtual-files.ts';
 
-/** Name of the file by which a plain mirror is recognised, in its root. */
+/** Name of the marker file in the root of a plain mirror. */
 export const MIRROR_MARKER_NAME = '.ecsync-mirror';
 const MARKER_NAME_BYTES = Buffer.from(MIRROR_MARKER_NAME);
 const MARKER_TEXT = Buffer.from(
@@ -26,7 +26,10 @@ const MARKER_TEXT = Buffer.from(
 );
 const MARKER_MODE = S_IFREG | 0o444;
 
-/** Names in the root that a mirror cannot have: by them an encrypted copy is recognised, or it is. */
+/**
+ * Names that a mirror reserves in its root: its own marker, and the names that mark an encrypted
+ * copy.
+ */
 const RESERVED_NAMES: readonly string[] = [
   MIRROR_MARKER_NAME,
   CONF_NAME,
@@ -35,12 +38,12 @@ const RESERVED_NAMES: readonly string[] = [
 ];
 
 /**
- * A plaintext tree as it is, for destinations that may read it: names and content stay, and the root
- * has one file more, which tells that this is a mirror.
+ * A plaintext tree for destinations that may read it: names and content are unchanged, and the root
+ * has one more file, which marks it as a mirror.
  */
 export class MirrorView<P extends Entry = Entry> implements Tree<CipherEntry<P>> {
   readonly isEncrypted = false;
-  /** As they are, and folders have no key. */
+  /** Names are plain, and folders have no IV. */
   readonly names = { isPlain: true, hasDirIVs: false } as const;
   /** Nothing here depends on where an object was born. */
   readonly keepsIdentities = false;
@@ -49,7 +52,7 @@ export class MirrorView<P extends Entry = Entry> implements Tree<CipherEntry<P>>
   readonly #plain: Tree<P>;
   readonly #onProblem: (path: Uint8Array, error: EcsyncError) => void;
 
-  /** @param onProblem - told of everything that is therefore missing from the view */
+  /** @param onProblem - called for each object that is left out of the view */
   constructor(plain: Tree<P>, onProblem: (path: Uint8Array, error: EcsyncError) => void) {
     this.#plain = plain;
     this.#onProblem = onProblem;
@@ -79,7 +82,7 @@ export class MirrorView<P extends Entry = Entry> implements Tree<CipherEntry<P>>
     return Promise.resolve();
   }
 
-  /** Gives the names of hard-linked objects their common `linkGroup`, after a complete walk. */
+  /** Gives the names of hard-linked objects a common `linkGroup`, after a complete walk. */
   groupHardLinks(entries: Iterable<CipherEntry<P>>): void {
     for (const entry of entries) {
       const group = entry.plain?.linkGroup;
@@ -99,7 +102,7 @@ export class MirrorView<P extends Entry = Entry> implements Tree<CipherEntry<P>>
     return plainPath;
   }
 
-  /** Nothing: no name is hashed here. */
+  /** Does nothing: a mirror has no hashed names. */
   rememberPath = (): void => undefined;
 
   #isFree({ path }: P): boolean {
@@ -116,7 +119,7 @@ export class MirrorView<P extends Entry = Entry> implements Tree<CipherEntry<P>>
   }
 }
 
-/** The marker as it is listed. */
+/** The marker's entry. */
 export function markerOf<P extends Entry>({ uid, gid }: Entry): CipherEntry<P> {
   return {
     path: MARKER_NAME_BYTES,
@@ -139,7 +142,7 @@ function mirrored<P extends Entry>(plain: P): CipherEntry<P> {
   return new MirroredEntry(plain);
 }
 
-/** A plain mirror that is read: everything but its marker, each object under its own path. */
+/** A plain mirror, read: everything except its marker, each object under its own path. */
 export class MirrorCopy<C extends Entry> {
   readonly #tree: Tree<C>;
 

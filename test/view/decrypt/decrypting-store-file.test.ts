@@ -182,7 +182,7 @@ it('what is broken off is handed over only as far as it is whole', async () => {
       path: Buffer.from('file'),
       holes: 'refused',
       sizeHint: cipher.length,
-      onBrokenOff: (_plain, length) => Promise.resolve(void kept.push(length)),
+      onInterrupted: (_plain, length) => Promise.resolve(void kept.push(length)),
     });
     const part = Buffer.from(cipher.subarray(0, 10_000));
     if (isDamaged) part[6000] = (part[6000] ?? 0) ^ 1;

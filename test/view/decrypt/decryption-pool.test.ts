@@ -80,7 +80,7 @@ interface Making {
   readonly script?: URL;
   readonly plain?: NewFile;
   readonly budget?: DecryptionBudget;
-  readonly onBrokenOff?: (plain: NewFile, length: number) => Promise<void>;
+  readonly onInterrupted?: (plain: NewFile, length: number) => Promise<void>;
 }
 
 /** Works on a file that a thread decrypts. */
@@ -99,7 +99,7 @@ async function making<T>(
     const opened = threads.open(plain, { path: NAME, size: LARGE });
     expect(opened).not.toBeInstanceOf(PlainRunsHere);
     const runs = new Counted(opened);
-    const { budget = threads.budget, onBrokenOff } = rest;
+    const { budget = threads.budget, onInterrupted } = rest;
     const file = new DecryptingFile(plain, {
       path: NAME,
       overhead: layout.content.overhead,
@@ -107,7 +107,7 @@ async function making<T>(
       runs,
       budget,
       holes: 'refused',
-      ...(onBrokenOff && { onBrokenOff }),
+      ...(onInterrupted && { onInterrupted }),
     });
     const result = await act(file, runs);
     expect(runs.held).toBe(0);
@@ -187,12 +187,12 @@ it('what is broken off is there as far as whole blocks came', async () => {
   const cipher = await encrypt(LAYOUTS.gcm, plain);
   const blocks = 64 * 3 + 5;
   const kept: { length: number; content: Buffer }[] = [];
-  const onBrokenOff = async (file: NewFile, length: number): Promise<void> => {
+  const onInterrupted = async (file: NewFile, length: number): Promise<void> => {
     const [name = ''] = readdirSync(target);
     kept.push({ length, content: readFileSync(path.join(target, name)) });
     await file.discard();
   };
-  await making({ onBrokenOff }, async (file) => {
+  await making({ onInterrupted }, async (file) => {
     await file.write(cipher.subarray(0, 18 + blocks * (4096 + 32) + 77));
     await file.discard();
   });
