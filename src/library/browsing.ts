@@ -7,7 +7,7 @@ import { showPath } from '../tree/file-failure.ts';
 import { DecryptedView } from '../view/decrypt/decrypted-view.ts';
 import type { CopyProblem } from '../view/decrypt/decrypted-view-problem.ts';
 import { IdentityCheck } from '../view/decrypt/identity-check.ts';
-import { holesBy } from '../view/hole-rule.ts';
+import { holeRuleFor } from '../view/hole-rule.ts';
 import type { PlainEntry } from '../view/plain-entry.ts';
 import type { Caller } from './caller.ts';
 import { HeldProblems, withOpenedCopy, type CopyAccess } from './opened-copy.ts';
@@ -43,7 +43,7 @@ export async function browseCopy(
     const identities = new IdentityCheck(layout, { known: known?.identities });
     const view = new DecryptedView<Entry>(copy.tree, layout, {
       onProblem,
-      holes: holesBy({ isOnlyEcsync, isOwnFile: false }),
+      holes: holeRuleFor({ isOnlyEcsync, isOwnFile: false }),
       identities,
       expectedDirIV: (at) => identities.expectedDirIV(at),
     });
