@@ -80,7 +80,7 @@ module.exports = {
   'cli/keys':
     'gocryptfs/* options vault/* sync/* library cli/terminal cli/frame cli/secrets cli/copies',
   'cli/vault':
-    'gocryptfs/* options tree/* vault/* transport/* sync/* library cli/terminal cli/frame cli/settings cli/secrets cli/copies cli/check cli/keys',
+    'gocryptfs/* options tree/* vault/* view/* transport/* sync/* library cli/terminal cli/frame cli/settings cli/secrets cli/copies cli/check cli/keys',
   'cli/help': 'options library cli/frame cli/settings',
   cli: 'library cli/terminal cli/frame cli/copies cli/push cli/schedule cli/status cli/check cli/keys cli/vault cli/help',
 };

@@ -77,7 +77,8 @@ function mirrorIf({ encrypt }: RemoteConfig): Pick<CopyPlace, 'isMirror'> {
   return encrypt === false ? { isMirror: true } : {};
 }
 
-function hasOtherConf(destination: Destination, vault: VaultFrame): boolean {
+/** Whether a folder of this machine has a conf that is not the vault's. */
+export function hasOtherConf(destination: Destination, vault: VaultFrame): boolean {
   if (destination.kind !== 'local') return false;
   const bytes = confOfFolder(destination.path);
   if (typeof bytes === 'string' || vault.confBytes === undefined) return false;

@@ -3,6 +3,7 @@ import { timingSafeEqual } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { PasswordError, UsageError, VaultError } from '../errors.ts';
+import { reasonOf } from '../system-words.ts';
 import { deriveSubKey, KeyInfo } from '../gocryptfs/cipher/sub-keys.ts';
 import type { Derivation } from '../gocryptfs/layout.ts';
 import { parseConfig, readConfigFile, type VaultConfig } from './config/config.ts';
@@ -202,8 +203,16 @@ function sourceOf(vaultDir: string, config: VaultConfig): string {
   const source = path.resolve(vaultDir, config.source);
   if (pathKind(source) !== 'folder') throw sourceMissing(source, 'does not exist');
   // With the vault elsewhere nothing in the folder shows that its disk is there.
-  if (fs.readdirSync(source).length === 0) throw sourceMissing(source, 'is empty');
+  if (isEmpty(source)) throw sourceMissing(source, 'is empty');
   return source;
+}
+
+function isEmpty(source: string): boolean {
+  try {
+    return fs.readdirSync(source).length === 0;
+  } catch (error) {
+    throw sourceMissing(source, `cannot be listed: ${reasonOf(error)}`);
+  }
 }
 
 function sourceMissing(source: string, what: string): VaultError {

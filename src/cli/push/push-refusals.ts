@@ -37,12 +37,6 @@ export async function refuseEarly(settings: PushSettings): Promise<void> {
     const { assertXattrsSupported } = await import('../../sync/push/xattrs.ts');
     assertXattrsSupported(settings);
   }
-  if (destination.kind !== 'local') return;
-  const { foldersOverlap } = await import('../../tree/local/overlap.ts');
-  if (!foldersOverlap(source, destination.path)) return;
-  throw new UsageError(
-    'destination-overlaps',
-    `${destination.shown} lies inside the folder that is pushed, or contains it`,
-    { hint: 'Choose a folder elsewhere. To push only a part: ecsync push REMOTE PATH' },
-  );
+  const { refuseOverlap } = await import('../../tree/local/overlap.ts');
+  refuseOverlap(source, destination);
 }

@@ -1,30 +1,32 @@
 /** The command `remote` and its subcommands that list and edit the remotes of a vault. */
 import type { Command } from 'commander';
-import { UsageError } from '../../errors.ts';
-import { assertRemoteName } from '../../vault/config/config.ts';
-import { addRemote, removeRemote } from '../../vault/config/config-edit.ts';
+import { assertRemoteName, type RemoteConfig } from '../../vault/config/config.ts';
+import { addRemote, noRemote, removeRemote, setRemoteUrl } from '../../vault/config/config-edit.ts';
 import { parseDestination, type Destination } from '../../vault/destination/destination.ts';
-import { remotesAt } from '../../vault/destination/remote-destination.ts';
+import { shownDestinationOf } from '../../vault/destination/remote-destination.ts';
 import { editConfig } from '../frame/edit-config.ts';
 import type { Host } from '../frame/host.ts';
 import { addCommonOptions, type CommonOptions } from '../frame/options.ts';
 import { readVaultFrameOf, placeOf } from '../frame/place.ts';
-import { DONE, type CommandResult } from '../frame/report.ts';
+import { DONE, type CommandResult, type Warnings } from '../frame/report.ts';
 import type { Selected } from '../frame/selected.ts';
 import { shownText } from '../terminal/terminal.ts';
 import { defineRemoteTest } from '../check/remote-test.ts';
+import { judgeAddress, tellMove } from './remote-address.ts';
 import { defineSetupServer } from './setup-server.ts';
 
 interface AddOptions extends CommonOptions {
   readonly encrypt: boolean;
 }
 
-/** Defines `remote add|list|remove`. */
+/** Defines `remote` and its subcommands. */
 export function defineRemote(program: Command, select: Selected): void {
   const remote = program
     .command('remote')
-    .summary('add, list, test and remove destinations')
-    .description('Add, list, test and remove destinations. The first one is the default of `push`.')
+    .summary('add, list, change, test and remove destinations')
+    .description(
+      'Add, list, change, test and remove destinations. The first one is the default of `push`.',
+    )
     .helpCommand(false);
 
   const add = remote
@@ -40,7 +42,24 @@ export function defineRemote(program: Command, select: Selected): void {
     );
   addCommonOptions(add).action((name: string, url: string) => {
     const options: AddOptions = add.optsWithGlobals();
-    select('remote add', options, (host) => addTo(host, options, name, url));
+    select('remote add', options, (host, warnings) =>
+      addTo(host, warnings, options, { name, url }),
+    );
+  });
+
+  const setUrl = remote
+    .command('set-url')
+    .summary('change the address of a destination')
+    .description(
+      'Change the address of a destination. Its other settings stay, and so does what is stored at the old address; nothing that earlier pushes remember of that counts at the new one.',
+    )
+    .argument('<remote>', 'its name')
+    .argument('<url>', 'the new address, as for `remote add`');
+  addCommonOptions(setUrl).action((name: string, url: string) => {
+    const options: CommonOptions = setUrl.optsWithGlobals();
+    select('remote set-url', options, (host, warnings) =>
+      moveTo(host, warnings, options, { name, url }),
+    );
   });
 
   const list = remote.command('list').description('List the destinations, the default first.');
@@ -65,34 +84,57 @@ export function defineRemote(program: Command, select: Selected): void {
   });
 }
 
-function addTo(host: Host, options: AddOptions, name: string, url: string): CommandResult {
+async function addTo(
+  host: Host,
+  warnings: Warnings,
+  options: AddOptions,
+  { name, url }: Pick<RemoteConfig, 'name' | 'url'>,
+): Promise<CommandResult> {
   assertRemoteName(name);
-  const { folder } = placeOf(host, options);
-  const destination = parseDestination(url, { platform: host.platform, folder });
-  refuseOtherForm(host, options, destination);
-  // The canonical text: a local folder is stored absolute, whatever folder is current later.
+  const destination = destinationAt(host, options, url);
+  const vault = readVaultFrameOf(host, options);
+  const isEncrypted = options.encrypt;
+  await judgeAddress(host, warnings, { vault, name, destination, isEncrypted });
   return editConfig(host, options, (text, file) =>
     addRemote(text, file, {
       name,
       url: destination.shown,
-      ...(!options.encrypt && { encrypt: false }),
+      ...(!isEncrypted && { encrypt: false }),
     }),
   );
 }
 
-/**
- * One folder cannot be an encrypted copy and a plain mirror.
- *
- * @throws {UsageError} `remote-other-form`
- */
-function refuseOtherForm(host: Host, options: AddOptions, { shown }: Destination): void {
-  const others = remotesAt(readVaultFrameOf(host, options), shown, host.platform);
-  const other = others.find(({ encrypt = true }) => encrypt !== options.encrypt);
-  if (other === undefined) return;
-  const form = options.encrypt ? 'a plain mirror' : 'an encrypted copy';
-  throw new UsageError('remote-other-form', `${shown} is ${form} already, as '${other.name}'`, {
-    hint: 'One folder cannot be both an encrypted copy and a plain mirror: take another folder.',
-  });
+/** A local folder is stored absolute, as {@link Destination.shown} has it, whatever folder is current later. */
+function destinationAt(host: Host, options: CommonOptions, url: string): Destination {
+  const { folder } = placeOf(host, options);
+  return parseDestination(url, { platform: host.platform, folder });
+}
+
+/** @throws {UsageError} `no-remote`, and as `remote add` */
+async function moveTo(
+  host: Host,
+  warnings: Warnings,
+  options: CommonOptions,
+  { name, url }: Pick<RemoteConfig, 'name' | 'url'>,
+): Promise<CommandResult> {
+  const destination = destinationAt(host, options, url);
+  const vault = readVaultFrameOf(host, options);
+  const { remotes } = vault.config;
+  const remote = remotes.find((one) => one.name === name);
+  if (remote === undefined) throw noRemote(name, remotes);
+  const before = shownDestinationOf(remote, vault, host.platform);
+  if (before === destination.shown) {
+    host.out.note(shownText(`${name} is ${before} already.`));
+    return DONE;
+  }
+  const address = { vault, name, destination, isEncrypted: remote.encrypt ?? true };
+  await judgeAddress(host, warnings, address);
+  const result = editConfig(host, options, (text, file) =>
+    setRemoteUrl(text, file, { name, url: destination.shown }),
+  );
+  const old = typeof before === 'string' ? before : remote.url;
+  await tellMove(host, warnings, address, { shown: old });
+  return result;
 }
 
 function listRemotes(host: Host, options: CommonOptions): CommandResult {

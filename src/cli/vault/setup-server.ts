@@ -66,7 +66,7 @@ async function showSetup(
   out.data(shownText(line));
   out.note(
     shownText(
-      `For that key the folder is all there is, so the address of the remote becomes ${address}`,
+      `For that key the folder is all there is, so that the remote needs another address: ecsync remote set-url ${destination.remote ?? 'REMOTE'} ${address}`,
     ),
   );
   return DONE;

@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { FileError, UsageError } from '../../errors.ts';
 import { showPath } from '../../tree/file-failure.ts';
 import type { LocalEntry } from '../../tree/local/local-entry.ts';
+import { refuseOverlap } from '../../tree/local/overlap.ts';
 import { isAtRangeEnd } from '../../tree/stored-time.ts';
 import { LocalTree } from '../../tree/local/local-tree.ts';
 import { TreeAhead } from '../../tree/tree-ahead.ts';
@@ -32,7 +33,7 @@ import { bookkeeping, figuresOf, noteDeleted, toldLine, type PushJob } from './j
 import { finishing, progressOf } from './job/push-progress.ts';
 import type { PushReporter, PushSettings, PushSummary } from './source/push-settings.ts';
 import { decodeState, encodeState, type PushState } from './memory/push-state.ts';
-import { decideDeletion, refuseOverlap } from './guards/preflight.ts';
+import { decideDeletion } from './guards/preflight.ts';
 import { destinationParts, vaultParts, withBlockSize } from './push-parts.ts';
 import { summarise } from './push-summary.ts';
 import { PushMarker } from './memory/push-mark.ts';
@@ -333,7 +334,7 @@ export async function withPushJob<T>(
   work: (job: PushJob, remembered: PushState | undefined, moves: MoveBooks) => Promise<T>,
 ): Promise<T> {
   if (vault !== NOT_ENCRYPTED) refuseOtherSource(asked, vault);
-  refuseOverlap(asked);
+  refuseOverlap(asked.source, asked.destination);
   assertXattrsSupported(asked);
   const state = asked.newCopy ? undefined : decodeState(store.read());
   const settings = settingsAt(asked, state);

@@ -89,7 +89,7 @@ export function addRemote(tomlText: string, shownFile: string, remote: RemoteCon
   const before = parseConfig(tomlText, shownFile);
   if (before.remotes.some(({ name }) => name === remote.name)) {
     throw new UsageError('remote-exists', `there is already a remote named '${remote.name}'`, {
-      hint: `Remove it first: ecsync remote remove ${remote.name}`,
+      hint: `To change its address: ecsync remote set-url ${remote.name} ADDRESS. To begin anew: ecsync remote remove ${remote.name}`,
     });
   }
   const newline = tomlText.includes('\r\n') ? '\r\n' : '\n';
@@ -115,11 +115,7 @@ export function removeRemote(tomlText: string, shownFile: string, name: string):
   const before = parseConfig(tomlText, shownFile);
   const index = before.remotes.findIndex((remote) => remote.name === name);
   if (index === -1) throw noRemote(name, before.remotes);
-  const newline = tomlText.includes('\r\n') ? '\r\n' : '\n';
-  const lines = tomlText.split(/\r?\n/);
-  const headers = lines.flatMap((line, i) => (/^\s*\[/.test(line) ? [i] : []));
-  const own = headers.filter((i) => /^\s*\[\[\s*remotes\s*\]\]/.test(lines[i] ?? ''))[index];
-  if (own === undefined) throw editError(shownFile);
+  const { newline, lines, headers, own } = findTable(tomlText, shownFile, index);
   // [remotes.push] and the like below it are its own.
   const isOwn = (i: number): boolean => /^\s*\[{1,2}\s*remotes\s*\./.test(lines[i] ?? '');
   let end = headers.find((i) => i > own && !isOwn(i)) ?? lines.length;
@@ -130,6 +126,59 @@ export function removeRemote(tomlText: string, shownFile: string, name: string):
   const ended = edited.replace(/\s*$/, newline);
   assertEdit(ended, shownFile, { ...before, remotes });
   return ended;
+}
+
+/**
+ * Gives a remote another address; everything else in the text stays as it is.
+ *
+ * @throws {UsageError} as {@link removeRemote}
+ */
+export function setRemoteUrl(
+  tomlText: string,
+  shownFile: string,
+  { name, url }: Pick<RemoteConfig, 'name' | 'url'>,
+): string {
+  const before = parseConfig(tomlText, shownFile);
+  const index = before.remotes.findIndex((remote) => remote.name === name);
+  if (index === -1) throw noRemote(name, before.remotes);
+  const { newline, lines, headers, own } = findTable(tomlText, shownFile, index);
+  const end = headers.find((i) => i > own) ?? lines.length;
+  const at = lines.findIndex((line, i) => i > own && i < end && URL_LINE.test(line));
+  if (at === -1) throw editError(shownFile);
+  const value = stringify({ url })
+    .trimEnd()
+    .replace(/^url = /, '');
+  const edited = lines.map((line, i) =>
+    i === at ? line.replace(URL_LINE, (_whole, key: string) => `${key}${value}`) : line,
+  );
+  const remotes = before.remotes.map((remote) =>
+    remote.name === name ? { ...remote, url } : remote,
+  );
+  const text = edited.join(newline);
+  assertEdit(text, shownFile, { ...before, remotes });
+  return text;
+}
+
+/** `url = ` and a text on one line; a comment may follow. */
+const URL_LINE = /^(\s*(?:url|"url"|'url')\s*=\s*)(?:"(?:[^"\\]|\\.)*"|'[^']*')/;
+
+/** The lines of a text, those that begin tables, and the one that begins the table of a remote. */
+function findTable(
+  tomlText: string,
+  shownFile: string,
+  index: number,
+): {
+  readonly newline: string;
+  readonly lines: readonly string[];
+  readonly headers: readonly number[];
+  readonly own: number;
+} {
+  const newline = tomlText.includes('\r\n') ? '\r\n' : '\n';
+  const lines = tomlText.split(/\r?\n/);
+  const headers = lines.flatMap((line, i) => (/^\s*\[/.test(line) ? [i] : []));
+  const own = headers.filter((i) => /^\s*\[\[\s*remotes\s*\]\]/.test(lines[i] ?? ''))[index];
+  if (own === undefined) throw editError(shownFile);
+  return { newline, lines, headers, own };
 }
 
 /** The error for a remote that is not configured, with the nearest name. */

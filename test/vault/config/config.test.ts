@@ -6,6 +6,7 @@ import {
   addRemote,
   formatNewConfig,
   removeRemote,
+  setRemoteUrl,
   setConfDigest,
 } from '../../../src/vault/config/config-edit.ts';
 
@@ -149,7 +150,7 @@ describe('setConfDigest()', () => {
   });
 });
 
-describe('addRemote() and removeRemote()', () => {
+describe('addRemote(), setRemoteUrl() and removeRemote()', () => {
   const written = [
     '# mine',
     'version = 1',
@@ -174,6 +175,32 @@ describe('addRemote() and removeRemote()', () => {
 
     const without = removeRemote(text, 'c', 'usb');
     expect(without).toBe([...written.slice(0, 4), ...written.slice(7)].join(newline));
+  });
+
+  it.each(['\n', '\r\n'])('leave everything but the address, line ends %j', (newline) => {
+    const table = ['[[remotes]]', 'name = "home"', "  url = 'u@h:p' # at home", 'encrypt = false'];
+    const rest = [
+      '[remotes.push]',
+      'timeout = 3',
+      '',
+      '[[remotes]]',
+      'name = "b"',
+      'url = "h:q"',
+      '',
+    ];
+    const text = [...HEAD.trimEnd().split('\n'), ...table, ...rest].join(newline);
+    const url = 'ssh://me@new/./a "quoted" \\ $& path';
+    const moved = setRemoteUrl(text, 'c', { name: 'home', url });
+    expect(parseConfig(moved, 'c').remotes).toEqual([
+      { name: 'home', url, encrypt: false, push: { timeout: 3 } },
+      { name: 'b', url: 'h:q' },
+    ]);
+    expect(setRemoteUrl(moved, 'c', { name: 'home', url: 'u@h:p' })).toBe(
+      text.replace("'u@h:p'", '"u@h:p"'),
+    );
+    expect(failure(() => setRemoteUrl(text, 'c', { name: 'x', url })).code).toBe('no-remote');
+    const tricky = `${HEAD}[[remotes]]\nname = "a"\nurl = """h:p"""\n`;
+    expect(failure(() => setRemoteUrl(tricky, 'c', { name: 'a', url })).code).toBe('config-edit');
   });
 
   it('refuse a name twice, and one that is not there', () => {

@@ -1,28 +1,15 @@
 /** What must be known of a destination before anything is written to it or deleted there. */
-import { RemoteError, UsageError, VaultError } from '../../../errors.ts';
-import { foldersOverlap } from '../../../tree/local/overlap.ts';
+import { RemoteError, VaultError } from '../../../errors.ts';
 import { MIRROR_MARKER_NAME } from '../../../view/mirror/mirror-view.ts';
 import { pathKey } from '../../../view/path-bytes.ts';
 import { deleteLimit, isSurelyFew } from './delete-limit.ts';
 import { previewRules } from '../job/deletion.ts';
 import { refuseForeignFiles, refuseNonEmpty } from './foreign-objects.ts';
 import { type PushJob, shownPath } from '../job/push-job.ts';
-import type { PushSettings } from '../source/push-settings.ts';
 import type { PushState } from '../memory/push-state.ts';
 import { answersWithheld, askOrRefuse, tellsDeletions, type Unknown } from '../job/question.ts';
 import { lookAtRootFiles, type RootFiles } from './root-files.ts';
 import { listRoot, type ListedRoot } from './root-there.ts';
-
-/** @throws {UsageError} `destination-overlaps` */
-export function refuseOverlap(settings: PushSettings): void {
-  const { destination, source } = settings;
-  if (destination.kind !== 'local' || !foldersOverlap(source, destination.path)) return;
-  throw new UsageError(
-    'destination-overlaps',
-    `${destination.shown}: lies inside the folder that is pushed, or contains it`,
-    { hint: 'Choose a destination outside of the source.' },
-  );
-}
 
 /** What is at a destination, as far as it can be told; `copy`: there may be one. */
 export interface Standing {
