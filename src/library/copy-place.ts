@@ -8,7 +8,11 @@ import {
   parseDestination,
   type Destination,
 } from '../vault/destination/destination.ts';
-import { destinationOfRemote, remotesAt } from '../vault/destination/remote-destination.ts';
+import {
+  destinationOfRemote,
+  refuseRemoteAndPath,
+  remotesAt,
+} from '../vault/destination/remote-destination.ts';
 import { pathKind } from '../vault/files/path-kind.ts';
 import type { VaultFrame } from '../vault/vault.ts';
 import { confOfFolder } from './conf-of-folder.ts';
@@ -38,7 +42,7 @@ export interface CopyWordContext {
  * Reads `[REMOTE|CIPHERDIR]`. A remote of the vault is opened with the vault's keys. So is a folder
  * that is named, unless it has a conf of its own that differs, or no vault is here.
  *
- * @throws {UsageError} `no-remote`, `not-a-folder`, `destination-invalid`, `destination-password`
+ * @throws {UsageError} `no-remote`, `not-a-folder`, `destination-invalid`, `destination-password`, `remote-and-path`
  */
 export function findCopyPlace(
   word: string | undefined,
@@ -61,6 +65,7 @@ export function findCopyPlace(
       hint: 'Name an encrypted folder, or a remote of the vault.',
     });
   }
+  refuseRemoteAndPath(word, remotes);
   const text = looksLikeDestination(word) ? word : `./${word}`;
   const destination = parseDestination(text, { platform, folder });
   if (vault === undefined) return { destination };

@@ -15,6 +15,7 @@ import type { UnlockPlace } from './copy-key.ts';
 import type { CopyPlace } from './copy-place.ts';
 import { isHostFirst } from './early-login.ts';
 import type { RunEnd } from './failure.ts';
+import { withRemoteHint } from './missing-path.ts';
 import { recordRun } from './run-record.ts';
 
 /** A restore from one copy. */
@@ -44,6 +45,8 @@ export async function restoreCopy(caller: Caller, run: RestoreRun): Promise<Rest
     place.isMirror === true ? NOT_ENCRYPTED : await keysOf({ place, questions, unlock: noting });
   try {
     return await restore(settings, keys, { reporter, signal, questions });
+  } catch (error) {
+    throw withRemoteHint(error, place.vault?.config.remotes ?? []);
   } finally {
     for (const masterkey of made) {
       await masterkey.then(

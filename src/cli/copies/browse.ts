@@ -11,6 +11,8 @@ import {
 import { findingOfProblem } from '../../sync/copy/fsck-finding.ts';
 import { furtherLostDirIVs, LOST_DIR_IVS_SHOWN } from '../../sync/restore/lost-dir-ivs.ts';
 import { browseCopy, findInside } from '../../library/browsing.ts';
+import type { CopyPlace } from '../../library/copy-place.ts';
+import { withRemoteHint } from '../../library/missing-path.ts';
 import type { DecryptedView } from '../../view/decrypt/decrypted-view.ts';
 import type { PlainEntry } from '../../view/plain-entry.ts';
 import type { CopyProblem } from '../../view/decrypt/decrypted-view-problem.ts';
@@ -69,21 +71,24 @@ export async function browse(
           folder: host.folder,
           source: place.vault?.source,
         }),
-      find: (inside) => found(view, trouble, inside),
+      find: (inside) => found({ view, trouble, place }, inside),
     }),
   );
   return trouble.result(traffic);
 }
 
 async function found(
-  view: DecryptedView,
-  trouble: Trouble,
+  {
+    view,
+    trouble,
+    place,
+  }: { readonly view: DecryptedView; readonly trouble: Trouble; readonly place: CopyPlace },
   inside: Uint8Array,
 ): Promise<PlainEntry | undefined> {
   try {
     return await findInside(view, inside);
   } catch (error) {
-    trouble.add(error);
+    trouble.add(withRemoteHint(error, place.vault?.config.remotes ?? []));
     return undefined;
   }
 }

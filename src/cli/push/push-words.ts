@@ -9,7 +9,10 @@ import {
   parseDestination,
   type Destination,
 } from '../../vault/destination/destination.ts';
-import { destinationOfRemote } from '../../vault/destination/remote-destination.ts';
+import {
+  destinationOfRemote,
+  refuseRemoteAndPath,
+} from '../../vault/destination/remote-destination.ts';
 import { resolveEscaped } from '../frame/escaped-paths.ts';
 import { inside, pathMissing, realPath } from '../frame/vault-paths.ts';
 
@@ -34,7 +37,7 @@ export interface PushWords {
  * Reads `[REMOTE] [PATH…]`: the first word is a configured name, or a destination (it has a colon
  * or starts with `/`, `./`, `../` or a drive). Without words: the first configured remote.
  *
- * @throws {UsageError} `no-remote`, `destination-invalid`, `destination-password`
+ * @throws {UsageError} `no-remote`, `destination-invalid`, `destination-password`, `remote-and-path`
  */
 export function readPushWords(words: readonly string[], context: PushWordsContext): PushWords {
   const { remotes, folder, platform, source } = context;
@@ -49,6 +52,7 @@ export function readPushWords(words: readonly string[], context: PushWordsContex
     });
   }
   if (looksLikeDestination(first)) {
+    refuseRemoteAndPath(first, remotes);
     return { destination: parseDestination(first, { platform, folder }), paths };
   }
   if (exists(path.resolve(folder, first))) {

@@ -281,6 +281,7 @@ class Planner<C extends Entry> {
     const shown = showPath(Buffer.from(key, 'latin1'));
     throw new UsageError('path-missing', `${shown} is not in the copy, or is left out`, {
       hint: 'Paths are those of the files before they were encrypted. They start at the current folder inside the vault; /PATH starts at its top. See what is there: ecsync ls /',
+      facts: { path: shown },
     });
   }
 }

@@ -82,3 +82,46 @@ export function isMirror(
   const remotes = remotesAt(vault, shownDestination, platform);
   return remotes.length > 0 && remotes.every(({ encrypt }) => encrypt === false);
 }
+
+/** A remote and a path in it, as `rclone` and others write them. */
+export interface RemoteAndPath {
+  readonly remote: string;
+  readonly path: string;
+}
+
+/**
+ * What `NAME:PATH` most likely means where NAME is a remote: a part of that remote, since none of the remotes
+ * is on a machine of that name.
+ */
+export function asRemoteAndPath(
+  word: string,
+  remotes: readonly RemoteConfig[],
+): RemoteAndPath | undefined {
+  const [, remote = '', path = ''] = /^([A-Za-z0-9._-]+):(?!:|\/\/)(.*)$/s.exec(word) ?? [];
+  if (!remotes.some(({ name }) => name === remote)) return undefined;
+  const isMachine = remotes.some(({ url }) => hostIn(url) === remote);
+  return isMachine ? undefined : { remote, path };
+}
+
+/** The machine that an address names, as far as that can be told from its text. */
+function hostIn(url: string): string | undefined {
+  return /^(?:[a-z]+:\/\/)?(?:[^@/]*@)?([A-Za-z0-9._-]+)[:/]/.exec(url)?.[1];
+}
+
+/**
+ * Refuses `NAME:PATH` in the place of a destination, where it would be a folder on a machine called NAME.
+ *
+ * @throws {UsageError} `remote-and-path`
+ */
+export function refuseRemoteAndPath(word: string, remotes: readonly RemoteConfig[]): void {
+  const meant = asRemoteAndPath(word, remotes);
+  if (meant === undefined) return;
+  const { remote, path } = meant;
+  throw new UsageError(
+    'remote-and-path',
+    `'${word}' would be a folder on a machine called ${remote}, but ${remote} is a remote here`,
+    {
+      hint: `Write the remote and the path as two words (ecsync push ${remote} ${path}; ecsync restore ${path} --from ${remote}). For a machine of that name: ssh://${remote}/./${path}`,
+    },
+  );
+}

@@ -137,3 +137,51 @@ describe('remote set-url', () => {
     expect(await remote('set-url', 'disk', 'me@server:copy')).toMatchObject({ code: 2 });
   });
 });
+
+describe('a remote and a path in one word', () => {
+  it('is refused where it would be a machine, with the two words that are meant', async () => {
+    await remote('add', 'bk', at('copy'));
+    const words = ['push', 'plan', 'verify'].map((command) => [command, 'bk:a']);
+    const copies = ['ls', 'fsck'].map((command) =>
+      command === 'fsck' ? [command, 'bk:a'] : [command, 'a', '--from', 'bk:a'],
+    );
+    for (const line of [...words, ...copies]) {
+      const refused = await cli.run([...line, '-C', source, '--extpass', 'false']);
+      expect(refused).toMatchObject({
+        code: 2,
+        stderr:
+          "ecsync: 'bk:a' would be a folder on a machine called bk, but bk is a remote here\n" +
+          'hint: Write the remote and the path as two words (ecsync push bk a; ecsync restore a --from bk). For a machine of that name: ssh://bk/./a\n',
+      });
+    }
+  });
+
+  it('is explained where it is looked for in the copy', async () => {
+    await remote('add', 'bk', at('copy'));
+    expect((await push('bk')).code).toBe(0);
+    for (const line of [
+      ['ls', 'bk:a'],
+      ['cat', 'bk:a'],
+      ['restore', 'bk:a', '--to', at('restored')],
+    ]) {
+      const missing = await cli.run([...line, '-C', source, '--passfile', at('pw')]);
+      expect(missing.code).toBe(2);
+      expect(missing.stderr).toContain('hint: To name the remote, too: a --from bk\n');
+    }
+  });
+
+  it('is a machine where a remote is on one of that name, or it is no remote', async () => {
+    await remote('add', 'localhost', 'localhost:copy');
+    for (const [word, host] of [
+      ['localhost:a', 'localhost'],
+      ['nohost.invalid:a', 'nohost.invalid'],
+    ] as const) {
+      const tried = await cli.run(
+        ['push', word, '-C', source, '--passfile', at('pw'), '--rsh', 'false'],
+        { alone: true },
+      );
+      expect(tried.code).not.toBe(2);
+      expect(tried.stderr).not.toContain(`machine called ${host}`);
+    }
+  });
+});
