@@ -3,7 +3,10 @@ import path from 'node:path';
 import { UsageError, VaultError } from '../errors.ts';
 import { parseConf, type Conf } from '../gocryptfs/conf/config.ts';
 import { CONF_NAME } from '../gocryptfs/names/names.ts';
+import { confMissing, mirrorError } from '../sync/copy/copy-root.ts';
+import { isFileIn } from '../tree/local/glance.ts';
 import type { Destination } from '../vault/destination/destination.ts';
+import { MIRROR_MARKER_NAME } from '../view/mirror/mirror-view.ts';
 import { confOfFolder } from './conf-of-folder.ts';
 import type { CopyPlace } from './copy-place.ts';
 import { admitConf, type Agree } from './foreign-conf.ts';
@@ -76,15 +79,16 @@ function ownConf(destination: Destination, byMasterkey: boolean): Uint8Array | u
   const found = isLocal ? confOfFolder(destination.path) : 'absent';
   if (typeof found !== 'string') return found;
   if (byMasterkey) return undefined;
-  if (!isLocal || found === 'absent') throw confMissing(destination.shown);
+  if (isLocal && found === 'absent' && isFileIn(destination.path, MARKER)) {
+    throw mirrorError(destination.shown);
+  }
+  if (!isLocal || found === 'absent') throw confMissing(destination.shown, CONF_MISSING_HINT);
   const file = path.join(destination.path, CONF_NAME);
   throw new VaultError('conf-unusable', `${file} is not a file that gocryptfs made`, {
     hint: 'It is too large, or no plain file. Put the right one there, or give the master key: --masterkey=stdin',
   });
 }
 
-function confMissing(folder: string): VaultError {
-  return new VaultError('conf-missing', `${folder} has no gocryptfs.conf`, {
-    hint: 'Is it an encrypted folder, and its disk mounted? Without the conf only the master key opens it: --masterkey=stdin',
-  });
-}
+const MARKER = Buffer.from(MIRROR_MARKER_NAME);
+const CONF_MISSING_HINT =
+  'Is it an encrypted folder, and its disk mounted? Without the conf only the master key opens it: --masterkey=stdin';

@@ -3,6 +3,7 @@ import type { EcsyncError } from '../errors.ts';
 import { openLayout, type Layout } from '../gocryptfs/layout.ts';
 import { CONF_LENGTH_MAX } from '../gocryptfs/format/limits.ts';
 import { CONF_NAME } from '../gocryptfs/names/names.ts';
+import { assertHoldsCopy, refuseMirror } from '../sync/copy/copy-root.ts';
 import { derivationByRoot } from '../sync/copy/derivation.ts';
 import {
   ReachedCopy,
@@ -45,6 +46,7 @@ export interface OpenedCopy {
  * Reaches a copy, opens it, and closes it again after `use`. What a password is needed for is asked
  * before the login where the conf is at hand, and otherwise as soon as it was read.
  *
+ * @throws {VaultError} `not-encrypted`, `not-a-copy`
  * @throws as `unlock` and `ReachedCopy`; what `use` throws
  */
 export async function withOpenedCopy<T>(
@@ -60,10 +62,16 @@ export async function withOpenedCopy<T>(
   const masterkeyHere = await keyHere?.masterkey;
   const surroundings = { signal: caller.signal, questions, note: caller.warn };
   return ReachedCopy.with(reach, surroundings, async (reached) => {
-    const copy = await reached.open(plan);
-    const key = keyHere ?? (await unlock({ ...place, ...(await confOf(copy.tree)) }));
+    const problems = { count: 0 };
+    const onProblem: ReadingPlan['onProblem'] = (...problem) => {
+      problems.count++;
+      plan.onProblem(...problem);
+    };
+    const copy = await reached.open({ ...plan, onProblem });
+    const key = keyHere ?? (await unlock({ ...place, ...(await confOf(copy.tree, place)) }));
     const signal = plan.reach === 'all' ? caller.signal : undefined;
     const layout = await openLayoutOf(copy.tree, key, { vault, signal });
+    if (problems.count === 0) await assertHoldsCopy(copy.tree, layout.names, destination.shown);
     const known = vault && knownCopy(vault, destination);
     const isUnproven = vault === undefined && key.isUnproven === true;
     return use({ reached, copy, layout, known, isUnproven });
@@ -90,9 +98,11 @@ async function openLayoutOf(
   }
 }
 
-async function confOf(tree: Tree): Promise<{ confBytes?: Uint8Array }> {
+async function confOf(tree: Tree, { destination }: CopyPlace): Promise<{ confBytes?: Uint8Array }> {
   const found = await confOfCopy(tree);
-  return found === undefined ? {} : { confBytes: found.bytes };
+  if (found !== undefined) return { confBytes: found.bytes };
+  await refuseMirror(tree, destination.shown);
+  return {};
 }
 
 /** The conf in the root of a copy; undefined when there is none. */

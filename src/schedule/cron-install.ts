@@ -1,7 +1,7 @@
 /** Installs jobs in the user's crontab. */
 import { UsageError } from '../errors.ts';
 import { cronBlock, findBlock, shellCommandOf, withBlock, withoutBlock } from './crontab.ts';
-import { assertDone, type Installer } from './installer.ts';
+import { assertDone, type Inactive, type Installer } from './installer.ts';
 import type { Machine } from './machine.ts';
 import { nextMinute } from './rhythm.ts';
 
@@ -46,8 +46,8 @@ export function cronInstaller(machine: Machine): Installer {
       if (block === undefined) return undefined;
       return {
         places: ['crontab'],
-        isActive: true,
         nextRun: nextMinute(block.minutes, nowMs),
+        inactive: await whyNobodyRunsIt(machine),
       };
     },
     async start(name) {
@@ -69,6 +69,27 @@ export function cronInstaller(machine: Machine): Installer {
     },
   };
 }
+
+/** What daemons are called that run crontabs. */
+const DAEMONS: ReadonlySet<string> = new Set(['cron', 'crond', 'bcron-sched', 'fcron', 'cronie']);
+
+/**
+ * A crontab may be there, and nothing that reads it: in containers, and where cron is installed but not
+ * started. Where the processes cannot be seen, nothing is said.
+ */
+async function whyNobodyRunsIt(machine: Machine): Promise<Inactive | undefined> {
+  const running = machine.programsRunning();
+  if (running === undefined || running.some((name) => DAEMONS.has(name))) return undefined;
+  // Where systemd takes the place of a daemon, it reads the crontabs itself (systemd-cron).
+  const { status } = await machine.run('systemctl', ['is-active', '--quiet', 'cron.target']);
+  return status === 0 ? undefined : NO_DAEMON;
+}
+
+const NO_DAEMON: Inactive = {
+  reason: 'no cron daemon runs on this machine',
+  remedy:
+    'Have it started, now and at every boot: systemctl enable --now cron (or crond), or what the system has for that.',
+};
 
 /** UTF-8 bytes as latin1, as the rest of a crontab is kept. */
 function toBytes(line: string): string {

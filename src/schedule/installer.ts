@@ -18,8 +18,23 @@ export interface InstalledJob {
   readonly places: readonly string[];
   /** Milliseconds since 1970, or the scheduler's own words; absent: it does not tell. */
   readonly nextRun?: number | string;
-  /** The files are there, but the scheduler does not run them. */
-  readonly isActive: boolean;
+  /** Why nothing runs it, though it is installed; absent: the scheduler does, as far as can be told. */
+  readonly inactive?: Inactive | undefined;
+}
+
+/** Why an installed job is not run. */
+export interface Inactive {
+  /** To be read after a colon. */
+  readonly reason: string;
+  /** One imperative sentence. */
+  readonly remedy: string;
+}
+
+const INSTALL_AGAIN = 'Install it again: ecsync schedule install';
+
+/** A job that its scheduler does not know, or has stopped. */
+export function notLoaded(reason: string): Inactive {
+  return { reason, remedy: INSTALL_AGAIN };
 }
 
 /** How a job was started for a test. */

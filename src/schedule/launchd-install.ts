@@ -1,6 +1,6 @@
 /** Installs jobs as launch agents of macOS. */
 import path from 'node:path';
-import { assertDone, type Installer } from './installer.ts';
+import { assertDone, notLoaded, type Installer } from './installer.ts';
 import { launchdLabel, launchdPlist } from './launchd-plist.ts';
 import type { Machine } from './machine.ts';
 import { nextMinute, nextTime, type TimeOfDay } from './rhythm.ts';
@@ -43,7 +43,7 @@ export function launchdInstaller(machine: Machine): Installer {
       const nextMs = nextRun(text, nowMs);
       return {
         places: [fileOf(name)],
-        isActive: status === 0,
+        ...(status !== 0 && { inactive: notLoaded('launchd has not loaded the agent') }),
         ...(nextMs === undefined ? {} : { nextRun: nextMs }),
       };
     },

@@ -16,6 +16,8 @@ export interface Machine {
   readonly configFolder: string;
   /** Numeric user id; 0 where there is none. */
   readonly uid: number;
+  /** Names of the programs that run, of all users; undefined where they cannot be seen. */
+  programsRunning(): readonly string[] | undefined;
   /** Runs a program of the system to its end. Messages are not translated. */
   run(program: string, words: readonly string[], input?: string): Promise<ProgramResult>;
   /** @returns undefined when there is no such file */

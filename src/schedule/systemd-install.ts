@@ -1,6 +1,6 @@
 /** Installs jobs as user units of systemd. */
 import path from 'node:path';
-import { assertDone, type InstalledJob, type Installer } from './installer.ts';
+import { assertDone, notLoaded, type InstalledJob, type Installer } from './installer.ts';
 import type { Machine, ProgramResult } from './machine.ts';
 import { systemdService, systemdTimer, unitName } from './systemd-units.ts';
 
@@ -72,9 +72,10 @@ function describe(places: readonly string[], properties: string): InstalledJob {
   const told = /^NextElapseUSecRealtime=(.+)$/m.exec(properties)?.[1];
   // "Sun 2026-11-29 23:27:00 UTC", local time
   const next = /\d{4}-\d{2}-\d{2} \d{2}:\d{2}/.exec(told ?? '')?.[0] ?? told;
+  const isActive = /^ActiveState=active$/m.test(properties);
   return {
     places,
-    isActive: /^ActiveState=active$/m.test(properties),
+    ...(!isActive && { inactive: notLoaded('the timer is not active') }),
     ...(next === undefined ? {} : { nextRun: next }),
   };
 }

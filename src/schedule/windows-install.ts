@@ -35,7 +35,6 @@ export function windowsInstaller(machine: Machine): Installer {
       const next = line.split('","')[1];
       return {
         places: [taskPath(name)],
-        isActive: true,
         ...(next === undefined ? {} : { nextRun: next }),
       };
     },

@@ -1,5 +1,6 @@
 // Goal: a remote with `encrypt = false` gets the folder as it is, from the same engine, without a
 // password; and a plain mirror and an encrypted copy never end up in one folder.
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
   appendFileSync,
@@ -59,7 +60,7 @@ function withPassword(...words: string[]): Promise<CliResult> {
 
 async function addMirror(url: string): Promise<void> {
   const added = await ecsync(['remote', 'add', '-C', bench.source, '--no-encrypt', 'disk', url]);
-  expect(added.stderr).toBe('');
+  expect(added.code).toBe(0);
 }
 
 async function pushed(...words: string[]): Promise<JsonSummary> {
@@ -320,6 +321,58 @@ describe.each([
     expect(summary.literalBytes).toBeLessThan(10_000);
     expect(readFileSync(path.join(target, 'large')).equals(readFileSync(at('large')))).toBe(true);
     expect(readdirSync(target)).toEqual(['large']);
+  });
+
+  it('says how to copy it back where an encrypted copy is wanted', async () => {
+    writeFileSync(at('one'), 'content');
+    await addMirror(urlOf(bench.copy));
+    await pushed();
+    const env = { HOME: sshd.home };
+    const passfile = ['--passfile', bench.passfile];
+    const plain = path.join(bench.dir, 'plain');
+    mkdirSync(plain);
+    writeFileSync(path.join(plain, 'one'), 'content');
+    for (const words of [
+      ['clone', urlOf(bench.copy), target],
+      ['restore', '--from', urlOf(bench.copy), '--to', target],
+      ['ls', '--from', urlOf(bench.copy)],
+      ['fsck', urlOf(bench.copy)],
+      ['adopt', urlOf(bench.copy), plain],
+    ]) {
+      const refused = await ecsync([...words, ...passfile], { env, cwd: bench.dir });
+      expect(refused.code).toBe(10);
+      expect(refused.stderr).toContain('is a plain mirror: nothing in it is encrypted');
+      expect(refused.stderr).toContain(`rsync -a --exclude=/${MARKER} MIRROR/ TARGET/`);
+    }
+    execFileSync('rsync', ['-a', `--exclude=/${MARKER}`, `${bench.copy}/`, `${target}/`]);
+    expect(readdirSync(target)).toEqual(['one']);
+  });
+
+  it('refuses what is neither encrypted nor a mirror, by the vault and without one', async () => {
+    mkdirSync(at('docs'));
+    writeFileSync(at('docs', 'one'), 'content');
+    const plain = path.join(bench.dir, 'plain');
+    mkdirSync(path.join(plain, 'docs'), { recursive: true });
+    writeFileSync(path.join(plain, 'docs', 'one'), 'content');
+    const empty = path.join(bench.dir, 'empty');
+    mkdirSync(empty);
+    for (const [folder, what] of [
+      [plain, 'is no encrypted copy: there is nothing to decrypt in it'],
+      [empty, 'is empty: there is nothing to decrypt in it'],
+    ] as const) {
+      for (const words of [
+        ['restore', '--from', urlOf(folder), '--to', target],
+        ['ls', '--from', urlOf(folder)],
+        ['cat', 'docs/one', '--from', urlOf(folder)],
+        ['fsck', urlOf(folder)],
+      ]) {
+        const refused = await withPassword(...words);
+        expect(refused).toMatchObject({ code: 10, stdout: '' });
+        expect(refused.stderr).toMatch(/^ecsync: [^\n]*\nhint: [^\n]*\n$/);
+        expect(refused.stderr).toContain(what);
+      }
+    }
+    expect(existsSync(target)).toBe(false);
   });
 
   it('refuses what is no mirror', async () => {

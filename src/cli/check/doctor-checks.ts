@@ -175,13 +175,11 @@ async function scheduleFinding(host: Host, options: CommonOptions): Promise<Find
       return look('schedule', 'nothing pushes by itself', 'ecsync schedule install --every 1h');
     }
     const { installer, job } = found;
-    if (job.isActive)
-      return good('schedule', `${installer.scheduler}: ${nextOf(shownNextRun(job))}`);
-    return look(
-      'schedule',
-      `${installer.scheduler}: installed, but not active`,
-      'ecsync schedule install',
-    );
+    const { scheduler } = installer;
+    if (job.inactive === undefined)
+      return good('schedule', `${scheduler}: ${nextOf(shownNextRun(job))}`);
+    const { reason, remedy } = job.inactive;
+    return look('schedule', `${scheduler}: installed, but not active: ${reason}`, remedy);
   } catch (error) {
     return failed('schedule', error);
   }

@@ -97,9 +97,8 @@ async function readConf(
     },
   );
   if (found !== undefined) return found;
-  throw new UsageError('conf-missing', `${destination.shown} has no gocryptfs.conf`, {
-    hint: 'Is this the right remote?',
-  });
+  const { confMissing } = await import('../../sync/copy/copy-root.ts');
+  throw confMissing(destination.shown, 'Is this the right remote?');
 }
 
 /** @throws {PasswordError} `wrong-password`, `wrong-masterkey`; {IntegrityError} `conf-seal-wrong` */

@@ -69,22 +69,32 @@ export async function installJob(
   for (const other of installersHere(host)) {
     if (other.scheduler !== scheduler) await ignoringMissing(() => other.remove(plan.name));
   }
-  await tell(host, options, [...(note === undefined ? [] : [note]), ...notes]);
+  await tell(host, warnings, options, [...(note === undefined ? [] : [note]), ...notes]);
   return DONE;
 }
 
-async function tell(host: Host, options: InstallOptions, notes: readonly string[]): Promise<void> {
+async function tell(
+  host: Host,
+  warnings: Warnings,
+  options: InstallOptions,
+  notes: readonly string[],
+): Promise<void> {
   const { out } = host;
   const place = jobPlaceOf(host, options);
   for (const { installer, job } of await findJobs(host, place)) {
     const { scheduler } = installer;
+    if (job.inactive !== undefined) {
+      const { reason, remedy } = job.inactive;
+      const message = `the job is installed, but nothing starts it: ${reason}. ${remedy}`;
+      warnings.add({ code: 'schedule-inactive', message });
+    }
     if (out.mode.json) {
       out.event({ type: 'schedule', name: place.name, scheduler, places: job.places, notes });
       continue;
     }
     out.note(shownText(`Installed with ${scheduler}: ${job.places.join(', ')}`));
     const next = shownNextRun(job);
-    if (next !== undefined) out.note(shownText(`Next run: ${next}`));
+    if (next !== undefined && job.inactive === undefined) out.note(shownText(`Next run: ${next}`));
   }
   for (const note of notes) out.note(shownText(note));
   out.note('To see that it works without you: ecsync schedule test');

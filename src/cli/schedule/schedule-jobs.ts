@@ -136,23 +136,27 @@ export async function showJob(host: Host, options: JobOptions): Promise<CommandR
   for (const { installer, job } of jobs) {
     const { scheduler } = installer;
     if (out.mode.json) {
-      const { places, isActive } = job;
+      const { places, inactive } = job;
       const next = shownNextRun(job);
       out.event({
         type: 'schedule',
         name: place.name,
         scheduler,
         places,
-        active: isActive,
+        active: inactive === undefined,
         ...(next === undefined ? {} : { nextRun: next }),
         ...(outcome === undefined ? {} : { lastRun: outcome }),
       });
       continue;
     }
-    out.data(`scheduler   ${scheduler}${job.isActive ? '' : ' (installed, but not active)'}`);
+    const { inactive } = job;
+    const state = inactive === undefined ? '' : ` (installed, but not active: ${inactive.reason})`;
+    out.data(`scheduler   ${scheduler}${state}`);
     for (const file of job.places) out.data(`job         ${shownText(file)}`);
-    out.data(`next        ${shownText(shownNextRun(job) ?? 'the scheduler does not tell')}`);
+    if (inactive === undefined)
+      out.data(`next        ${shownText(shownNextRun(job) ?? 'the scheduler does not tell')}`);
     for (const line of outcomeLines(outcome)) out.data(line);
+    if (inactive !== undefined) out.note(`hint: ${inactive.remedy}`);
   }
   if (jobs.length === 0) {
     out.note('No schedule is installed for this vault. Install one: ecsync schedule install');

@@ -35,13 +35,17 @@ export async function testJob(host: Host, options: JobOptions): Promise<CommandR
       hint: 'Install one: ecsync schedule install --every 1h',
     });
   }
-  const { installer } = found;
+  const { installer, job } = found;
   const id = randomBytes(12).toString('hex');
   requestRun(place.vaultDir, id, Date.now());
   try {
     const started = await installer.start(place.name);
     if (!host.out.mode.json) host.out.note(shownText(`Started: ${started.shownHow}.`));
     const outcome = await waitForOutcome(host, { vaultDir: place.vaultDir, id, waitMs, started });
+    if (job.inactive !== undefined && !host.out.mode.json) {
+      host.out.note(`The job works, but nothing starts it: ${job.inactive.reason}.`);
+      host.out.note(`hint: ${job.inactive.remedy}`);
+    }
     return report(host, outcome, started);
   } finally {
     dropRequest(place.vaultDir);

@@ -29,6 +29,7 @@ export function systemMachine({ environment, signal }: Host): Machine {
     uid,
     run: (program, words, input) =>
       runProgram(program, words, { input, env: sessionEnvironment(environment), signal }),
+    programsRunning,
     read: readIfThere,
     write: (file, content) =>
       doFile(file, () => {
@@ -60,6 +61,18 @@ export function systemMachine({ environment, signal }: Host): Machine {
       }
     },
   };
+}
+
+/** Linux alone shows them as files. Where processes of others are hidden, the first one is, too. */
+function programsRunning(): readonly string[] | undefined {
+  if (process.platform !== 'linux' || nameOfProcess('1') === undefined) return undefined;
+  const numbers = fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return numbers.flatMap((number) => nameOfProcess(number) ?? []);
+}
+
+/** Undefined also for a process that has just ended. */
+function nameOfProcess(number: string): string | undefined {
+  return readIfThere(`/proc/${number}/comm`)?.toString('latin1').trim();
 }
 
 function readIfThere(file: string): Buffer | undefined {

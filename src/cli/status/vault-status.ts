@@ -125,15 +125,19 @@ async function showSchedule(host: Host, vaultDir: string): Promise<void> {
   const { findJobs, jobPlaceIn, shownNextRun } = await import('../schedule/schedule-jobs.ts');
   for (const { installer, job } of await findJobs(host, jobPlaceIn(vaultDir))) {
     const { scheduler } = installer;
-    const { isActive } = job;
+    const { inactive } = job;
     const nextRun = shownNextRun(job);
     if (out.mode.json) {
-      out.event({ type: 'schedule', scheduler, active: isActive, nextRun: nextRun ?? null });
+      out.event({
+        type: 'schedule',
+        scheduler,
+        active: inactive === undefined,
+        nextRun: nextRun ?? null,
+      });
     } else {
       const next = nextRun === undefined ? '' : `, next ${nextRun}`;
-      out.data(
-        shownText(`schedule  ${scheduler}${isActive ? next : ', installed but not active'}`),
-      );
+      const state = inactive && `, installed, but not active: ${inactive.reason}`;
+      out.data(shownText(`schedule  ${scheduler}${state ?? next}`));
     }
   }
 }

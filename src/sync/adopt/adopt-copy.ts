@@ -11,6 +11,7 @@ import { CONF_NAME } from '../../gocryptfs/names/names.ts';
 import type { Entry, Tree } from '../../tree/entry.ts';
 import { LocalTree } from '../../tree/local/local-tree.ts';
 import { readSmallFile } from '../../view/decrypt/decrypted-view-listing.ts';
+import { confMissing, refuseMirror } from '../copy/copy-root.ts';
 import type { CopyTree } from '../copy/derivation.ts';
 import type { OpenDestination } from '../reach/destination-remote.ts';
 import type { PushSettings } from '../push/source/push-settings.ts';
@@ -112,10 +113,13 @@ function explainUnreadable(error: unknown): never {
   throw new RemoteError(code, message, { hint: CIPHER_DIR_HINT, facts, cause: error });
 }
 
+const CONF_MISSING_HINT =
+  'Name the folder that holds it. A copy that lost it can be read, not continued: `ecsync restore --from … --masterkey=stdin`.';
+
 /**
  * Reads the conf of a copy.
  *
- * @throws {VaultError} `conf-missing`, `conf-unusable`
+ * @throws {VaultError} `conf-missing`, `conf-unusable`, `not-encrypted`
  */
 export async function readCopyConf<C extends Entry>(
   tree: Tree<C>,
@@ -125,9 +129,8 @@ export async function readCopyConf<C extends Entry>(
   const children = await tree.children(root);
   const file = children.find(({ path }) => CONF_NAME_BYTES.equals(path));
   if (file === undefined) {
-    throw new VaultError('conf-missing', `${shownCopy} has no gocryptfs.conf`, {
-      hint: 'Name the folder that holds it. A copy that lost it can be read, not continued: `ecsync restore --from … --masterkey=stdin`.',
-    });
+    await refuseMirror(tree, shownCopy);
+    throw confMissing(shownCopy, CONF_MISSING_HINT);
   }
   const bytes = await readSmallFile(tree, file, CONF_LENGTH_MAX);
   if (bytes === undefined) {

@@ -6,6 +6,7 @@ import { removeUnfinished } from '../../tree/target/unfinished-files.ts';
 import { acquireTargetLock } from '../../vault/lock/lock.ts';
 import type { NewVaultPlace } from '../../vault/new-vault.ts';
 import { ROOT_PATH } from '../../view/path-bytes.ts';
+import { confMissing } from '../copy/copy-root.ts';
 import { adopt } from './adopt.ts';
 import { restore, type RestoreSurroundings } from '../restore/restore.ts';
 import type { RestoreSettings, RestoreSummary } from '../restore/restore-settings.ts';
@@ -56,7 +57,7 @@ export async function clone(
   const summary = await restore(
     asked,
     async (confBytes) => {
-      if (confBytes === undefined) throw confMissing(from.shown);
+      if (confBytes === undefined) throw confMissing(from.shown, CONF_MISSING_HINT);
       const conf = parseConf(confBytes);
       const { masterkey } = await unlock(conf, confBytes);
       return { conf, masterkey, isOnlyEcsync: false };
@@ -122,8 +123,5 @@ function confChanged(shown: string): VaultError {
   });
 }
 
-function confMissing(shown: string): VaultError {
-  return new VaultError('conf-missing', `${shown} has no gocryptfs.conf`, {
-    hint: 'Is it the right folder? Without the conf, `ecsync restore --from … --masterkey=stdin` still restores the files.',
-  });
-}
+const CONF_MISSING_HINT =
+  'Is it the right folder? Without the conf, `ecsync restore --from … --masterkey=stdin` still restores the files.';

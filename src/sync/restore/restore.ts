@@ -27,6 +27,7 @@ import { collectGarbageSooner, MANY_OBJECTS } from '../collect-sooner.ts';
 import { destinationOptions, type LoginQuestions } from '../reach/destination-options.ts';
 import { givenUp, openDestination, type OpenDestination } from '../reach/destination-remote.ts';
 import { unlessAborted } from '../interruption.ts';
+import { assertHoldsCopy, refuseMirror } from '../copy/copy-root.ts';
 import { assertKeyFits } from './key-fits.ts';
 import { makeSpecial } from '../reach/local-special.ts';
 import { LocalSourceRemote } from './local-source.ts';
@@ -59,7 +60,7 @@ export interface RestoreSurroundings {
  * @throws {UsageError} `target-overlaps`, `path-missing`, `path-outside`, `destination-unsupported`,
  *   `xattrs-unsupported`
  * @throws {FileError} `parent-missing`, `write-failed` — a target that cannot be used
- * @throws {VaultError} `layout-unsupported`, `not-a-mirror`
+ * @throws {VaultError} `layout-unsupported`, `not-a-mirror`, `not-encrypted`, `not-a-copy`
  * @throws what opening the key throws
  * @throws {LoginError | ConnectionError | RemoteError | ProtocolError} the peer
  * @throws {InterruptedError} `interrupted`
@@ -123,11 +124,15 @@ async function unlocked(
   keys: CopyKeys | UnlockCopy,
   about: Pick<Run, 'settings' | 'selection' | 'books' | 'signal'>,
 ): Promise<OpenedCopy> {
-  const opening = typeof keys === 'function' ? await keys(await readConf(tree)) : keys;
+  const { from } = about.settings;
+  const confBytes = await readConf(tree);
+  if (confBytes === undefined) await refuseMirror(tree, from.shown);
+  const opening = typeof keys === 'function' ? await keys(confBytes) : keys;
   const { conf } = opening;
   const masterkey = await opening.masterkey;
   const derivation = opening.derivation ?? (await derivationByRoot(tree, conf, about.signal));
   const layout = openLayout(conf, masterkey, derivation);
+  if (tree.incomplete === undefined) await assertHoldsCopy(tree, layout.names, from.shown);
   if (opening.isUnproven === true) await assertKeyFits(tree, layout);
   const checks = new RestoreChecks({ ...about, tree, layout, opening });
   return {

@@ -69,7 +69,6 @@ it('installs beside other lines, says why cron, starts the line, and takes only 
     'There is no systemd session for this user here, so cron is used.',
   );
   expect(result.stderr).toContain('--vault-dir FOLDER/.ecsync');
-  expect(result.stderr).toMatch(/Next run: [-\d]{10} \d\d:\d\d\n/);
   expect(result.stderr).toContain("cron's environment, not by cron itself");
   expect({ code: result.code, out: result.stdout }).toEqual({
     code: 0,
@@ -80,6 +79,39 @@ it('installs beside other lines, says why cron, starts the line, and takes only 
   expect(readFileSync(path.join(folder, 'after'))).toEqual(
     readFileSync(path.join(folder, 'before')),
   );
+});
+
+it('says at once that no cron daemon runs, wherever the job is looked at', async () => {
+  const noDaemon = 'no cron daemon runs on this machine';
+  const result = await script([
+    'ecsync schedule install --every 1h -- --passfile "$FOLDER/pass%word" || exit 1',
+    'ecsync schedule show',
+    'ecsync schedule show --json | grep -c \'"active":false\'',
+    'ecsync status | grep schedule',
+    'ecsync doctor --offline | grep schedule',
+    'ecsync schedule test >/dev/null || exit 3',
+    // With a daemon nothing is said any more.
+    'cron -f >/dev/null 2>&1 &',
+    'for i in $(seq 100); do [ "$(cat /proc/$!/comm)" = cron ] && break; sleep 0.1; done',
+    'echo daemon; ecsync schedule show | head -1; ecsync status | grep schedule',
+    'ecsync schedule install --every 1h -- --passfile "$FOLDER/pass%word" 2>&1 | grep -c warning',
+    'exit 0',
+  ]);
+  expect(result.code).toBe(0);
+  expect(result.stderr).toContain(
+    `warning: the job is installed, but nothing starts it: ${noDaemon}. Have it started, now and at every boot: systemctl enable --now cron`,
+  );
+  expect(result.stderr).not.toContain('Next run:');
+  expect(result.stderr).toContain(`The job works, but nothing starts it: ${noDaemon}.`);
+  const [before = '', after = ''] = result.stdout.split('daemon\nscheduler');
+  expect(before).toContain(`scheduler   cron (installed, but not active: ${noDaemon})\n`);
+  expect(before).not.toContain('next  ');
+  expect(before).toContain(`schedule  cron, installed, but not active: ${noDaemon}\n`);
+  expect(before).toMatch(/^1$/m);
+  expect(before).toMatch(
+    new RegExp(`^look +schedule: cron: installed, but not active: ${noDaemon}`, 'm'),
+  );
+  expect(after).toMatch(/^ {3}cron\nschedule {2}cron, next [-\d]{10} \d\d:\d\d\n0\n$/);
 });
 
 it(
