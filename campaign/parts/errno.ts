@@ -119,7 +119,9 @@ class Errno implements OpenPart {
     const server = [...straceWords(serverLog, CALLS), 'rsync'].join(' ');
     const words = scenario.words(...(name === 'ssh' ? ['--rsync-path', server] : []));
     const run = await this.#place.command.run(words, { env, under });
-    const isUsable = (call: Call): boolean => call.name !== 'close';
+    // Node looks at its standard streams when it ends, and aborts when that fails.
+    const isUsable = ({ name, text }: Call): boolean =>
+      name !== 'close' && !(/stat/.test(name) && /^[012]</.test(text));
     return {
       client: callsAbout(clientLog, this.#lab.dir).filter(isUsable),
       server: name === 'ssh' ? callsOfServer(serverLog).filter(isUsable) : [],

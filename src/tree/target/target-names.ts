@@ -156,7 +156,9 @@ function withEnd(name: Uint8Array, end: string, rules: NameRules): Uint8Array {
   const dot = name.lastIndexOf(0x2e);
   const hasEnding = dot > 0 && name.length - dot <= ENDING_LENGTH_MAX;
   const ending = hasEnding ? name.subarray(dot) : NOTHING;
-  const stem = Array.from(Buffer.from(hasEnding ? name.subarray(0, dot) : name).toString('utf8'));
+  const text = Buffer.from(hasEnding ? name.subarray(0, dot) : name).toString('utf8');
+  // A character takes at least one byte, or one unit.
+  const stem = Array.from(text).slice(0, rules.lengthMax);
   for (;;) {
     const whole = Buffer.concat([Buffer.from(stem.join('') + end), ending]);
     if (lengthOf(whole, rules) <= rules.lengthMax || stem.length === 0) return whole;

@@ -185,6 +185,15 @@ it('what is already right keeps its name', () => {
   );
 });
 
+it('a name of any length is cut in time that grows with its length', () => {
+  const long = Buffer.alloc(300_000, 'ä.b');
+  for (const rules of [ANY_NAMES, WINDOWS_NAMES]) {
+    const fitting = Buffer.from(fittingName(long, rules));
+    expect(fitting.toString().length).toBeGreaterThan(100);
+    expect(fitting.toString().length).toBeLessThanOrEqual(255);
+  }
+});
+
 it('a folder of this machine is found to hold any name, and is left as it was', () => {
   const at = mkdtempSync(path.join(tmpdir(), 'ecsync-names-'));
   try {
