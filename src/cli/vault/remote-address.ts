@@ -1,5 +1,5 @@
 /** Judges the address that a remote is to get: refuses what no push can use, tells what the next one will find. */
-import { UsageError } from '../../errors.ts';
+import { FileError, UsageError } from '../../errors.ts';
 import { CONF_NAME } from '../../gocryptfs/names/names.ts';
 import { pushMemory } from '../../sync/push/memory/vault-memory.ts';
 import { hasOtherConf } from '../../library/copy-place.ts';
@@ -61,15 +61,26 @@ function refuseOtherForm(address: Address, platform: NodeJS.Platform): void {
 
 /** Why a push would refuse what lies in a folder of this machine: the end of a sentence. */
 async function obstacleAt(address: Address): Promise<string | undefined> {
-  const { vault, destination, isEncrypted } = address;
+  const { destination, isEncrypted } = address;
   if (destination.kind !== 'local') return undefined;
   if (await holdsCopy(destination.path, { isEncrypted: !isEncrypted })) {
     return isEncrypted
       ? 'holds a plain mirror: a push of an encrypted copy into it is refused'
       : 'holds an encrypted copy: a push of a plain mirror into it is refused';
   }
-  if (!isEncrypted || !hasOtherConf(destination, vault)) return undefined;
+  if (!isEncrypted || !(await holdsCopy(destination.path, { isEncrypted }))) return undefined;
+  if (!isConfForeign(address)) return undefined;
   return "holds a gocryptfs.conf that is not this vault's: a push into it is refused, unless it is from before a change of the password";
+}
+
+/** A conf that cannot be read says nothing here: the push says why not. */
+function isConfForeign({ vault, destination }: Address): boolean {
+  try {
+    return hasOtherConf(destination, vault);
+  } catch (error) {
+    if (error instanceof FileError) return false;
+    throw error;
+  }
 }
 
 /** Whether a folder of this machine has what shows that it is a copy. */

@@ -81,6 +81,15 @@ describe('an address that no push can use', () => {
   });
 });
 
+it('a place that cannot be looked at, or is not there yet, is no obstacle', async () => {
+  for (const place of ['pw/folder/copy', 'not/there/yet']) {
+    expect(await remote('add', place.slice(0, 2), at(place))).toMatchObject({
+      code: 0,
+      stderr: '',
+    });
+  }
+});
+
 describe('remote set-url', () => {
   it('keeps the other settings, and takes over nothing of the old place', async () => {
     await remote('add', 'home', at('copy'));
