@@ -42,7 +42,7 @@ const LONGEST_WAIT_MS = 640;
  * @param onRefused - called after the first refusal, to remove other reasons for it
  * @throws whatever `act` throws
  */
-export function insist<T>(act: () => T, onRefused?: () => void): T {
+export function retryWhileHeld<T>(act: () => T, onRefused?: () => void): T {
   for (let waitMs = FIRST_WAIT_MS; ; waitMs *= 2) {
     try {
       return act();

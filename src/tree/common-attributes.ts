@@ -1,4 +1,4 @@
-/** What very many objects of one disk have in common. */
+/** Attributes that very many objects of one disk share. */
 export interface CommonAttributes {
   readonly mode: number;
   readonly uid: number;
@@ -11,21 +11,21 @@ export interface CommonAttributes {
   readonly isSparse: boolean;
 }
 
-/** More combinations than usual trees have; those handed out before stay as they are. */
-const KNOWN_MAX = 4096;
+/** More combinations than usual trees have. Clearing the cache leaves earlier objects unchanged. */
+const CACHE_MAX = 4096;
 
-const known = new Map<string, CommonAttributes>();
+const cache = new Map<string, CommonAttributes>();
 let latest: CommonAttributes | undefined;
 
-/** One object for all equal attributes. */
+/** Returns one shared object for equal attributes. */
 export function shareAttributes(attributes: CommonAttributes): CommonAttributes {
   if (latest !== undefined && areEqual(latest, attributes)) return latest;
   const { mode, uid, gid, dev, nlink, isExposed, isSparse } = attributes;
   const key = [mode, uid, gid, dev, nlink, isExposed, isSparse].join();
-  latest = known.get(key);
+  latest = cache.get(key);
   if (latest !== undefined) return latest;
-  if (known.size >= KNOWN_MAX) known.clear();
-  known.set(key, attributes);
+  if (cache.size >= CACHE_MAX) cache.clear();
+  cache.set(key, attributes);
   return (latest = attributes);
 }
 

@@ -1,18 +1,18 @@
-/** Bytes that records are cut from at a time. */
+/** Bytes allocated at a time for records. */
 const SLAB_LENGTH = 64 * 1024;
 const SLASH = 0x2f;
 
-/** In front of a path's folder part: its length, u32. */
+/** Before the folder part of a path: its length, u32. */
 const FOLDER_HEAD_LENGTH = 4;
-/** In front of a name: where in its slab the folder part is u32 ‖ length of the name u16. */
+/** Before a name: offset of the folder part in its slab u32 ‖ length of the name u16. */
 const NAME_LENGTH = 4;
 const NAME_HEAD_LENGTH = 6;
 
-/** A piece of memory that the records of many entries share. */
+/** A piece of memory that holds the records of many entries. */
 export class Slab {
   readonly bytes: Uint8Array;
   readonly view: DataView;
-  /** Bytes that are in use. */
+  /** Number of bytes in use. */
   used = 0;
 
   constructor(length: number) {
@@ -20,7 +20,7 @@ export class Slab {
     this.view = new DataView(this.bytes.buffer);
   }
 
-  /** Puts part of some bytes behind what is in use. */
+  /** Appends part of some bytes after the used ones. */
   append(from: Uint8Array, start: number, end: number): void {
     let at = this.used;
     for (let i = start; i < end; i++) this.bytes[at++] = from[i] ?? 0;
@@ -28,9 +28,9 @@ export class Slab {
   }
 
   /**
-   * A path that {@link EntryMemory} put here, as bytes of its own.
+   * Copies out a path that {@link EntryMemory} stored here.
    *
-   * @param at - where the fields in front of it end
+   * @param at - the offset where the fields before it end
    */
   path(at: number): Uint8Array {
     const { bytes, view } = this;
@@ -47,26 +47,26 @@ export class Slab {
 }
 
 /**
- * Memory for what is known of very many entries: fields of fixed length and a path each. A path of
- * its own would be an object of over a hundred bytes, and a number often one of sixteen. Paths given
- * one after the other mostly are of one folder, which is written down once.
+ * Memory for records of very many entries: fields of fixed length, and a path each. A path of its
+ * own would be an object of over a hundred bytes, and a number often one of sixteen. Consecutive
+ * paths mostly share a folder, which is stored once.
  */
 export class EntryMemory {
   #slab = new Slab(0);
-  /** Where the folder part that was written last is. */
+  /** Offset of the last folder part. */
   #folderAt = 0;
 
-  /** Where the latest record is. */
+  /** The slab of the latest record. */
   get slab(): Slab {
     return this.#slab;
   }
 
   /**
-   * Makes a record.
+   * Adds a record.
    *
-   * @param path - is copied
-   * @param fieldsLength - bytes in front of the path; whoever asks writes all of them
-   * @returns its position in {@link slab}
+   * @param path - copied
+   * @param fieldsLength - bytes before the path; the caller writes all of them
+   * @returns the record's offset in {@link slab}
    */
   add(path: Uint8Array, fieldsLength: number): number {
     const nameStart = path.lastIndexOf(SLASH) + 1;
@@ -82,12 +82,12 @@ export class EntryMemory {
     return at;
   }
 
-  /** Sees to it that the slab has a path's folder part, and room for so many bytes more. */
+  /** Ensures that the slab has a path's folder part, and room for so many more bytes. */
   #writeFolder(path: Uint8Array, end: number, room: number): void {
-    const isThere = this.#slab.used > 0 && this.#isLastFolder(path, end);
-    const folderLength = isThere ? 0 : FOLDER_HEAD_LENGTH + end;
+    const isStored = this.#slab.used > 0 && this.#isLastFolder(path, end);
+    const folderLength = isStored ? 0 : FOLDER_HEAD_LENGTH + end;
     const isFull = this.#slab.used + folderLength + room > this.#slab.bytes.length;
-    if (isThere && !isFull) return;
+    if (isStored && !isFull) return;
     if (isFull) this.#slab = new Slab(Math.max(SLAB_LENGTH, FOLDER_HEAD_LENGTH + end + room));
     const slab = this.#slab;
     this.#folderAt = slab.used;

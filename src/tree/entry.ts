@@ -1,9 +1,9 @@
 /**
- * The one interface where the two halves of ecsync meet: a tree lists entries in rsync's order
- * and opens files for reading. A local folder is a tree; its encrypted view is a tree over a tree.
+ * The one interface where the two halves of ecsync meet. A tree lists entries in rsync's order and
+ * opens files for reading. A local folder is a tree; its encrypted view is a tree over a tree.
  */
 
-/** File type bits of `st_mode`, the traditional values that also travel on the rsync wire. */
+/** File type bits of `st_mode`; the rsync protocol sends the same values. */
 export const S_IFMT = 0o170000;
 export const S_IFSOCK = 0o140000;
 export const S_IFLNK = 0o120000;
@@ -17,7 +17,7 @@ export const S_IFIFO = 0o010000;
 export interface Xattr {
   /** With its namespace: `user.comment`; no NUL. */
   readonly name: Uint8Array;
-  /** Any bytes, also none. */
+  /** Any bytes; may be empty. */
   readonly value: Uint8Array;
 }
 
@@ -28,15 +28,15 @@ export interface Entry {
    * The root itself is the single byte `.`.
    */
   readonly path: Uint8Array;
-  /** Type and permission bits, `st_mode` as POSIX has it (on Windows a plausible substitute). */
+  /** Type and permission bits as in POSIX `st_mode` (on Windows a plausible substitute). */
   readonly mode: number;
-  /** Bytes of a regular file; length of the target of a symlink; otherwise not meaningful. */
+  /** Bytes of a regular file; length of a symlink's target; otherwise meaningless. */
   readonly size: number;
-  /** Modification time: whole seconds since 1970 (may be negative) … */
+  /** mtime: whole seconds since 1970 (may be negative) … */
   readonly mtimeSec: number;
   /** … and 0 … 999,999,999 nanoseconds more. */
   readonly mtimeNsec: number;
-  /** The time may be another one: its source told only a part of it. */
+  /** The real time may differ: the source gave only part of it. */
   readonly isTimeUncertain?: boolean;
   readonly uid: number;
   readonly gid: number;
@@ -45,24 +45,24 @@ export interface Entry {
   /** Device numbers of a character or block device. Present exactly for devices. */
   readonly rdev?: { readonly major: number; readonly minor: number };
   /**
-   * Same number for all names of one hard-linked inode, and only set when the inode has more than
+   * The same number for all names of one hard-linked inode; only set when the inode has more than
    * one name *in this tree*. Known only after the whole tree was walked, hence writable.
    */
   linkGroup?: number;
-  /** A large regular file much of which takes no space on its disk: what reads as zeros may be holes. */
+  /** A large regular file that takes much less space on its disk: its zeros may be holes. */
   readonly isSparse?: boolean;
   /** A directory whose contents could not be listed: nothing inside it may be deleted. */
   contentUnknown?: boolean;
   /**
    * Extended attributes in the order of their names' bytes, no name twice. Absent when there are
-   * none, or when nobody asked: they are read after the tree was walked, hence writable.
+   * none, or when they are not wanted. They are read after the tree was walked, hence writable.
    */
   xattrs?: readonly Xattr[];
 }
 
 /**
- * An entry under construction. What only some objects have is assigned after the rest is spelt out:
- * an object made by spreading takes ten times the memory, and lists have very many of them.
+ * An entry under construction. Optional fields are assigned after the literal: an object made by
+ * spreading takes ten times the memory, and lists have very many of them.
  */
 export type Draft<E extends Entry> = { -readonly [K in keyof E]: E[K] };
 
@@ -84,34 +84,34 @@ export function isSpecial(entry: Pick<Entry, 'mode'>): boolean {
   return type === S_IFIFO || type === S_IFSOCK;
 }
 
-/** A regular file of a tree, open for reading. Reads are sequential in practice, but any order works. */
+/** A regular file of a tree, open for reading. Reads are mostly sequential, but any order works. */
 export interface OpenFile {
-  /** Size in bytes at the moment of opening; may differ from the entry's when the file changed. */
+  /** Size in bytes when it was opened; differs from the entry's if the file has changed. */
   readonly size: number;
   /**
-   * True when the bytes at one offset can only ever equal bytes at the same offset of an earlier
-   * version (ciphertext bound to its block number): a matcher need not look elsewhere.
+   * True when bytes at one offset can only equal bytes at the same offset of an earlier version
+   * (ciphertext is bound to its block number), so that a matcher need not look elsewhere.
    */
   readonly positional: boolean;
   /**
    * Bytes from `offset` on: exactly `length` of them, fewer only at the end of the file, none at or
-   * beyond it. The array stays valid until the next call, of `close` too; one call at a time.
+   * after it. The array stays valid until the next call, including `close`; one call at a time.
    *
    * @throws {FileError} `read-failed`
    */
   read(offset: number, length: number): Promise<Uint8Array>;
   /**
-   * As many bytes from `offset` on as cost least to give, none only at or beyond the end. Whoever
-   * reads from start to end by this need not copy: the array stays valid until the call after the
-   * next one, and until `close`. Absent where no length is better than another.
+   * Bytes from `offset` on, as many as are cheapest to provide; none only at or after the end. A
+   * sequential reader need not copy them: the array stays valid until the call after the next one,
+   * and until `close`. Absent where no length is cheaper than another.
    *
    * @throws {FileError} `read-failed`
    */
   readRun?(offset: number): Promise<Uint8Array>;
   /**
-   * Ends reading and tells whether the file is still what it was when it was listed.
+   * Ends reading and checks whether the file still is as it was listed.
    *
-   * @returns `changed` when size, mtime or identity differ from the entry's by now
+   * @returns `changed` when size, mtime or identity now differ from the entry's
    */
   close(): Promise<'unchanged' | 'changed'>;
 }
@@ -119,33 +119,36 @@ export interface OpenFile {
 /** A regular file that was read whole, and had not changed since it was listed. */
 export interface WholeFile {
   readonly bytes: Uint8Array;
-  /** Nobody looks at the bytes any more. */
+  /** Call it when the bytes are no longer used. */
   release(): void;
 }
 
-/** A source of entries and of file content. `E` lets an implementation carry its own facts along. */
+/**
+ * A source of entries and of file content. `E` lets an implementation carry its own fields along.
+ */
 export interface Tree<E extends Entry = Entry> {
   /**
    * The root directory, whose path is `.`.
    *
-   * @throws {FileError} `open-failed` — it cannot be examined, or is no directory
+   * @throws {FileError} `open-failed` — it cannot be examined, or is not a directory
    */
   root(): Promise<E>;
   /**
-   * The objects directly inside a directory, in any order, `.` and `..` left out. What cannot be
-   * read is reported to the tree's own problem callback and left out (for a directory that cannot
-   * be listed: an empty array, and the directory's `contentUnknown` becomes true).
+   * The objects directly inside a directory, in any order, without `.` and `..`. Objects that
+   * cannot be read are reported to the tree's own problem callback and left out. For a directory
+   * that cannot be listed, the result is empty and the directory's `contentUnknown` becomes true.
    */
   children(directory: E): Promise<readonly E[]>;
   /**
    * One of a directory's children by its name, without listing the others. Absent in a tree that
-   * has no quicker way than `children`.
+   * has no faster way than `children`.
    *
    * @param name - one component, not `.` or `..`
-   * @returns undefined when `children` would not give it
+   * @returns undefined when `children` would not return it
    * @throws {FileError} `open-failed` — it cannot be examined
    */
   child?(directory: E, name: Uint8Array): Promise<E | undefined>;
+  /**
   /**
    * Opens a regular file of this tree, without following symlinks in any component.
    *

@@ -1,4 +1,4 @@
-/** Turns failures of the file system into typed errors, and shows paths in them. */
+/** Turns file system errors into typed errors, and shows paths in messages. */
 import { FileError, VanishedError, type EcsyncError } from '../errors.ts';
 import { errnoOf } from '../platform.ts';
 import { systemWords } from '../system-words.ts';
@@ -12,41 +12,41 @@ const REMEDIES: Readonly<Record<string, string>> = {
   ENAMETOOLONG: 'The name is too long for this file system; use a shorter one.',
   EMFILE: 'Too many files are open at once; raise the limit (ulimit -n).',
   ENFILE: 'Too many files are open on this machine; close some programs.',
-  EIO: 'The disk reported an error; check it before it gets worse.',
+  EIO: 'The disk reported an error; check it soon.',
   ELOOP: 'A symbolic link stands where a file or folder was expected.',
   EXDEV: 'The temporary folder must be on the same file system as the destination.',
   ENOTEMPTY: 'The folder still holds files that are not part of the copy.',
 };
 
-/** A path as people read it. Bytes that are no UTF-8 come out as replacement characters. */
+/** A path for people to read. Bytes that are not UTF-8 become replacement characters. */
 export function showPath(path: Uint8Array): string {
   return Buffer.from(path.buffer, path.byteOffset, path.length).toString();
 }
 
 /**
- * A file system failure in our terms.
+ * A file system error as a {@link FileError}.
  *
- * @param code - of the result: `open-failed`, `read-failed`, `write-failed`, …
- * @param doing - what failed, to be read before the path: `cannot open`
+ * @param code - code of the result: `open-failed`, `read-failed`, `write-failed`, …
+ * @param problem - what failed, to be read before the path: `cannot open`
  */
 export function fileFailure(
   error: unknown,
   code: string,
-  doing: string,
+  problem: string,
   path: Uint8Array,
 ): FileError {
   const errno = errnoOf(error);
   const hint = Object.hasOwn(REMEDIES, errno) ? REMEDIES[errno] : undefined;
   const words = systemWords(error);
   const why = words === undefined ? '' : `: ${words}`;
-  return new FileError(code, `${doing} ${showPath(path)}${why}`, {
+  return new FileError(code, `${problem} ${showPath(path)}${why}`, {
     ...(hint === undefined ? {} : { hint }),
     facts: { path: showPath(path), errno },
     cause: error,
   });
 }
 
-/** Something that was listed is no longer there, or no longer the same. */
+/** The error for a listed object that is gone, or no longer the same. */
 export function vanished(path: Uint8Array, cause?: unknown): VanishedError {
   return new VanishedError('vanished', `${showPath(path)} vanished`, {
     hint: 'It was removed or replaced while ecsync ran; the next run picks it up.',
@@ -55,20 +55,20 @@ export function vanished(path: Uint8Array, cause?: unknown): VanishedError {
   });
 }
 
-/** A stored file is not what it was when it was listed. */
+/** The error for a stored file that changed after it was listed. */
 export function changedMeanwhile(path: Uint8Array): VanishedError {
   return new VanishedError('changed', `${showPath(path)} changed while it was read`, {
-    hint: 'Something else changes the copy. Wait until it is done and run again.',
+    hint: 'Another program is changing the copy. Wait until it is done, then run the command again.',
     facts: { path: showPath(path) },
   });
 }
 
 /**
- * {@link vanished} when the object is missing or something that cannot be opened as a file took its
- * place (a symlink, a socket), {@link fileFailure} `open-failed` for everything else.
+ * {@link vanished} when the object is missing or was replaced by something that cannot be opened as
+ * a file (a symlink, a socket); {@link fileFailure} `open-failed` for every other error.
  */
-export function openFailure(error: unknown, doing: string, path: Uint8Array): EcsyncError {
+export function openFailure(error: unknown, problem: string, path: Uint8Array): EcsyncError {
   const errno = errnoOf(error);
   const isGone = ['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO'].includes(errno);
-  return isGone ? vanished(path, error) : fileFailure(error, 'open-failed', doing, path);
+  return isGone ? vanished(path, error) : fileFailure(error, 'open-failed', problem, path);
 }

@@ -1,15 +1,15 @@
-/** Bytes that paths are cut from at a time. */
+/** Bytes allocated at a time for paths. */
 const SLAB_LENGTH = 64 * 1024;
 
 let slab = Buffer.alloc(0);
 let used = 0;
 
 /**
- * Room for one path that is kept for long. Out of Node's own pool a path would keep alive whatever
- * short-lived bytes were made beside it, several times its own length.
+ * Memory for one long-lived path. In Node's own pool, a path would keep alive the short-lived bytes
+ * beside it, several times its own length.
  *
  * @param length - bytes
- * @returns as many, not zeroed
+ * @returns that many bytes, not zeroed
  */
 export function allocatePath(length: number): Buffer {
   if (length > SLAB_LENGTH / 4) return Buffer.allocUnsafeSlow(length);
@@ -22,7 +22,7 @@ export function allocatePath(length: number): Buffer {
   return path;
 }
 
-/** The same bytes in memory that is right for what is kept for long. */
+/** Copies bytes into memory for long-lived paths. */
 export function keepBytes(bytes: Uint8Array): Buffer {
   const kept = allocatePath(bytes.length);
   kept.set(bytes, 0);

@@ -1,4 +1,4 @@
-/** Splits paths of a tree, and refuses those that could leave it. */
+/** Splits paths of a tree, and refuses paths that could leave it. */
 import { FileError } from '../errors.ts';
 import { isWindows } from '../platform.ts';
 import { showPath } from './file-failure.ts';
@@ -27,8 +27,8 @@ export function splitPath(path: Uint8Array): SplitPath {
 }
 
 /**
- * Refuses every path that could name something outside of the tree: absolute ones, empty, `.` and
- * `..` components, zero bytes; on Windows also its own separators and drive and stream names.
+ * Refuses every path that could name something outside the tree: absolute paths, empty, `.` and
+ * `..` components, zero bytes; on Windows also its own separators, and drive and stream names.
  *
  * @throws {FileError} `name-unsafe`
  */

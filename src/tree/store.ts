@@ -2,7 +2,7 @@
 import type { FileError } from '../errors.ts';
 import type { Entry, OpenFile } from './entry.ts';
 
-/** What is set on an object; fields that are left out stay as they are. */
+/** Attributes to set on an object; absent fields stay unchanged. */
 export interface Attributes {
   /** Permission bits, `& 07777`. */
   readonly mode?: number;
@@ -12,39 +12,41 @@ export interface Attributes {
   readonly gid?: number;
 }
 
-/** A regular file in the making: nobody sees it under its name before `commit`. */
+/** A regular file under construction: it is not visible under its name before `commit`. */
 export interface NewFile {
   /**
-   * The open file, where there is one: for whoever writes all of it at positions, in any thread, instead
-   * of calling `write`. Valid up to `commit` or `discard`, by when every such write has to be done.
+   * The open file, if there is one, for a writer that writes everything at positions, in any
+   * thread, instead of calling `write`. Valid until `commit` or `discard`; all such writes must be
+   * done by then.
    */
   readonly fd?: number;
   /**
-   * Appends bytes. They are copied or written before the promise settles; without one they are already.
+   * Appends bytes. They are copied or written when the promise resolves, or at once if there is
+   * none.
    *
    * @throws {FileError} `write-failed`, by the promise
    */
   write(bytes: Uint8Array): Promise<void> | undefined;
   /**
-   * Goes on at a position behind what was written, and leaves a hole before it, which reads as zeros
-   * and takes no space where the file system can do that. Absent: write the zeros.
+   * Continues at a position after the written bytes, and leaves a hole before it. The hole reads as
+   * zeros, and takes no space where the file system supports that. Absent: write the zeros.
    *
    * @throws {FileError} `write-failed`
    */
   skipTo?(position: number): Promise<void>;
   /**
-   * Appends zeros up to a position, as a hole where nothing else was before. Absent: write them.
+   * Appends zeros up to a position, as a hole where the file had no data. Absent: write them.
    *
    * @throws {FileError} `write-failed`
    */
   zeroTo?(position: number): Promise<void>;
   /**
-   * Sets the attributes and gives the file its name, replacing what is there; an old version is
-   * replaced only by one that the disk has.
+   * Sets the attributes and gives the file its name, replacing any existing object. An old version
+   * is replaced only after the new one has reached the disk.
    *
-   * @returns the attribute that could not be set ({FileError} `attributes-failed`), on a file that is
-   *   stored all the same: some file systems keep no owners or permissions
-   * @throws {FileError} `write-failed` — the old file is untouched, nothing is left behind
+   * @returns {FileError} `attributes-failed` for an attribute that could not be set; the file is
+   *   stored all the same, since some file systems keep no owners or permissions
+   * @throws {FileError} `write-failed` — the old file is untouched, and nothing is left behind
    */
   commit(attributes: Attributes): Promise<FileError | undefined>;
   /** Removes what was written so far. Never throws; does nothing after `commit`. */
@@ -52,20 +54,20 @@ export interface NewFile {
 }
 
 /**
- * A folder that is being written: a tree's counterpart. Paths are relative, of components that are
- * neither empty nor `.` nor `..`; `.` is the folder itself. No operation follows a symlink inside
- * it. Whatever replaces an object does so in one step.
+ * A folder that is being written: the counterpart of a tree. Paths are relative; no component is
+ * empty, `.` or `..`; the path `.` is the folder itself. No operation follows a symlink inside it.
+ * Every replacement of an object happens in one step.
  *
  * Every method throws {FileError} `write-failed` (or `open-failed`) with the path and a remedy.
  */
 export interface Store<E extends Entry = Entry> {
   /**
-   * Checks, before anything is written, what every file is going to need.
+   * Checks, before anything is written, the conditions for writing any file.
    *
    * @throws {FileError} `temp-dir-missing`
    */
   prepare(): Promise<void>;
-  /** What is there, or undefined. */
+  /** The existing object, or undefined. */
   lookup(path: Uint8Array): Promise<E | undefined>;
   /** Paths of the objects directly inside a directory, in any order. */
   list(path: Uint8Array): Promise<readonly Uint8Array[]>;
@@ -73,51 +75,52 @@ export interface Store<E extends Entry = Entry> {
   open(entry: E): Promise<OpenFile>;
   /** Opens a file of the earlier copy; see {@link lookupEarlier}. */
   openEarlier(entry: E): Promise<OpenFile>;
-  /** What an earlier copy has at the same path; undefined when there is no such copy. */
+  /** The object at the same path of an earlier copy; undefined when there is no such copy. */
   lookupEarlier(path: Uint8Array): Promise<E | undefined>;
   /**
-   * Makes the earlier copy's file appear at `path` as a further name of the same inode.
+   * Links the earlier copy's file to `path`.
    *
-   * @throws {FileError} when this store does without; it can be copied then
+   * @throws {FileError} when this store makes no such links; the caller can copy the file then
    */
   linkEarlier(path: Uint8Array): Promise<void>;
 
-  /** Whether two names lead to one inode. */
+  /** Whether two entries are names of one inode. */
   isSameObject(a: E, b: E): boolean;
 
   /**
-   * A directory with its permission bits, as far as the umask lets it; other attributes follow later.
-   * A run that ends in between leaves the permissions that the next one, which may not change them, goes on with.
+   * Creates a directory with its permission bits, reduced by the umask; other attributes follow
+   * later. If a run ends before that, the next one keeps these permissions, since it may not change
+   * them.
    *
-   * @param mode - permission bits, those of the owner among them
+   * @param mode - permission bits, including all of the owner's
    */
   createDirectory(path: Uint8Array, mode: number): Promise<void>;
   createSymlink(path: Uint8Array, target: Uint8Array): Promise<void>;
-  /** Makes `path` a further name of the file at `existing`. */
+  /** Creates `path` as a hard link of the file at `existing`. */
   createLink(path: Uint8Array, existing: Uint8Array): Promise<void>;
-  /** A pipe, socket or device as the entry describes it. */
+  /** Creates a pipe, socket or device as the entry describes it. */
   createSpecial(entry: Entry): Promise<void>;
-  /** @param sizeHint - how large the file is going to be, as far as anyone knows */
+  /** @param sizeHint - the expected size of the file */
   createFile(path: Uint8Array, sizeHint: number): Promise<NewFile>;
   /**
-   * A file under its own name from the first byte on, or the one that is there, to be written anew from its
-   * start. What was written stays when it is discarded. Absent: this store makes whole files only.
+   * Opens a file under its final name, creating it if necessary, to be written from its start. On
+   * `discard` the written part stays. Absent: this store makes whole files only.
    */
   growFile?(path: Uint8Array, sizeHint: number): Promise<NewFile>;
 
   /**
    * Sets as many of the attributes as possible.
    *
-   * @param entry - what is at the path, for its kind
-   * @throws {FileError} `attributes-failed` — the first one that could not be set
+   * @param entry - the existing object, for its kind
+   * @throws {FileError} `attributes-failed` — for the first attribute that could not be set
    */
   setAttributes(entry: Pick<Entry, 'path' | 'mode'>, attributes: Attributes): Promise<void>;
-  /** Removes anything but a directory; that it is gone already is no error. */
+  /** Removes anything but a directory. It is no error if the object is already gone. */
   removeFile(path: Uint8Array): Promise<void>;
   /** Removes an empty directory. */
   removeDirectory(path: Uint8Array): Promise<void>;
   /**
-   * Waits until everything that was made so far would outlast a power cut. Cheap when that is nothing.
+   * Waits until all changes so far would survive a power failure. Cheap when there are none.
    *
    * @throws {FileError} `write-failed`
    */

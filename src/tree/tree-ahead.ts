@@ -1,14 +1,13 @@
-/** A tree that is listed before anybody asks. */
+/** A tree that is listed in advance. */
 import { setImmediate } from 'node:timers/promises';
 import { isDirectory, type Entry, type OpenFile, type Tree } from './entry.ts';
 
-/** After so many objects everything else gets a turn. */
+/** After so many objects, other tasks get a turn. */
 const ENTRIES_PER_TURN = 256;
 
 /**
- * A tree that is listed before anybody asks, as long as there is nothing better to do: what was
- * listed is handed out once, and the tree itself is asked for the rest. Listing is one look at each
- * folder in either case.
+ * A tree that is listed in advance, while there is nothing better to do. A listing made in advance
+ * is used once; the rest comes from the tree itself. Each folder is read once in either case.
  */
 export class TreeAhead<E extends Entry> implements Tree<E> {
   readonly #tree: Tree<E>;
@@ -20,7 +19,7 @@ export class TreeAhead<E extends Entry> implements Tree<E> {
     this.#tree = tree;
   }
 
-  /** Lists folder after folder until somebody asks, or {@link stop} is called. Never fails. */
+  /** Lists folder after folder until the first call of `children` or {@link stop}. Never fails. */
   async run(): Promise<void> {
     try {
       const pending = [await this.root()];
@@ -37,11 +36,11 @@ export class TreeAhead<E extends Entry> implements Tree<E> {
         await setImmediate();
       }
     } catch {
-      // Whoever asks for this folder is told.
+      // The error is thrown again when the folder is requested.
     }
   }
 
-  /** Nothing more is listed ahead. */
+  /** Stops listing in advance. */
   stop(): void {
     this.#stopped = true;
   }

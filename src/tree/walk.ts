@@ -1,7 +1,10 @@
 /** Walks a tree in the order of rsync's file list. */
 import { isDirectory, type Entry, type Tree } from './entry.ts';
 
-/** The last component of a path, a character a byte; behind a directory's the slash that rsync imagines. */
+/**
+ * The last component of a path, one character a byte; for a directory with the slash that rsync
+ * adds.
+ */
 function sortedName(entry: Entry): string {
   const { path } = entry;
   const start = path.lastIndexOf(0x2f) + 1;
@@ -12,8 +15,8 @@ function sortedName(entry: Entry): string {
 
 /**
  * Order of two entries of one folder in rsync's file list (protocol ≥ 29): non-directories before
- * directories, each kind by unsigned bytes, a directory compared as if its name ended in a slash.
- * Sorting every folder this way and walking depth first gives the order of the whole list.
+ * directories, each kind by unsigned bytes, a directory as if its name ended in a slash. Sorting
+ * every folder this way and walking depth first gives the order of the whole list.
  *
  * @see rsync flist.c f_name_cmp (3.5.0)
  */
@@ -27,7 +30,7 @@ function compareNames(a: string, b: string): number {
   return a < b ? -1 : 1;
 }
 
-/** Entries of one kind as {@link compareSiblings} orders them, each looked at once. */
+/** Sorts entries of one kind as {@link compareSiblings} does, but computes each name once. */
 function sorted<E extends Entry>(entries: readonly E[]): E[] {
   return entries
     .map((entry) => ({ entry, name: sortedName(entry) }))
@@ -37,7 +40,7 @@ function sorted<E extends Entry>(entries: readonly E[]): E[] {
 
 /**
  * Every entry of a tree in rsync's order: the root first, then folder by folder. Yields one array
- * per folder part (its files, then each sub-folder before its contents).
+ * for the files of a folder, and one for each of its subfolders before their content.
  *
  * @param signal - stops the walk between two folders by throwing the signal's reason
  */

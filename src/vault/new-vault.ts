@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { UsageError, VaultError } from '../errors.ts';
-import { insist } from '../platform.ts';
+import { retryWhileHeld } from '../platform.ts';
 import { reasonOf } from '../system-words.ts';
 import type { Conf } from '../gocryptfs/conf/config.ts';
 import { syncFolder, writeNewFile } from './files/atomic-write.ts';
@@ -100,7 +100,7 @@ export function makeVault(place: NewVaultPlace, key: NewVaultKey): string {
     const draft = `${vaultDir}.init-${process.pid}`;
     try {
       writeDraft(draft, place, key);
-      insist(() => fs.renameSync(draft, vaultDir));
+      retryWhileHeld(() => fs.renameSync(draft, vaultDir));
     } catch (error) {
       fs.rmSync(draft, { recursive: true, force: true });
       throw error;

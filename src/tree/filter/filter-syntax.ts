@@ -5,7 +5,7 @@ import { UsageError } from '../../errors.ts';
 import { reasonOf } from '../../system-words.ts';
 import { plainRule, type FilterRule } from './filter.ts';
 
-/** Merge files that name each other end here. */
+/** Limit of nested merge files, which stops files that include each other. */
 const MERGE_DEPTH_MAX = 16;
 const HASH = 0x23;
 const SEMICOLON = 0x3b;
@@ -35,8 +35,8 @@ const KINDS: Readonly<Record<string, { readonly action: Action; readonly side: S
 };
 
 /**
- * Collects filter rules in the order of the command line: call one method per option. All texts
- * are rsync's own syntax; strings are taken as UTF-8, files byte by byte.
+ * Collects filter rules in the order of the command line: call one method per option. All texts are
+ * in rsync's own syntax. Strings are taken as UTF-8, files byte by byte.
  */
 export class FilterRules {
   #rules: FilterRule[] = [];
@@ -47,7 +47,7 @@ export class FilterRules {
   }
 
   /**
-   * `--exclude PATTERN`: a leading `+ ` or `- ` decides instead, and a lone `!` forgets all rules.
+   * `--exclude PATTERN`: a leading `+ ` or `- ` decides instead, and a lone `!` clears all rules.
    *
    * @throws {UsageError} `filter-invalid` — empty pattern
    */
@@ -61,8 +61,8 @@ export class FilterRules {
   }
 
   /**
-   * `--exclude-from FILE`: one pattern a line; blank lines and lines that start with `#` or `;` are
-   * passed over, and so is a byte order mark of UTF-8.
+   * `--exclude-from FILE`: one pattern a line. Blank lines, lines that start with `#` or `;`, and a
+   * UTF-8 byte order mark are ignored.
    *
    * @throws {UsageError} `filter-file-unreadable` — also for UTF-16 text
    */
@@ -70,7 +70,7 @@ export class FilterRules {
     for (const line of linesOf(file)) this.#addPattern(line, 'exclude');
   }
 
-  /** The lines of a file that was read already; otherwise like {@link excludeFrom}. */
+  /** The lines of a file that the caller has read; otherwise like {@link excludeFrom}. */
   excludeLines(content: Uint8Array): void {
     for (const line of linesIn(content)) this.#addPattern(line, 'exclude');
   }
@@ -84,9 +84,10 @@ export class FilterRules {
    * `--filter RULE`: `- `, `+ `, `P `, `R `, `H `, `S ` or their long names, modifiers `/ ! s r p`,
    * `merge FILE`, and `!` or `clear`.
    *
-   * @throws {UsageError} `filter-unsupported` — a rule kind or modifier that ecsync does not have
-   * @throws {UsageError} `filter-invalid` — no rule at all
-   * @throws {UsageError} `filter-file-unreadable` — of a merged file
+   * @throws {UsageError} `filter-unsupported` — a rule kind or modifier that ecsync does not
+   *   support
+   * @throws {UsageError} `filter-invalid` — not a rule
+   * @throws {UsageError} `filter-file-unreadable` — a merged file cannot be read
    */
   filter(rule: string | Uint8Array): void {
     this.#addRule(toBytes(rule), 0);
@@ -108,7 +109,7 @@ export class FilterRules {
     const { kind, modifiers, pattern } = splitRule(line);
     if (kind === '!') {
       if (modifiers !== '' || pattern.length > 0)
-        throw invalid(line, 'it clears, and takes no text');
+        throw invalid(line, 'a rule that clears takes no pattern');
       this.#rules = [];
       return;
     }
@@ -121,7 +122,7 @@ export class FilterRules {
   }
 
   #merge(line: Uint8Array, modifiers: string, file: string, depth: number): void {
-    if (depth >= MERGE_DEPTH_MAX) throw invalid(line, 'its files include each other without end');
+    if (depth >= MERGE_DEPTH_MAX) throw invalid(line, 'its files include each other endlessly');
     if (modifiers !== '' && modifiers !== '-' && modifiers !== '+') throw unsupported(line);
     for (const mergedLine of linesOf(file)) {
       if (modifiers === '') this.#addRule(mergedLine, depth + 1);
@@ -131,7 +132,7 @@ export class FilterRules {
 }
 
 interface SplitRule {
-  /** One letter, also for rules written with their long name. */
+  /** One letter, also for rules with a long name. */
   readonly kind: string;
   readonly modifiers: string;
   readonly pattern: Uint8Array;
@@ -196,8 +197,8 @@ function linesOf(file: string): Uint8Array[] {
 }
 
 /**
- * Lines of rules, ended by LF or CR, without blank lines and comments. Names are compared as bytes, so
- * that a rule in UTF-16 would never match.
+ * Lines of rules, ended by LF or CR, without blank lines and comments. UTF-16 is refused: names are
+ * compared as bytes, so a rule in UTF-16 would never match.
  *
  * @throws {UsageError} `filter-invalid` — UTF-16 text
  */
@@ -240,7 +241,7 @@ function invalid(line: Uint8Array, why: string): UsageError {
 function unsupported(line: Uint8Array): UsageError {
   return new UsageError(
     'filter-unsupported',
-    `the filter rule "${Buffer.from(line).toString()}" is of a kind that ecsync does not have`,
+    `the filter rule "${Buffer.from(line).toString()}" is of a kind that ecsync does not support`,
     {
       hint: 'Use include, exclude, hide, show, protect, risk, merge or clear, with the modifiers / ! s r p. For rule files inside folders (dir-merge) use --ignore-files.',
     },

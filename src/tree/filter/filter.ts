@@ -4,12 +4,14 @@ import { hasWildcard, WildPattern } from './wildmatch.ts';
 const SLASH = 0x2f;
 const STAR = 0x2a;
 
-/** One rule of an ordered list, as rsync has it. */
+/** One rule of an ordered list, as in rsync. */
 export interface FilterRule {
   readonly action: 'include' | 'exclude';
   /** As written: a leading `/` anchors it, a trailing `/` limits it to directories. */
   readonly pattern: Uint8Array;
-  /** Which side it speaks to: what is sent (hide, show), what is deleted (protect, risk), or both. */
+  /**
+   * The side it applies to: what is sent (hide, show), what is deleted (protect, risk), or both.
+   */
   readonly side: 'both' | 'sender' | 'receiver';
   /** Modifier `/`: matched against the absolute path, not the path inside the tree. */
   readonly absolute: boolean;
@@ -19,7 +21,9 @@ export interface FilterRule {
   readonly perishable: boolean;
 }
 
-/** Which names a rule looks at: the last component, so many of the last ones, any tail, or all. */
+/**
+ * The part of a path that a rule matches: the last component, the last few, any tail, or all of it.
+ */
 type Reach = 'name' | 'any-tail' | 'whole' | number;
 
 interface CompiledRule {
@@ -28,15 +32,17 @@ interface CompiledRule {
   readonly wild: WildPattern | undefined;
   readonly reach: Reach;
   readonly directoryOnly: boolean;
-  /** Bytes imagined before the path, so that a leading double star with a slash can match at the top. */
+  /**
+   * Bytes put before the path, so that a leading double star with a slash matches at the top too.
+   */
   readonly lead: Uint8Array;
-  /** The pattern ends in a triple star: a directory is matched as if its name ended in a slash. */
+  /** The pattern ends in a triple star: a directory matches as if its name ended in a slash. */
   readonly slashAfterDirectory: boolean;
 }
 
-/** What a filter knows besides its rules. */
+/** What a filter needs besides its rules. */
 export interface FilterOptions {
-  /** Rules of the other side are passed over. Default `sender`. */
+  /** Rules of the other side are ignored. Default `sender`. */
   readonly side?: 'sender' | 'receiver';
   /** Absolute path of the tree's root, for rules with the modifier `/`. Default `/`. */
   readonly rootPath?: Uint8Array;
@@ -52,9 +58,8 @@ export function plainRule(
 }
 
 /**
- * An ordered list of rules over byte paths: the first one that matches decides, none means include.
- * A directory that is excluded hides what is below it, which is the caller's part: it does not look
- * inside.
+ * An ordered list of rules over byte paths: the first matching rule decides; without one, a path is
+ * included. An excluded directory hides everything below it: the caller must not look inside.
  *
  * @see rsync(1), FILTER RULES (3.5.0)
  */
@@ -69,7 +74,7 @@ export class Filter {
       .map((rule) => compile(rule, rootPath));
   }
 
-  /** True when there is no rule that could exclude anything. */
+  /** True when no rule could exclude anything. */
   get isEmpty(): boolean {
     return this.#rules.length === 0;
   }
@@ -79,7 +84,7 @@ export class Filter {
     return this.firstMatch(path, isDirectory)?.action ?? 'include';
   }
 
-  /** The rule that decides about a path, if any does. */
+  /** The rule that decides about a path, if there is one. */
   firstMatch(path: Uint8Array, isDirectory: boolean): FilterRule | undefined {
     for (const compiled of this.#rules) {
       const isMatch = matches(compiled, path, isDirectory);
@@ -149,7 +154,7 @@ function matches(rule: CompiledRule, path: Uint8Array, isDirectory: boolean): bo
   }
 }
 
-/** Where the last `count` components begin, or -1 when there are fewer. */
+/** Start of the last `count` components, or -1 when there are fewer. */
 function tailStart(text: Uint8Array, count: number): number {
   let at = text.length;
   for (let left = count; left > 0; left--) {

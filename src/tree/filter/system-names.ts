@@ -1,4 +1,4 @@
-/** Names that systems give to things of their own in a folder: nobody's files, and nobody's loss. */
+/** Names of objects that systems create in folders for their own use; losing them is no loss. */
 import { Filter, plainRule } from './filter.ts';
 
 /** In the root of a file system or of a share. */
@@ -6,7 +6,7 @@ const IN_ROOT = [
   'lost+found',
   'aquota.user',
   'aquota.group',
-  // Network storage: waste baskets and frozen states.
+  // Network storage: recycle bins and snapshots.
   '#recycle',
   '#snapshot',
   '@Recycle',
@@ -28,10 +28,10 @@ const IN_ROOT = [
   'RECYCLER',
 ];
 
-/** In any folder that a network storage or a Mac has looked at. */
+/** In any folder that a NAS or a Mac has opened. */
 const ANYWHERE = ['@eaDir', '.@__thumb', '.DS_Store', '._.DS_Store'];
 
-/** The same as patterns of rsync. */
+/** The same as rsync patterns. */
 export const SYSTEM_PATTERNS: readonly string[] = [
   ...IN_ROOT.map((name) => `/${name}`),
   ...ANYWHERE,
@@ -41,7 +41,7 @@ const filter = new Filter(
   SYSTEM_PATTERNS.map((pattern) => plainRule('exclude', Buffer.from(pattern))),
 );
 
-/** @param path - in the folder that a file system or a share may begin with */
+/** @param path - relative to a folder that may be the root of a file system or of a share */
 export function isSystemName(path: Uint8Array, isDirectory: boolean): boolean {
   return filter.verdict(path, isDirectory) === 'exclude';
 }

@@ -41,33 +41,34 @@ function isGraph(byte: number): boolean {
   return byte > 0x20 && byte < 0x7f;
 }
 
-/** True when a pattern holds one of the bytes that start a wildcard: `*`, `?` or `[`. */
+/** True when a pattern contains a byte that starts a wildcard: `*`, `?` or `[`. */
 export function hasWildcard(pattern: Uint8Array): boolean {
   return pattern.includes(STAR) || pattern.includes(0x3f) || pattern.includes(0x5b);
 }
 
 /**
- * A pattern in rsync's wildcard language over bytes: `*` stops at a slash, `**` does not, `?` is any
- * byte but a slash, `[…]` a set (ranges, `!` or `^` to negate, `[:alpha:]` and its kin; never a
- * slash), a backslash makes the next byte plain. Matching takes no recursion.
+ * A pattern in rsync's wildcard language over bytes: `*` stops at a slash, `**` does not, `?` is
+ * any byte but a slash, `[…]` a set (ranges, `!` or `^` to negate, classes such as `[:alpha:]`;
+ * never a slash), a backslash makes the next byte literal. Matching uses no recursion.
  *
  * @see rsync lib/wildmatch.c (3.5.0) for the language
  */
 export class WildPattern {
-  /** Undefined for a pattern that nothing matches (unfinished set, trailing backslash). */
+  /** Undefined for a pattern that matches nothing (unfinished set, trailing backslash). */
   readonly #tokens: readonly Token[] | undefined;
 
   constructor(pattern: Uint8Array) {
     this.#tokens = compile(pattern);
   }
 
-  /** Whether the pattern matches exactly the bytes from `start` up to, not including, `end`. */
+  /** Whether the pattern matches exactly the bytes from `start` to before `end`. */
   matches(text: Uint8Array, start = 0, end = text.length): boolean {
     const tokens = this.#tokens;
     if (tokens === undefined) return false;
     let at = start;
     let tokenNo = 0;
-    // Where to go on after a mismatch: the latest `*` may take one byte more, else the latest `**`.
+    // Where to continue after a mismatch: the latest `*` takes one more byte, or else the latest
+    // `**`.
     let runToken = -1;
     let runAt = 0;
     let deepToken = -1;
@@ -140,13 +141,16 @@ interface ByteSet {
   readonly next: number;
 }
 
-/** The set whose opening bracket stands just before `at`; a `]` right at its start is an ordinary byte. */
+/**
+ * The set whose opening bracket is just before `at`; a `]` right at its start is a literal byte.
+ */
 function compileSet(pattern: Uint8Array, at: number): ByteSet | undefined {
   const bytes = new Uint8Array(256);
   const negated = pattern[at] === 0x21 || pattern[at] === 0x5e;
   if (negated) at++;
   const first = at;
-  // Lower end of a range that a `-` may continue; -1 after a range or a class, which start none.
+  // Lower end of a range that a `-` may continue; -1 after a range or a class, which cannot start
+  // one.
   let low = -1;
   while (at === first || pattern[at] !== 0x5d) {
     const byte = pattern[at];
@@ -176,7 +180,10 @@ function compileSet(pattern: Uint8Array, at: number): ByteSet | undefined {
   return { bytes, next: at + 1 };
 }
 
-/** The text of `[:text:]` that starts at `at`, or null when the bytes up to the next `]` are no class. */
+/**
+ * The name in `[:name:]` that starts at `at`, or null when the bytes up to the next `]` are no
+ * class.
+ */
 function classNameAt(pattern: Uint8Array, at: number): string | null {
   const close = pattern.indexOf(0x5d, at);
   if (close === -1 || close === at || pattern[close - 1] !== 0x3a) return null;

@@ -3,20 +3,23 @@ import { closeSync, constants, lstatSync, openSync, readlinkSync } from 'node:fs
 import { onDisk } from './disk-path.ts';
 import { isRootPath, splitPath } from '../safe-path.ts';
 
-/** Handles kept open at most; the file list goes folder by folder, so a few are enough. */
+/** Limit of open handles; the file list goes folder by folder, so a few are enough. */
 const HANDLES_MAX = 128;
-/** Linux: a handle that only names a directory, for which no read permission is needed. */
+/** Linux: a handle that only names a directory, and needs no read permission. */
 export const O_PATH = 0o10000000;
-/** Makes the root's own handle a place whose attributes can be set without following it. */
+/**
+ * Appended to the root's handle, it gives a path whose attributes can be set without following it.
+ */
 const DOT = Buffer.from('.');
 
-/** Where this process's handles can be walked through; undefined where that is not possible. */
+/** Folder in which this process's handles are paths; undefined on systems without one. */
 export const HANDLES_FOLDER = handlesFolder();
 
 function handlesFolder(): string | undefined {
   if (process.platform !== 'linux') return undefined;
   try {
-    // By number: a third faster than through the symlink each time, and valid for child processes.
+    // With the process number: a third faster than through the symlink, and valid for child
+    // processes.
     return `/proc/${readlinkSync('/proc/self')}/fd/`;
   } catch {
     return undefined; // a system without /proc
@@ -24,17 +27,19 @@ function handlesFolder(): string | undefined {
 }
 
 /**
- * Ways to the directories below a root that lead through no symlink, however the tree changes
- * meanwhile. On Linux each way is a held directory handle (`/proc/PID/fd/N`), elsewhere a path
- * whose components were examined one by one: there a race remains with whoever may rename
+ * Paths to the directories below a root that lead through no symlink, even if the tree changes in
+ * the meantime. On Linux each path uses an open directory handle (`/proc/PID/fd/N`). On other
+ * systems its components are examined one by one, so a race remains with anyone who may rename
  * directories inside the root.
  *
- * What comes out must be used before anything else is asked: a handle may be closed by then.
+ * Use a path before the next call: its handle may be closed by then.
  */
 export class DirectoryHandles {
   readonly #root: Buffer;
   readonly #byHandle = HANDLES_FOLDER !== undefined;
-  /** Directory's path as latin1 text → its handle, least recently used first; −1 without handles. */
+  /**
+   * Directory's path as latin1 text → its handle, least recently used first; −1 without handles.
+   */
   readonly #handles = new Map<string, number>();
   #rootHandle: number | undefined;
 
@@ -46,37 +51,37 @@ export class DirectoryHandles {
   /**
    * A path for system calls that do not follow the last component.
    *
-   * @throws the system's error when a parent is missing or no directory
+   * @throws the system's error when a parent is missing or not a directory
    */
   locate(path: Uint8Array): Buffer {
     this.#trim();
     return this.#locate(path);
   }
 
-  /** Two paths like {@link locate}, for one system call that takes both. */
+  /** Two paths as from {@link locate}, for one system call that takes both. */
   locateBoth(first: Uint8Array, second: Uint8Array): [Buffer, Buffer] {
     this.#trim();
     return [this.#locate(first), this.#locate(second)];
   }
 
   #locate(path: Uint8Array): Buffer {
-    if (isRootPath(path)) return onDisk(this.#wayTo(''), DOT);
+    if (isRootPath(path)) return onDisk(this.#pathOf(''), DOT);
     const { parent, name } = splitPath(path);
-    return onDisk(this.#wayTo(Buffer.from(parent).toString('latin1')), name);
+    return onDisk(this.#pathOf(Buffer.from(parent).toString('latin1')), name);
   }
 
-  /** A path of the directory itself that leads through no symlink, the last component included. */
+  /** A path of the directory itself that leads through no symlink, including the last component. */
   locateDirectory(path: Uint8Array): Buffer {
     this.#trim();
-    return this.#wayTo(isRootPath(path) ? '' : Buffer.from(path).toString('latin1'));
+    return this.#pathOf(isRootPath(path) ? '' : Buffer.from(path).toString('latin1'));
   }
 
-  /** Forgets a directory, and everything below it, that is removed or replaced. */
+  /** Drops the handles of a directory that is removed or replaced, and of everything below it. */
   forget(path: Uint8Array): void {
     const key = Buffer.from(path).toString('latin1');
-    for (const [known, handle] of this.#handles) {
-      if (known !== key && !known.startsWith(`${key}/`)) continue;
-      this.#handles.delete(known);
+    for (const [cached, handle] of this.#handles) {
+      if (cached !== key && !cached.startsWith(`${key}/`)) continue;
+      this.#handles.delete(cached);
       if (handle !== -1) closeSync(handle);
     }
   }
@@ -88,7 +93,7 @@ export class DirectoryHandles {
     this.#rootHandle = undefined;
   }
 
-  #wayTo(key: string): Buffer {
+  #pathOf(key: string): Buffer {
     if (!this.#byHandle) {
       if (key === '') return this.#root;
       this.#examine(key);
@@ -102,8 +107,8 @@ export class DirectoryHandles {
       this.#rootHandle ??= openSync(this.#root, O_PATH | constants.O_DIRECTORY);
       return this.#rootHandle;
     }
-    const known = this.#recall(key);
-    if (known !== undefined) return known;
+    const cached = this.#recall(key);
+    if (cached !== undefined) return cached;
     const { parent, name } = splitPath(Buffer.from(key, 'latin1'));
     const parentHandle = this.#handleOf(Buffer.from(parent).toString('latin1'));
     const way = Buffer.concat([Buffer.from(`${HANDLES_FOLDER ?? ''}${parentHandle}/`), name]);
@@ -112,7 +117,7 @@ export class DirectoryHandles {
     return handle;
   }
 
-  /** Without handles: every component must be a directory and no symlink. */
+  /** Without handles: every component must be a directory, not a symlink. */
   #examine(key: string): void {
     if (this.#recall(key) !== undefined) return;
     const { parent } = splitPath(Buffer.from(key, 'latin1'));
@@ -132,7 +137,10 @@ export class DirectoryHandles {
     return handle;
   }
 
-  /** Only between calls, so that one call's own handles stay open however deep its paths are. */
+  /**
+   * Closes excess handles. Called only between calls, so that one call keeps all handles that it
+   * needs.
+   */
   #trim(): void {
     for (const [key, handle] of this.#handles) {
       if (this.#handles.size <= HANDLES_MAX) return;

@@ -1,10 +1,10 @@
-/** A quick look at a folder of this machine, without going into it. */
+/** Quick checks of a folder on this machine, without listing it. */
 import { lstatSync, statSync } from 'node:fs';
 import { diskFolder, onDisk } from './disk-path.ts';
 
 /**
- * @returns undefined where there is no such folder
- * @throws {Error} of the system, when it cannot be examined
+ * @returns undefined when there is no such folder
+ * @throws the system's error when it cannot be examined
  */
 export function folderStats(
   folder: string,
@@ -13,11 +13,11 @@ export function folderStats(
   return stats?.isDirectory() === true ? stats : undefined;
 }
 
-/** Whether a folder has a file of this name; a link to one is none. */
+/** Whether a folder has a regular file of this name; a symlink does not count. */
 export function isFileIn(folder: string, name: Uint8Array): boolean {
   try {
     return lstatSync(onDisk(diskFolder(folder), name)).isFile();
   } catch {
-    return false; // not there, or nothing that can be looked at
+    return false; // missing, or it cannot be examined
   }
 }

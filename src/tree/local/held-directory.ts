@@ -1,4 +1,4 @@
-/** A directory of a local tree, held while it is read: nobody can put another one in its place. */
+/** A directory of a local tree, held while it is read so that nobody can exchange it. */
 import { closeSync, constants, lstatSync, openSync, statSync } from 'node:fs';
 import { HANDLES_FOLDER, O_PATH } from './directory-handles.ts';
 import { onDisk } from './disk-path.ts';
@@ -8,14 +8,15 @@ import { isRootPath } from '../safe-path.ts';
 const SLASH = 0x2f;
 
 /**
- * The very directory that was listed. On Linux it is held by a handle, to which each component of the
- * path led without a symlink; where only this user's own programs can exchange it, the path as a whole
- * leads there, and that it is the same one is enough. Elsewhere the components are examined before it is read, and again
- * afterwards by {@link verify}: there a race remains with somebody who puts everything back in time.
+ * The very directory that was listed. On Linux it is held by a handle. If the entry is exposed,
+ * each component of the path is opened without following symlinks. Otherwise only this user's own
+ * programs can exchange it, so the whole path is opened, and the identity of the directory is
+ * checked. On other systems the components are examined before it is read, and again afterwards by
+ * {@link verify}: a race remains with someone who restores everything in time.
  */
 export class HeldDirectory {
-  /** A path to the directory, for system calls on it and on what is in it. */
-  readonly way: Buffer;
+  /** A path to the directory, for system calls on it and on its children. */
+  readonly diskPath: Buffer;
   readonly #root: Buffer;
   readonly #directory: LocalEntry;
   readonly #handle: number | undefined;
@@ -24,18 +25,18 @@ export class HeldDirectory {
     this.#root = root;
     this.#directory = directory;
     this.#handle = HANDLES_FOLDER === undefined ? undefined : openHandle(root, directory);
-    this.way =
-      this.#handle === undefined ? onDisk(root, directory.path) : wayOfHandle(this.#handle);
+    this.diskPath =
+      this.#handle === undefined ? onDisk(root, directory.path) : pathOfHandle(this.#handle);
   }
 
   /**
    * @param root - from `diskFolder`, absolute; a symlink to a directory is followed
-   * @throws the system's own error; with ENOTDIR also when another directory is there
+   * @throws the system's own error; ENOTDIR also when it is another directory now
    */
   static open(root: Buffer, directory: LocalEntry): HeldDirectory {
     const held = new HeldDirectory(root, directory);
     try {
-      const stats = statSync(held.way, { bigint: true });
+      const stats = statSync(held.diskPath, { bigint: true });
       if (!isSameDirectory(directory, stats)) throw notADirectory();
       held.verify();
       return held;
@@ -46,9 +47,9 @@ export class HeldDirectory {
   }
 
   /**
-   * Makes sure that what was read came from this directory; a handle leads nowhere else.
+   * Checks that everything that was read came from this directory; with a handle that is certain.
    *
-   * @throws the system's own error; with ENOTDIR also when another object is on the way now
+   * @throws the system's own error; ENOTDIR also when another object is on the path now
    */
   verify(): void {
     if (this.#handle !== undefined) return;
@@ -57,7 +58,7 @@ export class HeldDirectory {
       const above = onDisk(this.#root, path.subarray(0, end));
       if (!lstatSync(above).isDirectory()) throw notADirectory();
     }
-    const stats = lstatSync(this.way, { bigint: true });
+    const stats = lstatSync(this.diskPath, { bigint: true });
     if (!isRootPath(path) && !isSameDirectory(this.#directory, stats)) throw notADirectory();
   }
 
@@ -70,7 +71,7 @@ function notADirectory(): Error {
   return Object.assign(new Error('not the directory that was listed'), { code: 'ENOTDIR' });
 }
 
-function wayOfHandle(handle: number): Buffer {
+function pathOfHandle(handle: number): Buffer {
   return Buffer.from(`${HANDLES_FOLDER ?? ''}${handle}`);
 }
 
@@ -87,9 +88,9 @@ function openUnlinked(root: Buffer, path: Uint8Array): number {
   for (let start = 0; start < path.length;) {
     const slash = path.indexOf(SLASH, start);
     const end = slash === -1 ? path.length : slash;
-    const way = onDisk(wayOfHandle(handle), path.subarray(start, end));
+    const diskPath = onDisk(pathOfHandle(handle), path.subarray(start, end));
     try {
-      const next = openSync(way, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+      const next = openSync(diskPath, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
       closeSync(handle);
       handle = next;
     } catch (error) {

@@ -7,21 +7,21 @@ import { isDevice, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Entry, type Xattr } f
 import { EntryMemory, type Slab } from '../entry-memory.ts';
 import { isAtRangeEnd, nearestStorable } from '../stored-time.ts';
 
-/** An object of a local folder, with what identifies it on its disk. */
+/** An object of a local folder, with its identity on its disk. */
 export interface LocalEntry extends Entry {
   /** Device number; together with `ino` the identity of the object. */
   readonly dev: number;
   /** Inode number, folded into 53 bits where the file system uses more; 0 where it has none. */
   readonly ino: number;
-  /** How many names the object has on its disk. */
+  /** Number of the object's names on its disk. */
   readonly nlink: number;
-  /** Time of the last change of content or attributes, in milliseconds with fractions. */
+  /** ctime, in milliseconds with fractions. */
   readonly ctimeMs: number;
-  /** When the object came into being, likewise; 0 where the file system does not tell. */
+  /** Time of birth, in the same form; 0 where the file system does not store it. */
   readonly birthtimeMs: number;
   /**
-   * Another user could put something else in the place of a folder on the way to it: what its path
-   * leads to must be examined.
+   * Another user could exchange a folder on the path to it, so it must be verified that the path
+   * still leads to the listed object.
    */
   readonly isExposed?: boolean;
 }
@@ -29,8 +29,9 @@ export interface LocalEntry extends Entry {
 const WRITABLE_BY_OTHERS = 0o022;
 
 /**
- * Whether what is in a directory is exposed: somebody else than this user and root may rename it. A
- * group may, whoever is in it: an access control list looks like one.
+ * Whether the content of a directory is exposed: someone else than this user and root may rename
+ * it. A group that may write counts, whoever its members are: an access control list looks like
+ * one.
  */
 export function exposesContent(directory: LocalEntry): boolean {
   if (directory.isExposed === true || isWindows) return true;
@@ -39,15 +40,15 @@ export function exposesContent(directory: LocalEntry): boolean {
 
 /** Smaller files are stored as if they had no holes. */
 const SPARSE_SIZE_MIN = 1024 * 1024;
-/** So much of a file has to be missing on its disk; a smaller one is sparse if an eighth of it is. */
+/** This much of a large file must be missing on its disk; of a smaller file, an eighth. */
 const SPARSE_MISSING_MIN = 1024 * 1024;
 const SPARSE_SHARE = 8;
-/** What `blocks` counts. */
+/** Unit of `blocks`. */
 const STAT_BLOCK = 512;
 
 /**
- * Whether a regular file takes so much less space than it is long that its zeros are worth no content.
- * Files that the file system compresses count as well.
+ * Whether a regular file takes so much less space than its length that its zeros need not be stored
+ * as content. Files that the file system compresses count as well.
  */
 function isSparseFile({ mode, size, blocks }: BigIntStats): boolean {
   if ((Number(mode) & S_IFMT) !== S_IFREG || size < SPARSE_SIZE_MIN) return false;
@@ -59,7 +60,9 @@ function isSparseFile({ mode, size, blocks }: BigIntStats): boolean {
 const NSEC_PER_SEC = 1_000_000_000n;
 const SAFE_BITS = 53;
 
-/** A 64-bit identity as a number: exact below 2^53, else its low bits mixed with the high ones. */
+/**
+ * A 64-bit identity as a number: exact below 2^53, otherwise its low bits mixed with its high ones.
+ */
 export function foldIdentity(value: bigint): number {
   const exact = Number(value);
   if (exact >= 0 && exact < 2 ** SAFE_BITS) return exact;
@@ -69,14 +72,14 @@ export function foldIdentity(value: bigint): number {
 }
 
 /**
- * Number of the volume. Windows has 32 bits of it for an open file, and from some versions of Node 64
- * for a path (libuv 1.49 and 1.50, libuv/libuv#4698).
+ * Number of the volume. Windows gives 32 bits of it for an open file, and with some versions of
+ * Node 64 bits for a path (libuv 1.49 and 1.50, libuv/libuv#4698).
  */
 export function deviceOf(stats: BigIntStats): number {
   return isWindows ? Number(BigInt.asUintN(32, stats.dev)) : foldIdentity(stats.dev);
 }
 
-/** Whole seconds and nanoseconds of a time before or after 1970; one far out is the nearest that can be stored. */
+/** Whole seconds and nanoseconds of a time before or after 1970, clamped to what can be stored. */
 export function splitTime(ns: bigint): { readonly sec: number; readonly nsec: number } {
   let sec = ns / NSEC_PER_SEC;
   let nsec = ns % NSEC_PER_SEC;
@@ -88,7 +91,7 @@ export function splitTime(ns: bigint): { readonly sec: number; readonly nsec: nu
   return { sec: storable, nsec: isAtRangeEnd(storable) ? 0 : Number(nsec) };
 }
 
-/** Mode bits as POSIX would have them: on Windows, plain ones that mean the same everywhere. */
+/** Mode bits as in POSIX: on Windows, plain ones that mean the same everywhere. */
 function posixMode(mode: number): number {
   if (!isWindows) return mode;
   const type = mode & S_IFMT;
@@ -97,7 +100,7 @@ function posixMode(mode: number): number {
   return type | ((mode & 0o200) === 0 ? 0o444 : 0o644);
 }
 
-/** Major and minor number as Linux (and, in its own split, macOS) packs them. */
+/** Major and minor number as Linux packs them, or macOS in its own way. */
 function splitDevice(rdev: number): { readonly major: number; readonly minor: number } {
   if (process.platform === 'darwin') {
     return { major: Math.floor(rdev / 2 ** 24) % 256, minor: rdev % 2 ** 24 };
@@ -109,8 +112,8 @@ function splitDevice(rdev: number): { readonly major: number; readonly minor: nu
 }
 
 /*
- * Where the fields of an object are in its record, little-endian: nanoseconds u32 ‖ then each as f64
- * seconds, size, inode, time of change, time of birth ‖ path.
+ * Offsets of an object's fields in its record, little-endian: mtime nanoseconds u32 ‖ then each as
+ * f64 mtime seconds, size, inode, ctime, birth time ‖ path.
  */
 const MTIME_NSEC = 0;
 const MTIME_SEC = 4;
@@ -123,8 +126,8 @@ const PATH = 44;
 const memory = new EntryMemory();
 
 /**
- * An entry of which there may be very many: a small object, the fields in memory that all share, and
- * what many have in common in one object for all of those.
+ * An entry for very many objects: a small handle with its fields in shared slabs, and the
+ * attributes that many objects have in common in one shared object.
  */
 class PackedLocalEntry implements LocalEntry {
   readonly #common: CommonAttributes;
@@ -142,7 +145,7 @@ class PackedLocalEntry implements LocalEntry {
       uid: Number(stats.uid),
       gid: Number(stats.gid),
       dev: deviceOf(stats),
-      // Without a number nobody can tell which other names it has.
+      // Without an inode number nobody can tell which other names it has.
       nlink: stats.ino === 0n ? 1 : Number(stats.nlink),
       isExposed,
       isSparse: isSparseFile(stats),
@@ -204,7 +207,7 @@ class PackedLocalEntry implements LocalEntry {
   }
 }
 
-/** An entry from what the system said about it; the path is copied. `target` for symlinks. */
+/** Makes an entry of the system's stats; the path is copied. `target` for symlinks. */
 export function toLocalEntry(
   path: Uint8Array,
   stats: BigIntStats,
@@ -221,9 +224,9 @@ export function toLocalEntry(
 /**
  * Examines one object without following it.
  *
- * @param fullPath - where it is
- * @param path - its path inside the tree; is copied
- * @returns undefined when there is nothing
+ * @param fullPath - path on the disk
+ * @param path - path inside the tree; copied
+ * @returns undefined when there is no such object
  * @throws the system's own error for anything but absence
  */
 export function readLocalEntry(
@@ -238,12 +241,12 @@ export function readLocalEntry(
   return toLocalEntry(path, stats, isExposed, target);
 }
 
-/** Whether two examinations saw the same regular file. */
+/** Whether two stats are of the same regular file. */
 export function isSameFile(entry: Pick<LocalEntry, 'dev' | 'ino'>, stats: BigIntStats): boolean {
   return (Number(stats.mode) & S_IFMT) === S_IFREG && isSameInode(entry, stats);
 }
 
-/** Whether two examinations saw the same directory; where none has a number, any is. */
+/** Whether two stats are of the same directory; any directory is, where they have no numbers. */
 export function isSameDirectory(
   entry: Pick<LocalEntry, 'dev' | 'ino'>,
   stats: BigIntStats,
@@ -254,12 +257,12 @@ export function isSameDirectory(
 
 function isSameInode(entry: Pick<LocalEntry, 'dev' | 'ino'>, stats: BigIntStats): boolean {
   const dev = deviceOf(stats);
-  // Those versions of Node may also have no number for a path.
+  // The same versions of Node may give no device number for a path.
   const isSameVolume = dev === entry.dev || (isWindows && entry.dev === 0);
   return foldIdentity(stats.ino) === entry.ino && isSameVolume;
 }
 
-/** Whether two entries are one object; never, where the file system does not number its objects. */
+/** Whether two entries are one object; never where the file system does not number its objects. */
 export function isSameObject(
   a: Pick<LocalEntry, 'dev' | 'ino'>,
   b: Pick<LocalEntry, 'dev' | 'ino'>,

@@ -1,4 +1,4 @@
-/** Opens and reads a file of a local folder, and notices when it is another one or changes. */
+/** Opens and reads a file of a local folder, and notices when it was exchanged or changes. */
 import {
   type BigIntStats,
   closeSync,
@@ -15,30 +15,30 @@ import type { OpenFile } from '../entry.ts';
 import { fileFailure, openFailure, vanished } from '../file-failure.ts';
 import { isSameFile, splitTime, type LocalEntry } from './local-entry.ts';
 
-// A symlink is refused, and a pipe that took a file's place cannot make us wait. (Absent on Windows.)
+// Refuses a symlink, and does not wait for a pipe that took the file's place. (Absent on Windows.)
 const OPEN_FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW || 0) | (constants.O_NONBLOCK || 0);
 
 const NOTHING = Buffer.alloc(0);
 
-/** Reads up to this length are worth doing at once rather than in a thread. */
+/** Reads up to this length are done synchronously rather than in a thread. */
 const SHORT_READ_LENGTH = 32 * 1024;
-/** Average duration from which on a disk counts as slow, and the weight of each new reading. */
+/** A disk is slow from this average duration on; the weight of each new read in the average. */
 const SLOW_READ_MS = 0.3;
 const SLOW_READ_WEIGHT = 0.1;
-/** No reading counts for more: now and then the processor is somebody else's for a while. */
+/** No read counts for more: now and then other processes take the processor for a while. */
 const COUNTED_MS_MAX = 1;
-/** On a slow disk one of so many reads is done at once all the same, to see whether it still is. */
+/** On a slow disk, one of so many reads is done synchronously, to see whether it is still slow. */
 const TRIAL_INTERVAL = 64;
 
 /**
- * Whether short reads can be done at once: from a cache that is three times as fast as through a
- * thread, but from a slow disk it would hold everything else up.
+ * Decides whether short reads are done synchronously. From the cache that is three times as fast as
+ * in a thread, but from a slow disk it would block everything else.
  */
 export class ReadPace {
   #averageMs = 0;
   #declined = 0;
 
-  /** To be asked before each read. */
+  /** Call it once before each read. */
   get isFast(): boolean {
     return this.#averageMs < SLOW_READ_MS || ++this.#declined % TRIAL_INTERVAL === 0;
   }
@@ -50,12 +50,12 @@ export class ReadPace {
 }
 
 /**
- * Opens a file by its path; it must then be the very inode that was listed (device and inode
- * number), and at this path if somebody could exchange a folder on the way. So a symlink that someone
- * put in place of a parent folder meanwhile can at most lead to a refusal.
+ * Opens a file by its path. It must be the very inode that was listed (device and inode number),
+ * and, if someone could exchange a folder on the way, be at this path. So a symlink that someone
+ * puts in place of a parent folder can only cause a refusal.
  *
  * @param fullPath - absolute, without symlinks, if the entry is exposed
- * @throws {VanishedError} `vanished` — gone, or something else
+ * @throws {VanishedError} `vanished` — it is gone, or another object
  * @throws {FileError} `open-failed`
  */
 export function openLocalFile(fullPath: Buffer, entry: LocalEntry, pace: ReadPace): OpenFile {
@@ -69,7 +69,7 @@ export function openLocalFile(fullPath: Buffer, entry: LocalEntry, pace: ReadPac
   return new LocalFile(opened, entry, pace);
 }
 
-/** What tells a listed file from any other, and from itself later on. */
+/** The fields that identify a listed file, and show whether it has changed. */
 export type ListedFile = Pick<
   LocalEntry,
   'dev' | 'ino' | 'size' | 'mtimeSec' | 'mtimeNsec' | 'ctimeMs' | 'isExposed' | 'isSparse'
@@ -81,9 +81,10 @@ function openToRead(fullPath: Uint8Array): number {
 }
 
 /**
- * Whether an open file is at its path. A number alone does not tell: when a listed file is deleted, one
- * outside of the tree may get its number, and a symlink in place of a folder may lead there. Only
- * Linux gives numbers again at once, and only Linux tells where an open file is.
+ * Whether an open file is at its path. Its inode number alone does not show that: when a listed
+ * file is deleted, a file outside the tree may get its number, and a symlink in place of a folder
+ * may lead there. Only Linux reuses numbers at once, and only Linux can tell the path of an open
+ * file.
  *
  * @param fullPath - absolute, without symlinks
  */
@@ -114,11 +115,10 @@ function isUnchanged(listed: ListedFile, stats: BigIntStats): boolean {
 }
 
 /**
- * Reads a whole file in one go. Happens at once, in any thread.
+ * Reads a whole file synchronously; works in any thread.
  *
- * @param out - receives the content: `listed.size` bytes from its start on
- * @returns false when it is not, or no longer, exactly the file that was listed: then anything may be
- *   in `out`
+ * @param out - receives the content: `listed.size` bytes at its start
+ * @returns false when the file is not exactly the one that was listed; then `out` is undefined
  * @throws the system's own error
  */
 export function readListedFile(fullPath: Uint8Array, listed: ListedFile, out: Uint8Array): boolean {
@@ -133,9 +133,11 @@ export function readListedFile(fullPath: Uint8Array, listed: ListedFile, out: Ui
   }
 }
 
-/** An open file that is the one that was listed. Everything happens at once, in any thread. */
+/**
+ * An open file, verified to be the listed one. All calls are synchronous and work in any thread.
+ */
 export class FileOnDisk {
-  /** Bytes when it was opened; what was appended later is not read. */
+  /** Size in bytes when it was opened; data appended later is not read. */
   readonly size: number;
   readonly fd: number;
   readonly #listed: ListedFile;
@@ -147,7 +149,7 @@ export class FileOnDisk {
   }
 
   /**
-   * @returns undefined when another object is there now
+   * @returns undefined when it is another object now
    * @throws the system's own error
    */
   static open(fullPath: Uint8Array, listed: ListedFile): FileOnDisk | undefined {
@@ -167,14 +169,14 @@ export class FileOnDisk {
   /**
    * Fills `out` with the bytes from `position` on.
    *
-   * @returns bytes read; fewer only at the end of the file
+   * @returns number of bytes read; fewer only at the end of the file
    * @throws the system's own error
    */
   read(out: Uint8Array, position: number): number {
     return fill(this.fd, out, position);
   }
 
-  /** Tells whether the file is still what was listed, and lets go of it. */
+  /** Closes the file, and returns whether it still is as it was listed. */
   close(): 'unchanged' | 'changed' {
     try {
       return isUnchanged(this.#listed, fstatSync(this.fd, { bigint: true }))
@@ -186,7 +188,7 @@ export class FileOnDisk {
   }
 }
 
-/** An open file of a local folder. Bytes that were appended after it was opened are not read. */
+/** An open file of a local folder. Data appended after it was opened is not read. */
 class LocalFile implements OpenFile {
   readonly size: number;
   readonly positional = false;
@@ -219,7 +221,7 @@ class LocalFile implements OpenFile {
 
   #readSome(position: number, at: number, length: number): number | Promise<number> {
     if (length <= SHORT_READ_LENGTH && this.#pace.isFast) {
-      return this.#readAtOnce(position, at, length);
+      return this.#readSynchronously(position, at, length);
     }
     return new Promise((resolve, reject) => {
       read(this.#file.fd, this.#buffer, at, length, position, (error, count) => {
@@ -229,7 +231,7 @@ class LocalFile implements OpenFile {
     });
   }
 
-  #readAtOnce(position: number, at: number, length: number): number {
+  #readSynchronously(position: number, at: number, length: number): number {
     const startMs = performance.now();
     try {
       return readSync(this.#file.fd, this.#buffer, at, length, position);

@@ -18,59 +18,60 @@ import {
 } from './local-entry.ts';
 import { openLocalFile, ReadPace } from './local-file.ts';
 
-/** After so many objects of one folder the event loop gets a turn. */
+/** After so many objects of one folder, the event loop gets a turn. */
 const ENTRIES_PER_TURN = 4096;
 const DOT = Buffer.from('.');
 const SLASH = Buffer.from('/');
 
 /** How a local folder is read. */
 export interface LocalTreeOptions {
-  /** What to leave out. */
+  /** Objects to leave out. */
   readonly filter?: Pick<Filter, 'verdict'>;
-  /** Absolute path of the vault's own directory, which is left out wherever in the tree it is. */
+  /** Absolute path of the vault's own directory, which is left out wherever it is in the tree. */
   readonly vaultDirectory?: string;
-  /** Leaves out what names alone cannot tell; asked after the filter. */
+  /** Leaves out objects by more than their names; applied after the filter. */
   readonly limits?: {
     /**
-     * A folder was listed, names in Latin-1, and can be read by the path `way` until this returns;
-     * {EcsyncError}s it throws are told of.
+     * Called when a folder was listed, with its names in Latin-1. Until it returns, the folder can
+     * be read by the path `diskPath`. {EcsyncError}s that it throws are reported.
      */
-    enter(directory: LocalEntry, names: readonly string[], way: Buffer): void;
+    enter(directory: LocalEntry, names: readonly string[], diskPath: Buffer): void;
     admits(entry: LocalEntry): boolean;
-    /** Whether a folder that was admitted counts as empty. */
+    /** Whether an admitted folder counts as empty. */
     isClosed?(directory: LocalEntry): boolean;
   };
-  /** Leaves out more, filter or not. */
+  /** Leaves out more objects, whatever the filter says. */
   readonly skip?: (path: Uint8Array) => boolean;
-  /** Told of everything that could not be examined and is therefore missing from the tree. */
+  /** Called for each object that could not be examined and is therefore missing from the tree. */
   readonly onProblem?: (path: Uint8Array, error: EcsyncError) => void;
 }
 
-/** A sparse file may claim to be longer than numbers are exact; encrypted it is longer still. */
+/** A sparse file may claim a length beyond exact numbers; its ciphertext is even longer. */
 const FILE_SIZE_MAX = 2 ** 52;
 
 /**
- * A folder of this machine as a tree. Examining is synchronous: on 50,000 cached files it takes a
- * third of a second less than asynchronous calls in flight, and only metadata is touched.
+ * A folder of this machine as a tree. Examining objects is synchronous: for 50,000 cached files it
+ * takes a third of a second less than concurrent asynchronous calls, and only metadata is read.
  *
- * What another user could exchange for a symlink is examined through handles of its folder, so that
- * nothing outside of the root is listed. That takes 2 µs more for each object (320 instead of 210 ms of
- * processor for 50,000), and is left out in folders that nobody else can change.
+ * Objects that another user could exchange for a symlink are examined through handles of their
+ * folder, so that nothing outside the root is listed. That takes 2 µs more for each object (320
+ * instead of 210 ms of processor time for 50,000), and is skipped in folders that nobody else can
+ * change.
  */
 export class LocalTree implements Tree<LocalEntry> {
   #root: Buffer;
-  /** Where unexposed objects are examined. */
+  /** Builds paths of objects that are not exposed. */
   #inRoot: PathBuffer;
   readonly #shownRoot: Buffer;
   readonly #options: LocalTreeOptions;
   readonly #pace = new ReadPace();
-  /** First entry seen of every inode with more than one name; groups are numbered from 1. */
+  /** First listed entry of every inode with more than one name; groups are numbered from 1. */
   #firstNames = new Map<string, LocalEntry>();
   #groupCount = 0;
-  /** The vault's own directory, and the link that leads to it where its place is one. */
+  /** The vault's own directory, and the symlink that leads to it, if it is one. */
   #vault: readonly LocalEntry[] = [];
 
-  /** @param root - the folder; a symlink to one is followed, here and nowhere else */
+  /** @param root - the folder; a symlink to one is followed, but no other symlink */
   constructor(root: string | Uint8Array, options: LocalTreeOptions = {}) {
     this.#shownRoot = Buffer.from(root);
     this.#root = diskFolder(root);
@@ -103,10 +104,10 @@ export class LocalTree implements Tree<LocalEntry> {
     let held: HeldDirectory | undefined;
     try {
       held = this.#hold(directory);
-      const way = held?.way ?? this.#fullPath(directory.path);
+      const diskPath = held?.diskPath ?? this.#fullPath(directory.path);
       // One character a byte: strings cost much less than buffers.
-      const names = readdirSync(way, { encoding: 'latin1' });
-      this.#enter(directory, names, way);
+      const names = readdirSync(diskPath, { encoding: 'latin1' });
+      this.#enter(directory, names, diskPath);
       const entries = await this.#examineAll(directory, names, held);
       held?.verify();
       return entries;
@@ -126,7 +127,7 @@ export class LocalTree implements Tree<LocalEntry> {
     held: HeldDirectory | undefined,
   ): Promise<LocalEntry[]> {
     const prefix = prefixOf(directory);
-    const inside = held && new PathBuffer(held.way);
+    const inside = held && new PathBuffer(held.diskPath);
     const isExposed = exposesContent(directory);
     const entries: LocalEntry[] = [];
     for (const [count, name] of names.entries()) {
@@ -148,7 +149,7 @@ export class LocalTree implements Tree<LocalEntry> {
       let held: HeldDirectory | undefined;
       try {
         held = this.#hold(directory);
-        const place = held === undefined ? this.#fullPath(path) : onDisk(held.way, name);
+        const place = held === undefined ? this.#fullPath(path) : onDisk(held.diskPath, name);
         const entry = readLocalEntry(place, path, exposesContent(directory));
         held?.verify();
         return entry !== undefined && this.#admits(entry, path) ? entry : undefined;
@@ -162,7 +163,7 @@ export class LocalTree implements Tree<LocalEntry> {
     });
   }
 
-  /** Holds a directory for as long as it is read: programs may put a link in its place meanwhile. */
+  /** Holds a directory while it is read, since programs may put a symlink in its place. */
   #hold(directory: LocalEntry): HeldDirectory | undefined {
     const isHeld = directory.isExposed === true || HANDLES_FOLDER !== undefined;
     return isHeld ? HeldDirectory.open(this.#root, directory) : undefined;
@@ -174,23 +175,25 @@ export class LocalTree implements Tree<LocalEntry> {
     );
   }
 
-  /** Where an entry of this tree is on the disk. */
+  /** Path of an entry of this tree on the disk. */
   locate(entry: LocalEntry): Buffer {
     return this.#fullPath(entry.path);
   }
 
-  /** The system tells by their real paths which files are open. */
+  /**
+   * Resolves the root to its real path, since the system reports open files by their real paths.
+   */
   #resolveRoot(): void {
     if (HANDLES_FOLDER === undefined) return;
     this.#root = realpathSync.native(this.#root, { encoding: 'buffer' });
     this.#inRoot = new PathBuffer(this.#root);
   }
 
-  #enter(directory: LocalEntry, names: readonly string[], way: Buffer): void {
+  #enter(directory: LocalEntry, names: readonly string[], diskPath: Buffer): void {
     const { limits, onProblem } = this.#options;
     if (limits === undefined) return;
     try {
-      limits.enter(directory, names, way);
+      limits.enter(directory, names, diskPath);
     } catch (error) {
       if (!(error instanceof EcsyncError)) throw error;
       onProblem?.(directory.path, error);
@@ -201,7 +204,7 @@ export class LocalTree implements Tree<LocalEntry> {
     return onDisk(this.#root, path);
   }
 
-  /** @param place - where the object is on the disk, until the next call */
+  /** @param place - path of the object on the disk; valid until the next call */
   #examine(path: Uint8Array, place: Buffer, isExposed: boolean): LocalEntry | undefined {
     if (this.#options.skip?.(path) === true) return undefined;
     let entry: LocalEntry | undefined;
@@ -230,7 +233,7 @@ export class LocalTree implements Tree<LocalEntry> {
     return true;
   }
 
-  /** What a rule leaves out either way is no loss. */
+  /** Reports an unexamined object, unless a rule excludes it both as a folder and as a file. */
   #reportUnexamined(path: Uint8Array, error: EcsyncError): void {
     const { filter, onProblem } = this.#options;
     const isExcluded = (isFolder: boolean): boolean =>
@@ -248,7 +251,10 @@ export class LocalTree implements Tree<LocalEntry> {
       .filter((entry) => isDirectory(entry) || isSymlink(entry));
   }
 
-  /** By identity, not by name: a folder has several spellings where case or accents do not count. */
+  /**
+   * Compares by identity, not by name: where case or accents are folded, one folder has many
+   * spellings.
+   */
   #isVault(entry: LocalEntry): boolean {
     if (!isDirectory(entry) && !isSymlink(entry)) return false;
     if (entry.ino !== 0) return this.#vault.some((one) => isSameObject(one, entry));
@@ -270,24 +276,24 @@ export class LocalTree implements Tree<LocalEntry> {
   }
 }
 
-/** What the paths of a directory's children start with. */
+/** The prefix of the paths of a directory's children. */
 function prefixOf({ path }: LocalEntry): Buffer {
   const isRoot = path.length === 1 && path[0] === DOT[0];
   return isRoot ? Buffer.alloc(0) : Buffer.concat([path, SLASH]);
 }
 
-/** Paths in a folder, one after the other in the same memory. */
+/** Builds paths in a folder, reusing one buffer. */
 class PathBuffer {
   #bytes: Buffer;
   readonly #start: number;
 
-  /** @param folder - from {@link diskFolder}, or the way of a held directory */
+  /** @param folder - from {@link diskFolder}, or the `diskPath` of a held directory */
   constructor(folder: Buffer) {
     this.#bytes = diskPrefix(folder);
     this.#start = this.#bytes.length;
   }
 
-  /** The path of something inside, until the next call. */
+  /** The path of an object inside; valid until the next call. */
   with(path: Uint8Array): Buffer {
     const length = this.#start + path.length;
     if (length > this.#bytes.length) this.#bytes = Buffer.concat([this.#bytes], 2 * length);
@@ -299,7 +305,7 @@ class PathBuffer {
 function tooLarge({ path, size }: LocalEntry): FileError {
   return new FileError(
     'file-too-large',
-    `${showPath(path)} says that it has ${size} bytes, which cannot be stored`,
-    { hint: 'No disk holds so much: look at the file, or exclude it.' },
+    `${showPath(path)} claims to have ${size} bytes, which cannot be stored`,
+    { hint: 'No disk holds so much: check the file, or exclude it.' },
   );
 }

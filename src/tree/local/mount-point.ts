@@ -1,15 +1,15 @@
-/** Whether another file system is mounted on a folder. */
+/** Finds out whether another file system is mounted on a folder. */
 import { lstatSync } from 'node:fs';
 import path from 'node:path';
 import { diskFolder, onDisk } from './disk-path.ts';
 import { isRootPath, splitPath } from '../safe-path.ts';
 
 /**
- * Whether a folder is on another device than the one it is in. What is gone, or out of sight, is not:
- * it cannot be read either.
+ * Whether a folder is on another device than its parent. A folder that is missing or cannot be
+ * examined is not: it cannot be read either.
  *
  * @param root - absolute
- * @param inside - path in it; for `.` the root's own parent counts
+ * @param inside - path in it; `.` is compared with the root's own parent
  */
 export function isMountPoint(root: string, inside: Uint8Array): boolean {
   const folder = diskFolder(root);

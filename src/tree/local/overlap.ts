@@ -1,4 +1,4 @@
-/** Tells whether two folders overlap, and refuses a destination that overlaps with its source. */
+/** Finds out whether two folders overlap, and refuses a destination that overlaps its source. */
 import { realpathSync } from 'node:fs';
 import path from 'node:path';
 import { UsageError } from '../../errors.ts';
@@ -9,13 +9,13 @@ function realPathOf(folder: string): string {
   try {
     return realpathSync(absolute);
   } catch {
-    // It does not exist yet, or may not be looked at: its parent decides where it would be.
+    // It does not exist yet, or must not be examined: its parent decides where it would be.
     const parent = path.dirname(absolute);
     return parent === absolute ? absolute : path.join(realPathOf(parent), path.basename(absolute));
   }
 }
 
-/** Whether two folders are the same or one lies inside the other, links resolved. */
+/** Whether two folders are the same or one lies inside the other, after resolving symlinks. */
 export function foldersOverlap(a: string, b: string): boolean {
   const realA = realPathOf(a);
   const realB = realPathOf(b);

@@ -4,17 +4,17 @@ import { readFileSync } from 'node:fs';
 const USERS = '/etc/passwd';
 const GROUPS = '/etc/group';
 
-/** Name of each user id this machine lists in its own file; empty where there is no such file. */
+/** Names of user ids, from this machine's own file; empty where there is no such file. */
 export function userNames(): Map<number, string> {
   return namesById(USERS);
 }
 
-/** Name of each group id; otherwise like {@link userNames}. */
+/** Names of group ids; otherwise like {@link userNames}. */
 export function groupNames(): Map<number, string> {
   return namesById(GROUPS);
 }
 
-/** The inverse of {@link userNames}. Of several ids with one name the first counts. */
+/** The inverse of {@link userNames}. For a name with several ids, the first counts. */
 export function userIds(): Map<string, number> {
   return idsByName(USERS);
 }
@@ -36,13 +36,13 @@ function idsByName(file: string): Map<string, number> {
   return ids;
 }
 
-/** Lines `name:password:id:…`. */
+/** Reads lines `name:password:id:…`. */
 function readAccounts(file: string): { readonly name: string; readonly id: number }[] {
   let text: string;
   try {
     text = readFileSync(file, 'latin1');
   } catch {
-    return []; // Windows has no such file, and without names ids travel as numbers
+    return []; // Windows has no such file; without names, ids are sent as numbers
   }
   const accounts: { readonly name: string; readonly id: number }[] = [];
   for (const line of text.split('\n')) {

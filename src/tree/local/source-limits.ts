@@ -1,4 +1,4 @@
-/** Leaves out of a walk what names alone cannot tell: by file system, size, age, or what lies beside it. */
+/** Leaves objects out of a walk by file system, size, age, or files beside them. */
 import { closeSync, openSync, readSync, fstatSync, constants } from 'node:fs';
 import { withoutUtf8Mark } from '../../bytes/byte-order-mark.ts';
 import { EcsyncError, FileError } from '../../errors.ts';
@@ -13,25 +13,27 @@ import type { LocalEntry } from './local-entry.ts';
 /** The rules of one folder's ignore file. */
 interface FolderRules {
   readonly filter: Filter;
-  readonly forgets: boolean;
-  /** The file, when it belongs to neither this user nor root. */
+  readonly clears: boolean;
+  /** The ignore file, when its owner is neither this user nor root. */
   readonly foreignFile: Uint8Array | undefined;
 }
 
-/** What is left out of a folder by more than the names in it. */
+/** Rules that leave objects out by more than their names. */
 export interface SourceLimitOptions {
-  /** Follow the rules in files of this name, each for its folder and what is below. */
+  /** Apply the rules in files of this name, each for its folder and everything below. */
   readonly ignoreFileName?: string;
-  /** Leave out what is beside a `CACHEDIR.TAG`. */
+  /** Leave out the content of folders with a `CACHEDIR.TAG`. */
   readonly excludeCaches?: boolean;
-  /** Leave out what is beside a file of one of these names, whatever it holds. */
+  /**
+   * Leave out the content of folders with a file of one of these names, whatever the file holds.
+   */
   readonly folderTags?: readonly Uint8Array[];
-  /** Leave out what is in folders of another file system. */
+  /** Leave out the content of folders on another file system. */
   readonly oneFileSystem?: boolean;
-  /** Bytes of regular files. */
+  /** Limits of the size of regular files. */
   readonly maxBytes?: number;
   readonly minBytes?: number;
-  /** Seconds since regular files were changed; counted when the walk begins. */
+  /** Limits of the seconds from a regular file's mtime to the start of the walk. */
   readonly maxAgeSec?: number;
   readonly minAgeSec?: number;
 }
@@ -42,24 +44,24 @@ const CACHE_SIGNATURE = 'Signature: 8a477f597d28d172789f06886806bc55';
 const IGNORE_FILE_LENGTH_MAX = 1024 * 1024;
 const SLASH = 0x2f;
 const NSEC_PER_SEC = 1e9;
-/** A lone `!` forgets the rules of the folders above, too. */
-const FORGETS = /(?:^|[\r\n])!(?:[\r\n]|$)/;
+/** A lone `!` clears the rules of the folders above, too. */
+const CLEARS = /(?:^|[\r\n])!(?:[\r\n]|$)/;
 
 /**
- * Leaves out of one walk over a local folder what names alone cannot tell: it is told of every folder
- * before the objects in it are asked about.
+ * Leaves objects out of one walk over a local folder by more than their names. Call {@link enter}
+ * for each folder before asking about the objects in it.
  */
 export class SourceLimits {
   readonly #options: SourceLimitOptions;
-  /** Rules of ignore files by the Latin-1 path of their folder. */
+  /** Rules of ignore files, by the Latin-1 path of their folder. */
   readonly #rules = new Map<string, FolderRules>();
-  /** Latin-1 paths of tagged folders, and the tag, which stays. */
+  /** Latin-1 paths of tagged folders, and the name of the tag, which is not left out. */
   readonly #tagged = new Map<string, string>();
   readonly #nowSec = Date.now() / 1000;
-  /** Paths of folders whose content was left out since another file system is mounted there. */
+  /** Paths of folders whose content was left out because another file system is mounted there. */
   readonly mountPoints: Uint8Array[] = [];
   readonly #closed = new Set<string>();
-  /** Ignore files of other users, and how many objects each of them left out. */
+  /** Ignore files of other users, each with the number of objects that it left out. */
   readonly foreignRules = new Map<Uint8Array, number>();
   readonly #folderTags: readonly string[];
   #device: number | undefined;
@@ -70,25 +72,28 @@ export class SourceLimits {
   }
 
   /**
-   * A folder was listed.
+   * Reads the rules and tags of a folder that was listed.
    *
-   * @param names - of what is in it, one Latin-1 character a byte
-   * @param way - leads to the folder
-   * @throws {FileError} `ignore-file-unusable` — its rules do not count then
+   * @param names - names of its objects, one Latin-1 character a byte
+   * @param diskPath - path of the folder
+   * @throws {FileError} `ignore-file-unusable` — its rules do not apply then
    */
-  enter(directory: LocalEntry, names: readonly string[], way: Buffer): void {
+  enter(directory: LocalEntry, names: readonly string[], diskPath: Buffer): void {
     const { ignoreFileName, excludeCaches } = this.#options;
     this.#device ??= directory.dev;
     const has = (name: string): boolean => names.includes(Buffer.from(name).toString('latin1'));
     const folder = keyOf(directory.path);
     if (excludeCaches === true && has(CACHE_TAG)) {
-      const tag = readStart(onDisk(way, Buffer.from(CACHE_TAG)), CACHE_SIGNATURE.length);
+      const tag = readStart(onDisk(diskPath, Buffer.from(CACHE_TAG)), CACHE_SIGNATURE.length);
       if (tag?.bytes.toString('latin1') === CACHE_SIGNATURE) this.#tagged.set(folder, CACHE_TAG);
     }
     for (const tag of this.#folderTags) if (names.includes(tag)) this.#tagged.set(folder, tag);
     if (ignoreFileName === undefined || !has(ignoreFileName)) return;
-    const read = readStart(onDisk(way, Buffer.from(ignoreFileName)), IGNORE_FILE_LENGTH_MAX + 1);
-    if (read === undefined) return; // No plain file, or unreadable: that is told when it is sent.
+    const read = readStart(
+      onDisk(diskPath, Buffer.from(ignoreFileName)),
+      IGNORE_FILE_LENGTH_MAX + 1,
+    );
+    if (read === undefined) return; // Not a regular file, or unreadable: sending it reports that.
     const content = read.bytes;
     const shownFolder = Buffer.from(folder === '' ? '' : `${folder}/`, 'latin1');
     const file = Buffer.concat([shownFolder, Buffer.from(ignoreFileName)]);
@@ -96,12 +101,12 @@ export class SourceLimits {
     const filter = new Filter(rulesOf(file, content, folder));
     this.#rules.set(folder, {
       filter,
-      forgets: FORGETS.test(Buffer.from(withoutUtf8Mark(content)).toString('latin1')),
+      clears: CLEARS.test(Buffer.from(withoutUtf8Mark(content)).toString('latin1')),
       foreignFile: isWindows || isTrustedOwner(read.uid) ? undefined : file,
     });
   }
 
-  /** What the ignore files say about a path: the deepest one that has a matching rule decides. */
+  /** The verdict of the ignore files on a path: the deepest one with a matching rule decides. */
   verdict(path: Uint8Array, isFolder: boolean): 'include' | 'exclude' | undefined {
     if (this.#rules.size === 0) return undefined;
     const key = keyOf(path);
@@ -117,16 +122,16 @@ export class SourceLimits {
         }
         return rule.action;
       }
-      if (rules?.forgets === true) return undefined;
+      if (rules?.clears === true) return undefined;
     }
   }
 
-  /** Whether a folder that stays is taken as empty. */
+  /** Whether a folder that is not left out counts as empty. */
   isClosed(directory: LocalEntry): boolean {
     return this.#closed.size > 0 && this.#closed.has(keyOf(directory.path));
   }
 
-  /** Whether an object stays, as far as its attributes and its folder say. */
+  /** Whether an object is not left out by its own attributes or the tag of its folder. */
   admits(entry: LocalEntry): boolean {
     const { oneFileSystem, maxBytes = Infinity, minBytes = 0 } = this.#options;
     const { maxAgeSec = Infinity, minAgeSec = -Infinity } = this.#options;
@@ -147,13 +152,13 @@ export class SourceLimits {
   }
 }
 
-/** The root is `.` as an entry and nothing before a name. */
+/** The key of a folder: empty for the root, whose path is `.`. */
 function keyOf(path: Uint8Array): string {
   const key = Buffer.from(path.buffer, path.byteOffset, path.byteLength).toString('latin1');
   return key === '.' ? '' : key;
 }
 
-/** Patterns that are anchored begin in their own folder. */
+/** Reads the rules of an ignore file. Anchored patterns start at the file's own folder. */
 function rulesOf(file: Buffer, content: Buffer, folder: string): readonly FilterRule[] {
   const collected = new FilterRules();
   try {
@@ -173,21 +178,21 @@ function rulesOf(file: Buffer, content: Buffer, folder: string): readonly Filter
 function unusable(file: Buffer, why: string): FileError {
   return new FileError(
     'ignore-file-unusable',
-    `the rules in ${showPath(file)} do not count: ${why}`,
+    `the rules in ${showPath(file)} do not apply: ${why}`,
     {
-      hint: 'It holds one pattern a line, as --exclude-from.',
+      hint: 'The file must hold one pattern a line, as for --exclude-from.',
     },
   );
 }
 
-/** The first bytes of a plain file; undefined when it is none or cannot be read. */
+/** The first bytes of a regular file; undefined for anything else, or when it cannot be read. */
 function readStart(
   file: Buffer,
   length: number,
 ): { readonly bytes: Buffer; readonly uid: number } | undefined {
   let fd: number;
   try {
-    // Windows has neither flag, and undefined counts as 0.
+    // Windows has neither flag; undefined counts as 0.
     fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch {
     return undefined;

@@ -1,4 +1,4 @@
-/** Folders that their owner may not change, opened while something in them is. */
+/** Makes folders writable that their owner may not write to, while objects in them are changed. */
 import { lstatSync } from 'node:fs';
 import type { DirectoryHandles } from '../local/directory-handles.ts';
 import { isRootPath, splitPath } from '../safe-path.ts';
@@ -6,19 +6,19 @@ import { setMode } from './set-mode.ts';
 import { errnoOf } from '../../platform.ts';
 
 const ROOT = Buffer.from('.');
-/** What the owner of a folder needs to change what is in it. */
+/** Permissions that the owner needs to change objects in a folder. */
 const OWNER_BITS = 0o700;
 const MODE_BITS = 0o7777;
 
 /**
- * Opens folders such as those of Go's module cache (`r-x`) when a change in them is refused, and gives
- * them their modes back at the end. Only the owner of a folder can do that; the superuser need not.
+ * Opens folders such as those of Go's module cache (`r-x`) when a change in them is refused, and
+ * restores their modes at the end. Only the owner of a folder can do that; the superuser need not.
  *
  * @see rsync generator.c need_retouch_dir_perms (3.5.0)
  */
 export class ClosedFolders {
   readonly #handles: DirectoryHandles;
-  /** Modes to give back, by the folder's path as latin1 text. */
+  /** Modes to restore, by the folder's path as latin1 text. */
   readonly #modes = new Map<string, number>();
 
   constructor(handles: DirectoryHandles) {
@@ -26,11 +26,11 @@ export class ClosedFolders {
   }
 
   /**
-   * Makes a change in the folder that holds `path`.
+   * Makes a change in the folder that contains `path`.
    *
-   * @throws what `change` throws, once the folder is open or cannot be opened
+   * @throws whatever `change` throws after the folder was opened or could not be opened
    */
-  during<T>(path: Uint8Array, change: () => T): T {
+  whileOpen<T>(path: Uint8Array, change: () => T): T {
     try {
       return change();
     } catch (error) {
@@ -39,24 +39,24 @@ export class ClosedFolders {
     }
   }
 
-  /** A folder has another mode from now on, or is gone: there is nothing to give back. */
+  /** Call it when a folder gets another mode or is removed: there is nothing to restore then. */
   forget(path: Uint8Array): void {
     this.#modes.delete(keyOf(path));
   }
 
-  /** Gives all folders their modes back. One that is gone or not ours any more stays as it is. */
+  /** Restores all modes. A folder that is gone or no longer ours stays as it is. */
   close(): void {
     for (const [key, mode] of this.#modes) {
       try {
         setMode(this.#handles.locate(Buffer.from(key, 'latin1')), mode);
       } catch {
-        // Nothing depends on it: the next comparison finds another mode and sets it.
+        // Nothing depends on it: the next comparison finds the wrong mode and corrects it.
       }
     }
     this.#modes.clear();
   }
 
-  /** @returns whether it was closed and is open now */
+  /** @returns whether it was closed and is now open */
   #open(folder: Uint8Array): boolean {
     try {
       const full = this.#handles.locate(folder);
@@ -66,7 +66,7 @@ export class ClosedFolders {
       this.#modes.set(keyOf(folder), mode);
       return true;
     } catch {
-      return false; // not ours: the first refusal says what is wrong
+      return false; // not ours: the caller throws the first refusal
     }
   }
 }

@@ -1,4 +1,4 @@
-/** Folders that never are without the small file that everything in them is read with. */
+/** Creates and removes folders in one step with their key file, which everything in them needs. */
 import {
   copyFileSync,
   linkSync,
@@ -8,7 +8,7 @@ import {
   renameSync,
   rmdirSync,
 } from 'node:fs';
-import { errnoOf, insist, isWindows } from '../../platform.ts';
+import { errnoOf, retryWhileHeld, isWindows } from '../../platform.ts';
 import type { ClosedFolders } from './closed-folders.ts';
 import type { DirectoryHandles } from '../local/directory-handles.ts';
 import { setMode } from './set-mode.ts';
@@ -17,12 +17,12 @@ import { locateBoth, removeQuietly, type Place, type TemporaryPlaces } from './t
 const SLASH = Buffer.from('/');
 const OWNER_MODE = 0o700;
 
-/** What the folders of a store have to do with each other. */
+/** What the folders of a store need. */
 export interface KeyedFoldersOptions {
-  /** Name of the file, in every folder. */
+  /** Name of the key file in every folder. */
   readonly keyName: Uint8Array;
   readonly handles: DirectoryHandles;
-  /** An earlier copy that may have the file of a new folder. */
+  /** An earlier copy that may have the key file of a new folder. */
   readonly earlier: DirectoryHandles | undefined;
   /** In a folder for temporary names, on the same file system. */
   readonly places: TemporaryPlaces;
@@ -30,22 +30,22 @@ export interface KeyedFoldersOptions {
 }
 
 /**
- * Makes and removes folders together with their key file, each in one step: a new folder is built under
- * a temporary name, and a folder that goes gets one before anything is taken out of it. All methods
- * throw the system's errors.
+ * Creates and removes folders together with their key file, each in one step. A new folder is built
+ * under a temporary name; a folder to be removed is renamed to one before it is emptied. All
+ * methods throw the system's errors.
  */
 export class KeyedFolders {
   readonly #options: KeyedFoldersOptions;
-  /** Key files that go when their folder does, by the folder's path as latin1 text. */
-  readonly #leaving = new Map<string, Uint8Array>();
+  /** Key files to be removed with their folders, by the folder's path as latin1 text. */
+  readonly #deferred = new Map<string, Uint8Array>();
 
   constructor(options: KeyedFoldersOptions) {
     this.#options = options;
   }
 
   /**
-   * @param mode - permission bits, those of the owner among them
-   * @returns false when the earlier copy has no key file for this folder: nothing was made
+   * @param mode - permission bits, including all of the owner's
+   * @returns false when the earlier copy has no key file for this folder; nothing was created
    */
   create(folder: Uint8Array, mode: number): boolean {
     const { earlier, handles, places } = this.#options;
@@ -58,7 +58,7 @@ export class KeyedFolders {
       linkOrCopy(...locateBoth(stored, key));
       place.handles.forget(place.at);
       const [from, to] = locateBoth(place, { handles, at: folder });
-      insist(() => renameSync(from, to));
+      retryWhileHeld(() => renameSync(from, to));
       return true;
     } catch (error) {
       this.#clear(place);
@@ -66,37 +66,37 @@ export class KeyedFolders {
     }
   }
 
-  /** @returns whether this is a key file: it goes when its folder does, or at the end */
-  removesLater(path: Uint8Array): boolean {
+  /** @returns whether this is a key file, which is removed with its folder, or at the end */
+  deferRemoval(path: Uint8Array): boolean {
     const folder = this.#folderOfKey(path);
     if (folder === undefined) return false;
-    this.#leaving.set(keyOf(folder), path);
+    this.#deferred.set(keyOf(folder), path);
     return true;
   }
 
-  /** @returns false for a folder whose key file was not to be removed */
+  /** @returns false for a folder whose key file is not to be removed */
   remove(folder: Uint8Array): boolean {
     const { handles, places, closed } = this.#options;
-    const key = this.#leaving.get(keyOf(folder));
+    const key = this.#deferred.get(keyOf(folder));
     if (key === undefined || readdirSync(handles.locateDirectory(folder)).length > 1) return false;
     handles.forget(folder);
     const place = places.for(folder);
-    // Who may not write to a folder may not move it.
-    closed.during(key, () => {
+    // A folder that may not be written may not be moved either.
+    closed.whileOpen(key, () => {
       const [from, to] = locateBoth({ handles, at: folder }, place);
-      insist(() => renameSync(from, to));
+      retryWhileHeld(() => renameSync(from, to));
     });
-    // Not before: what is refused now may be tried again when the folder above is open.
-    this.#leaving.delete(keyOf(folder));
+    // Not before: a change that is refused now may be tried again when the parent folder is open.
+    this.#deferred.delete(keyOf(folder));
     this.#clear(place);
     return true;
   }
 
-  /** Removes the key files of folders that stay. */
+  /** Removes the key files of folders that were not removed. */
   close(): void {
     const { handles } = this.#options;
-    for (const at of this.#leaving.values()) removeQuietly({ handles, at });
-    this.#leaving.clear();
+    for (const at of this.#deferred.values()) removeQuietly({ handles, at });
+    this.#deferred.clear();
   }
 
   #stored(earlier: DirectoryHandles, folder: Uint8Array): Place | undefined {
@@ -109,20 +109,23 @@ export class KeyedFolders {
     }
   }
 
-  /** What cannot be removed here stays where no name leads to it, until the folder is emptied. */
+  /**
+   * Removes a temporary folder. If that fails, it stays under its temporary name until a later
+   * cleanup.
+   */
   #clear(place: Place): void {
     const { handles, at } = place;
     try {
       setMode(handles.locate(at), OWNER_MODE);
     } catch {
-      // Removing will tell.
+      // Removing it reports the error.
     }
     removeQuietly(this.#keyIn(place));
     handles.forget(at);
     try {
       rmdirSync(handles.locate(at));
     } catch {
-      // The next run that empties the folder of temporary names removes it.
+      // The next run that empties the temporary folder removes it.
     }
   }
 
@@ -140,7 +143,9 @@ export class KeyedFolders {
   }
 }
 
-/** On Windows a copy, since removing one name of a read-only file makes the others writable there. */
+/**
+ * Copies on Windows: removing one name of a read-only file there makes its other names writable.
+ */
 function linkOrCopy(from: Buffer, to: Buffer): void {
   try {
     if (!isWindows) {

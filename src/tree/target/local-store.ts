@@ -16,7 +16,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { FileError } from '../../errors.ts';
-import { errnoOf, insist, isWindows } from '../../platform.ts';
+import { errnoOf, retryWhileHeld, isWindows } from '../../platform.ts';
 import { ClosedFolders } from './closed-folders.ts';
 import { DirectoryHandles } from '../local/directory-handles.ts';
 import { diskFolder } from '../local/disk-path.ts';
@@ -43,23 +43,23 @@ const GROW_FLAGS = constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW 
 /** How a local folder is written. */
 export interface LocalStoreOptions {
   /**
-   * Where everything is built that replaces something; relative to the folder or absolute. Default:
-   * beside the final names.
+   * The folder in which replacements are built; relative to the folder or absolute. Default: beside
+   * the final names.
    */
   readonly tempDir?: string;
   /**
-   * Name of a file with which folders come and go in one step, where there is a `tempDir`: it is taken
-   * from the earlier copy.
+   * Name of the key file with which folders are created and removed in one step, if there is a
+   * `tempDir`. It is taken from the earlier copy.
    */
   readonly keyName?: string;
   /** An earlier copy (`--link-dest`); relative to the folder or absolute. */
   readonly earlier?: string;
   /**
-   * Whether a new version must have reached the disk before it takes an old one's place, and
-   * everything before {@link LocalStore.settle} is done. Default true.
+   * Whether a new version must reach the disk before it replaces an old one, and all changes before
+   * {@link LocalStore.settle} is done. Default true.
    */
   readonly durable?: boolean;
-  /** Faster than to wait for many files one by one. */
+  /** Faster than fsync on many files one by one. */
   readonly syncFileSystem?: SyncFileSystem;
   /**
    * Makes a pipe or device at a path, which Node itself cannot.
@@ -81,7 +81,7 @@ export class LocalStore implements Store<LocalEntry> {
   readonly #keyed: KeyedFolders | undefined;
   readonly #unsettled: Unsettled;
 
-  /** @param root - the folder; it is looked for only when it is used */
+  /** @param root - the folder; it need not exist before it is used */
   constructor(root: string, options: LocalStoreOptions = {}) {
     const absolute = path.resolve(root);
     this.#options = options;
@@ -104,7 +104,7 @@ export class LocalStore implements Store<LocalEntry> {
     });
   }
 
-  /** Lets go of all directories, and closes those that had to be opened. */
+  /** Closes all handles, and restores the modes of folders that had to be opened. */
   close(): void {
     this.#keyed?.close();
     this.#closed.close();
@@ -119,7 +119,7 @@ export class LocalStore implements Store<LocalEntry> {
     const root = await this.#examine(this.#temporary, ROOT);
     if (root !== undefined && isDirectory(root)) return;
     throw new FileError('temp-dir-missing', `the temp-dir is not an existing folder: ${tempDir}`, {
-      hint: 'Create it, or do without a temporary folder.',
+      hint: 'Create it, or use no temporary folder.',
     });
   }
 
@@ -160,7 +160,7 @@ export class LocalStore implements Store<LocalEntry> {
       if (isWindows) refuseReadOnly(from, entryPath);
       linkSync(...locateBoth({ handles: this.#earlier, at: entryPath }, place));
       // Its content may be as new as its name.
-      this.#unsettled.noteFile(entryPath);
+      this.#unsettled.addFile(entryPath);
     });
   }
 
@@ -172,8 +172,8 @@ export class LocalStore implements Store<LocalEntry> {
     return this.#change('cannot create the folder', entryPath, () => {
       if (this.#keyed?.create(entryPath, mode) !== true)
         mkdirSync(this.#handles.locate(entryPath), mode);
-      this.#unsettled.noteName(entryPath);
-      this.#unsettled.noteFolder(entryPath);
+      this.#unsettled.addName(entryPath);
+      this.#unsettled.addFolder(entryPath);
     });
   }
 
@@ -192,7 +192,7 @@ export class LocalStore implements Store<LocalEntry> {
 
   createSpecial(entry: Entry): Promise<void> {
     return this.#change('cannot create', entry.path, () => {
-      // The program that makes it takes no names beyond UTF-8.
+      // The program that creates it takes only names in UTF-8.
       const place = this.#places.plain(entry.path);
       const made = place.handles.locate(place.at).toString();
       if (this.#options.makeSpecial?.(made, entry) !== true) {
@@ -209,16 +209,16 @@ export class LocalStore implements Store<LocalEntry> {
       const tempPlace = this.#places.for(entryPath);
       const { handles, at } = tempPlace;
       const create = (): number => openSync(handles.locate(at), CREATE_FLAGS, 0o600);
-      const fd = handles === this.#handles ? this.#closed.during(at, create) : create();
+      const fd = handles === this.#handles ? this.#closed.whileOpen(at, create) : create();
       const durable = this.#options.durable ?? true;
       const place = {
         path: entryPath,
         durable: durable && this.#isTaken(entryPath),
         rename: () => {
-          this.#closed.during(entryPath, () => {
+          this.#closed.whileOpen(entryPath, () => {
             renameOver(...locateBoth(tempPlace, { handles: this.#handles, at: entryPath }));
           });
-          this.#unsettled.noteFile(entryPath);
+          this.#unsettled.addFile(entryPath);
         },
         remove: () => removeQuietly(tempPlace),
       };
@@ -231,23 +231,23 @@ export class LocalStore implements Store<LocalEntry> {
       const open = (): number => {
         const full = this.#handles.locate(entryPath);
         const before = lstatSync(full, { throwIfNoEntry: false });
-        // Another name of a file is not to change with this one.
+        // Other names of the file must not change with this one.
         if (before !== undefined && (!before.isFile() || before.nlink > 1)) unlinkSync(full);
         return openSync(full, GROW_FLAGS, 0o600);
       };
-      const fd = this.#closed.during(entryPath, open);
+      const fd = this.#closed.whileOpen(entryPath, open);
       const durable = this.#options.durable ?? true;
-      const rename = (): void => this.#unsettled.noteFile(entryPath);
+      const rename = (): void => this.#unsettled.addFile(entryPath);
       return new LocalNewFile(fd, { path: entryPath, durable, rename }, sizeHint);
     });
   }
 
-  /** Whether a path names something already. */
+  /** Whether an object of this path exists. */
   #isTaken(path: Uint8Array): boolean {
     try {
       return lstatSync(this.#handles.locate(path), { throwIfNoEntry: false }) !== undefined;
     } catch {
-      return false; // a place that cannot be looked at: giving the file its name will say why
+      return false; // it cannot be examined: renaming the file reports why
     }
   }
 
@@ -269,7 +269,7 @@ export class LocalStore implements Store<LocalEntry> {
 
   removeFile(entryPath: Uint8Array): Promise<void> {
     return this.#change('cannot remove', entryPath, () => {
-      if (this.#keyed?.removesLater(entryPath) === true) return;
+      if (this.#keyed?.deferRemoval(entryPath) === true) return;
       try {
         unlinkSync(this.#handles.locate(entryPath));
       } catch (error) {
@@ -297,19 +297,21 @@ export class LocalStore implements Store<LocalEntry> {
       try {
         return readLocalEntry(handles.locate(entryPath), entryPath);
       } catch (error) {
-        // No parent, or a parent that is no directory: nothing is there.
+        // No parent, or a parent that is not a directory: there is no such object.
         if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;
         throw error;
       }
     });
   }
 
-  /** Creates something under a temporary name when its own is taken, and renames it over that. */
-  #replace(doing: string, entryPath: Uint8Array, create: (place: Place) => void): Promise<void> {
-    return this.#change(doing, entryPath, () => {
+  /**
+   * Creates an object; when its name is taken, creates it under a temporary name and renames it.
+   */
+  #replace(problem: string, entryPath: Uint8Array, create: (place: Place) => void): Promise<void> {
+    return this.#change(problem, entryPath, () => {
       try {
         create({ handles: this.#handles, at: entryPath });
-        this.#unsettled.noteName(entryPath);
+        this.#unsettled.addName(entryPath);
         return;
       } catch (error) {
         if (errnoOf(error) !== 'EEXIST') throw error;
@@ -323,35 +325,38 @@ export class LocalStore implements Store<LocalEntry> {
   #giveName(place: Place, entryPath: Uint8Array): void {
     try {
       renameOver(...locateBoth(place, { handles: this.#handles, at: entryPath }));
-      this.#unsettled.noteName(entryPath);
+      this.#unsettled.addName(entryPath);
     } finally {
       // Renaming one name of an inode over another leaves both in place.
       removeQuietly(place);
     }
   }
 
-  /** A change in the folder that holds `entryPath`, which is opened where it must be. */
-  #change<T>(doing: string, entryPath: Uint8Array, act: () => T): Promise<T> {
-    return this.#attempt(doing, entryPath, () => this.#closed.during(entryPath, act));
+  /** Makes a change in the folder that contains `entryPath`, and opens that folder if necessary. */
+  #change<T>(problem: string, entryPath: Uint8Array, act: () => T): Promise<T> {
+    return this.#attempt(problem, entryPath, () => this.#closed.whileOpen(entryPath, act));
   }
 
-  /** Everything that touches the disk: checks the path, and gives the system's errors our form. */
-  #attempt<T>(doing: string, entryPath: Uint8Array, act: () => T): Promise<T> {
+  /**
+   * Wraps every disk operation: checks the path, and turns the system's errors into {@link
+   * FileError}s.
+   */
+  #attempt<T>(problem: string, entryPath: Uint8Array, act: () => T): Promise<T> {
     return new Promise((resolve) => {
       assertSafePath(entryPath);
       try {
         resolve(act());
       } catch (error) {
         if (error instanceof FileError) throw error;
-        throw fileFailure(error, 'write-failed', doing, entryPath);
+        throw fileFailure(error, 'write-failed', problem, entryPath);
       }
     });
   }
 }
 
-/** Gives a new object a name that another one may have; Windows keeps those that are read-only. */
+/** Renames an object over an existing one; Windows refuses to replace a read-only file. */
 function renameOver(from: Buffer, to: Buffer): void {
-  insist(
+  retryWhileHeld(
     () => renameSync(from, to),
     () => {
       const old = lstatSync(to, { throwIfNoEntry: false });
@@ -360,12 +365,19 @@ function renameOver(from: Buffer, to: Buffer): void {
   );
 }
 
-/** Removing one name of a read-only file makes it writable by all others: Node 20 (libuv/libuv#4318), old Windows, Wine. */
+/**
+ * Refuses a link to a read-only file: removing it would make the other names writable (Node 20,
+ * libuv/libuv#4318; old Windows; Wine).
+ */
 function refuseReadOnly(full: Buffer, entryPath: Uint8Array): void {
   if ((lstatSync(full).mode & 0o200) !== 0) return;
-  throw new FileError('link-read-only', `no further name for ${showPath(entryPath)}`, {
-    hint: 'Copy it.',
-  });
+  throw new FileError(
+    'link-read-only',
+    `cannot make a hard link to the read-only file ${showPath(entryPath)}`,
+    {
+      hint: 'Copy the file.',
+    },
+  );
 }
 
 function makeSymlink(target: Uint8Array, full: Buffer, entryPath: Uint8Array): void {
@@ -374,7 +386,7 @@ function makeSymlink(target: Uint8Array, full: Buffer, entryPath: Uint8Array): v
   } catch (error) {
     if (!isWindows || errnoOf(error) !== 'EPERM') throw error;
     throw new FileError('symlink-refused', `cannot create the link ${showPath(entryPath)}`, {
-      hint: 'Windows allows that in its Developer Mode, or to an administrator.',
+      hint: 'Turn on Developer Mode in Windows, or run as an administrator.',
       facts: { path: showPath(entryPath) },
       cause: error,
     });

@@ -16,25 +16,25 @@ import type { Attributes, NewFile } from '../store.ts';
 import { waitForDisk } from './unsettled.ts';
 import { writeAt } from './write-at.ts';
 
-/** Bytes that are collected before they are written. */
+/** Bytes that are buffered before they are written. */
 const BUFFER_LENGTH = 256 * 1024;
 const ZEROS = Buffer.alloc(64 * 1024);
 const DONE = Promise.resolve();
 const OWNER_WRITES = 0o200;
 
-/** What the store does for a file that it is making. */
+/** What the store does for a new file. */
 export interface NewFilePlace {
   /** Path in the tree, for messages. */
   readonly path: Uint8Array;
-  /** Whether the bytes must have reached the disk before the file gets its name. */
+  /** Whether the bytes must reach the disk before the file gets its name. */
   readonly durable: boolean;
   /** Gives the temporary file its name; throws the system's error. */
   rename(): void;
-  /** Removes the temporary file; never throws. Absent: what was written stays under its name. */
+  /** Removes the temporary file; never throws. Absent: the file has its name already, and stays. */
   remove?(): void;
 }
 
-/** A temporary file on its way to a name. */
+/** A temporary file that gets its name at `commit`. */
 export class LocalNewFile implements NewFile {
   /** See {@link NewFile.fd}. */
   get fd(): number {
@@ -46,7 +46,7 @@ export class LocalNewFile implements NewFile {
   #buffer: Buffer;
   #filled = 0;
   #written = 0;
-  /** The file is at least so long: it may end in a hole. */
+  /** The file is at least this long: it may end in a hole. */
   #lengthMin = 0;
   #open = true;
 
@@ -76,7 +76,7 @@ export class LocalNewFile implements NewFile {
   async zeroTo(position: number): Promise<void> {
     try {
       await this.#flush();
-      // A file that grows in place may have something else there.
+      // A file that is rewritten in place may have old data there.
       const end = Math.min(position, fstatSync(this.#fd).size);
       while (this.#written < end) await this.#writeAll(ZEROS.subarray(0, end - this.#written));
     } catch (error) {
@@ -107,12 +107,12 @@ export class LocalNewFile implements NewFile {
     return DONE;
   }
 
-  /** Writes what has come so far and leaves it under its temporary name. Never throws. */
+  /** Writes the buffered bytes and leaves the file under its temporary name. Never throws. */
   leave(): Promise<void> {
     try {
       if (this.#open) this.#writeRest();
     } catch {
-      // What is there is still the beginning of the file.
+      // The written part still is the beginning of the file.
     }
     this.#close();
     return DONE;
@@ -133,7 +133,10 @@ export class LocalNewFile implements NewFile {
     }
   }
 
-  /** What is left in the buffer goes to the system's cache at once: a thread would cost more. */
+  /**
+   * Writes the rest of the buffer synchronously: into the system's cache that costs less than a
+   * thread.
+   */
   #writeRest(): void {
     writeAt(this.#fd, this.#buffer.subarray(0, this.#filled), this.#written);
     this.#written += this.#filled;
@@ -187,7 +190,7 @@ export class LocalNewFile implements NewFile {
   }
 }
 
-/** Such a file cannot be opened once more to wait for the disk. */
+/** Such a file cannot be reopened later to wait for the disk. */
 function isReadOnlyOnWindows({ mode }: Attributes): boolean {
   return isWindows && mode !== undefined && (mode & OWNER_WRITES) === 0;
 }

@@ -6,12 +6,12 @@ import { errnoOf } from '../../platform.ts';
 import { fileFailure } from '../file-failure.ts';
 
 /**
- * Makes sure that a folder exists, and the folders above it.
+ * Creates a folder and its parents, unless they exist.
  *
- * @param dryRun - make nothing
- * @returns whether it is, or would have been, made
- * @throws {FileError} `parent-missing` — nothing can be made there
- * @throws {FileError} `write-failed` — it is no folder, or cannot be made
+ * @param dryRun - create nothing
+ * @returns whether it was, or would have been, created
+ * @throws {FileError} `parent-missing` — nothing can be created there
+ * @throws {FileError} `write-failed` — it is not a folder, or cannot be created
  */
 export function prepareFolder(folder: string, dryRun: boolean): boolean {
   const shown = Buffer.from(folder);
@@ -29,7 +29,7 @@ export function prepareFolder(folder: string, dryRun: boolean): boolean {
     if (error instanceof FileError) throw error;
     if (errnoOf(error) === 'ENOENT') {
       throw new FileError('parent-missing', `cannot create the folder ${folder}`, {
-        hint: 'Create the one it is to be in first, or plug in and mount the disk it is on.',
+        hint: 'Create its parent folder first, or plug in and mount its disk.',
         facts: { path: folder },
         cause: error,
       });
@@ -38,7 +38,7 @@ export function prepareFolder(folder: string, dryRun: boolean): boolean {
   }
 }
 
-/** Each once: where a file system says of everything that it does not exist, Node would try for ever. */
+/** Tries each parent once: Node's recursive mkdir never ends where everything gives ENOENT. */
 function makeFolder(folder: string): void {
   try {
     mkdirSync(folder);

@@ -1,4 +1,4 @@
-/** Owner, permissions and time of what was stored. */
+/** Sets the owner, permissions and mtime of stored objects. */
 import type { FileError } from '../../errors.ts';
 import { fileFailure } from '../file-failure.ts';
 import type { Attributes } from '../store.ts';
@@ -6,17 +6,17 @@ import { storedTime } from '../stored-time.ts';
 
 /** The system calls that set attributes, on a handle or a path. */
 export interface AttributeCalls {
-  /** Who owns the object now. */
+  /** The current owner of the object. */
   owner(): { readonly uid: number; readonly gid: number };
-  /** −1 leaves an id as it is. */
+  /** −1 leaves an id unchanged. */
   chown(uid: number, gid: number): void;
   chmod(mode: number): void;
   utimes(time: number | Date): void;
 }
 
 /**
- * Sets attributes in the order that keeps all of them: a new owner clears set-id bits, and
- * everything may touch the time. One that fails does not keep the others from being set.
+ * Sets attributes in an order that keeps all of them: changing the owner clears set-id bits, and
+ * every call may change the mtime. When one fails, the others are still set.
  *
  * @returns the first failure, {FileError} `attributes-failed`
  */
@@ -27,17 +27,17 @@ export function trySetAttributes(
 ): FileError | undefined {
   const { mode, mtimeSec, mtimeNsec = 0, uid, gid } = attributes;
   let failure: FileError | undefined;
-  const attempt = (doing: string, call: () => void): void => {
+  const attempt = (problem: string, call: () => void): void => {
     try {
       call();
     } catch (error) {
-      failure ??= fileFailure(error, 'attributes-failed', doing, path);
+      failure ??= fileFailure(error, 'attributes-failed', problem, path);
     }
   };
   if (uid !== undefined || gid !== undefined) {
     attempt('cannot set the owner of', () => {
       const now = calls.owner();
-      // Some file systems refuse even to set the owner that is there.
+      // Some file systems refuse even to set the current owner.
       if ((uid ?? now.uid) === now.uid && (gid ?? now.gid) === now.gid) return;
       calls.chown(uid ?? -1, gid ?? -1);
     });

@@ -1,19 +1,18 @@
-/** Names that a target cannot hold, and what replaces them. */
+/** Replaces names that a target cannot hold. */
 import { createHash } from 'node:crypto';
 
 /**
- * Names that a target cannot hold, and what objects are called there instead. One rule, that leads
- * back: what cannot stand in a name becomes `%` and two hex digits, and so does a `%` that would
- * otherwise read like one.
+ * Names that a target cannot hold are replaced by one reversible rule: each reserved character
+ * becomes `%` and two hex digits, and so does a `%` that would otherwise be read as such an escape.
  */
 
-/** What names a target can hold. */
+/** The names that a target can hold. */
 export interface NameRules {
-  /** Windows' rules: characters and words that are reserved, no dot or space at the end. */
+  /** Windows' rules: reserved characters and words, no dot or space at the end. */
   readonly windows: boolean;
-  /** `a` and `A` are one name there. */
+  /** `a` and `A` are one name. */
   readonly foldsCase: boolean;
-  /** Composed and decomposed letters are one name there. */
+  /** Composed and decomposed letters are one name. */
   readonly foldsForms: boolean;
   /** Longest name. */
   readonly lengthMax: number;
@@ -23,7 +22,7 @@ export interface NameRules {
   readonly utf8Only: boolean;
 }
 
-/** Linux: anything goes. */
+/** Linux: every name is allowed. */
 export const ANY_NAMES: NameRules = {
   windows: false,
   foldsCase: false,
@@ -33,7 +32,7 @@ export const ANY_NAMES: NameRules = {
   utf8Only: false,
 };
 
-/** Windows, and its file systems wherever they are. */
+/** Windows, and its file systems on any machine. */
 export const WINDOWS_NAMES: NameRules = {
   windows: true,
   foldsCase: true,
@@ -44,9 +43,9 @@ export const WINDOWS_NAMES: NameRules = {
 };
 
 const NOTHING: Uint8Array = new Uint8Array(0);
-/** Longest ending that a number is put before, with its dot. */
+/** Longest ending, with its dot, that a number is put before. */
 const ENDING_LENGTH_MAX = 12;
-/** Words that are devices on Windows, whatever ending they have. */
+/** Names of Windows devices, whatever ending they have. */
 const RESERVED_WORD = /^(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\.|$)/i;
 // eslint-disable-next-line no-control-regex -- these are what it is about
 const RESERVED_CHARACTER = /[\0-\x1f"*:<>?|\\]/g;
@@ -55,16 +54,17 @@ const ESCAPE = /%([0-9A-F]{2})/g;
 const BEYOND_ASCII = /[\x80-\xff]/g;
 
 /**
- * What the objects of one directory are called in the target. No two of the names are one there:
- * the first of several equal ones keeps its name, the others get `~2`, `~3`, … before their ending.
+ * The names in the target of the objects of one directory. No two of them are one name there: the
+ * first of several equal ones is unchanged, the others get `~2`, `~3`, … before their ending.
  *
- * @param names - as they should be, all of the directory; no name twice
- * @returns names in the same order; the very array where the name stays as it is
+ * @param names - the wanted names of all objects of the directory; no name twice
+ * @returns names in the same order; the very same array for an unchanged name
  */
 export function targetNames(names: readonly Uint8Array[], rules: NameRules): Uint8Array[] {
   const fitting = names.map((name) => fittingName(name, rules));
   if (!rules.foldsCase && !rules.foldsForms && !rules.windows) return fitting;
-  // What may keep its name does; beyond that the order of the listing does not matter.
+  // Names that fit come first and stay unchanged; apart from that the order of the listing is
+  // irrelevant.
   const order = [...names.keys()].sort(
     (a, b) =>
       Number(fitting[a] !== names[a]) - Number(fitting[b] !== names[b]) ||
@@ -87,8 +87,8 @@ export function targetNames(names: readonly Uint8Array[], rules: NameRules): Uin
 }
 
 /**
- * One name under the rules, collisions apart: escaped, and when it is then too long, cut and given
- * the beginning of its digest.
+ * One name under the rules, without regard to collisions: escaped, and, when it is too long then,
+ * cut and given the first digits of its hash.
  *
  * @returns the same array when nothing has to change
  */
@@ -100,7 +100,7 @@ export function fittingName(name: Uint8Array, rules: NameRules): Uint8Array {
 }
 
 /**
- * Escapes what cannot stand in a name.
+ * Escapes the characters that a name cannot contain.
  *
  * @returns the same array when nothing has to change; inverse of {@link unescapeName}
  */
@@ -110,7 +110,7 @@ export function escapeName(name: Uint8Array, rules: NameRules): Uint8Array {
   const isText = Buffer.from(text).equals(bytes);
   if (!rules.windows && (isText || !rules.utf8Only)) return name;
   const plain = bytes.toString('latin1').replace(ESCAPE_LIKE, '%25');
-  // Byte by byte where it is no text.
+  // Byte by byte if it is not UTF-8.
   const readable = isText
     ? Buffer.from(plain, 'latin1').toString('utf8')
     : plain.replace(BEYOND_ASCII, (character) => escapeByte(character.charCodeAt(0)));
@@ -133,7 +133,7 @@ function escapeForWindows(text: string): string {
   return noWord.replace(/[. ]$/, escapeFirst);
 }
 
-/** The first character, which is ASCII, as an escape. */
+/** Replaces the first character, which is ASCII, by its escape. */
 function escapeFirst(text: string): string {
   return escapeByte(text.charCodeAt(0)) + text.slice(1);
 }
@@ -146,12 +146,12 @@ function lengthOf(name: Uint8Array, { lengthUnit }: NameRules): number {
   return lengthUnit === 'bytes' ? name.length : Buffer.from(name).toString('utf8').length;
 }
 
-/** A number before the ending, as people expect it. */
+/** Puts a number before the ending, as people expect it. */
 function withNumber(name: Uint8Array, count: number, rules: NameRules): Uint8Array {
   return withEnd(name, `~${count}`, rules);
 }
 
-/** Puts something before the ending of a name, which is cut as far as that takes. */
+/** Puts text before the ending of a name, which is cut if it gets too long. */
 function withEnd(name: Uint8Array, end: string, rules: NameRules): Uint8Array {
   const dot = name.lastIndexOf(0x2e);
   const hasEnding = dot > 0 && name.length - dot <= ENDING_LENGTH_MAX;
@@ -166,7 +166,7 @@ function withEnd(name: Uint8Array, end: string, rules: NameRules): Uint8Array {
   }
 }
 
-/** Equal for names that are one in the target. */
+/** A key that is equal for names that are one in the target. */
 function folded(name: Uint8Array, { foldsCase, foldsForms }: NameRules): string {
   const bytes = Buffer.from(name);
   const text = bytes.toString('utf8');

@@ -1,39 +1,39 @@
-/** Where a store builds what gets its own name only when it is whole. */
+/** Gives out temporary names for objects that a store builds. */
 import { randomBytes } from 'node:crypto';
 import { unlinkSync } from 'node:fs';
 import type { DirectoryHandles } from '../local/directory-handles.ts';
 import { splitPath } from '../safe-path.ts';
 
 const DOT = Buffer.from('.');
-/** Part of a name that its temporary name keeps: short enough for every file system. */
+/** Length of a name's part that its temporary name keeps: short enough for every file system. */
 const TEMPORARY_PART_LENGTH = 100;
 
-/** A path, and the folder that it counts from. */
+/** A path, and the handles of the folder that it is relative to. */
 export interface Place {
   readonly handles: DirectoryHandles;
   readonly at: Uint8Array;
 }
 
-/** Gives out names that nothing has, in a folder for them or beside the final names. */
+/** Gives out unused names, in a folder for them or beside the final names. */
 export class TemporaryPlaces {
   readonly #handles: DirectoryHandles;
   readonly #temporary: DirectoryHandles | undefined;
-  /** Makes the names of this store its own. */
+  /** Distinguishes the names of this store from others. */
   readonly #own = randomBytes(4).toString('hex');
   #count = 0;
 
-  /** @param temporary - absent: names are given out beside the final ones */
+  /** @param temporary - absent: names are beside the final ones */
   constructor(handles: DirectoryHandles, temporary: DirectoryHandles | undefined) {
     this.#handles = handles;
     this.#temporary = temporary;
   }
 
-  /** `.name.XXXXXX…`, as rsync names what it builds. */
+  /** `.name.XXXXXX…`, like rsync's temporary names. */
   for(entryPath: Uint8Array): Place {
     return this.#place(entryPath, temporaryPrefix(splitPath(entryPath).name));
   }
 
-  /** A name of ASCII characters only. */
+  /** A temporary name in ASCII. */
   plain(entryPath: Uint8Array): Place {
     return this.#place(entryPath, DOT);
   }
@@ -49,12 +49,12 @@ export class TemporaryPlaces {
   }
 }
 
-/** What the temporary names of a file that is to get this name begin with. */
+/** The prefix of the temporary names of a file with this final name. */
 export function temporaryPrefix(name: Uint8Array): Buffer {
   return Buffer.concat([DOT, name.subarray(0, TEMPORARY_PART_LENGTH), DOT]);
 }
 
-/** Both paths for one system call that takes two. */
+/** Both paths, for one system call that takes two. */
 export function locateBoth(first: Place, second: Place): [Buffer, Buffer] {
   if (first.handles === second.handles) return first.handles.locateBoth(first.at, second.at);
   return [first.handles.locate(first.at), second.handles.locate(second.at)];
@@ -64,6 +64,6 @@ export function removeQuietly({ handles, at }: Place): void {
   try {
     unlinkSync(handles.locate(at));
   } catch {
-    // It was renamed, or cannot be removed: the file that matters is not this one.
+    // It was renamed, or cannot be removed: only the final file matters.
   }
 }

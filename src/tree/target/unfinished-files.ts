@@ -1,4 +1,4 @@
-/** The folder in which the files of a restore are built before they get their names. */
+/** The folder in which a restore builds files before they get their names. */
 import { lstatSync, mkdirSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
 import { ClosedFolders } from './closed-folders.ts';
@@ -16,29 +16,36 @@ import type { NewFile } from '../store.ts';
 import { temporaryPrefix } from './temporary-places.ts';
 
 /** Folder in the root of a target in which files are built. */
+/** Name of that folder in the root of a target. */
 export const UNFINISHED_FOLDER = '.ecsync-restore';
 const IN_ROOT = Buffer.from(UNFINISHED_FOLDER);
-/** Less than this is fetched anew sooner than compared. */
+/** Fetching less than this anew is faster than comparing it. */
 const KEPT_LENGTH_MIN = 1024 * 1024;
 
-/** Name of the lock in it: who holds it fills the target. What is built has a name with a dot first. */
+/**
+ * Name of the lock in the folder; its holder fills the target. Unfinished files have names that
+ * start with a dot.
+ */
 const LOCK_NAME = 'lock';
 
-/** How often the folder may be taken away while it is being opened. */
+/** How often another run may remove the folder while it is being opened. */
 const ATTEMPTS_MAX = 8;
 
-/** Takes an exclusive lock by making a file. @throws {LockedError} `locked`, {FileError} `lock-failed` */
+/**
+ * Takes an exclusive lock by creating a file. @throws {LockedError} `locked`, {FileError}
+ * `lock-failed`
+ */
 export type TakeLock = (file: string) => { release(): void };
 
 /**
- * Where the files of a target are built before they get their names, and what an interrupted run
- * left there. A file that was broken off is the beginning of the one it was to become.
+ * Where a restore builds files before they get their names, including the partial files that an
+ * interrupted run left. A partial file is the beginning of the file that it was to become.
  */
 export class UnfinishedFiles {
   readonly #folder: string;
   readonly #store: LocalStore;
-  /** Names by what they begin with, as latin1 text. */
-  readonly #left = new Map<string, Buffer>();
+  /** Names of partial files by their prefix, as latin1 text. */
+  readonly #partial = new Map<string, Buffer>();
   readonly #lock: { release(): void };
 
   private constructor(folder: string, lock: { release(): void }) {
@@ -48,11 +55,11 @@ export class UnfinishedFiles {
   }
 
   /**
-   * Makes the folder, or goes on with the one that is there; what is of no use in it is removed. Only one
-   * run at a time has it.
+   * Creates the folder, or opens the existing one and removes useless files in it. Only one run at
+   * a time can hold it.
    *
    * @param root - absolute path of the target, which exists
-   * @throws {FileError} `write-failed`; what `takeLock` throws
+   * @throws {FileError} `write-failed`; whatever `takeLock` throws
    */
   static open(root: string, takeLock: TakeLock): UnfinishedFiles {
     const folder = path.join(root, UNFINISHED_FOLDER);
@@ -60,25 +67,26 @@ export class UnfinishedFiles {
       try {
         if (!hasUnfinished(root)) inRoot(root, () => mkdirSync(folder, 0o700));
       } catch (error) {
-        // Another run may have made it at the same moment; a link in its place is none.
+        // Another run may have created it at the same moment; a symlink in its place does not
+        // count.
         if (!hasUnfinished(root)) {
           throw fileFailure(error, 'write-failed', 'cannot use', Buffer.from(folder));
         }
       }
       assertOwn(folder);
       try {
-        return UnfinishedFiles.#taken(folder, takeLock(path.join(folder, LOCK_NAME)));
+        return UnfinishedFiles.#opened(folder, takeLock(path.join(folder, LOCK_NAME)));
       } catch (error) {
-        // A run that was just ending has taken the folder away.
+        // A run that was just ending has removed the folder.
         if (hasUnfinished(root) || attempt === ATTEMPTS_MAX) throw error;
       }
     }
   }
 
-  static #taken(folder: string, lock: { release(): void }): UnfinishedFiles {
+  static #opened(folder: string, lock: { release(): void }): UnfinishedFiles {
     const files = new UnfinishedFiles(folder, lock);
     try {
-      files.#look();
+      files.#scan();
       return files;
     } catch (error) {
       files.close();
@@ -88,8 +96,8 @@ export class UnfinishedFiles {
 
   /** A file that may be the beginning of the one at a path: it was to get the same name. */
   async find(targetPath: Uint8Array): Promise<LocalEntry | undefined> {
-    if (this.#left.size === 0) return undefined;
-    const name = this.#left.get(key(temporaryPrefix(splitPath(targetPath).name)));
+    if (this.#partial.size === 0) return undefined;
+    const name = this.#partial.get(key(temporaryPrefix(splitPath(targetPath).name)));
     return name && this.#store.lookup(name);
   }
 
@@ -97,38 +105,38 @@ export class UnfinishedFiles {
     return this.#store.open(entry);
   }
 
-  /** Keeps what came of a file for the next run, if it is worth that. */
+  /** Keeps a partial file for the next run, if it is long enough. */
   async keep(file: NewFile, length: number): Promise<void> {
     if (length >= KEPT_LENGTH_MIN && file instanceof LocalNewFile) await file.leave();
     else await file.discard();
   }
 
-  /** Lets go of the folder; what is in it stays for the next run. */
+  /** Releases the folder; its files stay for the next run. */
   close(): void {
     this.#store.close();
     this.#lock.release();
   }
 
-  /** The same; the folder is removed when there is nothing in it. */
+  /** Releases the folder, and removes it if it is empty. */
   leave(): void {
     this.close();
     this.#removeFolder();
   }
 
-  /** Removes the folder and everything in it. What cannot be removed stays, and does no harm. */
+  /** Removes the folder and everything in it. Files that cannot be removed stay, and do no harm. */
   remove(): void {
     this.empty();
     this.close();
     this.#removeFolder();
   }
 
-  /** Removes what is in the folder: everything is where it belongs. */
+  /** Removes all files in the folder, when the restore is complete. */
   empty(): void {
-    this.#left.clear();
+    this.#partial.clear();
     try {
       for (const name of this.#names()) this.#unlink(name);
     } catch {
-      // What stays does no harm.
+      // Remaining files do no harm.
     }
   }
 
@@ -140,7 +148,7 @@ export class UnfinishedFiles {
     }
   }
 
-  #look(): void {
+  #scan(): void {
     for (const name of this.#names()) {
       const stats = lstatSync(this.#full(name));
       const dot = name.lastIndexOf(0x2e);
@@ -149,14 +157,14 @@ export class UnfinishedFiles {
         continue;
       }
       const prefix = key(name.subarray(0, dot + 1));
-      const other = this.#left.get(prefix);
+      const other = this.#partial.get(prefix);
       if (other === undefined || lstatSync(this.#full(other)).size < stats.size) {
-        this.#left.set(prefix, name);
+        this.#partial.set(prefix, name);
       }
     }
   }
 
-  /** All but the lock and what goes with it. */
+  /** All names except the lock and its companions. */
   #names(): Buffer[] {
     const names = readdirSync(this.#folder, { encoding: 'buffer' });
     return names.filter((name) => name.toString('latin1').split('.', 1)[0] !== LOCK_NAME);
@@ -171,12 +179,12 @@ export class UnfinishedFiles {
   }
 }
 
-/** A change in the root of a target, which may be closed to its owner. */
+/** Makes a change in the root of a target, even if its owner may not write to it. */
 function inRoot(root: string, change: () => void): void {
   const handles = new DirectoryHandles(diskFolder(root));
   const closed = new ClosedFolders(handles);
   try {
-    closed.during(IN_ROOT, change);
+    closed.whileOpen(IN_ROOT, change);
   } finally {
     closed.close();
     handles.close();
@@ -184,7 +192,8 @@ function inRoot(root: string, change: () => void): void {
 }
 
 /**
- * What somebody else has made could be filled by them, too: their bytes would pass for the beginning of a file.
+ * Refuses a folder of another user, who could fill it: their bytes would pass for the beginning of
+ * a file.
  *
  * @throws {FileError} `write-failed`
  */
@@ -193,18 +202,21 @@ function assertOwn(folder: string): void {
   if (stats === undefined || isWindows || isTrustedOwner(stats.uid)) return;
   const message = `cannot use ${folder}: it belongs to another user (uid ${stats.uid})`;
   throw new FileError('write-failed', message, {
-    hint: 'An interrupted restore of theirs may be in it. Remove it, or restore to another folder.',
+    hint: 'It may hold an interrupted restore of that user. Remove it, or restore to another folder.',
     facts: { path: folder },
   });
 }
 
-/** Whether something is going on in a target, or was interrupted. */
+/** Whether a restore is running in a target, or was interrupted. */
 export function hasUnfinished(root: string): boolean {
   const folder = path.join(root, UNFINISHED_FOLDER);
   return lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
-/** Removes the folder of unfinished files from a target where all is done; throws as {@link UnfinishedFiles.open}. */
+/**
+ * Removes the folder of unfinished files from a completed target; throws as {@link
+ * UnfinishedFiles.open}.
+ */
 export function removeUnfinished(root: string, takeLock: TakeLock): void {
   if (hasUnfinished(root)) UnfinishedFiles.open(root, takeLock).remove();
 }

@@ -1,30 +1,33 @@
-/** What was written to a folder and may not have reached its disk yet. */
+/** Tracks changes in a folder that may not have reached its disk yet. */
 import { closeSync, constants, fsync, openSync } from 'node:fs';
 import { errnoOf, isWindows } from '../../platform.ts';
 import type { DirectoryHandles } from '../local/directory-handles.ts';
 import { fileFailure } from '../file-failure.ts';
 import { isRootPath, splitPath } from '../safe-path.ts';
 
-/** From so many objects on, the file system as a whole is faster. */
+/** From so many objects on, syncing the whole file system is faster. */
 const MANY = 64;
 const AT_ONCE = 4;
 const ROOT = Buffer.from('.');
-/** Windows stores only what is open for writing; read-only files are stored before they get their names. */
+/**
+ * Windows flushes only files open for writing; read-only files are flushed before they get their
+ * names.
+ */
 const ACCESS = isWindows ? constants.O_RDWR : constants.O_RDONLY;
 const OPEN_FLAGS = ACCESS | (constants.O_NOFOLLOW || 0) | (constants.O_NONBLOCK || 0);
-/** File systems that know no such thing; what they cannot do is not missed. */
+/** Errors of file systems without fsync; nothing is lost there. */
 const UNSUPPORTED = new Set(['EINVAL', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EBADF']);
-/** Gone again, something else by now, or a folder of Windows: then there is nothing to wait for. */
+/** The object is gone or replaced, or is a folder on Windows: there is nothing to wait for. */
 const NOT_OPENED = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO', 'EISDIR', 'EPERM']);
 
 /**
- * Stores everything that the system still has in its memory for the file system of a folder.
+ * Flushes everything that the system still caches for the file system of a folder.
  *
- * @returns false when that cannot be told here
+ * @returns false when that is not possible here
  */
 export type SyncFileSystem = (folder: Buffer) => Promise<boolean>;
 
-/** Notes what is new, and waits for the disk when something depends on it. */
+/** Records new objects, and waits for the disk when something depends on it. */
 export class Unsettled {
   readonly #handles: DirectoryHandles;
   readonly #syncFileSystem: SyncFileSystem | undefined;
@@ -37,28 +40,28 @@ export class Unsettled {
     this.#syncFileSystem = syncFileSystem;
   }
 
-  /** A new file, under its name. */
-  noteFile(path: Uint8Array): void {
+  /** Records a new file, under its final name. */
+  addFile(path: Uint8Array): void {
     this.#files.push(path);
-    this.noteName(path);
+    this.addName(path);
   }
 
-  /** A new name of any object. */
-  noteName(path: Uint8Array): void {
+  /** Records a new name of any object. */
+  addName(path: Uint8Array): void {
     if (isRootPath(path)) return;
     const { parent } = splitPath(path);
-    this.noteFolder(parent.length === 0 ? ROOT : parent);
+    this.addFolder(parent.length === 0 ? ROOT : parent);
   }
 
-  /** A folder in which something is new. */
-  noteFolder(path: Uint8Array): void {
+  /** Records a folder with a new object in it. */
+  addFolder(path: Uint8Array): void {
     this.#folders.add(keyOf(path));
   }
 
   /**
-   * Waits until all of it is on the disk, files before the names that lead to them.
+   * Waits until all recorded objects are on the disk, files before the names that lead to them.
    *
-   * @throws {FileError} `write-failed` — the disk does not take it
+   * @throws {FileError} `write-failed` — the disk does not accept them
    */
   async settle(): Promise<void> {
     const files = this.#files;
@@ -101,7 +104,7 @@ export class Unsettled {
 }
 
 /**
- * Waits until the bytes of an open file are on the disk, where there is such a thing.
+ * Waits until the bytes of an open file are on the disk, if its file system supports that.
  *
  * @throws the system's error
  */

@@ -2,7 +2,7 @@
 import { writeSync } from 'node:fs';
 
 /**
- * Writes bytes to an open file at once, in any thread.
+ * Writes all bytes to an open file synchronously; works in any thread.
  *
  * @throws the system's own error
  */

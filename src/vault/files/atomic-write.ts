@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { insist, isWindows } from '../../platform.ts';
+import { retryWhileHeld, isWindows } from '../../platform.ts';
 
 /** How the name of a file ends that is being written, after the name that it is to have. */
 export const TEMPORARY_SUFFIX = /\.[0-9a-f]{12}\.tmp$/;
@@ -47,7 +47,7 @@ export function replaceCacheFile(file: string, content: Uint8Array, mode: number
   try {
     fs.writeFileSync(temporary, content, { flag: 'wx', mode });
     makeWay(file);
-    insist(() => fs.renameSync(temporary, file));
+    retryWhileHeld(() => fs.renameSync(temporary, file));
   } catch (error) {
     fs.rmSync(temporary, { force: true });
     throw error;
@@ -77,7 +77,7 @@ export function replaceFile(
     writeNewFile(temporary, content, mode);
     if (mtimeSec !== undefined) fs.utimesSync(temporary, mtimeSec, mtimeSec);
     prepareReplacing(file, temporary);
-    insist(() => fs.renameSync(temporary, file));
+    retryWhileHeld(() => fs.renameSync(temporary, file));
   } catch (error) {
     fs.rmSync(temporary, { force: true });
     throw error;

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { FileError, LockedError, VaultError } from '../../errors.ts';
-import { errnoOf, insist } from '../../platform.ts';
+import { errnoOf, retryWhileHeld } from '../../platform.ts';
 import { reasonOf } from '../../system-words.ts';
 import {
   describeOwn,
@@ -239,7 +239,7 @@ function replaceLock(file: string, own: Holder): void {
   const temporary = `${file}.${own.id}.tmp`;
   try {
     fs.writeFileSync(temporary, encodeHolder(own), { mode: 0o600, flag: 'wx' });
-    insist(() => fs.renameSync(temporary, file));
+    retryWhileHeld(() => fs.renameSync(temporary, file));
   } catch (error) {
     fs.rmSync(temporary, { force: true });
     throw error;

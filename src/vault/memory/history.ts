@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import * as v from 'valibot';
 import { ExitCode, FileError } from '../../errors.ts';
-import { insist } from '../../platform.ts';
+import { retryWhileHeld } from '../../platform.ts';
 import { reasonOf } from '../../system-words.ts';
 import { ownIdentity, whereaboutsOf } from '../lock/process-identity.ts';
 import { NotAFileError, withRegularFile } from '../files/regular-file.ts';
@@ -115,7 +115,7 @@ function appendLine(vaultDir: string, line: object): void {
     const stats = fs.statSync(now, { throwIfNoEntry: false });
     if (stats?.isFile() === false) throw new NotAFileError(now);
     const length = stats?.size ?? 0;
-    if (length > HISTORY_LENGTH_MAX) insist(() => fs.renameSync(now, before));
+    if (length > HISTORY_LENGTH_MAX) retryWhileHeld(() => fs.renameSync(now, before));
     // A line that a power cut has cut off must not swallow this one.
     const gap = length <= HISTORY_LENGTH_MAX && !endsInNewline(now, length) ? '\n' : '';
     fs.appendFileSync(now, `${gap}${JSON.stringify(line)}\n`, { mode: 0o600 });

@@ -161,7 +161,7 @@ class HeldFolders {
       try {
         const held = HeldDirectory.open(root, folder);
         this.#held.set(key, held);
-        this.#pathOfWay.set(pathKey(held.way), folder.path);
+        this.#pathOfWay.set(pathKey(held.diskPath), folder.path);
       } catch {
         // It is gone: told for each object in it.
       }
@@ -172,7 +172,7 @@ class HeldFolders {
   wayOf(path: Uint8Array): Uint8Array | undefined {
     const { directory, name } = splitPath(path);
     const held = this.#held.get(pathKey(directory));
-    return held && joinPath(held.way, name);
+    return held && joinPath(held.diskPath, name);
   }
 
   /** The ways to objects; those whose folder is gone are gone. */
