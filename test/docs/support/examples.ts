@@ -34,7 +34,7 @@ export const EXAMPLES: ReadonlyMap<string, Example> = new Map<string, Example>([
   ],
   ['docs/ssh.md > ssh > ssh-copy-id me@server', { before: WITHOUT_REMOTE }],
   [
-    'docs/ssh.md > Your own server, with a key for this copy alone > ecsync remote remove srv',
+    'docs/ssh.md > Your own server, with a key for this copy alone > ecsync remote set-url srv ssh://me@server/./.',
     { before: WITH_KEY },
   ],
   ['docs/keys.md > Passwords and recovery > ecsync key paper', { answers: () => NEW_PASSWORD }],
