@@ -90,7 +90,7 @@ async function attend(socket: Socket): Promise<void> {
     try {
       code = await serve({ input: socket, output }, store, {
         transfer: options,
-        habits: { users: userIds(), groups: groupIds() },
+        localDefaults: { users: userIds(), groups: groupIds() },
         rootIsNew,
         onStderr: (line) => stderr.push(`${line}\n`),
       });

@@ -1,5 +1,5 @@
 /**
- * The file list, receiving side; the layout is drawn in flist/encode.ts.
+ * The decoder of the file list; the layout is described in flist/encode.ts.
  *
  * @see rsync flist.c recv_file_entry (3.5.0)
  */
@@ -54,17 +54,17 @@ import {
 import type { MultiplexReader } from '../wire/multiplex.ts';
 import { XattrListReader, type ListedXattr } from './xattr-list.ts';
 
-/** An entry as it arrived. */
+/** A received entry. */
 export interface FlistEntry extends Entry {
-  /** The directory that was named for the transfer (`.`). */
+  /** This is the directory named for the transfer (`.`). */
   readonly topDir: boolean;
-  /** With `-c`: 16 bytes, of regular files. */
+  /** With `-c`, for regular files: 16 bytes. */
   readonly checksum?: Uint8Array;
-  /** With `-X`, when it has any; shared by all entries that have the same. */
+  /** With `-X`, if it has any; shared by all entries with the same set. */
   listedXattrs?: readonly ListedXattr[];
 }
 
-/** What an entry inherits from the one before. */
+/** The fields that an entry can inherit from the previous one. */
 interface Previous {
   path: Uint8Array;
   mode: number;
@@ -99,29 +99,31 @@ export class FlistDecoder {
   readonly #weightMax: number;
   #weight = 0;
 
-  /** @param weightMax - bytes of memory that the list may take, about */
+  /** @param weightMax - approximate bytes of memory that the list may take */
   constructor(format: FlistFormat, weightMax = Number.POSITIVE_INFINITY) {
     this.#format = format;
     this.#xattrs = format.xattrs === true ? new XattrListReader() : undefined;
     this.#weightMax = weightMax;
   }
 
-  /** The entries so far, in wire order. `linkGroup` is the wire position of an inode's first name. */
+  /**
+   * The entries so far, in wire order. `linkGroup` is the wire position of an inode's first name.
+   */
   get entries(): readonly FlistEntry[] {
     return this.#entries;
   }
 
-  /** What the end marker reported. */
+  /** The io_error bits of the end marker. */
   get ioError(): number {
     return this.#ioError;
   }
 
   /**
-   * Reads one entry and keeps it; for use inside {@link ByteReader.attempt}.
+   * Reads one entry and stores it; for use inside {@link ByteReader.attempt}.
    *
    * @returns false at the end of the list
-   * @throws {ProtocolError} `flist-invalid` — a name that is no relative path, an unknown type, a
-   *   number out of range
+   * @throws {ProtocolError} `flist-invalid` — a name that is not a relative path, an unknown type,
+   *   a number out of range
    * @throws {ProtocolError} `list-too-large`
    */
   readEntry(reader: ByteReader): boolean {
@@ -130,25 +132,25 @@ export class FlistDecoder {
     if (this.#entries.length >= FLIST_COUNT_MAX) {
       throw invalid(`more than ${FLIST_COUNT_MAX} entries`);
     }
-    // A copy: the decoder is run again when the bytes do not suffice.
+    // A copy: the decoder is run again if bytes are missing.
     const state = { ...this.#previous };
     const path = this.#readName(reader, flags, state.path);
     state.path = path;
     const entry = this.#readLinked(reader, flags, state) ?? this.#readRest(reader, flags, state);
     if (!isDirectory(entry) && path.length === 1 && path[0] === 0x2e) {
-      throw invalid('the root is no directory');
+      throw invalid('a root that is not a directory');
     }
     const xattrs = this.#xattrs?.read(reader);
-    // Nothing was remembered so far: the bytes may have come up short anywhere above.
-    if (xattrs !== undefined) keepXattrs(entry, xattrs.set);
+    // State changes only from here on: every read above may have run out of bytes.
+    if (xattrs !== undefined) setXattrs(entry, xattrs.set);
     this.#previous = state;
     this.#entries.push(entry);
     this.#weigh(entry, xattrs?.weight ?? 0);
     return true;
   }
 
-  #weigh({ path, target }: FlistEntry, more: number): void {
-    this.#weight += ENTRY_WEIGHT + path.length + (target?.length ?? 0) + more;
+  #weigh({ path, target }: FlistEntry, xattrsWeight: number): void {
+    this.#weight += ENTRY_WEIGHT + path.length + (target?.length ?? 0) + xattrsWeight;
     if (this.#weight <= this.#weightMax) return;
     throw new ProtocolError(
       'list-too-large',
@@ -196,7 +198,7 @@ export class FlistDecoder {
     return path;
   }
 
-  /** Protocol ≥ 30: a further name of an inode that the list has already. */
+  /** Protocol ≥ 30: a further name of an inode that is already in the list. */
   #readLinked(reader: ByteReader, flags: number, state: Previous): FlistEntry | undefined {
     const { hardLinks, protocol } = this.#format;
     if (!hardLinks || protocol < 30) return undefined;
@@ -267,7 +269,7 @@ export class FlistDecoder {
     return device ? { major: state.rdevMajor, minor: minor >>> 0 } : undefined;
   }
 
-  /** Position of the inode's first name for what is said to have several, else undefined. */
+  /** Position of the inode's first name if the entry is flagged as a hard link, else undefined. */
   #readInode(reader: ByteReader, flags: number, state: Previous): number | undefined {
     const { protocol, hardLinks } = this.#format;
     if (!hardLinks) return undefined;
@@ -276,7 +278,8 @@ export class FlistDecoder {
     if (protocol >= 28 ? !(flags & XMIT_HLINKED) : !isRegularFile(state)) return undefined;
     if (protocol < 28 || !(flags & XMIT_SAME_DEV_PRE30)) state.device = readLongint(reader);
     const key = `${state.device}:${readLongint(reader)}`;
-    // Read the checksum before anything is remembered: the attempt may still come up short.
+    // Make sure that the checksum is there before state changes: the attempt may still run out of
+    // bytes.
     const later = this.#checksumLength(state);
     if (reader.available < later) reader.bytes(later);
     const first = this.#inodes.get(key);
@@ -296,7 +299,7 @@ export class FlistDecoder {
     return isRegularFile(entry) ? checksum : undefined;
   }
 
-  /** Protocol 27 has checksums, if only zeros, for everything. */
+  /** Protocol 27 has checksums for all entries; those of other types are zeros. */
   #checksumLength(entry: Pick<Entry, 'mode'>): number {
     const { checksumLength, protocol } = this.#format;
     return isRegularFile(entry) || protocol < 28 ? checksumLength : 0;
@@ -304,7 +307,7 @@ export class FlistDecoder {
 }
 
 /**
- * Reads a whole list up to its end marker (id lists and the io_error of protocols below 30 follow).
+ * Reads a whole list up to its end marker. Id lists and, below protocol 30, io_error follow it.
  *
  * @throws as {@link FlistDecoder.readEntry} and {@link MultiplexReader.read}
  */
@@ -321,8 +324,8 @@ export async function readFlist(
   }
 }
 
-/** A further name of a file has been made from the first one, but has a set of its own. */
-function keepXattrs(entry: FlistEntry, set: readonly ListedXattr[]): void {
+/** A further name of a file was copied from the first one, but has its own set. */
+function setXattrs(entry: FlistEntry, set: readonly ListedXattr[]): void {
   if (set.length > 0) entry.listedXattrs = set;
   else if (entry.listedXattrs !== undefined) delete entry.listedXattrs;
 }
@@ -340,8 +343,8 @@ function readTarget(reader: ByteReader, modern: boolean): Uint8Array {
 }
 
 /**
- * Accepts `.` and relative paths without empty, `.` or `..` components (CVE-2022-29154 and its
- * kind): what passes cannot name anything outside of the tree by itself.
+ * Accepts `.` and relative paths without empty, `.` or `..` components (CVE-2022-29154 and
+ * similar): such a path cannot by itself name an object outside the tree.
  */
 function assertPath(path: Uint8Array): void {
   if (path.length === 1 && path[0] === 0x2e) return;
@@ -354,7 +357,7 @@ function assertPath(path: Uint8Array): void {
       path[start] === 0x2e && (length === 1 || (length === 2 && path[start + 1] === 0x2e));
     if (length === 0 || dots) {
       const shown = JSON.stringify(Buffer.from(path).toString('latin1'));
-      throw invalid(`the name ${shown}, which is not inside of the tree`);
+      throw invalid(`the name ${shown}, which is not inside the tree`);
     }
     start = i + 1;
   }

@@ -1,9 +1,9 @@
 /**
- * The file list, sending side. An entry on the wire, fields in this order, most of them only where
- * the flags say so (see the numbers below; {@link FlistDecoder} is the inverse):
+ * The encoder of the file list; {@link FlistDecoder} is the inverse. An entry on the wire has these
+ * fields in this order. Most are present only if the flags say so; the numbers recur in the code:
  *
  *   1  flags            varint, or one or two bytes
- *   2  prefix length    byte: bytes shared with the name before
+ *   2  prefix length    byte: bytes shared with the previous name
  *   3  suffix length    byte; varint or int32 when over 255
  *   4  suffix
  *   5  link position    varint: wire position of the first name of this inode; ends the entry
@@ -17,7 +17,7 @@
  *  13  link target      length, bytes
  *  14  dev, inode       longints, below protocol 30
  *  15  checksum
- *  16  xattrs          see xattrs.ts; also behind an entry that ended at 5
+ *  16  xattrs           see xattrs.ts; also after an entry that ended at 5
  *
  * @see rsync flist.c send_file_entry (3.5.0)
  */
@@ -55,13 +55,13 @@ import { writeLongint, writeVarint, writeVarlong } from '../wire/integers.ts';
 import { NAME_LENGTH_MAX } from '../wire/limits.ts';
 import type { XattrListWriter } from './xattrs.ts';
 
-/** Times of protocols below 30 are 32 bits, which some peers read as signed. */
+/** Times below protocol 30 have 32 bits, which some peers read as signed. */
 const TIME_MAX_PRE30 = 0x7fffffff;
 const PREFIX_LENGTH_MAX = 255;
-/** The one device that all inodes of a tree are said to be on, as it travels (plus one). */
+/** The device number, plus one, that we send for all inodes of a tree. */
 const WIRE_DEVICE = 1;
 
-/** Writes the entries of one list; each is coded relative to the one before. */
+/** Writes the entries of one list; each is encoded relative to the previous one. */
 export class FlistEncoder {
   readonly #format: FlistFormat;
   readonly #xattrs: XattrListWriter | undefined;
@@ -74,14 +74,14 @@ export class FlistEncoder {
   #rdevWord = 0;
   #deviceSent = false;
   #count = 0;
-  /** Owners of what was written. */
+  /** Owners of the entries written. */
   readonly uids = new Set<number>();
-  /** Groups of what was written. */
+  /** Groups of the entries written. */
   readonly gids = new Set<number>();
   /** linkGroup → its first name and that name's wire position. */
   readonly #firstLinks = new Map<number, { position: number; entry: Entry }>();
 
-  /** @param xattrs - absent when the list carries none */
+  /** @param xattrs - absent when the list carries no extended attributes */
   constructor(format: FlistFormat, xattrs?: XattrListWriter) {
     this.#format = format;
     this.#xattrs = xattrs;
@@ -93,8 +93,8 @@ export class FlistEncoder {
   }
 
   /**
-   * Writes one entry. Wire order is free, except that below protocol 30 the root must come before
-   * its contents when the receiver is to delete.
+   * Writes one entry. The wire order is free, except that below protocol 30 the root must come
+   * before its contents if the receiver is to delete.
    *
    * @param checksum - the list checksum of a regular file; only read with `-c`
    * @throws {BugError} `name-too-long`
@@ -107,7 +107,7 @@ export class FlistEncoder {
     const position = this.#count++;
     const firstLink = this.#firstLink(entry, position);
     const prefix = this.#prefixLength(path);
-    const flags = this.#filled(
+    const flags = this.#nonZeroFlags(
       this.#nameFlags(path, prefix) |
         this.#flags(entry, firstLink?.position === position) |
         this.#deviceFlags(entry),
@@ -132,7 +132,7 @@ export class FlistEncoder {
   }
 
   /**
-   * Writes the mark behind the last entry. Protocol 30 without a safe end, and those below, report
+   * Writes the end marker. Protocol 30 without a safe list end, and older protocols, report
    * `ioError` elsewhere.
    */
   writeEnd(sink: ByteSink, ioError: number): void {
@@ -147,7 +147,9 @@ export class FlistEncoder {
     }
   }
 
-  /** Protocol ≥ 30: the inode's first name, maybe this one; undefined for what has only one. */
+  /**
+   * Protocol ≥ 30: the inode's first name, maybe this one; undefined for an inode with one name.
+   */
   #firstLink(entry: Entry, position: number): { position: number; entry: Entry } | undefined {
     const { hardLinks, protocol } = this.#format;
     if (!hardLinks || protocol < 30) return undefined;
@@ -159,7 +161,9 @@ export class FlistEncoder {
     return first;
   }
 
-  /** The next entry is coded relative to this one: for a further link, to its first name. */
+  /**
+   * Stores what the next entry is encoded relative to; for a further link that is its first name.
+   */
   #remember(entry: Entry): void {
     this.#mtimeSec = this.#wireTime(entry);
     this.#mode = entry.mode;
@@ -180,7 +184,7 @@ export class FlistEncoder {
 
   #nameFlags(path: Uint8Array, prefix: number): number {
     let flags = 0;
-    // Only a directory is called that.
+    // Only a directory has this name.
     if (path.length === 1 && path[0] === 0x2e) flags |= XMIT_TOP_DIR;
     if (prefix > 0) flags |= XMIT_SAME_NAME;
     if (path.length - prefix > 255) flags |= XMIT_LONG_NAME;
@@ -216,15 +220,15 @@ export class FlistEncoder {
     if (protocol < 28) {
       return !device || rdevWord(entry) === this.#rdevWord ? XMIT_SAME_RDEV_PRE28 : 0;
     }
-    // Fifos and sockets have no numbers: minor 0 of whatever major came last.
+    // Fifos and sockets have no device number: they are sent as minor 0 of the previous major.
     if (!device) return XMIT_SAME_RDEV_MAJOR | (protocol < 30 ? XMIT_RDEV_MINOR_8_PRE30 : 0);
     const { major, minor } = entry.rdev ?? { major: 0, minor: 0 };
     const same = major === this.#rdevMajor ? XMIT_SAME_RDEV_MAJOR : 0;
     return same | (protocol < 30 && minor <= 0xff ? XMIT_RDEV_MINOR_8_PRE30 : 0);
   }
 
-  /** Flags as they travel: 0 would be the end of the list, so a harmless bit takes its place. */
-  #filled(flags: number, directory: boolean): number {
+  /** The flags to send. 0 would mean the end of the list, so a harmless bit is set instead. */
+  #nonZeroFlags(flags: number, directory: boolean): number {
     const { protocol, varintFlags } = this.#format;
     if (varintFlags) return flags === 0 ? XMIT_EXTENDED_FLAGS : flags;
     if (protocol < 28) {
@@ -299,7 +303,7 @@ export class FlistEncoder {
     if (protocol >= 28 ? (flags & XMIT_HLINKED) === 0 : !isRegularFile(entry)) return;
     if (protocol < 28 || !(flags & XMIT_SAME_DEV_PRE30)) writeLongint(sink, WIRE_DEVICE);
     this.#deviceSent = true;
-    // Groups get odd numbers, files with a single name (protocol 27) even ones of their own.
+    // Link groups get odd numbers; files with a single name (protocol 27) get unique even ones.
     writeLongint(sink, entry.linkGroup === undefined ? 2 * position + 2 : 2 * entry.linkGroup + 1);
   }
 
@@ -321,7 +325,7 @@ function writeWord(sink: ByteSink, modern: boolean, value: number): void {
   else sink.int32(value);
 }
 
-/** Both device numbers in one word, the low half of Linux's dev_t (protocol 27). */
+/** Major and minor in one word, the low half of Linux's dev_t (protocol 27). */
 function rdevWord(entry: Entry): number {
   const { major, minor } = entry.rdev ?? { major: 0, minor: 0 };
   return (minor & 0xff) | ((major & 0xfff) << 8) | ((minor & 0xfff00) << 12) | 0;

@@ -1,4 +1,4 @@
-/** The filter list: rules for deleting at a receiver and for listing at a sender, and their codec. */
+/** The filter list: rules for a receiver's deletions and for a sender's list, and their codec. */
 import type { ByteSink } from '../../bytes/byte-sink.ts';
 import { BugError, ProtocolError } from '../../errors.ts';
 import { Filter, plainRule } from '../../tree/filter/filter.ts';
@@ -6,23 +6,27 @@ import { FILTER_RULE_COUNT_MAX, FILTER_RULE_LENGTH_MAX } from '../wire/limits.ts
 import type { MultiplexReader } from '../wire/multiplex.ts';
 import type { TransferOptions } from '../wire/options.ts';
 
-/** Keeps the receiver's delete pass away from names, or lets it have them. The first match counts. */
+/**
+ * Protects names from the receiver's delete pass, or exposes them to it. The first match counts.
+ */
 export interface ReceiverRule {
   readonly action: 'protect' | 'risk';
   /** A pattern of rsync, as bytes; a trailing slash limits it to directories. */
   readonly pattern: Uint8Array;
-  /** Of no meaning inside a directory that is removed. Known from protocol 30 on. */
+  /** The rule is ignored inside a directory that is being removed. Needs protocol 30. */
   readonly perishable?: boolean;
 }
 
-/** Decides what a sending server lists. The first match counts; what none matches is listed. */
+/**
+ * Decides what a sending server lists. The first match counts; a name without a match is listed.
+ */
 export interface SenderRule {
   readonly action: 'hide' | 'show';
   /** A pattern of rsync, as bytes; a trailing slash limits it to directories. */
   readonly pattern: Uint8Array;
 }
 
-/** What a sending server with these rules decides. */
+/** The rules of a sending server as a filter. */
 export function senderFilter(rules: readonly SenderRule[]): Filter {
   return new Filter(
     rules.map(({ action, pattern }) =>
@@ -32,10 +36,11 @@ export function senderFilter(rules: readonly SenderRule[]): Filter {
 }
 
 /*
- * Repeated int32 length and rule, then int32 0. From protocol 29 on a rule is `-r PATTERN` (protect)
- * or `+r PATTERN` (risk), from protocol 30 on with a `p` behind the `r` where it is perishable. Older peers know no modifiers: `- PATTERN` and `+ PATTERN`, which say the
- * same to a receiver that has no list of its own to filter. A sender gets `- PATTERN` (hide) and
- * `+ PATTERN` (show) at every protocol.
+ * Each rule is an int32 length and the rule's bytes; int32 0 ends the list. From protocol 29 on a
+ * rule is `-r PATTERN` (protect) or `+r PATTERN` (risk). From protocol 30 on a perishable rule has
+ * a `p` after the `r`. Older peers have no modifiers: they get `- PATTERN` and `+ PATTERN`, which
+ * mean the same to a receiver, since it has no file list of its own to filter. A sender gets
+ * `- PATTERN` (hide) and `+ PATTERN` (show) at every protocol.
  *
  * @see rsync exclude.c send_rules, recv_filter_list (3.5.0)
  */
@@ -54,13 +59,13 @@ function prefixOf(rule: ReceiverRule | SenderRule, protocol: number): string {
   return PREFIXES[rule.action][protocol >= 29 ? 0 : 1];
 }
 
-/** Whether a server with these options expects a filter list at all. */
+/** Whether a receiving server with these options expects a filter list. */
 export function wantsFilterList(options: TransferOptions): boolean {
   return options.deleteAfter;
 }
 
 /**
- * Writes the whole list with its end mark.
+ * Writes the whole list with its end marker.
  *
  * @throws {BugError} `filter-rule-too-long` — 5120 bytes or more
  */
@@ -84,9 +89,9 @@ export function writeFilterList(
 }
 
 /**
- * Inverse of {@link writeFilterList}, for a server that receives.
+ * Inverse of {@link writeFilterList}, for a receiving server.
  *
- * @throws {ProtocolError} `filter-rule-invalid` — too long, too many, or none of the known shapes
+ * @throws {ProtocolError} `filter-rule-invalid` — too long, too many, or of an unknown form
  */
 export async function readFilterList(
   input: MultiplexReader,
@@ -95,7 +100,7 @@ export async function readFilterList(
   return readRules(input, (rule) => parseReceiverRule(rule, protocol));
 }
 
-/** The same for a server that sends. */
+/** Inverse of {@link writeFilterList}, for a sending server. */
 export async function readSenderRules(
   input: MultiplexReader,
   protocol: number,
@@ -114,7 +119,7 @@ async function readRules<Rule>(
     if (length < 0 || length > FILTER_RULE_LENGTH_MAX || rules.length >= FILTER_RULE_COUNT_MAX) {
       throw new ProtocolError(
         'filter-rule-invalid',
-        `filter rule ${rules.length + 1} of ${length} bytes, at most ${FILTER_RULE_LENGTH_MAX} bytes and ${FILTER_RULE_COUNT_MAX} rules are allowed`,
+        `filter rule ${rules.length + 1} has ${length} bytes; at most ${FILTER_RULE_LENGTH_MAX} bytes and ${FILTER_RULE_COUNT_MAX} rules are allowed`,
       );
     }
     const rule = await input.read((reader) => reader.copy(length));
@@ -125,8 +130,8 @@ async function readRules<Rule>(
 function parseReceiverRule(rule: Buffer, protocol: number): ReceiverRule {
   for (const action of ['protect', 'risk'] as const) {
     const prefix = PERISHABLE_PREFIXES[action];
-    const isIt = rule.length > prefix.length && rule.toString('latin1').startsWith(prefix);
-    if (!isIt || protocol < PERISHABLE_SINCE) continue;
+    const isPerishable = rule.length > prefix.length && rule.toString('latin1').startsWith(prefix);
+    if (!isPerishable || protocol < PERISHABLE_SINCE) continue;
     return { action, pattern: rule.subarray(prefix.length), perishable: true };
   }
   return parseRule(rule, ['protect', 'risk'], protocol);
@@ -145,6 +150,6 @@ function parseRule<A extends keyof typeof PREFIXES>(
   }
   throw new ProtocolError(
     'filter-rule-invalid',
-    `the filter rule ${JSON.stringify(rule.toString('latin1'))}, only ${actions.join(' and ')} rules are allowed`,
+    `the filter rule ${JSON.stringify(rule.toString('latin1'))} is not allowed; only ${actions.join(' and ')} rules are`,
   );
 }

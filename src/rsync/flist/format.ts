@@ -4,7 +4,7 @@ import { CF_ID0_NAMES, CF_SAFE_FLIST, CF_VARINT_FLIST_FLAGS } from '../wire/cons
 import type { Session } from '../wire/handshake.ts';
 import type { TransferOptions } from '../wire/options.ts';
 
-/** Everything that decides how a file list looks on the wire. */
+/** All settings that decide how a file list is encoded. */
 export interface FlistFormat {
   readonly protocol: number;
   readonly varintFlags: boolean;
@@ -41,7 +41,7 @@ export function flistFormat(session: Session, options: TransferOptions): FlistFo
   };
 }
 
-/** Whether entries of this kind carry device numbers, or did so in history. */
+/** Whether entries of this kind carry device numbers at this protocol. */
 export function carriesRdev(format: FlistFormat, isDevice: boolean, isSpecial: boolean): boolean {
   return (format.devices && isDevice) || (format.specials && isSpecial && format.protocol < 31);
 }

@@ -1,4 +1,4 @@
-/** The id lists behind the file list: names of users and groups, and their codec. */
+/** The id lists after the file list, which name users and groups, and their codec. */
 import type { ByteReader } from '../../bytes/byte-reader.ts';
 import type { ByteSink } from '../../bytes/byte-sink.ts';
 import { ProtocolError } from '../../errors.ts';
@@ -8,7 +8,7 @@ import { ID_COUNT_MAX, ID_NAME_LENGTH_MAX } from '../wire/limits.ts';
 import type { MultiplexReader } from '../wire/multiplex.ts';
 
 /*
- * Names of the numbers in the file list, users first, then groups, each:
+ * The names of the ids in the file list: a list of users, then a list of groups, each:
  *
  *   1  repeated: id (varint; int32 below protocol 30), byte length, name    id ≠ 0
  *   2  id 0
@@ -23,7 +23,7 @@ export interface IdNames {
   readonly groups: ReadonlyMap<number, string>;
 }
 
-/** Writes the lists that the format wants: none with numeric ids. */
+/** Writes the lists that the format calls for: none with numeric ids. */
 export function writeIdLists(sink: ByteSink, format: FlistFormat, names: IdNames): void {
   if (format.numericIds) return;
   if (format.owner) writeIdList(sink, format, names.users);
@@ -55,9 +55,9 @@ function writeId(sink: ByteSink, format: FlistFormat, id: number): void {
 }
 
 /**
- * Inverse of {@link writeIdLists}: reads what the format says is there.
+ * Inverse of {@link writeIdLists}: reads the lists that the format calls for.
  *
- * @param countMax - names in each list; only ids of the file list have a reason to be there
+ * @param countMax - most names in each list; only ids of the file list belong there
  * @throws {ProtocolError} `id-list-too-long`
  */
 export async function readIdLists(

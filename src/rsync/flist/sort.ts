@@ -1,12 +1,12 @@
-/** The order of the file list, for both generations of the protocol. */
+/** The sort order of the file list, for protocols below 29 and from 29 on. */
 import { isDirectory, type Entry } from '../../tree/entry.ts';
 
 const SLASH = 0x2f;
 
-/** The path with its bytes and whether it names a directory; what the order depends on. */
+/** The fields that the order depends on: the path's bytes and whether it is a directory. */
 type Named = Pick<Entry, 'path' | 'mode'>;
 
-/** Byte `i` of a path that ends in an imagined slash if it is a directory's; −1 behind its end. */
+/** Byte `i` of a path, with a virtual slash after a directory's; −1 past its end. */
 function byteAt(path: Uint8Array, directory: boolean, i: number): number {
   if (i < path.length) return path[i] ?? -1;
   return i === path.length && directory ? SLASH : -1;
@@ -22,8 +22,9 @@ function endsInFile(path: Uint8Array, directory: boolean, start: number): boolea
 }
 
 /**
- * Order of a file list for protocols ≥ 29: component by component, names of non-directories before
- * names of directories, each by unsigned bytes with a slash behind directories; the root first.
+ * The order of a file list for protocols ≥ 29: the root first, then component by component. Names
+ * of non-directories come before names of directories. Names compare by unsigned bytes, with a
+ * slash after directories.
  *
  * @see rsync flist.c f_name_cmp (3.5.0)
  */
@@ -43,7 +44,7 @@ export function compareFlist(a: Named, b: Named): number {
       if (byteA === SLASH) start = i + 1;
       continue;
     }
-    // A path that ends where the other goes on below is the directory itself.
+    // The path that ends where the other continues is the parent directory.
     if (i === start && (byteA === -1 || byteB === -1)) return byteA - byteB;
     const kind =
       Number(endsInFile(pathB, directoryB, start)) - Number(endsInFile(pathA, directoryA, start));
@@ -51,12 +52,12 @@ export function compareFlist(a: Named, b: Named): number {
   }
 }
 
-/** Order of a file list for protocols 27 and 28: unsigned bytes of the whole path. */
+/** The order of a file list for protocols 27 and 28: unsigned bytes of the whole path. */
 export function compareFlistPre29(a: Named, b: Named): number {
   return Buffer.compare(a.path, b.path);
 }
 
-/** The order that turns a list into indexes, which is stable. */
+/** Sorts a list stably into the order of its indexes. */
 export function sortFlist<E extends Named>(entries: readonly E[], protocol: number): E[] {
   return [...entries].sort(protocol >= 29 ? compareFlist : compareFlistPre29);
 }

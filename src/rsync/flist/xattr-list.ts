@@ -1,38 +1,38 @@
-/** Extended attributes in the file list, receiving side; the layout is drawn in xattrs.ts. */
+/** The decoder of extended attributes in the file list; xattrs.ts describes the layout. */
 import type { ByteReader } from '../../bytes/byte-reader.ts';
 import { ProtocolError } from '../../errors.ts';
 import { readVarint } from '../wire/integers.ts';
 import { XATTR_NAMES_LENGTH_MAX, XATTR_WEIGHT } from '../wire/limits.ts';
 import { FULL_VALUE_LENGTH_MAX, VALUE_DIGEST_LENGTH } from './xattrs.ts';
 
-/** One attribute as a list tells it. */
+/** One attribute in a file list. */
 export interface ListedXattr {
   /** With its namespace; no NUL. */
   readonly name: Uint8Array;
   /** Bytes of the value. */
   readonly length: number;
-  /** Absent when it is longer than what a list carries: it has to be asked for. */
+  /** Absent if it is too long for the list: it has to be requested. */
   readonly value?: Uint8Array;
 }
 
 /** The attributes of one entry. */
-export interface ArrivedSet {
+export interface ReceivedSet {
   readonly set: readonly ListedXattr[];
-  /** Bytes of memory that they take, about; 0 of a set that was there before. */
+  /** Approximate bytes of memory that they take; 0 if the set was received before. */
   readonly weight: number;
 }
 
-/** Reads the attributes behind each entry of one list. Inverse of `XattrListWriter`. */
+/** Reads the attributes after each entry of one list. Inverse of `XattrListWriter`. */
 export class XattrListReader {
   readonly #sets: (readonly ListedXattr[])[] = [];
 
   /**
-   * For use inside {@link ByteReader.attempt}, as the last thing that is read there.
+   * For use inside {@link ByteReader.attempt}, as the last read there.
    *
-   * @throws {ProtocolError} `xattrs-invalid` — a set that was not sent, a name that is none, or names
-   *   of more than 64 KiB
+   * @throws {ProtocolError} `xattrs-invalid` — a reference to a set that was not sent, an invalid
+   *   name, or names of more than 64 KiB
    */
-  read(reader: ByteReader): ArrivedSet {
+  read(reader: ByteReader): ReceivedSet {
     const number = readVarint(reader); // 1
     if (number !== 0) {
       const set = this.#sets[number - 1];
@@ -63,7 +63,8 @@ function readListed(reader: ByteReader): ListedXattr {
     throw invalid(`a name of ${nameLength} bytes with a value of ${length}`);
   }
   const name = reader.copy(nameLength - 1); // 5
-  if (name.includes(0) || reader.byte() !== 0) throw invalid('a name that does not end');
+  if (name.includes(0) || reader.byte() !== 0)
+    throw invalid('a name that does not end with its only NUL');
   if (length <= FULL_VALUE_LENGTH_MAX) return { name, length, value: reader.copy(length) }; // 6
   reader.bytes(VALUE_DIGEST_LENGTH);
   return { name, length };

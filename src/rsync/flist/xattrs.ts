@@ -1,26 +1,26 @@
 /**
- * Extended attributes on the wire (protocol ≥ 30). Behind each entry of the file list:
+ * The sending side of extended attributes (protocol ≥ 30); the receiving side is in xattr-list.ts
+ * and arriving-xattrs.ts. After each entry of the file list:
  *
- *   1  varint   0, or the number of an earlier set that this entry has too, counted from 1
- *   2  varint   how many attributes                       only a new set, as all that follows
- *   3  varint   length of a name with its NUL             these four per attribute,
+ *   1  varint   0, or the number of an equal earlier set, counted from 1
+ *   2  varint   number of attributes                      2 to 6 only for a new set
+ *   3  varint   length of a name with its NUL             3 to 6 per attribute,
  *   4  varint   length of the value                       in the order of the names' bytes
  *   5  bytes    the name and a NUL
- *   6  bytes    the value; its md5 when it is longer than 32 bytes
+ *   6  bytes    the value, or its md5 if it is longer than 32 bytes
  *
- * Long values that the receiver lacks are asked for in item records with ITEM_REPORT_XATTR, behind
- * the xname:
+ * The receiver requests long values that it lacks in item records with ITEM_REPORT_XATTR. After the
+ * xname they have:
  *
- *   7  varint   position of the attribute, counted from 1, less the one before; 0 is the end
+ *   7  varint   position of the attribute, counted from 1, minus the previous one; 0 is the end
  *
- * and the record's echo has at the same place for each of them
+ * The echo of the record has at the same place, for each of them:
  *
  *   8  varint   the same
  *   9  varint   length of the value
  *  10  bytes    the value
  *
- * and 0 as the end. This is the sending side; the receiving one is in xattr-list.ts and
- * arriving-xattrs.ts.
+ * and then 0 as the end.
  *
  * @see rsync xattrs.c send_xattr, recv_xattr_request, send_xattr_request (3.5.0)
  */
@@ -39,16 +39,18 @@ import type { Session } from '../wire/handshake.ts';
 import { readVarint, writeVarint } from '../wire/integers.ts';
 import type { TransferOptions } from '../wire/options.ts';
 
-/** Longer values travel only when they are asked for. */
+/** Longer values are sent only on request. */
 export const FULL_VALUE_LENGTH_MAX = 32;
-/** Bytes of what a list has in the place of a longer value. */
+/** Bytes of the digest that stands for a longer value in a list. */
 export const VALUE_DIGEST_LENGTH = 16;
-/** A notice that a name was linked: with the shortcut it has no place for attributes. */
+/** The flags of a report of a hard link: with the xattr shortcut it carries no attributes. */
 const LINKED = ITEM_XNAME_FOLLOWS | ITEM_LOCAL_CHANGE;
 
 const NO_XATTRS: readonly Xattr[] = [];
 
-/** Writes the attributes behind the entries of one list; a set that is the same array goes out once. */
+/**
+ * Writes the attributes after the entries of one list. A set that is the same array is sent once.
+ */
 export class XattrListWriter {
   readonly #md5: RunningSum;
   readonly #numbers = new Map<readonly Xattr[], number>();
@@ -80,19 +82,19 @@ export class XattrListWriter {
   }
 }
 
-/** @throws {RemoteError} `xattrs-unsupported` — the server's protocol is older than they are */
+/** @throws {RemoteError} `xattrs-unsupported` — the server's protocol is too old for them */
 export function assertCarriesXattrs({ protocol }: Pick<Session, 'protocol'>): void {
   if (protocol >= 30) return;
   throw new RemoteError(
     'xattrs-unsupported',
     `the server speaks rsync protocol ${protocol}, which cannot carry extended attributes`,
-    { hint: 'Do without -X, or install rsync 3.0 or newer on the server.' },
+    { hint: 'Leave out -X, or install rsync 3.0 or newer on the server.' },
   );
 }
 
 /**
- * Which item records ask for attributes; undefined when none does. Servers that do not know our wish
- * for it leave the request out of notices about links.
+ * Tells which item records request attributes; undefined when none does. Servers without
+ * CF_AVOID_XATTR_OPTIM leave the request out of reports of hard links.
  */
 export function xattrRequestRule(
   { protocol, compatFlags }: Pick<Session, 'protocol' | 'compatFlags'>,
@@ -105,11 +107,11 @@ export function xattrRequestRule(
 }
 
 /**
- * Reads which of an entry's values are wanted.
+ * Reads which values of an entry are requested.
  *
  * @returns positions in `xattrs` from 0 on, ascending
- * @throws {ProtocolError} `xattr-request-invalid` — no such attribute, one twice, or one whose value
- *   the list has told already
+ * @throws {ProtocolError} `xattr-request-invalid` — an attribute that does not exist, one requested
+ *   twice, or one whose value was in the list
  */
 export function readXattrRequest(reader: ByteReader, xattrs: readonly Xattr[]): number[] {
   const wanted: number[] = [];
@@ -122,7 +124,7 @@ export function readXattrRequest(reader: ByteReader, xattrs: readonly Xattr[]): 
     if (value === undefined || value.length <= FULL_VALUE_LENGTH_MAX) {
       throw new ProtocolError(
         'xattr-request-invalid',
-        `the server asked for extended attribute ${position + 1} of ${xattrs.length}, which it may not`,
+        `the server asked for extended attribute ${position + 1} of ${xattrs.length}, which is not allowed`,
       );
     }
     wanted.push(position);

@@ -11,7 +11,7 @@ import {
 import { IOERR_GENERAL, IOERR_VANISHED } from '../wire/constants.ts';
 import type { PullReport } from '../receive/pull-plan.ts';
 import type { SendReport } from '../send/send-job.ts';
-import { explainDeadDisk, explainDiskFull, explainWords, type Direction } from './status-words.ts';
+import { explainDeadDisk, explainDiskFull, explainStderr, type Direction } from './status-words.ts';
 
 /** How a run ended, in terms of the command line. */
 export interface Outcome {
@@ -20,7 +20,7 @@ export interface Outcome {
   readonly error?: EcsyncError;
 }
 
-/** How the remote command ended; `code` is null when a signal or a lost connection ended it. */
+/** How the remote command ended; `code` is null if a signal or a lost connection ended it. */
 export interface RemoteStatus {
   readonly code: number | null;
   readonly signal: string | null;
@@ -34,39 +34,39 @@ const RERR_TIMEOUT = 30;
 const SHELL_CANNOT_RUN = 126;
 const SHELL_NOT_FOUND = 127;
 const SSH_FAILED = 255;
-/** A shell tells of a command that a signal ended by 128 and the signal's number. */
+/** A shell exits with this base plus the signal's number if a signal ended the command. */
 const SHELL_SIGNAL_BASE = 128;
 const SIGNAL_MAX = 64;
-/** Endings that say nothing but that the conversation broke: I/O, stream, IPC, kill, signals, ssh. */
+/** Codes that only say that the conversation broke: I/O, stream, IPC, kill, signals, ssh. */
 const LOST_CODES = new Set([10, 12, 13, 14, 15, 16, 19, 20, 35, SSH_FAILED]);
 
 const LINES_SHOWN = 3;
 const LENGTH_SHOWN = 500;
 
 /**
- * What a run came to, from all three places where a server says how it went: the stream, its exit
- * status and its standard error. Servers before 3.2.3 exit 0 after failures that only the stream
- * tells of; later ones write them only to standard error.
+ * The outcome of a run, from all three sources: the stream, the server's exit status and its
+ * standard error. Servers before 3.2.3 exit 0 after failures that they report only in the stream;
+ * later ones report them only on standard error.
  *
- * @param result - the report of {@link send} or {@link pull}, or what it threw
- * @param status - of the remote command
- * @param stderrText - raw; it is quoted in messages, for the renderer to escape
+ * @param result - the report of {@link send} or {@link pull}, or the error it threw
+ * @param status - exit status of the remote command
+ * @param stderrText - raw text; messages quote it, and the renderer escapes it
  */
 export function judge(
   result: unknown,
   status: RemoteStatus,
   stderrText: string,
-  { direction = 'push', tell = (line) => line }: Judging = {},
+  { direction = 'push', showLine = (line) => line }: JudgeOptions = {},
 ): Outcome {
-  const said = firstLines(stderrText);
-  const told = firstLines(stderrText, tell);
-  const words = { said, told, stderrText };
+  const raw = firstLines(stderrText);
+  const shown = firstLines(stderrText, showLine);
+  const stderr = { raw, shown, stderrText };
   if (!isReport(result)) {
-    const error = explainFailure(result, status, { ...words, direction });
+    const error = explainFailure(result, status, { ...stderr, direction });
     return { exitCode: error.exitCode, error };
   }
   const explain = 'listed' in result ? explainPull : explainPush;
-  const error = explain(result as SendReport & PullReport, status, words);
+  const error = explain(result as SendReport & PullReport, status, stderr);
   return error === undefined ? { exitCode: ExitCode.ok } : { exitCode: error.exitCode, error };
 }
 
@@ -74,76 +74,82 @@ function isReport(result: unknown): result is SendReport | PullReport {
   return !(result instanceof Error) && typeof result === 'object' && result !== null;
 }
 
-/** How a run is judged. */
-export interface Judging {
-  /** Which of the two it was; default: a push. */
+/** Which run is judged, and how its messages are shown. */
+export interface JudgeOptions {
+  /** Default: a push. */
   readonly direction?: Direction;
-  /** A line of the server as a person is to read it, with plaintext paths in it. */
-  readonly tell?: (line: string) => string;
+  /** Makes a line of the server readable for a person, with plaintext paths. */
+  readonly showLine?: (line: string) => string;
 }
 
-/** The conversation did not reach its end. */
+/** The cause when the conversation did not reach its end. */
 function explainFailure(
   thrown: unknown,
   status: RemoteStatus,
-  { said, told, direction }: ServerWords & { readonly direction: Direction },
+  { raw, shown, direction }: ServerStderr & { readonly direction: Direction },
 ): EcsyncError {
   const error =
     thrown instanceof EcsyncError
       ? thrown
       : new ConnectionError('connection-lost', 'the transfer broke off', { cause: thrown });
-  // Everything else names its cause already; these three only say that the server went away.
+  // Other errors already name their cause; these three only say that the server is gone.
   if (!['connection-lost', 'no-greeting', 'remote-exit'].includes(error.code)) return error;
   const announced = error.facts['remoteExitCode'];
   const code = typeof announced === 'number' ? announced : status.code;
-  // A shell that found no rsync may end before or after our first bytes reach it.
-  const missing = error.code === 'remote-exit' ? undefined : explainMissing(code, said, told);
+  // A shell that finds no rsync may end before or after our first bytes reach it.
+  const missing = error.code === 'remote-exit' ? undefined : explainMissing(code, raw, shown);
   if (missing !== undefined) return missing;
-  const known = explainWords({ said, told }, direction);
+  const known = explainStderr({ raw, shown }, direction);
   if (known !== undefined) return known;
   if (code === RERR_DEL_LIMIT) return deleteLimit();
-  if (code === RERR_TIMEOUT) return timedOut(told);
+  if (code === RERR_TIMEOUT) return timedOut(shown);
   const silent = code === 0 && error.code === 'connection-lost';
   if (code === null || silent || LOST_CODES.has(code) || isSignal(code))
-    return lost(error, status, told);
-  return refused(code, told);
+    return lost(error, status, shown);
+  return refused(code, shown);
 }
 
-/** Nobody answered: is there no rsync at all? */
-function explainMissing(code: number | null, said: string, told: string): EcsyncError | undefined {
+/** The error for a missing rsync, if the shell's exit code or message says so. */
+function explainMissing(code: number | null, raw: string, shown: string): EcsyncError | undefined {
   const missing = code === SHELL_NOT_FOUND || code === SHELL_CANNOT_RUN;
-  if (!missing && !/rsync\b.*: (command )?not found/i.test(said)) return undefined;
-  return new RemoteError('rsync-missing', `there is no rsync at the destination${quoted(told)}`, {
+  if (!missing && !/rsync\b.*: (command )?not found/i.test(raw)) return undefined;
+  return new RemoteError('rsync-missing', `there is no rsync at the destination${quoted(shown)}`, {
     hint: 'Install rsync there, or give its path with --rsync-path.',
   });
 }
 
-/** What a server wrote to standard error: its first lines, what a person is shown of them, and all that was kept. */
-interface ServerWords {
-  readonly said: string;
-  readonly told: string;
+/**
+ * A server's standard error: its first lines raw, the same as shown to a person, and the full text.
+ */
+interface ServerStderr {
+  readonly raw: string;
+  readonly shown: string;
   readonly stderrText: string;
 }
 
-/** The conversation is complete; what is left is how well it went. */
+/** The problem of a push whose conversation is complete, if it had one. */
 function explainPush(
   report: SendReport,
   { code, signal }: RemoteStatus,
-  { said, told, stderrText }: ServerWords,
+  { raw, shown, stderrText }: ServerStderr,
 ): EcsyncError | undefined {
-  const end = explainEnd({ code, signal }, told);
+  const end = explainEnd({ code, signal }, shown);
   if (end !== undefined) return end;
   if (code === RERR_DEL_LIMIT) return deleteLimit();
   const stored = code !== RERR_PARTIAL && !report.remoteErrors;
   const read = (report.ioError & IOERR_GENERAL) === 0;
   const disk = stored
     ? undefined
-    : (explainDeadDisk(told, stderrText, report.filesSent) ?? explainDiskFull({ said, told }));
+    : (explainDeadDisk(shown, stderrText, report.filesSent) ?? explainDiskFull({ raw, shown }));
   if (disk !== undefined) return disk;
   if (!stored && read) {
-    return new FileError('remote-partial', `the server could not store everything${quoted(told)}`, {
-      hint: 'Look at its messages, then run the same command again.',
-    });
+    return new FileError(
+      'remote-partial',
+      `the server could not store everything${quoted(shown)}`,
+      {
+        hint: 'Read its messages, then run the same command again.',
+      },
+    );
   }
   if (!read) {
     return new FileError('unreadable', 'some files could not be read and were not sent', {
@@ -159,88 +165,92 @@ function explainPush(
       },
     );
   }
-  return code === 0 ? undefined : refused(code ?? 0, told);
+  return code === 0 ? undefined : refused(code ?? 0, shown);
 }
 
-/** The same of a pull. What could not be stored here, its caller has heard of already. */
+/** The problem of a complete pull. Failures to store here were reported to the caller before. */
 function explainPull(
   report: PullReport,
   { code, signal }: RemoteStatus,
-  { said, told }: ServerWords,
+  { raw, shown }: ServerStderr,
 ): EcsyncError | undefined {
-  const end = explainEnd({ code, signal }, told);
+  const end = explainEnd({ code, signal }, shown);
   if (end !== undefined) return end;
-  // Nothing came at all: then it matters why. Otherwise words about one file are no more than that.
+  // Messages explain the whole run only if nothing was listed; otherwise they may concern one file.
   const known =
-    report.listed === 0 && code !== 0 ? explainWords({ said, told }, 'pull') : undefined;
+    report.listed === 0 && code !== 0 ? explainStderr({ raw, shown }, 'pull') : undefined;
   if (known !== undefined) return known;
   if (code === RERR_PARTIAL || report.remoteErrors || (report.ioError & IOERR_GENERAL) !== 0) {
-    return new FileError('remote-partial', `the server could not read everything${quoted(told)}`, {
-      hint: 'Look at its messages, then run the same command again.',
-      facts: { said },
+    return new FileError('remote-partial', `the server could not read everything${quoted(shown)}`, {
+      hint: 'Read its messages, then run the same command again.',
+      facts: { said: raw },
     });
   }
   if (code === RERR_VANISHED || report.ioError & IOERR_VANISHED) {
     return new VanishedError('files-vanished', 'some files vanished while they were read', {
-      hint: 'The next run fetches what is there then.',
+      hint: 'The next run fetches the files that exist then.',
     });
   }
-  return code === 0 ? undefined : refused(code ?? 0, told);
+  return code === 0 ? undefined : refused(code ?? 0, shown);
 }
 
-/** The server did not come to its own end. */
-function explainEnd(status: RemoteStatus, told: string): ConnectionError | undefined {
+/** The error for a server that did not end by itself. */
+function explainEnd(status: RemoteStatus, shown: string): ConnectionError | undefined {
   const { code, signal } = status;
-  if (code === null || signal !== null || isSignal(code)) return lost(undefined, status, told);
-  return code === RERR_TIMEOUT ? timedOut(told) : undefined;
+  if (code === null || signal !== null || isSignal(code)) return lost(undefined, status, shown);
+  return code === RERR_TIMEOUT ? timedOut(shown) : undefined;
 }
 
 function isSignal(code: number): boolean {
   return code > SHELL_SIGNAL_BASE && code <= SHELL_SIGNAL_BASE + SIGNAL_MAX;
 }
 
-function lost(error: EcsyncError | undefined, status: RemoteStatus, told: string): ConnectionError {
+function lost(
+  error: EcsyncError | undefined,
+  status: RemoteStatus,
+  shown: string,
+): ConnectionError {
   const how =
     status.signal === null
       ? 'the connection to the server was lost'
       : `the remote rsync was ended by ${status.signal}`;
-  return new ConnectionError('connection-lost', how + quoted(told), {
+  return new ConnectionError('connection-lost', how + quoted(shown), {
     hint: 'Run the same command again to continue.',
     cause: error,
   });
 }
 
-function refused(code: number, told: string): RemoteError {
+function refused(code: number, shown: string): RemoteError {
   return new RemoteError(
     code === 0 ? 'no-greeting' : 'remote-exit',
     code === 0
-      ? `the server ended without a word of rsync's protocol${quoted(told)}`
-      : `the remote rsync gave up with exit code ${code}${quoted(told)}`,
+      ? `the server ended before rsync answered${quoted(shown)}`
+      : `the remote rsync gave up with exit code ${code}${quoted(shown)}`,
     { facts: { remoteExitCode: code } },
   );
 }
 
-function timedOut(told: string): ConnectionError {
-  return new ConnectionError('timeout', `the server gave up waiting${quoted(told)}`, {
+function timedOut(shown: string): ConnectionError {
+  return new ConnectionError('timeout', `the server gave up waiting${quoted(shown)}`, {
     hint: 'Run the same command again to continue; a longer --timeout may help.',
   });
 }
 
 function deleteLimit(): DeleteLimitError {
   return new DeleteLimitError('delete-limit', 'the server stopped deleting at the limit', {
-    hint: 'Look at what would be deleted with --dry-run, then raise --max-delete.',
+    hint: 'See what would be deleted with --dry-run, then raise --max-delete.',
   });
 }
 
-function quoted(said: string): string {
-  return said === '' ? '' : ` (${said})`;
+function quoted(raw: string): string {
+  return raw === '' ? '' : ` (${raw})`;
 }
 
-/** What a person needs to see of standard error: its first lines, in one. */
-function firstLines(stderrText: string, tell = (line: string): string => line): string {
+/** The first lines of standard error, joined into one. */
+function firstLines(stderrText: string, showLine = (line: string): string => line): string {
   const lines = stderrText
     .split(/[\r\n]+/)
     .map((line) => line.trim())
     .filter((line) => line !== '');
-  return lines.slice(0, LINES_SHOWN).map(tell).join('; ').slice(0, LENGTH_SHOWN);
+  return lines.slice(0, LINES_SHOWN).map(showLine).join('; ').slice(0, LENGTH_SHOWN);
 }

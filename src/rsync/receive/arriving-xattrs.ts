@@ -1,4 +1,4 @@
-/** Extended attributes in a pull: which values are asked for, and those that came. */
+/** Extended attributes in a pull: the values to request, and the values received. */
 import type { ByteReader } from '../../bytes/byte-reader.ts';
 import type { ByteSink } from '../../bytes/byte-sink.ts';
 import { ProtocolError } from '../../errors.ts';
@@ -16,89 +16,89 @@ import { xattrRequestRule } from '../flist/xattrs.ts';
 const NOTHING: readonly ListedXattr[] = [];
 
 /**
- * The long values of one set, asked for in the first record that has a place for it about an entry
- * which has that set. A stock sender breaks off when it is asked for a value twice.
+ * The long values of one set. They are requested in the first suitable record about an entry with
+ * that set, and only once, since a stock sender aborts when a value is requested twice.
  */
-interface Asked {
+interface RequestedValues {
   readonly ndx: number;
-  /** Positions that are still to come, ascending. */
-  readonly due: number[];
+  /** Positions of values that have not arrived yet, ascending. */
+  readonly pending: number[];
   readonly values: Map<number, Uint8Array>;
 }
 
 /**
- * Keeps the books of the values that a sender is asked for: the half that asks and the half that
- * reads share them.
+ * Records which values were requested from the sender and which have arrived. The half that sends
+ * requests and the half that reads answers share it.
  */
 export class ArrivingXattrs {
   readonly #entries: readonly FlistEntry[];
-  readonly #hasPlace: ((iflags: number) => boolean) | undefined;
+  readonly #requestsXattrs: ((iflags: number) => boolean) | undefined;
   readonly #weightMax: number;
-  readonly #asked = new Map<readonly ListedXattr[], Asked>();
+  readonly #requested = new Map<readonly ListedXattr[], RequestedValues>();
   #weight = 0;
 
-  /** @param weightMax - bytes of memory that the values may take, about */
+  /** @param weightMax - approximate bytes of memory that the values may take */
   constructor(
     entries: readonly FlistEntry[],
     { session, options }: { readonly session: Session; readonly options: TransferOptions },
     weightMax: number,
   ) {
     this.#entries = entries;
-    this.#hasPlace = xattrRequestRule(session, options);
+    this.#requestsXattrs = xattrRequestRule(session, options);
     this.#weightMax = weightMax;
   }
 
-  /** Whether a record about an entry has to ask for values, with `ITEM_REPORT_XATTR` beside its flags. */
-  isToAsk(ndx: number, iflags: number): boolean {
-    if (this.#hasPlace?.(iflags | ITEM_REPORT_XATTR) !== true) return false;
+  /** Whether a record about an entry must request values, with `ITEM_REPORT_XATTR` in its flags. */
+  mustRequest(ndx: number, iflags: number): boolean {
+    if (this.#requestsXattrs?.(iflags | ITEM_REPORT_XATTR) !== true) return false;
     const set = this.#listed(ndx);
-    return !this.#asked.has(set) && set.some(isLong);
+    return !this.#requested.has(set) && set.some(isLong);
   }
 
-  /** Writes behind the record which values are wanted. */
+  /** Writes the requested positions after the record. */
   writeRequest(sink: ByteSink, ndx: number): void {
-    const due: number[] = [];
-    let before = -1;
+    const pending: number[] = [];
+    let previous = -1;
     const set = this.#listed(ndx);
     for (const [position, xattr] of set.entries()) {
       if (!isLong(xattr)) continue;
-      writeVarint(sink, position - before); // 7
-      before = position;
-      due.push(position);
+      writeVarint(sink, position - previous); // 7
+      previous = position;
+      pending.push(position);
     }
     sink.byte(0);
-    this.#asked.set(set, { ndx, due, values: new Map() });
+    this.#requested.set(set, { ndx, pending, values: new Map() });
   }
 
   /**
-   * Reads what stands behind the flags of a record, if anything does.
+   * Reads the values after a record, if its flags announce them.
    *
-   * @throws {ProtocolError} `xattr-unrequested` — nobody asked for it, or not any more
+   * @throws {ProtocolError} `xattr-unrequested` — a value that was not requested, or arrived before
    * @throws {ProtocolError} `xattr-too-long`, `xattrs-too-large`
    */
   async readAnswer(reader: MultiplexReader, ndx: number, iflags: number): Promise<void> {
-    if (this.#hasPlace?.(iflags) !== true) return;
-    const asked = this.#asked.get(this.#listed(ndx));
-    if (asked?.ndx !== ndx) throw unrequested(ndx);
+    if (this.#requestsXattrs?.(iflags) !== true) return;
+    const requested = this.#requested.get(this.#listed(ndx));
+    if (requested?.ndx !== ndx) throw unrequested(ndx);
     let position = -1;
     for (;;) {
       const step = await reader.read(readVarint); // 8
       if (step === 0) return;
       position += step;
-      const at = step > 0 ? asked.due.indexOf(position) : -1;
+      const at = step > 0 ? requested.pending.indexOf(position) : -1;
       if (at === -1) throw unrequested(ndx);
-      asked.due.splice(0, at + 1);
+      requested.pending.splice(0, at + 1);
       const length = await reader.read(readVarint); // 9
       this.#weigh(length);
       const value = await reader.read((bytes: ByteReader) => bytes.copy(length)); // 10
-      asked.values.set(position, value);
+      requested.values.set(position, value);
     }
   }
 
-  /** @returns undefined when a value did not come */
+  /** @returns undefined if a value did not arrive */
   of(ndx: number): readonly Xattr[] | undefined {
     const set = this.#listed(ndx);
-    const values = this.#asked.get(set)?.values;
+    const values = this.#requested.get(set)?.values;
     const xattrs: Xattr[] = [];
     for (const [position, { name, value = values?.get(position) }] of set.entries()) {
       if (value === undefined) return undefined;
@@ -111,7 +111,7 @@ export class ArrivingXattrs {
     return this.#entries[ndx]?.listedXattrs ?? NOTHING;
   }
 
-  /** It may have become longer since the list was made. */
+  /** Bounds the length, since a value may have grown since the list was made. */
   #weigh(length: number): void {
     if (length < 0 || length > XATTR_VALUE_LENGTH_MAX) {
       throw new ProtocolError('xattr-too-long', `an extended attribute of ${length} bytes arrived`);
@@ -121,7 +121,7 @@ export class ArrivingXattrs {
     throw new ProtocolError(
       'xattrs-too-large',
       "the peer's extended attributes do not fit into memory",
-      { hint: 'Restore a part at a time, or without -X.' },
+      { hint: 'Restore one part at a time, or without -X.' },
     );
   }
 }
@@ -133,6 +133,6 @@ function isLong({ value, length }: ListedXattr): boolean {
 function unrequested(ndx: number): ProtocolError {
   return new ProtocolError(
     'xattr-unrequested',
-    `extended attributes of file ${ndx} arrived that were not asked for`,
+    `extended attributes of file ${ndx} arrived that were not requested`,
   );
 }

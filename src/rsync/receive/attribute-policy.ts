@@ -1,4 +1,4 @@
-/** Decides which attributes the receiving side keeps, and translates owners. */
+/** Decides which attributes the receiving side sets, and translates owners. */
 import { isDirectory, isSymlink, type Entry } from '../../tree/entry.ts';
 import { isWindows } from '../../platform.ts';
 import type { Attributes } from '../../tree/store.ts';
@@ -14,25 +14,25 @@ import type { TransferOptions } from '../wire/options.ts';
 const PERMISSIONS = 0o7777;
 const OWNER_WRITES = 0o200;
 
-/** What this machine adds: its ids by name, and the bits that new files do not get. */
-export interface LocalHabits {
+/** The local ids by name, and the permission bits that apply here. */
+export interface LocalDefaults {
   readonly users: ReadonlyMap<string, number>;
   readonly groups: ReadonlyMap<string, number>;
   /** Only without `-p`. Default 022. */
   readonly umask?: number;
-  /** The permission bits that a peer may set. Default: all, with set-id and sticky bits. */
+  /** The permission bits that a peer may set. Default: all, including set-id and sticky bits. */
   readonly modeBits?: number;
 }
 
-/** How far an object at the destination is from what the list says. */
+/** How an object at the destination differs from its entry in the list. */
 export interface Difference {
   /** ITEM_REPORT_* bits. */
   readonly iflags: number;
-  /** What has to be set, or undefined when nothing differs. */
+  /** The attributes to set, or undefined if nothing differs. */
   readonly attributes: Attributes | undefined;
 }
 
-/** Decides which attributes of the list are kept, and translates owners. */
+/** Decides which attributes of the list are set, and translates owners. */
 export class AttributePolicy {
   readonly #options: TransferOptions;
   readonly #userIds: ReadonlyMap<number, number>;
@@ -42,7 +42,7 @@ export class AttributePolicy {
   readonly #umask: number;
   readonly #modeBits: number;
 
-  constructor(options: TransferOptions, names: IdNames, local: LocalHabits) {
+  constructor(options: TransferOptions, names: IdNames, local: LocalDefaults) {
     this.#options = options;
     this.#umask = local.umask ?? 0o022;
     this.#modeBits = local.modeBits ?? PERMISSIONS;
@@ -50,7 +50,7 @@ export class AttributePolicy {
     this.#groupIds = translation(names.groups, local.groups);
   }
 
-  /** Everything that is set on an object that was just made; `replaced` is what it takes the place of. */
+  /** All attributes of a newly created object; `replaced` is the object that it replaces. */
   forNew(entry: Entry, replaced?: Entry): Attributes & { readonly mode: number } {
     const { times } = this.#options;
     const uid = this.#uid(entry);
@@ -63,7 +63,7 @@ export class AttributePolicy {
     };
   }
 
-  /** What of a folder's time has to be set; mode and owner stay as they are. */
+  /** Compares only a folder's time; its mode and owner stay unchanged. */
   compareTime(entry: Entry, existing: Entry): Difference {
     if (!this.#options.times || isSameTime(entry, existing, this.#options)) {
       return { iflags: 0, attributes: undefined };
@@ -72,38 +72,39 @@ export class AttributePolicy {
     return { iflags: ITEM_REPORT_TIME, attributes: { mtimeSec, mtimeNsec } };
   }
 
-  /** Compares what is there with the list; times by whole seconds. */
+  /** Compares an existing object with its entry; times by whole seconds. */
   compare(entry: Entry, existing: Entry): Difference {
     const { times } = this.#options;
     const kept = keptPermissions(entry) & this.#modeBits;
     const uid = this.#uid(entry);
     const gid = this.#gid(entry);
-    const otherTime = times && !isSameTime(entry, existing, this.#options);
-    const otherMode =
+    const timeDiffers = times && !isSameTime(entry, existing, this.#options);
+    const modeDiffers =
       this.#options.perms && !isSymlink(entry) && (entry.mode & kept) !== (existing.mode & kept);
-    const otherOwner = uid !== undefined && uid !== existing.uid;
-    const otherGroup = gid !== undefined && gid !== existing.gid;
+    const ownerDiffers = uid !== undefined && uid !== existing.uid;
+    const groupDiffers = gid !== undefined && gid !== existing.gid;
     const iflags =
-      (otherTime ? ITEM_REPORT_TIME : 0) |
-      (otherMode ? ITEM_REPORT_PERMS : 0) |
-      (otherOwner ? ITEM_REPORT_OWNER : 0) |
-      (otherGroup ? ITEM_REPORT_GROUP : 0);
+      (timeDiffers ? ITEM_REPORT_TIME : 0) |
+      (modeDiffers ? ITEM_REPORT_PERMS : 0) |
+      (ownerDiffers ? ITEM_REPORT_OWNER : 0) |
+      (groupDiffers ? ITEM_REPORT_GROUP : 0);
     if (iflags === 0) return { iflags, attributes: undefined };
-    // A change of owner clears the set-id bits, so the mode goes with it.
-    const setMode = otherMode || otherOwner || otherGroup;
+    // A change of owner clears the set-id bits, so the mode is set again.
+    const setMode = modeDiffers || ownerDiffers || groupDiffers;
     return {
       iflags,
       attributes: {
         ...(setMode && { mode: this.#mode(entry, existing) }),
-        ...(otherTime && { mtimeSec: entry.mtimeSec, mtimeNsec: entry.mtimeNsec }),
-        ...(otherOwner && { uid }),
-        ...(otherGroup && { gid }),
+        ...(timeDiffers && { mtimeSec: entry.mtimeSec, mtimeNsec: entry.mtimeNsec }),
+        ...(ownerDiffers && { uid }),
+        ...(groupDiffers && { gid }),
       },
     };
   }
 
   #mode(entry: Entry, replaced: Entry | undefined): number {
-    // A folder that is there keeps what a peer may not set. A file does not: its content is new.
+    // An existing folder keeps the bits that a peer may not set. A file does not: its content is
+    // new.
     const isFolderThere = replaced !== undefined && isDirectory(entry) && isDirectory(replaced);
     const own = isFolderThere ? replaced.mode & PERMISSIONS & ~this.#modeBits : 0;
     if (this.#options.perms) return (entry.mode & this.#modeBits) | own;
@@ -123,7 +124,7 @@ export class AttributePolicy {
   }
 }
 
-/** Whether two times are equal by whole seconds, as far as that is asked for. */
+/** Whether two times are equal by whole seconds, within the modify window. */
 export function isSameTime(
   a: Pick<Entry, 'mtimeSec'>,
   b: Pick<Entry, 'mtimeSec'>,
@@ -132,13 +133,13 @@ export function isSameTime(
   return Math.abs(a.mtimeSec - b.mtimeSec) <= modifyWindowSec;
 }
 
-/** The bits that can be kept here: Windows knows files that may not be written, and nothing else. */
+/** The permission bits that this platform stores: on Windows only the write bit of files. */
 function keptPermissions(entry: Entry): number {
   if (!isWindows) return PERMISSIONS;
   return isDirectory(entry) ? 0 : OWNER_WRITES;
 }
 
-/** Their number → our number, for every name that both sides have. */
+/** Peer's id → local id, for every name that both sides have. */
 function translation(
   theirs: ReadonlyMap<number, string>,
   ours: ReadonlyMap<string, number>,

@@ -1,4 +1,4 @@
-/** Deletes at the receiving side what the file list does not have. */
+/** Deletes objects at the receiving side that are not in the file list. */
 import { EcsyncError, FileError } from '../../errors.ts';
 import { isDevice, isDirectory, isSpecial, isSymlink, type Entry } from '../../tree/entry.ts';
 import { Filter, plainRule, type FilterRule } from '../../tree/filter/filter.ts';
@@ -11,11 +11,11 @@ const NOT_EMPTY = Buffer.from('cannot delete non-empty directory: ');
 const NEWLINE = Buffer.from('\n');
 
 /**
- * Removes what the list does not have. Only inside folders that the list has with known contents,
- * and nothing that a rule protects.
+ * Deletes objects that are not in the list. It deletes only inside folders whose contents the list
+ * has, and nothing that a rule protects.
  */
 export class Deletion<E extends Entry> {
-  /** What was removed so far. */
+  /** What was deleted so far. */
   readonly counts: DeletionCounts = {
     files: 0,
     directories: 0,
@@ -25,7 +25,7 @@ export class Deletion<E extends Entry> {
   };
   readonly #job: ReceiveJob<E>;
   readonly #filter: Filter;
-  /** Inside of a folder that goes. */
+  /** The filter inside a folder that is being deleted: perishable rules do not count there. */
   readonly #filterInside: Filter;
 
   constructor(job: ReceiveJob<E>, rules: readonly ReceiverRule[]) {
@@ -35,7 +35,7 @@ export class Deletion<E extends Entry> {
     this.#filterInside = new Filter(lasting.map(toFilterRule), { side: 'receiver' });
   }
 
-  /** One pass over all folders of the list. What cannot be removed is reported. */
+  /** Makes one pass over all folders of the list. Failures are reported. */
   async removeExtras(): Promise<void> {
     const { list, store, report, wants, busy, assertAlive } = this.#job;
     for (const entry of list.entries) {
@@ -46,17 +46,17 @@ export class Deletion<E extends Entry> {
       if (existing === undefined || !isDirectory(existing)) continue;
       for (const child of await this.#list(entry.path)) {
         if (list.has(child)) continue;
-        await this.#removeAt(child, this.#filter).catch(asReport(report));
+        await this.#removeAt(child, this.#filter).catch(reportFileErrors(report));
       }
-      await this.#giveWay();
+      await this.#drain();
     }
   }
 
   /**
-   * Makes room where a folder stands in the way: removes it with everything in it. The folder itself
-   * is replaced, not deleted, so only what was inside counts and is told.
+   * Removes a folder that is in the way of another object, with its contents. The folder itself
+   * counts as replaced, not as deleted, so only its contents are counted and reported.
    *
-   * @returns whether it is gone: it stays when something inside it is protected
+   * @returns whether it was removed: it stays if something inside is protected
    * @throws {FileError} `write-failed`
    */
   async clear(folder: E): Promise<boolean> {
@@ -73,11 +73,11 @@ export class Deletion<E extends Entry> {
   async #remove(entry: E, filter: Filter): Promise<boolean> {
     const { store, options } = this.#job;
     if (filter.verdict(entry.path, isDirectory(entry)) === 'exclude') return false;
-    // What takes the place of this must be there to stay.
+    // The replacements must be stored before anything is deleted.
     if (!options.dryRun) await store.settle();
     if (isDirectory(entry)) {
       if (!(await this.clear(entry))) {
-        this.#tellNotEmpty(entry.path);
+        this.#reportNotEmpty(entry.path);
         return false;
       }
     } else if (!options.dryRun) {
@@ -96,18 +96,18 @@ export class Deletion<E extends Entry> {
     try {
       return await this.#job.store.list(path);
     } catch (error) {
-      asReport(this.#job.report)(error);
+      reportFileErrors(this.#job.report)(error);
       return [];
     }
   }
 
-  /** Lets the peer take what was written. */
-  async #giveWay(): Promise<void> {
+  /** Waits while the peer does not keep up with our writing. */
+  async #drain(): Promise<void> {
     if (this.#job.writer.blocked) await this.#job.writer.drained();
   }
 
-  /** In the words of the stock server, by which a client learns what its rules have kept. */
-  #tellNotEmpty(path: Uint8Array): void {
+  /** Sends the stock server's message, which tells a client what its rules have protected. */
+  #reportNotEmpty(path: Uint8Array): void {
     const text = Buffer.concat([NOT_EMPTY, path, NEWLINE]);
     this.#job.writer.message(MSG_INFO, text);
   }
@@ -127,8 +127,8 @@ function toFilterRule({ action, pattern }: ReceiverRule): FilterRule {
   return plainRule(action === 'protect' ? 'exclude' : 'include', pattern, 'receiver');
 }
 
-/** Reports our own errors and passes everything else on. */
-function asReport(report: (error: EcsyncError) => void): (error: unknown) => void {
+/** Reports file errors and rethrows all others. */
+function reportFileErrors(report: (error: EcsyncError) => void): (error: unknown) => void {
   return (error) => {
     if (!(error instanceof FileError)) throw error;
     report(error);

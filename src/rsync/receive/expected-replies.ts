@@ -1,51 +1,51 @@
-/** The files that were asked for and have not arrived yet. */
+/** The files that were requested and have not arrived yet. */
 import type { Entry } from '../../tree/entry.ts';
 import type { FlistEntry } from '../flist/decode.ts';
 import type { SumHead } from '../wire/sum-head.ts';
 
-/** A file that was asked for. */
+/** A requested file. */
 export interface Expected<E extends Entry> {
   readonly entry: FlistEntry;
   readonly head: SumHead;
-  /** What the block sums were made of, chosen by us: a peer's word about it counts for nothing. */
+  /** The basis of the block sums, as we chose it: what a peer says about it is ignored. */
   readonly basis: E | undefined;
-  /** Whether the basis is a file of the earlier copy. */
+  /** Whether the basis is in the earlier copy (`--link-dest` and similar). */
   readonly fromEarlier: boolean;
-  /** What the file takes the place of. */
+  /** The object that the file replaces. */
   readonly replaced: E | undefined;
 }
 
-/** Which answers are due: the link between the half that asks and the half that stores. */
+/** The pending replies, shared by the half that requests files and the half that stores them. */
 export class ExpectedReplies<E extends Entry> {
-  readonly #due = new Map<number, Expected<E>>();
-  /** Positions that were asked for and are not stored: on their way, declined, or failed. */
+  readonly #pending = new Map<number, Expected<E>>();
+  /** Positions that were requested and are not stored: pending, declined or failed. */
   readonly #missing = new Set<number>();
 
   expect(ndx: number, expected: Expected<E>): void {
-    this.#due.set(ndx, expected);
+    this.#pending.set(ndx, expected);
     this.#missing.add(ndx);
   }
 
-  isDue(ndx: number): boolean {
-    return this.#due.has(ndx);
+  isExpected(ndx: number): boolean {
+    return this.#pending.has(ndx);
   }
 
-  /** The request that a reply answers, which is then no longer due; undefined when there is none. */
+  /** Removes and returns the request that a reply answers; undefined if there is none. */
   take(ndx: number): Expected<E> | undefined {
-    const expected = this.#due.get(ndx);
-    this.#due.delete(ndx);
+    const expected = this.#pending.get(ndx);
+    this.#pending.delete(ndx);
     return expected;
   }
 
-  /** The sender is not going to send this one, which it returns if it was due. */
+  /** The sender will not send this file. Returns its request, if it was pending. */
   decline(ndx: number): Expected<E> | undefined {
     return this.take(ndx);
   }
 
-  /** The phase is over: what was neither answered nor declined, and will not come any more. */
-  giveUp(): readonly Expected<E>[] {
-    const unanswered = [...this.#due.values()];
-    this.#due.clear();
+  /** At the end of a phase: removes and returns the requests without an answer. */
+  takeUnanswered(): readonly Expected<E>[] {
+    const unanswered = [...this.#pending.values()];
+    this.#pending.clear();
     return unanswered;
   }
 
@@ -53,7 +53,7 @@ export class ExpectedReplies<E extends Entry> {
     this.#missing.delete(ndx);
   }
 
-  /** Whether a position was asked for and did not arrive. */
+  /** Whether a position was requested and is not stored. */
   isMissing(ndx: number): boolean {
     return this.#missing.has(ndx);
   }

@@ -1,4 +1,4 @@
-/** Decides for one regular file whether to leave it, adjust it or ask for it. */
+/** Decides for each regular file whether to leave it, adjust it or request it. */
 import { FileError } from '../../errors.ts';
 import { isRegularFile, type Entry, type OpenFile } from '../../tree/entry.ts';
 import { isSameTime } from './attribute-policy.ts';
@@ -20,12 +20,12 @@ import type { ReceiveJob } from './receive-job.ts';
 import type { RecordWriter } from './record-writer.ts';
 import { NO_BASIS, writeSumHead } from '../wire/sum-head.ts';
 
-/** Bytes that are copied or hashed at once. */
+/** Bytes copied or hashed at once. */
 const CHUNK_LENGTH = 256 * 1024;
 /** Basis type: a file of the first `--link-dest` directory. */
 const BASIS_FIRST_EARLIER = 0;
 
-/** Decides about regular files: leave, adjust, take from the earlier copy, or ask the sender. */
+/** Leaves a regular file, adjusts it, takes it from the earlier copy, or requests it. */
 export class FileGenerator<E extends Entry> {
   readonly #job: ReceiveJob<E>;
   readonly #records: RecordWriter;
@@ -43,31 +43,32 @@ export class FileGenerator<E extends Entry> {
     const { store, policy, options } = this.#job;
     if (existing !== undefined && (await this.isUnchanged(entry, existing))) {
       const { iflags, attributes } = policy.compare(entry, existing);
-      this.#records.inform(ndx, { iflags });
+      this.#records.report(ndx, { iflags });
       if (attributes !== undefined && !options.dryRun) {
         await store.setAttributes(existing, attributes);
       }
       return;
     }
-    // A copy of what is elsewhere never takes the place of something.
-    const looksElsewhere = existing === undefined || options.copyDest === undefined;
-    const earlier = looksElsewhere ? await store.lookupEarlier(entry.path) : undefined;
-    if (earlier === undefined || !isRegularFile(earlier)) return this.#ask(ndx, entry, existing);
+    // With --copy-dest a copied file never replaces an existing one.
+    const searchesEarlier = existing === undefined || options.copyDest === undefined;
+    const earlier = searchesEarlier ? await store.lookupEarlier(entry.path) : undefined;
+    if (earlier === undefined || !isRegularFile(earlier))
+      return this.#requestContent(ndx, entry, existing);
     if (!(await this.isUnchanged(entry, earlier, true))) {
-      return this.#ask(ndx, entry, existing, earlier);
+      return this.#requestContent(ndx, entry, existing, earlier);
     }
     if (options.compareDest !== undefined) return;
     const isSame = policy.compare(entry, earlier).iflags === 0;
-    if (existing !== undefined && !isSame) return this.#ask(ndx, entry, existing);
+    if (existing !== undefined && !isSame) return this.#requestContent(ndx, entry, existing);
     return this.#takeEarlier(ndx, entry, earlier);
   }
 
-  /** Asks again for a file that arrived damaged. */
-  async redo(ndx: number, asked: Expected<E>): Promise<void> {
-    await this.#request(ndx, asked.entry, { ...asked, redo: true });
+  /** Requests a file again that arrived damaged. */
+  async redo(ndx: number, expected: Expected<E>): Promise<void> {
+    await this.#request(ndx, expected.entry, { ...expected, redo: true });
   }
 
-  /** The quick check: size and whole second, or size and checksum with `-c`. */
+  /** The quick check: size and whole seconds, or with `-c` size and checksum. */
   async isUnchanged(entry: FlistEntry, existing: E, isEarlier = false): Promise<boolean> {
     const { options } = this.#job;
     if (entry.size !== existing.size) return false;
@@ -76,7 +77,12 @@ export class FileGenerator<E extends Entry> {
     return !options.ignoreTimes && isSameTime(entry, existing, options);
   }
 
-  #ask(ndx: number, entry: FlistEntry, existing: E | undefined, earlier?: E): Promise<void> {
+  #requestContent(
+    ndx: number,
+    entry: FlistEntry,
+    existing: E | undefined,
+    earlier?: E,
+  ): Promise<void> {
     const basis = existing ?? earlier;
     const fromEarlier = existing === undefined && earlier !== undefined;
     return this.#request(ndx, entry, { basis, fromEarlier, replaced: existing });
@@ -109,17 +115,17 @@ export class FileGenerator<E extends Entry> {
     }
   }
 
-  /** The basis, open; undefined when sums are of no use, or when it cannot be read. */
+  /** Opens the basis; undefined if sums would be useless, or if it cannot be read. */
   async #openBasis(basis: E | undefined, fromEarlier: boolean): Promise<OpenFile | undefined> {
     const { store, options, wholeFile } = this.#job;
-    // What is there of a file that grows in place is its beginning.
-    const isOfNoUse = wholeFile && options.inPlace !== true;
-    if (basis === undefined || isOfNoUse || basis.size === 0) return undefined;
+    // With --inplace the existing file is the beginning of the new one.
+    const isUseless = wholeFile && options.inPlace !== true;
+    if (basis === undefined || isUseless || basis.size === 0) return undefined;
     if (options.dryRun && options.measure !== true) return undefined;
     try {
       return await (fromEarlier ? store.openEarlier(basis) : store.open(basis));
     } catch {
-      return undefined; // without a basis the whole file is sent, which is always right
+      return undefined; // without a basis the whole file is sent, which is always correct
     }
   }
 
@@ -132,7 +138,7 @@ export class FileGenerator<E extends Entry> {
     return ITEM_TRANSFER | changed | size | time | policy.compare(entry, replaced).iflags;
   }
 
-  /** An equal file of the earlier copy becomes a further name of it, or is copied if it must differ. */
+  /** Links to an equal file of the earlier copy, or copies it if its attributes must differ. */
   async #takeEarlier(ndx: number, entry: FlistEntry, earlier: E): Promise<void> {
     const { store, policy, options } = this.#job;
     const { iflags } = policy.compare(entry, earlier);
@@ -142,12 +148,12 @@ export class FileGenerator<E extends Entry> {
         await store.linkEarlier(entry.path);
         return;
       } catch (error) {
-        // Another file system, or one without hard links: a copy is as good.
+        // A different file system, or one without hard links: a copy will do.
         if (!(error instanceof FileError)) throw error;
       }
     }
     const flags = iflags | ITEM_LOCAL_CHANGE | ITEM_XNAME_FOLLOWS;
-    this.#records.inform(ndx, { iflags: flags, xname: Buffer.alloc(0) });
+    this.#records.report(ndx, { iflags: flags, xname: Buffer.alloc(0) });
     if (!options.dryRun) await this.#copyEarlier(entry, earlier);
   }
 

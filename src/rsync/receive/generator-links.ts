@@ -1,4 +1,4 @@
-/** Decides which name of a hard-linked object gets the content, and links the others to it. */
+/** Chooses the name of a hard-linked object that gets the content, and links the others to it. */
 import { isRegularFile, type Entry } from '../../tree/entry.ts';
 import { ITEM_IS_NEW, ITEM_LOCAL_CHANGE, ITEM_XNAME_FOLLOWS } from '../wire/constants.ts';
 import type { ExpectedReplies } from './expected-replies.ts';
@@ -7,21 +7,21 @@ import type { FileGenerator } from './generator-file.ts';
 import type { ReceiveJob } from './receive-job.ts';
 import type { RecordWriter } from './record-writer.ts';
 
-/** A further name of an object, which is made when the object is complete. */
+/** A further name of an object, to be created when the object is complete. */
 export interface DeferredLink {
   readonly ndx: number;
   readonly entry: FlistEntry;
-  /** Position of the name that the content was, or is being, stored under. */
+  /** Position of the leader: the name under which the content is stored. */
   readonly leaderNdx: number;
 }
 
-/** Decides which of an object's names gets the content, and links the others to it. */
+/** Chooses the leader among an object's names, and links the others to it. */
 export class LinkGenerator<E extends Entry> {
   readonly #job: ReceiveJob<E>;
   readonly #records: RecordWriter;
   readonly #expected: ExpectedReplies<E>;
   readonly #files: FileGenerator<E>;
-  /** Number of an object → position of its leading name. */
+  /** Link group → position of its leader. */
   readonly #leaders = new Map<number, number>();
   #deferred: DeferredLink[] = [];
 
@@ -37,7 +37,7 @@ export class LinkGenerator<E extends Entry> {
     this.#files = files;
   }
 
-  /** True for every name of an object but the one that leads; it is remembered for later. */
+  /** True for every name of an object but its leader; such a name is stored for later. */
   async isDeferred(ndx: number, entry: FlistEntry): Promise<boolean> {
     const { list, options } = this.#job;
     const all = options.hardLinks ? list.namesOf(entry) : undefined;
@@ -58,7 +58,7 @@ export class LinkGenerator<E extends Entry> {
     return entry !== undefined && this.#job.wants(entry);
   }
 
-  /** The links that can be made now; those whose leader is still missing stay for the next time. */
+  /** Removes and returns the links that can be made now, those whose leader is not missing. */
   takeDeferred(): readonly DeferredLink[] {
     const isMissing = (link: DeferredLink): boolean =>
       !this.#job.options.dryRun && this.#expected.isMissing(link.leaderNdx);
@@ -67,7 +67,7 @@ export class LinkGenerator<E extends Entry> {
     return ready;
   }
 
-  /** Makes one name, unless it already leads to the same object. */
+  /** Creates one name, unless it is already a link to the same object. */
   async link(
     ndx: number,
     entry: FlistEntry,
@@ -78,13 +78,13 @@ export class LinkGenerator<E extends Entry> {
     if (leader === undefined) return;
     const target = await store.lookup(leader.path);
     if (target !== undefined && existing !== undefined && store.isSameObject(target, existing)) {
-      this.#records.inform(ndx, { iflags: policy.compare(entry, existing).iflags });
+      this.#records.report(ndx, { iflags: policy.compare(entry, existing).iflags });
       return;
     }
-    // Without the leader its own failure was reported, and a name for nothing cannot be made.
+    // The leader is missing: its failure was reported, and there is nothing to link to.
     if (target === undefined && !options.dryRun) return;
     const isNew = existing === undefined ? ITEM_IS_NEW : 0;
-    this.#records.inform(ndx, {
+    this.#records.report(ndx, {
       iflags: ITEM_LOCAL_CHANGE | ITEM_XNAME_FOLLOWS | isNew,
       xname: leader.path,
     });
@@ -92,8 +92,9 @@ export class LinkGenerator<E extends Entry> {
   }
 
   /**
-   * The first name whose file is already right, else the first that has a file, else the last. Where
-   * files that are there stay as they are, one of another content is no name of this object.
+   * The first name whose file is unchanged, else the first that has a file, else the last. With
+   * `--ignore-existing` a file with other content stays as it is, so an absent name comes first
+   * then.
    */
   async #chooseLeader(names: readonly number[]): Promise<number> {
     const { list, store, options } = this.#job;

@@ -1,4 +1,4 @@
-/** Entries that `--ignore-existing` and `--existing` leave alone. */
+/** The entries that `--ignore-existing` and `--existing` skip. */
 import { isDirectory, isRegularFile, isSymlink, S_IFMT, type Entry } from '../../tree/entry.ts';
 import { MSG_INFO } from '../wire/constants.ts';
 import type { FlistEntry } from '../flist/decode.ts';
@@ -6,7 +6,7 @@ import type { FileGenerator } from './generator-file.ts';
 import type { ReceiveJob } from './receive-job.ts';
 
 /**
- * What `--ignore-existing` and `--existing` leave alone.
+ * The entries that `--ignore-existing` and `--existing` skip.
  *
  * @see rsync generator.c recv_generator (3.5.0)
  */
@@ -20,7 +20,7 @@ export class SkippedEntries<E extends Entry> {
   }
 
   /**
-   * Whether nothing is done about an entry. A folder that is there already is brought up to date.
+   * Whether an entry is skipped. An existing folder is not: its attributes are updated.
    */
   async has(entry: FlistEntry): Promise<boolean> {
     const { store, options, writer } = this.#job;
@@ -36,7 +36,7 @@ export class SkippedEntries<E extends Entry> {
     return true;
   }
 
-  /** In rsync's words. */
+  /** The difference in rsync's words. */
   async #difference(entry: FlistEntry, existing: E): Promise<string> {
     const { options, policy } = this.#job;
     if ((entry.mode & S_IFMT) !== (existing.mode & S_IFMT)) return 'type change';
@@ -52,7 +52,7 @@ export class SkippedEntries<E extends Entry> {
   }
 }
 
-/** For two objects of the same kind that are neither files nor folders. */
+/** Whether two objects of the same type, neither files nor folders, are equal. */
 export function isSameObject(a: Entry, b: Entry): boolean {
   if (isSymlink(a)) {
     const { target } = b;

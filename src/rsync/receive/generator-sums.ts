@@ -1,4 +1,4 @@
-/** Cuts a basis into blocks and sends their sums. */
+/** Divides a basis into blocks and sends their sums. */
 import { FileError } from '../../errors.ts';
 import type { Entry, OpenFile } from '../../tree/entry.ts';
 import { BLOCK_LENGTH_MAX, SUM_LENGTH_MAX } from '../wire/limits.ts';
@@ -6,27 +6,27 @@ import type { ReceiveJob } from './receive-job.ts';
 import { blockLengthAt, NO_BASIS, type SumHead } from '../wire/sum-head.ts';
 import { weakSum } from '../wire/weak-sum.ts';
 
-/** Shortest block, and up to which size of the basis it is used. */
+/** The shortest block, and the largest basis that it is used for. */
 const BLOCK_LENGTH_MIN = 700;
 const SMALL_BASIS = BLOCK_LENGTH_MIN * BLOCK_LENGTH_MIN;
 const S2LENGTH_MIN = 2;
-/** Bits of safety against accidental matches, and of the weak sum. */
+/** Extra bits against accidental matches, and the bits of the weak sum. */
 const SAFETY_BITS = 10;
 const WEAK_SUM_BITS = 32;
-/** Bytes of the basis that are read at once. */
+/** Bytes of the basis read at once. */
 const READ_LENGTH = 256 * 1024;
 
-/** What decides how a basis is cut. */
+/** The options that decide how a basis is divided. */
 export interface SumChoice {
   /** `-B`. */
   readonly blockSize?: number | undefined;
-  /** Whole strong sums, after short ones matched what was not equal. */
+  /** Use full strong sums, after short ones matched unequal blocks. */
   readonly redo?: boolean;
 }
 
 /**
- * How a basis is cut into blocks: about as many as each has bytes, and strong sums just long enough
- * that a false match is unlikely.
+ * Chooses the block length and the length of the strong sums. There are about as many blocks as
+ * each has bytes, and strong sums are just long enough to make a false match unlikely.
  *
  * @param size - bytes of the basis
  * @see rsync generator.c sum_sizes_sqroot (3.5.0)
@@ -42,7 +42,7 @@ export function chooseSumHead(size: number, choice: SumChoice): SumHead {
   };
 }
 
-/** The root of the size, rounded down to a multiple of eight, within bounds. */
+/** The square root of the size, rounded down to a multiple of eight, within bounds. */
 function chooseBlockLength(size: number, { blockSize }: SumChoice): number {
   if (blockSize !== undefined && blockSize > 0) return Math.min(blockSize, BLOCK_LENGTH_MAX);
   if (size <= SMALL_BASIS) return BLOCK_LENGTH_MIN;
@@ -57,7 +57,7 @@ function chooseS2Length(size: number, blockLength: number): number {
   return Math.min(SUM_LENGTH_MAX, Math.max(S2LENGTH_MIN, bytes));
 }
 
-/** Bits without leading zeros; 0 has none. */
+/** Number of bits without leading zeros; 0 for 0. */
 function bitLength(value: number): number {
   return value === 0 ? 0 : value.toString(2).length;
 }
@@ -65,8 +65,8 @@ function bitLength(value: number): number {
 type BlockSumsJob = Pick<ReceiveJob<Entry>, 'writer' | 'sums' | 'busy' | 'assertAlive'>;
 
 /**
- * Writes the sums of all blocks. When the basis cannot be read to the end, the rest gets sums that
- * match nothing: their number was promised.
+ * Writes the sums of all blocks. If the basis cannot be read to the end, the remaining blocks get
+ * sums that match nothing, since the sum head has announced the number of blocks.
  */
 export async function writeBlockSums(
   { writer, sums, busy, assertAlive }: BlockSumsJob,

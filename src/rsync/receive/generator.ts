@@ -1,4 +1,4 @@
-/** The generator: goes through the file list, makes what needs no content, and asks for the rest. */
+/** The generator, which creates the objects that need no content and requests the others. */
 import { setImmediate } from 'node:timers/promises';
 import { FileError, VanishedError } from '../../errors.ts';
 import {
@@ -26,16 +26,16 @@ import { isSameObject, SkippedEntries } from './generator-skips.ts';
 import type { ReceiveJob } from './receive-job.ts';
 import type { RecordWriter } from './record-writer.ts';
 
-/** After so many entries the event loop gets a turn, and the peer what was written. */
+/** After this many entries we flush and let the event loop run. */
 const ENTRIES_PER_TURN = 64;
-/** What the owner of a folder needs while it is being filled. */
+/** The permissions that the owner of a folder needs while it is being filled. */
 const OWNER_BITS = 0o700;
-/** Set-id and sticky bits are set when the owner is. */
+/** Set-id and sticky bits are set only together with the owner. */
 const ORDINARY_BITS = 0o777;
 
 /**
- * The half of the receiving side that goes through the list, makes what needs no content (folders,
- * symlinks, specials, hard links), and asks for the content of files that differ.
+ * The half of the receiving side that goes through the list, creates the objects that need no
+ * content (folders, symlinks, specials, hard links), and requests the content of files that differ.
  *
  * @see rsync generator.c generate_files, recv_generator (3.5.0)
  */
@@ -46,9 +46,12 @@ export class Generator<E extends Entry> {
   readonly #files: FileGenerator<E>;
   readonly #links: LinkGenerator<E>;
   readonly #skipped: SkippedEntries<E>;
-  /** Folders that could not be made, as latin1 text: nothing inside them is tried. */
+  /** Folders that could not be created, as latin1 text: their contents are skipped. */
   readonly #failedFolders = new Set<string>();
-  /** Modes of folders that are open while they are filled, which no comparison shows without `-p`. */
+  /**
+   * Final modes of folders that have owner bits added while they are filled; a comparison misses
+   * them without `-p`.
+   */
   readonly #finalModes = new Map<string, number>();
 
   constructor(
@@ -65,7 +68,7 @@ export class Generator<E extends Entry> {
     this.#skipped = new SkippedEntries(job, this.#files);
   }
 
-  /** Goes through the whole list once. One entry that fails is reported, and the next one follows. */
+  /** Goes through the whole list once. A failure of one entry is reported; the others continue. */
   async walk(): Promise<void> {
     const { list, writer, wants, busy, assertAlive } = this.#job;
     for (const [ndx, entry] of list.entries.entries()) {
@@ -80,24 +83,24 @@ export class Generator<E extends Entry> {
       try {
         await this.#generate(ndx, entry);
       } catch (error) {
-        this.#reportAbout(entry, error);
+        this.#reportFailure(entry, error);
       }
     }
   }
 
-  /** Asks once more for files whose content arrived damaged, with full sums. */
+  /** Requests files again whose content arrived damaged, with full sums. */
   async redo(damaged: ReadonlyMap<number, Expected<E>>): Promise<void> {
-    for (const [ndx, asked] of damaged) {
+    for (const [ndx, expected] of damaged) {
       this.#job.assertAlive();
       try {
-        await this.#files.redo(ndx, asked);
+        await this.#files.redo(ndx, expected);
       } catch (error) {
-        this.#reportAbout(asked.entry, error);
+        this.#reportFailure(expected.entry, error);
       }
     }
   }
 
-  /** Makes the further names of files, once their content is there. */
+  /** Creates the further names of files whose content is stored. */
   async makeLinks(): Promise<void> {
     for (const { ndx, entry, leaderNdx } of this.#links.takeDeferred()) {
       this.#job.assertAlive();
@@ -105,19 +108,19 @@ export class Generator<E extends Entry> {
         const existing = await this.#makeWay(entry, () => true);
         await this.#links.link(ndx, entry, { leaderNdx, existing });
       } catch (error) {
-        this.#reportAbout(entry, error);
+        this.#reportFailure(entry, error);
       }
     }
   }
 
   /**
-   * Gives folders their final times and permissions, now that nothing inside them changes any
-   * more; the innermost first, since a folder may become closed to us.
+   * Sets the final times and permissions of folders, when nothing inside them changes any more. The
+   * innermost come first, since a folder's final mode may deny us access.
    */
   async finishFolders(): Promise<void> {
     const { list, store, options, session, wants, busy, assertAlive } = this.#job;
     if (options.dryRun) return;
-    // Below protocol 31 no fractions travel.
+    // Below protocol 31 fractions of a second are not sent.
     const isExact = options.modifyWindowSec === undefined;
     const hasFractions = options.times && session.protocol >= 31 && isExact;
     for (let ndx = list.entries.length - 1; ndx >= 0; ndx--) {
@@ -131,7 +134,7 @@ export class Generator<E extends Entry> {
         if (existing === undefined || !isDirectory(existing)) continue;
         const { attributes } = this.#compareFolder(entry, existing);
         const mode = this.#finalModes.get(keyOf(entry.path));
-        const isInexact = hasFractions && isOtherFraction(entry, existing);
+        const isInexact = hasFractions && differsInFraction(entry, existing);
         const wanted: Attributes = {
           ...(mode !== undefined && { mode }),
           ...attributes,
@@ -139,16 +142,16 @@ export class Generator<E extends Entry> {
         };
         if (Object.keys(wanted).length > 0) await store.setAttributes(existing, wanted);
       } catch (error) {
-        this.#reportAbout(entry, error);
+        this.#reportFailure(entry, error);
       }
     }
   }
 
-  /** The root of a store that was there may have to stay as it is. */
+  /** With `keepsRoot` an existing root keeps its mode and owner. */
   #compareFolder(entry: FlistEntry, existing: E): Difference {
     const { policy, keepsRoot, rootIsNew } = this.#job;
-    const stays = keepsRoot && !rootIsNew && isRoot(entry);
-    return stays ? policy.compareTime(entry, existing) : policy.compare(entry, existing);
+    const keepsAttributes = keepsRoot && !rootIsNew && isRoot(entry);
+    return keepsAttributes ? policy.compareTime(entry, existing) : policy.compare(entry, existing);
   }
 
   async #generate(ndx: number, entry: FlistEntry): Promise<void> {
@@ -179,12 +182,12 @@ export class Generator<E extends Entry> {
       const existing = await this.#makeWay(entry, isDirectory);
       if (existing !== undefined && !isNewRoot) {
         const { iflags, attributes } = this.#compareFolder(entry, existing);
-        this.#records.inform(ndx, { iflags });
+        this.#records.report(ndx, { iflags });
         if (attributes === undefined || options.dryRun) return;
         await this.#adjustFolder(entry, existing, attributes);
         return;
       }
-      this.#records.inform(ndx, { iflags: ITEM_LOCAL_CHANGE | ITEM_IS_NEW });
+      this.#records.report(ndx, { iflags: ITEM_LOCAL_CHANGE | ITEM_IS_NEW });
       if (options.dryRun) return;
       const attributes = policy.forNew(entry);
       if (existing === undefined) {
@@ -197,7 +200,7 @@ export class Generator<E extends Entry> {
     }
   }
 
-  /** A folder stays open to its owner until everything in it is done, and is used even if this fails. */
+  /** Sets attributes, with owner bits until the folder is finished. A failure is only reported. */
   async #adjustFolder(
     entry: FlistEntry,
     folder: Pick<Entry, 'path' | 'mode'>,
@@ -216,25 +219,25 @@ export class Generator<E extends Entry> {
     }
   }
 
-  /** Symlinks, pipes, sockets, devices. */
+  /** Symlinks, fifos, sockets and devices. */
   async #generateOther(ndx: number, entry: FlistEntry): Promise<void> {
     const { store, policy, options } = this.#job;
     const existing = await this.#makeWay(entry, (other) => isSameKind(entry, other));
     if (existing !== undefined) {
       const { iflags, attributes } = policy.compare(entry, existing);
       if (isSameObject(entry, existing)) {
-        this.#records.inform(ndx, { iflags });
+        this.#records.report(ndx, { iflags });
         if (attributes !== undefined && !options.dryRun) {
           await store.setAttributes(existing, attributes);
         }
         return;
       }
-      // A time that is not kept becomes the time of the change.
+      // Without -t the object gets the time of the change.
       const time = options.times ? 0 : ITEM_REPORT_TIME;
-      this.#records.inform(ndx, { iflags: iflags | time | ITEM_LOCAL_CHANGE | ITEM_REPORT_CHANGE });
+      this.#records.report(ndx, { iflags: iflags | time | ITEM_LOCAL_CHANGE | ITEM_REPORT_CHANGE });
     } else {
       const change = isSymlink(entry) ? ITEM_REPORT_CHANGE : 0;
-      this.#records.inform(ndx, { iflags: ITEM_LOCAL_CHANGE | ITEM_IS_NEW | change });
+      this.#records.report(ndx, { iflags: ITEM_LOCAL_CHANGE | ITEM_IS_NEW | change });
     }
     if (options.dryRun) return;
     if (entry.target !== undefined) await store.createSymlink(entry.path, entry.target);
@@ -243,12 +246,12 @@ export class Generator<E extends Entry> {
   }
 
   /**
-   * What is at an entry's path, if it is of a kind that can stay or be replaced in one step.
-   * A folder that stands in the way of something else is removed, and so is anything that stands in
-   * the way of a folder; then nothing is there.
+   * The object at an entry's path, if its type allows it to stay or to be replaced in one step. A
+   * folder that is in the way of another type is removed, and so is anything in the way of a
+   * folder; then the result is undefined.
    *
-   * @param fits - whether the kind of what is there counts as the entry's earlier version
-   * @throws {FileError} `folder-in-the-way` — it is not empty and nothing may be deleted
+   * @param fits - whether the existing object counts as an earlier version of the entry
+   * @throws {FileError} `folder-in-the-way` — it is not empty and its contents may not be deleted
    */
   async #makeWay(entry: FlistEntry, fits: (existing: E) => boolean): Promise<E | undefined> {
     const { store, options } = this.#job;
@@ -263,7 +266,7 @@ export class Generator<E extends Entry> {
         'folder-in-the-way',
         `${shown(entry)} is a folder that cannot be removed`,
         {
-          hint: 'It holds files that are protected from deletion; move them away.',
+          hint: 'It holds files that are protected from deletion. Move them elsewhere.',
         },
       );
     }
@@ -281,7 +284,7 @@ export class Generator<E extends Entry> {
     return true;
   }
 
-  #reportAbout(entry: FlistEntry, error: unknown): void {
+  #reportFailure(entry: FlistEntry, error: unknown): void {
     if (error instanceof FileError && !isFatal(error)) this.#job.report(error, entry);
     else if (error instanceof VanishedError) {
       const message = `${shown(entry)} changed while it was being compared`;
@@ -290,7 +293,7 @@ export class Generator<E extends Entry> {
   }
 }
 
-/** Errors of one object that every other one would meet, too. */
+/** Whether every other object would fail with the same error. */
 export function isFatal(error: FileError): boolean {
   const { errno } = error.facts;
   return errno === 'ENOSPC' || errno === 'EDQUOT' || errno === 'EROFS';
@@ -304,8 +307,8 @@ function isSameKind(a: Entry, b: Entry): boolean {
   return (a.mode & S_IFMT) === (b.mode & S_IFMT);
 }
 
-/** Whether two times differ by more than what a file system may have rounded away. */
-function isOtherFraction(a: Entry, b: Entry): boolean {
+/** Whether two times differ by more than a file system's rounding. */
+function differsInFraction(a: Entry, b: Entry): boolean {
   return a.mtimeSec !== b.mtimeSec || Math.abs(a.mtimeNsec - b.mtimeNsec) > 1000;
 }
 

@@ -4,7 +4,7 @@ import { S_IFREG, type Entry, type OpenFile } from '../../tree/entry.ts';
 import type { NewFile, Store } from '../../tree/store.ts';
 import { shownPath } from '../wire/problem.ts';
 
-/** How much a {@link MemoryStore} takes. */
+/** The capacity of a {@link MemoryStore}. */
 export interface MemoryStoreLimits {
   /** Longest file, in bytes. */
   readonly lengthMax: number;
@@ -12,7 +12,7 @@ export interface MemoryStoreLimits {
   readonly totalMax: number;
 }
 
-/** A store that keeps regular files in memory, and nothing of anything else. */
+/** A store that keeps regular files in memory and ignores all other objects. */
 export class MemoryStore implements Store {
   /** Path as latin1 text, one character a byte → content. */
   readonly files = new Map<string, Buffer>();
@@ -53,7 +53,7 @@ export class MemoryStore implements Store {
     });
   }
 
-  /** A file that is here by now: further names of it can be made. */
+  /** Finds a file that was stored before, so that further names can be linked to it. */
   lookup(path: Uint8Array): Promise<Entry | undefined> {
     const content = this.files.get(keyOf(path));
     if (content === undefined) return NOTHING;
@@ -64,8 +64,8 @@ export class MemoryStore implements Store {
   prepare = (): Promise<void> => NOTHING;
   lookupEarlier = (): Promise<undefined> => NOTHING;
   list = (): Promise<readonly Uint8Array[]> => Promise.resolve([]);
-  open = (entry: Entry): Promise<OpenFile> => Promise.reject(nothingThere(entry));
-  openEarlier = (entry: Entry): Promise<OpenFile> => Promise.reject(nothingThere(entry));
+  open = (entry: Entry): Promise<OpenFile> => Promise.reject(notInMemory(entry));
+  openEarlier = (entry: Entry): Promise<OpenFile> => Promise.reject(notInMemory(entry));
   linkEarlier = (): Promise<void> => NOTHING;
   isSameObject = (): boolean => false;
   createDirectory = (): Promise<void> => NOTHING;
@@ -85,7 +85,7 @@ export class MemoryStore implements Store {
 
 const NOTHING = Promise.resolve(undefined);
 
-/** The error about a file that is, or would be, longer than memory should hold. */
+/** The error for a file that exceeds a limit of memory. */
 export function fileTooLarge(entry: Pick<Entry, 'path'>, lengthMax: number): FileError {
   const shown = shownPath(entry);
   return new FileError('file-too-large', `${shown} does not fit into ${lengthMax} bytes`, {
@@ -93,7 +93,7 @@ export function fileTooLarge(entry: Pick<Entry, 'path'>, lengthMax: number): Fil
   });
 }
 
-function nothingThere(entry: Entry): FileError {
+function notInMemory(entry: Entry): FileError {
   return new FileError('open-failed', `${shownPath(entry)} is not in memory`);
 }
 

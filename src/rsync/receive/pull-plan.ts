@@ -1,8 +1,8 @@
-/** What a pull is told, and what it reports. */
+/** The plan of a pull and its report. */
 import type { EcsyncError } from '../../errors.ts';
 import type { Entry, Xattr } from '../../tree/entry.ts';
 import type { Store } from '../../tree/store.ts';
-import type { LocalHabits } from './attribute-policy.ts';
+import type { LocalDefaults } from './attribute-policy.ts';
 import type { ReceiverRule, SenderRule } from '../flist/filter-list.ts';
 import type { FlistEntry } from '../flist/decode.ts';
 import type { ChecksumName } from '../wire/handshake.ts';
@@ -10,72 +10,74 @@ import type { TransferOptions } from '../wire/options.ts';
 import type { DeletionCounts } from './record-writer.ts';
 
 /**
- * What a pull is to fetch, where it goes, and who wants to hear about it. Callbacks must not throw.
+ * What a pull fetches, where it stores it, and the callbacks it reports to. Callbacks must not
+ * throw.
  */
 export interface PullPlan<E extends Entry> {
-  /** The same that made the server's command line ({@link senderArgs}). */
+  /** The options of the server's command line ({@link senderArgs}). */
   readonly options: TransferOptions;
-  /** The same that the command line names: anything else in the list is refused. */
+  /** The paths of the command line: anything else in the list is refused. */
   readonly paths: readonly string[];
-  /** Where everything is written, and what is there already. */
+  /** Where objects are stored and existing ones are found. */
   readonly store: Store<E>;
-  /** Users and groups of this machine; without them numbers stay as they are. */
-  readonly habits?: LocalHabits;
-  /** What the server does not list. */
+  /** Users and groups of this machine; without them ids are not translated. */
+  readonly localDefaults?: LocalDefaults;
+  /** Rules for what the server leaves out of its list. */
   readonly senderRules?: readonly SenderRule[];
-  /** What `deleteAfter` does not delete here. */
+  /** Rules for what `deleteAfter` does not delete here. */
   readonly receiverRules?: readonly ReceiverRule[];
-  /** Ask for whole files instead of differences. Default false. */
+  /** Request whole files instead of deltas. Default: false. */
   readonly wholeFile?: boolean;
-  /** The store was made for this pull. Default false. */
+  /** The store's root was created for this pull. Default: false. */
   readonly rootIsNew?: boolean;
-  /** A root that was there keeps its mode and owner, whatever the list says. Default false. */
+  /** An existing root keeps its mode and owner, whatever the list says. Default: false. */
   readonly keepsRoot?: boolean;
   /**
-   * Bytes by which a file may exceed twice its announced size. What exceeds them is not stored, and
-   * the server counts as hostile when as many again follow. Default 1 GiB.
+   * Bytes by which a file may exceed twice its announced size. A longer file is not stored. If as
+   * many bytes again follow, the server counts as hostile. Default: 1 GiB.
    */
   readonly growthMax?: number;
-  /** Memory that the file list may take, in bytes, about. Default: by Node's heap. */
+  /** Approximate bytes of memory that the file list may take. Default: a part of Node's heap. */
   readonly listWeightMax?: number;
-  /** Give up when no byte came in or went out for so long. */
+  /** Give up after this time without a byte in either direction. */
   readonly idleTimeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /**
-   * The whole list, checked and in the order of the protocol, before anything is asked for or
-   * written. What it throws ends the pull.
+   * Called with the whole list, checked and in index order, before anything is requested or
+   * written. An error that it throws ends the pull.
    */
   onList?(entries: readonly FlistEntry[]): Promise<void> | void;
   /**
-   * Whether anything is done about an entry; asked more than once. Default: always. What is not
-   * wanted is neither written, nor asked for, nor deleted. A wanted object needs its folder:
-   * wanted, too, or there already.
+   * Whether an entry is handled at all; called more than once per entry. Default: always. Other
+   * entries are neither written, nor requested, nor deleted. The folder of a wanted object must be
+   * wanted too, or exist.
    */
   wants?(entry: FlistEntry): boolean;
-  /** What is done with an entry (`ITEM_*`), when it begins; once per entry. */
+  /** Called once per entry, when work on it begins; `iflags` (`ITEM_*`) say what is done. */
   onItem?(entry: FlistEntry, iflags: number, xname: Uint8Array | undefined): void;
   /**
-   * With `-X`, at the end: the extended attributes of each wanted entry, as the server has them;
-   * undefined when not all of them came. Not in a dry run.
+   * With `-X`, called at the end with the server's extended attributes of each wanted entry;
+   * undefined if not all of them arrived. Not called in a dry run.
    */
   onXattrs?(entry: FlistEntry, xattrs: readonly Xattr[] | undefined): void;
-  /** So many bytes of a file's content are here; now and then within large files. */
+  /** Bytes of a file received so far; called from time to time within large files. */
   onProgress?(entry: FlistEntry, bytes: number): void;
-  /** A file is complete: literal bytes, and bytes taken from what was there. */
+  /** A file is stored: literal bytes, and bytes taken from the basis. */
   onStored?(entry: FlistEntry, literalBytes: number, matchedBytes: number): void;
   /** Path below the store's root. */
   onDeleted?(path: Uint8Array, isDirectory: boolean): void;
-  /** Bytes of the stream, framing included, when the conversation is over, however it ended. */
+  /** Bytes of the stream including framing, when the conversation is over, however it ended. */
   onEnd?(bytesSent: number, bytesReceived: number): void;
   /** Raw text from the server, maybe several lines. */
   onMessage?(level: 'info' | 'warning' | 'error', text: string): void;
   /**
-   * One object could not be fetched or stored; the rest goes on. `entry` unless it is an extra one.
+   * One object could not be fetched or stored; the others continue. `entry` is undefined for an
+   * object that is not in the list.
    */
   onProblem?(error: EcsyncError, entry: FlistEntry | undefined): void;
 }
 
-/** The server's own account at the end. */
+/** The server's own statistics at the end. */
 export interface PullStatistics {
   readonly bytesRead: number;
   readonly bytesWritten: number;
@@ -83,7 +85,7 @@ export interface PullStatistics {
   readonly totalSize: number;
 }
 
-/** What came of it. */
+/** The result of a complete pull. */
 export interface PullReport {
   readonly protocol: number;
   readonly checksumName: ChecksumName;
@@ -92,18 +94,18 @@ export interface PullReport {
   readonly filesReceived: number;
   readonly literalBytes: number;
   readonly matchedBytes: number;
-  /** Bytes of the stream, framing included. */
+  /** Bytes of the stream, including framing. */
   readonly bytesSent: number;
   readonly bytesReceived: number;
-  /** Absent when the list was empty: the server then leaves at once. */
+  /** Absent if the list was empty: the server then exits at once. */
   readonly statistics?: PullStatistics;
   readonly deleted: Readonly<DeletionCounts>;
-  /** Something could not be deleted safely, since the server's list is incomplete. */
+  /** Deletion was skipped, since the server's list is incomplete. */
   readonly deletionSkipped: boolean;
-  /** Problems that were told to `onProblem`. */
+  /** Number of calls of `onProblem`. */
   readonly problems: number;
-  /** The server reported failures (some servers exit 0 all the same). */
+  /** The server reported failures; some servers exit 0 nevertheless. */
   readonly remoteErrors: boolean;
-  /** IOERR_* bits of the server: what it could not list or read. */
+  /** IOERR_* bits of the server, which say that it could not list or read everything. */
   readonly ioError: number;
 }

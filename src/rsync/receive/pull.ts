@@ -1,4 +1,4 @@
-/** A client that fetches a tree from a sending `rsync --server --sender` into a store. */
+/** The receiving client, which fetches a tree from an `rsync --server --sender` into a store. */
 import { getHeapStatistics } from 'node:v8';
 import {
   ConnectionError,
@@ -25,7 +25,7 @@ import type { Peer } from '../wire/peer.ts';
 import { shownPath } from '../wire/problem.ts';
 import type { PullPlan, PullReport, PullStatistics } from './pull-plan.ts';
 import type { ReceiveJob } from './receive-job.ts';
-import { receiveList, type ArrivedList } from './receive-list.ts';
+import { receiveList, type WireList } from './receive-list.ts';
 import { ReceivedList } from './received-list.ts';
 import { ReceivingSide } from './receiving-side.ts';
 import { RequestedScope } from './requested-scope.ts';
@@ -34,20 +34,20 @@ import { assertCarriesXattrs } from '../flist/xattrs.ts';
 export type { PullPlan, PullReport } from './pull-plan.ts';
 
 /**
- * Fetches a tree from a sending `rsync --server --sender` into a store and stays until the server
- * has closed. What the store has already is compared, and only what differs travels.
+ * Fetches a tree from a sending `rsync --server --sender` into a store and returns when the server
+ * has closed. Existing objects of the store are compared, and only differences are transferred.
  *
- * Nothing that the server says is believed: every name is checked before anything is written, every
- * answer must be one that was asked for, every file is checked as a whole before it gets its name.
+ * The server is not trusted: every name is checked before anything is written, every answer must
+ * have been requested, and every file is verified as a whole before it is renamed into place.
  *
- * @param peer - standard output and input of the server; they stay the caller's to destroy
+ * @param peer - standard output and input of the server; the caller destroys them
  * @throws {RemoteError} `no-greeting`, `shell-not-clean`, `rsync-too-old`, `no-common-checksum`,
  *   `remote-exit`
- * @throws {ProtocolError} anything the server must not send; the code says what
+ * @throws {ProtocolError} the server sent what it must not; the code says what
  * @throws {ConnectionError} `connection-lost`, `timeout`
- * @throws {FileError} when nothing can be stored any more (`write-failed`: the disk is full)
+ * @throws {FileError} nothing can be stored any more (`write-failed`: the disk is full)
  * @throws {InterruptedError} `interrupted`
- * @throws what `onList` threw
+ * @throws whatever `onList` throws
  * @see rsync main.c client_run, do_recv (3.5.0)
  */
 export async function pull<E extends Entry>(peer: Peer, plan: PullPlan<E>): Promise<PullReport> {
@@ -57,11 +57,13 @@ export async function pull<E extends Entry>(peer: Peer, plan: PullPlan<E>): Prom
 class Pull<E extends Entry> {
   readonly #plan: PullPlan<E>;
   readonly #greeted: Peer['greeted'];
-  /** Bytes of memory that the list may take, about; values of extended attributes as much again. */
+  /**
+   * Approximate bytes of memory for the list, and as much again for values of extended attributes.
+   */
   readonly #weightMax: number;
   readonly #conversation: Conversation;
   readonly #expected = new ExpectedReplies<E>();
-  /** Files that the server will not send; why, it says only at the end. */
+  /** Files that the server will not send; its io_error gives the reason only at the end. */
   readonly #declined: FlistEntry[] = [];
   #problems = 0;
   #filesReceived = 0;
@@ -71,7 +73,7 @@ class Pull<E extends Entry> {
   #statistics: PullStatistics | undefined;
 
   constructor(peer: Peer, plan: PullPlan<E>) {
-    // That is no part of a pull: see senderArgs.
+    // A pull does not measure: senderArgs has no such option.
     this.#plan = { ...plan, options: { ...plan.options, measure: false } };
     this.#greeted = peer.greeted;
     this.#weightMax = plan.listWeightMax ?? getHeapStatistics().heap_size_limit * LIST_HEAP_PART;
@@ -96,10 +98,10 @@ class Pull<E extends Entry> {
       return await this.#converse();
     } catch (error) {
       conversation.fail(error instanceof Error ? error : new Error(String(error)));
-      // A server that only reads has nothing to clean up: nobody waits for what it still sends.
+      // A server that only reads has nothing to clean up, so we do not wait for its last messages.
       if (error instanceof InterruptedError) throw error;
       const reason = await conversation.farewell(Promise.resolve());
-      // That nothing could be sent any more is less than the peer's own word for it.
+      // The peer's own reason says more than the loss of the connection.
       throw error instanceof ConnectionError ? (reason ?? error) : error;
     } finally {
       conversation.end();
@@ -119,29 +121,29 @@ class Pull<E extends Entry> {
     messages.addIoError(arrived.ioError);
     const job = await this.#examine(session, arrived);
     const side = new ReceivingSide(job, this.#expected, this.#plan.receiverRules ?? [], {
-      accountsForDeletions: false,
+      reportsDeletions: false,
       mayDelete: () => this.#mayDelete(),
       readStatistics: async () => {
         this.#statistics = await reader.read((bytes) => readStatistics(bytes, session.protocol));
       },
       stop: (reason) => this.#conversation.fail(reason),
     });
-    // A server that has nothing to send leaves without a word.
+    // A server with nothing to send exits without a goodbye.
     if (job.list.entries.length > 0) await side.run();
     await this.#conversation.whileAlive(reader.drain());
     this.#reportDeclined();
-    this.#tellXattrs(job);
+    this.#reportXattrs(job);
     return this.#report(job, side);
   }
 
-  /** Checks the list as a whole and shows it; nothing is asked for before that. */
-  async #examine(session: Session, { entries, names }: ArrivedList): Promise<ReceiveJob<E>> {
+  /** Checks the list as a whole and passes it to the caller, before anything is requested. */
+  async #examine(session: Session, { entries, names }: WireList): Promise<ReceiveJob<E>> {
     const conversation = this.#conversation;
     const { options, store, paths, senderRules = [], growthMax = CONTENT_GROWTH_MAX } = this.#plan;
     const plan = this.#plan;
     const list = new ReceivedList(entries, session.protocol);
-    new RequestedScope(paths, senderRules).assertAsked(list.entries);
-    const habits = plan.habits ?? { users: new Map(), groups: new Map() };
+    new RequestedScope(paths, senderRules).assertRequested(list.entries);
+    const localDefaults = plan.localDefaults ?? { users: new Map(), groups: new Map() };
     await store.prepare();
     await conversation.whileBusy(Promise.resolve(plan.onList?.(list.distinct)));
     return {
@@ -152,7 +154,7 @@ class Pull<E extends Entry> {
       ...(options.xattrs === true && {
         xattrs: new ArrivingXattrs(list.entries, { session, options }, this.#weightMax),
       }),
-      policy: new AttributePolicy(options, names, habits),
+      policy: new AttributePolicy(options, names, localDefaults),
       sums: await createStrongSums(session),
       reader: conversation.reader,
       writer: conversation.writer,
@@ -174,7 +176,9 @@ class Pull<E extends Entry> {
     };
   }
 
-  /** What the server could not list may still exist there. */
+  /**
+   * Deletion is not allowed if the server could not list everything: the missing may exist there.
+   */
   #mayDelete(): boolean {
     this.#deletionSkipped = (this.#conversation.messages.ioError & IOERR_GENERAL) !== 0;
     return !this.#deletionSkipped;
@@ -198,14 +202,14 @@ class Pull<E extends Entry> {
       const shown = shownPath(entry);
       this.#problem(
         isVanished
-          ? new VanishedError('vanished', `${shown} vanished at the server before it was read`)
+          ? new VanishedError('vanished', `${shown} vanished on the server before it was read`)
           : new FileError('not-sent', `the server could not read ${shown}`),
         entry,
       );
     }
   }
 
-  #tellXattrs({ xattrs, list, wants, options }: ReceiveJob<E>): void {
+  #reportXattrs({ xattrs, list, wants, options }: ReceiveJob<E>): void {
     if (xattrs === undefined || options.dryRun) return;
     for (const [ndx, entry] of list.entries.entries()) {
       if (list.isRepeated(ndx) || !wants(entry)) continue;
@@ -235,7 +239,7 @@ class Pull<E extends Entry> {
 }
 
 /**
- * The server's account, numbers of 64 bits:
+ * Reads the server's statistics, numbers of 64 bits:
  *
  *   1  bytes it read
  *   2  bytes it wrote

@@ -1,4 +1,4 @@
-/** Lists what a sending server has and reads some files into memory, in one conversation. */
+/** Lists a sending server's tree and reads some of its files into memory, in one conversation. */
 import type { EcsyncError } from '../../errors.ts';
 import { isRegularFile, type Entry } from '../../tree/entry.ts';
 import type { FlistEntry } from '../flist/decode.ts';
@@ -6,48 +6,49 @@ import { fileTooLarge, MemoryStore } from './memory-store.ts';
 import type { Peer } from '../wire/peer.ts';
 import { pull, type PullPlan, type PullReport } from './pull.ts';
 
-/** All files of one call together, when nothing else is said. */
+/** Default limit for all files of one call together. */
 const TOTAL_MAX = 256 * 1024 * 1024;
 /**
- * A file may have become far longer than it may be: it is left out, and the server no enemy for
- * that.
+ * Lower bound of `growthMax`: a file that has grown far beyond its limit is left out, and the
+ * server does not count as hostile because of it.
  */
 const GROWTH_MIN = 16 * 1024 * 1024;
 
-/** What is listed, and which files are read into memory. */
+/** What to list, and which files to read into memory. */
 export interface ReadFilesPlan extends Pick<
   PullPlan<Entry>,
   'options' | 'paths' | 'senderRules' | 'listWeightMax' | 'idleTimeoutMs' | 'signal'
 > {
-  /** Which regular files are read. Default: none, so that only the list is fetched. */
+  /** Which regular files to read. Default: none, so that only the list is fetched. */
   wants?(entry: FlistEntry): boolean;
-  /** Longest file that is read, in bytes. */
+  /** Longest file to read, in bytes. */
   readonly lengthMax: number;
-  /** All files together, in bytes. Default 256 MiB. */
+  /** Limit for all files together, in bytes. Default: 256 MiB. */
   readonly totalMax?: number;
-  /** The whole list, before anything is asked for. What it throws ends the run. */
+  /**
+   * Called with the whole list, before anything is requested. An error that it throws ends the run.
+   */
   onList?(entries: readonly FlistEntry[]): Promise<void> | void;
   onMessage?(level: 'info' | 'warning' | 'error', text: string): void;
 }
 
 /** What was read. */
 export interface ReadFiles {
-  /** The whole list, checked, in the order of the protocol. */
+  /** The whole list, checked and in index order. */
   readonly entries: readonly FlistEntry[];
   /**
-   * Path as latin1 text, one character a byte → content, of the files that were wanted and came.
+   * Path as latin1 text, one character a byte → content, of the wanted files that arrived.
    */
   readonly files: ReadonlyMap<string, Buffer>;
   /**
-   * Why a wanted file is not there: `file-too-large`, `not-sent`, `vanished`,
-   * `verification-failed`.
+   * Why wanted files are missing: `file-too-large`, `not-sent`, `vanished`, `verification-failed`.
    */
   readonly problems: readonly EcsyncError[];
   readonly report: PullReport;
 }
 
 /**
- * Lists what a sending server has, and reads some of its files into memory, in one conversation.
+ * Lists a sending server's tree and reads some of its files into memory, in one conversation.
  *
  * @param peer - a server started with `senderArgs(plan.options, plan.paths)`
  * @throws as {@link pull}

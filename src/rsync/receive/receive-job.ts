@@ -1,4 +1,4 @@
-/** What all parts of the receiving side share. */
+/** The state and callbacks that all parts of the receiving side share. */
 import type { EcsyncError } from '../../errors.ts';
 import type { Entry } from '../../tree/entry.ts';
 import type { Store } from '../../tree/store.ts';
@@ -11,7 +11,7 @@ import type { MultiplexReader, MultiplexWriter } from '../wire/multiplex.ts';
 import type { TransferOptions } from '../wire/options.ts';
 import type { ReceivedList } from './received-list.ts';
 
-/** Everything that the parts of the receiving side share. */
+/** The state and callbacks that all parts of the receiving side share. */
 export interface ReceiveJob<E extends Entry> {
   readonly session: Session;
   readonly options: TransferOptions;
@@ -23,29 +23,29 @@ export interface ReceiveJob<E extends Entry> {
   readonly sums: StrongSums;
   readonly reader: MultiplexReader;
   readonly writer: MultiplexWriter;
-  /** Ask for whole files, without sums of what is there: cheaper when nothing is far away. */
+  /** Request whole files without block sums: cheaper if both sides are on one machine. */
   readonly wholeFile: boolean;
-  /** Bytes by which a file may exceed twice its announced size and be stored. */
+  /** Bytes by which a stored file may exceed twice its announced size. */
   readonly growthMax: number;
-  /** Bytes beyond that after which the sender counts as hostile. */
+  /** Bytes beyond that limit after which the sender counts as hostile. */
   readonly excessMax: number;
-  /** The root was made for this transfer. */
+  /** The root was created for this transfer. */
   readonly rootIsNew: boolean;
-  /** A root that was there keeps its mode and owner. */
+  /** An existing root keeps its mode and owner. */
   readonly keepsRoot: boolean;
-  /** Whether anything is to be done about an entry; it is in the list all the same. */
+  /** Whether an entry is handled at all; the list has it in any case. */
   readonly wants: (entry: FlistEntry) => boolean;
-  /** One object could not be stored; the rest goes on. */
+  /** One object could not be stored; the others continue. */
   readonly report: (error: EcsyncError, entry?: FlistEntry) => void;
-  /** What is done with an entry (`ITEM_*`), as the sender is told. */
+  /** What is done with an entry (`ITEM_*`), as reported to the sender. */
   readonly onItem: (entry: FlistEntry, iflags: number, xname: Uint8Array | undefined) => void;
-  /** So many bytes of a file's content are here; now and then within large files. */
+  /** Bytes of a file received so far; called from time to time within large files. */
   readonly onProgress: (entry: FlistEntry, bytes: number) => void;
-  /** A file has its name. */
+  /** A file was renamed into place. */
   readonly onStored: (entry: FlistEntry, literalBytes: number, matchedBytes: number) => void;
   readonly onDeleted: (path: Uint8Array, isDirectory: boolean) => void;
-  /** Something of our own goes on that the peer cannot see. */
+  /** Our side works on something that the peer cannot see. */
   readonly busy: () => void;
-  /** Throws what ended the conversation, if anything did. */
+  /** Throws the error that ended the conversation, if one did. */
   readonly assertAlive: () => void;
 }

@@ -1,4 +1,4 @@
-/** A peer's file list in the order of its indexes, checked as a whole. */
+/** A peer's file list in index order, checked as a whole. */
 import { ProtocolError } from '../../errors.ts';
 import { isDirectory } from '../../tree/entry.ts';
 import type { FlistEntry } from '../flist/decode.ts';
@@ -6,18 +6,18 @@ import { compareFlist, compareFlistPre29, sortFlist } from '../flist/sort.ts';
 
 const SLASH = 0x2f;
 
-/** The peer's file list in the order of its indexes, checked as a whole. */
+/** The peer's file list in index order, checked as a whole. */
 export class ReceivedList {
-  /** Sorted; positions are the indexes of the rest of the conversation. */
+  /** Sorted; positions are the indexes used in the rest of the conversation. */
   readonly entries: readonly FlistEntry[];
   readonly #compare: typeof compareFlist;
-  /** Positions of further names of an object that has several, by the object's number. */
+  /** Link group → positions of all its names. */
   readonly #groups = new Map<number, number[]>();
-  /** Positions that repeat a name; nothing is done for them. */
+  /** Positions that repeat a name; they are ignored. */
   readonly #repeated = new Set<number>();
 
   /**
-   * @param arrived - entries in the order of the wire
+   * @param arrived - entries in wire order
    * @throws {ProtocolError} `parent-missing` — an entry whose folder is not in the list
    */
   constructor(arrived: readonly FlistEntry[], protocol: number) {
@@ -26,25 +26,25 @@ export class ReceivedList {
     this.#check();
   }
 
-  /** Whether the entry at a position only repeats a name that was there already. */
+  /** Whether the entry at a position repeats an earlier name. */
   isRepeated(ndx: number): boolean {
     return this.#repeated.has(ndx);
   }
 
-  /** The entries without those that only repeat a name. */
+  /** The entries without those that repeat a name. */
   get distinct(): readonly FlistEntry[] {
     if (this.#repeated.size === 0) return this.entries;
     return this.entries.filter((_entry, ndx) => !this.#repeated.has(ndx));
   }
 
-  /** All positions of an object with several names, or undefined when there is just one. */
+  /** All positions of an object with several names, or undefined if it has only one. */
   namesOf(entry: FlistEntry): readonly number[] | undefined {
     if (entry.linkGroup === undefined) return undefined;
     const names = this.#groups.get(entry.linkGroup);
     return names !== undefined && names.length > 1 ? names : undefined;
   }
 
-  /** Whether the list names this path, as whatever kind. */
+  /** Whether the list has this path, as an object of any type. */
   has(path: Uint8Array): boolean {
     return this.#find({ path, mode: 0o040000 }) || this.#find({ path, mode: 0o100000 });
   }
@@ -63,7 +63,7 @@ export class ReceivedList {
     return false;
   }
 
-  /** A folder counts before a file of the same name, and the first of several equal names. */
+  /** Of equal names a folder counts before a file, then the first one. */
   #check(): void {
     const folders = new Set<string>();
     for (const entry of this.entries) if (isDirectory(entry)) folders.add(key(entry.path));

@@ -1,4 +1,4 @@
-/** Rebuilds one arriving file from its basis and its tokens. */
+/** Rebuilds one file from its basis and its tokens. */
 import type { ByteReader } from '../../bytes/byte-reader.ts';
 import { FileError, ProtocolError, VanishedError } from '../../errors.ts';
 import type { Entry, OpenFile } from '../../tree/entry.ts';
@@ -10,14 +10,14 @@ import { blockLengthAt } from '../wire/sum-head.ts';
 import { withHoles } from './sparse-file.ts';
 import { readToken, type Token } from '../wire/tokens.ts';
 
-/** Bytes that are copied from the basis at once, when blocks follow one another. */
+/** Bytes copied from the basis at once, if blocks are consecutive. */
 const COPY_LENGTH = 256 * 1024;
-/** Progress is told after so many bytes. */
+/** Progress is reported after this many bytes. */
 const PROGRESS_STEP = 256 * 1024;
 
-/** One file on its way in: tokens are read, the content is put together and summed up. */
+/** Rebuilds one file: reads its tokens, assembles and writes the content, and sums it. */
 export class FileRebuild<E extends Entry> {
-  /** Why nothing could be written, when {@link receive} returns nothing. */
+  /** Why nothing could be written, if {@link receive} returns undefined. */
   failure: unknown;
   readonly #job: ReceiveJob<E>;
   readonly #expected: Expected<E>;
@@ -27,17 +27,18 @@ export class FileRebuild<E extends Entry> {
   /** The basis is the file itself. */
   #isInPlace = false;
   #length = 0;
-  /** What of it {@link ReceiveJob.onProgress} knows. */
-  #toldLength = 0;
+  /** The length last reported to {@link ReceiveJob.onProgress}. */
+  #reportedLength = 0;
   #literalBytes = 0;
-  /** Blocks that are to be copied, not yet copied. */
+  /** Consecutive blocks that are still to be copied. */
   #runFirst = 0;
   #runCount = 0;
 
-  /** Bytes that were sent, and bytes that were taken from the basis. */
+  /** Bytes that were sent as literal data. */
   get literalBytes(): number {
     return this.#literalBytes;
   }
+  /** Bytes that were taken from the basis. */
   get matchedBytes(): number {
     return this.#length - this.#literalBytes;
   }
@@ -48,10 +49,10 @@ export class FileRebuild<E extends Entry> {
   }
 
   /**
-   * Reads all tokens of the file. `sums.file` has seen the whole content afterwards.
+   * Reads all tokens of the file. Afterwards `sums.file` has digested the whole content.
    *
-   * @returns the file, written but without its name; undefined when it cannot be written, in which
-   *   case everything was read all the same
+   * @returns the file, written but not yet renamed into place; undefined if it cannot be written,
+   *   in which case all tokens were read nevertheless
    */
   async receive(): Promise<NewFile | undefined> {
     await this.#attempt(async () => {
@@ -68,7 +69,7 @@ export class FileRebuild<E extends Entry> {
     }
   }
 
-  /** In place the basis is opened first: it is not what was examined any more once it is written to. */
+  /** With `--inplace` the basis is opened first: writing changes the file that was examined. */
   async #create(): Promise<NewFile> {
     const { entry, fromEarlier, basis } = this.#expected;
     const { store, options } = this.#job;
@@ -102,23 +103,26 @@ export class FileRebuild<E extends Entry> {
     }
   }
 
-  /** Waits only for what is not there: a large file comes in so many pieces that each promise is felt. */
+  /**
+   * Awaits only if necessary: a large file has so many pieces that each promise costs noticeable
+   * time.
+   */
   async #readLiteral(length: number): Promise<void> {
     const { reader } = this.#job;
     for (let left = length; left > 0;) {
-      const most = left;
-      const decode = (bytes: ByteReader): Buffer => bytes.some(most);
+      const lengthMax = left;
+      const decode = (bytes: ByteReader): Buffer => bytes.some(lengthMax);
       const piece = reader.readNow(decode) ?? (await reader.read(decode));
       left -= piece.length;
       this.#literalBytes += piece.length;
       const counting = this.#count(piece.length);
       if (counting !== undefined) await counting;
-      const taking = this.#take(piece);
+      const taking = this.#append(piece);
       if (taking !== undefined) await taking;
     }
   }
 
-  /** Blocks that follow one another are copied together. */
+  /** Collects consecutive blocks, which are copied together. */
   async #addBlock(index: number): Promise<void> {
     const { head } = this.#expected;
     const continues = this.#runCount > 0 && index === this.#runFirst + this.#runCount;
@@ -136,21 +140,21 @@ export class FileRebuild<E extends Entry> {
     const offset = this.#runFirst * head.blockLength;
     const end = last * head.blockLength + blockLengthAt(head, last);
     this.#runCount = 0;
-    // What is promised counts, also when the basis cannot be read: blocks without end cost time.
+    // Count the announced bytes even if the basis cannot be read: endless blocks cost time.
     await this.#count(end - offset);
     const bytes = await this.#readBasis(offset, end - offset);
-    if (this.#isInPlace && this.#length === end) await this.#passOver(bytes);
-    else await this.#take(bytes);
+    if (this.#isInPlace && this.#length === end) await this.#skip(bytes);
+    else await this.#append(bytes);
   }
 
-  /** What is at its place already needs no writing. */
-  async #passOver(bytes: Uint8Array): Promise<void> {
+  /** Skips bytes that are already at their place. */
+  async #skip(bytes: Uint8Array): Promise<void> {
     this.#job.sums.file.update(bytes);
     const passing = this.#file?.skipTo?.(this.#length);
     if (passing !== undefined) await this.#attempt(() => passing);
   }
 
-  /** A basis that cannot be read leaves a gap, which the checksum of the file brings to light. */
+  /** If the basis cannot be read, bytes are missing, and the whole-file sum will not match. */
   async #readBasis(offset: number, length: number): Promise<Uint8Array> {
     if (this.#basisFailed) return new Uint8Array(0);
     try {
@@ -170,15 +174,15 @@ export class FileRebuild<E extends Entry> {
     return fromEarlier ? store.openEarlier(basis) : store.open(basis);
   }
 
-  /** A file may have grown since it was listed, but neither our disk nor our time is without end. */
+  /** Counts received bytes. A file may have grown since it was listed, but only within limits. */
   #count(length: number): Promise<void> | undefined {
     const { entry } = this.#expected;
     const { growthMax, excessMax, onProgress, busy } = this.#job;
-    // A few bytes of the wire may stand for much of the basis.
+    // A few bytes on the wire may stand for much of the basis.
     busy();
     this.#length += length;
-    if (this.#length - this.#toldLength >= PROGRESS_STEP || this.#length === entry.size) {
-      this.#toldLength = this.#length;
+    if (this.#length - this.#reportedLength >= PROGRESS_STEP || this.#length === entry.size) {
+      this.#reportedLength = this.#length;
       onProgress(entry, this.#length);
     }
     const storedMax = entry.size * 2 + growthMax;
@@ -186,19 +190,19 @@ export class FileRebuild<E extends Entry> {
     if (this.#length > storedMax + excessMax) {
       throw new ProtocolError(
         'content-endless',
-        `${shownPath(entry)} was announced with ${entry.size} bytes, ${this.#length} came and no end`,
+        `${shownPath(entry)} was announced with ${entry.size} bytes, but ${this.#length} arrived without an end`,
       );
     }
     return this.#attempt(tooLong(entry));
   }
 
-  #take(bytes: Uint8Array): Promise<void> | undefined {
+  #append(bytes: Uint8Array): Promise<void> | undefined {
     this.#job.sums.file.update(bytes);
     const writing = this.#file?.write(bytes);
     return writing === undefined ? undefined : this.#attempt(() => writing);
   }
 
-  /** After the first failure of the disk the file is only read, not written. */
+  /** After the first failure to write, the file is only read, not written. */
   async #attempt(act: () => Promise<void>): Promise<void> {
     try {
       await act();
@@ -211,7 +215,7 @@ export class FileRebuild<E extends Entry> {
   }
 }
 
-/** A file without end would fill the disk: it is read on, but not stored. */
+/** An endless file would fill the disk: it is read on, but not stored. */
 function tooLong(entry: Entry): () => Promise<never> {
   const shown = shownPath(entry);
   const error = new FileError('content-too-long', `${shown} is far longer than announced`, {

@@ -1,4 +1,4 @@
-/** The receiver: reads the sender's answers and stores the files they make. */
+/** The receiver, which reads the sender's answers and stores the files. */
 import { FileError, ProtocolError } from '../../errors.ts';
 import type { Entry } from '../../tree/entry.ts';
 import type { NewFile } from '../../tree/store.ts';
@@ -16,13 +16,13 @@ import type { ReceiveJob } from './receive-job.ts';
 import { FileRebuild } from './receiver-file.ts';
 import { readSumHead, type SumHead } from '../wire/sum-head.ts';
 
-/** Files that may be on their way to the disk while the next one arrives. */
+/** Files that may be waiting for the disk while the next one arrives. */
 const COMMITS_MAX = 16;
 const DEL_STATS_FIELDS = 5;
 
 /**
- * The half of the receiving side that reads what the sender answers: rebuilds each file from its
- * basis and what is new, checks it as a whole, and stores it.
+ * The half of the receiving side that reads the sender's answers. It rebuilds each file from its
+ * basis and the literal data, verifies it as a whole, and stores it.
  *
  * @see rsync receiver.c recv_files (3.5.0)
  */
@@ -44,14 +44,13 @@ export class Receiver<E extends Entry> {
   }
 
   /**
-   * Reads one phase up to the sender's end mark, and stores everything that came.
+   * Reads one phase up to the sender's NDX_DONE, and stores all files that arrive.
    *
-   * @returns files that arrived damaged and are worth asking for again, by position
+   * @returns files that arrived damaged and are to be requested again, by position
    * @throws {ProtocolError} `ndx-out-of-range`, `reply-unrequested`, `reply-without-content`,
-   *   `too-many-reports`,
-   *   `sum-head-mismatch`, `block-out-of-range`, `content-too-long`, …
+   *   `too-many-reports`, `sum-head-mismatch`, `block-out-of-range`, `content-endless`, …
    * @throws {ConnectionError} `connection-lost`
-   * @throws {FileError} when no file could be stored any more (the disk is full)
+   * @throws {FileError} no file can be stored any more (the disk is full)
    */
   async receivePhase(): Promise<ReadonlyMap<number, Expected<E>>> {
     this.#damaged = new Map();
@@ -71,22 +70,22 @@ export class Receiver<E extends Entry> {
     return this.#damaged;
   }
 
-  /** Below protocol 30 a sender just leaves out what it cannot read; it must show all the same. */
+  /** Below protocol 30 a sender silently leaves out files that it cannot read; we report them. */
   #reportUnanswered(): void {
-    for (const { entry } of this.#expected.giveUp()) {
+    for (const { entry } of this.#expected.takeUnanswered()) {
       if (this.#job.options.dryRun) continue;
-      const message = `${shownPath(entry)} was asked for, but not sent`;
+      const message = `${shownPath(entry)} was requested, but not sent`;
       this.#job.report(new FileError('not-sent', message), entry);
     }
   }
 
-  /** Reads one end mark of the goodbye. */
+  /** Reads one NDX_DONE of the goodbye. */
   async readDone(): Promise<void> {
     const ndx = await this.#readNdx();
     if (ndx !== NDX_DONE) throw outOfRange(ndx, this.#job.list.entries.length);
   }
 
-  /** An index of the list, or NDX_DONE; accounts of deletions and keep-alives are passed over. */
+  /** An index of the list, or NDX_DONE; deletion reports and keep-alives are skipped. */
   async #readNdx(): Promise<number> {
     const { reader, session, list } = this.#job;
     const count = list.entries.length;
@@ -113,15 +112,15 @@ export class Receiver<E extends Entry> {
     // Basis type and xname are read and ignored: the basis is the one we chose (CVE-2024-12086).
     const { iflags } = await reader.read((bytes) => readItemAttributes(bytes, protocol));
     await this.#job.xattrs?.readAnswer(reader, ndx, iflags);
-    const isDue = this.#expected.isDue(ndx);
+    const isExpected = this.#expected.isExpected(ndx);
     if ((iflags & ITEM_TRANSFER) === 0) {
       this.#countReport();
-      if (!isDue) return;
-      throw new ProtocolError('reply-without-content', `file ${ndx} was asked for, but not sent`);
+      if (!isExpected) return;
+      throw new ProtocolError('reply-without-content', `file ${ndx} was requested, but not sent`);
     }
     const expected = this.#expected.take(ndx);
     if (expected === undefined) {
-      throw new ProtocolError('reply-unrequested', `file ${ndx} arrived, but was not asked for`);
+      throw new ProtocolError('reply-unrequested', `file ${ndx} arrived, but was not requested`);
     }
     if (options.dryRun) return;
     const head = await reader.read((bytes) => readSumHead(bytes, protocol));
@@ -129,7 +128,7 @@ export class Receiver<E extends Entry> {
     await this.#rebuild(ndx, expected);
   }
 
-  /** Each is an echo of a record of ours, or an account that comes once. */
+  /** Bounds records without content: each should echo one of ours, or be the deletion report. */
   #countReport(): void {
     if (--this.#reportsLeft >= 0) return;
     throw new ProtocolError(
@@ -152,14 +151,14 @@ export class Receiver<E extends Entry> {
         await this.#commit(ndx, expected, { file, rebuild });
         file = undefined;
       } else {
-        this.#notIntact(ndx, expected);
+        this.#handleDamaged(ndx, expected);
       }
     } finally {
       await file?.discard();
     }
   }
 
-  /** Stores a file while the next one already arrives; only so many at a time. */
+  /** Stores a file while the next one arrives; at most COMMITS_MAX at a time. */
   async #commit(
     ndx: number,
     expected: Expected<E>,
@@ -181,7 +180,7 @@ export class Receiver<E extends Entry> {
     if (this.#commits.size >= COMMITS_MAX) await Promise.race(this.#commits);
   }
 
-  #notIntact(ndx: number, expected: Expected<E>): void {
+  #handleDamaged(ndx: number, expected: Expected<E>): void {
     if (!this.#isRedo) {
       this.#damaged.set(ndx, expected);
       return;
@@ -202,7 +201,7 @@ export class Receiver<E extends Entry> {
   }
 }
 
-/** The sender repeats what it was told; anything else means that it talks about something else. */
+/** The sender must repeat our sum head; otherwise its tokens refer to another basis. */
 function assertSameHead(head: SumHead, expected: SumHead, ndx: number): void {
   if (
     head.count === expected.count &&
@@ -214,10 +213,13 @@ function assertSameHead(head: SumHead, expected: SumHead, ndx: number): void {
   }
   throw new ProtocolError(
     'sum-head-mismatch',
-    `file ${ndx} arrived for ${head.count} blocks of ${head.blockLength} bytes, asked for were ${expected.count} of ${expected.blockLength}`,
+    `file ${ndx} arrived for ${head.count} blocks of ${head.blockLength} bytes; it was requested for ${expected.count} of ${expected.blockLength}`,
   );
 }
 
 function outOfRange(ndx: number, count: number): ProtocolError {
-  return new ProtocolError('ndx-out-of-range', `file ${ndx} arrived, of 0 to ${count - 1}`);
+  return new ProtocolError(
+    'ndx-out-of-range',
+    `file ${ndx} arrived; indexes are 0 to ${count - 1}`,
+  );
 }

@@ -10,15 +10,15 @@ import type { ReceiveJob } from './receive-job.ts';
 import { Receiver } from './receiver.ts';
 import { RecordWriter, type DeletionCounts } from './record-writer.ts';
 
-/** What a server and a client that receive do each in its own way. */
+/** The differences between a receiving server and a receiving client. */
 export interface ReceivingRole {
-  /** Whether what the list lacks may be deleted now; false when something could not be listed. */
+  /** Whether objects not in the list may be deleted; false if the list is incomplete. */
   mayDelete(): boolean;
-  /** Tell the sender how much was deleted. */
-  readonly accountsForDeletions: boolean;
-  /** Reads what the sender says between the last content and the goodbye. */
+  /** Whether the sender is sent the number of deletions. */
+  readonly reportsDeletions: boolean;
+  /** Reads what the sender sends between the last content and the goodbye. */
   readStatistics?(): Promise<void>;
-  /** One half has failed: makes the other one fail, too. */
+  /** One half has failed: makes the other one fail too. */
   stop(reason: Error): void;
 }
 
@@ -31,7 +31,7 @@ export class ReceivingSide<E extends Entry> {
   readonly #generator: Generator<E>;
   readonly #receiver: Receiver<E>;
 
-  /** @param rules - what is kept from deletion */
+  /** @param rules - protect objects from deletion */
   constructor(
     job: ReceiveJob<E>,
     expected: ExpectedReplies<E>,
@@ -56,18 +56,18 @@ export class ReceivingSide<E extends Entry> {
   }
 
   /**
-   * The phases (numbers count our NDX_DONE, here for protocols ≥ 31): requests → 1, everything
-   * stored, damaged files once more → 2, links → 3, deletions and folder times → 4, the sender's
-   * last → 5.
+   * Runs all phases. The numbers count our NDX_DONE, here for protocols ≥ 31: requests → 1;
+   * everything is stored, damaged files again → 2; links → 3; deletions and folder times → 4; the
+   * sender's last NDX_DONE → 5.
    *
-   * @throws as {@link Receiver.receivePhase}, and whatever ended the conversation; nothing is written
-   *   any more after that
+   * @throws as {@link Receiver.receivePhase}, or whatever ended the conversation; nothing is
+   *   written afterwards
    */
   async run(): Promise<void> {
     const { session, options } = this.#job;
     const { protocol } = session;
-    const damaged = await this.#together(this.#receiver.receivePhase(), this.#walk()); // 1
-    await this.#together(this.#receiver.receivePhase(), this.#repeat(damaged)); // 2
+    const damaged = await this.#runBoth(this.#receiver.receivePhase(), this.#walk()); // 1
+    await this.#runBoth(this.#receiver.receivePhase(), this.#redo(damaged)); // 2
     await this.#generator.makeLinks();
     if (protocol >= 29) {
       this.#records.done(); // 3
@@ -88,7 +88,7 @@ export class ReceivingSide<E extends Entry> {
     this.#records.done();
   }
 
-  async #repeat(damaged: Parameters<Generator<E>['redo']>[0]): Promise<void> {
+  async #redo(damaged: Parameters<Generator<E>['redo']>[0]): Promise<void> {
     await this.#generator.makeLinks();
     await this.#generator.redo(damaged);
     this.#records.done();
@@ -96,10 +96,10 @@ export class ReceivingSide<E extends Entry> {
 
   async #delete(): Promise<void> {
     if (this.#role.mayDelete()) await this.#deletion.removeExtras();
-    if (this.#role.accountsForDeletions) this.#records.deletions(this.#deletion.counts);
+    if (this.#role.reportsDeletions) this.#records.deletions(this.#deletion.counts);
   }
 
-  /** A run that ends well has stored what it was sent. */
+  /** Makes sure that everything received is stored before the run ends. */
   async #settle(): Promise<void> {
     const { options, store, report } = this.#job;
     if (options.dryRun) return;
@@ -111,8 +111,8 @@ export class ReceivingSide<E extends Entry> {
     }
   }
 
-  /** Both halves at once; when one fails, the other is stopped and waited for. */
-  async #together<T>(receiving: Promise<T>, generating: Promise<void>): Promise<T> {
+  /** Runs both halves concurrently; if one fails, the other is stopped and awaited. */
+  async #runBoth<T>(receiving: Promise<T>, generating: Promise<void>): Promise<T> {
     const stop = (error: unknown): never => {
       this.#role.stop(error instanceof Error ? error : new Error(String(error)));
       throw error;

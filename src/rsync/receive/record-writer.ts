@@ -1,4 +1,4 @@
-/** Writes what the generator says: item records, ends of phases and deletion counts. */
+/** Writes the generator's output: item records, ends of phases and deletion counts. */
 import type { ArrivingXattrs } from './arriving-xattrs.ts';
 import {
   ITEM_BASIS_TYPE_FOLLOWS,
@@ -13,10 +13,10 @@ import { writeItemAttributes, type ItemAttributes } from '../wire/item-record.ts
 import type { MultiplexWriter } from '../wire/multiplex.ts';
 import { NdxWriter } from '../wire/ndx.ts';
 
-/** Flags that alone make no record worth sending. */
+/** Flags that alone do not justify a record. */
 const INSIGNIFICANT = ITEM_BASIS_TYPE_FOLLOWS | ITEM_XNAME_FOLLOWS | ITEM_LOCAL_CHANGE;
 
-/** What was deleted, by kind. */
+/** Number of deleted objects by type. */
 export interface DeletionCounts {
   files: number;
   directories: number;
@@ -25,7 +25,7 @@ export interface DeletionCounts {
   specials: number;
 }
 
-/** Writes what the generator says: item records, ends of phases, the account of deletions. */
+/** Writes the generator's output: item records, ends of phases and deletion counts. */
 export class RecordWriter {
   readonly #writer: MultiplexWriter;
   readonly #protocol: number;
@@ -33,7 +33,7 @@ export class RecordWriter {
   readonly #onItem: (ndx: number, attributes: ItemAttributes) => void;
   readonly #xattrs: ArrivingXattrs | undefined;
 
-  /** @param onItem - hears of every item that is worth a record, whether the sender is told or not */
+  /** @param onItem - called for every significant item, whether or not a record is sent */
   constructor(
     writer: MultiplexWriter,
     protocol: number,
@@ -47,30 +47,34 @@ export class RecordWriter {
     this.#onItem = onItem;
   }
 
-  /** Tells the sender what was done without it, if that is anything; below protocol 29 it is not told. */
-  inform(ndx: number, attributes: ItemAttributes): void {
+  /**
+   * Reports a local change to the sender, if it is significant; below protocol 29 no record is
+   * sent.
+   */
+  report(ndx: number, attributes: ItemAttributes): void {
     const { iflags, xname } = attributes;
-    const isWorthIt = (iflags & ~INSIGNIFICANT) !== 0 || (xname !== undefined && xname.length > 0);
-    if (isWorthIt) this.#onItem(ndx, attributes);
-    const isWorthARecord = isWorthIt || this.#xattrs?.isToAsk(ndx, iflags) === true;
-    if (isWorthARecord && this.#protocol >= 29) this.#writeAsking(ndx, attributes);
+    const isSignificant =
+      (iflags & ~INSIGNIFICANT) !== 0 || (xname !== undefined && xname.length > 0);
+    if (isSignificant) this.#onItem(ndx, attributes);
+    const needsRecord = isSignificant || this.#xattrs?.mustRequest(ndx, iflags) === true;
+    if (needsRecord && this.#protocol >= 29) this.#writeWithXattrRequest(ndx, attributes);
   }
 
-  /** Starts a request; the sum head and the sums follow, unless it is a dry run. */
+  /** Begins a request; the sum head and the sums follow, except in a dry run. */
   request(ndx: number, attributes: ItemAttributes): void {
     this.#onItem(ndx, attributes);
-    this.#writeAsking(ndx, attributes);
+    this.#writeWithXattrRequest(ndx, attributes);
   }
 
-  /** Starts a request for what arrived damaged. */
+  /** Begins another request for a file that arrived damaged. */
   requestAgain(ndx: number, attributes: ItemAttributes): void {
     this.#write(ndx, attributes);
   }
 
-  /** A record about an entry is also where its extended attributes are asked for. */
-  #writeAsking(ndx: number, attributes: ItemAttributes): void {
+  /** Writes a record, with a request for extended attributes if one is necessary. */
+  #writeWithXattrRequest(ndx: number, attributes: ItemAttributes): void {
     const { iflags } = attributes;
-    if (this.#xattrs?.isToAsk(ndx, iflags) !== true) {
+    if (this.#xattrs?.mustRequest(ndx, iflags) !== true) {
       this.#write(ndx, attributes);
       return;
     }
@@ -89,7 +93,7 @@ export class RecordWriter {
     this.#writer.flush();
   }
 
-  /** Protocol ≥ 31: how much was deleted. */
+  /** Protocol ≥ 31: writes the deletion report. */
   deletions(counts: DeletionCounts): void {
     if (this.#protocol < 31) return;
     this.#ndx.write(this.#writer, NDX_DEL_STATS);

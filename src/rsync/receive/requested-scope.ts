@@ -1,4 +1,4 @@
-/** Refuses list entries that were not asked for (CVE-2022-29154). */
+/** Refuses list entries that were not requested (CVE-2022-29154). */
 import { ProtocolError } from '../../errors.ts';
 import { isDirectory, type Entry } from '../../tree/entry.ts';
 import type { Filter } from '../../tree/filter/filter.ts';
@@ -8,13 +8,13 @@ import { senderFilter, type SenderRule } from '../flist/filter-list.ts';
 const SLASH = 0x2f;
 
 /**
- * What was asked for: a server that lists anything else has no honest reason (CVE-2022-29154).
+ * The scope of a request. A server that lists anything outside it may be hostile (CVE-2022-29154).
  *
- * A path that ends in a slash asks for contents, which may have any name. Any other path gives its
- * last component to everything that comes of it.
+ * A path that ends in a slash requests the contents of a folder, which may have any name. For any
+ * other path, all entries begin with its last component.
  */
 export class RequestedScope {
-  /** Names that entries may begin with, as latin1 text; undefined when any is right. */
+  /** Names that entries may begin with, as latin1 text; undefined if any name is allowed. */
   readonly #names: ReadonlySet<string> | undefined;
   readonly #filter: Filter | undefined;
 
@@ -30,16 +30,16 @@ export class RequestedScope {
   }
 
   /**
-   * @throws {ProtocolError} `entry-unasked` — an entry that was not asked for, or was to be hidden
+   * @throws {ProtocolError} `entry-unasked` — an entry that was not requested, or should be hidden
    */
-  assertAsked(entries: readonly Entry[]): void {
+  assertRequested(entries: readonly Entry[]): void {
     if (this.#names === undefined && this.#filter === undefined) return;
     for (const entry of entries) {
       if (!this.#isNamed(entry.path) || this.#isHidden(entry)) {
         const shown = JSON.stringify(Buffer.from(entry.path).toString('latin1'));
         throw new ProtocolError(
           'entry-unasked',
-          `the server lists ${shown}, which it was not asked for`,
+          `the server lists ${shown}, which was not requested`,
         );
       }
     }
@@ -59,8 +59,8 @@ export class RequestedScope {
 }
 
 /**
- * The name that a path gives its object; undefined when it asks for contents, or for what a shell
- * makes of it.
+ * The name that entries of a path begin with; undefined if the path requests contents, or if a
+ * shell expands it.
  */
 function nameOf(path: string): string | undefined {
   const name = path.slice(path.lastIndexOf('/') + 1);

@@ -6,7 +6,7 @@ import { ChunkSource } from '../../bytes/chunk-source.ts';
 import { ConnectionError, EcsyncError } from '../../errors.ts';
 import type { Entry } from '../../tree/entry.ts';
 import type { Store } from '../../tree/store.ts';
-import { AttributePolicy, type LocalHabits } from './attribute-policy.ts';
+import { AttributePolicy, type LocalDefaults } from './attribute-policy.ts';
 import { createStrongSums } from '../wire/checksums.ts';
 import {
   IOERR_DEL_LIMIT,
@@ -28,29 +28,29 @@ import { ReceivedList } from './received-list.ts';
 import { ReceivingSide } from './receiving-side.ts';
 import { exitStatus, SenderGaveUp, ServerExit } from '../wire/server-status.ts';
 
-/** How a server in this process works. */
+/** The options and callbacks of a receiving server in this process. */
 export interface ServeOptions {
   readonly transfer: TransferOptions;
   /** Users and groups of this machine. */
-  readonly habits: LocalHabits;
-  /** Ask for whole files instead of differences. Default false. */
+  readonly localDefaults: LocalDefaults;
+  /** Request whole files instead of deltas. Default: false. */
   readonly wholeFile?: boolean;
-  /** The destination was made for this transfer. Default false. */
+  /** The destination was created for this transfer. Default: false. */
   readonly rootIsNew?: boolean;
-  /** Bytes by which a file may exceed twice its announced size. Default 1 GiB. */
+  /** Bytes by which a file may exceed twice its announced size. Default: 1 GiB. */
   readonly growthMax?: number;
-  /** What a real server would write to its standard error; no line end. */
+  /** A line that a real server would write to its standard error, without a line end. */
   readonly onStderr: (line: string) => void;
-  /** Seed of the checksums, any int32. Default random. */
+  /** Seed of the checksums, any int32. Default: random. */
   readonly seed?: number;
 }
 
 /**
- * The whole conversation of an `rsync --server` that receives, up to the goodbye. The streams are
+ * Runs the whole conversation of a receiving `rsync --server`, up to the goodbye. The streams are
  * ended, not destroyed.
  *
- * @param peer - standard input and output, so to speak
- * @returns the exit status; never throws for what a peer or a disk may do
+ * @param peer - the counterparts of standard input and output
+ * @returns the exit status; errors of a peer or a disk are never thrown
  */
 export async function serve<E extends Entry>(
   peer: { readonly input: Readable; readonly output: Writable },
@@ -62,7 +62,7 @@ export async function serve<E extends Entry>(
     return await server.run();
   } finally {
     peer.output.end();
-    // What the peer still says has no reader; it must not be held up by that.
+    // Drain what the peer still sends, so that back-pressure does not block it.
     peer.input.resume();
   }
 }
@@ -88,7 +88,7 @@ class Server<E extends Entry> {
   ) {
     this.#store = store;
     const { transfer } = options;
-    // To be measured is to be left as it is.
+    // Measuring changes nothing, like a dry run.
     this.#options = { ...options, transfer: { ...transfer, dryRun: isDryRun(transfer) } };
     this.#source = new ChunkSource(peer.input);
     this.#sink = new ChunkSink(peer.output);
@@ -132,7 +132,7 @@ class Server<E extends Entry> {
   }
 
   async #receiveList(session: Session): Promise<ReceiveJob<E>> {
-    const { transfer, habits, wholeFile = false, rootIsNew = false } = this.#options;
+    const { transfer, localDefaults, wholeFile = false, rootIsNew = false } = this.#options;
     const { growthMax = CONTENT_GROWTH_MAX } = this.#options;
     const list = await receiveList(this.#reader, { session, options: transfer });
     this.#messages.addIoError(list.ioError);
@@ -141,13 +141,13 @@ class Server<E extends Entry> {
       options: transfer,
       store: this.#store,
       list: new ReceivedList(list.entries, session.protocol),
-      policy: new AttributePolicy(transfer, list.names, habits),
+      policy: new AttributePolicy(transfer, list.names, localDefaults),
       sums: await createStrongSums(session),
       reader: this.#reader,
       writer: this.#writer,
       wholeFile,
       growthMax,
-      // The sender is our own user's: what it goes on sending is its own time.
+      // The sender belongs to our own user, so it may send as much as it likes.
       excessMax: Number.POSITIVE_INFINITY,
       rootIsNew,
       keepsRoot: false,
@@ -156,7 +156,7 @@ class Server<E extends Entry> {
       onItem: () => undefined,
       onProgress: () => undefined,
       onStored: () => undefined,
-      onDeleted: (path, isDirectory) => this.#tellDeleted(path, isDirectory),
+      onDeleted: (path, isDirectory) => this.#sendDeleted(path, isDirectory),
       busy: () => undefined,
       assertAlive: () => {
         if (this.#stopped !== undefined) throw this.#stopped;
@@ -166,7 +166,7 @@ class Server<E extends Entry> {
 
   async #transfer(job: ReceiveJob<E>, rules: readonly ReceiverRule[]): Promise<void> {
     const side = new ReceivingSide(job, this.#expected, rules, {
-      accountsForDeletions: true,
+      reportsDeletions: true,
       mayDelete: () => {
         const isComplete = (this.#messages.ioError & IOERR_GENERAL) === 0;
         if (!isComplete) {
@@ -186,8 +186,8 @@ class Server<E extends Entry> {
     this.#sink.fail(reason);
   }
 
-  /** A name; that of a directory ends in a zero byte. */
-  #tellDeleted(path: Uint8Array, isDirectory: boolean): void {
+  /** The payload is a name; the name of a directory ends in a zero byte. */
+  #sendDeleted(path: Uint8Array, isDirectory: boolean): void {
     if (this.#protocol < 29) return;
     const end = Buffer.alloc(isDirectory ? 1 : 0);
     this.#writer.message(MSG_DELETED, Buffer.concat([path, end]));
@@ -216,12 +216,12 @@ class Server<E extends Entry> {
     if (!(error instanceof EcsyncError)) throw error;
     this.#sendErrorExit(error);
     const status = exitStatus(error);
-    const said = error.message;
-    this.#options.onStderr(`rsync error: ${said} (code ${status}) [receiver]`);
+    const reason = error.message;
+    this.#options.onStderr(`rsync error: ${reason} (code ${status}) [receiver]`);
     return status;
   }
 
-  /** Tells the sender why this is the end; nothing follows it. */
+  /** Sends the sender the exit status as the last message. */
   #sendErrorExit(error: Error): void {
     if (this.#protocol < 31 || !(error instanceof EcsyncError)) return;
     if (error instanceof ConnectionError) return;

@@ -3,19 +3,19 @@ import { areZeros } from '../../bytes/zeros.ts';
 import type { FileError } from '../../errors.ts';
 import type { Attributes, NewFile } from '../../tree/store.ts';
 
-/** Zeros are looked for in pieces of this length. */
+/** Zeros are detected in pieces of this length. */
 const PIECE_LENGTH = 1024;
-/** Fewer zeros are written. */
+/** Shorter runs of zeros are written as bytes. */
 const HOLE_LENGTH_MIN = 4096;
 
-/** The same file; where it can have no holes, it has none. */
+/** Wraps a file so that long runs of zeros become holes, if the file supports them. */
 export function withHoles(file: NewFile): NewFile {
   return file.zeroTo === undefined ? file : new SparseFile(file);
 }
 
 class SparseFile implements NewFile {
   readonly #file: NewFile;
-  /** Bytes that came, and how many of the last ones are zeros that were not passed on. */
+  /** Bytes received; the last {@link #zeros} of them are zeros that are not written yet. */
   #length = 0;
   #zeros = 0;
 
@@ -24,7 +24,7 @@ class SparseFile implements NewFile {
   }
 
   write(bytes: Uint8Array): Promise<void> | undefined {
-    // Nearly everything has content at both ends and no long zeros in between.
+    // Nearly all data has content at both ends and no long runs of zeros in between.
     const hasZeros = this.#zeros > 0 || this.#nextZeros(bytes, 0) < bytes.length;
     if (hasZeros) return this.#writeParts(bytes);
     this.#length += bytes.length;
@@ -32,13 +32,13 @@ class SparseFile implements NewFile {
   }
 
   async skipTo(position: number): Promise<void> {
-    await this.#passZeros();
+    await this.#flushZeros();
     this.#length = position;
     await this.#file.skipTo?.(position);
   }
 
   async commit(attributes: Attributes): Promise<FileError | undefined> {
-    await this.#passZeros();
+    await this.#flushZeros();
     return this.#file.commit(attributes);
   }
 
@@ -50,7 +50,7 @@ class SparseFile implements NewFile {
     for (let at = 0; at < bytes.length;) {
       const zerosAt = this.#nextZeros(bytes, at);
       if (zerosAt > at) {
-        await this.#passZeros();
+        await this.#flushZeros();
         await this.#file.write(bytes.subarray(at, zerosAt));
         this.#length += zerosAt - at;
       }
@@ -71,7 +71,7 @@ class SparseFile implements NewFile {
     return Math.min(at, bytes.length);
   }
 
-  async #passZeros(): Promise<void> {
+  async #flushZeros(): Promise<void> {
     const count = this.#zeros;
     this.#zeros = 0;
     if (count >= HOLE_LENGTH_MIN) await this.#file.zeroTo?.(this.#length);

@@ -1,26 +1,27 @@
-/** Reads a file chunk by chunk, one chunk ahead. */
+/** Reads a file in chunks, one chunk ahead. */
 import type { OpenFile } from '../../tree/entry.ts';
 
-/** How a file is cut into chunks. */
+/** How a file is divided into chunks. */
 export interface ChunkLength {
-  /** Of every chunk but the last, in bytes. */
+  /** Bytes of every chunk but the last. */
   readonly length: number;
-  /** Any other length will do as well. */
+  /** Any other length is as good. */
   readonly isFree: boolean;
 }
 
 /**
- * A file as a sequence of chunks, read one ahead: while one chunk is being sent, the next one is
- * being read.
+ * A file as a sequence of chunks. While one chunk is being sent, the next one is being read.
  */
 export class FileChunks {
   readonly #file: OpenFile;
   readonly #length: number;
-  /** Chunks come as the file has them. */
+  /** Chunks have the lengths that the file's `readRun` returns. */
   readonly #byRuns: boolean;
   #offset = 0;
   #ahead: Promise<Uint8Array> | undefined;
-  /** What `read` gives is only valid until its next call, so chunks move to two buffers of ours. */
+  /**
+   * The result of `read` is valid only until its next call, so chunks are copied to two buffers.
+   */
   readonly #buffers: [Uint8Array?, Uint8Array?] = [];
   #turn: 0 | 1 = 0;
 
@@ -46,19 +47,19 @@ export class FileChunks {
       this.#ahead = undefined;
       return chunk;
     }
-    const own = this.#byRuns ? chunk : this.#keep(chunk);
+    const own = this.#byRuns ? chunk : this.#copy(chunk);
     this.#readAhead();
     return own;
   }
 
-  /** Settles when no read is under way any more, whatever came of it. */
+  /** Resolves when no read is in progress any more, whether it succeeded or failed. */
   async settled(): Promise<void> {
-    await this.#ahead?.catch(() => undefined); // reported to whoever calls `next`, if anyone does
+    await this.#ahead?.catch(() => undefined); // `next` throws it, if it is called
   }
 
   #readAhead(): void {
     this.#ahead = this.#offset < this.#file.size ? this.#read() : undefined;
-    // A failure is for `next` to throw; until then it must not count as unhandled.
+    // `next` throws a failure; until then it must not count as an unhandled rejection.
     this.#ahead?.catch(() => undefined);
   }
 
@@ -67,7 +68,7 @@ export class FileChunks {
     return this.#file.read(this.#offset, Math.min(this.#length, this.#file.size - this.#offset));
   }
 
-  #keep(chunk: Uint8Array): Uint8Array {
+  #copy(chunk: Uint8Array): Uint8Array {
     this.#turn = this.#turn === 0 ? 1 : 0;
     let buffer = this.#buffers[this.#turn];
     if (buffer === undefined) {

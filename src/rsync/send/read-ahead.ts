@@ -1,4 +1,4 @@
-/** Opens requested files before it is their turn. */
+/** Opens requested files before their turn. */
 import type { Entry, OpenFile, WholeFile } from '../../tree/entry.ts';
 import { type ChunkLength, FileChunks } from './file-chunks.ts';
 import { MATCHED_BLOCK_LENGTH_MAX, MATCHED_SUM_LENGTH_MIN } from '../wire/limits.ts';
@@ -6,24 +6,24 @@ import type { Transfer } from './requests.ts';
 import { basisSize } from '../wire/sum-head.ts';
 import type { SumTable } from '../delta/sum-table.ts';
 
-/** Files open at a time, the one being sent included. */
+/** Files open at a time, including the one being sent. */
 const OPEN_FILES_MAX = 128;
-/** So many of them, or half the bytes, must be free before more are opened: many at a time cost less. */
+/** More are opened when this many files and half the bytes are free: batches cost less. */
 const OPENED_AT_ONCE = OPEN_FILES_MAX / 2;
 /** Bytes read ahead, over all open files. */
 const AHEAD_BYTES_MAX = 16 * 1024 * 1024;
-/** Small files are read whole, larger ones in chunks of about this. */
+/** Small files are read whole, larger ones in chunks of about this length. */
 const CHUNK_LENGTH = 256 * 1024;
 
-/** A file that is open, its first chunk read or being read. */
+/** An open file whose first chunk is read or being read. */
 export interface Opened {
   readonly file: OpenFile;
   readonly chunks: FileChunks;
-  /** The sums to match against; absent when the file is sent whole. */
+  /** The block sums to match against; absent if the file is sent whole. */
   readonly sums: SumTable | undefined;
 }
 
-/** An opened file, or why there is none. */
+/** An opened file, or the error of opening it. */
 export type Opening =
   { readonly opened: Opened } | { readonly whole: WholeFile } | { readonly error: unknown };
 
@@ -31,14 +31,14 @@ interface Slot<E extends Entry> {
   readonly transfer: Transfer<E>;
   readonly bytes: number;
   opening: Promise<Opening> | Opening | undefined;
-  /** Told when there is an `opening`. */
+  /** Called when `opening` is set. */
   onStart?: () => void;
   taken: boolean;
 }
 
 /**
- * Opens requested files before it is their turn, in request order, so that many small files do not
- * each cost a round of waiting. Bounded by files and by bytes.
+ * Opens requested files before their turn, in request order, so that we do not wait for each of
+ * many small files. The number of files and of bytes is bounded.
  */
 export class ReadAhead<E extends Entry> {
   readonly #open: (entry: E, basisSize: number) => Promise<OpenFile>;
@@ -48,7 +48,7 @@ export class ReadAhead<E extends Entry> {
   #pendingFirst = 0;
   #openFiles = 0;
   #aheadBytes = 0;
-  /** There was room since it was last full. */
+  /** Files are opened as long as they fit; false from when it is full until half is free. */
   #isFilling = true;
 
   /** @param openWhole - tried first for files without a basis; must not throw */
@@ -60,7 +60,7 @@ export class ReadAhead<E extends Entry> {
     this.#openWhole = openWhole;
   }
 
-  /** A file that will be {@link take}n later; calls must come in the order of the answers. */
+  /** Adds a file that will be taken later. Calls must come in the order of the answers. */
   add(transfer: Transfer<E>): void {
     const slot: Slot<E> = {
       transfer,
@@ -73,7 +73,7 @@ export class ReadAhead<E extends Entry> {
     this.#startMore();
   }
 
-  /** The file, opened. Whoever takes it closes it and then calls {@link release}. */
+  /** The opened file. The caller closes it and then calls {@link release}. */
   take(transfer: Transfer<E>): Promise<Opening> | Opening {
     const slot = this.#slots.get(transfer);
     if (slot === undefined) return this.#openFile(transfer);
@@ -81,7 +81,7 @@ export class ReadAhead<E extends Entry> {
     return slot.opening ?? this.#whenOpened(slot);
   }
 
-  /** All that are open are earlier files that are being closed: their room comes free by itself. */
+  /** Waits until earlier files, which are being closed, free a place. */
   async #whenOpened(slot: Slot<E>): Promise<Opening> {
     await new Promise<void>((resolve) => {
       slot.onStart = resolve;
@@ -89,7 +89,7 @@ export class ReadAhead<E extends Entry> {
     return (await slot.opening) ?? this.#openFile(slot.transfer);
   }
 
-  /** The file is closed: others may be opened in its place. */
+  /** Call after closing the file: others may then be opened in its place. */
   release(transfer: Transfer<E>): void {
     const slot = this.#slots.get(transfer);
     if (slot === undefined) return;
@@ -99,7 +99,7 @@ export class ReadAhead<E extends Entry> {
     this.#startMore();
   }
 
-  /** Closes what was opened and never taken. */
+  /** Closes the files that were opened and not taken. */
   async abandon(): Promise<void> {
     this.#pendingFirst = this.#pending.length;
     await Promise.all(
@@ -117,7 +117,7 @@ export class ReadAhead<E extends Entry> {
     this.#slots.clear();
   }
 
-  /** Opens what fits, and always one; waits until there is room for many. */
+  /** Opens as many files as fit, at least one; once full, it waits until a batch fits. */
   #startMore(): void {
     const hasRoom =
       this.#openFiles <= OPEN_FILES_MAX - OPENED_AT_ONCE && this.#aheadBytes <= AHEAD_BYTES_MAX / 2;
@@ -165,7 +165,7 @@ function worthMatching(sums: SumTable | undefined): boolean {
   return blockLength <= MATCHED_BLOCK_LENGTH_MAX && s2length >= MATCHED_SUM_LENGTH_MIN;
 }
 
-/** Whole blocks of the basis, so that a positional matcher never sees half of one. */
+/** Chunks are whole blocks of the basis, so that a positional matcher never gets part of one. */
 function chunkLength(sums: SumTable | undefined): ChunkLength {
   if (sums === undefined) return { length: CHUNK_LENGTH, isFree: true };
   const { blockLength } = sums.head;

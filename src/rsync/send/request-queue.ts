@@ -1,4 +1,4 @@
-/** The queue between the reading and the answering half of a sender. */
+/** The queue between the half of a sender that reads requests and the half that answers them. */
 import type { Entry } from '../../tree/entry.ts';
 import { QUEUED_RECORDS_MAX, SUM_TABLE_BYTES_MAX } from '../wire/limits.ts';
 import type { Request } from './requests.ts';
@@ -6,8 +6,8 @@ import type { Request } from './requests.ts';
 const BYTES_PER_NUMBER = 8;
 
 /**
- * Requests between the reading and the answering half of a sender. The reading half stops when too
- * many wait; it never waits for one particular answer.
+ * The requests that were read and not yet answered. The reading half pauses when there are too
+ * many; it never waits for a particular answer.
  */
 export class RequestQueue<E extends Entry> {
   #waiting: (Request<E> | undefined)[] = [];
@@ -38,7 +38,7 @@ export class RequestQueue<E extends Entry> {
   }
 
   /**
-   * Settles once {@link hasRoom} is true.
+   * Resolves once {@link hasRoom} is true.
    *
    * @throws whatever {@link fail} was given
    */
@@ -51,7 +51,7 @@ export class RequestQueue<E extends Entry> {
   }
 
   /**
-   * The next request, if there is one. Its sums count until {@link finished}.
+   * The next request, if there is one. Its sums count as held until {@link finished}.
    *
    * @throws whatever {@link fail} was given
    */
@@ -82,7 +82,7 @@ export class RequestQueue<E extends Entry> {
     }
   }
 
-  /** The request was answered: lets the reading half go on. */
+  /** Call after answering a request: the reading half may then continue. */
   finished(request: Request<E>): void {
     this.#heldBytes -= heldBytes(request);
     this.#wakeReader?.();
@@ -96,7 +96,7 @@ export class RequestQueue<E extends Entry> {
   }
 }
 
-/** Memory that a waiting request holds, as far as the peer decides how much it is. */
+/** Bytes of memory that a waiting request holds and that the peer controls. */
 function heldBytes<E extends Entry>(request: Request<E>): number {
   if (request.kind === 'done') return 0;
   const sums = request.kind === 'transfer' ? (request.sums?.byteLength ?? 0) : 0;

@@ -1,4 +1,4 @@
-/** Reads and checks what a receiving server asks for. */
+/** Reads and checks the requests of a receiving server. */
 import type { ByteReader } from '../../bytes/byte-reader.ts';
 import { ProtocolError } from '../../errors.ts';
 import { isRegularFile, type Entry } from '../../tree/entry.ts';
@@ -18,13 +18,13 @@ import { NO_BASIS, readSumHead, type SumHead } from '../wire/sum-head.ts';
 import { sumStride, SumTable } from '../delta/sum-table.ts';
 import { readXattrRequest } from '../flist/xattrs.ts';
 
-/** One thing the generator wants. */
+/** One request of the generator. */
 export type Request<E extends Entry> = { readonly kind: 'done' } | ItemRequest<E>;
 
-/** A request that is about an entry. */
+/** A request for an entry. */
 export type ItemRequest<E extends Entry> = Transfer<E> | Report<E>;
 
-/** A record that wants nothing but its echo, or a transfer that we have declined. */
+/** A record that is only echoed, or a transfer that we have declined. */
 export interface Report<E extends Entry> {
   readonly kind: 'report' | 'declined';
   readonly ndx: number;
@@ -33,10 +33,10 @@ export interface Report<E extends Entry> {
   readonly xattrs?: XattrRequest;
 }
 
-/** Positions of the extended attributes whose values are wanted. Absent in records without a place for them. */
+/** Positions of the extended attributes whose values are requested. */
 export type XattrRequest = readonly number[];
 
-/** A file that is to be sent. */
+/** A request for a file's content. */
 export interface Transfer<E extends Entry> {
   readonly kind: 'transfer';
   readonly ndx: number;
@@ -44,11 +44,11 @@ export interface Transfer<E extends Entry> {
   readonly attributes: ItemAttributes;
   readonly xattrs?: XattrRequest;
   readonly head: SumHead;
-  /** Absent when there is no basis, or when its sums were too many to keep. */
+  /** Absent if there is no basis, or if its sums were too many to keep. */
   readonly sums: SumTable | undefined;
 }
 
-/** What a server deleted, as it counts at the end. */
+/** What a server deleted, as counted in its report at the end. */
 export interface DeletedCounts {
   readonly files: number;
   readonly dirs: number;
@@ -57,37 +57,37 @@ export interface DeletedCounts {
   readonly specials: number;
 }
 
-/** What requests are checked against. */
+/** The rules that requests are checked against. */
 export interface RequestRules<E extends Entry> {
   readonly protocol: number;
   readonly dryRun: boolean;
-  /** Whether a record with these flags asks for extended attributes. Absent: none does. */
-  readonly asksForXattrs?: ((iflags: number) => boolean) | undefined;
-  /** In the order of the indexes. */
+  /** Whether a record with these flags requests extended attributes. Absent: none does. */
+  readonly requestsXattrs?: ((iflags: number) => boolean) | undefined;
+  /** In index order. */
   readonly entries: readonly E[];
 }
 
 /**
- * Reads what the generator of a receiving server sends and lets nothing pass that it must not send:
- * indexes of the list only, transfers of regular files only, one per file and phase, none after the
- * redo phase.
+ * Reads the requests of a receiving server's generator and refuses those that it must not send.
+ * Only indexes of the list are allowed, and only regular files may be transferred: once per file
+ * and phase, and not after the redo phase.
  */
 export class RequestReader<E extends Entry> {
-  /** From the server's deletion report, once it has come. */
+  /** The server's deletion report, once it has come. */
   deleted: DeletedCounts | undefined;
   readonly #input: MultiplexReader;
   readonly #rules: RequestRules<E>;
   readonly #ndx: NdxReader;
-  /** Phases in which a file was asked for already, as bits. */
-  readonly #asked: Uint8Array;
-  /** How often each entry's extended attributes were asked for. */
-  readonly #xattrsAsked: Uint8Array;
+  /** For each file, the phases in which it was requested, as bits. */
+  readonly #requestedPhases: Uint8Array;
+  /** How often each entry's extended attributes were requested. */
+  readonly #xattrRequestCounts: Uint8Array;
   readonly #decodeNdx = (reader: ByteReader): number => this.#ndx.read(reader);
   readonly #decodeAttributes = (reader: ByteReader): ItemAttributes =>
     readItemAttributes(reader, this.#rules.protocol);
   readonly #decodeSumHead = (reader: ByteReader): SumHead =>
     readSumHead(reader, this.#rules.protocol);
-  /** An index that was read already and not looked at. */
+  /** An index that was read but not handled yet, because it is not a file's. */
   #unlisted: number | undefined;
   #phase = 0;
   #reportsLeft: number;
@@ -96,13 +96,13 @@ export class RequestReader<E extends Entry> {
     this.#input = input;
     this.#rules = rules;
     this.#ndx = new NdxReader(rules.protocol);
-    this.#asked = new Uint8Array(rules.entries.length);
-    this.#xattrsAsked = new Uint8Array(rules.asksForXattrs ? rules.entries.length : 0);
+    this.#requestedPhases = new Uint8Array(rules.entries.length);
+    this.#xattrRequestCounts = new Uint8Array(rules.requestsXattrs ? rules.entries.length : 0);
     this.#reportsLeft = REPORTS_BASE_MAX + REPORTS_PER_ENTRY_MAX * rules.entries.length;
   }
 
   /**
-   * The next request; reports of deletions and keep-alives in between are taken care of.
+   * The next request; deletion reports and keep-alives before it are handled here.
    *
    * @throws {ProtocolError} `ndx-out-of-range`, `not-a-file`, `asked-twice`, `asked-too-late`,
    *   `too-many-reports`, `sum-head-invalid`, `string-too-long`, `del-stats-invalid`,
@@ -110,7 +110,7 @@ export class RequestReader<E extends Entry> {
    * @throws {ConnectionError} `connection-lost`
    */
   async next(): Promise<Request<E>> {
-    const { entries, dryRun, asksForXattrs } = this.#rules;
+    const { entries, dryRun, requestsXattrs } = this.#rules;
     const input = this.#input;
     for (;;) {
       const ndx = this.#listedNdxNow() ?? (await this.#readNdx());
@@ -125,7 +125,7 @@ export class RequestReader<E extends Entry> {
         this.#assertKeepAlive(ndx, attributes);
         continue;
       }
-      const xattrs = asksForXattrs && (await this.#readXattrs(ndx, entry, attributes));
+      const xattrs = requestsXattrs && (await this.#readXattrs(ndx, entry, attributes));
       const item = { ndx, entry, attributes, ...(xattrs && { xattrs }) };
       if (!(attributes.iflags & ITEM_TRANSFER)) {
         this.#countReport();
@@ -139,7 +139,7 @@ export class RequestReader<E extends Entry> {
     }
   }
 
-  /** Reads one of the goodbye's NDX_DONE. */
+  /** Reads one NDX_DONE of the goodbye. */
   async goodbye(): Promise<void> {
     for (;;) {
       const ndx = await this.#readNdx();
@@ -149,7 +149,7 @@ export class RequestReader<E extends Entry> {
     }
   }
 
-  /** An index with nothing special about it, if it has come: nearly all of them. */
+  /** The next index if it has arrived and is a file's, as nearly all are. */
   #listedNdxNow(): number | undefined {
     const ndx = this.#input.readNow(this.#decodeNdx);
     if (ndx === undefined || (ndx >= 0 && ndx < this.#rules.entries.length)) return ndx;
@@ -157,7 +157,7 @@ export class RequestReader<E extends Entry> {
     return undefined;
   }
 
-  /** An index, with reports of deletions read on the way. */
+  /** The next index; deletion reports before it are handled here. */
   async #readNdx(): Promise<number> {
     const { protocol, entries } = this.#rules;
     for (;;) {
@@ -186,31 +186,33 @@ export class RequestReader<E extends Entry> {
       if (count >= 0 && count <= DEL_STATS_COUNT_MAX) continue;
       throw new ProtocolError(
         'del-stats-invalid',
-        `the server reports ${count} deletions, allowed are 0 to ${DEL_STATS_COUNT_MAX}`,
+        `the server reports ${count} deletions; 0 to ${DEL_STATS_COUNT_MAX} is allowed`,
       );
     }
     this.deleted = counts;
   }
 
-  /** The values asked for, if this record has a place for them. */
+  /** The requested values, if this record can request any. */
   async #readXattrs(
     ndx: number,
     { xattrs = [] }: E,
     { iflags }: ItemAttributes,
   ): Promise<XattrRequest | undefined> {
-    if (this.#rules.asksForXattrs?.(iflags) !== true) return undefined;
-    const asked = this.#xattrsAsked[ndx] ?? 0;
-    if (asked >= XATTR_REQUESTS_PER_ENTRY_MAX) {
+    if (this.#rules.requestsXattrs?.(iflags) !== true) return undefined;
+    const previous = this.#xattrRequestCounts[ndx] ?? 0;
+    if (previous >= XATTR_REQUESTS_PER_ENTRY_MAX) {
       throw new ProtocolError(
         'asked-twice',
         `the server asked for the extended attributes of entry ${ndx} more than ${XATTR_REQUESTS_PER_ENTRY_MAX} times`,
       );
     }
-    this.#xattrsAsked[ndx] = asked + 1;
+    this.#xattrRequestCounts[ndx] = previous + 1;
     return this.#input.read((reader) => readXattrRequest(reader, xattrs));
   }
 
-  /** Protocol 29 has no empty frames: an index behind the last one, flagged new, says "I live". */
+  /**
+   * Protocol 29 has no empty frames: its keep-alive is the index after the last one, flagged new.
+   */
   #assertKeepAlive(ndx: number, attributes: ItemAttributes): void {
     const { protocol, entries } = this.#rules;
     if (protocol === 29 && ndx === entries.length && attributes.iflags === ITEM_IS_NEW) {
@@ -235,27 +237,27 @@ export class RequestReader<E extends Entry> {
     if (!isRegularFile(entry)) {
       throw new ProtocolError(
         'not-a-file',
-        `the server asked for the content of entry ${ndx}, which is no regular file`,
+        `the server asked for the content of entry ${ndx}, which is not a regular file`,
       );
     }
     if (this.#phase > 1) {
       throw new ProtocolError(
         'asked-too-late',
-        `the server asked for file ${ndx} in phase ${this.#phase}, transfers end with phase 1`,
+        `the server asked for file ${ndx} in phase ${this.#phase}; transfers end with phase 1`,
       );
     }
     const bit = 1 << this.#phase;
-    const asked = this.#asked[ndx] ?? 0;
-    if (asked & bit) {
+    const previous = this.#requestedPhases[ndx] ?? 0;
+    if (previous & bit) {
       throw new ProtocolError(
         'asked-twice',
         `the server asked for file ${ndx} twice in phase ${this.#phase}`,
       );
     }
-    this.#asked[ndx] = asked | bit;
+    this.#requestedPhases[ndx] = previous | bit;
   }
 
-  /** Reads the sums behind a head; more than memory allows are read and dropped. */
+  /** Reads the sums after a head; if they exceed the memory limit they are dropped. */
   async #readSums(head: SumHead): Promise<SumTable | undefined> {
     let left = head.count * sumStride(head);
     const keep = left <= SUM_TABLE_BYTES_MAX;

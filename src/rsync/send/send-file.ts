@@ -1,4 +1,4 @@
-/** Sends the content of one file as tokens, with its whole-file sum. */
+/** Sends the content of one file as tokens, followed by its whole-file sum. */
 import { type EcsyncError } from '../../errors.ts';
 import type { Entry } from '../../tree/entry.ts';
 import { CHECKSUM_LENGTH, type StrongSums } from '../wire/checksums.ts';
@@ -12,15 +12,15 @@ import type { Opened } from './read-ahead.ts';
 import { RollingMatcher } from '../delta/rolling-matcher.ts';
 import { writeBlockMatch, writeLiteral, writeTokensEnd } from '../wire/tokens.ts';
 
-/** What the content of one file came to. */
+/** How much of a file was sent as literal data and as block matches. */
 export interface ContentResult {
   readonly literalBytes: number;
   readonly matchedBytes: number;
-  /** Reading failed on the way: what was sent carries a wrong sum, so the receiver drops it. */
+  /** Reading failed midway: the content was sent with a wrong sum, so the receiver drops it. */
   readonly error?: EcsyncError;
 }
 
-/** Counts what a matcher finds. */
+/** Counts a matcher's output. */
 class CountingSink implements DeltaSink {
   literalBytes = 0;
   matchedBytes = 0;
@@ -34,7 +34,7 @@ class CountingSink implements DeltaSink {
   }
 }
 
-/** Counts it and puts it on the wire as tokens. */
+/** Counts a matcher's output and sends it as tokens. */
 class TokenSink extends CountingSink {
   readonly #writer: MultiplexWriter;
 
@@ -54,7 +54,7 @@ class TokenSink extends CountingSink {
   }
 }
 
-/** What content is sent with. */
+/** What sending content needs. */
 export interface ContentContext {
   readonly conversation: Conversation;
   readonly strong: StrongSums;
@@ -67,10 +67,10 @@ interface MatchContext extends ContentContext {
 }
 
 /**
- * Sends tokens and whole-file sum of an open file. The framing is completed whatever happens to the
- * file.
+ * Sends the tokens and the whole-file sum of an open file. The token stream is completed even if
+ * reading the file fails.
  *
- * @throws whatever makes the conversation fail, but no error of the file
+ * @throws whatever makes the conversation fail, but never an error of the file
  */
 export async function sendContent(
   entry: Entry,
@@ -91,7 +91,7 @@ export async function sendContent(
   return result;
 }
 
-/** Sends a file without a basis that is in memory, as {@link sendContent} would. */
+/** Sends a file that is in memory and has no basis, as {@link sendContent} would. */
 export function sendWhole(
   bytes: Uint8Array,
   { conversation, strong }: Pick<ContentContext, 'conversation' | 'strong'>,
@@ -106,10 +106,10 @@ export function sendWhole(
 }
 
 /**
- * Counts what {@link sendContent} would send. Of a file without a basis no more than the
- * first chunk is read.
+ * Counts what {@link sendContent} would send. For a file without a basis at most the first chunk is
+ * read.
  *
- * @throws whatever makes the conversation fail, but no error of the file
+ * @throws whatever makes the conversation fail, but never an error of the file
  */
 export async function measureContent(
   entry: Entry,
@@ -120,7 +120,7 @@ export async function measureContent(
   return match(entry, opened, { ...context, sink: new CountingSink() });
 }
 
-/** Reads an open file to its end and has it matched with the basis. */
+/** Reads an open file to its end and matches it against the basis. */
 async function match(
   entry: Entry,
   opened: Opened,
@@ -155,7 +155,7 @@ function chooseMatcher(opened: Opened, strong: StrongSums, sink: DeltaSink): Mat
   return new RollingMatcher(sums, strong, sink);
 }
 
-/** Zeros, or their nearest neighbour should the true sum be zeros. */
+/** A sum that differs from the true one: zeros, or zeros and a 1 if the true sum is zeros. */
 function wrongSum(sum: Uint8Array): Uint8Array {
   const wrong = new Uint8Array(CHECKSUM_LENGTH);
   if (sum.every((byte) => byte === 0)) wrong[CHECKSUM_LENGTH - 1] = 1;

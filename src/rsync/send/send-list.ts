@@ -1,4 +1,4 @@
-/** Sends everything in front of the first request: filter list, file list and id lists. */
+/** Sends everything before the first request: filter list, file list and id lists. */
 import type { EcsyncError } from '../../errors.ts';
 import { isRegularFile, type Entry } from '../../tree/entry.ts';
 import {
@@ -21,19 +21,19 @@ import type { SendJob } from './send-job.ts';
 import { XattrListWriter } from '../flist/xattrs.ts';
 
 const CHUNK_LENGTH = 256 * 1024;
-/** Files hashed side by side for `-c`. */
+/** Files hashed concurrently for `-c`. */
 const HASHED_AT_ONCE = 4;
 
-/** What the list is made with. */
+/** What sending the list needs. */
 export interface ListContext {
   readonly session: Session;
   readonly strong: StrongSums;
 }
 
 /**
- * Sends everything in front of the first request: filter list, file list, id lists.
+ * Sends the filter list, the file list and the id lists.
  *
- * @returns io_error bits that the list was sent with
+ * @returns the io_error bits that were sent with the list
  */
 export async function sendList<E extends Entry>(
   conversation: Conversation,
@@ -44,7 +44,7 @@ export async function sendList<E extends Entry>(
   const { protocol } = session;
   const format = flistFormat(session, job.options);
   let ioError = job.scanIncomplete === true ? IOERR_GENERAL : 0;
-  // Older peers cannot be told about single directories: then nothing at all is deleted.
+  // Older protocols cannot protect single directories, so the peer must delete nothing at all.
   if (protocol < 30 && job.entries.some((entry) => entry.contentUnknown)) ioError |= IOERR_GENERAL;
   if (wantsFilterList(job.options)) writeFilterList(writer, job.rules ?? [], protocol);
   const hashed = job.options.checksum ? await hashEntries(conversation, job, strong) : undefined;
@@ -67,7 +67,7 @@ export async function sendList<E extends Entry>(
   return ioError;
 }
 
-/** Names of the owners in the list: no server needs to know who else has an account here. */
+/** Only the names of owners in the list: the server need not learn who else has an account here. */
 function usedNames(names: IdNames | undefined, { uids, gids }: FlistEncoder): IdNames {
   if (names === undefined) return { users: new Map(), groups: new Map() };
   const named = (all: ReadonlyMap<number, string>, used: ReadonlySet<number>): typeof all =>
@@ -82,7 +82,7 @@ export function int32(value: number): Uint8Array {
   return bytes;
 }
 
-/** The list checksums of all regular files, 16 bytes per entry; zeros where there is none. */
+/** The list checksums of all regular files, 16 bytes per entry; zeros for other entries. */
 async function hashEntries<E extends Entry>(
   conversation: Conversation,
   job: SendJob<E>,
@@ -110,7 +110,7 @@ async function hashEntries<E extends Entry>(
   return { sums, ioError };
 }
 
-/** Feeds a file to a running sum; what went wrong is the result. */
+/** Feeds a file to a running sum; returns the error if reading failed. */
 async function hashFile<E extends Entry>(
   conversation: Conversation,
   job: SendJob<E>,
@@ -121,7 +121,7 @@ async function hashFile<E extends Entry>(
   try {
     const file = await job.open(entry, 0);
     const chunks = new FileChunks(file, { length: CHUNK_LENGTH, isFree: true });
-    let isOther = false;
+    let hasChanged = false;
     try {
       for (let chunk = await chunks.next(); chunk !== undefined; chunk = await chunks.next()) {
         conversation.busy();
@@ -129,10 +129,10 @@ async function hashFile<E extends Entry>(
       }
     } finally {
       await chunks.settled();
-      isOther = (await file.close()) === 'changed';
+      hasChanged = (await file.close()) === 'changed';
     }
-    // What is to be sent is told of when it is sent.
-    return isOther && isDryRun(options) ? changedWhileRead(entry) : undefined;
+    // Outside a dry run, sending the file reports the change.
+    return hasChanged && isDryRun(options) ? changedWhileRead(entry) : undefined;
   } catch (error) {
     return asEcsyncError(error, entry);
   }

@@ -1,4 +1,4 @@
-/** The sending side: sends a file list and answers the requests of a receiving server. */
+/** The sending side, which sends a file list and answers the requests of a receiving server. */
 import { ConnectionError, type EcsyncError } from '../../errors.ts';
 import type { Entry, WholeFile } from '../../tree/entry.ts';
 import { createStrongSums, type StrongSums } from '../wire/checksums.ts';
@@ -23,16 +23,15 @@ import { assertCarriesXattrs, writeXattrAnswer, xattrRequestRule } from '../flis
 export type { SendJob, SendReport } from './send-job.ts';
 
 /**
- * Sends a tree to a receiving `rsync --server` and stays until the server has closed.
+ * Sends a tree to a receiving `rsync --server` and returns when the server has closed.
  *
- * The server asks for what it lacks; the reading half decodes its requests ahead, files are opened
- * and read ahead, and answers leave in the order of the requests.
+ * The server requests the files it lacks. One half reads its requests ahead, files are opened and
+ * read ahead, and the other half answers in the order of the requests.
  *
- * @param peer - standard output and input of the server; they stay the caller's to destroy
+ * @param peer - standard output and input of the server; the caller destroys them
  * @throws {RemoteError} `no-greeting`, `shell-not-clean`, `rsync-too-old`, `no-common-checksum`,
- *   `remote-exit`,
- *   `xattrs-unsupported`
- * @throws {ProtocolError} anything the server must not send; the code says what
+ *   `remote-exit`, `xattrs-unsupported`
+ * @throws {ProtocolError} the server sent what it must not; the code says what
  * @throws {ConnectionError} `connection-lost`, `timeout`
  * @throws {InterruptedError} `interrupted`
  * @see rsync sender.c send_files, main.c client_run (3.5.0)
@@ -60,9 +59,9 @@ export async function send<E extends Entry>(peer: Peer, job: SendJob<E>): Promis
   }
 }
 
-/** What a server that sends does beyond what a client does. */
+/** What a sending server does in addition to a sending client. */
 export interface SendingServer {
-  /** Writes the account that follows the last content. */
+  /** Writes the statistics that follow the last content. */
   writeStatistics(): void;
 }
 
@@ -95,11 +94,11 @@ export class Sender<E extends Entry> {
     this.#strong = strong;
     this.#server = server;
     const { protocol } = session;
-    // The wire order is the given one at every protocol; what an index means is the sorted order.
+    // Entries are sent in the given order at every protocol; indexes refer to the sorted order.
     const entries = protocol >= 29 ? job.entries : [...job.entries].sort(compareFlistPre29);
     const { dryRun } = job.options;
-    const asksForXattrs = xattrRequestRule(session, job.options);
-    const rules = { protocol, dryRun, entries, asksForXattrs };
+    const requestsXattrs = xattrRequestRule(session, job.options);
+    const rules = { protocol, dryRun, entries, requestsXattrs };
     this.#requests = new RequestReader(conversation.reader, rules);
     this.#readAhead = new ReadAhead(
       async (entry, size) => {
@@ -132,18 +131,18 @@ export class Sender<E extends Entry> {
       await this.#readAhead.abandon();
       const reason = await this.#conversation.farewell(reading);
       await Promise.all(this.#closing);
-      // That nothing could be sent any more is less than the peer's own word for it.
+      // The peer's own reason says more than the loss of the connection.
       throw error instanceof ConnectionError ? (reason ?? error) : error;
     }
     return this.#report();
   }
 
-  /** NDX_DONE that stand for phases: those of the goodbye come on top. */
+  /** Number of phases, each of which ends with NDX_DONE; the goodbye has further ones. */
   get #phases(): number {
     return this.#session.protocol >= 29 ? 3 : 2;
   }
 
-  /** The reading half: puts requests into the queue up to the end of the last phase. */
+  /** The reading half: queues requests up to the end of the last phase. */
   async #readRequests(): Promise<void> {
     for (let done = 0; done < this.#phases;) {
       if (!this.#queue.hasRoom) await this.#queue.room();
@@ -152,12 +151,12 @@ export class Sender<E extends Entry> {
         done++;
         this.#job.onRequest?.(undefined, 0);
       } else this.#job.onRequest?.(request.entry, request.attributes.iflags);
-      this.#queue.push(request.kind === 'transfer' ? this.#prepared(request) : request);
+      this.#queue.push(request.kind === 'transfer' ? this.#prepare(request) : request);
     }
   }
 
-  /** Starts opening what will be sent. */
-  #prepared(transfer: Transfer<E>): Request<E> {
+  /** Declines a transfer, or starts to open its file. */
+  #prepare(transfer: Transfer<E>): Request<E> {
     if (this.#job.options.dryRun) return transfer;
     if (this.#job.decline?.(transfer.entry) === true) return { ...transfer, kind: 'declined' };
     this.#readAhead.add(transfer);
@@ -165,13 +164,14 @@ export class Sender<E extends Entry> {
   }
 
   /**
-   * The answering half: everything up to the last phase's NDX_DONE, which {@link #finish} sends.
+   * The answering half: answers everything up to the last phase's NDX_DONE, which {@link #finish}
+   * sends.
    */
   async #answerPhases(): Promise<void> {
     const { writer } = this.#conversation;
     for (let done = 0; ;) {
       if (this.#queue.length === 0 && writer.pending) writer.flush();
-      // Only where something is to be waited for: of many small files each promise is felt.
+      // Await only if necessary: with many small files each promise costs noticeable time.
       const request = this.#queue.take() ?? (await this.#queue.next());
       if (request.kind === 'done') {
         if (++done === this.#phases) return;
@@ -197,7 +197,7 @@ export class Sender<E extends Entry> {
     return undefined;
   }
 
-  /** It may have been opened ahead. */
+  /** Leaves a file unsent that may have been opened ahead. */
   async #withhold(transfer: Transfer<E>): Promise<void> {
     const opening = await this.#readAhead.take(transfer);
     if ('whole' in opening) opening.whole.release();
@@ -213,7 +213,7 @@ export class Sender<E extends Entry> {
     if (xattrs !== undefined) writeXattrAnswer(writer, entry.xattrs ?? [], xattrs);
   }
 
-  /** Below protocol 30 there is no word for it: the receiver copes with the silence. */
+  /** Below protocol 30 there is no message for it: the receiver handles a missing answer. */
   #sendNothing({ ndx }: ItemRequest<E>): void {
     if (this.#session.protocol >= 30) {
       this.#conversation.writer.message(MSG_NO_SEND, int32(ndx));
@@ -232,7 +232,7 @@ export class Sender<E extends Entry> {
     this.#echo(transfer);
     writeSumHead(this.#conversation.writer, transfer.head);
     const context = { conversation: this.#conversation, strong: this.#strong };
-    this.#tellSent(entry, sendWhole(whole.bytes, context));
+    this.#reportSent(entry, sendWhole(whole.bytes, context));
     whole.release();
     this.#readAhead.release(transfer);
   }
@@ -263,13 +263,13 @@ export class Sender<E extends Entry> {
         strong: this.#strong,
         onProgress: (bytes) => this.#job.onProgress?.(entry, bytes),
       });
-      this.#tellSent(entry, result);
+      this.#reportSent(entry, result);
     } finally {
       this.#close(transfer, opening.opened);
     }
   }
 
-  #tellSent(entry: E, { literalBytes, matchedBytes, error }: ContentResult): void {
+  #reportSent(entry: E, { literalBytes, matchedBytes, error }: ContentResult): void {
     this.#filesSent++;
     this.#literalBytes += literalBytes;
     this.#matchedBytes += matchedBytes;
@@ -277,7 +277,7 @@ export class Sender<E extends Entry> {
     else this.#job.onSent?.(entry, literalBytes, matchedBytes);
   }
 
-  /** Closes in the background; what closing finds out is known before the last word is said. */
+  /** Closes in the background; {@link #finish} waits for the result. */
   #close(transfer: Transfer<E>, { file, chunks }: Opened): void {
     const close = async (): Promise<void> => {
       try {
@@ -300,8 +300,8 @@ export class Sender<E extends Entry> {
   }
 
   /**
-   * The last word of the transfer and the goodbye, which from protocol 31 on takes one more round,
-   * then everything that a server says until it closes.
+   * Sends the last NDX_DONE and the goodbye, which takes one more round from protocol 31 on, then
+   * reads until the server closes.
    */
   async #finish(listedIoError: number): Promise<void> {
     const { writer, reader } = this.#conversation;
@@ -320,7 +320,7 @@ export class Sender<E extends Entry> {
       await this.#conversation.whileAlive(this.#requests.goodbye());
     }
     this.#job.onGoodbye?.();
-    // A server is the one that closes.
+    // If we are the server, we close and do not wait for the client.
     if (this.#server === undefined) await this.#conversation.whileAlive(reader.drain());
   }
 

@@ -17,40 +17,40 @@ import { Sender } from './sender.ts';
 import type { SendReport } from './send-job.ts';
 import { exitStatus, ServerExit } from '../wire/server-status.ts';
 
-/** How a sending server in this process works. */
+/** The options and callbacks of a sending server in this process. */
 export interface ServeSenderOptions<E extends Entry> {
   readonly transfer: TransferOptions;
   /**
-   * What is sent.
+   * Opens the tree to send.
    *
-   * @param filter - what the client wants left out
-   * @param onProblem - to be told of everything that cannot be listed
+   * @param filter - decides what the client wants to be left out
+   * @param onProblem - called for everything that cannot be listed
    */
   openTree(
     filter: Pick<Filter, 'verdict'>,
     onProblem: (path: Uint8Array, error: EcsyncError) => void,
   ): Tree<E>;
-  /** Gives entries the extended attributes that they have; asked with `-X` only. */
+  /** Reads the extended attributes into the entries; called only with `-X`. */
   readonly readXattrs?: (
     entries: readonly E[],
     onProblem: (error: EcsyncError) => void,
   ) => Promise<void>;
-  /** Names of users and groups; travel unless ids are numeric. */
+  /** Names of users and groups; sent unless ids are numeric. */
   readonly names?: IdNames | undefined;
-  /** What a real server would write to its standard error; no line end. */
+  /** A line that a real server would write to its standard error, without a line end. */
   readonly onStderr: (line: string) => void;
-  /** Told of what ended the conversation, beside the line that says it. */
+  /** Called with the error that ended the conversation, in addition to its line. */
   readonly onFailure?: (error: EcsyncError) => void;
-  /** Seed of the checksums, any int32. Default random. */
+  /** Seed of the checksums, any int32. Default: random. */
   readonly seed?: number;
 }
 
 /**
- * The whole conversation of an `rsync --server --sender`, up to the goodbye. The streams are ended,
- * not destroyed.
+ * Runs the whole conversation of an `rsync --server --sender`, up to the goodbye. The streams are
+ * ended, not destroyed.
  *
- * @param peer - standard input and output, so to speak
- * @returns the exit status; never throws for what a peer or a disk may do
+ * @param peer - the counterparts of standard input and output
+ * @returns the exit status; errors of a peer or a disk are never thrown
  * @see rsync main.c do_server_sender (3.5.0)
  */
 export async function serveSender<E extends Entry>(
@@ -75,7 +75,7 @@ export async function serveSender<E extends Entry>(
   } finally {
     conversation.end();
     peer.output.end();
-    // What the peer still says has no reader; it must not be held up by that.
+    // Drain what the peer still sends, so that back-pressure does not block it.
     peer.input.resume();
   }
 }
@@ -129,7 +129,9 @@ class SendingSide<E extends Entry> {
     return { tree, entries };
   }
 
-  /** The account that `pull` reads; drawn there. How long the list took is nobody's business. */
+  /**
+   * Writes the statistics that `pull` reads (see there). The times for the file list are sent as 0.
+   */
   #writeStatistics({ protocol }: Session, entries: readonly E[]): void {
     const { writer, bytesReceived, bytesSent } = this.#conversation;
     const write = (value: number): void => {

@@ -51,7 +51,7 @@ function folderServer(
     try {
       return await serve(peer, store, {
         transfer: options,
-        habits: { users: userIds(), groups: groupIds() },
+        localDefaults: { users: userIds(), groups: groupIds() },
         wholeFile,
         rootIsNew,
         onStderr,

@@ -1,7 +1,7 @@
 /** The books of one restore: what was done and what went wrong. */
 import { IntegrityError, VanishedError, type EcsyncError } from '../../errors.ts';
 import type { FlistEntry } from '../../rsync/flist/decode.ts';
-import { plainWords } from '../../rsync/outcome/status-words.ts';
+import { stripRsyncPrefix } from '../../rsync/outcome/status-words.ts';
 import { showPath } from '../../tree/file-failure.ts';
 import type { CopyProblem } from '../../view/decrypt/decrypted-view-problem.ts';
 import type { Planned } from '../../view/restoring-store.ts';
@@ -315,7 +315,9 @@ const PATH_LIKE = /[A-Za-z0-9_./=-]{22,}/g;
 
 function ownWords(said: string): string {
   const lines = said.split('; ').filter((line) => !line.startsWith('rsync error: '));
-  return lines.length === 0 ? 'not all of it could be read' : lines.map(plainWords).join('; ');
+  return lines.length === 0
+    ? 'not all of it could be read'
+    : lines.map(stripRsyncPrefix).join('; ');
 }
 
 /** Something was gone, or another one, when it was to be read. */

@@ -74,7 +74,7 @@ export async function fetchContent(job: FetchJob): Promise<void> {
       options,
       paths: [source.path],
       store,
-      habits: {
+      localDefaults: {
         users: userIds(),
         groups: groupIds(),
         umask: currentUmask(),

@@ -43,7 +43,7 @@ async function attack(
   const said: string[] = [];
   const serving = serve(far, store, {
     transfer: { ...PLAIN, ...transfer },
-    habits: HABITS,
+    localDefaults: HABITS,
     onStderr: (line) => said.push(line),
     ...more,
   });
@@ -391,7 +391,7 @@ describe('answers', () => {
       const store = new LocalStore(bench.ours);
       const serving = serve(far, store, {
         transfer: PLAIN,
-        habits: HABITS,
+        localDefaults: HABITS,
         onStderr: () => undefined,
       });
       near.output.end(Buffer.from(greeting, 'latin1'));

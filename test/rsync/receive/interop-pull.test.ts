@@ -1,5 +1,5 @@
-// Goal: we fetch from a stock `rsync --server --sender` what it has, at every protocol, for every kind
-// of entry, and nothing travels that is there already.
+// Goal: we fetch from a stock `rsync --server --sender` what it has, at every protocol, for every
+// kind of entry, and nothing travels that is there already.
 import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
@@ -159,7 +159,7 @@ describe.each(PROTOCOLS)('pull at protocol %i', (protocolMax) => {
     fs.chownSync(join(source, 'f'), idOf('-u', 'nobody'), idOf('-g', 'daemon'));
     const result = await pullFolder(source, destination, {
       options: { ...options, numericIds: false },
-      habits: {
+      localDefaults: {
         users: new Map([['root', 0], ['nobody', 4321]]), // prettier-ignore
         groups: new Map([['daemon', 4322]]),
       },

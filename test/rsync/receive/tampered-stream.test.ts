@@ -40,7 +40,7 @@ async function tamperedPush(change: Transform): Promise<number> {
   const store = new LocalStore(bench.ours, { durable: false });
   const serving = serve(far, store, {
     transfer: PLAIN,
-    habits: HABITS,
+    localDefaults: HABITS,
     onStderr: () => undefined,
     seed: 1,
   });

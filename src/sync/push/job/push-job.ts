@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import type { EcsyncError } from '../../../errors.ts';
 import { TEMPORARY_DIRECTORY } from '../../../gocryptfs/names/names.ts';
 import type { TransferOptions } from '../../../rsync/wire/options.ts';
-import { plainWords } from '../../../rsync/outcome/status-words.ts';
+import { stripRsyncPrefix } from '../../../rsync/outcome/status-words.ts';
 import type { MountPoints } from '../source/mount-points.ts';
 import type { Moves } from '../memory/moves.ts';
 import type { PushEntry } from '../source/push-entry.ts';
@@ -166,7 +166,7 @@ function* pathsOf({ snapshot }: PushJob): Generator<Uint8Array> {
 /** One line that the destination's rsync wrote, in plaintext; a local folder's is our own, and reads so. */
 export function toldLine(job: PushJob, line: string): string {
   const text = inPlaintext(job, line.trim());
-  return isOwnServer(job) ? plainWords(text) : text;
+  return isOwnServer(job) ? stripRsyncPrefix(text) : text;
 }
 
 function isOwnServer({ settings: { destination, rsyncPath } }: PushJob): boolean {

@@ -174,7 +174,7 @@ async function runOnce(context: RunContext, plan: RunPlan, watch?: Watch): Promi
   const stderrText = connection.stderrText();
   const saidText = stderrText + messages;
   const outcome = {
-    ...judge(result, status, stderrText, { tell: context.tell }),
+    ...judge(result, status, stderrText, { showLine: context.tell }),
     // What was heard in the stream has been told already.
     stderrText: connection.addErrorText === undefined ? stderrText : '',
     saidText,
