@@ -1,11 +1,11 @@
-/** Commands of this machine as connections. */
+/** Runs commands of this machine as connections. */
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { ConnectionError, RemoteError, UsageError, type EcsyncError } from '../errors.ts';
 import { programFile } from '../programs.ts';
 import { reasonOf } from '../system-words.ts';
 import {
   destroyStreams,
-  endedHere,
+  endedLocally,
   relayInput,
   relayOutput,
   StderrTail,
@@ -16,16 +16,16 @@ import type { Connection, ExitStatus, Remote } from './connection.ts';
 const KILL_GRACE_MS = 2000;
 
 /**
- * How long the end of a process's output waits for its exit status, which may turn the end into an
- * error. A process that closes its output and lives on is not waited for longer.
+ * How long the end of a process's output is delayed to wait for the exit status, which may turn the
+ * end into an error. The delay is bounded because a process may close its output and live on.
  */
 const STATUS_GRACE_MS = 1000;
 
-/** How {@link spawnConnection} speaks about the process, and what its end means. */
+/** How {@link spawnConnection} names the process in messages and interprets its exit status. */
 export interface SpawnOptions {
   /** For messages: `this machine`, `user@host`. */
   readonly shownName: string;
-  /** An error when this end means that the peer was never reached, or was lost. */
+  /** Returns an error if the exit status means that the peer was never reached, or was lost. */
   readonly explainExit?: (status: ExitStatus, stderr: string) => EcsyncError | undefined;
 }
 
@@ -39,14 +39,14 @@ export function localCommands(): Remote {
       const [file, ...args] = program.split(' ').filter((word) => word !== '');
       if (file === undefined) throw new UsageError('command-invalid', 'the command is empty');
       const connection = await spawnConnection([file, ...args, ...words], { shownName });
-      return tracked(connection, running);
+      return track(connection, running);
     },
     close: () => closeAll(running),
   };
 }
 
-/** Remembers a running connection until it ended. */
-export function tracked<C extends Connection>(connection: C, running: Set<Connection>): C {
+/** Adds a connection to `running` and removes it when its command ends. */
+export function track<C extends Connection>(connection: C, running: Set<Connection>): C {
   running.add(connection);
   const forget = (): void => {
     running.delete(connection);
@@ -55,7 +55,7 @@ export function tracked<C extends Connection>(connection: C, running: Set<Connec
   return connection;
 }
 
-/** Ends all commands that still run, and waits for them. */
+/** Ends all running commands and waits for them. */
 export async function closeAll(running: ReadonlySet<Connection>): Promise<void> {
   const connections = [...running];
   for (const connection of connections) connection.destroy();
@@ -63,10 +63,10 @@ export async function closeAll(running: ReadonlySet<Connection>): Promise<void> 
 }
 
 /**
- * A local process as a connection. Passwords of ecsync are not in its environment.
+ * Runs a local process as a connection. Its environment has no passwords of ecsync.
  *
  * @throws {RemoteError} `program-missing`, `program-not-started`
- * @throws {UsageError} `word-invalid` — a NUL in a word
+ * @throws {UsageError} `word-invalid` — an argument contains a NUL
  */
 export async function spawnConnection(
   argv: readonly [string, ...string[]],
@@ -97,8 +97,8 @@ export function cleanEnvironment(): NodeJS.ProcessEnv {
 
 function startFailure(file: string, error: Error & { code?: string }): RemoteError {
   if (error.code === 'ENOENT') {
-    return new RemoteError('program-missing', `${file}: there is no such program here`, {
-      hint: `Install ${file}, or name it with its full path.`,
+    return new RemoteError('program-missing', `${file}: this machine has no such program`, {
+      hint: `Install ${file}, or give its full path.`,
       cause: error,
     });
   }
@@ -118,13 +118,13 @@ class ChildConnection implements Connection {
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #stderr = new StderrTail();
   readonly #shownName: string;
-  #endedHere = false;
+  #isEndedLocally = false;
 
   constructor(child: ChildProcessWithoutNullStreams, options: SpawnOptions) {
     this.#child = child;
     this.#shownName = options.shownName;
     const input = relayInput(child.stdout, () => {
-      // Whichever comes first: the status below, or the end of patience.
+      // The input ends with the exit status below, or after this time.
       setTimeout(() => input.push(null), STATUS_GRACE_MS).unref();
     });
     this.input = input;
@@ -145,7 +145,7 @@ class ChildConnection implements Connection {
     this.exited = new Promise((resolve, reject) => {
       child.once('close', (code, signal) => {
         const status = { code, signal };
-        const error = this.#endedHere
+        const error = this.#isEndedLocally
           ? undefined
           : options.explainExit?.(status, this.#stderr.text());
         if (error === undefined) {
@@ -157,7 +157,7 @@ class ChildConnection implements Connection {
         }
       });
     });
-    // Who awaits it gets the error; who does not must not be ended by it.
+    // An awaiting caller gets the error; without one it must not be an unhandled rejection.
     this.exited.catch(() => undefined);
   }
 
@@ -166,8 +166,8 @@ class ChildConnection implements Connection {
   }
 
   destroy(): void {
-    this.#endedHere ||= this.#child.exitCode === null && this.#child.signalCode === null;
-    destroyStreams(this.input, this.output, endedHere(this.#shownName));
+    this.#isEndedLocally ||= this.#child.exitCode === null && this.#child.signalCode === null;
+    destroyStreams(this.input, this.output, endedLocally(this.#shownName));
     const child = this.#child;
     for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy();
     if (child.exitCode !== null || child.signalCode !== null || child.killed) return;

@@ -1,17 +1,17 @@
-/** The input, output and standard error of a command as streams with bounded memory and typed errors. */
+/** The standard streams of a command, with bounded memory and typed errors. */
 import { Readable, Writable } from 'node:stream';
 import { TAKEN } from '../bytes/chunk-sink.ts';
 import { ConnectionError } from '../errors.ts';
 
-/** Bytes of standard error that are kept: the last ones, because the last line says why. */
+/** The last bytes of standard error are kept, because the last line gives the reason. */
 export const STDERR_BYTES_MAX = 65_536;
 
 const INPUT_BUFFER_BYTES = 262_144;
 const OUTPUT_BUFFER_BYTES = 524_288;
-/** A chunk that is worth a packet of its own. */
+/** Chunks of at least this length are not joined with others. */
 const LARGE_CHUNK_BYTES = 32_768;
 
-/** The end of what a peer wrote to standard error; memory stays bounded however much it writes. */
+/** Keeps the end of a peer's standard error; memory is bounded however much it writes. */
 export class StderrTail {
   readonly #chunks: Buffer[] = [];
   #length = 0;
@@ -20,11 +20,11 @@ export class StderrTail {
     const kept = chunk.subarray(-STDERR_BYTES_MAX);
     this.#chunks.push(kept);
     this.#length += kept.length;
-    // Many tiny writes must not become many tiny buffers for ever.
+    // Many tiny writes must not pile up as many tiny buffers.
     if (this.#length > 2 * STDERR_BYTES_MAX || this.#chunks.length > 1024) this.#compact();
   }
 
-  /** At most the last 64 KiB, decoded leniently: it is for people, and untrusted. */
+  /** At most the last 64 KiB, with invalid UTF-8 replaced: untrusted text for people. */
   text(): string {
     this.#compact();
     return (this.#chunks[0] ?? Buffer.alloc(0)).toString('utf8');
@@ -39,8 +39,8 @@ export class StderrTail {
 }
 
 /**
- * What `source` yields, as a stream whose errors and end are ours to decide: `end()` of the source
- * is reported to `onEnd` and becomes an end only by `push(null)`.
+ * Relays `source` to a stream whose errors and end we control: when the source ends, `onEnd` is
+ * called, and the stream ends only by `push(null)`.
  */
 export function relayInput(source: Readable, onEnd: () => void): Readable {
   const input = new Readable({
@@ -54,12 +54,12 @@ export function relayInput(source: Readable, onEnd: () => void): Readable {
   });
   source.once('end', onEnd);
   source.pause();
-  return quiet(input);
+  return absorbErrors(input);
 }
 
 /**
- * A stream into `sink` that collects small writes into larger ones and reports every failure of the
- * sink as what `explain` makes of it. It emits `TAKEN` after each of them.
+ * A stream into `sink` that joins small writes into larger ones. Failures of the sink become the
+ * error that `explain` returns. It emits `TAKEN` after each write.
  */
 export function relayOutput(
   sink: Writable,
@@ -71,7 +71,8 @@ export function relayOutput(
       done();
       return;
     }
-    // One after the other: together they would be gone together, and a slow peer look like none.
+    // Write one at a time: if all were reported as taken at once, a slow peer would look like a
+    // dead one.
     sink.write(chunk, (error) => {
       if (error != null) {
         done(explain(error));
@@ -99,10 +100,10 @@ export function relayOutput(
   sink.on('error', (error) => {
     output.destroy(explain(error));
   });
-  return quiet(output);
+  return absorbErrors(output);
 }
 
-/** Neighbours that are small become one chunk; copying large ones would cost more than it saves. */
+/** Joins adjacent small chunks; copying large ones would cost more than it saves. */
 function joinSmall(chunks: readonly Buffer[]): Buffer[] {
   const joined: Buffer[] = [];
   let small: Buffer[] = [];
@@ -126,19 +127,19 @@ function joinSmall(chunks: readonly Buffer[]): Buffer[] {
   return joined;
 }
 
-/** Keeps an 'error' that nobody listens for from ending the process; listeners still get it. */
-export function quiet<S extends Readable | Writable>(stream: S): S {
+/** Keeps an 'error' without listeners from crashing the process; listeners still get it. */
+export function absorbErrors<S extends Readable | Writable>(stream: S): S {
   stream.on('error', () => undefined);
   return stream;
 }
 
-/** Both streams fail with the same error; one that already ended stays ended. */
+/** Destroys both streams with the same error; a stream that has ended stays ended. */
 export function destroyStreams(input: Readable, output: Writable, error: Error): void {
   if (!input.readableEnded) input.destroy(error);
   if (!output.writableFinished) output.destroy(error);
 }
 
-/** @returns the error of a stream whose command was ended by {@link Connection.destroy} */
-export function endedHere(shownName: string): ConnectionError {
-  return new ConnectionError('connection-closed', `${shownName}: the command was ended from here`);
+/** The error of a stream whose command was ended by {@link Connection.destroy}. */
+export function endedLocally(shownName: string): ConnectionError {
+  return new ConnectionError('connection-closed', `${shownName}: the command was ended locally`);
 }

@@ -1,25 +1,25 @@
-/** A time limit that stands still while a person is being asked something. */
+/** A time limit that is paused while a person answers a question. */
 export class Deadline {
   readonly #onExpired: () => void;
   #leftMs: number;
   #startedAt = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  /** Starts at once. */
+  /** Starts the time at once. */
   constructor(limitMs: number, onExpired: () => void) {
     this.#onExpired = onExpired;
     this.#leftMs = limitMs;
     this.#resume();
   }
 
-  /** Ends it without effect; idempotent. */
+  /** Cancels the time limit; idempotent. */
   cancel(): void {
     this.#pause();
     this.#leftMs = Infinity;
   }
 
-  /** The same question, asked outside of the time limit. */
-  outside<Q, T>(ask: (question: Q) => Promise<T>): (question: Q) => Promise<T> {
+  /** Wraps a question so that the time limit is paused until it is answered. */
+  pausedDuring<Q, T>(ask: (question: Q) => Promise<T>): (question: Q) => Promise<T> {
     return async (text) => {
       this.#pause();
       try {

@@ -1,10 +1,10 @@
-/** Two connected ends inside this process. */
+/** A pair of connected streams inside this process. */
 import { PassThrough, type Readable, type Writable } from 'node:stream';
 
-/** Bytes that may be on their way in each direction. */
+/** Bytes buffered in each direction. */
 const BUFFER_BYTES = 512 * 1024;
 
-/** One end of a pair: what the other end writes comes out of `input`. */
+/** One end of a pair: `input` has the bytes that the other end writes. */
 export interface PairEnd {
   readonly input: Readable;
   readonly output: Writable;
@@ -14,7 +14,7 @@ export interface PairEnd {
 export function duplexPair(): [PairEnd, PairEnd] {
   const there = new PassThrough({ highWaterMark: BUFFER_BYTES });
   const back = new PassThrough({ highWaterMark: BUFFER_BYTES });
-  // Whoever uses an end listens for its errors; a pair that nobody uses any more may fail in peace.
+  // Users of an end listen for its errors; an unused pair must not crash the process.
   for (const stream of [there, back]) stream.on('error', () => undefined);
   return [
     { input: back, output: there },

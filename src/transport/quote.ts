@@ -1,27 +1,27 @@
-/** Quotes and splits the words of command lines. */
+/** Quotes the words of remote command lines and splits local ones into words. */
 import { UsageError } from '../errors.ts';
 
 /**
- * Characters that reach the remote program unchanged without a backslash. Everything else in ASCII
- * gets one. Letters and digits must stay bare: fish reads `\n` as a newline.
+ * Characters that reach the remote program unchanged without a backslash. All other ASCII
+ * characters get one. Letters and digits must not: fish reads `\n` as a newline.
  */
 const BARE = /^[A-Za-z0-9_./:=,@%+-]$/;
 
-/** rrsync splits at what Python calls white space, which is more than ASCII's. */
+/** rrsync splits at Python's white space, which includes characters beyond ASCII. */
 const FOREIGN_SPACE = /^[\s\u0080-\u00a0]$/u;
 
 const LINE_BREAK_OR_NUL = /[\r\n\0]/;
 const SURROGATE = /\p{Surrogate}/u;
 
 /**
- * One word, quoted so that it arrives verbatim through a Bourne-like shell and through rrsync, which
- * splits at unescaped white space, removes backslashes and understands no quotes. A leading `~/` is
- * left for the remote shell to expand to the home folder; any other tilde is literal.
+ * Quotes one word so that it arrives verbatim through a Bourne-like shell and through rrsync, which
+ * splits at unescaped white space, removes backslashes and does not understand quotes. A leading
+ * `~/` is left for the remote shell to expand to the home folder; any other tilde is literal.
  *
- * An empty word becomes `''`, which only a shell understands: rrsync cannot be told one.
+ * An empty word becomes `''`, which only a shell understands: rrsync has no form for it.
  *
- * @throws {UsageError} `word-invalid` — a line break, a NUL or half a character cannot be sent
- * @see RSYNC safe_arg() (options.c, 3.5.0) and rrsync (3.5.0) for the two readers
+ * @throws {UsageError} `word-invalid` — a line break, a NUL or a lone surrogate
+ * @see rsync options.c safe_arg (3.5.0) and rrsync (3.5.0) for the two readers
  */
 export function quoteWord(word: string): string {
   assertOneLine(word);
@@ -30,7 +30,7 @@ export function quoteWord(word: string): string {
   let quoted = tilde;
   for (const char of word.slice(tilde.length)) {
     const code = char.codePointAt(0) ?? 0;
-    // A leading = is a command's path in zsh.
+    // zsh expands a leading = to the path of a command.
     const bare = code < 0x80 ? BARE.test(char) && !(quoted === '' && char === '=') : false;
     quoted += bare || (code >= 0x80 && !FOREIGN_SPACE.test(char)) ? char : `\\${char}`;
   }
@@ -38,9 +38,9 @@ export function quoteWord(word: string): string {
 }
 
 /**
- * The one string an ssh server hands to the account's shell.
+ * The command line as one string, which an ssh server passes to the account's shell.
  *
- * @param program - as the user configured it, seen by the shell unquoted: `rsync`, `sudo rsync`
+ * @param program - command as the user configured it, not quoted: `rsync`, `sudo rsync`
  * @param words - its arguments, each quoted by {@link quoteWord}
  * @throws {UsageError} `word-invalid`
  */
@@ -50,12 +50,12 @@ export function remoteCommandLine(program: string, words: readonly string[]): st
 }
 
 /**
- * Words of a local command line as a shell would split it: single and double quotes, backslashes,
- * but no variables, globs or operators. No shell runs.
+ * Splits a local command line into words as a shell would: with single and double quotes and
+ * backslashes, but without variables, globs or operators. No shell is run.
  *
  * @param text - e.g. `ssh -i "my key" -o BatchMode=yes`
  * @param backslashEscapes - false on Windows, where a backslash separates folders
- * @throws {UsageError} `command-invalid` — empty, or a quote is not closed
+ * @throws {UsageError} `command-invalid` — empty, or with an unclosed quote
  */
 export function splitWords(text: string, backslashEscapes: boolean): [string, ...string[]] {
   const words: string[] = [];

@@ -1,7 +1,7 @@
-/** The host, port and user of an ssh login or a daemon, and their checks. */
+/** The host, port and user of an ssh login or a daemon, with their validation. */
 import { UsageError } from '../errors.ts';
 
-/** Where to log in, as the user gave it; `~/.ssh/config` fills the rest. */
+/** Where to log in, as the user gave it; `~/.ssh/config` supplies the rest. */
 export interface SshTarget {
   readonly host: string;
   readonly port?: number;
@@ -11,8 +11,8 @@ export interface SshTarget {
 const CONTROL_OR_SPACE = /[\p{Cc}\p{Surrogate}\s]/u;
 
 /**
- * Refuses what could be taken for an option, or smuggle a second word or line, wherever the host
- * and the user end up.
+ * Refuses a host or user that could be taken for an option, or add a word or a line, wherever it is
+ * used.
  *
  * @throws {UsageError} `host-invalid`, `user-invalid`, `port-invalid`
  */

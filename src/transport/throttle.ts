@@ -1,29 +1,30 @@
-/** Limits of how many bytes a second go to a peer, or come from it. */
+/** Limits the bytes per second sent to a peer or read from it. */
 import { Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TAKEN } from '../bytes/chunk-sink.ts';
 import type { Connection, Remote } from './connection.ts';
 
 /**
- * How many bytes a second may go to the peer, or come, from a time of day on (local time); not
- * empty, sorted.
+ * Rate limits, each from a time of day on (local time). The list is sorted and not empty.
  */
 export type RatePlan = readonly {
   /** Minutes since midnight. */
   readonly fromMinute: number;
-  /** 1024 or more; Infinity: as many as go. */
+  /** 1024 or more; Infinity means no limit. */
   readonly bytesPerSec: number;
 }[];
 
-/** So many parts a second: what is sent at once is short enough to be even. */
+/** Data is sent in this many parts per second, so that the rate is even. */
 const PARTS_PER_SEC = 8;
 const PART_BYTES_MAX = 262_144;
-/** What waits here is not sent yet: little, so that whoever writes notices that it goes on. */
+/**
+ * Bytes buffered here are not sent yet. The buffer is small, so that the writer notices progress.
+ */
 const BUFFER_BYTES = 65_536;
 
-/** What measures time and lets it pass. */
+/** Measures time and waits. */
 export interface Clock {
-  /** Of any origin; never goes back. */
+  /** Monotonic milliseconds from an arbitrary origin. */
   nowMs(): number;
   wait(timeMs: number): Promise<unknown>;
 }
@@ -31,7 +32,7 @@ export interface Clock {
 const SYSTEM_CLOCK: Clock = { nowMs: () => performance.now(), wait: (timeMs) => delay(timeMs) };
 
 /**
- * What counts at a time of day: before the first time it is what counted last on the day before.
+ * The rate at a time of day. Before the first time of the plan, its last entry still applies.
  */
 export function rateAt(plan: RatePlan, date: Date): number {
   const minute = date.getHours() * 60 + date.getMinutes();
@@ -40,8 +41,8 @@ export function rateAt(plan: RatePlan, date: Date): number {
 }
 
 /**
- * One budget of bytes for everything that is sent to a peer, over all its connections. A part waits
- * until what was sent before it has had its time; nothing is saved up while nothing is sent.
+ * One budget of bytes for all connections to a peer. A part waits until the time for the earlier
+ * parts has passed; idle time saves up nothing.
  */
 export class ByteBudget {
   readonly #plan: RatePlan;
@@ -61,7 +62,7 @@ export class ByteBudget {
       : Math.max(1, Math.min(PART_BYTES_MAX, Math.floor(rate / PARTS_PER_SEC)));
   }
 
-  /** Settles when these bytes may go. */
+  /** Resolves when these bytes may be sent. */
   async take(bytes: number): Promise<void> {
     const rate = rateAt(this.#plan, new Date());
     if (rate === Infinity) return;
@@ -72,19 +73,20 @@ export class ByteBudget {
   }
 }
 
-/** A remote to which no more bytes a second are sent than a plan allows. */
+/** Wraps a remote so that sending keeps to the rates of a plan. */
 export function throttled(remote: Remote, plan: RatePlan, clock = SYSTEM_CLOCK): Remote {
   const budget = new ByteBudget(plan, clock);
   return {
     shownName: remote.shownName,
-    start: async (program, words) => slow(await remote.start(program, words), budget),
+    start: async (program, words) =>
+      withThrottledOutput(await remote.start(program, words), budget),
     startAhead: (program, words) => remote.startAhead?.(program, words),
     close: () => remote.close(),
   };
 }
 
 /**
- * A remote from which no more bytes a second are taken than a plan allows: it then waits with more.
+ * Wraps a remote so that reading keeps to the rates of a plan; back-pressure slows the peer down.
  */
 export function throttledReading(remote: Remote, plan: RatePlan, clock = SYSTEM_CLOCK): Remote {
   const budget = new ByteBudget(plan, clock);
@@ -92,19 +94,19 @@ export function throttledReading(remote: Remote, plan: RatePlan, clock = SYSTEM_
     shownName: remote.shownName,
     start: async (program, words) => {
       const connection = await remote.start(program, words);
-      return around(connection, { input: throttledInput(connection.input, budget) });
+      return withStreams(connection, { input: throttledInput(connection.input, budget) });
     },
     startAhead: (program, words) => remote.startAhead?.(program, words),
     close: () => remote.close(),
   };
 }
 
-function slow(connection: Connection, budget: ByteBudget): Connection {
-  return around(connection, { output: throttledOutput(connection.output, budget) });
+function withThrottledOutput(connection: Connection, budget: ByteBudget): Connection {
+  return withStreams(connection, { output: throttledOutput(connection.output, budget) });
 }
 
-/** The connection with one of its streams in the place of its own. */
-function around(
+/** The connection with one or both of its streams replaced. */
+function withStreams(
   connection: Connection,
   streams: Partial<Pick<Connection, 'input' | 'output'>>,
 ): Connection {
@@ -131,7 +133,7 @@ function around(
 function throttledInput(source: Readable, budget: ByteBudget): Readable {
   const parts = partsOf(source, budget);
   const input = Readable.from(parts, { objectMode: false, highWaterMark: BUFFER_BYTES });
-  // Told on by whoever reads; on its own it must not end the process.
+  // The reader handles the error; without one it must not crash the process.
   input.on('error', () => undefined);
   return input;
 }
@@ -162,7 +164,7 @@ function throttledOutput(sink: Writable, budget: ByteBudget): Writable {
       done(error);
     },
   });
-  // Told on by whoever writes; on its own it must not end the process.
+  // The writer handles the error; without one it must not crash the process.
   output.on('error', () => undefined);
   sink.on('error', (error) => output.destroy(error));
   return output;

@@ -288,7 +288,7 @@ describe('restore -X where it cannot work', () => {
     const words = ['restore', '-C', bench.source, '-X', '--from', bench.copy, '--to', target];
     const result = await run(words, { env: { PATH: bin } });
     expect(result).toMatchObject({ code: 2 });
-    expect(result.stderr).toContain(`-X needs the program ${program}, which is not here`);
+    expect(result.stderr).toContain(`-X needs the program ${program}, which is missing here`);
     expect(readdirSync(bench.dir)).not.toContain(path.basename(target));
   });
 });

@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { LoginError, ProtocolError } from '../../errors.ts';
 
 /**
- * The digests an answer may be made with, strongest first: the order both sides choose by. md4,
- * which only daemons before rsync 3.0 insist on, is not worth having.
+ * The digests for an answer, strongest first, which is the order in which both sides choose. md4 is
+ * left out: only daemons before rsync 3.0 require it.
  */
 export const DIGESTS = ['sha512', 'sha256', 'sha1', 'md5'] as const;
 export type Digest = (typeof DIGESTS)[number];
@@ -12,13 +12,13 @@ export type Digest = (typeof DIGESTS)[number];
 /** rsync's own challenges are base64 of one digest, at most 86 characters. */
 const CHALLENGE_LENGTH_MAX = 512;
 
-/** First protocol whose daemons take md5 without having said so. */
+/** First protocol whose daemons accept md5 without listing it. */
 const MD5_SINCE = 30;
 
 /**
  * The digest that both sides choose.
  *
- * @param offered - what the daemon's greeting lists; undefined: it has no list (before rsync 3.2.7)
+ * @param offered - the list in the daemon's greeting; undefined if it has none (before rsync 3.2.7)
  * @throws {LoginError} `daemon-auth-too-old`
  * @see rsync authenticate.c, compat.c negotiate_daemon_auth (3.5.0)
  */
@@ -32,8 +32,8 @@ export function chooseDigest(
   if (common !== undefined) return common;
   throw new LoginError(
     'daemon-auth-too-old',
-    `${shownName}: the daemon can check a password only in ways that are not safe any more`,
-    { hint: 'Install rsync 3.2.7 or newer there, and leave out --protocol; or push over ssh.' },
+    `${shownName}: the daemon can check passwords only by a digest that is no longer secure`,
+    { hint: 'Install rsync 3.2.7 or newer there and leave out --protocol, or push over ssh.' },
   );
 }
 
@@ -41,8 +41,8 @@ export function chooseDigest(
  * The answer to a challenge: base64 without padding of
  *
  *   1  digest(
- *   2    password                bytes as they are
- *   3    challenge               the text that came
+ *   2    password                its bytes unchanged
+ *   3    challenge               the text as received
  *   4  )
  *
  * @throws {ProtocolError} `challenge-invalid` — empty, longer than 512 characters, or not printable
@@ -50,7 +50,7 @@ export function chooseDigest(
  */
 export function answerChallenge(digest: Digest, password: Uint8Array, challenge: string): string {
   if (!/^[\x21-\x7e]+$/.test(challenge) || challenge.length > CHALLENGE_LENGTH_MAX) {
-    throw new ProtocolError('challenge-invalid', "the daemon's challenge is none", {
+    throw new ProtocolError('challenge-invalid', "the daemon's challenge is invalid", {
       facts: { length: challenge.length },
     });
   }

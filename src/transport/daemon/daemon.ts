@@ -1,10 +1,10 @@
-/** Logs in to a module of an rsync daemon, which then is a remote. */
+/** A module of an rsync daemon as a remote. */
 import { userInfo } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { closeAll, tracked } from '../child.ts';
+import { closeAll, track } from '../child.ts';
 import { StderrTail } from '../command-streams.ts';
 import type { Connection, Remote } from '../connection.ts';
-import { logInToDaemon, sendWords } from './login.ts';
+import { logInToDaemon, sendArgs } from './login.ts';
 import { isBusy } from './refusal.ts';
 import { connectSocket } from './socket.ts';
 import { assertTarget } from '../ssh-target.ts';
@@ -20,26 +20,26 @@ export interface DaemonTarget {
 }
 
 export interface DaemonOptions {
-  /** Newest rsync protocol to offer: 27 … 32. It is agreed on here, before any command. */
+  /** Newest rsync protocol to offer: 27 … 32. The login agrees on it, before any command. */
   readonly protocolMax: number;
-  /** For connecting, and again for the login; time spent on a question does not count. */
+  /** Limit for connecting, and again for the login; time spent on a question does not count. */
   readonly connectTimeoutMs: number;
   /**
-   * Asked once, when the daemon wants one; undefined: there is none. The bytes are overwritten at
-   * the end.
+   * Called once, when the daemon requires a password; undefined means that there is none. The bytes
+   * are overwritten at the end.
    */
   readonly password?: (() => Promise<Buffer | undefined>) | undefined;
   /** The message of the day of the first login: raw and untrusted, at most 64 KiB. */
   readonly onMotd?: ((text: string) => void) | undefined;
   /**
-   * How a connection is made, when not to the daemon's port: a command elsewhere that speaks a
-   * daemon's protocol on its standard input and output.
+   * Opens a connection by other means than the daemon's port: a command that speaks the daemon's
+   * protocol on its standard input and output.
    */
   readonly dial?: () => Promise<Connection>;
 }
 
 const PORT_DEFAULT = 873;
-/** A daemon does not wait for ever for the words of a command; a new login costs little. */
+/** A daemon does not wait for ever for the arguments of a command; a new login costs little. */
 const HELD_MS_MAX = 15_000;
 /** The daemon may not have noticed the end of our own last connection yet. */
 const BUSY_RETRIES = 4;
@@ -47,8 +47,9 @@ const BUSY_PAUSE_MS = 150;
 const OWN_END_MS = 3000;
 
 /**
- * Logs in to a module of an rsync daemon. Each command takes a connection and a login of its own;
- * the first uses that of this call. The program of a command is of no meaning: the daemon is it.
+ * Logs in to a module of an rsync daemon. Each command needs its own connection and login; the
+ * first one uses the login of this call. The program of a command is ignored: the daemon runs its
+ * own rsync.
  *
  * @throws {UsageError} `host-invalid`, `user-invalid`, `port-invalid`
  * @throws {LoginError} `login-refused`, `daemon-password-missing`, `daemon-auth-too-old`
@@ -69,7 +70,7 @@ export async function connectDaemon(target: DaemonTarget, options: DaemonOptions
   return remote;
 }
 
-/** A connection on which the daemon waits for words. */
+/** A connection on which the daemon waits for the arguments of a command. */
 interface LoggedIn {
   readonly connection: Connection;
   readonly protocol: number;
@@ -82,7 +83,7 @@ class DaemonRemote implements Remote {
   readonly #running = new Set<Connection>();
   #held: (LoggedIn & { readonly sinceMs: number }) | undefined;
   #password: Promise<Buffer | undefined> | undefined;
-  #motdTold = false;
+  #isMotdReported = false;
   /** When a connection of ours last ended. */
   #lastEndMs = -OWN_END_MS;
 
@@ -92,7 +93,7 @@ class DaemonRemote implements Remote {
     this.shownName = `${target.host}::${target.module}`;
   }
 
-  /** Makes sure that the daemon lets us in; the connection is kept for the first command. */
+  /** Logs in once, so that a refusal shows early; the first command uses the connection. */
   async logIn(): Promise<void> {
     this.#held = { ...(await this.#open()), sinceMs: performance.now() };
   }
@@ -100,7 +101,7 @@ class DaemonRemote implements Remote {
   async start(_program: string, words: readonly string[]): Promise<Connection> {
     const held = this.#takeHeld();
     const { connection, protocol } = held ?? (await this.#open());
-    sendWords(connection, words, protocol);
+    sendArgs(connection, words, protocol);
     return new GreetedConnection(connection, protocol, held !== undefined);
   }
 
@@ -121,7 +122,7 @@ class DaemonRemote implements Remote {
     return undefined;
   }
 
-  /** A login; a daemon that is busy only with our own last connection is asked again. */
+  /** Opens a login. If the daemon may be busy only with our own last connection, it retries. */
   async #open(): Promise<LoggedIn> {
     for (let attempt = 1; ; attempt++) {
       try {
@@ -138,7 +139,7 @@ class DaemonRemote implements Remote {
     const { host, port = PORT_DEFAULT, user = userName(), module } = this.#target;
     const { connectTimeoutMs, protocolMax, dial } = this.#options;
     const dialled = dial === undefined ? connectSocket(host, port, connectTimeoutMs) : dial();
-    const connection = tracked(await dialled, this.#running);
+    const connection = track(await dialled, this.#running);
     try {
       const protocol = await logInToDaemon(connection, {
         module,
@@ -147,7 +148,7 @@ class DaemonRemote implements Remote {
         timeoutMs: connectTimeoutMs,
         shownName: this.shownName,
         password: this.#options.password && (() => this.#askOnce()),
-        onMotd: (text) => this.#tellMotd(text),
+        onMotd: (text) => this.#reportMotd(text),
       });
       const ended = (): void => {
         this.#lastEndMs = performance.now();
@@ -165,9 +166,9 @@ class DaemonRemote implements Remote {
     return this.#password;
   }
 
-  #tellMotd(text: string): void {
-    if (this.#motdTold) return;
-    this.#motdTold = true;
+  #reportMotd(text: string): void {
+    if (this.#isMotdReported) return;
+    this.#isMotdReported = true;
     this.#options.onMotd?.(text);
   }
 }
@@ -180,7 +181,7 @@ class GreetedConnection implements Connection {
   readonly greeted: { readonly protocol: number };
   readonly startedAhead: boolean;
   readonly #connection: Connection;
-  readonly #heard = new StderrTail();
+  readonly #errorText = new StderrTail();
 
   constructor(connection: Connection, protocol: number, startedAhead: boolean) {
     this.input = connection.input;
@@ -192,11 +193,11 @@ class GreetedConnection implements Connection {
   }
 
   addErrorText(text: string): void {
-    this.#heard.add(Buffer.from(text.endsWith('\n') ? text : `${text}\n`));
+    this.#errorText.add(Buffer.from(text.endsWith('\n') ? text : `${text}\n`));
   }
 
   stderrText(): string {
-    return this.#connection.stderrText() + this.#heard.text();
+    return this.#connection.stderrText() + this.#errorText.text();
   }
 
   destroy(): void {
@@ -204,7 +205,7 @@ class GreetedConnection implements Connection {
   }
 }
 
-/** As the stock client: who runs this, or nobody. */
+/** The user name that the stock client sends: the current user, or `nobody`. */
 function userName(): string {
   try {
     return userInfo().username;

@@ -2,21 +2,21 @@
 import type { Readable } from 'node:stream';
 import { ProtocolError } from '../../errors.ts';
 
-/** Longest line a daemon may send, in bytes. rsync itself stops at about 4 KiB. */
+/** Longest line that a daemon may send, in bytes. rsync itself stops at about 4 KiB. */
 const LINE_LENGTH_MAX = 8192;
-/** All its lines together; a message of the day has no use for more. */
+/** Limit for all lines together; no message of the day needs more. */
 const TEXT_LENGTH_MAX = 65_536;
 const NEWLINE = 0x0a;
 
 /**
- * The lines of text before the binary part of a daemon's conversation. Not a byte behind the last
- * line is taken: {@link release} gives them back to the stream.
+ * The lines of text before the binary part of a daemon's conversation. Bytes after the last line
+ * are not lost: {@link release} returns them to the stream.
  */
 export class DaemonLines {
   readonly #input: Readable;
   readonly #shownName: string;
   #rest: Buffer = Buffer.alloc(0);
-  /** Where the search for the next line's end goes on. */
+  /** Where the search for the next line end continues. */
   #searched = 0;
   #total = 0;
   #failure: Error | undefined;
@@ -34,11 +34,11 @@ export class DaemonLines {
   }
 
   /**
-   * The next line without its end, as latin1 text; undefined when the daemon has closed. What it
-   * said after its last line is then in {@link remainder}.
+   * The next line without its line end, as latin1 text; undefined when the daemon has closed. Bytes
+   * after its last line are then in {@link remainder}.
    *
    * @throws {ProtocolError} `daemon-text-too-long`
-   * @throws {ConnectionError} the stream's, or what {@link fail} was given
+   * @throws {ConnectionError} the stream's error, or the error given to {@link fail}
    */
   async next(): Promise<string | undefined> {
     for (;;) {
@@ -59,7 +59,7 @@ export class DaemonLines {
     }
   }
 
-  /** Bytes that came and are part of no line yet, as latin1 text. */
+  /** Bytes received that are not part of a complete line, as latin1 text. */
   get remainder(): string {
     return this.#rest.toString('latin1');
   }
@@ -70,7 +70,7 @@ export class DaemonLines {
     this.#wake?.();
   }
 
-  /** Lets go of the stream; what follows the last line is the next thing that is read from it. */
+  /** Detaches from the stream and returns the bytes after the last line to it. */
   release(): void {
     this.#input.off('readable', this.#onEvent);
     this.#input.off('end', this.#onEvent);
@@ -95,8 +95,8 @@ export class DaemonLines {
   #tooLong(): ProtocolError {
     return new ProtocolError(
       'daemon-text-too-long',
-      `${this.#shownName}: the server sends more text than an rsync daemon has to say`,
-      { hint: 'Is this the port of an rsync daemon?' },
+      `${this.#shownName}: the server sends more text than an rsync daemon would`,
+      { hint: 'Check that this is the port of an rsync daemon.' },
     );
   }
 }

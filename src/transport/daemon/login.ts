@@ -1,16 +1,16 @@
 /**
- * The text before a daemon's conversation. Lines end in a newline:
+ * The login to an rsync daemon: the text before the conversation. Lines end in a newline:
  *
- *   1  both    @RSYNCD: 32.0 sha512 sha256 …       version and digests, at once
+ *   1  both    @RSYNCD: 32.0 sha512 sha256 …       version and digests, sent at once
  *   2  client  module
  *   3  server  any lines                           the message of the day
- *   4  server  @RSYNCD: AUTHREQD challenge         only where a password is wanted
+ *   4  server  @RSYNCD: AUTHREQD challenge         only if a password is required
  *   5  client  user answer                         likewise
  *   6  server  @RSYNCD: OK
- *   7  client  the words of the command, each ended by NUL (by a newline below protocol 30), and
- *              one end more
+ *   7  client  the arguments of the command, each ended by NUL (by a newline below protocol 30),
+ *              and one more such end
  *
- * What follows is rsync's protocol from the compatibility flags on: the versions are known.
+ * rsync's protocol follows from the compatibility flags on, since the versions are known.
  *
  * @see rsync clientserver.c exchange_protocols, start_inband_exchange, rsync_module (3.5.0)
  */
@@ -25,18 +25,20 @@ import type { Connection } from '../connection.ts';
 import { answerChallenge, chooseDigest, DIGESTS } from './auth.ts';
 import { DaemonLines } from './lines.ts';
 import { explainRefusal } from './refusal.ts';
-import { tooSlow } from './socket.ts';
+import { timedOut } from './socket.ts';
 import { Deadline } from '../deadline.ts';
 
-/** What a login needs to know. */
+/** The options and callbacks of a login. */
 export interface DaemonLoginOptions {
   readonly module: string;
   readonly user: string;
   /** Newest rsync protocol to offer: 27 … 32. */
   readonly protocolMax: number;
-  /** For greeting and login together; time spent on a question does not count. */
+  /** Limit for greeting and login together; time spent on a question does not count. */
   readonly timeoutMs: number;
-  /** Asked when the daemon wants one; undefined: there is none. The bytes stay the asked one's. */
+  /**
+   * Called when the daemon requires a password; undefined means none. Its owner wipes the bytes.
+   */
   readonly password?: (() => Promise<Uint8Array | undefined>) | undefined;
   /** The message of the day: raw and untrusted, at most 64 KiB. */
   readonly onMotd?: ((text: string) => void) | undefined;
@@ -44,15 +46,15 @@ export interface DaemonLoginOptions {
   readonly shownName: string;
 }
 
-/** Versions a peer may claim, and the oldest one that is spoken here. */
+/** Versions that a peer may claim, and the oldest one that we support. */
 const VERSION_MIN = 20;
 const VERSION_MAX = 40;
 const VERSION_OLDEST = 27;
-/** First protocol whose words are ended by NUL. */
+/** First protocol whose arguments end with NUL. */
 const NUL_ENDS_SINCE = 30;
-/** Text of something that is no daemon, quoted in messages. */
+/** Length of the text quoted in messages if the peer is not a daemon. */
 const LENGTH_SHOWN = 60;
-/** How long the reason of an early end may take to arrive. */
+/** How long to wait for the exit status after an early end. */
 const STATUS_MS = 2000;
 
 interface Greeting {
@@ -61,11 +63,12 @@ interface Greeting {
 }
 
 /**
- * Greets a daemon and enters a module.
+ * Greets a daemon and logs in to a module.
  *
- * @returns the protocol that both speak, 27 … 32
+ * @returns the agreed protocol, 27 … 32
  * @throws {LoginError} `login-refused`, `daemon-password-missing`, `daemon-auth-too-old`
- * @throws {RemoteError} `not-a-daemon`, `rsync-too-old`, `rsync-missing`, `module-unknown`, `daemon-refused`
+ * @throws {RemoteError} `not-a-daemon`, `rsync-too-old`, `rsync-missing`, `module-unknown`,
+ *   `daemon-refused`
  * @throws {ProtocolError} `daemon-text-too-long`, `challenge-invalid`, `challenge-repeated`
  * @throws {ConnectionError} `connect-timeout`, `connection-lost`, `daemon-busy`
  */
@@ -75,14 +78,14 @@ export async function logInToDaemon(
 ): Promise<number> {
   const { shownName, timeoutMs } = options;
   const lines = new DaemonLines(connection.input, shownName);
-  const deadline = new Deadline(timeoutMs, () => lines.fail(tooSlow(shownName, timeoutMs)));
+  const deadline = new Deadline(timeoutMs, () => lines.fail(timedOut(shownName, timeoutMs)));
   try {
-    say(connection, `@RSYNCD: ${options.protocolMax}.0 ${DIGESTS.join(' ')}`);
+    sendLine(connection, `@RSYNCD: ${options.protocolMax}.0 ${DIGESTS.join(' ')}`);
     const first = await lines.next();
     if (first === undefined) throw await explainSilence(connection, lines.remainder, shownName);
     const greeting = parseGreeting(first, options);
-    say(connection, options.module);
-    await enter(connection, lines, { greeting, options, deadline });
+    sendLine(connection, options.module);
+    await enterModule(connection, lines, { greeting, options, deadline });
     return greeting.protocol;
   } finally {
     deadline.cancel();
@@ -91,15 +94,11 @@ export async function logInToDaemon(
 }
 
 /**
- * Sends the words of the command. Only then does the daemon start its rsync.
+ * Sends the arguments of the command. Only then does the daemon start rsync.
  *
- * @throws {UsageError} `word-invalid` — a word that would end before its end
+ * @throws {UsageError} `word-invalid` — an argument is empty, or contains a NUL or a line break
  */
-export function sendWords(
-  connection: Connection,
-  words: readonly string[],
-  protocol: number,
-): void {
+export function sendArgs(connection: Connection, words: readonly string[], protocol: number): void {
   const end = protocol >= NUL_ENDS_SINCE ? '\0' : '\n';
   if (words.some((word) => word === '' || /[\0\n]/.test(word))) {
     throw new UsageError('word-invalid', 'a NUL or a line break cannot be part of a path there');
@@ -107,12 +106,12 @@ export function sendWords(
   connection.output.write(words.map((word) => word + end).join('') + end);
 }
 
-function say(connection: Connection, line: string): void {
+function sendLine(connection: Connection, line: string): void {
   connection.output.write(`${line}\n`);
 }
 
-/** From the module's name to the OK. */
-async function enter(
+/** Handles the daemon's lines from the module's name to the OK. */
+async function enterModule(
   connection: Connection,
   lines: DaemonLines,
   context: {
@@ -131,7 +130,7 @@ async function enter(
       throw new ConnectionError(
         'connection-lost',
         `${shownName}: the daemon closed the connection during the login`,
-        { hint: "Run again, or look into the daemon's log." },
+        { hint: "Run again, or read the daemon's log." },
       );
     }
     const [, challenge] = /^@RSYNCD: AUTHREQD (.*)$/.exec(line) ?? [];
@@ -142,11 +141,14 @@ async function enter(
     }
     if (challenge === undefined) motd.push(line);
     else if (isAnswered) {
-      throw new ProtocolError('challenge-repeated', `${shownName}: the daemon asks twice`);
+      throw new ProtocolError(
+        'challenge-repeated',
+        `${shownName}: the daemon asks for a password twice`,
+      );
     } else {
       isAnswered = true;
-      const ask = deadline.outside(() => answer(challenge, context));
-      say(connection, `${options.user} ${await ask('')}`);
+      const ask = deadline.pausedDuring(() => answer(challenge, context));
+      sendLine(connection, `${options.user} ${await ask('')}`);
     }
   }
   if (motd.some((line) => line.trim() !== '')) options.onMotd?.(motd.join('\n'));
@@ -162,7 +164,7 @@ async function answer(
   if (password === undefined) {
     throw new LoginError(
       'daemon-password-missing',
-      `${shownName}: the daemon wants a password of ${user}, and none is given`,
+      `${shownName}: the daemon requires a password for ${user}, and none was given`,
       {
         hint: "Use --password-file FILE, ECSYNC_DAEMON_PASSWORD_FILE, RSYNC_PASSWORD, or daemon_password_file in the remote's table of .ecsync/config.toml.",
       },
@@ -177,20 +179,20 @@ function parseGreeting(line: string, { protocolMax, shownName }: DaemonLoginOpti
   const [, digits, sub, names] = /^@RSYNCD: (\d{1,3})(?:\.(\d{1,5}))?(?: +(.*))?$/.exec(line) ?? [];
   const version = Number(digits ?? 0);
   if (version < VERSION_MIN || version > VERSION_MAX) throw notADaemon(shownName, line);
-  // A version under development counts as the one before it.
+  // A version under development counts as the previous one.
   const isUnfinished = Number(sub ?? 0) > 0 && version <= protocolMax;
   const protocol = Math.min(protocolMax, version) - (isUnfinished ? 1 : 0);
   if (protocol < VERSION_OLDEST) {
     throw new RemoteError(
       'rsync-too-old',
-      `${shownName}: the daemon speaks rsync protocol ${protocol}, at least ${VERSION_OLDEST} is needed`,
+      `${shownName}: the daemon speaks rsync protocol ${protocol}; at least ${VERSION_OLDEST} is needed`,
       { hint: 'Install rsync 3 on the server.' },
     );
   }
   return { protocol, digests: names?.split(' ') };
 }
 
-/** Nothing came, or something without an end: the reason may be the way there, or the other side. */
+/** Explains an end without a greeting, by the bytes received or by the exit status. */
 async function explainSilence(
   connection: Connection,
   remainder: string,
@@ -221,13 +223,9 @@ function notADaemon(shownName: string, said: string): RemoteError {
   const what =
     said === '' ? 'closed the connection' : `said ${JSON.stringify(said.slice(0, LENGTH_SHOWN))}`;
   const isSsh = said.startsWith('SSH-');
-  return new RemoteError(
-    'not-a-daemon',
-    `${shownName}: no rsync daemon answers there: it ${what}`,
-    {
-      hint: isSsh
-        ? 'That is an ssh server: write user@host:path.'
-        : 'Check the name and the port; rsync daemons mostly use 873.',
-    },
-  );
+  return new RemoteError('not-a-daemon', `${shownName}: this is not an rsync daemon: it ${what}`, {
+    hint: isSsh
+      ? 'This is an ssh server: write user@host:path.'
+      : 'Check the name and the port; rsync daemons usually use port 873.',
+  });
 }

@@ -1,72 +1,76 @@
-/** Explains why a daemon refused. */
+/** Turns a daemon's refusal into a typed error. */
 import { ConnectionError, LoginError, RemoteError, type EcsyncError } from '../../errors.ts';
 
 interface KnownRefusal {
-  readonly words: RegExp;
-  readonly make: (shownName: string, said: string) => EcsyncError;
+  readonly pattern: RegExp;
+  readonly make: (shownName: string, text: string) => EcsyncError;
 }
 
-/** Text of a refusal that is quoted. */
+/** Length of the quoted text of a refusal. */
 const LENGTH_SHOWN = 500;
 
-/** What a daemon says instead of OK, as rsync's clientserver.c words it (2.6.9 … 3.5.0). */
+/** The messages of a daemon instead of OK, as in rsync's clientserver.c (2.6.9 … 3.5.0). */
 const REFUSALS: readonly KnownRefusal[] = [
   {
-    words: /Unknown module/i,
-    make: (name, said) =>
-      new RemoteError('module-unknown', `${name}: the daemon has no such module (${said})`, {
-        hint: 'Check its name; `rsync rsync://HOST/` lists those that may be seen.',
+    pattern: /Unknown module/i,
+    make: (name, text) =>
+      new RemoteError('module-unknown', `${name}: the daemon has no such module (${text})`, {
+        hint: 'Check its name; `rsync rsync://HOST/` lists the visible modules.',
       }),
   },
   {
-    words: /auth(?:entication)? failed/i,
-    make: (name, said) =>
-      new LoginError('login-refused', `${name}: the daemon refused the login (${said})`, {
-        hint: "Check the user before the @ and the daemon's password: it is not the vault's.",
+    pattern: /auth(?:entication)? failed/i,
+    make: (name, text) =>
+      new LoginError('login-refused', `${name}: the daemon refused the login (${text})`, {
+        hint: "Check the user before the @, and the daemon's password, which is not the vault's.",
       }),
   },
   {
-    words: /access denied/i,
-    make: (name, said) =>
-      new RemoteError('daemon-refused', `${name}: the daemon lets this machine not in (${said})`, {
-        hint: "Allow this machine's address there (`hosts allow` in rsyncd.conf).",
-      }),
+    pattern: /access denied/i,
+    make: (name, text) =>
+      new RemoteError(
+        'daemon-refused',
+        `${name}: the daemon does not admit this machine (${text})`,
+        {
+          hint: "Allow this machine's address there (`hosts allow` in rsyncd.conf).",
+        },
+      ),
   },
   {
-    words: /max connections/i,
-    make: (name, said) =>
+    pattern: /max connections/i,
+    make: (name, text) =>
       new ConnectionError(
         'daemon-busy',
-        `${name}: the daemon takes no more connections (${said})`,
+        `${name}: the daemon accepts no more connections (${text})`,
         {
           hint: 'Run again later, or raise `max connections` in rsyncd.conf.',
         },
       ),
   },
   {
-    words: /chdir failed|chroot failed|no path setting/i,
-    make: (name, said) =>
-      new RemoteError('daemon-refused', `${name}: the module has no usable folder (${said})`, {
-        hint: 'Check `path` in rsyncd.conf, and that the folder is there.',
+    pattern: /chdir failed|chroot failed|no path setting/i,
+    make: (name, text) =>
+      new RemoteError('daemon-refused', `${name}: the module has no usable folder (${text})`, {
+        hint: 'Check `path` in rsyncd.conf, and that the folder exists.',
       }),
   },
 ];
 
 /**
- * Why a daemon refused.
+ * The error for a refusal.
  *
- * @param line - what came, `@ERROR: text` or `@ERROR text`; untrusted
+ * @param line - the daemon's line, `@ERROR: text` or `@ERROR text`; untrusted
  */
 export function explainRefusal(shownName: string, line: string): EcsyncError {
-  const said = line.replace(/^@ERROR:?\s*/, '').slice(0, LENGTH_SHOWN);
-  const known = REFUSALS.find(({ words }) => words.test(said));
-  if (known !== undefined) return known.make(shownName, said);
-  return new RemoteError('daemon-refused', `${shownName}: the daemon refused (${said})`, {
-    hint: "Look into the daemon's log.",
+  const text = line.replace(/^@ERROR:?\s*/, '').slice(0, LENGTH_SHOWN);
+  const known = REFUSALS.find(({ pattern }) => pattern.test(text));
+  if (known !== undefined) return known.make(shownName, text);
+  return new RemoteError('daemon-refused', `${shownName}: the daemon refused (${text})`, {
+    hint: "Read the daemon's log.",
   });
 }
 
-/** True when another attempt a moment later may succeed. */
+/** True if another attempt a moment later may succeed. */
 export function isBusy(error: unknown): boolean {
   return error instanceof ConnectionError && error.code === 'daemon-busy';
 }

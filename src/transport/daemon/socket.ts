@@ -1,19 +1,19 @@
-/** Connects to the port of a daemon. */
+/** Connects to the port of an rsync daemon. */
 import { connect, type Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { ConnectionError } from '../../errors.ts';
 import { reasonOf } from '../../system-words.ts';
-import { destroyStreams, endedHere, relayInput, relayOutput } from '../command-streams.ts';
+import { destroyStreams, endedLocally, relayInput, relayOutput } from '../command-streams.ts';
 import type { Connection, ExitStatus } from '../connection.ts';
 import { shownAddress } from '../ssh-target.ts';
 
-/** A silent peer is asked for a sign of life by the system after this time. */
+/** After this time without data the system sends TCP keep-alives. */
 const KEEPALIVE_MS = 60_000;
 
 /**
  * Connects to a daemon's port.
  *
- * @param timeoutMs - for the connection alone
+ * @param timeoutMs - limit for connecting
  * @throws {ConnectionError} `connect-failed`, `connect-timeout`
  */
 export async function connectSocket(
@@ -27,7 +27,7 @@ export async function connectSocket(
   await new Promise<void>((resolve, reject) => {
     const timer = setTimeout(() => {
       socket.destroy();
-      reject(tooSlow(shownName, timeoutMs));
+      reject(timedOut(shownName, timeoutMs));
     }, timeoutMs);
     socket.once('connect', () => {
       clearTimeout(timer);
@@ -42,11 +42,11 @@ export async function connectSocket(
   return new SocketConnection(socket, shownName);
 }
 
-/** Nobody answered in time, neither to the connection nor to the greeting. */
-export function tooSlow(shownName: string, timeoutMs: number): ConnectionError {
+/** The error for a connection or a greeting that was not answered in time. */
+export function timedOut(shownName: string, timeoutMs: number): ConnectionError {
   return new ConnectionError(
     'connect-timeout',
-    `${shownName}: no answer of an rsync daemon within ${timeoutMs / 1000} s`,
+    `${shownName}: no rsync daemon answered within ${timeoutMs / 1000} s`,
     { hint: 'Check the name and the port, and that the server is up.' },
   );
 }
@@ -63,8 +63,8 @@ function unreachable(shownName: string, cause: Error): ConnectionError {
 }
 
 /**
- * A socket as a connection. A daemon gives no exit status and has no standard error: its orderly
- * end counts as code 0, and what went wrong it says in the stream.
+ * A socket as a connection. A daemon has no exit status and no standard error: an orderly end
+ * counts as code 0, and the daemon reports errors in the stream.
  */
 class SocketConnection implements Connection {
   readonly input: Readable;
@@ -72,7 +72,7 @@ class SocketConnection implements Connection {
   readonly exited: Promise<ExitStatus>;
   readonly #socket: Socket;
   readonly #shownName: string;
-  #endedHere = false;
+  #isEndedLocally = false;
 
   constructor(socket: Socket, shownName: string) {
     this.#socket = socket;
@@ -93,7 +93,7 @@ class SocketConnection implements Connection {
       if (!input.readableEnded) this.destroy();
     });
     this.exited = this.#watchEnd();
-    // Who awaits it gets the error; who does not must not be ended by it.
+    // An awaiting caller gets the error; without one it must not be an unhandled rejection.
     this.exited.catch(() => undefined);
   }
 
@@ -102,9 +102,9 @@ class SocketConnection implements Connection {
   }
 
   destroy(): void {
-    this.#endedHere = true;
+    this.#isEndedLocally = true;
     this.#socket.destroy();
-    destroyStreams(this.input, this.output, endedHere(this.#shownName));
+    destroyStreams(this.input, this.output, endedLocally(this.#shownName));
   }
 
   #watchEnd(): Promise<ExitStatus> {
@@ -115,9 +115,10 @@ class SocketConnection implements Connection {
         failure = error;
       });
       socket.once('close', () => {
-        // What came before a reset is still read: it may say why. Its end is seen to be none.
+        // Bytes before a reset can still be read: they may give the reason. `exited` reports the
+        // reset.
         if (!this.input.destroyed && !socket.readableEnded) this.input.push(null);
-        if (this.#endedHere) resolve({ code: null, signal: null });
+        if (this.#isEndedLocally) resolve({ code: null, signal: null });
         else if (failure === undefined) resolve({ code: 0, signal: null });
         else reject(this.#lost(failure));
       });

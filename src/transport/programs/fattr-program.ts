@@ -1,4 +1,4 @@
-/** Running the programs of the package attr, and the programs that run these. */
+/** Runs the programs of the package attr, directly or by xargs. */
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
 import type { FileError } from '../../errors.ts';
@@ -6,39 +6,41 @@ import { reasonOf } from '../../system-words.ts';
 import { cleanEnvironment } from '../child.ts';
 import { unquote } from './getfattr-output.ts';
 
-/** Bytes of input that are written at once. */
+/** Bytes of input written at once. */
 const FEED_LENGTH = 32 * 1024;
-/** What is kept of a line of the programs' messages. */
+/** Longest part of a message line that is kept. */
 const MESSAGE_LENGTH_MAX = 16 * 1024;
 const MISSING = ': No such file or directory';
 
-/** A message of the program about an object. */
+/** A message of the program that it failed for an object. */
 export interface XattrFailure {
   /** One line, for people. */
   readonly message: string;
-  /** The object is gone. */
+  /** The object does not exist any more. */
   readonly isGone: boolean;
-  /** Which of the given paths it may be about, the likeliest first: a path may hold a colon. */
+  /** The paths that it may refer to, the likeliest first: a path may contain a colon. */
   readonly paths: readonly Buffer[];
 }
 
 /** One run of a program. */
 export interface FattrRun {
-  /** Where it runs. */
+  /** Its working directory. */
   readonly folder: string;
   readonly signal: AbortSignal;
-  /** What it reads, in pieces of any size. */
+  /** Its standard input, in pieces of any size. */
   readonly input: Iterable<Uint8Array>;
   readonly onOutput: (chunk: Buffer) => void;
   readonly onFailure: (failure: XattrFailure) => void;
-  /** The error when it could not be run at all. */
+  /** Creates the error for a program that could not be run at all. */
   readonly failed: (reason: string) => FileError;
 }
 
 /**
- * @returns its exit code; null when a signal ended it
- * @throws what `failed` makes, and what `onOutput` throws
- * @throws the signal's reason
+ * Runs a program and reports its output and its failures.
+ *
+ * @returns its exit code; null if a signal ended it
+ * @throws the error that `failed` creates, or an error of `onOutput`
+ * @throws the abort signal's reason
  */
 export async function runFattr(
   [program, ...words]: readonly [string, ...string[]],
@@ -57,7 +59,7 @@ export async function runFattr(
       child.once('error', (error) => reject(failed(reasonOf(error))));
       child.once('close', resolve);
     });
-    // What it had to say is known from its exit code when it stops listening.
+    // If it stops reading, its exit code says why.
     child.stdin.on('error', () => undefined);
     const feeding = feed(child, input);
     const listening = readMessages(child, onFailure);
@@ -74,7 +76,7 @@ export async function runFattr(
   }
 }
 
-/** Writes the input as fast as it is taken. */
+/** Writes the input, with back-pressure. */
 async function feed(
   { stdin }: ChildProcessWithoutNullStreams,
   input: Iterable<Uint8Array>,
@@ -108,7 +110,7 @@ async function readMessages(
   if (rest !== '') onFailure(failureOf(rest));
 }
 
-/** Lines are `getfattr: PATH: REASON` or `PATH: NAME: REASON`. */
+/** Parses a line `getfattr: PATH: REASON` or `PATH: NAME: REASON`. */
 function failureOf(line: string): XattrFailure {
   const text = line.replace(/^[gs]etfattr: /, '');
   const paths: Buffer[] = [];

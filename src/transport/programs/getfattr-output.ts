@@ -1,34 +1,34 @@
 /** Parses the output of `getfattr`. */
 import { FileError } from '../../errors.ts';
 
-/** One attribute as it was read. */
+/** One attribute that was read. */
 export interface ReadXattr {
   /** With its namespace. */
   readonly name: Buffer;
   readonly value: Buffer;
 }
 
-/** An object that has attributes. */
+/** An object with its attributes. */
 export interface ReadObject {
-  /** As it was given to the program. */
+  /** The path that was given to the program. */
   readonly path: Buffer;
   readonly xattrs: readonly ReadXattr[];
 }
 
-/** A value has at most 64 KiB on Linux, a third more in base64; a path is shorter by far. */
+/** A value has at most 64 KiB on Linux, a third more in base64; a path is far shorter. */
 const LINE_LENGTH_MAX = 256 * 1024;
 const NEWLINE = 0x0a;
 const FILE_MARK = '# file: ';
-/** What stands before a value in base64. */
+/** The prefix of a value in base64. */
 const BASE64_MARK = '0s';
 
 /**
- * Reads what `getfattr -d -e base64 --absolute-names` prints. Bytes are latin1 in strings here, since
+ * Parses the output of `getfattr -d -e base64 --absolute-names`. Strings here are latin1, since
  * names and paths need not be UTF-8:
  *
  *     # file: PATH            newlines and backslashes as \012
- *     NAME=0sBASE64           = in names, too; without a value the line may end behind NAME
- *                             an empty line ends the object
+ *     NAME=0sBASE64           likewise, also for = in NAME; if the value is empty the line may
+ *                             end after NAME; an empty line ends the object
  *
  * @see getfattr.c do_print, do_get_all (attr 2.5.1)
  */
@@ -39,10 +39,10 @@ export class GetfattrOutput {
   #xattrs: ReadXattr[] = [];
 
   /**
-   * Takes the next bytes, cut anywhere.
+   * Takes the next bytes, split anywhere.
    *
-   * @returns the objects that are complete with them
-   * @throws {FileError} `xattrs-unreadable` — this is no such output
+   * @returns the objects that these bytes complete
+   * @throws {FileError} `xattrs-unreadable` — this is not output of getfattr
    */
   push(chunk: Buffer): ReadObject[] {
     const objects: ReadObject[] = [];
@@ -98,7 +98,7 @@ function decodeValue(text: string): Buffer {
   if (text === '' || text === '""') return Buffer.alloc(0);
   const encoded = text.slice(BASE64_MARK.length);
   const value = Buffer.from(encoded, 'base64');
-  // Node skips what is no base64: only what comes out the same was read.
+  // Node skips invalid base64: only a value that encodes to the same text was valid.
   if (!text.startsWith(BASE64_MARK) || value.toString('base64') !== encoded) throw unreadable();
   return value;
 }

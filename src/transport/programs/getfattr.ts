@@ -1,6 +1,6 @@
 /**
- * Extended attributes of local files, by the programs of the operating system: Node has no call for
- * them. One `xargs -r -0 getfattr` examines exactly the paths it is fed with, in their order, as bytes.
+ * Reads extended attributes of local files by `getfattr`, since Node has no call for them. One run
+ * of `xargs -r -0 getfattr` examines exactly the paths that it reads, in their order, as bytes.
  */
 import { spawnSync } from 'node:child_process';
 import { FileError, UsageError } from '../../errors.ts';
@@ -11,23 +11,23 @@ import { GetfattrOutput, type ReadObject } from './getfattr-output.ts';
 export type { XattrFailure } from './fattr-program.ts';
 export type { ReadObject, ReadXattr } from './getfattr-output.ts';
 
-/** Exit code of xargs when some of what it ran could not do all of its work. */
+/** Exit code of xargs if some of its commands failed. */
 const EXIT_SOME_FAILED = 123;
 
-/** How attributes are read. */
+/** The options and callbacks for reading attributes. */
 export interface XattrReading {
-  /** Take the namespace `user` alone. */
+  /** Read only the namespace `user`. */
   readonly onlyUser: boolean;
   readonly signal: AbortSignal;
-  /** Hears of each object that has attributes, in the order of the paths. */
+  /** Called for each object that has attributes, in the order of the paths. */
   readonly onObject: (object: ReadObject) => void;
   readonly onFailure: (failure: XattrFailure) => void;
 }
 
 /**
- * Makes sure that this machine has a program, before anything depends on it.
+ * Checks that this machine has a program, before anything depends on it.
  *
- * @param advice - the hint when it does not
+ * @param advice - the hint of the error
  * @throws {UsageError} `xattrs-unsupported`
  */
 export function requireProgram(program: string, advice: string): void {
@@ -37,17 +37,21 @@ export function requireProgram(program: string, advice: string): void {
     stdio: 'ignore',
   });
   if (error === undefined) return;
-  throw new UsageError('xattrs-unsupported', `-X needs the program ${file}, which is not here`, {
-    hint: advice,
-    cause: error,
-  });
+  throw new UsageError(
+    'xattrs-unsupported',
+    `-X needs the program ${file}, which is missing here`,
+    {
+      hint: advice,
+      cause: error,
+    },
+  );
 }
 
 /**
- * Reads the attributes of objects of a folder, symlinks unfollowed in their last component. Memory is
- * taken for one object at a time.
+ * Reads the attributes of objects in a folder. A symlink in the last component is not followed.
+ * Only one object is in memory at a time.
  *
- * @param folder - what the paths are relative to
+ * @param folder - the folder that the paths are relative to
  * @param paths - without NUL; none may start with a dash
  * @throws {FileError} `xattrs-unreadable` — the programs failed as such
  * @throws the signal's reason
@@ -76,7 +80,7 @@ export async function readXattrs(
   output.end();
 }
 
-/** Each path with a NUL behind it. */
+/** Yields each path followed by a NUL. */
 function* terminated(paths: Iterable<Uint8Array>): Generator<Uint8Array> {
   const end = Buffer.alloc(1);
   for (const path of paths) {

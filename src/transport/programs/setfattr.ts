@@ -1,18 +1,18 @@
-/** Sets and removes extended attributes of local files by the programs of the operating system. */
+/** Sets and removes extended attributes of local files by `setfattr`. */
 import { FileError } from '../../errors.ts';
 import { runFattr, type XattrFailure } from './fattr-program.ts';
 import type { ReadXattr } from './getfattr-output.ts';
 
-/** What is to be done to one object. */
+/** The attributes to set and to remove on one object. */
 export interface XattrChange {
-  /** As the program is given it; no NUL, and no dash in front. */
+  /** The path as given to the program; without NUL and without a leading dash. */
   readonly path: Uint8Array;
   readonly set: readonly ReadXattr[];
   /** Names, with their namespaces. */
   readonly remove: readonly Buffer[];
 }
 
-/** How attributes are written. */
+/** The callbacks for writing attributes. */
 export interface XattrWriting {
   readonly signal: AbortSignal;
   readonly onFailure: (failure: XattrFailure) => void;
@@ -21,10 +21,11 @@ export interface XattrWriting {
 const NUL = Buffer.alloc(1);
 
 /**
- * Changes objects of a folder, symlinks unfollowed in their last component: one run of `setfattr` for
- * all that is set, and one for each that is removed. What it could not do is told, and the rest goes on.
+ * Changes the attributes of objects in a folder. A symlink in the last component is not followed.
+ * One run of `setfattr` sets all attributes, and one run for each attribute removes it. Failures
+ * are reported, and the others continue.
  *
- * @param folder - what the paths are relative to
+ * @param folder - the folder that the paths are relative to
  * @throws {FileError} `xattrs-unwritable` — the programs could not be run
  * @throws the signal's reason
  */
@@ -44,7 +45,7 @@ export async function writeXattrs(
   await runFattr(words, { ...run, input: namesAndPaths(removing) });
 }
 
-/** What `getfattr -d` prints, inverse of `GetfattrOutput`. */
+/** Text in the format of `getfattr -d`: the inverse of `GetfattrOutput`. */
 function* dumpOf(changes: readonly XattrChange[]): Generator<Uint8Array> {
   for (const { path, set } of changes) {
     yield line(`# file: ${quote(path)}`);

@@ -1,8 +1,8 @@
-/** Makes pipes, sockets and devices by starting other programs, since Node cannot make them. */
+/** Creates pipes, sockets and devices by other programs, since Node cannot create them. */
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 
-/** A pipe, socket or device to be made. */
+/** A pipe, socket or device to create. */
 export interface SpecialFile {
   readonly kind: 'pipe' | 'socket' | 'block-device' | 'character-device';
   /** Devices only. */
@@ -10,38 +10,38 @@ export interface SpecialFile {
   readonly minor: number;
 }
 
-/** Leaves a socket without anybody behind it: a server that ends in order takes its socket along. */
+/** Leaves a socket without a listener: a server that ends regularly would remove its socket. */
 const SOCKET_SCRIPT = `
 process.umask(0o177);
 require('node:net').createServer().listen(process.argv[1], () => process.kill(process.pid, 'SIGKILL'));
 `;
 
 /**
- * Makes a pipe or device with the system's own `mkfifo` or `mknod`, since Node cannot, and a socket
- * with a process that listens and is killed.
+ * Creates a pipe or device by the system's `mkfifo` or `mknod`, and a socket by a process that
+ * listens and is killed.
  *
- * @param fullPath - an absolute path, in UTF-8
- * @returns false when there is no such program, or it failed
+ * @param fullPath - an absolute path in UTF-8
+ * @returns false if the program is missing or fails
  */
 export function makeSpecialFile(fullPath: string, special: SpecialFile): boolean {
   const { kind, major, minor } = special;
   switch (kind) {
     case 'pipe':
-      return isDone('mkfifo', ['-m', '600', fullPath]);
+      return succeeds('mkfifo', ['-m', '600', fullPath]);
     case 'socket':
       return makeSocket(fullPath);
     case 'block-device':
-      return isDone('mknod', ['-m', '600', fullPath, 'b', `${major}`, `${minor}`]);
+      return succeeds('mknod', ['-m', '600', fullPath, 'b', `${major}`, `${minor}`]);
     case 'character-device':
-      return isDone('mknod', ['-m', '600', fullPath, 'c', `${major}`, `${minor}`]);
+      return succeeds('mknod', ['-m', '600', fullPath, 'c', `${major}`, `${minor}`]);
   }
 }
 
-function isDone(program: string, args: readonly string[]): boolean {
+function succeeds(program: string, args: readonly string[]): boolean {
   return spawnSync(program, args, { stdio: 'ignore' }).status === 0;
 }
 
-/** The path of a socket has about 100 bytes, so it is named from inside its folder. */
+/** A socket's path is limited to about 100 bytes, so a relative path in its folder is used. */
 function makeSocket(fullPath: string): boolean {
   const place = `./${path.basename(fullPath)}`; // a bare name might start with a dash
   const { signal } = spawnSync(process.execPath, ['-e', SOCKET_SCRIPT, place], {

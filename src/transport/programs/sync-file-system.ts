@@ -1,11 +1,11 @@
-/** Has a file system stored as a whole, by coreutils' `sync`: Node has no such call. */
+/** Flushes a whole file system to disk by coreutils' `sync`, since Node has no call for it. */
 import { spawn } from 'node:child_process';
 
 /**
- * Waits until the file system that holds a folder has stored everything (syncfs, Linux).
+ * Waits until the file system of a folder has written everything to disk (syncfs, Linux).
  *
- * @param folder - a path of text
- * @returns false when the program is missing, too old for `-f`, or says that it failed
+ * @param folder - a path in UTF-8
+ * @returns false if the path is not UTF-8, or the program is missing, too old for `-f`, or fails
  */
 export function syncFileSystem(folder: Buffer): Promise<boolean> {
   const text = folder.toString();

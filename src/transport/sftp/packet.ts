@@ -1,5 +1,5 @@
 /**
- * The packets of SFTP version 3, as far as reading needs them.
+ * The packets of SFTP version 3 that reading needs.
  *
  *     uint32 length of the rest | byte type | uint32 request id | …
  *
@@ -38,22 +38,22 @@ const ATTR_EXTENDED = 0x80000000;
 
 /** Longest packet that a server may send: OpenSSH's own limit. */
 export const PACKET_LENGTH_MAX = 256 * 1024;
-/** Of the attribute extensions nobody uses, in one entry. */
+/** Most attribute extensions of one entry; nobody uses them. */
 const EXTENDED_COUNT_MAX = 64;
 /** The specification's own limit. */
 const HANDLE_LENGTH_MAX = 256;
 const HEADER_LENGTH = 9;
-/** What is in front of the name in a rendering; a name itself is of no use there. */
+/** A rendering is cut to this length: the part before the name fits, and the name is not needed. */
 const RENDERED_LENGTH_MAX = 160;
 
-/** What a server says of an object; what it leaves out is undefined. */
+/** The attributes of an object; those that the server leaves out are undefined. */
 export interface SftpAttributes {
   readonly size: number | undefined;
   readonly uid: number | undefined;
   readonly gid: number | undefined;
   /** `st_mode`. */
   readonly mode: number | undefined;
-  /** Whole seconds since 1970, without a sign. */
+  /** Whole seconds since 1970, unsigned 32 bits. */
   readonly mtimeSec: number | undefined;
 }
 
@@ -61,11 +61,11 @@ export interface SftpAttributes {
 export interface SftpName {
   readonly name: Buffer;
   readonly attributes: SftpAttributes;
-  /** What the server makes of it for people, bytes as Latin-1. */
+  /** The server's rendering for people, bytes as Latin-1. */
   readonly rendered: string;
 }
 
-/** A request, ready to send. */
+/** Encodes a request. */
 export function encodeRequest(
   type: number,
   id: number,
@@ -114,14 +114,14 @@ export class SftpFields {
     return this.#take(4).readUInt32BE();
   }
 
-  /** The number that {@link uint32} would give next. */
+  /** The number that {@link uint32} would return next. */
   peekUint32(): number {
     const value = this.uint32();
     this.#at -= 4;
     return value;
   }
 
-  /** @throws {ProtocolError} `sftp-number` — no file is that large */
+  /** @throws {ProtocolError} `sftp-number` — beyond JavaScript's safe integers */
   uint64(): number {
     const value = Number(this.#take(8).readBigUInt64BE());
     if (Number.isSafeInteger(value)) return value;
@@ -137,7 +137,10 @@ export class SftpFields {
   handle(): Buffer {
     const handle = Buffer.from(this.string());
     if (handle.length <= HANDLE_LENGTH_MAX) return handle;
-    throw new ProtocolError('sftp-handle', `the SFTP server sent ${handle.length} bytes as handle`);
+    throw new ProtocolError(
+      'sftp-handle',
+      `the SFTP server sent a handle of ${handle.length} bytes`,
+    );
   }
 
   attributes(): SftpAttributes {
@@ -179,5 +182,5 @@ export class SftpFields {
 }
 
 function malformed(): ProtocolError {
-  return new ProtocolError('sftp-packet', 'the SFTP server sent a packet that makes no sense');
+  return new ProtocolError('sftp-packet', 'the SFTP server sent a malformed packet');
 }

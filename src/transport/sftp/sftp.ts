@@ -1,4 +1,4 @@
-/** A reading SFTP session over a connection. */
+/** A read-only SFTP session over a connection. */
 import { PeerWatch, type PeerVerdict } from '../../bytes/peer-watch.ts';
 import { ByteReader } from '../../bytes/byte-reader.ts';
 import {
@@ -14,28 +14,28 @@ import type { SftpAttributes, SftpName } from './packet.ts';
 
 export type { SftpAttributes, SftpName } from './packet.ts';
 
-/** Bytes asked for at a time: what every server must be able to give. */
+/** Bytes per read request: every server must support this many. */
 export const READ_LENGTH = 32 * 1024;
-/** How long a server may take to say that it speaks SFTP, when no other limit is told. */
+/** How long a server may take to greet, if no shorter limit is set. */
 const GREETING_MS = 20_000;
-/** Paths in one folder, in bytes with what each costs in memory: about a million. */
+/** Memory for the paths of one folder, including overhead: enough for about a million. */
 const LISTING_WEIGHT_MAX = 512 * 1024 * 1024;
 const ENTRY_WEIGHT = 200;
-/** Longest target of a link, as everywhere. */
+/** Longest target of a symlink, as elsewhere. */
 const TARGET_LENGTH_MAX = 4095;
-/** Names of a whole session: folders that contain themselves have no end. */
+/** Names of a whole session: bounds folders that contain themselves. */
 const NAMES_MAX = 10_000_000;
 
-/** How long to wait, and what ends it. */
+/** The time limit of a session, and the signal that interrupts it. */
 export interface SftpOptions {
   /** For messages: `user@host`. */
   readonly shownName: string;
-  /** Give up when an answer is due and no byte came for so long; 0: never. */
+  /** Give up after this time without a byte while an answer is pending; 0 means never. */
   readonly idleTimeoutMs: number;
   readonly signal: AbortSignal;
 }
 
-/** One answer that is awaited. */
+/** A request whose answer is pending. */
 interface Pending {
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: Error) => void;
@@ -47,10 +47,10 @@ interface Answer {
 }
 
 /**
- * A reading SFTP session over a connection. Requests may overlap; paths and names are bytes, nothing
- * is decoded. Nothing is ever written. Every method throws, beside what it says:
- * {ConnectionError} `connection-lost`, `timeout`; {ProtocolError} `sftp-…`; the signal's reason;
- * {FileError} `not-found`, `permission-denied`, `sftp-failure` — the server's own word.
+ * A read-only SFTP session over a connection. Requests may overlap. Paths and names are bytes and
+ * are not decoded. Every method can throw, in addition to what it lists: {ConnectionError}
+ * `connection-lost`, `timeout`; {ProtocolError} `sftp-…`; the signal's reason; {FileError}
+ * `not-found`, `permission-denied`, `sftp-failure`, which the server reports.
  */
 export class SftpSession {
   bytesSent = 0;
@@ -87,8 +87,8 @@ export class SftpSession {
   }
 
   /**
-   * @param connection - the subsystem `sftp`; the session's to end from now on
-   * @throws {RemoteError} `sftp-refused` — there is no SFTP server behind it
+   * @param connection - the subsystem `sftp`; the session owns it from now on
+   * @throws {RemoteError} `sftp-refused` — the server does not offer SFTP
    */
   static async open(connection: Connection, options: SftpOptions): Promise<SftpSession> {
     const session = new SftpSession(connection, options);
@@ -96,18 +96,18 @@ export class SftpSession {
     return session;
   }
 
-  /** Everything in a directory, `.` and `..` left out. */
+  /** All names in a directory except `.` and `..`. */
   async list(path: Uint8Array): Promise<SftpName[]> {
     const handle = await this.#handle(wire.SSH_FXP_OPENDIR, [path]);
     const names: SftpName[] = [];
     let weight = 0;
     try {
       for (;;) {
-        const answer = await this.#ask(wire.SSH_FXP_READDIR, [handle]);
+        const answer = await this.#request(wire.SSH_FXP_READDIR, [handle]);
         if (isEnd(answer)) return names;
         const page = this.#expect(answer, wire.SSH_FXP_NAME, path).names();
-        // It would be asked for the next one for ever.
-        if (page.length === 0) throw emptyPage(path);
+        // Empty pages would let the listing go on for ever.
+        if (page.length === 0) throw endlessListing(path);
         this.#nameCount += page.length;
         for (const found of page) {
           const { name } = found;
@@ -116,7 +116,7 @@ export class SftpSession {
           assertName(name);
           names.push(found);
         }
-        if (weight > LISTING_WEIGHT_MAX || this.#nameCount > NAMES_MAX) throw tooMuch(path);
+        if (weight > LISTING_WEIGHT_MAX || this.#nameCount > NAMES_MAX) throw listingTooLarge(path);
       }
     } finally {
       this.close(handle);
@@ -124,31 +124,32 @@ export class SftpSession {
   }
 
   async lstat(path: Uint8Array): Promise<SftpAttributes> {
-    const answer = await this.#ask(wire.SSH_FXP_LSTAT, [path]);
+    const answer = await this.#request(wire.SSH_FXP_LSTAT, [path]);
     return this.#expect(answer, wire.SSH_FXP_ATTRS, path).attributes();
   }
 
   async readlink(path: Uint8Array): Promise<Buffer> {
-    const answer = await this.#ask(wire.SSH_FXP_READLINK, [path]);
+    const answer = await this.#request(wire.SSH_FXP_READLINK, [path]);
     const [link] = this.#expect(answer, wire.SSH_FXP_NAME, path).names();
     if (link === undefined) throw new ProtocolError('sftp-packet', 'a link without a target');
     if (link.name.length <= TARGET_LENGTH_MAX) return link.name;
-    const told = `the SFTP server sent ${link.name.length} bytes as the target of a link`;
-    throw new ProtocolError('sftp-link', told);
+    const message = `the SFTP server sent ${link.name.length} bytes as the target of a link`;
+    throw new ProtocolError('sftp-link', message);
   }
 
-  /** @returns a handle for {@link read}, to be closed */
+  /** @returns a handle for {@link read}, which the caller closes */
   openFile(path: Uint8Array): Promise<Buffer> {
     return this.#handle(wire.SSH_FXP_OPEN, [path, wire.SSH_FXF_READ, 0]);
   }
 
   async fstat(handle: Uint8Array): Promise<SftpAttributes> {
-    const answer = await this.#ask(wire.SSH_FXP_FSTAT, [handle]);
+    const answer = await this.#request(wire.SSH_FXP_FSTAT, [handle]);
     return this.#expect(answer, wire.SSH_FXP_ATTRS, handle).attributes();
   }
 
   /**
-   * Bytes of a file, at most `READ_LENGTH`: maybe fewer than asked for, none only at its end.
+   * Reads bytes of a file, at most `READ_LENGTH`. There may be fewer than requested, and none only
+   * at its end.
    *
    * @param path - for messages
    */
@@ -157,32 +158,35 @@ export class SftpSession {
     { offset, length }: { readonly offset: number; readonly length: number },
     path: Uint8Array,
   ): Promise<Buffer> {
-    const asked = Math.min(length, READ_LENGTH);
-    const answer = await this.#ask(wire.SSH_FXP_READ, [handle, { uint64: offset }, asked]);
+    const requested = Math.min(length, READ_LENGTH);
+    const answer = await this.#request(wire.SSH_FXP_READ, [handle, { uint64: offset }, requested]);
     if (isEnd(answer)) return Buffer.alloc(0);
     const bytes = this.#expect(answer, wire.SSH_FXP_DATA, path).string();
-    if (bytes.length > 0 && bytes.length <= asked) return bytes;
-    throw new ProtocolError('sftp-data', `${bytes.length} bytes came, ${asked} were asked for`);
+    if (bytes.length > 0 && bytes.length <= requested) return bytes;
+    throw new ProtocolError(
+      'sftp-data',
+      `the SFTP server sent ${bytes.length} bytes of ${requested} requested`,
+    );
   }
 
-  /** Does not wait: there is nothing to be done about a handle that cannot be closed. */
+  /** Does not wait: nothing can be done about a handle that cannot be closed. */
   close(handle: Uint8Array): void {
-    this.#ask(wire.SSH_FXP_CLOSE, [handle]).catch(() => undefined);
+    this.#request(wire.SSH_FXP_CLOSE, [handle]).catch(() => undefined);
   }
 
-  /** Ends the session; what is still awaited fails. */
+  /** Ends the session; pending requests fail. */
   destroy(): void {
     this.#end(new ConnectionError('connection-closed', `${this.#options.shownName}: closed here`));
   }
 
   async #handle(type: number, fields: Parameters<typeof wire.encodeRequest>[2]): Promise<Buffer> {
     const [path] = fields;
-    const answer = await this.#ask(type, fields);
+    const answer = await this.#request(type, fields);
     const shown = path instanceof Uint8Array ? path : DOT;
     return this.#expect(answer, wire.SSH_FXP_HANDLE, shown).handle();
   }
 
-  #ask(type: number, fields: Parameters<typeof wire.encodeRequest>[2]): Promise<Answer> {
+  #request(type: number, fields: Parameters<typeof wire.encodeRequest>[2]): Promise<Answer> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
     const id = this.#nextId;
     this.#nextId = (id % 0xffffffff) + 1;
@@ -197,7 +201,7 @@ export class SftpSession {
     this.#connection.output.write(bytes);
   }
 
-  /** @throws {FileError} the server's own word */
+  /** @throws {FileError} the server reports a failure */
   #expect({ type, fields }: Answer, wanted: number, path: Uint8Array): wire.SftpFields {
     if (type === wanted) return fields;
     if (type !== wire.SSH_FXP_STATUS) {
@@ -222,7 +226,7 @@ export class SftpSession {
     } catch (cause) {
       this.destroy();
       signal.throwIfAborted();
-      // Silence and a lost connection say nothing about what the server offers.
+      // A timeout or a lost connection does not mean that the server offers no SFTP.
       if (cause instanceof ConnectionError || cause instanceof RemoteError) throw cause;
       throw new RemoteError('sftp-refused', `${shownName}: the server does not offer SFTP`, {
         cause,
@@ -247,13 +251,13 @@ export class SftpSession {
     }
   }
 
-  /** A server that does not have SFTP ends the subsystem at once. */
+  /** The error for a server that closed; one without SFTP ends the subsystem at once. */
   #closed(): RemoteError | ConnectionError {
     const { shownName } = this.#options;
     const said = this.#connection.stderrText().trim().split('\n').at(-1) ?? '';
     const why = said === '' ? '' : `: ${said}`;
     return this.#hasGreeted
-      ? new ConnectionError('connection-lost', `${shownName}: the SFTP server went away${why}`, {
+      ? new ConnectionError('connection-lost', `${shownName}: the SFTP server ended${why}`, {
           hint: 'Run again.',
         })
       : new RemoteError('sftp-refused', `${shownName}: the server does not offer SFTP${why}`);
@@ -269,7 +273,12 @@ export class SftpSession {
     }
     const id = fields.uint32();
     const pending = this.#pending.get(id);
-    if (pending === undefined) throw new ProtocolError('sftp-answer', 'an answer to no question');
+    if (pending === undefined) {
+      throw new ProtocolError(
+        'sftp-answer',
+        'the SFTP server answered a request that was not sent',
+      );
+    }
     this.#pending.delete(id);
     pending.resolve({ type, fields });
   }
@@ -298,7 +307,7 @@ function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
 }
 
-/** @returns undefined as long as the next packet is not complete */
+/** The next packet; undefined while it is not complete. */
 function nextPacket(reader: ByteReader): Buffer | undefined {
   return reader.attempt((bytes) => {
     const length = bytes.bytes(4).readUInt32BE();
@@ -316,15 +325,15 @@ function isEnd({ type, fields }: Answer): boolean {
 function assertName(name: Buffer): void {
   if (name.length > 0 && !name.includes(0x2f) && !name.includes(0)) return;
   const shown = JSON.stringify(name.toString('latin1'));
-  throw new ProtocolError('sftp-name', `the SFTP server lists ${shown}, which is no name`);
+  throw new ProtocolError('sftp-name', `the SFTP server lists ${shown}, which is not a name`);
 }
 
-function emptyPage(path: Uint8Array): ProtocolError {
+function endlessListing(path: Uint8Array): ProtocolError {
   const shown = Buffer.from(path).toString();
   return new ProtocolError('sftp-listing', `the SFTP server lists ${shown} without an end`);
 }
 
-function tooMuch(path: Uint8Array): ProtocolError {
+function listingTooLarge(path: Uint8Array): ProtocolError {
   const shown = Buffer.from(path).toString();
   return new ProtocolError('sftp-listing', `${shown} holds more than can be listed over SFTP`, {
     hint: 'Read the copy by rsync instead of SFTP.',

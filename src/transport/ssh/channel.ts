@@ -4,7 +4,7 @@ import type { ClientChannel } from 'ssh2';
 import { ConnectionError } from '../../errors.ts';
 import {
   destroyStreams,
-  endedHere,
+  endedLocally,
   relayInput,
   relayOutput,
   StderrTail,
@@ -12,8 +12,8 @@ import {
 import type { Connection, ExitStatus } from '../connection.ts';
 
 /**
- * More than this unread means that the server ignores the window it was granted (2 MiB): it is cut
- * off before it fills the memory.
+ * More unread bytes than this mean that the server ignores its window (2 MiB): we disconnect before
+ * it fills the memory.
  */
 const UNREAD_BYTES_MAX = 8 * 1024 * 1024;
 
@@ -23,7 +23,7 @@ export class ChannelConnection implements Connection {
   readonly output: Writable;
   readonly exited: Promise<ExitStatus>;
   startedAhead = false;
-  /** It was ended from here before it came to its end. */
+  /** We ended the command before it was complete. */
   isAbandoned = false;
   readonly #channel: ClientChannel;
   readonly #stderr = new StderrTail();
@@ -44,14 +44,14 @@ export class ChannelConnection implements Connection {
     });
     this.#settle = settle;
     this.#fail = fail;
-    // Who awaits it gets the error; who does not must not be ended by it.
+    // An awaiting caller gets the error; without one it must not be an unhandled rejection.
     this.exited.catch(() => undefined);
     holdWindow(channel);
     const input = relayInput(channel, () => {
       if (!this.#ended) input.push(null);
     });
     this.input = input;
-    this.output = relayOutput(corked(channel, socket), (cause) => this.#gone(cause));
+    this.output = relayOutput(corked(channel, socket), (cause) => this.#endedError(cause));
     channel.stderr.on('data', (chunk: Buffer) => {
       this.#stderr.add(chunk);
     });
@@ -71,19 +71,19 @@ export class ChannelConnection implements Connection {
     return this.#stderr.text();
   }
 
-  /** True when the server said how the command ended and sent everything before. */
+  /** True if the server has sent all output and the exit status. */
   get isComplete(): boolean {
     const { state } = (this.#channel as unknown as ChannelState).incoming;
     return state === 'closed' || (state === 'eof' && this.#status !== undefined);
   }
 
-  /** @returns true when the server sent more than it was allowed to */
+  /** True if the server has sent more than its window allows. */
   get isFlooded(): boolean {
     const { readableLength, stderr } = this.#channel as ClientChannel & { stderr: Readable };
     return readableLength + stderr.readableLength > UNREAD_BYTES_MAX;
   }
 
-  /** The connection under the channel broke: whatever was not yet read is not to be trusted. */
+  /** Fails the command because its connection broke: unread bytes are no longer reliable. */
   lose(error: ConnectionError): void {
     if (this.#ended) return;
     this.#ended = true;
@@ -96,22 +96,22 @@ export class ChannelConnection implements Connection {
     this.#ended = true;
     this.isAbandoned = !this.isComplete;
     this.#settle(this.#status ?? { code: null, signal: null });
-    this.#channel.signal('TERM'); // not every server obeys; a closed channel ends rsync as well
+    this.#channel.signal('TERM'); // some servers ignore it; closing the channel ends rsync too
     this.#channel.destroy();
     this.#channel.resume();
-    destroyStreams(this.input, this.output, endedHere(this.#shownName));
+    destroyStreams(this.input, this.output, endedLocally(this.#shownName));
   }
 
   #onClose(): void {
     if (this.#ended) return;
     this.#ended = true;
-    if (!this.output.writableFinished) this.output.destroy(this.#gone(undefined));
+    if (!this.output.writableFinished) this.output.destroy(this.#endedError(undefined));
     if (!this.input.destroyed) this.input.push(null);
     if (this.#status === undefined) {
       this.#fail(
         new ConnectionError(
           'connection-lost',
-          `${this.#shownName}: the server ended the command without a word`,
+          `${this.#shownName}: the server closed the command without an exit status`,
           { hint: 'Run again to continue.' },
         ),
       );
@@ -120,7 +120,7 @@ export class ChannelConnection implements Connection {
     }
   }
 
-  #gone(cause: Error | null | undefined): ConnectionError {
+  #endedError(cause: Error | null | undefined): ConnectionError {
     return new ConnectionError(
       'command-ended',
       `${this.#shownName}: the program on the server has ended`,
@@ -131,14 +131,14 @@ export class ChannelConnection implements Connection {
   }
 }
 
-/** What ssh2 knows of a channel but does not declare. */
+/** State of an ssh2 channel that its typings do not declare. */
 interface ChannelState {
   readonly incoming: { readonly state: 'open' | 'eof' | 'closed' };
 }
 
 /**
- * Output and standard error of a channel share one window. ssh2 would renew it for every byte on
- * standard error, even while nobody reads the output, whose buffer then grows without end.
+ * Output and standard error of a channel share one window. ssh2 would renew it for every byte of
+ * standard error even while nobody reads the output, whose buffer would then grow without bound.
  */
 function holdWindow(channel: ClientChannel): void {
   const stderr = channel.stderr;
@@ -151,7 +151,9 @@ function holdWindow(channel: ClientChannel): void {
   };
 }
 
-/** ssh2 sends each packet in three small writes; together they cost one system call. */
+/**
+ * Corks the socket on each write: ssh2 sends a packet in three small writes, now one system call.
+ */
 function corked(channel: ClientChannel, socket: Duplex): Writable {
   const write = channel.write.bind(channel) as (
     chunk: Buffer,
@@ -164,7 +166,7 @@ function corked(channel: ClientChannel, socket: Duplex): Writable {
   return channel;
 }
 
-/** Holds small writes back until the work at hand is done. */
+/** Holds back small writes until the current work is done. */
 export function corkForNow(socket: Duplex): void {
   socket.cork();
   process.nextTick(() => {

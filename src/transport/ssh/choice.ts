@@ -1,22 +1,22 @@
 /** Chooses between the built-in ssh and the system's. */
 import { UsageError } from '../../errors.ts';
 
-/** What a destination needs, as far as it decides between the built-in ssh and the system's. */
+/** What a destination needs that decides between the built-in ssh and the system's. */
 export interface SshNeeds {
-  /** What the built-in ssh cannot do at all, as a person would name it: `ProxyCommand`, … */
-  readonly beyondUs: readonly string[];
-  /** What the system's ssh does better, but is not needed: a certificate beside a known host key. */
-  readonly better: readonly string[];
-  /** Ways to log in that only the system's ssh has: security keys, certificates, Kerberos. */
-  readonly foreignWays: readonly string[];
-  /** True when the built-in ssh has a key to offer. */
+  /** Needs that the built-in ssh does not support, by their display names: `ProxyCommand`, … */
+  readonly unsupported: readonly string[];
+  /** Optional needs that the system's ssh handles better, such as a host certificate. */
+  readonly preferSystem: readonly string[];
+  /** Login methods that only the system's ssh has: security keys, certificates, Kerberos. */
+  readonly systemOnlyMethods: readonly string[];
+  /** True if the built-in ssh has a key to offer. */
   readonly hasKeys: boolean;
   /** The system's ssh program, if there is one. */
   readonly systemSsh: string | undefined;
 }
 
-/** The system's ssh instead of the built-in one. */
-export interface StandIn {
+/** Use of the system's ssh instead of the built-in one. */
+export interface Fallback {
   readonly program: string;
   readonly why: string;
 }
@@ -25,38 +25,40 @@ export interface StandIn {
 export type SshChoice =
   | {
       readonly use: 'builtin';
-      /** When the server refuses the login. */
-      readonly otherwise?: StandIn;
+      /** Used if the server refuses the login. */
+      readonly fallback?: Fallback;
     }
-  | (StandIn & { readonly use: 'system' })
+  | (Fallback & { readonly use: 'system' })
   | { readonly use: 'none'; readonly missing: string };
 
 /**
- * Chooses between the built-in ssh and the system's: the built-in one unless the destination needs
- * what it does not have. A login way that only the system's ssh has is tried after the keys the
- * built-in one has, or at once when it has none.
+ * Chooses between the built-in ssh and the system's. The built-in one is used unless it lacks what
+ * the destination needs. A login method that only the system's ssh has is tried after the built-in
+ * ssh's keys, or at once if it has none.
  */
 export function chooseSsh(needs: SshNeeds): SshChoice {
-  const { beyondUs, better, foreignWays, hasKeys, systemSsh: program } = needs;
+  const { unsupported, preferSystem, systemOnlyMethods, hasKeys, systemSsh: program } = needs;
   if (program === undefined) {
-    return beyondUs.length > 0 ? { use: 'none', missing: listed(beyondUs) } : { use: 'builtin' };
+    return unsupported.length > 0
+      ? { use: 'none', missing: joinReasons(unsupported) }
+      : { use: 'builtin' };
   }
-  const reasons = [...beyondUs, ...better, ...(hasKeys ? [] : foreignWays)];
-  if (reasons.length > 0) return { use: 'system', program, why: listed(reasons) };
-  if (foreignWays.length === 0) return { use: 'builtin' };
-  return { use: 'builtin', otherwise: { program, why: listed(foreignWays) } };
+  const reasons = [...unsupported, ...preferSystem, ...(hasKeys ? [] : systemOnlyMethods)];
+  if (reasons.length > 0) return { use: 'system', program, why: joinReasons(reasons) };
+  if (systemOnlyMethods.length === 0) return { use: 'builtin' };
+  return { use: 'builtin', fallback: { program, why: joinReasons(systemOnlyMethods) } };
 }
 
 /** The error of a destination that the built-in ssh cannot serve. */
 export function unsupportedConfig(missing: string): UsageError {
   return new UsageError(
     'ssh-config-unsupported',
-    `this host needs ${missing}, which the built-in ssh does not have`,
+    `this host needs ${missing}, which the built-in ssh does not support`,
     { hint: 'Install OpenSSH, or name another program with `--rsh`.' },
   );
 }
 
-/** Reasons in one phrase, each once. */
-export function listed(reasons: readonly string[]): string {
+/** Joins reasons into one phrase without repetition. */
+export function joinReasons(reasons: readonly string[]): string {
   return [...new Set(reasons)].join(', ');
 }

@@ -1,18 +1,21 @@
-/** Finds ways to log in that a configuration has and the built-in ssh does not. */
+/** Finds login methods of a configuration that only the system's ssh supports. */
 import { access, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { publicKeyType } from './known-hosts.ts';
 import type { SshHostConfig } from './config/config.ts';
 import { KEY_FILE_BYTES_MAX, publicBlobInside } from './key-file.ts';
 
-/** Security keys that ssh looks for when none is named. */
+/** Security keys that ssh looks for by default. */
 const USUAL_SECURITY_KEYS = ['id_ecdsa_sk', 'id_ed25519_sk'];
 
 /**
- * Ways to log in that a configuration has and the built-in ssh has not: keys on hardware (FIDO),
- * certificates beside a key file, Kerberos when there is a ticket, host-based login.
+ * Finds login methods of a configuration that only the system's ssh supports: hardware keys (FIDO),
+ * certificates next to a key file, Kerberos if there is a ticket, and host-based login.
  */
-export async function findForeignWays(config: SshHostConfig, homeDir: string): Promise<string[]> {
+export async function findSystemOnlyMethods(
+  config: SshHostConfig,
+  homeDir: string,
+): Promise<string[]> {
   const ways: string[] = [];
   if (config.loginMethods.includes('publickey')) {
     const usual = config.identityFilesNamed
@@ -23,9 +26,9 @@ export async function findForeignWays(config: SshHostConfig, homeDir: string): P
       if (await exists(`${file}-cert.pub`)) ways.push(`the certificate ${file}-cert.pub`);
     }
   }
-  const { foreignMethods } = config;
-  if (foreignMethods.includes('hostbased')) ways.push('HostbasedAuthentication');
-  if (foreignMethods.includes('gssapi-with-mic') && (await hasTicket())) {
+  const { unsupportedMethods } = config;
+  if (unsupportedMethods.includes('hostbased')) ways.push('HostbasedAuthentication');
+  if (unsupportedMethods.includes('gssapi-with-mic') && (await hasTicket())) {
     ways.push('GSSAPIAuthentication');
   }
   return ways;
@@ -51,7 +54,7 @@ async function exists(file: string): Promise<boolean> {
   );
 }
 
-/** Debian configures GSSAPI for everybody: it means something only to who has a Kerberos ticket. */
+/** Debian enables GSSAPI for everybody, but it matters only to users with a Kerberos ticket. */
 async function hasTicket(): Promise<boolean> {
   if ((process.env['KRB5CCNAME'] ?? '') !== '') return true;
   const uid = process.getuid?.();

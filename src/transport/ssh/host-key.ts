@@ -1,4 +1,4 @@
-/** Decides whether the host key of a server is accepted. */
+/** Decides whether a server's host key is accepted. */
 import { randomBytes } from 'node:crypto';
 import { mkdir, open } from 'node:fs/promises';
 import path from 'node:path';
@@ -19,23 +19,23 @@ import {
 import type { SshHostConfig } from './config/config.ts';
 import type { SshOptions } from './options.ts';
 
-/** What becomes of a host that is not known. */
+/** How an unknown host is handled. */
 interface HostKeyOptions {
-  /** It is recorded without a question. */
+  /** Record it without a question. */
   readonly acceptNew: boolean;
   readonly onNotice: (text: string) => void;
-  /** Absent: nobody can be asked. */
+  /** Absent if nobody can be asked. */
   readonly ask?: NonNullable<SshOptions['askHostKey']>;
 }
 
-/** Decides whether a server is the one it should be. */
+/** Verifies the host key of one server. */
 export class HostKeyCheck {
   readonly #config: SshHostConfig;
   readonly #entries: readonly KnownHost[];
   readonly #acceptNew: boolean;
   readonly #onNotice: (text: string) => void;
   readonly #ask: HostKeyOptions['ask'];
-  /** The key accepted at login; a later key exchange must show the same. */
+  /** The key accepted at login; a later key exchange must present the same key. */
   #accepted: Buffer | undefined;
 
   private constructor(
@@ -57,8 +57,8 @@ export class HostKeyCheck {
   }
 
   /**
-   * Algorithms to ask for; those of keys known for this host first, or it would show another. Unless
-   * HostKeyAlgorithms has an order of its own.
+   * The algorithms to offer. Those of keys known for this host come first, since otherwise it could
+   * present another key. An explicit order of HostKeyAlgorithms is kept.
    *
    * @see OpenSSH sshconnect2.c order_hostkeyalgs() (9.2)
    */
@@ -70,8 +70,8 @@ export class HostKeyCheck {
     return [...algorithms.serverHostKey].sort((a, b) => rank(a) - rank(b));
   }
 
-  /** Which of the two ways to know this host the files have. */
-  get ways(): { readonly key: boolean; readonly certAuthority: boolean } {
+  /** Whether the files have a key or a certificate authority for this host. */
+  get knownBy(): { readonly key: boolean; readonly certAuthority: boolean } {
     const certAuthority = namesCertAuthority(this.#entries, this.#name);
     return { key: this.#knownTypes().size > 0, certAuthority };
   }
@@ -82,15 +82,15 @@ export class HostKeyCheck {
     return knownKeyTypes(this.#entries, this.#portlessName);
   }
 
-  /** True for the key that was accepted at login, which a later key exchange shows again. */
+  /** True for the key accepted at login, which later key exchanges present again. */
   isAccepted(key: Buffer): boolean {
     return this.#accepted?.equals(key) === true;
   }
 
   /**
-   * Accepts the key a server presented, recording it when that was asked for.
+   * Accepts or refuses the key that a server presents, and records an accepted new key.
    *
-   * @param key - public key as on the wire
+   * @param key - public key in wire format
    * @throws {LoginError} `host-key-unknown`, `host-key-changed`, `host-key-revoked`,
    *   `known-hosts-unwritable`
    */
@@ -106,14 +106,14 @@ export class HostKeyCheck {
       case 'revoked':
         throw new LoginError(
           'host-key-revoked',
-          `${this.#name}: the server shows a key that was revoked (${fingerprint(key)}, ${verdict.known.file} line ${verdict.known.line})`,
-          { hint: 'Do not connect. Ask who runs the server for its new key.' },
+          `${this.#name}: the server presents a revoked key (${fingerprint(key)}, ${verdict.known.file} line ${verdict.known.line})`,
+          { hint: 'Do not connect. Ask the server’s operator for its new key.' },
         );
       case 'unknown':
         if (
           strictHostKeyChecking === 'yes' ||
           this.#accepted !== undefined ||
-          !(await this.#mayTrust(key, verdict.certAuthority))
+          !(await this.#shouldTrust(key, verdict.certAuthority))
         ) {
           throw this.#unknown(key, verdict.certAuthority);
         }
@@ -122,8 +122,8 @@ export class HostKeyCheck {
     this.#accepted = key;
   }
 
-  /** Whether a key that nothing is known of is to be believed from now on. */
-  async #mayTrust(key: Buffer, certAuthority: KnownHost | undefined): Promise<boolean> {
+  /** Whether to trust an unknown key from now on. */
+  async #shouldTrust(key: Buffer, certAuthority: KnownHost | undefined): Promise<boolean> {
     if (this.#acceptNew || this.#config.strictHostKeyChecking === 'accept-new') return true;
     if (this.#ask === undefined || certAuthority !== undefined) return false;
     const [name, keyType] = [this.#name, shownType(key)];
@@ -135,7 +135,7 @@ export class HostKeyCheck {
     return hostKeyAlias?.toLowerCase() ?? knownHostName(hostName, port);
   }
 
-  /** ssh also believes a key known for the bare name when it knows none for this port. */
+  /** ssh also accepts a key known for the bare name if it knows none for this port. */
   get #portlessName(): string | undefined {
     const { hostKeyAlias, hostName, port } = this.#config;
     return hostKeyAlias !== undefined || port === 22 ? undefined : hostName.toLowerCase();
@@ -155,16 +155,16 @@ export class HostKeyCheck {
     if (certAuthority !== undefined) {
       return new LoginError(
         'host-key-unknown',
-        `${this.#name}: the host key is vouched for by a certificate (${certAuthority.file} line ${certAuthority.line}), which the built-in ssh cannot check`,
+        `${this.#name}: the host key is certified by an authority (${certAuthority.file} line ${certAuthority.line}), which the built-in ssh cannot check`,
         { hint: 'Use the system’s ssh: add `--rsh ssh`.', facts },
       );
     }
     const compare =
-      'Compare the fingerprint with the one the server’s owner publishes; if it is the same,';
+      'Compare the fingerprint with the one that the server’s operator publishes; if it is the same,';
     const words = port === 22 ? hostName : `-p ${port} ${hostName}`;
     const remedy =
       this.#acceptNew && strictHostKeyChecking === 'yes'
-        ? 'add the key to known_hosts (the ssh configuration says `StrictHostKeyChecking yes`).'
+        ? 'add the key to known_hosts (the ssh configuration has `StrictHostKeyChecking yes`).'
         : `run again with \`--accept-new-host-key\`, or run \`ssh ${words}\` once.`;
     return new LoginError(
       'host-key-unknown',
@@ -176,9 +176,9 @@ export class HostKeyCheck {
   #changed(key: Buffer, known: KnownHost): LoginError {
     return new LoginError(
       'host-key-changed',
-      `${this.#name}: the server’s host key has changed: it shows ${shownType(key)} ${fingerprint(key)}, known is ${shownType(known.key)} ${fingerprint(known.key)} (${known.file} line ${known.line})`,
+      `${this.#name}: the server’s host key has changed: it presents ${shownType(key)} ${fingerprint(key)}, but the known key is ${shownType(known.key)} ${fingerprint(known.key)} (${known.file} line ${known.line})`,
       {
-        hint: `Somebody may be in between. Ask the server’s owner; only if the new key is right, remove line ${known.line} of ${known.file}.`,
+        hint: `Somebody may be intercepting the connection. Ask the server’s operator; only if the new key is right, remove line ${known.line} of ${known.file}.`,
         facts: {
           host: this.#name,
           fingerprint: fingerprint(key),
@@ -218,7 +218,7 @@ function shownType(key: Buffer): string {
   return publicKeyType(key) ?? 'key';
 }
 
-/** One write in append mode: two runs at once leave two whole lines. */
+/** Writes once in append mode, so that two concurrent runs leave two whole lines. */
 async function appendLine(file: string, line: string): Promise<void> {
   await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
   const handle = await open(file, 'a+', 0o600);

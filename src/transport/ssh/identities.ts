@@ -1,4 +1,4 @@
-/** All keys of an ssh login, as one agent. */
+/** The keys of an ssh login as one agent. */
 import { BaseAgent, createAgent, type ParsedKey } from 'ssh2';
 import { reasonOf } from '../../system-words.ts';
 import { agentSockets } from './config/agent-socket.ts';
@@ -15,21 +15,21 @@ import type { LoginMemory } from './memory.ts';
 
 const AGENT_TIMEOUT_MS = 5000;
 
-/** So many offers leave room for a password within the six attempts that sshd allows. */
+/** With at most this many offers, a password still fits into the six attempts that sshd allows. */
 const OFFERS_MAX_WITH_SECOND = 4;
 
-/** A key that can be offered, and something that can sign with it. */
+/** A key to offer, with a function that signs by it. */
 interface Identity {
-  /** Where the key is, for messages. */
+  /** The key's location, for messages. */
   readonly shownName: string;
   readonly publicKey: ParsedKey;
   sign(bytes: Buffer, hash: Hash | undefined): Promise<Buffer>;
 }
 
 /**
- * All keys of a login as one agent, in OpenSSH's order: keys of the configuration that the ssh agent
- * holds, the agent's other keys (unless IdentitiesOnly), then the key files. A key is offered by its
- * public half; only when the server would accept it is a passphrase asked for.
+ * The keys of a login as one agent, in OpenSSH's order: keys of the configuration that the ssh
+ * agent holds, the agent's other keys (unless IdentitiesOnly), then the key files. The public half
+ * is offered first; a passphrase is requested only if the server would accept the key.
  */
 export class Identities extends BaseAgent<ParsedKey> {
   readonly #offers: readonly ParsedKey[];
@@ -65,15 +65,15 @@ export class Identities extends BaseAgent<ParsedKey> {
     done?: SignDone,
   ): void {
     const finish = typeof options === 'function' ? options : done;
-    const asked = typeof options === 'function' ? undefined : options.hash;
-    const hash = (publicKey.type as string) === RSA_SHA512 ? 'sha512' : asked;
+    const requested = typeof options === 'function' ? undefined : options.hash;
+    const hash = (publicKey.type as string) === RSA_SHA512 ? 'sha512' : requested;
     const blob = publicKey.getPublicSSH();
     const identity = this.#identities.find((one) => one.publicKey.getPublicSSH().equals(blob));
     const signed =
       identity === undefined
         ? Promise.reject(new Error('a key that was not offered'))
         : hash === 'sha1' && !this.#mayUseSha1
-          ? Promise.reject(new Error('the server wants a SHA-1 signature, which is not safe'))
+          ? Promise.reject(new Error('the server wants a SHA-1 signature, which is not secure'))
           : identity.sign(bytes, hash);
     signed.then(
       (signature) => finish?.(null, signature),
@@ -89,10 +89,10 @@ export class Identities extends BaseAgent<ParsedKey> {
 type SignDone = (error?: Error | null, signature?: Buffer) => void;
 
 /**
- * Finds the keys of a login. Never fails: what cannot be used becomes a note.
+ * Finds the keys of a login. Never fails: a key that cannot be used becomes a note.
  *
- * @param askPassphrase - absent when nobody can be asked: encrypted keys are then passed over
- * @param memory - keys that were unlocked before, and will be
+ * @param askPassphrase - absent if nobody can be asked: encrypted keys are then skipped
+ * @param memory - holds the keys unlocked so far, and gets those unlocked later
  */
 export async function findIdentities(
   config: SshHostConfig,
@@ -142,9 +142,9 @@ const RSA_SHA512 = 'rsa-sha2-512';
 const RSA_ALGORITHMS = [RSA_SHA512, 'rsa-sha2-256', 'ssh-rsa'];
 
 /**
- * What is offered, in order. ssh2 signs with rsa-sha2-256 wherever the server names it, and many name
- * what they do not accept. OpenSSH begins with rsa-sha2-512: so do we, and come back with the other at
- * the end, as long as that does not use up the attempts of a login.
+ * The keys to offer, in order. ssh2 signs by rsa-sha2-256 if the server lists it, and many servers
+ * list algorithms that they do not accept. OpenSSH begins with rsa-sha2-512, and so do we. We offer
+ * rsa-sha2-256 again at the end, unless that would use up the attempts of a login.
  */
 function offersOf(identities: readonly Identity[], allowed: ReadonlySet<string>): ParsedKey[] {
   const keys = identities.map(({ publicKey }) => publicKey);
@@ -155,7 +155,7 @@ function offersOf(identities: readonly Identity[], allowed: ReadonlySet<string>)
   return [...first, ...keys.filter(({ type }) => type === 'ssh-rsa').slice(0, room)];
 }
 
-/** The same key; ssh2 takes its type for the algorithm where that is no type that it knows more of. */
+/** The same key with rsa-sha2-512 as its type, which ssh2 then uses as the signature algorithm. */
 function asSha512(key: ParsedKey): ParsedKey {
   const offer = Object.create(key) as ParsedKey;
   return Object.defineProperty(offer, 'type', { value: RSA_SHA512 });

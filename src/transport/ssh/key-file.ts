@@ -8,7 +8,7 @@ import type { LoginMemory } from './memory.ts';
 
 const { utils } = ssh2;
 
-/** Private keys are a few KiB; anything larger is some other file. */
+/** Private keys have a few KiB; a larger file is not a key. */
 export const KEY_FILE_BYTES_MAX = 262_144;
 
 const PASSPHRASE_ATTEMPTS = 3;
@@ -18,22 +18,22 @@ export type AskPassphrase = (keyFile: string) => Promise<string | undefined>;
 export type Note = (text: string) => void;
 export type Sign = (bytes: Buffer, hash: Hash | undefined) => Promise<Buffer>;
 
-/** A key file that was found: usable, or only the public half of a key that an agent may hold. */
+/** A key file: usable, or only the public half of a key that an agent may hold. */
 export interface KeyFile {
   readonly file: string;
   readonly publicKey: ParsedKey;
   readonly sign: Sign | undefined;
 }
 
-/** A key that ssh2 parses; undefined for kinds it does not know. */
+/** Parses a key by ssh2; undefined for types that it does not support. */
 export function parsedKey(key: unknown): ParsedKey | undefined {
   const parsed = parseKey(key as ParsedKey);
   return parsed instanceof Error ? undefined : parsed;
 }
 
 /**
- * ssh2's own parser, which returns nothing for a file that holds no key, all of them for one that holds
- * several (OpenSSH takes the first), and throws for a few others.
+ * Wraps ssh2's parser. That returns nothing for a file without a key and an array for a file with
+ * several (OpenSSH takes the first), and throws for some invalid files.
  */
 function parseKey(key: ParsedKey | Buffer, passphrase?: string): ParsedKey | Error {
   try {
@@ -48,7 +48,7 @@ function parseKey(key: ParsedKey | Buffer, passphrase?: string): ParsedKey | Err
   }
 }
 
-/** What reading key files goes by. */
+/** The options for reading key files. */
 export interface KeyReading {
   readonly askPassphrase: AskPassphrase | undefined;
   readonly memory: LoginMemory;
@@ -56,10 +56,10 @@ export interface KeyReading {
 }
 
 /**
- * Reads a private key file, or what there is of it: the public half of an encrypted key, or of one that
- * only an agent has. Never fails: what is wrong becomes a note.
+ * Reads a private key file, or the public half of a key that is encrypted or only in an agent.
+ * Never fails: a problem becomes a note.
  *
- * @param named - somebody named the file, so that it is worth a note when it does not exist
+ * @param named - the configuration names the file, so a missing file is worth a note
  */
 export async function readKeyFile(
   file: string,
@@ -99,11 +99,11 @@ async function readPublicHalf(file: string): Promise<ParsedKey | undefined> {
     const bytes = await readFile(file);
     return bytes.length > KEY_FILE_BYTES_MAX ? undefined : parsedKey(bytes);
   } catch {
-    return undefined; // the usual case: it is only a convenience
+    return undefined; // usually it does not exist, and it is not required
   }
 }
 
-/** ssh2 tells an encrypted key from a broken one only by its words. */
+/** ssh2 distinguishes an encrypted key from a broken one only by the text of its error. */
 function isEncrypted(error: Error): boolean {
   return /no passphrase given/i.test(error.message);
 }
@@ -134,7 +134,7 @@ async function encryptedKeyFile(
   const sign: Sign = async (data, hash) => signWithKey(await unlock(), data, hash);
   if (publicKey !== undefined) return { file, publicKey, sign };
   try {
-    return { file, publicKey: await unlock(), sign }; // an old format that hides its public half
+    return { file, publicKey: await unlock(), sign }; // an old format that encrypts the public half too
   } catch (error) {
     note(`${file}: ${error instanceof Error ? error.message : String(error)}`);
     return undefined;
@@ -157,11 +157,10 @@ async function unlockKey(
 }
 
 /**
- * The public half of an `openssh-key-v1` file, which is stored in the clear, as on the wire.
+ * The public half of an `openssh-key-v1` file, which is not encrypted, in wire format.
  *
- * ```text
- * "openssh-key-v1\0" | string cipher | string kdf | string kdf options | uint32 1 | string public key | …
- * ```
+ * ```text "openssh-key-v1\0" | string cipher | string kdf | string kdf options | uint32 1 | string
+ * public key | … ```
  *
  * @see OpenSSH PROTOCOL.key
  */
@@ -186,7 +185,7 @@ export function publicBlobInside(file: Buffer): Buffer | undefined {
   return bytes.subarray(offset, offset + length);
 }
 
-/** A key that parses may still hold numbers that OpenSSL refuses: by a return value, or by throwing. */
+/** Signs. A parsed key may have numbers that OpenSSL refuses, by a returned or a thrown error. */
 function signWithKey(key: ParsedKey, bytes: Buffer, hash: Hash | undefined): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const signature: Buffer | Error = key.sign(bytes, hash);

@@ -1,4 +1,4 @@
-/** Reads known_hosts files and judges host keys by them. */
+/** Reads known_hosts files and compares host keys with them. */
 import { createHash, createHmac } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { LoginError } from '../../errors.ts';
@@ -6,7 +6,7 @@ import { errnoOf } from '../../platform.ts';
 import { reasonOf } from '../../system-words.ts';
 import { matchesPatternList } from './config/pattern.ts';
 
-/** Larger files are not read: a list of this many hosts is a mistake. */
+/** Larger files are not read: a list of so many hosts is a mistake. */
 const FILE_BYTES_MAX = 64 * 1024 * 1024;
 
 /** One usable line of a known_hosts file. */
@@ -14,17 +14,17 @@ export interface KnownHost {
   readonly marker: 'none' | 'revoked' | 'cert-authority';
   /** First field: patterns between commas, or one hashed name. */
   readonly hosts: string;
-  /** `ssh-ed25519`, `ecdsa-sha2-nistp256`, `ssh-rsa`, … as the key's own bytes say. */
+  /** `ssh-ed25519`, `ecdsa-sha2-nistp256`, `ssh-rsa`, … as stored in the key itself. */
   readonly keyType: string;
-  /** The public key as on the wire (RFC 4253 §6.6). */
+  /** The public key in wire format (RFC 4253 §6.6). */
   readonly key: Buffer;
-  /** For messages: where the line is. */
+  /** The file of the line, for messages. */
   readonly file: string;
   /** From 1. */
   readonly line: number;
 }
 
-/** What the files say about the key a server presented. */
+/** What the files say about the key that a server presents. */
 export type HostKeyVerdict =
   | { readonly kind: 'known' }
   | { readonly kind: 'unknown'; readonly certAuthority: KnownHost | undefined }
@@ -32,10 +32,10 @@ export type HostKeyVerdict =
   | { readonly kind: 'revoked'; readonly known: KnownHost };
 
 /**
- * Reads known_hosts files, the user's first. One that does not exist is empty.
+ * Reads known_hosts files, the user's first. A missing file counts as empty.
  *
- * @throws {LoginError} `known-hosts-unreadable` — any other failure: without the list nothing can be
- *   trusted, and a new key must not be recorded over an old one
+ * @throws {LoginError} `known-hosts-unreadable` — any other failure: without the list no server can
+ *   be trusted, and a changed key could be recorded as new
  */
 export async function readKnownHosts(files: readonly string[]): Promise<KnownHost[]> {
   const entries: KnownHost[] = [];
@@ -57,8 +57,8 @@ export async function readKnownHosts(files: readonly string[]): Promise<KnownHos
 }
 
 /**
- * Parses a known_hosts file as OpenSSH does: comments, blank lines and lines that make no sense are
- * skipped. `[@marker] hosts type base64 [comment]`.
+ * Parses a known_hosts file as OpenSSH does: comments, blank lines and invalid lines are skipped.
+ * The form of a line is `[@marker] hosts type base64 [comment]`.
  *
  * @see sshd(8) SSH_KNOWN_HOSTS FILE FORMAT; OpenSSH hostfile.c hostkeys_foreach_file() (9.2)
  */
@@ -89,7 +89,7 @@ function parseLine(line: string): Omit<KnownHost, 'file' | 'line'> | undefined {
   return { marker, hosts, keyType, key };
 }
 
-/** The type a public key names in its first field, or undefined when it is no key. */
+/** The type in the first field of a public key; undefined if this is not a key. */
 export function publicKeyType(key: Buffer): string | undefined {
   if (key.length < 8) return undefined;
   const length = key.readUInt32BE(0);
@@ -97,7 +97,9 @@ export function publicKeyType(key: Buffer): string | undefined {
   return key.toString('latin1', 4, 4 + length);
 }
 
-/** True when a key is a sequence of whole strings (RFC 4251 §5), and an ed25519 key of 32 bytes. */
+/**
+ * True if a key is a sequence of complete strings (RFC 4251 §5); ed25519 keys must have 32 bytes.
+ */
 function isWhole(key: Buffer, keyType: string): boolean {
   let offset = 0;
   let fields = 0;
@@ -115,16 +117,16 @@ export function fingerprint(key: Buffer): string {
   return `SHA256:${digest.replace(/=+$/, '')}`;
 }
 
-/** How a server is named in known_hosts: `host`, or `[host]:port` when the port is not 22. */
+/** A server's name in known_hosts: `host`, or `[host]:port` if the port is not 22. */
 export function knownHostName(host: string, port: number): string {
   const lower = host.toLowerCase();
   return port === 22 ? lower : `[${lower}]:${port}`;
 }
 
 /**
- * Whether a presented key is the one the files know, with OpenSSH's verdict: a key that differs from
- * every key known for the name is a change, whatever its type; a revoked key is refused even when
- * another line knows it.
+ * Compares a presented key with the files by OpenSSH's rules. A key that differs from all keys
+ * known for the name counts as changed, whatever its type. A revoked key is refused even if another
+ * line has it.
  *
  * @param name - {@link knownHostName}
  */
@@ -145,13 +147,13 @@ export function judgeHostKey(
   return { kind: 'unknown', certAuthority };
 }
 
-/** Types of the keys known for a name, so that a server with several is asked for one of them. */
+/** The types of the keys known for a name, so that a server with several presents one of these. */
 export function knownKeyTypes(entries: readonly KnownHost[], name: string): Set<string> {
   const plain = entries.filter((entry) => entry.marker === 'none' && namesHost(entry.hosts, name));
   return new Set(plain.map((entry) => entry.keyType));
 }
 
-/** True when some certificate authority may vouch for a name. */
+/** True if the files have a certificate authority for a name. */
 export function namesCertAuthority(entries: readonly KnownHost[], name: string): boolean {
   return entries.some(({ marker, hosts }) => marker === 'cert-authority' && namesHost(hosts, name));
 }
@@ -159,14 +161,14 @@ export function namesCertAuthority(entries: readonly KnownHost[], name: string):
 /**
  * One line of a known_hosts file, with its line end.
  *
- * @param salt - 20 random bytes to store the name hashed (HashKnownHosts), absent for plain
+ * @param salt - 20 random bytes to hash the name with (HashKnownHosts); absent for a plain name
  */
 export function knownHostLine(name: string, key: Buffer, salt?: Buffer): string {
   const hosts = salt === undefined ? name : hashedName(name, salt);
   return `${hosts} ${publicKeyType(key) ?? ''} ${key.toString('base64')}\n`;
 }
 
-/** Whether the first field of a line names a host, given as by {@link knownHostName}. */
+/** Whether the first field of a line matches a name from {@link knownHostName}. */
 export function namesHost(hosts: string, name: string): boolean {
   if (!hosts.startsWith('|')) return matchesPatternList(name, hosts.toLowerCase().split(','));
   const [, version, salt = ''] = hosts.split('|');

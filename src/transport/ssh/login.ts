@@ -18,8 +18,8 @@ import { shownAddress } from '../ssh-target.ts';
 import { TunnelStream, type Carrier } from './tunnel.ts';
 
 /**
- * A connection that is logged in. Errors of both are the holder's from here on. When the socket
- * closes, the logins of jump hosts under it end.
+ * An established login. Its owner handles the errors of both objects. When the socket closes, the
+ * logins to the jump hosts below it end.
  */
 export interface Login {
   readonly client: Client;
@@ -28,12 +28,12 @@ export interface Login {
 
 const ATTEMPT_PAUSE_MS = 1000;
 
-/** Time a jump host has for an orderly end. */
+/** Time for a jump host to disconnect. */
 const GOODBYE_MS = 1000;
 
 /**
- * Connects and logs in, by way of jump hosts if there are any. For each machine: known_hosts and keys
- * are read, the server is verified, and only then is a key or password offered to it.
+ * Connects and logs in, through jump hosts if there are any. For each machine, known_hosts and keys
+ * are read and the server is verified before any key or password is offered to it.
  *
  * @throws {LoginError} `host-key-…`, `known-hosts-…`, `login-refused`, `algorithms-mismatch`
  * @throws {ConnectionError} `connect-failed`, `connect-timeout`, `connection-lost`,
@@ -47,15 +47,15 @@ export async function logIn(
   const [first, ...others] = route;
   let login = await logInTo(first, undefined, options, memory);
   for (const hop of others) {
-    const through = login;
+    const jumpHost = login;
     try {
-      login = await logInTo(hop, through.client, options, memory);
+      login = await logInTo(hop, jumpHost.client, options, memory);
     } catch (error) {
-      end(through);
+      end(jumpHost);
       throw error;
     }
     login.socket.once('close', () => {
-      end(through);
+      end(jumpHost);
     });
   }
   return login;
@@ -68,7 +68,7 @@ function end({ client, socket }: Login): void {
 
 async function logInTo(
   { config, shownName }: SshHop,
-  through: Client | undefined,
+  jumpHost: Client | undefined,
   options: SshOptions,
   memory: LoginMemory,
 ): Promise<Login> {
@@ -84,19 +84,19 @@ async function logInTo(
     const hostKeys = await HostKeyCheck.load(config, {
       acceptNew: options.acceptNewHostKey,
       onNotice: options.onNotice ?? (() => undefined),
-      ...(askHostKey && { ask: deadline.outside(askHostKey) }),
+      ...(askHostKey && { ask: deadline.pausedDuring(askHostKey) }),
     });
     const identities = await findIdentities(
       config,
-      askPassphrase === undefined ? undefined : deadline.outside(askPassphrase),
+      askPassphrase === undefined ? undefined : deadline.pausedDuring(askPassphrase),
       memory,
     );
-    const ask = askPassword === undefined ? undefined : deadline.outside(askPassword);
+    const ask = askPassword === undefined ? undefined : deadline.pausedDuring(askPassword);
     const attempts = new LoginAttempts({ config, shownName, memory, askPassword: ask }, identities);
     const opening =
-      through === undefined
+      jumpHost === undefined
         ? connectSocket(config, where, attemptMs, cancelled.signal)
-        : openTunnel(through, config, where);
+        : openTunnel(jumpHost, config, where);
     socket = await Promise.race([opening, expired]);
     const ready = authenticate(socket, { config, hostKeys, attempts, where });
     return { client: await Promise.race([ready, expired]), socket };
@@ -118,16 +118,16 @@ function startDeadline(
     expire = () => {
       reject(
         new ConnectionError('connect-timeout', `${where}: no login within ${limitMs / 1000} s`, {
-          hint: 'Check the network and that an ssh server runs there, or allow more time.',
+          hint: 'Check the network, and that an ssh server runs there, or allow more time.',
         }),
       );
     };
   });
-  expired.catch(() => undefined); // it may expire while nobody waits for it yet
+  expired.catch(() => undefined); // it may expire before anything awaits it
   return { deadline: new Deadline(limitMs, expire), expired };
 }
 
-/** Connects, as often as ConnectionAttempts says while nobody answers. */
+/** Connects, and retries after failures up to ConnectionAttempts times. */
 async function connectSocket(
   config: SshHostConfig,
   where: string,
@@ -138,11 +138,11 @@ async function connectSocket(
     const socket = openSocket(config);
     const destroy = (): void => void socket.destroy();
     signal.addEventListener('abort', destroy, { once: true });
-    // The last attempt has the rest of the whole time.
+    // The last attempt has the rest of the total time.
     const isLast = attempt >= config.connectionAttempts;
     const timer = isLast ? undefined : setTimeout(destroy, attemptMs);
     try {
-      await connected(socket, where);
+      await awaitConnect(socket, where);
       return socket;
     } catch (error) {
       socket.destroy();
@@ -164,17 +164,17 @@ function openSocket(config: SshHostConfig): Socket {
     keepAlive: config.tcpKeepAlive,
     ...(config.bindAddress !== undefined && { localAddress: config.bindAddress }),
   });
-  // There is always a listener: an error that comes late must not end the process.
+  // There is always a listener: a late error must not crash the process.
   socket.on('error', () => undefined);
   socket.pause();
   return socket;
 }
 
-function connected(socket: Socket, where: string): Promise<void> {
+function awaitConnect(socket: Socket, where: string): Promise<void> {
   return new Promise((resolve, reject) => {
     socket.once('connect', resolve);
     socket.once('error', (cause) => {
-      reject(unreachable(where, whyNot(cause), cause));
+      reject(unreachable(where, connectReason(cause), cause));
     });
     socket.once('close', () => {
       reject(unreachable(where, 'no answer'));
@@ -182,8 +182,8 @@ function connected(socket: Socket, where: string): Promise<void> {
   });
 }
 
-/** A connection from a jump host to the next machine. */
-function openTunnel(through: Client, config: SshHostConfig, where: string): Promise<Carrier> {
+/** Opens a connection from a jump host to the next machine. */
+function openTunnel(jumpHost: Client, config: SshHostConfig, where: string): Promise<Carrier> {
   return new Promise((resolve, reject) => {
     const done = (error: Error | undefined, channel: ClientChannel): void => {
       if (error === undefined) {
@@ -194,11 +194,11 @@ function openTunnel(through: Client, config: SshHostConfig, where: string): Prom
         reject(unreachable(where, `the jump host: ${error.message}`, error));
       }
     };
-    through.once('close', () => {
+    jumpHost.once('close', () => {
       reject(unreachable(where, 'the jump host closed the connection'));
     });
     try {
-      through.forwardOut('127.0.0.1', 0, config.hostName, config.port, done);
+      jumpHost.forwardOut('127.0.0.1', 0, config.hostName, config.port, done);
     } catch (error) {
       reject(unreachable(where, 'the jump host closed the connection', error));
     }
@@ -212,9 +212,9 @@ function unreachable(where: string, why: string, cause?: unknown): ConnectionErr
   });
 }
 
-function whyNot(error: Error): string {
+function connectReason(error: Error): string {
   if (errnoOf(error) !== 'EADDRNOTAVAIL') return reasonOf(error);
-  return 'the address to connect from (BindAddress) is not one of this machine';
+  return 'the local address (BindAddress) does not belong to this machine';
 }
 
 interface Handshake {
@@ -235,7 +235,7 @@ function authenticate(socket: Carrier, handshake: Handshake): Promise<Client> {
       resolve(client);
     });
     client.on('error', (error) => {
-      // A key that could not sign is no failure: the next one is tried.
+      // A key that could not sign does not fail the login: the next one is tried.
       if ('level' in error && error.level === 'agent') return;
       reject(
         /no matching/i.test(error.message)
@@ -249,8 +249,8 @@ function authenticate(socket: Carrier, handshake: Handshake): Promise<Client> {
     client.connect({
       sock: socket,
       username: config.user,
-      readyTimeout: 0, // ours covers more
-      // ssh2 only sends these; whether the server still answers is judged where both are seen.
+      readyTimeout: 0, // our deadline covers more
+      // ssh2 only sends keepalives; SshSession decides whether the server is still alive.
       keepaliveInterval: config.serverAliveIntervalMs,
       keepaliveCountMax: Number.MAX_SAFE_INTEGER,
       algorithms: {
@@ -264,10 +264,10 @@ function authenticate(socket: Carrier, handshake: Handshake): Promise<Client> {
       agentForward: false,
       tryKeyboard: false,
       strictVendor: true,
-      debug: negotiation.hear,
+      debug: negotiation.onDebug,
       hostVerifier: (key: Buffer, verify: (permitted: boolean) => void) => {
         if (hostKeys.isAccepted(key)) {
-          verify(true); // keys are exchanged anew, with data waiting: ssh2 wants the answer now
+          verify(true); // a later key exchange while data is waiting: ssh2 needs the answer at once
           return;
         }
         hostKeys.verify(key).then(
@@ -294,10 +294,11 @@ function loginFailure(
   const level = 'level' in error ? error.level : undefined;
   if (level === 'client-authentication') return attempts.refused();
   if (/too many authentication failures/i.test(error.message)) return attempts.refused(true);
-  if (level === 'client-socket' || stage === 'login') return lost(where, whyNot(error), error);
+  if (level === 'client-socket' || stage === 'login')
+    return lost(where, connectReason(error), error);
   return new ConnectionError(
     'handshake-failed',
-    `${where}: this does not answer like an ssh server: ${error.message}`,
+    `${where}: this is not an ssh server: ${error.message}`,
     { hint: 'Check the port.', cause: error },
   );
 }

@@ -1,10 +1,10 @@
-/** The answers of a person to the questions of a login, kept for the next login. */
+/** Remembers a person's answers to the questions of a login for later logins. */
 import type { ParsedKey } from 'ssh2';
 
-/** What a person answered for one destination, so that a second login does not ask again. */
+/** The answers for one destination, so that a second login does not ask again. */
 export class LoginMemory {
-  /** By the name of the key file. */
+  /** Keyed by the path of the key file. */
   readonly unlockedKeys = new Map<string, ParsedKey>();
-  /** The last password given, by `user@host`. */
+  /** The last password, keyed by `user@host`. */
   readonly passwords = new Map<string, string>();
 }

@@ -1,11 +1,11 @@
-/** The error of two sides of ssh that have no algorithm in common. */
+/** The error for two ssh peers without a common algorithm. */
 import { LoginError } from '../../errors.ts';
 
-/** Longest list that is shown. */
+/** Longest list shown in a message. */
 const LIST_LENGTH_SHOWN = 300;
 
 interface Kind {
-  /** In ssh2's and OpenSSH's words. */
+  /** Matches the messages of ssh2 and OpenSSH. */
   readonly pattern: RegExp;
   readonly shown: string;
   readonly keyword: string;
@@ -13,22 +13,22 @@ interface Kind {
 
 const KINDS: readonly Kind[] = [
   { pattern: /\bKEX\b|key exchange/i, shown: 'key exchange method', keyword: 'KexAlgorithms' },
-  { pattern: /host key/i, shown: 'kind of host key', keyword: 'HostKeyAlgorithms' },
+  { pattern: /host key/i, shown: 'host key algorithm', keyword: 'HostKeyAlgorithms' },
   { pattern: /cipher/i, shown: 'cipher', keyword: 'Ciphers' },
   { pattern: /\bMAC\b/i, shown: 'MAC', keyword: 'MACs' },
 ];
 
-/** What each side has of the kind that failed; undefined where that is not known. */
+/** The lists of both sides for the kind that failed; undefined if unknown. */
 export interface AlgorithmLists {
   readonly ours?: string | undefined;
   readonly theirs?: string | undefined;
 }
 
 /**
- * It lasts until somebody changes one of the two sides, so that trying again is no use.
+ * The error for a mismatch. It stays until one side is changed, so a retry is useless.
  *
  * @param where - the server, for the message
- * @param failure - what ssh said
+ * @param failure - the message of ssh
  */
 export function algorithmsMismatch(
   where: string,
@@ -41,22 +41,22 @@ export function algorithmsMismatch(
     ...(ours === undefined ? [] : [`we offer ${shortened(ours)}`]),
   ];
   const lists = sides.length === 0 ? '' : `: ${sides.join('; ')}`;
-  const what = kind?.shown ?? 'algorithm of ssh';
+  const what = kind?.shown ?? 'ssh algorithm';
   return new LoginError(
     'algorithms-mismatch',
     `${where}: the server and this side have no ${what} in common${lists}`,
     {
-      hint: `Update the server, or allow one that it offers: \`${kind?.keyword ?? 'KexAlgorithms'} +NAME\` for this host in ~/.ssh/config.`,
+      hint: `Update the server, or allow an algorithm that it offers: \`${kind?.keyword ?? 'KexAlgorithms'} +NAME\` for this host in ~/.ssh/config.`,
     },
   );
 }
 
-/** Collects the lists from what ssh2 says while it negotiates; the last pair is the one that failed. */
+/** Collects the lists from ssh2's debug lines. The last pair of a negotiation is the failed one. */
 export class NegotiationListener {
   #ours: string | undefined;
   #theirs: string | undefined;
 
-  readonly hear = (line: string): void => {
+  readonly onDebug = (line: string): void => {
     const [, side, list] = /^Handshake: \((local|remote)\) [^:]*: (.*)$/.exec(line) ?? [];
     if (side === 'local') this.#ours = list;
     if (side === 'remote') this.#theirs = list;
@@ -67,7 +67,7 @@ export class NegotiationListener {
   }
 }
 
-/** Without the names that are flags and no algorithms. */
+/** Removes names that are flags, not algorithms, and limits the length. */
 function shortened(text: string): string {
   const list = text.replace(/,?\b(?:ext-info-c|kex-strict-[cs]-v00@openssh\.com)\b/g, '');
   return list.length <= LIST_LENGTH_SHOWN ? list : `${list.slice(0, LIST_LENGTH_SHOWN)}…`;

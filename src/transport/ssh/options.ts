@@ -1,4 +1,6 @@
-/** A host seen for the first time, in words. */
+/** The options and questions of a login with the built-in ssh. */
+
+/** An unknown host, as shown to a person. */
 export interface UnknownHost {
   readonly name: string;
   readonly keyType: string;
@@ -6,26 +8,29 @@ export interface UnknownHost {
   readonly fingerprint: string;
 }
 
-/** How to log in with the built-in ssh. */
+/** The options of a login with the built-in ssh. */
 export interface SshOptions {
-  /** Record a host seen for the first time; never one whose key changed. */
+  /** Record an unknown host, but never one whose key has changed. */
   readonly acceptNewHostKey: boolean;
-  /** For connecting, key exchange and login together; time spent on a question does not count. */
+  /** Limit for connecting, key exchange and login together; time for questions does not count. */
   readonly connectTimeoutMs: number;
-  /** Used instead of `~/.ssh/config` and `/etc/ssh/ssh_config`; `none` reads no file at all. */
+  /** Read instead of `~/.ssh/config` and `/etc/ssh/ssh_config`; `none` means no file at all. */
   readonly configFile?: string;
   /** Default: the user's home folder. */
   readonly homeDir?: string;
-  /** Asks for the passphrase of a key file; undefined: skip this key. Absent: nobody can be asked. */
+  /**
+   * Asks for the passphrase of a key file; undefined skips the key. Absent if nobody can be asked.
+   */
   readonly askPassphrase?: (keyFile: string) => Promise<string | undefined>;
-  /** Asks what the server wants to know, usually a password; undefined: give up this way. */
+  /** Asks the server's question, usually for a password; undefined gives up on this method. */
   readonly askPassword?: (prompt: string) => Promise<string | undefined>;
   /**
-   * Whether an unknown host is to be trusted and recorded. Absent: nobody can be asked, and it is not.
+   * Asks whether to trust and record an unknown host. Absent: nobody can be asked, and it is
+   * refused.
    */
   readonly askHostKey?: (shown: UnknownHost) => Promise<boolean>;
-  /** Told things worth a line, e.g. that a host key was recorded. */
+  /** Called with notices worth a line, such as that a host key was recorded. */
   readonly onNotice?: (text: string) => void;
-  /** Told what only somebody who looks into it wants to know. */
+  /** Called with details for diagnosis. */
   readonly onDetail?: (text: string) => void;
 }

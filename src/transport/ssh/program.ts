@@ -1,4 +1,4 @@
-/** Finds the system's ssh and gives it the words to stand in for the built-in one. */
+/** Finds the system's ssh and builds its command line. */
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { userInfo } from 'node:os';
@@ -7,16 +7,16 @@ import { absoluteFolders, windowsFolder } from '../../programs.ts';
 import type { SshHostConfig } from './config/config.ts';
 import type { SshOptions } from './options.ts';
 
-/** Where programs are looked for. */
+/** Where to look for programs. */
 export interface ProgramPlaces {
   readonly platform: NodeJS.Platform;
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
 /**
- * Finds the system's ssh: on Windows its own OpenSSH first, then what PATH has.
+ * Finds the system's ssh: on Windows the bundled OpenSSH first, then in PATH.
  *
- * @returns its full path; undefined when there is none
+ * @returns its full path; undefined if there is none
  */
 export async function findSystemSsh(places: ProgramPlaces): Promise<string | undefined> {
   for (const file of candidates(places)) {
@@ -44,12 +44,13 @@ async function isProgram(file: string): Promise<boolean> {
 }
 
 /**
- * The words with which the system's ssh stands in for the built-in one: the same files, no less care
- * about host keys (`StrictHostKeyChecking no` is not obeyed), the same patience.
+ * The command line of the system's ssh as a replacement for the built-in one: with the same files,
+ * the same strictness about host keys (`StrictHostKeyChecking no` is not obeyed) and the same
+ * timeouts.
  *
  * @param program - from {@link findSystemSsh}
  */
-export function standInWords(
+export function systemSshArgs(
   program: string,
   config: SshHostConfig,
   options: SshOptions & { readonly homeDir: string },
@@ -71,12 +72,12 @@ export function standInWords(
   return [program, ...files, ...settings.flatMap((setting) => ['-o', setting])];
 }
 
-/** ssh takes the home folder from the system's list of accounts, we from the environment. */
+/** Whether the home folder is that of the account: ssh uses that one, we use the environment's. */
 export function isAccountHome(homeDir: string): boolean {
   try {
     return path.resolve(userInfo().homedir) === path.resolve(homeDir);
   } catch {
-    return true; // no such list
+    return true; // the user id has no account entry
   }
 }
 
@@ -88,7 +89,7 @@ function otherHome(config: SshHostConfig, homeDir: string): string[] {
   ];
 }
 
-/** One word of an option: percent signs and quotes as they are. */
+/** Quotes a file as one word of an option, with percent signs and quotes escaped. */
 function quoted(file: string): string {
   return `"${file.replaceAll('%', '%%').replace(/["\\]/g, '\\$&')}"`;
 }

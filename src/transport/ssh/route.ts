@@ -1,33 +1,33 @@
-/** Resolves the machines on the way to an ssh server. */
+/** Resolves the jump hosts on the way to an ssh server. */
 import { invalidConfig } from './config/file.ts';
 import { resolveSshHost, type SshConfigSource, type SshHostConfig } from './config/config.ts';
 import type { SshTarget } from '../ssh-target.ts';
 
-/** One machine on the way. */
+/** One machine of a route. */
 export interface SshHop {
   readonly config: SshHostConfig;
-  /** `user@host` as it was written, for messages. */
+  /** `user@host` as the user wrote it, for messages. */
   readonly shownName: string;
 }
 
-/** The machines of a connection in the order they are reached; the last is where it goes. */
+/** The machines of a connection in the order they are reached; the last is the target. */
 export type SshRoute = readonly [SshHop, ...SshHop[]];
 
-/** A chain this long leads in a circle. */
+/** A longer chain is taken for a loop. */
 const HOPS_MAX = 16;
 
 /**
- * The way to a machine by its ProxyJump. As with ssh, each jump host is looked up in the same
- * configuration, and the first of a list may have a ProxyJump of its own.
+ * The route to a machine by its ProxyJump. As with ssh, each jump host is looked up in the same
+ * configuration, and the first host of a list may have its own ProxyJump.
  *
- * @throws {UsageError} `ssh-config-invalid` (also for a circle), `host-invalid`, `user-invalid`,
+ * @throws {UsageError} `ssh-config-invalid` (also for a loop), `host-invalid`, `user-invalid`,
  *   `port-invalid`
  */
 export function resolveRoute(target: SshTarget, source: SshConfigSource): Promise<SshRoute> {
   return routeTo(target, undefined, source, 1);
 }
 
-/** @param jumps - jump hosts that overrule the configuration of the machine itself */
+/** @param jumps - jump hosts that override the configuration of the machine itself */
 async function routeTo(
   target: SshTarget,
   jumps: readonly SshTarget[] | undefined,
@@ -35,14 +35,18 @@ async function routeTo(
   length: number,
 ): Promise<SshRoute> {
   if (length > HOPS_MAX) {
-    throw invalidConfig(`ProxyJump leads to ${target.host} by way of ${target.host} without end`);
+    throw invalidConfig(`ProxyJump leads to ${target.host} through ${target.host} in a loop`);
   }
   const own = await resolveSshHost(target, source);
-  // A jump host that is told how it is reached needs no ProxyCommand.
+  // A jump host that is reached through others does not use its own ProxyCommand.
   const config =
     jumps === undefined
       ? own
-      : { ...own, jumps, beyondUs: own.beyondUs.filter((option) => option !== 'ProxyCommand') };
+      : {
+          ...own,
+          jumps,
+          unsupported: own.unsupported.filter((option) => option !== 'ProxyCommand'),
+        };
   const hop: SshHop = { config, shownName: `${config.user}@${target.host}` };
   const nearest = config.jumps.at(-1);
   if (nearest === undefined) return [hop];

@@ -1,4 +1,4 @@
-/** One login of the built-in ssh, and the commands that run over it. */
+/** One login of the built-in ssh and the commands that run over it. */
 import type { ClientChannel } from 'ssh2';
 import { PeerWatch } from '../../bytes/peer-watch.ts';
 import { ConnectionError, RemoteError } from '../../errors.ts';
@@ -10,19 +10,19 @@ import type { Login } from './login.ts';
 /** What runs on a channel. */
 export type Startable = { readonly command: string } | { readonly subsystem: string };
 
-/** Bytes the kernel takes per interval even when the peer is gone: our own keepalives. */
+/** Bytes that the kernel takes per interval even if the peer is gone: our own keepalives. */
 const KEEPALIVE_NOISE_BYTES = 4096;
 
-/** Time an orderly goodbye may take. */
+/** Time for an orderly disconnect. */
 const CLOSE_GRACE_MS = 1000;
 
-/** A server that says anything but the answer is waited for so many times longer than a silent one. */
+/** A server that sends other data than the answer gets this many times longer than a silent one. */
 const EVASION_FACTOR = 4;
 
-/** What a session goes by beside the configuration. */
-interface SessionTerms {
+/** The options of a session besides the configuration. */
+interface SessionOptions {
   readonly shownName: string;
-  /** How long the server may take to answer to the start of a command. */
+  /** How long the server may take to answer the start of a command. */
   readonly answerMs: number;
 }
 
@@ -34,21 +34,21 @@ function noAnswer(shownName: string, afterMs: number): ConnectionError {
   );
 }
 
-/** One login: an ssh connection and the commands on it. */
+/** One login: an ssh connection and its commands. */
 export class SshSession {
   readonly #login: Login;
   readonly #shownName: string;
   readonly #connections = new Set<ChannelConnection>();
-  /** How to fail what waits for the server's answer to the start of a command. */
+  /** The reject functions of commands whose start is not answered yet. */
   readonly #starting = new Set<(error: ConnectionError) => void>();
   readonly #answerWatch: PeerWatch;
   #answers = 0;
   #watch: NodeJS.Timeout | undefined;
   #lost: ConnectionError | undefined;
-  /** A command was ended from here that had not come to its end: nobody waits for this server. */
+  /** We ended a command before it was complete, so closing does not wait for the server. */
   #isAbandoned = false;
 
-  constructor(login: Login, config: SshHostConfig, { shownName, answerMs }: SessionTerms) {
+  constructor(login: Login, config: SshHostConfig, { shownName, answerMs }: SessionOptions) {
     this.#login = login;
     this.#shownName = shownName;
     const { client, socket } = login;
@@ -88,7 +88,7 @@ export class SshSession {
     return this.#lost === undefined;
   }
 
-  /** Why it is not alive. */
+  /** Why the session is not alive. */
   get lost(): ConnectionError | undefined {
     return this.#lost;
   }
@@ -105,7 +105,8 @@ export class SshSession {
       const done = (error: Error | undefined, channel: ClientChannel): void => {
         this.#answers++;
         this.#starting.delete(reject);
-        // At once: a short command's output and status may be in the same packet as the answer.
+        // Attach at once: output and status of a short command may be in the same packet as the
+        // answer.
         if (error === undefined) resolve(this.#attach(channel));
         else if (this.#lost !== undefined) reject(this.#lost);
         else if ('reason' in error) resolve('no-more-channels');
@@ -143,10 +144,10 @@ export class SshSession {
   async close(): Promise<void> {
     this.#endWatches();
     const wasStarting = this.#starting.size > 0;
-    this.#lost ??= this.#lostError('it was closed from here');
+    this.#lost ??= this.#lostError('it was closed locally');
     for (const fail of this.#starting) fail(this.#lost);
     const { client, socket } = this.#login;
-    // An answer that has not come yet, or an end, may never come.
+    // A pending answer, or the end of an abandoned command, may never come.
     if (wasStarting || this.#isAbandoned) socket.destroy();
     if (socket.destroyed) return;
     await new Promise<void>((resolve) => {
@@ -160,9 +161,9 @@ export class SshSession {
   }
 
   /**
-   * Gives up when nothing came and next to nothing could be sent for the whole of ServerAliveInterval
-   * times ServerAliveCountMax. Answers alone would not do: on a slow line a keepalive waits behind
-   * megabytes of data.
+   * Gives up if nothing was received and almost nothing could be sent for ServerAliveInterval times
+   * ServerAliveCountMax. Answers to keepalives alone would not do: on a slow line a keepalive waits
+   * behind megabytes of data.
    */
   #watchOver(config: SshHostConfig): void {
     const { socket } = this.#login;

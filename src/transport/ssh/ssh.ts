@@ -2,11 +2,11 @@
 import { homedir } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { RemoteError } from '../../errors.ts';
-import { closeAll, tracked } from '../child.ts';
+import { closeAll, track } from '../child.ts';
 import type { Connection, Remote } from '../connection.ts';
 import { remoteCommandLine } from '../quote.ts';
 import type { ChannelConnection } from './channel.ts';
-import { listed, unsupportedConfig } from './choice.ts';
+import { joinReasons, unsupportedConfig } from './choice.ts';
 import type { SshHostConfig } from './config/config.ts';
 import { logIn } from './login.ts';
 import { LoginMemory } from './memory.ts';
@@ -19,9 +19,9 @@ export type { SshOptions } from './options.ts';
 export type { SshTarget } from '../ssh-target.ts';
 
 /**
- * Logs in with the built-in ssh; commands then run over the same login, one after the other or side
- * by side. All questions are asked before this returns; a new login that the server wants later goes
- * by the same answers, as far as they are good for more than once.
+ * Logs in with the built-in ssh. Commands then run over the same login, also several at a time. All
+ * questions are asked before this returns. A further login that becomes necessary later reuses the
+ * answers, except those that are valid only once.
  *
  * @throws {UsageError} `ssh-config-invalid`, `ssh-config-unsupported`, `host-invalid`,
  *   `user-invalid`, `port-invalid`
@@ -35,15 +35,15 @@ export async function connectSsh(target: SshTarget, options: SshOptions): Promis
     homeDir: options.homeDir ?? homedir(),
     configFile: options.configFile,
   });
-  const missing = route.flatMap(({ config }) => config.beyondUs);
-  if (missing.length > 0) throw unsupportedConfig(listed(missing));
+  const missing = route.flatMap(({ config }) => config.unsupported);
+  if (missing.length > 0) throw unsupportedConfig(joinReasons(missing));
   return connectRoute(route, options, new LoginMemory());
 }
 
 /**
- * {@link connectSsh} by a route that was looked up before.
+ * Like {@link connectSsh}, by a route that is already resolved.
  *
- * @param memory - what a person answered already, and is going to
+ * @param memory - holds the answers so far, and gets later ones
  */
 export async function connectRoute(
   route: SshRoute,
@@ -64,7 +64,7 @@ class SshRemote implements Remote {
   readonly #sessions = new Set<SshSession>();
   readonly #running = new Set<Connection>();
   #ahead: StartedAhead | undefined;
-  /** Settles when no command that was started ahead in vain is there any more. */
+  /** Resolves when all unused commands that were started ahead have ended. */
   #unusedEnded: Promise<unknown> | undefined;
 
   constructor(route: SshRoute, options: SshOptions, memory: LoginMemory) {
@@ -92,20 +92,22 @@ class SshRemote implements Remote {
     const ahead = await this.#takeAhead(command);
     if (ahead !== undefined) return ahead;
     await earlierEnded;
-    // The start that ends an unused one does not wait for that: only servers that let in one at a time
-    // mind, and are asked again. Noted now: it may be gone by the time that this one was refused.
+    // This start does not wait for the unused command to end: only servers that allow one command
+    // at a time would refuse it, and then it is retried. The state is read now, since the unused
+    // command may have ended by the time of the refusal.
     const isBesideUnused = this.#unusedEnded !== undefined;
-    const connection = await this.#startAnywhere({ command });
+    const connection = await this.#startOnAnySession({ command });
     if (isBesideUnused) connection.startedAhead = true;
     return connection;
   }
 
   async startSubsystem(subsystem: string): Promise<Connection> {
-    return this.#startAnywhere({ subsystem });
+    return this.#startOnAnySession({ subsystem });
   }
 
-  async #startAnywhere(what: Startable): Promise<ChannelConnection> {
-    const started = (await this.#startHere(what)) ?? (await this.#startInPlaceOfUnused(what));
+  async #startOnAnySession(what: Startable): Promise<ChannelConnection> {
+    const started =
+      (await this.#startOnOpenSession(what)) ?? (await this.#startInPlaceOfUnused(what));
     if (started !== undefined) return started;
     const connection = await (await this.logIn()).start(what);
     if (connection === 'no-more-channels') {
@@ -117,24 +119,24 @@ class SshRemote implements Remote {
         },
       );
     }
-    return tracked(connection, this.#running);
+    return track(connection, this.#running);
   }
 
-  /** One that is not needed may have taken the last place. */
+  /** Retries after the unused commands have ended, since they may occupy the last channel. */
   async #startInPlaceOfUnused(what: Startable): Promise<ChannelConnection | undefined> {
     if (this.#unusedEnded === undefined) return undefined;
     await this.#unusedEnded;
-    await pause(COUNTED_MS);
-    return this.#startHere(what);
+    await pause(SESSION_RELEASE_MS);
+    return this.#startOnOpenSession(what);
   }
 
   startAhead(program: string, words: readonly string[]): void {
     const command = remoteCommandLine(program, words);
-    const connection = this.#startHere({ command }).catch(() => undefined);
+    const connection = this.#startOnOpenSession({ command }).catch(() => undefined);
     this.#ahead = { command, connection };
   }
 
-  /** The command that was started ahead, when it is this one and still there. */
+  /** The command that was started ahead, if it is this one and still running. */
   async #takeAhead(command: string): Promise<ChannelConnection | undefined> {
     const ahead = this.#ahead;
     this.#ahead = undefined;
@@ -159,17 +161,17 @@ class SshRemote implements Remote {
     this.#unusedEnded = ended;
   }
 
-  /** Starts a command over a login there is; undefined when none of them takes another. */
-  async #startHere(what: Startable): Promise<ChannelConnection | undefined> {
+  /** Starts a command over an existing login; undefined if none of them accepts another. */
+  async #startOnOpenSession(what: Startable): Promise<ChannelConnection | undefined> {
     for (const session of this.#sessions) {
       if (!session.isAlive) {
-        // A server that does not answer is not asked to let us in once more.
+        // Do not log in again to a server that does not answer.
         if (session.lost?.code === 'timeout') throw session.lost;
         this.#sessions.delete(session);
         continue;
       }
       const connection = await session.start(what);
-      if (connection !== 'no-more-channels') return tracked(connection, this.#running);
+      if (connection !== 'no-more-channels') return track(connection, this.#running);
     }
     return undefined;
   }
@@ -181,14 +183,14 @@ class SshRemote implements Remote {
   }
 }
 
-/** A command that waits to be asked for. */
+/** A command that was started ahead. */
 interface StartedAhead {
   readonly command: string;
-  /** Undefined when it could not be started. */
+  /** Resolves to undefined if it could not be started. */
   readonly connection: Promise<ChannelConnection | undefined>;
 }
 
-/** Ends a command by what it hears: a closed channel would not tell when it is gone. */
+/** Ends a command by closing its input: closing the channel would not show when it has ended. */
 async function endUnused(connection: ChannelConnection): Promise<void> {
   connection.output.end();
   connection.input.resume();
@@ -199,8 +201,8 @@ async function endUnused(connection: ChannelConnection): Promise<void> {
   connection.destroy();
 }
 
-/** For so long sshd may still count a session that has ended. */
-const COUNTED_MS = 100;
+/** How long sshd may still count a session that has ended. */
+const SESSION_RELEASE_MS = 100;
 
-/** Time a command that is not needed may take to end. */
+/** Time for an unused command to end. */
 const UNUSED_GRACE_MS = 2000;

@@ -1,27 +1,27 @@
 /** Runs commands through the system's ssh or another remote shell. */
 import { ConnectionError, LoginError, UsageError, type EcsyncError } from '../../errors.ts';
-import { nameTheKey } from './auth.ts';
+import { tooManyKeysHint } from './auth.ts';
 import { isWindows } from '../../platform.ts';
-import { closeAll, spawnConnection, tracked } from '../child.ts';
+import { closeAll, spawnConnection, track } from '../child.ts';
 import type { Connection, ExitStatus, Remote } from '../connection.ts';
 import { remoteCommandLine, splitWords } from '../quote.ts';
 import { algorithmsMismatch } from './mismatch.ts';
 import { assertTarget, type SshTarget } from '../ssh-target.ts';
 
-/** ssh and plink end with this when they failed themselves; rsync never does. */
+/** Exit code of ssh and plink for their own failures; rsync never uses it. */
 const SSH_FAILED = 255;
 
 /**
- * Runs commands through a program of the user's choice (`--rsh`), one login for each.
+ * Runs commands through a program of the user's choice (`--rsh`), with one login for each command.
  *
- * The program's words come first; `-l user`, the port and what keeps it from asking are added only
- * where the program is known to understand them, and then the host and one remote command line. Its
- * failure to log in is reported by `exited`, and by `input` and `output`, not by `start()`.
+ * The program and its own arguments come first, then `-l user`, then the host and one remote
+ * command line. The port and the option against questions are added only for known programs. A
+ * failed login is reported by `exited`, `input` and `output`, not by `start()`.
  *
- * @param rsh - `ssh -i key`, split as a shell would (no shell runs), or the words themselves
- * @param options - `interactive`: a person is there, so ssh may ask on the terminal
+ * @param rsh - `ssh -i key`, split as by a shell (no shell is run), or the words themselves
+ * @param options - `interactive`: a person is present, so ssh may ask on the terminal
  * @throws {UsageError} `command-invalid`, `host-invalid`, `user-invalid`, `port-invalid`,
- *   `rsh-port` — this program cannot be told a port
+ *   `rsh-port` — how to pass a port to this program is unknown
  */
 export function systemSsh(
   rsh: string | readonly [string, ...string[]],
@@ -29,8 +29,8 @@ export function systemSsh(
   options: { interactive: boolean },
 ): Remote {
   assertTarget(target);
-  const login = loginWords(rsh, target, options.interactive);
-  const knowsSubsystems = kindOf(login[0]) === 'ssh';
+  const login = loginArgs(rsh, target, options.interactive);
+  const supportsSubsystems = kindOf(login[0]) === 'ssh';
   const running = new Set<Connection>();
   const shownName = target.user === undefined ? target.host : `${target.user}@${target.host}`;
   const run = async (argv: [string, ...string[]]): Promise<Connection> => {
@@ -38,12 +38,12 @@ export function systemSsh(
       shownName,
       explainExit: (status, stderr) => explainExit(shownName, status, stderr),
     });
-    return tracked(connection, running);
+    return track(connection, running);
   };
   return {
     shownName,
     start: (program, words) => run([...login, remoteCommandLine(program, words)]),
-    ...(knowsSubsystems && {
+    ...(supportsSubsystems && {
       startSubsystem: (name: string) => {
         const [file, ...words] = login;
         return run([file, '-s', ...words, name]);
@@ -57,7 +57,7 @@ function kindOf(program: string): string | undefined {
   return /(?:^|[/\\])(ssh|plink)(?:\.exe)?$/i.exec(program)?.[1]?.toLowerCase();
 }
 
-function loginWords(
+function loginArgs(
   rsh: string | readonly [string, ...string[]],
   target: SshTarget,
   interactive: boolean,
@@ -71,19 +71,19 @@ function loginWords(
   }
   const user = target.user === undefined ? [] : ['-l', target.user];
   const port = target.port === undefined ? [] : [kind === 'plink' ? '-P' : '-p', `${target.port}`];
-  const silence = { ssh: ['-o', 'BatchMode=yes'], plink: ['-batch'] }[kind ?? ''] ?? [];
-  return [program, ...own, ...(interactive ? [] : silence), ...user, ...port, target.host];
+  const batchOptions = { ssh: ['-o', 'BatchMode=yes'], plink: ['-batch'] }[kind ?? ''] ?? [];
+  return [program, ...own, ...(interactive ? [] : batchOptions), ...user, ...port, target.host];
 }
 
 interface Symptom {
-  /** In the line that is quoted. */
+  /** Matches the line to quote. */
   readonly pattern: RegExp;
-  /** In a line that has to be there, too: what the remote side says may look like the first. */
-  readonly beside?: RegExp;
+  /** Must match another line too, since text of the remote side may look like the first. */
+  readonly alsoPattern?: RegExp;
   readonly toError: (shownName: string, line: string) => EcsyncError;
 }
 
-/** What ssh says when it fails, most telling first; the texts are OpenSSH's and plink's. */
+/** The messages of OpenSSH and plink when they fail, the most specific first. */
 const SYMPTOMS: readonly Symptom[] = [
   {
     pattern: /no matching .* found\. Their offer: /,
@@ -95,13 +95,13 @@ const SYMPTOMS: readonly Symptom[] = [
   },
   {
     pattern: / line \d+: /,
-    beside: /terminating, \d+ bad configuration option/,
+    alsoPattern: /terminating, \d+ bad configuration option/,
     toError: wrongConfig,
   },
   { pattern: /^Bad owner or permissions on |^Can't open user config file /, toError: wrongConfig },
   {
     pattern: /\b(?:not found|No such file or directory|Permission denied)$/,
-    beside: /closed by UNKNOWN port 65535/,
+    alsoPattern: /closed by UNKNOWN port 65535/,
     toError: (name, line) =>
       new UsageError('proxy-command-failed', `${name}: its ProxyCommand cannot be run: ${line}`, {
         hint: 'Correct ProxyCommand in ~/.ssh/config, or install that program.',
@@ -111,28 +111,28 @@ const SYMPTOMS: readonly Symptom[] = [
     pattern: /REMOTE HOST IDENTIFICATION HAS CHANGED|POTENTIAL SECURITY BREACH/,
     toError: (name) =>
       new LoginError('host-key-changed', `${name}: the server's host key has changed`, {
-        hint: 'Ask who runs the server whether that is right, before you remove the old key from known_hosts.',
+        hint: 'Ask the server’s operator whether this is right before you remove the old key from known_hosts.',
       }),
   },
   {
     pattern: /Host key verification failed|No .* host key is known|host key is not cached/,
     toError: (name) =>
       new LoginError('host-key-unknown', `${name}: the server's host key is not known`, {
-        hint: `Run \`ssh ${name}\` once, and compare the fingerprint before you accept it.`,
+        hint: `Run \`ssh ${name}\` once, and compare the fingerprint before you accept the key.`,
       }),
   },
   {
     pattern: /Too many authentication failures/,
     toError: (name, line) =>
       new LoginError('login-refused', `${name}: the server refused the login: ${line}`, {
-        hint: nameTheKey(name),
+        hint: tooManyKeysHint(name),
       }),
   },
   {
     pattern: /Permission denied|No supported authentication/,
     toError: (name, line) =>
       new LoginError('login-refused', `${name}: the server refused the login: ${line}`, {
-        hint: `Check that \`ssh ${name}\` works without a question.`,
+        hint: `Check that \`ssh ${name}\` works without questions.`,
       }),
   },
   {
@@ -150,7 +150,7 @@ function wrongConfig(shownName: string, line: string): UsageError {
     'ssh-config-invalid',
     `${shownName}: ssh refuses its configuration: ${line}`,
     {
-      hint: `Correct it; \`ssh ${shownName}\` says the same.`,
+      hint: `Correct it; \`ssh ${shownName}\` reports the same error.`,
     },
   );
 }
@@ -162,8 +162,8 @@ function explainExit(
 ): EcsyncError | undefined {
   if (status.code !== SSH_FAILED && status.code !== null) return undefined;
   const lines = stderr.split(/[\r\n]+/).filter((line) => line.trim() !== '');
-  for (const { pattern, beside, toError } of SYMPTOMS) {
-    if (beside !== undefined && !lines.some((text) => beside.test(text))) continue;
+  for (const { pattern, alsoPattern, toError } of SYMPTOMS) {
+    if (alsoPattern !== undefined && !lines.some((text) => alsoPattern.test(text))) continue;
     const line = lines.find((text) => pattern.test(text));
     if (line !== undefined) return toError(shownName, line.trim());
   }

@@ -2,10 +2,10 @@
 import { Duplex } from 'node:stream';
 import type { ClientChannel } from 'ssh2';
 
-/** What an ssh connection runs over: a socket, or a channel of another ssh connection. */
+/** The stream below an ssh connection: a socket, or a channel of another ssh connection. */
 export type Carrier = Duplex & {
   readonly bytesRead: number;
-  /** Including what waits to be sent (`writableLength`), as with sockets. */
+  /** Including bytes waiting to be sent (`writableLength`), as with sockets. */
   readonly bytesWritten: number;
 };
 

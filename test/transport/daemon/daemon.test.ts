@@ -15,7 +15,7 @@ import { LocalTree } from '../../../src/tree/local/local-tree.ts';
 import { connectDaemon, type DaemonOptions } from '../../../src/transport/daemon/daemon.ts';
 import { answerChallenge, chooseDigest } from '../../../src/transport/daemon/auth.ts';
 import { DaemonLines } from '../../../src/transport/daemon/lines.ts';
-import { sendWords } from '../../../src/transport/daemon/login.ts';
+import { sendArgs } from '../../../src/transport/daemon/login.ts';
 import type { Connection } from '../../../src/transport/connection.ts';
 import { startDaemon, WITH_LOGIN, type RunningDaemon } from '../../support/rsync-daemon.ts';
 import { freePort } from '../../support/sshd.ts';
@@ -141,12 +141,12 @@ test('words that would end before their end are not sent', () => {
   const output = new PassThrough();
   const connection = { output } as unknown as Connection;
   for (const words of [['a\nb'], ['a\0b'], ['a', '', 'b']]) {
-    expect(() => sendWords(connection, words, 30)).toThrow(
+    expect(() => sendArgs(connection, words, 30)).toThrow(
       expect.objectContaining({ code: 'word-invalid' }),
     );
   }
-  sendWords(connection, ['--server', '.', 'm/a b/'], 29);
-  sendWords(connection, ['--server', '.', 'm/a b/'], 30);
+  sendArgs(connection, ['--server', '.', 'm/a b/'], 29);
+  sendArgs(connection, ['--server', '.', 'm/a b/'], 30);
   expect(String(output.read())).toBe('--server\n.\nm/a b/\n\n--server\0.\0m/a b/\0\0');
 });
 

@@ -9,9 +9,9 @@ import { chooseSsh, unsupportedConfig, type SshNeeds } from '../../../src/transp
 import { findSystemSsh } from '../../../src/transport/ssh/program.ts';
 
 const NOTHING: SshNeeds = {
-  beyondUs: [],
-  better: [],
-  foreignWays: [],
+  unsupported: [],
+  preferSystem: [],
+  systemOnlyMethods: [],
   hasKeys: true,
   systemSsh: '/usr/bin/ssh',
 };
@@ -23,29 +23,33 @@ describe('chooseSsh()', () => {
     ['no keys, somebody types a password', { hasKeys: false }, { use: 'builtin' }],
     [
       'an option ssh2 does not have',
-      { beyondUs: ['ProxyCommand', 'ProxyCommand'] },
+      { unsupported: ['ProxyCommand', 'ProxyCommand'] },
       { use: 'system', program, why: 'ProxyCommand' },
     ],
     [
       '… and no other ssh',
-      { beyondUs: ['ProxyCommand', 'PKCS11Provider'], systemSsh: undefined },
+      { unsupported: ['ProxyCommand', 'PKCS11Provider'], systemSsh: undefined },
       { use: 'none', missing: 'ProxyCommand, PKCS11Provider' },
     ],
-    ['a better way', { better: ['a CA'] }, { use: 'system', program, why: 'a CA' }],
-    ['a better way, not here', { better: ['a CA'], systemSsh: undefined }, { use: 'builtin' }],
+    ['a preferSystem way', { preferSystem: ['a CA'] }, { use: 'system', program, why: 'a CA' }],
+    [
+      'a preferSystem way, not here',
+      { preferSystem: ['a CA'], systemSsh: undefined },
+      { use: 'builtin' },
+    ],
     [
       'only a security key',
-      { foreignWays: ['the security key k'], hasKeys: false },
+      { systemOnlyMethods: ['the security key k'], hasKeys: false },
       { use: 'system', program, why: 'the security key k' },
     ],
     [
       'a security key beside others',
-      { foreignWays: ['the security key k'] },
-      { use: 'builtin', otherwise: { program, why: 'the security key k' } },
+      { systemOnlyMethods: ['the security key k'] },
+      { use: 'builtin', fallback: { program, why: 'the security key k' } },
     ],
     [
       'only a security key, and no other ssh',
-      { foreignWays: ['k'], hasKeys: false, systemSsh: undefined },
+      { systemOnlyMethods: ['k'], hasKeys: false, systemSsh: undefined },
       { use: 'builtin' },
     ],
   ])('%s', (_name, needs, choice) => {
@@ -57,15 +61,15 @@ describe('chooseSsh()', () => {
     fc.assert(
       fc.property(
         fc.record({
-          beyondUs: words,
-          better: words,
-          foreignWays: words,
+          unsupported: words,
+          preferSystem: words,
+          systemOnlyMethods: words,
           hasKeys: fc.boolean(),
           systemSsh: fc.constantFrom(undefined, program),
         }),
         (needs) => {
           const choice = chooseSsh(needs);
-          if (needs.beyondUs.length > 0) {
+          if (needs.unsupported.length > 0) {
             expect(choice.use).toBe(needs.systemSsh === undefined ? 'none' : 'system');
           } else expect(choice.use).not.toBe('none');
           if (needs.systemSsh === undefined) expect(choice).not.toHaveProperty('program');

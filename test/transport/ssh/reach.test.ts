@@ -1,6 +1,6 @@
 /**
- * Goal: what the built-in ssh cannot do is done by the system's ssh, with the same care, or refused.
- * Method: a real sshd with certificates, the real ssh, and configurations that need it.
+ * Goal: what the built-in ssh cannot do is done by the system's ssh, with the same care, or
+ * refused. Method: a real sshd with certificates, the real ssh, and configurations that need it.
  */
 import { execFile } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -9,7 +9,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { LoginError, UsageError } from '../../../src/errors.ts';
-import { findForeignWays } from '../../../src/transport/ssh/foreign-ways.ts';
+import { findSystemOnlyMethods } from '../../../src/transport/ssh/foreign-ways.ts';
 import { reachSsh, type ReachOptions } from '../../../src/transport/ssh/reach.ts';
 import { resolveSshHost } from '../../../src/transport/ssh/config/config.ts';
 import { makeKey, readPublicKey, startSshd, type RunningSshd } from '../../support/sshd.ts';
@@ -289,11 +289,11 @@ describe('the built-in ssh by configuration', () => {
   });
 });
 
-describe('findForeignWays()', () => {
+describe('findSystemOnlyMethods()', () => {
   const ways = async (...lines: string[]): Promise<string[]> => {
     await configure(...lines);
     const source = { homeDir: home, configFile: inSsh('config') };
-    return findForeignWays(await resolveSshHost({ host: 'h' }, source), home);
+    return findSystemOnlyMethods(await resolveSshHost({ host: 'h' }, source), home);
   };
 
   test('security keys by their public half, the usual ones too', async () => {

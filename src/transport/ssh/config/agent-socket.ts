@@ -8,7 +8,7 @@ const WINDOWS_PIPES = '\\\\.\\pipe\\';
 export const WINDOWS_AGENT = `${WINDOWS_PIPES}openssh-ssh-agent`;
 
 /**
- * Where the ssh agent of an IdentityAgent is.
+ * The socket or pipe for a value of IdentityAgent.
  *
  * @param agent - `none`, `SSH_AUTH_SOCK`, `$VARIABLE`, or a path
  * @param expand - replaces tokens and `~` of a path
@@ -26,8 +26,8 @@ export function agentSocket(agent: string, expand: (text: string) => string): st
 }
 
 /**
- * All agents to ask, given the one that is meant. PuTTY's Pageant (0.77 and later) listens on a pipe
- * whose name nobody is told: it is looked for where Windows' own agent would be used.
+ * All agents to ask, given the configured one. PuTTY's Pageant (0.77 and later) listens on a pipe
+ * with an unpublished name, so we search for it where Windows' own agent would be used.
  */
 export async function agentSockets(socket: string | undefined): Promise<string[]> {
   if (socket === undefined) return [];
@@ -38,7 +38,7 @@ export async function agentSockets(socket: string | undefined): Promise<string[]
   return hasOwn ? [socket, ...pageants] : pageants;
 }
 
-/** Pageant's pipes of a user among the names of all pipes: `pageant.USER.HASH`. */
+/** A user's Pageant pipes among the names of all pipes: `pageant.USER.HASH`. */
 export function pageantPipes(names: readonly string[], user: string): string[] {
   const prefix = `pageant.${user}.`.toLowerCase();
   return names

@@ -1,17 +1,17 @@
-/** The ssh algorithms that are offered, and how a configuration changes them. */
+/** The ssh algorithms to offer, and how a configuration changes them. */
 import type { CipherAlgorithm, KexAlgorithm, MacAlgorithm, ServerHostKeyAlgorithm } from 'ssh2';
 import { matchesPattern, matchesPatternList } from './pattern.ts';
 
-/** One kind of algorithm: what we ask for unasked, and what else ssh2 has when it is named. */
+/** The algorithms of one kind: our defaults, and others of ssh2 that a configuration can name. */
 interface Choice<Name extends string> {
   readonly usual: readonly Name[];
   readonly onRequest: readonly Name[];
 }
 
 /**
- * Sound algorithms only: no SHA-1, no CBC, no short groups. AES-GCM first: with the processor's help
- * it is the fastest by far. What old servers need has to be named in the ssh configuration, as for
- * ssh itself.
+ * The defaults are sound algorithms only: no SHA-1, no CBC, no short groups. AES-GCM comes first:
+ * with processor support it is by far the fastest. Algorithms for old servers must be named in the
+ * ssh configuration, as for ssh itself.
  */
 export const KEX: Choice<KexAlgorithm> = {
   usual: [
@@ -70,10 +70,10 @@ export const HOST_KEYS: Choice<ServerHostKeyAlgorithm> = {
 export const LOGIN_KEYS: Choice<ServerHostKeyAlgorithm> = HOST_KEYS;
 
 /**
- * The algorithms to offer when the configuration has a list: patterns between commas in order of
- * preference; with `+` they are added to the usual ones, with `-` taken away, with `^` put first.
+ * The algorithms to offer for a list of the configuration: comma-separated patterns in order of
+ * preference. With `+` they are added to the defaults, with `-` removed, with `^` put first.
  *
- * @returns an empty list when the built-in ssh has none of them
+ * @returns an empty list if the built-in ssh has none of them
  * @see ssh_config(5) Ciphers; OpenSSH kex-names.c kex_assemble_names() (9.2)
  */
 export function assembleAlgorithms<Name extends string>(
@@ -91,11 +91,12 @@ export function assembleAlgorithms<Name extends string>(
   return [...new Set(order)];
 }
 
-/** Key exchanges that a quantum computer does not break; the built-in ssh has none of them. */
+/** Key exchanges that resist quantum computers; the built-in ssh has none of them. */
 const POST_QUANTUM = /^(?:sntrup|mlkem)/;
 
 /**
- * True when a list puts a post-quantum key exchange first, alone or with `^`: then somebody asks for it.
+ * True if a list puts a post-quantum key exchange first, by itself or with `^`: that is a
+ * deliberate choice.
  *
  * @param list - the value of KexAlgorithms
  */

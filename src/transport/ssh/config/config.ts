@@ -1,4 +1,4 @@
-/** What the ssh_config files say about one host, complete with defaults. */
+/** The ssh_config settings of one host, complete with defaults. */
 import { userInfo } from 'node:os';
 import path from 'node:path';
 import { isWindows } from '../../../platform.ts';
@@ -19,55 +19,55 @@ import { expandFile, expandTokens, type Tokens } from './tokens.ts';
 import { parseProxyJump } from './jump.ts';
 import { assertTarget, type SshTarget } from '../../ssh-target.ts';
 
-/** Ways to log in that the built-in ssh has, by their names in the protocol (RFC 4252, RFC 4256). */
+/** Login methods of the built-in ssh, by their protocol names (RFC 4252, RFC 4256). */
 export type LoginMethod = 'publickey' | 'keyboard-interactive' | 'password';
 
-/** Everything a login needs to know, after the user's and the system's ssh_config. */
+/** All settings of a login, from the user's and the system's ssh_config. */
 export interface SshHostConfig {
-  /** Where to connect: a name or an address. */
+  /** The name or address to connect to. */
   readonly hostName: string;
   readonly port: number;
   readonly user: string;
   /** 4 or 6, or 0 for either. */
   readonly addressFamily: 0 | 4 | 6;
-  /** The address of this machine to connect from. */
+  /** The local address to connect from. */
   readonly bindAddress: string | undefined;
   readonly tcpKeepAlive: boolean;
-  /** Machines to pass on the way, the nearest first. */
+  /** Jump hosts, the nearest first. */
   readonly jumps: readonly SshTarget[];
-  /** Options in force that only the system's ssh has, as a person would name them. */
-  readonly beyondUs: readonly string[];
-  /** Options in force that the system's ssh does better, likewise. */
-  readonly better: readonly string[];
+  /** Options in force that only the system's ssh supports, by their display names. */
+  readonly unsupported: readonly string[];
+  /** Options in force that the system's ssh handles better, likewise. */
+  readonly preferSystem: readonly string[];
   /** Private key files in the order to try. */
   readonly identityFiles: readonly string[];
-  /** False: the usual files, of which most do not exist. */
+  /** False: these are the default files, most of which do not exist. */
   readonly identityFilesNamed: boolean;
-  /** Offer only keys of the files, also from the agent. */
+  /** Offer only keys of the files, even from the agent. */
   readonly identitiesOnly: boolean;
-  /** Socket or pipe of the agent; undefined: none. */
+  /** Socket or pipe of the agent; undefined for none. */
   readonly agentSocket: string | undefined;
   /** Signature algorithms that login keys may use. */
   readonly loginKeyAlgorithms: readonly ServerHostKeyAlgorithm[];
-  /** In the order of trying. */
+  /** In the order to try. */
   readonly loginMethods: readonly LoginMethod[];
   /** Methods in force that the built-in ssh does not have: `gssapi-with-mic`, `hostbased`. */
-  readonly foreignMethods: readonly string[];
-  /** How often a password is asked for. */
+  readonly unsupportedMethods: readonly string[];
+  /** How often to ask for a password. */
   readonly passwordPrompts: number;
-  /** Ask nobody. */
+  /** Ask no questions. */
   readonly batchMode: boolean;
   readonly userKnownHostsFiles: readonly string[];
   readonly globalKnownHostsFiles: readonly string[];
-  /** The name in known_hosts instead of host and port. */
+  /** The name to look up in known_hosts instead of host and port. */
   readonly hostKeyAlias: string | undefined;
   /**
-   * `yes`: not even `--accept-new-host-key` records a host; `accept-new`: it is not needed. `no`
-   * counts as `ask`: nothing makes ecsync believe a changed key.
+   * With `yes`, not even `--accept-new-host-key` records a host; with `accept-new` that option is
+   * not needed. `no` counts as `ask`: ecsync never accepts a changed key.
    */
   readonly strictHostKeyChecking: 'yes' | 'accept-new' | 'ask';
   readonly hashKnownHosts: boolean;
-  /** True when HostKeyAlgorithms names an order of its own, which known keys then do not change. */
+  /** True if HostKeyAlgorithms gives an explicit order, which known keys do not change. */
   readonly hostKeyOrderGiven: boolean;
   readonly algorithms: {
     readonly kex: readonly KexAlgorithm[];
@@ -75,35 +75,39 @@ export interface SshHostConfig {
     readonly hmac: readonly MacAlgorithm[];
     readonly serverHostKey: readonly ServerHostKeyAlgorithm[];
   };
-  /** For one attempt. */
+  /** Limit for one attempt. */
   readonly connectTimeoutMs: number | undefined;
   readonly connectionAttempts: number;
-  /** 0: none. */
+  /** 0 for none. */
   readonly serverAliveIntervalMs: number;
   readonly serverAliveCountMax: number;
 }
 
-/** Where the configuration comes from. */
+/** The source of the configuration. */
 export interface SshConfigSource {
   readonly homeDir: string;
-  /** Read instead of the usual files; `none`: read nothing. */
+  /** Read instead of the default files; `none` means no file. */
   readonly configFile: string | undefined;
 }
 
 const DEFAULT_IDENTITIES = ['id_rsa', 'id_ecdsa', 'id_ed25519'];
 const DEFAULT_METHODS = 'publickey,keyboard-interactive,password';
 
-/** Without a keepalive a dead network would be noticed only by the kernel, after hours. */
+/** Without keepalives only the kernel would notice a dead network, after hours. */
 const ALIVE_INTERVAL_SEC = 30;
 
-/** More attempts, one a second, would look like a hang. */
+/** More attempts, one per second, would look like a hang. */
 const ATTEMPTS_MAX = 1000;
 
-/** Longer timers than this fire at once in Node. */
+/** Bounds timers, since longer ones fire at once in Node. */
 const TIME_SEC_MAX = 2_000_000;
 
-/** Options that change whom we reach or believe, and that ssh2 cannot do, with their harmless value. */
-const BEYOND_US: readonly (readonly [keyword: string, shown: string, harmless: string])[] = [
+/** Options that change which host we reach or trust and that ssh2 lacks, with a harmless value. */
+const UNSUPPORTED_OPTIONS: readonly (readonly [
+  keyword: string,
+  shown: string,
+  harmless: string,
+])[] = [
   ['proxycommand', 'ProxyCommand', 'none'],
   ['knownhostscommand', 'KnownHostsCommand', 'none'],
   ['revokedhostkeys', 'RevokedHostKeys', 'none'],
@@ -114,7 +118,7 @@ const BEYOND_US: readonly (readonly [keyword: string, shown: string, harmless: s
 ];
 
 /**
- * The configuration of one host.
+ * Resolves the configuration of one host.
  *
  * @throws {UsageError} `ssh-config-invalid`, `host-invalid`, `user-invalid`, `port-invalid`
  */
@@ -152,12 +156,16 @@ export async function resolveSshHost(
     hostKeyAlias,
     algorithms,
     hostKeyOrderGiven: /^[^-+]/.test(settings.text('hostkeyalgorithms') ?? ''),
-    better: betterElsewhere(settings),
-    beyondUs: [...settings.beyondUs, ...beyondSsh2(settings), ...noneLeft(algorithms, settings)],
+    preferSystem: optionsForSystemSsh(settings),
+    unsupported: [
+      ...settings.unsupported,
+      ...unsupportedOptions(settings),
+      ...emptyAlgorithmLists(algorithms, settings),
+    ],
     ...identitySettings(settings, tokens),
     ...methodSettings(settings),
     ...knownHostsSettings(settings, tokens),
-    ...reachSettings(settings),
+    ...connectionSettings(settings),
   };
 }
 
@@ -188,14 +196,14 @@ function localUserName(): string {
   try {
     return userInfo().username;
   } catch {
-    // An account without an entry in the system's list, as in some containers.
+    // The user id has no account entry, as in some containers.
     return process.env['USER'] ?? process.env['USERNAME'] ?? '';
   }
 }
 
 /**
- * HostName knows only `%h` and `%%`; names are looked up, and known, in lower case. A destination's own
- * host is taken literally: `%` begins the zone of an IPv6 address there.
+ * Expands HostName, which has only the tokens `%h` and `%%`, in lower case. The host of a
+ * destination is taken literally: there `%` begins the zone of an IPv6 address.
  */
 function finalHostName(text: string | undefined, original: string): string {
   if (text === undefined) return original.toLowerCase();
@@ -208,21 +216,24 @@ function finalHostName(text: string | undefined, original: string): string {
   return name.toLowerCase();
 }
 
-function beyondSsh2(settings: Settings): string[] {
-  const inForce = BEYOND_US.filter(([keyword, , harmless]) => {
+function unsupportedOptions(settings: Settings): string[] {
+  const inForce = UNSUPPORTED_OPTIONS.filter(([keyword, , harmless]) => {
     const value = settings.text(keyword)?.toLowerCase();
     return ![undefined, harmless, 'none', 'false'].includes(value);
   });
   return inForce.map(([, shown]) => shown);
 }
 
-function betterElsewhere(settings: Settings): string[] {
+function optionsForSystemSsh(settings: Settings): string[] {
   const kex = settings.text('kexalgorithms');
   return prefersPostQuantum(kex) ? [`KexAlgorithms ${kex ?? ''}`] : [];
 }
 
-/** Lists of algorithms of which the built-in ssh has none. */
-function noneLeft(algorithms: SshHostConfig['algorithms'], settings: Settings): string[] {
+/** Lists of algorithms that leave the built-in ssh with none. */
+function emptyAlgorithmLists(
+  algorithms: SshHostConfig['algorithms'],
+  settings: Settings,
+): string[] {
   const lists = [
     ['kexalgorithms', 'KexAlgorithms', algorithms.kex],
     ['ciphers', 'Ciphers', algorithms.cipher],
@@ -274,14 +285,14 @@ function methodSettings(settings: Settings) {
   };
   const inForce = wanted.filter((method) => isOn[method] === true);
   return {
-    loginMethods: inForce.filter(isOurs),
-    foreignMethods: inForce.filter((method) => !isOurs(method)),
+    loginMethods: inForce.filter(isSupportedMethod),
+    unsupportedMethods: inForce.filter((method) => !isSupportedMethod(method)),
     passwordPrompts: settings.integer('numberofpasswordprompts', 3),
     batchMode: settings.flag('batchmode', false),
   };
 }
 
-function isOurs(method: string): method is LoginMethod {
+function isSupportedMethod(method: string): method is LoginMethod {
   return DEFAULT_METHODS.split(',').includes(method);
 }
 
@@ -313,7 +324,7 @@ function knownHostsSettings(settings: Settings, tokens: Tokens) {
 
 const FAMILIES: Readonly<Record<string, 4 | 6>> = { inet: 4, inet6: 6 };
 
-function reachSettings(settings: Settings) {
+function connectionSettings(settings: Settings) {
   const connectSec = settings.seconds('connecttimeout', 0);
   return {
     addressFamily: FAMILIES[settings.text('addressfamily')?.toLowerCase() ?? ''] ?? (0 as const),
@@ -329,13 +340,13 @@ function reachSettings(settings: Settings) {
   };
 }
 
-/** Typed access to settings whose form was checked when they were read. */
+/** Typed access to settings that were validated when they were read. */
 class Settings {
-  readonly beyondUs: readonly string[];
+  readonly unsupported: readonly string[];
   readonly #values: ConfigSettings['values'];
 
-  constructor({ values, beyondUs }: ConfigSettings) {
-    this.beyondUs = beyondUs;
+  constructor({ values, unsupported }: ConfigSettings) {
+    this.unsupported = unsupported;
     this.#values = values;
   }
 

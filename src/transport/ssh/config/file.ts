@@ -1,4 +1,4 @@
-/** Reads ssh_config files and keeps what applies to a host. */
+/** Reads ssh_config files and collects the settings that apply to a host. */
 import { open } from 'node:fs/promises';
 import { UsageError } from '../../../errors.ts';
 import { errnoOf, isWindows } from '../../../platform.ts';
@@ -6,73 +6,75 @@ import { reasonOf } from '../../../system-words.ts';
 import { expandInclude } from './include.ts';
 import { canonicalKeyword, valueKind, valueProblem } from './keywords.ts';
 import { parseConfigLine, type ConfigLine } from './line.ts';
-import { judgeMatch } from './match.ts';
+import { evaluateMatch } from './match.ts';
 import { matchesPattern, matchesPatternList } from './pattern.ts';
 
-/** OpenSSH's own limit of Include in Include. */
+/** OpenSSH's own limit of nested Includes. */
 const INCLUDE_DEPTH_MAX = 16;
 
 const FILE_BYTES_MAX = 4 * 1024 * 1024;
 
-/** Who asks: what `Host` and `Match` compare with. */
+/** The values that `Host` and `Match` compare with. */
 export interface ConfigQuery {
   /** The host as the user wrote it. */
   readonly host: string;
-  /** The user given with the host; undefined: what the files or the system say. */
+  /** The user given with the host; undefined means the files or the system decide. */
   readonly user: string | undefined;
   readonly localUser: string;
   readonly homeDir: string;
 }
 
-/** What the files say about one host. */
+/** The settings of the files for one host. */
 export interface ConfigSettings {
-  /** Keyword in lower case -> its arguments, once for each line that counts. */
+  /** Keyword in lower case → its arguments, once for each line that counts. */
   readonly values: ReadonlyMap<string, readonly (readonly string[])[]>;
-  /** What only ssh itself can make of the files, as in “Match exec”. */
-  readonly beyondUs: readonly string[];
+  /** Features of the files that only ssh itself supports, such as “Match exec”. */
+  readonly unsupported: readonly string[];
 }
 
-/** A file, and the folder that relative names in its Include lines are in. */
+/** A configuration file and the folder for relative names in its Include lines. */
 export interface ConfigFile {
   readonly file: string;
   readonly includeDir: string;
-  /** A file the user named must be there; the usual ones need not. */
+  /** A file that the user named must exist; the default files need not. */
   readonly required: boolean;
-  /** Nobody else may have written it: ssh insists for `~/.ssh/config` and included files. */
+  /**
+   * Others must not be able to write it: ssh requires this of `~/.ssh/config` and included files.
+   */
   readonly mustBeOwn: boolean;
 }
 
 interface Pass {
   readonly query: ConfigQuery;
-  /** The first value of a keyword wins; only IdentityFile and CertificateFile collect. */
+  /** The first value of a keyword counts; only IdentityFile and CertificateFile accumulate. */
   readonly values: Map<string, string[][]>;
-  readonly beyondUs: Set<string>;
+  readonly unsupported: Set<string>;
   final: boolean;
-  sawFinal: boolean;
+  wantsFinal: boolean;
 }
 
-/** Where in a file we are. */
+/** The state while reading one file. */
 interface Scope {
   readonly from: ConfigFile;
   readonly depth: number;
-  /** In a file that is included from a block that does not apply, no Host or Match does. */
+  /** In a file included from a block that does not apply, no Host or Match applies either. */
   readonly never: boolean;
   active: boolean;
 }
 
 const COLLECTED = new Set(['identityfile', 'certificatefile']);
 
-/** Each of the two keeps the other from counting when it comes first. */
+/** Whichever of the two comes first disables the other. */
 const EXCLUDES: Readonly<Record<string, string>> = {
   proxyjump: 'proxycommand',
   proxycommand: 'proxyjump',
 };
 
 /**
- * Reads ssh_config files in order and keeps what applies to a host, as ssh does: the first value
- * obtained for a keyword counts. Host, Include and Match (all, final, host, originalhost, user,
- * localuser, tagged) are obeyed; nothing is executed and no name is looked up. Blocks of other hosts
- * are checked as well, since ssh reads none of a file that makes no sense somewhere.
+ * Reads ssh_config files in order and collects the settings of a host, as ssh does: the first value
+ * for a keyword counts. Host, Include and Match (all, final, host, originalhost, user, localuser,
+ * tagged) are obeyed; nothing is executed and no name is looked up. Blocks of other hosts are
+ * validated too, since ssh rejects a file that is invalid anywhere.
  *
  * @throws {UsageError} `ssh-config-invalid` — a file cannot be read or understood
  * @see OpenSSH readconf.c read_config_file_depth() (9.2)
@@ -84,20 +86,20 @@ export async function readSshConfig(
   const pass: Pass = {
     query,
     values: new Map(),
-    beyondUs: new Set(),
+    unsupported: new Set(),
     final: false,
-    sawFinal: false,
+    wantsFinal: false,
   };
   for (const from of files) await applyFile({ from, depth: 0, never: false, active: true }, pass);
-  if (pass.sawFinal) {
+  if (pass.wantsFinal) {
     pass.final = true;
     pass.values.set('hostname', [[hostSoFar(pass).replaceAll('%', '%%')]]);
     for (const from of files) await applyFile({ from, depth: 0, never: false, active: true }, pass);
   }
-  return { values: pass.values, beyondUs: [...pass.beyondUs] };
+  return { values: pass.values, unsupported: [...pass.unsupported] };
 }
 
-/** The error of a file that makes no sense at some place. */
+/** The error for an invalid file. */
 export function invalidConfig(what: string, cause?: unknown): UsageError {
   return new UsageError('ssh-config-invalid', `the ssh configuration is not valid: ${what}`, {
     hint: 'Check it with `ssh -G HOST`.',
@@ -129,7 +131,7 @@ async function readText(from: ConfigFile): Promise<string | undefined> {
       const { uid, mode, size } = await handle.stat();
       const isOwn = uid === 0 || uid === process.getuid?.();
       if (from.mustBeOwn && !isWindows && (!isOwn || (mode & 0o022) !== 0)) {
-        throw invalidConfig(`${from.file} belongs to somebody else, or others may write to it`);
+        throw invalidConfig(`${from.file} belongs to another user, or others may write to it`);
       }
       if (size > FILE_BYTES_MAX) throw invalidConfig(`${from.file} is too large`);
       bytes = await handle.readFile();
@@ -143,7 +145,7 @@ async function readText(from: ConfigFile): Promise<string | undefined> {
     throw invalidConfig(`${from.file} cannot be read: ${reasonOf(error)}`, error);
   }
   if (bytes.length > FILE_BYTES_MAX || bytes.includes(0)) {
-    throw invalidConfig(`${from.file} is not a text file of sensible size`);
+    throw invalidConfig(`${from.file} is not a text file of reasonable size`);
   }
   return bytes.toString('utf8');
 }
@@ -166,7 +168,7 @@ async function applyLine(line: ConfigLine, where: string, scope: Scope, pass: Pa
   }
 }
 
-/** Patterns in order; a negated one that matches ends it. */
+/** Whether a pattern matches and no negated pattern does. */
 function namesHost(patterns: readonly string[], host: string): boolean {
   const matches = patterns
     .map((pattern) => pattern.replace(/^!/, ''))
@@ -179,7 +181,7 @@ function namesHost(patterns: readonly string[], host: string): boolean {
 
 function matchApplies(words: readonly string[], where: string, pass: Pass): boolean {
   const { query } = pass;
-  const outcome = judgeMatch(words, {
+  const outcome = evaluateMatch(words, {
     host: hostSoFar(pass),
     originalHost: query.host,
     user: query.user ?? firstOf(pass, 'user') ?? query.localUser,
@@ -188,16 +190,16 @@ function matchApplies(words: readonly string[], where: string, pass: Pass): bool
     finalPass: pass.final,
   });
   if (typeof outcome === 'string') throw invalidConfig(`${where}: ${outcome}`);
-  pass.sawFinal ||= outcome.wantsFinal;
-  if (outcome.unjudged !== undefined) pass.beyondUs.add(`“Match ${outcome.unjudged}”`);
-  return outcome.matched && outcome.unjudged === undefined;
+  pass.wantsFinal ||= outcome.wantsFinal;
+  if (outcome.undecided !== undefined) pass.unsupported.add(`“Match ${outcome.undecided}”`);
+  return outcome.matched && outcome.undecided === undefined;
 }
 
 async function include(words: readonly string[], scope: Scope, pass: Pass): Promise<void> {
   const { from, depth, active, never } = scope;
   for (const pattern of words) {
     if (/[%$]/.test(pattern)) {
-      pass.beyondUs.add(`“Include ${pattern}”`); // newer releases expand these
+      pass.unsupported.add(`“Include ${pattern}”`); // newer releases expand these
       continue;
     }
     const dirs = { baseDir: from.includeDir, homeDir: pass.query.homeDir };
@@ -214,8 +216,8 @@ function setOption(line: ConfigLine, where: string, scope: Scope, pass: Pass): v
   const kind = valueKind(keyword);
   if (kind === undefined) {
     const ignored = (firstOf(pass, 'ignoreunknown') ?? '').toLowerCase().split(',');
-    // Newer than we are, or a mistake: ssh knows.
-    if (!matchesPatternList(keyword, ignored)) pass.beyondUs.add(`the option ${keyword}`);
+    // A newer option or a mistake: ssh itself decides.
+    if (!matchesPatternList(keyword, ignored)) pass.unsupported.add(`the option ${keyword}`);
     return;
   }
   const problem = valueProblem(kind, words);
@@ -232,7 +234,7 @@ function setOption(line: ConfigLine, where: string, scope: Scope, pass: Pass): v
   }
 }
 
-/** `ProxyJump none` only keeps another ProxyJump from counting. */
+/** `ProxyJump none` only disables another ProxyJump. */
 function isNoJump(rival: string, pass: Pass): boolean {
   return rival === 'proxyjump' && firstOf(pass, 'proxyjump')?.toLowerCase() === 'none';
 }

@@ -2,14 +2,14 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 
-/** So many files and folders may match; more is a mistake. */
+/** More matching files and folders than this are a mistake. */
 const MATCHES_MAX = 10_000;
 
 /**
- * Files that an Include names, as glob(3) finds them: `*`, `?` and `[…]` in any part, sorted, hidden
- * ones only when the pattern begins with a dot.
+ * The files of an Include in sorted order, as glob(3) finds them: `*`, `?` and `[…]` work in any
+ * part, and hidden names match only if the pattern begins with a dot.
  *
- * @param pattern - absolute, or relative to `baseDir`, or beginning with `~/`
+ * @param pattern - absolute, relative to `baseDir`, or beginning with `~/`
  */
 export async function expandInclude(
   pattern: string,
@@ -35,7 +35,7 @@ export async function expandInclude(
     const matches = globPart(part);
     const lists = await Promise.all(
       found.map(async (dir) => {
-        const names = await readdir(dir).catch(() => []); // like a pattern that matches nothing
+        const names = await readdir(dir).catch(() => []); // as if the pattern matched nothing
         return names
           .filter(matches)
           .sort()

@@ -1,10 +1,10 @@
-/** Parses ProxyJump. */
+/** Parses the value of ProxyJump. */
 import { invalidConfig } from './file.ts';
 import type { SshTarget } from '../../ssh-target.ts';
 
 /**
- * The machines of a ProxyJump in the order they are passed: `[user@]host[:port]` or
- * `ssh://[user@]host[:port]` between commas. None for `none`.
+ * Parses the jump hosts of a ProxyJump in their order: a comma-separated list of
+ * `[user@]host[:port]` or `ssh://[user@]host[:port]`. `none` gives an empty list.
  *
  * @throws {UsageError} `ssh-config-invalid`
  * @see ssh_config(5) ProxyJump; OpenSSH readconf.c parse_jump() (9.2)

@@ -1,6 +1,8 @@
-/** How the arguments of a keyword look. */
+/** The keywords of ssh_config and the forms of their values. */
+
+/** The form of a keyword's value. */
 export type ValueKind =
-  /** One word out of a few, whatever its case. */
+  /** One of these words, in any case. */
   | { readonly oneOf: readonly string[] }
   | 'count'
   | 'port'
@@ -8,16 +10,16 @@ export type ValueKind =
   | 'time'
   | 'word'
   | 'words'
-  /** The rest of the line as it stands. */
+  /** The rest of the line unchanged. */
   | 'line'
-  /** Of no consequence here. */
+  /** Has no effect here. */
   | 'ignored';
 
 const FLAG = { oneOf: ['yes', 'no', 'true', 'false'] };
 const YES_NO_ASK = { oneOf: [...FLAG.oneOf, 'ask'] };
 
-/** Keywords that change what we do. */
-const HONOURED: Readonly<Record<string, ValueKind>> = {
+/** Keywords that we support. */
+const SUPPORTED: Readonly<Record<string, ValueKind>> = {
   addressfamily: { oneOf: ['any', 'inet', 'inet6'] },
   batchmode: FLAG,
   bindaddress: 'word',
@@ -63,7 +65,7 @@ const HONOURED: Readonly<Record<string, ValueKind>> = {
   verifyhostkeydns: YES_NO_ASK,
 };
 
-/** Keywords that are fine and change nothing for one command whose output we read. */
+/** Valid keywords that have no effect on a command whose output we read. */
 const IGNORED = new Set(
   `addkeystoagent afstokenpassing canonicaldomains canonicalizefallbacklocal canonicalizemaxdots
   canonicalizepermittedcnames casignaturealgorithms channeltimeout checkhostip cipher
@@ -94,17 +96,17 @@ const ALIASES: Readonly<Record<string, string>> = {
   smartcarddevice: 'pkcs11provider',
 };
 
-/** The name under which a keyword is kept. */
+/** The current name of a keyword that may be an alias. */
 export function canonicalKeyword(keyword: string): string {
   return ALIASES[keyword] ?? keyword;
 }
 
 /**
- * @param keyword - {@link canonicalKeyword}
+ * @param keyword - from {@link canonicalKeyword}
  * @returns undefined for a keyword that OpenSSH up to 10.2 does not have
  */
 export function valueKind(keyword: string): ValueKind | undefined {
-  return HONOURED[keyword] ?? (IGNORED.has(keyword) ? 'ignored' : undefined);
+  return SUPPORTED[keyword] ?? (IGNORED.has(keyword) ? 'ignored' : undefined);
 }
 
 const SECONDS: Readonly<Record<string, number>> = {
@@ -116,10 +118,10 @@ const SECONDS: Readonly<Record<string, number>> = {
   w: 604_800,
 };
 
-/** OpenSSH's limit: an int. */
+/** OpenSSH's limit: the largest int. */
 const NUMBER_MAX = 2_147_483_647;
 
-/** @returns seconds of `90`, `1m30s`; undefined for anything else */
+/** Parses `90` or `1m30s`. @returns seconds; undefined for an invalid time */
 export function parseTime(text: string): number | undefined {
   if (!/^(?:\d{1,10}[smhdw]?)+$/i.test(text)) return undefined;
   let seconds = 0;
@@ -129,14 +131,14 @@ export function parseTime(text: string): number | undefined {
   return seconds <= NUMBER_MAX ? seconds : undefined;
 }
 
-/** @returns what is wrong with a keyword's words, or undefined */
+/** @returns the problem of a keyword's words, or undefined if they are valid */
 export function valueProblem(kind: ValueKind, words: readonly string[]): string | undefined {
   const [first = ''] = words;
   if (kind === 'ignored' || kind === 'line') return undefined;
   if (words.length === 0 || words.includes('')) return 'has no value';
   if (kind === 'words') {
     const none = words.some((word) => word.toLowerCase() === 'none');
-    return none && words.length > 1 ? 'has “none” beside other values' : undefined;
+    return none && words.length > 1 ? 'has “none” together with other values' : undefined;
   }
   if (words.length > 1) return 'has more than one value';
   if (kind === 'word') return undefined;
@@ -147,7 +149,7 @@ export function valueProblem(kind: ValueKind, words: readonly string[]): string 
   if (kind === 'time') {
     return first === 'none' || parseTime(first) !== undefined ? undefined : 'is not a time';
   }
-  return kind.oneOf.includes(first.toLowerCase()) ? undefined : 'means nothing';
+  return kind.oneOf.includes(first.toLowerCase()) ? undefined : 'has an unknown value';
 }
 
 function isNumberUpTo(word: string, max: number): boolean {

@@ -1,19 +1,21 @@
-/** One line of an ssh_config file that says something. */
+/** Parses one line of an ssh_config file. */
+
+/** A line with a keyword. */
 export interface ConfigLine {
-  /** In lower case, as in the file otherwise. */
+  /** The keyword in lower case. */
   readonly keyword: string;
   /** The arguments without quotes and escapes; a comment ends them. */
   readonly words: readonly string[];
-  /** Everything after the keyword as it stands, for options that are commands. */
+  /** Everything after the keyword unchanged, for options that are commands. */
   readonly rest: string;
 }
 
 /**
- * Splits a line as ssh does: `keyword words…`, where one `=` may stand between the keyword and the
- * first word. Words are in single or double quotes or bare; a backslash frees a quote, a backslash or,
- * outside of quotes, a space, and is itself otherwise.
+ * Splits a line as ssh does: `keyword words…`, with an optional `=` between the keyword and the
+ * first word. Words may be in single or double quotes. A backslash escapes a quote, a backslash or,
+ * outside quotes, a space; otherwise it is literal.
  *
- * @returns undefined for a comment or an empty line; a sentence for a line that makes no sense
+ * @returns undefined for a comment or an empty line; an error message for an invalid line
  * @see ssh_config(5); OpenSSH readconf.c process_config_line_depth(), misc.c argv_split() (9.2)
  */
 export function parseConfigLine(text: string): ConfigLine | string | undefined {
@@ -28,7 +30,7 @@ export function parseConfigLine(text: string): ConfigLine | string | undefined {
   return words === undefined ? 'a quote is not closed' : { keyword, words, rest };
 }
 
-/** @returns undefined when a quote is not closed */
+/** @returns undefined if a quote is not closed */
 function splitArguments(text: string): string[] | undefined {
   const words: string[] = [];
   let word: string | undefined;

@@ -1,50 +1,50 @@
-/** Judges the criteria of a Match line of ssh_config. */
+/** Evaluates the criteria of a Match line of ssh_config. */
 import { matchesPatternList } from './pattern.ts';
 
-/** What the criteria of a Match line compare with. */
+/** The values that the criteria of a Match line compare with. */
 export interface MatchFacts {
-  /** The host after HostName so far. */
+  /** The host, with the HostName lines so far applied. */
   readonly host: string;
   readonly originalHost: string;
   readonly user: string;
   readonly localUser: string;
   readonly tag: string;
-  /** The files are read for the second time, with the host's final name. */
+  /** True in the second pass over the files, with the host's final name. */
   readonly finalPass: boolean;
 }
 
-/** What a Match line came to. */
+/** The result of a Match line. */
 export interface MatchOutcome {
   readonly matched: boolean;
-  /** It asks for the second pass. */
+  /** The line requires a second pass. */
   readonly wantsFinal: boolean;
-  /** A criterion that only ssh itself can judge, and that decides. */
-  readonly unjudged: string | undefined;
+  /** A decisive criterion that only ssh itself can evaluate. */
+  readonly undecided: string | undefined;
 }
 
-/** Criteria that run a command, look at the network, or at what this ssh is. */
-const UNJUDGED = new Set(['exec', 'localnetwork', 'command', 'sessiontype', 'version']);
+/** Criteria that run a command, or depend on the network or on the ssh program. */
+const UNDECIDED = new Set(['exec', 'localnetwork', 'command', 'sessiontype', 'version']);
 
 /**
- * Judges the criteria of a Match line: all must hold. A criterion that cannot be judged counts only
- * when those before it hold, as ssh skips a command then.
+ * Evaluates the criteria of a Match line, all of which must hold. A criterion that cannot be
+ * evaluated counts only if those before it hold, since ssh would skip a command otherwise.
  *
- * @returns a sentence when the line makes no sense
+ * @returns an error message if the line is invalid
  * @see ssh_config(5) Match; OpenSSH readconf.c match_cfg_line() (9.2)
  */
-export function judgeMatch(words: readonly string[], facts: MatchFacts): MatchOutcome | string {
+export function evaluateMatch(words: readonly string[], facts: MatchFacts): MatchOutcome | string {
   let criteria = 0;
   let matched = true;
   let wantsFinal = false;
-  let unjudged: string | undefined;
+  let undecided: string | undefined;
   for (let i = 0; i < words.length; i++) {
     const [, bang = '', name = '', inline] = /^(!?)([^=]*)(?:=(.*))?$/s.exec(words[i] ?? '') ?? [];
     const negated = bang !== '';
     const criterion = name.toLowerCase();
     if (criterion === 'all') {
-      // ssh itself lets one stand before it, meant for “final”.
-      if (criteria > 1 || i + 1 < words.length) return 'Match all stands beside other criteria';
-      return { matched: matched && !negated, wantsFinal, unjudged };
+      // ssh itself allows one criterion before it, intended for “final”.
+      if (criteria > 1 || i + 1 < words.length) return 'Match all is combined with other criteria';
+      return { matched: matched && !negated, wantsFinal, undecided };
     }
     criteria++;
     let holds: boolean;
@@ -54,25 +54,25 @@ export function judgeMatch(words: readonly string[], facts: MatchFacts): MatchOu
     } else {
       const patterns = inline ?? words[++i];
       if (patterns === undefined) return `Match ${name} has no value`;
-      const judged = judge(criterion, patterns, facts);
-      if (judged === undefined) return `Match ${name} means nothing`;
-      if (judged === 'unjudged') {
-        if (matched) unjudged ??= criterion;
+      const result = evaluate(criterion, patterns, facts);
+      if (result === undefined) return `Match ${name} is unknown`;
+      if (result === 'undecided') {
+        if (matched) undecided ??= criterion;
         continue;
       }
-      holds = judged;
+      holds = result;
     }
     if (holds === negated) matched = false;
   }
-  return words.length === 0 ? 'Match has no criteria' : { matched, wantsFinal, unjudged };
+  return words.length === 0 ? 'Match has no criteria' : { matched, wantsFinal, undecided };
 }
 
-function judge(
+function evaluate(
   criterion: string,
   patterns: string,
   facts: MatchFacts,
-): boolean | 'unjudged' | undefined {
-  if (UNJUDGED.has(criterion)) return 'unjudged';
+): boolean | 'undecided' | undefined {
+  if (UNDECIDED.has(criterion)) return 'undecided';
   if (criterion === 'tagged') {
     return facts.tag === '' ? patterns === '' : matchesPatternList(facts.tag, patterns.split(','));
   }

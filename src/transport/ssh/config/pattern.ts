@@ -1,6 +1,6 @@
 /**
- * OpenSSH's patterns: `*` any characters, `?` one character, nothing else is special. Linear in
- * memory and never exponential in time, whatever the pattern.
+ * Matches OpenSSH's patterns: `*` stands for any characters, `?` for one character, and nothing
+ * else is special. Takes linear memory and never exponential time.
  *
  * @see ssh_config(5) PATTERNS; OpenSSH match.c match_pattern() (9.2)
  */
@@ -18,7 +18,7 @@ export function matchesPattern(text: string, pattern: string): boolean {
       t++;
       p++;
     } else if (star >= 0) {
-      // Let the last star swallow one more character.
+      // Let the last star match one more character.
       p = star + 1;
       t = ++resume;
     } else {
@@ -29,7 +29,7 @@ export function matchesPattern(text: string, pattern: string): boolean {
   return p === pattern.length;
 }
 
-/** True when some pattern matches and no pattern with a leading `!` does. */
+/** True if a pattern matches and no pattern with a leading `!` does. */
 export function matchesPatternList(text: string, patterns: readonly string[]): boolean {
   let matched = false;
   for (const pattern of patterns) {

@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import path from 'node:path';
 import { invalidConfig } from './file.ts';
 
-/** What the `%` tokens of a configuration stand for. */
+/** The values of the `%` tokens. */
 export interface Tokens {
   /** After HostName. */
   readonly host: string;
@@ -20,7 +20,7 @@ export interface Tokens {
 /**
  * Replaces `${VARIABLE}` and the `%` tokens of ssh_config(5).
  *
- * @throws {UsageError} `ssh-config-invalid` — a variable that is not set, a token that does not exist
+ * @throws {UsageError} `ssh-config-invalid` — a variable that is not set, or an unknown token
  */
 export function expandTokens(text: string, tokens: Tokens): string {
   const { host, original, port, user, localUser, homeDir, hostKeyAlias } = tokens;
@@ -51,7 +51,7 @@ export function expandTokens(text: string, tokens: Tokens): string {
     });
 }
 
-/** A file name with its tokens and a leading `~` replaced, absolute. */
+/** A file name as an absolute path, with its tokens and a leading `~` replaced. */
 export function expandFile(text: string, tokens: Tokens): string {
   const expanded = expandTokens(text, tokens);
   if (/^~(?=[/\\]|$)/.test(expanded)) return path.join(tokens.homeDir, expanded.slice(1));

@@ -140,7 +140,7 @@ describe('resolveSshHost()', () => {
       port: 22,
       user: userInfo().username,
       strictHostKeyChecking: 'ask',
-      beyondUs: [],
+      unsupported: [],
     });
   });
 
@@ -158,9 +158,9 @@ describe('resolveSshHost()', () => {
     ['OptionOfTomorrow yes', 'the option optionoftomorrow'],
     ['Include ${NOWHERE}/x', '“Include'],
   ])('%s: names what is missing', async (text, option) => {
-    const { beyondUs } = await resolve(text, { host: 'db' });
-    expect(beyondUs).toHaveLength(1);
-    expect(beyondUs[0]).toContain(option);
+    const { unsupported } = await resolve(text, { host: 'db' });
+    expect(unsupported).toHaveLength(1);
+    expect(unsupported[0]).toContain(option);
   });
 
   test.each([
@@ -171,12 +171,12 @@ describe('resolveSshHost()', () => {
     'IgnoreUnknown optionof*\nOptionOfTomorrow yes',
     'Match host nowhere exec "true"\n  Port 5',
   ])('%j needs nothing', async (text) => {
-    expect(await resolve(text, { host: 'db' })).toMatchObject({ beyondUs: [] });
+    expect(await resolve(text, { host: 'db' })).toMatchObject({ unsupported: [] });
   });
 
   test('what another host needs does not matter', async () => {
     const text = 'Host inner\n  ProxyCommand x\nHost *\n  ProxyCommand none\n';
-    expect(await resolve(text, { host: 'db' })).toMatchObject({ beyondUs: [] });
+    expect(await resolve(text, { host: 'db' })).toMatchObject({ unsupported: [] });
   });
 
   test.each([

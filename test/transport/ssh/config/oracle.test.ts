@@ -1,6 +1,6 @@
 /**
- * Goal: one file of ssh_config gives a login the same parameters as it gives ssh, and is refused when
- * ssh refuses it. Method: `ssh -G -F FILE` answers for each case in the test itself.
+ * Goal: one file of ssh_config gives a login the same parameters as it gives ssh, and is refused
+ * when ssh refuses it. Method: `ssh -G -F FILE` answers for each case in the test itself.
  */
 import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -74,7 +74,7 @@ function shown(ours: SshHostConfig): Record<string, unknown> {
     numberofpasswordprompts: `${ours.passwordPrompts}`,
     serveralivecountmax: `${ours.serverAliveCountMax}`,
     proxyjump: ours.jumps.map(({ user, host, port }) => ({ user, host, port })),
-    proxycommand: ours.beyondUs.includes('ProxyCommand'),
+    proxycommand: ours.unsupported.includes('ProxyCommand'),
     userknownhostsfile: ours.userKnownHostsFiles.join(' '),
     globalknownhostsfile: ours.globalKnownHostsFiles.join(' '),
     identityfile: ours.identityFiles,
@@ -247,7 +247,7 @@ describe('resolveSshHost() agrees with ssh -G', () => {
     await writeFile(file, 'OptionOfTomorrow yes\n');
     expect(askSsh(file, { host: 'db' })).toBeUndefined();
     const source = { homeDir: dir, configFile: file };
-    expect((await resolveSshHost({ host: 'db' }, source)).beyondUs).toEqual([
+    expect((await resolveSshHost({ host: 'db' }, source)).unsupported).toEqual([
       'the option optionoftomorrow',
     ]);
   });
