@@ -1,5 +1,5 @@
-// Goal: values decode the same however their bytes arrive, and an attempt that comes up short
-// leaves no trace.
+// Goal: values decode the same however their bytes arrive, and an attempt with too few bytes
+// changes nothing.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ByteReader } from '../../src/bytes/byte-reader.ts';
@@ -34,7 +34,7 @@ function read(reader: ByteReader, item: Value): unknown {
 }
 
 describe('ByteReader', () => {
-  it('reads what ByteWriter wrote, in chunks of any size', () => {
+  it('reads the output of ByteWriter, in chunks of any size', () => {
     fc.assert(
       fc.property(values, fc.integer({ min: 1, max: 5000 }), (list, chunkLength) => {
         const bytes = write(list);
@@ -56,7 +56,7 @@ describe('ByteReader', () => {
     );
   });
 
-  it('tries a record of several values again from its first byte', () => {
+  it('decodes a record of several values again from its first byte', () => {
     const reader = new ByteReader();
     const record = (r: ByteReader): number[] => [r.byte(), r.uint16(), r.int32(), r.byte()];
     const bytes = Buffer.from([1, 2, 3, 4, 5, 6, 7, 8]);
@@ -68,7 +68,7 @@ describe('ByteReader', () => {
     expect(reader.available).toBe(0);
   });
 
-  it('hands bulk data over without joining chunks', () => {
+  it('returns bulk data without joining chunks', () => {
     const reader = new ByteReader(Buffer.from('abc'));
     reader.append(Buffer.from('defg'));
     expect(reader.some(10).toString()).toBe('abc');
@@ -76,7 +76,7 @@ describe('ByteReader', () => {
     expect(reader.rest().toString()).toBe('fg');
   });
 
-  it('throws errors of the decoder through', () => {
+  it('rethrows errors of the decoder', () => {
     const reader = new ByteReader(Buffer.from('abc'));
     expect(() =>
       reader.attempt(() => {

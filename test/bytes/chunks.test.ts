@@ -1,5 +1,5 @@
-// Goal: the two ends of a connection keep back-pressure, tell ends from failures, and never let an
-// error event of a stream go unheard.
+// Goal: the two ends of a connection apply back-pressure, distinguish ends from failures, and never
+// leave an error event of a stream unhandled.
 import { PassThrough, Readable, Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { ChunkSink } from '../../src/bytes/chunk-sink.ts';
@@ -17,7 +17,7 @@ describe('ChunkSource', () => {
     expect(source.bytesRead).toBe(4);
   });
 
-  it('names a broken stream a lost connection', async () => {
+  it('reports a broken stream as a lost connection', async () => {
     const stream = new PassThrough();
     const source = new ChunkSource(stream);
     const next = source.next();
@@ -26,7 +26,7 @@ describe('ChunkSource', () => {
     await expect(source.next()).rejects.toBeInstanceOf(ConnectionError);
   });
 
-  it('takes a stream that was destroyed without an error as ended', async () => {
+  it('treats a stream that was destroyed without an error as ended', async () => {
     const stream = new PassThrough();
     const source = new ChunkSource(stream);
     const next = source.next();
@@ -65,7 +65,7 @@ describe('ChunkSink', () => {
     expect(sink.bytesWritten).toBe(5);
   });
 
-  it('drops what comes after a failure instead of blocking or throwing', async () => {
+  it('drops chunks after a failure instead of blocking or throwing', async () => {
     const stream = new PassThrough({ highWaterMark: 1 });
     const sink = new ChunkSink(stream);
     sink.write(Buffer.from('x'));

@@ -1,4 +1,4 @@
-/** Goal: a peer is given up by its silence or its lack of progress, and by nothing else. Method: a clock of our own. */
+/** Goal: only silence or a lack of progress makes us give up on a peer. Method: a fake clock. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { PeerWatch, type PeerVerdict } from '../../src/bytes/peer-watch.ts';
 
@@ -12,7 +12,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** A peer whose counters the test moves. */
+/** A peer whose counters the test controls. */
 function watched({ silenceMs = SILENCE_MS } = {}) {
   const peer = { isDue: true, life: 0, progress: 0 };
   const verdicts: PeerVerdict[] = [];
@@ -21,7 +21,7 @@ function watched({ silenceMs = SILENCE_MS } = {}) {
     { isDue: () => peer.isDue, life: () => peer.life, progress: () => peer.progress },
     (verdict) => verdicts.push(verdict),
   );
-  /** Lets time pass, with something done every 100 ms. */
+  /** Lets time pass and calls a function every 100 ms. */
   const pass = (timeMs: number, step: () => void = () => undefined): void => {
     for (let at = 0; at < timeMs; at += 100) {
       step();
@@ -32,7 +32,7 @@ function watched({ silenceMs = SILENCE_MS } = {}) {
 }
 
 describe('a peer', () => {
-  it('that is silent is given up after that time, once', () => {
+  it('that is silent is given up on once, after the limit', () => {
     const { verdicts, pass } = watched();
     pass(SILENCE_MS - 100);
     expect(verdicts).toEqual([]);
@@ -40,7 +40,7 @@ describe('a peer', () => {
     expect(verdicts).toEqual([{ why: 'silent', afterMs: SILENCE_MS }]);
   });
 
-  it('that goes on is never given up', () => {
+  it('that makes progress is never given up on', () => {
     const { peer, verdicts, pass } = watched();
     pass(20 * STAGNATION_MS, () => {
       peer.life++;
@@ -49,7 +49,7 @@ describe('a peer', () => {
     expect(verdicts).toEqual([]);
   });
 
-  it('that only says it is alive is given up, too, but later', () => {
+  it('that only sends keep-alives is given up on too, but later', () => {
     const { peer, verdicts, pass } = watched();
     const keepAlive = (): void => {
       peer.life++;
@@ -63,7 +63,7 @@ describe('a peer', () => {
     expect(verdicts).toEqual([{ why: 'stagnant', afterMs: STAGNATION_MS }]);
   });
 
-  it('of which nothing is expected may be silent', () => {
+  it('from which nothing is expected may be silent', () => {
     const { peer, verdicts, pass } = watched();
     peer.isDue = false;
     pass(10 * STAGNATION_MS);
@@ -75,7 +75,7 @@ describe('a peer', () => {
     expect(verdicts).toHaveLength(1);
   });
 
-  it('is waited for anew after a sleep of this machine', () => {
+  it('gets the full time again after this machine has slept', () => {
     const { verdicts, pass } = watched();
     pass(100);
     const before = performance.now.bind(performance);
@@ -86,7 +86,7 @@ describe('a peer', () => {
     expect(verdicts).toHaveLength(1);
   });
 
-  it('without a limit is waited for for ever, and nobody is told after the end', () => {
+  it('without a limit is waited for indefinitely, and nothing is reported after the end', () => {
     const endless = watched({ silenceMs: Infinity });
     endless.pass(100 * STAGNATION_MS);
     expect(endless.verdicts).toEqual([]);

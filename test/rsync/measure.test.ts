@@ -1,5 +1,5 @@
-// Goal: measuring counts exactly what the push that follows sends, and changes nothing, at every
-// protocol; the count is the stock client's own.
+// Goal: measuring counts exactly the bytes that the following push sends, and changes nothing, at
+// every protocol; the count equals the stock client's.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { lstatSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { LocalTree } from '../../src/tree/local/local-tree.ts';
 import { makeHardTree, noise } from '../support/hard-tree.ts';
 import { ARCHIVE, listAll, pushFolder, pushTree, scratchFolder } from '../support/stock-rsync.ts';
 
-/** Everything a stat tells of everything in a folder. */
+/** The stat of every object in a folder. */
 function listing(folder: string): string {
   const format = '%P %y %s %m %U:%G %T@ %C@ %i %l\\n';
   return execFileSync('find', [folder, '-printf', format]).toString('latin1');
@@ -36,7 +36,7 @@ function makePair(): { source: string; destination: string } {
 }
 
 describe.each([27, 28, 29, 30, 31, 32])('measuring at protocol %i', (protocolMax) => {
-  it('counts what stock counts and what a push sends, and changes nothing', async () => {
+  it('counts as the stock client does and as a push sends, and changes nothing', async () => {
     const { source, destination } = makePair();
     const options = { ...ARCHIVE, protocolMax, blockSize: 1000, deleteAfter: protocolMax >= 29 };
     const before = listing(destination);
@@ -70,7 +70,7 @@ describe.each([27, 28, 29, 30, 31, 32])('measuring at protocol %i', (protocolMax
 });
 
 describe('measuring', () => {
-  it('reports a file that cannot be opened, and reads only the beginning of what has no basis', async () => {
+  it('reports a file that cannot be opened, and reads only the beginning of a file without a basis', async () => {
     const source = scratchFolder();
     const destination = scratchFolder();
     for (const name of ['gone', 'whole']) writeFileSync(join(source, name), noise(300_000));

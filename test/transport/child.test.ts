@@ -24,7 +24,7 @@ describe('localCommands()', () => {
     expect(connection.stderrText()).toBe('a  *');
   });
 
-  test('a program that is not there is a RemoteError', async () => {
+  test('a missing program is a RemoteError', async () => {
     const starting = remote.start('no-such-program-here', []);
     await expect(starting).rejects.toBeInstanceOf(RemoteError);
     await expect(starting).rejects.toMatchObject({ code: 'program-missing' });
@@ -41,7 +41,7 @@ describe('localCommands()', () => {
     expect(text).not.toContain('ECSYNC_PASSWORD');
   });
 
-  test('writing to a process that is gone is a ConnectionError, and its last words are kept', async () => {
+  test('writing to an ended process is a ConnectionError, and its standard error is kept', async () => {
     const connection = await shell('exec <&-; echo out; echo why >&2; exit 3');
     const failed = new Promise((resolve) => connection.output.once('error', resolve));
     const pump = setInterval(() => connection.output.write(Buffer.alloc(65_536)), 1);
@@ -52,7 +52,7 @@ describe('localCommands()', () => {
     expect(connection.stderrText()).toBe('why\n');
   });
 
-  test('a flood on standard error is drained, and its end kept', async () => {
+  test('a flood on standard error is drained, and its end is kept', async () => {
     const connection = await shell('head -c 30000000 /dev/zero >&2; echo the end >&2; echo done');
     expect((await readAll(connection.input)).toString()).toBe('done\n');
     await connection.exited;
@@ -60,7 +60,7 @@ describe('localCommands()', () => {
     expect(connection.stderrText().endsWith('the end\n')).toBe(true);
   });
 
-  test('200 MiB pass both ways, held back by a slow reader', async () => {
+  test('200 MiB pass both ways, with back-pressure from a slow reader', async () => {
     const connection = await remote.start('cat', []);
     const sending = sendZeros(connection.output, 200);
     expect(await sha256(connection.input, { pauseEvery: 16 * 1024 * 1024 })).toBe(ZEROS_200_MIB);
@@ -68,7 +68,7 @@ describe('localCommands()', () => {
     expect(await connection.exited).toEqual({ code: 0, signal: null });
   });
 
-  test('nobody reads: the writer is held back', async () => {
+  test('without a reader the writer gets back-pressure', async () => {
     const connection = await remote.start('cat', []);
     const { output } = connection;
     let written = 0;
@@ -77,7 +77,7 @@ describe('localCommands()', () => {
     };
     output.on('drain', write);
     write();
-    // The pipes fill up; a writer that nothing holds back has written it all long before.
+    // The pipes fill up; a writer without back-pressure would have written everything long before.
     await new Promise((resolve) => setTimeout(resolve, 1000));
     expect(written).toBeLessThan(4 * 1024 * 1024);
     connection.destroy();
@@ -92,14 +92,14 @@ describe('localCommands()', () => {
     expect(await connection.exited).toEqual({ code: null, signal: 'SIGKILL' });
   });
 
-  test('close() ends what still runs', async () => {
+  test('close() ends running commands', async () => {
     const own = localCommands();
     const connection = await own.start('sleep', ['100']);
     await own.close();
     expect(await connection.exited).toEqual({ code: null, signal: 'SIGTERM' });
   });
 
-  test('output that ends before the process does is an end', async () => {
+  test('output may end before the process does', async () => {
     const connection = await shell('exec >&-; cat >/dev/null');
     expect((await readAll(connection.input)).length).toBe(0);
     connection.output.end();

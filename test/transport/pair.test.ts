@@ -1,11 +1,11 @@
-// Goal: two ends in one process behave like a connection: bytes in order, back-pressure, an end, and
-// no hang when one side goes away. Method: streams against streams.
+// Goal: two ends in one process behave like a connection: bytes in order, back-pressure, an end,
+// and no hang when one side disconnects. Method: streams against streams.
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { duplexPair } from '../../src/transport/pair.ts';
 
 describe('duplexPair()', () => {
-  it('carries bytes both ways and ends each way on its own', async () => {
+  it('carries bytes both ways and ends each direction separately', async () => {
     const [near, far] = duplexPair();
     near.output.write('to ');
     near.output.end('far');
@@ -19,7 +19,7 @@ describe('duplexPair()', () => {
     expect(await text(near.input)).toBe('to near');
   });
 
-  it('holds the writer back until the other end reads', async () => {
+  it('applies back-pressure until the other end reads', async () => {
     const [near, far] = duplexPair();
     const chunk = Buffer.alloc(64 * 1024);
     let written = 0;

@@ -1,5 +1,5 @@
 /**
- * Goal: words arrive verbatim through the two readers a server may have: a shell, and rrsync.
+ * Goal: words arrive verbatim through the two readers that a server may have: a shell, and rrsync.
  * Method: random words through the real `sh` and `bash`, and through rrsync's own expressions.
  */
 import { execFileSync } from 'node:child_process';
@@ -30,14 +30,14 @@ const sendable = fc
   )
   .filter((word) => !/[\r\n\0\p{Surrogate}]/u.test(word) && !word.startsWith('~/'));
 
-/** Runs a command line in a shell that prints each argument with a NUL behind it. */
+/** Runs a command line in a shell that prints each argument followed by a NUL. */
 function throughShell(shell: string, words: readonly string[]): string[] {
   const line = remoteCommandLine("printf '%s\\0'", words);
   const out = execFileSync(shell, ['-c', line], { env: { HOME: '/home/x', LC_ALL: 'C.UTF-8' } });
   return out.toString('utf8').split('\0').slice(0, -1);
 }
 
-/** The two expressions with which rrsync reads its command; a test below keeps them true. */
+/** The two expressions by which rrsync parses its command; a test below checks them. */
 const RRSYNC_PY = String.raw`
 import os, re, sys
 DE_BACKSLASH_RE = re.compile(r'\\(.)')
@@ -76,7 +76,7 @@ describe('quoteWord()', () => {
     }
   });
 
-  test('words arrive verbatim through rrsync, but for the empty one', () => {
+  test('all words except the empty one arrive verbatim through rrsync', () => {
     const nonEmpty = sendable.filter((word) => word !== '');
     fc.assert(
       fc.property(fc.array(nonEmpty, { minLength: 1, maxLength: 40 }), (words) => {
@@ -117,7 +117,7 @@ describe('splitWords()', () => {
       fc.property(shellWords, (text) => {
         let expected: string[];
         try {
-          // A variable would be expanded by sh: hide its sign behind a backslash of our own.
+          // sh would expand a variable: escape its sign by a backslash.
           if (/[$]|\\$/.test(text)) return;
           const out = execFileSync('sh', ['-c', `printf '%s\\0' ${text}`], { stdio: 'pipe' });
           expected = out.toString('utf8').split('\0').slice(0, -1);

@@ -30,7 +30,7 @@ export async function sha256(input: Readable, options: { pauseEvery: number }): 
   return hash.digest('hex');
 }
 
-/** Writes as the stream allows, in pieces whose size is nobody's favourite, and ends it. */
+/** Writes with back-pressure, in pieces of an odd size, and ends the stream. */
 export async function sendZeros(output: Writable, mib: number): Promise<void> {
   const piece = Buffer.alloc(40_000);
   for (let left = mib * 1024 * 1024; left > 0; left -= piece.length) {

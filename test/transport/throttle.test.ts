@@ -10,7 +10,7 @@ import {
   type RatePlan,
 } from '../../src/transport/throttle.ts';
 
-// A limit of bytes a second: what is written arrives whole and in order, and no faster.
+// With a limit of bytes per second, data arrives complete and in order, and no faster.
 
 function remoteInto(output: Writable, changes: Partial<Connection> = {}): Remote {
   const connection: Connection = {
@@ -42,7 +42,7 @@ function collector(): { readonly sink: Writable; readonly bytes: () => Buffer } 
 const at = (bytesPerSec: number): RatePlan => [{ fromMinute: 0, bytesPerSec }];
 
 describe('a limited connection', () => {
-  it('passes on every byte in its order, and the end', async () => {
+  it('passes on every byte in order, and the end', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.uint8Array({ maxLength: 3000 }), { maxLength: 20 }),
@@ -70,7 +70,7 @@ describe('a limited connection', () => {
         (remotes[next++] ?? remoteInto(new PassThrough())).start(program, words),
       close: () => Promise.resolve(),
     };
-    // Time stands still: each part has to wait for all that were taken before it, of both.
+    // Time stands still: each part has to wait for all earlier parts of both connections.
     const waits: number[] = [];
     const wait = (timeMs: number): Promise<void> => {
       waits.push(timeMs);
@@ -84,14 +84,14 @@ describe('a limited connection', () => {
     expect(waits).toEqual([125, 250, 375, 500, 625, 750, 875]);
   });
 
-  it('tells who writes that the peer is gone', async () => {
+  it('reports to the writer that the peer is gone', async () => {
     const sink = new Writable({ write: (_chunk, _encoding, done) => done(new Error('gone')) });
     const { output } = await throttled(remoteInto(sink), at(1_000_000)).start('rsync', []);
     output.write('x');
     await expect(finished(output)).rejects.toThrow('gone');
   });
 
-  it('takes what comes in its order, no faster than it may, and hears of a failure', async () => {
+  it('reads in order, no faster than allowed, and reports a failure', async () => {
     const waits: number[] = [];
     const clock = { nowMs: () => 0, wait: (timeMs: number) => Promise.resolve(waits.push(timeMs)) };
     const input = new PassThrough();
@@ -100,7 +100,7 @@ describe('a limited connection', () => {
     const sent = Buffer.from(Array.from({ length: 5000 }, (_, i) => i % 251));
     input.end(sent);
     expect(Buffer.concat(await slow.toArray())).toEqual(sent);
-    // Parts of an eighth of a second: each but the first waits for those before it.
+    // Parts of an eighth of a second: each but the first waits for the earlier ones.
     expect(waits).toEqual([125, 250, 375, 500]);
     const broken = new PassThrough();
     const other = await throttledReading(
@@ -112,7 +112,7 @@ describe('a limited connection', () => {
     await expect(other.input.toArray()).rejects.toThrow('lost');
   });
 
-  it('keeps what else a connection tells', async () => {
+  it('keeps the other members of a connection', async () => {
     const heard: string[] = [];
     const facts = { startedAhead: true, greeted: { protocol: 31 } };
     const remote = remoteInto(collector().sink, {

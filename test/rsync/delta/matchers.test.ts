@@ -1,5 +1,5 @@
-// Goal: whatever a matcher cuts a file into gives the file again, it finds the blocks that are there,
-// and a hostile table of sums cannot make it work without end.
+// Goal: the output of a matcher rebuilds the file, it finds the existing blocks, and a hostile
+// table of sums cannot make it work endlessly.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createStrongSums, type StrongSums } from '../../../src/rsync/wire/checksums.ts';
@@ -13,7 +13,7 @@ import { weakSum } from '../../../src/rsync/wire/weak-sum.ts';
 const session = { protocol: 31, compatFlags: 0x20, checksumName: 'xxh128', seed: 7 } as const;
 const strong = await createStrongSums(session);
 
-/** The sums of a basis as a generator makes them. */
+/** The sums of a basis as a generator computes them. */
 function tableOf(basis: Uint8Array, blockLength: number, s2length = 16): SumTable {
   const count = Math.ceil(basis.length / blockLength);
   const head: SumHead = { count, blockLength, s2length, remainder: basis.length % blockLength };
@@ -27,7 +27,7 @@ function tableOf(basis: Uint8Array, blockLength: number, s2length = 16): SumTabl
   return new SumTable(head, bytes);
 }
 
-/** Rebuilds the file the way a receiver does, and counts. */
+/** Rebuilds the file as a receiver does, and counts. */
 class Rebuilder implements DeltaSink {
   readonly parts: Uint8Array[] = [];
   readonly blocks: number[] = [];
@@ -74,7 +74,7 @@ interface Lengths {
   s2?: number;
 }
 
-/** Two files that have something in common: pieces of the one, cut, repeated and mixed. */
+/** Two files with common parts: the second has pieces of the first, cut, repeated and mixed. */
 const relatives = fc
   .tuple(
     fc.array(fc.uint8Array({ minLength: 1, maxLength: 60 }), { minLength: 1, maxLength: 8 }),
@@ -88,7 +88,7 @@ const relatives = fc
   });
 
 describe('RollingMatcher', () => {
-  it('gives the file again, in chunks of any size', () => {
+  it('rebuilds the file, in chunks of any size', () => {
     const lengths = fc.record({
       block: fc.integer({ min: 1, max: 40 }),
       chunk: fc.integer({ min: 1, max: 300 }),
@@ -122,13 +122,13 @@ describe('RollingMatcher', () => {
     expect(grown.literalBytes).toBe(1);
   });
 
-  it('goes on with the neighbour where several blocks are equal', () => {
+  it('prefers the next block if several blocks are equal', () => {
     const basis = Buffer.concat([Buffer.alloc(3000), noise(500), Buffer.alloc(2000)]);
     const found = match(RollingMatcher, basis, basis, { block: 500, chunk: 100_000 });
     expect(found.blocks).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   });
 
-  it('gives up on tables that are made to cost time', () => {
+  it('gives up on tables that are designed to cost time', () => {
     const file = Buffer.alloc(300_000);
     const count = 1_000_000;
     const head: SumHead = { count, blockLength: 131_072, s2length: 2, remainder: 0 };
@@ -156,7 +156,7 @@ describe('RollingMatcher', () => {
 });
 
 describe('PositionalMatcher', () => {
-  it('gives the file again and finds every block that stayed where it was', () => {
+  it('rebuilds the file and finds every block that stayed at its offset', () => {
     const sizes = fc.record({
       block: fc.integer({ min: 1, max: 40 }),
       blocksPerChunk: fc.integer({ min: 1, max: 5 }),
@@ -178,7 +178,7 @@ describe('PositionalMatcher', () => {
     );
   });
 
-  it('computes no strong sum where the weak one differs', () => {
+  it('computes no strong sum if the weak one differs', () => {
     const basis = noise(7000, 1);
     const table = tableOf(basis, 700);
     let strongSums = 0;

@@ -1,5 +1,5 @@
-// Holes in differences: a block of zeros is taken from any other one of the basis, from one only that a
-// receiver which writes over its basis still has, or has again.
+// Holes in deltas: a block of zeros is copied from another one of the basis, but only from one that
+// a receiver that overwrites its basis still has, or has again.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createStrongSums } from '../../../src/rsync/wire/checksums.ts';
@@ -15,7 +15,7 @@ const strong = await createStrongSums({
   compatFlags: 0,
 });
 
-/** A digit is a block of content, a dot one of zeros; the last one is cut. */
+/** A digit is a block of content, a dot is one of zeros; the last block is shorter. */
 function bytesOf(blocks: string, cut: number): Buffer {
   const parts = blocks.split('').map((kind) => Buffer.alloc(BLOCK, kind === '.' ? 0 : kind));
   const all = Buffer.concat(parts);
@@ -38,7 +38,7 @@ const anyBlocks = fc
   .array(fc.constantFrom('.', '..', '1', '2'), { maxLength: 12 })
   .map((parts) => parts.join(''));
 
-test('what is put together in place is the new file', () => {
+test('a rebuild in place gives the new file', () => {
   fc.assert(
     fc.property(
       fc.tuple(anyBlocks, fc.integer({ min: 0, max: BLOCK - 1 })),
@@ -47,7 +47,7 @@ test('what is put together in place is the new file', () => {
       ([old, oldCut], [now, nowCut], piece) => {
         const basis = bytesOf(old, oldCut);
         const file = bytesOf(now, nowCut);
-        // As a server with --inplace: what it reads from its basis is what is there by then.
+        // As a server with --inplace does: it reads the current bytes of its basis.
         const place = Buffer.alloc(Math.max(basis.length, file.length) + BLOCK);
         basis.copy(place);
         let at = 0;
@@ -72,7 +72,7 @@ test('what is put together in place is the new file', () => {
   );
 });
 
-test('after a hole that both have, no hole is sent', () => {
+test('after a hole that both files have, no hole is sent', () => {
   let literal = 0;
   const sink = {
     literal: (data: Uint8Array) => void (literal += data.length),

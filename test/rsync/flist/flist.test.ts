@@ -1,5 +1,5 @@
-// Goal: file lists travel unchanged at every protocol, in rsync's own bytes and order, and a list
-// that could do harm is refused.
+// Goal: file lists are transferred unchanged at every protocol, in rsync's own bytes and order, and
+// a harmful list is refused.
 import fc from 'fast-check';
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
@@ -146,7 +146,7 @@ const entries = fc.record({
 
 type Raw = typeof entries extends fc.Arbitrary<infer T> ? T : never;
 
-/** An entry such as a tree gives: names of one link group are names of one inode. */
+/** An entry as from a tree: names of one link group are names of one inode. */
 function toEntry(raw: Raw, groups: Map<number, Raw>): Entry {
   const directory = raw.type === 0o40000;
   const group = directory ? undefined : raw.linkGroup;
@@ -170,7 +170,7 @@ function toEntry(raw: Raw, groups: Map<number, Raw>): Entry {
   };
 }
 
-/** What of an entry survives a protocol. */
+/** The fields of an entry that a protocol preserves. */
 function expected(sent: Entry, how: FlistFormat): Partial<FlistEntry> {
   const old = how.protocol < 30;
   const regular = (sent.mode & S_IFMT) === S_IFREG;
@@ -212,7 +212,7 @@ describe('FlistDecoder', () => {
     fc.assert(property, { numRuns: 400 });
   });
 
-  it('is read byte by byte like whole', () => {
+  it('reads byte by byte as well as all at once', () => {
     const list = [entry('.', 0o40755), entry('x'.repeat(300), 0o100644, { size: 2 ** 33 })];
     for (const how of formats) {
       const bytes = encode(list, how);
@@ -220,7 +220,7 @@ describe('FlistDecoder', () => {
     }
   });
 
-  it('hears of an incomplete scan where the protocol has a place for it', () => {
+  it('reports an incomplete scan if the protocol can express it', () => {
     for (const how of [format(32), format(31, { varintFlags: false }), format(30)]) {
       expect(decode(encode([], how, 1), how).ioError).toBe(1);
     }
@@ -265,7 +265,7 @@ describe('FlistDecoder', () => {
     );
   });
 
-  it('counts the end of the connection as an error, never as the end of the list', async () => {
+  it('treats the end of the connection as an error, never as the end of the list', async () => {
     const stream = new PassThrough();
     stream.end(encode([entry('.', 0o40755), entry('f', 0o100644)], format(32)).subarray(0, -1));
     const reader = new MultiplexReader(new ChunkSource(stream), () => undefined);
@@ -273,7 +273,7 @@ describe('FlistDecoder', () => {
   });
 });
 
-/** Bytes as hex, to be shown when they differ; groups are compared on their own. */
+/** Bytes as hex, for readable differences; groups are compared separately. */
 function plain(value: object): Record<string, unknown> {
   const facts = Object.entries(value).filter(([key]) => key !== 'linkGroup');
   return Object.fromEntries(
@@ -295,7 +295,7 @@ function expectSameGroups(
     return list.flatMap((one, j) => (group !== undefined && one.linkGroup === group ? [j] : []));
   };
   for (const [i, one] of sent.entries()) {
-    // Protocol 27 links regular files only, and knows no group of a single name.
+    // Protocol 27 links regular files only, and has no groups with a single name.
     if (protocol < 28 && !regular(one)) continue;
     const wanted = partner(sent, i);
     if (protocol < 28 && wanted.length < 2) continue;
@@ -304,7 +304,7 @@ function expectSameGroups(
 }
 
 describe('the order of indexes', () => {
-  it('is that of the sort key, byte for byte', () => {
+  it('is the order of the sort key, byte for byte', () => {
     const key = ({ path, mode }: Entry): Buffer => {
       const directory = (mode & S_IFMT) === 0o40000;
       const shown = Buffer.from(path).toString('latin1');
@@ -343,7 +343,7 @@ describe('the order of indexes', () => {
 });
 
 describe('id lists', () => {
-  it.each([27, 29, 30, 32])('travel unchanged at protocol %i', async (protocol) => {
+  it.each([27, 29, 30, 32])('are transferred unchanged at protocol %i', async (protocol) => {
     const how = format(protocol, { numericIds: false, id0Names: protocol >= 32 });
     const users = new Map([
       [1234, 'probe'],

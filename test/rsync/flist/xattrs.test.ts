@@ -1,5 +1,5 @@
-// Goal: extended attributes travel as rsync's own: known bytes, a stock server that stores them at
-// every protocol that can, and no request that a server must not make.
+// Goal: extended attributes are transferred as by rsync: in known bytes, stored by a stock server
+// at every protocol that supports them, and without requests that a server must not make.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chownSync } from 'node:fs';
@@ -63,7 +63,7 @@ describe('attributes in the file list', () => {
 });
 
 describe('requests', () => {
-  it('are read as captured, and answered as captured', () => {
+  it('are read and answered as in the capture', () => {
     expect(readXattrRequest(new ByteReader(Buffer.from('0100', 'hex')), [BIG])).toEqual([0]);
     const answer = bytesOf((writer) => writeXattrAnswer(writer, [BIG], [0]));
     expect(answer.toString('hex')).toBe(`0128${'5a'.repeat(40)}00`);
@@ -87,7 +87,7 @@ describe('requests', () => {
     );
   });
 
-  it('have no place in notices about links, where the server knows the shortcut alone', () => {
+  it('are not part of hard link reports if the server uses the xattr shortcut', () => {
     const ask = (protocol: number, compatFlags: number, dryRun = false) =>
       xattrRequestRule({ protocol, compatFlags }, { xattrs: true, dryRun });
     for (const [rule, linked] of [
@@ -121,12 +121,12 @@ const sets = fc.array(
   { maxLength: 6 },
 );
 
-describe('attributes of a list that arrives', () => {
-  it('are what was written, whole and in pieces of any length', async () => {
+describe('attributes of a received list', () => {
+  it('equal the written ones, whole and in pieces of any length', async () => {
     const md5 = await createMd5Sum();
     fc.assert(
       fc.property(sets, fc.integer({ min: 1, max: 50 }), (some, step) => {
-        // The second time each is only a number.
+        // The second time each set is only a number.
         const written = [...some, ...some];
         const list = new XattrListWriter(md5);
         const bytes = bytesOf((writer) => {
@@ -165,9 +165,9 @@ describe('attributes of a list that arrives', () => {
     ['a long name', varints(0, 1, 65_537, 0)],
     ['a negative length', varints(0, 1, 7, -1)],
     ['a NUL in a name', Buffer.concat([varints(0, 1, 4, 0), Buffer.from('a\0b\0')])],
-    ['a name without an end', Buffer.concat([varints(0, 1, 4, 0), Buffer.from('abcd')])],
+    ['an unterminated name', Buffer.concat([varints(0, 1, 4, 0), Buffer.from('abcd')])],
     [
-      'names without end',
+      'endless names',
       Buffer.concat([
         varints(0, 1_000_000),
         ...Array.from({ length: 80 }, () =>
@@ -218,8 +218,8 @@ async function serve(
 
 const dones = (generator: Generator): Buffer[] => Array.from({ length: 5 }, () => generator.done());
 
-describe('a server that asks', () => {
-  it('gets what it may have, in records of every kind', async () => {
+describe('a server that requests attributes', () => {
+  it('gets what it may request, in records of every kind', async () => {
     const { heard, end } = await serve((generator) => [
       generator.item(FOLDER, 0x6100, varints(1, 0)),
       generator.item(FILE, 0xa100, varints(1, 2, 0), sumHead(0, 0, 0, 0)),
@@ -236,18 +236,18 @@ describe('a server that asks', () => {
     (...steps: number[]) =>
     (generator: Generator) => [generator.item(FILE, 0x0100, varints(...steps))];
   it.each([
-    ['an attribute behind the last one', request(4, 0), 'xattr-request-invalid'],
-    ['a number far behind the last one', request(0x7fffffff, 0), 'xattr-request-invalid'],
+    ['an attribute after the last one', request(4, 0), 'xattr-request-invalid'],
+    ['a number far beyond the last one', request(0x7fffffff, 0), 'xattr-request-invalid'],
     ['one before the first', request(-1, 0), 'xattr-request-invalid'],
     ['one twice', request(3, -2, 0), 'xattr-request-invalid'],
-    ['one that the list has told', request(2, 0), 'xattr-request-invalid'],
+    ['one whose value was in the list', request(2, 0), 'xattr-request-invalid'],
     [
-      'for the attributes of something that has none',
+      'for the attributes of an entry without any',
       (generator: Generator) => [generator.item(0, 0x0100, varints(1, 0))],
       'xattr-request-invalid',
     ],
     [
-      'with a number that is none',
+      'with an invalid number',
       (generator: Generator) => [generator.item(FILE, 0x0100, Buffer.alloc(9, 0xff))],
       'varint-invalid',
     ],
@@ -267,7 +267,7 @@ describe('a server that asks', () => {
     expect(end).toMatchObject({ code });
   });
 
-  it('at a protocol that has no attributes is left alone', async () => {
+  it('is refused at a protocol without attributes', async () => {
     const { heard, end } = await serve(() => [], 29);
     expect(end).toMatchObject({ code: 'xattrs-unsupported', exitCode: 5 });
     expect(heard.length).toBe(4);
@@ -287,7 +287,7 @@ const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1'
 describe.each([30, 31, 32])('a stock server at protocol %i', (protocolMax) => {
   const options = { ...ARCHIVE, protocolMax, xattrs: true, hardLinks: true };
 
-  it('stores attributes of new, linked and unchanged objects, and asks for none twice', async () => {
+  it('stores attributes of new, linked and unchanged objects, and requests none twice', async () => {
     const tree = makeTree();
     const shared = [xattr('user.shared', 'S'.repeat(50))];
     for (const name of ['one', 'two', 'three']) {
@@ -325,13 +325,13 @@ describe.each([30, 31, 32])('a stock server at protocol %i', (protocolMax) => {
   });
 });
 
-describe('which names a stock server takes', () => {
+describe('the names that a stock server accepts', () => {
   const NAMES = ['security.s', 'system.posix_acl_access', 'trusted.t', 'user.u'];
   // An ACL of user:rw-, user 1234:r--, group:r--, mask:r--, other:r--.
   const ACL =
     '0200000001000600ffffffff02000400d204000004000400ffffffff10000400ffffffff20000400ffffffff';
 
-  /** Pushes twice; what is stored then, and what the second push had to say. */
+  /** Pushes twice; returns what is stored and the items of the second push. */
   async function pushNames(asUser: boolean): Promise<{ names: string[]; items: string[] }> {
     const tree = new MemoryTree();
     const value = (name: string): Buffer =>
@@ -361,11 +361,11 @@ describe('which names a stock server takes', () => {
     return { names, items };
   }
 
-  it('as root: all, but it never finds a list for access control stored, and asks again', async () => {
+  it('as root: all, but it never finds a stored ACL, and requests it again', async () => {
     expect(await pushNames(false)).toEqual({ names: NAMES, items: ['100 f'] });
   });
 
-  it('as another user: those of the namespace user', async () => {
+  it('as another user: only the namespace user', async () => {
     expect(await pushNames(true)).toEqual({ names: ['user.u'], items: [] });
   });
 });

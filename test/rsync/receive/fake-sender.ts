@@ -22,11 +22,11 @@ import {
 } from '../../../src/rsync/wire/sum-head.ts';
 import type { PairEnd } from '../../../src/transport/pair.ts';
 
-/** Flags that every entry here has: no owner, no group. */
+/** The flags of every entry here: no owner, no group. */
 const NO_OWNER = 0x18;
 const PROTOCOL = 32;
 
-/** One raw list entry; everything may be nonsense. */
+/** One raw list entry; every field may be invalid. */
 export interface RawEntry {
   readonly name: string;
   readonly flags?: number;
@@ -39,17 +39,17 @@ export interface RawEntry {
   readonly mode?: number;
   readonly target?: string;
   readonly targetLength?: number;
-  /** Hard-link reference: then nothing else follows. */
+  /** Hard link reference: then nothing else follows. */
   readonly linkTo?: number;
 }
 
-/** A request of the server, as far as attacks need it. */
+/** A request of the server, with the fields that attacks need. */
 export interface Asked {
   readonly ndx: number;
   readonly head: SumHead;
 }
 
-/** A sender that says what it is told to, right or wrong. Protocol 32, no ids, no delete. */
+/** A sender that sends whatever a script says, valid or not. Protocol 32, no ids, no delete. */
 export class FakeSender {
   readonly writer: MultiplexWriter;
   readonly #reader: MultiplexReader;
@@ -57,7 +57,7 @@ export class FakeSender {
   readonly #output: PairEnd['output'];
   readonly #ndxReader = new NdxReader(PROTOCOL);
   #sums: StrongSums | undefined;
-  /** End marks that were read. */
+  /** Number of NDX_DONE that were read. */
   #marks = 0;
   readonly ndxWriter = new NdxWriter(PROTOCOL);
 
@@ -66,7 +66,7 @@ export class FakeSender {
     this.#sink = new ChunkSink(end.output);
     this.writer = new MultiplexWriter(this.#sink);
     this.#reader = new MultiplexReader(new ChunkSource(end.input), (code) => {
-      // Whoever is told that the other side has given up closes.
+      // A side that learns that the other has given up closes.
       if (code === MSG_ERROR_EXIT) end.output.end();
     });
   }
@@ -75,7 +75,7 @@ export class FakeSender {
     this.#sums = await createStrongSums(await greetServer(this.#reader, this.writer, PROTOCOL));
   }
 
-  /** The same in the role of the server of a pull, which hears of filters first. */
+  /** The same in the role of the server of a pull, which reads filter rules first. */
   async greetAsServer(seed = 7): Promise<void> {
     const session = await greetClient(this.#reader, this.writer, { protocolMax: PROTOCOL, seed });
     this.#sums = await createStrongSums(session);
@@ -86,7 +86,7 @@ export class FakeSender {
     }
   }
 
-  /** The end of a file whose tokens were sent, with the checksum of `content` behind it. */
+  /** Ends a file whose tokens were sent, with the checksum of `content`. */
   contentEnd(content: Uint8Array): void {
     this.token(0);
     this.#sums?.file.update(content);
@@ -94,7 +94,7 @@ export class FakeSender {
     this.flush();
   }
 
-  /** Says something again and again, as fast as it is taken, until nobody listens any more. */
+  /** Sends something repeatedly, as fast as it is read, until nobody reads any more. */
   async sayForEver(step: (i: number) => void): Promise<void> {
     for (let i = 0; !this.#output.destroyed && !this.#output.writableEnded; i++) {
       step(i);
@@ -103,12 +103,12 @@ export class FakeSender {
     }
   }
 
-  /** Bytes beside the frames of the writer. */
+  /** Sends raw bytes outside the frames of the writer. */
   writeRaw(bytes: Uint8Array): void {
     this.#sink.write(bytes);
   }
 
-  /** Content as one literal, with the right checksum behind it. */
+  /** Sends content as one literal, followed by the right checksum. */
   content(content: Uint8Array): void {
     this.literal(content);
     this.contentEnd(content);
@@ -143,21 +143,21 @@ export class FakeSender {
     writer.bytes(Buffer.from(target, 'latin1'));
   }
 
-  /** The end of the list. */
+  /** Ends the list. */
   endList(ioError = 0): void {
     this.writer.byte(0);
     writeVarint(this.writer, ioError);
     this.writer.flush();
   }
 
-  /** `.` and these, then the end. */
+  /** Sends `.` and these entries, then the end of the list. */
   list(...entries: RawEntry[]): void {
     this.entry({ name: '.', mode: 0o040755 });
     for (const entry of entries) this.entry(entry);
     this.endList();
   }
 
-  /** Reads on to the next request for content. */
+  /** Reads up to the next request for content. */
   async asked(): Promise<Asked> {
     for (;;) {
       const ndx = await this.#readNdx();
@@ -171,7 +171,7 @@ export class FakeSender {
     }
   }
 
-  /** The start of an answer. */
+  /** Begins an answer. */
   answer(ndx: number, head: SumHead = NO_BASIS, iflags = 0xa000): void {
     this.ndxWriter.write(this.writer, ndx);
     writeItemAttributes(this.writer, { iflags }, PROTOCOL);
@@ -196,7 +196,7 @@ export class FakeSender {
     this.writer.flush();
   }
 
-  /** The end of what the server of a pull sends: marks, an account, the goodbye. */
+  /** Ends the conversation as the server of a pull: NDX_DONEs, statistics, the goodbye. */
   async finishAsServer(): Promise<void> {
     for (let i = 0; i < 3; i++) this.done();
     for (let i = 0; i < 5; i++) writeVarlong(this.writer, 9, 3);
@@ -208,7 +208,7 @@ export class FakeSender {
     }
   }
 
-  /** Everything up to the goodbye, for transfers that go on after the attack. */
+  /** Runs everything up to the goodbye, for transfers that continue after the attack. */
   async finish(): Promise<void> {
     for (let i = 0; i < 4; i++) this.done();
     await this.#reader.drain().catch(() => undefined);

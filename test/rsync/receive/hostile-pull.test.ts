@@ -1,7 +1,7 @@
-// Goal: a server that breaks the rules, by malice or by accident, ends a pull with an error that names
-// what it did. Nothing is written outside of the folder, nothing of our files gets to the server, and
-// it costs neither time nor memory. Method: a scripted server per attack; a folder beside the
-// destination must be untouched afterwards, and buffers are counted meanwhile.
+// Goal: a server that breaks the rules, by malice or by accident, ends a pull with an error that
+// names what it did. Nothing is written outside the folder, the server gets none of our files, and
+// it costs neither time nor memory. Method: a scripted server per attack; a folder next to the
+// destination must be untouched afterwards, and buffers are counted during the attack.
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
@@ -37,7 +37,7 @@ beforeEach(() => {
 });
 
 const BUFFERS_MAX = 64 * MIB;
-// As `prepareHeap` sets it: what is collected is gone at once.
+// As `prepareHeap` sets it: collected memory is released at once.
 setFlagsFromString('--no-concurrent-array-buffer-sweeping');
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
@@ -50,7 +50,7 @@ beforeEach(() => {
   buffersBefore = process.memoryUsage().arrayBuffers;
   buffersMost = 0;
   watch = setInterval(() => {
-    // V8 itself does not mind 64 MiB of garbage: what counts is what somebody holds.
+    // V8 tolerates 64 MiB of garbage: only memory that is still referenced counts.
     if (buffersNow() >= BUFFERS_MAX) collectGarbage();
     buffersMost = Math.max(buffersMost, buffersNow());
   }, 2);
@@ -63,7 +63,7 @@ afterEach(() => {
 type End = PullReport | EcsyncError;
 type Changes = Partial<PullPlan<LocalEntry>>;
 
-/** A pull from `peer`, and what must hold after every attack. */
+/** Pulls from `peer`, and checks what must hold after every attack. */
 async function pullFrom(
   peer: Parameters<typeof pull>[0],
   changes: Changes = {},
@@ -110,7 +110,7 @@ async function attack(
   })();
   const result = await pullFrom(near, changes);
   for (const stream of [near.output, near.input]) stream.destroy();
-  await playing.catch(() => undefined); // a script whose listener left early has done its part
+  await playing.catch(() => undefined); // a script may fail because its peer left early
   return result;
 }
 
@@ -121,18 +121,18 @@ const int32 = (...values: number[]): Buffer =>
     for (const value of values) writer.int32(value);
   });
 
-describe('what comes before the list', () => {
+describe('bytes before the list', () => {
   const cases: Record<string, [Uint8Array, string]> = {
     nothing: [Buffer.alloc(0), 'no-greeting'],
     'half a version': [Buffer.from([32, 0]), 'no-greeting'],
-    'login noise': [Buffer.from('Last login: yesterday\n'), 'shell-not-clean'],
+    'output of a login shell': [Buffer.from('Last login: yesterday\n'), 'shell-not-clean'],
     'a terminal escape': [Buffer.from('\x1b[2J\x1b]0;owned\x07'), 'shell-not-clean'],
     'version 0': [int32(0), 'shell-not-clean'],
     'version −1': [int32(-1), 'shell-not-clean'],
     'version 26': [int32(26), 'rsync-too-old'],
     'version 41': [int32(41), 'shell-not-clean'],
     'the end before the flags': [int32(32), 'connection-lost'],
-    'flags that are no number': [
+    'flags that are not a number': [
       Buffer.concat([int32(32), Buffer.alloc(9, 0xff)]),
       'varint-invalid',
     ],
@@ -143,14 +143,14 @@ describe('what comes before the list', () => {
       'no-common-checksum',
     ],
     'an empty checksum list': [greeting(32, 0x1be, ''), 'no-common-checksum'],
-    'a checksum list without end': [
+    'an endless checksum list': [
       Buffer.concat([int32(32), Buffer.from('81beffff', 'hex'), Buffer.alloc(MIB, 0x61)]),
       'string-too-long',
     ],
     'the end before the seed': [greeting().subarray(0, -1), 'connection-lost'],
     'the end before the list': [greeting(), 'connection-lost'],
     'the end before the list at protocol 29': [greeting(29), 'connection-lost'],
-    'a frame of no code': [
+    'a frame without a code': [
       Buffer.concat([greeting(), Buffer.from('00000000', 'hex')]),
       'frame-invalid',
     ],
@@ -216,7 +216,7 @@ describe('extended attributes', () => {
   };
   const ANSWER = 0xa100;
   const cases: Record<string, [(sender: FakeSender) => void, string]> = {
-    'of a folder that has none': [
+    'of a folder without any': [
       (sender) => sender.answer(0, NO_BASIS, 0x0100),
       'xattr-unrequested',
     ],
@@ -338,11 +338,11 @@ describe('lists', () => {
 
   it.each([
     ['another folder', ['src/dir'], [dir('dir'), dir('other')]],
-    ['a file beside', ['src/dir'], [dir('dir'), { name: 'passwd' }]],
-    ['a name that begins alike', ['dir'], [dir('dir2'), { name: 'dir2/x' }]],
+    ['a file next to it', ['src/dir'], [dir('dir'), { name: 'passwd' }]],
+    ['a name with the same beginning', ['dir'], [dir('dir2'), { name: 'dir2/x' }]],
     ['another file', ['etc/hosts'], [{ name: 'shadow' }]],
     ['the root', ['dir'], [dir('.')]],
-  ])('%s, which was not asked for, is refused', async (_what, paths, list) => {
+  ])('%s, which was not requested, is refused', async (_what, paths, list) => {
     const { end } = await attack(
       (sender) => {
         for (const entry of list) sender.entry(entry);
@@ -355,7 +355,7 @@ describe('lists', () => {
     expect(fs.readdirSync(ours)).toEqual([]);
   });
 
-  it('what the server was told to hide is refused', async () => {
+  it('an entry that the server should hide is refused', async () => {
     const { end } = await attack(
       (sender) => {
         sender.list({ name: 'shown' }, { name: '.bashrc' });
@@ -371,7 +371,7 @@ describe('lists', () => {
     expect(codeOf(end)).toBe('varint-invalid');
   });
 
-  it('a list without end is refused before it fills the memory', async () => {
+  it('an endless list is refused before it fills the memory', async () => {
     const { end } = await attack(
       async (sender) => {
         await sender.sayForEver((i) => sender.entry({ name: `${i}`.padEnd(255, 'x') }));
@@ -382,7 +382,7 @@ describe('lists', () => {
     expect((end as EcsyncError).hint).toContain('memory');
   });
 
-  it.each(['users', 'groups'])('%s without end are refused', async (which) => {
+  it.each(['users', 'groups'])('endless %s are refused', async (which) => {
     const { end } = await attack(
       async (sender) => {
         sender.entry({ name: '.', mode: 0o040755 });
@@ -404,7 +404,7 @@ describe('lists', () => {
     ['a block device', 0o060666],
     ['a pipe', 0o010666],
     ['a socket', 0o140666],
-  ])('%s that was not asked for is not made', async (_what, mode) => {
+  ])('%s that was not requested is not created', async (_what, mode) => {
     const { end } = await attack(
       (sender) => {
         sender.list({ name: 'special', mode });
@@ -416,7 +416,7 @@ describe('lists', () => {
     expect(fs.readdirSync(ours)).toEqual([]);
   });
 
-  it('a folder in place of a symlink that is there already stays inside', async () => {
+  it('a folder that replaces an existing symlink stays inside the destination', async () => {
     fs.symlinkSync('../outside', join(ours, 'd'));
     const { end } = await attack((sender) => {
       sender.list(dir('d'), dir('d/sub'));
@@ -426,7 +426,7 @@ describe('lists', () => {
     expect(fs.lstatSync(join(ours, 'd/sub')).isDirectory()).toBe(true);
   });
 
-  it('a name twice is shown once and asked for once', async () => {
+  it('a repeated name is reported once and requested once', async () => {
     const names: string[] = [];
     const { end } = await attack(
       async (sender) => {
@@ -448,7 +448,7 @@ describe('lists', () => {
   });
 
   it.each([2 ** 53 - 1, -(2 ** 53 - 1), 2 ** 40])(
-    'a time of %d seconds is no trouble',
+    'a time of %d seconds is accepted',
     async (mtime) => {
       const { end } = await attack((sender) => {
         sender.list({ ...dir('d'), mtime });
@@ -458,7 +458,7 @@ describe('lists', () => {
     },
   );
 
-  it('an incomplete list stops deletions, and what else io_error says is masked', async () => {
+  it('an incomplete list stops deletions, and other bits of io_error are masked', async () => {
     fs.writeFileSync(join(ours, 'kept'), '');
     const { end } = await attack(
       (sender) => {
@@ -472,7 +472,7 @@ describe('lists', () => {
     expect(end).toMatchObject({ ioError: 7, deletionSkipped: true });
   });
 
-  it('an error that comes after the list stops deletions, too', async () => {
+  it('an error after the list stops deletions too', async () => {
     fs.writeFileSync(join(ours, 'kept'), '');
     const { end } = await attack(
       (sender) => {
@@ -553,12 +553,12 @@ describe('answers', () => {
       (sender, ndx) => sender.answer(ndx, undefined, 0x2000),
       'reply-without-content',
     ],
-    'another sum head': [
+    'a different sum head': [
       (sender, ndx) =>
         sender.answer(ndx, { count: 1, blockLength: 700, s2length: 2, remainder: 0 }),
       'sum-head-mismatch',
     ],
-    'blocks without a length': [
+    'blocks of length 0': [
       (sender, ndx) => sender.answer(ndx, { count: 5, blockLength: 0, s2length: 2, remainder: 0 }),
       'sum-head-invalid',
     ],
@@ -593,7 +593,7 @@ describe('answers', () => {
       },
       'reply-unrequested',
     ],
-    'an answer to what was declined': [
+    'an answer to a declined request': [
       (sender, ndx) => {
         sender.flush();
         sender.writer.message(102, int32(ndx));
@@ -619,7 +619,7 @@ describe('answers', () => {
       },
       'ndx-out-of-range',
     ],
-    'an account of less than nothing': [
+    'negative statistics': [
       (sender) => {
         for (let i = 0; i < 3; i++) sender.done();
         sender.writer.bytes(Buffer.alloc(40, 0xff));
@@ -643,7 +643,7 @@ describe('answers', () => {
       (sender) => sender.writer.message(2, Buffer.alloc(9000)),
       'frame-too-long',
     ],
-    'its own end': [(sender) => sender.writer.message(86, int32(20)), 'remote-exit'],
+    'the end of the server': [(sender) => sender.writer.message(86, int32(20)), 'remote-exit'],
     'a literal of 2 GiB that stops at once': [
       (sender, ndx) => {
         sender.answer(ndx);
@@ -659,7 +659,7 @@ describe('answers', () => {
       },
       'connection-lost',
     ],
-    'nothing, and the end': [() => undefined, 'connection-lost'],
+    'an end without an answer': [() => undefined, 'connection-lost'],
   };
   const finished = new Set(['an answer in the last phase']);
   it.each(Object.entries(cases))(
@@ -678,27 +678,24 @@ describe('answers', () => {
   );
 
   const floods: Record<string, [(sender: FakeSender, ndx: number) => void, string]> = {
-    'echoes without end': [(sender) => sender.answer(0, undefined, 8), 'too-many-reports'],
-    'accounts of deletions without end': [
+    'endless echoes': [(sender) => sender.answer(0, undefined, 8), 'too-many-reports'],
+    'endless deletion reports': [
       (sender) => {
         sender.ndxWriter.write(sender.writer, -3);
         for (let i = 0; i < 5; i++) writeVarint(sender.writer, 0x7fffffff);
       },
       'too-many-reports',
     ],
-    'messages without end': [
+    'endless messages': [
       (sender) => sender.writer.message(2, Buffer.alloc(5000, 0x61)),
       'too-many-messages',
     ],
-    'unknown messages without end': [
+    'endless unknown messages': [
       (sender) => sender.writer.message(200, Buffer.alloc(8000)),
       'too-many-messages',
     ],
-    'keep-alives without end': [
-      (sender) => sender.writer.bytes(Buffer.alloc(0)),
-      'too-many-messages',
-    ],
-    'refusals without end': [
+    'endless keep-alives': [(sender) => sender.writer.bytes(Buffer.alloc(0)), 'too-many-messages'],
+    'endless refusals': [
       (sender) => {
         sender.writeRaw(Buffer.alloc(400_000, frame(102, int32(77))));
       },
@@ -715,7 +712,7 @@ describe('answers', () => {
         const empty = Buffer.alloc(400_000, Buffer.from('00000007', 'hex'));
         await sender.sayForEver(() => {
           step(sender, ndx);
-          // Frames that are written as they are: the writer makes only one at a time.
+          // Frames are written raw: the writer makes only one at a time.
           if (what === 'keep-alives without end') sender.writeRaw(empty);
         });
       });
@@ -724,7 +721,7 @@ describe('answers', () => {
     TIME_MAX_MS,
   );
 
-  it('a literal that never ends is given up, and nothing of it stays', async () => {
+  it('an endless literal is abandoned, and nothing of it stays', async () => {
     const { end, problems } = await attack(
       async (sender) => {
         sender.list({ name: 'a', size: 5 });
@@ -738,7 +735,7 @@ describe('answers', () => {
     expect(fs.readdirSync(ours)).toEqual([]);
   });
 
-  it('blocks that never end are given up, and the old file stays', async () => {
+  it('endless blocks are abandoned, and the old file stays', async () => {
     fs.writeFileSync(join(ours, 'a'), Buffer.alloc(200_000, 'old'));
     const { end } = await attack(
       async (sender) => {
@@ -753,7 +750,7 @@ describe('answers', () => {
     expect(fs.readFileSync(join(ours, 'a')).length).toBe(200_000);
   });
 
-  it('blocks that never end of a basis that is gone are given up, too', async () => {
+  it('endless blocks of a vanished basis are abandoned too', async () => {
     fs.writeFileSync(join(ours, 'a'), Buffer.alloc(200_000, 'old'));
     const { end } = await attack(
       async (sender) => {
@@ -779,7 +776,7 @@ describe('answers', () => {
     expect(codeOf(end)).toBe('data-after-end');
   });
 
-  it('a server that falls silent is given up after a while', async () => {
+  it('a server that falls silent ends in a timeout', async () => {
     for (const silent of [
       () => undefined,
       (sender: FakeSender) => sender.list({ name: 'a', size: 5 }),
@@ -795,7 +792,7 @@ describe('answers', () => {
     }
   });
 
-  it('another file named as the basis is not looked at', async () => {
+  it('another file named as the basis is not read', async () => {
     fs.writeFileSync(join(ours, 'a'), Buffer.alloc(1400, 'old'));
     fs.writeFileSync(join(ours, 'secret'), Buffer.alloc(1400, 'secret'));
     const { end } = await attack(async (sender) => {
@@ -819,7 +816,7 @@ describe('answers', () => {
     expect(fs.readFileSync(join(ours, 'a'))).toEqual(Buffer.alloc(1400, 'old'));
   });
 
-  it('damaged content is asked for once more with whole sums, then given up', async () => {
+  it('damaged content is requested again with full sums, then abandoned', async () => {
     fs.writeFileSync(join(ours, 'a'), 'old content');
     const heads: number[] = [];
     const { end, problems } = await attack(async (sender) => {
@@ -843,7 +840,7 @@ describe('answers', () => {
     expect(fs.readFileSync(join(ours, 'a'), 'utf8')).toBe('old content');
   });
 
-  it('files that are not sent are told of one by one', async () => {
+  it('files that are not sent are reported one by one', async () => {
     const { end, problems } = await attack(async (sender) => {
       sender.list({ name: 'a', size: 5 }, { name: 'b', size: 5 }, { name: 'c', size: 5 });
       const asked = [await sender.asked(), await sender.asked(), await sender.asked()];
@@ -858,7 +855,7 @@ describe('answers', () => {
     expect(end).toMatchObject({ problems: 3, ioError: 2 });
   });
 
-  it('keep-alives, texts and codes to come in between are taken calmly', async () => {
+  it('keep-alives, texts and future codes in between are accepted', async () => {
     const texts: string[] = [];
     const { end } = await attack(
       async (sender) => {
@@ -885,22 +882,19 @@ describe('answers', () => {
     expect(texts).toEqual(['warning careful\n']);
   });
 
-  it.each([0, 1, -1, -5, 0x7fffffff, -0x80000000])(
-    'a seed of %i is as good as any',
-    async (seed) => {
-      const [near, far] = duplexPair();
-      const sender = new FakeSender(far);
-      const playing = (async () => {
-        await sender.greetAsServer(seed);
-        sender.list({ name: 'a', size: 4 });
-        sender.answer((await sender.asked()).ndx, NO_BASIS);
-        sender.content(Buffer.from('seed'));
-        await sender.finishAsServer();
-        far.output.end();
-      })();
-      const { end } = await pullFrom(near);
-      await playing;
-      expect(end).toMatchObject({ filesReceived: 1 });
-    },
-  );
+  it.each([0, 1, -1, -5, 0x7fffffff, -0x80000000])('a seed of %i is accepted', async (seed) => {
+    const [near, far] = duplexPair();
+    const sender = new FakeSender(far);
+    const playing = (async () => {
+      await sender.greetAsServer(seed);
+      sender.list({ name: 'a', size: 4 });
+      sender.answer((await sender.asked()).ndx, NO_BASIS);
+      sender.content(Buffer.from('seed'));
+      await sender.finishAsServer();
+      far.output.end();
+    })();
+    const { end } = await pullFrom(near);
+    await playing;
+    expect(end).toMatchObject({ filesReceived: 1 });
+  });
 });

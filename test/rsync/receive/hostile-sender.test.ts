@@ -1,6 +1,6 @@
-// Goal: whatever a sender says, nothing is written outside of the folder, no special file appears,
-// and it ends soon with a status that is not 0. Method: a scripted sender per attack; a folder
-// beside the destination must be untouched afterwards.
+// Goal: whatever a sender sends, nothing is written outside the folder, no special file is created,
+// and the server ends soon with a status other than 0. Method: a scripted sender per attack; a
+// folder next to the destination must be untouched afterwards.
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -57,7 +57,7 @@ async function attack(
   store.close();
   near.output.destroy();
   near.input.destroy();
-  await playing.catch(() => undefined); // a script whose listener left early has done its part
+  await playing.catch(() => undefined); // a script may fail because its peer left early
   expect(await snapshot(outside)).toEqual(before);
   for (const facts of Object.values(await snapshot(bench.ours)))
     expect(facts).toMatch(/^(40|100|120)\d{3} /);
@@ -131,7 +131,7 @@ describe('file lists', () => {
     ['a block device', 0o060666],
     ['a pipe', 0o010666],
     ['a socket', 0o140666],
-  ])('%s that was not asked for is not made', async (_what, mode) => {
+  ])('%s that was not requested is not created', async (_what, mode) => {
     await attack(
       (sender) => {
         sender.list({ name: 'special', mode });
@@ -142,7 +142,7 @@ describe('file lists', () => {
     expect(fs.readdirSync(bench.ours)).toEqual([]);
   });
 
-  it('a symlink that was not asked for is not made', async () => {
+  it('a symlink that was not requested is not created', async () => {
     await attack(
       (sender) => {
         sender.list({ name: 'l', mode: 0o120777 });
@@ -153,7 +153,7 @@ describe('file lists', () => {
     expect(fs.readdirSync(bench.ours)).toEqual([]);
   });
 
-  it('a folder in place of a symlink that is there already stays inside', async () => {
+  it('a folder that replaces an existing symlink stays inside the destination', async () => {
     fs.symlinkSync('../outside', join(bench.ours, 'd'));
     const { status } = await attack((sender) => {
       sender.list({ name: 'd', mode: 0o040755 }, { name: 'd/sub', mode: 0o040755 });
@@ -163,7 +163,7 @@ describe('file lists', () => {
     expect(fs.lstatSync(join(bench.ours, 'd/sub')).isDirectory()).toBe(true);
   });
 
-  it('a folder and a symlink of one name: the folder counts', async () => {
+  it('of a folder and a symlink with the same name the folder counts', async () => {
     await attack((sender) => {
       sender.list(
         { name: 'd', mode: 0o120777, target: '../outside' },
@@ -175,7 +175,7 @@ describe('file lists', () => {
     expect(fs.readlinkSync(join(bench.ours, 'd/x'))).toBe('y');
   });
 
-  it('a name twice is asked for once', async () => {
+  it('a repeated name is requested once', async () => {
     const { status } = await attack(async (sender) => {
       sender.list({ name: 'a', size: 4 }, { name: 'a', size: 4 }, { name: 'b', size: 4 });
       for (const wanted of [1, 3]) {
@@ -191,7 +191,7 @@ describe('file lists', () => {
   });
 
   it.each([2 ** 53 - 1, -(2 ** 53 - 1), 2 ** 40])(
-    'a time of %d seconds is no trouble',
+    'a time of %d seconds is accepted',
     async (mtime) => {
       const { status } = await attack((sender) => {
         sender.list({ name: 'd', mode: 0o040755, mtime });
@@ -236,11 +236,11 @@ describe('answers', () => {
     'the index -5': (sender) => sender.ndxWriter.write(sender.writer, -5),
     'the end of an incremental list': (sender) => sender.ndxWriter.write(sender.writer, -2),
     'an incremental list': (sender) => sender.ndxWriter.write(sender.writer, -101),
-    'content that was not asked for': (sender) => sender.answer(0),
+    'content that was not requested': (sender) => sender.answer(0),
     'an answer without content': (sender, ndx) => sender.answer(ndx, undefined, 0x2000),
-    'another sum head': (sender, ndx) =>
+    'a different sum head': (sender, ndx) =>
       sender.answer(ndx, { count: 1, blockLength: 700, s2length: 2, remainder: 0 }),
-    'blocks without a length': (sender, ndx) =>
+    'blocks of length 0': (sender, ndx) =>
       sender.answer(ndx, { count: 5, blockLength: 0, s2length: 2, remainder: 0 }),
     'a negative count': (sender, ndx) =>
       sender.answer(ndx, { count: -1, blockLength: 700, s2length: 2, remainder: 0 }),
@@ -284,7 +284,7 @@ describe('answers', () => {
     expect(fs.readdirSync(bench.ours)).toEqual([]);
   });
 
-  it('a literal that never ends is not stored', async () => {
+  it('an endless literal is not stored', async () => {
     const { status, said } = await attack(
       async (sender) => {
         sender.list({ name: 'a', size: 5 });
@@ -314,7 +314,7 @@ describe('answers', () => {
     expect(fs.readdirSync(bench.ours)).toEqual([]);
   });
 
-  it('damaged content is asked for once more, then given up, and the old file stays', async () => {
+  it('damaged content is requested again, then abandoned, and the old file stays', async () => {
     fs.writeFileSync(join(bench.ours, 'a'), 'old content');
     const heads: number[] = [];
     const { status, said } = await attack(async (sender) => {
@@ -337,7 +337,7 @@ describe('answers', () => {
     expect(fs.readFileSync(join(bench.ours, 'a'), 'utf8')).toBe('old content');
   });
 
-  it('a file that was asked for but never sent is a failure', async () => {
+  it('a file that was requested but never sent is a failure', async () => {
     const { status, said } = await attack(async (sender) => {
       sender.list({ name: 'a', size: 5 });
       await sender.asked();
@@ -347,7 +347,7 @@ describe('answers', () => {
     expect(said).toContain('not sent');
   });
 
-  it('declining and a flood of keep-alives and unknown messages are taken calmly', async () => {
+  it('declined files and a flood of keep-alives and unknown messages are accepted', async () => {
     const { status } = await attack(async (sender) => {
       for (let i = 0; i < 50_000; i++)
         sender.writer.message([0, 42, 77, 102][i % 4] ?? 0, Buffer.alloc(i % 4 === 3 ? 4 : 0));
@@ -364,7 +364,7 @@ describe('answers', () => {
     expect(status).toBe(24);
   });
 
-  it('the exit code of a sender that gives up is ours', async () => {
+  it('the exit code of a sender that gives up becomes ours', async () => {
     const { status } = await attack((sender) => {
       const payload = Buffer.alloc(4);
       payload.writeInt32LE(20);
@@ -374,7 +374,7 @@ describe('answers', () => {
     expect(status).toBe(20);
   });
 
-  it('an account of deletions may come anywhere', async () => {
+  it('a deletion report may come anywhere', async () => {
     const { status } = await attack(async (sender) => {
       sender.list();
       sender.ndxWriter.write(sender.writer, -3);

@@ -1,5 +1,5 @@
-// Goal: we fetch from a stock `rsync --server --sender` what it has, at every protocol, for every
-// kind of entry, and nothing travels that is there already.
+// Goal: we fetch everything from a stock `rsync --server --sender`, at every protocol, for every
+// kind of entry, and existing data is not transferred again.
 import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
@@ -101,7 +101,7 @@ describe.each(PROTOCOLS)('pull at protocol %i', (protocolMax) => {
     expect(fs.readFileSync(join(destination, 'other'), 'utf8')).toBe('abc');
   });
 
-  it('only says what it would do in a dry run', async () => {
+  it('only reports what it would do in a dry run', async () => {
     const source = makeHardTree();
     const destination = scratchFolder();
     fs.writeFileSync(join(destination, 'extra'), '');
@@ -118,7 +118,7 @@ describe.each(PROTOCOLS)('pull at protocol %i', (protocolMax) => {
     expect(differences(source, destination)).toBe('');
   });
 
-  it('deletes what the server does not have, but not what is protected', async () => {
+  it('deletes objects that the server does not have, except protected ones', async () => {
     const source = scratchFolder();
     fs.mkdirSync(join(source, 'd'));
     fs.writeFileSync(join(source, 'kept'), 'x');
@@ -137,7 +137,7 @@ describe.each(PROTOCOLS)('pull at protocol %i', (protocolMax) => {
     expect(differences(source, destination)).toBe('*deleting   safe\n');
   });
 
-  it('finds what was shifted and moved', async () => {
+  it('finds blocks that were shifted and moved', async () => {
     const source = scratchFolder();
     const destination = scratchFolder();
     const old = noise(400_000);
@@ -169,7 +169,7 @@ describe.each(PROTOCOLS)('pull at protocol %i', (protocolMax) => {
     expect([uid, gid]).toEqual([4321, 4322]);
   });
 
-  it('fetches just what is wanted, and lists without fetching anything', async () => {
+  it('fetches only wanted files, and can list without fetching anything', async () => {
     const source = makeHardTree();
     const all: string[] = [];
     const destination = scratchFolder();
@@ -191,7 +191,7 @@ describe.each(PROTOCOLS)('pull at protocol %i', (protocolMax) => {
     expect(differences(join(source, 'a'), join(destination, 'a'))).toBe('');
   });
 
-  it('hides at the server what rules say', async () => {
+  it('hides files on the server by rules', async () => {
     const source = makeHardTree();
     const destination = scratchFolder();
     const result = await pullFolder(source, destination, {
@@ -209,7 +209,7 @@ describe.each(PROTOCOLS)('pull at protocol %i', (protocolMax) => {
     expect(fs.existsSync(join(destination, 'empty'))).toBe(false);
   });
 
-  it('takes several paths, files among them', async () => {
+  it('accepts several paths, including files', async () => {
     const source = makeHardTree();
     const destination = scratchFolder();
     const paths = [`${source}/a`, `${source}/a-b/`, `${source}/big`, `${source}/-dash`];
@@ -220,7 +220,7 @@ describe.each(PROTOCOLS)('pull at protocol %i', (protocolMax) => {
     expect(named.stored.sort()).toEqual(['-dash', 'big']);
   });
 
-  it('replaces kinds, and asks nothing of folders in the way that it may not delete', async () => {
+  it('replaces objects of other types, except folders in the way that it may not delete', async () => {
     const source = scratchFolder();
     const destination = scratchFolder();
     fs.writeFileSync(join(source, 'file'), 'f');
@@ -240,7 +240,7 @@ describe.each(PROTOCOLS)('pull at protocol %i', (protocolMax) => {
     expect(differences(source, destination)).toBe('');
   });
 
-  it('of a folder that is not there is an error that says so', async () => {
+  it('of a missing folder fails with a clear error', async () => {
     const missing = join(scratchFolder(), 'missing');
     const result = await pullFolder(missing, scratchFolder(), { options });
     expect(result.code).toBe(23);
@@ -305,7 +305,7 @@ describe('pull', () => {
     expect(failure).toMatchObject({ code: 'no-greeting' });
   });
 
-  it('keeps times, permissions and owners only as far as it is told to', async () => {
+  it('keeps times, permissions and owners only if the options say so', async () => {
     const source = scratchFolder();
     fs.writeFileSync(join(source, 'f'), 'f', { mode: 0o777 });
     fs.utimesSync(join(source, 'f'), 1, 1);
@@ -321,7 +321,7 @@ describe('pull', () => {
     expect(fs.existsSync(join(destination, 'l'))).toBe(false);
   });
 
-  it('hears of progress, and every file that is stored was an item', async () => {
+  it('reports progress, and an item for every stored file', async () => {
     const source = makeHardTree();
     let most = 0;
     const { items, stored } = await pullFolder(source, scratchFolder(), {

@@ -61,7 +61,7 @@ async function push(
 }
 
 describe('LocalFolderRemote', () => {
-  it.each([29, 30, 31, 32])('takes what our sender sends, protocol %i', async (protocolMax) => {
+  it.each([29, 30, 31, 32])('stores what our sender sends, protocol %i', async (protocolMax) => {
     bench.prepare(`mkdir -p a/b c; echo 1 > a/1; head -c 5000000 /dev/urandom > a/b/big; ln -s 1 a/l
       ln a/1 c/hard; : > empty; mkfifo p; chown 3:4 a/1; chmod 2750 c`);
     const first = await push({ protocolMax, hardLinks: true });
@@ -73,7 +73,7 @@ describe('LocalFolderRemote', () => {
     expect(again.report.filesSent).toBe(0);
   });
 
-  it('sends differences when asked to', async () => {
+  it('transfers deltas on request', async () => {
     bench.prepare('head -c 5000000 /dev/urandom > big');
     await push();
     bench.prepare('printf tail >> big');
@@ -83,7 +83,7 @@ describe('LocalFolderRemote', () => {
     expect(await snapshot(bench.ours)).toEqual(await snapshot(bench.source));
   });
 
-  it('leaves what is there alone with --ignore-existing, and says what differs as rsync does', async () => {
+  it('skips existing objects with --ignore-existing, and reports differences as rsync does', async () => {
     bench.prepare(`mkdir -p d e t; for f in same changed touched mode gone t/in k; do echo 1 > $f; done
       ln -s 1 link; ln -s 1 other; ln changed twin`);
     const skipping = { ignoreExisting: true, reportSkipped: true, hardLinks: true };
@@ -106,7 +106,7 @@ describe('LocalFolderRemote', () => {
       if (name !== '.' && name !== 'd') expect(after.get(name), name).toEqual(was);
     }
     expect(fs.readFileSync(join(bench.ours, 'd/new'), 'utf8')).toBe('5\n');
-    // A further name of a file that has changed is a file of its own there.
+    // A further name of a changed file is a separate file there.
     expect(fs.readFileSync(join(bench.ours, 'd/twin'), 'utf8')).toBe('22\n');
     expect(fs.statSync(join(bench.ours, 'd/same')).ino).toBe(
       fs.statSync(join(bench.ours, 'same')).ino,
@@ -128,7 +128,7 @@ describe('LocalFolderRemote', () => {
     expect(fs.readFileSync(join(bench.ours, '2'), 'utf8')).toBe('2\n');
   });
 
-  it('tells of each folder that a rule keeps it from emptying', async () => {
+  it('reports each folder that it cannot empty because of a rule', async () => {
     bench.prepare('mkdir -p d/e; echo 1 > d/e/kept; echo 2 > d/e/gone; echo 3 > d/e/kept.too');
     await push();
     bench.prepare('rm -r d');
@@ -151,7 +151,7 @@ describe('LocalFolderRemote', () => {
     expect(await snapshot(bench.ours)).toEqual(await snapshot(bench.source));
   });
 
-  it('deletes nothing in a folder whose content is unknown, nor anything when the scan failed', async () => {
+  it('deletes nothing in a folder with unknown content, and nothing at all if the scan failed', async () => {
     bench.prepare('mkdir -p known unknown/sub; echo 1 > known/1; echo 2 > unknown/sub/2');
     await push();
     const tree = new LocalTree(bench.source);
@@ -173,7 +173,7 @@ describe('LocalFolderRemote', () => {
     expect(fs.existsSync(join(bench.ours, 'unknown/sub/2'))).toBe(true);
   });
 
-  it('stores a vanished file not at all, and ends with 24', async () => {
+  it('does not store a vanished file, and ends with 24', async () => {
     bench.prepare('echo 1 > stays; echo 2 > goes');
     const tree = new LocalTree(bench.source);
     const entries: LocalEntry[] = [];
@@ -191,7 +191,7 @@ describe('LocalFolderRemote', () => {
     expect(fs.readdirSync(bench.ours)).toEqual(['stays']);
   });
 
-  it('creates the folder, and those it is in, where nothing is in the way', async () => {
+  it('creates the folder and its parents if nothing is in the way', async () => {
     const remote = new LocalFolderRemote();
     const words = (folder: string) => serverArgs(ARCHIVE, join(bench.root, folder));
     fs.writeFileSync(join(bench.root, 'file'), '');
@@ -203,7 +203,7 @@ describe('LocalFolderRemote', () => {
     expect((await connection.exited).code).toBe(12);
   });
 
-  it('leaves nothing behind when the sender goes away in the middle', async () => {
+  it('leaves nothing behind if the sender disconnects midway', async () => {
     bench.prepare('head -c 30000000 /dev/zero > big');
     const tree = new LocalTree(bench.source);
     const entries: LocalEntry[] = [];
@@ -222,7 +222,7 @@ describe('LocalFolderRemote', () => {
     expect(fs.readdirSync(bench.ours)).toEqual([]);
   });
 
-  it('full disk: says so and leaves no partial file', async () => {
+  it('reports a full disk and leaves no partial file', async () => {
     bench.prepare('head -c 3000000 /dev/urandom > big; echo 1 > a');
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', bench.ours]);
     try {
@@ -246,7 +246,7 @@ describe('LocalFolderRemote', () => {
     }
   });
 
-  it('random trees arrive as they are, whatever was there before', async () => {
+  it('stores random trees exactly, whatever existed before', async () => {
     const property = fc.asyncProperty(randomShape, randomShape, async (before, after) => {
       for (const side of [bench.source, bench.ours]) {
         fs.rmSync(side, { recursive: true, force: true });

@@ -1,5 +1,5 @@
-// Goal: the command line of a pull is the stock client's own but for the two capabilities we do not
-// offer; and what a sending server says of its end becomes the right outcome.
+// Goal: the command line of a pull equals the stock client's except for the two capabilities that
+// we do not offer, and every end of a sending server becomes the right outcome.
 import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ import { judge } from '../../../src/rsync/outcome/status.ts';
 import { ARCHIVE, scratchFolder } from '../../support/stock-rsync.ts';
 import { transferFlags } from '../../support/transfer-flags.ts';
 
-/** What the stock client sends for the same options: it runs a program of ours instead of ssh. */
+/** The stock client's arguments for the same options: it runs our program instead of ssh. */
 function stockWords(asked: TransferOptions, paths: readonly string[]): string[] {
   const folder = scratchFolder();
   const dump = join(folder, 'dump.sh');
@@ -52,7 +52,7 @@ describe('senderArgs()', () => {
     );
   });
 
-  it('leaves out what is only the business of the receiver, and guards dashes and nothing', () => {
+  it('leaves out options of the receiver, and protects leading dashes and empty paths', () => {
     const local = { tempDir: '/t', linkDest: '../prev', deleteAfter: true, xattrs: true };
     const asked = { ...ARCHIVE, ...local };
     expect(senderArgs(asked, ['', '-x', '/', 'a b/'])).toEqual([
@@ -87,12 +87,12 @@ describe('judge() of a pull', () => {
   const cases: [string, unknown, number | null, string, string | undefined][] = [
     ['all is well', report, 0, '', undefined],
     ['a failure of one file', report, 23, 'rsync: open failed', 'remote-partial'],
-    ['an error that only the stream told', { ...report, ioError: 1 }, 0, '', 'remote-partial'],
+    ['an error reported only in the stream', { ...report, ioError: 1 }, 0, '', 'remote-partial'],
     ['an error text of an old server', { ...report, remoteErrors: true }, 0, '', 'remote-partial'],
     ['vanished files', { ...report, ioError: 2 }, 24, '', 'files-vanished'],
     ['a missing folder', { ...report, listed: 0 }, 23, missing, 'source-missing'],
-    ['a closed folder', { ...report, listed: 0 }, 23, denied, 'source-forbidden'],
-    ['one closed folder of many', report, 23, denied, 'remote-partial'],
+    ['an unreadable folder', { ...report, listed: 0 }, 23, denied, 'source-forbidden'],
+    ['one unreadable folder of many', report, 23, denied, 'remote-partial'],
     [
       'a write-only server',
       silent,
@@ -103,9 +103,9 @@ describe('judge() of a pull', () => {
     ['a missing rsync', silent, 127, 'sh: rsync: not found', 'rsync-missing'],
     ['a lost connection', lost, 255, '', 'connection-lost'],
     ['a killed server', lost, 137, '', 'connection-lost'],
-    ['a server that was killed after all', report, null, '', 'connection-lost'],
-    ['a server that waited too long', report, 30, '', 'timeout'],
-    ['an exit code of no meaning', report, 77, '', 'remote-exit'],
+    ['a server killed after the goodbye', report, null, '', 'connection-lost'],
+    ['a server that gave up waiting', report, 30, '', 'timeout'],
+    ['an unknown exit code', report, 77, '', 'remote-exit'],
   ];
   it.each(cases)('%s', (...[, result, code, stderr, expected]) => {
     expect(judge(result, { code, signal: null }, stderr, { direction: 'pull' }).error?.code).toBe(

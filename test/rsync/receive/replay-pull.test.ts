@@ -1,6 +1,6 @@
-// Goal: in a captured conversation we ask a stock server for what the stock client asked it for, and
-// make of its answers what the stock client made of them, however the server's bytes arrive; and a
-// server that stops anywhere before its last byte is a failure, never an end.
+// Goal: in a captured conversation we send the stock server the same requests as the stock client,
+// and store the same result, however the server's bytes arrive. A server that stops anywhere before
+// its last byte is a failure, never an end.
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -67,7 +67,7 @@ function readerOf(bytes: Buffer, isFramed: boolean): MultiplexReader {
   return reader;
 }
 
-/** The list, and how many of the server's bytes make it. */
+/** The list, and its length in the server's bytes. */
 async function listOf(captured: Captured): Promise<{ entries: FlistEntry[]; length: number }> {
   const { protocol } = captured;
   const server = Buffer.from(captured.server, 'hex');
@@ -91,7 +91,7 @@ async function listOf(captured: Captured): Promise<{ entries: FlistEntry[]; leng
   }
 }
 
-/** What a client asked for, in words, from the stream behind its greeting. */
+/** A client's requests as text, from its stream after the greeting. */
 async function asked(
   reader: MultiplexReader,
   { protocol }: Captured,
@@ -118,7 +118,7 @@ async function asked(
   return said.sort();
 }
 
-/** Waits until what a peer has heard is as it should be. */
+/** Waits until the bytes received by a peer meet a condition. */
 async function heard(
   peer: FakePeer,
   isComplete: (bytes: Buffer) => Promise<boolean>,
@@ -145,7 +145,7 @@ async function replay<E extends Entry>(
     const start = protocol < 30 ? 4 : 5 + (heard[4] ?? 0);
     return readerOf(heard.subarray(start), protocol >= 30);
   };
-  // Its first end mark follows the last request; a request in pieces makes the reader fail.
+  // The first NDX_DONE follows the last request; an incomplete request makes the reader fail.
   const isComplete = async (heard: Buffer): Promise<boolean> => {
     const reader = streamOf(heard);
     try {
@@ -161,7 +161,7 @@ async function replay<E extends Entry>(
   say(peer, server.subarray(0, length));
   if (server.length <= length) peer.close();
   else {
-    // The answers come when everything was asked for: as in the capture, and they may not come earlier.
+    // Answers come after all requests, as in the capture; earlier ones would be errors.
     void heard(peer, isComplete).then(() => {
       say(peer, server.subarray(length));
       peer.close();
@@ -207,7 +207,7 @@ describe.each([27, 29, 30, 31, 32])('a captured pull of protocol %i', (protocol)
     return result;
   }
 
-  it('is held as the stock client held it', async () => {
+  it('is replayed as the stock client ran it', async () => {
     const { report, asked: ours } = await storeAndCheck((peer, bytes) => peer.say(bytes));
     const { entries } = await listOf(captured);
     const theirs = await asked(
@@ -248,11 +248,11 @@ describe.each([27, 29, 30, 31, 32])('a captured pull of protocol %i', (protocol)
     );
   });
 
-  it('is a failure when it ends early, wherever it ends', async () => {
+  it('fails if it ends early anywhere', async () => {
     const length = captured.server.length / 2;
     const codes = new Set<string>();
     const { length: listed } = await listOf(captured);
-    // Every place in the list and in the goodbye, and every third between them.
+    // Every position in the list and in the goodbye, and every third one in between.
     for (let end = 0; end < length; end += end > listed && end < length - 50 ? 3 : 1) {
       const target = end > listed ? targetOf(captured) : undefined;
       const store = target === undefined ? undefined : storeAt(target);

@@ -45,7 +45,7 @@ describe.each([32, 31, 30, 29])('protocol %i', (protocol) => {
     expect(await expectSame(['-ai', P])).toEqual([]);
   });
 
-  it('sends differences of changed files', async () => {
+  it('transfers deltas of changed files', async () => {
     bench.prepare(VARIED, true);
     bench.prepare(`
       printf insert | cat - big > b2; cat b2 > big; rm b2; printf more >> sub/1; printf 'HELLO\\n' > a
@@ -72,7 +72,7 @@ describe.each([32, 31, 30, 29])('protocol %i', (protocol) => {
     expect(await snapshot(bench.ours)).toEqual(before);
   });
 
-  it('changes kinds: file, folder, symlink', async () => {
+  it('changes types: file, folder, symlink', async () => {
     bench.prepare('mkdir d; echo 1 > f; ln -s f l; mkdir e; echo 2 > g; ln -s g m', true);
     bench.prepare('rmdir d; echo d > d; rm f; mkdir f; echo x > f/x; rm l; echo l > l');
     bench.prepare('rmdir e; ln -s g e; rm g; ln -s m g; rm m; mkdir m');
@@ -94,7 +94,7 @@ describe.each([32, 31, 30, 29])('protocol %i', (protocol) => {
     expect(items((await bench.push(served, ['-aHi', P]))[0])).toEqual([]);
   });
 
-  it('deletes what is gone, but not what is protected', async () => {
+  it('deletes extraneous objects, except protected ones', async () => {
     bench.prepare(
       'mkdir -p a/b/c d e/kept; echo 1 > a/1; echo 2 > a/b/2; echo k > e/kept/k; ln -s x s',
       true,
@@ -108,7 +108,7 @@ describe.each([32, 31, 30, 29])('protocol %i', (protocol) => {
       ...['-ai', '--delete-after', '--filter=P keepme', '--filter=P *.tmp', P],
     ]);
     expect([ours.code, stock.code]).toEqual([0, 0]);
-    // What stays of an extra folder has the time of the deletion.
+    // A remaining extra folder has the time of the deletion.
     const untimed = async (side: string) => ({ ...(await snapshot(side)), x: '' });
     expect(await untimed(bench.ours)).toEqual(await untimed(bench.stocks));
     const deleted = (lines: readonly string[]) => lines.filter((line) => line.startsWith('*del'));
@@ -116,7 +116,7 @@ describe.each([32, 31, 30, 29])('protocol %i', (protocol) => {
     expect(deleted(items(ours)).length).toBeGreaterThan(8);
   });
 
-  it('deletes folders in the way only when it may delete', async () => {
+  it('deletes folders in the way only if it may delete', async () => {
     bench.prepare('echo 1 > f', false);
     bench.prepareDestinations('mkdir -p f/full; echo x > f/full/x');
     const [ours, stock] = await bench.push(served, ['-a', P]);
@@ -127,7 +127,7 @@ describe.each([32, 31, 30, 29])('protocol %i', (protocol) => {
 });
 
 describe.each([28, 27])('protocol %i', (protocol) => {
-  it('stores a copy, differences and deletions', async () => {
+  it('stores a copy, deltas and deletions', async () => {
     const args = ['-a', '--numeric-ids', '--delete-after', `--protocol=${protocol}`];
     bench.prepare(VARIED);
     await expectSame(args);
@@ -157,7 +157,7 @@ describe('options', () => {
   });
 
   it.each([0, 1, 699, 700, 701, 490_000, 490_001, 1_000_000, 30_000_001])(
-    'block sums of a file of %i bytes are cut like stock cuts them',
+    'a file of %i bytes is divided into the same blocks as by the stock server',
     async (size) => {
       bench.prepare(`head -c ${size} /dev/zero > f`, true);
       bench.prepare('printf x >> f');
@@ -174,7 +174,7 @@ describe('options', () => {
     expect(fs.readdirSync(join(bench.ours, 'tmp'))).toEqual([]);
   });
 
-  it('a missing temporary directory ends the run, and is named', async () => {
+  it('a missing temporary directory ends the run and is reported', async () => {
     bench.prepare('echo 1 > a');
     const [ours, stock] = await bench.push(served, ['-a', '--temp-dir', 'missing']);
     expect(ours.code).toBe(stock.code);
@@ -182,7 +182,7 @@ describe('options', () => {
     expect(fs.readdirSync(bench.ours)).toEqual([]);
   });
 
-  it('earlier copy: equal files are linked, others are sent as differences', async () => {
+  it('earlier copy: equal files are linked, others are sent as deltas', async () => {
     bench.prepare(
       'mkdir d; head -c 500000 /dev/urandom > same; echo 1 > d/same; head -c 300000 /dev/urandom > other; echo m > mode',
     );
@@ -243,7 +243,7 @@ describe('options', () => {
 });
 
 describe('random trees', () => {
-  it('become the same at both, with the same items, whatever was there before', async () => {
+  it('become the same on both servers, with the same items, whatever existed before', async () => {
     const options = fc.constantFrom(
       ['-ai'],
       ['-aic'],
@@ -270,7 +270,7 @@ describe('random trees', () => {
         const [ours, stock] = await bench.push(served, [...args, '--delete-after']);
         expect([ours.code, ours.stderr]).toEqual([stock.code, stock.stderr]);
         expect(items(ours)).toEqual(items(stock));
-        if (!args[0].startsWith('-a')) return; // without times they are those of the copying
+        if (!args[0].startsWith('-a')) return; // without -t, times are those of the copying
         expect(await snapshot(bench.ours)).toEqual(await snapshot(bench.stocks));
       },
     );
@@ -291,7 +291,7 @@ describe('sizes', () => {
     expect(await snapshot(bench.ours)).toEqual(await snapshot(bench.source));
   });
 
-  it('a file beyond 4 GiB, in differences from a sparse one', async () => {
+  it('a file beyond 4 GiB, as a delta against a sparse one', async () => {
     const size = 4_300_000_000;
     for (const side of [bench.source, bench.ours]) {
       fs.writeFileSync(join(side, 'big'), 'start');

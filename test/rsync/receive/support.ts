@@ -40,8 +40,8 @@ export class Bench {
   }
 
   /**
-   * What was just changed gets a time of its own long ago: a change within the second of the last
-   * one would be none for the quick check.
+   * Sets the time of a changed file to a distinct one long ago: the quick check would miss a change
+   * within the same second.
    */
   #ageing(): string {
     this.#age++;
@@ -65,7 +65,7 @@ export class Bench {
   }
 }
 
-/** Everything about a folder that a copy must have; times to the microsecond. */
+/** All properties of a folder that a copy must have; times to the microsecond. */
 export async function snapshot(folder: string): Promise<Record<string, string>> {
   const tree = new LocalTree(folder);
   const facts: Record<string, string> = {};
@@ -94,7 +94,7 @@ async function digest(file: OpenFile): Promise<string> {
   return hash.digest('hex');
 }
 
-/** Which names share an inode. */
+/** The groups of names that share an inode. */
 export async function linkGroups(folder: string): Promise<string[][]> {
   const groups = new Map<number, string[]>();
   const entries: LocalEntry[] = [];
@@ -106,7 +106,7 @@ export async function linkGroups(folder: string): Promise<string[][]> {
   return [...groups.values()].map((names) => names.sort()).sort();
 }
 
-/** Lines of an itemised output, in an order that does not depend on the server. */
+/** Lines of an itemised output, in an order independent of the server. */
 export function items(run: StockRun): string[] {
   return run.stdout
     .split('\n')
@@ -114,7 +114,7 @@ export function items(run: StockRun): string[] {
     .sort();
 }
 
-/** What a random tree is made of: a path, and a file, symlink or folder at it. */
+/** An element of a random tree: a path, and a file, symlink or folder at it. */
 type Shape = [string[], { kind: string; size: number }][];
 
 const shapeName = fc.constantFrom('a', 'b', 'a-b', 'c', '.d', 'ü', ' ');
@@ -128,7 +128,7 @@ export const randomShape: fc.Arbitrary<Shape> = fc.array(
   { maxLength: 15 },
 );
 
-/** Makes a random tree in a folder; of two objects that exclude each other the first one counts. */
+/** Creates a random tree in a folder; of two conflicting objects the first one counts. */
 export function buildShape(root: string, shape: Shape): void {
   for (const [path, { kind, size }] of shape) {
     const full = join(root, ...path);
@@ -138,7 +138,7 @@ export function buildShape(root: string, shape: Shape): void {
       else if (kind === 'link') fs.symlinkSync('x'.repeat(size + 1), full);
       else fs.mkdirSync(full);
     } catch {
-      // The name is taken by another kind; the tree is random either way.
+      // The name is taken by another type; the tree is random in any case.
     }
   }
 }

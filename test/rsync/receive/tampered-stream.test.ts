@@ -1,4 +1,4 @@
-// Goal: a conversation that is cut, chopped or damaged on the way never passes for a complete one.
+// Goal: a conversation that is cut, split or damaged in transit never passes for a complete one.
 // Method: our own sender talks to our server through a stream that changes the bytes.
 import * as fs from 'node:fs';
 import { join } from 'node:path';
@@ -29,7 +29,7 @@ afterEach(() => bench.remove());
 const PLAIN: TransferOptions = { ...ARCHIVE, owner: false, group: false };
 const HABITS = { users: new Map<string, number>(), groups: new Map<string, number>() };
 
-/** Our own sender, with its bytes changed on the way. */
+/** Our own sender, with its bytes changed in transit. */
 async function tamperedPush(change: Transform): Promise<number> {
   const tree = new LocalTree(bench.source);
   const entries: LocalEntry[] = [];
@@ -62,7 +62,7 @@ async function tamperedPush(change: Transform): Promise<number> {
   return status;
 }
 
-/** Passes chunks on as `split` cuts them. */
+/** Passes on chunks as divided by `split`. */
 function passing(split: (chunk: Buffer, offset: number) => Buffer[]): Transform {
   let offset = 0;
   return new Transform({
@@ -133,7 +133,7 @@ describe('the stream', () => {
     expect(cutAt).toBeGreaterThan(3000);
   });
 
-  it('with a byte changed anywhere, it ends, and nothing outside is touched', async () => {
+  it('with a byte changed anywhere, it ends, and nothing outside the folder is touched', async () => {
     const before = await snapshot(outside);
     const property = fc.asyncProperty(
       fc.nat(3600),

@@ -1,5 +1,5 @@
-// Goal: what goes wrong with a file, a disk or a connection during a pull from a stock server is
-// named, costs only the file concerned, and leaves what was there as it was.
+// Goal: a failure of a file, a disk or a connection during a pull from a stock server is reported,
+// affects only that file, and leaves existing objects unchanged.
 import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
@@ -30,7 +30,7 @@ function asNobody(): string {
   return program;
 }
 
-/** A folder on a file system of its own that is soon full. */
+/** A folder on a separate file system that is soon full. */
 function smallDisk(mib: number): string {
   const folder = scratchFolder();
   execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${mib}m`, 'none', folder]);
@@ -41,7 +41,7 @@ function smallDisk(mib: number): string {
 describe.each(PROTOCOLS)('at protocol %i', (protocolMax) => {
   const options = { ...ARCHIVE, protocolMax };
 
-  it('a file that vanishes after the list is told of, and the rest arrives', async () => {
+  it('a file that vanishes after the list is reported, and the others arrive', async () => {
     const source = scratchFolder();
     const destination = scratchFolder();
     for (const name of ['a', 'b', 'c']) fs.writeFileSync(join(source, name), name);
@@ -56,7 +56,7 @@ describe.each(PROTOCOLS)('at protocol %i', (protocolMax) => {
     expect(fs.readFileSync(join(destination, 'b'), 'utf8')).toBe('as it was');
   });
 
-  it('a file that the server may not read is told of, and nothing is deleted', async () => {
+  it('a file that the server may not read is reported, and nothing is deleted', async () => {
     const source = scratchFolder();
     fs.chmodSync(source, 0o755);
     fs.writeFileSync(join(source, 'open'), 'open');
@@ -78,7 +78,7 @@ describe.each(PROTOCOLS)('at protocol %i', (protocolMax) => {
     expect(fs.existsSync(join(destination, 'extra'))).toBe(true);
   });
 
-  it('a file that changes after the list arrives as it is then', async () => {
+  it('a file that changes after the list arrives with its new content', async () => {
     const source = scratchFolder();
     const destination = scratchFolder();
     fs.writeFileSync(join(source, 'f'), 'short');
@@ -94,7 +94,7 @@ describe.each(PROTOCOLS)('at protocol %i', (protocolMax) => {
     expect(differences(source, destination, '-rc')).toBe('');
   });
 
-  it('a basis that changes meanwhile costs a second request, no more', async () => {
+  it('a basis that changes meanwhile costs only a second request', async () => {
     const source = scratchFolder();
     const destination = scratchFolder();
     const old = noise(300_000);
@@ -110,7 +110,7 @@ describe.each(PROTOCOLS)('at protocol %i', (protocolMax) => {
       },
     });
     expect(result).toMatchObject({ code: 0, problems: [], stored: ['f'] });
-    // The folder's own time differs where a second ended between the two.
+    // The folder's own time differs if a second ended between the two.
     expect(result.items.filter((item) => item.endsWith(' f'))).toHaveLength(1);
     expect(differences(source, destination, '-rc')).toBe('');
   });
@@ -127,7 +127,7 @@ describe.each(PROTOCOLS)('at protocol %i', (protocolMax) => {
     expect(fs.readdirSync(destination).filter((name) => name.startsWith('.'))).toEqual([]);
   });
 
-  it('a killed server is a lost connection, and nothing half stays', async () => {
+  it('a killed server is a lost connection, and no partial file stays', async () => {
     const source = scratchFolder();
     const destination = scratchFolder();
     fs.writeFileSync(join(source, 'big'), noise(20 * MIB));
@@ -153,7 +153,7 @@ describe.each(PROTOCOLS)('at protocol %i', (protocolMax) => {
     expect(fs.readFileSync(join(destination, 'big'), 'utf8')).toBe('old');
   });
 
-  it('an interruption ends both sides, and nothing half stays', async () => {
+  it('an interruption ends both sides, and no partial file stays', async () => {
     const source = scratchFolder();
     const destination = scratchFolder();
     fs.writeFileSync(join(source, 'big'), noise(20 * MIB));
@@ -190,7 +190,7 @@ describe.each(PROTOCOLS)('at protocol %i', (protocolMax) => {
     expect(fs.readdirSync(destination).length).toBeLessThan(20);
   });
 
-  it('what onList throws ends the pull before anything is written', async () => {
+  it('an error of onList ends the pull before anything is written', async () => {
     const source = makeHardTree();
     const destination = scratchFolder();
     const refusal = new Error('not this list');
@@ -207,7 +207,7 @@ describe.each(PROTOCOLS)('at protocol %i', (protocolMax) => {
   it('pipes of a few bytes do not block either side', async () => {
     const source = scratchFolder();
     const destination = scratchFolder();
-    // Requests with many sums one way, much content the other way.
+    // Requests with many sums in one direction, much content in the other.
     for (let i = 0; i < 300; i++) {
       fs.writeFileSync(join(source, `file ${i}`), noise(30_000, i));
       fs.writeFileSync(join(destination, `file ${i}`), noise(30_000, i + 1000));
@@ -262,14 +262,14 @@ describe('readFiles', () => {
     expect(result.entries.find(named(/^link$/))?.target).toEqual(Buffer.from('a/x'));
   });
 
-  it('lists without reading anything when nothing is wanted', async () => {
+  it('lists without reading anything if nothing is wanted', async () => {
     const result = await read(makeHardTree(), {});
     expect(result.files.size).toBe(0);
     expect(result.report).toMatchObject({ filesReceived: 0, literalBytes: 0 });
     expect(result.report.bytesSent).toBeLessThan(50);
   });
 
-  it('does not fetch what is too long, and tells of it', async () => {
+  it('does not fetch a file that is too long, and reports it', async () => {
     const source = makeHardTree();
     const result = await read(source, { wants: named(/^(big|a-b\/f)$/) });
     expect([...result.files.keys()]).toEqual(['a-b/f']);
@@ -277,7 +277,7 @@ describe('readFiles', () => {
     expect(result.report.bytesReceived).toBeLessThan(10_000);
   });
 
-  it('keeps within its length what grows behind its back, and within its total what are many', async () => {
+  it('applies its limits to a file that grows after the list, and to the total of many files', async () => {
     const source = scratchFolder();
     for (let i = 0; i < 10; i++) fs.writeFileSync(join(source, `f${i}`), noise(100, i));
     const grown = await read(source, {
@@ -297,7 +297,7 @@ describe('readFiles', () => {
     expect([...result.files.entries()]).toEqual([['x', Buffer.from('x')]]);
   });
 
-  it('of a folder that is not there has an empty list, and the status says why', async () => {
+  it('of a missing folder gives an empty list, and the status gives the reason', async () => {
     const result = await read(join(scratchFolder(), 'missing'), {});
     expect(result.entries).toEqual([]);
     expect(result.code).toBe(23);

@@ -1,11 +1,11 @@
-// A file cut into chunks is the file, whichever way it is read; a chunk stays whole until the next
-// one is asked for, although that is being read already.
+// The chunks of a file add up to the file, whichever way it is read. A chunk stays valid until the
+// next one is requested, although that one is already being read.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FileChunks, type ChunkLength } from '../../../src/rsync/send/file-chunks.ts';
 import type { OpenFile } from '../../../src/tree/entry.ts';
 
-/** Gives its arrays as the interface says: only as long as it must, then they are overwritten. */
+/** Keeps its arrays valid only as long as the interface requires, then overwrites them. */
 function openFile(content: Buffer, runLength?: number): OpenFile {
   const given: Uint8Array[] = [];
   const give = (bytes: Uint8Array, kept: number): Promise<Uint8Array> => {
@@ -40,7 +40,7 @@ async function all(file: OpenFile, length: ChunkLength): Promise<Buffer[]> {
 }
 
 describe('FileChunks', () => {
-  it('gives the bytes of the file, in chunks or in its own runs', async () => {
+  it('returns the bytes of the file, in chunks or in its own runs', async () => {
     const content = fc.uint8Array({ maxLength: 200 });
     const length = fc.integer({ min: 1, max: 60 });
     await fc.assert(
@@ -56,7 +56,7 @@ describe('FileChunks', () => {
     );
   });
 
-  it('ends where a file turns out to end', async () => {
+  it('ends where the file actually ends', async () => {
     const file = openFile(Buffer.alloc(100, 1), 30);
     const longer = { ...file, size: 1000 };
     for (const isFree of [true, false]) {
@@ -65,7 +65,7 @@ describe('FileChunks', () => {
     }
   });
 
-  it.each([true, false])('tells a failure when it is its turn (own runs: %s)', async (isFree) => {
+  it.each([true, false])('throws a failure at its turn (own runs: %s)', async (isFree) => {
     const file = openFile(Buffer.alloc(100, 1), 30);
     const failing = (offset: number): Promise<Uint8Array> =>
       offset < 60 ? file.read(offset, 30) : Promise.reject(new Error('broken disk'));

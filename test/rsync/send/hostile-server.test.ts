@@ -1,6 +1,6 @@
 // Goal: a server that breaks the rules, by malice or by accident, ends a push with an error that
-// names what it did. It gets no byte of a file it did not properly ask for, and costs neither time
-// nor memory. Method: a scripted peer, one attack per case, at every protocol it makes sense for.
+// names what it did. It gets no byte of a file that it did not properly request, and costs neither
+// time nor memory. Method: a scripted peer, one attack per case, at every applicable protocol.
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { EcsyncError } from '../../../src/errors.ts';
@@ -29,10 +29,10 @@ const COUNT = 8;
 interface Attack {
   readonly says: Uint8Array | ((generator: Generator) => Uint8Array[]);
   readonly code: string;
-  /** Words of the remedy. */
+  /** Part of the hint. */
   readonly hint?: string;
   readonly protocol?: number;
-  /** Content may leave: the attack begins after a proper request. */
+  /** Content may be sent: the attack begins after a proper request. */
   readonly served?: boolean;
   readonly dryRun?: boolean;
 }
@@ -91,7 +91,10 @@ const BEFORE_THE_LIST: Record<string, Attack> = {
     code: 'shell-not-clean',
     hint: 'runs no commands',
   },
-  'login noise': { says: Buffer.from('Last login: yesterday\n'), code: 'shell-not-clean' },
+  'output of a login shell': {
+    says: Buffer.from('Last login: yesterday\n'),
+    code: 'shell-not-clean',
+  },
   'a terminal escape': { says: Buffer.from('\x1b[2J\x1b]0;owned\x07'), code: 'shell-not-clean' },
   'version 0': { says: int32(0), code: 'shell-not-clean' },
   'version −1': { says: int32(-1), code: 'shell-not-clean' },
@@ -100,7 +103,7 @@ const BEFORE_THE_LIST: Record<string, Attack> = {
   'version 41': { says: int32(41), code: 'shell-not-clean' },
   'version 2^31−1': { says: int32(0x7fffffff), code: 'shell-not-clean' },
   'the end before the flags': { says: int32(32), code: 'connection-lost' },
-  'flags that are no number': {
+  'flags that are not a number': {
     says: Buffer.concat([int32(32), Buffer.alloc(9, 0xff)]),
     code: 'varint-invalid',
   },
@@ -108,7 +111,7 @@ const BEFORE_THE_LIST: Record<string, Attack> = {
   'incremental recursion at 30': { says: greeting(30, 0x0f), code: 'inc-recurse-unasked' },
   'no common checksum': { says: greeting(32, 0x1be, 'md4 sha1 none'), code: 'no-common-checksum' },
   'an empty checksum list': { says: greeting(32, 0x1be, ''), code: 'no-common-checksum' },
-  'a checksum list without end': {
+  'an endless checksum list': {
     says: Buffer.concat([int32(32), Buffer.from('81beffff', 'hex'), Buffer.alloc(MIB, 0x61)]),
     code: 'string-too-long',
   },
@@ -118,7 +121,7 @@ const BEFORE_THE_LIST: Record<string, Attack> = {
 };
 
 const FRAMES: Record<string, Attack> = {
-  'a frame of no code': { says: () => [Buffer.from('00000000', 'hex')], code: 'frame-invalid' },
+  'a frame without a code': { says: () => [Buffer.from('00000000', 'hex')], code: 'frame-invalid' },
   'a frame of code −1': { says: () => [Buffer.from('01000006aa', 'hex')], code: 'frame-invalid' },
   'half a frame header': { says: () => [Buffer.from('0100', 'hex')], code: 'connection-lost' },
   'a data frame that ends early': {
@@ -160,7 +163,7 @@ const REQUESTS: Record<string, Attack> = {
       { says: item((g) => g.ndx(ndx)), code: 'ndx-out-of-range', protocol: 28 },
     ]),
   ),
-  'a keep-alive of protocol 29 that wants something': {
+  'a keep-alive of protocol 29 with a request': {
     says: item((g) => g.want(COUNT)),
     code: 'ndx-out-of-range',
     protocol: 29,
@@ -231,11 +234,11 @@ const REQUESTS: Record<string, Attack> = {
     says: item(...Array.from({ length: 4 }, () => (g: Generator) => g.done()), (g) => g.want(FILE)),
     code: 'ndx-out-of-range',
   },
-  'reports without end': {
+  'endless reports': {
     says: (g) => [data(...Array.from({ length: 50_000 }, () => g.item(DIRECTORY, 8)))],
     code: 'too-many-reports',
   },
-  'deletion counts without end': {
+  'endless deletion counts': {
     says: (g) => [
       data(
         ...Array.from({ length: 50_000 }, () => Buffer.concat([g.ndx(-3), varints(1, 1, 1, 1, 1)])),
@@ -329,13 +332,13 @@ describe.each([
   });
 });
 
-describe('a server that is only strange', () => {
+describe('a server that is merely unusual', () => {
   const rest = (g: Generator): Uint8Array =>
     Buffer.concat(Array.from({ length: 5 }, () => g.done()));
 
   it.each([
     ['keep-alives', (g: Generator) => [data(), data(), frame(42, Buffer.alloc(0)), data(rest(g))]],
-    ['messages of codes to come', (g: Generator) => [frame(200, Buffer.alloc(5)), data(rest(g))]],
+    ['messages with future codes', (g: Generator) => [frame(200, Buffer.alloc(5)), data(rest(g))]],
     [
       'IO_TIMEOUT of −1, 0 and 2^31−1',
       (g: Generator) => [
@@ -367,7 +370,7 @@ describe('a server that is only strange', () => {
     expect(end).toMatchObject({ protocol: 32, filesSent: 0 });
   });
 
-  it('gets the file whole when its sums are too many to keep, without their taking memory', async () => {
+  it('gets the file whole if its sums are too many to keep, and they take no memory', async () => {
     const before = process.memoryUsage().arrayBuffers;
     const count = 20_000_000;
     const piece = frame(0, Buffer.alloc(4 * MIB));
@@ -376,7 +379,7 @@ describe('a server that is only strange', () => {
     const tree = makeTree();
     peer.say(greeting()).say(data(generator.want(FILE, sumHead(count, 700, 2, 0))));
     let left = count * 6;
-    // Said bit by bit, since a peer does not get rid of more than we take.
+    // Sent bit by bit, since a peer cannot send more than we read.
     const sayMore = (): void => {
       if (left > 0) {
         const part = Math.min(left, 4 * MIB);
@@ -419,7 +422,7 @@ describe('a server that is only strange', () => {
     expect(Buffer.concat(peer.heard).includes(SECRET)).toBe(true);
   });
 
-  it('says why it gave up even when it had stopped listening first', async () => {
+  it('can report why it gave up even after it stopped reading', async () => {
     const tree = new MemoryTree();
     tree.addFile('big', Buffer.alloc(3_000_000));
     const input = new PassThrough();
@@ -445,7 +448,7 @@ describe('a server that is only strange', () => {
     });
   });
 
-  it('that asks for nothing else may hear nothing of the other files', async () => {
+  it('that requests nothing else gets nothing of the other files', async () => {
     const { peer, end } = await run({ says: (g) => [data(g.want(FILE), rest(g))] });
     expect(end).toMatchObject({ filesSent: 1, literalBytes: SECRET.length });
     const heard = Buffer.concat(peer.heard).toString('latin1');

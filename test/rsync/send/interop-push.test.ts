@@ -1,4 +1,4 @@
-// Goal: a stock `rsync --server` takes what we send, at every protocol, for every kind of entry.
+// Goal: a stock `rsync --server` accepts what we send, at every protocol, for every kind of entry.
 import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
@@ -95,7 +95,7 @@ describe.each(PROTOCOLS)('push at protocol %i', (protocolMax) => {
     symlinkSync('x', join(source, 'sym'));
     const destination = scratchFolder();
     await pushFolder(source, destination, { options: { ...options, hardLinks: true } });
-    // Same size, same time, other content: only a checksum can tell.
+    // Same size, same time, different content: only a checksum shows it.
     const { mtime } = lstatSync(join(destination, 'other'));
     writeFileSync(join(destination, 'other'), 'abd');
     utimesSync(join(destination, 'other'), mtime, mtime);
@@ -112,7 +112,7 @@ describe.each(PROTOCOLS)('push at protocol %i', (protocolMax) => {
     expect(readFileSync(join(destination, 'other'), 'utf8')).toBe('abc');
   });
 
-  it('only says what it would do in a dry run', async () => {
+  it('only reports what it would do in a dry run', async () => {
     const source = scratchFolder();
     writeFileSync(join(source, 'f'), 'content');
     mkdirSync(join(source, 'd'));
@@ -167,7 +167,7 @@ describe.each(PROTOCOLS)('push at protocol %i', (protocolMax) => {
     }
   });
 
-  it('finds what was shifted and moved', async () => {
+  it('finds blocks that were shifted and moved', async () => {
     const source = scratchFolder();
     const destination = scratchFolder();
     const old = noise(400_000);
@@ -197,7 +197,7 @@ describe.each(PROTOCOLS)('push at protocol %i', (protocolMax) => {
     expect([uid, gid]).toEqual([id('-u', 'nobody'), id('-g', 'daemon')]);
   });
 
-  it('deletes nothing inside of a folder that could not be listed', async () => {
+  it('deletes nothing inside a folder that could not be listed', async () => {
     const source = scratchFolder();
     const destination = scratchFolder();
     for (const folder of ['known', 'unknown']) {
@@ -211,7 +211,7 @@ describe.each(PROTOCOLS)('push at protocol %i', (protocolMax) => {
     }
     await pushFolder(source, destination, { options: { ...options, deleteAfter: true }, entries });
     expect(existsSync(join(destination, 'unknown/extra'))).toBe(true);
-    // Older servers cannot be told about one folder: they delete nothing at all.
+    // Older protocols cannot protect a single folder: nothing at all is deleted.
     expect(existsSync(join(destination, 'known/extra'))).toBe(protocolMax < 30);
   });
 
@@ -232,7 +232,7 @@ describe.each(PROTOCOLS)('push at protocol %i', (protocolMax) => {
     expect(inode('current')).toBe(inode('previous'));
   });
 
-  it('deletes nothing when the source was not listed completely', async () => {
+  it('deletes nothing if the source was not listed completely', async () => {
     const source = scratchFolder();
     const destination = scratchFolder();
     writeFileSync(join(destination, 'extra'), '');
@@ -243,7 +243,7 @@ describe.each(PROTOCOLS)('push at protocol %i', (protocolMax) => {
     expect(readFileSync(join(destination, 'extra'), 'utf8')).toBe('');
   });
 
-  it('sends a list of nothing', async () => {
+  it('sends an empty list', async () => {
     const destination = scratchFolder();
     const result = await pushFolder(scratchFolder(), destination, { options, entries: [] });
     expect(result.code).toBe(0);

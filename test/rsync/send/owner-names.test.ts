@@ -1,4 +1,4 @@
-// Goal: of the accounts of this machine a server learns those alone that own something in the list.
+// Goal: a server learns only the names of accounts that own an entry of the list.
 import { describe, expect, it } from 'vitest';
 import { send } from '../../../src/rsync/send/sender.ts';
 import { FakePeer, Generator, frame, greeting } from '../../support/fake-peer.ts';
@@ -6,7 +6,7 @@ import { MemoryTree } from '../../support/memory-tree.ts';
 import { ARCHIVE, listAll } from '../../support/stock-rsync.ts';
 
 describe.each([29, 32])('names of owners at protocol %i', (protocol) => {
-  it('go out for the ids of the list and no others', async () => {
+  it('are sent for the ids of the list and no others', async () => {
     const tree = new MemoryTree();
     tree.addFile('a', Buffer.from('a'));
     const generator = new Generator(protocol);

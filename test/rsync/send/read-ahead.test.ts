@@ -1,5 +1,5 @@
-// Goal: many small files do not wait for each other, yet answers keep the order of the requests and
-// neither open files nor bytes in memory grow without bound.
+// Goal: many small files do not wait for each other, answers keep the order of the requests, and
+// open files and bytes in memory stay bounded.
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { send } from '../../../src/rsync/send/sender.ts';
@@ -8,7 +8,7 @@ import { FakePeer, frame, Generator, greeting } from '../../support/fake-peer.ts
 import { MemoryTree } from '../../support/memory-tree.ts';
 import { ARCHIVE, listAll } from '../../support/stock-rsync.ts';
 
-/** Requests all files of a tree, the last one first, and watches how they are opened. */
+/** Requests all files of a tree, the last one first, and records how they are opened. */
 async function watch(
   count: number,
   size: number,
@@ -52,7 +52,7 @@ async function watch(
   return { openMost, order, expected };
 }
 
-/** Forty files, and a peer that asks for each of them and then for one that there is not. */
+/** Forty files, and a peer that requests each of them and then one that does not exist. */
 async function asksTooMuch() {
   const tree = new MemoryTree();
   for (let i = 0; i < 40; i++) tree.addFile(`f${i}`, Buffer.alloc(1000));
@@ -72,7 +72,7 @@ describe('reading ahead', () => {
     expect(openMost).toBeLessThanOrEqual(128);
   });
 
-  it('closes what it opened when the connection breaks', async () => {
+  it('closes opened files when the connection breaks', async () => {
     const { tree, entries, peer } = await asksTooMuch();
     let open = 0;
     const sending = send(peer, {
@@ -90,7 +90,7 @@ describe('reading ahead', () => {
     expect(open).toBe(0);
   });
 
-  it('sends small files that were read whole in the order of the requests, and lets go of each', async () => {
+  it('sends small files that were read whole in the order of the requests, and releases each', async () => {
     const tree = new MemoryTree();
     for (let i = 0; i < 300; i++) tree.addFile(`f${i}`, Buffer.from(`content ${i}`));
     const entries = await listAll(tree);
@@ -109,7 +109,7 @@ describe('reading ahead', () => {
     const report = await send(peer, {
       entries,
       open: (entry) => tree.open(entry),
-      // One in ten is for `open`.
+      // One in ten is opened by `open`.
       openWhole: (entry) => {
         if (Buffer.from(entry.path).toString().endsWith('3')) return undefined;
         heldMost = Math.max(heldMost, ++held);
@@ -125,7 +125,7 @@ describe('reading ahead', () => {
     expect(heldMost).toBeLessThanOrEqual(128);
   });
 
-  it('lets go of files that were read whole when the connection breaks, and of those withheld', async () => {
+  it('releases files that were read whole when the connection breaks, and withheld ones', async () => {
     const { tree, entries, peer } = await asksTooMuch();
     let held = 0;
     const release = (): void => {

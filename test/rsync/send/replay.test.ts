@@ -1,6 +1,6 @@
-// Goal: to what a stock server said in a captured conversation we answer what the stock client
-// answered, byte for byte, however the server's bytes arrive; and a server that stops anywhere
-// before its last byte is a failure, never an end.
+// Goal: in a captured conversation we answer the stock server exactly as the stock client did, byte
+// for byte, however the server's bytes arrive. A server that stops anywhere before its last byte is
+// a failure, never an end.
 import { readFileSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
 import fc from 'fast-check';
@@ -39,7 +39,7 @@ function load(protocol: number): Captured {
   return JSON.parse(readFileSync(url, 'utf8')) as Captured;
 }
 
-/** The tree that was sent; the long file is not written down. */
+/** The tree that was sent; the content of the long file is generated. */
 function treeOf({ entries, protocol }: Captured): MemoryEntry[] {
   return entries.map(({ path, content, target, linked, ...facts }) => ({
     ...facts,
@@ -80,7 +80,7 @@ async function replay(
   return { heard: Buffer.concat(peer.heard), report };
 }
 
-/** What follows version and checksum names, frames taken off. */
+/** The bytes after version and checksum names, without framing. */
 async function streamOf(heard: Buffer, protocol: number): Promise<Buffer> {
   if (protocol < 30) return heard.subarray(4);
   const stream = new PassThrough();
@@ -91,7 +91,7 @@ async function streamOf(heard: Buffer, protocol: number): Promise<Buffer> {
   return reader.stream.rest();
 }
 
-/** Filter rules, list in the order of its indexes, and all the bytes behind it. */
+/** The filter rules, the list in index order, and all bytes after it. */
 async function dissect(bytes: Buffer, { protocol }: Captured): Promise<object> {
   const format: FlistFormat = {
     protocol,
@@ -125,7 +125,7 @@ async function dissect(bytes: Buffer, { protocol }: Captured): Promise<object> {
 describe.each([29, 30, 31, 32])('a captured conversation of protocol %i', (protocol) => {
   const captured = load(protocol);
 
-  it('is held as the stock client held it', async () => {
+  it('is replayed as the stock client ran it', async () => {
     const { heard, report } = await replay(captured, (peer, bytes) => peer.say(bytes));
     const ours = await dissect(await streamOf(heard, protocol), captured);
     const theirs = await dissect(Buffer.from(captured.client, 'hex'), captured);
@@ -158,7 +158,7 @@ describe.each([29, 30, 31, 32])('a captured conversation of protocol %i', (proto
     );
   });
 
-  it('is a failure when it ends early, wherever it ends', async () => {
+  it('fails if it ends early anywhere', async () => {
     const length = captured.server.length / 2;
     const codes = new Set<string>();
     for (let end = 0; end < length; end++) {

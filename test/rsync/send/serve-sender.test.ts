@@ -25,7 +25,7 @@ interface Fetched {
   readonly stderr: string[];
 }
 
-/** Our client fetches from our server. */
+/** Our client pulls from our server. */
 async function fetch(
   changes: Partial<TransferOptions>,
   folder = scratchFolder(),
@@ -47,7 +47,7 @@ async function fetch(
 }
 
 describe.each([27, 29, 30, 31, 32])('protocol %i', (protocolMax) => {
-  it('everything arrives, and a second time nothing travels', async () => {
+  it('transfers everything, and nothing the second time', async () => {
     const first = await fetch({ protocolMax });
     expect(first).toMatchObject({ status: 0, stderr: [], report: { protocol: protocolMax } });
     const wanted = await snapshot(source);
@@ -56,7 +56,7 @@ describe.each([27, 29, 30, 31, 32])('protocol %i', (protocolMax) => {
       Object.fromEntries(
         Object.entries(facts).map(([path, fact]) => [path, fact.replace(/\.\d+ /, ' ')]),
       );
-    // Fractions of seconds travel from protocol 31 on.
+    // Fractions of seconds are sent from protocol 31 on.
     if (protocolMax >= 31) expect(found).toEqual(wanted);
     else expect(toSeconds(found)).toEqual(toSeconds(wanted));
     const second = await fetch({ protocolMax }, first.folder);
@@ -64,7 +64,7 @@ describe.each([27, 29, 30, 31, 32])('protocol %i', (protocolMax) => {
   });
 });
 
-it('counts what it sent', async () => {
+it('counts the bytes it sent', async () => {
   const { report } = await fetch({ dryRun: false });
   expect(report.statistics?.totalSize).toBeGreaterThan(300_000);
   expect(report.statistics?.bytesWritten).toBeGreaterThan(300_000);
@@ -90,7 +90,7 @@ it('lists only what the rules let through', async () => {
   expect(Object.keys(await snapshot(folder)).sort()).toEqual(['.', 'a', 'a/x']);
 });
 
-it('understands exactly the words of our own client', () => {
+it('parses exactly the arguments of our own client', () => {
   const options: TransferOptions[] = [
     LISTING,
     { ...LISTING, hardLinks: true, numericIds: false, timeoutSec: 60, blockSize: 4128 },
@@ -111,7 +111,7 @@ it.each([
   ['nothing', Buffer.alloc(0), 12],
   ['no rsync', Buffer.from('GET / HTTP/1.0\r\n\r\n'), 2],
   ['half a greeting', Buffer.from([32, 0]), 12],
-])('ends with a status when the client says %s', async (_what, bytes, status) => {
+])('ends with a status if the client sends %s', async (_what, bytes, status) => {
   const input = new PassThrough();
   const output = new PassThrough();
   output.resume();

@@ -1,5 +1,5 @@
-// Goal: what goes wrong with a file or a connection during a push to a stock server is named, costs
-// only the file concerned, and leaves the server consistent.
+// Goal: a failure of a file or a connection during a push to a stock server is reported, affects
+// only that file, and leaves the server consistent.
 import { spawn, spawnSync } from 'node:child_process';
 import {
   closeSync,
@@ -41,7 +41,7 @@ function memoryTree(files: Record<string, string | Buffer>): MemoryTree {
   return tree;
 }
 
-/** A tree whose file `name` opens as `open` says. */
+/** A tree whose file `name` is opened by `open`. */
 function withOpen(
   tree: MemoryTree,
   name: string,
@@ -63,7 +63,7 @@ describe.each(PROTOCOLS)('a file in trouble at protocol %i', (protocolMax) => {
   const options = { ...ARCHIVE, protocolMax };
   const tree = memoryTree({ a: 'first', b: 'second', c: 'third' });
 
-  it('that vanished is left out, told to the server, and the rest arrives', async () => {
+  it('that vanished is left out and reported to the server, and the others arrive', async () => {
     const destination = scratchFolder();
     const open = withOpen(tree, 'b', () =>
       Promise.reject(new VanishedError('vanished', 'b is gone')),
@@ -91,7 +91,7 @@ describe.each(PROTOCOLS)('a file in trouble at protocol %i', (protocolMax) => {
     });
   });
 
-  it('that cannot be read to its end is not stored, and asked for once more in vain', async () => {
+  it('that cannot be read to its end is not stored, and requested a second time in vain', async () => {
     const destination = scratchFolder();
     let opened = 0;
     const open = withOpen(tree, 'b', () => {
@@ -113,7 +113,7 @@ describe.each(PROTOCOLS)('a file in trouble at protocol %i', (protocolMax) => {
     expect(judge(report, { code, signal: null }, stderr).exitCode).toBe(23);
   });
 
-  it('that changed while it was read is stored, and the outcome says so', async () => {
+  it('that changed while it was read is stored, and the outcome reports it', async () => {
     const destination = scratchFolder();
     const open = withOpen(tree, 'b', () =>
       Promise.resolve({
@@ -129,7 +129,7 @@ describe.each(PROTOCOLS)('a file in trouble at protocol %i', (protocolMax) => {
     expect(judge(report, { code, signal: null }, stderr).exitCode).toBe(24);
   });
 
-  it('that shrank is sent as it is', async () => {
+  it('that shrank is sent with its current length', async () => {
     const destination = scratchFolder();
     const open = withOpen(tree, 'b', () =>
       Promise.resolve({
@@ -145,7 +145,7 @@ describe.each(PROTOCOLS)('a file in trouble at protocol %i', (protocolMax) => {
     expect([0, 24]).toContain(code);
   });
 
-  it('that is declined is left out without a word', async () => {
+  it('that is declined is left out silently', async () => {
     const destination = scratchFolder();
     const { problems, report, code, items } = await pushTree(tree, destination, {
       options,
@@ -160,7 +160,7 @@ describe.each(PROTOCOLS)('a file in trouble at protocol %i', (protocolMax) => {
 });
 
 describe('the redo phase', () => {
-  it('corrects what short block sums let pass, reading the file afresh', async () => {
+  it('corrects false matches of short block sums, and reads the file again', async () => {
     const seed = 7;
     const strong = await createStrongSums({
       protocol: 32,
@@ -207,7 +207,7 @@ function forge(
   for (let i = 0; i < blockLength - 6; i++) {
     for (let j = i + 3; j < blockLength - 3; j++) {
       const forged = Buffer.from(block);
-      // +1, −2, +1 in a row changes neither the sum nor the sum of sums.
+      // +1, −2, +1 in sequence changes neither the sum nor the sum of sums.
       for (const at of [i, j]) {
         for (const [k, step] of [1, -2, 1].entries()) forged[at + k] = (forged[at + k] ?? 0) + step;
       }
@@ -220,7 +220,7 @@ function forge(
 }
 
 describe('a large file', () => {
-  it('of more than 2^32 bytes is matched beyond the 32-bit edges', async () => {
+  it('of more than 2^32 bytes is matched beyond the 32-bit limits', async () => {
     const size = 2 ** 32 + 4097;
     const edges = [2 ** 31 + 1, 2 ** 32 - 1, size - 1];
     const folder = existsSync('/dev/shm') ? '/dev/shm' : undefined;
@@ -312,7 +312,7 @@ describe('a connection in trouble', () => {
     expect(error).toMatchObject({ code: 'timeout', exitCode: 30 });
   });
 
-  it('whose server only says that it is alive ends in a timeout, too', async () => {
+  it('whose server only sends keep-alives ends in a timeout too', async () => {
     const peer = new FakePeer();
     peer.say(greeting());
     const alive = setInterval(() => peer.say(frame(0, Buffer.alloc(0))), 20);
@@ -331,7 +331,7 @@ describe('a connection in trouble', () => {
     );
   });
 
-  it('is kept alive while there is nothing to say', async () => {
+  it('is kept alive while there is nothing to send', async () => {
     const peer = new FakePeer();
     peer.say(greeting());
     const done = send(peer, {
@@ -358,7 +358,7 @@ describe('a connection in trouble', () => {
     expect(empty.length).toBeGreaterThanOrEqual(1);
   });
 
-  it('whose server is killed is named, and leaves no half file', async () => {
+  it('whose server is killed is reported as lost, and leaves no partial file', async () => {
     const destination = scratchFolder();
     const tree = memoryTree({ big: Buffer.alloc(50_000_000, 'x') });
     const words = serverArgs(ARCHIVE, destination);
@@ -402,7 +402,7 @@ describe('a connection in trouble', () => {
     },
   );
 
-  it('that is interrupted before it began ends at once', async () => {
+  it('that is interrupted before it begins ends at once', async () => {
     const job = {
       entries: [],
       open: () => expect.fail(),
@@ -416,7 +416,7 @@ describe('a connection in trouble', () => {
 describe('the outcome of a run against', () => {
   const tree = memoryTree({ f: Buffer.alloc(3_000_000, 'x') });
 
-  /** Pushes to whatever a command line starts, and judges. */
+  /** Pushes to the server that a command line starts, and judges the result. */
   async function outcomeOf(program: string, words: string[]): Promise<ReturnType<typeof judge>> {
     const child = spawn(program, words, { stdio: ['pipe', 'pipe', 'pipe'] });
     let stderr = '';
@@ -478,7 +478,7 @@ describe('the outcome of a run against', () => {
   it.each([
     ['no rsync', 'exec no-such-rsync-here --server', 'rsync-missing'],
     [
-      'no rsync, says a wrapper',
+      'no rsync, as a wrapper reports',
       "echo 'bash: rsync: command not found' >&2; exit 1",
       'rsync-missing',
     ],
@@ -512,7 +512,7 @@ describe('the outcome of a run against', () => {
         }),
       );
     });
-    // Told of no timeout, we send no keep-alives.
+    // Without a known timeout we send no keep-alives.
     const error = await failureOf(
       send(server, {
         entries: await listAll(tree),

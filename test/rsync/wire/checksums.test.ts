@@ -1,4 +1,4 @@
-// Goal: weak and strong sums are those of rsync for every algorithm and seed we can agree on.
+// Goal: weak and strong sums equal rsync's for every algorithm and seed that we can agree on.
 import { describe, expect, it } from 'vitest';
 import { createStrongSums } from '../../../src/rsync/wire/checksums.ts';
 import { CF_CHKSUM_SEED_FIX } from '../../../src/rsync/wire/constants.ts';

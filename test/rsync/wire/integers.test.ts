@@ -1,4 +1,5 @@
-// Goal: the integer codings give rsync's own bytes and are inverse to each other up to every edge.
+// Goal: the integer encodings give rsync's own bytes, and each decoder inverts its encoder at every
+// boundary.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ByteReader } from '../../../src/bytes/byte-reader.ts';
@@ -49,7 +50,7 @@ describe('varint', () => {
     [0x0fffffff, 'efffffff'],
     [0x10000000, 'f000000010'],
     [-1, 'f0ffffffff'],
-  ])('codes %i as %s', (value, bytes) => {
+  ])('encodes %i as %s', (value, bytes) => {
     expect(hex((sink) => writeVarint(sink, value))).toBe(bytes);
     expect(decode(bytes, readVarint)).toBe(value);
   });
@@ -109,7 +110,7 @@ describe('varlong', () => {
     );
   });
 
-  it('refuses what is beyond 2^53 or longer than 9 bytes', () => {
+  it('refuses numbers beyond 2^53 or longer than 9 bytes', () => {
     expect(() => decode('fcffffffffffffff7f', (r) => readVarlong(r, 3))).toThrow(
       expect.objectContaining({ code: 'number-too-large' }),
     );
@@ -174,7 +175,7 @@ describe('ndx', () => {
     ],
     [[-3], ['ff02']],
     [[-2], ['ff01']],
-  ])('codes %j', (sequence, expected) => {
+  ])('encodes %j', (sequence, expected) => {
     const writer = new NdxWriter(32);
     expect(sequence.map((ndx) => hex((sink) => writer.write(sink, ndx)))).toEqual(expected);
     const reader = new NdxReader(32);

@@ -4,7 +4,7 @@ import { ChunkSource } from '../../../src/bytes/chunk-source.ts';
 import { ProtocolError } from '../../../src/errors.ts';
 import { MultiplexReader } from '../../../src/rsync/wire/multiplex.ts';
 
-// One direction of a conversation: frames, and what follows the last of them.
+// One direction of a conversation: frames, and the bytes after the last frame.
 
 const MSG_DATA = 0;
 const MSG_WARNING = 4;
@@ -20,7 +20,7 @@ interface Opened {
   readonly messages: string[];
 }
 
-/** A reader of these bytes, which come in pieces of the given length. */
+/** A reader of these bytes, which arrive in pieces of the given length. */
 function open(bytes: Buffer, pieceLength: number): Opened {
   const input = new PassThrough();
   for (let at = 0; at < bytes.length; at += pieceLength) {
@@ -48,14 +48,14 @@ const conversation = (noise: string): Buffer =>
   ]);
 
 describe.each([1, 3, 10_000])('MultiplexReader, in pieces of %i bytes', (pieceLength) => {
-  it.each(NOISE)('drops what a login prints behind the goodbye: %j', async (noise) => {
+  it.each(NOISE)('drops output of the login shell after the goodbye: %j', async (noise) => {
     const { reader, messages } = open(conversation(noise), pieceLength);
     expect(await read(reader, 7)).toBe('goodbye');
     await reader.drain();
     expect(messages).toEqual(['some files were skipped']);
   });
 
-  it('hands out what came before a broken frame, then refuses that', async () => {
+  it('delivers frames before a broken one, then refuses that one', async () => {
     const { reader } = open(conversation('fish is now exiting\n'), pieceLength);
     expect(await read(reader, 7)).toBe('goodbye');
     const beyond = read(reader, 1);
@@ -65,7 +65,7 @@ describe.each([1, 3, 10_000])('MultiplexReader, in pieces of %i bytes', (pieceLe
 });
 
 describe('MultiplexReader', () => {
-  it('does not listen to noise for ever', async () => {
+  it('does not read such output endlessly', async () => {
     const { reader } = open(conversation('noise '.repeat(20_000)), 10_000);
     await read(reader, 7);
     await expect(reader.drain()).rejects.toMatchObject({ code: 'data-after-end' });

@@ -1,5 +1,5 @@
-// Goal: the command line is the stock client's own but for the two capabilities we do not offer, it
-// can be read back, and restricted shells accept it.
+// Goal: the command line equals the stock client's except for the two capabilities that we do not
+// offer, it can be parsed again, and restricted shells accept it.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -38,7 +38,7 @@ const options: fc.Arbitrary<TransferOptions> = fc
   .tuple(transferFlags, values)
   .map(([some, more]) => ({ protocolMax: 32, ...some, ...more }));
 
-/** What the stock client sends for the same options: it runs a program of ours instead of ssh. */
+/** The stock client's arguments for the same options: it runs our program instead of ssh. */
 function stockWords(asked: TransferOptions): string[] {
   const folder = scratchFolder();
   const dump = join(folder, 'dump.sh');
@@ -95,7 +95,7 @@ describe('serverArgs()', () => {
         }),
         fc.integer({ min: 1, max: 131_072 }),
         (some, { measure: yes, ...skips }, blockSize) => {
-          // Stock writes no batch in a dry run.
+          // The stock client writes no batch in a dry run.
           const measure = yes && !some.dryRun;
           const asked = { protocolMax: 32, ...some, ...skips, measure, blockSize, timeoutSec: 30 };
           const stock = stockWords(asked).map((text) => text.replace('.LsfxCIvu', '.LsfxCvu'));
@@ -106,7 +106,7 @@ describe('serverArgs()', () => {
     );
   });
 
-  it('gives directories as two words and the destination with a slash', () => {
+  it('gives directories as separate arguments and the destination with a slash', () => {
     const asked = { ...ARCHIVE, tempDir: '/t m', linkDest: '../prev' };
     expect(serverArgs(asked, 'a b')).toEqual([
       '--server',
@@ -124,7 +124,7 @@ describe('serverArgs()', () => {
     expect(serverArgs(ARCHIVE, '/').at(-1)).toBe('/');
   });
 
-  it('is read back by parseServerArgs()', () => {
+  it('is parsed again by parseServerArgs()', () => {
     fc.assert(
       fc.property(options, word, (asked, destination) => {
         const words = serverArgs(asked, destination);
@@ -156,7 +156,7 @@ describe('serverArgs()', () => {
       });
       return stderr;
     };
-    // An accepted command starts rsync, which misses its client; a refused one never gets there.
+    // An accepted command starts rsync, which finds no client; a refused one does not start it.
     for (const more of [
       { tempDir: '/tmp', linkDest: '/DEST' },
       { inPlace: true, compareDest: '/' },

@@ -1,5 +1,5 @@
-// Goal: the small records of the protocol are inverse to each other, frames carry any stream in any
-// chunks, and both roles of the handshake understand each other at every protocol.
+// Goal: the decoders of small records invert their encoders, frames carry any stream in any chunks,
+// and both roles of the handshake understand each other at every protocol.
 import { PassThrough } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -142,7 +142,7 @@ describe('tokens', () => {
     );
   });
 
-  it('name no block that is not there', () => {
+  it('refer only to existing blocks', () => {
     expect(() =>
       roundTrip(
         (w) => writeBlockMatch(w, 5),
@@ -192,9 +192,9 @@ describe('filter lists', () => {
   });
 
   it.each([
-    ['too long a rule', Buffer.from('00140000', 'hex')],
+    ['a rule that is too long', Buffer.from('00140000', 'hex')],
     ['a rule of negative length', Buffer.from('ffffffff', 'hex')],
-    ['a rule that only concerns a sender', Buffer.from('\x04\0\0\0-s x')],
+    ['a rule for a sender only', Buffer.from('\x04\0\0\0-s x')],
     ['a merge file', Buffer.from('\x04\0\0\0: .x')],
     ['a rule without a pattern', Buffer.from('\x03\0\0\0-r ')],
   ])('refuse %s', async (_, bytes) => {

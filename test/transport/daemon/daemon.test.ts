@@ -24,7 +24,7 @@ import { listAll } from '../../support/stock-rsync.ts';
 const GREETING = '@RSYNCD: 32.0 sha512 sha256 sha1 md5 md4\n';
 const SECRET = 'correct horse';
 
-/** A daemon of our own making: `talk` has each connection. */
+/** A scripted daemon: `talk` handles each connection. */
 const servers: { server: Server; sockets: Set<Socket> }[] = [];
 async function serve(talk: (socket: Socket) => void): Promise<number> {
   const sockets = new Set<Socket>();
@@ -94,7 +94,7 @@ describe('lines', () => {
     expect(await readAll([...whole].map((byte) => Buffer.from([byte])))).toEqual(expected);
   });
 
-  test('in any chunks; not a byte of what follows is lost', async () => {
+  test('in any chunks; no byte after them is lost', async () => {
     const cuts = fc.uniqueArray(fc.integer({ min: 1, max: whole.length - 1 }));
     await fc.assert(
       fc.asyncProperty(cuts, async (at) => {
@@ -108,7 +108,7 @@ describe('lines', () => {
 });
 
 describe('the answer to a challenge', () => {
-  test('is what openssl makes of password and challenge, without padding', () => {
+  test('equals the digest of openssl over password and challenge, without padding', () => {
     // printf 'open sesameabc/+123' | openssl dgst -sha512 -binary | base64
     const answers = [
       [
@@ -125,7 +125,7 @@ describe('the answer to a challenge', () => {
     expect(answerChallenge('md5', Buffer.from('a'), 'bc')).toBe('kAFQmDzST7DWlj99KOF/cg'); // RFC 1321
   });
 
-  test('is made with the strongest digest that both know', () => {
+  test('uses the strongest digest that both support', () => {
     expect(chooseDigest(['md4', 'md5', 'sha1', 'sha512'], 32, 'x')).toBe('sha512');
     expect(chooseDigest(['md5', 'sha1'], 29, 'x')).toBe('sha1');
     expect(chooseDigest(undefined, 31, 'x')).toBe('md5');
@@ -137,7 +137,7 @@ describe('the answer to a challenge', () => {
   });
 });
 
-test('words that would end before their end are not sent', () => {
+test('arguments with a NUL or a line break are not sent', () => {
   const output = new PassThrough();
   const connection = { output } as unknown as Connection;
   for (const words of [['a\nb'], ['a\0b'], ['a', '', 'b']]) {
@@ -150,12 +150,12 @@ test('words that would end before their end are not sent', () => {
   expect(String(output.read())).toBe('--server\n.\nm/a b/\n\n--server\0.\0m/a b/\0\0');
 });
 
-describe('what is no daemon, or a hostile one', () => {
+describe('a peer that is not a daemon, or a hostile one', () => {
   const early: readonly (readonly [string, string, string])[] = [
     ['an HTTP server', 'HTTP/1.1 400 Bad Request\r\n\r\n', 'not-a-daemon'],
     ['an ssh server', 'SSH-2.0-OpenSSH_9.2p1\r\n', 'not-a-daemon'],
     ['a TLS server', '\x15\x03\x01\x00\x02\x02\x46', 'not-a-daemon'],
-    ['one that says nothing', '', 'not-a-daemon'],
+    ['one that sends nothing', '', 'not-a-daemon'],
     ['half a greeting', '@RSYNCD: 32', 'not-a-daemon'],
     ['a greeting without a number', '@RSYNCD: x\n', 'not-a-daemon'],
     ['version 19', '@RSYNCD: 19.0\n', 'not-a-daemon'],
@@ -187,7 +187,7 @@ describe('what is no daemon, or a hostile one', () => {
     expect(error.hint ?? '').not.toContain(SECRET);
   });
 
-  test('a message of the day without end', async () => {
+  test('an endless message of the day', async () => {
     const port = await serve((socket) => {
       socket.write(GREETING);
       const more = (): void => {
@@ -207,7 +207,7 @@ describe('what is no daemon, or a hostile one', () => {
     }
   });
 
-  test('one that sends a byte now and then', async () => {
+  test('one that sends a byte from time to time', async () => {
     const port = await serve((socket) => {
       socket.write(GREETING);
       const timer = setInterval(() => socket.write('x'), 20);
@@ -228,7 +228,7 @@ describe('what is no daemon, or a hostile one', () => {
     expect(error.message).toMatch(/cannot be reached: nothing listens there$/);
   });
 
-  test('a wish for a password when there is none', async () => {
+  test('one that requires a password when there is none', async () => {
     const port = await serve((socket) => socket.write(`${GREETING}@RSYNCD: AUTHREQD abc\n`));
     const error = await failure(port, { password: () => Promise.resolve(undefined) });
     expect(error).toMatchObject({ code: 'daemon-password-missing', exitCode: 13 });
@@ -236,7 +236,7 @@ describe('what is no daemon, or a hostile one', () => {
 });
 
 describe('a login', () => {
-  /** Everything that clients said, by connection. */
+  /** Everything that clients sent, by connection. */
   async function recording(
     reply: string,
   ): Promise<{ port: number; said: string[]; sockets: Socket[] }> {
@@ -255,7 +255,7 @@ describe('a login', () => {
 
   const target = (port: number) => ({ host: '127.0.0.1', port, user: 'joe', module: 'm' });
 
-  test('says who speaks, which module, and the words; time for a question does not count', async () => {
+  test('sends user, module and arguments; time for a question does not count', async () => {
     const { port, said } = await recording(
       '@RSYNCD: 31.0\n@RSYNCD: AUTHREQD abc\n@RSYNCD: OK\nrest',
     );
@@ -281,7 +281,7 @@ describe('a login', () => {
     await remote.close();
   });
 
-  test('is made anew for each command, but asks once', async () => {
+  test('is repeated for each command, but asks once', async () => {
     const { port, said } = await recording(`${GREETING}Hi\n@RSYNCD: AUTHREQD abc\n@RSYNCD: OK\n`);
     let questions = 0;
     const motd: string[] = [];
@@ -301,7 +301,7 @@ describe('a login', () => {
     await remote.close();
   });
 
-  test('that the daemon gave up before the first command is made anew', async () => {
+  test('that the daemon ended before the first command is repeated', async () => {
     const { port, said, sockets } = await recording(`${GREETING}@RSYNCD: OK\n`);
     const remote = await connectDaemon(target(port), OPTIONS);
     sockets[0]?.end();
@@ -312,7 +312,7 @@ describe('a login', () => {
     await remote.close();
   });
 
-  test('with a version under development speaks the one before it', async () => {
+  test('with a version under development uses the previous one', async () => {
     const { port } = await recording('@RSYNCD: 32.7 md5\n@RSYNCD: OK\n');
     const remote = await connectDaemon(target(port), OPTIONS);
     expect((await remote.start('', ['a'])).greeted).toEqual({ protocol: 31 });
@@ -352,7 +352,7 @@ describe('stock rsync --daemon', () => {
       { ...OPTIONS, protocolMax, password: () => Promise.resolve(Buffer.from(daemon.password)) },
     );
 
-  test.each([27, 29, 30, 31, 32])('stores and gives back files with protocol %i', async (max) => {
+  test.each([27, 29, 30, 31, 32])('stores and returns files with protocol %i', async (max) => {
     const remote = await reach('login', max);
     const options = { ...LISTING, protocolMax: max };
     const tree = new LocalTree(source);
@@ -377,7 +377,7 @@ describe('stock rsync --daemon', () => {
     await remote.close();
   });
 
-  test('says why it does not give files, where others have standard error', async () => {
+  test('reports in the stream why it sends no files, since it has no standard error', async () => {
     const remote = await reach('write-only');
     const connection = await remote.start('', senderArgs(LISTING, ['write-only/']));
     const plan = { options: LISTING, paths: ['write-only/'], lengthMax: 1000 };

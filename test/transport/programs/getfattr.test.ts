@@ -1,5 +1,5 @@
-// Goal: what getfattr prints is read byte for byte, however it is cut; and real files, with names and
-// attributes of every kind, come back as they were set.
+// Goal: the output of getfattr is parsed byte for byte, however it is split, and real files with
+// names and attributes of every kind are read as they were set.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -64,11 +64,11 @@ describe('output of getfattr', () => {
   it.each([
     ['an attribute of nothing', 'user.a=0sAA==\n'],
     ['a file inside a file', '# file: a\nuser.a=0sAA==\n# file: b\n'],
-    ['a value that is no base64', '# file: a\nuser.a=0sA*==\n\n'],
+    ['a value that is not base64', '# file: a\nuser.a=0sA*==\n\n'],
     ['a value in another coding', '# file: a\nuser.a=0x00\n\n'],
     ['an end in the middle', '# file: a\nuser.a=0sAA==\n'],
     ['an end in a line', '# file: a'],
-    ['a line without end', `# file: a\nuser.a=0s${'A'.repeat(300_000)}`],
+    ['an endless line', `# file: a\nuser.a=0s${'A'.repeat(300_000)}`],
   ])('%s is refused', (_, text) => {
     expect(() => parse([Buffer.from(text)])).toThrow(FileError);
   });
@@ -107,7 +107,7 @@ async function read(
 }
 
 describe('real files', () => {
-  it('are told in the order asked for, with names that are no text', async () => {
+  it('are reported in the requested order, with names that are not UTF-8', async () => {
     const root = folder();
     const odd = Buffer.from('a\nb\\ \xff\t: c', 'latin1');
     const inRoot = (name: Buffer): Buffer => Buffer.concat([Buffer.from(`${root}/`), name]);
@@ -131,7 +131,7 @@ describe('real files', () => {
     expect(user.objects).toHaveLength(2);
   });
 
-  it('that vanished are named by their bytes, and the others are told', async () => {
+  it('that vanished are named by their bytes, and the others are reported', async () => {
     const root = folder();
     writeFileSync(join(root, 'there'), '');
     set(Buffer.from(join(root, 'there')), 'user.x', '31');
@@ -157,7 +157,7 @@ describe('real files', () => {
     ]);
   });
 
-  it('are left when the signal says so', async () => {
+  it('are no longer read after an abort', async () => {
     const root = folder();
     const aborting = new AbortController();
     const reason = new Error('enough');
@@ -177,8 +177,8 @@ describe('real files', () => {
   });
 });
 
-describe('a program that is needed', () => {
-  it('is found, or its absence has a name and advice', () => {
+describe('a required program', () => {
+  it('is found, or its absence is an error with a hint', () => {
     expect(() => requireProgram('getfattr', 'Install it.')).not.toThrow();
     expect(() => requireProgram('ecsync-no-such-program -x', 'Install it.')).toThrow(UsageError);
   });

@@ -12,7 +12,7 @@ describe('makeSpecialFile()', () => {
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
   const names = ['plain', '-e', 'a b\nc', 's'.repeat(80)];
-  it.each(names)('makes a pipe and a socket named %j, for their owner alone', (name) => {
+  it.each(names)('creates a pipe and a socket named %j, for their owner only', (name) => {
     const deep = path.join(folder, name);
     expect(makeSpecialFile(deep, { kind: 'socket', major: 0, minor: 0 })).toBe(true);
     expect(lstatSync(deep).isSocket()).toBe(true);
@@ -22,7 +22,7 @@ describe('makeSpecialFile()', () => {
     expect(lstatSync(deep).isFIFO()).toBe(true);
   });
 
-  it('says when it could not', () => {
+  it('reports failure', () => {
     const nowhere = path.join(folder, 'missing', 'name');
     expect(makeSpecialFile(nowhere, { kind: 'socket', major: 0, minor: 0 })).toBe(false);
     expect(makeSpecialFile(nowhere, { kind: 'pipe', major: 0, minor: 0 })).toBe(false);

@@ -14,12 +14,12 @@ it.each([
   [100, line('Feb  7  2106'), PERIOD + 100, false],
   [100, line('Jan  1  1970'), 100, false],
   [5, line('Jan  1  12345'), 5 + 76 * PERIOD, false],
-  // The time of day: of the last half year, or of what is to come.
+  // The time of day: the last half year, or the future.
   [NOW - DAY, line('Jan  1 00:00'), NOW - DAY, false],
   [NOW + 1000, line('Jan  1 00:00'), NOW + 1000, false],
   [NOW - 300 * DAY, line('Jan  1 00:00'), NOW - 300 * DAY, true],
   [NOW + 2 * DAY, line('Jan  1 00:00'), NOW + 2 * DAY, true],
-  // Nothing, or nothing that is understood.
+  // No rendering, or an unknown one.
   [NOW - 300 * DAY, undefined, NOW - 300 * DAY, false],
   [NOW + 2 * DAY, undefined, NOW + 2 * DAY, true],
   [NOW + 2 * DAY, 'a b', NOW + 2 * DAY, true],

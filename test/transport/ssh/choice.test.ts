@@ -1,4 +1,4 @@
-/** Goal: which ssh is used, and why. Method: a table of needs. */
+/** Goal: the right ssh is chosen, with its reason. Method: a table of needs. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -22,7 +22,7 @@ describe('chooseSsh()', () => {
     ['nothing special', {}, { use: 'builtin' }],
     ['no keys, somebody types a password', { hasKeys: false }, { use: 'builtin' }],
     [
-      'an option ssh2 does not have',
+      'an option that ssh2 lacks',
       { unsupported: ['ProxyCommand', 'ProxyCommand'] },
       { use: 'system', program, why: 'ProxyCommand' },
     ],
@@ -31,9 +31,13 @@ describe('chooseSsh()', () => {
       { unsupported: ['ProxyCommand', 'PKCS11Provider'], systemSsh: undefined },
       { use: 'none', missing: 'ProxyCommand, PKCS11Provider' },
     ],
-    ['a preferSystem way', { preferSystem: ['a CA'] }, { use: 'system', program, why: 'a CA' }],
     [
-      'a preferSystem way, not here',
+      'a need that the system handles better',
+      { preferSystem: ['a CA'] },
+      { use: 'system', program, why: 'a CA' },
+    ],
+    [
+      'the same without a system ssh',
       { preferSystem: ['a CA'], systemSsh: undefined },
       { use: 'builtin' },
     ],
@@ -43,7 +47,7 @@ describe('chooseSsh()', () => {
       { use: 'system', program, why: 'the security key k' },
     ],
     [
-      'a security key beside others',
+      'a security key among others',
       { systemOnlyMethods: ['the security key k'] },
       { use: 'builtin', fallback: { program, why: 'the security key k' } },
     ],
@@ -56,7 +60,7 @@ describe('chooseSsh()', () => {
     expect(chooseSsh({ ...NOTHING, ...needs })).toEqual(choice);
   });
 
-  test('never goes on without what is needed, and never without a program', () => {
+  test('never ignores an unsupported need, and never chooses a missing program', () => {
     const words = fc.array(fc.constantFrom('a', 'b'), { maxLength: 2 });
     fc.assert(
       fc.property(
@@ -78,7 +82,7 @@ describe('chooseSsh()', () => {
     );
   });
 
-  test('the refusal says what is missing and how to go on', () => {
+  test('the refusal names the missing feature and a remedy', () => {
     const error = unsupportedConfig('ProxyCommand');
     expect(error).toMatchObject({ code: 'ssh-config-unsupported', exitCode: 2 });
     expect(error.message).toContain('ProxyCommand');
@@ -87,7 +91,7 @@ describe('chooseSsh()', () => {
 });
 
 describe('findSystemSsh()', () => {
-  test('the first program in PATH, not a folder, not a text', async () => {
+  test('finds the first program in PATH, not a folder, not a text file', async () => {
     const dir = await mkdtemp(path.join(tmpdir(), 'ecsync-path-'));
     try {
       await mkdir(path.join(dir, 'a', 'ssh'), { recursive: true });
@@ -108,7 +112,7 @@ describe('findSystemSsh()', () => {
   });
 });
 
-test('Pageant’s pipe is told from others, for this user only', () => {
+test('finds Pageant’s pipe among others, for this user only', () => {
   const names = ['openssh-ssh-agent', 'pageant.Me.0123abcd', 'pageant.you.4567', 'pageant', 'x'];
   expect(pageantPipes(names, 'me')).toEqual(['\\\\.\\pipe\\pageant.Me.0123abcd']);
   expect(pageantPipes([], 'me')).toEqual([]);

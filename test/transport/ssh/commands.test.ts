@@ -1,6 +1,7 @@
 /**
  * Goal: commands over the built-in ssh carry any amount of bytes in bounded memory, end with their
- * status, and a lost connection is always an error. Method: a real sshd, killed, frozen and limited.
+ * status, and a lost connection is always an error. Method: a real sshd, killed, frozen and
+ * limited.
  */
 import { existsSync } from 'node:fs';
 import { once } from 'node:events';
@@ -37,7 +38,7 @@ const loginsSeen = (): number => sshd.log().split('Accepted publickey').length -
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 describe('a command', () => {
-  test('gets its words verbatim, and its output, errors and status come back', async () => {
+  test('gets its arguments verbatim, and returns output, standard error and status', async () => {
     await connect();
     const words = ['a  b', '*', '$HOME', "it's", '', '"q"', '\\', 'ü\u00a0', '~', ';exit'];
     const connection = await remote.start("printf '<%s>'", words);
@@ -51,7 +52,7 @@ describe('a command', () => {
     expect(failing.stderrText()).toBe('why\n');
   });
 
-  test('that does not exist ends with 127, as the shell says', async () => {
+  test('that does not exist ends with 127, the shell’s code', async () => {
     await connect();
     const connection = await remote.start('no-such-rsync', ['--server']);
     expect(await textOf(connection)).toBe('');
@@ -59,20 +60,20 @@ describe('a command', () => {
     expect(connection.stderrText()).toContain('no-such-rsync');
   });
 
-  test('that a signal ended says which', async () => {
+  test('that a signal ended reports the signal', async () => {
     await connect();
     const connection = await shell('kill -KILL $$');
     connection.input.resume();
     expect(await connection.exited).toEqual({ code: null, signal: 'SIGKILL' });
   });
 
-  test('is replaced by a forced command, which sees what was asked for', async () => {
+  test('is replaced by a forced command, which sees the requested one', async () => {
     await connect({ forcedCommand: 'printf %s "$SSH_ORIGINAL_COMMAND"', keyOptions: 'restrict' });
     const connection = await remote.start('rsync', ['--server', '.', 'a b/']);
     expect(await textOf(connection)).toBe('rsync --server . a\\ b/');
   });
 
-  test('is ended by destroy(), and the login lives on', async () => {
+  test('is ended by destroy(), and the login stays open', async () => {
     await connect();
     const connection = await remote.start('cat', []);
     connection.destroy();
@@ -82,7 +83,7 @@ describe('a command', () => {
     expect(loginsSeen()).toBe(1);
   });
 
-  test('writing to one that is gone is a ConnectionError', async () => {
+  test('that has ended makes writing a ConnectionError', async () => {
     await connect();
     const connection = await shell('echo bye; exit 2');
     expect(await textOf(connection)).toBe('bye\n');
@@ -94,7 +95,7 @@ describe('a command', () => {
 });
 
 describe('one login', () => {
-  test('carries commands one after the other and side by side', async () => {
+  test('carries commands one after the other and concurrently', async () => {
     await connect();
     for (const word of ['one', 'two']) {
       expect(await textOf(await remote.start('echo', [word]))).toBe(`${word}\n`);
@@ -106,7 +107,7 @@ describe('one login', () => {
     expect(loginsSeen()).toBe(1);
   });
 
-  test('that takes no more commands is followed by another', async () => {
+  test('that accepts no more commands is followed by another', async () => {
     await connect({ maxSessions: 1 });
     const first = await remote.start('cat', []);
     const second = await remote.start('cat', []);
@@ -136,7 +137,7 @@ describe('one login', () => {
 describe('a command started ahead', () => {
   const started = (): Promise<string[]> =>
     readFile(path.join(sshd.home, 'started'), 'utf8').then((text) => text.trimEnd().split('\n'));
-  /** Notes that it was started, then answers. */
+  /** Records that it was started, then answers. */
   const noting = (word: string, then = 'cat'): readonly [string, readonly string[]] => [
     'sh -c',
     [`echo ${word} >>${path.join(sshd.home, 'started')}; ${then}`],
@@ -145,7 +146,7 @@ describe('a command started ahead', () => {
     while ((await started().catch(() => [])).length < count) await pause(20);
   };
 
-  test('is the one that is asked for next, and says so', async () => {
+  test('is used for the next start, and is marked as such', async () => {
     await connect();
     remote.startAhead?.(...noting('once'));
     await untilStarted(1);
@@ -157,7 +158,7 @@ describe('a command started ahead', () => {
     expect(await started()).toEqual(['once']);
   });
 
-  test('is ended when another is asked for, which may find it in its way', async () => {
+  test('is ended when another is started, which it may obstruct', async () => {
     await connect();
     const done = path.join(sshd.home, 'done');
     remote.startAhead?.(...noting('ahead', `cat; touch ${done}`));
@@ -170,7 +171,7 @@ describe('a command started ahead', () => {
     while (!existsSync(done)) await pause(20);
   });
 
-  test('that was not needed is waited for before anything is tried again', async () => {
+  test('that was not needed must end before a retry', async () => {
     await connect();
     const lock = path.join(sshd.home, 'lock');
     const alone = (then: string): string =>
@@ -187,7 +188,7 @@ describe('a command started ahead', () => {
     expect(await textOf(accepted)).toBe('own');
   });
 
-  test('gives up the only place that a server has', async () => {
+  test('frees the only channel of a server', async () => {
     await connect({ maxSessions: 1 });
     remote.startAhead?.(...noting('ahead'));
     await untilStarted(1);
@@ -218,7 +219,7 @@ describe('a command started ahead', () => {
     expect(await started()).toEqual(['short', 'short']);
   });
 
-  test('costs no login where only so many may run, and fails only when asked for', async () => {
+  test('costs no login on a server with a channel limit, and fails only when it is needed', async () => {
     await connect({ maxSessions: 1 });
     const running = await remote.start('cat', []);
     remote.startAhead?.('cat', []);
@@ -234,7 +235,7 @@ describe('a command started ahead', () => {
 });
 
 describe('bytes', () => {
-  test('200 MiB pass both ways, held back by a slow reader', async () => {
+  test('200 MiB pass both ways, with back-pressure from a slow reader', async () => {
     await connect();
     const connection = await remote.start('cat', []);
     const sending = sendZeros(connection.output, 200);
@@ -243,7 +244,7 @@ describe('bytes', () => {
     expect(await connection.exited).toEqual({ code: 0, signal: null });
   });
 
-  test('pass unharmed while the keys are exchanged anew, again and again', async () => {
+  test('pass unchanged while keys are exchanged again and again', async () => {
     await connect({ configLines: ['RekeyLimit 1M'] });
     const connection = await remote.start('cat', []);
     const sending = sendZeros(connection.output, 200);
@@ -252,7 +253,7 @@ describe('bytes', () => {
     expect(sshd.log().split('rekey').length).toBeGreaterThan(10);
   });
 
-  test('nobody reads: the server is held back, and nothing is lost', async () => {
+  test('without a reader the server gets back-pressure, and nothing is lost', async () => {
     await connect();
     const done = path.join(sshd.dir, 'done');
     const connection = await shell(`head -c 100000000 /dev/zero; touch ${done}; echo err >&2`);
@@ -263,7 +264,7 @@ describe('bytes', () => {
     expect(existsSync(done)).toBe(true);
   });
 
-  test('the server does not read: the writer is held back', async () => {
+  test('if the server does not read, the writer gets back-pressure', async () => {
     await connect();
     const connection = await remote.start('sleep', ['100']);
     let written = 0;
@@ -278,7 +279,7 @@ describe('bytes', () => {
     connection.destroy();
   });
 
-  test('a flood on standard error is drained, and its end kept', async () => {
+  test('a flood on standard error is drained, and its end is kept', async () => {
     await connect();
     const connection = await shell('head -c 30000000 /dev/zero >&2; echo the end >&2; echo done');
     expect(await textOf(connection)).toBe('done\n');
@@ -287,7 +288,7 @@ describe('bytes', () => {
     expect(connection.stderrText().endsWith('the end\n')).toBe(true);
   });
 
-  test('nobody reads while standard error trickles: the server is held back all the same', async () => {
+  test('without a reader the server gets back-pressure even while standard error trickles', async () => {
     await connect();
     const script =
       'i=0; while [ $i -lt 2000 ]; do head -c 20000 /dev/zero; echo x >&2; i=$((i+1)); done';
@@ -300,7 +301,7 @@ describe('bytes', () => {
     expect(connection.stderrText()).toBe('x\n'.repeat(2000));
   });
 
-  test('of a command that ended well are still there when the server is not', async () => {
+  test('of a command that ended well can still be read after the server is gone', async () => {
     await connect();
     const connection = await shell('head -c 1000000 /dev/zero');
     await once(connection.input, 'readable');
@@ -328,7 +329,7 @@ describe('a lost connection', () => {
     }
   });
 
-  test('without a listener harms nobody', async () => {
+  test('without a listener does not crash the process', async () => {
     await connect();
     const connection = await shell('echo up; sleep 100');
     await once(connection.input, 'readable');
@@ -338,19 +339,19 @@ describe('a lost connection', () => {
     expect(connection.output.errored).toBeInstanceOf(ConnectionError);
   });
 
-  test('is noticed when the server falls silent', async () => {
+  test('is detected when the server falls silent', async () => {
     await connect({}, 'ServerAliveInterval 1\nServerAliveCountMax 1\n');
     const connection = await remote.start('cat', []);
     await sshd.freezeSessions(true);
     await expect(connection.exited).rejects.toMatchObject({ code: 'connection-lost' });
   });
 
-  test('is not imagined while the server merely works', async () => {
+  test('is not reported while the server is merely busy', async () => {
     await connect({}, 'ServerAliveInterval 1\nServerAliveCountMax 1\n');
     expect(await textOf(await shell('sleep 4; echo ready'))).toBe('ready\n');
   });
 
-  test('refuses the next command when the server is gone for good', async () => {
+  test('refuses the next command if the server is gone for good', async () => {
     await connect();
     const connection = await remote.start('cat', []);
     await appendFile(path.join(sshd.home, '.ssh/config'), '\n');

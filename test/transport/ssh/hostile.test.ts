@@ -1,6 +1,6 @@
 /**
- * Goal: a server that breaks the rules of ssh is cut off, in bounded memory, with a typed error.
- * Method: ssh2's own server, made to misbehave.
+ * Goal: a server that breaks the rules of ssh is disconnected, in bounded memory, with a typed
+ * error. Method: ssh2's own server, modified to misbehave.
  */
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -12,7 +12,7 @@ import type { Connection, Remote } from '../../../src/transport/connection.ts';
 import { connectSsh } from '../../../src/transport/ssh/ssh.ts';
 import { freePort, makeKey, readPublicKey } from '../../support/sshd.ts';
 
-/** The parts of ssh2's server side with which the rules can be broken. */
+/** The parts of ssh2's server side that can break the rules. */
 interface Wire {
   readonly outgoing: { readonly id: number };
   readonly _client: {
@@ -76,13 +76,13 @@ async function lostBy(act: (wire: Wire) => void): Promise<Connection> {
   return connection;
 }
 
-test('one that sends more than its window is cut off', async () => {
+test('one that sends more than its window is disconnected', async () => {
   await lostBy(({ outgoing, _client }) => {
     for (let i = 0; i < 2000; i++) _client._protocol.channelData(outgoing.id, Buffer.alloc(32_000));
   });
 });
 
-test('one that renews its window with standard error is cut off', async () => {
+test('one that renews its window with standard error is disconnected', async () => {
   await lostBy(({ outgoing, _client }) => {
     for (let i = 0; i < 2000; i++) {
       _client._protocol.channelData(outgoing.id, Buffer.alloc(32_000));
@@ -91,7 +91,7 @@ test('one that renews its window with standard error is cut off', async () => {
   });
 });
 
-test('one that says goodbye in the middle', async () => {
+test('one that disconnects during a transfer', async () => {
   await lostBy(({ outgoing, _client }) => {
     _client._protocol.channelData(outgoing.id, Buffer.from('half'));
     setTimeout(() => {
@@ -116,7 +116,7 @@ test('one that closes the channel without a status', async () => {
   await expect(connection.exited).rejects.toMatchObject({ code: 'connection-lost' });
 });
 
-test('one that gives a status and then is gone with the output unfinished', async () => {
+test('one that sends a status and then disconnects with unfinished output', async () => {
   await lostBy(({ outgoing, _client }) => {
     _client._protocol.channelData(outgoing.id, Buffer.from('half'));
     _client._protocol.exitStatus(outgoing.id, 0);

@@ -1,4 +1,4 @@
-// Goal: whatever a key file holds, reading it gives a key or a note, never an error of another kind.
+// Goal: whatever a key file contains, reading it gives a key or a note, never another error.
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -15,7 +15,7 @@ function string(text: string | Buffer): Buffer {
   return Buffer.concat([length, Buffer.from(text as Buffer)]);
 }
 
-/** A file of the format openssh-key-v1 that says that it holds so many keys, and holds none. */
+/** A file in the format openssh-key-v1 that claims a number of keys and has none. */
 function keyFileOf(count: number): string {
   const number = Buffer.alloc(4);
   number.writeUInt32BE(count);
@@ -27,28 +27,25 @@ function keyFileOf(count: number): string {
   return `-----BEGIN OPENSSH PRIVATE KEY-----\n${bytes.toString('base64')}\n-----END OPENSSH PRIVATE KEY-----\n`;
 }
 
-test.each([0, 1, 2 ** 32 - 1])(
-  'a key file that says it holds %i keys, and holds none',
-  async (count) => {
-    const folder = await mkdtemp(path.join(tmpdir(), 'ecsync-key-'));
-    try {
-      const file = path.join(folder, 'key');
-      await writeFile(file, keyFileOf(count), { mode: 0o600 });
-      const notes: string[] = [];
-      const key = await readKeyFile(file, true, {
-        askPassphrase: undefined,
-        memory: new LoginMemory(),
-        note: (text) => notes.push(text),
-      });
-      expect(key).toBeUndefined();
-      expect(notes).toEqual([expect.stringContaining(file)]);
-    } finally {
-      await rm(folder, { recursive: true });
-    }
-  },
-);
+test.each([0, 1, 2 ** 32 - 1])('a key file that claims %i keys and has none', async (count) => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'ecsync-key-'));
+  try {
+    const file = path.join(folder, 'key');
+    await writeFile(file, keyFileOf(count), { mode: 0o600 });
+    const notes: string[] = [];
+    const key = await readKeyFile(file, true, {
+      askPassphrase: undefined,
+      memory: new LoginMemory(),
+      note: (text) => notes.push(text),
+    });
+    expect(key).toBeUndefined();
+    expect(notes).toEqual([expect.stringContaining(file)]);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
 
-/** The bytes of a key file in another armour of the same kind. */
+/** The bytes of a key file in a new armour of the same kind. */
 function rearmed(keyFile: string, change: (bytes: Buffer) => Buffer): string {
   return keyFile.replace(/(?<=-----\n)[^-]+(?=-----END)/, (text) => {
     return `${change(Buffer.from(text, 'base64')).toString('base64')}\n`;
@@ -89,7 +86,7 @@ test.each(['ed25519', 'ecdsa', 'rsa'] as const)(
   },
 );
 
-test('of a file that holds two keys the first one counts', async () => {
+test('the first key of a file with two counts', async () => {
   const folder = await mkdtemp(path.join(tmpdir(), 'ecsync-key-'));
   try {
     const file = path.join(folder, 'key');

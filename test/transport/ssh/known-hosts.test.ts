@@ -93,7 +93,7 @@ function hashed(name: string): string {
   return `|1|${salt.toString('base64')}|${hash}`;
 }
 
-/** Whether ssh-keygen reads a key from what follows the names of a line. */
+/** Whether ssh-keygen can read a key from the part after the names of a line. */
 function isKey(line: string): boolean {
   const fields = line.trim().split(/[ \t]+/);
   const input = fields.slice(fields[0]?.startsWith('@') === true ? 2 : 1).join(' ');
@@ -129,7 +129,7 @@ const CASES: readonly Case[] = [
   { name: 'without the port', text: () => `127.0.0.1 ${own}\n` },
   { name: 'without the port, another key', text: () => `127.0.0.1 ${other}\n` },
   {
-    name: 'without the port ours, with it another',
+    name: 'our key without the port, another one with it',
     text: () => `127.0.0.1 ${own}\n${here()} ${other}\n`,
   },
   { name: 'revoked without the port', text: () => `@revoked 127.0.0.1 ${own}\n127.0.0.1 ${own}\n` },
@@ -240,7 +240,7 @@ describe('host key verdicts', () => {
     ]);
   });
 
-  test('every case finds the lines that ssh-keygen -F finds, where their keys are keys', async () => {
+  test('every case finds the lines of ssh-keygen -F that have valid keys', async () => {
     for (const { name, alias, text } of CASES) {
       const file = path.join(dir, `${name.replaceAll(' ', '-')}-f`);
       await writeFile(file, Buffer.from(text(), 'latin1'));
@@ -272,17 +272,17 @@ describe('the order of host key algorithms', () => {
     ['a key of another host', () => `elsewhere ${rsa}\n`, ''],
     ['a hashed name', () => `${hashed(here())} ${ecdsa}\n`, ''],
     ['a revoked key', () => `@revoked ${here()} ${rsa}\n`, ''],
-    [
-      'an order of its own',
-      () => `${here()} ${rsa}\n`,
-      'HostKeyAlgorithms ssh-ed25519,rsa-sha2-512',
-    ],
+    ['an explicit order', () => `${here()} ${rsa}\n`, 'HostKeyAlgorithms ssh-ed25519,rsa-sha2-512'],
     ['an addition', () => `${here()} ${rsa}\n`, 'HostKeyAlgorithms +ssh-rsa'],
-    ['something taken away', () => `${here()} ${rsa}\n`, 'HostKeyAlgorithms -rsa-sha2-512'],
-    ['something put first', () => `${here()} ${rsa}\n`, 'HostKeyAlgorithms ^ecdsa-sha2-nistp384'],
+    ['a removal', () => `${here()} ${rsa}\n`, 'HostKeyAlgorithms -rsa-sha2-512'],
+    [
+      'an algorithm put first',
+      () => `${here()} ${rsa}\n`,
+      'HostKeyAlgorithms ^ecdsa-sha2-nistp384',
+    ],
   ];
 
-  test.each(KNOWN)('is that of ssh: %s', async (name, lines, config) => {
+  test.each(KNOWN)('is the same as with ssh: %s', async (name, lines, config) => {
     const hosts = path.join(dir, `order-${name.replaceAll(' ', '-')}`);
     await writeFile(hosts, lines());
     const text = `UserKnownHostsFile ${hosts}\nGlobalKnownHostsFile /dev/null\n${config}\n`;
@@ -321,7 +321,7 @@ describe('knownHostLine()', () => {
 });
 
 describe('parseKnownHosts()', () => {
-  test('survives anything, and knows nothing that is not there', () => {
+  test('accepts any text, and finds only existing entries', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
         for (const entry of parseKnownHosts(text, 'f')) expect(text).toContain(entry.hosts);

@@ -1,6 +1,6 @@
 /**
- * Goal: the built-in ssh logs in only to the right server, and says plainly why it could not.
- * Method: a real sshd (and, for what it cannot do here, ssh2's own server), one failure at a time.
+ * Goal: the built-in ssh logs in only to the right server, and reports clearly why it could not.
+ * Method: a real sshd (or ssh2's own server, where sshd cannot do it), one failure at a time.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -62,7 +62,7 @@ async function failure(...args: Parameters<typeof logIn>): Promise<EcsyncError> 
   return result;
 }
 
-/** Authentication requests the server has seen so far. */
+/** Authentication requests that the server has received so far. */
 const requestsSeen = (): number => sshd.log().split('userauth-request for user').length - 1;
 
 function fingerprintOf(keyFile: string): string {
@@ -120,7 +120,7 @@ describe('the host key', () => {
     expect(requestsSeen()).toBe(before);
   });
 
-  test('vouched for by a certificate only: sends to the system’s ssh', async () => {
+  test('known only by a certificate authority: refers to the system’s ssh', async () => {
     await useKey();
     await writeFile(inSsh('known_hosts'), `@cert-authority * ${await readPublicKey(hostKey(1))}\n`);
     const error = await failure();
@@ -128,17 +128,14 @@ describe('the host key', () => {
     expect(error.hint).toContain('--rsh ssh');
   });
 
-  test.each([0, 1, 2])(
-    'a server with several keys is asked for the one that is known (%i)',
-    async (i) => {
-      await useKey();
-      await writeFile(
-        inSsh('known_hosts'),
-        `[127.0.0.1]:${sshd.port} ${await readPublicKey(hostKey(i))}\n`,
-      );
-      expect(await logIn()).toBe('logged in\n');
-    },
-  );
+  test.each([0, 1, 2])('a server with several keys presents the known one (%i)', async (i) => {
+    await useKey();
+    await writeFile(
+      inSsh('known_hosts'),
+      `[127.0.0.1]:${sshd.port} ${await readPublicKey(hostKey(i))}\n`,
+    );
+    expect(await logIn()).toBe('logged in\n');
+  });
 
   test('an unreadable list fails closed', async () => {
     await useKey();
@@ -166,7 +163,7 @@ describe('--accept-new-host-key', () => {
     expect(execFileSync('ssh-keygen', ['-F', name, '-f', hosts]).toString()).toContain('line 1');
   });
 
-  test('appends a whole line, hashed when the configuration says so', async () => {
+  test('appends a whole line, hashed if configured', async () => {
     await useKey();
     await configure('HashKnownHosts yes');
     await writeFile(inSsh('known_hosts'), 'elsewhere ssh-ed25519 AAAA'); // no line end
@@ -177,7 +174,7 @@ describe('--accept-new-host-key', () => {
     expect(await logIn()).toBe('logged in\n');
   });
 
-  test('is overruled by StrictHostKeyChecking yes, which “no” does not loosen', async () => {
+  test('is overridden by StrictHostKeyChecking yes; “no” does not relax the check', async () => {
     await useKey();
     await configure('StrictHostKeyChecking yes');
     expect(await failure({ acceptNewHostKey: true })).toMatchObject({ code: 'host-key-unknown' });
@@ -185,7 +182,7 @@ describe('--accept-new-host-key', () => {
     expect(await failure()).toMatchObject({ code: 'host-key-unknown' });
   });
 
-  test('does not go on when the key cannot be recorded', async () => {
+  test('does not continue if the key cannot be recorded', async () => {
     await useKey();
     await symlink('/no/such/folder', inSsh('known_hosts'));
     const before = requestsSeen();
@@ -226,7 +223,7 @@ describe('keys', () => {
   });
 
   test.each(['rsa-sha2-512', 'rsa-sha2-256'])(
-    'an RSA key at a server that accepts only %s',
+    'an RSA key for a server that accepts only %s',
     async (algorithm) => {
       const strict = await startSshd({ configLines: [`PubkeyAcceptedAlgorithms ${algorithm}`] });
       try {
@@ -257,13 +254,13 @@ describe('keys', () => {
     expect(sshd.log().slice(from).split('method publickey').length - 1).toBeGreaterThanOrEqual(3);
   });
 
-  test('too many are refused with a word about it', async () => {
+  test('too many are refused with an explanation', async () => {
     for (let i = 0; i < 8; i++) await makeKey(inSsh(`k${i}`));
     await configure(...Array.from({ length: 8 }, (_, i) => `IdentityFile ~/.ssh/k${i}`));
     expect(await failure()).toMatchObject({ code: 'login-refused' });
   });
 
-  test('encrypted: asked for once the server wants it, again when wrong, skipped without an answer', async () => {
+  test('encrypted: asks only if the server accepts the key, again if wrong, skips it without an answer', async () => {
     await useKey();
     execFileSync('ssh-keygen', ['-q', '-p', '-N', 'open sesame', '-f', inSsh('id_ed25519')]);
     const asked: string[] = [];
@@ -280,7 +277,7 @@ describe('keys', () => {
     expect(unasked.message).toContain('needs a passphrase, and nobody can be asked');
   });
 
-  test('encrypted in the old format, too', async () => {
+  test('encrypted in the old format', async () => {
     await makeKey(inSsh('id_rsa'), { type: 'rsa' });
     const line = `${await readPublicKey(inSsh('id_rsa.pub'))}\n`;
     await writeFile(sshd.authorizedKeysFile, line, { flag: 'a' });
@@ -338,7 +335,7 @@ describe('the ssh agent', () => {
     }
   });
 
-  test('IdentitiesOnly keeps to the keys that are named, be it by their public half', async () => {
+  test('IdentitiesOnly limits to the named keys, even if only the public half is there', async () => {
     await configure(`IdentityAgent ${socket}`, 'IdentitiesOnly yes');
     expect(await failure()).toMatchObject({ code: 'login-refused' });
     await copyFile(`${sshd.keyFile}.pub`, inSsh('mine.pub'));
@@ -346,7 +343,7 @@ describe('the ssh agent', () => {
     expect(await logIn()).toBe('logged in\n');
   });
 
-  test('more keys than the server allows attempts: the way out is named, and works', async () => {
+  test('more keys than the server allows attempts: the hint names a remedy that works', async () => {
     const strict = await startSshd({ configLines: ['MaxAuthTries 2'] });
     const env = { ...process.env, SSH_AUTH_SOCK: path.join(strict.dir, 'agent.sock') };
     const full = spawn('ssh-agent', ['-D', '-a', env.SSH_AUTH_SOCK], { stdio: 'ignore' });
@@ -385,7 +382,7 @@ describe('the ssh agent', () => {
     expect(await logIn({ askPassphrase })).toBe('logged in\n');
   });
 
-  test('one that does not answer is a note, not an end', async () => {
+  test('one that does not answer is a note, not a failure', async () => {
     await configure('IdentityAgent ~/no-agent');
     const error = await failure();
     expect(error.code).toBe('login-refused');
@@ -395,7 +392,7 @@ describe('the ssh agent', () => {
   });
 });
 
-describe('a server that is not there', () => {
+describe('a server that cannot be reached', () => {
   let server: TcpServer | undefined;
 
   async function serve(onConnection: (socket: import('node:net').Socket) => void): Promise<number> {
@@ -432,7 +429,7 @@ describe('a server that is not there', () => {
     expect(error).toMatchObject({ code: 'connect-timeout' });
   });
 
-  test('something else than ssh answers', async () => {
+  test('another service than ssh answers', async () => {
     const port = await serve((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
     expect(await failure({}, { port })).toBeInstanceOf(ConnectionError);
   });
@@ -455,9 +452,9 @@ describe('passwords', () => {
   let port: number;
   let server: InstanceType<typeof ssh2.Server>;
   let method: 'password' | 'keyboard-interactive';
-  /** Methods the server names when it refuses. */
+  /** Methods that the server lists when it refuses. */
   let offered: ('password' | 'keyboard-interactive')[] | undefined;
-  /** Sessions the server takes on one connection. */
+  /** Sessions that the server accepts on one connection. */
   let sessionsMax = Infinity;
 
   beforeAll(async () => {
@@ -499,7 +496,7 @@ describe('passwords', () => {
   afterAll(() => server.close());
 
   test.each(['password', 'keyboard-interactive'] as const)(
-    '%s: asked, up to three times, and only if somebody can be',
+    '%s: asks up to three times, and only if somebody can answer',
     async (name) => {
       method = name;
       const key = await readPublicKey(hostKey(0));
@@ -511,7 +508,7 @@ describe('passwords', () => {
       };
       expect(await logIn({ askPassword: given(['wrong', 'right']) }, { port })).toBe('logged in\n');
       const where = `${sshd.user}@127.0.0.1`;
-      // A server's own words are shown as such, without what a terminal would obey.
+      // A server's text is marked as such and shown without control characters.
       const question =
         name === 'password' ? `${where}: password` : `the server ${where} asks: Code`;
       expect(asked).toEqual([question, question]);
@@ -560,7 +557,7 @@ describe('passwords', () => {
       expect(asked).toEqual(questions);
     });
 
-    test('a second login goes by the same password', async () => {
+    test('a second login reuses the password', async () => {
       sessionsMax = 1;
       offered = ['password'];
       const right = (text: string): Promise<string> => {
@@ -582,7 +579,7 @@ describe('passwords', () => {
   });
 });
 
-test('a second login asks for no passphrase again', async () => {
+test('a second login does not ask for the passphrase again', async () => {
   const single = await startSshd({ maxSessions: 1 });
   try {
     execFileSync('ssh-keygen', ['-q', '-p', '-N', 'once', '-f', single.keyFile]);
@@ -605,7 +602,7 @@ test('a second login asks for no passphrase again', async () => {
   }
 });
 
-test('ConnectionAttempts tries again while nobody answers', async () => {
+test('ConnectionAttempts retries while nothing answers', async () => {
   await useKey();
   const port = await freePort();
   const key = await readPublicKey(hostKey(0));
@@ -626,7 +623,7 @@ test('ConnectionAttempts tries again while nobody answers', async () => {
   }
 });
 
-test('a configuration that needs more than ssh2 says so', async () => {
+test('a configuration that needs more than ssh2 is refused by name', async () => {
   await useKey();
   await configure('ProxyCommand nc %h %p');
   expect(await failure()).toMatchObject({ code: 'ssh-config-unsupported' });

@@ -1,6 +1,6 @@
 /**
- * Goal: what the built-in ssh cannot do is done by the system's ssh, with the same care, or
- * refused. Method: a real sshd with certificates, the real ssh, and configurations that need it.
+ * Goal: the system's ssh does what the built-in ssh cannot, as strictly, or the login is refused.
+ * Method: a real sshd with certificates, the real ssh, and configurations that need it.
  */
 import { execFile } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -96,8 +96,8 @@ async function reach(more: Partial<ReachOptions> = {}): Promise<Reached> {
   }
 }
 
-describe('the system’s ssh stands in', () => {
-  test('not where it is not needed', async () => {
+describe('the system’s ssh is used', () => {
+  test('only if it is needed', async () => {
     await configure('GSSAPIAuthentication yes', 'ForwardX11 yes', 'ControlMaster auto');
     expect(await reach()).toEqual({ out: 'here\n', details: '', notices: '' });
   });
@@ -123,7 +123,7 @@ process.stdin.pipe(socket).pipe(process.stdout);\n`;
 
   const POST_QUANTUM = 'sntrup761x25519-sha512@openssh.com';
   test.each([`KexAlgorithms ${POST_QUANTUM},curve25519-sha256`, `KexAlgorithms ^${POST_QUANTUM}`])(
-    'for a post-quantum key exchange that is asked for: %s',
+    'for a requested post-quantum key exchange: %s',
     async (line) => {
       await configure(line);
       const { out, details } = await reach();
@@ -134,7 +134,7 @@ process.stdin.pipe(socket).pipe(process.stdout);\n`;
     },
   );
 
-  test('for a host that only a certificate authority vouches for', async () => {
+  test('for a host that is known only by a certificate authority', async () => {
     const line = `@cert-authority * ${await readPublicKey(path.join(keys, 'ca.pub'))}\n`;
     await writeFile(inSsh('known_hosts'), line);
     const { out, details } = await reach();
@@ -146,7 +146,7 @@ process.stdin.pipe(socket).pipe(process.stdout);\n`;
     expect(error).toMatchObject({ code: 'ssh-config-unsupported' });
   });
 
-  test('for a certificate when the key alone is refused, without a question', async () => {
+  test('for a certificate if the key alone is refused, without a question', async () => {
     await rm(inSsh('id_ed25519'));
     for (const name of ['user', 'user.pub', 'user-cert.pub']) {
       await copyFile(path.join(keys, name), inSsh(name));
@@ -165,7 +165,7 @@ process.stdin.pipe(socket).pipe(process.stdout);\n`;
     await expect(reach()).rejects.toMatchObject({ code: 'login-refused' });
   });
 
-  test('for a server whose algorithms the built-in one does not have', async () => {
+  test('for a server whose algorithms the built-in ssh lacks', async () => {
     const odd = await startSshd({
       configLines: ['Ciphers aes128-ctr', 'MACs umac-128-etm@openssh.com'],
     });
@@ -183,7 +183,7 @@ process.stdin.pipe(socket).pipe(process.stdout);\n`;
       process.env['PATH'] = '/nonexistent';
       const alone = reachSsh(target, { ...options, homeDir: home });
       await expect(alone).rejects.toMatchObject({ code: 'algorithms-mismatch', exitCode: 13 });
-      // Both lists, and what to write where.
+      // Both lists, and the setting to change.
       await expect(alone).rejects.toThrow(/umac-128-etm@openssh.com.*hmac-sha2-256/);
       await expect(alone).rejects.toHaveProperty('hint', expect.stringContaining('MACs +'));
     } finally {
@@ -192,18 +192,18 @@ process.stdin.pipe(socket).pipe(process.stdout);\n`;
     }
   });
 
-  test('a word-for-word refusal when there is none', async () => {
+  test('or the need is refused by name if there is none', async () => {
     process.env['PATH'] = '/nonexistent';
     await configure('ProxyCommand nc %h %p');
     await expect(reach()).rejects.toThrow(/needs ProxyCommand/);
   });
 });
 
-describe('the system’s ssh is as careful', () => {
-  /** Something only it can do, and that changes nothing. */
+describe('the system’s ssh is as strict', () => {
+  /** An option that only it supports, and that changes nothing. */
   const NEEDED = ['Match exec "true"', '  ConnectTimeout 9', 'Match all'];
 
-  test('StrictHostKeyChecking no does not open the door', async () => {
+  test('StrictHostKeyChecking no does not relax the check', async () => {
     await writeFile(inSsh('known_hosts'), '');
     await configure(...NEEDED, '  StrictHostKeyChecking no');
     const error: unknown = await reach().catch((thrown: unknown) => thrown);
@@ -212,7 +212,7 @@ describe('the system’s ssh is as careful', () => {
     expect(await readFile(inSsh('known_hosts'), 'utf8')).toBe('');
   });
 
-  test('--accept-new-host-key records, unless the configuration says yes', async () => {
+  test('--accept-new-host-key records, unless the configuration has yes', async () => {
     await writeFile(inSsh('known_hosts'), '');
     await configure(...NEEDED, '  StrictHostKeyChecking yes');
     await expect(reach({ acceptNewHostKey: true })).rejects.toMatchObject({
@@ -235,7 +235,7 @@ describe('the system’s ssh is as careful', () => {
 });
 
 describe('the built-in ssh by configuration', () => {
-  test('StrictHostKeyChecking accept-new records a new host, and no changed one', async () => {
+  test('StrictHostKeyChecking accept-new records a new host, but not a changed one', async () => {
     await writeFile(inSsh('known_hosts'), '');
     await configure('StrictHostKeyChecking accept-new');
     expect((await reach()).notices).toContain('recorded the new host key');
@@ -246,7 +246,7 @@ describe('the built-in ssh by configuration', () => {
     await expect(reach()).rejects.toMatchObject({ code: 'host-key-changed' });
   });
 
-  test('BindAddress is where the connection comes from', async () => {
+  test('BindAddress is the local address of the connection', async () => {
     await configure('BindAddress 127.0.0.3');
     expect((await reach()).out).toBe('here\n');
     expect(sshd.log()).toContain('Connection from 127.0.0.3');
@@ -254,7 +254,7 @@ describe('the built-in ssh by configuration', () => {
     await expect(reach()).rejects.toThrow(/BindAddress/);
   });
 
-  test('algorithms: the named one is spoken, HostKeyAlgorithms before what is known', async () => {
+  test('uses the named algorithms, and HostKeyAlgorithms before known keys', async () => {
     const own = await readPublicKey(path.join(keys, 'host.pub'));
     await writeFile(inSsh('known_hosts'), `[127.0.0.1]:${sshd.port} ${own}\n`, { flag: 'a' });
     await configure(
@@ -271,7 +271,7 @@ describe('the built-in ssh by configuration', () => {
     expect(log).toContain('kex: host key algorithm: rsa-sha2-256');
   });
 
-  test('PubkeyAcceptedAlgorithms and PubkeyAuthentication keep keys back', async () => {
+  test('PubkeyAcceptedAlgorithms and PubkeyAuthentication withhold keys', async () => {
     await configure('PubkeyAcceptedAlgorithms rsa-sha2-512');
     await expect(reach()).rejects.toThrow(/PubkeyAcceptedAlgorithms leaves out ssh-ed25519/);
     await configure('PubkeyAuthentication no');
@@ -280,7 +280,7 @@ describe('the built-in ssh by configuration', () => {
     await expect(reach()).rejects.toMatchObject({ code: 'login-refused' });
   });
 
-  test('BatchMode asks nobody', async () => {
+  test('BatchMode asks nothing', async () => {
     await run('ssh-keygen', ['-q', '-p', '-N', 'open sesame', '-f', inSsh('id_ed25519')]);
     const askPassphrase = (): Promise<string> => Promise.resolve('open sesame');
     expect((await reach({ askPassphrase })).out).toBe('here\n');
@@ -296,7 +296,7 @@ describe('findSystemOnlyMethods()', () => {
     return findSystemOnlyMethods(await resolveSshHost({ host: 'h' }, source), home);
   };
 
-  test('security keys by their public half, the usual ones too', async () => {
+  test('finds security keys by their public half, including default files', async () => {
     expect(await ways()).toEqual([]);
     await writeFile(inSsh('id_ed25519_sk'), 'unreadable');
     await writeFile(inSsh('id_ed25519_sk.pub'), 'sk-ssh-ed25519@openssh.com AAAA me\n');
@@ -305,7 +305,7 @@ describe('findSystemOnlyMethods()', () => {
     expect(await ways('PubkeyAuthentication no')).toEqual([]);
   });
 
-  test('by what a key file says of itself', async () => {
+  test('finds security keys by the content of a key file', async () => {
     const string = (text: string): Buffer => {
       const length = Buffer.alloc(4);
       length.writeUInt32BE(text.length);
@@ -322,7 +322,7 @@ describe('findSystemOnlyMethods()', () => {
     expect(await ways('IdentityFile ~/.ssh/hw')).toEqual([`the security key ${inSsh('hw')}`]);
   });
 
-  test('Kerberos only with a ticket, host-based login when it is switched on', async () => {
+  test('finds Kerberos only with a ticket, and host-based login if it is enabled', async () => {
     expect(await ways('GSSAPIAuthentication yes')).toEqual([]);
     process.env['KRB5CCNAME'] = '/tmp/ticket';
     try {

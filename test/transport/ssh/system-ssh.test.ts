@@ -1,6 +1,6 @@
 /**
- * Goal: the system's ssh (or another program) carries commands, and its failures are told apart.
- * Method: the real ssh against a real sshd; programs that print their words.
+ * Goal: the system's ssh (or another program) carries commands, and its failures are distinguished.
+ * Method: the real ssh against a real sshd; programs that print their arguments.
  */
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
@@ -43,7 +43,7 @@ function start(
   return systemSsh(rsh, whole, { interactive: false }).start(program, words);
 }
 
-/** The error of a login that must fail; input and exited fail with the same. */
+/** The error of a login that must fail; input and exited must fail with the same error. */
 async function failure(rsh: string, target: Partial<SshTarget> = {}): Promise<unknown> {
   const connection = await start(rsh, 'true', [], target);
   const [exited, input] = await Promise.allSettled([connection.exited, readAll(connection.input)]);
@@ -53,7 +53,7 @@ async function failure(rsh: string, target: Partial<SshTarget> = {}): Promise<un
 }
 
 describe('the real ssh', () => {
-  test('carries words, bytes, errors and status', async () => {
+  test('carries arguments, bytes, standard error and status', async () => {
     const words = ['a  b', '*', "it's", '', '$HOME'];
     const connection = await start(sshd.rsh, "cat; printf '<%s>'", words);
     connection.output.end('in;');
@@ -115,7 +115,7 @@ describe('the real ssh', () => {
     }
   });
 
-  test('close() ends it, and that is no lost connection', async () => {
+  test('close() ends it, which is not a lost connection', async () => {
     const remote = systemSsh(
       sshd.rsh,
       { host: sshd.host, port: sshd.port },
@@ -127,8 +127,8 @@ describe('the real ssh', () => {
   });
 });
 
-describe('what ssh says when it fails', () => {
-  /** The error of a program that says this and ends as ssh does. */
+describe('the messages of a failed ssh', () => {
+  /** The error for a program that prints these lines and ends as ssh does. */
   async function saying(...lines: string[]): Promise<unknown> {
     const file = path.join(await mkdtemp(path.join(dir, 'failing-')), 'ssh');
     await writeFile(file, `#!/bin/sh\ncat >&2 <<'END'\n${lines.join('\n')}\nEND\nexit 255\n`);
@@ -148,10 +148,10 @@ describe('what ssh says when it fails', () => {
         '/home/me/.ssh/config: terminating, 1 bad configuration options',
       ],
     ],
-    ['a ProxyCommand that is not there', 2, ['/bin/sh: 1: exec: nosuch: not found', NO_PROXY]],
+    ['a missing ProxyCommand', 2, ['/bin/sh: 1: exec: nosuch: not found', NO_PROXY]],
     ['a ProxyCommand that was cut off', 30, ['proxy: no route', NO_PROXY]],
     [
-      'a lost connection after noise of a shell',
+      'a lost connection after output of a shell',
       30,
       ['/etc/profile: line 3: foo: not found', 'Connection reset by peer'],
     ],
@@ -167,15 +167,15 @@ describe('what ssh says when it fails', () => {
     expect(await saying(...lines)).toMatchObject({ exitCode });
   });
 
-  test('no common algorithm: what the server offers, and the keyword to set', async () => {
+  test('no common algorithm: names the server’s offer and the keyword to set', async () => {
     const error = await saying('Unable to negotiate with 192.0.2.1 port 22: ' + OFFER);
     expect(error).toHaveProperty('message', expect.stringContaining('diffie-hellman-group1-sha1'));
     expect(error).toHaveProperty('hint', expect.stringContaining('KexAlgorithms +'));
   });
 });
 
-describe('the words of the program', () => {
-  /** A program of some name that prints its words, one a line. */
+describe('the arguments of the program', () => {
+  /** A program with a given name that prints its arguments, one per line. */
   async function printer(name: string): Promise<string> {
     const file = path.join(dir, name);
     await writeFile(file, '#!/bin/sh\nprintf "%s\\n" "$@"\n');
@@ -198,7 +198,7 @@ describe('the words of the program', () => {
     expect(await wordsOf(rsh, { host: 'h' }, true)).toEqual([...own, 'h', 'rsync a\\ b']);
   });
 
-  test('plink has words of its own', async () => {
+  test('plink has its own options', async () => {
     const target = { host: 'h', user: 'u', port: 5 };
     expect(await wordsOf(await printer('plink.exe'), target, false)).toEqual([
       '-batch',
@@ -211,7 +211,7 @@ describe('the words of the program', () => {
     ]);
   });
 
-  test('another program gets user and host, and cannot be told a port', async () => {
+  test('another program gets user and host, and a port is refused', async () => {
     const rsh = await printer('via-jump');
     expect(await wordsOf(rsh, { host: 'h', user: 'u' }, false)).toEqual([
       '-l',
@@ -237,7 +237,7 @@ describe('the words of the program', () => {
     expect(await readFile(`${file}.out`, 'utf8')).not.toContain('ECSYNC_PASSWORD');
   });
 
-  test('one that is not there, one that makes no sense, a host that is an option', async () => {
+  test('refuses a missing program, an invalid one, and a host that looks like an option', async () => {
     const missing = systemSsh('no-such-ssh', { host: 'h' }, { interactive: false });
     await expect(missing.start('x', [])).rejects.toBeInstanceOf(RemoteError);
     await expect(missing.start('x', [])).rejects.toMatchObject({ code: 'program-missing' });

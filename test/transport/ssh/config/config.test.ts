@@ -1,6 +1,6 @@
 /**
- * Goal: ssh_config means to us what it means to ssh. Method: `ssh -G` on the same file where it
- * answers, known answers for the rest.
+ * Goal: ssh_config has the same meaning for us as for ssh. Method: `ssh -G` on the same file where
+ * it answers, known answers otherwise.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -58,7 +58,7 @@ const CONFIGS: readonly (readonly [name: string, text: string])[] = [
   ['Match final', 'Host db\n  HostName h.lan\nMatch final host h.lan\n  User late\n  Port 8\n'],
   ['Match that stops before exec', 'Match host nowhere exec "false"\n  Port 5\nPort 6\n'],
   [
-    'options of no interest',
+    'options without effect',
     'ForwardAgent yes\nCompression yes\nGSSAPIAuthentication yes\nPort 5\n',
   ],
   ['ports and timeouts', 'ConnectTimeout 7\nServerAliveInterval 3\nServerAliveCountMax 9\n'],
@@ -132,7 +132,7 @@ describe('resolveSshHost()', () => {
     });
   });
 
-  test('without files the usual ones are used', async () => {
+  test('without settings the default files are used', async () => {
     const ours = await resolveSshHost({ host: 'db' }, { homeDir: home, configFile: 'none' });
     expect(ours.identityFiles[2]).toBe(path.join(home, '.ssh/id_ed25519'));
     expect(ours.userKnownHostsFiles[0]).toBe(path.join(home, '.ssh/known_hosts'));
@@ -157,7 +157,7 @@ describe('resolveSshHost()', () => {
     ['MACs umac-64@openssh.com', 'MACs umac-64'],
     ['OptionOfTomorrow yes', 'the option optionoftomorrow'],
     ['Include ${NOWHERE}/x', '“Include'],
-  ])('%s: names what is missing', async (text, option) => {
+  ])('%s: names the unsupported option', async (text, option) => {
     const { unsupported } = await resolve(text, { host: 'db' });
     expect(unsupported).toHaveLength(1);
     expect(unsupported[0]).toContain(option);
@@ -170,11 +170,11 @@ describe('resolveSshHost()', () => {
     'GSSAPIAuthentication yes\nForwardAgent yes\nControlPath ~/x\nLocalForward 1 h:2',
     'IgnoreUnknown optionof*\nOptionOfTomorrow yes',
     'Match host nowhere exec "true"\n  Port 5',
-  ])('%j needs nothing', async (text) => {
+  ])('%j is supported', async (text) => {
     expect(await resolve(text, { host: 'db' })).toMatchObject({ unsupported: [] });
   });
 
-  test('what another host needs does not matter', async () => {
+  test('options of other hosts do not matter', async () => {
     const text = 'Host inner\n  ProxyCommand x\nHost *\n  ProxyCommand none\n';
     expect(await resolve(text, { host: 'db' })).toMatchObject({ unsupported: [] });
   });
@@ -196,7 +196,7 @@ describe('resolveSshHost()', () => {
     await expect(resolving).rejects.toMatchObject({ code: 'ssh-config-invalid' });
   });
 
-  test('a named file must be there', async () => {
+  test('a named file must exist', async () => {
     const source = { homeDir: home, configFile: path.join(home, 'absent') };
     await expect(resolveSshHost({ host: 'db' }, source)).rejects.toThrow(/cannot be read/);
   });
@@ -215,7 +215,7 @@ describe('resolveSshHost()', () => {
     await expect(resolve('', target)).rejects.toMatchObject({ code });
   });
 
-  test('a HostName from a file is checked as well', async () => {
+  test('a HostName from a file is validated too', async () => {
     await expect(resolve('HostName -x\n', { host: 'db' })).rejects.toMatchObject({
       code: 'host-invalid',
     });

@@ -1,6 +1,7 @@
 /**
- * Goal: ProxyJump reaches what ssh reaches by it, and trusts no machine on the way unseen. Method: real
- * sshds, one behind the other; the real ssh with the same configuration beside us.
+ * Goal: ProxyJump reaches the same machines as with ssh, and verifies every machine on the way.
+ * Method: real sshds, one behind the other, and the real ssh with the same configuration for
+ * comparison.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -19,7 +20,7 @@ import { readAll, sendZeros, sha256 } from '../../streams.ts';
 
 const run = promisify(execFile);
 
-/** More than the windows of both connections. */
+/** More bytes than the windows of both connections. */
 const MIB = 40;
 
 let gate: RunningSshd;
@@ -80,7 +81,7 @@ async function failure(name: string, more = {}): Promise<EcsyncError> {
   return result;
 }
 
-/** What ssh makes of the same files. */
+/** The result of ssh with the same files. */
 async function echoOfSsh(name: string): Promise<string> {
   const file = path.join(home, 'oracle');
   const text = await readFile(inSsh('config'), 'utf8');
@@ -97,7 +98,7 @@ const loginsSeen = (server: RunningSshd): number =>
   server.log().split('userauth-request for user').length - 1;
 
 describe('ProxyJump', () => {
-  test('one machine on the way', async () => {
+  test('through one jump host', async () => {
     await configure(host('gate', gate), host('inner', inner, '  ProxyJump gate'));
     const seen = [gate, inner].map(loginsSeen);
     expect(await echoOfSsh('inner')).toBe('here\n');
@@ -106,7 +107,7 @@ describe('ProxyJump', () => {
     expect(loginsSeen(inner)).toBeGreaterThan(seen[1] ?? 0);
   });
 
-  test('several: a list, each of the list with a ProxyJump of its own', async () => {
+  test('through a list of jump hosts, each with its own ProxyJump', async () => {
     await configure(
       host('first', gate),
       host('second', inner, '  ProxyJump first'),
@@ -137,7 +138,7 @@ describe('ProxyJump', () => {
     await remote.close();
   });
 
-  test('an unknown machine on the way is told nothing, nor is the one behind it', async () => {
+  test('an unknown jump host gets nothing, nor does the machine behind it', async () => {
     await configure(host('gate', gate), host('inner', inner, '  ProxyJump gate'));
     await copyFile(inner.knownHostsFile, inSsh('known_hosts'));
     const seen = [gate, inner].map(loginsSeen);
@@ -149,7 +150,7 @@ describe('ProxyJump', () => {
     await expect(echoOfSsh('inner')).rejects.toThrow(/Host key verification failed/);
   });
 
-  test('the last machine is verified as well, and recorded under its own name', async () => {
+  test('the target is verified too, and recorded under its own name', async () => {
     await configure(host('gate', gate), host('inner', inner, '  ProxyJump gate'));
     await copyFile(gate.knownHostsFile, inSsh('known_hosts'));
     const seen = loginsSeen(inner);
@@ -163,7 +164,7 @@ describe('ProxyJump', () => {
     expect(await echoOfSsh('inner')).toBe('here\n');
   });
 
-  test('a changed key on the way ends it', async () => {
+  test('a changed key of a jump host ends it', async () => {
     await configure(host('gate', gate), host('inner', inner, '  ProxyJump gate'));
     await makeKey(inSsh('other'));
     const line = `[127.0.0.1]:${gate.port} ${await readPublicKey(inSsh('other.pub'))}\n`;
@@ -173,7 +174,7 @@ describe('ProxyJump', () => {
     });
   });
 
-  test('a machine that forwards nothing', async () => {
+  test('through a machine that forbids forwarding', async () => {
     await configure(host('shut', shut), host('inner', inner, '  ProxyJump shut'));
     const error = await failure('inner');
     expect(error).toBeInstanceOf(ConnectionError);
@@ -181,7 +182,7 @@ describe('ProxyJump', () => {
     expect(error.message).toContain('jump host');
   });
 
-  test('in a circle', async () => {
+  test('in a loop', async () => {
     await configure('Host *\n  ProxyJump gate\n');
     const error = await failure('inner');
     expect(error).toBeInstanceOf(UsageError);
@@ -189,7 +190,7 @@ describe('ProxyJump', () => {
     await expect(echoOfSsh('inner')).rejects.toThrow(/loop/);
   });
 
-  test('the machine on the way dies in the middle', async () => {
+  test('the jump host dies during a transfer', async () => {
     await configure(host('gate', gate), host('inner', inner, '  ProxyJump gate'));
     const remote = await connect('inner');
     const connection = await remote.start('cat', []);
@@ -208,7 +209,7 @@ describe('ProxyJump', () => {
     await remote.close();
   });
 
-  test('a silent machine behind a living one is noticed', async () => {
+  test('a silent machine behind a live one is detected', async () => {
     const alive = '  ServerAliveInterval 1\n  ServerAliveCountMax 1';
     await configure(host('gate', gate, alive), host('inner', inner, '  ProxyJump gate', alive));
     const remote = await connect('inner');
@@ -222,7 +223,7 @@ describe('ProxyJump', () => {
     }
   });
 
-  test('a machine on the way that needs more than ssh2 is a refusal', async () => {
+  test('a jump host that needs more than ssh2 is refused', async () => {
     await configure(
       host('gate', gate, '  ProxyCommand nc %h %p'),
       host('inner', inner, '  ProxyJump gate'),
@@ -245,7 +246,7 @@ describe('parseProxyJump()', () => {
     expect(parseProxyJump(text)).toEqual(jumps);
   });
 
-  test.each(['', 'a,', '@a', 'a:0', 'a:65536', 'a:b', '[a', 'a@'])('%j makes no sense', (text) => {
+  test.each(['', 'a,', '@a', 'a:0', 'a:65536', 'a:b', '[a', 'a@'])('%j is invalid', (text) => {
     expect(() => parseProxyJump(text)).toThrow(UsageError);
   });
 

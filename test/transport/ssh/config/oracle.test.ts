@@ -1,6 +1,6 @@
 /**
- * Goal: one file of ssh_config gives a login the same parameters as it gives ssh, and is refused
- * when ssh refuses it. Method: `ssh -G -F FILE` answers for each case in the test itself.
+ * Goal: an ssh_config file gives our login the same parameters as ssh's, and is refused if ssh
+ * refuses it. Method: `ssh -G -F FILE` answers each case during the test.
  */
 import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -33,7 +33,7 @@ afterAll(() => rm(dir, { recursive: true, force: true }));
 
 type Answers = ReadonlyMap<string, readonly string[]>;
 
-/** What `ssh -G` says: keyword -> one value for each line; undefined when it refuses the file. */
+/** The answer of `ssh -G`: keyword → one value for each line; undefined if it refuses the file. */
 function askSsh(file: string, target: SshTarget): Answers | undefined {
   const user = target.user === undefined ? [] : ['-l', target.user];
   const port = target.port === undefined ? [] : ['-p', `${target.port}`];
@@ -55,7 +55,7 @@ function askSsh(file: string, target: SshTarget): Answers | undefined {
 const yesNo = (flag: boolean): string => (flag ? 'yes' : 'no');
 const inHome = (file: string): string => file.replace(/^~/, userInfo().homedir);
 
-/** What both must agree on, in the words of `ssh -G`. */
+/** The parameters that both must agree on, in the form of `ssh -G`. */
 function shown(ours: SshHostConfig): Record<string, unknown> {
   return {
     hostname: ours.hostName,
@@ -85,7 +85,7 @@ function shown(ours: SshHostConfig): Record<string, unknown> {
   };
 }
 
-/** Defaults that differ on purpose: kinds of keys that ssh2 does not have. */
+/** Defaults that differ on purpose: key types that ssh2 lacks. */
 const NOT_OURS = /id_(?:ecdsa_sk|ed25519_sk|xmss|dsa)$/;
 
 function shownBySsh(answers: Answers): Record<string, unknown> {
@@ -196,7 +196,7 @@ const CASES: readonly (readonly [name: string, text: string])[] = [
   ['ProxyJump before ProxyCommand', 'ProxyJump j\nProxyCommand nc %h %p\n'],
   ['ProxyJump none before ProxyCommand', 'ProxyJump none\nProxyCommand nc %h %p\n'],
   ['ProxyCommand none before ProxyJump', 'ProxyCommand none\nProxyJump j\n'],
-  ['options of no interest', 'ForwardAgent yes\nLocalForward 1 h:2\nSendEnv A B\nIPQoS cs0\n'],
+  ['options without effect', 'ForwardAgent yes\nLocalForward 1 h:2\nSendEnv A B\nIPQoS cs0\n'],
   ['an unknown option that may be ignored', 'IgnoreUnknown fu*,x\nFuture yes\nPort 5\n'],
   ['refused: port', 'Host elsewhere\n  Port 70000\n'],
   ['refused: flag', 'BatchMode perhaps\n'],
@@ -205,10 +205,10 @@ const CASES: readonly (readonly [name: string, text: string])[] = [
   ['refused: quote', 'User "open\n'],
   ['refused: time', 'ConnectTimeout soon\n'],
   ['refused: empty word', 'User ""\n'],
-  ['refused: none beside others', 'UserKnownHostsFile /a none\n'],
+  ['refused: none with others', 'UserKnownHostsFile /a none\n'],
   ['refused: Match', 'Match host\n'],
-  ['refused: Match word', 'Match colour red\n'],
-  ['Match all behind one other', 'Match host db all\n  Port 5\n'],
+  ['refused: Match criterion', 'Match colour red\n'],
+  ['Match all after one other', 'Match host db all\n  Port 5\n'],
   ['refused: Match all with others', 'Match host db user x all\n'],
   ['refused: ProxyJump', 'ProxyJump a@\n'],
   ['refused: ProxyJump port', 'ProxyJump a:b\n'],
@@ -234,7 +234,7 @@ describe('resolveSshHost() agrees with ssh -G', () => {
     }
   });
 
-  test('the cases named “refused” are, and others are not', () => {
+  test('the cases named “refused” are refused, and others are not', () => {
     for (const [name] of CASES) {
       const file = path.join(dir, name.replaceAll(/[^a-z]+/gi, '-'));
       const refused = /^refused|broken|others may write/.test(name);
@@ -242,7 +242,7 @@ describe('resolveSshHost() agrees with ssh -G', () => {
     }
   });
 
-  test('an unknown option is left to ssh to judge', async () => {
+  test('an unknown option is left to ssh', async () => {
     const file = path.join(dir, 'unknown');
     await writeFile(file, 'OptionOfTomorrow yes\n');
     expect(askSsh(file, { host: 'db' })).toBeUndefined();
@@ -272,7 +272,7 @@ describe('lists of algorithms', () => {
     'PubkeyAcceptedKeyTypes +ssh-rsa',
   ];
 
-  test.each(LISTS)('%s: what ssh offers, as far as we have it', async (text) => {
+  test.each(LISTS)('%s: the algorithms of ssh that we have', async (text) => {
     const file = path.join(dir, 'algorithms');
     await writeFile(file, `${text}\n`);
     const source = { homeDir: dir, configFile: file };
