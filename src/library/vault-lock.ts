@@ -1,6 +1,6 @@
 /** The lock of a vault, held while something is done that changes its copies or its key. */
 import { acquireLockPatiently } from '../vault/lock/lock-wait.ts';
-import type { LockTask, SeenHolder } from '../vault/lock/lock-holder.ts';
+import type { LockTask, ObservedHolder } from '../vault/lock/lock-holder.ts';
 import { vaultFiles } from '../vault/files/vault-files.ts';
 import type { Caller } from './caller.ts';
 
@@ -14,7 +14,7 @@ export interface LockedWork {
    */
   readonly wait?: number | boolean | undefined;
   /** Told once of every holder that is waited for. */
-  readonly onWait?: (holder: SeenHolder) => void;
+  readonly onWait?: (holder: ObservedHolder) => void;
 }
 
 /**
@@ -50,7 +50,7 @@ export async function holdVaultLock<T>(
 }
 
 /** Two pushes to different places are one after the other, and nobody has to arrange that. */
-function isSideBySide(task: LockTask, { task: other }: SeenHolder): boolean {
+function isSideBySide(task: LockTask, { task: other }: ObservedHolder): boolean {
   const arePushes = task.command === 'push' && other?.command === 'push';
   return arePushes && task.destination !== other.destination;
 }

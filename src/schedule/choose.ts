@@ -19,16 +19,16 @@ export function installerFor(scheduler: Scheduler, machine: Machine): Installer 
   return INSTALLERS[scheduler](machine);
 }
 
-/** The schedulers that a job may be installed with on this system, the preferred one first. */
+/** The schedulers available on this system, the preferred one first. */
 export function schedulersOf(platform: NodeJS.Platform): readonly Scheduler[] {
   if (platform === 'win32') return ['windows'];
   return platform === 'darwin' ? ['launchd', 'cron'] : ['systemd', 'cron'];
 }
 
 /**
- * The scheduler to use on this machine.
+ * Chooses the scheduler for this machine.
  *
- * @returns with a sentence when it is not the preferred one
+ * @returns the scheduler, with a note when it is not the preferred one
  * @throws {UsageError} `no-scheduler`
  */
 export async function chooseScheduler(
@@ -41,10 +41,10 @@ export async function chooseScheduler(
   if (await hasCron(machine)) {
     return {
       scheduler: 'cron',
-      note: 'There is no systemd session for this user here, so cron is used.',
+      note: 'This user has no systemd session, so cron is used.',
     };
   }
-  throw new UsageError('no-scheduler', 'this machine has no scheduler that ecsync knows', {
-    hint: 'There is neither a systemd session for this user nor cron. See what would be installed: ecsync schedule install --platform cron --print',
+  throw new UsageError('no-scheduler', 'this machine has no scheduler that ecsync supports', {
+    hint: 'It has neither a systemd session for this user nor cron. To see what would be installed: ecsync schedule install --platform cron --print',
   });
 }

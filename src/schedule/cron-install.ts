@@ -27,7 +27,7 @@ export function cronInstaller(machine: Machine): Installer {
       const after = withBlock(before, plan.name, block);
       if (after !== before) await writeCrontab(machine, after);
       return [
-        'cron gives a job next to no environment: name programs of a password command by their whole paths.',
+        'cron gives a job almost no environment: write full paths for the programs of a password command.',
       ];
     },
     async remove(name) {
@@ -47,7 +47,7 @@ export function cronInstaller(machine: Machine): Installer {
       return {
         places: ['crontab'],
         nextRun: nextMinute(block.minutes, nowMs),
-        inactive: await whyNobodyRunsIt(machine),
+        inactive: await whyInactive(machine),
       };
     },
     async start(name) {
@@ -70,17 +70,17 @@ export function cronInstaller(machine: Machine): Installer {
   };
 }
 
-/** What daemons are called that run crontabs. */
+/** Names of daemons that run crontabs. */
 const DAEMONS: ReadonlySet<string> = new Set(['cron', 'crond', 'bcron-sched', 'fcron', 'cronie']);
 
 /**
- * A crontab may be there, and nothing that reads it: in containers, and where cron is installed but not
- * started. Where the processes cannot be seen, nothing is said.
+ * Checks that something reads the crontab. In containers, and where cron is installed but not
+ * started, nothing does. Where processes cannot be listed, assumes that something does.
  */
-async function whyNobodyRunsIt(machine: Machine): Promise<Inactive | undefined> {
+async function whyInactive(machine: Machine): Promise<Inactive | undefined> {
   const running = machine.programsRunning();
   if (running === undefined || running.some((name) => DAEMONS.has(name))) return undefined;
-  // Where systemd takes the place of a daemon, it reads the crontabs itself (systemd-cron).
+  // Where systemd replaces the daemon, it reads the crontabs itself (systemd-cron).
   const { status } = await machine.run('systemctl', ['is-active', '--quiet', 'cron.target']);
   return status === 0 ? undefined : NO_DAEMON;
 }
@@ -88,10 +88,10 @@ async function whyNobodyRunsIt(machine: Machine): Promise<Inactive | undefined> 
 const NO_DAEMON: Inactive = {
   reason: 'no cron daemon runs on this machine',
   remedy:
-    'Have it started, now and at every boot: systemctl enable --now cron (or crond), or what the system has for that.',
+    'Start it, now and at every boot: systemctl enable --now cron (or crond), or what your system uses instead.',
 };
 
-/** UTF-8 bytes as latin1, as the rest of a crontab is kept. */
+/** UTF-8 bytes as latin1, like the rest of a crontab here. */
 function toBytes(line: string): string {
   return Buffer.from(line).toString('latin1');
 }
@@ -100,7 +100,7 @@ async function readCrontab(machine: Machine): Promise<string> {
   return crontabOf(await machine.run('crontab', READ_WORDS));
 }
 
-/** Anything but a crontab or the news that there is none must not end in overwriting one. */
+/** Throws unless there is a crontab, or certainly none, so that no existing one is overwritten. */
 function crontabOf(result: Awaited<ReturnType<Machine['run']>>): string {
   if (!isReadable(result)) assertDone('crontab', READ_WORDS, result);
   return result.status === 0 ? result.stdout : '';

@@ -6,9 +6,9 @@ import { jobWords, phasesOf, type SchedulePlan } from './plan.ts';
 const COMMAND_MAX_BYTES = 998;
 
 /**
- * One word for `sh` inside a crontab. cron comes first and takes `%` as an end of line unless a
- * backslash precedes it; some crons also halve two backslashes. So a backslash never stands before
- * another, and never before a `%` that is not meant.
+ * One word for `sh` inside a crontab. cron parses the line first: it takes `%` as an end of line
+ * unless a backslash precedes it; some crons also turn two backslashes into one. So a backslash
+ * never precedes another one, and precedes a `%` only to escape it.
  */
 export function quoteCron(word: string): string {
   const escaped = word.replace(/['\\%]/g, (special) => {
@@ -19,8 +19,8 @@ export function quoteCron(word: string): string {
 }
 
 /**
- * The lines of a job, between marks. Times of day are asked about every hour, at their minute: cron
- * itself makes up for nothing that was missed.
+ * The lines of a job, between marks. For times of day the job runs every hour at their minutes,
+ * since cron itself does not make up for missed runs.
  *
  * @throws {UsageError} `schedule-word-invalid`, `schedule-too-long`
  */
@@ -39,7 +39,7 @@ export function cronBlock(plan: SchedulePlan): readonly string[] {
   }
   return [
     beginMark(plan.name),
-    '# Made by `ecsync schedule install`; `ecsync schedule remove` takes it away. Asks whether a push is due.',
+    '# Made by `ecsync schedule install`; `ecsync schedule remove` removes it. Checks whether a push is due.',
     `${minutes.join(',')} * * * * ${command}`,
     endMark(plan.name),
   ];
@@ -54,16 +54,16 @@ function endMark(name: string): string {
 }
 
 /**
- * A crontab without a job's lines; nothing else in it changes.
+ * A crontab without a job's lines, otherwise unchanged.
  *
- * @throws {UsageError} `crontab-damaged` — a mark stands alone: what belongs to the job is unknown
+ * @throws {UsageError} `crontab-damaged` — a mark is missing, so the end of the job is unknown
  */
 export function withoutBlock(crontab: string, name: string): string {
   const place = blockPlace(crontab, name);
   return place === undefined ? crontab : crontab.slice(0, place.start) + crontab.slice(place.end);
 }
 
-/** A crontab with a job's lines, in the place of older ones or at its end. */
+/** A crontab with a job's lines, in place of older ones or at its end. */
 export function withBlock(crontab: string, name: string, block: readonly string[]): string {
   const text = `${block.join('\n')}\n`;
   const place = blockPlace(crontab, name);
@@ -74,7 +74,7 @@ export function withBlock(crontab: string, name: string, block: readonly string[
   return `${crontab}${isEnded ? '' : '\n'}${text}`;
 }
 
-/** The minutes and the command of a job, as they stand in a crontab. */
+/** The minutes and the command of a job in a crontab. */
 export function findBlock(
   crontab: string,
   name: string,
@@ -97,15 +97,15 @@ function blockPlace(
   const [end] = ends;
   if (begin === undefined && end === undefined) return undefined;
   if (begin === undefined || end === undefined || end < begin || begins.length + ends.length > 2) {
-    throw new UsageError('crontab-damaged', `the crontab has only a part of the job ${name}`, {
-      hint: `Edit it with crontab -e: take out what is left between "${beginMark(name)}" and "${endMark(name)}".`,
+    throw new UsageError('crontab-damaged', `the crontab has only part of the job ${name}`, {
+      hint: `Edit it with crontab -e: delete what is left between "${beginMark(name)}" and "${endMark(name)}".`,
     });
   }
   const newline = crontab.indexOf('\n', end);
   return { start: begin, end: newline === -1 ? crontab.length : newline + 1 };
 }
 
-/** Where lines start that are exactly this. */
+/** Offsets of the lines that equal this one. */
 function lineStarts(text: string, line: string): readonly number[] {
   const starts: number[] = [];
   let at = 0;
@@ -116,7 +116,7 @@ function lineStarts(text: string, line: string): readonly number[] {
   return starts;
 }
 
-/** The command as cron hands it to the shell: backslashes before `%` gone. */
+/** The command as cron passes it to the shell: without the backslashes before `%`. */
 export function shellCommandOf(command: string): string {
   return command.replaceAll('\\%', '%');
 }

@@ -1,11 +1,11 @@
-/** What every installer of jobs can do, whichever scheduler it serves. */
+/** The interface of all installers of jobs. */
 import { UsageError } from '../errors.ts';
 import type { ProgramResult } from './machine.ts';
 import type { SchedulePlan, Scheduler } from './plan.ts';
 
-/** A file of a job, or the lines of one, exactly as they are written. */
+/** A file of a job, or its lines in one, exactly as they are written. */
 export interface ScheduleFile {
-  /** Absolute path, or where else the text goes. */
+  /** Absolute path, or another place where the text is written. */
   readonly shownPlace: string;
   readonly text: string;
   /** The file's bytes, when it is not UTF-8. */
@@ -14,17 +14,19 @@ export interface ScheduleFile {
 
 /** What is known about an installed job. */
 export interface InstalledJob {
-  /** Files, or where else the job is. */
+  /** Paths of its files, or other places. */
   readonly places: readonly string[];
-  /** Milliseconds since 1970, or the scheduler's own words; absent: it does not tell. */
+  /** Milliseconds since 1970, or the scheduler's own words; absent: unknown. */
   readonly nextRun?: number | string;
-  /** Why nothing runs it, though it is installed; absent: the scheduler does, as far as can be told. */
+  /**
+   * Why nothing runs the installed job; absent: the scheduler runs it, as far as ecsync can tell.
+   */
   readonly inactive?: Inactive | undefined;
 }
 
 /** Why an installed job is not run. */
 export interface Inactive {
-  /** To be read after a colon. */
+  /** Follows a colon. */
   readonly reason: string;
   /** One imperative sentence. */
   readonly remedy: string;
@@ -32,12 +34,12 @@ export interface Inactive {
 
 const INSTALL_AGAIN = 'Install it again: ecsync schedule install';
 
-/** A job that its scheduler does not know, or has stopped. */
+/** The reason for a job that its scheduler does not know, or has stopped. */
 export function notLoaded(reason: string): Inactive {
   return { reason, remedy: INSTALL_AGAIN };
 }
 
-/** How a job was started for a test. */
+/** How a job was started as a test. */
 export interface StartedJob {
   /** One sentence. */
   readonly shownHow: string;
@@ -45,27 +47,30 @@ export interface StartedJob {
   readonly ended?: { readonly shownStatus: string };
 }
 
-/** One scheduler of the machine. Every method throws {UsageError} `scheduler-failed` when it refuses. */
+/**
+ * One scheduler of the machine. Every method throws {UsageError} `scheduler-failed` when it
+ * refuses.
+ */
 export interface Installer {
   readonly scheduler: Scheduler;
   /** What `install` writes. Pure. */
   files(plan: SchedulePlan): readonly ScheduleFile[];
   /**
-   * Installs the job, in the place of an older one of the same name.
+   * Installs the job, replacing an older one of the same name.
    *
-   * @returns sentences a person should know
+   * @returns sentences for the user
    */
   install(plan: SchedulePlan): Promise<readonly string[]>;
-  /** @returns whether there was one */
+  /** @returns whether the job existed */
   remove(name: string): Promise<boolean>;
-  /** @returns undefined when there is none */
+  /** @returns undefined when the job does not exist */
   show(name: string, nowMs: number): Promise<InstalledJob | undefined>;
-  /** Has the scheduler start an installed job now. */
+  /** Lets the scheduler start an installed job now. */
   start(name: string): Promise<StartedJob>;
 }
 
 /**
- * Refuses what a program of the system refused.
+ * Throws when a program of the system failed.
  *
  * @throws {UsageError} `scheduler-missing`, `scheduler-failed`
  */
@@ -76,7 +81,7 @@ export function assertDone(
 ): void {
   if (status === 0) return;
   if (status === undefined) {
-    throw new UsageError('scheduler-missing', `there is no program ${program} here`, {
+    throw new UsageError('scheduler-missing', `this machine has no program ${program}`, {
       hint: 'Choose another scheduler with --platform, or see the files with --print.',
     });
   }

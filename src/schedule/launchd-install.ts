@@ -22,13 +22,13 @@ export function launchdInstaller(machine: Machine): Installer {
       const file = fileOf(plan.name);
       machine.makeFolder(logs);
       machine.write(file, text);
-      // Not loaded yet is no failure.
+      // It is no failure that the agent is not loaded yet.
       await machine.run('launchctl', ['bootout', `${domain}/${launchdLabel(plan.name)}`]);
       const words = ['bootstrap', domain, file];
       assertDone('launchctl', words, await machine.run('launchctl', words));
       return [
-        `What it prints goes to ${logOf(plan.name)}.`,
-        'macOS asks for Full Disk Access for node when the folder is Desktop, Documents or another protected one.',
+        `Its output goes to ${logOf(plan.name)}.`,
+        'If the folder is Desktop, Documents or another protected folder, macOS requires Full Disk Access for node.',
       ];
     },
     async remove(name) {
@@ -55,7 +55,7 @@ export function launchdInstaller(machine: Machine): Installer {
   };
 }
 
-/** Reads the times back from a file that `launchdPlist` made. */
+/** Reads the times back from a file made by `launchdPlist`. */
 function nextRun(plist: string, nowMs: number): number | undefined {
   const times: TimeOfDay[] = [];
   const minutes: number[] = [];

@@ -1,17 +1,17 @@
-/** Jobs as property lists of launchd, as text. */
+/** Writes jobs as property lists of launchd. */
 import { jobWords, phasesOf, type SchedulePlan } from './plan.ts';
 import { escapeXml } from './xml.ts';
 
-/** Label of a job, also the name of its file. */
+/** Label of a job, and the name of its file. */
 export function launchdLabel(name: string): string {
   return `ecsync.${name}`;
 }
 
 /**
- * A launch agent. Calendar times are made up for after sleep; what was missed while the machine was
- * off is found when the agent is loaded at login. Source: launchd.plist(5).
+ * A launch agent. launchd makes up for calendar times missed during sleep. Runs missed while the
+ * machine was off are made up for when the agent is loaded at login. Source: launchd.plist(5).
  *
- * @param logFile - absolute; launchd appends what the job prints
+ * @param logFile - absolute; launchd appends the job's output
  * @throws {UsageError} as `jobWords`
  */
 export function launchdPlist(plan: SchedulePlan, logFile: string): string {
@@ -23,7 +23,7 @@ export function launchdPlist(plan: SchedulePlan, logFile: string): string {
   return [
     '<?xml version="1.0" encoding="UTF-8"?>',
     '<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">',
-    '<!-- Made by `ecsync schedule install`; `ecsync schedule remove` takes it away. -->',
+    '<!-- Made by `ecsync schedule install`; `ecsync schedule remove` removes it. -->',
     '<plist version="1.0">',
     '<dict>',
     ...entry('Label', `<string>${escapeXml(launchdLabel(plan.name))}</string>`),

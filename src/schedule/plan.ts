@@ -1,13 +1,13 @@
-/** What a scheduled job consists of, independent of its scheduler. */
+/** The content of a scheduled job, independent of its scheduler. */
 import { createHash } from 'node:crypto';
 import { UsageError } from '../errors.ts';
 import { formatEvery, formatTime, pollPhases, type Rhythm } from './rhythm.ts';
 
-/** The schedulers that jobs can be written for. */
+/** The supported schedulers. */
 export const SCHEDULERS = ['systemd', 'launchd', 'windows', 'cron'] as const;
 export type Scheduler = (typeof SCHEDULERS)[number];
 
-/** A password that systemd hands to the job, never written into a unit. */
+/** A password that systemd passes to the job; it is never written into a unit. */
 export interface Credential {
   /** Absolute path. */
   readonly file: string;
@@ -15,24 +15,24 @@ export interface Credential {
   readonly isEncrypted: boolean;
 }
 
-/** Everything that a scheduled job is made of. Paths are absolute, as the scheduler's machine writes them. */
+/** All parts of a scheduled job. Paths are absolute, in the form of the scheduler's machine. */
 export interface SchedulePlan {
   /** {@link scheduleName} of the vault directory. */
   readonly name: string;
-  /** Source folder, for people. */
+  /** Source folder, for display. */
   readonly shownFolder: string;
   readonly vaultDir: string;
   readonly rhythm: Rhythm;
   readonly node: string;
   readonly ecsync: string;
-  /** Names of remotes, `all`, or none: then the vault's first. */
+  /** Names of remotes, `all`, or none for the vault's first. */
   readonly remotes: readonly string[] | 'all';
   /** Options of `push`, each a word. */
   readonly pushWords: readonly string[];
   readonly isLowPriority: boolean;
-  /** Longest delay by chance, seconds. */
+  /** Longest random delay, seconds. */
   readonly jitterSec: number;
-  /** Search path for programs; only for schedulers that have next to none. */
+  /** Search path for programs; only for schedulers that provide almost none. */
   readonly searchPath?: string;
   /** systemd only. */
   readonly credential?: Credential;
@@ -41,12 +41,12 @@ export interface SchedulePlan {
 }
 
 /**
- * What the job of a vault is called with every scheduler: the folder's name as far as it is plain,
- * and the first 40 bits of SHA-256 over the path of the vault directory. So several vaults of one
- * machine never meet.
+ * The name of a vault's job with every scheduler: the plain characters of the folder's name, and
+ * the first 40 bits of SHA-256 of the vault directory's path. So several vaults on one machine
+ * never collide.
  *
  * @param folderName - last component of the source folder
- * @param vaultDir - absolute, links resolved
+ * @param vaultDir - absolute, with symlinks resolved
  */
 export function scheduleName(folderName: string, vaultDir: string): string {
   const plain = folderName
@@ -58,7 +58,7 @@ export function scheduleName(folderName: string, vaultDir: string): string {
   return plain === '' ? id : `${plain}-${id}`;
 }
 
-/** The minutes of every hour at which a job with `every` asks whether a push is due. */
+/** The minutes of every hour at which a job with `every` checks whether a push is due. */
 export function phasesOf(plan: SchedulePlan, everyMinutes: number): readonly number[] {
   return pollPhases(everyMinutes, Number.parseInt(plan.name.slice(-4), 16));
 }
@@ -66,8 +66,9 @@ export function phasesOf(plan: SchedulePlan, everyMinutes: number): readonly num
 /**
  * The words of the job, program first: `NODE ECSYNC schedule run --vault-dir DIR …`.
  *
- * @param own - what the scheduler cannot do by itself: then the job delays itself by chance
- * @throws {UsageError} `schedule-word-invalid` — a word with a control character or half a character
+ * @param own - what the scheduler cannot do itself: with `jitter` the job makes the random delay
+ * @throws {UsageError} `schedule-word-invalid` — a word with a control character or half a
+ *   character
  */
 export function jobWords(
   plan: SchedulePlan,
@@ -92,7 +93,7 @@ export function jobWords(
   return words;
 }
 
-/** No scheduler carries line breaks or other control characters unharmed. */
+/** Refuses line breaks and other control characters, which no scheduler passes on unchanged. */
 export function assertPlain(word: string): void {
   // eslint-disable-next-line no-control-regex -- exactly these are looked for
   if (!/[\u0000-\u001f\u007f-\u009f\u2028\u2029\ufffe\uffff]|\p{Surrogate}/u.test(word)) return;

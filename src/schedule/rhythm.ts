@@ -1,4 +1,6 @@
-/** How often a vault is pushed: durations and times of day, as text and as what is due. */
+/**
+ * How often a vault is pushed: reads durations and times of day, and decides when a push is due.
+ */
 import { UsageError } from '../errors.ts';
 
 /** A time of day in local time. */
@@ -26,7 +28,7 @@ const DAY_MIN = 24 * HOUR_MIN;
 const EVERY_MAX_MIN = 31 * DAY_MIN;
 const UNIT_MIN = { m: 1, h: HOUR_MIN, d: DAY_MIN, w: 7 * DAY_MIN };
 const AT_TIMES_MAX = 24;
-/** Longest delay by chance for fixed times. */
+/** Longest random delay for fixed times. */
 const JITTER_AT_MAX_SEC = 6 * 3600;
 const JITTER_DEFAULT_MAX_SEC = 600;
 
@@ -37,7 +39,7 @@ function minutesOf(text: string): number | undefined {
 }
 
 /**
- * Reads `15m`, `1h`, `1d`, `1w`. Inverse of {@link formatEvery}.
+ * Parses `15m`, `1h`, `1d`, `1w`. Inverse of {@link formatEvery}.
  *
  * @returns minutes, a multiple of five
  * @throws {UsageError} `every-invalid`
@@ -57,14 +59,14 @@ export function parseEvery(text: string): number {
   });
 }
 
-/** The shortest text that {@link parseEvery} reads as this. */
+/** The shortest text that {@link parseEvery} parses to this. */
 export function formatEvery(minutes: number): string {
   if (minutes % DAY_MIN === 0) return `${minutes / DAY_MIN}d`;
   return minutes % HOUR_MIN === 0 ? `${minutes / HOUR_MIN}h` : `${minutes}m`;
 }
 
 /**
- * Reads an age or a delay: any whole number of minutes, hours, days or weeks.
+ * Parses an age or a delay: any whole number of minutes, hours, days or weeks.
  *
  * @param name - of the option or key, for the message
  * @returns minutes
@@ -79,7 +81,7 @@ export function parseDuration(text: string, name: string): number {
 }
 
 /**
- * Reads `02:30`. Inverse of {@link formatTime}.
+ * Parses `02:30`. Inverse of {@link formatTime}.
  *
  * @throws {UsageError} `at-invalid`
  */
@@ -125,8 +127,8 @@ export function parseRhythm(
 }
 
 /**
- * How far apart a scheduler asks whether a push is due. A day is asked about every hour: what was
- * missed or failed is made up for within the hour, with every scheduler.
+ * The interval at which a scheduler checks whether a push is due. For a day it is an hour, so that
+ * with every scheduler missed or failed runs are retried within the hour.
  *
  * @returns minutes, a divisor of 60
  */
@@ -136,23 +138,23 @@ export function pollMinutes(everyMinutes: number): number {
   return divisor;
 }
 
-/** The minutes of every hour at which a scheduler asks; `phase` keeps several vaults apart. */
+/** The minutes of every hour at which a scheduler checks; `phase` spreads several vaults. */
 export function pollPhases(everyMinutes: number, phase: number): readonly number[] {
   const poll = pollMinutes(everyMinutes);
   return Array.from({ length: HOUR_MIN / poll }, (_, i) => (phase % poll) + i * poll);
 }
 
-/** Most seconds of delay by chance that a rhythm bears without a push being left out. */
+/** Longest random delay, in seconds, that never makes a rhythm skip a push. */
 export function jitterMaxSec(rhythm: Rhythm): number {
   return rhythm.kind === 'at' ? JITTER_AT_MAX_SEC : pollMinutes(rhythm.minutes) * 15;
 }
 
-/** The delay by chance of a schedule that says nothing about it: none for fixed times. */
+/** The default random delay, in seconds: none for fixed times. */
 export function jitterDefaultSec(rhythm: Rhythm): number {
   return rhythm.kind === 'at' ? 0 : Math.min(jitterMaxSec(rhythm), JITTER_DEFAULT_MAX_SEC);
 }
 
-/** When the last push that went through to its end was begun, and what time it is. */
+/** When the last complete push started, and the current time. */
 export interface PushTimes {
   /** Milliseconds since 1970; absent: never. */
   readonly lastMs: number | undefined;
@@ -160,10 +162,11 @@ export interface PushTimes {
 }
 
 /**
- * Whether a push is due. A last push in the future means that the clock was wrong: then it is.
+ * Whether a push is due. A last push in the future shows that the clock was wrong; then a push is
+ * due.
  *
- * With `every`, half the distance between two questions counts as passed: delays by chance may
- * bring the question a little early.
+ * With `every`, a push is due half a check interval early, since random delays can make a check
+ * come a little early.
  */
 export function isDue(rhythm: Rhythm, { lastMs, nowMs }: PushTimes): boolean {
   if (lastMs === undefined || lastMs > nowMs) return true;
@@ -172,7 +175,7 @@ export function isDue(rhythm: Rhythm, { lastMs, nowMs }: PushTimes): boolean {
   return nowMs - lastMs >= (rhythm.minutes - slackMin) * 60_000;
 }
 
-/** The last moment up to now that is one of the times, in local time. */
+/** The latest of these times up to now, in local time. */
 function latestTime(times: readonly TimeOfDay[], nowMs: number): number {
   const now = new Date(nowMs);
   let latest = Number.NEGATIVE_INFINITY;
@@ -186,7 +189,7 @@ function latestTime(times: readonly TimeOfDay[], nowMs: number): number {
   return latest;
 }
 
-/** The next moment after now at which one of these minutes of an hour begins. */
+/** The next start of one of these minutes of an hour. */
 export function nextMinute(minutes: readonly number[], nowMs: number): number {
   const now = new Date(nowMs);
   const moments = [0, 1].flatMap((hoursOn) =>
@@ -203,7 +206,7 @@ export function nextMinute(minutes: readonly number[], nowMs: number): number {
   return Math.min(...moments.filter((moment) => moment > nowMs));
 }
 
-/** The next moment after now that is one of these times of day. */
+/** The next one of these times of day. */
 export function nextTime(times: readonly TimeOfDay[], nowMs: number): number {
   const now = new Date(nowMs);
   const moments = [0, 1].flatMap((daysOn) =>

@@ -4,7 +4,7 @@ import { assertDone, notLoaded, type InstalledJob, type Installer } from './inst
 import type { Machine, ProgramResult } from './machine.ts';
 import { systemdService, systemdTimer, unitName } from './systemd-units.ts';
 
-/** Whether the user has a systemd that answers. */
+/** Whether a systemd of this user answers. */
 export async function hasUserSystemd(machine: Machine): Promise<boolean> {
   const { status } = await machine.run('systemctl', ['--user', 'show-environment']);
   return status === 0;
@@ -17,7 +17,7 @@ export function systemdInstaller(machine: Machine): Installer {
     path.join(folder, unitName(name, kind));
   const systemctl = (...words: readonly string[]): Promise<ProgramResult> =>
     machine.run('systemctl', ['--user', ...words]);
-  const demand = async (...words: readonly string[]): Promise<ProgramResult> => {
+  const systemctlOrThrow = async (...words: readonly string[]): Promise<ProgramResult> => {
     const result = await systemctl(...words);
     assertDone('systemctl', ['--user', ...words], result);
     return result;
@@ -32,23 +32,23 @@ export function systemdInstaller(machine: Machine): Installer {
       const [service, timer] = [systemdService(plan), systemdTimer(plan)];
       machine.write(fileOf(plan.name, 'service'), service);
       machine.write(fileOf(plan.name, 'timer'), timer);
-      await demand('daemon-reload');
-      await demand('enable', unitName(plan.name, 'timer'));
-      // A timer that runs already goes on with its old times unless it is started anew.
-      await demand('restart', unitName(plan.name, 'timer'));
+      await systemctlOrThrow('daemon-reload');
+      await systemctlOrThrow('enable', unitName(plan.name, 'timer'));
+      // A running timer keeps its old times until it is restarted.
+      await systemctlOrThrow('restart', unitName(plan.name, 'timer'));
       return lingerHint(machine);
     },
     async remove(name) {
       const timer = unitName(name, 'timer');
-      // A push under way is not ended. Without a session only the files can be taken away.
+      // A running push is not stopped. Without a session only the files can be removed.
       await systemctl('disable', '--now', timer);
       machine.remove(path.join(folder, 'timers.target.wants', timer));
-      const wereThere = [
+      const removed = [
         machine.remove(fileOf(name, 'timer')),
         machine.remove(fileOf(name, 'service')),
       ];
-      if (wereThere.includes(true)) await systemctl('daemon-reload');
-      return wereThere.includes(true);
+      if (removed.includes(true)) await systemctl('daemon-reload');
+      return removed.includes(true);
     },
     async show(name) {
       const places = [fileOf(name, 'service'), fileOf(name, 'timer')];
@@ -62,16 +62,23 @@ export function systemdInstaller(machine: Machine): Installer {
       const shownHow = `systemctl --user start ${unit}`;
       const started = await systemctl('start', unit);
       if (started.status === undefined) assertDone('systemctl', ['--user', 'start', unit], started);
-      const { stdout } = await demand('show', unit, '-p', 'ExecMainStatus', '-p', 'Result');
+      const { stdout } = await systemctlOrThrow(
+        'show',
+        unit,
+        '-p',
+        'ExecMainStatus',
+        '-p',
+        'Result',
+      );
       return { shownHow, ended: { shownStatus: stdout.trim().split('\n').join(', ') } };
     },
   };
 }
 
 function describe(places: readonly string[], properties: string): InstalledJob {
-  const told = /^NextElapseUSecRealtime=(.+)$/m.exec(properties)?.[1];
+  const elapse = /^NextElapseUSecRealtime=(.+)$/m.exec(properties)?.[1];
   // "Sun 2026-11-29 23:27:00 UTC", local time
-  const next = /\d{4}-\d{2}-\d{2} \d{2}:\d{2}/.exec(told ?? '')?.[0] ?? told;
+  const next = /\d{4}-\d{2}-\d{2} \d{2}:\d{2}/.exec(elapse ?? '')?.[0] ?? elapse;
   const isActive = /^ActiveState=active$/m.test(properties);
   return {
     places,

@@ -1,8 +1,8 @@
-/** Jobs as units of systemd, as text. */
+/** Writes jobs as units of systemd. */
 import { assertPlain, jobWords, phasesOf, type SchedulePlan } from './plan.ts';
 import { formatTime } from './rhythm.ts';
 
-/** Name of the credential inside the service. */
+/** Name of the credential in the service. */
 const CREDENTIAL_NAME = 'ecsync-password';
 
 /** `ecsync-NAME.service`, `ecsync-NAME.timer` */
@@ -11,21 +11,22 @@ export function unitName(name: string, kind: 'service' | 'timer'): string {
 }
 
 /**
- * One word of `ExecStart=` in systemd's quoting: double quotes, C escapes, `%` doubled against
- * specifiers. A dollar needs nothing, because the command is marked with `:`. Source: systemd.syntax(7), systemd.service(5).
+ * One word of `ExecStart=` in systemd's quoting: double quotes, C escapes, and `%` doubled, since
+ * it starts specifiers. A dollar needs no quoting, because the command is marked with `:`. Source:
+ * systemd.syntax(7), systemd.service(5).
  */
 export function quoteSystemd(word: string): string {
   const escaped = word.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('%', '%%');
   return `"${escaped}"`;
 }
 
-/** Text of a setting that takes a whole line, such as `Description=`. */
+/** Text for a setting that takes a whole line, such as `Description=`. */
 function plainValue(text: string): string {
   return text.replaceAll('%', '%%').replace(/\\$/, '\\ ');
 }
 
 /**
- * A user service that asks whether a push is due, and pushes.
+ * A user service that checks whether a push is due, and pushes.
  *
  * @throws {UsageError} as {@link jobWords}
  */
@@ -33,22 +34,22 @@ export function systemdService(plan: SchedulePlan): string {
   const { credential } = plan;
   assertPlain(plan.shownFolder);
   const [program = '', ...rest] = programWords(plan).map(quoteSystemd);
-  // `:` switches the substitution of $VARIABLES off, also for the program's own path.
+  // `:` turns off the substitution of $VARIABLES, including in the program's own path.
   const command = [`":${program.slice(1)}`, ...rest];
   if (credential !== undefined) {
     if (plan.pushWords.length === 0) command.push('--');
     command.push('--passfile', `"%d/${CREDENTIAL_NAME}"`);
   }
   return [
-    '# Made by `ecsync schedule install`; `ecsync schedule remove` takes it away.',
+    '# Made by `ecsync schedule install`; `ecsync schedule remove` removes it.',
     '[Unit]',
     `Description=ecsync push of ${plainValue(plan.shownFolder)}`,
     '',
     '[Service]',
-    '# Runs to its end; the timer never starts it a second time meanwhile.',
+    '# It runs to its end; until then the timer does not start it again.',
     'Type=oneshot',
     `ExecStart=${command.join(' ')}`,
-    '# 11: another push is running. 75: the disk of the folder is not there.',
+    '# 11: another push is running. 75: a push is not possible now, for example because a disk is missing.',
     'SuccessExitStatus=11 75',
     'TimeoutStartSec=infinity',
     ...(plan.isLowPriority
@@ -60,9 +61,9 @@ export function systemdService(plan: SchedulePlan): string {
         ]
       : []),
     ...(credential === undefined ? [] : [credentialLine(credential.file, credential.isEncrypted)]),
-    '# Only what leaves agents (sockets in /tmp and /run), keys in the home folder and setuid bits of a local copy alone.',
+    '# Nothing here may affect agents (sockets in /tmp and /run), keys in the home folder or setuid bits of a local copy.',
     'NoNewPrivileges=yes',
-    '# A dump of the memory would hold keys.',
+    '# A core dump would hold keys.',
     'LimitCORE=0',
     'LockPersonality=yes',
     'RestrictRealtime=yes',
@@ -71,7 +72,7 @@ export function systemdService(plan: SchedulePlan): string {
   ].join('\n');
 }
 
-/** systemd starts no program with quotes or backslashes in its path; a shell does that for it. */
+/** systemd starts no program with quotes or backslashes in its path, so a shell does it. */
 function programWords(plan: SchedulePlan): readonly string[] {
   const words = jobWords(plan);
   return /["'\\]/.test(plan.node) ? ['/bin/sh', '-c', 'exec "$0" "$@"', ...words] : words;
@@ -80,15 +81,15 @@ function programWords(plan: SchedulePlan): readonly string[] {
 function credentialLine(file: string, isEncrypted: boolean): string {
   assertPlain(file);
   const setting = isEncrypted ? 'LoadCredentialEncrypted' : 'LoadCredential';
-  // Everything after the colon is the path as it is, without quotes.
+  // Everything after the colon is the literal path, without quotes.
   return `${setting}=${CREDENTIAL_NAME}:${plainValue(file)}`;
 }
 
-/** The timer of {@link systemdService}. It makes up for what was missed while the machine was off. */
+/** The timer of {@link systemdService}. It makes up for runs missed while the machine was off. */
 export function systemdTimer(plan: SchedulePlan): string {
   const { rhythm, jitterSec } = plan;
   return [
-    '# Made by `ecsync schedule install`; `ecsync schedule remove` takes it away.',
+    '# Made by `ecsync schedule install`; `ecsync schedule remove` removes it.',
     '[Unit]',
     `Description=ecsync push of ${plainValue(plan.shownFolder)}`,
     '',

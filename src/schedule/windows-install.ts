@@ -46,7 +46,10 @@ export function windowsInstaller(machine: Machine): Installer {
   };
 }
 
-/** One line of CSV about a task; undefined when there is none, which has no status of its own. */
+/**
+ * One CSV line about a task; undefined when there is none, for which schtasks has no status of its
+ * own.
+ */
 async function query(
   schtasks: (...words: readonly string[]) => Promise<ProgramResult>,
   name: string,

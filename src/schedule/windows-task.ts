@@ -1,4 +1,4 @@
-/** Jobs as tasks of the Windows Task Scheduler, as XML. */
+/** Writes jobs as tasks of the Windows Task Scheduler. */
 import { UsageError } from '../errors.ts';
 import { assertPlain, jobWords, phasesOf, type SchedulePlan } from './plan.ts';
 import { formatTime, pollMinutes } from './rhythm.ts';
@@ -10,17 +10,17 @@ export function taskPath(name: string): string {
 }
 
 /**
- * One word of a command line as `CommandLineToArgvW` reads it back: quotes around it, a backslash
- * before each quote inside, and backslashes doubled before any quote.
+ * One word of a command line as `CommandLineToArgvW` parses it: in quotes, with a backslash before
+ * each quote inside, and backslashes doubled before any quote.
  *
- * @throws {UsageError} `schedule-word-invalid` — the Task Scheduler would replace a part of it:
- *   `%NAME%`, `$(NAME)`; there is no way to write those
+ * @throws {UsageError} `schedule-word-invalid` — the Task Scheduler would replace part of it:
+ *   `%NAME%`, `$(NAME)`; these cannot be escaped
  */
 export function quoteWindows(word: string): string {
   if (/%[^%"]+%|\$\(/.test(word)) {
     throw new UsageError(
       'schedule-word-invalid',
-      `${JSON.stringify(word)} cannot be written into a task: Windows would replace a part of it`,
+      `${JSON.stringify(word)} cannot be written into a task: Windows would replace part of it`,
       { hint: 'Use paths and options without %NAME% and $(.' },
     );
   }
@@ -31,9 +31,9 @@ export function quoteWindows(word: string): string {
 const FIRST_DAY = '2026-01-01';
 
 /**
- * A task for the Task Scheduler, version 1.2 of its schema: makes up for missed runs, runs on
- * battery, is never ended for having run long, never runs twice at once. `conhost --headless` keeps
- * a window from appearing. Source: [MS-TSCH] 2.5; the order inside a trigger is the schema's.
+ * A task for the Task Scheduler, version 1.2 of its schema. It makes up for missed runs, runs on
+ * battery, has no time limit, and never runs twice at once. `conhost --headless` prevents a window.
+ * Source: [MS-TSCH] 2.5; the schema prescribes the order inside a trigger.
  *
  * @throws {UsageError} `schedule-word-invalid`
  */
@@ -83,7 +83,7 @@ export function windowsTask(plan: SchedulePlan): string {
   ].join('\r\n');
 }
 
-/** The file that `schtasks /Create /XML` reads: UTF-16, little-endian, with its mark. */
+/** The file for `schtasks /Create /XML`: UTF-16, little-endian, with a byte order mark. */
 export function encodeTask(xml: string): Buffer {
   return Buffer.from(`\ufeff${xml}`, 'utf16le');
 }

@@ -1,4 +1,4 @@
-/** Text between two tags of XML 1.0. */
+/** Escapes text for XML 1.0. */
 export function escapeXml(text: string): string {
   return text
     .replaceAll('&', '&amp;')

@@ -1,4 +1,7 @@
-/** What a vault knows of a copy that it adopted: directory IVs and the like that do not follow from its key. */
+/**
+ * Reads the index of an adopted copy: directory IVs and other properties that do not follow from
+ * its key.
+ */
 import { VaultError } from '../errors.ts';
 import { errnoOf } from '../platform.ts';
 import { reasonOf } from '../system-words.ts';
@@ -7,16 +10,16 @@ import { readRegularFile } from './files/regular-file.ts';
 import { confDigest } from './stored-conf.ts';
 import { vaultFiles } from './files/vault-files.ts';
 
-/** The part of a vault that says what it adopted. */
+/** The parts of a vault that locate the index. */
 export interface AdoptedPlace {
   readonly vaultDir: string;
   readonly config: Pick<VaultConfig, 'adopted_sha256'>;
 }
 
 /**
- * What a copy had before this vault adopted it. It is no cache: without it, or with an older one, the
- * next push would change that part of the copy. So the configuration says that it must be there,
- * and which one.
+ * The properties that a copy had before this vault adopted it. The file is not a cache: without it,
+ * or with an older one, the next push would change that part of the copy. So the configuration pins
+ * its digest.
  *
  * @returns undefined when this vault adopted nothing
  * @throws {VaultError} `vault-unreadable`; `adopted-missing`, `adopted-changed`
@@ -25,7 +28,7 @@ export function readAdopted({ vaultDir, config }: AdoptedPlace): Uint8Array | un
   const file = vaultFiles(vaultDir).adopted;
   const { adopted_sha256: pinned } = config;
   const bytes = readWhole(file);
-  // Vaults made before the digest was written down have none.
+  // Vaults of older releases have no digest.
   if (pinned === undefined) return bytes;
   if (bytes === undefined) {
     throw new VaultError('adopted-missing', `${file} is missing`, { hint: RESTORE_HINT });
@@ -33,13 +36,13 @@ export function readAdopted({ vaultDir, config }: AdoptedPlace): Uint8Array | un
   if (confDigest(bytes) === pinned) return bytes;
   throw new VaultError(
     'adopted-changed',
-    `${file} is damaged or another one (its digest differs from adopted_sha256)`,
+    `${file} is damaged or was replaced (its digest differs from adopted_sha256)`,
     { hint: RESTORE_HINT },
   );
 }
 
 const RESTORE_HINT =
-  'Without it a push would make parts of the copy unreadable. Put it back from a backup of this folder. Or move the vault directory away and adopt the copy again, which sends nothing.';
+  'Without it a push would make parts of the copy unreadable. Restore it from a backup of this folder. Or move the vault directory away and adopt the copy again, which sends nothing.';
 
 function readWhole(file: string): Uint8Array | undefined {
   try {

@@ -13,43 +13,43 @@ import { confDigest } from './stored-conf.ts';
 import { keyCheckOf, VAULT_DIR_NAME } from './vault.ts';
 import { vaultFiles } from './files/vault-files.ts';
 
-/** Name of the conf that `gocryptfs -init -reverse` makes, in the folder that it shows. */
+/** Name of the conf that `gocryptfs -init -reverse` creates in the plaintext folder. */
 export const REVERSE_CONF_NAME = '.gocryptfs.reverse.conf';
 
-/** Where a new vault goes. */
+/** The place of a new vault. */
 export interface NewVaultPlace {
-  /** Absolute path of the source folder; made when absent. */
+  /** Absolute path of the source folder; created if missing. */
   readonly source: string;
-  /** Absolute path of a vault directory outside the source. Absent: `.ecsync/` in the source. */
+  /** Absolute path of a vault directory outside the source; absent: `.ecsync/` in the source. */
   readonly vaultDir?: string;
 }
 
-/** What a new vault is made of. */
+/** The content of a new vault. */
 export interface NewVaultKey {
   readonly confBytes: Uint8Array;
   readonly masterkey: Uint8Array;
-  /** What the conf says, to be kept in the configuration, too. */
+  /** What the conf says; recorded in the configuration, too. */
   readonly conf?: Pick<Conf, 'flags' | 'longNameMax'>;
-  /** The copy is what `gocryptfs -reverse` shows, with virtual files so much younger. */
+  /** The copy is what `gocryptfs -reverse` shows; its virtual files have mtimes with this shift. */
   readonly reverse?: {
     readonly timeShiftSec: 0 | 10;
-    /** The conf is the one in the source folder already, and stays there. */
+    /** The conf is the one in the source folder, and stays there. */
     readonly confInSource: boolean;
   };
-  /** The copy is there already and goes on being this vault's. */
+  /** The copy exists already, and becomes this vault's. */
   readonly continues?: {
     readonly remote: RemoteConfig;
-    /** As the copy has it: another time would be sent. */
+    /** The mtime that the copy has; another one would be transferred. */
     readonly confMtimeSec: number;
-    /** What the copy has and the vault must know, for `readAdopted`. */
+    /** Properties of the copy for `readAdopted`. */
     readonly index?: Uint8Array;
   };
 }
 
 /**
- * Refuses a place where no vault can be made, before anybody is asked for a password.
+ * Refuses a place where no vault can be created, before a password is asked for.
  *
- * @returns the vault directory to be
+ * @returns the directory of the new vault
  * @throws {UsageError} `vault-exists`, `inside-vault-dir`, `not-a-folder`
  */
 export function checkNewVault(place: NewVaultPlace): string {
@@ -63,7 +63,7 @@ export function checkNewVault(place: NewVaultPlace): string {
   const kind = pathKind(place.source);
   if (kind !== 'folder' && kind !== 'absent') {
     throw new UsageError('not-a-folder', `${place.source} is not a folder`, {
-      hint: 'Name the folder that is to be copied.',
+      hint: 'Name the folder to be copied.',
     });
   }
   return vaultDir;
@@ -83,8 +83,8 @@ function assertOutsideVaultDirs(folder: string): void {
 }
 
 /**
- * Makes a vault in one step: its directory is written beside its final place and renamed, so there
- * is a whole vault or none.
+ * Creates a vault in one step: its directory is written beside its final place and renamed, so the
+ * vault is complete or absent.
  *
  * @returns the vault directory
  * @throws {VaultError} `vault-not-written`
@@ -105,7 +105,7 @@ export function makeVault(place: NewVaultPlace, key: NewVaultKey): string {
       fs.rmSync(draft, { recursive: true, force: true });
       throw error;
     } finally {
-      // The copy has the folder's time from before the vault was in it.
+      // The copy has the folder's mtime from before the vault was created in it.
       if (key.continues !== undefined) restoreTimes(place.source, before);
     }
     syncFolder(path.dirname(vaultDir));
@@ -115,7 +115,10 @@ export function makeVault(place: NewVaultPlace, key: NewVaultKey): string {
   return vaultDir;
 }
 
-/** Sets times back to the millisecond below: rounded up, as `stats.mtime` is, one could reach the next second. */
+/**
+ * Restores times, rounded down to milliseconds: `stats.mtime` rounds up, and may reach the next
+ * second.
+ */
 function restoreTimes(folder: string, { atimeMs, mtimeMs }: fs.Stats): void {
   fs.utimesSync(folder, new Date(Math.floor(atimeMs)), new Date(Math.floor(mtimeMs)));
 }
@@ -123,8 +126,8 @@ function restoreTimes(folder: string, { atimeMs, mtimeMs }: fs.Stats): void {
 function notWritten(place: NewVaultPlace, vaultDir: string, error: unknown): VaultError {
   const hint =
     place.vaultDir === undefined
-      ? 'A folder that cannot be written to can have its vault elsewhere: ecsync init --vault-dir /another/folder'
-      : 'Name a folder that can be written to with --vault-dir.';
+      ? 'The vault of a read-only folder can be elsewhere: ecsync init --vault-dir /another/folder'
+      : 'Name a writable folder with --vault-dir.';
   return new VaultError(
     'vault-not-written',
     `the vault ${vaultDir} cannot be made: ${reasonOf(error)}`,
@@ -172,7 +175,7 @@ function newConfigOf(place: NewVaultPlace, key: NewVaultKey): NewConfig {
   };
 }
 
-/** Drafts of an `init` that was killed. One that is still being written is left alone. */
+/** Removes drafts of killed `init` runs, but no draft that is still being written. */
 function removeLeftovers(vaultDir: string): void {
   const prefix = `${path.basename(vaultDir)}.init-`;
   for (const name of fs.readdirSync(path.dirname(vaultDir))) {
@@ -180,7 +183,7 @@ function removeLeftovers(vaultDir: string): void {
     try {
       process.kill(Number(name.slice(prefix.length)), 0);
     } catch {
-      // No such process. (One of another user does not write here.)
+      // There is no such process. (A process of another user does not write here.)
       fs.rmSync(path.join(path.dirname(vaultDir), name), { recursive: true, force: true });
     }
   }

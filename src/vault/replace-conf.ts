@@ -1,14 +1,14 @@
 /**
- * Another conf takes the place of a vault's: for another password. Two files change, the conf and
- * the digest of it in `config.toml`, in an order in which a vault that is cut off anywhere opens
- * with the old password or with the new one:
+ * Replaces the conf of a vault, to change its password. Two files change: the conf, and its digest
+ * in `config.toml`. Their order ensures that a vault interrupted anywhere opens with the old
+ * password or with the new one:
  *
  *     1. the new conf is written beside the old one, read back and tried (`stageConf`)
- *     2. `config.toml` pins the new one: from here on it counts    (`commitConf`)
+ *     2. `config.toml` pins the new one: from here on it is valid  (`commitConf`)
  *     3. the conf is replaced   4. the copy beside it is removed   (`settleConf`)
  *
- * Each is one step on the disk. After a cut between 2 and 4 the pinned conf is found beside its
- * place, and the next run that holds the lock finishes.
+ * Each is one step on the disk. After an interruption between 2 and 4 the pinned conf is beside its
+ * final place, and the next run that holds the lock finishes the change.
  */
 import fs from 'node:fs';
 import { FileError } from '../errors.ts';
@@ -27,10 +27,10 @@ const CONF_MODE = 0o400;
 /**
  * Writes a new conf beside the vault's own and reads it back.
  *
- * @param mtimeSec - its time, where it has one already
+ * @param mtimeSec - its mtime, if it has one already
  *
- * @param vault - its lock is held
- * @returns what was read
+ * @param vault - the caller holds its lock
+ * @returns the bytes that were read back
  * @throws as {@link settleConf}
  */
 export function stageConf(
@@ -47,7 +47,7 @@ export function stageConf(
   });
 }
 
-/** Now, and by a second or more later than the conf that is replaced: rsync compares no finer. */
+/** Now, but at least a second later than the replaced conf: rsync compares whole seconds. */
 function laterThan({ confMtimeSec = 0 }: VaultFrame): number {
   return Math.max(Math.floor(Date.now() / 1000), confMtimeSec + 1);
 }
@@ -55,7 +55,7 @@ function laterThan({ confMtimeSec = 0 }: VaultFrame): number {
 /**
  * Makes the staged conf the vault's own.
  *
- * @param vault - its lock is held
+ * @param vault - the caller holds its lock
  * @throws {FileError} `conf-not-written`, `lock-failed`
  * @throws {LockedError} `locked` — `config.toml` is being edited
  * @throws {UsageError} `config-unreadable`, `config-edit`
@@ -76,10 +76,10 @@ export function commitConf(vault: VaultFrame, staged: Uint8Array): void {
 }
 
 /**
- * Finishes a change of the conf that was cut off, if there is one, and removes what runs that were killed
- * were writing.
+ * Finishes an interrupted change of the conf, if there is one, and removes temporary files of
+ * killed runs.
  *
- * @param vault - its lock is held
+ * @param vault - the caller holds its lock
  * @throws {FileError} `conf-not-written`
  * @throws {VaultError} `vault-unreadable`
  * @throws {UsageError} every code of `parseConfig`, `config-unreadable`
@@ -89,7 +89,7 @@ export function settleConf(vault: Pick<VaultFrame, 'vaultDir' | 'confFile'>): vo
   sweepLeftovers(vault.vaultDir);
   const staged = readConfFile(newConf);
   if (staged === undefined) return;
-  // Read again: the vault may have been opened before the lock was held.
+  // Read it again: the vault may have been opened before the lock was taken.
   const { conf_sha256: pinned } = parseConfig(readConfigText(config), config);
   writing(vault.confFile, () => {
     if (confDigest(staged.confBytes) === pinned) publish(vault.confFile, staged);
@@ -107,7 +107,7 @@ function writing<T>(file: string, write: () => T): T {
     return write();
   } catch (error) {
     throw new FileError('conf-not-written', `cannot write ${file}: ${reasonOf(error)}`, {
-      hint: 'Check the space on this disk and the permissions of the folder. The vault opens as before, or with the new password.',
+      hint: 'Check the space on this disk and the permissions of the folder. The vault opens with the old password, or with the new one.',
       cause: error,
     });
   }

@@ -1,4 +1,4 @@
-/** The conf of a vault as it lies on the disk, checked against the configuration. */
+/** Reads the conf of a vault from the disk, and checks it against the configuration. */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -10,14 +10,14 @@ import { CONF_NAME } from '../gocryptfs/names/names.ts';
 import type { VaultConfig } from './config/config.ts';
 import { vaultFiles } from './files/vault-files.ts';
 
-/** A conf as it lies on the disk. */
+/** A conf as it is on the disk. */
 export interface StoredConf {
   /** Byte for byte; its digest is the pinned one. */
   readonly confBytes: Uint8Array;
-  /** Modification time: whole seconds, and the nanoseconds after them. */
+  /** mtime: whole seconds, and nanoseconds after them. */
   readonly confMtimeSec: number;
   readonly confMtimeNsec: number;
-  /** As `stat` gives it, type bits included. */
+  /** As in `stat`, including the type bits. */
   readonly confMode: number;
   readonly confUid: number;
   readonly confGid: number;
@@ -25,7 +25,7 @@ export interface StoredConf {
 
 const NSEC_PER_SEC = 1_000_000_000n;
 
-/** SHA-256 as the configuration holds it: lower-case hex. */
+/** SHA-256 in the form of the configuration: lower-case hex. */
 export function confDigest(confBytes: Uint8Array): string {
   return createHash('sha256').update(confBytes).digest('hex');
 }
@@ -33,7 +33,7 @@ export function confDigest(confBytes: Uint8Array): string {
 /**
  * Reads a conf and its attributes.
  *
- * @returns undefined when there is none
+ * @returns undefined when the file is missing
  * @throws {VaultError} `vault-unreadable`
  */
 export function readConfFile(file: string): StoredConf | undefined {
@@ -65,7 +65,7 @@ function unreadable(file: string, reason: string, cause?: unknown): VaultError {
   });
 }
 
-/** The nanoseconds count forward, also before 1970. */
+/** Nanoseconds count forward, even before 1970. */
 function splitTime(mtimeNs: bigint): { confMtimeSec: number; confMtimeNsec: number } {
   const nsec = ((mtimeNs % NSEC_PER_SEC) + NSEC_PER_SEC) % NSEC_PER_SEC;
   return {
@@ -75,9 +75,9 @@ function splitTime(mtimeNs: bigint): { confMtimeSec: number; confMtimeNsec: numb
 }
 
 /**
- * The conf in an encrypted folder.
+ * Reads the conf in an encrypted folder.
  *
- * @returns `unusable` when something has its name that is no plain file of sane size
+ * @returns `unusable` for anything of that name but a regular file of reasonable size
  */
 export function readConfOfFolder(folder: string): Uint8Array | 'absent' | 'unusable' {
   const file = path.join(folder, CONF_NAME);
@@ -94,10 +94,10 @@ export interface ConfPlace {
 }
 
 /**
- * The conf that the configuration pins. A change of the password that was cut off has it lying
- * beside its place, under the name of the new one.
+ * Reads the conf that the configuration pins. After an interrupted change of the password, it is in
+ * the file for the new conf.
  *
- * @returns undefined when it is lost; `changed` when another one is in its place
+ * @returns undefined when it is missing; `changed` when another conf is in its place
  * @throws {VaultError} `vault-unreadable`
  */
 export function readStoredConf(place: ConfPlace): StoredConf | 'changed' | undefined {

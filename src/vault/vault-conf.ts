@@ -1,4 +1,4 @@
-/** The conf of a vault, or what replaces it when it is lost. */
+/** The conf of a vault, or a substitute when it is lost. */
 import { UsageError, VaultError } from '../errors.ts';
 import { parseConf, serialiseConf, type Conf } from '../gocryptfs/conf/config.ts';
 import {
@@ -10,12 +10,12 @@ import { vaultFiles } from './files/vault-files.ts';
 import { hasConf, type VaultFrame } from './vault.ts';
 
 /**
- * The conf of a vault. When it is lost, one without a key: it says what the filesystem is like, and
- * no password opens it.
+ * The conf of a vault. When it is lost, a substitute without a key: it describes the filesystem,
+ * but no password opens it.
  *
- * @throws {VaultError} every code of `parseConf`; `vault-incomplete` — it is lost, and the
- *   configuration does not say what was in it
- * @throws {UsageError} `config-invalid` — the configuration says something else than the conf
+ * @throws {VaultError} every code of `parseConf`; `vault-incomplete` — the conf is lost, and the
+ *   configuration does not describe it
+ * @throws {UsageError} `config-invalid` — the configuration contradicts the conf
  */
 export function confOf(vault: VaultFrame): Conf {
   if (!hasConf(vault)) return confWithoutKey(vault);
@@ -37,7 +37,7 @@ function confWithoutKey({ config, vaultDir, confFile }: VaultFrame): Conf {
   const { flags, long_name_max: longNameMax = LONG_NAME_MAX_DEFAULT } = config;
   if (flags === undefined) {
     throw new VaultError('vault-incomplete', `${confFile} is missing`, {
-      hint: `Copy it from any remote. ${vaultFiles(vaultDir).config} has no flags from which it could be made anew.`,
+      hint: `Copy it from any remote. ${vaultFiles(vaultDir).config} has no flags from which it could be recreated.`,
     });
   }
   const conf: Conf = {
@@ -47,5 +47,5 @@ function confWithoutKey({ config, vaultDir, confFile }: VaultFrame): Conf {
     flags: new Set(flags.filter((flag) => flag !== 'FIDO2')),
     longNameMax,
   };
-  return parseConf(serialiseConf(conf)); // refuses what stock would refuse
+  return parseConf(serialiseConf(conf)); // throws where stock would refuse
 }

@@ -1,4 +1,4 @@
-/** Whether the vault of a command may give orders to it: by who could have written it, and who named it. */
+/** Decides whether a command trusts its vault, by who could have written it and who named it. */
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -8,24 +8,24 @@ import type { VaultConfig } from './config/config.ts';
 import { foreignWriters } from './files/ownership.ts';
 import { vaultFiles } from './files/vault-files.ts';
 
-/** The vaults of other users that this user trusts. */
+/** The list of other users' vaults that this user trusts. */
 export interface SafeList {
-  /** The configuration file that holds it, for messages. */
+  /** Path of the configuration file with the list, for messages. */
   readonly file: string;
   /** Absolute folders; read only when a vault needs it. */
   read(): readonly string[];
 }
 
 /**
- * Why a vault is used: nobody else could have written it, the user trusts it although somebody else
- * could, or the user named it and no more.
+ * Why a vault is used. `own`: nobody else could have written it. `listed`: the user trusts it,
+ * although someone else could have written it. `named`: the user named it, no more.
  */
 export type VaultTrust = 'own' | 'listed' | 'named';
 
-/** A vault directory before anything in it is read. */
+/** A vault directory before any of it is read. */
 export interface VaultCandidate {
   readonly vaultDir: string;
-  /** The user named it; otherwise it was come upon. */
+  /** The user named it; otherwise it was discovered. */
   readonly isNamed: boolean;
   /** Where the search started. */
   readonly folder: string;
@@ -35,8 +35,8 @@ export interface VaultCandidate {
 /**
  * Decides whether a vault is used at all.
  *
- * @throws {VaultError} `vault-not-yours` — somebody else could have written it, and it was only come
- *   upon
+ * @throws {VaultError} `vault-not-yours` — someone else could have written it, and it was only
+ *   discovered
  */
 export function judgeVault(candidate: VaultCandidate): VaultTrust {
   const { vaultDir, isNamed, safeList } = candidate;
@@ -47,7 +47,7 @@ export function judgeVault(candidate: VaultCandidate): VaultTrust {
   throw notYours(objection, vaultDir, safeList);
 }
 
-/** The error for a vault that is not used since somebody else could have written it. */
+/** The error for a vault that is not used because someone else could have written it. */
 export function notYours(
   objection: string,
   vaultDir: string,
@@ -62,19 +62,19 @@ export function notYours(
 function remedy(vaultDir: string, safeList: SafeList | undefined): string {
   const place = safeList?.file ?? "the user's config.toml";
   const list = `safe_vaults = [${JSON.stringify(folderOf(vaultDir))}]`;
-  return `If it is yours, correct its owner and mode (chown, chmod go-w). If you trust who can write it, put this line at the top of ${place}: ${list}`;
+  return `If it is yours, correct its owner and mode (chown, chmod go-w). If you trust everyone who can write it, put this line at the top of ${place}: ${list}`;
 }
 
-/** The folder of `.ecsync`, by which people know a vault. */
+/** The folder that contains `.ecsync`: people know a vault by it. */
 function folderOf(vaultDir: string): string {
   return path.basename(vaultDir) === '.ecsync' ? path.dirname(vaultDir) : vaultDir;
 }
 
-/** A sentence about the first part of a vault that somebody else could have written. */
+/** A sentence about the first part of a vault that someone else could have written. */
 function objectionTo({ vaultDir, folder }: VaultCandidate): string | undefined {
   if (isWindows) return objectionOnWindows(vaultDir, folder);
   const link = fs.lstatSync(vaultDir, { throwIfNoEntry: false });
-  // A link has no mode of its own, but who made it chose the folder that gets this vault.
+  // A symlink has no mode of its own, but whoever created it chose the vault for this folder.
   if (link?.isSymbolicLink() === true) {
     const reason = foreignWriters({ uid: link.uid, gid: link.gid, mode: 0 });
     if (reason !== undefined) return `the link ${vaultDir} ${reason}`;
@@ -87,7 +87,7 @@ function objectionTo({ vaultDir, folder }: VaultCandidate): string | undefined {
   return undefined;
 }
 
-/** What cannot be looked at is refused, or told, by what reads it. */
+/** Ignores errors: whatever reads the file later refuses or reports them. */
 function statIfAny(file: string): fs.Stats | undefined {
   try {
     return fs.statSync(file);
@@ -97,18 +97,19 @@ function statIfAny(file: string): fs.Stats | undefined {
 }
 
 /**
- * Node does not tell who owns a file of Windows. Everybody may make folders in the root of a drive,
- * and nobody else in a user's profile: so a vault above the current folder must be in the profile.
+ * On Windows Node does not know the owner of a file. Every user may create folders in the root of a
+ * drive, but not in another user's profile. So a vault above the current folder must be in the
+ * profile.
  */
 function objectionOnWindows(vaultDir: string, folder: string): string | undefined {
   const isHere = path.dirname(vaultDir) === folder || vaultDir === folder;
   if (isHere || isInside(os.homedir(), vaultDir)) return undefined;
-  return `${vaultDir} is above the current folder and outside of your profile, where others may make folders`;
+  return `${vaultDir} is above the current folder and outside your profile, where others may create folders`;
 }
 
 function isInside(folder: string, inner: string): boolean {
-  const way = path.relative(folder, inner);
-  return way !== '' && !way.startsWith('..') && !path.isAbsolute(way);
+  const relative = path.relative(folder, inner);
+  return relative !== '' && !relative.startsWith('..') && !path.isAbsolute(relative);
 }
 
 function isListed(vaultDir: string, safeList: SafeList | undefined): boolean {
@@ -116,7 +117,7 @@ function isListed(vaultDir: string, safeList: SafeList | undefined): boolean {
   return safeList?.read().some((listed) => places.includes(realPath(listed))) ?? false;
 }
 
-/** Without links, so that two names of one folder are equal. */
+/** The path with symlinks resolved, so that two names of one folder are equal. */
 function realPath(file: string): string {
   try {
     return fs.realpathSync(file);
@@ -126,28 +127,28 @@ function realPath(file: string): string {
 }
 
 /**
- * Refuses the configuration of a vault that was named, but that somebody else could have written,
- * when it says what ecsync runs, reads or calls as this user.
+ * Refuses the configuration of a vault that was only named, and that someone else could have
+ * written, when it tells ecsync to run, read or call something as this user.
  *
  * @throws {VaultError} `vault-orders-foreign`
  */
-export function assertNoOrders(
+export function refuseRiskySettings(
   config: VaultConfig,
   vaultDir: string,
   safeList: SafeList | undefined,
 ): void {
-  const orders = ordersOf(config);
-  if (orders.length === 0) return;
+  const settings = riskySettingsOf(config);
+  if (settings.length === 0) return;
   const { config: file } = vaultFiles(vaultDir);
-  const message = `${file} could have been written by another user, so this is not obeyed: ${orders.join(', ')}`;
+  const message = `${file} could have been written by another user, so these settings are refused: ${settings.join(', ')}`;
   throw new VaultError('vault-orders-foreign', message, {
     hint: `These lines run programs or read files as you. ${remedy(vaultDir, safeList)}`,
     facts: { vaultDir },
   });
 }
 
-/** The keys that make ecsync run a program, read a file of the user's or call an address. */
-function ordersOf(config: VaultConfig): string[] {
+/** The keys that make ecsync run a program, read a file of the user, or call an address. */
+function riskySettingsOf(config: VaultConfig): string[] {
   const { hooks, log_file: logFile, notify, password, push, remotes, source } = config;
   const found: string[] = [];
   const note = (key: string, value: unknown): void => {

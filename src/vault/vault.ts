@@ -11,7 +11,7 @@ import { pathKind } from './files/path-kind.ts';
 import { readStoredConf, type StoredConf } from './stored-conf.ts';
 import { vaultFiles } from './files/vault-files.ts';
 import {
-  assertNoOrders,
+  refuseRiskySettings,
   judgeVault,
   notYours,
   type SafeList,
@@ -25,37 +25,39 @@ export const VAULT_DIR_NAME = '.ecsync';
 export interface VaultFrame extends Partial<StoredConf> {
   /** Absolute path of the source folder. */
   readonly source: string;
-  /** Absolute path of `.ecsync/` or of what stands for it. */
+  /** Absolute path of `.ecsync/`, or of a vault directory elsewhere. */
   readonly vaultDir: string;
   readonly config: VaultConfig;
   /** Absolute path of the conf: in the vault directory, or the one of `gocryptfs -reverse`. */
   readonly confFile: string;
   /** Where identities and nonces come from. */
   readonly derivation: Derivation;
-  /** The times of diriv and `.name` files: always the same, or their objects' and so much more. */
+  /** mtimes of diriv and `.name` files: constant, or their objects' mtimes plus a shift. */
   readonly virtualTimes: 'fixed' | { readonly shiftSec: 0 | 10 };
 }
 
 /** A vault whose files were read and checked; nothing is locked or decrypted. */
 export type StoredVault = VaultFrame & StoredConf;
 
-/** Where a vault is looked for. */
+/** Where to look for a vault. */
 export interface VaultPlace {
   /** Absolute folder to start from: `-C`, or the current folder. */
   readonly folder: string;
-  /** Absolute path from `--vault-dir` or `ECSYNC_DIR`; nothing is searched then. */
+  /** Absolute path from `--vault-dir` or `ECSYNC_DIR`; then there is no search. */
   readonly vaultDir?: string;
-  /** The user named `folder`: a vault right in it was named, one above it was come upon. */
+  /**
+   * The user named `folder`: a vault directly in it counts as named, one above it as discovered.
+   */
   readonly isNamed?: boolean;
-  /** `vaultDir` comes from a list: what is in it counts as come upon, though it is named. */
+  /** `vaultDir` comes from a list, so the vault counts as discovered. */
   readonly isRemembered?: boolean;
   /** Vaults of other users that this user trusts; absent: none. */
   readonly safeList?: SafeList;
-  /** Go on above the file system of `folder`. */
+  /** Search beyond the file system of `folder`. */
   readonly crossesFileSystems?: boolean;
 }
 
-/** Variable of {@link VaultPlace.crossesFileSystems}, called as git calls its own. */
+/** Variable for {@link VaultPlace.crossesFileSystems}, named like git's own. */
 export const CROSS_FILE_SYSTEMS_VARIABLE = 'ECSYNC_DISCOVERY_ACROSS_FILESYSTEM';
 
 interface FoundVault {
@@ -65,8 +67,8 @@ interface FoundVault {
 
 /**
  * The vault directory for a folder: the named one, or the nearest `.ecsync/` in the folder or above
- * it on the same file system. A vault that somebody else could have written must have been named, or
- * be trusted by the user's configuration.
+ * it on the same file system. A vault that someone else could have written must be named, or
+ * trusted by the user's configuration.
  *
  * @throws {VaultError} `no-vault`, `vault-not-yours`
  * @throws {UsageError} as reading the user's configuration
@@ -103,7 +105,7 @@ function lookForVault(place: VaultPlace): { vaultDir: string; isNamed: boolean }
   throw noVault(place.folder);
 }
 
-/** Number of the file system; undefined when the folder cannot be looked at. */
+/** Number of the file system; undefined when the folder cannot be examined. */
 function deviceOf(folder: string): number | undefined {
   try {
     return fs.statSync(folder).dev;
@@ -123,20 +125,20 @@ export function readVault(place: VaultPlace): StoredVault {
   const vault = readVaultFrame(place);
   if (hasConf(vault)) return vault;
   throw new VaultError('vault-incomplete', `${vault.confFile} is missing`, {
-    hint: 'Copy it from any remote. Or make it anew with the recovery key: ecsync key passwd --masterkey=stdin',
+    hint: 'Copy it from any remote. Or recreate it with the recovery key: ecsync key passwd --masterkey=stdin',
   });
 }
 
-/** Whether the conf of a vault is there. */
+/** Whether the conf of a vault exists. */
 export function hasConf(vault: VaultFrame): vault is StoredVault {
   return vault.confBytes !== undefined;
 }
 
-/** How often a vault is read again that changes its password at the same moment. */
+/** How often a vault is read again while its password is being changed. */
 const READS_MAX = 3;
 
 /**
- * The same for what can do without the conf: it is left out when it is lost.
+ * The same for commands that can work without the conf: a lost conf is left out.
  *
  * @throws {VaultError} `no-vault`, `vault-not-yours`, `vault-orders-foreign`, `vault-incomplete` —
  *   without `config.toml`; `conf-changed`, `vault-unreadable`, `source-missing`
@@ -167,7 +169,7 @@ export function readVaultFrame(place: VaultPlace): VaultFrame {
   }
 }
 
-/** The folder was examined by its path; the file that is read is examined once more when it is open. */
+/** The folder was examined by its path; this examines the file once more when it is open. */
 function readTrusted(
   file: string,
   vaultDir: string,
@@ -179,7 +181,7 @@ function readTrusted(
     throw notYours(`${file} ${foreignWriters}`, vaultDir, safeList);
   }
   const config = parseConfig(text, file);
-  if (trust === 'named') assertNoOrders(config, vaultDir, safeList);
+  if (trust === 'named') refuseRiskySettings(config, vaultDir, safeList);
   return config;
 }
 
@@ -202,7 +204,7 @@ function sourceOf(vaultDir: string, config: VaultConfig): string {
   }
   const source = path.resolve(vaultDir, config.source);
   if (pathKind(source) !== 'folder') throw sourceMissing(source, 'does not exist');
-  // With the vault elsewhere nothing in the folder shows that its disk is there.
+  // When the vault is elsewhere, nothing in the folder shows that its disk is mounted.
   if (isEmpty(source)) throw sourceMissing(source, 'is empty');
   return source;
 }
@@ -221,12 +223,15 @@ function sourceMissing(source: string, what: string): VaultError {
   });
 }
 
-/** @param border - the uppermost folder that was searched, when the file system ends there */
+/**
+ * @param border - the topmost folder that was searched, when the search ended at a file system
+ * border
+ */
 function noVault(folder: string, border?: string): VaultError {
   const stopped =
     border === undefined
       ? ''
-      : ` The search ended at ${border}, where another file system begins; to search on, set ${CROSS_FILE_SYSTEMS_VARIABLE}=1.`;
+      : ` The search ended at ${border}, where another file system begins. To search beyond it, set ${CROSS_FILE_SYSTEMS_VARIABLE}=1.`;
   return new VaultError('no-vault', `no vault here: ${folder}`, {
     hint: `Make one with \`ecsync init\`, or name one with -C DIR.${stopped}`,
   });
@@ -238,31 +243,31 @@ function incomplete(vaultDir: string, missing: string): VaultError {
   });
 }
 
-/** A file that cannot be looked at counts as there: reading it will say why not. */
+/** Whether the file exists. If it cannot be examined, the answer is yes: reading it reports why. */
 function isFile(candidate: string): boolean {
   const kind = pathKind(candidate);
   return kind === 'file' || kind === 'hidden';
 }
 
 /**
- * A short proof of a master key, fit to be written down: 16 bytes of HKDF-SHA256 with a label of
- * its own, as hex. The key itself is 32 random bytes and cannot be found from it.
+ * A short proof of a master key that may be written down: 16 bytes of HKDF-SHA256 with a label of
+ * its own, as hex. The key itself is 32 random bytes and cannot be derived from it.
  */
 export function keyCheckOf(masterkey: Uint8Array): string {
   return deriveSubKey(masterkey, KeyInfo.ecsyncKeyCheck, 16).export().toString('hex');
 }
 
 /**
- * Refuses a master key that is not this vault's, before anything is encrypted with it.
+ * Refuses a master key that does not belong to this vault, before anything is encrypted with it.
  *
  * @throws {PasswordError} `wrong-masterkey`
- * @throws {VaultError} `key-check-missing` — neither conf nor `key_check` is there
+ * @throws {VaultError} `key-check-missing` — both conf and `key_check` are missing
  */
 export function assertMasterkey(vault: VaultFrame, masterkey: Uint8Array): void {
   const { key_check: wanted } = vault.config;
   if (wanted === undefined) {
     if (hasConf(vault)) return;
-    throw new VaultError('key-check-missing', 'nothing tells whether this is the right key', {
+    throw new VaultError('key-check-missing', 'nothing shows whether this is the right key', {
       hint: 'config.toml has no key_check. Copy gocryptfs.conf from any remote and use the password.',
     });
   }

@@ -313,7 +313,7 @@ describe('what others could have put in the way', () => {
     expect(await vault.run('push')).toMatchObject({ code: 0 });
     // Who owns a vault cannot be told: above the current folder it must be in the user's profile.
     const above = await windows.ecsync('22', ['log', '-C', `${there}\\folder`]);
-    expect(above.stderr).toContain('above the current folder and outside of your profile');
+    expect(above.stderr).toContain('above the current folder and outside your profile');
     expect(above.code).toBe(10);
     expect(await windows.ecsync('22', ['log', '-C', there])).toMatchObject({ code: 0 });
   });

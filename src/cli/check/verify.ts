@@ -12,7 +12,7 @@ import type { Host } from '../frame/host.ts';
 import type { CommandResult, Warnings } from '../frame/report.ts';
 import { verifyRecorded } from '../../library/changing-run.ts';
 import { patienceOf, patiently } from '../../library/retry.ts';
-import type { SeenHolder } from '../../vault/lock/lock-holder.ts';
+import type { ObservedHolder } from '../../vault/lock/lock-holder.ts';
 import { callerOf } from '../frame/caller.ts';
 import type { Selected } from '../frame/selected.ts';
 import { addWaitOption, tellWaiting, type WaitOptions } from '../frame/vault-lock.ts';
@@ -84,7 +84,7 @@ async function runVerify(
   const run = {
     ...{ vault, settings, wait: options.wait },
     hasOwnRules: request.filters.length > 0,
-    onWait: (holder: SeenHolder) => tellWaiting(host, holder),
+    onWait: (holder: ObservedHolder) => tellWaiting(host, holder),
     repairs: options.repair === true,
   };
   return verifyRecorded(callerOf(host, warnings), run, (signal) =>

@@ -1,7 +1,7 @@
 /** The lock of a vault, as the commands that change its copies or its key hold it. */
 import type { Command } from 'commander';
 import { holdVaultLock } from '../../library/vault-lock.ts';
-import type { LockTask, SeenHolder } from '../../vault/lock/lock-holder.ts';
+import type { LockTask, ObservedHolder } from '../../vault/lock/lock-holder.ts';
 import { shownTask } from '../../vault/lock/lock.ts';
 import type { Host } from './host.ts';
 import { OptionValueError, parseSpan } from '../../options/option-values.ts';
@@ -58,17 +58,17 @@ export function withVaultLock<T>(
     vaultDir,
     task,
     wait,
-    onWait: (holder: SeenHolder) => tellWaiting(host, holder),
+    onWait: (holder: ObservedHolder) => tellWaiting(host, holder),
   };
   return holdVaultLock(host, locked, (signal) => work({ ...host, signal }));
 }
 
 /** Says who holds the lock that is waited for. */
-export function tellWaiting({ out }: Host, holder: SeenHolder): void {
+export function tellWaiting({ out }: Host, holder: ObservedHolder): void {
   out.note(shownText(waitingText(holder)));
 }
 
-function waitingText({ pid, host, task, isElsewhere, leaseSec }: SeenHolder): string {
+function waitingText({ pid, host, task, isElsewhere, leaseSec }: ObservedHolder): string {
   const what = task === undefined ? '' : ` (${shownTask(task)})`;
   const who = `process ${pid} on ${host}${what}`;
   return isElsewhere && leaseSec > 0

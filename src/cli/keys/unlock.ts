@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { LockedError } from '../../errors.ts';
 import { acquireLock, lockHolder, removeLock } from '../../vault/lock/lock.ts';
-import type { SeenHolder } from '../../vault/lock/lock-holder.ts';
+import type { ObservedHolder } from '../../vault/lock/lock-holder.ts';
 import { findVaultDir } from '../../vault/vault.ts';
 import { vaultFiles } from '../../vault/files/vault-files.ts';
 import type { Host } from '../frame/host.ts';
@@ -55,7 +55,7 @@ function unlock(host: Host, options: UnlockOptions): CommandResult {
 function removeOne(
   { out }: Host,
   options: UnlockOptions,
-  { file, holder }: { readonly file: string; readonly holder: SeenHolder },
+  { file, holder }: { readonly file: string; readonly holder: ObservedHolder },
 ): void {
   const { pid, host: machine, since, isGone, isElsewhere } = holder;
   const shownHolder = shownText(`process ${pid} on ${machine} since ${since}`);
@@ -68,7 +68,7 @@ function removeOne(
 }
 
 function stillHeld(
-  { isElsewhere, leaseSec, renewedMs }: SeenHolder,
+  { isElsewhere, leaseSec, renewedMs }: ObservedHolder,
   shownHolder: string,
 ): LockedError {
   const heardSec = Math.max(0, Math.round((Date.now() - renewedMs) / 1000));

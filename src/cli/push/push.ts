@@ -39,7 +39,7 @@ import {
 import { callerOf } from '../frame/caller.ts';
 import { pushHolding } from '../../library/changing-run.ts';
 import type { NOT_ENCRYPTED } from '../../sync/run-settings.ts';
-import type { SeenHolder } from '../../vault/lock/lock-holder.ts';
+import type { ObservedHolder } from '../../vault/lock/lock-holder.ts';
 import { remoteNameOf } from '../../vault/destination/remote-destination.ts';
 import { DONE, type CommandResult, type Warnings } from '../frame/report.ts';
 import { patienceOf, patiently, PUSH_GOES_ON } from '../../library/retry.ts';
@@ -116,7 +116,7 @@ async function runPush(
   const run = {
     ...{ vault, settings, wait: options.wait },
     hasOwnRules: request.filters.length > 0,
-    onWait: (holder: SeenHolder) => tellWaiting(host, holder),
+    onWait: (holder: ObservedHolder) => tellWaiting(host, holder),
     postpone: () => postpone(host, options),
   };
   return pushHolding(callerOf(host, warnings), run, (signal) => {

@@ -4,7 +4,7 @@ import { parseDuration } from '../../schedule/rhythm.ts';
 import { decodeState } from '../../sync/push/memory/push-state.ts';
 import { pushMemory } from '../../sync/push/memory/vault-memory.ts';
 import { readHistory, type Run } from '../../vault/memory/history.ts';
-import type { SeenHolder } from '../../vault/lock/lock-holder.ts';
+import type { ObservedHolder } from '../../vault/lock/lock-holder.ts';
 import { lockHolder } from '../../vault/lock/lock.ts';
 import { shownDestinationOf } from '../../vault/destination/remote-destination.ts';
 import { readUserConfig, userConfigFile } from '../../vault/user/user-config.ts';
@@ -142,7 +142,7 @@ async function showSchedule(host: Host, vaultDir: string): Promise<void> {
   }
 }
 
-function showLock({ out }: Host, holder: SeenHolder | undefined): void {
+function showLock({ out }: Host, holder: ObservedHolder | undefined): void {
   if (holder === undefined) return;
   const { pid, host, since, isGone } = holder;
   if (out.mode.json) {

@@ -28,7 +28,7 @@ function isInside(inner: string, outer: string): boolean {
   return relative === '' || (!leadsOut && !path.isAbsolute(relative));
 }
 
-/** A destination, as far as it matters here. */
+/** The parts of a destination that matter here. */
 interface Place {
   readonly kind: string;
   readonly path: string;

@@ -1,10 +1,10 @@
-/** Writes and edits the text of a vault's `config.toml`, comments included. */
+/** Writes and edits the text of a vault's `config.toml`, preserving comments. */
 import { isDeepStrictEqual } from 'node:util';
 import { stringify } from 'smol-toml';
 import { UsageError } from '../../errors.ts';
 import { parseConfig, type RemoteConfig, type VaultConfig } from './config.ts';
 
-/** What a new vault's `config.toml` says. */
+/** The values of a new vault's `config.toml`. */
 export interface NewConfig extends Pick<
   VaultConfig,
   'conf' | 'flags' | 'long_name_max' | 'layout' | 'reverse_time_shift_sec' | 'source'
@@ -24,11 +24,11 @@ export function formatNewConfig(config: NewConfig): string {
   const sourced = linesOf({ source });
   const confName = conf === undefined ? 'gocryptfs.conf beside this file' : 'the conf';
   return [
-    '# ecsync vault. Remotes are added with `ecsync remote add NAME URL`; the first is the default.',
+    '# ecsync vault. Add remotes with `ecsync remote add NAME URL`; the first is the default.',
     'version = 1',
-    ...(named.length > 0 ? ["# The conf of gocryptfs -reverse, which is this vault's too."] : []),
+    ...(named.length > 0 ? ['# The conf of gocryptfs -reverse; this vault uses it, too.'] : []),
     ...named,
-    `# SHA-256 of ${confName}, and a proof of the master key. Leave them as they are.`,
+    `# SHA-256 of ${confName}, and a proof of the master key. Do not change them.`,
     `conf_sha256 = "${config.confSha256}"`,
     `key_check = "${config.keyCheck}"`,
     ...(adopted.length > 0
@@ -36,21 +36,23 @@ export function formatNewConfig(config: NewConfig): string {
       : []),
     ...adopted,
     ...(shape.length > 0
-      ? ['# What the conf says about the copy: with it and the key a lost conf can be made anew.']
+      ? [
+          '# What the conf says about the copy: with this and the key, a lost conf can be recreated.',
+        ]
       : []),
     ...shape,
     ...(reverse.length > 0
       ? [
-          '# The copy is what `gocryptfs -reverse` shows; its diriv and .name files are as old as their',
-          '# objects, plus 10 s as since gocryptfs 2.5, or plus 0 s as before.',
+          '# The copy is what `gocryptfs -reverse` shows; the mtimes of its diriv and .name files are those of their',
+          '# objects, plus 10 s (since gocryptfs 2.5) or 0 s (before).',
         ]
       : []),
     ...reverse,
-    ...(sourced.length > 0 ? ['# The folder that is copied.'] : []),
+    ...(sourced.length > 0 ? ['# The source folder.'] : []),
     ...sourced,
     '',
-    '# Where the password comes from when nobody is there to type it: the keychain (`ecsync key remember`),',
-    '# the first line of a file, or what a command prints.',
+    '# The source of the password when nobody can type it: the keychain (`ecsync key remember`),',
+    '# the first line of a file, or the output of a command.',
     '# [password]',
     '# file = "/path/to/file"',
     '# command = "pass show ecsync/photos"',
@@ -58,7 +60,7 @@ export function formatNewConfig(config: NewConfig): string {
   ].join('\n');
 }
 
-/** `key = value` for every value that is there. */
+/** `key = value` for every defined value. */
 function linesOf(values: Readonly<Record<string, unknown>>): readonly string[] {
   return Object.entries(values).flatMap(([key, value]) =>
     value === undefined ? [] : [stringify({ [key]: value }).trimEnd()],
@@ -66,7 +68,7 @@ function linesOf(values: Readonly<Record<string, unknown>>): readonly string[] {
 }
 
 /**
- * Writes another digest of the conf into the text; everything else in it stays as it is.
+ * Replaces the digest of the conf in the text; everything else stays unchanged.
  *
  * @throws {UsageError} `config-edit`
  */
@@ -81,7 +83,7 @@ export function setConfDigest(tomlText: string, shownFile: string, confSha256: s
 }
 
 /**
- * Adds a remote at the end; everything else in the text stays as it is, comments included.
+ * Adds a remote at the end; everything else in the text stays unchanged, including comments.
  *
  * @throws {UsageError} `remote-exists`, `config-edit` — the text cannot be extended safely
  */
@@ -89,7 +91,7 @@ export function addRemote(tomlText: string, shownFile: string, remote: RemoteCon
   const before = parseConfig(tomlText, shownFile);
   if (before.remotes.some(({ name }) => name === remote.name)) {
     throw new UsageError('remote-exists', `there is already a remote named '${remote.name}'`, {
-      hint: `To change its address: ecsync remote set-url ${remote.name} ADDRESS. To begin anew: ecsync remote remove ${remote.name}`,
+      hint: `To change its address: ecsync remote set-url ${remote.name} ADDRESS. To start over: ecsync remote remove ${remote.name}`,
     });
   }
   const newline = tomlText.includes('\r\n') ? '\r\n' : '\n';
@@ -106,17 +108,16 @@ export function addRemote(tomlText: string, shownFile: string, remote: RemoteCon
 }
 
 /**
- * Takes a remote out, with the lines of its table only.
+ * Removes a remote: only the lines of its table.
  *
- * @throws {UsageError} `no-remote`, `config-edit` — the text was written in a way that cannot be
- *   edited safely
+ * @throws {UsageError} `no-remote`, `config-edit` — the text cannot be edited safely
  */
 export function removeRemote(tomlText: string, shownFile: string, name: string): string {
   const before = parseConfig(tomlText, shownFile);
   const index = before.remotes.findIndex((remote) => remote.name === name);
   if (index === -1) throw noRemote(name, before.remotes);
   const { newline, lines, headers, own } = findTable(tomlText, shownFile, index);
-  // [remotes.push] and the like below it are its own.
+  // [remotes.push] and similar tables after it belong to it.
   const isOwn = (i: number): boolean => /^\s*\[{1,2}\s*remotes\s*\./.test(lines[i] ?? '');
   let end = headers.find((i) => i > own && !isOwn(i)) ?? lines.length;
   // Comments directly above the next table belong to that table.
@@ -129,7 +130,7 @@ export function removeRemote(tomlText: string, shownFile: string, name: string):
 }
 
 /**
- * Gives a remote another address; everything else in the text stays as it is.
+ * Changes the address of a remote; everything else in the text stays unchanged.
  *
  * @throws {UsageError} as {@link removeRemote}
  */
@@ -159,10 +160,12 @@ export function setRemoteUrl(
   return text;
 }
 
-/** `url = ` and a text on one line; a comment may follow. */
+/** `url = ` and a string on one line; a comment may follow. */
 const URL_LINE = /^(\s*(?:url|"url"|'url')\s*=\s*)(?:"(?:[^"\\]|\\.)*"|'[^']*')/;
 
-/** The lines of a text, those that begin tables, and the one that begins the table of a remote. */
+/**
+ * The lines of a text, the lines that start tables, and the line that starts the table of a remote.
+ */
 function findTable(
   tomlText: string,
   shownFile: string,
@@ -187,12 +190,12 @@ export function noRemote(name: string, remotes: readonly RemoteConfig[]): UsageE
   const hint =
     names.length === 0
       ? 'Add one: ecsync remote add NAME user@host:path'
-      : `Configured are: ${names.join(', ')}.`;
+      : `Configured remotes: ${names.join(', ')}.`;
   return new UsageError('no-remote', `there is no remote named '${name}'`, { hint });
 }
 
 /**
- * The edited text must say exactly what was meant; otherwise it is never written.
+ * Checks that the edited text means exactly what was wanted; otherwise it must not be written.
  *
  * @throws {UsageError} `config-edit`
  */
@@ -206,7 +209,7 @@ export function assertEdit(edited: string, shownFile: string, wanted: VaultConfi
   if (!isDeepStrictEqual(plain(found), plain(wanted))) throw editError(shownFile);
 }
 
-/** Without the keys that have no value. */
+/** The configuration without undefined values. */
 function plain(config: VaultConfig): unknown {
   return JSON.parse(JSON.stringify(config));
 }

@@ -1,13 +1,13 @@
-/** What is said about mistakes in configuration files. */
+/** Error messages for mistakes in configuration files. */
 import { parse as parseToml, TomlError } from 'smol-toml';
 import type * as v from 'valibot';
 import { UsageError } from '../../errors.ts';
 import { nearestWord } from '../../options/nearest.ts';
 
 /**
- * Reads TOML.
+ * Parses TOML.
  *
- * @param shownFile - its path, for messages
+ * @param shownFile - path of the file, for messages
  * @throws {UsageError} `config-invalid`
  */
 export function parseTomlText(tomlText: string, shownFile: string): unknown {
@@ -17,16 +17,17 @@ export function parseTomlText(tomlText: string, shownFile: string): unknown {
     if (!(error instanceof TomlError)) throw error;
     const reason = error.message.split('\n')[0]?.replace('Invalid TOML document: ', '') ?? '';
     throw new UsageError('config-invalid', `${shownFile}, line ${error.line}: ${reason}`, {
-      hint: 'Correct this line; texts stand in quotes.',
+      hint: 'Correct this line; strings need quotes.',
     });
   }
 }
 
 /**
- * The error for the first thing that a schema did not like: `config-unknown-key` with the nearest
- * known one, or `config-invalid`.
+ * The error for the first issue that a schema found: `config-unknown-key` with the nearest known
+ * key, or `config-invalid`.
  *
- * @param knownKeys - of each table by its path without numbers; the empty one is the top
+ * @param knownKeys - keys of each table by its path without numbers; the empty path is the top
+ *   level
  */
 export function describeIssue(
   issue: v.BaseIssue<unknown>,

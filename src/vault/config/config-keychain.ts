@@ -1,17 +1,17 @@
-/** Edits what `config.toml` says about the keychain. */
+/** Edits the keychain setting of `config.toml`. */
 import { parseConfig } from './config.ts';
 import { assertEdit, editError } from './config-edit.ts';
 
 const PASSWORD_HEADER = /^[ \t]*\[[ \t]*password[ \t]*\][ \t]*(?:#.*)?$/;
 const KEYCHAIN_LINE = /^[ \t]*keychain[ \t]*=/;
 
-/** The lines of a text, and where its `[password]` table is. */
+/** The lines of a text, and the position of its `[password]` table. */
 interface PasswordLines {
   readonly lines: string[];
   readonly newline: string;
-  /** Its header; -1: there is none. */
+  /** Line of its header; -1: there is no table. */
   readonly header: number;
-  /** First line behind the table. */
+  /** First line after the table. */
   readonly end: number;
 }
 
@@ -28,9 +28,9 @@ function passwordLines(tomlText: string): PasswordLines {
 }
 
 /**
- * Says that the keychain has the password; everything else in the text stays as it is.
+ * Records that the keychain has the password; everything else in the text stays unchanged.
  *
- * @throws {UsageError} `config-edit` — it cannot be edited safely, or names another source already
+ * @throws {UsageError} `config-edit` — the text cannot be edited safely, or names another source
  */
 export function useKeychain(tomlText: string, shownFile: string): string {
   const before = parseConfig(tomlText, shownFile);
@@ -48,7 +48,7 @@ export function useKeychain(tomlText: string, shownFile: string): string {
 }
 
 /**
- * Takes that out again, and the table with it when nothing else is there.
+ * Removes that setting, and the table if nothing else is in it.
  *
  * @throws {UsageError} `config-edit`
  */

@@ -1,4 +1,4 @@
-/** The tables that both a vault's `config.toml` and the machine-wide one may have. */
+/** The tables that a vault's `config.toml` and the machine-wide one have in common. */
 import * as v from 'valibot';
 import type { OptionSpec } from '../../options/option-table.ts';
 import { PUSH_KEYS, PUSH_OPTIONS, type PushKey } from '../../options/push-options.ts';
@@ -7,10 +7,10 @@ import { command, flag, text } from './config-values.ts';
 const amount = v.union([v.number(), text], 'must be a number, or a text in quotes');
 const texts = v.union([text, v.array(text)], 'must be a text or a list of texts');
 
-/** A value as TOML has it. */
+/** A value in TOML. */
 export type PushValue = boolean | number | string | readonly string[];
 
-/** `[push]`: what options of `push` are when the command line does not say. */
+/** `[push]`: defaults for the options of `push`. */
 export type PushTable = Readonly<Partial<Record<PushKey, PushValue | undefined>>>;
 
 const SCHEMA_OF = { flag, amount, text, texts } as const;
@@ -30,7 +30,9 @@ export const pushSchema: v.GenericSchema<unknown, PushTable> = v.strictObject(
   'must be a table: [push]',
 );
 
-/** `[hooks]`: programs that run around a push. One text that is split as a shell would, or words. */
+/**
+ * `[hooks]`: programs that run around a push. One string that is split as by a shell, or its words.
+ */
 export interface HooksTable {
   readonly before?: string | readonly string[] | undefined;
   readonly after?: string | readonly string[] | undefined;
@@ -42,13 +44,13 @@ export const hooksSchema: v.GenericSchema<unknown, HooksTable> = v.strictObject(
   'must be a table: [hooks]',
 );
 
-/** `[notify]`: who is told how a push ended. */
+/** `[notify]`: who is notified of the result of a push. */
 export interface NotifyTable {
-  /** Address that is asked for: itself on success, with `/start` and `/fail` behind it. */
+  /** Address to request: itself on success, with `/start` and `/fail` appended. */
   readonly healthcheck?: string | undefined;
-  /** It is also told what went wrong, with names of files. */
+  /** Send it the error too, with names of files. */
   readonly healthcheck_log?: boolean | undefined;
-  /** A message on the desktop when a push failed. */
+  /** Show a message on the desktop when a push has failed. */
   readonly desktop?: boolean | undefined;
 }
 
@@ -65,7 +67,7 @@ export const notifySchema: v.GenericSchema<unknown, NotifyTable> = v.strictObjec
 
 /** `[status]` */
 export interface StatusTable {
-  /** As `--max-age`. */
+  /** Like `--max-age`. */
   readonly max_age?: string | undefined;
 }
 
@@ -74,7 +76,7 @@ export const statusSchema: v.GenericSchema<unknown, StatusTable> = v.strictObjec
   'must be a table: [status]',
 );
 
-/** The tables that a vault and a machine share. */
+/** The tables that a vault and the machine-wide configuration have in common. */
 export interface SharedTables {
   readonly push?: PushTable | undefined;
   readonly hooks?: HooksTable | undefined;

@@ -1,4 +1,4 @@
-/** What values in configuration files can be. */
+/** Schemas of values in configuration files. */
 import * as v from 'valibot';
 
 export const text = v.pipe(
@@ -8,7 +8,7 @@ export const text = v.pipe(
 
 export const flag = v.boolean('must be true or false');
 
-/** A program and its words: one text that is split as a shell would, or the words themselves. */
+/** A program and its words: one string that is split as by a shell, or the words themselves. */
 export const command = v.optional(
   v.union(
     [text, v.pipe(v.array(text), v.minLength(1, 'must name a program'))],

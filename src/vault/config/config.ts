@@ -17,49 +17,53 @@ import { flag, text } from './config-values.ts';
 import { foreignWriters } from '../files/ownership.ts';
 import { PASSWORD_KEYS, passwordSchema, type PasswordTable } from './password-table.ts';
 
-/** What `.ecsync/config.toml` may say about a remote. */
+/** The settings of a remote in `.ecsync/config.toml`. */
 export interface RemoteConfig {
   readonly name: string;
   /** Text of a destination, as the user wrote it. */
   readonly url: string;
   /**
-   * Its first line is the password of the rsync daemon there. Relative to the folder of
+   * A file whose first line is the password of the rsync daemon there. Relative to the folder of
    * `config.toml`; `~/` is the home folder.
    */
   readonly daemon_password_file?: string | undefined;
-  /** False: it gets a plain mirror of the folder, which is not encrypted. Absent: true. */
+  /** False: a plain mirror of the folder, not encrypted. Absent: true. */
   readonly encrypt?: boolean | undefined;
-  /** Wins over the vault's own `[push]`. */
+  /** Takes precedence over the vault's own `[push]`. */
   readonly push?: PushTable | undefined;
 }
 
-/** `.ecsync/config.toml`, checked. */
+/** The content of `.ecsync/config.toml`, checked. */
 export interface VaultConfig extends SharedTables {
   readonly version: 1;
   /**
-   * The conf, when it is not `gocryptfs.conf` beside this file; relative to the folder of this file.
+   * The conf, when it is not `gocryptfs.conf` beside this file; relative to the folder of this
+   * file.
    */
   readonly conf?: string | undefined;
   /** SHA-256 of the conf, 64 lower-case hex digits. */
   readonly conf_sha256: string;
   /** Proof of the master key, made by {@link keyCheckOf}; absent in hand-made vaults. */
   readonly key_check?: string | undefined;
-  /** SHA-256 of what `readAdopted` gives; absent: nothing was adopted, or by an older ecsync. */
+  /** SHA-256 of what `readAdopted` returns; absent: nothing was adopted, or an older ecsync did. */
   readonly adopted_sha256?: string | undefined;
-  /** What the conf says about the filesystem, so that a lost conf can be made anew. */
+  /** The conf's feature flags, so that a lost conf can be recreated. */
   readonly flags?: readonly FeatureFlag[] | undefined;
   /** The conf's `LongNameMax`, when it has one. */
   readonly long_name_max?: number | undefined;
   /** Identities and nonces are those of `gocryptfs -reverse`. Absent: ecsync's own. */
   readonly layout?: 'reverse' | undefined;
-  /** Only with layout `reverse`: what its virtual files' times are after their objects'. */
+  /**
+   * Only with layout `reverse`: how much later the mtimes of virtual files are than their objects'.
+   */
   readonly reverse_time_shift_sec?: 0 | 10 | undefined;
-  /** Source folder, absolute; only in a vault directory that is not inside its source. */
+  /** Source folder, absolute; only in a vault directory outside its source. */
   readonly source?: string | undefined;
-  /** As of the machine-wide configuration. */
+  /** As in the machine-wide configuration. */
   readonly constant_time?: boolean | undefined;
-  /** As `--log-file`; relative to the folder of this file. */
+  /** Like `--log-file`; relative to the folder of this file. */
   readonly log_file?: string | undefined;
+  /** The source of the password when nobody types it. */
   /** Where the password comes from when nobody types it. */
   readonly password?: PasswordTable | undefined;
   /** In the order written; the first is the default. */
@@ -135,7 +139,7 @@ const KNOWN_KEYS: Readonly<Record<string, readonly string[]>> = {
   ...SHARED_KEYS,
 };
 
-/** True for what a remote may be called: 1 to 64 of `A-Z a-z 0-9 . _ -`, no dot or dash first. */
+/** Whether a remote may have this name: 1 to 64 of `A-Z a-z 0-9 . _ -`, no dot or dash first. */
 export function isRemoteName(name: string): boolean {
   return v.is(remoteName, name);
 }
@@ -149,10 +153,10 @@ export function assertRemoteName(name: string): void {
 }
 
 /**
- * Reads the text of a `config.toml`.
+ * Parses the text of a `config.toml`.
  *
- * @param shownFile - its path, for messages
- * @throws {UsageError} `config-invalid` — no TOML, a wrong value; `config-unknown-key`
+ * @param shownFile - path of the file, for messages
+ * @throws {UsageError} `config-invalid` — not TOML, or a wrong value; `config-unknown-key`
  */
 export function parseConfig(tomlText: string, shownFile: string): VaultConfig {
   const result = v.safeParse(configSchema, parseTomlText(tomlText, shownFile));
@@ -170,13 +174,13 @@ export function parseConfig(tomlText: string, shownFile: string): VaultConfig {
   return result.output;
 }
 
-/** What only means something beside something else. */
+/** Checks the keys that depend on other keys. */
 function assertShape(config: VaultConfig, shownFile: string): void {
   const needed: readonly (readonly [boolean, string, string])[] = [
     [
       config.reverse_time_shift_sec !== undefined && config.layout !== 'reverse',
       '\'reverse_time_shift_sec\' is given without layout = "reverse"',
-      'Take it out.',
+      'Remove it.',
     ],
     [
       config.flags !== undefined &&
@@ -195,25 +199,28 @@ function assertShape(config: VaultConfig, shownFile: string): void {
   }
 }
 
-/** A configuration is a few KiB; anything larger is some other file. */
+/** A configuration has a few KiB; anything larger is another kind of file. */
 const CONFIG_LENGTH_MAX = 1024 * 1024;
 
 /** A configuration file that was read. */
 export interface ConfigFile {
   readonly text: string;
-  /** Why somebody else could have written it: the end of a sentence; see {@link foreignWriters}. */
+  /**
+   * Why someone else could have written it, as the end of a sentence; see {@link foreignWriters}.
+   */
   readonly foreignWriters: string | undefined;
 }
 
 /**
- * Reads a configuration file, and who could have written it.
+ * Reads a configuration file, and finds out who could have written it.
  *
- * @throws {UsageError} `config-unreadable` — also what is no file, or longer than 1 MiB
+ * @throws {UsageError} `config-unreadable` — also when it is not a regular file, or longer than 1
+ *   MiB
  */
 export function readConfigFile(file: string): ConfigFile {
   let fd: number | undefined;
   try {
-    // A pipe must not make anybody wait. (O_NONBLOCK is absent on Windows.)
+    // A pipe must not block. (O_NONBLOCK is absent on Windows.)
     fd = fs.openSync(file, fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK || 0));
     const stats = fs.fstatSync(fd);
     if (!stats.isFile()) throw unreadable(file, 'it is not a file');
@@ -234,7 +241,7 @@ function unreadable(file: string, reason: string, cause?: unknown): UsageError {
 }
 
 /**
- * The text of a `config.toml`, whoever wrote it: to show or edit it, not to obey it.
+ * The text of a `config.toml`, whoever wrote it: to display or edit it, not to apply it.
  *
  * @throws {UsageError} `config-unreadable`
  */

@@ -1,23 +1,23 @@
-/** `[password]` of a vault's `config.toml`: where its password comes from when nobody types it. */
+/** `[password]` of a vault's `config.toml`: the source of its password when nobody types it. */
 import * as v from 'valibot';
 import { command, flag, text } from './config-values.ts';
 
-/** One of these, or none. */
+/** At most one of these is set. */
 export interface PasswordTable {
   /** Relative to the folder of `config.toml`; `~/` is the home folder. */
   readonly file?: string | undefined;
-  /** One text that is split as a shell would, or the words themselves. */
+  /** One string that is split as by a shell, or the words themselves. */
   readonly command?: string | readonly string[] | undefined;
   /** The system's keychain has it: see `ecsync key remember`. */
   readonly keychain?: boolean | undefined;
-  /** Name of a file in `$CREDENTIALS_DIRECTORY`, which systemd makes for a service. */
+  /** Name of a file in `$CREDENTIALS_DIRECTORY`, which systemd creates for a service. */
   readonly credential?: string | undefined;
 }
 
 /** Keys of the table. */
 export const PASSWORD_KEYS = ['file', 'command', 'keychain', 'credential'] as const;
 
-/** What systemd accepts as the name of a credential: a plain file name. */
+/** The names that systemd accepts for a credential: plain file names. */
 const credentialName = v.pipe(
   text,
   v.regex(/^(?!\.{1,2}$)[!-.0-~]{1,255}$/, 'must be the name of a credential, without a slash'),

@@ -12,8 +12,8 @@ const FORMS =
   'Write user@host:path, ssh://user@host:port/path, rsync://host/module/path, or a local folder as ./folder or /folder.';
 
 /**
- * The error for a text that is no destination. What could be a password before an `@` is left out
- * of the message.
+ * The error for a text that is not a destination. A possible password before an `@` is left out of
+ * the message.
  */
 export function destinationError(text: string, reason: string, hint = FORMS): UsageError {
   const shownText = text.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^@]*:.*@/is, '$1…@');
@@ -23,8 +23,8 @@ export function destinationError(text: string, reason: string, hint = FORMS): Us
 }
 
 /**
- * Splits `[user@]host[:port]`. In a URL the user and the host may be percent-encoded and a port may
- * follow; before a colon path (`scp`) neither is so. The last `@` ends the user, so that
+ * Splits `[user@]host[:port]`. In a URL the user and the host may be percent-encoded, and a port
+ * may follow; before a colon path (`scp`) neither is possible. The last `@` ends the user, so that
  * `name@domain@host` works.
  *
  * @param text - the whole destination, for messages
@@ -46,7 +46,7 @@ export function splitAuthority(text: string, authority: string, form: 'url' | 's
 
 function decodeUrlUser(text: string, userText: string): string {
   if (userText.includes(':')) {
-    // The text itself is left out: it holds the secret.
+    // The message does not contain the text, which holds the secret.
     throw new UsageError('destination-password', 'a destination must not contain a password', {
       hint: 'Leave it out; use an ssh key, an agent, or let ssh ask.',
     });
@@ -63,12 +63,12 @@ function splitHostPort(
   const plain = /^([^:]*)(?::(.*))?$/.exec(hostPort);
   const match = bracketed ?? plain;
   if (match === null) {
-    throw destinationError(text, 'an IPv6 address must stand in brackets', 'Write [::1] for ::1.');
+    throw destinationError(text, 'an IPv6 address must be in brackets', 'Write [::1] for ::1.');
   }
   const [, hostText = '', portText] = match;
   const host = form === 'url' ? decodePercent(text, hostText) : hostText;
   if (bracketed !== null && !isIpv6(host)) {
-    throw destinationError(text, 'only an IPv6 address may stand in brackets');
+    throw destinationError(text, 'only an IPv6 address may be in brackets');
   }
   if (portText === undefined) return { host };
   const port = /^[0-9]{1,5}$/.test(portText) ? Number(portText) : 0;
@@ -85,7 +85,7 @@ function isIpv6(host: string): boolean {
 function checkHost(text: string, host: string): void {
   if (host === '') throw destinationError(text, 'the host is empty');
   if (host.startsWith('-')) throw destinationError(text, 'the host starts with a dash');
-  // ssh itself refuses shell characters in a host name; what is left is names and addresses.
+  // ssh itself refuses shell characters in a host name; only names and addresses remain.
   if (!isIpv6(host) && !/^[\p{L}\p{N}_][\p{L}\p{N}._-]*$/u.test(host)) {
     throw destinationError(text, 'the host contains a character that no host name has');
   }
@@ -93,7 +93,7 @@ function checkHost(text: string, host: string): void {
 
 /**
  * @throws {UsageError} `destination-invalid` — a user that ssh itself would refuse: empty, with a
- *   leading dash, or with characters that a shell gives a meaning
+ *   leading dash, or with characters that are special in a shell
  */
 export function checkUser(text: string, user: string): void {
   if (user === '') throw destinationError(text, 'the user is empty');
@@ -110,7 +110,7 @@ export function textOfHost(host: string, form: 'url' | 'scp' = 'scp'): string {
 }
 
 /**
- * Decodes `%XX` of a URL part; the result must be valid UTF-8 and hold no line break and no NUL.
+ * Decodes `%XX` in a part of a URL. The result must be valid UTF-8 without line breaks and NULs.
  *
  * @throws {UsageError} `destination-invalid`
  */
@@ -119,7 +119,7 @@ export function decodePercent(text: string, part: string): string {
   try {
     decoded = decodeURIComponent(part);
   } catch {
-    // URIError is all it throws: a `%` without two hex digits, or bytes that are not UTF-8.
+    // It throws only URIError: for a `%` without two hex digits, or bytes that are not UTF-8.
     throw destinationError(
       text,
       "a '%' in it is not followed by a valid code",
@@ -130,7 +130,7 @@ export function decodePercent(text: string, part: string): string {
   return decoded;
 }
 
-/** Encodes a URL part; slashes stay. Inverse of {@link decodePercent}. */
+/** Encodes a part of a URL, except slashes. Inverse of {@link decodePercent}. */
 export function encodePercent(part: string): string {
   return encodeURIComponent(part).replaceAll('%2F', '/');
 }

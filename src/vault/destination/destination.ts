@@ -10,11 +10,14 @@ import {
   textOfHost,
 } from './authority.ts';
 
-/** What every destination has. */
+/** Fields of every destination. */
 interface AnyDestination {
-  /** Canonical text: parses to this destination again. For messages and as a key. */
+  /** Canonical text, which parses to this destination. For messages and as a key. */
   readonly shown: string;
-  /** The remote that was asked for by its name: its settings count, also where others have its address. */
+  /**
+   * The remote that the user named: its settings apply, even if other remotes have the same
+   * address.
+   */
   readonly remote?: string;
 }
 
@@ -25,14 +28,14 @@ export interface SshDestination extends AnyDestination {
   /** Name from DNS or `~/.ssh/config`, IPv4 or IPv6 address; IPv6 without brackets. */
   readonly host: string;
   readonly port?: number;
-  /** Absolute, or relative to the home folder there. Never empty, never with a leading `-`. */
+  /** Absolute, or relative to the home folder there. Not empty, and without a leading `-`. */
   readonly path: string;
 }
 
 /** A folder of this machine. */
 export interface LocalDestination extends AnyDestination {
   readonly kind: 'local';
-  /** As the platform writes it; relative only when no `folder` was given to the parser. */
+  /** In the platform's form; relative only when the parser got no `folder`. */
   readonly path: string;
 }
 
@@ -50,32 +53,32 @@ export interface DaemonDestination extends AnyDestination {
 /** Where an encrypted copy goes. */
 export type Destination = SshDestination | LocalDestination | DaemonDestination;
 
-/** What the reading of a destination depends on besides its text. */
+/** What parsing a destination depends on besides its text. */
 export interface DestinationContext {
   readonly platform: NodeJS.Platform;
-  /** Absolute folder that a relative local path starts from. Absent: it stays relative. */
+  /** Absolute folder for relative local paths. Absent: they stay relative. */
   readonly folder?: string;
 }
 
 type Parts<T extends Destination> = T extends Destination ? Omit<T, keyof AnyDestination> : never;
 
 /**
- * True when a word can only be meant as a destination, never as the name of a remote: it contains
- * a colon, or starts with `/`, `./`, `../`, `\`, or is `.` or `..`.
+ * Whether a word can only be a destination, never the name of a remote: it contains a colon, or
+ * starts with `/`, `./`, `../`, `\`, or is `.` or `..`.
  */
 export function looksLikeDestination(text: string): boolean {
   return /^(?:[/\\]|\.{1,2}(?:[/\\]|$))|:/.test(text);
 }
 
 /**
- * Reads a destination as a person writes it:
+ * Parses a destination as a person writes it:
  *
  * - `[user@]host:path`, `ssh://[user@]host[:port]/path`; a path after `/./` or `/~/` (or a relative
  *   one in the first form) is relative to the home folder there
  * - `[user@]host::module[/path]`, `rsync://[user@]host[:port]/module[/path]`
  * - `/abs`, `./rel`, `../rel`, `.`, on Windows also `E:\abs` and `\\server\share`, `file:///abs`
  *
- * A single letter before a colon is a Windows drive, on every platform. IPv6 addresses stand in
+ * A single letter before a colon is a Windows drive, on every platform. IPv6 addresses are in
  * brackets. `%XX` is decoded in URLs only. Inverse of {@link formatDestination}.
  *
  * @throws {UsageError} `destination-invalid`, `destination-password`
@@ -86,7 +89,7 @@ export function parseDestination(text: string, context: DestinationContext): Des
 }
 
 /**
- * The same for a word that can only be meant as a destination.
+ * The same for a word that can only be a destination.
  *
  * @throws {UsageError} as {@link parseDestination}
  */
@@ -119,7 +122,7 @@ function parseUrl(text: string, scheme: string, context: DestinationContext): Pa
     case 'file':
       return parseFileUrl(text, context);
     default:
-      throw destinationError(text, `'${scheme}://' is not a way ecsync knows`);
+      throw destinationError(text, `'${scheme}://' is not a scheme that ecsync supports`);
   }
 }
 
@@ -144,10 +147,10 @@ function parseRsyncUrl(text: string, rest: string): Parts<DaemonDestination> {
 function parseFileUrl(text: string, context: DestinationContext): Parts<LocalDestination> {
   const rest = text.slice('file://'.length);
   if (!/^(?:localhost)?\//i.test(rest)) {
-    throw destinationError(text, 'file:// is for folders of this machine', 'Write file:///folder.');
+    throw destinationError(text, 'file:// is for folders on this machine', 'Write file:///folder.');
   }
   if (/[?#]/.test(rest)) {
-    throw destinationError(text, "'?' and '#' must be written %3F and %23 in file://");
+    throw destinationError(text, "'?' and '#' must be written as %3F and %23 in file://");
   }
   try {
     const decoded = fileURLToPath(text, { windows: context.platform === 'win32' });
@@ -155,7 +158,7 @@ function parseFileUrl(text: string, context: DestinationContext): Parts<LocalDes
     return { kind: 'local', path: decoded };
   } catch (error) {
     if (error instanceof UsageError) throw error;
-    throw destinationError(text, 'the path in it cannot be read as a path of this machine');
+    throw destinationError(text, 'its path is not valid on this machine');
   }
 }
 
@@ -190,9 +193,9 @@ function localDestination(text: string, context: DestinationContext): Parts<Loca
 }
 
 function parseScpForm(text: string): Parts<SshDestination | DaemonDestination> {
-  // The colon that ends the host is the first one outside brackets.
+  // The first colon outside brackets ends the host.
   const match = /^((?:[^:/[]*@)?(?:\[[^\]]*\]|[^:/[]*))(::?)(.*)$/s.exec(text);
-  if (match === null) throw destinationError(text, 'no host and no folder can be seen in it');
+  if (match === null) throw destinationError(text, 'it has neither a host nor a folder');
   const [, before = '', colons, after = ''] = match;
   const authority = splitAuthority(text, before, 'scp');
   if (colons === '::') return { kind: 'daemon', ...authority, ...splitModule(text, after) };
@@ -209,7 +212,7 @@ function foreignHome(text: string): UsageError {
   );
 }
 
-/** An absolute path with exactly one slash at its start, and no `/./` there. */
+/** Reduces the start of an absolute path to exactly one slash, without `/./`. */
 function squeezeStart(remotePath: string): string {
   return remotePath.replace(/^\/+(?:\.(?:\/+|$))*/, '/');
 }
@@ -241,7 +244,7 @@ function assertNoLineBreaks(text: string, part: string): void {
 }
 
 /**
- * Canonical text of a destination: the short `host:path` form where it says everything, otherwise a
+ * Canonical text of a destination: the short `host:path` form if that is sufficient, otherwise a
  * URL. Inverse of {@link parseDestination}.
  */
 export function formatDestination(destination: Parts<Destination>): string {
@@ -263,7 +266,7 @@ export function formatDestination(destination: Parts<Destination>): string {
   return `ssh://${urlUser(user)}${textOfHost(destination.host, 'url')}${port}${start}${encodePercent(destination.path)}`;
 }
 
-/** A user with its `@`, as a URL writes it. */
+/** A user with its `@` in the form of a URL. */
 function urlUser(userAt: string): string {
   return userAt === '' ? '' : `${encodePercent(userAt.slice(0, -1))}@`;
 }

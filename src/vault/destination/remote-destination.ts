@@ -1,14 +1,14 @@
-/** The destinations of the remotes that a vault's configuration names. */
+/** The destinations of a vault's configured remotes. */
 import { UsageError } from '../../errors.ts';
 import type { RemoteConfig } from '../config/config.ts';
 import { parseDestination, type Destination } from './destination.ts';
 import type { VaultFrame } from '../vault.ts';
 
-/** The part of a vault that its remotes are read with. */
+/** The parts of a vault that its remotes depend on. */
 export type RemotesOwner = Pick<VaultFrame, 'config' | 'source'>;
 
 /**
- * The destination of one remote; a relative folder starts from the source.
+ * The destination of one remote; a relative folder is relative to the source.
  *
  * @throws {UsageError} `destination-invalid`, `destination-password` — the message names the remote
  */
@@ -30,8 +30,8 @@ export function destinationOfRemote(
 }
 
 /**
- * The canonical text of a remote's destination, or why it has none, so that one invalid `url` does not
- * stop what concerns the other remotes.
+ * The canonical text of a remote's destination, or the error why it has none: so one invalid `url`
+ * does not affect the other remotes.
  */
 export function shownDestinationOf(
   remote: RemoteConfig,
@@ -61,7 +61,9 @@ export function remotesAt(
   );
 }
 
-/** The name under which a vault knows a destination, if it does; that by which it was asked for comes first. */
+/**
+ * A vault's name for a destination, if it has one; the name that the user gave takes precedence.
+ */
 export function remoteNameOf(
   { platform }: { readonly platform: NodeJS.Platform },
   vault: RemotesOwner,
@@ -71,8 +73,8 @@ export function remoteNameOf(
 }
 
 /**
- * Whether the configuration says that a destination gets a plain mirror. Of two remotes that are one
- * destination, both have to say so.
+ * Whether the configuration makes a destination a plain mirror. If several remotes have this
+ * destination, all of them must say so.
  */
 export function isMirror(
   { platform }: { readonly platform: NodeJS.Platform },
@@ -83,14 +85,14 @@ export function isMirror(
   return remotes.length > 0 && remotes.every(({ encrypt }) => encrypt === false);
 }
 
-/** A remote and a path in it, as `rclone` and others write them. */
+/** A remote and a path in it, in the form of `rclone` and others. */
 export interface RemoteAndPath {
   readonly remote: string;
   readonly path: string;
 }
 
 /**
- * What `NAME:PATH` most likely means where NAME is a remote: a part of that remote, since none of the remotes
+ * The likely meaning of `NAME:PATH` where NAME is a remote: a part of that remote, unless a remote
  * is on a machine of that name.
  */
 export function asRemoteAndPath(
@@ -103,13 +105,13 @@ export function asRemoteAndPath(
   return isMachine ? undefined : { remote, path };
 }
 
-/** The machine that an address names, as far as that can be told from its text. */
+/** The machine in an address, as far as its text shows it. */
 function hostIn(url: string): string | undefined {
   return /^(?:[a-z]+:\/\/)?(?:[^@/]*@)?([A-Za-z0-9._-]+)[:/]/.exec(url)?.[1];
 }
 
 /**
- * Refuses `NAME:PATH` in the place of a destination, where it would be a folder on a machine called NAME.
+ * Refuses `NAME:PATH` as a destination, where it would be a folder on a machine called NAME.
  *
  * @throws {UsageError} `remote-and-path`
  */

@@ -1,15 +1,15 @@
-/** Writes files so that readers see the old bytes or the new ones. */
+/** Writes files so that readers see either the old bytes or the new ones. */
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { retryWhileHeld, isWindows } from '../../platform.ts';
 
-/** How the name of a file ends that is being written, after the name that it is to have. */
+/** Suffix of temporary files, after the final name. */
 export const TEMPORARY_SUFFIX = /\.[0-9a-f]{12}\.tmp$/;
 
 /**
- * Puts a folder's entries on the disk, where the platform can: Windows and a few file systems
- * cannot sync a folder and need not.
+ * Flushes a folder's entries to the disk, if the platform can: Windows and a few file systems
+ * cannot sync a folder, and need not.
  */
 export function syncFolder(folder: string): void {
   let fd: number;
@@ -21,13 +21,13 @@ export function syncFolder(folder: string): void {
   try {
     fs.fsyncSync(fd);
   } catch {
-    // A file system without this call keeps its own order.
+    // A file system without this call keeps the order itself.
   } finally {
     fs.closeSync(fd);
   }
 }
 
-/** Creates a file that must not exist yet, and waits until its bytes are on the disk. */
+/** Creates a file that must not exist, and waits until its bytes are on the disk. */
 export function writeNewFile(file: string, content: Uint8Array | string, mode: number): void {
   const fd = fs.openSync(file, 'wx', mode);
   try {
@@ -39,14 +39,14 @@ export function writeNewFile(file: string, content: Uint8Array | string, mode: n
 }
 
 /**
- * Replaces a file of a cache in one step, without waiting for the disk: a power cut may bring back
- * old bytes, or ones that its reader must recognise as damaged.
+ * Replaces a cache file in one step, without waiting for the disk: after a power failure it may
+ * have the old bytes, or damaged ones that its reader must recognise.
  */
 export function replaceCacheFile(file: string, content: Uint8Array, mode: number): void {
   const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`;
   try {
     fs.writeFileSync(temporary, content, { flag: 'wx', mode });
-    makeWay(file);
+    removeEmptyFolder(file);
     retryWhileHeld(() => fs.renameSync(temporary, file));
   } catch (error) {
     fs.rmSync(temporary, { force: true });
@@ -54,17 +54,17 @@ export function replaceCacheFile(file: string, content: Uint8Array, mode: number
   }
 }
 
-/** An empty folder in the place of a file is removed; one that holds something stays. */
-function makeWay(file: string): void {
+/** Removes an empty folder in the place of a file; a folder that is not empty stays. */
+function removeEmptyFolder(file: string): void {
   if (fs.lstatSync(file, { throwIfNoEntry: false })?.isDirectory() === true) fs.rmdirSync(file);
 }
 
 /**
- * Replaces a file in one step: readers see the old bytes or the new ones, also after a power cut.
- * The new file belongs to whom the old one did, so that a run as root locks nobody out.
+ * Replaces a file in one step: readers see either the old bytes or the new ones, even after a power
+ * failure. The new file gets the owner of the old one, so that a run as root locks nobody out.
  *
  * @param mode - permission bits of the new file
- * @param mtimeSec - its modification time; absent: now
+ * @param mtimeSec - its mtime; absent: now
  */
 export function replaceFile(
   file: string,
@@ -86,7 +86,7 @@ export function replaceFile(
 }
 
 function prepareReplacing(file: string, temporary: string): void {
-  makeWay(file);
+  removeEmptyFolder(file);
   const old = fs.lstatSync(file, { throwIfNoEntry: false });
   if (old?.isFile() !== true) return;
   if (isWindows)
@@ -94,7 +94,7 @@ function prepareReplacing(file: string, temporary: string): void {
   else if (process.getuid?.() === 0) fs.chownSync(temporary, old.uid, old.gid);
 }
 
-/** Removes what a {@link replaceFile} of this file left behind when it was killed. */
+/** Removes temporary files that killed calls of {@link replaceFile} left for this file. */
 export function removeTemporaries(file: string): void {
   const folder = path.dirname(file);
   for (const name of fs.readdirSync(folder)) {

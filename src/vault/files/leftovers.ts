@@ -1,15 +1,16 @@
-/** What runs that were killed have left in a vault directory: files that were being written. */
+/** Removes temporary files that killed runs left in a vault directory. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { TEMPORARY_SUFFIX } from './atomic-write.ts';
 
-/** Files that a run may write without the vault's lock; what else has such a name is nobody's. */
+/** Files that are written without the vault's lock, so that their temporary files may be in use. */
 const WRITTEN_UNLOCKED = /^(?:config\.toml|schedule-|lock\.)/;
 
 /**
- * Removes them. Never throws: what cannot be removed is in nobody's way.
+ * Removes all temporary files that are certainly unused. Never throws: files that cannot be removed
+ * do no harm.
  *
- * @param vaultDir - its lock is held
+ * @param vaultDir - the caller holds its lock
  */
 export function sweepLeftovers(vaultDir: string): void {
   for (const folder of [vaultDir, path.join(vaultDir, 'index')]) {
@@ -18,7 +19,7 @@ export function sweepLeftovers(vaultDir: string): void {
       try {
         fs.rmSync(path.join(folder, name), { force: true });
       } catch {
-        // A folder of that name, or one that may not be changed.
+        // It is a folder, or may not be removed.
       }
     }
   }
@@ -28,6 +29,6 @@ function namesIn(folder: string): readonly string[] {
   try {
     return fs.readdirSync(folder);
   } catch {
-    return []; // nothing was remembered yet
+    return []; // there is no state yet
   }
 }

@@ -1,8 +1,10 @@
-/** Who may change a file of this machine: its owner, root, and whomever its mode lets write. */
+/**
+ * Finds out who may change a file of this machine: its owner, root, and whoever its mode allows.
+ */
 import fs from 'node:fs';
 import { isTrustedOwner, isWindows } from '../../platform.ts';
 
-/** What the system says about the owner and the mode of a file. */
+/** Owner and mode of a file, from its stats. */
 export type OwnedStats = Pick<fs.Stats, 'uid' | 'gid' | 'mode'>;
 
 const GROUP_WRITE = 0o020;
@@ -12,10 +14,9 @@ const OTHERS_READ = 0o004;
 const PERMISSION_BITS = 0o7777;
 
 /**
- * Why a file could have been written by somebody who is neither the user of this process nor root.
- * The rule is that of OpenSSH for its own files as Debian and Fedora ship it: a group may write when
- * it is the private group of the owner. Windows has no owner that Node could tell, so everything
- * passes there.
+ * Why a file could have been written by someone who is neither this process's user nor root. The
+ * rule is OpenSSH's for its own files, as Debian and Fedora ship it: a group may write if it is the
+ * owner's private group. On Windows Node does not know owners, so every file passes.
  *
  * @returns the end of a sentence about the file; undefined when nobody else could have written it
  * @see OpenSSH misc.c safe_path(), Debian's user-group-modes.patch
@@ -32,7 +33,7 @@ export function foreignWriters(stats: OwnedStats): string | undefined {
   return undefined;
 }
 
-/** What is wrong with who else may read or write a file with a secret: one of them, the worst. */
+/** Who else may read or write a file with a secret; only the worst problem. */
 export interface SecretExposure {
   readonly code: 'passfile-unsafe' | 'passfile-foreign' | 'passfile-writable' | 'passfile-readable';
   /** The end of a sentence about the file. */
@@ -40,9 +41,9 @@ export interface SecretExposure {
 }
 
 /**
- * Who else knows, or sets, what is in a file with a secret. Root and the private group of the owner may, so
- * that the credentials that systemd hands out pass. `passfile-unsafe` alone is worth a refusal: everybody
- * could have set the secret.
+ * Who else can read or set a secret in a file. Root and the owner's private group may, so that
+ * credentials from systemd pass. Only `passfile-unsafe` justifies a refusal: everyone could have
+ * set the secret.
  */
 export function secretExposure(stats: OwnedStats): SecretExposure | undefined {
   if (isWindows) return undefined;
@@ -64,7 +65,10 @@ export function secretExposure(stats: OwnedStats): SecretExposure | undefined {
     : { code: 'passfile-readable', why: `can be read by a group (gid ${gid})` };
 }
 
-/** Whether a group has one member, the owner. What the local files do not tell counts as no. */
+/**
+ * Whether the owner is the only member of a group. If the local files do not list it, the answer is
+ * no.
+ */
 function isPrivateGroup({ uid, gid }: OwnedStats): boolean {
   const accounts = recordsOf('/etc/passwd').filter((fields) => fields.length >= 4);
   const owner = accounts.find((fields) => fields[2] === `${uid}`)?.[0];

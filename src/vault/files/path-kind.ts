@@ -1,16 +1,18 @@
-/** Tells what kind of object a path leads to. */
+/** Finds out what kind of object is at a path. */
 import fs from 'node:fs';
 import { errnoOf } from '../../platform.ts';
 
-/** What a path leads to, links followed; `hidden`: somebody else's, so it cannot be told. */
+/**
+ * The kind of object at a path, after following symlinks; `hidden`: no permission to examine it.
+ */
 export type PathKind = 'file' | 'folder' | 'other' | 'absent' | 'hidden';
 
-/** Whether nothing is in a folder that can be listed, but for one name that does not count. */
+/** Whether a folder, which can be listed, is empty apart from one name that is ignored. */
 export function isEmptyFolder(folder: string, except?: string): boolean {
   return fs.readdirSync(folder).every((name) => name === except);
 }
 
-/** Looks at a path; never throws. */
+/** Examines a path; never throws. */
 export function pathKind(candidate: string): PathKind {
   try {
     const stats = fs.statSync(candidate);

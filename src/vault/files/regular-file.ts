@@ -1,21 +1,21 @@
-/** Reading of files that nothing else may stand for: a pipe in their place would keep its reader waiting. */
+/** Reads only regular files: a pipe in place of one would block its reader. */
 import fs from 'node:fs';
 
-/** Something else has the name of a file: a folder, a pipe, a device. */
+/** Another object has the name of a file: a folder, a pipe, a device. */
 export class NotAFileError extends Error {
   readonly code = 'EISDIR';
 
   constructor(file: string) {
-    super(`${file} is no file`);
+    super(`${file} is not a file`);
     this.name = 'NotAFileError';
   }
 }
 
 /**
- * Opens a regular file to read it; links are followed.
+ * Opens a regular file for reading; symlinks are followed.
  *
- * @returns what `use` makes of its descriptor, which is closed afterwards
- * @throws {NotAFileError} it is something else
+ * @returns what `use` returns for its descriptor, which is then closed
+ * @throws {NotAFileError} it is another object
  * @throws the system's error, as `fs.openSync`
  */
 export function withRegularFile<T>(file: string, use: (fd: number, length: number) => T): T {

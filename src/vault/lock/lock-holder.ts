@@ -1,8 +1,8 @@
-/** Who holds a lock, as the lock file says in one line of JSON, and whether that is anybody still. */
+/** The holder of a lock: its JSON line in the lock file, and whether it still exists. */
 import { randomBytes } from 'node:crypto';
-import { ownIdentity, whereaboutsOf, type ProcessIdentity } from './process-identity.ts';
+import { ownIdentity, processStateOf, type ProcessIdentity } from './process-identity.ts';
 
-/** What a lock was taken for. */
+/** The purpose of a lock. */
 export interface LockTask {
   /** `push`, `verify`, `key passwd` */
   readonly command: string;
@@ -10,21 +10,21 @@ export interface LockTask {
   readonly destination?: string;
 }
 
-/** A holder as the lock file names it. */
+/** A holder as the lock file describes it. */
 export interface Holder extends ProcessIdentity {
-  /** Differs for every acquisition, so that successors cannot be confused. */
+  /** Unique for every acquisition, so that successive holders cannot be confused. */
   readonly id: string;
   /** ISO 8601, for people. */
   readonly since: string;
-  /** So long after it was last renewed a lock is nobody's, if nothing else tells; 0: for ever. */
+  /** The lock expires this long after its last renewal, if nothing else tells; 0: never. */
   readonly leaseSec: number;
   readonly task?: LockTask;
-  /** When it was renewed, by the time of the file: milliseconds since 1970. Not in the file. */
+  /** Last renewal, by the file's mtime: milliseconds since 1970. Not in the file. */
   readonly renewedMs?: number;
 }
 
-/** Who holds a lock, as far as it can be told from here. */
-export interface SeenHolder {
+/** The holder of a lock, as seen from this process. */
+export interface ObservedHolder {
   readonly id: string;
   /** 0: the lock file is unreadable. */
   readonly pid: number;
@@ -32,17 +32,17 @@ export interface SeenHolder {
   /** ISO 8601; empty when unknown. */
   readonly since: string;
   readonly task?: LockTask;
-  /** Certainly gone: its process ended, the machine was started anew, or its lease has run out. */
+  /** Certainly gone: its process has ended, the machine has rebooted, or its lease has expired. */
   readonly isGone: boolean;
-  /** On another machine or in another container, whose processes cannot be seen from here. */
+  /** On another machine or in another container, whose processes are invisible from here. */
   readonly isElsewhere: boolean;
-  /** Of one that cannot be seen: 0 when it renews nothing. */
+  /** For a holder that is invisible: 0 when it does not renew its lock. */
   readonly leaseSec: number;
-  /** When it was renewed, by the time of the file: milliseconds since 1970. */
+  /** Last renewal, by the file's mtime: milliseconds since 1970. */
   readonly renewedMs: number;
 }
 
-/** Beyond this no process is kept from what it does; a machine that sleeps is. */
+/** No process is delayed longer than this, except by a machine that sleeps. */
 export const LEASE_SEC = 60;
 const LEASE_MAX_SEC = 600;
 
@@ -61,7 +61,7 @@ export function encodeHolder(holder: Holder): string {
   return `${JSON.stringify(holder)}\n`;
 }
 
-/** @returns for a text that says nothing, a holder with process id 0 */
+/** @returns for an unreadable text, a holder with process id 0 */
 export function parseHolder(text: string): Holder {
   let value: unknown;
   try {
@@ -108,23 +108,23 @@ function wordOf(facts: ReadonlyMap<string, unknown>, key: string): string | unde
 }
 
 /**
- * Whether a holder does not run any more.
+ * Whether a holder no longer runs.
  *
- * @param nowMs - the time on the disk that the lock is on; this machine's, where that is not known
+ * @param nowMs - the time of the disk with the lock; this machine's time, where that is unknown
  */
 export function isGone(holder: Holder, nowMs: number = Date.now()): boolean {
   if (holder.pid === 0) return true;
-  const whereabouts = whereaboutsOf(holder);
-  if (whereabouts === 'running' || whereabouts === 'ended') return whereabouts === 'ended';
-  if (holder.leaseSec === 0) return whereabouts === 'rebooted';
+  const state = processStateOf(holder);
+  if (state === 'running' || state === 'ended') return state === 'ended';
+  if (holder.leaseSec === 0) return state === 'rebooted';
   const { renewedMs } = holder;
   return renewedMs !== undefined && nowMs - renewedMs > holder.leaseSec * 1000;
 }
 
-/** What can be told of a holder without asking its disk. */
-export function lookAtHolder(holder: Holder): SeenHolder {
+/** Describes a holder, without asking its disk for the time. */
+export function observeHolder(holder: Holder): ObservedHolder {
   const { id, pid, host, since, task, leaseSec, renewedMs = 0 } = holder;
-  const isSeen = pid === 0 || ['running', 'ended'].includes(whereaboutsOf(holder));
+  const isSeen = pid === 0 || ['running', 'ended'].includes(processStateOf(holder));
   return {
     ...{ id, pid, host, since, leaseSec, renewedMs },
     ...(task && { task }),

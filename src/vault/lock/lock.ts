@@ -1,4 +1,4 @@
-/** The locks of a vault and of a target: files that say who holds them. */
+/** The locks of a vault and of a target: files that name their holder. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { FileError, LockedError, VaultError } from '../../errors.ts';
@@ -9,48 +9,49 @@ import {
   encodeHolder,
   isGone,
   LEASE_SEC,
-  lookAtHolder,
+  observeHolder,
   parseHolder,
   type Holder,
   type LockTask,
-  type SeenHolder,
+  type ObservedHolder,
 } from './lock-holder.ts';
 import { ownHost } from './process-identity.ts';
 import { NotAFileError, readRegularFile, withRegularFile } from '../files/regular-file.ts';
 
 /** A held lock. */
 export interface Lock {
-  /** Gives the lock back; idempotent, synchronous, never throws. Also runs when the process ends. */
+  /** Releases the lock; idempotent, synchronous, never throws. Also runs when the process exits. */
   release(): void;
   /**
-   * Aborts when somebody else has the lock, who could not see this process and heard nothing of it for
-   * too long (a machine that slept, a disk that did not answer); the reason is a {@link LockedError}.
+   * Aborts when another process has taken over the lock, because this one was invisible to it and
+   * silent for too long (a machine that slept, a disk that did not answer); the reason is a {@link
+   * LockedError}.
    */
   readonly lost: AbortSignal;
 }
 
 /** How a lock is taken. */
 export interface LockOptions {
-  /** What it is taken for, for those who meet it. */
+  /** The purpose, for other runs that find the lock held. */
   readonly task?: LockTask;
-  /** What to do about a lock that is held, as the hint of the error. */
+  /** What to do about a held lock, as the hint of the error. */
   readonly hint?: string;
-  /** Id of a holder whose lease was watched, and has run out. */
+  /** Id of a holder whose lease was watched and has expired. */
   readonly lapsed?: string;
 }
 
 const SUCCESSIONS_MAX = 64;
-/** A lease is renewed so much more often than it would run out. */
+/** Renewals during the term of a lease. */
 const RENEWALS_PER_LEASE = 6;
 
 /**
- * Takes an exclusive lock. A lock whose process is gone is taken over: one that is not to be found in
- * the same boot of the machine, whatever that is called by now, and one on another machine or in
- * another container that has not renewed its lease. Any other is respected.
+ * Takes an exclusive lock. A lock whose holder is gone is taken over: when its process has ended in
+ * the same boot of the machine, whatever the machine is called now, or when a holder on another
+ * machine or in another container has not renewed its lease. All other locks are respected.
  *
- * Taking over is a succession: the file `LOCK.after-ID` can be created once for every dead holder
- * ID, and only who created it may replace the lock. Two processes that both see a dead holder can
- * therefore never both win.
+ * A takeover is a succession: the file `LOCK.after-ID` can be created once for every dead holder
+ * ID, and only its creator may replace the lock. So two processes that both find a dead holder
+ * never both succeed.
  *
  * @param file - absolute path of the lock file; its folder exists
  * @throws {LockedError} `locked`
@@ -62,7 +63,7 @@ export function acquireLock(file: string, options: LockOptions = {}): Lock {
     takeLock(file, own, options);
   } catch (error) {
     if (error instanceof LockedError || error instanceof FileError) throw error;
-    throw notMade(file, error);
+    throw lockNotCreated(file, error);
   }
   sweep(file, own);
   const lost = new AbortController();
@@ -76,7 +77,7 @@ export function acquireLock(file: string, options: LockOptions = {}): Lock {
     try {
       if (readHolder(file)?.id === own.id) fs.rmSync(file, { force: true });
     } catch {
-      // The lock stays and is found stale by the next run.
+      // The lock stays, and the next run finds it stale.
     }
   };
   process.once('exit', release);
@@ -89,25 +90,25 @@ export function acquireTargetLock(file: string): Lock {
 }
 
 const TARGET_HINT =
-  'Another restore or clone is filling this folder: wait until it is done. If it was killed, nothing is to be done: the next run notices, after a minute of silence at most.';
+  'Another restore or clone is filling this folder: wait until it is done. If it was killed, do nothing: the next run notices that within a minute.';
 
-function notMade(file: string, cause: unknown): VaultError {
+function lockNotCreated(file: string, cause: unknown): VaultError {
   const hints: Readonly<Record<string, string>> = {
-    ENOSPC: 'The disk that it is on is full: make room on it.',
-    EDQUOT: 'There is no space left for you on its disk: make room on it.',
+    ENOSPC: 'Its disk is full: free some space.',
+    EDQUOT: 'Your quota on its disk is used up: free some space.',
     EROFS:
-      'Its disk is read-only, perhaps because it has errors. What only reads (restore, verify, fsck, ls, cat) works all the same.',
+      'Its disk is read-only, perhaps because it has errors. Commands that only read (restore, verify, fsck, ls, cat) still work.',
   };
   const folder = path.dirname(file);
   return new VaultError('lock-failed', `cannot make the lock ${file}: ${reasonOf(cause)}`, {
-    hint: hints[errnoOf(cause)] ?? `Check that ${folder} can be written to by this user.`,
+    hint: hints[errnoOf(cause)] ?? `Check that this user can write to ${folder}.`,
     cause,
   });
 }
 
 /**
- * Shows those who cannot see this process that it lives: the file is written again, with the same
- * bytes, so that its time is the one of the disk that it is on.
+ * Renews the lease, for processes that cannot see this one: writes the same bytes again, so that
+ * the file gets an mtime by the clock of its disk.
  */
 function renew(file: string, own: Holder, lost: AbortController): void {
   try {
@@ -115,18 +116,18 @@ function renew(file: string, own: Holder, lost: AbortController): void {
     try {
       const { id } = parseHolder(fs.readFileSync(fd, 'utf8'));
       if (id === own.id) fs.writeSync(fd, encodeHolder(own), 0);
-      else lost.abort(new LockedError('lock-lost', `another run has taken the lock ${file} over`));
+      else lost.abort(new LockedError('lock-lost', `another run has taken over the lock ${file}`));
     } finally {
       fs.closeSync(fd);
     }
   } catch {
-    // Nobody else has it; what cannot be written now is tried again.
+    // Nobody else has the lock; the next renewal tries again.
   }
 }
 
 /**
- * Removes what processes that were killed have left beside a lock, which is held: files in which they
- * were about to become its holder. (A succession of any holder but this one is void.)
+ * Removes files that killed processes left beside a held lock when they were about to take it. (The
+ * succession of any holder but this one is void.)
  */
 function sweep(file: string, own: Holder): void {
   const start = `${path.basename(file)}.`;
@@ -141,11 +142,11 @@ function sweep(file: string, own: Holder): void {
       }
     }
   } catch {
-    // Nobody minds them: the next run tries again.
+    // They do no harm; the next run tries again.
   }
 }
 
-/** Milliseconds after which nobody is in the middle of writing so short a file. */
+/** Milliseconds after which nobody can still be writing so short a file. */
 const WRITING_MS = 60_000;
 
 function isAbandoned(leftover: string): boolean {
@@ -163,14 +164,18 @@ function takeLock(file: string, own: Holder, { hint, lapsed }: LockOptions): voi
     const named = readHolder(file);
     if (named === undefined) continue;
     const chain = [named];
-    for (let heir = heirOf(file, named); heir !== undefined; heir = heirOf(file, heir)) {
-      chain.push(heir);
+    for (
+      let successor = successorOf(file, named);
+      successor !== undefined;
+      successor = successorOf(file, successor)
+    ) {
+      chain.push(successor);
     }
     const holder = chain.at(-1) ?? named;
-    if (holder.id !== lapsed && !isGone(holder, nowMs)) throw lockedBy(file, holder, hint);
+    if (holder.id !== lapsed && !isGone(holder, nowMs)) throw heldByOther(file, holder, hint);
     const succession = successionFile(file, holder);
     if (createExclusively(succession, own) !== undefined) continue;
-    // Somebody may have finished a succession since `named` was read: then ours is void.
+    // Another process may have finished a succession since `named` was read: then ours is void.
     if (readHolder(file)?.id !== named.id) {
       fs.rmSync(succession, { force: true });
       continue;
@@ -185,28 +190,28 @@ function takeLock(file: string, own: Holder, { hint, lapsed }: LockOptions): voi
 }
 
 /**
- * Looks at a lock without taking it.
+ * Reads the holder of a lock without taking it.
  *
  * @param file - as for {@link acquireLock}
  * @returns undefined when nobody holds it
  */
-export function lockHolder(file: string): SeenHolder | undefined {
+export function lockHolder(file: string): ObservedHolder | undefined {
   let holder: Holder | undefined;
   try {
-    for (let next = readHolder(file); next !== undefined; next = heirOf(file, next)) {
+    for (let next = readHolder(file); next !== undefined; next = successorOf(file, next)) {
       if (next.id === holder?.id) break;
       holder = next;
     }
   } catch (error) {
-    // Something else is in its place: as unreadable as a lock can be.
+    // Something else is in its place: it counts as an unreadable lock.
     if (!(error instanceof FileError)) throw error;
     holder = parseHolder('');
   }
-  return holder && lookAtHolder(holder);
+  return holder && observeHolder(holder);
 }
 
 /**
- * Removes a lock, whoever holds it. Only for one whose holder is known to be gone.
+ * Removes a lock, whoever holds it. Only for a holder that is known to be gone.
  *
  * @param file - as for {@link acquireLock}
  * @throws {FileError} `lock-failed`
@@ -214,7 +219,7 @@ export function lockHolder(file: string): SeenHolder | undefined {
 export function removeLock(file: string): void {
   try {
     const chain: string[] = [file];
-    for (let next = readHolder(file); next !== undefined; next = heirOf(file, next)) {
+    for (let next = readHolder(file); next !== undefined; next = successorOf(file, next)) {
       if (chain.length > SUCCESSIONS_MAX) break;
       chain.push(successionFile(file, next));
     }
@@ -231,7 +236,7 @@ function successionFile(file: string, holder: Holder): string {
   return `${file}.after-${holder.id}`;
 }
 
-function heirOf(file: string, holder: Holder): Holder | undefined {
+function successorOf(file: string, holder: Holder): Holder | undefined {
   return readHolder(successionFile(file, holder));
 }
 
@@ -247,14 +252,14 @@ function replaceLock(file: string, own: Holder): void {
 }
 
 /**
- * @returns undefined when the file is made; the time on its disk, milliseconds since 1970, when there is
- *   one already
+ * @returns undefined when the file was created; if it exists already, the current time of its disk,
+ *   in milliseconds since 1970
  */
 function createExclusively(file: string, own: Holder): number | undefined {
   const temporary = `${file}.${own.id}.tmp`;
   try {
     fs.writeFileSync(temporary, encodeHolder(own), { mode: 0o600, flag: 'wx' });
-    // A hard link appears with its whole content at once; a created file would be empty first.
+    // A hard link appears with its whole content at once; a created file would be empty at first.
     fs.linkSync(temporary, file);
     return undefined;
   } catch (error) {
@@ -271,7 +276,7 @@ function createExclusively(file: string, own: Holder): number | undefined {
   }
 }
 
-/** For file systems without hard links (FAT, exFAT). @returns false when the file exists already */
+/** For file systems without hard links (FAT, exFAT). @returns false when the file exists */
 function createWithoutLinks(file: string, own: Holder): boolean {
   try {
     fs.writeFileSync(file, encodeHolder(own), { mode: 0o600, flag: 'wx' });
@@ -283,13 +288,13 @@ function createWithoutLinks(file: string, own: Holder): boolean {
 }
 
 /**
- * @returns undefined when there is no such file; a text that stays unreadable counts as a holder
- *   that is gone
+ * @returns undefined when there is no such file; a text that stays unreadable counts as a dead
+ *   holder
  */
 function readHolder(file: string): Holder | undefined {
   const found = readLock(file);
   if (found === undefined || found.pid !== 0) return found;
-  // Without hard links a lock is empty for an instant while it is being written.
+  // Without hard links a lock is empty for a moment while it is written.
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
   return readLock(file);
 }
@@ -309,7 +314,7 @@ function readText(file: string): string | undefined {
 
 /**
  * @returns undefined when there is no such file
- * @throws {FileError} `lock-failed` — something else has its name
+ * @throws {FileError} `lock-failed` — another object has its name
  */
 function reading<T>(file: string, read: () => T): T | undefined {
   try {
@@ -318,8 +323,8 @@ function reading<T>(file: string, read: () => T): T | undefined {
     const isAbsent = errnoOf(error) === 'ENOENT';
     if (isAbsent && !isSymlink(file)) return undefined;
     if (!isAbsent && errnoOf(error) !== 'ELOOP' && !(error instanceof NotAFileError)) throw error;
-    throw new FileError('lock-failed', `${file} is in the way: it is no lock, but something else`, {
-      hint: 'Remove it, if nothing in it is needed.',
+    throw new FileError('lock-failed', `${file} is in the way: it is not a lock file`, {
+      hint: 'Remove it, if you do not need its content.',
       cause: error,
     });
   }
@@ -329,7 +334,7 @@ function isSymlink(file: string): boolean {
   return fs.lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink() === true;
 }
 
-function lockedBy(file: string, holder: Holder, hint: string = UNLOCK_HINT): LockedError {
+function heldByOther(file: string, holder: Holder, hint: string = UNLOCK_HINT): LockedError {
   const { pid, host, since, task } = holder;
   const where = host === ownHost() ? '' : ` on ${host}`;
   const what = task === undefined ? '' : ` (${shownTask(task)})`;
@@ -340,7 +345,7 @@ function lockedBy(file: string, holder: Holder, hint: string = UNLOCK_HINT): Loc
   );
 }
 
-const UNLOCK_HINT = 'Wait until it is done. If it certainly does not run any more: ecsync unlock';
+const UNLOCK_HINT = 'Wait until it is done. If it certainly no longer runs: ecsync unlock';
 
 /** `push to server:backup` */
 export function shownTask({ command, destination }: LockTask): string {

@@ -1,33 +1,38 @@
-/** Who a process is, written down so that another one can tell later whether it still runs. */
+/**
+ * The identity of a process, recorded so that another process can later tell whether it still runs.
+ */
 import fs from 'node:fs';
 import os from 'node:os';
 import { errnoOf } from '../../platform.ts';
 
-/** A process, as itself says. */
+/** The identity of a process, as it describes itself. */
 export interface ProcessIdentity {
   readonly pid: number;
   readonly host: string;
-  /** Boot of the machine and process-id space, where the platform tells; pids mean nothing beyond. */
+  /**
+   * Boot id of the machine and process-id space, where the platform has them; pids are unique
+   * within both.
+   */
   readonly pidSpace: string;
-  /** Start of the process in the kernel's own units, so that a reused pid is not taken for it. */
+  /** Start time of the process in the kernel's units, to recognise a reused pid. */
   readonly started: string;
-  /** Seconds that the machine had been running then: with fewer it was started anew since. */
+  /** Uptime of the machine at that moment; a smaller uptime later shows that it has rebooted. */
   readonly uptimeSec: number;
 }
 
 /**
- * Whether a process still runs. `rebooted`: a machine of the same name has been started anew since, or
- * it is another one of that name. `unseen`: it is on another machine or in another container, whose
- * processes cannot be seen from here.
+ * Whether a process still runs. `rebooted`: a machine of the same name has rebooted since, or
+ * another machine has that name. `unseen`: it is on another machine or in another container, whose
+ * processes are invisible from here.
  */
-export type Whereabouts = 'running' | 'ended' | 'rebooted' | 'unseen';
+export type ProcessState = 'running' | 'ended' | 'rebooted' | 'unseen';
 
-/** What this machine, or container, is called now. */
+/** The current name of this machine or container. */
 export function ownHost(): string {
   return os.hostname();
 }
 
-/** The process that asks. */
+/** The identity of this process. */
 export function ownIdentity(): ProcessIdentity {
   return {
     pid: process.pid,
@@ -39,25 +44,25 @@ export function ownIdentity(): ProcessIdentity {
 }
 
 /**
- * Looks for a process. The name of the boot comes before that of the host: a laptop changes its name
- * with the network, and a container has the name that it was given last.
+ * Looks for a process. The boot id takes precedence over the host name: a laptop changes its name
+ * with the network, and a container can be renamed.
  */
-export function whereaboutsOf(sought: ProcessIdentity): Whereabouts {
+export function processStateOf(wanted: ProcessIdentity): ProcessState {
   const here = pidSpace();
-  const [boot = '', space = ''] = sought.pidSpace.split(' ');
+  const [boot = '', space = ''] = wanted.pidSpace.split(' ');
   const [bootHere = '', spaceHere = ''] = here.split(' ');
-  const isSameHost = sought.host === os.hostname();
+  const isSameHost = wanted.host === os.hostname();
   if (boot !== '' && bootHere !== '') {
     if (boot !== bootHere) return isSameHost ? 'rebooted' : 'unseen';
-    if (space !== spaceHere) return lookFromOutside(sought, spaceHere);
-    return lookFor(sought);
+    if (space !== spaceHere) return findInContainer(wanted, spaceHere);
+    return findHere(wanted);
   }
-  if (!isSameHost || sought.pidSpace !== here) return 'unseen';
-  // Where there is no name of the boot: a process id may have gone to another program since.
-  return os.uptime() < sought.uptimeSec ? 'ended' : lookFor(sought);
+  if (!isSameHost || wanted.pidSpace !== here) return 'unseen';
+  // Without a boot id: the process id may have been reused since.
+  return os.uptime() < wanted.uptimeSec ? 'ended' : findHere(wanted);
 }
 
-function lookFor({ pid, started }: ProcessIdentity): Whereabouts {
+function findHere({ pid, started }: ProcessIdentity): ProcessState {
   try {
     process.kill(pid, 0);
   } catch (error) {
@@ -67,26 +72,28 @@ function lookFor({ pid, started }: ProcessIdentity): Whereabouts {
   return started === '' || started === startOf(String(pid)) ? 'running' : 'ended';
 }
 
-/** The process-id space of the machine itself, from which those of all containers can be seen. */
+/** The process-id space of the machine itself, from which all containers are visible. */
 const OUTERMOST_SPACE = 'pid:[4026531836]';
 
-/** Looks for a process of a container: the moment of its start counts from the boot in every space. */
-function lookFromOutside({ pid, started }: ProcessIdentity, spaceHere: string): Whereabouts {
-  // Where the processes of others are hidden, not even the first one can be looked at.
+/**
+ * Looks for a process of a container by its start time, which counts from the boot in every space.
+ */
+function findInContainer({ pid, started }: ProcessIdentity, spaceHere: string): ProcessState {
+  // If processes of others are hidden, even process 1 is.
   if (spaceHere !== OUTERMOST_SPACE || started === '' || startOf('1') === '') return 'unseen';
-  const isThere = fs
+  const isRunning = fs
     .readdirSync('/proc')
     .some((name) => /^\d+$/.test(name) && startOf(name) === started && innerPidOf(name) === pid);
-  return isThere ? 'running' : 'ended';
+  return isRunning ? 'running' : 'ended';
 }
 
-/** What a process is called in its own process-id space. */
+/** The id of a process in its own process-id space. */
 function innerPidOf(pid: string): number | undefined {
   try {
     const [, pids] = /^NSpid:\s*(.*)$/m.exec(readProc(pid, 'status')) ?? [];
     return pids === undefined ? undefined : Number(pids.split(/\s+/).at(-1));
   } catch {
-    return undefined; // It has ended meanwhile.
+    return undefined; // It has ended in the meantime.
   }
 }
 
@@ -100,8 +107,8 @@ function pidSpace(): string {
 }
 
 /**
- * Field 22 of `/proc/PID/stat`, counted after the command name, which may contain anything; empty for
- * what only waits to be buried (state Z or X).
+ * Field 22 of `/proc/PID/stat`, counted after the command name, which may contain anything; empty
+ * for a zombie (state Z or X).
  */
 function startOf(pid: string): string {
   try {

@@ -1,4 +1,4 @@
-/** What was run on a vault, and how it ended. */
+/** The history of runs on a vault. */
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -6,16 +6,16 @@ import * as v from 'valibot';
 import { ExitCode, FileError } from '../../errors.ts';
 import { retryWhileHeld } from '../../platform.ts';
 import { reasonOf } from '../../system-words.ts';
-import { ownIdentity, whereaboutsOf } from '../lock/process-identity.ts';
+import { ownIdentity, processStateOf } from '../lock/process-identity.ts';
 import { NotAFileError, withRegularFile } from '../files/regular-file.ts';
 
 /*
- * `.ecsync/log/history.jsonl`: one JSON object a line when a run begins, and one when it has ended, the
- * newest last. When it has grown beyond HISTORY_LENGTH_MAX it becomes `history.1.jsonl`, in the place of
- * the one before.
+ * `.ecsync/log/history.jsonl`: one JSON object a line at the start of a run, and one at its end,
+ * the newest last. When it has grown beyond HISTORY_LENGTH_MAX, it is renamed to `history.1.jsonl`,
+ * replacing the previous one.
  */
 const HISTORY_LENGTH_MAX = 1024 * 1024;
-/** Whoever writes longer ones is not us: only the end of such a file is looked at. */
+/** ecsync writes no longer files; only the end of such a file is read. */
 const READ_LENGTH_MAX = 2 * HISTORY_LENGTH_MAX;
 const MESSAGE_LENGTH_MAX = 1000;
 
@@ -25,7 +25,7 @@ const beginning = {
   destination: v.string(),
   remote: v.exactOptional(v.string()),
   part: v.exactOptional(v.literal(true)),
-  /** Its own in every run. */
+  /** Unique for every run. */
   run: v.exactOptional(v.string()),
 };
 
@@ -58,16 +58,16 @@ export interface Run {
   readonly command: string;
   /** Canonical text of the destination. */
   readonly destination: string;
-  /** Name of the remote, when it was one. */
+  /** Name of the remote, if it was one. */
   readonly remote?: string;
   /** It was limited to some paths, or by filter rules of its own. */
   readonly part?: true;
-  /** What joins its end to its beginning. */
+  /** Links its end to its start. */
   readonly run?: string;
-  /** Of one that was killed: 1, with the error {@link DID_NOT_END}. */
+  /** For a killed run: 1, with the error {@link DID_NOT_END}. */
   readonly exitCode: number;
   readonly error?: { readonly code: string; readonly message: string };
-  /** The numbers of its summary. */
+  /** The figures of its summary. */
   readonly figures?: Readonly<Record<string, number>>;
 }
 
@@ -79,16 +79,16 @@ function historyFiles(vaultDir: string): { readonly now: string; readonly before
   };
 }
 
-/** Code of the error of a run that was killed. */
+/** Error code of a killed run. */
 export const DID_NOT_END = 'did-not-end';
 
-/** What is known of a run when it begins. */
+/** The facts about a run at its start. */
 export type RunBeginning = Pick<Run, 'start' | 'command' | 'destination' | 'remote' | 'part'>;
 
 /**
- * Notes that this process begins a run, so that there is a trace of it should it be killed.
+ * Records that this process starts a run, so that the run leaves a trace if it is killed.
  *
- * @returns what its end is to name as `run`
+ * @returns the value of `run` for its end
  * @throws {FileError} `history-not-written`
  */
 export function beginHistory(vaultDir: string, beginning: RunBeginning): string {
@@ -116,12 +116,12 @@ function appendLine(vaultDir: string, line: object): void {
     if (stats?.isFile() === false) throw new NotAFileError(now);
     const length = stats?.size ?? 0;
     if (length > HISTORY_LENGTH_MAX) retryWhileHeld(() => fs.renameSync(now, before));
-    // A line that a power cut has cut off must not swallow this one.
+    // A line cut off by a power failure must not swallow this one.
     const gap = length <= HISTORY_LENGTH_MAX && !endsInNewline(now, length) ? '\n' : '';
     fs.appendFileSync(now, `${gap}${JSON.stringify(line)}\n`, { mode: 0o600 });
   } catch (cause) {
     throw new FileError('history-not-written', `cannot write ${now}: ${reasonOf(cause)}`, {
-      hint: 'The run itself is not concerned. Check the space on this disk, and that nothing else has this name.',
+      hint: 'The run itself is not affected. Check the space on this disk, and that no folder has this name.',
       cause,
     });
   }
@@ -140,8 +140,8 @@ function endsInNewline(file: string, length: number): boolean {
 }
 
 /**
- * All runs that are remembered, the oldest first. What is damaged is left out, and what still runs. A run
- * that was killed ends when it began.
+ * All recorded runs, oldest first, without damaged records and running runs. A killed run ends when
+ * it started.
  */
 export function readHistory(vaultDir: string): readonly Run[] {
   const { now, before } = historyFiles(vaultDir);
@@ -151,16 +151,19 @@ export function readHistory(vaultDir: string): readonly Run[] {
     if (!('process' in line)) return [line];
     if (ended.has(line.run) || !isOver(line, lines.slice(index + 1))) return [];
     const { process: killed, ...begun } = line;
-    const message = `it did not end: process ${killed.pid} on ${killed.host} was killed, or its machine went down`;
+    const message = `it did not end: process ${killed.pid} on ${killed.host} was killed, or its machine stopped`;
     return [{ ...begun, end: line.start, exitCode: 1, error: { code: DID_NOT_END, message } }];
   });
 }
 
-/** A process that cannot be seen is given up when another push could begin, or a day has passed. */
+/**
+ * Whether a run is over. An invisible process counts as ended when a later push could start, or
+ * after a day.
+ */
 function isOver(begun: Begun, later: readonly (Begun | Run)[]): boolean {
-  const whereabouts = whereaboutsOf(begun.process);
-  if (whereabouts === 'running') return false;
-  if (whereabouts !== 'unseen') return true;
+  const state = processStateOf(begun.process);
+  if (state === 'running') return false;
+  if (state !== 'unseen') return true;
   const isPush = ({ command, destination }: Begun | Run): boolean =>
     command === 'push' && destination === begun.destination;
   const isFollowed =
@@ -179,7 +182,7 @@ function readEnd(file: string): string {
       return bytes.toString('utf8', 0, got);
     });
   } catch {
-    return ''; // Nothing was run yet, nobody may look, or it is no file.
+    return ''; // There is no history yet, it may not be read, or it is not a file.
   }
 }
 

@@ -1,16 +1,16 @@
-/** Notes in the state of a vault about full pushes and scheduled runs. */
+/** Records of complete pushes and scheduled runs in the state of a vault. */
 import { stateKey, readState, writeState, dropState } from './state.ts';
 
 /*
- * Three small records among a vault's state, each a JSON object:
- *   KEY-done           per destination: the last push of everything that came to its end
+ * Three small records in a vault's state, each a JSON object:
+ *   KEY-done           per destination: the last complete push
  *   schedule-outcome   how the last scheduled run ended
- *   schedule-request   somebody asked for a scheduled run, due or not
- * Like all state they may vanish at any time: then a push is due.
+ *   schedule-request   a request for a scheduled run, due or not
+ * Like all state they may vanish at any time; then a push is due.
  */
 const OUTCOME_KEY = 'schedule-outcome';
 const REQUEST_KEY = 'schedule-request';
-/** Older requests are nobody's any more. */
+/** Drop older requests. */
 const REQUEST_AGE_MAX_MS = 3_600_000;
 const MESSAGE_MAX = 1000;
 const PUSHES_MAX = 1000;
@@ -23,27 +23,27 @@ export interface ScheduledPush {
   readonly message?: string;
 }
 
-/** How a scheduled run ended that had something to do. Times are milliseconds since 1970. */
+/** How the last scheduled run that pushed ended. Times are milliseconds since 1970. */
 export interface ScheduleOutcome {
   readonly startedMs: number;
   readonly endedMs: number;
   readonly exitCode: number;
   readonly pushes: readonly ScheduledPush[];
-  /** The request it answered. */
+  /** The request that it answered. */
   readonly requestId?: string;
 }
 
 /**
- * Notes that everything was pushed to a destination.
+ * Records a complete push to a destination.
  *
- * @param startedMs - when the push was begun, milliseconds since 1970
+ * @param startedMs - start of the push, milliseconds since 1970
  * @throws {FileError} `state-not-written`
  */
 export function noteFullPush(vaultDir: string, shownDestination: string, startedMs: number): void {
   write(vaultDir, doneKey(shownDestination), { startedMs });
 }
 
-/** When the last push of everything to a destination was begun; undefined: never, or unknown. */
+/** Start of the last complete push to a destination; undefined: never, or unknown. */
 export function lastFullPush(vaultDir: string, shownDestination: string): number | undefined {
   const startedMs = read(vaultDir, doneKey(shownDestination)).get('startedMs');
   return typeof startedMs === 'number' && Number.isFinite(startedMs) ? startedMs : undefined;
@@ -64,7 +64,7 @@ export function writeOutcome(vaultDir: string, outcome: ScheduleOutcome): void {
   });
 }
 
-/** Inverse of {@link writeOutcome}; undefined when there is none or it is damaged. */
+/** Inverse of {@link writeOutcome}; undefined when it is missing or damaged. */
 export function readOutcome(vaultDir: string): ScheduleOutcome | undefined {
   const record = read(vaultDir, OUTCOME_KEY);
   const [startedMs, endedMs, exitCode] = ['startedMs', 'endedMs', 'exitCode'].map((key) =>
@@ -97,7 +97,7 @@ function readPush(value: unknown): readonly ScheduledPush[] {
 }
 
 /**
- * Asks the next scheduled run to push whether that is due or not.
+ * Requests that the next scheduled run pushes, due or not.
  *
  * @throws {FileError} `state-not-written`
  */
@@ -105,7 +105,7 @@ export function requestRun(vaultDir: string, id: string, nowMs: number): void {
   write(vaultDir, REQUEST_KEY, { id, atMs: nowMs });
 }
 
-/** The request that waits, which then waits no more. */
+/** Returns the pending request, and removes it. */
 export function takeRequest(vaultDir: string, nowMs: number): string | undefined {
   const record = read(vaultDir, REQUEST_KEY);
   if (record.size === 0) return undefined;
@@ -115,7 +115,7 @@ export function takeRequest(vaultDir: string, nowMs: number): string | undefined
   return Math.abs(nowMs - atMs) <= REQUEST_AGE_MAX_MS ? id : undefined;
 }
 
-/** Takes a request back. */
+/** Withdraws a request. */
 export function dropRequest(vaultDir: string): void {
   dropState(vaultDir, REQUEST_KEY);
 }
@@ -131,6 +131,6 @@ function read(vaultDir: string, key: string): ReadonlyMap<string, unknown> {
     const value: unknown = JSON.parse(Buffer.from(bytes).toString());
     return new Map(Object.entries(typeof value === 'object' && value !== null ? value : {}));
   } catch {
-    return new Map(); // of another version: the same as never written
+    return new Map(); // written by another version: treated as missing
   }
 }

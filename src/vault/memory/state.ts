@@ -23,14 +23,14 @@ function stateFile(vaultDir: string, key: string): string {
   return path.join(vaultDir, 'index', key);
 }
 
-/** A key for the state of one destination: the same for the same canonical text. */
+/** The key for the state of one destination: equal for equal canonical texts. */
 export function stateKey(shownDestination: string): string {
   return createHash('sha256').update(shownDestination).digest('hex').slice(0, 32);
 }
 
 /**
- * What {@link writeState} stored last. State is a cache: whatever is absent, cut off, altered or of
- * another version counts as absent.
+ * Reads what {@link writeState} stored last. State is a cache: a file that is missing, cut off,
+ * altered or of another version counts as absent.
  *
  * @param key - 1 to 80 of `a-z 0-9 -`
  * @throws {BugError} `invariant` — an impossible key
@@ -51,15 +51,15 @@ export function readState(vaultDir: string, key: string): Uint8Array | undefined
   return digest.equals(bytes.subarray(MAGIC.length, HEADER_LENGTH)) ? content : undefined;
 }
 
-/** Whether there is something by the name of a state that is not what {@link writeState} stored. */
+/** Whether an object has the name of a state, but is not what {@link writeState} stored. */
 export function isStateDamaged(vaultDir: string, key: string): boolean {
-  const isThere = fs.lstatSync(stateFile(vaultDir, key), { throwIfNoEntry: false }) !== undefined;
-  return isThere && readState(vaultDir, key) === undefined;
+  const exists = fs.lstatSync(stateFile(vaultDir, key), { throwIfNoEntry: false }) !== undefined;
+  return exists && readState(vaultDir, key) === undefined;
 }
 
 /**
- * SHA-256 of what {@link writeState} stored last, without reading that: should it have been altered,
- * {@link readState} has nothing all the same.
+ * SHA-256 of what {@link writeState} stored last, without reading its content: if that was altered,
+ * {@link readState} returns nothing anyway.
  *
  * @throws {BugError} `invariant` — an impossible key
  */
@@ -79,8 +79,8 @@ export function readStateDigest(vaultDir: string, key: string): Uint8Array | und
 /**
  * Replaces the state of a key in one step.
  *
- * @param isDurable - wait for the disk, so that no power cut brings back the bytes from before;
- *   otherwise it may, or leave damaged ones
+ * @param isDurable - wait for the disk; otherwise a power failure may restore the old bytes, or
+ *   leave damaged ones
  * @throws {FileError} `state-not-written`
  * @throws {BugError} `invariant` — an impossible key
  */
@@ -98,13 +98,13 @@ export function writeState(
     replace(file, Buffer.concat([MAGIC, digest, content]), 0o600);
   } catch (error) {
     throw new FileError('state-not-written', `cannot write ${file}: ${reasonOf(error)}`, {
-      hint: 'The copy is fine; the next run may take longer. Check the space on this disk, and that nothing else has this name.',
+      hint: 'The copy is fine; the next run may take longer. Check the space on this disk, and that no folder has this name.',
       cause: error,
     });
   }
 }
 
-/** The keys of what is there, whole or damaged; none where that cannot be seen. */
+/** The keys of all state, intact or damaged; none where it cannot be listed. */
 export function stateKeys(vaultDir: string): readonly string[] {
   try {
     return fs.readdirSync(path.dirname(stateFile(vaultDir, 'any')));
@@ -113,7 +113,10 @@ export function stateKeys(vaultDir: string): readonly string[] {
   }
 }
 
-/** Forgets the state of a key. Absent is fine, and so is something else in its place: it is no state. */
+/**
+ * Removes the state of a key. A missing file is fine, and so is a folder in its place: it is no
+ * state.
+ */
 export function dropState(vaultDir: string, key: string): void {
   const file = stateFile(vaultDir, key);
   try {

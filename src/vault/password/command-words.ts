@@ -6,14 +6,14 @@ const TOKEN = /\s+|'([^']*)'|"((?:[^"\\]|\\[^])*)"|\\([^])|([^\s'"\\]+)/y;
 const WINDOWS_TOKEN = /\s+|'([^']*)'|"([^"]*)"|(?!)()|([^\s'"]+)/y;
 
 /**
- * Splits a command line into words as a POSIX shell would: blanks separate, single quotes keep
- * everything, double quotes keep all but `\"`, `\\`, `` \` `` and `\$`, a backslash elsewhere keeps
- * the next character. On Windows, where it separates folders, a backslash is a character like any
- * other. Nothing is expanded and no shell runs.
+ * Splits a command line into words as a POSIX shell does. Blanks separate words; single quotes
+ * preserve everything, double quotes everything but `\"`, `\\`, `` \` `` and `\$`; a backslash
+ * elsewhere preserves the next character. On Windows a backslash is an ordinary character, since it
+ * separates folders. Nothing is expanded, and no shell runs.
  *
- * @param where - what the text was given as, for messages (`--extpass`)
- * @throws {UsageError} `command-invalid` — a quote without its end, or no word at all; the text is
- *   not repeated, it may hold a secret
+ * @param where - where the text was given, for messages (`--extpass`)
+ * @throws {UsageError} `command-invalid` — an unclosed quote, or no words; the message does not
+ *   contain the text, which may hold a secret
  */
 export function splitCommandWords(
   text: string,
@@ -26,9 +26,13 @@ export function splitCommandWords(
   while (token.lastIndex < text.length) {
     const match = token.exec(text);
     if (match === null) {
-      throw new UsageError('command-invalid', `${where}: a quote or a backslash has no end`, {
-        hint: 'Close the quote.',
-      });
+      throw new UsageError(
+        'command-invalid',
+        `${where}: a quote is not closed, or a backslash is at the end`,
+        {
+          hint: 'Close the quote.',
+        },
+      );
     }
     const [whole, single, double, escaped, bare] = match;
     if (/^\s/.test(whole)) {

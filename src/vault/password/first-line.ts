@@ -1,29 +1,33 @@
-/** The first line of a secret's source, which is the secret. */
+/** Reads the first line of a source, which is the secret. */
 import { byteOrderMarkOf } from '../../bytes/byte-order-mark.ts';
 import { PasswordError } from '../../errors.ts';
 
 /** gocryptfs' own limit (internal/readpassword, v2.3). */
 const PASSWORD_LENGTH_MAX = 2048;
 
-/** Collects the first line of a secret's source, overwriting what it copies. */
+/** Collects the first line of a source, overwriting its copies. */
 export class FirstLine {
-  /** True once the newline was seen: nothing more needs to be read. */
+  /** True after the newline: nothing more needs to be read. */
   isComplete = false;
   readonly #line = Buffer.alloc(PASSWORD_LENGTH_MAX);
   readonly #where: string;
   readonly #what: string;
-  readonly #goesOn: (line: Buffer) => boolean;
+  readonly #hasSecondLine: (line: Buffer) => boolean;
   #length = 0;
 
   /**
    * @param where - the source, for messages
-   * @param what - which secret it is, for messages
-   * @param goesOn - whether the next line belongs to it; default: no
+   * @param what - the kind of secret, for messages
+   * @param hasSecondLine - whether the next line belongs to it; default: no
    */
-  constructor(where: string, what = 'password', goesOn: (line: Buffer) => boolean = () => false) {
+  constructor(
+    where: string,
+    what = 'password',
+    hasSecondLine: (line: Buffer) => boolean = () => false,
+  ) {
     this.#where = where;
     this.#what = what;
-    this.#goesOn = goesOn;
+    this.#hasSecondLine = hasSecondLine;
   }
 
   /** @throws {PasswordError} `password-too-long` */
@@ -33,7 +37,7 @@ export class FirstLine {
     const part = newline === -1 ? chunk : chunk.subarray(0, newline);
     this.#add(part);
     if (newline === -1) return;
-    this.isComplete = !this.#goesOn(this.#line.subarray(0, this.#length));
+    this.isComplete = !this.#hasSecondLine(this.#line.subarray(0, this.#length));
     if (!this.isComplete) this.push(chunk.subarray(newline + 1));
   }
 
@@ -43,7 +47,7 @@ export class FirstLine {
       throw new PasswordError(
         'password-too-long',
         `the ${this.#what} from ${this.#where} is longer than ${PASSWORD_LENGTH_MAX} bytes`,
-        { hint: 'gocryptfs accepts no longer one. Is this the right file?' },
+        { hint: 'gocryptfs accepts at most that. Is this the right file?' },
       );
     }
     this.#line.set(part, this.#length);

@@ -1,31 +1,31 @@
-/** What is said to the keychain programs of each platform. No secret is ever among the words. */
+/** The commands of each platform's keychain programs. No secret is ever among the words. */
 import { WINDOWS_KEYCHAIN_SCRIPT } from './keychain-windows.ts';
 
-/** A password's place in the keychain. */
+/** Identifies a password in the keychain. */
 export interface KeychainItem {
-  /** Tells the vaults of one user apart; letters, digits and `-` only. */
+  /** Distinguishes the vaults of one user; letters, digits and `-` only. */
   readonly account: string;
-  /** What people see in the keychain's own window. */
+  /** The name in the keychain's own window. */
   readonly label: string;
 }
 
-/** How a program of the system is called. */
+/** How to call a program of the system. */
 export interface KeychainCommand {
   readonly program: string;
   readonly words: readonly string[];
   /** Bytes for its standard input; overwritten after use. */
   readonly input?: Buffer;
-  /** Exit statuses that mean: there is no such item. */
+  /** Exit statuses that mean that there is no such item. */
   readonly absentStatuses: readonly number[];
-  /** What to do when the program is not there. */
+  /** What to do when the program is missing. */
   readonly remedy: string;
 }
 
-/** The three things that are done with an item. */
+/** The three operations on an item. */
 export interface KeychainCommands {
   /** Prints the stored text. */
   read(item: KeychainItem): KeychainCommand;
-  /** Replaces what is there. */
+  /** Replaces an existing item. */
   write(item: KeychainItem, text: Buffer): KeychainCommand;
   remove(item: KeychainItem): KeychainCommand;
 }
@@ -68,7 +68,7 @@ const MACOS: KeychainCommands = {
   remove: ({ account }) => security(['delete-generic-password', '-s', SERVICE, '-a', account]),
 };
 
-/** errSecItemNotFound, -25300, as far as an exit status can hold it. */
+/** errSecItemNotFound, -25300, reduced to an exit status. */
 const MACOS_NOT_FOUND = 44;
 
 function security(words: readonly string[]): KeychainCommand {
@@ -80,7 +80,10 @@ function security(words: readonly string[]): KeychainCommand {
   };
 }
 
-/** `security -i` splits lines at blanks, and knows quotes and backslashes. */
+/**
+ * Makes a label safe for `security -i`, which splits lines at blanks and interprets quotes and
+ * backslashes.
+ */
 function quotable(label: string): string {
   return label.replace(/[^A-Za-z0-9 ._/:~-]/g, '?').slice(0, 500);
 }
@@ -92,10 +95,10 @@ const WINDOWS: KeychainCommands = {
   remove: (item) => powershell('remove', item, Buffer.alloc(0)),
 };
 
-/** What the script ends with when there is no such credential. */
+/** The script's exit status when there is no such credential. */
 const WINDOWS_NOT_FOUND = 44;
 
-/** The script is an argument; what to do, with which credential, and the secret are its input. */
+/** The script is an argument; its input is the verb, the name of the credential, and the secret. */
 function powershell(verb: string, { account, label }: KeychainItem, text: Buffer): KeychainCommand {
   const shown = Buffer.from(label).toString('base64');
   const request = Buffer.from(`${verb}\n${SERVICE}:${account}\n${shown}\n`);
@@ -110,7 +113,7 @@ function powershell(verb: string, { account, label }: KeychainItem, text: Buffer
     ],
     input,
     absentStatuses: [WINDOWS_NOT_FOUND],
-    remedy: 'It is a part of Windows; is SystemRoot set rightly?',
+    remedy: 'It is a part of Windows; is SystemRoot set correctly?',
   };
 }
 

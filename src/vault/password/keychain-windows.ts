@@ -1,8 +1,8 @@
 /**
  * Reads four lines from standard input (verb, target, label in base64, secret) and calls the
- * Credential Manager; the secret that it reads is printed. It ends with 0, with 44 when there is no
- * such credential, otherwise with 1 and the number of Windows' error on standard error. Source:
- * CredReadW, CredWriteW, CredDeleteW of wincred.h; type 1 is generic, persistence 2 is this machine only.
+ * Credential Manager; prints the secret that it reads. Its exit status is 0, or 44 when there is no
+ * such credential, or 1 with the number of Windows' error on standard error. Source: CredReadW,
+ * CredWriteW, CredDeleteW of wincred.h; type 1 is generic, persistence 2 is this machine only.
  */
 const CREDENTIAL_MANAGER = `
 using System;

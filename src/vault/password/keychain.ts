@@ -6,12 +6,12 @@ import { keychainCommands, type KeychainCommand, type KeychainItem } from './key
 import { sessionEnvironment } from './session-environment.ts';
 import type { VaultFrame } from '../vault.ts';
 
-/** What a keychain needs of the process it is used in. */
+/** What a keychain needs from this process. */
 export interface KeychainSurroundings {
   readonly platform: NodeJS.Platform;
   readonly environment: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
-  /** How long the keychain may take: more when somebody is there to unlock it. */
+  /** How long the keychain may take: longer when someone is there to unlock it. */
   readonly timeoutMs: number;
 }
 
@@ -21,7 +21,7 @@ const COMPLAINT_LENGTH_MAX = 200;
 const BASE64 =
   /^(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$|^[A-Za-z0-9+/]{2}==$|^[A-Za-z0-9+/]{3}=$/;
 
-/** The item of a vault. It stays the same when the folder is moved or the password changes. */
+/** The item of a vault. It stays the same when the folder moves or the password changes. */
 export function keychainItemOf({
   config,
   source,
@@ -31,7 +31,7 @@ export function keychainItemOf({
 }
 
 /**
- * Takes a vault's password from the keychain.
+ * Reads a vault's password from the keychain.
  *
  * @throws {PasswordError} `keychain-no-entry` — also when it is locked and nobody unlocks it;
  *   `keychain-program-missing`, `keychain-failed`, `keychain-timeout`
@@ -48,14 +48,14 @@ export async function readKeychain(
   const what =
     stored === undefined
       ? 'has no password for this vault, or is locked'
-      : 'has something else than ecsync stored';
+      : 'has something that ecsync did not store';
   throw new PasswordError('keychain-no-entry', `the keychain ${what}`, {
     hint: `Unlock it, or store the password with: ecsync key remember. ${OTHERWISE}`,
   });
 }
 
 /**
- * Puts a password there, in the place of an older one, and reads it back.
+ * Stores a password, replacing an older one, and reads it back.
  *
  * @throws {PasswordError} `keychain-not-stored`, and as {@link readKeychain}
  */
@@ -64,7 +64,7 @@ export async function writeKeychain(
   password: Uint8Array,
   surroundings: KeychainSurroundings,
 ): Promise<void> {
-  // Not every keychain keeps every byte, and some show what is no plain text in hex.
+  // Not every keychain preserves all bytes, and some print anything but plain text in hex.
   const text = Buffer.from(Buffer.from(password).toString('base64'));
   await call(keychainCommands(surroundings.platform).write(item, text), surroundings);
   const stored = await readKeychain(item, surroundings);
@@ -77,10 +77,10 @@ export async function writeKeychain(
 }
 
 /**
- * Takes a password out.
+ * Removes a password.
  *
  * @returns false when there was none
- * @throws {PasswordError} as {@link readKeychain}, but for `keychain-no-entry`
+ * @throws {PasswordError} as {@link readKeychain}, except `keychain-no-entry`
  */
 export async function removeFromKeychain(
   item: KeychainItem,
@@ -92,14 +92,14 @@ export async function removeFromKeychain(
 
 const OTHERWISE = 'Without a keychain: --passfile FILE, or [password] file in .ecsync/config.toml.';
 
-/** The password in base64; undefined when it is none. */
+/** Decodes the password from base64; undefined when the text is invalid. */
 function decoded(stored: Buffer): Buffer | undefined {
   const text = stored.toString('latin1').trim();
   stored.fill(0);
   return BASE64.test(text) ? Buffer.from(text, 'base64') : undefined;
 }
 
-/** @returns what the program printed; undefined: it says that there is no such item */
+/** @returns the program's output; undefined when there is no such item */
 async function call(
   command: KeychainCommand,
   surroundings: KeychainSurroundings,
@@ -112,7 +112,7 @@ async function call(
     if (status === 0) return output;
     output.fill(0);
     const isAbsent = typeof status === 'number' && command.absentStatuses.includes(status);
-    // libsecret ends with 1 at every failure, but says nothing only when there is no such item.
+    // libsecret gives 1 for every failure, but prints nothing only when there is no such item.
     if (isAbsent && (status !== 1 || complaint === '')) return undefined;
     if (status === 'not-started') throw programMissing(command);
     if (status === 'timeout') throw timedOut(timeoutMs);
@@ -123,7 +123,7 @@ async function call(
 }
 
 function programMissing({ program, remedy }: KeychainCommand): PasswordError {
-  const message = `the keychain cannot be reached: there is no ${program}`;
+  const message = `the keychain cannot be reached: ${program} is missing`;
   return new PasswordError('keychain-program-missing', message, { hint: `${remedy} ${OTHERWISE}` });
 }
 
@@ -135,15 +135,15 @@ function timedOut(timeoutMs: number): PasswordError {
 
 function failed(reason: string): PasswordError {
   return new PasswordError('keychain-failed', `the keychain cannot be used: ${reason}`, {
-    hint: `It needs the session of a user who is logged in, and to be unlocked. ${OTHERWISE}`,
+    hint: `The user must be logged in, and the keychain unlocked. ${OTHERWISE}`,
   });
 }
 
 interface ProgramEnd {
-  /** -1: it was ended by a signal. */
+  /** -1: a signal ended it. */
   readonly status: number | 'not-started' | 'timeout';
   readonly output: Buffer;
-  /** The first line of what it said on standard error. */
+  /** The first line of its standard error. */
   readonly complaint: string;
 }
 
@@ -166,13 +166,13 @@ function runProgram(
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     complaint = (complaint + text).slice(0, COMPLAINT_LENGTH_MAX);
   });
-  child.stdin.on('error', () => undefined); // it may end without reading
+  child.stdin.on('error', () => undefined); // the program may exit without reading
   child.stdin.end(input);
   return new Promise<ProgramEnd>((resolve) => {
     const end = (status: ProgramEnd['status']): void => {
       clearTimeout(timer);
       signal.removeEventListener('abort', stop);
-      // What it started itself may keep the pipes open.
+      // Its own child processes may keep the pipes open.
       for (const stream of [child.stdout, child.stderr]) stream.destroy();
       child.kill('SIGKILL');
       resolve({ status, output, complaint: complaint.trim().split(/\r?\n/)[0] ?? '' });

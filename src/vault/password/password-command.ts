@@ -1,18 +1,18 @@
-/** Runs the program that prints a password. */
+/** Runs a program that prints a password. */
 import { spawn } from 'node:child_process';
 import { PasswordError } from '../../errors.ts';
 import { programFile } from '../../programs.ts';
 import { FirstLine } from './first-line.ts';
 
-/** What may follow the first line; a program that prints without end is none that knows a password. */
+/** Limit of the output; a program that prints more is no password command. */
 const OUTPUT_LENGTH_MAX = 65_536;
 
 /**
- * Runs a program and takes the first line it prints. It inherits the terminal, so that it may ask
- * itself; no shell is involved, and the environment it gets holds no password.
+ * Runs a program and takes the first line of its output. It inherits the terminal, so that it can
+ * ask questions itself. No shell is involved, and its environment holds no password.
  *
- * @throws {PasswordError} `password-command-failed` — it could not be started, or ended with a
- *   status; the message names the program only, its arguments may be secret
+ * @throws {PasswordError} `password-command-failed` — it could not be started, or its exit status
+ *   is not 0; the message names only the program, since the arguments may be secret
  * @throws {PasswordError} `password-empty`, `password-too-long`
  * @throws the signal's reason
  */
@@ -54,7 +54,7 @@ export async function runPasswordCommand(
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof PasswordError) throw error;
-    // Node's own error is not kept as the cause: it repeats the arguments.
+    // Node's own error is not kept as the cause: it contains the arguments.
     throw commandFailed(program, 'could not be started');
   } finally {
     signal.removeEventListener('abort', kill);

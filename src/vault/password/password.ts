@@ -14,30 +14,30 @@ import { FirstLine } from './first-line.ts';
 import { secretExposure } from '../files/ownership.ts';
 import { runPasswordCommand } from './password-command.ts';
 
-/** What opens a vault. Whoever asked for it overwrites the bytes when done. */
+/** What opens a vault. The caller overwrites the bytes after use. */
 export type Secret =
   | { readonly kind: 'password'; readonly bytes: Buffer }
   | { readonly kind: 'masterkey'; readonly bytes: Buffer };
 
-/** What a vault's configuration says about its password. */
+/** A vault's configuration of its password. */
 export interface ConfiguredSecret {
   /** `[password]` */
   readonly password: VaultConfig['password'];
-  /** Absolute folder that relative paths start from. */
+  /** Absolute folder for relative paths. */
   readonly folder: string;
-  /** Takes the vault's password from the system's keychain. */
+  /** Reads the vault's password from the system's keychain. */
   readonly keychain: () => Promise<Buffer>;
-  /** `$CREDENTIALS_DIRECTORY`, if it is set. */
+  /** `$CREDENTIALS_DIRECTORY`, if set. */
   readonly credentialsFolder?: string | undefined;
 }
 
-/** Everything a secret may come from. */
+/** All possible sources of a secret. */
 export interface SecretSources {
   /** `--passfile` */
   readonly passfile?: string;
   /** `--extpass` */
   readonly extpass?: string;
-  /** `--masterkey=stdin`: standard input, or a question when that is a terminal. */
+  /** `--masterkey=stdin`: standard input, or a prompt when that is a terminal. */
   readonly masterkeyFrom?: Readable | (() => Promise<Buffer>);
   readonly config?: ConfiguredSecret;
   /** `ECSYNC_PASSWORD_FILE`, `ECSYNC_PASSWORD_COMMAND`, `ECSYNC_PASSWORD` */
@@ -46,21 +46,21 @@ export interface SecretSources {
     readonly command?: string;
     readonly password?: string;
   };
-  /** Asks on the terminal. Absent when there is none. */
+  /** Asks on the terminal; absent without one. */
   readonly prompt?: () => Promise<Buffer>;
-  /** Receives one line about a password file that deserves a look. */
+  /** Called with one line about a suspicious password file. */
   readonly warn: (code: string, message: string) => void;
   readonly signal: AbortSignal;
 }
 
 /**
- * The password or master key, from the first source that is there: options, the vault's config, the
- * environment, a prompt. Follows gocryptfs for all of them: the first line counts, its newline is
- * dropped, a carriage return is kept, at most 2048 bytes, never empty.
+ * Reads the password or master key from the first available source: options, the vault's config,
+ * the environment, a prompt. As in gocryptfs, the first line counts, without its newline but with
+ * any carriage return; it has at most 2048 bytes and is not empty.
  *
- * @throws {PasswordError} `password-missing`, `passfile-unreadable`, `passfile-unsafe`, `password-empty`,
- *   `password-too-long`, `password-utf16`, `password-command-failed`, `masterkey-invalid`, `credential-missing`, and
- *   those of the keychain
+ * @throws {PasswordError} `password-missing`, `passfile-unreadable`, `passfile-unsafe`,
+ *   `password-empty`, `password-too-long`, `password-utf16`, `password-command-failed`,
+ *   `masterkey-invalid`, `credential-missing`, and those of the keychain
  * @throws {UsageError} `conflicting-options`, `command-invalid`
  */
 export async function readSecret(sources: SecretSources): Promise<Secret> {
@@ -132,7 +132,7 @@ async function readConfigured(
   return runPasswordCommand([program, ...rest], sources.signal);
 }
 
-/** A push by hand has no credentials: then the password is asked for. */
+/** Reads a systemd credential. A push by hand has none; then it asks for the password. */
 async function readCredential(
   name: string,
   { credentialsFolder }: ConfiguredSecret,
@@ -151,7 +151,7 @@ async function readCredential(
   );
 }
 
-/** Whoever sits at a terminal can type the password instead. */
+/** Reads the keychain; if that fails on a terminal, asks for the password. */
 async function readFromKeychain(
   { keychain }: ConfiguredSecret,
   { prompt, warn }: SecretSources,
@@ -165,17 +165,18 @@ async function readFromKeychain(
   }
 }
 
-/** A path of the configuration: relative to `folder`, and `~/` is the home folder. */
+/** Resolves a path in the configuration: relative to `folder`; `~/` is the home folder. */
 export function pathFrom(folder: string, file: string): string {
   const atHome = /^~[/\\]/.test(file) ? path.join(os.homedir(), file.slice(2)) : file;
   return path.resolve(folder, atHome);
 }
 
 /**
- * The password of an rsync daemon: the first line of a file, without its line end of either kind, as
- * the stock client reads it.
+ * Reads the password of an rsync daemon: the first line of a file, without its LF or CR LF, like
+ * the stock client.
  *
- * @throws {PasswordError} `passfile-unreadable`, `passfile-unsafe`, `password-empty`, `password-too-long`
+ * @throws {PasswordError} `passfile-unreadable`, `passfile-unsafe`, `password-empty`,
+ *   `password-too-long`
  */
 export async function readDaemonPasswordFile(
   file: string,
@@ -194,21 +195,21 @@ async function readPassfile(
   if (byteOrderMarkOf(password) === 'utf-8') {
     warn(
       'passfile-mark',
-      `${file} begins with a byte order mark, which counts as part of the password: save it as UTF-8 without one`,
+      `${file} starts with a byte order mark, which counts as part of the password: save it as UTF-8 without one`,
     );
   }
   if (password.at(-1) === 0x0d) {
     warn(
       'passfile-crlf',
-      `${file} has Windows line ends: the carriage return counts as part of the password`,
+      `${file} has Windows line endings: the carriage return counts as part of the password`,
     );
   }
   return password;
 }
 
 /**
- * Opened without waiting: a named pipe whose writer never comes must not block a thread, which
- * would keep the process from ending.
+ * Opens a password file without blocking: a named pipe without a writer must not block a thread,
+ * which would keep the process from exiting.
  */
 function openPassfile(file: string, warn: SecretSources['warn']): Readable {
   const { O_RDONLY, O_NONBLOCK } = fs.constants;
@@ -229,7 +230,7 @@ function openPassfile(file: string, warn: SecretSources['warn']): Readable {
 
 function unsafe(file: string, why: string): PasswordError {
   return new PasswordError('passfile-unsafe', `the password file ${file} ${why}`, {
-    hint: `Who sets the password can set it to one that they know. Run: chmod 600 ${file}`,
+    hint: `Anyone who can write the file can choose the password. Run: chmod 600 ${file}`,
   });
 }
 
@@ -269,7 +270,7 @@ function firstLineOf(bytes: Buffer, where: string): Buffer {
 }
 
 /**
- * 64 hex digits, dashes and blanks between them as people like. The line is overwritten.
+ * Parses 64 hex digits, with optional dashes and blanks between them. The line is overwritten.
  *
  * @param where - its source, for messages
  * @throws {PasswordError} `masterkey-invalid`
@@ -283,12 +284,12 @@ function parseMasterkey(line: Buffer, where: string): Buffer {
   });
 }
 
-/** The first of the two lines that a recovery sheet has. */
+/** Whether this is the first of the two lines on a recovery sheet. */
 function isHalfMasterkey(line: Buffer): boolean {
   return /^[0-9a-fA-F]{32}$/.test(line.toString('latin1').replace(/[-\s]/g, ''));
 }
 
-/** The master key that a text is, if it is one. */
+/** The master key in a text; undefined if it is none. */
 export function masterkeyIn(text: Buffer): Buffer | undefined {
   const digits = text.toString('latin1').replace(/[-\s]/g, '');
   return /^[0-9a-fA-F]{64}$/.test(digits) ? Buffer.from(digits, 'hex') : undefined;

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 
 /**
  * The environment for a program that talks to services of the user's session. A login without a
- * session of its own (su, cron) has the user's manager, and its bus, all the same.
+ * session of its own (su, cron) can use the user's manager and its bus all the same.
  */
 export function sessionEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const runtime = `/run/user/${process.getuid?.() ?? 0}`;

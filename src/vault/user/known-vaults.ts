@@ -1,4 +1,6 @@
-/** The vaults of this user on this machine: a list of paths, for an overview. It is no part of any vault. */
+/**
+ * The list of this user's vaults on this machine, for an overview. It does not belong to any vault.
+ */
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -10,27 +12,28 @@ import { pathKind } from '../files/path-kind.ts';
 
 const FILE_MODE = 0o600;
 const FOLDER_MODE = 0o700;
-/** More than anybody has; what is used longest ago goes first. */
+/** More than anyone has; the least recently added ones are dropped first. */
 const VAULTS_MAX = 1000;
 
 const schema = v.object({ version: v.literal(1), vaults: v.array(v.string()) });
 
 /**
- * Where the list is: `~/.local/state/ecsync/vaults.json` (`XDG_STATE_HOME`),
- * `%LOCALAPPDATA%\ecsync\vaults.json` on Windows. It need not exist.
+ * Path of the list: `~/.local/state/ecsync/vaults.json` (`XDG_STATE_HOME`),
+ * `%LOCALAPPDATA%\ecsync\vaults.json` on Windows. The file may be missing.
  */
 export function knownVaultsFile(environment: NodeJS.ProcessEnv, platform: NodeJS.Platform): string {
-  const told = environment[platform === 'win32' ? 'LOCALAPPDATA' : 'XDG_STATE_HOME'];
-  const isTold = told !== undefined && path.isAbsolute(told);
+  const configured = environment[platform === 'win32' ? 'LOCALAPPDATA' : 'XDG_STATE_HOME'];
+  const isConfigured = configured !== undefined && path.isAbsolute(configured);
   const home = platform === 'win32' ? ['AppData', 'Local'] : ['.local', 'state'];
-  const folder = isTold ? told : path.join(os.homedir(), ...home);
+  const folder = isConfigured ? configured : path.join(os.homedir(), ...home);
   return path.join(folder, 'ecsync', 'vaults.json');
 }
 
 /**
- * Absolute vault directories, the longest known first; without a list there are none.
+ * Absolute vault directories, oldest entry first; none without a list.
  *
- * @throws {UsageError} `known-vaults-unreadable` — also a list that somebody else could have written
+ * @throws {UsageError} `known-vaults-unreadable` — also for a list that someone else could have
+ *   written
  */
 export function readKnownVaults(file: string): readonly string[] {
   if (pathKind(file) === 'absent') return [];
@@ -51,13 +54,13 @@ function tryJson(text: string): unknown {
 
 function unreadable(file: string, why: string): UsageError {
   return new UsageError('known-vaults-unreadable', `${file} is not read: ${why}`, {
-    hint: 'Remove it: each vault is noted again at its next push.',
+    hint: 'Remove it: each vault is listed again at its next push.',
   });
 }
 
 /**
- * Notes a vault. That fails without a word: nothing but an overview depends on it. A home folder that is not
- * there, or that is another user's (sudo may leave HOME as it is), gets no list.
+ * Adds a vault to the list. Failures are silent, since only an overview depends on it. A home
+ * folder that is missing or belongs to another user (sudo may leave HOME unchanged) gets no list.
  */
 export function rememberVault(file: string, vaultDir: string): void {
   try {
@@ -68,7 +71,7 @@ export function rememberVault(file: string, vaultDir: string): void {
     fs.mkdirSync(path.dirname(file), { recursive: true, mode: FOLDER_MODE });
     writeKnownVaults(file, [...known, real].slice(-VAULTS_MAX));
   } catch {
-    // A list that cannot be read or written is told of by the command that shows it.
+    // The command that shows the list reports why it cannot be read or written.
   }
 }
 
@@ -78,7 +81,9 @@ export function writeKnownVaults(file: string, vaults: readonly string[]): void 
   replaceCacheFile(file, Buffer.from(text), FILE_MODE);
 }
 
-/** Whether the folder, or the nearest one above that is there, is this user's, and not above the home. */
+/**
+ * Whether the folder, or its nearest existing parent below the home folder, belongs to this user.
+ */
 function isOwnPlace(folder: string): boolean {
   const stats = fs.statSync(folder, { throwIfNoEntry: false });
   if (stats === undefined) {

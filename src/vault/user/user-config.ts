@@ -12,13 +12,15 @@ import { flag, text } from '../config/config-values.ts';
 import { pathFrom } from '../password/password.ts';
 import type { SafeList } from '../vault-trust.ts';
 
-/** What the machine-wide `config.toml` may say: defaults for all vaults of this user. */
+/** The content of the machine-wide `config.toml`: defaults for all vaults of this user. */
 export interface UserConfig extends SharedTables {
-  /** Folders of vaults that other users could have written and that this user trusts; `~/` is home. */
+  /**
+   * Folders of vaults that other users could have written, but that this user trusts; `~/` is home.
+   */
   readonly safe_vaults?: readonly string[] | undefined;
-  /** No code whose time depends on keys: others run programs on this processor, too. */
+  /** Use no code whose duration depends on keys: others run programs on this processor, too. */
   readonly constant_time?: boolean | undefined;
-  /** As `--log-file`; relative to the folder of this file. */
+  /** Like `--log-file`; relative to the folder of this file. */
   readonly log_file?: string | undefined;
 }
 
@@ -33,29 +35,29 @@ const userSchema = v.strictObject({
 const KNOWN_KEYS = { '': Object.keys(userSchema.entries), ...SHARED_KEYS };
 
 /**
- * Where the machine-wide configuration of this user is: `~/.config/ecsync/config.toml`
- * (`XDG_CONFIG_HOME`), `%APPDATA%\ecsync\config.toml` on Windows. It need not exist.
+ * Path of this user's machine-wide configuration: `~/.config/ecsync/config.toml`
+ * (`XDG_CONFIG_HOME`), `%APPDATA%\ecsync\config.toml` on Windows. The file may be missing.
  */
 export function userConfigFile(environment: NodeJS.ProcessEnv, platform: NodeJS.Platform): string {
-  const told = environment[platform === 'win32' ? 'APPDATA' : 'XDG_CONFIG_HOME'];
-  const isTold = told !== undefined && path.isAbsolute(told);
+  const configured = environment[platform === 'win32' ? 'APPDATA' : 'XDG_CONFIG_HOME'];
+  const isConfigured = configured !== undefined && path.isAbsolute(configured);
   const home = platform === 'win32' ? ['AppData', 'Roaming'] : ['.config'];
-  const folder = isTold ? told : path.join(os.homedir(), ...home);
+  const folder = isConfigured ? configured : path.join(os.homedir(), ...home);
   return path.join(folder, 'ecsync', 'config.toml');
 }
 
 /**
- * Reads the machine-wide configuration; without a file it says nothing.
+ * Reads the machine-wide configuration; empty without a file.
  *
- * @throws {UsageError} `config-not-yours` — somebody else could have written it;
+ * @throws {UsageError} `config-not-yours` — someone else could have written it;
  *   `config-unreadable`, `config-invalid`, `config-unknown-key`
  */
 export function readUserConfig(file: string): UserConfig {
-  if (!isThere(file)) return {};
+  if (!exists(file)) return {};
   const { text: tomlText, foreignWriters } = readConfigFile(file);
   if (foreignWriters !== undefined) {
     throw new UsageError('config-not-yours', `${file} is not read: it ${foreignWriters}`, {
-      hint: 'Its [hooks] and rsh could run programs as you. It must belong to you or to root, and nobody else may write it (chown, chmod go-w).',
+      hint: 'Its [hooks] and rsh could run programs as you. It must belong to you or root, and nobody else may be able to write it (chown, chmod go-w).',
     });
   }
   const parsed = parseTomlText(tomlText, file);
@@ -64,7 +66,7 @@ export function readUserConfig(file: string): UserConfig {
   return result.output;
 }
 
-/** `safe_vaults` of this user, read when it is needed. */
+/** `safe_vaults` of this user, read on demand. */
 export function safeListOf(environment: NodeJS.ProcessEnv, platform: NodeJS.Platform): SafeList {
   const file = userConfigFile(environment, platform);
   return {
@@ -76,8 +78,8 @@ export function safeListOf(environment: NodeJS.ProcessEnv, platform: NodeJS.Plat
   };
 }
 
-/** What cannot be looked at counts as there: reading it will say why not. */
-function isThere(file: string): boolean {
+/** Whether the file exists. If it cannot be examined, the answer is yes: reading it reports why. */
+function exists(file: string): boolean {
   try {
     return fs.statSync(file, { throwIfNoEntry: false }) !== undefined;
   } catch (error) {

@@ -66,7 +66,7 @@ it('installs beside other lines, says why cron, starts the line, and takes only 
     'crontab -l > "$FOLDER/after"',
   ]);
   expect(result.stderr).toContain(
-    'There is no systemd session for this user here, so cron is used.',
+    'This user has no systemd session, so cron is used.',
   );
   expect(result.stderr).toContain('--vault-dir FOLDER/.ecsync');
   expect(result.stderr).toContain("cron's environment, not by cron itself");
@@ -99,7 +99,7 @@ it('says at once that no cron daemon runs, wherever the job is looked at', async
   ]);
   expect(result.code).toBe(0);
   expect(result.stderr).toContain(
-    `warning: the job is installed, but nothing starts it: ${noDaemon}. Have it started, now and at every boot: systemctl enable --now cron`,
+    `warning: the job is installed, but nothing starts it: ${noDaemon}. Start it, now and at every boot: systemctl enable --now cron`,
   );
   expect(result.stderr).not.toContain('Next run:');
   expect(result.stderr).toContain(`The job works, but nothing starts it: ${noDaemon}.`);
