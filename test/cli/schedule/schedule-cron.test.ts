@@ -65,9 +65,7 @@ it('installs beside other lines, says why cron, starts the line, and takes only 
     'ecsync schedule remove --vault-dir "$VAULT/.ecsync" || exit 4',
     'crontab -l > "$FOLDER/after"',
   ]);
-  expect(result.stderr).toContain(
-    'This user has no systemd session, so cron is used.',
-  );
+  expect(result.stderr).toContain('This user has no systemd session, so cron is used.');
   expect(result.stderr).toContain('--vault-dir FOLDER/.ecsync');
   expect(result.stderr).toContain("cron's environment, not by cron itself");
   expect({ code: result.code, out: result.stdout }).toEqual({
