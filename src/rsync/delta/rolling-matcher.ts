@@ -31,7 +31,7 @@ export class RollingMatcher implements Matcher {
   /** Whether the window's sum is valid for its position. */
   #placed = false;
   /** The block after the last match: the most likely next match. */
-  #wanted = 0;
+  #nextBlock = 0;
   /** The budget for failed searches: bytes hashed for strong sums, and steps of the index. */
   #falseAlarmBytesLeft = FALSE_ALARM_BYTES_BASE;
   #stepsMax = FALSE_ALARM_BYTES_BASE;
@@ -123,13 +123,14 @@ export class RollingMatcher implements Matcher {
       if (strong !== undefined) this.#falseAlarmBytesLeft -= length;
       return false;
     }
-    const wanted = this.#wanted;
-    if (wanted < head.count && this.#index.weak(wanted) === weak && matches(wanted)) block = wanted;
+    const nextBlock = this.#nextBlock;
+    if (nextBlock < head.count && this.#index.weak(nextBlock) === weak && matches(nextBlock))
+      block = nextBlock;
     this.#flushLiteral(start);
     this.#sink.block(block, length);
     this.#literalStart = start + length;
     this.#window.position = this.#literalStart;
-    this.#wanted = block + 1;
+    this.#nextBlock = block + 1;
     return true;
   }
 

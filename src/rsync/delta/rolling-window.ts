@@ -30,9 +30,9 @@ export class RollingWindow {
 
   /** Slides the window by one byte. */
   step(signed: Int8Array): void {
-    const gone = signed[this.position] ?? 0;
-    this.#s1 = (this.#s1 - gone + (signed[this.position + this.length] ?? 0)) | 0;
-    this.#s2 = (((this.#s2 - Math.imul(this.length, gone)) | 0) + this.#s1) | 0;
+    const removed = signed[this.position] ?? 0;
+    this.#s1 = (this.#s1 - removed + (signed[this.position + this.length] ?? 0)) | 0;
+    this.#s2 = (((this.#s2 - Math.imul(this.length, removed)) | 0) + this.#s1) | 0;
     this.position++;
   }
 
@@ -54,9 +54,9 @@ export class RollingWindow {
       const slot = Math.imul((s1 & 0xffff) | (s2 << 16), spread) >>> shift;
       found = (((bits[slot >>> 5] ?? 0) >>> (slot & 31)) & 1) !== 0;
       if (found || position >= last) break;
-      const gone = signed[position] ?? 0;
-      s1 = (s1 - gone + (signed[position + length] ?? 0)) | 0;
-      s2 = (((s2 - Math.imul(length, gone)) | 0) + s1) | 0;
+      const removed = signed[position] ?? 0;
+      s1 = (s1 - removed + (signed[position + length] ?? 0)) | 0;
+      s2 = (((s2 - Math.imul(length, removed)) | 0) + s1) | 0;
       position++;
     }
     this.position = position;

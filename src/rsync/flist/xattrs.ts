@@ -114,11 +114,11 @@ export function xattrRequestRule(
  *   twice, or one whose value was in the list
  */
 export function readXattrRequest(reader: ByteReader, xattrs: readonly Xattr[]): number[] {
-  const wanted: number[] = [];
+  const requested: number[] = [];
   let position = -1;
   for (;;) {
     const step = readVarint(reader); // 7
-    if (step === 0) return wanted;
+    if (step === 0) return requested;
     position += step;
     const value = step > 0 ? xattrs[position]?.value : undefined;
     if (value === undefined || value.length <= FULL_VALUE_LENGTH_MAX) {
@@ -127,7 +127,7 @@ export function readXattrRequest(reader: ByteReader, xattrs: readonly Xattr[]): 
         `the server asked for extended attribute ${position + 1} of ${xattrs.length}, which is not allowed`,
       );
     }
-    wanted.push(position);
+    requested.push(position);
   }
 }
 
@@ -135,10 +135,10 @@ export function readXattrRequest(reader: ByteReader, xattrs: readonly Xattr[]): 
 export function writeXattrAnswer(
   sink: ByteSink,
   xattrs: readonly Xattr[],
-  wanted: readonly number[],
+  requested: readonly number[],
 ): void {
   let before = -1;
-  for (const position of wanted) {
+  for (const position of requested) {
     const value = xattrs[position]?.value ?? new Uint8Array(0);
     writeVarint(sink, position - before); // 8
     writeVarint(sink, value.length); // 9

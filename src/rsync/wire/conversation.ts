@@ -52,7 +52,7 @@ export class Conversation {
   /** How long the peer may work without progress; see {@link allowSilentWork}. */
   #workMs: () => number = () => 0;
   #protocol = 0;
-  #saidFarewell = false;
+  #isFarewellSent = false;
   #failure: Error | undefined;
 
   constructor(
@@ -193,7 +193,7 @@ export class Conversation {
    */
   async farewell(reading: Promise<unknown>): Promise<Error | undefined> {
     // Below protocol 31 the peer does not learn that we have given up, and would not close.
-    if (!this.#saidFarewell && !(this.#failure instanceof ConnectionError)) return undefined;
+    if (!this.#isFarewellSent && !(this.#failure instanceof ConnectionError)) return undefined;
     const farewellMs = this.#farewellMs();
     if (farewellMs === 0) return undefined;
     const timer = setTimeout(() => {
@@ -260,10 +260,10 @@ export class Conversation {
   }
 
   #answerErrorExit(exitCode: number | undefined): Error {
-    if (exitCode !== undefined && !this.#saidFarewell && this.#protocol >= 31) {
+    if (exitCode !== undefined && !this.#isFarewellSent && this.#protocol >= 31) {
       this.writer.message(MSG_ERROR_EXIT, Buffer.alloc(0));
     }
-    this.#saidFarewell = true;
+    this.#isFarewellSent = true;
     return errorExit(exitCode);
   }
 
@@ -272,8 +272,8 @@ export class Conversation {
   }
 
   #sendErrorExit(exitCode: number): void {
-    if (this.#saidFarewell || this.#protocol < 31) return;
-    this.#saidFarewell = true;
+    if (this.#isFarewellSent || this.#protocol < 31) return;
+    this.#isFarewellSent = true;
     const payload = Buffer.alloc(4);
     payload.writeInt32LE(exitCode, 0);
     this.writer.message(MSG_ERROR_EXIT, payload);

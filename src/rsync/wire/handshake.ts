@@ -153,8 +153,8 @@ async function awaitBytes(reader: MultiplexReader, count: number): Promise<void>
 /** Messages of accounts that run no commands: OpenSSH's internal-sftp, nologin and the like. */
 const NO_COMMANDS = /sftp connections only|not (?:currently )?available|may not be used|no shell/i;
 
-function hintAbout(said: string): string {
-  return NO_COMMANDS.test(said)
+function hintAbout(text: string): string {
+  return NO_COMMANDS.test(text)
     ? 'The account there runs no commands, so nothing can be pushed to it. Give it a shell and rsync; reading works over SFTP if the account has that.'
     : 'The login there prints something on standard output. Make its shell start-up files print nothing for commands that run without a terminal.';
 }

@@ -205,13 +205,17 @@ async function explainSilence(
       timer = setTimeout(() => resolve(undefined), STATUS_MS);
     });
     const status = await Promise.race([connection.exited, patience]);
-    const said = connection.stderrText().trim().slice(-200);
+    const received = connection.stderrText().trim().slice(-200);
     if (status?.code === 127 || status?.code === 126) {
-      return new RemoteError('rsync-missing', `${shownName}: there is no rsync there (${said})`, {
-        hint: 'Install rsync there, or give its path with --rsync-path.',
-      });
+      return new RemoteError(
+        'rsync-missing',
+        `${shownName}: there is no rsync there (${received})`,
+        {
+          hint: 'Install rsync there, or give its path with --rsync-path.',
+        },
+      );
     }
-    return notADaemon(shownName, said);
+    return notADaemon(shownName, received);
   } catch (error) {
     return error instanceof Error ? error : notADaemon(shownName, '');
   } finally {
@@ -219,10 +223,12 @@ async function explainSilence(
   }
 }
 
-function notADaemon(shownName: string, said: string): RemoteError {
+function notADaemon(shownName: string, received: string): RemoteError {
   const what =
-    said === '' ? 'closed the connection' : `said ${JSON.stringify(said.slice(0, LENGTH_SHOWN))}`;
-  const isSsh = said.startsWith('SSH-');
+    received === ''
+      ? 'closed the connection'
+      : `said ${JSON.stringify(received.slice(0, LENGTH_SHOWN))}`;
+  const isSsh = received.startsWith('SSH-');
   return new RemoteError('not-a-daemon', `${shownName}: this is not an rsync daemon: it ${what}`, {
     hint: isSsh
       ? 'This is an ssh server: write user@host:path.'

@@ -254,8 +254,8 @@ export class SftpSession {
   /** The error for a server that closed; one without SFTP ends the subsystem at once. */
   #closed(): RemoteError | ConnectionError {
     const { shownName } = this.#options;
-    const said = this.#connection.stderrText().trim().split('\n').at(-1) ?? '';
-    const why = said === '' ? '' : `: ${said}`;
+    const lastLine = this.#connection.stderrText().trim().split('\n').at(-1) ?? '';
+    const why = lastLine === '' ? '' : `: ${lastLine}`;
     return this.#hasGreeted
       ? new ConnectionError('connection-lost', `${shownName}: the SFTP server ended${why}`, {
           hint: 'Run again.',

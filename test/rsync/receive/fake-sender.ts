@@ -158,7 +158,7 @@ export class FakeSender {
   }
 
   /** Reads up to the next request for content. */
-  async asked(): Promise<Asked> {
+  async nextRequest(): Promise<Asked> {
     for (;;) {
       const ndx = await this.#readNdx();
       if (ndx < 0) continue;

@@ -232,7 +232,7 @@ describe('extended attributes', () => {
       const { end } = await attack(
         async (sender) => {
           list(sender);
-          await sender.asked();
+          await sender.nextRequest();
           if (what !== 'of a folder that has none') {
             sender.ndxWriter.write(sender.writer, FILE);
             writeItemAttributes(sender.writer, { iflags: ANSWER }, 32);
@@ -252,7 +252,7 @@ describe('extended attributes', () => {
       (length: number, ...steps: number[]) =>
       async (sender: FakeSender): Promise<void> => {
         list(sender);
-        await sender.asked();
+        await sender.nextRequest();
         sender.ndxWriter.write(sender.writer, FILE);
         writeItemAttributes(sender.writer, { iflags: ANSWER }, 32);
         for (const step of steps) {
@@ -435,7 +435,7 @@ describe('lists', () => {
           { name: 'a', size: 4 },
           { name: 'a', mode: 0o120777, target: 'x' },
         );
-        const { ndx } = await sender.asked();
+        const { ndx } = await sender.nextRequest();
         sender.answer(ndx);
         sender.content(Buffer.from('once'));
         await sender.finishAsServer();
@@ -667,7 +667,7 @@ describe('answers', () => {
     async (what, [step, code]) => {
       const { end } = await attack(async (sender) => {
         sender.list({ name: 'a', size: 5 });
-        const { ndx } = await sender.asked();
+        const { ndx } = await sender.nextRequest();
         await step(sender, ndx);
       });
       expect(codeOf(end)).toBe(code);
@@ -707,7 +707,7 @@ describe('answers', () => {
     async (what, [step, code]) => {
       const { end } = await attack(async (sender) => {
         sender.list({ name: 'a', size: 5 });
-        const { ndx } = await sender.asked();
+        const { ndx } = await sender.nextRequest();
         sender.flush();
         const empty = Buffer.alloc(400_000, Buffer.from('00000007', 'hex'));
         await sender.sayForEver(() => {
@@ -725,7 +725,7 @@ describe('answers', () => {
     const { end, problems } = await attack(
       async (sender) => {
         sender.list({ name: 'a', size: 5 });
-        sender.answer((await sender.asked()).ndx);
+        sender.answer((await sender.nextRequest()).ndx);
         await sender.sayForEver(() => sender.literal(Buffer.alloc(32_768)));
       },
       { growthMax: 10 * MIB },
@@ -740,7 +740,7 @@ describe('answers', () => {
     const { end } = await attack(
       async (sender) => {
         sender.list({ name: 'a', size: 5 });
-        const { ndx, head } = await sender.asked();
+        const { ndx, head } = await sender.nextRequest();
         sender.answer(ndx, head, 0x8000);
         await sender.sayForEver(() => sender.token(-1));
       },
@@ -755,7 +755,7 @@ describe('answers', () => {
     const { end } = await attack(
       async (sender) => {
         sender.list({ name: 'a', size: 5 });
-        const { ndx, head } = await sender.asked();
+        const { ndx, head } = await sender.nextRequest();
         fs.rmSync(join(ours, 'a'));
         sender.answer(ndx, head, 0x8000);
         await sender.sayForEver(() => sender.token(-1));
@@ -797,7 +797,7 @@ describe('answers', () => {
     fs.writeFileSync(join(ours, 'secret'), Buffer.alloc(1400, 'secret'));
     const { end } = await attack(async (sender) => {
       sender.list({ name: 'a', size: 1400 });
-      const { ndx, head } = await sender.asked();
+      const { ndx, head } = await sender.nextRequest();
       // CVE-2024-12086: basis type "similar file" and its name.
       sender.ndxWriter.write(sender.writer, ndx);
       const attributes = {
@@ -822,7 +822,7 @@ describe('answers', () => {
     const { end, problems } = await attack(async (sender) => {
       sender.list({ name: 'a', size: 5 });
       for (let i = 0; i < 2; i++) {
-        const { ndx, head } = await sender.asked();
+        const { ndx, head } = await sender.nextRequest();
         heads.push(head.s2length);
         sender.answer(ndx, head, 0x8000);
         sender.literal(Buffer.from('wrong'));
@@ -843,10 +843,14 @@ describe('answers', () => {
   it('files that are not sent are reported one by one', async () => {
     const { end, problems } = await attack(async (sender) => {
       sender.list({ name: 'a', size: 5 }, { name: 'b', size: 5 }, { name: 'c', size: 5 });
-      const asked = [await sender.asked(), await sender.asked(), await sender.asked()];
+      const requests = [
+        await sender.nextRequest(),
+        await sender.nextRequest(),
+        await sender.nextRequest(),
+      ];
       sender.flush();
-      sender.writer.message(102, int32(asked[0]?.ndx ?? 0));
-      sender.writer.message(102, int32(asked[1]?.ndx ?? 0));
+      sender.writer.message(102, int32(requests[0]?.ndx ?? 0));
+      sender.writer.message(102, int32(requests[1]?.ndx ?? 0));
       sender.writer.message(102, int32(4711));
       sender.writer.message(22, int32(2));
       await sender.finishAsServer();
@@ -866,7 +870,7 @@ describe('answers', () => {
           );
         }
         sender.list({ name: 'a', size: 4 });
-        const { ndx } = await sender.asked();
+        const { ndx } = await sender.nextRequest();
         sender.answer(ndx);
         sender.literal(Buffer.from('ca'));
         sender.flush();
@@ -888,7 +892,7 @@ describe('answers', () => {
     const playing = (async () => {
       await sender.greetAsServer(seed);
       sender.list({ name: 'a', size: 4 });
-      sender.answer((await sender.asked()).ndx, NO_BASIS);
+      sender.answer((await sender.nextRequest()).ndx, NO_BASIS);
       sender.content(Buffer.from('seed'));
       await sender.finishAsServer();
       far.output.end();

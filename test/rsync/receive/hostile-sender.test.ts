@@ -28,7 +28,7 @@ const HABITS = { users: new Map<string, number>(), groups: new Map<string, numbe
 
 interface Ending {
   readonly status: number;
-  readonly said: string;
+  readonly stderr: string;
 }
 
 /** Runs a server against a script, and checks what must hold after every attack. */
@@ -40,11 +40,11 @@ async function attack(
   const before = await snapshot(outside);
   const [near, far] = duplexPair();
   const store = new LocalStore(bench.ours, { durable: false });
-  const said: string[] = [];
+  const stderrLines: string[] = [];
   const serving = serve(far, store, {
     transfer: { ...PLAIN, ...transfer },
     localDefaults: HABITS,
-    onStderr: (line) => said.push(line),
+    onStderr: (line) => stderrLines.push(line),
     ...more,
   });
   const sender = new FakeSender(near);
@@ -61,7 +61,7 @@ async function attack(
   expect(await snapshot(outside)).toEqual(before);
   for (const facts of Object.values(await snapshot(bench.ours)))
     expect(facts).toMatch(/^(40|100|120)\d{3} /);
-  return { status, said: said.join('\n') };
+  return { status, stderr: stderrLines.join('\n') };
 }
 
 describe('file lists', () => {
@@ -102,14 +102,14 @@ describe('file lists', () => {
     'a hard link to a file without links': [{ name: 'a' }, { name: 'b', linkTo: 1 }],
   };
   it.each(Object.keys(entries))('%s is refused', async (what) => {
-    const { status, said } = await attack(
+    const { status, stderr } = await attack(
       (sender) => {
         sender.list(...(entries[what] ?? []));
         return sender.finish();
       },
       { hardLinks: true },
     );
-    expect(said).toMatch(/file list/);
+    expect(stderr).toMatch(/file list/);
     expect(status).toBe(2);
     expect(fs.readdirSync(bench.ours)).toEqual([]);
   });
@@ -179,7 +179,7 @@ describe('file lists', () => {
     const { status } = await attack(async (sender) => {
       sender.list({ name: 'a', size: 4 }, { name: 'a', size: 4 }, { name: 'b', size: 4 });
       for (const wanted of [1, 3]) {
-        const { ndx } = await sender.asked();
+        const { ndx } = await sender.nextRequest();
         expect(ndx).toBe(wanted);
         sender.answer(ndx);
         sender.content(Buffer.from('once'));
@@ -203,7 +203,7 @@ describe('file lists', () => {
 
   it('an incomplete list stops deletions', async () => {
     fs.writeFileSync(join(bench.ours, 'kept'), '');
-    const { status, said } = await attack(
+    const { status, stderr } = await attack(
       (sender) => {
         sender.writer.int32(0);
         sender.entry({ name: '.', mode: 0o040755 });
@@ -214,7 +214,7 @@ describe('file lists', () => {
     );
     expect(fs.readdirSync(bench.ours)).toEqual(['kept']);
     expect(status).toBe(23);
-    expect(said).toContain('skipping file deletion');
+    expect(stderr).toContain('skipping file deletion');
   });
 
   it.each([-1, 5120, 2 ** 31 - 1])('a filter rule of %i bytes is refused', async (length) => {
@@ -273,22 +273,22 @@ describe('answers', () => {
     'a message that is too long': (sender) => sender.writer.message(2, Buffer.alloc(9000)),
   };
   it.each(Object.keys(answers))('%s is refused', async (what) => {
-    const { status, said } = await attack(async (sender) => {
+    const { status, stderr } = await attack(async (sender) => {
       sender.list({ name: 'a', size: 5 });
-      const { ndx } = await sender.asked();
+      const { ndx } = await sender.nextRequest();
       answers[what]?.(sender, ndx);
       sender.flush();
       await sender.finish();
     });
-    expect(status, said).toBe(2);
+    expect(status, stderr).toBe(2);
     expect(fs.readdirSync(bench.ours)).toEqual([]);
   });
 
   it('an endless literal is not stored', async () => {
-    const { status, said } = await attack(
+    const { status, stderr } = await attack(
       async (sender) => {
         sender.list({ name: 'a', size: 5 });
-        sender.answer((await sender.asked()).ndx);
+        sender.answer((await sender.nextRequest()).ndx);
         for (let i = 0; i < 200; i++) sender.literal(Buffer.alloc(32768));
         sender.token(0);
         sender.writer.bytes(Buffer.alloc(16));
@@ -299,14 +299,14 @@ describe('answers', () => {
       { growthMax: 1_000_000 },
     );
     expect(status).toBe(23);
-    expect(said).toContain('far longer than announced');
+    expect(stderr).toContain('far longer than announced');
     expect(fs.readdirSync(bench.ours)).toEqual([]);
   });
 
   it('a literal of 2 GiB that stops at once is a lost connection', async () => {
     const { status } = await attack(async (sender) => {
       sender.list({ name: 'a', size: 5 });
-      sender.answer((await sender.asked()).ndx);
+      sender.answer((await sender.nextRequest()).ndx);
       sender.token(2 ** 31 - 1);
       sender.flush();
     });
@@ -317,10 +317,10 @@ describe('answers', () => {
   it('damaged content is requested again, then abandoned, and the old file stays', async () => {
     fs.writeFileSync(join(bench.ours, 'a'), 'old content');
     const heads: number[] = [];
-    const { status, said } = await attack(async (sender) => {
+    const { status, stderr } = await attack(async (sender) => {
       sender.list({ name: 'a', size: 5 });
       for (let i = 0; i < 2; i++) {
-        const { ndx, head } = await sender.asked();
+        const { ndx, head } = await sender.nextRequest();
         heads.push(head.s2length);
         sender.answer(ndx, head, 0x8000);
         sender.literal(Buffer.from('wrong'));
@@ -333,18 +333,18 @@ describe('answers', () => {
     });
     expect(heads).toEqual([2, 16]);
     expect(status).toBe(23);
-    expect(said).toContain('damaged twice');
+    expect(stderr).toContain('damaged twice');
     expect(fs.readFileSync(join(bench.ours, 'a'), 'utf8')).toBe('old content');
   });
 
   it('a file that was requested but never sent is a failure', async () => {
-    const { status, said } = await attack(async (sender) => {
+    const { status, stderr } = await attack(async (sender) => {
       sender.list({ name: 'a', size: 5 });
-      await sender.asked();
+      await sender.nextRequest();
       await sender.finish();
     });
     expect(status).toBe(23);
-    expect(said).toContain('not sent');
+    expect(stderr).toContain('not sent');
   });
 
   it('declined files and a flood of keep-alives and unknown messages are accepted', async () => {
@@ -352,7 +352,7 @@ describe('answers', () => {
       for (let i = 0; i < 50_000; i++)
         sender.writer.message([0, 42, 77, 102][i % 4] ?? 0, Buffer.alloc(i % 4 === 3 ? 4 : 0));
       sender.list({ name: 'a', size: 5 });
-      const { ndx } = await sender.asked();
+      const { ndx } = await sender.nextRequest();
       const payload = Buffer.alloc(4);
       payload.writeInt32LE(ndx);
       sender.writer.message(102, payload);

@@ -30,7 +30,7 @@ interface Pushed {
   readonly code: number | null;
   readonly stderr: string;
   readonly deleted: string[];
-  readonly said: string[];
+  readonly messages: string[];
 }
 
 async function push(
@@ -45,7 +45,7 @@ async function push(
   const remote = new LocalFolderRemote(remoteOptions);
   const connection = await remote.start('rsync', serverArgs(transfer, bench.ours));
   const deleted: string[] = [];
-  const said: string[] = [];
+  const messages: string[] = [];
   const report = await send(connection, {
     entries,
     options: transfer,
@@ -53,11 +53,11 @@ async function push(
     open: (entry) => tree.open(entry),
     onItem: () => undefined,
     onDeleted: (path) => deleted.push(Buffer.from(path).toString()),
-    onMessage: (_level, text) => said.push(text),
+    onMessage: (_level, text) => messages.push(text),
   });
   const { code } = await connection.exited;
   await remote.close();
-  return { report, code, stderr: connection.stderrText(), deleted, said };
+  return { report, code, stderr: connection.stderrText(), deleted, messages };
 }
 
 describe('LocalFolderRemote', () => {
@@ -87,7 +87,7 @@ describe('LocalFolderRemote', () => {
     bench.prepare(`mkdir -p d e t; for f in same changed touched mode gone t/in k; do echo 1 > $f; done
       ln -s 1 link; ln -s 1 other; ln changed twin`);
     const skipping = { ignoreExisting: true, reportSkipped: true, hardLinks: true };
-    expect((await push(skipping)).said).toEqual([]);
+    expect((await push(skipping)).messages).toEqual([]);
     bench.prepare(`echo 22 > changed; touch -d @1000 touched; chmod 700 mode; ln -sfn 2 other; rm -r gone t k
       echo 3 > t; mkdir k; echo 4 > k/in; echo 5 > d/new; ln changed d/twin; ln same d/same; chmod 711 d`);
     const before = await snapshot(bench.ours);
@@ -98,7 +98,7 @@ describe('LocalFolderRemote', () => {
       { cwd: bench.root, encoding: 'utf8' },
     );
     expect(stdout).toContain('changed exists (file change)\n');
-    expect(dry.said.join('').split('\n').sort()).toEqual(stdout.split('\n').sort());
+    expect(dry.messages.join('').split('\n').sort()).toEqual(stdout.split('\n').sort());
     expect(await snapshot(bench.ours)).toEqual(before);
     expect(await push(skipping)).toMatchObject({ code: 0, stderr: '' });
     const after = new Map(Object.entries(await snapshot(bench.ours)));
@@ -133,9 +133,9 @@ describe('LocalFolderRemote', () => {
     await push();
     bench.prepare('rm -r d');
     const rules = [{ action: 'protect', pattern: Buffer.from('kept*') }] as const;
-    const { deleted, said } = await push({ deleteAfter: true }, { durable: false }, rules);
+    const { deleted, messages } = await push({ deleteAfter: true }, { durable: false }, rules);
     expect(deleted).toEqual(['d/e/gone']);
-    expect(said.join('').split('\n').filter(Boolean).sort()).toEqual([
+    expect(messages.join('').split('\n').filter(Boolean).sort()).toEqual([
       'cannot delete non-empty directory: d',
       'cannot delete non-empty directory: d/e',
     ]);

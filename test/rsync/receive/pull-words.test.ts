@@ -13,27 +13,27 @@ import { ARCHIVE, scratchFolder } from '../../support/stock-rsync.ts';
 import { transferFlags } from '../../support/transfer-flags.ts';
 
 /** The stock client's arguments for the same options: it runs our program instead of ssh. */
-function stockWords(asked: TransferOptions, paths: readonly string[]): string[] {
+function stockWords(requested: TransferOptions, paths: readonly string[]): string[] {
   const folder = scratchFolder();
   const dump = join(folder, 'dump.sh');
   const script = `#!/bin/sh\nshift 2\nprintf '%s\\n' "$@" > '${folder}/words'\nexit 1\n`;
   fs.writeFileSync(dump, script, { mode: 0o755 });
   const on = (yes: boolean, name: string): string[] => (yes ? [name] : []);
   const args = ['-r', '--no-inc-recursive', '-e', dump].concat(
-    on(asked.links, '--links'),
-    on(asked.perms, '--perms'),
-    on(asked.times, '--times'),
-    on(asked.owner, '--owner'),
-    on(asked.group, '--group'),
-    on(asked.devices, '--devices'),
-    on(asked.specials, '--specials'),
-    on(asked.hardLinks, '--hard-links'),
-    on(asked.checksum, '--checksum'),
-    on(asked.dryRun, '--dry-run'),
-    on(asked.numericIds, '--numeric-ids'),
-    on(asked.ignoreTimes, '--ignore-times'),
-    on(asked.deleteAfter, '--delete-after'),
-    [`--block-size=${asked.blockSize ?? 0}`, `--timeout=${asked.timeoutSec ?? 0}`],
+    on(requested.links, '--links'),
+    on(requested.perms, '--perms'),
+    on(requested.times, '--times'),
+    on(requested.owner, '--owner'),
+    on(requested.group, '--group'),
+    on(requested.devices, '--devices'),
+    on(requested.specials, '--specials'),
+    on(requested.hardLinks, '--hard-links'),
+    on(requested.checksum, '--checksum'),
+    on(requested.dryRun, '--dry-run'),
+    on(requested.numericIds, '--numeric-ids'),
+    on(requested.ignoreTimes, '--ignore-times'),
+    on(requested.deleteAfter, '--delete-after'),
+    [`--block-size=${requested.blockSize ?? 0}`, `--timeout=${requested.timeoutSec ?? 0}`],
   );
   spawnSync('rsync', [...args, ...paths.map((path) => `host:${path}`), join(folder, 'to/')]);
   return fs.readFileSync(join(folder, 'words'), 'utf8').trim().split('\n');
@@ -43,10 +43,10 @@ describe('senderArgs()', () => {
   it('is the stock command line without the capabilities i and I', () => {
     fc.assert(
       fc.property(transferFlags, fc.integer({ min: 1, max: 131_072 }), (some, blockSize) => {
-        const asked = { protocolMax: 32, ...some, blockSize, timeoutSec: 30 };
-        const stock = stockWords(asked, ['a/', 'b']);
+        const requested = { protocolMax: 32, ...some, blockSize, timeoutSec: 30 };
+        const stock = stockWords(requested, ['a/', 'b']);
         const alike = stock.map((text) => text.replace('.LsfxCIvu', '.LsfxCvu'));
-        expect(senderArgs(asked, ['a/', 'b'])).toEqual(alike);
+        expect(senderArgs(requested, ['a/', 'b'])).toEqual(alike);
       }),
       { numRuns: 25 },
     );
@@ -54,8 +54,8 @@ describe('senderArgs()', () => {
 
   it('leaves out options of the receiver, and protects leading dashes and empty paths', () => {
     const local = { tempDir: '/t', linkDest: '../prev', deleteAfter: true, xattrs: true };
-    const asked = { ...ARCHIVE, ...local };
-    expect(senderArgs(asked, ['', '-x', '/', 'a b/'])).toEqual([
+    const requested = { ...ARCHIVE, ...local };
+    expect(senderArgs(requested, ['', '-x', '/', 'a b/'])).toEqual([
       ...['--server', '--sender', '-logDtpXre.LsfxCvu', '--numeric-ids'],
       ...['.', '.', './-x', '/', 'a b/'],
     ]);

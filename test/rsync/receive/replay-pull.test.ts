@@ -99,7 +99,7 @@ async function asked(
 ): Promise<string[]> {
   await readFilterList(reader, protocol);
   const requests = new RequestReader(reader, { protocol, dryRun: false, entries });
-  const said: string[] = [];
+  const sent: string[] = [];
   for (let done = 0; done < 2;) {
     const request = await requests.next();
     if (request.kind === 'done') {
@@ -109,13 +109,13 @@ async function asked(
     const path = Buffer.from(request.entry.path).toString();
     const flags = request.attributes.iflags.toString(16);
     const xname = Buffer.from(request.attributes.xname ?? []).toString();
-    said.push(`${path} ${flags} ${xname}`);
+    sent.push(`${path} ${flags} ${xname}`);
     if (request.kind !== 'transfer') continue;
     const { head, sums } = request;
     const weak = Array.from({ length: head.count }, (_, i) => sums?.weak(i));
-    said.push(`${path} ${JSON.stringify(head)} ${weak.join()}`);
+    sent.push(`${path} ${JSON.stringify(head)} ${weak.join()}`);
   }
-  return said.sort();
+  return sent.sort();
 }
 
 /** Waits until the bytes received by a peer meet a condition. */

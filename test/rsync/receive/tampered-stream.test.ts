@@ -114,21 +114,21 @@ describe('the stream', () => {
       const limit = cutAt;
       const cutting = new Transform({
         transform(chunk: Buffer, _encoding, done) {
-          const left = limit - seen;
-          seen += chunk.length;
+          const left = limit - bytesSeen;
+          bytesSeen += chunk.length;
           if (left > 0) this.push(chunk.subarray(0, left));
-          if (seen > limit) this.push(null);
+          if (bytesSeen > limit) this.push(null);
           done();
         },
       });
-      let seen = 0;
+      let bytesSeen = 0;
       status = await tamperedPush(cutting);
-      if (seen > limit) expect(status).not.toBe(0);
+      if (bytesSeen > limit) expect(status).not.toBe(0);
       for (const [path, facts] of Object.entries(await snapshot(bench.ours))) {
         if (facts.startsWith('100'))
           expect(facts.split(' ').at(-1)).toBe(whole[path]?.split(' ').at(-1));
       }
-      if (seen <= limit) break;
+      if (bytesSeen <= limit) break;
     }
     expect(cutAt).toBeGreaterThan(3000);
   });

@@ -212,8 +212,8 @@ describe.each(PROTOCOLS)('at protocol %i', (protocolMax) => {
       fs.writeFileSync(join(source, `file ${i}`), noise(30_000, i));
       fs.writeFileSync(join(destination, `file ${i}`), noise(30_000, i + 1000));
     }
-    const asked = { ...options, blockSize: 100, ignoreTimes: true };
-    const server = startStockServer(senderArgs(asked, [`${source}/`]));
+    const requested = { ...options, blockSize: 100, ignoreTimes: true };
+    const server = startStockServer(senderArgs(requested, [`${source}/`]));
     const input = new PassThrough({ highWaterMark: 1 });
     const output = new PassThrough({ highWaterMark: 1 });
     server.input.pipe(input);
@@ -221,7 +221,7 @@ describe.each(PROTOCOLS)('at protocol %i', (protocolMax) => {
     const store = storeAt(destination);
     const report = await pull(
       { input, output },
-      { options: asked, paths: [`${source}/`], store, idleTimeoutMs: 20_000 },
+      { options: requested, paths: [`${source}/`], store, idleTimeoutMs: 20_000 },
     );
     store.close();
     output.end();

@@ -30,13 +30,13 @@ function openFile(content: Buffer, runLength?: number): OpenFile {
 
 async function all(file: OpenFile, length: ChunkLength): Promise<Buffer[]> {
   const chunks = new FileChunks(file, length);
-  const seen: Buffer[] = [];
+  const contents: Buffer[] = [];
   for (let chunk = await chunks.next(); chunk !== undefined; chunk = await chunks.next()) {
     await Promise.resolve();
-    seen.push(Buffer.from(chunk));
+    contents.push(Buffer.from(chunk));
   }
   await chunks.settled();
-  return seen;
+  return contents;
 }
 
 describe('FileChunks', () => {

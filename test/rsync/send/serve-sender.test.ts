@@ -31,8 +31,8 @@ async function fetch(
   folder = scratchFolder(),
   senderRules: readonly SenderRule[] = [],
 ): Promise<Fetched> {
-  const asked = { ...LISTING, ...changes };
-  const { options, source: path } = parseSenderArgs(senderArgs(asked, [`${source}/`]));
+  const requested = { ...LISTING, ...changes };
+  const { options, source: path } = parseSenderArgs(senderArgs(requested, [`${source}/`]));
   const [near, far] = duplexPair();
   const stderr: string[] = [];
   const serving = serveSender(far, {
@@ -41,7 +41,7 @@ async function fetch(
     onStderr: (line) => stderr.push(line),
   });
   const store = new LocalStore(folder, { makeSpecial });
-  const report = await pull(near, { options: asked, paths: [path], store, senderRules });
+  const report = await pull(near, { options: requested, paths: [path], store, senderRules });
   store.close();
   return { folder, report, status: await serving, stderr };
 }
@@ -98,9 +98,9 @@ it('parses exactly the arguments of our own client', () => {
     { ...LISTING, xattrs: true },
     { ...LISTING, specials: false, perms: false, owner: false, group: false, links: false },
   ];
-  for (const asked of options) {
-    const words = senderArgs(asked, ['/some/folder/']);
-    expect(parseSenderArgs(words)).toEqual({ options: asked, source: '/some/folder/' });
+  for (const requested of options) {
+    const words = senderArgs(requested, ['/some/folder/']);
+    expect(parseSenderArgs(words)).toEqual({ options: requested, source: '/some/folder/' });
     expect(() => parseSenderArgs([...words.slice(0, -2), '--delete', ...words.slice(-2)])).toThrow(
       expect.objectContaining({ code: 'server-words-invalid' }) as Error,
     );

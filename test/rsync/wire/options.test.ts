@@ -39,7 +39,7 @@ const options: fc.Arbitrary<TransferOptions> = fc
   .map(([some, more]) => ({ protocolMax: 32, ...some, ...more }));
 
 /** The stock client's arguments for the same options: it runs our program instead of ssh. */
-function stockWords(asked: TransferOptions): string[] {
+function stockWords(requested: TransferOptions): string[] {
   const folder = scratchFolder();
   const dump = join(folder, 'dump.sh');
   writeFileSync(dump, `#!/bin/sh\nshift 2\nprintf '%s\\n' "$@" > '${folder}/words'\nexit 1\n`);
@@ -47,31 +47,31 @@ function stockWords(asked: TransferOptions): string[] {
   mkdirSync(join(folder, 'src'));
   const on = (yes: boolean, name: string): string[] => (yes ? [name] : []);
   const args = ['-r', '--no-inc-recursive', '-e', dump].concat(
-    on(asked.links, '--links'),
-    on(asked.perms, '--perms'),
-    on(asked.times, '--times'),
-    on(asked.owner, '--owner'),
-    on(asked.group, '--group'),
-    on(asked.devices, '--devices'),
-    on(asked.specials, '--specials'),
-    on(asked.hardLinks, '--hard-links'),
-    on(asked.checksum, '--checksum'),
-    on(asked.dryRun, '--dry-run'),
-    on(asked.numericIds, '--numeric-ids'),
-    on(asked.ignoreTimes, '--ignore-times'),
-    asked.deleteAfter ? ['--delete-after', '-i'] : [],
-    asked.blockSize === undefined ? [] : [`--block-size=${asked.blockSize}`],
-    asked.timeoutSec === undefined ? [] : [`--timeout=${asked.timeoutSec}`],
-    asked.modifyWindowSec === undefined ? [] : [`--modify-window=${asked.modifyWindowSec}`],
-    on(asked.fsync === true, '--fsync'),
-    on(asked.existing === true, '--existing'),
-    on(asked.ignoreExisting === true, '--ignore-existing'),
-    on(asked.reportSkipped === true, '--info=skip2'),
-    on(asked.sizeOnly === true, '--size-only'),
-    on(asked.inPlace === true, '--inplace'),
-    on(asked.sparse === true, '--sparse'),
-    on(asked.sparse === true && asked.inPlace === true, '--no-whole-file'),
-    on(asked.measure === true, `--only-write-batch=${folder}/batch`),
+    on(requested.links, '--links'),
+    on(requested.perms, '--perms'),
+    on(requested.times, '--times'),
+    on(requested.owner, '--owner'),
+    on(requested.group, '--group'),
+    on(requested.devices, '--devices'),
+    on(requested.specials, '--specials'),
+    on(requested.hardLinks, '--hard-links'),
+    on(requested.checksum, '--checksum'),
+    on(requested.dryRun, '--dry-run'),
+    on(requested.numericIds, '--numeric-ids'),
+    on(requested.ignoreTimes, '--ignore-times'),
+    requested.deleteAfter ? ['--delete-after', '-i'] : [],
+    requested.blockSize === undefined ? [] : [`--block-size=${requested.blockSize}`],
+    requested.timeoutSec === undefined ? [] : [`--timeout=${requested.timeoutSec}`],
+    requested.modifyWindowSec === undefined ? [] : [`--modify-window=${requested.modifyWindowSec}`],
+    on(requested.fsync === true, '--fsync'),
+    on(requested.existing === true, '--existing'),
+    on(requested.ignoreExisting === true, '--ignore-existing'),
+    on(requested.reportSkipped === true, '--info=skip2'),
+    on(requested.sizeOnly === true, '--size-only'),
+    on(requested.inPlace === true, '--inplace'),
+    on(requested.sparse === true, '--sparse'),
+    on(requested.sparse === true && requested.inPlace === true, '--no-whole-file'),
+    on(requested.measure === true, `--only-write-batch=${folder}/batch`),
   );
   spawnSync('rsync', [...args, join(folder, 'src/'), 'host:DEST/']);
   return readFileSync(join(folder, 'words'), 'utf8').trim().split('\n');
@@ -97,9 +97,16 @@ describe('serverArgs()', () => {
         (some, { measure: yes, ...skips }, blockSize) => {
           // The stock client writes no batch in a dry run.
           const measure = yes && !some.dryRun;
-          const asked = { protocolMax: 32, ...some, ...skips, measure, blockSize, timeoutSec: 30 };
-          const stock = stockWords(asked).map((text) => text.replace('.LsfxCIvu', '.LsfxCvu'));
-          expect(serverArgs(asked, 'DEST')).toEqual(stock);
+          const requested = {
+            protocolMax: 32,
+            ...some,
+            ...skips,
+            measure,
+            blockSize,
+            timeoutSec: 30,
+          };
+          const stock = stockWords(requested).map((text) => text.replace('.LsfxCIvu', '.LsfxCvu'));
+          expect(serverArgs(requested, 'DEST')).toEqual(stock);
         },
       ),
       { numRuns: 25 },
@@ -107,8 +114,8 @@ describe('serverArgs()', () => {
   });
 
   it('gives directories as separate arguments and the destination with a slash', () => {
-    const asked = { ...ARCHIVE, tempDir: '/t m', linkDest: '../prev' };
-    expect(serverArgs(asked, 'a b')).toEqual([
+    const requested = { ...ARCHIVE, tempDir: '/t m', linkDest: '../prev' };
+    expect(serverArgs(requested, 'a b')).toEqual([
       '--server',
       '-logDtpre.LsfxCvu',
       '--numeric-ids',
@@ -126,10 +133,10 @@ describe('serverArgs()', () => {
 
   it('is parsed again by parseServerArgs()', () => {
     fc.assert(
-      fc.property(options, word, (asked, destination) => {
-        const words = serverArgs(asked, destination);
+      fc.property(options, word, (requested, destination) => {
+        const words = serverArgs(requested, destination);
         const parsed = parseServerArgs(words);
-        expect(parsed.options).toEqual(asked);
+        expect(parsed.options).toEqual(requested);
         expect(serverArgs(parsed.options, parsed.destination)).toEqual(words);
       }),
       { examples: [[{ ...ARCHIVE, linkDest: '.' }, 'a']] },
@@ -140,7 +147,7 @@ describe('serverArgs()', () => {
     const root = scratchFolder();
     mkdirSync(join(root, 'DEST'));
     mkdirSync(join(root, 'tmp'));
-    const asked = {
+    const requested = {
       ...ARCHIVE,
       hardLinks: true,
       deleteAfter: true,
@@ -163,7 +170,7 @@ describe('serverArgs()', () => {
       { inPlace: true, sparse: true },
       { sizeOnly: true, copyDest: '/' },
     ]) {
-      const accepted = run(serverArgs({ ...asked, ...more }, 'DEST'));
+      const accepted = run(serverArgs({ ...requested, ...more }, 'DEST'));
       expect(accepted).toContain('connection unexpectedly closed');
     }
     expect(run(['--server', '-K', '.', 'DEST/'])).not.toContain('connection unexpectedly closed');
