@@ -1,4 +1,4 @@
-/** A filesystem that is open: everything that encrypts it, put together from conf and master key. */
+/** An open filesystem: all parts that encrypt it, made from conf and master key. */
 import { createHash, createSecretKey, type KeyObject } from 'node:crypto';
 import { BugError, VaultError } from '../errors.ts';
 import type { ContentCipher } from './cipher/aead.ts';
@@ -24,30 +24,32 @@ import { XattrEncryption } from './names/xattrs.ts';
 export interface Layout {
   readonly names: NameScheme;
   readonly content: ContentEncryption;
-  /** What `content` is made of. */
+  /** The keys of `content`. */
   readonly contentKeys: ContentKeys;
   readonly identities: Identities;
   readonly xattrs: XattrEncryption;
 }
 
 /**
- * Where identities and nonces come from: from ecsync's own keys (layouts `gcm`, `xchacha`, and any
- * other filesystem), or from the cipher path as `gocryptfs -reverse` has it (layout `reverse`).
+ * Where identities and nonces come from: ecsync's own keys (layouts `gcm`, `xchacha`, and any other
+ * filesystem), or the cipher path as in `gocryptfs -reverse` (layout `reverse`).
  */
 export type Derivation = 'keyed' | 'reverse';
 
-/** All that encrypting content takes; can be posted to another thread, which gets no master key. */
+/**
+ * All that encrypting content needs. It can be posted to another thread, which gets no master key.
+ */
 export interface ContentKeys {
   readonly flags: Conf['flags'];
   /** Of the content cipher. */
   readonly cipher: KeyObject;
   /** Of synthetic nonces; undefined: they follow from the paths, as in layout `reverse`. */
   readonly nonces: KeyObject | undefined;
-  /** Others must not see from caches what the keys are. */
+  /** Whether others must be unable to learn the keys from caches. */
   readonly isConstantTime: boolean;
 }
 
-/** What every key of a filesystem is made from. */
+/** The source of all keys of a filesystem. */
 export interface KeySource {
   readonly flags: Conf['flags'];
   readonly masterkey: Uint8Array;
@@ -58,7 +60,7 @@ export interface KeySource {
  * Opens a filesystem for encryption and decryption.
  *
  * @param masterkey - 32 bytes; not kept
- * @param backend - where the primitives come from
+ * @param backend - source of the primitives
  * @throws {VaultError} `layout-unsupported` — derivation `reverse` without AES-SIV, where every
  *   edit would break the cipher
  * @throws {BugError} `invariant` — a master key of another length
@@ -93,7 +95,7 @@ export function openLayout(
   };
 }
 
-/** The cipher that the flags of a filesystem name, as people call it. */
+/** The common name of the cipher that the flags of a filesystem select. */
 export function cipherOf(flags: Conf['flags']): 'AES-GCM' | 'AES-SIV' | 'XChaCha20-Poly1305' {
   if (flags.has('XChaCha20Poly1305')) return 'XChaCha20-Poly1305';
   return flags.has('AESSIV') ? 'AES-SIV' : 'AES-GCM';
@@ -104,7 +106,7 @@ export function openCipher(source: KeySource): ContentCipher {
   return cipherUnder(cipherKey(source), source.flags, source.backend);
 }
 
-/** The content of a filesystem whose keys are given; equal to that of {@link openLayout}. */
+/** The content of a filesystem from its given keys; equal to that of {@link openLayout}. */
 export function openContent(
   keys: ContentKeys,
   backend: CipherBackend = DEFAULT_BACKEND,
@@ -150,7 +152,9 @@ function cipherKey(source: KeySource): KeyObject {
   }
 }
 
-/** Before HKDF the master key did everything itself; AES-SIV got it stretched to 64 bytes. */
+/**
+ * Before HKDF the master key was used directly for everything, stretched to 64 bytes for AES-SIV.
+ */
 function contentKey(source: KeySource, info: KeyInfo, length: 32 | 64 = 32): KeyObject {
   const { flags, masterkey, backend } = source;
   if (flags.has('HKDF')) return deriveSubKey(masterkey, info, length, backend);
@@ -158,7 +162,7 @@ function contentKey(source: KeySource, info: KeyInfo, length: 32 | 64 = 32): Key
   return createSecretKey(createHash('sha512').update(masterkey).digest());
 }
 
-/** Ecsync's own keys come from HKDF in every filesystem: no release shares them. */
+/** Ecsync's own keys always come from HKDF, since no release shares them. */
 function contentKeys(source: KeySource, derivation: Derivation): ContentKeys {
   const { flags, masterkey, backend } = source;
   const isKeyed = derivation !== 'reverse';

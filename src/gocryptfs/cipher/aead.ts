@@ -1,11 +1,11 @@
-/** What every cipher that seals content blocks and symlink targets can do. */
+/** The interface of the ciphers that seal content blocks and symlink targets. */
 import { IntegrityError } from '../../errors.ts';
 import type { SealParts } from './cipher-backend.ts';
 
 /** An authenticated cipher that stores its nonce with the message, in the cipher's own layout. */
 export interface ContentCipher {
   readonly nonceLength: number;
-  /** Bytes a sealed message is longer than its plaintext: nonce and tag. */
+  /** Nonce and tag: how many bytes a sealed message is longer than its plaintext. */
   readonly overhead: number;
   /**
    * Seals one message into `out`.

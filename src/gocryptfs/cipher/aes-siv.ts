@@ -1,4 +1,4 @@
-/** AES-SIV: an authenticated cipher that stays safe when a nonce comes again. */
+/** AES-SIV: an authenticated cipher that stays safe when a nonce is reused. */
 import { createSecretKey, timingSafeEqual, type KeyObject } from 'node:crypto';
 import type { CipherBackend } from './cipher-backend.ts';
 import { Cmac, doubleBigEndian, xorBlock } from './cmac.ts';

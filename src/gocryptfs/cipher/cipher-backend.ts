@@ -1,10 +1,10 @@
 /**
- * The primitives under everything else, so that each can come from node:crypto or from plain
+ * The cryptographic primitives, as an interface with two implementations: node:crypto and plain
  * JavaScript. Both give the same bytes.
  */
 import type { KeyObject } from 'node:crypto';
 
-/** What one sealed message is made of. */
+/** The parts of a message to seal. */
 export interface SealParts {
   readonly plain: Uint8Array;
   readonly nonce: Uint8Array;
@@ -12,7 +12,7 @@ export interface SealParts {
   readonly associated: Uint8Array;
 }
 
-/** What a message is opened with. */
+/** The parts of a message to open. */
 export interface OpenParts {
   /** Ciphertext and 16 bytes of tag. */
   readonly sealed: Uint8Array;
@@ -24,18 +24,20 @@ export interface OpenParts {
 export interface KeyedAead {
   /** Writes `plain.length + 16` bytes to `out` from its start on. */
   seal(parts: SealParts, out: Uint8Array): void;
-  /** Inverse of {@link seal}; undefined when the tag does not fit. `sealed` has 16 bytes or more. */
+  /**
+   * Inverse of {@link seal}; undefined when the tag does not fit. `sealed` has 16 bytes or more.
+   */
   open(parts: OpenParts): Buffer | undefined;
 }
 
-/** AES on whole blocks of 16 bytes, each for itself. */
+/** AES on whole blocks of 16 bytes, each on its own. */
 export interface AesEcb {
   readonly encrypt: (blocks: Uint8Array) => Buffer;
   /** Inverse of {@link encrypt}. */
   readonly decrypt: (blocks: Uint8Array) => Buffer;
 }
 
-/** How scrypt is to be run; the derived key has 32 bytes. */
+/** Parameters of scrypt; the derived key has 32 bytes. */
 export interface ScryptCost {
   readonly salt: Uint8Array;
   /** N is 2 to this power. */
@@ -44,7 +46,7 @@ export interface ScryptCost {
   readonly p: number;
 }
 
-/** What HKDF expands; no salt is 32 zero bytes. */
+/** Input of HKDF; no salt means 32 zero bytes. */
 export interface HkdfInput {
   readonly info: Uint8Array | string;
   readonly salt?: Uint8Array;
@@ -73,6 +75,6 @@ export interface CipherBackend {
   readonly hmacSha256: (key: KeyObject) => (...parts: readonly Uint8Array[]) => Buffer;
   /** HKDF-SHA-256. */
   readonly hkdfSha256: (inputKey: Uint8Array, input: HkdfInput) => Buffer;
-  /** Rejects with whatever the implementation throws, for one when there is not enough memory. */
+  /** Rejects with whatever the implementation throws, for example when memory is short. */
   readonly scrypt: (password: Uint8Array, cost: ScryptCost) => Promise<Buffer>;
 }

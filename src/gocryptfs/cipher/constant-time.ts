@@ -1,11 +1,12 @@
-/** Whether this process keeps to code that takes the same time whatever its keys are. */
+/** Whether this process must use only code whose duration is independent of its keys. */
 
 let isRequired = false;
 
 /**
- * From now on, AES-GCM is left to OpenSSL, a block at a time, which is about half as fast: the quick way
- * (`gcm-blocks.ts`) looks things up in tables, and others who run programs on the same processor could
- * see in its caches where. For the whole process, because a part of it that was forgotten would undo it.
+ * From now on, AES-GCM uses OpenSSL, one block at a time, which is about half as fast. The quick
+ * way (`gcm-blocks.ts`) uses lookup tables, so other programs on the same processor could learn
+ * from its caches which entries were read. This applies to the whole process, since one forgotten
+ * part would undo it.
  */
 export function requireConstantTime(): void {
   isRequired = true;

@@ -1,4 +1,4 @@
-/** Which implementation of each primitive is used when nobody asks for one. */
+/** Chooses the default implementation of each primitive. */
 import { getCipherInfo, getFips } from 'node:crypto';
 import type { CipherBackend } from './cipher-backend.ts';
 import { NATIVE_BACKEND } from './native-backend.ts';
@@ -6,7 +6,10 @@ import { PURE_BACKEND } from './pure-backend.ts';
 
 type Primitive = keyof CipherBackend;
 
-/** What node:crypto must know for each primitive; HMAC and HKDF with SHA-256 are in every build. */
+/**
+ * The ciphers that node:crypto needs for each primitive; every build has HMAC and HKDF with
+ * SHA-256.
+ */
 const NATIVE_CIPHERS: readonly (readonly [Primitive, string])[] = [
   ['aesEcb', 'aes-256-ecb'],
   ['cbcMac', 'aes-256-cbc'],

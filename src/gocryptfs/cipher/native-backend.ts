@@ -24,12 +24,12 @@ import { AEAD_TAG_LENGTH, HCHACHA_NONCE_LENGTH, SCRYPT_KEY_LENGTH } from '../for
 const BLOCK = 16;
 const TAG_OPTIONS = { authTagLength: AEAD_TAG_LENGTH };
 
-/** node:crypto's names have the key's length in bits in them. */
+/** Key length in bits, which is part of node:crypto's algorithm names. */
 function bitsOf(key: KeyObject): number {
   return 8 * (key.symmetricKeySize ?? 0);
 }
 
-/** Objects that are fed whole blocks for ever and never finished: a new one costs more than AES. */
+/** Keeps one cipher object and never finishes it: a new object costs more than AES itself. */
 function aesEcb(key: KeyObject) {
   const algorithm = `aes-${bitsOf(key)}-ecb`;
   const encryption = createCipheriv(algorithm, key, null).setAutoPadding(false);
@@ -41,8 +41,8 @@ function aesEcb(key: KeyObject) {
 }
 
 /**
- * One CBC encryption that goes on for ever. It adds its last output to the next block it is given;
- * adding the same output beforehand cancels that, as if the IV were zero again.
+ * CBC-MAC with one endless CBC encryption. CBC adds its last output to the next block; adding the
+ * same output beforehand cancels that, as if the IV were zero again.
  */
 function cbcMac(key: KeyObject) {
   const zero = Buffer.alloc(BLOCK);
@@ -85,7 +85,7 @@ function xchacha20Poly1305(key: KeyObject): KeyedAead {
   });
 }
 
-/** How the two objects of node:crypto for one message are made. */
+/** Makes the two cipher objects of node:crypto for one message. */
 interface AeadObjects {
   readonly encryption: (nonce: Uint8Array) => CipherGCM;
   readonly decryption: (nonce: Uint8Array) => DecipherGCM;

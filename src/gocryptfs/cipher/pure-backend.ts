@@ -1,7 +1,7 @@
 /**
- * The primitives in plain JavaScript, for a Node whose crypto lacks one of them, and to check the
- * native ones against. The libraries are loaded by the first call that needs them: importing this
- * file costs nothing.
+ * The primitives in plain JavaScript, for a Node whose crypto lacks one of them, and for checking
+ * the native ones. Each library is loaded by the first call that needs it, so importing this file
+ * costs nothing.
  */
 import type { KeyObject } from 'node:crypto';
 import { createRequire } from 'node:module';
@@ -19,7 +19,7 @@ const scrypt = () => load('@noble/hashes/scrypt.js') as typeof import('@noble/ha
 const BLOCK = 16;
 const WHOLE_BLOCKS = { disablePadding: true };
 
-/** A copy: the libraries want keys aligned to words, and some wipe what they were given. */
+/** A copy: the libraries need word-aligned keys, and some wipe their input. */
 function bytesOf(key: KeyObject): Uint8Array {
   return new Uint8Array(key.export());
 }
@@ -28,7 +28,10 @@ function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
-/** Every object of the library encrypts once only, a guard that other modes need. */
+/**
+ * The library's objects encrypt only once, a safeguard for other modes, so each call makes a new
+ * one.
+ */
 function aesEcb(key: KeyObject) {
   const { ecb } = aes();
   const bytes = bytesOf(key);

@@ -1,9 +1,9 @@
-/** What a gocryptfs.conf claims about names that only its seal, or a person, can vouch for. */
+/** Claims of a gocryptfs.conf about names, which only its seal or a person can confirm. */
 import { UsageError, VaultError } from '../../errors.ts';
 import type { Conf } from './config.ts';
 import { LONG_NAME_MAX_DEFAULT } from '../format/limits.ts';
 
-/** How names are stored where a plain `gocryptfs -init` would store them otherwise. */
+/** How names are stored where that differs from a plain `gocryptfs -init`. */
 export interface NameModifiers {
   /** Names and link targets are not encrypted. */
   readonly plaintextNames?: boolean;
@@ -15,7 +15,7 @@ export interface NameModifiers {
   readonly noLongNames?: boolean;
 }
 
-/** One modifier: the option that says it, what it means, and what a false one would do. */
+/** One modifier: its option, its meaning, and the danger of a false claim. */
 interface Claim {
   readonly option: string;
   readonly meaning: string;
@@ -36,13 +36,13 @@ export function nameModifiersOf({
 }
 
 /**
- * Compares what a conf that no vault has pinned says about names with what its user says. A sealed
- * conf needs nobody to say so, once its seal was compared; any other could have been written by
+ * Compares the claims about names of a conf that no vault has pinned with what the user said. For a
+ * conf whose seal was verified the user need not say anything; any other could have been written by
  * whoever holds the copy.
  *
  * @param place - where the conf is, for messages
- * @throws {VaultError} `layout-unproven` — it has no seal, and claims what was not told
- * @throws {UsageError} `layout-differs` — it was told what the conf does not say
+ * @throws {VaultError} `layout-unproven` — it has no seal, and claims what the user did not say
+ * @throws {UsageError} `layout-differs` — the user said what the conf does not
  */
 export function assertNamesTold(conf: Conf, told: NameModifiers, place: string): void {
   const claimed = nameModifiersOf(conf);

@@ -1,6 +1,6 @@
 /**
- * JSON as gocryptfs.conf needs it: one bounded object whose field names match in any case, and no
- * field twice, because two readers could then see two different filesystems.
+ * JSON with the rules of gocryptfs.conf: one object of limited size, field names in any case, and
+ * no field twice, because two readers could then see two different filesystems.
  */
 import { VaultError } from '../../errors.ts';
 import { CONF_LENGTH_MAX } from '../format/limits.ts';
@@ -8,7 +8,7 @@ import { CONF_LENGTH_MAX } from '../format/limits.ts';
 const RESTORE_HINT =
   'Restore gocryptfs.conf from a backup, or create it again from the recovery sheet.';
 
-/** An error that says what is wrong with a gocryptfs.conf. */
+/** The error for an invalid gocryptfs.conf. */
 export function confError(code: string, message: string, cause?: unknown): VaultError {
   return new VaultError(code, `gocryptfs.conf: ${message}`, {
     hint: RESTORE_HINT,
@@ -16,14 +16,14 @@ export function confError(code: string, message: string, cause?: unknown): Vault
   });
 }
 
-/** An error that says what a gocryptfs.conf has that no release known here writes. */
+/** The error for a gocryptfs.conf with something that no known release writes. */
 export function confTooNew(code: string, message: string): VaultError {
   return new VaultError(code, `gocryptfs.conf: ${message}`, {
     hint: 'If a newer gocryptfs made it, look for a newer ecsync. Otherwise restore it from a backup.',
   });
 }
 
-/** An error that says which old kind of filesystem a gocryptfs.conf is of. */
+/** The error for a gocryptfs.conf of an unsupported old kind of filesystem. */
 export function confTooOld(code: string, message: string): VaultError {
   return new VaultError(code, `gocryptfs.conf: ${message}`, {
     hint: 'No release from 1.0 on opens it. Mount it with an older one and copy the content.',
@@ -31,8 +31,8 @@ export function confTooOld(code: string, message: string): VaultError {
 }
 
 /**
- * The form in which field names are compared: Go's JSON reader folds case, and with it two letters
- * outside ASCII (the long s and the Kelvin sign, which lower-casing turns into k by itself).
+ * Field names are compared in this form. Go's JSON reader folds case, including two letters outside
+ * ASCII: the long s, and the Kelvin sign, which lower-casing turns into k by itself.
  */
 export function foldFieldName(name: string): string {
   return name.toLowerCase().replaceAll('\u017f', 's');
@@ -81,7 +81,7 @@ function decodeUtf8(bytes: Uint8Array): string {
   }
 }
 
-/** Walks the tokens of text that is known to be valid JSON and compares each object's names. */
+/** Walks the tokens of a valid JSON text and compares the names in each object. */
 function refuseDuplicateFields(text: string): void {
   const open: Set<string>[] = [];
   let lastString = '';

@@ -1,4 +1,7 @@
-/** The seal of a gocryptfs.conf: a MAC under the master key over everything that says how a copy is read. */
+/**
+ * The seal of a gocryptfs.conf: a MAC under the master key over everything that determines how a
+ * copy is read.
+ */
 import { timingSafeEqual } from 'node:crypto';
 import { IntegrityError } from '../../errors.ts';
 import type { Conf } from './config.ts';
@@ -9,7 +12,7 @@ import { deriveSubKey, KeyInfo } from '../cipher/sub-keys.ts';
 const LABEL = Buffer.from('ecsync conf seal\0');
 
 /**
- * The seal that belongs to a conf. What a change of the password replaces is not part of it: the
+ * Computes the seal of a conf. It does not cover what a change of the password replaces: the
  * wrapped key, the parameters of scrypt, and the flag `FIDO2`.
  *
  *     HMAC-SHA-256 of  1. label, 00   2. BE64 version   3. BE64 LongNameMax
@@ -25,12 +28,12 @@ export function sealOf(conf: Pick<Conf, 'flags' | 'longNameMax'>, masterkey: Uin
   return DEFAULT_BACKEND.hmacSha256(key)(LABEL, numbers, text);
 }
 
-/** The same conf with the seal that belongs to it. */
+/** The same conf with its seal. */
 export function sealConf(conf: Conf, masterkey: Uint8Array): Conf {
   return { ...conf, seal: sealOf(conf, masterkey) };
 }
 
-/** Whether a conf has the seal that belongs to it, or none. */
+/** Whether the seal of a conf is valid, or absent. */
 export function isSealIntact(conf: Conf, masterkey: Uint8Array): boolean {
   return conf.seal === undefined || timingSafeEqual(conf.seal, sealOf(conf, masterkey));
 }

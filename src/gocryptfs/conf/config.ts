@@ -26,7 +26,7 @@ export interface ScryptParameters {
   readonly p: number;
 }
 
-/** Which token unlocks the filesystem instead of a password. */
+/** The token that unlocks the filesystem instead of a password. */
 export interface Fido2Parameters {
   readonly credentialID: Uint8Array;
   readonly hmacSalt: Uint8Array;
@@ -45,20 +45,21 @@ export interface Conf {
   readonly longNameMax: number;
   /** Present exactly with flag `FIDO2`. */
   readonly fido2?: Fido2Parameters;
-  /** What vouches for version, flags and LongNameMax; see `conf-seal.ts`. Stock writes none. */
+  /** Authenticates version, flags and LongNameMax; see `conf-seal.ts`. Stock writes none. */
   readonly seal?: Uint8Array;
 }
 
-/** The field that holds the seal. Stock gocryptfs reads past it, and drops it when it writes. */
+/** The field with the seal. Stock gocryptfs ignores it, and drops it when it writes. */
 const SEAL_FIELD = 'EcsyncSeal';
 const SEAL_LENGTH = 32;
 
 type Fields = ReadonlyMap<string, unknown>;
 
 /**
- * Reads and validates a conf. Nothing in it is authenticated before its seal was compared, and it may
- * have none: whoever can write it can choose flags, so a conf from a server is never to be obeyed
- * when pushing.
+ * Parses and validates a conf. Nothing in it is authenticated until its seal is verified, and it
+ * may have none. Whoever can write it can choose flags, so a push must never obey a conf from a
+ * server.
+ *
  *
  * @param bytes - the whole file
  * @throws {VaultError} every code of `parseConfJson` and `parseFeatureFlags`, and
@@ -97,8 +98,8 @@ export function parseConf(bytes: Uint8Array): Conf {
 }
 
 /**
- * The bytes stock would write: tabs, its field order, a final newline; and the seal as the last
- * field. Inverse of {@link parseConf}, but for fields that are neither gocryptfs's nor ours.
+ * The bytes that stock would write: tabs, its field order, a final newline; plus the seal as the
+ * last field. Inverse of {@link parseConf}, except for unknown fields.
  */
 export function serialiseConf(conf: Conf): Buffer {
   const { scrypt, fido2 } = conf;
@@ -133,7 +134,7 @@ function base64(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('base64');
 }
 
-/** Strict: only what encoding the bytes again would give. */
+/** Accepts only canonical base64: encoding the bytes again must give the same text. */
 function decodeBase64(value: unknown): Buffer | undefined {
   if (typeof value !== 'string') return undefined;
   const bytes = Buffer.from(value, 'base64');

@@ -1,8 +1,8 @@
-/** The feature flags of gocryptfs.conf and which of them go together. */
+/** The feature flags of gocryptfs.conf, and their valid combinations. */
 import { confError, confTooNew, confTooOld } from './conf-json.ts';
 import { LONG_NAME_MAX_DEFAULT } from '../format/limits.ts';
 
-/** Every flag a release up to 2.6.1 knows. */
+/** All flags of releases up to 2.6.1. */
 export const FEATURE_FLAGS = [
   'PlaintextNames',
   'DirIV',
@@ -18,12 +18,12 @@ export const FEATURE_FLAGS = [
 ] as const;
 export type FeatureFlag = (typeof FEATURE_FLAGS)[number];
 
-/** What `init` can make; all of it opens with stock gocryptfs. */
+/** The layouts that `init` can create; stock gocryptfs opens all of them. */
 export interface LayoutChoice {
   readonly layout: 'gcm' | 'reverse' | 'xchacha';
   /** Names and symlink targets are not encrypted. Excludes the two other modifiers. */
   readonly plaintextNames?: boolean;
-  /** Equal names are equal everywhere, and no directory has an IV. */
+  /** Equal names are stored alike everywhere, and no directory has an IV. */
   readonly deterministicNames?: boolean;
   /** 62 … 255; 255 is the default and needs no flag. */
   readonly longNameMax?: number;

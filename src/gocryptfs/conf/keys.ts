@@ -1,4 +1,4 @@
-/** Password → KEK → master key → the keys that do the work. */
+/** The chain of keys: password → KEK → master key → sub-keys. */
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { PasswordError, UsageError, VaultError } from '../../errors.ts';
 import type { CipherBackend } from '../cipher/cipher-backend.ts';
@@ -18,7 +18,7 @@ import {
 } from '../format/limits.ts';
 import { deriveSubKey, KeyInfo } from '../cipher/sub-keys.ts';
 
-/** BE64 of block number 0 without a file ID: what the wrapped key is authenticated with. */
+/** Associated data of the wrapped key: BE64 of block number 0 without a file ID. */
 const WRAP_ASSOCIATED = Buffer.alloc(8);
 
 /**
@@ -26,7 +26,7 @@ const WRAP_ASSOCIATED = Buffer.alloc(8);
  *
  * @param password - raw bytes, 1 … 2048, without the newline of the file they came from
  * @throws {PasswordError} `empty-password`, `password-too-long`
- * @throws {VaultError} `scrypt-failed` — this machine cannot give the memory the conf asks for
+ * @throws {VaultError} `scrypt-failed` — this machine lacks the memory that the conf requires
  * @see RFC 7914
  */
 export async function deriveKek(
@@ -52,7 +52,7 @@ export async function deriveKek(
 
 /** How a master key is wrapped. */
 export interface WrapOptions {
-  /** With HKDF the KEK is not used itself, and the nonce is 16 instead of 12 bytes. */
+  /** With HKDF the KEK is not used directly, and the nonce has 16 instead of 12 bytes. */
   readonly hkdf?: boolean;
   readonly backend?: CipherBackend;
 }
@@ -82,9 +82,9 @@ export function wrapMasterkey(
 }
 
 /**
- * The master key out of `encryptedKey`. Inverse of {@link wrapMasterkey}.
+ * Unwraps the master key in `encryptedKey`. Inverse of {@link wrapMasterkey}.
  *
- * @throws {PasswordError} `wrong-password` — the tag does not fit; a damaged conf looks the same
+ * @throws {PasswordError} `wrong-password` — the tag does not match; a damaged conf looks the same
  */
 export function unwrapMasterkey(
   encryptedKey: Uint8Array,
@@ -105,7 +105,7 @@ export function unwrapMasterkey(
 }
 
 /**
- * The master key of a filesystem, and the proof that it has sealed the conf, if that has a seal.
+ * The master key of a filesystem; if the conf has a seal, verifies it.
  *
  * @throws {PasswordError} `wrong-password`, `empty-password`, `password-too-long`
  * @throws {IntegrityError} `conf-seal-wrong`
@@ -132,12 +132,12 @@ export async function unlockMasterkey(
   }
 }
 
-/** The two ways in which Unicode writes letters with accents; macOS types the second. */
+/** The two Unicode forms of accented letters; macOS types the second. */
 export type UnicodeForm = 'NFC' | 'NFD';
 
 /**
- * The same as {@link unlockMasterkey}, and when the password is wrong as it is, tried in the forms of
- * Unicode that look the same: systems and keyboards differ in which one they give.
+ * Like {@link unlockMasterkey}, but tries a wrong password again in the equivalent Unicode forms,
+ * since systems and keyboards differ in the form that they produce.
  *
  * @returns the key, and the form that was right if it was another one
  * @throws as {@link unlockMasterkey}
@@ -169,9 +169,9 @@ function otherForms(password: Uint8Array): [UnicodeForm, Buffer][] {
     .map(([form, other]) => [form, Buffer.from(other)]);
 }
 
-/** What {@link createConf} and {@link changePassword} need to know. */
+/** Options of {@link createConf} and {@link changePassword}. */
 export interface PasswordSettings {
-  /** Raw bytes; no newline in them, because stock reads a password up to the first one. */
+  /** Raw bytes without a newline, because stock reads a password only up to the first one. */
   readonly password: Uint8Array;
   /** Cost of scrypt as a power of two: 10 … 22, default 16 (64 MiB). */
   readonly scryptLogN?: number;
@@ -244,8 +244,8 @@ async function wrapUnderPassword(
 }
 
 /**
- * The form in which people keep a master key: eight groups of eight hex digits joined by `-`.
- * Inverse of {@link parseMasterkey}.
+ * The form of a master key for people: eight groups of eight hex digits joined by `-`. Inverse of
+ * {@link parseMasterkey}.
  */
 export function formatMasterkey(masterkey: Uint8Array): string {
   const hex = Buffer.from(masterkey).toString('hex');
@@ -253,8 +253,8 @@ export function formatMasterkey(masterkey: Uint8Array): string {
 }
 
 /**
- * A master key as a person typed it: dashes, spaces and line ends may be anywhere, as on the sheet
- * that stock prints. Inverse of {@link formatMasterkey}.
+ * Parses a master key that a person typed. Dashes, spaces and line ends may be anywhere, as on the
+ * sheet that stock prints. Inverse of {@link formatMasterkey}.
  *
  * @throws {PasswordError} `masterkey-invalid` — not 64 hex digits
  */

@@ -1,4 +1,4 @@
-/** Runs of content blocks: what is encrypted and decrypted in one go. */
+/** Runs of content blocks, which are encrypted and decrypted together. */
 import type { IntegrityError } from '../../errors.ts';
 import type { FileIdentity } from './identity.ts';
 
@@ -9,7 +9,7 @@ export interface BlockRun {
   readonly plain: Uint8Array;
 }
 
-/** Sealed blocks of one file that follow one another; only the last block of a file may be shorter. */
+/** Consecutive sealed blocks of one file; only the last block of a file may be shorter. */
 export interface SealedBlocks {
   readonly firstBlock: number;
   /** 16 bytes. */
@@ -17,22 +17,22 @@ export interface SealedBlocks {
   readonly sealed: Uint8Array;
 }
 
-/** The first block of a run that is not what the key wrote. */
+/** The first block of a run that the key did not write. */
 export interface BlockDamage {
   readonly blockNo: number;
   readonly error: IntegrityError;
 }
 
-/** A quicker way for runs of blocks, with the same bytes as one block after the other. */
+/** A quicker implementation for runs of blocks, with the same bytes as block by block. */
 export interface QuickBlocks {
   /** As {@link ContentEncryption.encryptBlocks}; undefined where it cannot make nonces. */
   readonly seal: ((run: BlockRun, out: Uint8Array) => number) | undefined;
   /**
-   * Opens some blocks from the start of `sealed` on, and writes their plaintext to `out`, which may
-   * begin where `sealed` does.
+   * Opens blocks from the start of `sealed`, and writes their plaintext to `out`, which may start
+   * where `sealed` does.
    *
-   * @returns blocks opened, all authentic; 0 when the first one is not, or is anything but a sealed
-   *   block
+   * @returns number of opened blocks, all authentic; 0 when the first one is not authentic or is
+   *   not a sealed block
    */
   open(blocks: SealedBlocks, out: Uint8Array): number;
 }

@@ -1,4 +1,4 @@
-/** File content block by block, and symlink targets. */
+/** Encrypts file content block by block, and symlink targets. */
 import { areZeros } from '../../bytes/zeros.ts';
 import { BugError, FileError, IntegrityError } from '../../errors.ts';
 import type { ContentCipher } from '../cipher/aead.ts';
@@ -8,7 +8,7 @@ import type { TextCodec } from '../format/base64url.ts';
 import { CIPHER_TARGET_LENGTH_MAX, PLAIN_BLOCK_SIZE } from '../format/limits.ts';
 import { associatedData, type BlockAfterHole, type NonceSource } from './nonces.ts';
 
-/** A symlink target has no block number but 0 and no file ID: BE64(0) alone. */
+/** Associated data of a symlink target: BE64 of block number 0, without a file ID. */
 const TARGET_ASSOCIATED = Buffer.alloc(8);
 
 /** Encrypts and decrypts the content of one filesystem, deterministically. */
@@ -16,14 +16,13 @@ export class ContentEncryption {
   readonly #cipher: ContentCipher;
   readonly #nonces: NonceSource;
   readonly #targetText: TextCodec | undefined;
-  /** Asked at the first run of blocks. */
+  /** Called at the first run of blocks. */
   #openQuick: (() => QuickBlocks | undefined) | undefined;
   #quick: QuickBlocks | undefined;
 
   /**
-   * @param options.targetText - how sealed symlink targets are written; absent: targets are not
-   *   sealed
-   * @param options.openQuick - a quicker way to the same bytes, if there is one
+   * @param options.targetText - encoding of sealed symlink targets; absent: targets are not sealed
+   * @param options.openQuick - opens a quicker implementation with the same bytes, if there is one
    */
   constructor(cipher: ContentCipher, nonces: NonceSource, options: ContentOptions = {}) {
     this.#cipher = cipher;
@@ -61,7 +60,7 @@ export class ContentEncryption {
     return written;
   }
 
-  /** Whether blocks can vouch for the holes before them: only then is a hole ever made. */
+  /** Whether blocks can vouch for the holes before them: only then does ecsync make holes. */
   get knowsHoles(): boolean {
     return this.#nonces.afterHoleNonce !== undefined;
   }
@@ -82,10 +81,10 @@ export class ContentEncryption {
   }
 
   /**
-   * Whether an authentic block was made to come right after a hole of so many blocks; with 0, whether
-   * it was made to come after any hole. Costs nothing for nearly all blocks that were not.
+   * Whether an authentic block was made to follow a hole of so many blocks; with 0, whether it was
+   * made to follow any hole. Costs nothing for nearly all other blocks.
    *
-   * @param sealed - the block as it is stored
+   * @param sealed - the stored block
    */
   isAfterHole(block: BlockAfterHole, sealed: Uint8Array): boolean {
     if (sealed[0] !== 0 || this.#nonces.afterHoleNonce === undefined) return false;
@@ -99,10 +98,10 @@ export class ContentEncryption {
   /**
    * Decrypts consecutive blocks of one file. Inverse of {@link encryptBlocks}.
    *
-   * @param out - as long as the plaintext; may begin where `run.sealed` does
-   * @returns bytes of plaintext at the start of `out`, all authenticated (holes apart); or the first
-   *   damage, as {@link decryptBlock} has it: then the plaintext of all blocks before that
-   *   one is at the start of `out`, and nothing of it or of later ones has been written there
+   * @param out - as long as the plaintext; may start where `run.sealed` does
+   * @returns number of plaintext bytes at the start of `out`, all authenticated (except holes); or
+   *   the first damage, as from {@link decryptBlock}: then `out` starts with the plaintext of all
+   *   blocks before it, and no plaintext of it or of later ones was written
    */
   decryptBlocks(run: SealedBlocks, out: Uint8Array): number | BlockDamage {
     const { fileID, sealed } = run;
@@ -120,7 +119,7 @@ export class ContentEncryption {
         at += step;
         continue;
       }
-      // What it does not open is looked at alone, which says what is wrong with it.
+      // Blocks that it does not open are tried one by one, which tells what is wrong with them.
       const opened = quick?.open({ firstBlock: blockNo, fileID, sealed: rest }, room) ?? 0;
       if (opened > 0) {
         const end = Math.min(at + opened * step, sealed.length);
@@ -131,7 +130,8 @@ export class ContentEncryption {
       }
       const plain = this.#decryptOrDamage(blockNo, run, rest.subarray(0, step));
       if (!(plain instanceof Uint8Array)) return plain;
-      // Shorter than its sealed form: the next one is not reached, even in the same buffer.
+      // The plaintext is shorter than its sealed form, so it does not reach the next block in one
+      // buffer.
       room.set(plain);
       written += plain.length;
       blockNo++;
@@ -141,10 +141,11 @@ export class ContentEncryption {
   }
 
   /**
-   * Blocks whose nonces {@link encryptBlocks} would not have made: something else has sealed them.
+   * Finds blocks with nonces that {@link encryptBlocks} would not have made: another program sealed
+   * them.
    *
-   * @param run.sealed - whole sealed blocks that were opened, none of them a hole or right after one
-   * @param plain - begins with their plaintext
+   * @param run.sealed - full sealed blocks that were opened, none of them a hole or right after one
+   * @param plain - starts with their plaintext
    * @returns their numbers
    */
   foreignNonces(
@@ -208,10 +209,10 @@ export class ContentEncryption {
   }
 
   /**
-   * The target of a symlink as it is stored: one sealed message in base64url, or itself where
+   * The stored target of a symlink: one sealed message in base64url, or the target itself where
    * names are not encrypted.
    *
-   * @param linkID - 16 bytes: keeps equal targets in different places apart
+   * @param linkID - 16 bytes: makes equal targets in different places differ
    * @returns inverse of {@link decryptTarget}
    * @throws {FileError} `target-too-long` — more than 3039 bytes with GCM or SIV, 3031 with XChaCha
    */
@@ -250,7 +251,7 @@ export class ContentEncryption {
   }
 }
 
-/** What may belong to the content of a filesystem besides cipher and nonces. */
+/** Optional parts of a filesystem's content encryption, besides cipher and nonces. */
 export interface ContentOptions {
   readonly targetText?: TextCodec | undefined;
   readonly openQuick?: (() => QuickBlocks | undefined) | undefined;

@@ -27,7 +27,7 @@ const SEALED_BLOCK = PLAIN_BLOCK_SIZE + GCM_OVERHEAD;
 const AES_BLOCK = 16;
 const TWO_POW_32 = 2 ** 32;
 
-/** What the quick way needs of the process. */
+/** What the quick implementation needs from this process. */
 export interface Platform {
   readonly hash: OneShotHash | undefined;
   readonly wasm: WebAssemblyHere | undefined;
@@ -41,10 +41,10 @@ export interface GcmKeys {
 }
 
 /**
- * The quick way for a filesystem whose content is AES-256-GCM with synthetic nonces. Tables are made
- * here: call it when there is something to encrypt or decrypt.
+ * The quick implementation for a filesystem with AES-256-GCM and synthetic nonces. It creates its
+ * tables here, so call it when there is something to encrypt or decrypt.
  *
- * @returns undefined where node:crypto lacks a primitive, or the engine WebAssembly with SIMD
+ * @returns undefined where node:crypto lacks a primitive, or the engine lacks WebAssembly with SIMD
  */
 export function openGcmBlocks(
   { cipher, nonces }: GcmKeys,
@@ -63,7 +63,7 @@ export function openGcmBlocks(
   try {
     kernel = startKernel(wasm);
   } catch {
-    return undefined; // no SIMD, or no address space: one block after the other, then
+    return undefined; // no SIMD, or no address space: use the block-by-block implementation
   }
   const written = nonces === undefined ? undefined : new BlockNonces(nonces, kernel, oneShot);
   return new GcmBlocks(backend.aesEcb(cipher), kernel, written);
@@ -72,11 +72,11 @@ export function openGcmBlocks(
 /**
  * Blocks go through the kernel's memory in jobs of up to eight: AES makes the key stream of all of
  * them at once, as ECB of counter blocks. The plaintext is copied there first, and nonce and
- * ciphertext are made of that copy: what changes meanwhile where it came from does no harm.
+ * ciphertext are made from that copy, so changes of the source in the meantime do no harm.
  *
- * Plaintext and key stream stay in that memory until the next job, like that of other buffers of
- * the process: wiping them would protect nothing that is not elsewhere, too. Only plaintext that
- * turned out not to be authentic is wiped at once.
+ * Plaintext and key stream stay in that memory until the next job, as in other buffers of the
+ * process: wiping them would protect nothing that is not elsewhere, too. Only plaintext that turned
+ * out not to be authentic is wiped at once.
  */
 class GcmBlocks implements QuickBlocks {
   readonly seal: ((run: BlockRun, out: Uint8Array) => number) | undefined;
@@ -134,11 +134,11 @@ class GcmBlocks implements QuickBlocks {
     return opened;
   }
 
-  /** How many of the first staged blocks have a nonce; those that have none are holes or damaged. */
+  /** Number of staged blocks before the first one without a nonce, which is a hole or damaged. */
   #sealedBlocks(count: number): number {
     for (let index = 0; index < count; index++) {
       const at = SEALED + index * SEALED_BLOCK;
-      // A real nonce nearly always shows in its first byte that it is not zero.
+      // The first byte of a real nonce is nearly always different from zero.
       if (this.#memory[at] !== 0) continue;
       if (isAllZero(this.#memory.subarray(at, at + GCM_NONCE_LENGTH))) return index;
     }

@@ -1,7 +1,7 @@
-/** The WebAssembly that does everything of AES-GCM but AES: how it is started, and its typed face. */
+/** Starts the WebAssembly that does everything in AES-GCM except AES, and gives it types. */
 import { KERNEL_CODE } from './gcm-kernel-code.ts';
 
-/** What of WebAssembly is used here; TypeScript has it only with the whole of the DOM. */
+/** The parts of WebAssembly that are used here; TypeScript declares it only with the whole DOM. */
 export interface WebAssemblyHere {
   readonly Module: new (bytes: Uint8Array) => object;
   readonly Instance: new (module: object) => { readonly exports: unknown };
@@ -9,48 +9,48 @@ export interface WebAssemblyHere {
 
 declare const WebAssembly: WebAssemblyHere | undefined;
 
-/** What this process has of WebAssembly; undefined without a compiler, as with `--jitless`. */
+/** WebAssembly in this process; undefined without a compiler, as with `--jitless`. */
 export function webAssemblyHere(): WebAssemblyHere | undefined {
   return typeof WebAssembly === 'undefined' ? undefined : WebAssembly;
 }
 
-/** Blocks that one job of the kernel takes: more at once cost node:crypto more for each. */
+/** Blocks in one job of the kernel: with more, node:crypto takes longer for each. */
 export const KERNEL_BLOCKS = 8;
 
 /**
- * One instance, for one key, 256 KiB. A job is `count` blocks that follow one another, 1 … 8, of
- * which the last has `last` bytes, 1 … 4096, and the others 4096. Numbers are not checked.
+ * One instance for one key, 256 KiB. A job is `count` consecutive blocks, 1 … 8; the last one has
+ * `last` bytes, 1 … 4096, the others 4096. The numbers are not checked.
  *
- * Which of its tables' entries are read depends on secrets, and with them what is left in the
- * processor's caches: see SECURITY.md.
+ * Secrets determine which table entries are read, and so what stays in the processor's caches: see
+ * SECURITY.md.
  *
  * @see gcm-kernel.wat
  */
 export interface GcmKernel {
-  /** Its memory; `KERNEL_PLACES` says what is where. */
+  /** Its memory; `KERNEL_PLACES` has the offsets. */
   readonly memory: Buffer;
-  /** Once, when the hash key is in its place: makes the tables, in some 20 µs. */
+  /** Call it once, after the hash key was written: makes the tables, in some 20 µs. */
   prepare(): void;
-  /** Of the next job: the number of its first block, in two 32-bit halves. */
+  /** Sets the number of the next job's first block, in two 32-bit halves. */
   begin(firstLow: number, firstHigh: number): void;
-  /** Puts block numbers, file ID and lengths in front of the plaintexts. */
+  /** Writes block numbers, file ID and lengths before the plaintexts. */
   address(count: number, last: number): void;
-  /** Nonces to counter blocks. @returns bytes of these */
+  /** Turns nonces into counter blocks. @returns their length in bytes */
   counters(count: number, last: number): number;
-  /** Plaintext, nonces and key stream to sealed blocks. */
+  /** Turns plaintext, nonces and key stream into sealed blocks. */
   seal(count: number, last: number): void;
   /**
-   * Inverse of {@link seal}; the plaintext takes the place of the key stream.
+   * Inverse of {@link seal}; the plaintext replaces the key stream.
    *
-   * @returns authentic blocks before the first one that is not; the plaintext of that one is in
-   *   memory, too, and must be wiped
+   * @returns number of authentic blocks before the first one that is not; the plaintext of that one
+   *   is in memory, too, and must be wiped
    */
   open(count: number, last: number): number;
   /** For tests: counter blocks from the block at `KERNEL_PLACES.stream` on. */
   count(blocks: number): void;
 }
 
-/** Compiled once for all keys; undefined before that. */
+/** Compiled once for all keys; undefined until then. */
 let compiled: object | undefined;
 
 /**

@@ -1,4 +1,4 @@
-/** HMAC-SHA-256 of blocks that lie in the kernel's memory, without an object for each. */
+/** HMAC-SHA-256 of blocks in the kernel's memory, without an object for each. */
 import type { hash, KeyObject } from 'node:crypto';
 import { BugError } from '../../errors.ts';
 import { replaceAllZero } from './identity.ts';
@@ -7,13 +7,13 @@ import { KERNEL_PLACES } from './gcm-kernel-code.ts';
 import { GCM_NONCE_LENGTH, PLAIN_BLOCK_SIZE } from '../format/limits.ts';
 import { BLOCK_LABEL } from './nonces.ts';
 
-/** `crypto.hash`, which Node 20.12 brought. */
+/** `crypto.hash`, available since Node 20.12. */
 export type OneShotHash = typeof hash;
 
 const { plain: PLAIN, slots: SLOTS, outerKey: OUTER_KEY } = KERNEL_PLACES;
 /** Bytes from one block of plaintext to the next. */
 export const SLOT_LENGTH = PLAIN - SLOTS + PLAIN_BLOCK_SIZE;
-/** SHA-256 takes 64 bytes at a time; HMAC fills the key up to that. */
+/** SHA-256 takes 64 bytes at a time; HMAC pads the key to that length. */
 const HASH_BLOCK = 64;
 const DIGEST_LENGTH = 32;
 const INNER_PAD = 0x36;
@@ -22,8 +22,8 @@ const OUTER_PAD = 0x5c;
 const UNUSED = 1;
 
 /**
- * The nonces of `SyntheticNonces` for blocks in the kernel's slots, where the two hashes of HMAC
- * (RFC 2104) find everything they are of in a row:
+ * The nonces of `SyntheticNonces` for blocks in the kernel's slots, where the input of both hashes
+ * of HMAC (RFC 2104) is contiguous:
  *
  *     inner: 1. key ⊕ 36…[64]   2. label ‖ 00[19]   3. what `GcmKernel.address` writes[28]
  *            4. plaintext
@@ -32,7 +32,7 @@ const UNUSED = 1;
 export class BlockNonces {
   readonly #hash: OneShotHash;
   readonly #memory: Buffer;
-  /** What the inner hash of a full block is of, for each slot. */
+  /** Input of the inner hash of a full block, for each slot. */
   readonly #inner: readonly Buffer[];
   readonly #outer: Buffer;
 

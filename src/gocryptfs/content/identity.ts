@@ -1,7 +1,7 @@
 /**
- * Identities: what keeps equal content in different places apart. Ecsync's own depend only on the
- * master key, the plaintext path an object was born with and a birth counter, so that a lost index
- * costs time and nothing else. Those of layout `reverse` are stock's: unkeyed, of the cipher path.
+ * Identities make equal content in different places differ. Ecsync's own depend only on the master
+ * key, the plaintext path at which an object was born, and a birth counter; so a lost index costs
+ * only time. Those of layout `reverse` are stock's: unkeyed, from the cipher path.
  */
 import { createHash, type KeyObject } from 'node:crypto';
 import type { CipherBackend } from '../cipher/cipher-backend.ts';
@@ -9,14 +9,14 @@ import { DEFAULT_BACKEND } from '../cipher/default-backend.ts';
 import { isAllZero } from '../format/file-header.ts';
 import { DIR_IV_LENGTH } from '../format/limits.ts';
 
-/** What each derivation is for; a NUL after it keeps one label from being the start of another. */
+/** The purpose of each derivation; a final NUL keeps one label from being a prefix of another. */
 const LABELS = {
   fileID: Buffer.from('ecsync fileID\0', 'latin1'),
   dirIV: Buffer.from('ecsync dirIV\0', 'latin1'),
   linkID: Buffer.from('ecsync linkID\0', 'latin1'),
 };
 
-/** Where and as which generation an object came into being. */
+/** Where an object was created, and as which generation. */
 export interface Birth {
   /** Components joined by `/`; the root directory is the empty path. */
   readonly path: Uint8Array;
@@ -24,7 +24,7 @@ export interface Birth {
   readonly counter: number;
 }
 
-/** Changes the one value that stock refuses (16 zero bytes) into another, always the same. */
+/** Replaces the one value that stock refuses (16 zero bytes) by another fixed value. */
 export function replaceAllZero(bytes: Buffer): Buffer {
   if (isAllZero(bytes)) bytes[bytes.length - 1] = 1;
   return bytes;
@@ -41,15 +41,15 @@ export interface FileIdentity {
 /** Derives the identities of one filesystem; none of them is ever all zero. */
 export interface Identities {
   /**
-   * Which path of an object its {@link Birth} names. A cipher path is the path as it is stored,
-   * hashed names included; nothing can be renamed then without being encrypted anew.
+   * Which path of an object its {@link Birth} names. A cipher path is the stored path, including
+   * hashed names; then every rename requires new encryption.
    */
   readonly derivedFrom: 'plaintext path' | 'cipher path';
   /** Identity of a regular file. */
   file(birth: Birth): FileIdentity;
   /** The 16 bytes of a directory's `gocryptfs.diriv`. */
   dirIV(birth: Birth): Buffer;
-  /** 16 bytes that stand for a symlink where a file has its ID; stored nowhere. */
+  /** 16 bytes that serve a symlink as the file ID serves a file; stored nowhere. */
   linkID(birth: Birth): Buffer;
 }
 
@@ -94,7 +94,8 @@ export class KeyedIdentities implements Identities {
  *     1. cipher path   2. 00   3. purpose, ASCII, to the end
  *
  * A symlink's purpose is `SYMLINKIV`, and its path has the last component twice: a quirk of the
- * releases from 2.0 to 2.6.1. Those before had it once; their links are sent anew after an adoption.
+ * releases from 2.0 to 2.6.1. Those before had it once; their links are sent anew after an
+ * adoption.
  *
  * @see gocryptfs internal/pathiv/pathiv.go and internal/fusefrontend_reverse (v2.6.1)
  */

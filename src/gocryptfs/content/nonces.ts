@@ -1,4 +1,4 @@
-/** Where the nonce of every sealed message comes from. */
+/** Derives the nonce of every sealed message. */
 import { createHash, type KeyObject } from 'node:crypto';
 import { BugError } from '../../errors.ts';
 import type { CipherBackend } from '../cipher/cipher-backend.ts';
@@ -6,7 +6,7 @@ import { DEFAULT_BACKEND } from '../cipher/default-backend.ts';
 import { replaceAllZero, type FileIdentity } from './identity.ts';
 import { FILE_ID_LENGTH, SIV_NONCE_LENGTH } from '../format/limits.ts';
 
-/** What the nonces of blocks are hashed with first. */
+/** Prefix of the hash input for nonces of blocks. */
 export const BLOCK_LABEL = Buffer.from('ecsync block nonce\0', 'latin1');
 const AFTER_HOLE_LABEL = Buffer.from('ecsync after hole\0', 'latin1');
 const TARGET_LABEL = Buffer.from('ecsync target nonce\0', 'latin1');
@@ -19,8 +19,8 @@ export interface NonceSource {
   /** The nonce of one content block. */
   blockNonce(blockNo: number, identity: FileIdentity, plain: Uint8Array): Uint8Array;
   /**
-   * The nonce of a content block that comes right after a hole: it vouches for the hole, which nothing
-   * else authenticates. Its first byte is 0. Absent where nonces do not depend on the content.
+   * The nonce of a content block right after a hole. It vouches for the hole, which nothing else
+   * authenticates. Its first byte is 0. Absent where nonces do not depend on the content.
    */
   afterHoleNonce?(block: BlockAfterHole): Uint8Array;
   /** The nonce of one symlink target. */
@@ -29,19 +29,19 @@ export interface NonceSource {
   xattrNonce(xattr: XattrSeat): Uint8Array;
 }
 
-/** A content block that comes right after a hole. */
+/** A content block right after a hole. */
 export interface BlockAfterHole {
   readonly blockNo: number;
   /** 16 bytes. */
   readonly fileID: Uint8Array;
   readonly plain: Uint8Array;
-  /** Blocks of the hole: all that there are between this block and the last one with content. */
+  /** Length of the hole: all blocks between this one and the last one with content. */
   readonly holes: number;
 }
 
 /** Everything that the nonce of an extended attribute's value can depend on. */
 export interface XattrSeat {
-  /** 16 bytes that stand for what it is attached to; in layout `reverse` the cipher path. */
+  /** 16 bytes that identify the object with the attribute; in layout `reverse` the cipher path. */
   readonly object: Uint8Array;
   readonly name: Uint8Array;
   /** The name as it is stored. */
@@ -74,15 +74,15 @@ function writeAssociatedData(
 
 /**
  * Nonces that depend on everything they are used for: two different messages never share one
- * (short of a collision of HMAC-SHA-256 cut to the nonce's length), equal ones always do.
+ * (unless HMAC-SHA-256, cut to the nonce's length, collides), and equal messages always do.
  *
  * The input, whose first four parts are kept in one buffer per kind of message:
  *
  *     1. label ‖ 00   2. block number, BE64   3. fileID or linkID[16]
  *     4. plaintext length, BE32   5. plaintext
  *
- * For the value of an extended attribute 2. is the length of its name, and the name stands before
- * the value in 5. For a block after a hole the number of the hole's blocks, BE64, stands there.
+ * For the value of an extended attribute, 2. is the length of its name, and 5. is the name followed
+ * by the value. For a block after a hole, 5. starts with the number of the hole's blocks, BE64.
  */
 export class SyntheticNonces implements NonceSource {
   readonly #hmac: (...parts: readonly Uint8Array[]) => Buffer;
@@ -154,9 +154,9 @@ function prefixOf(label: Uint8Array): Buffer {
 }
 
 /**
- * The nonces that `gocryptfs -reverse` gives: block 0 has the file's own, block n that with n added
- * to its last 8 bytes (BE64, modulo 2^64); a symlink has its link ID. Only AES-SIV stays safe when
- * another plaintext meets the same nonce.
+ * The nonces of `gocryptfs -reverse`: block 0 has the file's own, block n that plus n in its last 8
+ * bytes (BE64, modulo 2^64); a symlink has its link ID. Only AES-SIV stays safe when another
+ * plaintext gets the same nonce.
  *
  * @see gocryptfs internal/pathiv/pathiv.go BlockIV (v2.6.1)
  */
@@ -173,7 +173,7 @@ export class PathNonces implements NonceSource {
     return linkID;
   }
 
-  /** As stock has it after 2.6.1; no release up to there shows attributes in reverse mode. */
+  /** As stock does after 2.6.1; releases up to that show no attributes in reverse mode. */
   xattrNonce({ object, cipherName }: XattrSeat): Uint8Array {
     const digest = createHash('sha256').update(object).update('\0').update(cipherName);
     return replaceAllZero(digest.update('\0XATTRIV').digest().subarray(0, SIV_NONCE_LENGTH));

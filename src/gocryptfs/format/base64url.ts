@@ -1,9 +1,9 @@
 /** The two ways in which gocryptfs writes bytes as text: base64url without and with padding. */
 
-/** Writes bytes as text that fits into a name, and reads it back. */
+/** Encodes bytes as text that fits into a name, and decodes it. */
 export interface TextCodec {
   encode(bytes: Uint8Array): Buffer;
-  /** Characters that so many bytes become. */
+  /** Length of the encoding of so many bytes. */
   encodedLength(byteCount: number): number;
   /**
    * Inverse of {@link encode}. Canonical only: no other characters, no stray bits, padding exactly
@@ -21,7 +21,7 @@ export const RAW64: TextCodec = {
   decode: (text) => decodeCanonically(text, (bytes) => bytes.toString('base64url')),
 };
 
-/** Filesystems made before `Raw64`: filled up with `=` to a multiple of four characters. */
+/** Filesystems made before `Raw64`: padded with `=` to a multiple of four characters. */
 export const PADDED64: TextCodec = {
   encode: (bytes) => Buffer.from(toPadded(Buffer.from(bytes)), 'latin1'),
   encodedLength: (byteCount) => Math.ceil(byteCount / 3) * 4,
@@ -30,13 +30,13 @@ export const PADDED64: TextCodec = {
 
 const ALPHABET = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_');
 
-/** By hand: for something as short as a name, a string in between costs several times as much. */
+/** Encodes by hand: for short names, an intermediate string costs several times as much. */
 function encode(bytes: Uint8Array): Buffer {
   const text = Buffer.allocUnsafe(RAW64.encodedLength(bytes.length));
   let at = 0;
   for (let i = 0; i < bytes.length; i += 3) {
     const group = ((bytes[i] ?? 0) << 16) | ((bytes[i + 1] ?? 0) << 8) | (bytes[i + 2] ?? 0);
-    // Behind the end of the text nothing is stored.
+    // Writes beyond the end of the text are ignored.
     text[at++] = ALPHABET[group >>> 18] ?? 0;
     text[at++] = ALPHABET[(group >>> 12) & 63] ?? 0;
     text[at++] = ALPHABET[(group >>> 6) & 63] ?? 0;

@@ -1,10 +1,10 @@
-/** Sizes and bounds of the format, each with the reason it has that value. */
+/** Sizes and bounds of the format, each with its reason. */
 
 /** Bytes of plaintext in one content block. */
 export const PLAIN_BLOCK_SIZE = 4096;
 /** Version (2 bytes) and file ID (16 bytes) at the start of every non-empty file. */
 export const FILE_HEADER_LENGTH = 18;
-/** The only on-disk version there is, in the file header and in the conf. */
+/** The only on-disk version, in the file header and in the conf. */
 export const ON_DISK_VERSION = 2;
 export const FILE_ID_LENGTH = 16;
 export const DIR_IV_LENGTH = 16;
@@ -18,7 +18,7 @@ export const GCM_OVERHEAD = GCM_NONCE_LENGTH + AEAD_TAG_LENGTH;
 export const SIV_NONCE_LENGTH = 16;
 export const SIV_OVERHEAD = SIV_NONCE_LENGTH + AEAD_TAG_LENGTH;
 export const XCHACHA_NONCE_LENGTH = 24;
-/** How much of XChaCha's nonce goes into the sub-key. */
+/** The part of XChaCha's nonce that goes into the sub-key. */
 export const HCHACHA_NONCE_LENGTH = 16;
 export const XCHACHA_OVERHEAD = XCHACHA_NONCE_LENGTH + AEAD_TAG_LENGTH;
 
@@ -28,15 +28,15 @@ export const PLAIN_NAME_LENGTH_MAX = 255;
 export const LONG_NAME_MAX_DEFAULT = 255;
 /** Below this even a hashed name would not fit; stock and cppcryptfs agree on 62. */
 export const LONG_NAME_MAX_LEAST = 62;
-/** Stock makes nothing below 62 but mounts it: a smaller number only hashes more names. */
+/** The smallest value that is read: stock creates nothing below 62, but mounts it. */
 export const LONG_NAME_MAX_READ_LEAST = 1;
 /** Base64 of 256 bytes with padding: the longest content of a `.name` file. */
 export const NAME_FILE_LENGTH_MAX = 344;
 /** Longest symlink target Linux stores: PATH_MAX without the closing NUL. */
 export const CIPHER_TARGET_LENGTH_MAX = 4095;
 /**
- * Longest name of an extended attribute, with its namespace, that is at most 255 bytes when it is
- * encrypted; in AES blocks 176 with padding.
+ * Longest name of an extended attribute, with its namespace, whose encryption has at most 255
+ * bytes; with padding it fills 176 bytes of AES blocks.
  */
 export const XATTR_NAME_LENGTH_MAX = 175;
 /**
@@ -48,7 +48,7 @@ export const XATTR_VALUE_LENGTH_MAX = 65535;
 export const CIPHER_PATH_LENGTH_MAX = 4095;
 
 export const MASTERKEY_LENGTH = 32;
-/** Stock truncates nothing but reads no more than this from a passfile or a pipe. */
+/** The most that stock reads from a passfile or a pipe; it truncates nothing. */
 export const PASSWORD_LENGTH_MAX = 2048;
 
 /** A real conf has under 1 KiB; the bound keeps a hostile one from costing memory. */
@@ -63,11 +63,11 @@ export const SCRYPT_R_MAX = 32;
 export const SCRYPT_P_MIN = 1;
 export const SCRYPT_P_MAX = 16;
 /**
- * N · r · p: what {@link SCRYPT_LOG_N_MAX} takes with r = 8 and p = 1, about half a minute and 4 GiB.
- * All three at their own bounds would take 64 times as long.
+ * N · r · p: the cost of {@link SCRYPT_LOG_N_MAX} with r = 8 and p = 1, about half a minute and 4
+ * GiB. With all three at their own bounds it would take 64 times as long.
  */
 export const SCRYPT_WORK_MAX = 2 ** 25;
-/** N · r · p of {@link SCRYPT_LOG_N_DEFAULT}: what a password costs without a question. */
+/** N · r · p of {@link SCRYPT_LOG_N_DEFAULT}: the cost that is accepted without asking. */
 export const SCRYPT_WORK_DEFAULT = 2 ** 19;
 export const SCRYPT_KEY_LENGTH = 32;
 export const SCRYPT_SALT_LENGTH_MIN = 32;

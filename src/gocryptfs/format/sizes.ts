@@ -26,8 +26,8 @@ export function cipherOffsetOfBlock(blockNo: number, overhead = GCM_OVERHEAD): n
 }
 
 /**
- * Number of the block that holds the byte at `cipherOffset`; the header counts as part of block 0,
- * because neither exists without the other.
+ * Number of the block that contains the byte at `cipherOffset`; the header counts as part of block
+ * 0, because neither exists without the other.
  */
 export function blockOfCipherOffset(cipherOffset: number, overhead = GCM_OVERHEAD): number {
   if (cipherOffset < FILE_HEADER_LENGTH) return 0;
@@ -35,8 +35,8 @@ export function blockOfCipherOffset(cipherOffset: number, overhead = GCM_OVERHEA
 }
 
 /**
- * Size of the ciphertext that `plainSize` bytes become: nothing for nothing, otherwise the header
- * and `overhead` bytes for every started block.
+ * Size of the ciphertext of `plainSize` bytes: 0 for an empty file, otherwise the header, the
+ * plaintext and `overhead` bytes for every started block.
  *
  * @param plainSize - bytes
  * @returns bytes, exact; inverse of {@link cipherSizeToPlainSize}
@@ -52,8 +52,8 @@ export function plainSizeToCipherSize(plainSize: number, overhead = GCM_OVERHEAD
  * Size of the plaintext inside a cipher file of `cipherSize` bytes. Stricter than stock, which
  * shows a file of 1 … 17 bytes as empty, too, and a last block without content as one byte.
  *
- * @returns bytes; inverse of {@link plainSizeToCipherSize}. A header alone is an empty file to stock,
- *   and other programs write such; ecsync never does
+ * @returns bytes; inverse of {@link plainSizeToCipherSize}. A header alone is an empty file to
+ *   stock, and other programs write such; ecsync never does
  * @throws {IntegrityError} `cipher-size-illegal` — no plaintext has a ciphertext of this size
  * @throws {BugError} `invariant` — negative or unsafe integer
  */

@@ -11,8 +11,8 @@ const BLOCK = 16;
 const BLOCKS_MAX = 16;
 
 /**
- * Doubles a 16-byte block in place, in GF(2^128), read as a little-endian number. (CMAC doubles big-endian
- * numbers: another function.)
+ * Doubles a 16-byte block in place, in GF(2^128), read as a little-endian number. (CMAC doubles
+ * big-endian numbers: another function.)
  */
 function double(block: Uint8Array): void {
   let carry = 0;
@@ -60,12 +60,12 @@ export class Eme {
   }
 
   /**
-   * Encrypts many messages under one tweak, each for itself: AES is called three times in all, and a
-   * call costs more than the few blocks of a name.
+   * Encrypts many messages under one tweak, each on its own. AES is called only three times, since
+   * a call costs more than the few blocks of a name.
    *
-   * @param plain - the messages in a row, each of 16, 32, … 256 bytes
-   * @param ends - where each ends, ascending
-   * @returns the encrypted messages in a row, with the same ends
+   * @param plain - the concatenated messages, each of 16, 32, … 256 bytes
+   * @param ends - the end of each message, ascending
+   * @returns the concatenated encrypted messages, with the same ends
    * @throws {BugError} `invariant` — another length
    */
   encryptAll(tweak: Uint8Array, plain: Uint8Array, ends: readonly number[]): Buffer {
@@ -123,14 +123,17 @@ export class Eme {
   }
 }
 
-/** Messages in a row, under one tweak. */
+/** Concatenated messages under one tweak. */
 interface Messages {
   readonly tweak: Uint8Array;
   readonly input: Uint8Array;
   readonly ends: readonly number[];
 }
 
-/** @param each - is given start and end of a message, and where its one block is among those of all */
+/**
+ * @param each - called with start and end of a message, and the position of its block in
+ *   per-message data
+ */
 function eachMessage(
   ends: readonly number[],
   each: (start: number, end: number, at: number) => void,

@@ -15,23 +15,23 @@ export const CONF_NAME = 'gocryptfs.conf';
 export const REVERSE_CONF_NAME = '.gocryptfs.reverse.conf';
 /** The 16-byte IV of a directory, inside it. */
 export const DIR_IV_NAME = 'gocryptfs.diriv';
-/** How the name of every object with a hashed name starts. */
+/** Prefix of every hashed name. */
 export const LONG_NAME_PREFIX = 'gocryptfs.longname.';
-/** Added to a hashed name for the file that holds the full name. */
+/** Suffix that turns a hashed name into that of the file with the full name. */
 export const NAME_FILE_SUFFIX = '.name';
 /**
- * Where a push keeps what is not finished, in the cipher root: every stock release with HKDF skips
- * all entries of this shape when it lists a directory or checks the filesystem.
+ * The folder in the cipher root in which a push keeps unfinished files: every stock release with
+ * HKDF skips entries with such a name when it lists a directory or checks the filesystem.
  */
 export const TEMPORARY_DIRECTORY = 'gocryptfs.longname.ecsync-tmp.name';
-/** What a file is called in the cipher root, for the same reason, while files exchange names. */
+/** Prefix of names in the cipher root for files that are exchanging names, for the same reason. */
 export const STEP_PREFIX = 'gocryptfs.longname.ecsync-moved-';
 
 const AES_BLOCK = 16;
 const SLASH = 0x2f;
 const DOT = 0x2e;
 
-/** What an entry of a cipher directory is, judged by its name alone. */
+/** The kind of an entry in a cipher directory, by its name alone. */
 export type CipherNameKind = 'conf' | 'diriv' | 'name-file' | 'long' | 'direct';
 
 /** `conf` has its meaning only in the root directory; elsewhere such a name is foreign. */
@@ -43,7 +43,7 @@ export function kindOfCipherName(name: Uint8Array): CipherNameKind {
   return text.endsWith(NAME_FILE_SUFFIX) ? 'name-file' : 'long';
 }
 
-/** A name as it is stored. */
+/** A stored name. */
 export interface CipherName {
   readonly name: Uint8Array;
   /** Set for a hashed name: the content of its `.name` file, the full encrypted name. */
@@ -64,7 +64,7 @@ function paddedLength(name: Uint8Array): number {
   return name.length + AES_BLOCK - (name.length % AES_BLOCK);
 }
 
-/** The name without its padding, or undefined when the padding is not one. */
+/** The name without its padding, or undefined when the padding is invalid. */
 export function unpadName(padded: Uint8Array): Uint8Array | undefined {
   const padding = padded.at(-1) ?? 0;
   const length = padded.length - padding;
@@ -73,7 +73,10 @@ export function unpadName(padded: Uint8Array): Uint8Array | undefined {
   return padded.subarray(0, length);
 }
 
-/** Whether a file system can hold an object of this name: what may be encrypted or decrypted to. */
+/**
+ * Whether a file system can hold an object of this name: checked before encryption and after
+ * decryption.
+ */
 export function isPlainName(name: Uint8Array): boolean {
   if (name.length === 0 || name.length > PLAIN_NAME_LENGTH_MAX) return false;
   if (name.includes(0) || name.includes(SLASH)) return false;
@@ -88,11 +91,13 @@ export function hashLongName(fullName: Uint8Array, text: TextCodec = RAW64): Buf
 
 /** How the names of one filesystem are stored. */
 export interface NameScheme {
-  /** Names and symlink targets are stored as they are; nothing but the conf is virtual. */
+  /** Names and symlink targets are not encrypted; only the conf is virtual. */
   readonly isPlain: boolean;
   /** Every directory has an IV of its own, stored in it as `gocryptfs.diriv`. */
   readonly hasDirIVs: boolean;
-  /** What an entry of a directory is, judged by its name alone; `conf` counts in the root only. */
+  /**
+   * The kind of an entry in a directory, by its name alone; `conf` is meaningful in the root only.
+   */
   kindOf(cipherName: Uint8Array): CipherNameKind;
   /**
    * @param plainName - 1 … 255 bytes
@@ -102,9 +107,9 @@ export interface NameScheme {
    */
   encryptName(plainName: Uint8Array, dirIV: Uint8Array): CipherName;
   /**
-   * As {@link encryptName}, for many names of one directory, in a third of the time.
+   * Like {@link encryptName}, for many names of one directory, in a third of the time.
    *
-   * @returns as many in the same order; undefined for each name that `encryptName` refuses
+   * @returns as many results in the same order; undefined for each name that `encryptName` refuses
    */
   encryptNames(plainNames: readonly Uint8Array[], dirIV: Uint8Array): (CipherName | undefined)[];
   /**
@@ -165,7 +170,7 @@ export class PlainNames implements NameScheme {
   }
 }
 
-/** What the flags of a filesystem say about its encrypted names. */
+/** What the flags of a filesystem determine about its encrypted names. */
 export interface NameOptions {
   /** Encrypted names of more characters are hashed. */
   readonly longNameMax?: number;

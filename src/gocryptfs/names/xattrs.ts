@@ -8,43 +8,43 @@ import { XATTR_NAME_LENGTH_MAX, XATTR_VALUE_LENGTH_MAX } from '../format/limits.
 import { padName, unpadName } from './names.ts';
 import type { NonceSource } from '../content/nonces.ts';
 
-/** How the name of every encrypted attribute starts. */
+/** Prefix of the name of every encrypted attribute. */
 export const XATTR_PREFIX = 'user.gocryptfs.';
 
-/** Access control lists: the kernel must be able to read them, so they are stored as they are. */
+/** Access control lists: the kernel must be able to read them, so they are not encrypted. */
 const PASSED_THROUGH = ['system.posix_acl_access', 'system.posix_acl_default'];
 
-/** The tweak of every attribute's name, whatever it is attached to. */
+/** The tweak of every attribute's name, whatever its object. */
 const NAME_TWEAK = Buffer.from('xattr_name_iv_xx', 'latin1');
 /** BE64 of block number 0 without a file ID. */
 const VALUE_ASSOCIATED = Buffer.alloc(8);
 
 const AES_BLOCK = 16;
 
-/** Whether an attribute of this name is stored with its own name and value. */
+/** Whether an attribute of this name is stored unencrypted. */
 export function isPassedThroughXattr(name: Uint8Array): boolean {
   const shown = Buffer.from(name.buffer, name.byteOffset, name.length).toString('latin1');
   return PASSED_THROUGH.includes(shown);
 }
 
-/** One attribute on its way into the encrypted folder. */
+/** One attribute before encryption. */
 export interface PlainXattr {
   /** With its namespace: `user.comment`. */
   readonly name: Uint8Array;
   readonly value: Uint8Array;
   /**
-   * What the attribute is attached to: the 16 bytes of a file ID, a directory's IV or a link ID;
-   * in layout `reverse` the cipher path.
+   * Identifies the attribute's object: the 16 bytes of a file ID, a directory's IV or a link ID; in
+   * layout `reverse` the cipher path.
    */
   readonly object: Uint8Array;
 }
 
-/** What extended attributes are encrypted with. */
+/** The parts that encrypt extended attributes. */
 export interface XattrParts {
   readonly eme: Eme;
   readonly cipher: ContentCipher;
   readonly nonces: NonceSource;
-  /** Padded with plaintext names, because `Raw64` is not set then. */
+  /** With padding if names are plaintext, because `Raw64` is not set then. */
   readonly text: TextCodec;
 }
 
@@ -81,7 +81,7 @@ export class XattrEncryption {
   /**
    * Inverse of {@link encryptXattrName}.
    *
-   * @returns undefined for an attribute that is no part of the filesystem: stock hides it
+   * @returns undefined for an attribute that does not belong to the filesystem: stock hides it
    * @throws {IntegrityError} `xattr-name-invalid` — it has the prefix, but no key wrote the rest
    */
   decryptXattrName(cipherName: Uint8Array): Uint8Array | undefined {
@@ -99,7 +99,7 @@ export class XattrEncryption {
   }
 
   /**
-   * The value as it is stored; an empty value stays empty.
+   * The stored value; an empty value stays empty.
    *
    * @returns inverse: {@link decryptXattrValue}
    * @throws {FileError} `xattr-value-too-long` — sealed it would have more than 65535 bytes
@@ -125,8 +125,8 @@ export class XattrEncryption {
   /**
    * Inverse of {@link encryptXattrValue}; also reads values in base64, as old releases wrote them.
    *
-   * @param cipherName - as it is stored
-   * @throws {IntegrityError} `xattr-value-invalid` — not what the key wrote
+   * @param cipherName - the stored name
+   * @throws {IntegrityError} `xattr-value-invalid` — the key did not write it
    */
   decryptXattrValue(cipherName: Uint8Array, sealed: Uint8Array): Uint8Array {
     if (sealed.length === 0 || isPassedThroughXattr(cipherName)) return sealed;
