@@ -233,7 +233,7 @@ describe('extended attributes', () => {
         async (sender) => {
           list(sender);
           await sender.nextRequest();
-          if (what !== 'of a folder that has none') {
+          if (what !== 'of a folder without any') {
             sender.ndxWriter.write(sender.writer, FILE);
             writeItemAttributes(sender.writer, { iflags: ANSWER }, 32);
           }
@@ -713,7 +713,7 @@ describe('answers', () => {
         await sender.sayForEver(() => {
           step(sender, ndx);
           // Frames are written raw: the writer makes only one at a time.
-          if (what === 'keep-alives without end') sender.writeRaw(empty);
+          if (what === 'endless keep-alives') sender.writeRaw(empty);
         });
       });
       expect(codeOf(end)).toBe(code);
