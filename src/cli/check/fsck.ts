@@ -1,7 +1,7 @@
 /** The command `fsck`: checks a copy from end to end without writing to it. */
 import type { Command } from 'commander';
 import { ExitCode } from '../../errors.ts';
-import type { Finding } from '../../sync/copy/fsck-finding.ts';
+import { movedFilesText, type Finding } from '../../sync/copy/fsck-finding.ts';
 import type { Sample } from '../../sync/browse/sample.ts';
 import type { CopyPlace } from '../../library/copy-place.ts';
 import type { FsckRunSummary } from '../../library/fsck-run.ts';
@@ -165,9 +165,7 @@ class FsckReport implements FsckReporter {
 
   conclude(): void {
     if (this.#moved === 0 || this.#out.mode.json) return;
-    this.#out.note(
-      `note: ${counted(this.#moved, 'file')} with the identity of another name: renamed, left behind by a rename, or put there by somebody who can write to the copy (-v names them)`,
-    );
+    this.#out.note(`note: ${movedFilesText(this.#moved)}`);
   }
 }
 

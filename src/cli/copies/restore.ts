@@ -136,7 +136,7 @@ export function addRestoringOptions(command: Command): Command {
     .option('--no-devices', 'leave out devices, which is then no shortfall')
     .option('--no-specials', 'leave out sockets and pipes')
     .option('--allow-holes', 'blocks of zeros that gocryptfs may have left are no damage')
-    .option('--allow-moved', 'restore also what was written for another place in the copy')
+    .option('--allow-moved', 'restore also files and links that were moved within the copy')
     .option(
       '--keep <pattern>',
       'what has this name in the copy is not of it',

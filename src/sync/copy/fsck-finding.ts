@@ -99,6 +99,12 @@ export class DamageList {
   }
 }
 
+/** What is told once of all files that may have been renamed. */
+export function movedFilesText(count: number): string {
+  const files = count === 1 ? '1 file was' : `${count} files were`;
+  return `${files} encrypted under another name than now. Renaming does that; so does somebody who moves files in the copy. If nobody has renamed them, compare them with the source (-v names them)`;
+}
+
 /** Something that has the identity of another place. */
 export function findingOfMisplaced({ severity, error, entry }: Misplaced): Finding {
   const isNote = severity === 'moved';

@@ -5,7 +5,7 @@ import { stripRsyncPrefix } from '../../rsync/outcome/status-words.ts';
 import { showPath } from '../../tree/file-failure.ts';
 import type { CopyProblem } from '../../view/decrypt/decrypted-view-problem.ts';
 import type { Planned } from '../../view/restoring-store.ts';
-import { findingOfProblem, type Finding } from '../copy/fsck-finding.ts';
+import { findingOfProblem, movedFilesText, type Finding } from '../copy/fsck-finding.ts';
 import { furtherLostDirIVs, LOST_DIR_IVS_SHOWN } from './lost-dir-ivs.ts';
 import { itemLine, plainMessage } from '../push/job/item-line.ts';
 import { isSignificant } from '../push/job/itemize.ts';
@@ -117,9 +117,7 @@ export class RestoreBooks {
     const dirIVs = furtherLostDirIVs(this.#dirIVsLost);
     if (dirIVs !== undefined) this.#reporter.warning({ code: 'diriv-lost', message: dirIVs });
     if (this.#moved === 0) return;
-    const files = this.#moved === 1 ? '1 file holds' : `${this.#moved} files hold`;
-    const message = `${files} what was written for another name: renamed, left behind by a rename, or put there by somebody who can write to the copy (-v names them)`;
-    this.#reporter.warning({ code: 'files-moved', message });
+    this.#reporter.warning({ code: 'files-moved', message: movedFilesText(this.#moved) });
   }
 
   /** An object that could not be restored. */
@@ -277,7 +275,7 @@ export class RestoreBooks {
       exitCode: 26,
       error: {
         code: 'copy-differs',
-        message: `${objects} not what was pushed, or not where it was; everything that is authentic was restored`,
+        message: `${objects} not as the last push left them, by content or by place; everything that is authentic was restored`,
         hint: 'See the lines above. If another machine has pushed there since: --no-last-push. If things were moved on purpose: --allow-moved.',
       },
     };

@@ -347,7 +347,7 @@ function misplacedLink({ path }: PlainEntry): IntegrityError {
   const shown = showPath(path);
   return new IntegrityError(
     'target-misplaced',
-    `${shown}: its target was written for another link`,
+    `${shown}: the link has the target of another link`,
     {
       hint: HINT,
       facts: { path: shown },
@@ -385,7 +385,9 @@ function misplacedFile({
     case undefined:
       return new IntegrityError(
         'file-moved',
-        `${shown} holds the encrypted file of ${other ?? 'another name'}`,
+        other === undefined
+          ? `${shown} was encrypted under another name`
+          : `${shown} holds the encrypted file of ${other}`,
         details,
       );
   }
