@@ -1,14 +1,64 @@
-import { execFileSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startSshd } from '../support/sshd.ts';
-import { type Bench, ecsync, initVault, makeBench, summaryOf } from './support/cli.ts';
+import {
+  type Bench,
+  type CliResult,
+  ecsync,
+  initVault,
+  makeBench,
+  summaryOf,
+} from './support/cli.ts';
 import { differences } from './support/compare.ts';
 import { makeBusyTree, makeHardTree } from './support/hard-tree.ts';
 import { fsck, withMount } from './support/stock.ts';
 
 /** Servers that accept nothing but `rsync --server …`, and servers that speak an older protocol. */
+describe('rrsync that lets in one at a time', () => {
+  it(
+    'is waited for when another one is there, and named when that stays',
+    { timeout: 60_000 },
+    async () => {
+      const bench = await makeBench();
+      mkdirSync(bench.source);
+      writeFileSync(path.join(bench.source, 'a'), 'content');
+      await initVault(bench);
+      mkdirSync(bench.copy);
+      const sshd = await startSshd({ forcedCommand: `rrsync -wo ${bench.copy}` });
+      const url = `ssh://${sshd.user}@127.0.0.1:${sshd.port}/./.`;
+      const run = (command: string, ...more: readonly string[]): Promise<CliResult> =>
+        ecsync(
+          [command, '-C', bench.source, '--passfile', bench.passfile, '--json', ...more, url],
+          {
+            env: { HOME: sshd.home },
+          },
+        );
+      /** What rrsync does with its folder, for so long. */
+      const hold = (seconds: number): ChildProcess =>
+        spawn('flock', ['-o', bench.copy, 'sleep', String(seconds)], { stdio: 'ignore' });
+      try {
+        const holders = [hold(3)];
+        expect(summaryOf(await run('push'))).toMatchObject({ exitCode: 0, filesSent: 1 });
+        writeFileSync(path.join(bench.source, 'b'), 'content');
+        holders.push(hold(3));
+        const planned = summaryOf(await run('plan', '--exact'));
+        expect(planned).toMatchObject({ exitCode: 0, filesSent: 1, exact: true });
+        holders.push(hold(40));
+        const refused = await run('push');
+        expect(refused.code).toBe(5);
+        expect(refused.stderr).toContain('another command is at work in that folder there');
+        expect(refused.stderr).toContain('-no-lock');
+        for (const holder of holders) holder.kill();
+      } finally {
+        await sshd.stop();
+        await bench.remove();
+      }
+    },
+  );
+});
+
 describe('rrsync as a forced command', () => {
   let bench: Bench;
   let shelf: string;

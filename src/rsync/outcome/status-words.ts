@@ -47,8 +47,18 @@ const DISK_BROKEN: KnownMessage = {
     }),
 };
 
+/** rrsync lets in one command at a time for each folder, unless it only reads. */
+const BUSY: KnownMessage = {
+  pattern: /Another instance of rrsync is already/i,
+  make: (shown) =>
+    new RemoteError('server-busy', `another command is at work in that folder there (${shown})`, {
+      hint: 'Wait until it has ended, or give rrsync the option -no-lock in authorized_keys there.',
+    }),
+};
+
 /** Messages of a receiving server, in the order of precedence. */
 const RECEIVER_MESSAGES: readonly KnownMessage[] = [
+  BUSY,
   DISK_FULL,
   READ_ONLY,
   {
@@ -84,6 +94,7 @@ const RECEIVER_MESSAGES: readonly KnownMessage[] = [
 
 /** Messages of a sending server, in the order of precedence. */
 const SENDER_MESSAGES: readonly KnownMessage[] = [
+  BUSY,
   {
     pattern: /write-only server|module is write only/i,
     make: (shown) =>
@@ -122,6 +133,11 @@ export function explainStderr(
 ): EcsyncError | undefined {
   const table = direction === 'push' ? RECEIVER_MESSAGES : SENDER_MESSAGES;
   return table.find(({ pattern }) => pattern.test(raw))?.make(shown);
+}
+
+/** Whether rrsync refused a command because another one is at work. */
+export function isServerBusy(stderrText: string): boolean {
+  return BUSY.pattern.test(stderrText);
 }
 
 /** The error for a full disk, if the server reported one. */

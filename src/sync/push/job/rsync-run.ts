@@ -1,15 +1,18 @@
 /** One conversation of a push with one `rsync --server`. */
+import { setTimeout as pause } from 'node:timers/promises';
 import { EcsyncError, InterruptedError } from '../../../errors.ts';
 import type { ReceiverRule } from '../../../rsync/flist/filter-list.ts';
 import { serverArgs, type TransferOptions } from '../../../rsync/wire/options.ts';
 import type { Basis } from '../../../rsync/send/send-job.ts';
 import { send, type SendReport } from '../../../rsync/send/sender.ts';
 import { judge, type Outcome } from '../../../rsync/outcome/status.ts';
+import { isServerBusy } from '../../../rsync/outcome/status-words.ts';
 import type { OpenFile } from '../../../tree/entry.ts';
-import type { Remote } from '../../../transport/connection.ts';
+import type { Connection, Remote } from '../../../transport/connection.ts';
 import { InDoubt, type CopyGuard, type Watch } from './copy-guard.ts';
 import type { PushEntry, PushView } from '../source/push-entry.ts';
 import type { Ledger } from './ledger.ts';
+import { unlessAborted } from '../../interruption.ts';
 import { startUnlessAborted, statusAfter } from '../../reach/remote-command.ts';
 
 /** One conversation with one `rsync --server`: what to list, with which options, and who listens. */
@@ -112,7 +115,33 @@ function watched(plan: RunPlan, { entries, isAdded }: Watch): RunPlan {
   };
 }
 
-async function runOnce(context: RunContext, plan: RunPlan, watch?: Watch): Promise<RunOutcome> {
+/** A folder that one of our own runs has just left is free within moments, on a busy machine within seconds. */
+const BUSY_PAUSE_MS = 500;
+const BUSY_TRIES = 12;
+
+/**
+ * Whether a run that was refused before its greeting may be let in now: a restricted shell that lets in one at a
+ * time may still have counted the one before.
+ *
+ * @param refusals - so many there were in a row
+ */
+async function mayTryAgain(
+  connection: Connection,
+  refusals: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (connection.startedAhead === true) return true;
+  if (!isServerBusy(connection.stderrText()) || refusals > BUSY_TRIES) return false;
+  await unlessAborted(pause(BUSY_PAUSE_MS), signal);
+  return true;
+}
+
+async function runOnce(
+  context: RunContext,
+  plan: RunPlan,
+  watch?: Watch,
+  refusals = 0,
+): Promise<RunOutcome> {
   const { ledger, view, signal } = context;
   if (signal.aborted) throw new InterruptedError('interrupted', 'interrupted');
   const words = serverArgs(plan.options, plan.destination ?? context.destination);
@@ -161,23 +190,19 @@ async function runOnce(context: RunContext, plan: RunPlan, watch?: Watch): Promi
     }
     result = error;
   }
-  if (connection.startedAhead === true && isNoGreeting(result)) {
-    // A restricted shell that lets in one at a time may still have counted the one before.
-    await statusAfter(result, connection.exited, context);
-    connection.destroy();
-    return runOnce(context, plan, watch);
-  }
-  ledger.runs++;
   const status = await statusAfter(result, connection.exited, context).finally(() => {
     connection.destroy();
   });
+  if (isNoGreeting(result) && (await mayTryAgain(connection, refusals, signal))) {
+    return runOnce(context, plan, watch, refusals + 1);
+  }
+  ledger.runs++;
   const stderrText = connection.stderrText();
-  const saidText = stderrText + messages;
   const outcome = {
     ...judge(result, status, stderrText, { showLine: context.tell }),
     // What was heard in the stream has been told already.
     stderrText: connection.addErrorText === undefined ? stderrText : '',
-    saidText,
+    saidText: stderrText + messages,
   };
   return result instanceof Error ? outcome : { ...outcome, protocol: result.protocol };
 }
