@@ -3,10 +3,12 @@ import {
   appendFileSync,
   chmodSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
@@ -64,6 +66,18 @@ function makeSource(root: string): void {
     mkdirSync(folder, { recursive: true });
     writeFileSync(path.join(folder, `file ${i}`), pattern((i * 7919) % 90_000, i + 1));
   }
+  writeFileSync(path.join(root, 'moving 0'), pattern(60_000, 50));
+  touch(root, 0);
+}
+
+/** An edit that neither the size nor the second shows. */
+function touch(root: string, round: number): void {
+  const file = path.join(root, 'touched');
+  const bytes = pattern(30_000, 60);
+  bytes[20_000] = round;
+  writeFileSync(file, bytes);
+  const time = 1_600_000_000 + round / 10;
+  utimesSync(file, time, time);
 }
 
 /** Edits of every kind, other ones in every round. */
@@ -85,6 +99,11 @@ function edit(root: string, round: number): void {
   writeFileSync(path.join(root, `${LONG} ${round}`), pattern(300, round));
   renameSync(file(20 + round), path.join(root, `renamed ${round}`));
   rmSync(file(17 + round));
+  const moved = path.join(root, `moving ${round}`);
+  const [before = ''] = readdirSync(root).filter((name) => name.startsWith('moving '));
+  renameSync(path.join(root, before), moved);
+  appendFileSync(moved, pattern(100 * round, round));
+  touch(root, round);
 }
 
 describe.each([

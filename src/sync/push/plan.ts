@@ -7,7 +7,8 @@ import { pathKey } from '../../view/path-bytes.ts';
 import { withLinkedNames } from './runs/content-run.ts';
 import { previewRules } from './job/deletion.ts';
 import { isNew, isTransfer, LINKED } from './job/itemize.ts';
-import { confirmMoves } from './runs/moves-links.ts';
+import { confirmMoves, underOldNames } from './runs/moves-links.ts';
+import { suspectsOf } from './runs/suspects.ts';
 import { decideDeletion } from './guards/preflight.ts';
 import {
   accept,
@@ -24,7 +25,7 @@ import type { PushSettings, PushSummary } from './source/push-settings.ts';
 import { emptyState, type PushState } from './memory/push-state.ts';
 import { summarise } from './push-summary.ts';
 import { type Answer, ask, assertHeard, WHAT_A_PUSH_DOES } from './job/question.ts';
-import { staleSuspects } from './memory/racy.ts';
+import type { MovedFile } from './memory/moves.ts';
 import { readyToPush } from './guards/ready-to-push.ts';
 import type { RunOutcome } from './job/rsync-run.ts';
 import { NO_TEMP_DIR } from './job/run-options.ts';
@@ -64,8 +65,8 @@ export async function plan(
   return withPushJob(asked, vault, surroundings, async (whole, remembered) => {
     const { job, tooManyChanges } = await readyToPush(whole, remembered);
     const { deleting, ...decided } = await decideDeletion(job, remembered);
-    const linked = await tellMoves(job);
-    const estimate = new Estimate(job, remembered ?? emptyState(), { deleting, linked });
+    const moved = await tellMoves(job);
+    const estimate = new Estimate(job, remembered ?? emptyState(), { deleting, ...moved });
     const exact = await estimate.ask(options.exact);
     return {
       ...summarise(job, startedMs, {
@@ -81,20 +82,28 @@ export async function plan(
   });
 }
 
-/**
- * Tells which files get a new name only.
- *
- * @returns those that need not be asked about any more
- */
-async function tellMoves(job: PushJob): Promise<ReadonlySet<PushEntry>> {
+/** Files that get a new name before anything is sent. */
+interface PlannedMoves {
+  /** Those that need not be asked about any more. */
+  readonly linked: ReadonlySet<PushEntry>;
+  /** Those whose content is asked about under their old names, where the destination has it. */
+  readonly edited: ReadonlyMap<PushEntry, MovedFile>;
+}
+
+/** Tells which files get a new name. */
+async function tellMoves(job: PushJob): Promise<PlannedMoves> {
   const linked = new Set<PushEntry>();
-  for (const { entry, from, isOccupied } of await confirmMoves(job, { isBuilt: false })) {
+  const edited = new Map<PushEntry, MovedFile>();
+  for (const file of await confirmMoves(job, { isBuilt: false })) {
+    const { entry, from, isOccupied } = file;
     job.context.ledger.item(entry, LINKED, from.path);
     const isSame = from.size === entry.size && from.mtimeSec === entry.mtimeSec;
+    const isEdited = !isSame || job.moves.suspects.has(entry);
     // Unlisted, what is there under its name now would count as deleted.
-    if (isSame && !isOccupied && !job.moves.suspects.has(entry)) linked.add(entry);
+    if (!isEdited && !isOccupied) linked.add(entry);
+    if (isEdited && entry.linkGroup === undefined) edited.set(entry, file);
   }
-  return linked;
+  return { linked, edited };
 }
 
 /** One list to ask about, as the push would send it in a run of its own. */
@@ -106,6 +115,8 @@ interface PlannedRun {
   readonly noBlockSize?: boolean;
   /** Too many blocks for this run: the push sends them in another one. */
   readonly decline?: (entry: PushEntry) => boolean;
+  /** Files that are listed under their old names. */
+  readonly moved?: ReadonlyMap<PushEntry, MovedFile>;
 }
 
 /** Collects what the runs of a push would send. */
@@ -117,7 +128,8 @@ class Estimate {
   readonly #job: PushJob;
   readonly #state: PushState;
   readonly #deleting: boolean;
-  readonly #linked: ReadonlySet<PushEntry>;
+  readonly #linked: PlannedMoves['linked'];
+  readonly #edited: PlannedMoves['edited'];
   readonly #staged: ReadonlySet<string>;
   readonly #wanted = new Set<PushEntry>();
   readonly #declined = new Set<PushEntry>();
@@ -125,12 +137,13 @@ class Estimate {
   constructor(
     job: PushJob,
     state: PushState,
-    about: { readonly deleting: boolean; readonly linked: ReadonlySet<PushEntry> },
+    about: { readonly deleting: boolean } & PlannedMoves,
   ) {
     this.#job = job;
     this.#state = state;
     this.#deleting = about.deleting;
     this.#linked = about.linked;
+    this.#edited = about.edited;
     this.#staged = stagedFiles(job, state);
   }
 
@@ -142,6 +155,7 @@ class Estimate {
   async ask(measure: boolean): Promise<boolean> {
     const { entries } = this.#job.snapshot;
     const isExact = await this.#askAboutAll(measure);
+    if (isExact) await this.#askAboutEdited();
     if (this.#declined.size > 0) {
       const files = withLinkedNames(this.#job, this.#declined);
       this.#declined.clear();
@@ -151,7 +165,7 @@ class Estimate {
         noBlockSize: true,
       });
     }
-    const suspects = staleSuspects(entries, this.#state.racy, this.#wanted);
+    const suspects = suspectsOf(this.#job, this.#state, this.#wanted);
     if (suspects.size > 0) {
       const files = withLinkedNames(this.#job, suspects);
       const list = withAncestors(entries, files);
@@ -168,7 +182,7 @@ class Estimate {
       const answer = await this.#run({
         ...question,
         measure: true,
-        decline: (entry) => isTooLargeForBlockSize(entry, settings),
+        decline: (entry) => this.#edited.has(entry) || isTooLargeForBlockSize(entry, settings),
       });
       if (!isMeasureRefusal(answer.outcome)) {
         this.#accept(answer);
@@ -183,6 +197,19 @@ class Estimate {
     return false;
   }
 
+  /** Files that were renamed and edited: a push links them first, and then sends what differs. */
+  async #askAboutEdited(): Promise<void> {
+    const { settings } = this.#job;
+    for (const noBlockSize of [false, true]) {
+      const files = [...this.#edited.values()].filter(
+        ({ entry }) => isTooLargeForBlockSize(entry, settings) === noBlockSize,
+      );
+      if (files.length === 0) continue;
+      const { entries, filesByEntry: moved } = underOldNames(this.#job, files);
+      await this.#askAbout({ entries, moved, noBlockSize, measure: true, ignoreTimes: true });
+    }
+  }
+
   async #askAbout(question: PlannedRun): Promise<void> {
     this.#accept(await this.#run(question));
   }
@@ -194,8 +221,8 @@ class Estimate {
   }
 
   async #run(question: PlannedRun): Promise<Answer> {
-    const { settings, scope } = this.#job;
-    const { measure, deleting = false, ignoreTimes = false, noBlockSize = false } = question;
+    const { settings, scope, context } = this.#job;
+    const { measure, deleting = false, ignoreTimes = false, noBlockSize = false, moved } = question;
     const books = bookkeeping(this.#job);
     const { blockSize, ...options } = transferOptions(settings, {
       dryRun: !measure,
@@ -210,15 +237,22 @@ class Estimate {
       options: noBlockSize || blockSize === undefined ? options : { ...options, blockSize },
       ...(deleting && { rules: previewRules(scope) }),
       ...(question.decline && { decline: question.decline }),
+      ...(moved && { open: (entry) => context.view.open(moved.get(entry)?.entry ?? entry) }),
       onItem: (entry, iflags, xname, ndx) => {
         if (isTransfer(iflags) && question.decline?.(entry) === true) {
-          this.#declined.add(entry);
+          if (!this.#edited.has(entry)) this.#declined.add(entry);
+          return;
+        }
+        const file = moved?.get(entry);
+        if (moved !== undefined) {
+          if (file !== undefined) this.#note(file.entry, iflags);
           return;
         }
         this.#note(entry, iflags);
         books.onItem(entry, iflags, xname, ndx);
       },
-      onSent: (entry, literal, matched) => {
+      onSent: (listed, literal, matched) => {
+        const entry = moved?.get(listed)?.entry ?? listed;
         if (!this.#staged.has(pathKey(entry.path))) books.onSent?.(entry, literal, matched);
       },
       onDeleted: (path, isDir) => {

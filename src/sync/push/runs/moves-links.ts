@@ -254,6 +254,25 @@ function oldName(
   return linkGroup === undefined ? common : { ...common, linkGroup };
 }
 
+/** Moved files as they are now, listed where the destination has what they were: for asking what differs. */
+export function underOldNames(
+  job: PushJob,
+  files: readonly MovedFile[],
+): {
+  readonly entries: readonly PushEntry[];
+  readonly filesByEntry: ReadonlyMap<PushEntry, MovedFile>;
+} {
+  const filesByEntry = new Map(
+    files.map((file) => {
+      const { size, mtimeSec, mtimeNsec } = file.entry;
+      return [{ ...oldName(file, {}), size, mtimeSec, mtimeNsec }, file] as const;
+    }),
+  );
+  const names = [...filesByEntry.keys()];
+  const entries = [...new Folders(job).above(names), ...names].sort(compareFlist);
+  return { entries, filesByEntry };
+}
+
 /** The folders that a list of moved files needs: present ones as they are, others as they were. */
 class Folders {
   readonly #root: PushEntry | undefined;

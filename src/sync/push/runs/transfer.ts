@@ -13,25 +13,13 @@ import { decideDeletion } from '../guards/preflight.ts';
 import type { PushEntry } from '../source/push-entry.ts';
 import { isTooLargeForBlockSize, type PushJob } from '../job/push-job.ts';
 import { emptyState, type PushState, type RacyFile } from '../memory/push-state.ts';
-import {
-  afterMoves,
-  doubtfulFiles,
-  recentFiles,
-  staleSuspects,
-  undecidedFiles,
-  unlistedFiles,
-} from '../memory/racy.ts';
+import { doubtfulFiles, recentFiles, undecidedFiles, unlistedFiles } from '../memory/racy.ts';
 import { isStructural, knownKey, parentKey, rootIVOf } from '../source/skeleton.ts';
 import { buildMirror, buildSkeleton } from './skeleton-run.ts';
 import type { Findings, Memory } from '../job/transfer-books.ts';
-import {
-  filesInDoubt,
-  markBegun,
-  markEnded,
-  selectionTerms,
-  type Unfinished,
-} from '../memory/unfinished.ts';
+import { markBegun, markEnded, selectionTerms, type Unfinished } from '../memory/unfinished.ts';
 import { pathKey } from '../../../view/path-bytes.ts';
+import { suspectsOf } from './suspects.ts';
 import { reportUnstored } from './unstored-kinds.ts';
 import { deletionTerms } from '../source/deletion-terms.ts';
 import type { PushEnd } from '../guards/push-end.ts';
@@ -130,7 +118,7 @@ async function bringEverything(
   const prunes = findings.deleting && findings.pruneNeeded;
   // A folder that stood in the way of a suspect goes with this pass only.
   if (prunes && findings.undeletable) await prune(job, memory, findings);
-  const suspects = suspectsOf(job, state, { sent: findings.sent, unfinished });
+  const suspects = suspectsOf(job, { racy: state.racy, unfinished }, findings.sent);
   const isStored = await sendSuspects(job, memory, { findings, suspects });
   if (prunes && !findings.undeletable) await prune(job, memory, findings);
   else if (!prunes && findings.staged) await sweep(job);
@@ -202,22 +190,6 @@ async function bringContent(job: PushJob, memory: Memory, findings: Findings): P
 
 function isDiskFull(error: unknown): boolean {
   return error instanceof FileError && error.code === 'remote-disk-full';
-}
-
-/** Files that rsync takes for what the destination has, though they may have changed since. */
-function suspectsOf(
-  job: PushJob,
-  state: PushState,
-  push: { readonly sent: ReadonlySet<PushEntry>; readonly unfinished: Unfinished | undefined },
-): Set<PushEntry> {
-  const { sent, unfinished } = push;
-  // What is there was compared by content before.
-  if (job.settings.appendOnly) return new Set();
-  const racy = afterMoves(state.racy, job.moves);
-  const suspects = staleSuspects(job.snapshot.entries, racy, sent);
-  const inDoubt = filesInDoubt(job.snapshot.entries, unfinished, selectionTerms(job.settings));
-  for (const file of [...job.moves.suspects, ...inDoubt]) if (!sent.has(file)) suspects.add(file);
-  return suspects;
 }
 
 /** One name of a file is as good as another. */
