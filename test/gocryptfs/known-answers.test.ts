@@ -1,5 +1,5 @@
-// What stock gocryptfs 2.3 wrote must come out of our keys, names and content; nothing here was
-// made by ecsync.
+// Our keys, names and content must reproduce what stock gocryptfs 2.3 wrote; nothing here was made
+// by ecsync.
 import { createHash, createSecretKey } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { parseConf } from '../../src/gocryptfs/conf/config.ts';

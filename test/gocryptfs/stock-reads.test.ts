@@ -1,4 +1,4 @@
-// What we write with each cipher, stock gocryptfs mounts, finds clean, and shows as it was.
+// Stock gocryptfs mounts what we write with each cipher, finds it clean, and shows the source.
 import { execFileSync } from 'node:child_process';
 import {
   mkdirSync,

@@ -1,5 +1,5 @@
-// Every object that stock gocryptfs wrote into 22 filesystems comes out of our code byte for byte,
-// and goes back, with both implementations of the primitives.
+// Our code reproduces every object that stock gocryptfs wrote into 22 filesystems byte for byte,
+// both ways, with both implementations of the primitives.
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { PADDED64, RAW64 } from '../../src/gocryptfs/format/base64url.ts';
@@ -59,7 +59,7 @@ const { filesystems } = readVectors('stock-vectors.json') as StockVectors;
 const bytes = (length: number, at: (i: number) => number) =>
   Buffer.from(Uint8Array.from({ length }, (_, i) => at(i)));
 
-/** What the script that made the vectors wrote. */
+/** The output of the script that made the vectors. */
 function plainContent({ size = 0, hole = false }: Entry): Buffer {
   if (!hole) return bytes(size, (i) => (i + size) % 251);
   const content = Buffer.alloc(size);

@@ -10,7 +10,7 @@ import { encodeTask, windowsTask } from '../../src/schedule/windows-task.ts';
 import { jobWords } from '../../src/schedule/plan.ts';
 import { HARD_PLAN, HARD_WINDOWS_PLAN, planWith, unescapeXml } from './support.ts';
 
-// Whole files, letter by letter, and what the programs that read such files say about them.
+// Whole files, byte for byte, and the verdicts of the programs that read such files.
 
 const FIXTURES = path.resolve(import.meta.dirname, '../../fixtures/schedule');
 const LOG = '/Users/ann/Library/Logs/ecsync/photos-0123456789.log';
@@ -39,13 +39,13 @@ beforeEach(() => {
   return () => rmSync(folder, { recursive: true });
 });
 
-it.each(FILES)('%s is as it was', (name, make) => {
-  // Line ends of a Windows file are its own; git must not see to them.
+it.each(FILES)('%s is unchanged', (name, make) => {
+  // A Windows file keeps its own line endings; git must not convert them.
   const golden = readFileSync(path.join(FIXTURES, name), 'utf8');
   expect(make().replaceAll('\r\n', '\n')).toBe(golden);
 });
 
-it('systemd-analyze verify finds nothing to say about the units', () => {
+it('systemd-analyze verify reports nothing about the units', () => {
   const node = path.join(folder, 'o$HOME ü %h node');
   writeFileSync(node, '#!/bin/sh\n', { mode: 0o755 });
   const plans = [
@@ -84,7 +84,7 @@ it('systemd-analyze says the timers elapse when they should', () => {
   ]);
 });
 
-it('xmllint reads the task as UTF-16 with its mark, and the arguments are what was meant', () => {
+it('xmllint reads the task as UTF-16 with a byte order mark, and the arguments are right', () => {
   const file = path.join(folder, 'task.xml');
   writeFileSync(file, encodeTask(windowsTask(planWith(HARD_WINDOWS_PLAN))));
   expect(readFileSync(file).subarray(0, 4)).toEqual(Buffer.from([0xff, 0xfe, 0x3c, 0x00]));

@@ -19,7 +19,7 @@ import { quoteWindows } from '../../src/schedule/windows-task.ts';
 import { escapeXml } from '../../src/schedule/xml.ts';
 import { planWith, unescapeXml } from './support.ts';
 
-// Every quoting is read back by the rules of who reads it, with words made of what means something.
+// Every quoting is parsed back by the rules of its reader, with words made of special characters.
 
 const SPECIAL = [
   ' ',
@@ -85,7 +85,7 @@ function argvOf(line: string): readonly string[] {
   return isOpen ? [...words, current] : words;
 }
 
-it('Windows: CommandLineToArgvW reads every word back, or it is refused', () => {
+it('Windows: CommandLineToArgvW parses every word back, or the word is refused', () => {
   const words = fc.array(word, { minLength: 1, maxLength: 4 });
   fc.assert(
     fc.property(words, (texts) => {
@@ -96,7 +96,9 @@ it('Windows: CommandLineToArgvW reads every word back, or it is refused', () => 
   );
 });
 
-/** What crons do to a command: `halves` those that also take a backslash before a backslash away. */
+/**
+ * What crons do to a command: `halves` those that also take a backslash before a backslash away.
+ */
 function afterCron(command: string, halves: boolean): string {
   let out = '';
   for (let at = 0; at < command.length; at++) {
@@ -129,7 +131,7 @@ it('cron: after either kind of cron, sh has the same words', () => {
   );
 });
 
-it('XML: xmllint and plistutil read every word back', () => {
+it('XML: xmllint and plistutil parse every word back', () => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'ecsync-xml-'));
   try {
     const lists = fc.array(word, { minLength: 20, maxLength: 40 });
@@ -173,7 +175,7 @@ it('cron: a command that is too long for a crontab is refused', () => {
 const NAME = 'one-0123456789';
 const LONGER = `${NAME}0`;
 
-it('crontab: what is not ours stays as it was, wherever the lines stand', () => {
+it('crontab: foreign lines stay unchanged, wherever ours are', () => {
   const line = fc.constantFrom(
     '# comment',
     '0 1 * * * other',
@@ -200,7 +202,7 @@ it('crontab: what is not ours stays as it was, wherever the lines stand', () => 
   );
 });
 
-it('crontab: half of our lines is not guessed at', () => {
+it('crontab: incomplete lines of ours are refused', () => {
   const [begin = '', ...rest] = cronBlock(planWith());
   for (const damaged of [`${begin}\n0 1 * * * other\n`, `${rest.join('\n')}\n`]) {
     expect(() => withoutBlock(damaged, planWith().name)).toThrow(

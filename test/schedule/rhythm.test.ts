@@ -19,7 +19,7 @@ import {
 const MINUTE_MS = 60_000;
 const every = fc.integer({ min: 1, max: (31 * 24 * 60) / 5 }).map((steps) => steps * 5);
 
-describe('what is written', () => {
+describe('the text form', () => {
   it('intervals', () => {
     fc.assert(
       fc.property(every, (minutes) => {
@@ -109,7 +109,7 @@ describe('when a push is due', () => {
     );
   });
 
-  it('with --every, after a failure or a night: at the next question', () => {
+  it('with --every, after a failure or a night: at the next check', () => {
     const rhythm = { kind: 'every', minutes: 1440 } as const;
     const lastMs = Date.UTC(2026, 2, 1, 10, 7);
     expect(isDue(rhythm, { lastMs, nowMs: lastMs + 23 * 60 * MINUTE_MS })).toBe(false);
@@ -133,7 +133,7 @@ describe('when a push is due', () => {
     for (const [lastMs, nowMs, due] of cases) expect(isDue(rhythm, { lastMs, nowMs })).toBe(due);
   });
 
-  it('is asked at minutes that divide the hour, a fixed one for each vault', () => {
+  it('is checked at minutes that divide the hour, fixed for each vault', () => {
     expect([5, 15, 45, 60, 90, 1440].map(pollMinutes)).toEqual([5, 15, 15, 60, 30, 60]);
     expect(pollPhases(15, 52)).toEqual([7, 22, 37, 52]);
     expect(pollPhases(1440, 52)).toEqual([52]);

@@ -17,7 +17,7 @@ export function planWith(changes: Partial<SchedulePlan> = {}): SchedulePlan {
   };
 }
 
-/** Everything that means something to one of the formats. */
+/** Every character that is special in one of the formats. */
 export const HARD_PLAN: Partial<SchedulePlan> = {
   shownFolder: `/home/ann/100% "ü" & <o'k> $HOME \\`,
   vaultDir: `/home/ann/100% "ü" & <o'k> $HOME \\/.ecsync`,
@@ -34,7 +34,7 @@ export const HARD_PLAN: Partial<SchedulePlan> = {
   jitterSec: 0,
 };
 
-/** Windows cannot hold what it would replace. */
+/** Windows cannot store text that it would replace. */
 export const HARD_WINDOWS_PLAN: Partial<SchedulePlan> = {
   ...HARD_PLAN,
   shownFolder: `C:\\Users\\Ann\\100% ü & o'k\\`,
@@ -45,7 +45,7 @@ export const HARD_WINDOWS_PLAN: Partial<SchedulePlan> = {
   userId: 'PC\\Ann',
 };
 
-/** What other programs write into XML, read back. */
+/** Parses XML text that other programs write. */
 export function unescapeXml(text: string): string {
   return text
     .replaceAll('&lt;', '<')

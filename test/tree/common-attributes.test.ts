@@ -1,5 +1,5 @@
-// Goal: equal attributes are one object, and never those of another object. Method: a property over
-// many of them, and more kinds than are remembered.
+// Goal: equal attributes are one object, and different ones are not. Method: a property over many
+// of them, and more kinds than the cache holds.
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { shareAttributes } from '../../src/tree/common-attributes.ts';
@@ -15,7 +15,7 @@ const attributesArb = fc.record({
   nlink: few,
 });
 
-it('are shared by all objects that have them', () => {
+it('are shared by all objects with equal ones', () => {
   fc.assert(
     fc.property(fc.array(attributesArb), (all) => {
       const shared = all.map((attributes) => shareAttributes({ ...attributes }));
@@ -25,7 +25,7 @@ it('are shared by all objects that have them', () => {
   );
 });
 
-it('stay what they are when there are too many to remember', () => {
+it('stay unchanged when there are too many for the cache', () => {
   const kinds = Array.from({ length: 10_000 }, (_, uid) => ({
     mode: 1,
     uid,

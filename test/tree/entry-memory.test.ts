@@ -1,5 +1,5 @@
-// Goal: what is put into the memory of entries comes out again, whatever else was put there between.
-// Method: properties over lists of paths, and paths larger than a piece of it.
+// Goal: the memory of entries returns what was stored, whatever else was stored in between.
+// Method: properties over lists of paths, and paths larger than a slab.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EntryMemory, type Slab } from '../../src/tree/entry-memory.ts';
@@ -24,7 +24,7 @@ function expectKept({ slab, at }: Kept, path: string, mark: number): void {
 }
 
 describe('memory for entries', () => {
-  it('gives back fields and paths in any order', () => {
+  it('returns fields and paths in any order', () => {
     const name = fc.constantFrom('a', 'ab', 'b', 'c'.repeat(255), 'é');
     const path = fc.array(name, { minLength: 1, maxLength: 6 }).map((names) => names.join('/'));
     fc.assert(
@@ -36,7 +36,7 @@ describe('memory for entries', () => {
     );
   });
 
-  it('goes on in another piece when one is full', () => {
+  it('continues in another slab when one is full', () => {
     const memory = new EntryMemory();
     const paths = Array.from({ length: 5000 }, (_, i) => `folder ${Math.floor(i / 999)}/file ${i}`);
     const kept = paths.map((path) => add(memory, path, 7));
@@ -44,7 +44,7 @@ describe('memory for entries', () => {
     for (const [i, one] of kept.entries()) expectKept(one, paths[i] ?? '', 7);
   });
 
-  it('holds paths that are larger than a piece', () => {
+  it('holds paths that are larger than a slab', () => {
     const memory = new EntryMemory();
     const deep = `${'d'.repeat(250)}/`.repeat(400);
     const paths = ['a', `${deep}x`, `${deep}y`, 'b', `${deep}z`];
@@ -52,7 +52,7 @@ describe('memory for entries', () => {
     for (const [i, one] of kept.entries()) expectKept(one, paths[i] ?? '', i);
   });
 
-  it('copies what it is given, and gives bytes of its own', () => {
+  it('copies its input, and returns fresh copies', () => {
     const memory = new EntryMemory();
     const given = Buffer.from('a/b');
     const at = memory.add(given, 0);

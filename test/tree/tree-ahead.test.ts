@@ -1,5 +1,5 @@
-// Goal: listing ahead changes when a tree is looked at, never what is seen, and each folder is looked
-// at once. Method: a tree in memory that counts, with the listing stopped after any number of folders.
+// Goal: listing in advance changes when a tree is read, never the result, and reads each folder
+// once. Method: a tree in memory that counts, with the listing stopped after any number of folders.
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { FileError } from '../../src/errors.ts';
@@ -32,7 +32,7 @@ async function pathsOf(tree: MemoryTree | TreeAhead<MemoryEntry>): Promise<strin
   return paths;
 }
 
-it('gives the same walk wherever it is stopped, and looks at each folder once', async () => {
+it('gives the same walk wherever it is stopped, and reads each folder once', async () => {
   const expected = await pathsOf(fill(new CountingTree()));
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 0, max: 8 }), fc.boolean(), async (stopAfter, waits) => {
@@ -55,7 +55,7 @@ it('gives the same walk wherever it is stopped, and looks at each folder once', 
   );
 });
 
-it('tells a failure to whoever asks, and to nobody else', async () => {
+it('reports a failure to the caller of children(), and to nobody else', async () => {
   class Unreadable extends MemoryTree {
     override root(): Promise<MemoryEntry> {
       return Promise.reject(new FileError('open-failed', 'no such folder'));

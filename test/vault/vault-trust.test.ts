@@ -19,7 +19,7 @@ import { foreignWriters } from '../../src/vault/files/ownership.ts';
 import { readUserConfig, safeListOf } from '../../src/vault/user/user-config.ts';
 import { findVaultDir, readVaultFrame, type VaultPlace } from '../../src/vault/vault.ts';
 
-// A vault that another user could have written is used only by those who named it or trust it.
+// A vault that another user could have written is used only by users who name it or trust it.
 
 const NOBODY = 65534;
 const HEAD = `version = 1\nconf_sha256 = "${'a'.repeat(64)}"\n`;
@@ -53,7 +53,7 @@ function codeOf(action: () => unknown): string {
   return 'none';
 }
 
-/** What another user may have done to the vault, each in a way of its own. */
+/** Ways in which another user may have changed the vault. */
 const FOREIGN: Readonly<Record<string, () => void>> = {
   'belongs to another user': () => chownSync(vaultDir, NOBODY, NOBODY),
   'holds the configuration of another user': () => chownSync(config, NOBODY, NOBODY),
@@ -71,7 +71,7 @@ const FOREIGN: Readonly<Record<string, () => void>> = {
 };
 
 describe.each(Object.entries(FOREIGN))('a vault that %s', (_how, make) => {
-  it('is refused when it was only come upon', () => {
+  it('is refused when it was only discovered', () => {
     expect(codeOf(() => readVaultFrame(place))).toBe('none');
     make();
     for (const use of [findVaultDir, readVaultFrame]) {
@@ -83,7 +83,7 @@ describe.each(Object.entries(FOREIGN))('a vault that %s', (_how, make) => {
     }
   });
 
-  it('is used when it was named, but runs nothing and reads nothing of the user', () => {
+  it('is used when it was named, but runs nothing and reads no file of the user', () => {
     make();
     const orders = [
       'source = "/root"',
@@ -112,7 +112,7 @@ describe.each(Object.entries(FOREIGN))('a vault that %s', (_how, make) => {
     }
   });
 
-  it('is used as its own by a user whose configuration trusts it', () => {
+  it('is fully used by a user whose configuration trusts it', () => {
     make();
     writeFileSync(config, `${HEAD}[hooks]\nbefore = "true"\n`);
     for (const listed of [path.join(root, 'photos'), vaultDir]) {
@@ -125,7 +125,7 @@ describe.each(Object.entries(FOREIGN))('a vault that %s', (_how, make) => {
 });
 
 describe('the search for a vault', () => {
-  it('ends where another file system begins, unless it is told to go on', () => {
+  it('ends where another file system begins, unless the variable is set', () => {
     const { folder } = place;
     execFileSync('mount', ['-t', 'tmpfs', 'none', folder]);
     try {
@@ -158,7 +158,7 @@ describe('the configuration of the user', () => {
     expect(codeOf(() => readUserConfig(file))).toBe('config-not-yours');
   });
 
-  it('that is a pipe ends in an error and not in waiting for a writer', () => {
+  it('that is a pipe gives an error instead of waiting for a writer', () => {
     const file = path.join(root, 'home/ecsync/config.toml');
     execFileSync('mkfifo', [file]);
     expect(codeOf(() => readUserConfig(file))).toBe('config-unreadable');

@@ -29,7 +29,7 @@ import {
   readVaultFrame,
 } from '../../src/vault/vault.ts';
 
-// A vault is found from below, whole or absent, and its conf is the one it was made with.
+// A vault is found from folders below, is complete or absent, and has its original conf.
 
 const confBytes = Buffer.from('{"stands for": "a gocryptfs.conf"}\n');
 const masterkey = randomBytes(32);
@@ -54,7 +54,7 @@ function failure(action: () => unknown): EcsyncError {
 const at = (...names: string[]): string => path.join(folder, ...names);
 
 describe('makeVault()', () => {
-  it('leaves the second of a folder whose copy is continued', () => {
+  it('preserves the mtime of a folder with an adopted copy, to the second', () => {
     const source = at('photos');
     mkdirSync(source);
     for (const time of [1_600_000_000.9996, 1_600_000_000.999, 1_600_000_000]) {
@@ -67,7 +67,7 @@ describe('makeVault()', () => {
     }
   });
 
-  it('makes a vault that readVault() reads, closed to other users', () => {
+  it('creates a vault that readVault() reads, closed to other users', () => {
     const source = at('new', 'photos');
     const vaultDir = makeVault({ source }, key);
     expect(vaultDir).toBe(path.join(source, '.ecsync'));
@@ -106,7 +106,7 @@ describe('makeVault()', () => {
     expect(readdirSync(folder).sort()).toEqual(['.ecsync', 'file']);
   });
 
-  it('clears away the draft of an init that was killed', () => {
+  it('removes the draft of a killed init', () => {
     mkdirSync(at('.ecsync.init-4194304'));
     mkdirSync(at(`.ecsync.init-${process.ppid}`));
     makeVault({ source: folder }, key);
@@ -154,7 +154,7 @@ describe('readVault()', () => {
     expect(error.hint).toContain('config.toml');
   });
 
-  it('opens without its conf for what can do without it', () => {
+  it('opens without its conf for commands that do not need it', () => {
     makeVault({ source: folder }, key);
     rmSync(at('.ecsync', 'gocryptfs.conf'));
     const vault = readVaultFrame({ folder });
@@ -163,7 +163,7 @@ describe('readVault()', () => {
     expect(failure(() => confOf(vault)).code).toBe('vault-incomplete');
   });
 
-  it('knows what was in a lost conf', () => {
+  it('knows the content of a lost conf', () => {
     const flags = new Set(flagsOfLayout({ layout: 'reverse', longNameMax: 80 }));
     const conf = { flags, longNameMax: 80 };
     const reverse = { timeShiftSec: 0, confInSource: false } as const;
@@ -196,7 +196,7 @@ describe('readVault()', () => {
     }
   });
 
-  it('refuses flags in the configuration that are not those of the conf', async () => {
+  it('refuses flags in the configuration that differ from the conf', async () => {
     const { conf } = await createConf({ password: Buffer.from('x'), scryptLogN: 10, creator: 't' });
     const wrong = { flags: new Set(flagsOfLayout({ layout: 'xchacha' })), longNameMax: 255 };
     makeVault({ source: folder }, { confBytes: serialiseConf(conf), masterkey, conf: wrong });
@@ -225,7 +225,7 @@ describe('assertMasterkey()', () => {
   });
 });
 
-describe('what a vault has adopted', () => {
+describe('the index of an adopted copy', () => {
   const index = randomBytes(1000);
   const remote = { name: 'nas', url: '/copy' };
   const make = (): void => {
@@ -233,7 +233,7 @@ describe('what a vault has adopted', () => {
   };
   const read = (): Uint8Array | undefined => readAdopted(readVaultFrame({ folder }));
 
-  it('is given back, and is nothing where nothing was adopted', () => {
+  it('is returned, and is undefined where nothing was adopted', () => {
     make();
     expect(Buffer.from(read() ?? [])).toEqual(index);
     rmSync(at('.ecsync'), { recursive: true });
@@ -241,7 +241,7 @@ describe('what a vault has adopted', () => {
     expect(read()).toBeUndefined();
   });
 
-  it('is missed when it is lost, damaged, of another time or no file', () => {
+  it('is an error when it is lost, damaged, outdated or not a file', () => {
     make();
     const file = at('.ecsync', 'adopted');
     for (const bytes of [Buffer.alloc(0), index.subarray(1), Buffer.alloc(1000), randomBytes(9)]) {

@@ -3,7 +3,7 @@ import { VanishedError } from '../../src/errors.ts';
 import type { NewFile } from '../../src/tree/store.ts';
 import { AnnouncedFile } from '../../src/view/announced-file.ts';
 
-/** Stands for a file on its way in: what became of it. */
+/** Records what is done with a file under construction. */
 class Outcome implements NewFile {
   length = 0;
   end = 'open';

@@ -1,5 +1,5 @@
-// Holes of sparse files: what is read is what was written, wherever one begins to read; whoever makes a
-// hole, moves, lengthens or fills one is found, by every way of reading.
+// Holes of sparse files: reading returns what was written, from any offset; every way of reading
+// detects a hole that someone made, moved, lengthened or filled.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { flagsOfLayout, type FeatureFlag } from '../../src/gocryptfs/conf/feature-flags.ts';
@@ -78,14 +78,14 @@ const anyRange = fc.tuple(
 );
 
 describe.each(['gcm', 'xchacha', 'siv'] as const)('in layout %s', (name) => {
-  test('every block of zeros is a hole but the first and the last one', async () => {
+  test('every block of zeros is a hole, except the first and the last one', async () => {
     expect(stored(await encrypt(fileOf('1..2.3'), name), name)).toBe('#..#.#');
     expect(stored(await encrypt(fileOf('....'), name), name)).toBe('#..#');
     expect(stored(await encrypt(fileOf('1...', 7), name), name)).toBe('#..#');
     expect(stored(await encrypt(fileOf('1..2'), name, false), name)).toBe('####');
   });
 
-  test('any part is the same wherever reading began, and is what was written', async () => {
+  test('any part equals what was written, wherever reading began', async () => {
     await fc.assert(
       fc.asyncProperty(
         anyBlocks,
@@ -114,7 +114,7 @@ describe.each(['gcm', 'xchacha', 'siv'] as const)('in layout %s', (name) => {
   });
 });
 
-describe('what somebody without the key does to holes is found', () => {
+describe('changes of holes by someone without the key are found', () => {
   const BLOCKS = '1234...5678..9..1';
   const OLDER = '12340005678009001';
   test.each([
@@ -138,14 +138,14 @@ describe('what somebody without the key does to holes is found', () => {
       older.copy(cipher, range(Number(block))[0], ...range(Number(block)));
     }
     expect(await inspected(cipher)).toEqual(found);
-    // Where others may have written, it takes a hole to be suspicious.
+    // Where others may have written, only a hole is suspicious.
     const told = found.filter((one) => !one.startsWith('hole-filled'));
     expect(await inspected(cipher, 'refused')).toEqual(told);
     expect(await inspected(cipher, 'allowed')).toEqual(told);
     const reading = opened(cipher, 'strict').read(0, cipher.length);
     if (found.length === 0) await reading;
     else await expect(reading).rejects.toMatchObject({ facts: { blockNo: firstBad } });
-    // Nothing of a hole is given out, wherever reading begins; what is before it is.
+    // Nothing of a hole is returned, wherever reading begins; everything before it is.
     if (found.length > 0 && !change.endsWith('filled 4,5,6')) {
       await expect(
         opened(cipher, 'refused').read((firstBad + 0.5) * 4096, 9),
@@ -165,7 +165,7 @@ describe('what somebody without the key does to holes is found', () => {
   });
 });
 
-test('layout reverse makes none: its blocks vouch for nothing', () => {
+test('layout reverse makes no holes: its blocks vouch for nothing', () => {
   const { content } = openLayout(
     { flags: new Set(flagsOfLayout({ layout: 'reverse' })), longNameMax: 255 },
     Buffer.alloc(32, 3),

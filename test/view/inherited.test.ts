@@ -1,4 +1,4 @@
-// What an adopted copy has, written down and read back; and what the view makes of it.
+// The properties of an adopted copy, stored and read back, and how the view uses them.
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -65,7 +65,7 @@ function sealed(body: Uint8Array): Buffer {
 }
 
 describe('InheritedIndex', () => {
-  test('comes back from its bytes as it was, and gives the same bytes in any order', () => {
+  test('is decoded unchanged, and gives the same bytes in any order', () => {
     fc.assert(
       fc.property(facts, (all) => {
         const index = indexOf(all);
@@ -102,7 +102,7 @@ describe('InheritedIndex', () => {
     expect(index.encode()).toEqual(sealed(body));
   });
 
-  test('knows nothing of paths it was not told of, and takes equal IVs', () => {
+  test('has nothing for unknown paths, and accepts equal IVs', () => {
     const index = new InheritedIndex();
     index.setDirIV(Buffer.from('a'), Buffer.alloc(16, 1));
     index.setDirIV(Buffer.from('b'), Buffer.alloc(16, 1));

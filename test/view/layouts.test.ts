@@ -146,7 +146,7 @@ describe('layout reverse', () => {
     expect(linkID).toBe('44491ebb79dc721d7449d7697359e46c');
   });
 
-  test('shows no .gocryptfs.reverse.conf of the root, and says nothing about it', async () => {
+  test('leaves out .gocryptfs.reverse.conf of the root without reporting it', async () => {
     const tree = sampleTree();
     tree.addFile('.gocryptfs.reverse.conf', confOf(choice));
     tree.addFile('dir/.gocryptfs.reverse.conf', Buffer.from('ordinary'));
@@ -157,14 +157,14 @@ describe('layout reverse', () => {
     expect(problems).toEqual([]);
   });
 
-  test('keeps that name an ordinary one in other layouts', async () => {
+  test('treats that name as an ordinary one in other layouts', async () => {
     const tree = new MemoryTree();
     tree.addFile('.gocryptfs.reverse.conf', Buffer.from('ordinary'));
     const entries = await allEntries(viewOf(tree, { layout: 'gcm' }).view);
     expect(at(entries, '.gocryptfs.reverse.conf').virtual).toBeUndefined();
   });
 
-  test('takes no notice of births: whatever moves is encrypted anew', async () => {
+  test('ignores births: every moved file is encrypted again', async () => {
     const birthOf = () => ({ path: Buffer.from('elsewhere'), counter: 3 });
     const entries = await allEntries(viewOf(sampleTree(), choice).view);
     const moved = await allEntries(viewOf(sampleTree(), choice, { birthOf }).view);
@@ -204,14 +204,14 @@ describe('attributes of virtual files', () => {
     expect(virtualIn(entries, 'conf')).toMatchObject({ mtimeSec: 1234, mtimeNsec: 0 });
   });
 
-  test('are constant otherwise, owned like the folder', async () => {
+  test('are constant in other layouts, owned like the folder', async () => {
     const entries = await allEntries(viewOf(tree, { layout: 'gcm' }).view);
     const file = at(entries, `dir/${LONG}-file`);
     for (const entry of [virtualIn(entries, 'name', text(file.path)), virtualIn(entries, 'diriv')])
       expect(entry).toMatchObject({ mtimeSec: 1_000_000_000, mtimeNsec: 0, uid: 7, gid: 8 });
   });
 
-  test('of the conf are what is told of it', async () => {
+  test('of the conf are the given ones', async () => {
     const bytes = confOf({ layout: 'gcm' });
     const conf = { bytes, mtimeSec: 1, mtimeNsec: 2, mode: 0o100640, uid: 3, gid: 4 };
     const entries = await allEntries(viewOf(tree, { layout: 'gcm' }, { conf }).view);
@@ -238,7 +238,7 @@ describe('plaintext names', () => {
   const choice: LayoutChoice = { layout: 'gcm', plaintextNames: true };
   const TEMPORARY = 'gocryptfs.longname.ecsync-tmp.name';
 
-  test('are stored as they are, targets too', async () => {
+  test('are stored unchanged, and so are targets', async () => {
     const { view } = viewOf(sampleTree(), choice);
     const entries = await allEntries(view);
     expect(pathsOf(entries).sort()).toEqual(
@@ -255,7 +255,7 @@ describe('plaintext names', () => {
     expect(text(at(entries, 'dir/link').target)).toBe('dir/file');
   });
 
-  test('leave two names in the root to the copy, and say so', async () => {
+  test('reserve two names in the root for the copy, and report that', async () => {
     const tree = new MemoryTree();
     tree.addFile('gocryptfs.conf', Buffer.from('mine'));
     tree.addDirectory(TEMPORARY);
@@ -285,7 +285,7 @@ describe('plaintext names', () => {
     expect(await readAll(view, virtualIn(entries, 'conf'))).toEqual(confOf(choice));
   });
 
-  test('mean themselves, but for the conf of the root', () => {
+  test('translate to themselves, except the conf of the root', () => {
     const { view } = viewOf(new MemoryTree(), choice);
     const plain = (path: string) => view.plainPath(Buffer.from(path));
     expect(plain('gocryptfs.conf')).toMatchObject({ virtual: 'conf' });
@@ -307,7 +307,7 @@ describe('plaintext names', () => {
   });
 });
 
-describe('what an adopted copy has', () => {
+describe('an adopted property', () => {
   const choice: LayoutChoice = { layout: 'gcm' };
   const foreign = openLayout(
     { flags: new Set(flagsOfLayout(choice)), longNameMax: 255 },
@@ -326,7 +326,7 @@ describe('what an adopted copy has', () => {
     return inherited;
   }
 
-  test('stays as it is: IVs, targets, attributes of virtual files', async () => {
+  test('is kept: IVs, targets, attributes of virtual files', async () => {
     const { view } = viewOf(sampleTree(), choice, { inherited: inheritedIndex() });
     const entries = await allEntries(view);
     const directory = text(at(entries, 'dir').path);
@@ -341,7 +341,7 @@ describe('what an adopted copy has', () => {
     expect(text(at(entries, 'dir/link').target)).toBe(text(storedTarget));
   });
 
-  test('is derived where nothing is known', async () => {
+  test('is derived where nothing is inherited', async () => {
     const { view } = viewOf(sampleTree(), choice, { inherited: inheritedIndex() });
     const derived = await allEntries(viewOf(sampleTree(), choice).view);
     expect(virtualIn(await allEntries(view), 'diriv', 'gocryptfs')).toEqual(

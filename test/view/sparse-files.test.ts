@@ -1,5 +1,5 @@
-// Blocks of zeros that nothing authenticates: where they are allowed they are counted and take no space
-// in the target, and in a file that ecsync wrote they are refused.
+// Unauthenticated blocks of zeros: where they are allowed, they are counted and take no space in
+// the target; in a file that ecsync wrote they are refused.
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -76,7 +76,7 @@ test.each([
   expect(told).toEqual([2 * HOLES]);
 });
 
-test('in a file whose ID shows that ecsync wrote it, the first hole is damage', async () => {
+test('in a file whose ID shows that ecsync wrote it, the first unvouched hole is damage', async () => {
   const store = new LocalStore(work);
   const form = new EncryptedForm(layout, {
     holes: 'allowed',

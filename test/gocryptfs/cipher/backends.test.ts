@@ -1,5 +1,5 @@
-// Both implementations of every primitive give the published answers, and the same bytes as each
-// other for everything else; the ciphers on top of them refuse whatever was changed.
+// Both implementations of every primitive give the published answers, and otherwise the same bytes;
+// the ciphers on top of them refuse all changes.
 import { createSecretKey } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -96,7 +96,7 @@ test.each(published.hchacha)('hchacha20() gives the sub-key of $source', (answer
   expect(subKey.toString('hex')).toBe(answer.subKey);
 });
 
-/** What each primitive makes of one input; all of them are compared as bytes. */
+/** Each primitive's output for one input, as bytes to compare. */
 function compare<Input>(
   inputs: fc.Arbitrary<Input>,
   run: (backend: CipherBackend, input: Input) => Uint8Array,
@@ -289,7 +289,7 @@ describe.each(CIPHERS)('%s', (_, Cipher, keyLength) => {
 });
 
 describe('the default backend', () => {
-  test('takes node:crypto for exactly what it can do', async () => {
+  test('uses node:crypto for exactly what it supports', async () => {
     const key = secret(Buffer.alloc(32));
     const parts = { plain: Buffer.alloc(1), nonce: Buffer.alloc(24), associated: Buffer.alloc(0) };
     const attempts = {
@@ -312,7 +312,7 @@ describe('the default backend', () => {
     expect([...lackingPrimitives()].sort()).toEqual(failed.sort());
   });
 
-  test('writes the same when something comes from plain JavaScript', () => {
+  test('writes the same bytes with primitives in plain JavaScript', () => {
     const flags = new Set(flagsOfLayout({ layout: 'xchacha' }));
     const [native, mixed] = [new Set<never>(), new Set(['xchacha20Poly1305'] as const)].map(
       (lacking) => {
@@ -324,7 +324,7 @@ describe('the default backend', () => {
     expect(mixed).toEqual(native);
   });
 
-  test('takes from plain JavaScript what is lacking, and nothing else', () => {
+  test('uses plain JavaScript only for missing primitives', () => {
     const backend = nativeExcept(new Set(['xchacha20Poly1305', 'scrypt']));
     expect(backend).toEqual({
       ...NATIVE_BACKEND,

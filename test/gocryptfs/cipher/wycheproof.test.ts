@@ -17,7 +17,7 @@ import type { ContentCipher } from '../../../src/gocryptfs/cipher/aead.ts';
 import { hex } from '../../support/format-fixtures.ts';
 import { BACKENDS, codeOf } from '../support.ts';
 
-/** One vector; which fields there are depends on the file. */
+/** One vector; its fields depend on the file. */
 interface Vector {
   readonly tcId: number;
   readonly result: 'valid' | 'invalid' | 'acceptable';
@@ -85,7 +85,7 @@ function cipherAttempt(vector: Vector, cipher: ContentCipher): Attempt {
   };
 }
 
-/** Whether an attempt did with the vector what its result says. */
+/** Whether an attempt gave the vector's result. */
 function isRight(vector: Vector, attempt: Attempt, stored: Buffer): boolean {
   const opened = attempt.open();
   if (vector.result === 'invalid') {
@@ -102,7 +102,7 @@ function isRightMac(vector: Vector, mac: () => Uint8Array): boolean {
   try {
     computed = Buffer.from(mac()).subarray(0, tag.length);
   } catch {
-    // A key that AES does not have.
+    // A key length that AES does not have.
   }
   return (computed?.equals(tag) ?? false) === (vector.result === 'valid');
 }
@@ -167,7 +167,7 @@ function isRightShortGcm(vector: Vector, backend: CipherBackend): boolean {
   return isRight(vector, attempt, tagLast(vector));
 }
 
-/** File, which of its groups apply, how many vectors those have, and what is right for one. */
+/** File, its relevant groups, the number of their vectors, and the check of one vector. */
 const SETS: readonly (readonly [string, (group: Group) => boolean, number, Check])[] = [
   ['aes_gcm', ({ keySize, ivSize }) => keySize === 256 && ivSize === 128, 19, isRightGcm],
   ['aes_gcm', ({ keySize, ivSize }) => keySize === 256 && ivSize === 128, 19, isRightGcmRun],
@@ -211,7 +211,7 @@ const folder = process.env['ECSYNC_WYCHEPROOF_DIR'];
 if (folder === undefined) {
   const line = 'Wycheproof vectors not run: ECSYNC_WYCHEPROOF_DIR is not set';
   process.stdout.write(`${line}\n`);
-  // The runner takes a file without tests for a mistake; this shows up as skipped, by name.
+  // The runner rejects a file without tests; this test appears as skipped, by name.
   test.skip(line, () => undefined);
 } else {
   describe.each(BACKENDS)('on the %s backend', (_, backend) => {

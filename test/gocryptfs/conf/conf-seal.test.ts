@@ -1,5 +1,5 @@
-// Flags of a conf can be changed by whoever holds the copy. The seal is what a key says about them, and
-// where there is none, nothing but the layout of a plain `gocryptfs -init` is believed.
+// Whoever holds the copy can change the flags of a conf. The seal authenticates them; without one,
+// only the layout of a plain `gocryptfs -init` is believed.
 import { describe, expect, test } from 'vitest';
 import { IntegrityError, UsageError, VaultError } from '../../../src/errors.ts';
 import { assertNamesTold, type NameModifiers } from '../../../src/gocryptfs/conf/conf-claims.ts';
@@ -43,11 +43,11 @@ describe('the seal', () => {
     expect(parseConf(serialiseConf(sealed))).toEqual(sealed);
   });
 
-  test('is none of stock, which passes', () => {
+  test('is absent in confs of stock, which pass', () => {
     expect(codeOf(() => assertSeal(stock, masterkey))).toBe('no error');
   });
 
-  test('does not depend on the order of flags, nor on what a new password replaces', () => {
+  test('depends neither on the order of flags nor on what a new password replaces', () => {
     const turned = withFlags(sealed, (flags) => ['FIDO2', ...flags.reverse()]);
     const other = { ...turned, encryptedKey: Buffer.alloc(64), creator: 'x' };
     expect(codeOf(() => assertSeal(other, masterkey))).toBe('no error');
@@ -71,7 +71,7 @@ describe('the seal', () => {
     expect(codeOf(() => void parseConf(short))).toBe('conf-seal-invalid');
   });
 
-  test('is in every conf that is made, and the password opens none whose flags were changed', async () => {
+  test('is in every new conf, and the password opens no conf whose flags were changed', async () => {
     const settings = { password, scryptLogN: 10 };
     const made = await createConf({ ...settings, creator: 'test' });
     const old = { ...stock, scrypt: made.conf.scrypt };
@@ -105,14 +105,14 @@ describe('without a seal', () => {
     ['no LongNames', withFlags(stock, without('LongNames')), { noLongNames: true }],
   ];
 
-  test.each(claims)('%s is believed only when it was told', (_, conf, told) => {
+  test.each(claims)('%s is believed only when the user says so', (_, conf, told) => {
     expect(codeOf(() => assertNamesTold(conf, {}, 'x'))).toBe('layout-unproven');
     expect(codeOf(() => assertNamesTold(conf, told, 'x'))).toBe('no error');
     expect(codeOf(() => assertNamesTold(sealConf(conf, masterkey), {}, 'x'))).toBe('no error');
     expect(codeOf(() => assertNamesTold(stock, told, 'x'))).toBe('layout-differs');
   });
 
-  test('another limit than the one that was told is not believed', () => {
+  test("a limit that differs from the user's is not believed", () => {
     expect(codeOf(() => assertNamesTold(limited, { longNameMax: 63 }, 'x'))).toBe('layout-differs');
   });
 

@@ -1,5 +1,5 @@
-// A conf is the only thing that says how to read the rest, and nothing in it is authenticated: each
-// way to damage it must end in an error with a name, never in another meaning.
+// Only the conf says how to read the rest, and nothing in it is authenticated: every damage to it
+// must end in an error with a code, never in another meaning.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { VaultError } from '../../../src/errors.ts';
@@ -151,7 +151,7 @@ const attacks: readonly (readonly [string, string, Buffer])[] = [
   ['FIDO2 without parameters', 'conf-fido2-invalid', flags(...GCM_LAYOUT_FLAGS, 'FIDO2')],
 ];
 
-describe('parseConf() refuses by name', () => {
+describe('parseConf() refuses with a code', () => {
   test('at least forty attacks', () => {
     expect(attacks.length).toBeGreaterThanOrEqual(40);
   });
@@ -169,13 +169,13 @@ describe('parseConf() refuses by name', () => {
     );
   });
 
-  test('every conf that is cut anywhere', () => {
+  test('every truncated conf', () => {
     for (let length = 0; length < stockBytes.length - 1; length++) {
       expect(codeOf(stockBytes.subarray(0, length))).toBe('conf-not-json');
     }
   });
 
-  test('or accepts, but never fails otherwise, whatever single byte is changed', () => {
+  test('or accepts any changed byte, but never fails otherwise', () => {
     for (let at = 0; at < stockBytes.length; at++) {
       for (const mask of [0x01, 0x20, 0x80, 0xff]) {
         const bytes = Buffer.from(stockBytes);
@@ -201,7 +201,7 @@ describe('parseConf() accepts', () => {
     expect(parsed.scrypt).toMatchObject({ logN: 10, r: 8, p: 1 });
   });
 
-  test('what other programs add, any case of names, repeated flags, no creator', () => {
+  test('fields of other programs, names in any case, repeated flags, no creator', () => {
     const text = stockBytes
       .toString()
       .replace('"Creator": "gocryptfs 2.3"', '"VolumeName": "x", "__proto__": {"Version": 7}')

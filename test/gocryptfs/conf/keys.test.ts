@@ -46,7 +46,7 @@ function failureOfSync(attempt: () => unknown): EcsyncError {
 }
 
 describe('the wrapped master key', () => {
-  test('comes back with the same KEK, with and without HKDF', () => {
+  test('is unwrapped by the same KEK, with and without HKDF', () => {
     fc.assert(
       fc.property(key32, key32, fc.boolean(), (masterkey, kek, hkdf) => {
         const wrapped = wrapMasterkey(masterkey, kek, { hkdf });
@@ -56,7 +56,7 @@ describe('the wrapped master key', () => {
     );
   });
 
-  test('is refused as a wrong password when any bit of it or of the KEK is another', () => {
+  test('is refused as a wrong password when any bit of it or of the KEK differs', () => {
     const kek = Buffer.alloc(32, 5);
     for (const hkdf of [true, false]) {
       const wrapped = wrapMasterkey(Buffer.alloc(32, 9), kek, { hkdf });
@@ -106,7 +106,7 @@ describe('createConf()', () => {
   });
 });
 
-test('changePassword() keeps the master key and shuts out the old password', async () => {
+test('changePassword() keeps the master key and invalidates the old password', async () => {
   const { conf, masterkey } = await createConf({ password, creator, scryptLogN: 10 });
   const newPassword = Buffer.from('other');
   const changed = await changePassword(conf, masterkey, { password: newPassword, scryptLogN: 11 });
@@ -131,7 +131,7 @@ test('scrypt works at the bounds of r and p', async () => {
   expect(kek).toHaveLength(32);
 });
 
-test('a filesystem that a token unlocks says so', async () => {
+test('a filesystem that a token unlocks is refused with the reason', async () => {
   const conf = parseConf(readFixture('stock-gcm.conf'));
   const fido2 = { credentialID: Buffer.from('id'), hmacSalt: Buffer.from('s'), assertOptions: [] };
   const error = await failureOf(unlockMasterkey({ ...conf, fido2 }, password));
@@ -139,13 +139,13 @@ test('a filesystem that a token unlocks says so', async () => {
   expect(error.code).toBe('fido2-unsupported');
 });
 
-describe('the master key as people keep it', () => {
+describe('the master key as text', () => {
   test('has eight groups of eight digits', () => {
     const shown = formatMasterkey(Buffer.from([...Array(32).keys()]));
     expect(shown).toBe('00010203-04050607-08090a0b-0c0d0e0f-10111213-14151617-18191a1b-1c1d1e1f');
   });
 
-  test('comes back, also in two lines, in capitals, with spaces around', () => {
+  test('is parsed back, even from two lines, in capitals, with spaces around it', () => {
     fc.assert(
       fc.property(key32, (masterkey) => {
         const shown = formatMasterkey(masterkey);
@@ -175,7 +175,7 @@ describe('openLayout()', () => {
     expect(error.code).toBe('layout-unsupported');
   });
 
-  test('a master key of another length is our own fault', () => {
+  test('a master key of another length is a bug', () => {
     const conf = { flags: new Set(GCM_LAYOUT_FLAGS), longNameMax: 255 };
     expect(failureOfSync(() => openLayout(conf, Buffer.alloc(31))).code).toBe('invariant');
   });

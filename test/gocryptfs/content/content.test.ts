@@ -96,7 +96,7 @@ describe('a block', () => {
     expect(new Set(nonces).size).toBe(6);
   });
 
-  test('is refused when any one bit is another', () => {
+  test('is refused when any one bit differs', () => {
     const sealed = seal(0, fileID, Buffer.from('some text'));
     for (let bit = 0; bit < sealed.length * 8; bit++) {
       const damaged = Buffer.from(sealed);
@@ -152,7 +152,7 @@ describe('a symlink target', () => {
     );
   });
 
-  test('equal in two places does not show it', () => {
+  test('is stored differently in two places', () => {
     const [a, b] = [1, 2].map((id) =>
       content.encryptTarget(Buffer.alloc(16, id), Buffer.from('t')),
     );
@@ -214,7 +214,7 @@ describe('sizes', () => {
     fc.constantFrom(2 ** 31 - 1, 2 ** 31, 2 ** 31 + 1, 2 ** 32 - 1, 2 ** 32, 2 ** 32 + 1, 2 ** 52),
   );
 
-  test.each([32, 40])('go both ways with an overhead of %i', (overhead) => {
+  test.each([32, 40])('convert both ways with an overhead of %i', (overhead) => {
     fc.assert(
       fc.property(anySize, (plainSize) => {
         const cipherSize = plainSizeToCipherSize(plainSize, overhead);
@@ -234,7 +234,7 @@ describe('sizes', () => {
     }
   });
 
-  test.each([-1, 0.5, NaN, Infinity, 2 ** 53])('%d is none', (size) => {
+  test.each([-1, 0.5, NaN, Infinity, 2 ** 53])('%d is not a size', (size) => {
     expect(codeOf(() => plainSizeToCipherSize(size))).toBe('invariant');
     expect(codeOf(() => cipherSizeToPlainSize(size))).toBe('invariant');
   });

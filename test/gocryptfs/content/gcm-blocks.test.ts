@@ -1,5 +1,5 @@
-// The quick way for AES-GCM beside the two slow ones: the same bytes, the same damage found, and
-// nothing handed out that is not authentic.
+// The quick implementation of AES-GCM gives the same bytes as the two slow ones, finds the same
+// damage, and returns nothing that is not authentic.
 import { createCipheriv, createSecretKey, hash, randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -76,7 +76,7 @@ const anyPlain = fc
   .tuple(fc.integer({ min: 0, max: 63 }), fc.integer({ min: 1, max: 4096 }), fc.nat(255))
   .map(([whole, last, seed]) => noise(whole * 4096 + last, seed));
 
-test('an open layout goes the quick way, in every filesystem it is made for', () => {
+test('an open layout uses the quick implementation in every suitable filesystem', () => {
   expect(openGcmBlocks(keys, NATIVE_BACKEND)?.seal).toBeDefined();
   const flags = new Set(GCM_LAYOUT_FLAGS);
   const plain = noise(9 * 4096 + 100, 1);
@@ -85,7 +85,7 @@ test('an open layout goes the quick way, in every filesystem it is made for', ()
 });
 
 describe('a run', () => {
-  test.each(BACKENDS)('is what the %s backend makes block by block', (name, backend) => {
+  test.each(BACKENDS)('equals the output of the %s backend block by block', (name, backend) => {
     const other = contentWith(undefined, backend);
     fc.assert(
       fc.property(anyPlain, anyFirst, anyID, (plain, firstBlock, fileID) => {
@@ -100,7 +100,7 @@ describe('a run', () => {
     );
   });
 
-  test('of any length is, even where it leaves old bytes behind it in memory', () => {
+  test('of any length is equal, even with old bytes left in memory', () => {
     const plain = noise(4096, 2);
     for (let length = 4096; length >= 1; length--) {
       const block = plain.subarray(0, length);
@@ -111,7 +111,7 @@ describe('a run', () => {
     }
   });
 
-  test('under any key is', () => {
+  test('under any key is equal', () => {
     const key = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((key) => createSecretKey(key));
     fc.assert(
       fc.property(key, key, (cipher, nonces) => {
@@ -143,7 +143,7 @@ describe('a run', () => {
     }
   });
 
-  test('is made of one reading of the plaintext', () => {
+  test('is made from one reading of the plaintext', () => {
     const plain = noise(8 * 4096, 4);
     const before = Buffer.from(plain);
     const changing: Platform = {
@@ -168,7 +168,7 @@ describe('a run', () => {
 });
 
 describe('damage', () => {
-  test('of any one bit is found, and nothing of the block handed out', () => {
+  test('of any one bit is found, and nothing of the block is returned', () => {
     const sealed = sealedBy(quick, noise(37, 7), 0, anID);
     const full = sealedBy(quick, noise(4096, 8), 0, anID);
     const everywhere = Array.from({ length: sealed.length * 8 }, (_, bit) => flipped(sealed, bit));
@@ -192,7 +192,7 @@ describe('damage', () => {
     }
   });
 
-  test('in a run leaves what is before it, as one block after the other does', () => {
+  test('in a run leaves the blocks before it intact, as block by block', () => {
     const plain = noise(20 * 4096 + 77, 10);
     const sealed = sealedBy(quick, plain, 0, anID);
     fc.assert(
@@ -211,7 +211,7 @@ describe('damage', () => {
     );
   });
 
-  test('holes, nonces of zeros and odd lengths are what they are block by block', () => {
+  test('holes, nonces of zeros and odd lengths are treated as block by block', () => {
     const kinds = fc.constantFrom('sealed', 'hole', 'nonce', 'first byte', 'tag');
     const rest = fc.constantFrom(0, 1, 16, 31, 32, 33, 100, 4127);
     fc.assert(
@@ -253,7 +253,7 @@ describe('damage', () => {
   });
 });
 
-describe('the quick way is not there', () => {
+describe('the quick implementation is absent', () => {
   const broken = () => {
     throw new RangeError('could not allocate memory');
   };

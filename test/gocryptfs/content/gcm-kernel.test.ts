@@ -12,7 +12,7 @@ const key = createSecretKey(Buffer.alloc(32, 0x51));
 const anID = Buffer.alloc(16, 0x17);
 const wasm = webAssemblyHere();
 
-test('the committed kernel is what its source compiles to', () => {
+test('the committed kernel equals its compiled source', () => {
   execFileSync(process.execPath, ['scripts/build-gcm-kernel.mjs', '--check']);
 });
 

@@ -1,4 +1,4 @@
-// Names: what goes in comes out, and nothing but what we would have written is accepted.
+// Names: encryption is reversible, and only names that we would have written are accepted.
 import { createSecretKey } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

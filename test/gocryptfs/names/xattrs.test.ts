@@ -64,7 +64,7 @@ describe.each(layouts)('extended attributes in layout %s', (_, xattrs) => {
     expect(xattrs.decryptXattrValue(name, value)).toEqual(value);
   });
 
-  test('the same value elsewhere or under another name has another nonce', () => {
+  test('the same value on another object or under another name has another nonce', () => {
     const name = Buffer.from('user.a');
     const value = Buffer.from('value');
     const nonceOf = (changes: object) =>
@@ -75,7 +75,7 @@ describe.each(layouts)('extended attributes in layout %s', (_, xattrs) => {
     expect(new Set(nonces.map(nonceOf)).size).toBe(3);
   });
 
-  test('what was not written by the key is refused', () => {
+  test('names and values that the key did not write are refused', () => {
     const name = Buffer.from('user.a');
     const stored = xattrs.encryptXattrName(name);
     const sealed = xattrs.encryptXattrValue({ name, value: Buffer.from('value'), object });
@@ -116,7 +116,7 @@ test.each([
   expect(a?.subarray(0, 16)).not.toEqual(b?.subarray(0, 16));
 });
 
-test('a name and a value that are divided elsewhere have another nonce', () => {
+test('a name and a value that are split differently have another nonce', () => {
   const sealed = (name: string, value: string) =>
     xattrs.encryptXattrValue({ name: Buffer.from(name), value: Buffer.from(value), object });
   expect(sealed('user.a', 'bc').subarray(0, 16)).not.toEqual(

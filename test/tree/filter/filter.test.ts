@@ -168,7 +168,7 @@ describe('Filter', () => {
     }
   });
 
-  it('looks only at the rules of its own side', () => {
+  it('applies only the rules of its own side', () => {
     const rules = new FilterRules();
     for (const text of ['P kept', 'H hidden']) rules.filter(text);
     const sent = new Filter(rules.rules);
@@ -200,7 +200,7 @@ describe('Filter', () => {
     expect(caught).toHaveProperty('code', code);
   });
 
-  it('passes over the byte order mark of a rule file, and refuses UTF-16', () => {
+  it('ignores the byte order mark of a rule file, and refuses UTF-16', () => {
     const file = join(work, 'marked');
     const patterns = (text: Uint8Array): string[] => {
       writeFileSync(file, text);
@@ -225,7 +225,7 @@ describe('Filter', () => {
 });
 
 describe('WildPattern', () => {
-  it('agrees with a plain search through all ways to match', () => {
+  it('agrees with an exhaustive search', () => {
     const text = fc.array(fc.constantFrom('a', 'b', '/'), { maxLength: 9 }).map((c) => c.join(''));
     const wild = fc
       .array(fc.constantFrom('a', 'b', '/', '?', '*', '**'), { maxLength: 8 })

@@ -1,6 +1,6 @@
-// Goal: a user who can exchange folders of the source for symlinks, while root reads it, gets nothing
-// into the listing or the content that is outside of the source. Method: exchanges at each step of a
-// listing, and a process that does nothing else.
+// Goal: a user who can exchange folders of the source for symlinks, while root reads it, gets
+// nothing into the listing or the content that is outside of the source. Method: exchanges at each
+// step of a listing, and a process that does nothing else.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import * as fs from 'node:fs';
@@ -36,7 +36,7 @@ beforeEach(() => {
 });
 afterEach(() => fs.rmSync(base, { recursive: true, force: true }));
 
-/** A folder of theirs becomes a link to the secrets. */
+/** Replaces the other user's folder by a symlink to the secrets. */
 function exchange(path = 'theirs/folder', target = secret): void {
   fs.renameSync(join(root, path), join(base, 'away'));
   fs.symlinkSync(target, join(root, path));
@@ -93,7 +93,7 @@ describe('a folder that becomes a symlink', () => {
     expect(seen.problems).toEqual(['theirs/folder vanished']);
   });
 
-  it('after its names were read and before they are examined shows what it held', async () => {
+  it('after its names were read and before they are examined shows its old content', async () => {
     const seen = await list({
       limits: {
         enter: ({ path }) => {
@@ -107,7 +107,7 @@ describe('a folder that becomes a symlink', () => {
     expect(seen.problems).toEqual(['theirs/folder/inner vanished']);
   });
 
-  it('while it is examined, and a folder again afterwards, shows what it held', async () => {
+  it('while it is examined, and a folder again afterwards, shows its old content', async () => {
     const seen = await list({
       limits: {
         enter: ({ path }) => {
@@ -138,7 +138,7 @@ describe('a folder that becomes a symlink', () => {
     expect(seen.problems).toEqual(['theirs/folder vanished']);
   });
 
-  it('is not followed to rules or to a single name either', async () => {
+  it('is not followed for rules or a single name either', async () => {
     const { tree, entries } = await list();
     const folder = entries.get('theirs/folder');
     if (folder === undefined) throw new Error('not listed');
@@ -148,7 +148,7 @@ describe('a folder that becomes a symlink', () => {
   });
 });
 
-it('another folder in the place of the listed one is not listed', async () => {
+it('another folder in place of the listed one is not listed', async () => {
   const seen = await list({
     filter: {
       verdict: (path) => {
@@ -179,7 +179,7 @@ it('a file with the number of a listed one is not read outside of the source', a
   expect(readListedFile(fullPath, entry, out)).toBe(false);
 });
 
-it('the way to a source may have symlinks, which are no objects of it', async () => {
+it('the path to a source may have symlinks, which are not objects of it', async () => {
   fs.symlinkSync(root, join(base, 'link'));
   root = join(base, 'link');
   const { tree, entries, paths } = await list();
@@ -191,7 +191,7 @@ it('the way to a source may have symlinks, which are no objects of it', async ()
   expect(await file.close()).toBe('unchanged');
 });
 
-it('folders of this user and root that others can write, or only read, are told apart', async () => {
+it('folders that others can write are distinguished from those that they can only read', async () => {
   fs.mkdirSync(join(root, 'ours/open/below'), { recursive: true });
   fs.chmodSync(join(root, 'ours/open'), 0o775);
   const { entries } = await list();

@@ -1,4 +1,4 @@
-// Looking up one name of a folder: what a listing would give, and nothing else.
+// Looking up one name in a folder gives what a listing would give, and nothing else.
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -32,7 +32,7 @@ test('a child is the entry that a listing gives, at any depth', async () => {
   expect((await tree.child(top, Buffer.from('link')))?.target).toEqual(Buffer.from('folder'));
 });
 
-test('what a listing leaves out is not there, and absence is no problem', async () => {
+test('an object that a listing leaves out is not found, and absence is not reported', async () => {
   const top = await tree.root();
   const folder = await tree.child(top, Buffer.from('folder'));
   if (folder === undefined) return expect.unreachable('the folder is not found');

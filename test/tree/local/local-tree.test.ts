@@ -69,7 +69,7 @@ describe('LocalTree', () => {
     for (const name of names) expect(found.has(name.toString('latin1'))).toBe(true);
   });
 
-  it('tells times to the nanosecond, also before 1970, kinds, targets and devices', async () => {
+  it('reads times to the nanosecond, even before 1970, kinds, targets and devices', async () => {
     const touch = (name: string, when: string) =>
       spawnSync('touch', ['-h', '-d', when, join(root, name)]);
     fs.writeFileSync(join(root, 'f'), 'hello', { mode: 0o640 });
@@ -110,7 +110,7 @@ describe('LocalTree', () => {
     }
   });
 
-  it('leaves out what is to be skipped, without looking inside', async () => {
+  it('leaves out skipped objects, without looking inside', async () => {
     fs.mkdirSync(join(root, '.ecsync'));
     fs.writeFileSync(join(root, '.ecsync', 'config.toml'), '');
     fs.writeFileSync(join(root, 'kept'), '');
@@ -130,7 +130,7 @@ describe('LocalTree', () => {
     expect(problems[0]).toBeInstanceOf(VanishedError);
   });
 
-  it('reports what an unprivileged user may not read, and goes on', async () => {
+  it('reports what an unprivileged user may not read, and continues', async () => {
     fs.mkdirSync(join(root, 'locked'), { mode: 0 });
     fs.writeFileSync(join(root, 'secret'), '', { mode: 0 });
     fs.chmodSync(root, 0o755);
@@ -220,7 +220,7 @@ describe('open files', () => {
     await expect(tree.open(entry)).rejects.toThrow(VanishedError);
   });
 
-  it('tell when they changed while they were read', async () => {
+  it('report when they changed while they were read', async () => {
     fs.writeFileSync(join(root, 'f'), 'mine');
     const tree = new LocalTree(root);
     const file = await tree.open(await only(tree, 'f'));
@@ -231,7 +231,7 @@ describe('open files', () => {
 });
 
 describe('numbers', () => {
-  it('foldIdentity() keeps small ones and tells large ones apart', () => {
+  it('foldIdentity() keeps small ones and distinguishes large ones', () => {
     expect(foldIdentity(2n ** 53n - 1n)).toBe(2 ** 53 - 1);
     const large = [2n ** 63n, 2n ** 63n + 1n, 2n ** 64n - 1n, 5n * 2n ** 53n + 7n, 2n ** 53n + 7n];
     expect(new Set(large.map(foldIdentity)).size).toBe(large.length);
@@ -245,7 +245,7 @@ describe('numbers', () => {
   });
 });
 
-describe('what vanishes during the scan', () => {
+describe('an object that vanishes during the scan', () => {
   it('is reported, unless a rule leaves it out anyway', async () => {
     const names = ['plain', 'x.tmp'];
     for (const name of names) fs.symlinkSync('t', join(root, name));
@@ -273,7 +273,7 @@ describe('what vanishes during the scan', () => {
     expect([...found.keys()].sort()).toEqual(['.', 'a', 'alias']);
   });
 
-  it('a link in the place of the vault is left out as well, wherever it leads', async () => {
+  it('a symlink in place of the vault is left out as well, wherever it leads', async () => {
     fs.mkdirSync(join(root, 'top'));
     fs.mkdirSync(join(root, 'elsewhere'));
     const vaultDirectory = join(root, 'top', '.ecsync');

@@ -8,7 +8,8 @@ import { LocalTree } from '../../../src/tree/local/local-tree.ts';
 import { SourceLimits, type SourceLimitOptions } from '../../../src/tree/local/source-limits.ts';
 import { walk } from '../../../src/tree/walk.ts';
 
-// What is left out by more than names: the rules in files of a folder are compared with stock rsync.
+// What is left out by more than names: the rules in files of a folder are compared with stock
+// rsync.
 
 let root: string;
 beforeEach(() => {
@@ -99,7 +100,7 @@ describe('rules in files of a folder', () => {
     expect(told).toEqual(['3 objects were left out by rules of other users, in x/.rules']);
   });
 
-  it('begin in their folder also when its name looks like a pattern, which stock rsync forgets', async () => {
+  it('are anchored in their folder even when its name looks like a pattern, unlike in stock rsync', async () => {
     make({ ...TREE, 'w[1]/.rules': '- /only\n- /a\\*b\n- /d*p/only\n' });
     const { paths } = await seen({ ignoreFileName: '.rules' });
     expect(paths.filter((one) => one.startsWith('w'))).toEqual([
@@ -109,12 +110,12 @@ describe('rules in files of a folder', () => {
     ]);
   });
 
-  it('take a plain pattern for an exclude', async () => {
+  it('treat a plain pattern as an exclude', async () => {
     make({ ...TREE, 'x/.rules': '*.log\n' });
     expect((await seen({ ignoreFileName: '.rules' })).paths).not.toContain('x/a.log');
   });
 
-  it('do not count when they cannot be read as rules, which is told', async () => {
+  it('do not apply when they cannot be parsed, which is reported', async () => {
     make({ ...TREE, '.rules': '*.log\n- \n', 'x/.rules': `${'#'.repeat(1024 * 1024)}\n*.log\n` });
     const { paths, problems } = await seen({ ignoreFileName: '.rules' });
     expect(problems).toEqual(['ignore-file-unusable', 'ignore-file-unusable']);
@@ -130,7 +131,7 @@ describe('other limits', () => {
     expect(paths).toEqual(['.', 'middle', 'small', 'sub']);
   });
 
-  it('leave out what is beside a tag with the right signature', async () => {
+  it('leave out the content of a folder with a tag of the right signature', async () => {
     const signature = 'Signature: 8a477f597d28d172789f06886806bc55\n';
     make({
       'cache/CACHEDIR.TAG': signature,
@@ -143,7 +144,7 @@ describe('other limits', () => {
     expect(paths).toEqual(['.', 'cache', 'cache/CACHEDIR.TAG', 'no', 'no/CACHEDIR.TAG', 'no/file']);
   });
 
-  it('leave out what is beside a file of a name, but for that file', async () => {
+  it('leave out the content of a folder with a file of a name, except that file', async () => {
     make({ 'a/.nobackup': 'x', 'a/junk': '', 'a/sub/junk': '', 'b/junk': '', '.keep/x': '' });
     const { paths } = await seen({ folderTags: [Buffer.from('.nobackup'), Buffer.from('.none')] });
     expect(paths).toEqual(['.', '.keep', '.keep/x', 'a', 'a/.nobackup', 'b', 'b/junk']);
@@ -158,7 +159,7 @@ describe('other limits', () => {
     expect((await seen({ minAgeSec: 1000 })).paths).toEqual(['.', 'old', 'sub', 'sub/older']);
   });
 
-  it('leave out what is mounted inside, but not the folder itself', async () => {
+  it('leave out the content of a mount, but not its folder', async () => {
     make({ 'mnt/x': '', file: '' });
     execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', path.join(root, 'mnt')]);
     try {

@@ -81,7 +81,7 @@ const UNSAFE = [
 ];
 
 describe('paths', () => {
-  it.each(Object.keys(CHANGES))('%s refuses every name that is not inside', async (change) => {
+  it.each(Object.keys(CHANGES))('%s refuses every name outside the folder', async (change) => {
     const store = open();
     fs.writeFileSync(join(root, 'there'), '');
     fs.mkdirSync(join(root, 'a'));
@@ -94,7 +94,7 @@ describe('paths', () => {
     expect(fs.readFileSync(join(outside, 'precious'), 'utf8')).toBe('precious');
   });
 
-  it.each(Object.keys(CHANGES))('%s goes through no symlink', async (change) => {
+  it.each(Object.keys(CHANGES))('%s follows no symlink', async (change) => {
     const store = open({ makeSpecial: (path) => Boolean(execFileSync('mkfifo', [path])) || true });
     fs.writeFileSync(join(root, 'there'), '');
     fs.symlinkSync('../outside', join(root, 'trap'));
@@ -125,7 +125,7 @@ describe('paths', () => {
     expect(fs.statSync(join(outside, 'precious')).mode & 0o777).toBe(0o644);
   });
 
-  it('a held folder that becomes a symlink is not left for where it leads', async () => {
+  it('a held folder that becomes a symlink is not followed', async () => {
     const store = open();
     await store.createDirectory(bytes('d'), 0o700);
     await writeFile(store, 'd/one', '1');
@@ -136,7 +136,7 @@ describe('paths', () => {
     expect(fs.readdirSync(join(root, 'moved')).sort()).toEqual(['one', 'two']);
   });
 
-  it('a folder has its permissions as soon as it is there', async () => {
+  it('a folder has its permissions as soon as it exists', async () => {
     const store = open();
     await store.createDirectory(bytes('open'), 0o755);
     await store.createDirectory(bytes('closed'), 0o700);
@@ -144,7 +144,7 @@ describe('paths', () => {
     expect(modes).toEqual([0o755, 0o700]);
   });
 
-  it('a folder that was removed and made anew is found again', async () => {
+  it('a folder that was removed and created again is found', async () => {
     const store = open();
     await store.createDirectory(bytes('d'), 0o700);
     await store.createDirectory(bytes('d/e'), 0o700);
@@ -242,7 +242,7 @@ describe('files', () => {
     expect(fs.readdirSync(root)).toEqual(['f']);
   });
 
-  it('names of every length that the disk takes', async () => {
+  it('have names of every length that the disk accepts', async () => {
     const store = open();
     await writeFile(store, 'n'.repeat(255), 'x');
     await expect(writeFile(store, 'n'.repeat(256), 'x')).rejects.toMatchObject({
@@ -265,7 +265,7 @@ describe('files', () => {
     });
   });
 
-  it('symlinks and hard links replace what is there in one step', async () => {
+  it('symlinks and hard links replace existing objects in one step', async () => {
     const store = open();
     await writeFile(store, 'f', 'content');
     await writeFile(store, 'g', 'other');
@@ -277,7 +277,7 @@ describe('files', () => {
     expect(fs.readdirSync(root).sort()).toEqual(['f', 'g']);
   });
 
-  it('an earlier copy gives files by name', async () => {
+  it('are found by name in an earlier copy', async () => {
     fs.mkdirSync(join(base, 'earlier'));
     fs.writeFileSync(join(base, 'earlier', 'f'), 'old');
     const store = open({ earlier: '../earlier' });
@@ -321,7 +321,7 @@ describe('failures', () => {
     }
   });
 
-  it('attributes that cannot be set do not cost the file', async () => {
+  it('attributes that cannot be set do not lose the file', async () => {
     const isRoot = process.geteuid?.() === 0;
     fs.chmodSync(base, 0o755);
     fs.chmodSync(root, 0o777);
@@ -358,7 +358,7 @@ describe('failures', () => {
     });
   });
 
-  it('prepareFolder() makes a folder and those above it', () => {
+  it('prepareFolder() creates a folder and its parents', () => {
     expect(prepareFolder(join(root, 'new'), true)).toBe(true);
     expect(fs.readdirSync(root)).toEqual([]);
     expect(prepareFolder(join(root, 'new'), false)).toBe(true);
@@ -394,7 +394,7 @@ describe('storedTime()', () => {
     fc.assert(property, { numRuns: 2000 });
   });
 
-  it('takes times beyond every calendar', () => {
+  it('accepts times beyond every calendar', () => {
     for (const sec of [2 ** 53 - 1, -(2 ** 53 - 1)]) {
       const time = storedTime(sec, 0);
       expect(Number.isFinite(Number(time))).toBe(true);

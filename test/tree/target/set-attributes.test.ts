@@ -1,4 +1,4 @@
-// Goal: an owner that is right already is not set: some file systems refuse even that.
+// Goal: an owner that is already right is not set again: some file systems refuse even that.
 import { expect, it } from 'vitest';
 import { trySetAttributes } from '../../../src/tree/target/set-attributes.ts';
 

@@ -17,7 +17,7 @@ import { probeNames } from '../../../src/tree/target/target-names-probe.ts';
 const APPLE: NameRules = { ...ANY_NAMES, foldsCase: true, foldsForms: true, utf8Only: true };
 const RULES = { ANY_NAMES, WINDOWS_NAMES, APPLE };
 
-/** Names as a Linux folder can hold them, with much of what is trouble elsewhere. */
+/** Names that a Linux folder can hold, with much that causes trouble on other systems. */
 const anyName = fc
   .oneof(
     fc.uint8Array({ minLength: 1, maxLength: 255 }),
@@ -97,7 +97,7 @@ describe('known answers for Windows', () => {
     expect(windowsNames('B', 'b', 'b~2')).toEqual(['B', 'b~3', 'b~2']);
   });
 
-  it('bytes that are no text are escaped one by one', () => {
+  it('bytes that are not UTF-8 are escaped one by one', () => {
     const name = Buffer.from([0x61, 0xff, 0xc3]);
     expect(shown(targetNames([name], WINDOWS_NAMES))).toEqual(['a%FF%C3']);
   });
@@ -109,13 +109,13 @@ describe('known answers for Windows', () => {
   });
 });
 
-it('composed and decomposed letters are told apart where they are one name', () => {
+it('composed and decomposed letters get different names where they are one name', () => {
   const names = ['é', 'e\u0301'].map((name) => Buffer.from(name));
   const result = shown(targetNames(names, APPLE));
   expect(new Set(result.map((name) => name.normalize('NFC'))).size).toBe(2);
 });
 
-it('everything stays as it is where anything goes', () => {
+it('nothing changes where every name is allowed', () => {
   fc.assert(
     fc.property(folder, (names) => {
       const result = targetNames(names, ANY_NAMES);
@@ -124,7 +124,7 @@ it('everything stays as it is where anything goes', () => {
   );
 });
 
-it('escapes lead back', () => {
+it('escapes are reversible', () => {
   fc.assert(
     fc.property(anyName, (name) => {
       const escaped = escapeName(name, WINDOWS_NAMES);
@@ -175,7 +175,7 @@ it('the order in which a folder is listed does not matter', () => {
   );
 });
 
-it('what is already right keeps its name', () => {
+it('an object whose name fits keeps it', () => {
   fc.assert(
     fc.property(anyName, (name) => {
       const fitting = fittingName(name, WINDOWS_NAMES);
@@ -194,7 +194,7 @@ it('a name of any length is cut in time that grows with its length', () => {
   }
 });
 
-it('a folder of this machine is found to hold any name, and is left as it was', () => {
+it('probing finds that a folder of this machine can hold any name, and leaves it unchanged', () => {
   const at = mkdtempSync(path.join(tmpdir(), 'ecsync-names-'));
   try {
     expect(probeNames(at, 'linux')).toEqual(ANY_NAMES);

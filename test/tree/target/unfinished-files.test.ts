@@ -1,4 +1,4 @@
-// Goal: what another user has put in the place of unfinished files is never taken for ours.
+// Goal: files that another user puts in place of unfinished ones never pass for ours.
 import { chownSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';

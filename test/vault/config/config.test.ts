@@ -10,7 +10,8 @@ import {
   setConfDigest,
 } from '../../../src/vault/config/config-edit.ts';
 
-// What config.toml may say, what is said about mistakes, and that edits keep a person's text.
+// The content of config.toml, the errors for mistakes in it, and that edits preserve a person's
+// text.
 
 const HEAD = `version = 1\nconf_sha256 = "${'a'.repeat(64)}"\n`;
 
@@ -25,7 +26,7 @@ function failure(action: () => unknown): EcsyncError {
 }
 
 describe('parseConfig()', () => {
-  it('reads remotes in their order, numbers as names too', () => {
+  it('reads remotes in their order, and numbers as names', () => {
     const text = `${HEAD}[[remotes]]\nname = "b"\nurl = "h:b"\n[[remotes]]\nname = "1"\nurl = "h:1"\n`;
     expect(parseConfig(text, 'c').remotes.map(({ name }) => name)).toEqual(['b', '1']);
   });
@@ -121,7 +122,7 @@ describe('parseConfig()', () => {
 describe('formatNewConfig()', () => {
   const basis = { confSha256: 'b'.repeat(64), keyCheck: 'c'.repeat(32) };
 
-  it('writes what parseConfig() reads', () => {
+  it('is the inverse of parseConfig()', () => {
     const all = {
       conf: '../.gocryptfs.reverse.conf',
       flags: ['HKDF', 'LongNameMax'],
@@ -144,7 +145,7 @@ describe('setConfDigest()', () => {
     expect(edited).toBe(text.replace(`'${'0'.repeat(64)}'`, `"${'f'.repeat(64)}"`));
   });
 
-  it('refuses to touch a text it could damage', () => {
+  it('refuses to edit a text it could damage', () => {
     const text = `version = 1\n"conf_sha256" = "${'0'.repeat(64)}"\n`;
     expect(failure(() => setConfDigest(text, 'c', 'f'.repeat(64))).code).toBe('config-edit');
   });
@@ -166,7 +167,7 @@ describe('addRemote(), setRemoteUrl() and removeRemote()', () => {
     '',
   ];
 
-  it.each(['\n', '\r\n'])('keep comments, order and line ends %j', (newline) => {
+  it.each(['\n', '\r\n'])('keep comments, order and line endings %j', (newline) => {
     const text = written.join(newline);
     const added = addRemote(text, 'c', { name: 'x', url: 'h:"quoted"\\p' });
     expect(added.startsWith(text)).toBe(true);
@@ -177,7 +178,7 @@ describe('addRemote(), setRemoteUrl() and removeRemote()', () => {
     expect(without).toBe([...written.slice(0, 4), ...written.slice(7)].join(newline));
   });
 
-  it.each(['\n', '\r\n'])('leave everything but the address, line ends %j', (newline) => {
+  it.each(['\n', '\r\n'])('leave everything but the address, line endings %j', (newline) => {
     const table = ['[[remotes]]', 'name = "home"', "  url = 'u@h:p' # at home", 'encrypt = false'];
     const rest = [
       '[remotes.push]',
@@ -203,7 +204,7 @@ describe('addRemote(), setRemoteUrl() and removeRemote()', () => {
     expect(failure(() => setRemoteUrl(tricky, 'c', { name: 'a', url })).code).toBe('config-edit');
   });
 
-  it('refuse a name twice, and one that is not there', () => {
+  it('refuse an existing name, and an unknown one', () => {
     const text = written.join('\n');
     expect(failure(() => addRemote(text, 'c', { name: 'usb', url: 'h:p' })).code).toBe(
       'remote-exists',
@@ -213,7 +214,7 @@ describe('addRemote(), setRemoteUrl() and removeRemote()', () => {
     expect(missing.hint).toContain('usb, srv');
   });
 
-  it('refuse to touch a text they could damage', () => {
+  it('refuse to edit a text they could damage', () => {
     const inline = `${HEAD}remotes = [{name = "a", url = "h:p"}]\n`;
     expect(failure(() => removeRemote(inline, 'c', 'a')).code).toBe('config-edit');
     expect(failure(() => addRemote(inline, 'c', { name: 'b', url: 'h:p' })).code).toBe(
@@ -223,7 +224,7 @@ describe('addRemote(), setRemoteUrl() and removeRemote()', () => {
     expect(failure(() => removeRemote(tricky, 'c', 'b')).code).toBe('config-edit');
   });
 
-  it('undo one another for any url', () => {
+  it('undo each other for any url', () => {
     const empty = formatNewConfig({ confSha256: 'b'.repeat(64), keyCheck: 'c'.repeat(32) });
     fc.assert(
       fc.property(fc.string({ minLength: 1 }), (url) => {

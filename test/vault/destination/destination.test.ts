@@ -8,7 +8,7 @@ import {
   type Destination,
 } from '../../../src/vault/destination/destination.ts';
 
-// Every form of a destination, what it means, and that its canonical text means the same again.
+// Every form of a destination, its meaning, and that its canonical text means the same.
 
 const linux = { platform: 'linux' } as const;
 const windows = { platform: 'win32' } as const;
@@ -85,7 +85,7 @@ describe('parseDestination()', () => {
     expect(parts(text, windows)).toEqual(expected);
   });
 
-  it('starts relative local paths at the folder it is given', () => {
+  it('resolves relative local paths against the given folder', () => {
     expect(parseDestination('../x', { ...linux, folder: '/a/b' }).path).toBe('/a/x');
     expect(parseDestination('..\\x', { ...windows, folder: 'C:\\a\\b' }).path).toBe('C:\\a\\x');
   });
@@ -145,7 +145,7 @@ describe('parseDestination()', () => {
     expect(error.hint).toMatch(/\S/);
   });
 
-  it('says what to write when a letter was meant as a host, or a drive lacks its backslash', () => {
+  it('suggests what to write when a letter was meant as a host, or a drive lacks its backslash', () => {
     expect(refusal('e:backup').hint).toContain('ssh://e/path');
     expect(refusal('E:backup', windows).hint).toContain('E:\\folder');
   });

@@ -19,7 +19,7 @@ import { acquireLock, lockHolder } from '../../../src/vault/lock/lock.ts';
 import { acquireLockPatiently } from '../../../src/vault/lock/lock-wait.ts';
 import { buildSources } from '../../cli/support/built.ts';
 
-// One holder at a time, between real processes; a dead one is succeeded by exactly one.
+// One holder at a time, between real processes; exactly one process succeeds a dead holder.
 
 const built = buildSources();
 const lockModule = pathToFileURL(path.join(built, 'dist/vault/lock.js')).href;
@@ -73,7 +73,7 @@ async function end(child: ReturnType<typeof spawn>, signal: NodeJS.Signals): Pro
 }
 
 describe('acquireLock()', () => {
-  it('gives the lock to one process and names it to the others', async () => {
+  it('gives the lock to one process and tells the others which', async () => {
     const child = holder();
     expect(await answer(child)).toBe('got it');
     const error = held();
@@ -119,7 +119,7 @@ describe('acquireLock()', () => {
     expect(readdirSync(folder)).toEqual(['lock']);
   });
 
-  it('does not take a reused process id for the holder', () => {
+  it('does not mistake a reused process id for the holder', () => {
     const { pid } = spawnSync(process.execPath, ['-e', '']);
     const lock = acquireLock(file);
     const text = readFileSync(file, 'utf8');
@@ -142,7 +142,7 @@ describe('acquireLock()', () => {
       .replace(/"host":"[^"]*"/, '"host":"elsewhere"')
       .replace(/"pidSpace":"[^ "]*/, '"pidSpace":"other-boot');
 
-  it('looks for the process, whatever the host is called by now', () => {
+  it('finds the process, even if the host was renamed', () => {
     const { pid } = spawnSync(process.execPath, ['-e', '']);
     const renamed = ownText().replace(/"host":"[^"]*"/, '"host":"laptop-at-home"');
     writeFileSync(file, renamed);
@@ -151,7 +151,7 @@ describe('acquireLock()', () => {
     acquireLock(file).release();
   });
 
-  it('respects a holder that cannot be seen until nothing was heard of it for its lease', () => {
+  it('respects an invisible holder until its lease has expired', () => {
     writeFileSync(file, elsewhere(ownText()));
     expect(held().message).toContain('on elsewhere');
     expect(lockHolder(file)).toMatchObject({ isGone: false, isElsewhere: true });
@@ -159,7 +159,7 @@ describe('acquireLock()', () => {
     utimesSync(file, longAgo, longAgo);
     expect(lockHolder(file)).toMatchObject({ isGone: true });
     acquireLock(file).release();
-    // One that renews nothing, as those before this rule did, is respected for ever.
+    // A holder that does not renew its lock, as in older releases, is respected for ever.
     writeFileSync(file, elsewhere(ownText()).replace(/"leaseSec":\d+/, '"leaseSec":0'));
     utimesSync(file, longAgo, longAgo);
     expect(held().message).toContain('on elsewhere');
@@ -172,7 +172,7 @@ describe('acquireLock()', () => {
   };
   const shortLease = (text: string): string => text.replace(/"leaseSec":\d+/, '"leaseSec":1');
 
-  it('watches a holder that cannot be seen, whatever the clocks say', async () => {
+  it('watches an invisible holder independent of the clocks', async () => {
     writeFileSync(file, shortLease(elsewhere(ownText())));
     const inFuture = Date.now() / 1000 + 86_400;
     utimesSync(file, inFuture, inFuture);
@@ -181,7 +181,7 @@ describe('acquireLock()', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it('refuses to take it from one on another machine that renews its lease', async () => {
+  it('does not take over from a holder on another machine that renews its lease', async () => {
     writeFileSync(file, shortLease(elsewhere(ownText())));
     let beats = 0;
     const heart = setInterval(() => utimesSync(file, 1_900_000_000, 1_900_000_000 + beats++), 50);
@@ -189,7 +189,7 @@ describe('acquireLock()', () => {
     clearInterval(heart);
   });
 
-  it('takes over from a container that was killed, and not from one that lives', async () => {
+  it('takes over from a killed container, and not from a running one', async () => {
     const child = holder(['unshare', '--pid', '--uts', '--fork', '--kill-child']);
     expect(await answer(child)).toBe('got it');
     expect(lockHolder(file)).toMatchObject({ pid: 1, isGone: false });
@@ -202,7 +202,7 @@ describe('acquireLock()', () => {
     (await acquireLockPatiently(file, patience)).release();
   });
 
-  it('waits for one that runs, and tells who loses the lock', async () => {
+  it('waits for a running holder, and notifies a holder that loses the lock', async () => {
     const child = holder();
     await answer(child);
     const waitedFor: number[] = [];
@@ -243,7 +243,7 @@ describe('acquireLock()', () => {
     heir.release();
   });
 
-  it('removes what processes that were killed have left beside it, and nothing else', () => {
+  it('removes files that killed processes left beside it, and nothing else', () => {
     const lock = acquireLock(file);
     const text = readFileSync(file, 'utf8');
     lock.release();

@@ -20,7 +20,8 @@ import {
   type Run,
 } from '../../../src/vault/memory/history.ts';
 
-// The history of a vault: what is written comes back, damage costs one line, and it never grows on.
+// The history of a vault: what is written can be read, damage costs one line, and its size is
+// limited.
 
 let vaultDir: string;
 beforeEach(() => {
@@ -59,7 +60,7 @@ describe('the history of a vault', () => {
     },
   );
 
-  it('tells of a run that was killed, and of none that runs or has ended', () => {
+  it('reports a killed run, but no run that still runs or has ended', () => {
     const begun = { start: new Date().toISOString(), command: 'push', destination: '/copy' };
     const id = beginHistory(vaultDir, begun);
     expect(readHistory(vaultDir)).toEqual([]); // this process runs
@@ -74,7 +75,7 @@ describe('the history of a vault', () => {
     expect(readHistory(vaultDir)).toEqual([run({ run: id, exitCode: 130 })]);
   });
 
-  it('gives a run up that nobody can see when another push to the same place has ended', () => {
+  it('counts an invisible run as over when another push to the same destination has ended', () => {
     const begun = { start: new Date().toISOString(), command: 'push', destination: '/copy' };
     beginHistory(vaultDir, begun);
     const line = readFileSync(file(), 'utf8');
@@ -86,7 +87,7 @@ describe('the history of a vault', () => {
     expect(readHistory(vaultDir).map(({ exitCode }) => exitCode)).toEqual([1, 11, 0]);
   });
 
-  it('gives back what was written, in its order', () => {
+  it('returns what was written, in order', () => {
     const runs = fc.array(
       fc.record(
         {
@@ -114,7 +115,7 @@ describe('the history of a vault', () => {
     );
   });
 
-  it('passes over what is no run, and a line that was cut off does not take the next one with it', () => {
+  it('ignores invalid lines, and a line that was cut off does not spoil the next one', () => {
     appendHistory(vaultDir, run({ exitCode: 1 }));
     appendFileSync(file(), 'null\n{"start":"yesterday"}\n{"start":"2026-11-2');
     appendHistory(vaultDir, run({ exitCode: 2 }));
@@ -136,7 +137,7 @@ describe('the history of a vault', () => {
     expect(bytes).toBeLessThan(2.2 * 1024 * 1024);
   });
 
-  it('is private, and says when it cannot be written', () => {
+  it('is private, and reports when it cannot be written', () => {
     appendHistory(vaultDir, run());
     expect(statSync(file()).mode & 0o777).toBe(0o600);
     rmSync(path.join(vaultDir, 'log'), { recursive: true });

@@ -36,7 +36,7 @@ describe('state', () => {
   const key = stateKey('user@host:path');
   const stored = (): string => path.join(vaultDir, 'index', key);
 
-  it('comes back as it was written, replaced as often as wanted', () => {
+  it('is read as it was written, however often it is replaced', () => {
     fc.assert(
       fc.property(fc.uint8Array(), (content) => {
         writeState(vaultDir, key, content);
@@ -47,7 +47,7 @@ describe('state', () => {
     expect(readdirSync(path.join(vaultDir, 'index'))).toEqual([key]);
   });
 
-  it('is absent before it was written and after it was dropped', () => {
+  it('is absent before it is written and after it is dropped', () => {
     expect(readState(vaultDir, key)).toBeUndefined();
     writeState(vaultDir, key, Buffer.from('x'));
     dropState(vaultDir, key);
@@ -104,7 +104,7 @@ describe('state', () => {
     },
   );
 
-  it('is not written over a folder that holds something, and leaves nothing behind', () => {
+  it('does not replace a folder that is not empty, and leaves nothing behind', () => {
     mkdirSync(path.join(stored(), 'x'), { recursive: true });
     for (const isDurable of [false, true]) {
       expect(() => writeState(vaultDir, key, Buffer.from('new'), isDurable)).toThrow(
@@ -115,7 +115,7 @@ describe('state', () => {
     expect(readdirSync(path.join(vaultDir, 'index'))).toEqual([key]);
   });
 
-  it('is swept of what a killed run was writing', () => {
+  it('is cleared of temporary files of a killed run', () => {
     writeState(vaultDir, key, Buffer.from('content'));
     const left = [`${key}.0123456789ab.tmp`, 'births.0123456789ab.tmp'];
     for (const name of [...left, 'notes.tmp'])

@@ -12,7 +12,7 @@ import {
 } from '../../../src/vault/password/keychain.ts';
 import { keychainCommands } from '../../../src/vault/password/keychain-commands.ts';
 
-// What keychain programs are told and what becomes of their answers. The real Secret Service:
+// The input of keychain programs, and how their answers are used. The real Secret Service:
 // test/cli/keys/keychain.test.ts.
 
 const PASSWORD = Buffer.from('pass "word" \\ ÿ\x00', 'latin1');
@@ -64,7 +64,7 @@ describe('libsecret', () => {
     expect(recorded('env')).not.toContain(TEXT);
   });
 
-  it('that keeps something else is not trusted', async () => {
+  it('that stores something else is not trusted', async () => {
     const other = withProgram('secret-tool', "printf 'b3RoZXI='");
     expect((await failure(writeKeychain(ITEM, PASSWORD, other))).code).toBe('keychain-not-stored');
     const foreign = withProgram('secret-tool', "printf 'typed by hand'");
@@ -88,7 +88,7 @@ describe('libsecret', () => {
     expect(error.hint).toContain('libsecret-tools');
   });
 
-  it('that never answers is given up, and so it is when somebody interrupts', async () => {
+  it('that never answers is abandoned, also on an interrupt', async () => {
     const silent = withProgram('secret-tool', 'sleep 600 & sleep 600; kill $!', { timeoutMs: 300 });
     expect((await failure(readKeychain(ITEM, silent))).code).toBe('keychain-timeout');
     const controller = new AbortController();
@@ -99,7 +99,7 @@ describe('libsecret', () => {
     expect((await failure(asked)).code).toBe('interrupted');
   });
 
-  it('says whether there was something to remove', async () => {
+  it('reports whether there was an item to remove', async () => {
     expect(await removeFromKeychain(ITEM, withProgram('secret-tool', 'exit 0'))).toBe(true);
     expect(await removeFromKeychain(ITEM, withProgram('secret-tool', 'exit 1'))).toBe(false);
   });
@@ -108,7 +108,7 @@ describe('libsecret', () => {
 describe('the keychain of macOS', () => {
   const commands = keychainCommands('darwin');
 
-  it('is given the password as a line of `security -i`, in which nothing needs quotes', () => {
+  it('gets the password as a line of `security -i` that needs no quoting', () => {
     const { program, words, input } = commands.write(ITEM, Buffer.from(TEXT));
     expect([program, words]).toEqual(['/usr/bin/security', ['-i']]);
     expect(input?.toString()).toBe(
@@ -116,13 +116,13 @@ describe('the keychain of macOS', () => {
     );
   });
 
-  it('keeps every password and path in one line that `security` reads whole', () => {
+  it('puts every password and path into one line that `security` reads completely', () => {
     const longest = Buffer.from(Buffer.alloc(2048).toString('base64'));
     const { input } = commands.write({ ...ITEM, label: 'x'.repeat(5000) }, longest);
     expect(input?.length).toBeLessThan(4096);
   });
 
-  it('is asked and cleared by words without a secret', () => {
+  it('is read and cleared by commands without a secret', () => {
     const place = ['-s', 'ecsync', '-a', ITEM.account];
     expect(commands.read(ITEM)).toMatchObject({
       words: ['find-generic-password', ...place, '-w'],
@@ -136,7 +136,7 @@ describe('the Credential Manager of Windows', () => {
   const answering = (answer: string): KeychainSurroundings =>
     withProgram('powershell.exe', answer, { platform: 'win32' });
 
-  it('is given the password on standard input; the script is the same for everybody', async () => {
+  it('gets the password on standard input; the script is always the same', async () => {
     await writeKeychain(ITEM, PASSWORD, answering(`printf %s '${TEXT}'`));
     const label = Buffer.from(ITEM.label).toString('base64');
     const place = `ecsync:${ITEM.account}\n${label}\n`;

@@ -13,7 +13,7 @@ import {
   type SecretSources,
 } from '../../../src/vault/password/password.ts';
 
-// Where a password comes from, in which order, and gocryptfs' rules about its bytes.
+// The sources of a password, their order, and gocryptfs' rules about its bytes.
 
 let folder: string;
 let warnings: string[];
@@ -61,7 +61,7 @@ async function failure(given: Partial<SecretSources>): Promise<EcsyncError> {
 }
 
 describe('readSecret()', () => {
-  it('asks the sources in their order', async () => {
+  it('tries the sources in their order', async () => {
     const file = passfile('from file\n');
     const all = {
       config: configured({ file: passfile('from config', 'c') }),
@@ -93,12 +93,12 @@ describe('readSecret()', () => {
     expect([error.code, error.exitCode]).toEqual(['conflicting-options', 2]);
   });
 
-  it('fails at once when there is nothing and nobody to ask', async () => {
+  it('fails at once without any source or terminal', async () => {
     const error = await failure({});
     expect([error.code, error.exitCode]).toEqual(['password-missing', 12]);
   });
 
-  it('takes a path of the config from its folder, and a command as words', async () => {
+  it('resolves a path of the config against its folder, and takes a command as words', async () => {
     passfile('inside\n', 'inside');
     const words = ['printf', 'a b\\nc'];
     expect(await password({ config: configured({ file: 'inside' }) })).toBe('inside');
@@ -106,7 +106,7 @@ describe('readSecret()', () => {
     expect(await password({ config: configured({ command: "echo 'x  y'" }) })).toBe('x  y');
   });
 
-  it('takes a credential that systemd handed over', async () => {
+  it('takes a credential from systemd', async () => {
     passfile('handed over\n', 'photos');
     const config = configured({ credential: 'photos' });
     expect(await password({ config: { ...config, credentialsFolder: folder } })).toBe(
@@ -143,12 +143,12 @@ describe('readSecret()', () => {
     expect(await password({ passfile: passfile(Buffer.from(content, 'latin1')) })).toBe(expected);
   });
 
-  it('keeps a carriage return and says so', async () => {
+  it('keeps a carriage return and warns about it', async () => {
     expect(await password({ passfile: passfile('pw\r\n') })).toBe('pw\r');
     expect(warnings).toEqual(['passfile-crlf']);
   });
 
-  it('keeps a byte order mark of UTF-8 and says so', async () => {
+  it('keeps a UTF-8 byte order mark and warns about it', async () => {
     expect(await password({ passfile: passfile('\ufeffpw\n') })).toBe('\xef\xbb\xbfpw');
     expect(warnings).toEqual(['passfile-mark']);
   });
@@ -169,7 +169,7 @@ describe('readSecret()', () => {
   });
 
   it.skipIf(process.getuid?.() !== 0)(
-    'tells of a file that a group or another user may read or write, and refuses one that everybody may write',
+    'warns about a file that a group or another user may read or write, and refuses one that everyone may write',
     async () => {
       const file = passfile('pw');
       const told = async (mode: number, uid: number, gid: number): Promise<readonly string[]> => {
@@ -208,7 +208,7 @@ describe('readSecret()', () => {
     expect(error.message).toContain(file);
   });
 
-  it('reads a named pipe up to its first line, though the writer goes on', async () => {
+  it('reads a named pipe up to its first line, even if the writer continues', async () => {
     const fifo = path.join(folder, 'fifo');
     spawnSync('mkfifo', [fifo]);
     const reading = password({ passfile: fifo });
@@ -236,7 +236,7 @@ describe('readSecret()', () => {
     );
   });
 
-  it('ends a command that prints without end', async () => {
+  it('ends a command that prints endlessly', async () => {
     expect((await failure({ extpass: "sh -c 'exec yes 2>/dev/null'" })).code).toBe(
       'password-command-failed',
     );
@@ -252,7 +252,7 @@ describe('readSecret()', () => {
     }
   });
 
-  it('stops waiting for a command when it is told to', async () => {
+  it('stops waiting for a command on its signal', async () => {
     const controller = new AbortController();
     const reading = readSecret(sources({ extpass: 'sleep 30', signal: controller.signal }));
     controller.abort(new Error('enough'));
@@ -295,7 +295,7 @@ describe('splitCommandWords()', () => {
     expect(() => splitCommandWords(text, '--extpass')).toThrow(/--extpass/);
   });
 
-  it('gives back any words that were quoted', () => {
+  it('parses any quoted words back', () => {
     const quote = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`;
     const words = fc
       .tuple(fc.string({ minLength: 1 }), fc.array(fc.string()))

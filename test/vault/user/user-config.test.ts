@@ -7,7 +7,7 @@ import { addRemote, removeRemote } from '../../../src/vault/config/config-edit.t
 import { parseConfig } from '../../../src/vault/config/config.ts';
 import { readUserConfig, userConfigFile } from '../../../src/vault/user/user-config.ts';
 
-// The tables that a vault, its remotes and the machine share, and what is said about mistakes.
+// The tables that a vault, its remotes and the machine share, and the errors for mistakes in them.
 
 const HEAD = `version = 1\nconf_sha256 = "${'a'.repeat(64)}"\n`;
 const REMOTE = '[[remotes]]\nname = "a"\nurl = "h:p"\n';
@@ -78,7 +78,7 @@ describe('tables of settings', () => {
     expect(failure(() => readUserConfig(file)).message).toContain(message);
   });
 
-  it('say nothing when there is no file, and something when it cannot be read', () => {
+  it('are empty when there is no file, and an error when it cannot be read', () => {
     expect(readUserConfig(path.join(dir, 'none'))).toEqual({});
     writeFileSync(path.join(dir, 'file'), '');
     expect(readUserConfig(path.join(dir, 'file/config.toml'))).toEqual({});
@@ -88,14 +88,14 @@ describe('tables of settings', () => {
     );
   });
 
-  it('are where each system has them', () => {
+  it('are in the usual place of each system', () => {
     expect(userConfigFile({ XDG_CONFIG_HOME: '/x' }, 'linux')).toBe('/x/ecsync/config.toml');
     expect(userConfigFile({ XDG_CONFIG_HOME: 'x' }, 'darwin')).toBe(
       path.join(os.homedir(), '.config/ecsync/config.toml'),
     );
   });
 
-  it('go with their remote when it is removed, and stay when another one is', () => {
+  it('are removed with their remote, but not with another one', () => {
     const text = `${HEAD}${REMOTE}[remotes.push]\ndelete = true # mine\n`;
     const two = addRemote(text, 'c', { name: 'b', url: 'h:b' });
     expect(removeRemote(two, 'c', 'b').trim()).toBe(text.trim());

@@ -1,5 +1,5 @@
-// Everything that can be wrong with the structure of a copy is reported once, with the plaintext
-// path where that can be told, and the rest of the copy stays readable.
+// Every problem with the structure of a copy is reported once, with the plaintext path where it is
+// known, and the rest of the copy stays readable.
 import { describe, expect, test } from 'vitest';
 import { flagsOfLayout, type FeatureFlag } from '../../../src/gocryptfs/conf/feature-flags.ts';
 import { openLayout } from '../../../src/gocryptfs/layout.ts';
@@ -31,7 +31,9 @@ function plainTree(): MemoryTree {
   return tree;
 }
 
-/** The copy with one change, decrypted: the plaintext paths that are left, and what was reported. */
+/**
+ * The copy with one change, decrypted: the plaintext paths that are left, and what was reported.
+ */
 async function decrypted(
   change: (objects: StoredObject[]) => StoredObject[],
   flags: readonly FeatureFlag[] = GCM,
@@ -154,7 +156,7 @@ describe('a long name', () => {
     expect(paths).toEqual(without(LONG));
   });
 
-  test('stored directly is not where gocryptfs looks for it', async () => {
+  test('stored directly is reported, since gocryptfs would not find it', async () => {
     const { found } = await decrypted((objects) => {
       const full = objects.find(({ name }) => name === '. name')?.facts.content;
       return put('.', full ?? '', { ...FILE, content: Buffer.alloc(0) })(objects);
@@ -163,7 +165,7 @@ describe('a long name', () => {
   });
 });
 
-test('a limit for names is one for those of the copy, too', async () => {
+test('a limit for names also applies to reading the copy', async () => {
   const plain = new MemoryTree();
   plain.addFile('fifteen bytes..', Buffer.alloc(0)); // 22 characters
   plain.addFile('sixteen bytes...', Buffer.alloc(0)); // 43 characters
@@ -199,7 +201,7 @@ describe('an object that is not part of the copy', () => {
     expect(found).toEqual(['name-invalid dir/? file']);
   });
 
-  test("the push's own folder for unfinished files is reported as just that", async () => {
+  test("the push's own folder for unfinished files is reported as such", async () => {
     const { paths, problems } = await decrypted(
       put('.', TEMPORARY_DIRECTORY, { mode: S_IFDIR | 0o700 }),
     );
@@ -215,7 +217,7 @@ describe('an object that is not part of the copy', () => {
     expect(paths).toEqual(ALL);
   });
 
-  test('where names are not encrypted nothing but the conf in the root is special', async () => {
+  test('where names are not encrypted, only the conf in the root is special', async () => {
     const flags = flagsOfLayout({ layout: 'gcm', plaintextNames: true });
     const change = put('dir', 'gocryptfs.conf', { ...FILE, content: Buffer.alloc(0) });
     const { view, paths, found } = await decrypted(change, flags);

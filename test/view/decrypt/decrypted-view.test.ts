@@ -1,5 +1,5 @@
-// The way back: what the decrypted view shows of an encrypted tree is the tree that was encrypted,
-// for every kind of filesystem, and whatever is wrong with a copy is left out and named.
+// The decrypted view of an encrypted tree equals the original tree, for every kind of filesystem,
+// and damaged objects of a copy are left out and reported.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { serialiseConf } from '../../../src/gocryptfs/conf/config.ts';
@@ -89,7 +89,7 @@ const randomTree = fc
     return tree;
   });
 
-/** Everything about an entry but what belongs to one tree alone. */
+/** All fields of an entry that do not belong to one tree alone. */
 async function facts<E extends Entry>(tree: Tree<E>, entry: E): Promise<Record<string, unknown>> {
   const { path, mode, size: length, mtimeSec, mtimeNsec, uid, gid, target, rdev } = entry;
   const latin1 = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1');

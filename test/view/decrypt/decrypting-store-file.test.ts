@@ -34,7 +34,7 @@ async function encrypt(layout: Layout, plain: Uint8Array): Promise<Buffer> {
   return Buffer.from(await file.read(0, file.size));
 }
 
-/** What becomes of a file: its pieces, and how it ended. */
+/** The result of a file: its pieces, and how it ended. */
 class Written implements NewFile {
   readonly pieces: Buffer[] = [];
   end: 'open' | 'committed' | 'discarded' = 'open';
@@ -92,7 +92,7 @@ async function decrypt(
 }
 
 describe.each(Object.entries(LAYOUTS))('%s', (_name, layout) => {
-  it.each(SIZES)('%i bytes come back, whole', async (size) => {
+  it.each(SIZES)('%i bytes are restored, in one piece', async (size) => {
     const plain = randomBytes(size);
     const { written, error } = await decrypt(layout, await encrypt(layout, plain));
     expect(error).toBeUndefined();
@@ -141,7 +141,7 @@ describe.each(Object.entries(LAYOUTS))('%s', (_name, layout) => {
     );
   });
 
-  it('any cut is found, but for those at the end of a block', async () => {
+  it('any truncation is found, except at the end of a block', async () => {
     const cipher = await encrypt(layout, randomBytes(9000));
     const step = 4096 + layout.content.overhead;
     for (let length = 1; length < cipher.length; length += length < 60 ? 1 : 97) {
@@ -171,7 +171,7 @@ it('a header alone becomes an empty file, but not where ecsync wrote it', async 
   expect(ours.error).toMatchObject({ cause: { code: 'cipher-size-illegal' } });
 });
 
-it('what is broken off is handed over only as far as it is whole', async () => {
+it('an interrupted file is handed over only up to its last full block', async () => {
   const layout = LAYOUTS.gcm;
   const cipher = await encrypt(layout, randomBytes(20_000));
   for (const isDamaged of [false, true]) {

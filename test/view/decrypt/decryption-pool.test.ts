@@ -1,6 +1,6 @@
-// Files that other threads decrypt and write are those that would be decrypted here, whatever their
-// sizes and pieces; damage, a full disk and a thread that dies are errors and never a hang or a file
-// with a name; memory is bounded, and all of it is given back.
+// Files that other threads decrypt and write equal those decrypted here, whatever their sizes and
+// pieces; damage, a full disk and a dying thread are errors, never a hang or a file with its final
+// name; memory is bounded, and all of it is released.
 import { randomBytes } from 'node:crypto';
 import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { writeFileSync } from 'node:fs';
@@ -55,7 +55,7 @@ async function encrypt(layout: Layout, plain: Uint8Array): Promise<Buffer> {
   return Buffer.from(await file.read(0, file.size));
 }
 
-/** What a file is written with, and how much of its memory is held. */
+/** The parts that write a file, and the amount of memory they hold. */
 class Counted implements PlainRuns {
   held = 0;
   heldMax = 0;
@@ -133,7 +133,7 @@ async function writeAll(
 const restored = (): Buffer => readFileSync(path.join(target, NAME.toString()));
 
 describe.each(Object.entries(LAYOUTS))('%s', (_name, layout) => {
-  it.each(SIZES)('%i bytes come back', async (size) => {
+  it.each(SIZES)('%i bytes are restored', async (size) => {
     const plain = randomBytes(size);
     const cipher = await encrypt(layout, plain);
     await making({ layout }, async (file) => {
@@ -165,7 +165,7 @@ describe.each(Object.entries(LAYOUTS))('%s', (_name, layout) => {
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 18, max: cipher.length - 2 }), async (at) => {
         const changed = Buffer.from(cipher);
-        // A later block too: whichever thread is done first, the first one is told.
+        // A later block too: whichever thread finishes first, the first damaged block is reported.
         for (const place of [at, cipher.length - 1]) changed[place] = ~(changed[place] ?? 0);
         const blockNo = Math.floor((at - 18) / step);
         await making({ layout }, async (file) => {
@@ -182,7 +182,7 @@ describe.each(Object.entries(LAYOUTS))('%s', (_name, layout) => {
   });
 });
 
-it('what is broken off is there as far as whole blocks came', async () => {
+it('an interrupted file is kept up to its last full block', async () => {
   const plain = randomBytes(4 * RUN);
   const cipher = await encrypt(LAYOUTS.gcm, plain);
   const blocks = 64 * 3 + 5;
@@ -211,7 +211,7 @@ it('holds no more memory than its budget', async () => {
   expect(restored().equals(plain)).toBe(true);
 });
 
-it('a disk that is full is an error that says so', async () => {
+it('a full disk is an error that says so', async () => {
   const fd = openSync('/dev/full', 'w');
   try {
     const ended: string[] = [];
@@ -253,7 +253,7 @@ it.each([
   expect(readdirSync(target)).toEqual([]);
 });
 
-it('no thread is asked for small files, nor before there is much to do', async () => {
+it('no thread is used for small files, nor before there is much to do', async () => {
   const threads = new DecryptionThreads(LAYOUTS.gcm, { count: 1, script: worker.script });
   const store = new LocalStore(target);
   const plain = await store.createFile(NAME, 0);

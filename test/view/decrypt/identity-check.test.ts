@@ -1,5 +1,5 @@
-// Whose identity the folders, links and files of a copy have: what is misplaced is found, and what was
-// renamed, linked or adopted is no false alarm.
+// Identities of the folders, links and files of a copy: misplaced objects are found, and renamed,
+// linked or adopted ones cause no false alarm.
 import { describe, expect, test } from 'vitest';
 import { flagsOfLayout } from '../../../src/gocryptfs/conf/feature-flags.ts';
 import { openLayout, type Layout } from '../../../src/gocryptfs/layout.ts';
@@ -108,7 +108,7 @@ const born = (records: Readonly<Record<string, string>>): KnownIdentities => ({
 describe.each(['gcm', 'xchacha', 'reverse'] as const)('layout %s', (name) => {
   const layout = open(name);
 
-  test('files that were exchanged are found, and each is told whose it holds', async () => {
+  test('exchanged files are found, each with the owner of its identity', async () => {
     const { found, messages } = await judge(layout, [
       { path: 'a/x', born: 'b/y' },
       { path: 'b/y', born: 'a/x' },
@@ -130,12 +130,12 @@ describe.each(['gcm', 'xchacha', 'reverse'] as const)('layout %s', (name) => {
     expect(found).toContain('moved file-moved d');
   });
 
-  test('a file in place of another, which is there as well', async () => {
+  test('a file in place of another that still exists', async () => {
     const { found } = await judge(layout, [{ path: 'a' }, { path: 'b', born: 'a' }]);
     expect(found).toEqual(['moved file-copied b']);
   });
 
-  test('one deleted file in the place of two', async () => {
+  test('one deleted file in place of two', async () => {
     const twice = [
       { path: 'a', born: 'gone' },
       { path: 'b', born: 'gone' },
@@ -155,7 +155,7 @@ describe.each(['gcm', 'xchacha', 'reverse'] as const)('layout %s', (name) => {
     expect((await judge(layout, names)).found).toEqual([]);
   });
 
-  test('a folder with the IV of another one is found, and nothing below it is told again', () => {
+  test('a folder with the IV of another one is found, and nothing below it is reported again', () => {
     const check = new IdentityCheck(layout);
     expect(check.directory(place('.'), rootIV(layout))).toBe('fits');
     expect(check.directory(place('a'), dirIV(layout, 'a'))).toBe('fits');
@@ -173,7 +173,7 @@ describe.each(['gcm', 'xchacha', 'reverse'] as const)('layout %s', (name) => {
     expect(judged.map(shown)).toEqual(['damage target-misplaced b']);
   });
 
-  test('with a vault that knows all, any other identity is damage', async () => {
+  test('with a vault that knows all identities, any other identity is damage', async () => {
     const known = born({});
     const { found } = await judge(layout, [{ path: 'a', born: 'gone' }], known);
     expect(found).toEqual(['damage file-moved a']);
@@ -184,7 +184,7 @@ describe.each(['gcm', 'xchacha', 'reverse'] as const)('layout %s', (name) => {
     expect(check.file(file, idOf(layout, { path: 'a' })).own).toBeDefined();
   });
 
-  test('nothing is said about a copy that gocryptfs made, but that two folders are one', async () => {
+  test('in a copy that gocryptfs made, only two folders with one IV are reported', async () => {
     const check = new IdentityCheck(layout);
     const iv = (salt: number): Buffer => Buffer.alloc(16, salt);
     expect(check.directory(place('.'), iv(1))).toBe('fits');
@@ -206,14 +206,14 @@ describe.each(['gcm', 'xchacha', 'reverse'] as const)('layout %s', (name) => {
 describe('files that were renamed', () => {
   const layout = open('gcm');
 
-  test('may have been, and are told without being damage', async () => {
+  test('are reported, but not as damage', async () => {
     const rotated = [
       { path: 'log' },
       { path: 'log.1', born: 'log', counter: 1 },
       { path: 'log.2', born: 'log', counter: 2, size: 30 },
       { path: 'new', born: 'old' },
     ];
-    // The present log took another birth, so that none is there twice.
+    // The current log took another birth, so that no birth exists twice.
     const { found } = await judge(layout, [
       { ...rotated[0], path: 'log', counter: 3 },
       ...rotated.slice(1),
@@ -225,7 +225,7 @@ describe('files that were renamed', () => {
     ]);
   });
 
-  test('are where they should be for the vault that remembers them', async () => {
+  test('are in place for the vault that remembers them', async () => {
     const known = born({ new: 'old', 'log.1': 'log' });
     const files = [
       { path: 'new', born: 'old' },
@@ -236,7 +236,7 @@ describe('files that were renamed', () => {
   });
 });
 
-test('an adopted copy goes on with the IVs and targets it had, and with no others', async () => {
+test('an adopted copy keeps its IVs and targets, and has no others', async () => {
   const layout = open('gcm');
   const inherited = new InheritedIndex();
   inherited.setDirIV(ROOT_PATH, Buffer.alloc(16, 1));

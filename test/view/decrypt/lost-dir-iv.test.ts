@@ -1,5 +1,5 @@
-// A folder whose gocryptfs.diriv is lost, empty or damaged is read on with the IV that must be there,
-// where its names are encrypted under that one, and where anything tells which it is.
+// A folder whose gocryptfs.diriv is lost, empty or damaged can be read with its expected IV, if
+// that is known and the names in the folder are encrypted under it.
 import { describe, expect, test } from 'vitest';
 import { flagsOfLayout } from '../../../src/gocryptfs/conf/feature-flags.ts';
 import { openLayout } from '../../../src/gocryptfs/layout.ts';
@@ -31,7 +31,7 @@ function plainTree(): MemoryTree {
 
 type Change = (objects: StoredObject[]) => StoredObject[];
 
-/** Gives the diriv of a folder another content, or takes it away. */
+/** Replaces the content of a folder's diriv, or removes it. */
 const dirIVOf =
   (folder: string, content?: Buffer): Change =>
   (objects) =>
@@ -95,7 +95,7 @@ describe.each(['gcm', 'reverse'] as const)('layout %s: a diriv that is', (layout
     for (const folder of ['.', 'dir', 'long', 'empty']) {
       const { paths, found, find, messages } = await read(dirIVOf(folder, content), { layout });
       expect(await paths()).toEqual(ALL);
-      // Told once, however often the folder is passed through.
+      // Reported once, however often the folder is visited.
       expect(await find('dir/inner')).toBe('dir/inner');
       expect(await find(`long/${LONG}`)).toBe(`long/${LONG}`);
       expect(found()).toEqual([`diriv-lost ${folder}`]);
@@ -113,7 +113,7 @@ test('a single path is found without a listing first', async () => {
   expect(found()).toEqual(['diriv-lost .', 'diriv-lost dir']);
 });
 
-test('all of them may be lost', async () => {
+test('all dirivs may be lost', async () => {
   const all = (objects: StoredObject[]): StoredObject[] =>
     objects.filter(({ name }) => !name.endsWith(' diriv'));
   const { paths, found } = await read(all);
@@ -121,7 +121,7 @@ test('all of them may be lost', async () => {
   expect(found()).toHaveLength(6);
 });
 
-/** The content of one folder in the place of another's, with its diriv or without. */
+/** Puts the content of one folder in place of another's, with its diriv or without. */
 const exchanged =
   ({ withDirIV }: { readonly withDirIV: boolean }): Change =>
   (objects) => {
@@ -143,13 +143,13 @@ test.each([
   [{ withDirIV: false }, 'diriv-missing dir'],
 ])('a folder in the place of another one is none that is read on: %o', async (how, expected) => {
   const { paths, found } = await read(exchanged(how));
-  // What `other` was has no diriv any more, and nothing in it.
+  // `other` no longer has a diriv or any content.
   expect(found()).toEqual([]);
   expect(await paths()).not.toContain('dir/a');
   expect(found().sort()).toEqual([expected, 'diriv-lost other'].sort());
 });
 
-test('what was moved there is read as it was, where somebody keeps it', async () => {
+test('moved content is read under its own IV, when misplaced objects are kept', async () => {
   const { paths, found } = await read(exchanged({ withDirIV: true }), { keepsMisplaced: true });
   expect(await paths()).toContain('dir/a');
   expect(found()).toContain('diriv-misplaced dir');
@@ -161,20 +161,20 @@ describe('in a copy that gocryptfs made', () => {
     inherited.setDirIV(Buffer.from(folder), Buffer.alloc(16, 0x11 * (i + 1)));
   }
 
-  test('nothing tells a lost IV', async () => {
+  test('a lost IV is unknown', async () => {
     const { paths, found } = await read(dirIVOf('dir'), { inherited });
     expect(await paths()).toEqual(ALL.filter((path) => !path.startsWith('dir/')));
     expect(found()).toEqual(['diriv-missing dir']);
   });
 
-  test('and none of the top folder', async () => {
+  test('and so is that of the root', async () => {
     const { paths, found, identities } = await read(dirIVOf('.'), { inherited });
     expect(await paths()).toEqual(['.']);
     expect(found()).toEqual(['diriv-missing .']);
     expect(identities.isOurs).toBeUndefined();
   });
 
-  test('the vault that adopted it knows them, and derives those of folders it has made', async () => {
+  test('the vault that adopted it knows its IVs, and derives those of folders it has made', async () => {
     const known = { inherited, birthOf: () => undefined };
     const change: Change = (objects) =>
       ['.', 'dir', 'dir/sub'].reduce((now, folder) => dirIVOf(folder)(now), objects);

@@ -60,7 +60,7 @@ function opened(
   return new PlainFile(new ReusingFile(cipher), contentOf(flags), { path, ...options });
 }
 
-/** What `inspect` says: the code, and the block where there is one. */
+/** The reports of `inspect`: the code, and the block if there is one. */
 async function inspected(file: PlainFile): Promise<string[]> {
   const found: string[] = [];
   await file.inspect(({ blockNo, error }) => found.push(`${error.code} ${blockNo ?? 'header'}`));
@@ -123,7 +123,7 @@ describe.each(LAYOUTS)('%s', (_, flags) => {
     expect(await inspected(opened(cipher, flags))).toEqual(['tag-mismatch 70']);
   });
 
-  test('exchanged, foreign and zeroed blocks are told apart', async () => {
+  test('exchanged, foreign and zeroed blocks are distinguished', async () => {
     const cipher = await encrypt(pattern(6 * 4096 + 10), flags);
     const length = 4096 + overhead;
     const one = Buffer.from(cipher.subarray(blockStart(1), blockStart(2)));
@@ -157,7 +157,7 @@ describe.each(LAYOUTS)('%s', (_, flags) => {
     }
   });
 
-  test('every size that no plaintext has is refused', () => {
+  test('every size that no ciphertext can have is refused', () => {
     const illegal = [1, 17, 18 + 1, 18 + overhead];
     for (const size of [...illegal, ...illegal.slice(2).map((n) => n + 4096 + overhead)]) {
       expect(() => opened(Buffer.alloc(size), flags), String(size)).toThrow(
@@ -174,7 +174,7 @@ test('an empty file has no bytes and nothing to inspect', async () => {
   expect(await inspected(file)).toEqual([]);
 });
 
-test('a header alone is an empty file of another program; in a file of ecsync it is what is left of more', async () => {
+test('a header alone is an empty file from another program, but damage in a file from ecsync', async () => {
   const flags = flagsOfLayout({ layout: 'gcm' });
   const header = Buffer.concat([Buffer.from([0, 2]), Buffer.alloc(16, 7)]);
   const file = opened(header, flags);
@@ -188,7 +188,7 @@ test('a header alone is an empty file of another program; in a file of ecsync it
   expect(await inspected(opened(Buffer.alloc(18), flags))).toEqual(['header-invalid header']);
 });
 
-test('ciphertext that ends before its size is a change, never an end', async () => {
+test('ciphertext that ends before its size is a change, not the end of the file', async () => {
   const flags = flagsOfLayout({ layout: 'gcm' });
   const cipher = await encrypt(pattern(3 * 4096), flags);
   const short = new ReusingFile(cipher.subarray(0, 5000), cipher.length);
@@ -197,7 +197,7 @@ test('ciphertext that ends before its size is a change, never an end', async () 
   await expect(file.inspect(() => undefined)).rejects.toMatchObject({ code: 'changed' });
 });
 
-test('an inspection ends between two runs when it is told to', async () => {
+test('an inspection ends between two runs when it is aborted', async () => {
   const flags = flagsOfLayout({ layout: 'gcm' });
   const controller = new AbortController();
   const file = opened(await encrypt(pattern(200 * 4096), flags), flags);

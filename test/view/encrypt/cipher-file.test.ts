@@ -1,5 +1,5 @@
-// A cipher file read in any pieces is a slice of one ciphertext, and stays decryptable block by
-// block even when the plaintext changes underneath while it is read from front to back.
+// A cipher file read in any pieces gives slices of one ciphertext, and stays decryptable block by
+// block even when the plaintext changes during a sequential read.
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -34,7 +34,7 @@ async function openFile(plain: Buffer): Promise<Opened> {
   };
 }
 
-/** Front to back in steps of the given lengths, repeated, until nothing comes. */
+/** Reads sequentially in steps of the given lengths, repeated, to the end. */
 async function readInSteps(file: CipherFile, steps: readonly number[]): Promise<Buffer> {
   const parts: Buffer[] = [];
   for (let offset = 0, i = 0; ; i++) {
@@ -114,7 +114,7 @@ describe('CipherFile', () => {
     expect(tree.reads.reduce((sum, [, length]) => sum + length, 0)).toBe(3 * RUN + 100);
   });
 
-  test('looking back up to a run costs nothing, looking elsewhere only the blocks touched', async () => {
+  test('reading again within a run costs nothing, reading elsewhere only the blocks touched', async () => {
     const { tree, file } = await openFile(pattern(10 * RUN));
     await readInSteps(file, [100_000]);
     const before = tree.reads.length;
@@ -178,7 +178,7 @@ describe('CipherFile', () => {
   });
 });
 
-/** Front to back in runs; each is looked at only when the next one is there. */
+/** Reads sequentially in runs; uses each only after the next one was read. */
 async function readInRuns(file: CipherFile, onRun?: (offset: number) => void): Promise<Buffer> {
   const parts: Buffer[] = [];
   let offset = 0;
@@ -204,7 +204,7 @@ describe('CipherFile read in runs', () => {
     },
   );
 
-  test('goes on from anywhere', async () => {
+  test('continues from any offset', async () => {
     const plain = pattern(2 * RUN + 300);
     const whole = await encrypt(plain);
     const { file } = await openFile(plain);

@@ -1,5 +1,5 @@
-// What the view shows of a plaintext tree, without a disk: names, links, identities, and what it
-// leaves out and says so.
+// The view of a plaintext tree, without a disk: names, links, identities, and the objects that it
+// leaves out and reports.
 import { describe, expect, test } from 'vitest';
 import { EcsyncError } from '../../../src/errors.ts';
 import { serialiseConf } from '../../../src/gocryptfs/conf/config.ts';
@@ -50,7 +50,7 @@ function find(
 const text = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).toString('latin1');
 
 describe('an entry of the view', () => {
-  test('has the attributes of what it encrypts, and the size of its ciphertext', async () => {
+  test('has the attributes of its plaintext object, and the size of its ciphertext', async () => {
     const tree = new MemoryTree();
     const plain = tree.addFile('file', Buffer.alloc(5000));
     const { view } = viewOf(tree);
@@ -113,7 +113,7 @@ test('a virtual file is read like any other', async () => {
   await expect(view.children(diriv)).rejects.toMatchObject({ code: 'invariant' });
 });
 
-describe('what cannot be encrypted is reported and left out', () => {
+describe('an object that cannot be encrypted is reported and left out', () => {
   test('a name of 256 bytes, and nothing else', async () => {
     const tree = new MemoryTree();
     tree.addFile('n'.repeat(256), Buffer.alloc(0));
@@ -136,7 +136,7 @@ describe('what cannot be encrypted is reported and left out', () => {
     expect(problems).toEqual(['target-too-long llllllllllllllllllll']);
   });
 
-  test('whatever would have an encrypted path that no server can store', async () => {
+  test('an object whose encrypted path no server can store', async () => {
     const tree = new MemoryTree();
     // 18 folders with encrypted names of 214 bytes, and 17 slashes: 3869 bytes.
     const folder = Array.from({ length: 18 }, () => 'f'.repeat(150));
@@ -156,7 +156,7 @@ describe('what cannot be encrypted is reported and left out', () => {
   });
 });
 
-test('a directory that could not be listed says so in the view', async () => {
+test('a directory that could not be listed has unknown content in the view', async () => {
   const tree = new MemoryTree();
   tree.addDirectory('closed').contentUnknown = true;
   const entries = await allEntries(viewOf(tree).view);
@@ -198,7 +198,7 @@ describe('groupHardLinks()', () => {
     );
   });
 
-  test('is not done by itself: every name has its own content identity', async () => {
+  test('is needed: without it every name has its own content identity', async () => {
     const { view } = viewOf(linked(['a', 'b']));
     const entries = await allEntries(view);
     expect(find(entries, 'a').linkGroup).toBeUndefined();
@@ -209,7 +209,7 @@ describe('groupHardLinks()', () => {
     expect(a.equals(b)).toBe(false);
   });
 
-  test('takes the key it is told, and gives linked symlinks one target', async () => {
+  test('takes a given key, and gives linked symlinks one target', async () => {
     const tree = new MemoryTree();
     tree.addSymlink('one', Buffer.from('t'));
     tree.addSymlink('two', Buffer.from('t'));
@@ -229,7 +229,7 @@ describe('identities of renamed files', () => {
   ]);
   const birthOf = (path: Uint8Array) => births.get(text(path));
 
-  test('follow what birthOf tells', async () => {
+  test('follow birthOf', async () => {
     const tree = new MemoryTree();
     for (const name of ['new', 'old', 'other']) tree.addFile(name, Buffer.from('content'));
     const { view } = viewOf(tree, { birthOf });
@@ -241,7 +241,7 @@ describe('identities of renamed files', () => {
     }
   });
 
-  test('are of no meaning for directories and symlinks, which stay with their paths', async () => {
+  test('do not affect directories and symlinks, whose identities follow from their paths', async () => {
     const tree = new MemoryTree();
     tree.addDirectory('new');
     tree.addFile('new/file', Buffer.from('content'));
@@ -255,7 +255,7 @@ describe('plainPath()', () => {
   const { view } = viewOf(new MemoryTree());
   const at = (path: string) => view.plainPath(Buffer.from(path));
 
-  test('translates what is not in the source any more', () => {
+  test('translates objects that the source no longer has', () => {
     const gone = view.cipherPath(Buffer.from('gone/deeper/file'));
     expect(text(view.plainPath(gone)?.path)).toBe('gone/deeper/file');
     const diriv = Buffer.concat([

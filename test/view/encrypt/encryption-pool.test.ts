@@ -1,6 +1,6 @@
 // Files that other threads encrypt have the same bytes, sizes and verdicts as those encrypted here,
-// whatever their sizes and however they are read; a thread that dies is an error and never a hang;
-// memory follows from what is open.
+// whatever their sizes and however they are read; a dying thread is an error, never a hang; the
+// open files bound the memory.
 import {
   appendFileSync,
   mkdtempSync,
@@ -94,7 +94,7 @@ async function openIn(
   return file;
 }
 
-/** Front to back in steps of the given lengths, repeated, until nothing comes. */
+/** Reads sequentially in steps of the given lengths, repeated, to the end. */
 async function readInSteps(file: OpenFile, steps: readonly number[]): Promise<Buffer> {
   const parts: Buffer[] = [];
   for (let offset = 0, i = 0; ; i++) {
@@ -172,7 +172,7 @@ describe('files encrypted in threads', () => {
     }
   });
 
-  test('tell of a change after a large file was listed', async () => {
+  test('report a change after a large file was listed', async () => {
     const source = await listed(pattern(3 * RUN));
     const threads = threadsOver(source);
     appendFileSync(source.file, 'more');
@@ -197,14 +197,14 @@ describe('files encrypted in threads', () => {
     await threads.close();
   });
 
-  test('leave to the caller what is gone, replaced, or has changed', async () => {
+  test('leave vanished, replaced and changed files to the caller', async () => {
     const gone = await listed(pattern(100));
     const replaced = await listed(pattern(3 * RUN));
     const grown = await listed(pattern(100));
     const rewritten = await listed(pattern(100));
     const threads = threadsOver(gone);
     unlinkSync(gone.file);
-    // The inode number of a file that is gone may come again at once: another one takes its place.
+    // The inode number of a deleted file may be reused at once, so another file keeps it.
     const other = await listed(pattern(50));
     const { path: plainPath, mode, size, mtimeSec, mtimeNsec, uid, gid } = replaced.entry;
     const { dev, nlink, ctimeMs, birthtimeMs } = replaced.entry;
@@ -223,7 +223,7 @@ describe('files encrypted in threads', () => {
     await threads.close();
   });
 
-  test('are none as long as little is asked for', async () => {
+  test('do not exist while little is requested', async () => {
     const source = await listed(pattern(100));
     const threads = threadsOver(source, { startBytes: 100_000, script: new URL('file:///absent') });
     const { entry } = source;
@@ -245,12 +245,12 @@ describe('a thread that ends', () => {
       ),
     );
     expect(opened).toEqual([undefined, undefined]);
-    // From now on nothing is even asked.
+    // From now on there are no more requests.
     expect(threads.open({ plain: source.entry, size: 100, identity })).toBeUndefined();
     await threads.close();
   });
 
-  test('while a file is read is an error of its own', async () => {
+  test('while a file is read is an error with its own code', async () => {
     const source = await listed(pattern(5 * RUN));
     // Sparse, and so long that no thread is at its end before it is stopped.
     truncateSync(source.file, 4000 * RUN);
@@ -289,7 +289,7 @@ test('a file that a thread cannot read is named', async () => {
 });
 
 describe('memory', () => {
-  test('is held for what is open, and given back', async () => {
+  test('is held for open files, and released', async () => {
     const pool = new EncryptionPool(GCM.contentKeys, { threads: 2, script: worker.script });
     const sources = await Promise.all(Array.from({ length: 40 }, () => listed(pattern(10_000))));
     const large = await listed(pattern(20 * RUN));

@@ -1,5 +1,5 @@
-// Layout `reverse` is what `gocryptfs -reverse` shows, byte for byte: random trees are mounted by
-// the stock program and compared with the view object by object. The installed release decides
+// Layout `reverse` equals what `gocryptfs -reverse` shows, byte for byte: random trees are mounted
+// by the stock program and compared with the view object by object. The installed release decides
 // about the time shift of virtual files: 0 seconds up to 2.4, 10 since 2.5.0.
 import { execFileSync } from 'node:child_process';
 import {
@@ -217,7 +217,7 @@ test(
 );
 
 // Stock gives all names of an inode the identity of the one that was opened first.
-test('hard links are the one thing that differs, in their content alone', async () => {
+test('only hard links differ, and only in their content', async () => {
   const made = await makeRoot('hard-links', { layout: 'reverse' });
   makeRandomTree(Buffer.from(made.source), SEED, [REVERSE_CONF_NAME, 'one', 'two']);
   const names = ['one/b', 'one/a', 'two/c'].map((name) => path.join(made.source, name));

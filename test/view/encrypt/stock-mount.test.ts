@@ -1,5 +1,5 @@
-// The whole promise of the view: what it shows, written to disk, is a gocryptfs filesystem that
-// stock gocryptfs mounts, finds clean, and that equals the source.
+// The promise of the view: written to disk, it is a gocryptfs filesystem that stock gocryptfs
+// mounts and finds clean, and that equals the source.
 import { execFileSync } from 'node:child_process';
 import {
   lstatSync,
@@ -204,7 +204,7 @@ describe('the view, written to disk', () => {
     }
   });
 
-  test('every cipher path translates back, and every plaintext path forth', () => {
+  test('every cipher path and every plaintext path can be translated', () => {
     for (const entry of entries) {
       const translated = view.plainPath(entry.path);
       if (entry.virtual !== undefined) {

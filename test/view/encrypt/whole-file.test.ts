@@ -1,5 +1,5 @@
-// A small file encrypted in one go is the ciphertext that reading it piece by piece gives; whatever is
-// not exactly the file that was listed is left to who opens it.
+// A small file encrypted in one go gives the same ciphertext as reading it piece by piece; anything
+// but exactly the listed file is left to the caller.
 import {
   appendFileSync,
   chmodSync,
@@ -76,7 +76,7 @@ describe('a small file in one go', () => {
     );
   });
 
-  test('is none when it is not small', async () => {
+  test('is refused when it is not small', async () => {
     const { entry } = await listed(pattern(32_769));
     expect(open(entry)).toBeUndefined();
   });
@@ -103,7 +103,7 @@ describe('a small file in one go', () => {
     ],
   ])('is left to who opens it when it %s', async (_what, change) => {
     const { entry, file } = await listed(pattern(100));
-    // The clock of a file system has a grain.
+    // The clock of a file system is coarse.
     utimesSync(file, 1000, 1000);
     const again = await tree.child(await tree.root(), Buffer.from(path.basename(file)));
     expect(again && open(again)).toBeDefined();
