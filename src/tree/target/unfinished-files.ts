@@ -15,7 +15,6 @@ import { splitPath } from '../safe-path.ts';
 import type { NewFile } from '../store.ts';
 import { temporaryPrefix } from './temporary-places.ts';
 
-/** Folder in the root of a target in which files are built. */
 /** Name of that folder in the root of a target. */
 export const UNFINISHED_FOLDER = '.ecsync-restore';
 const IN_ROOT = Buffer.from(UNFINISHED_FOLDER);

@@ -64,7 +64,6 @@ export interface VaultConfig extends SharedTables {
   /** Like `--log-file`; relative to the folder of this file. */
   readonly log_file?: string | undefined;
   /** The source of the password when nobody types it. */
-  /** Where the password comes from when nobody types it. */
   readonly password?: PasswordTable | undefined;
   /** In the order written; the first is the default. */
   readonly remotes: readonly RemoteConfig[];
