@@ -11,7 +11,7 @@ import { throttledReading } from '../../transport/throttle.ts';
 import { LocalStore } from '../../tree/target/local-store.ts';
 import type { Attributes } from '../../tree/store.ts';
 import { foldersOverlap } from '../../tree/local/overlap.ts';
-import { prepareFolder } from '../../tree/target/prepare-folder.ts';
+import { prepareFolder, removeIfEmpty } from '../../tree/target/prepare-folder.ts';
 import { ANY_NAMES, WINDOWS_NAMES, type NameRules } from '../../tree/target/target-names.ts';
 import { probeNames } from '../../tree/target/target-names-probe.ts';
 import { UnfinishedFiles, UNFINISHED_FOLDER } from '../../tree/target/unfinished-files.ts';
@@ -162,8 +162,18 @@ async function readConf(tree: RemoteTree): Promise<Uint8Array | undefined> {
 
 /** Decides what is restored, in the listing that is there, and fetches it. */
 async function restoreFrom(run: Run, tree: RemoteTree): Promise<RestorePlan> {
-  const { target: folder, dryRun, keepsWorkplace } = run.settings;
+  const { target: folder, dryRun } = run.settings;
   const rootIsNew = prepareFolder(folder, dryRun);
+  try {
+    return await restoreInto(run, tree, rootIsNew);
+  } catch (error) {
+    if (rootIsNew) removeIfEmpty(folder);
+    throw error;
+  }
+}
+
+async function restoreInto(run: Run, tree: RemoteTree, rootIsNew: boolean): Promise<RestorePlan> {
+  const { target: folder, dryRun, keepsWorkplace } = run.settings;
   const look = new LocalStore(folder);
   const root = await look.lookup(ROOT_PATH);
   const workplace = dryRun ? undefined : UnfinishedFiles.open(folder, acquireTargetLock);

@@ -1,5 +1,5 @@
 /** Makes sure that a folder exists. */
-import { mkdirSync, statSync } from 'node:fs';
+import { mkdirSync, rmdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { FileError } from '../../errors.ts';
 import { errnoOf } from '../../platform.ts';
@@ -35,6 +35,15 @@ export function prepareFolder(folder: string, dryRun: boolean): boolean {
       });
     }
     throw fileFailure(error, 'write-failed', 'cannot create the folder', shown);
+  }
+}
+
+/** Takes back a folder that was made for nothing; where that fails, or something is in it, it stays. */
+export function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch {
+    // An empty folder more does no harm.
   }
 }
 

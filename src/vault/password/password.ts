@@ -237,7 +237,9 @@ function unsafe(file: string, why: string): PasswordError {
 function unreadable(file: string, error: unknown): PasswordError {
   const isMissing = errnoOf(error) === 'ENOENT';
   const what = isMissing ? 'does not exist' : `cannot be read: ${reasonOf(error)}`;
-  return new PasswordError('passfile-unreadable', `the password file ${file} ${what}`, {
+  // With -C a relative path starts in another folder than its author may think.
+  const full = path.resolve(file);
+  return new PasswordError('passfile-unreadable', `the password file ${full} ${what}`, {
     hint: 'Check the path and its permissions.',
     cause: error,
   });
