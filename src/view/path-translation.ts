@@ -26,13 +26,13 @@ export interface PlainPath {
 }
 
 /** One object by both of its paths. */
-export interface Place {
+export interface PathPair {
   readonly plainPath: Uint8Array;
   readonly cipherPath: Uint8Array;
 }
 
 /** A directory, and the IV of the names in it. */
-interface DirectoryPlace extends Place {
+interface DirectoryPlace extends PathPair {
   readonly dirIV: Uint8Array;
 }
 
@@ -60,26 +60,26 @@ export class PathTranslation {
   }
 
   /** The birth that a regular file's identity is derived from. A moved file keeps its birth. */
-  fileBirth(place: Place): Birth {
+  fileBirth(place: PathPair): Birth {
     if (this.#layout.identities.derivedFrom === 'cipher path') return this.birth(place);
     return this.#origins.birthOf?.(place.plainPath) ?? this.birth(place);
   }
 
   /** The birth that the identity of any other object is derived from: its current place. */
-  birth({ plainPath, cipherPath }: Place): Birth {
+  birth({ plainPath, cipherPath }: PathPair): Birth {
     const isOfCipherPath = this.#layout.identities.derivedFrom === 'cipher path';
     return { path: identityPath(isOfCipherPath ? cipherPath : plainPath), counter: 0 };
   }
 
   /** The IV of a directory: the inherited one, or else the one that its identity gives. */
-  dirIV(directory: Place): Uint8Array {
+  dirIV(directory: PathPair): Uint8Array {
     if (!this.#layout.names.hasDirIVs) return NO_DIR_IV;
     const inherited = this.#origins.inherited?.dirIV(directory.plainPath);
     return inherited ?? this.#layout.identities.dirIV(this.birth(directory));
   }
 
   /** Lets {@link plainPath} recognise an object whose name is hashed. */
-  rememberLongName({ cipherPath, plainPath }: Place): void {
+  rememberLongName({ cipherPath, plainPath }: PathPair): void {
     this.#longNames.set(pathKey(cipherPath), keepBytes(plainPath));
   }
 
@@ -155,7 +155,7 @@ export class PathTranslation {
     return directory;
   }
 
-  #withIV(place: Place): DirectoryPlace {
+  #withIV(place: PathPair): DirectoryPlace {
     return { ...place, dirIV: this.dirIV(place) };
   }
 

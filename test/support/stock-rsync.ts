@@ -10,7 +10,8 @@ import type { Entry, Tree } from '../../src/tree/entry.ts';
 import { LocalTree } from '../../src/tree/local/local-tree.ts';
 import { walk } from '../../src/tree/walk.ts';
 import { serverArgs, type TransferOptions } from '../../src/rsync/wire/options.ts';
-import { send, type SendJob, type SendReport } from '../../src/rsync/send/sender.ts';
+import { send } from '../../src/rsync/send/sender.ts';
+import type { SendJob, SendReport } from '../../src/rsync/send/send-job.ts';
 
 /** A folder that is gone when the test is over. */
 export function scratchFolder(parent = tmpdir()): string {

@@ -1,7 +1,8 @@
 // Drives a stock `rsync --server --sender` over pipes, as ssh would, with our receiver at the other end.
 import type { EcsyncError } from '../../src/errors.ts';
 import { senderArgs } from '../../src/rsync/wire/options.ts';
-import { pull, type PullPlan, type PullReport } from '../../src/rsync/receive/pull.ts';
+import { pull } from '../../src/rsync/receive/pull.ts';
+import type { PullPlan, PullReport } from '../../src/rsync/receive/pull-plan.ts';
 import { judge, type Outcome } from '../../src/rsync/outcome/status.ts';
 import { makeSpecialFile } from '../../src/transport/programs/special-files.ts';
 import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT, S_IFSOCK } from '../../src/tree/entry.ts';

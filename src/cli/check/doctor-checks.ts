@@ -32,7 +32,7 @@ export interface DoctorOptions extends CommonOptions, ReachOptions {
 }
 
 /** One thing that was looked at. */
-export interface Finding {
+export interface DoctorFinding {
   readonly topic: string;
   readonly state: 'good' | 'look' | 'bad';
   readonly text: string;
@@ -50,7 +50,7 @@ export async function* examine(
   host: Host,
   warnings: Warnings,
   options: DoctorOptions,
-): AsyncGenerator<Finding> {
+): AsyncGenerator<DoctorFinding> {
   yield good('program', `ecsync ${host.version}, Node ${process.versions.node}, ${host.platform}`);
   let vault: VaultFrame;
   try {
@@ -78,7 +78,7 @@ export async function* examine(
   }
 }
 
-function* vaultFindings(vault: VaultFrame): Generator<Finding> {
+function* vaultFindings(vault: VaultFrame): Generator<DoctorFinding> {
   yield good('vault', `${vault.vaultDir}, for ${vault.source}`);
   if (hasConf(vault)) yield good('keys', `${vault.confFile} is the one of this vault`);
   else {
@@ -97,7 +97,7 @@ function* vaultFindings(vault: VaultFrame): Generator<Finding> {
 }
 
 /** Whether a run can keep its books: a small file is written to the disk, and removed. */
-function writingFinding({ vaultDir }: VaultFrame): Finding {
+function writingFinding({ vaultDir }: VaultFrame): DoctorFinding {
   const file = path.join(vaultDir, `doctor.${randomBytes(6).toString('hex')}.tmp`);
   try {
     writeNewFile(file, Buffer.alloc(PROBE_LENGTH), 0o600);
@@ -119,7 +119,7 @@ function writingFinding({ vaultDir }: VaultFrame): Finding {
 const PROBE_LENGTH = 4096;
 
 /** Whether a push can find its password without a person; nothing is opened. */
-function* passwordFindings(host: Host, { config, vaultDir }: VaultFrame): Generator<Finding> {
+function* passwordFindings(host: Host, { config, vaultDir }: VaultFrame): Generator<DoctorFinding> {
   const { file, command } = config.password ?? {};
   const { passwordVariables: told } = host;
   if (file !== undefined) {
@@ -144,7 +144,7 @@ function* passwordFindings(host: Host, { config, vaultDir }: VaultFrame): Genera
   }
 }
 
-function clockFinding({ vaultDir }: VaultFrame): Finding {
+function clockFinding({ vaultDir }: VaultFrame): DoctorFinding {
   const nowMs = Date.now();
   const lastMs = Math.max(0, ...readHistory(vaultDir).map(({ end }) => Date.parse(end)));
   const shown = shownMoment(nowMs);
@@ -155,7 +155,7 @@ function clockFinding({ vaultDir }: VaultFrame): Finding {
   return good('clock', shown);
 }
 
-function lockFinding({ vaultDir }: VaultFrame): Finding {
+function lockFinding({ vaultDir }: VaultFrame): DoctorFinding {
   const holder = lockHolder(vaultFiles(vaultDir).lock);
   if (holder === undefined) return good('lock', 'free');
   const { pid, host, since, isGone, isElsewhere } = holder;
@@ -167,7 +167,7 @@ function lockFinding({ vaultDir }: VaultFrame): Finding {
   return look('lock', text, hint);
 }
 
-async function scheduleFinding(host: Host, options: CommonOptions): Promise<Finding> {
+async function scheduleFinding(host: Host, options: CommonOptions): Promise<DoctorFinding> {
   try {
     const { findJobs, jobPlaceOf, shownNextRun } = await import('../schedule/schedule-jobs.ts');
     const [found] = await findJobs(host, jobPlaceOf(host, options));
@@ -198,7 +198,7 @@ async function* remoteFindings(
     readonly name: string;
     readonly destination: () => Destination;
   },
-): AsyncGenerator<Finding> {
+): AsyncGenerator<DoctorFinding> {
   const { vault, options, name } = about;
   const topic = `remote ${name}`;
   try {
@@ -231,7 +231,7 @@ async function* reach(
     readonly topic: string;
     readonly destination: Destination;
   },
-): AsyncGenerator<Finding> {
+): AsyncGenerator<DoctorFinding> {
   const { options, vault, topic, destination } = about;
   const { ReachedCopy } = await import('../../sync/browse/open-remote-tree.ts');
   const { reachSettings } = await import('../copies/reach-settings.ts');
@@ -256,15 +256,15 @@ async function* reach(
   }
 }
 
-function good(topic: string, text: string): Finding {
+function good(topic: string, text: string): DoctorFinding {
   return { topic, state: 'good', text };
 }
 
-function look(topic: string, text: string, hint?: string): Finding {
+function look(topic: string, text: string, hint?: string): DoctorFinding {
   return { topic, state: 'look', text, hint };
 }
 
-function failed(topic: string, error: unknown): Finding {
+function failed(topic: string, error: unknown): DoctorFinding {
   if (!(error instanceof EcsyncError) || error instanceof BugError) throw error;
   const { message, hint, exitCode } = describeFailure(error, false);
   return { topic, state: 'bad', text: message, hint, exitCode };

@@ -6,7 +6,7 @@ import type { CommandResult, Warnings } from '../frame/report.ts';
 import type { Selected } from '../frame/selected.ts';
 import { shownText } from '../terminal/terminal.ts';
 import { addReachOptions } from '../copies/copy-options.ts';
-import type { DoctorOptions, Finding } from './doctor-checks.ts';
+import type { DoctorOptions, DoctorFinding } from './doctor-checks.ts';
 
 const AFTER_HELP = `
 Looks at the vault, its configuration and its keys' files, the clock, the lock, the schedule, the last
@@ -35,7 +35,7 @@ async function runDoctor(
   options: DoctorOptions,
 ): Promise<CommandResult> {
   const { examine } = await import('./doctor-checks.ts');
-  const bad: Finding[] = [];
+  const bad: DoctorFinding[] = [];
   for await (const finding of examine(host, warnings, options)) {
     show(host, finding);
     if (finding.state === 'bad') bad.push(finding);
@@ -54,7 +54,7 @@ async function runDoctor(
 
 const WORDS = { good: 'ok', look: 'look', bad: 'WRONG' } as const;
 
-function show({ out }: Host, { topic, state, text, hint }: Finding): void {
+function show({ out }: Host, { topic, state, text, hint }: DoctorFinding): void {
   if (out.mode.json) {
     out.event({ type: 'finding', topic, state, text, ...(hint === undefined ? {} : { hint }) });
     return;

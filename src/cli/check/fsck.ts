@@ -1,7 +1,7 @@
 /** The command `fsck`: checks a copy from end to end without writing to it. */
 import type { Command } from 'commander';
 import { ExitCode } from '../../errors.ts';
-import { movedFilesText, type Finding } from '../../sync/copy/fsck-finding.ts';
+import { movedFilesText, type FsckFinding } from '../../sync/copy/fsck-finding.ts';
 import type { Sample } from '../../sync/browse/sample.ts';
 import type { CopyPlace } from '../../library/copy-place.ts';
 import type { FsckRunSummary } from '../../library/fsck-run.ts';
@@ -149,7 +149,7 @@ class FsckReport implements FsckReporter {
     this.#progress = new FsckProgressReport(out);
   }
 
-  finding(finding: Finding): void {
+  finding(finding: FsckFinding): void {
     const out = this.#out;
     const isMoved = finding.severity === 'note' && MOVED.has(finding.code);
     if (isMoved) this.#moved++;

@@ -1,5 +1,5 @@
 /** What a check of a copy prints: its findings, its progress and its figures, as text and as JSON. */
-import type { Finding } from '../../sync/copy/fsck-finding.ts';
+import type { FsckFinding } from '../../sync/copy/fsck-finding.ts';
 import { shownBytes, shownCount } from '../../library/figures.ts';
 import { describeFinding } from '../terminal/finding-words.ts';
 import type { Output } from '../terminal/output.ts';
@@ -12,7 +12,7 @@ import type { FsckProgress, FsckSummary } from '../../sync/check/fsck-job.ts';
  * One line of words. An object that has no plaintext path is shown with the folder it is in and its path
  * in the copy.
  */
-export function findingText(finding: Finding): string {
+export function findingText(finding: FsckFinding): string {
   const { code, message, severity, blocks } = finding;
   return describeFinding(findingPlace(finding), {
     code,
@@ -24,7 +24,7 @@ export function findingText(finding: Finding): string {
 
 /** Which object a finding is about. */
 export function findingPlace(
-  finding: Pick<Finding, 'plainPath' | 'plainDirectory' | 'cipherPath'>,
+  finding: Pick<FsckFinding, 'plainPath' | 'plainDirectory' | 'cipherPath'>,
 ): string {
   const { plainPath, plainDirectory, cipherPath } = finding;
   return plainPath === undefined
@@ -33,7 +33,7 @@ export function findingPlace(
 }
 
 /** `{"type":"finding","severity","code","path"?,"folder","cipherPath","kind","blocks"?,"message"}` */
-export function findingEvent(finding: Finding): Readonly<Record<string, unknown>> {
+export function findingEvent(finding: FsckFinding): Readonly<Record<string, unknown>> {
   const { severity, code, plainPath, plainDirectory, cipherPath, kind, blocks, message } = finding;
   return {
     type: 'finding',

@@ -17,7 +17,7 @@ import {
 import { readVaultFrameOf } from '../frame/place.ts';
 import { jsonPath } from '../terminal/render-item.ts';
 import type { CommandResult, Warnings } from '../frame/report.ts';
-import { unlockVault } from '../secrets/secrets.ts';
+import { unlockByOptions } from '../secrets/secrets.ts';
 import type { Selected } from '../frame/selected.ts';
 import { shown } from '../terminal/terminal.ts';
 import type { Translator } from './translator.ts';
@@ -83,7 +83,7 @@ async function translate(
       },
     );
   }
-  const unlocked = await unlockVault(host, vault, options, warnings);
+  const unlocked = await unlockByOptions(host, vault, options, warnings);
   const { openTranslator } = await import('./translator.ts');
   const translator = openTranslator(vault, unlocked);
   const end = options.null === true ? 0x00 : 0x0a;

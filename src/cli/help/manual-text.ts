@@ -3,9 +3,9 @@ import { PUSH_KEYS } from '../../options/push-options.ts';
 import { variableOf } from '../settings/push-config.ts';
 
 /** Something, and what is said of it. */
-export type Described = readonly [name: string, text: string];
+export type ManualItem = readonly [name: string, text: string];
 
-export const EXAMPLES: readonly Described[] = [
+export const EXAMPLES: readonly ManualItem[] = [
   ['ecsync init ~/Documents', 'Makes the folder a vault, and prints the recovery sheet.'],
   [
     'ecsync -C ~/Documents remote add home me@server:backup/documents',
@@ -26,7 +26,7 @@ export const EXAMPLES: readonly Described[] = [
   ],
 ];
 
-export const FILES: readonly Described[] = [
+export const FILES: readonly ManualItem[] = [
   ['.ecsync/config.toml', 'in the folder of a vault: its remotes and settings'],
   ['.ecsync/gocryptfs.conf', 'the key, wrapped by the password'],
   ['.ecsync/', 'also holds what is remembered of pushes, their history and the lock'],
@@ -36,7 +36,7 @@ export const FILES: readonly Described[] = [
   ['~/.ssh/config, ~/.ssh/known_hosts', 'as ssh(1) reads them'],
 ];
 
-const VARIABLES: readonly Described[] = [
+const VARIABLES: readonly ManualItem[] = [
   ['ECSYNC_DIR', 'the vault directory, as --vault-dir'],
   [
     'ECSYNC_PASSWORD_FILE, ECSYNC_PASSWORD_COMMAND, ECSYNC_PASSWORD',
@@ -56,7 +56,7 @@ const VARIABLES: readonly Described[] = [
 ];
 
 /** Every variable; those of the settings of a push last. */
-export function environmentLines(): readonly Described[] {
+export function environmentLines(): readonly ManualItem[] {
   const names = PUSH_KEYS.map(variableOf);
   return [...VARIABLES, [names.join(', '), 'as the option of push of that name']];
 }

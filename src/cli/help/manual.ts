@@ -1,5 +1,5 @@
 /** The manual page, made of the command tree. */
-import { EXAMPLES, environmentLines, FILES, type Described } from './manual-text.ts';
+import { EXAMPLES, environmentLines, FILES, type ManualItem } from './manual-text.ts';
 import { allCommands, type ShownCommand, type ShownOption } from './command-tree.ts';
 
 /** Text for roff: backslashes, dashes, and what would begin a request. */
@@ -50,7 +50,7 @@ export function manualPage(
   ].join('\n');
 }
 
-function described([name, text]: Described): readonly string[] {
+function described([name, text]: ManualItem): readonly string[] {
   return ['.TP', `.B ${roff(name)}`, roff(text)];
 }
 

@@ -27,7 +27,7 @@ import {
   checkNewPasswordOptions,
   keychainSurroundings,
   readReplacementPassword,
-  unlockVault,
+  unlockByOptions,
   type NewPasswordOptions,
   type UnlockedVault,
 } from '../secrets/secrets.ts';
@@ -79,7 +79,7 @@ async function changePasswordOf(
     const vault = readVaultFrameOf(holding, options);
     settleConf(vault);
     const old = { ...options, ask: () => askPassword(holding, 'Current password') };
-    const unlocked = await unlockVault(holding, vault, old, warnings);
+    const unlocked = await unlockByOptions(holding, vault, old, warnings);
     try {
       await replacePassword(holding, warnings, { options, vault, unlocked });
     } finally {

@@ -11,7 +11,7 @@ import { readVaultFrameOf } from '../frame/place.ts';
 import { namesText } from '../secrets/layout-line.ts';
 import { recoverySheet, shownMasterkey } from './recovery-sheet.ts';
 import { DONE, type CommandResult, type Warnings } from '../frame/report.ts';
-import { unlockVault } from '../secrets/secrets.ts';
+import { unlockByOptions } from '../secrets/secrets.ts';
 import type { Selected } from '../frame/selected.ts';
 import { shownText } from '../terminal/terminal.ts';
 import { shownBytes } from '../../library/figures.ts';
@@ -123,7 +123,7 @@ async function printSheet(
   options: KeyOptions,
 ): Promise<CommandResult> {
   const vault = readVaultFrameOf(host, options);
-  const { conf, masterkey } = await unlockVault(host, vault, options, warnings);
+  const { conf, masterkey } = await unlockByOptions(host, vault, options, warnings);
   try {
     const remotes = vault.config.remotes.map(({ url }) => url);
     const facts = { source: vault.source, remotes, conf, masterkey, date: new Date() };
@@ -142,7 +142,7 @@ async function printKey(
   options: KeyOptions,
 ): Promise<CommandResult> {
   const vault = readVaultFrameOf(host, options);
-  const { masterkey } = await unlockVault(host, vault, options, warnings);
+  const { masterkey } = await unlockByOptions(host, vault, options, warnings);
   try {
     const text = shownMasterkey(masterkey);
     if (host.out.mode.json) host.out.event({ type: 'masterkey', masterkey: text });

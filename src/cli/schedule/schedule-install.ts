@@ -28,7 +28,7 @@ import {
   assertRemotes,
   assertSchedulable,
   parsePush,
-  splitWords,
+  splitScheduleWords,
   type ParsedPush,
   type ScheduleRequest,
 } from './scheduled-push.ts';
@@ -124,7 +124,7 @@ function print({ out }: Host, installer: Installer, plan: SchedulePlan): Command
 function planOf(host: Host, { options, words }: ScheduleRequest<InstallOptions>): SchedulePlan {
   const frame = readVaultFrameOf(host, options);
   const { vaultDir, name } = jobPlaceOf(host, options);
-  const { remotes, pushWords } = splitWords(words);
+  const { remotes, pushWords } = splitScheduleWords(words);
   assertRemotes(frame.config, { remotes, isAll: options.all === true });
   const push = parsePush('x', pushWords);
   assertSchedulable(push, pushWords);

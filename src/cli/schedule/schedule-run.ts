@@ -19,7 +19,12 @@ import type { Host } from '../frame/host.ts';
 import { startLog } from '../frame/log-file.ts';
 import { enterFolder, placeOf, readVaultFrameOf } from '../frame/place.ts';
 import { DONE, type CommandResult, type Warnings } from '../frame/report.ts';
-import { assertRemotes, parsePush, splitWords, type ScheduleRequest } from './scheduled-push.ts';
+import {
+  assertRemotes,
+  parsePush,
+  splitScheduleWords,
+  type ScheduleRequest,
+} from './scheduled-push.ts';
 import { shownDestinationOf } from '../../vault/destination/remote-destination.ts';
 
 /** After these everything was tried that could be: the next push is due at the next time. */
@@ -50,7 +55,7 @@ export async function runJob(
   const away = diskAway(host, options);
   if (away !== undefined) return away;
   const frame = readVaultFrameOf(host, options);
-  const { remotes, pushWords } = splitWords(words);
+  const { remotes, pushWords } = splitScheduleWords(words);
   const targets = targetsOf(host, frame, { remotes, isAll: options.all === true });
   const startedMs = Date.now();
   const requestId = takeRequest(frame.vaultDir, startedMs);

@@ -31,7 +31,7 @@ const REFUSED: Readonly<Record<string, string>> = {
 };
 
 /** Remotes come first; the first word with a dash begins the options of push. */
-export function splitWords(words: readonly string[]): {
+export function splitScheduleWords(words: readonly string[]): {
   readonly remotes: readonly string[];
   readonly pushWords: readonly string[];
 } {

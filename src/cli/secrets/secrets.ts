@@ -40,7 +40,7 @@ function sourcesOf(
 /** A vault whose secret is known, while scrypt still works on it in a thread of its own. */
 export interface UnlockingVault {
   readonly conf: Conf;
-  /** Rejects with the errors of {@link unlockVault}; whoever asked must await it. */
+  /** Rejects with the errors of {@link unlockByOptions}; whoever asked must await it. */
   readonly masterkey: Promise<Buffer>;
 }
 
@@ -53,7 +53,7 @@ export interface UnlockingVault {
  * @throws {VaultError} every code of `confOf`, `scrypt-failed`, `fido2-unsupported`
  * @throws {UsageError} `conflicting-options`, `command-invalid`
  */
-export async function unlockVault(
+export async function unlockByOptions(
   host: Host,
   vault: VaultFrame,
   options: SecretOptions,
@@ -180,7 +180,7 @@ export async function readVaultSecret(
  * A vault's password from everywhere but its configuration, after it opened the vault. Whoever asked
  * for it overwrites it when done.
  *
- * @throws as {@link unlockVault}
+ * @throws as {@link unlockByOptions}
  */
 export async function provenPassword(
   host: Host,

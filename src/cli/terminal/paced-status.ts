@@ -27,7 +27,7 @@ class Rate {
 }
 
 /** What long work of any kind tells about where it stands. */
-export interface Standing {
+export interface WorkProgress {
   readonly bytesDone: number;
   /** Path of the object at hand. */
   readonly current?: Uint8Array;
@@ -66,7 +66,7 @@ export class PacedStatus {
    * @param textOf - the same as one line; `rate` notes the bytes done and tells bytes a second
    */
   show(
-    standing: Standing,
+    standing: WorkProgress,
     textOf: (columns: number, rate: () => number | undefined) => string,
   ): void {
     if (this.#everyMs === Infinity) return;

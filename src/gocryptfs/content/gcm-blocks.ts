@@ -12,7 +12,7 @@ import {
   type WebAssemblyHere,
 } from './gcm-kernel.ts';
 import { KERNEL_PLACES } from './gcm-kernel-code.ts';
-import { BlockNonces, SLOT_LENGTH, type OneShotHash } from './gcm-nonces.ts';
+import { BlockNonces, BLOCK_SLOT_LENGTH, type OneShotHash } from './gcm-nonces.ts';
 import {
   FILE_ID_LENGTH,
   GCM_NONCE_LENGTH,
@@ -101,7 +101,10 @@ class GcmBlocks implements QuickBlocks {
       const last = Math.min(left - (count - 1) * PLAIN_BLOCK_SIZE, PLAIN_BLOCK_SIZE);
       this.#begin(firstBlock + at / PLAIN_BLOCK_SIZE, identity.fileID);
       for (let slot = 0; slot < count; slot++, at += PLAIN_BLOCK_SIZE) {
-        this.#memory.set(plain.subarray(at, at + PLAIN_BLOCK_SIZE), PLAIN + slot * SLOT_LENGTH);
+        this.#memory.set(
+          plain.subarray(at, at + PLAIN_BLOCK_SIZE),
+          PLAIN + slot * BLOCK_SLOT_LENGTH,
+        );
       }
       this.#kernel.address(count, last);
       for (let slot = 0; slot < count; slot++) {

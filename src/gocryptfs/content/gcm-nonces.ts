@@ -12,7 +12,7 @@ export type OneShotHash = typeof hash;
 
 const { plain: PLAIN, slots: SLOTS, outerKey: OUTER_KEY } = KERNEL_PLACES;
 /** Bytes from one block of plaintext to the next. */
-export const SLOT_LENGTH = PLAIN - SLOTS + PLAIN_BLOCK_SIZE;
+export const BLOCK_SLOT_LENGTH = PLAIN - SLOTS + PLAIN_BLOCK_SIZE;
 /** SHA-256 takes 64 bytes at a time; HMAC pads the key to that length. */
 const HASH_BLOCK = 64;
 const DIGEST_LENGTH = 32;
@@ -48,7 +48,9 @@ export class BlockNonces {
     };
     const start = Buffer.concat([padded(INNER_PAD), BLOCK_LABEL]); // 1. 2.
     this.#inner = Array.from({ length: KERNEL_BLOCKS }, (_, index) => {
-      const slot = memory.subarray(SLOTS + index * SLOT_LENGTH).subarray(UNUSED, SLOT_LENGTH);
+      const slot = memory
+        .subarray(SLOTS + index * BLOCK_SLOT_LENGTH)
+        .subarray(UNUSED, BLOCK_SLOT_LENGTH);
       slot.set(start);
       return slot;
     });

@@ -21,7 +21,7 @@ export interface Outcome {
 }
 
 /** How the remote command ended; `code` is null if a signal or a lost connection ended it. */
-export interface RemoteStatus {
+export interface CommandStatus {
   readonly code: number | null;
   readonly signal: string | null;
 }
@@ -54,7 +54,7 @@ const LENGTH_SHOWN = 500;
  */
 export function judge(
   result: unknown,
-  status: RemoteStatus,
+  status: CommandStatus,
   stderrText: string,
   { direction = 'push', showLine = (line) => line }: JudgeOptions = {},
 ): Outcome {
@@ -85,7 +85,7 @@ export interface JudgeOptions {
 /** The cause when the conversation did not reach its end. */
 function explainFailure(
   thrown: unknown,
-  status: RemoteStatus,
+  status: CommandStatus,
   { raw, shown, direction }: ServerStderr & { readonly direction: Direction },
 ): EcsyncError {
   const error =
@@ -130,7 +130,7 @@ interface ServerStderr {
 /** The problem of a push whose conversation is complete, if it had one. */
 function explainPush(
   report: SendReport,
-  { code, signal }: RemoteStatus,
+  { code, signal }: CommandStatus,
   { raw, shown, stderrText }: ServerStderr,
 ): EcsyncError | undefined {
   const end = explainEnd({ code, signal }, shown);
@@ -171,7 +171,7 @@ function explainPush(
 /** The problem of a complete pull. Failures to store here were reported to the caller before. */
 function explainPull(
   report: PullReport,
-  { code, signal }: RemoteStatus,
+  { code, signal }: CommandStatus,
   { raw, shown }: ServerStderr,
 ): EcsyncError | undefined {
   const end = explainEnd({ code, signal }, shown);
@@ -195,7 +195,7 @@ function explainPull(
 }
 
 /** The error for a server that did not end by itself. */
-function explainEnd(status: RemoteStatus, shown: string): ConnectionError | undefined {
+function explainEnd(status: CommandStatus, shown: string): ConnectionError | undefined {
   const { code, signal } = status;
   if (code === null || signal !== null || isSignal(code)) return lost(undefined, status, shown);
   return code === RERR_TIMEOUT ? timedOut(shown) : undefined;
@@ -207,7 +207,7 @@ function isSignal(code: number): boolean {
 
 function lost(
   error: EcsyncError | undefined,
-  status: RemoteStatus,
+  status: CommandStatus,
   shown: string,
 ): ConnectionError {
   const how =

@@ -7,7 +7,7 @@ import { ITEM_REPORT_XATTR } from '../wire/constants.ts';
 import type { FlistEntry } from '../flist/decode.ts';
 import type { Session } from '../wire/handshake.ts';
 import { readVarint, writeVarint } from '../wire/integers.ts';
-import { XATTR_VALUE_LENGTH_MAX, XATTR_WEIGHT } from '../wire/limits.ts';
+import { WIRE_XATTR_VALUE_LENGTH_MAX, XATTR_WEIGHT } from '../wire/limits.ts';
 import type { MultiplexReader } from '../wire/multiplex.ts';
 import type { TransferOptions } from '../wire/options.ts';
 import type { ListedXattr } from '../flist/xattr-list.ts';
@@ -113,7 +113,7 @@ export class ArrivingXattrs {
 
   /** Bounds the length, since a value may have grown since the list was made. */
   #weigh(length: number): void {
-    if (length < 0 || length > XATTR_VALUE_LENGTH_MAX) {
+    if (length < 0 || length > WIRE_XATTR_VALUE_LENGTH_MAX) {
       throw new ProtocolError('xattr-too-long', `an extended attribute of ${length} bytes arrived`);
     }
     this.#weight += XATTR_WEIGHT + length;
@@ -127,7 +127,7 @@ export class ArrivingXattrs {
 }
 
 function isLong({ value, length }: ListedXattr): boolean {
-  return value === undefined && length <= XATTR_VALUE_LENGTH_MAX;
+  return value === undefined && length <= WIRE_XATTR_VALUE_LENGTH_MAX;
 }
 
 function unrequested(ndx: number): ProtocolError {

@@ -25,7 +25,7 @@ export interface LocalDefaults {
 }
 
 /** How an object at the destination differs from its entry in the list. */
-export interface Difference {
+export interface AttributeDifference {
   /** ITEM_REPORT_* bits. */
   readonly iflags: number;
   /** The attributes to set, or undefined if nothing differs. */
@@ -64,7 +64,7 @@ export class AttributePolicy {
   }
 
   /** Compares only a folder's time; its mode and owner stay unchanged. */
-  compareTime(entry: Entry, existing: Entry): Difference {
+  compareTime(entry: Entry, existing: Entry): AttributeDifference {
     if (!this.#options.times || isSameTime(entry, existing, this.#options)) {
       return { iflags: 0, attributes: undefined };
     }
@@ -73,7 +73,7 @@ export class AttributePolicy {
   }
 
   /** Compares an existing object with its entry; times by whole seconds. */
-  compare(entry: Entry, existing: Entry): Difference {
+  compare(entry: Entry, existing: Entry): AttributeDifference {
     const { times } = this.#options;
     const kept = keptPermissions(entry) & this.#modeBits;
     const uid = this.#uid(entry);

@@ -17,7 +17,7 @@ import type { Expected, ExpectedReplies } from './expected-replies.ts';
 import type { FlistEntry } from '../flist/decode.ts';
 import { chooseSumHead, writeBlockSums } from './generator-sums.ts';
 import type { ReceiveJob } from './receive-job.ts';
-import type { RecordWriter } from './record-writer.ts';
+import type { GeneratorWriter } from './record-writer.ts';
 import { NO_BASIS, writeSumHead } from '../wire/sum-head.ts';
 
 /** Bytes copied or hashed at once. */
@@ -28,11 +28,11 @@ const BASIS_FIRST_EARLIER = 0;
 /** Leaves a regular file, adjusts it, takes it from the earlier copy, or requests it. */
 export class FileGenerator<E extends Entry> {
   readonly #job: ReceiveJob<E>;
-  readonly #records: RecordWriter;
+  readonly #records: GeneratorWriter;
   readonly #expected: ExpectedReplies<E>;
   #listSum: RunningSum | undefined;
 
-  constructor(job: ReceiveJob<E>, records: RecordWriter, expected: ExpectedReplies<E>) {
+  constructor(job: ReceiveJob<E>, records: GeneratorWriter, expected: ExpectedReplies<E>) {
     this.#job = job;
     this.#records = records;
     this.#expected = expected;

@@ -5,7 +5,7 @@ import type { ExpectedReplies } from './expected-replies.ts';
 import type { FlistEntry } from '../flist/decode.ts';
 import type { FileGenerator } from './generator-file.ts';
 import type { ReceiveJob } from './receive-job.ts';
-import type { RecordWriter } from './record-writer.ts';
+import type { GeneratorWriter } from './record-writer.ts';
 
 /** A further name of an object, to be created when the object is complete. */
 export interface DeferredLink {
@@ -18,7 +18,7 @@ export interface DeferredLink {
 /** Chooses the leader among an object's names, and links the others to it. */
 export class LinkGenerator<E extends Entry> {
   readonly #job: ReceiveJob<E>;
-  readonly #records: RecordWriter;
+  readonly #records: GeneratorWriter;
   readonly #expected: ExpectedReplies<E>;
   readonly #files: FileGenerator<E>;
   /** Link group → position of its leader. */
@@ -27,7 +27,7 @@ export class LinkGenerator<E extends Entry> {
 
   constructor(
     job: ReceiveJob<E>,
-    records: RecordWriter,
+    records: GeneratorWriter,
     expected: ExpectedReplies<E>,
     files: FileGenerator<E>,
   ) {

@@ -48,12 +48,12 @@ export class SkippedEntries<E extends Entry> {
 
   async #hasSameContent(entry: FlistEntry, existing: E): Promise<boolean> {
     if (isRegularFile(entry)) return this.#files.isUnchanged(entry, existing);
-    return isSameObject(entry, existing);
+    return isSameLinkOrDevice(entry, existing);
   }
 }
 
 /** Whether two objects of the same type, neither files nor folders, are equal. */
-export function isSameObject(a: Entry, b: Entry): boolean {
+export function isSameLinkOrDevice(a: Entry, b: Entry): boolean {
   if (isSymlink(a)) {
     const { target } = b;
     return a.target !== undefined && target !== undefined && Buffer.compare(a.target, target) === 0;

@@ -16,15 +16,15 @@ import {
   ITEM_REPORT_CHANGE,
   ITEM_REPORT_TIME,
 } from '../wire/constants.ts';
-import type { Difference } from './attribute-policy.ts';
+import type { AttributeDifference } from './attribute-policy.ts';
 import type { Deletion } from './delete.ts';
 import type { Expected, ExpectedReplies } from './expected-replies.ts';
 import type { FlistEntry } from '../flist/decode.ts';
 import { FileGenerator } from './generator-file.ts';
 import { LinkGenerator } from './generator-links.ts';
-import { isSameObject, SkippedEntries } from './generator-skips.ts';
+import { isSameLinkOrDevice, SkippedEntries } from './generator-skips.ts';
 import type { ReceiveJob } from './receive-job.ts';
-import type { RecordWriter } from './record-writer.ts';
+import type { GeneratorWriter } from './record-writer.ts';
 
 /** After this many entries we flush and let the event loop run. */
 const ENTRIES_PER_TURN = 64;
@@ -41,7 +41,7 @@ const ORDINARY_BITS = 0o777;
  */
 export class Generator<E extends Entry> {
   readonly #job: ReceiveJob<E>;
-  readonly #records: RecordWriter;
+  readonly #records: GeneratorWriter;
   readonly #deletion: Deletion<E>;
   readonly #files: FileGenerator<E>;
   readonly #links: LinkGenerator<E>;
@@ -56,7 +56,7 @@ export class Generator<E extends Entry> {
 
   constructor(
     job: ReceiveJob<E>,
-    records: RecordWriter,
+    records: GeneratorWriter,
     expected: ExpectedReplies<E>,
     deletion: Deletion<E>,
   ) {
@@ -148,7 +148,7 @@ export class Generator<E extends Entry> {
   }
 
   /** With `keepsRoot` an existing root keeps its mode and owner. */
-  #compareFolder(entry: FlistEntry, existing: E): Difference {
+  #compareFolder(entry: FlistEntry, existing: E): AttributeDifference {
     const { policy, keepsRoot, rootIsNew } = this.#job;
     const keepsAttributes = keepsRoot && !rootIsNew && isRoot(entry);
     return keepsAttributes ? policy.compareTime(entry, existing) : policy.compare(entry, existing);
@@ -225,7 +225,7 @@ export class Generator<E extends Entry> {
     const existing = await this.#makeWay(entry, (other) => isSameKind(entry, other));
     if (existing !== undefined) {
       const { iflags, attributes } = policy.compare(entry, existing);
-      if (isSameObject(entry, existing)) {
+      if (isSameLinkOrDevice(entry, existing)) {
         this.#records.report(ndx, { iflags });
         if (attributes !== undefined && !options.dryRun) {
           await store.setAttributes(existing, attributes);

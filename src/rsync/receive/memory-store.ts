@@ -2,7 +2,7 @@
 import { FileError } from '../../errors.ts';
 import { S_IFREG, type Entry, type OpenFile } from '../../tree/entry.ts';
 import type { NewFile, Store } from '../../tree/store.ts';
-import { shownPath } from '../wire/problem.ts';
+import { pathText } from '../wire/problem.ts';
 
 /** The capacity of a {@link MemoryStore}. */
 export interface MemoryStoreLimits {
@@ -87,14 +87,14 @@ const NOTHING = Promise.resolve(undefined);
 
 /** The error for a file that exceeds a limit of memory. */
 export function fileTooLarge(entry: Pick<Entry, 'path'>, lengthMax: number): FileError {
-  const shown = shownPath(entry);
+  const shown = pathText(entry);
   return new FileError('file-too-large', `${shown} does not fit into ${lengthMax} bytes`, {
     facts: { path: shown, lengthMax },
   });
 }
 
 function notInMemory(entry: Entry): FileError {
-  return new FileError('open-failed', `${shownPath(entry)} is not in memory`);
+  return new FileError('open-failed', `${pathText(entry)} is not in memory`);
 }
 
 function keyOf(path: Uint8Array): string {

@@ -22,7 +22,7 @@ import { greetServer, type Session } from '../wire/handshake.ts';
 import { readLongint, readVarlong } from '../wire/integers.ts';
 import { CONTENT_GROWTH_MAX, LIST_HEAP_PART } from '../wire/limits.ts';
 import type { Peer } from '../wire/peer.ts';
-import { shownPath } from '../wire/problem.ts';
+import { pathText } from '../wire/problem.ts';
 import type { PullPlan, PullReport, PullStatistics } from './pull-plan.ts';
 import type { ReceiveJob } from './receive-job.ts';
 import { receiveList, type WireList } from './receive-list.ts';
@@ -30,8 +30,6 @@ import { ReceivedList } from './received-list.ts';
 import { ReceivingSide } from './receiving-side.ts';
 import { RequestedScope } from './requested-scope.ts';
 import { assertCarriesXattrs } from '../flist/xattrs.ts';
-
-export type { PullPlan, PullReport } from './pull-plan.ts';
 
 /**
  * Fetches a tree from a sending `rsync --server --sender` into a store and returns when the server
@@ -199,7 +197,7 @@ class Pull<E extends Entry> {
   #reportDeclined(): void {
     const isVanished = (this.#conversation.messages.ioError & IOERR_GENERAL) === 0;
     for (const entry of this.#declined) {
-      const shown = shownPath(entry);
+      const shown = pathText(entry);
       this.#problem(
         isVanished
           ? new VanishedError('vanished', `${shown} vanished on the server before it was read`)

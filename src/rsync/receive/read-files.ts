@@ -4,7 +4,8 @@ import { isRegularFile, type Entry } from '../../tree/entry.ts';
 import type { FlistEntry } from '../flist/decode.ts';
 import { fileTooLarge, MemoryStore } from './memory-store.ts';
 import type { Peer } from '../wire/peer.ts';
-import { pull, type PullPlan, type PullReport } from './pull.ts';
+import { pull } from './pull.ts';
+import type { PullPlan, PullReport } from './pull-plan.ts';
 
 /** Default limit for all files of one call together. */
 const TOTAL_MAX = 256 * 1024 * 1024;

@@ -4,7 +4,7 @@ import { FileError, ProtocolError, VanishedError } from '../../errors.ts';
 import type { Entry, OpenFile } from '../../tree/entry.ts';
 import type { NewFile } from '../../tree/store.ts';
 import type { Expected } from './expected-replies.ts';
-import { shownPath } from '../wire/problem.ts';
+import { pathText } from '../wire/problem.ts';
 import type { ReceiveJob } from './receive-job.ts';
 import { blockLengthAt } from '../wire/sum-head.ts';
 import { withHoles } from './sparse-file.ts';
@@ -190,7 +190,7 @@ export class FileRebuild<E extends Entry> {
     if (this.#length > storedMax + excessMax) {
       throw new ProtocolError(
         'content-endless',
-        `${shownPath(entry)} was announced with ${entry.size} bytes, but ${this.#length} arrived without an end`,
+        `${pathText(entry)} was announced with ${entry.size} bytes, but ${this.#length} arrived without an end`,
       );
     }
     return this.#attempt(tooLong(entry));
@@ -217,7 +217,7 @@ export class FileRebuild<E extends Entry> {
 
 /** An endless file would fill the disk: it is read on, but not stored. */
 function tooLong(entry: Entry): () => Promise<never> {
-  const shown = shownPath(entry);
+  const shown = pathText(entry);
   const error = new FileError('content-too-long', `${shown} is far longer than announced`, {
     hint: 'It may be growing while it is sent. Run again later.',
     facts: { path: shown, announced: entry.size },

@@ -11,7 +11,7 @@ import { readVarint } from '../wire/integers.ts';
 import { readItemAttributes } from '../wire/item-record.ts';
 import { REPORTS_BASE_MAX, REPORTS_PER_ENTRY_MAX } from '../wire/limits.ts';
 import { NdxReader } from '../wire/ndx.ts';
-import { shownPath } from '../wire/problem.ts';
+import { pathText } from '../wire/problem.ts';
 import type { ReceiveJob } from './receive-job.ts';
 import { FileRebuild } from './receiver-file.ts';
 import { readSumHead, type SumHead } from '../wire/sum-head.ts';
@@ -74,7 +74,7 @@ export class Receiver<E extends Entry> {
   #reportUnanswered(): void {
     for (const { entry } of this.#expected.takeUnanswered()) {
       if (this.#job.options.dryRun) continue;
-      const message = `${shownPath(entry)} was requested, but not sent`;
+      const message = `${pathText(entry)} was requested, but not sent`;
       this.#job.report(new FileError('not-sent', message), entry);
     }
   }
@@ -185,7 +185,7 @@ export class Receiver<E extends Entry> {
       this.#damaged.set(ndx, expected);
       return;
     }
-    const shown = shownPath(expected.entry);
+    const shown = pathText(expected.entry);
     this.#job.report(
       new FileError('verification-failed', `${shown} arrived damaged twice and was not stored`, {
         hint: 'It may be changing while it is read. Run again later.',

@@ -8,7 +8,7 @@ import { Generator } from './generator.ts';
 import type { ItemAttributes } from '../wire/item-record.ts';
 import type { ReceiveJob } from './receive-job.ts';
 import { Receiver } from './receiver.ts';
-import { RecordWriter, type DeletionCounts } from './record-writer.ts';
+import { GeneratorWriter, type DeletionCounts } from './record-writer.ts';
 
 /** The differences between a receiving server and a receiving client. */
 export interface ReceivingRole {
@@ -26,7 +26,7 @@ export interface ReceivingRole {
 export class ReceivingSide<E extends Entry> {
   readonly #job: ReceiveJob<E>;
   readonly #role: ReceivingRole;
-  readonly #records: RecordWriter;
+  readonly #records: GeneratorWriter;
   readonly #deletion: Deletion<E>;
   readonly #generator: Generator<E>;
   readonly #receiver: Receiver<E>;
@@ -44,7 +44,7 @@ export class ReceivingSide<E extends Entry> {
       const entry = job.list.entries[ndx];
       if (entry !== undefined) job.onItem(entry, iflags, xname);
     };
-    this.#records = new RecordWriter(job.writer, job.session.protocol, onItem, job.xattrs);
+    this.#records = new GeneratorWriter(job.writer, job.session.protocol, onItem, job.xattrs);
     this.#deletion = new Deletion(job, rules);
     this.#generator = new Generator(job, this.#records, expected, this.#deletion);
     this.#receiver = new Receiver(job, expected);

@@ -26,7 +26,7 @@ export interface DeletionCounts {
 }
 
 /** Writes the generator's output: item records, ends of phases and deletion counts. */
-export class RecordWriter {
+export class GeneratorWriter {
   readonly #writer: MultiplexWriter;
   readonly #protocol: number;
   readonly #ndx: NdxWriter;

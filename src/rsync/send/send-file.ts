@@ -72,7 +72,7 @@ interface MatchContext extends ContentContext {
  *
  * @throws whatever makes the conversation fail, but never an error of the file
  */
-export async function sendContent(
+export async function sendTokens(
   entry: Entry,
   opened: Opened,
   context: ContentContext,
@@ -91,7 +91,7 @@ export async function sendContent(
   return result;
 }
 
-/** Sends a file that is in memory and has no basis, as {@link sendContent} would. */
+/** Sends a file that is in memory and has no basis, as {@link sendTokens} would. */
 export function sendWhole(
   bytes: Uint8Array,
   { conversation, strong }: Pick<ContentContext, 'conversation' | 'strong'>,
@@ -106,7 +106,7 @@ export function sendWhole(
 }
 
 /**
- * Counts what {@link sendContent} would send. For a file without a basis at most the first chunk is
+ * Counts what {@link sendTokens} would send. For a file without a basis at most the first chunk is
  * read.
  *
  * @throws whatever makes the conversation fail, but never an error of the file

@@ -14,13 +14,11 @@ import { asEcsyncError, changedWhileRead, ioErrorBit } from '../wire/problem.ts'
 import { ReadAhead, type Opened, type Opening } from './read-ahead.ts';
 import { RequestQueue } from './request-queue.ts';
 import { RequestReader, type ItemRequest, type Request, type Transfer } from './requests.ts';
-import { measureContent, sendContent, sendWhole, type ContentResult } from './send-file.ts';
+import { measureContent, sendTokens, sendWhole, type ContentResult } from './send-file.ts';
 import type { Basis, SendJob, SendReport } from './send-job.ts';
 import { int32, sendList, type ListContext } from './send-list.ts';
 import { basisSize, writeSumHead } from '../wire/sum-head.ts';
 import { assertCarriesXattrs, writeXattrAnswer, xattrRequestRule } from '../flist/xattrs.ts';
-
-export type { SendJob, SendReport } from './send-job.ts';
 
 /**
  * Sends a tree to a receiving `rsync --server` and returns when the server has closed.
@@ -257,7 +255,7 @@ export class Sender<E extends Entry> {
     this.#echo(transfer);
     if (!isMeasuring) writeSumHead(this.#conversation.writer, transfer.head);
     try {
-      const handle = isMeasuring ? measureContent : sendContent;
+      const handle = isMeasuring ? measureContent : sendTokens;
       const result = await handle(entry, opening.opened, {
         conversation: this.#conversation,
         strong: this.#strong,

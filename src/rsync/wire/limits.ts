@@ -111,7 +111,7 @@ export const XATTR_REQUESTS_PER_ENTRY_MAX = 4;
  * allows values of at most 64 KiB. Longer values of other systems are not requested.
  */
 export const XATTR_NAMES_LENGTH_MAX = 65_536;
-export const XATTR_VALUE_LENGTH_MAX = 65_536;
+export const WIRE_XATTR_VALUE_LENGTH_MAX = 65_536;
 
 /** Approximate memory of an attribute besides its name and value, in bytes. */
 export const XATTR_WEIGHT = 200;

@@ -5,7 +5,7 @@ import type { Entry } from '../../tree/entry.ts';
 import { IOERR_GENERAL, IOERR_VANISHED } from './constants.ts';
 
 /** The path for messages: bytes that are not UTF-8 appear as replacement characters. */
-export function shownPath(entry: Pick<Entry, 'path'>): string {
+export function pathText(entry: Pick<Entry, 'path'>): string {
   return Buffer.from(entry.path.buffer, entry.path.byteOffset, entry.path.length).toString('utf8');
 }
 
@@ -14,7 +14,7 @@ export function shownPath(entry: Pick<Entry, 'path'>): string {
  */
 export function asEcsyncError(error: unknown, entry: Entry): EcsyncError {
   if (error instanceof EcsyncError) return error;
-  return new FileError('read-failed', `cannot read ${shownPath(entry)}: ${reasonOf(error)}`, {
+  return new FileError('read-failed', `cannot read ${pathText(entry)}: ${reasonOf(error)}`, {
     cause: error,
   });
 }
@@ -23,7 +23,7 @@ export function asEcsyncError(error: unknown, entry: Entry): EcsyncError {
 export function changedWhileRead(entry: Entry): VanishedError {
   return new VanishedError(
     'changed-while-read',
-    `${shownPath(entry)} changed while it was being read`,
+    `${pathText(entry)} changed while it was being read`,
     { hint: 'The next run sends it again.' },
   );
 }

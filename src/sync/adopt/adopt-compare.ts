@@ -5,7 +5,7 @@ import { pathKey } from '../../view/path-bytes.ts';
 import type { ItemLine, PushReporter, PushSummary } from '../push/source/push-settings.ts';
 
 /** How a copy compares with its source, by size, time and attributes: what a dry run says. */
-export interface Comparison {
+export interface AdoptComparison {
   /** Plaintext objects of the source. */
   readonly filesTotal: number;
   readonly matching: number;
@@ -25,7 +25,7 @@ export interface Comparison {
  * @returns undefined when enough of it is
  */
 export function strangerWarning(
-  { matching, differing, extra }: Comparison,
+  { matching, differing, extra }: AdoptComparison,
   source: string,
 ): string | undefined {
   const shared = matching + differing;
@@ -63,7 +63,7 @@ export class ComparisonCount implements PushReporter {
   }
 
   /** @param source - absolute path of the source folder */
-  async result({ filesTotal }: PushSummary, source: string): Promise<Comparison> {
+  async result({ filesTotal }: PushSummary, source: string): Promise<AdoptComparison> {
     const matching = Math.max(0, filesTotal - this.#differing - this.#missing);
     const tree = new LocalTree(source);
     let bytesToSend = 0;

@@ -6,7 +6,7 @@ import type { StoredConf } from '../../vault/stored-conf.ts';
 import type { AdoptFinding } from './adopt-finding.ts';
 import type { LoginQuestions } from '../reach/destination-options.ts';
 import type { Conf } from '../../gocryptfs/conf/config.ts';
-import type { Comparison } from './adopt-compare.ts';
+import type { AdoptComparison } from './adopt-compare.ts';
 import type { Derivation } from '../../gocryptfs/layout.ts';
 
 /** What is adopted, and how. */
@@ -46,7 +46,7 @@ export interface AdoptSurroundings {
 }
 
 /** What adopting came to. */
-export interface AdoptSummary extends Comparison {
+export interface AdoptSummary extends AdoptComparison {
   /** Absent after a dry run. */
   readonly vaultDir?: string;
   readonly derivation: Derivation;

@@ -8,7 +8,12 @@ import { stateKey, writeState } from '../../vault/memory/state.ts';
 import type { StoredConf } from '../../vault/stored-conf.ts';
 import { pathKey, ROOT_PATH } from '../../view/path-bytes.ts';
 import type { ConfFile } from '../../view/encrypt/virtual-files.ts';
-import { ComparisonCount, namesIn, strangerWarning, type Comparison } from './adopt-compare.ts';
+import {
+  ComparisonCount,
+  namesIn,
+  strangerWarning,
+  type AdoptComparison,
+} from './adopt-compare.ts';
 import { openCopy, readCopyConf, type CopyConf, type OpenCopy } from './adopt-copy.ts';
 import { damageError, type AdoptFinding } from './adopt-finding.ts';
 import { surveyCopy, type Survey } from './adopt-survey.ts';
@@ -160,7 +165,7 @@ class Adoption {
   async #compare(
     vault: OpenVault,
     { structure }: Survey,
-  ): Promise<Comparison & { bytesSent: number; bytesReceived: number }> {
+  ): Promise<AdoptComparison & { bytesSent: number; bytesReceived: number }> {
     const settings = { ...pushSettings(this.#settings), dryRun: true };
     const known = encodeState({ ...this.#state(structure), foreignChecked: true });
     let bytesSent = 0;
@@ -180,7 +185,7 @@ class Adoption {
     };
   }
 
-  #warnOfStranger(comparison: Comparison): void {
+  #warnOfStranger(comparison: AdoptComparison): void {
     const message = strangerWarning(comparison, this.#settings.place.source);
     if (message === undefined) return;
     this.#surroundings.reporter.warning({ code: 'stranger', message });

@@ -6,7 +6,7 @@ import type { IdentityCheck } from '../../view/decrypt/identity-check.ts';
 import type { KeptNames } from '../push/job/kept-names.ts';
 import type { LastPush } from '../push/memory/last-push.ts';
 import type { ContentSource } from '../copy/content-source.ts';
-import type { Finding } from '../copy/fsck-finding.ts';
+import type { FsckFinding } from '../copy/fsck-finding.ts';
 
 /** A copy, and how to check it. */
 export interface FsckJob<C extends Entry> {
@@ -53,7 +53,7 @@ export interface FsckProgress {
 
 /** Hears what a check finds, as it finds it. */
 export interface FsckReporter {
-  finding(finding: Finding): void;
+  finding(finding: FsckFinding): void;
   progress(progress: FsckProgress): void;
 }
 

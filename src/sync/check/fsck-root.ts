@@ -6,7 +6,7 @@ import { CONF_NAME, TEMPORARY_DIRECTORY } from '../../gocryptfs/names/names.ts';
 import { isDirectory, type Entry, type Tree } from '../../tree/entry.ts';
 import { readSmallFile } from '../../view/decrypt/decrypted-view-listing.ts';
 import { joinPath, ROOT_PATH } from '../../view/path-bytes.ts';
-import type { Finding } from '../copy/fsck-finding.ts';
+import type { FsckFinding } from '../copy/fsck-finding.ts';
 
 const CONF_NAME_BYTES = Buffer.from(CONF_NAME);
 const TEMPORARY_DIRECTORY_BYTES = Buffer.from(TEMPORARY_DIRECTORY);
@@ -30,7 +30,7 @@ export async function checkConf<C extends Entry>(
   tree: Tree<C>,
   root: C,
   expected: Uint8Array | undefined,
-): Promise<Finding | undefined> {
+): Promise<FsckFinding | undefined> {
   const file = await lookUp(tree, root, CONF_NAME_BYTES);
   if (file === undefined) {
     return confFinding('conf-missing', expected === undefined ? 'note' : 'damage');
@@ -58,7 +58,7 @@ export async function checkConf<C extends Entry>(
 export async function checkUnfinished<C extends Entry>(
   tree: Tree<C>,
   root: C,
-): Promise<Finding | undefined> {
+): Promise<FsckFinding | undefined> {
   const directory = await lookUp(tree, root, TEMPORARY_DIRECTORY_BYTES);
   if (directory === undefined || !isDirectory(directory)) return undefined;
   const { length } = await tree.children(directory);
@@ -106,7 +106,7 @@ const PLACE = {
 
 function confFinding(
   code: keyof typeof MESSAGES,
-  severity: Finding['severity'] = 'damage',
-): Finding {
+  severity: FsckFinding['severity'] = 'damage',
+): FsckFinding {
   return { ...PLACE, severity, code, message: MESSAGES[code] };
 }

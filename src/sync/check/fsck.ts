@@ -31,7 +31,7 @@ import {
   findingOfProblem,
   findingOfUnread,
   findingsElsewhere,
-  type Finding,
+  type FsckFinding,
 } from '../copy/fsck-finding.ts';
 import { checkConf, checkUnfinished } from './fsck-root.ts';
 import type { FsckJob, FsckReporter, FsckSummary } from './fsck-job.ts';
@@ -65,7 +65,7 @@ class Check<C extends Entry> {
   /** The directory that is being listed. */
   #directory: PlainEntry<C> | undefined;
   /** What was found in hard-linked files, by link group: they are read once. */
-  readonly #linked = new Map<number, readonly Finding[]>();
+  readonly #linked = new Map<number, readonly FsckFinding[]>();
   /** Files whose content comes after the structure, by the key of the cipher path. */
   readonly #later = new Map<string, PlainEntry<C>>();
   /** File IDs of hard-linked files, by link group. */
@@ -145,7 +145,10 @@ class Check<C extends Entry> {
 
   async #checkContents(): Promise<void> {
     const wanted = new Map([...this.#later].map(([key, { cipher }]) => [key, cipher]));
-    const conclude = (cipher: C, findings: (entry: PlainEntry<C>) => readonly Finding[]): void => {
+    const conclude = (
+      cipher: C,
+      findings: (entry: PlainEntry<C>) => readonly FsckFinding[],
+    ): void => {
       const entry = this.#later.get(pathKey(cipher.path));
       const { linkGroup } = cipher;
       const names = linkGroup === undefined ? [] : (this.#furtherNames.get(linkGroup) ?? []);
@@ -181,7 +184,10 @@ class Check<C extends Entry> {
     for (const finding of findings) this.#add(finding);
   }
 
-  async #inspect(entry: PlainEntry<C>, open: () => Promise<OpenFile>): Promise<readonly Finding[]> {
+  async #inspect(
+    entry: PlainEntry<C>,
+    open: () => Promise<OpenFile>,
+  ): Promise<readonly FsckFinding[]> {
     let own: FileIdentity | undefined;
     const damage = new DamageList(entry, (code) => this.#severityOf(code, own !== undefined));
     try {
@@ -231,14 +237,14 @@ class Check<C extends Entry> {
   }
 
   /** What was found in a file, for a further name of it. */
-  #alsoNamed(entry: PlainEntry<C>, found: readonly Finding[]): readonly Finding[] {
+  #alsoNamed(entry: PlainEntry<C>, found: readonly FsckFinding[]): readonly FsckFinding[] {
     const { linkGroup } = entry.cipher;
     const fileID = linkGroup === undefined ? undefined : this.#linkedIDs.get(linkGroup);
     if (fileID !== undefined) this.#job.identities?.file(identifiable(entry), fileID);
     return findingsElsewhere(found, entry);
   }
 
-  #severityOf(code: string, isOwnFile: boolean): Finding['severity'] {
+  #severityOf(code: string, isOwnFile: boolean): FsckFinding['severity'] {
     const { isOnlyEcsync, allowHoles } = this.#job;
     if (code === 'nonce-foreign') return isOnlyEcsync ? 'damage' : 'note';
     if (code !== 'hole' || allowHoles !== true) return 'damage';
@@ -284,7 +290,7 @@ class Check<C extends Entry> {
     }
   }
 
-  #add(finding: Finding): void {
+  #add(finding: FsckFinding): void {
     this.#findings[finding.severity] += 1;
     const isGone = finding.code === 'vanished' || finding.code === 'changed';
     if (finding.severity === 'unread' && !isGone) this.#allUnreadVanished = false;

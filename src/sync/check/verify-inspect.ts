@@ -1,7 +1,7 @@
 /** Has the server compare a list with what it has, for `verify`. */
 import { RemoteError } from '../../errors.ts';
 import { isRegularFile } from '../../tree/entry.ts';
-import { kindOf, type ObjectKind } from '../push/job/control-entry.ts';
+import { kindOf, type StoredKind } from '../push/job/control-entry.ts';
 import { previewRules } from '../push/job/deletion.ts';
 import { asNew, isSignificant, withoutModeAndOwner } from '../push/job/itemize.ts';
 import { accept, isScratch, type PushJob } from '../push/job/push-job.ts';
@@ -95,7 +95,7 @@ export const WHETHER_WHOLE: Unknown = { what: 'whether the copy is whole' };
 async function missingOf(
   job: PushJob,
   entries: readonly PushEntry[],
-  mute: ReadonlySet<ObjectKind>,
+  mute: ReadonlySet<StoredKind>,
 ): Promise<readonly Difference[]> {
   const unsaid = entries.filter((entry) => {
     const kind = kindOf(entry);

@@ -2,7 +2,8 @@
 import { FileError, VanishedError, type EcsyncError } from '../../errors.ts';
 import type { FlistEntry } from '../../rsync/flist/decode.ts';
 import { MemoryStore } from '../../rsync/receive/memory-store.ts';
-import { pull, type PullReport } from '../../rsync/receive/pull.ts';
+import { pull } from '../../rsync/receive/pull.ts';
+import type { PullReport } from '../../rsync/receive/pull-plan.ts';
 import type { Entry, OpenFile } from '../../tree/entry.ts';
 import { showPath } from '../../tree/file-failure.ts';
 import type { NewFile } from '../../tree/store.ts';

@@ -22,7 +22,7 @@ export interface BlockRange {
 }
 
 /** One thing that a check of a copy found. */
-export interface Finding {
+export interface FsckFinding {
   /**
    * `damage`: not what the key wrote, or not where it wrote it. `unread`: could not be looked at.
    * `note`: worth knowing, nothing is wrong.
@@ -42,12 +42,12 @@ export interface Finding {
   readonly blocks?: BlockRange;
 }
 
-function severityOf(error: EcsyncError): Finding['severity'] {
+function severityOf(error: EcsyncError): FsckFinding['severity'] {
   return error instanceof IntegrityError ? 'damage' : 'unread';
 }
 
 /** What a decrypted view left out. */
-export function findingOfProblem(problem: CopyProblem): Finding {
+export function findingOfProblem(problem: CopyProblem): FsckFinding {
   const { error, ...place } = problem;
   return { ...place, severity: severityOf(error), code: error.code, message: error.message };
 }
@@ -56,7 +56,7 @@ export function findingOfProblem(problem: CopyProblem): Finding {
 export function findingAbout(
   entry: PlainEntry,
   error: FileError | VanishedError | IntegrityError,
-): Finding {
+): FsckFinding {
   return {
     ...placeOf(entry),
     severity: severityOf(error),
@@ -68,11 +68,11 @@ export function findingAbout(
 /** What was found in the content of one file, neighbouring blocks with the same damage together. */
 export class DamageList {
   readonly #entry: PlainEntry;
-  readonly #severityOf: (code: string) => Finding['severity'];
-  readonly #findings: Finding[] = [];
+  readonly #severityOf: (code: string) => FsckFinding['severity'];
+  readonly #findings: FsckFinding[] = [];
 
   /** @param severityOf - asked when the file's header is known */
-  constructor(entry: PlainEntry, severityOf: (code: string) => Finding['severity']) {
+  constructor(entry: PlainEntry, severityOf: (code: string) => FsckFinding['severity']) {
     this.#entry = entry;
     this.#severityOf = severityOf;
   }
@@ -94,7 +94,7 @@ export class DamageList {
     }
   }
 
-  get findings(): readonly Finding[] {
+  get findings(): readonly FsckFinding[] {
     return this.#findings;
   }
 }
@@ -106,19 +106,22 @@ export function movedFilesText(count: number): string {
 }
 
 /** Something that has the identity of another place. */
-export function findingOfMisplaced({ severity, error, entry }: Misplaced): Finding {
+export function findingOfMisplaced({ severity, error, entry }: Misplaced): FsckFinding {
   const isNote = severity === 'moved';
   return { ...findingAbout(entry, error), severity: isNote ? 'note' : 'damage' };
 }
 
 /** The same findings for another name of the same object. */
-export function findingsElsewhere(findings: readonly Finding[], entry: PlainEntry): Finding[] {
+export function findingsElsewhere(
+  findings: readonly FsckFinding[],
+  entry: PlainEntry,
+): FsckFinding[] {
   return findings.map((finding) => ({ ...finding, ...placeOf(entry) }));
 }
 
 function placeOf(
   entry: PlainEntry,
-): Pick<Finding, 'cipherPath' | 'plainPath' | 'plainDirectory' | 'kind'> {
+): Pick<FsckFinding, 'cipherPath' | 'plainPath' | 'plainDirectory' | 'kind'> {
   return {
     cipherPath: entry.cipher.path,
     plainPath: entry.path,
@@ -132,7 +135,7 @@ export function findingOfUnread(
   cipherPath: Uint8Array,
   error: EcsyncError,
   directory: PlainEntry,
-): Finding {
+): FsckFinding {
   const isDirectoryItself = Buffer.compare(cipherPath, directory.cipher.path) === 0;
   return {
     severity: 'unread',

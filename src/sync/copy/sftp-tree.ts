@@ -12,8 +12,8 @@ import {
 } from '../../tree/entry.ts';
 import type { Tree } from '../../tree/entry.ts';
 import { showPath } from '../../tree/file-failure.ts';
-import { READ_LENGTH, type SftpAttributes, type SftpSession } from '../../transport/sftp/sftp.ts';
-import type { SftpName } from '../../transport/sftp/packet.ts';
+import { READ_LENGTH, type SftpSession } from '../../transport/sftp/sftp.ts';
+import type { SftpAttributes, SftpName } from '../../transport/sftp/packet.ts';
 import { isSameSftpTime, sftpTime } from '../../transport/sftp/time.ts';
 import { isRootPath, joinPath, ROOT_PATH } from '../../view/path-bytes.ts';
 

@@ -6,11 +6,9 @@
 import { FileError, VanishedError, type EcsyncError } from '../../errors.ts';
 import { isDirectory, isRegularFile, type Xattr } from '../../tree/entry.ts';
 import { showPath } from '../../tree/file-failure.ts';
-import {
-  requireProgram,
-  type ReadObject,
-  type XattrFailure,
-} from '../../transport/programs/getfattr.ts';
+import { requireProgram } from '../../transport/programs/getfattr.ts';
+import type { ReadObject } from '../../transport/programs/getfattr-output.ts';
+import type { XattrFailure } from '../../transport/programs/fattr-program.ts';
 import { pathKey } from '../../view/path-bytes.ts';
 import type { LocalEntry } from '../../tree/local/local-entry.ts';
 import type { Ledger } from './job/ledger.ts';

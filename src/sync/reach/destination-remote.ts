@@ -2,7 +2,7 @@
 import { localCommands } from '../../transport/child.ts';
 import type { Remote } from '../../transport/connection.ts';
 import { reachSsh } from '../../transport/ssh/reach.ts';
-import type { SshOptions } from '../../transport/ssh/ssh.ts';
+import type { SshOptions } from '../../transport/ssh/options.ts';
 import { systemSsh } from '../../transport/ssh/system-ssh.ts';
 import type { Destination } from '../../vault/destination/destination.ts';
 import { interrupted } from '../interruption.ts';

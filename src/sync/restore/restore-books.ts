@@ -5,7 +5,7 @@ import { stripRsyncPrefix } from '../../rsync/outcome/status-words.ts';
 import { showPath } from '../../tree/file-failure.ts';
 import type { CopyProblem } from '../../view/decrypt/decrypted-view-problem.ts';
 import type { Planned } from '../../view/restoring-store.ts';
-import { findingOfProblem, movedFilesText, type Finding } from '../copy/fsck-finding.ts';
+import { findingOfProblem, movedFilesText, type FsckFinding } from '../copy/fsck-finding.ts';
 import { furtherLostDirIVs, LOST_DIR_IVS_SHOWN } from './lost-dir-ivs.ts';
 import { itemLine, plainMessage } from '../push/job/item-line.ts';
 import { isSignificant } from '../push/job/itemize.ts';
@@ -81,7 +81,7 @@ export class RestoreBooks {
   }
 
   /** Something is not what the last push left there. */
-  differs({ severity, code, message }: Finding): void {
+  differs({ severity, code, message }: FsckFinding): void {
     if (severity === 'damage') this.misplaced++;
     this.#reporter.warning({ code, message });
   }

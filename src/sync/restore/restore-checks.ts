@@ -8,7 +8,7 @@ import { EncryptedForm } from '../../view/decrypt/encrypted-form.ts';
 import { holeRuleFor } from '../../view/hole-rule.ts';
 import { IdentityCheck, type Listing, type Misplaced } from '../../view/decrypt/identity-check.ts';
 import { pathKey } from '../../view/path-bytes.ts';
-import type { Place } from '../../view/path-translation.ts';
+import type { PathPair } from '../../view/path-translation.ts';
 import type { PlainEntry } from '../../view/plain-entry.ts';
 import type { Planned } from '../../view/restoring-store.ts';
 import { KeptNames } from '../push/job/kept-names.ts';
@@ -118,7 +118,7 @@ export class RestoreChecks<C extends Entry> {
     this.#job.books.conclude();
   }
 
-  readonly #expectedDirIV = (place: Place): Uint8Array | undefined =>
+  readonly #expectedDirIV = (place: PathPair): Uint8Array | undefined =>
     this.#identities.expectedDirIV(place);
 
   readonly #listing: Listing = () => {

@@ -10,7 +10,7 @@ import {
   type Entry,
 } from '../../tree/entry.ts';
 import { showPath } from '../../tree/file-failure.ts';
-import { isSameObject, type LocalEntry } from '../../tree/local/local-entry.ts';
+import { isOneObject, type LocalEntry } from '../../tree/local/local-entry.ts';
 import type { LocalStore } from '../../tree/target/local-store.ts';
 import { targetNames, type NameRules } from '../../tree/target/target-names.ts';
 import { UNFINISHED_FOLDER } from '../../tree/target/unfinished-files.ts';
@@ -169,7 +169,7 @@ class Planner<C extends Entry> {
     existing: LocalEntry | undefined,
   ): Pending<C> | undefined {
     const { books, overwrite, vaultDir } = this.#job;
-    if (existing !== undefined && vaultDir !== undefined && isSameObject(existing, vaultDir)) {
+    if (existing !== undefined && vaultDir !== undefined && isOneObject(existing, vaultDir)) {
       return undefined;
     }
     const isWanted = this.#isWanted(entry);

@@ -3,11 +3,9 @@ import type { FlistEntry } from '../../rsync/flist/decode.ts';
 import { isDirectory, isRegularFile, type Xattr } from '../../tree/entry.ts';
 import type { LocalEntry } from '../../tree/local/local-entry.ts';
 import type { LocalStore } from '../../tree/target/local-store.ts';
-import {
-  readXattrs,
-  type ReadXattr,
-  type XattrFailure,
-} from '../../transport/programs/getfattr.ts';
+import { readXattrs } from '../../transport/programs/getfattr.ts';
+import type { ReadXattr } from '../../transport/programs/getfattr-output.ts';
+import type { XattrFailure } from '../../transport/programs/fattr-program.ts';
 import { writeXattrs, type XattrChange } from '../../transport/programs/setfattr.ts';
 import { isRootPath, pathKey, ROOT_PATH, splitPath } from '../../view/path-bytes.ts';
 import type { Planned } from '../../view/restoring-store.ts';

@@ -8,9 +8,6 @@ import { cleanEnvironment } from '../child.ts';
 import { runFattr, type XattrFailure } from './fattr-program.ts';
 import { GetfattrOutput, type ReadObject } from './getfattr-output.ts';
 
-export type { XattrFailure } from './fattr-program.ts';
-export type { ReadObject, ReadXattr } from './getfattr-output.ts';
-
 /** Exit code of xargs if some of its commands failed. */
 const EXIT_SOME_FAILED = 123;
 

@@ -12,8 +12,6 @@ import type { Connection } from '../connection.ts';
 import * as wire from './packet.ts';
 import type { SftpAttributes, SftpName } from './packet.ts';
 
-export type { SftpAttributes, SftpName } from './packet.ts';
-
 /** Bytes per read request: every server must support this many. */
 export const READ_LENGTH = 32 * 1024;
 /** How long a server may take to greet, if no shorter limit is set. */

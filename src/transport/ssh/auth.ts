@@ -2,7 +2,7 @@
 import type { AnyAuthMethod, AuthenticationType, NextAuthHandler, Prompt } from 'ssh2';
 import { LoginError } from '../../errors.ts';
 import type { LoginMethod, SshHostConfig } from './config/config.ts';
-import type { Identities } from './identities.ts';
+import type { LoginKeys } from './identities.ts';
 import type { LoginMemory } from './memory.ts';
 
 /** Characters that could move the cursor, change colours or reverse the direction of text. */
@@ -34,7 +34,7 @@ export interface LoginAttemptOptions {
  */
 export class LoginAttempts {
   readonly #options: LoginAttemptOptions;
-  readonly #identities: Identities;
+  readonly #identities: LoginKeys;
   #serverMethods: readonly string[] = [];
   #started = false;
   #keysTried = false;
@@ -42,7 +42,7 @@ export class LoginAttempts {
   readonly #promptCounts = { 'keyboard-interactive': 0, password: 0 };
   #gaveUp = false;
 
-  constructor(options: LoginAttemptOptions, identities: Identities) {
+  constructor(options: LoginAttemptOptions, identities: LoginKeys) {
     this.#options = options;
     this.#identities = identities;
   }

@@ -31,7 +31,7 @@ interface Identity {
  * agent holds, the agent's other keys (unless IdentitiesOnly), then the key files. The public half
  * is offered first; a passphrase is requested only if the server would accept the key.
  */
-export class Identities extends BaseAgent<ParsedKey> {
+export class LoginKeys extends BaseAgent<ParsedKey> {
   readonly #offers: readonly ParsedKey[];
   /** Why keys were not used, for the error of a refused login. */
   readonly notes: string[];
@@ -98,7 +98,7 @@ export async function findIdentities(
   config: SshHostConfig,
   askPassphrase: AskPassphrase | undefined,
   memory: LoginMemory,
-): Promise<Identities> {
+): Promise<LoginKeys> {
   const notes: string[] = [];
   const note = (text: string): void => {
     notes.push(text);
@@ -134,7 +134,7 @@ export async function findIdentities(
     return false;
   };
   const offered = [...named, ...others, ...fromFiles].filter(isAllowed);
-  return new Identities(offered, notes, allowed);
+  return new LoginKeys(offered, notes, allowed);
 }
 
 const RSA_SHA512 = 'rsa-sha2-512';

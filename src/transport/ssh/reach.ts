@@ -17,7 +17,7 @@ import { connectRoute } from './ssh.ts';
 import { systemSsh } from './system-ssh.ts';
 
 /** The options of {@link reachSsh}. */
-export interface ReachOptions extends SshOptions {
+export interface SshReachOptions extends SshOptions {
   /** A person is present, so the system's ssh may ask on the terminal. */
   readonly interactive: boolean;
 }
@@ -31,7 +31,7 @@ export interface ReachOptions extends SshOptions {
  * @throws {LoginError | ConnectionError} as `connectSsh`; the system's ssh reports its failures
  *   when a command is started
  */
-export async function reachSsh(target: SshTarget, options: ReachOptions): Promise<Remote> {
+export async function reachSsh(target: SshTarget, options: SshReachOptions): Promise<Remote> {
   const homeDir = options.homeDir ?? homedir();
   const route = await resolveRoute(target, { homeDir, configFile: options.configFile });
   const memory = new LoginMemory();

@@ -15,9 +15,6 @@ import { resolveRoute, type SshRoute } from './route.ts';
 import { SshSession, type Startable } from './session.ts';
 import type { SshTarget } from '../ssh-target.ts';
 
-export type { SshOptions } from './options.ts';
-export type { SshTarget } from '../ssh-target.ts';
-
 /**
  * Logs in with the built-in ssh. Commands then run over the same login, also several at a time. All
  * questions are asked before this returns. A further login that becomes necessary later reuses the

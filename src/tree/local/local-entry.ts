@@ -263,7 +263,7 @@ function isSameInode(entry: Pick<LocalEntry, 'dev' | 'ino'>, stats: BigIntStats)
 }
 
 /** Whether two entries are one object; never where the file system does not number its objects. */
-export function isSameObject(
+export function isOneObject(
   a: Pick<LocalEntry, 'dev' | 'ino'>,
   b: Pick<LocalEntry, 'dev' | 'ino'>,
 ): boolean {

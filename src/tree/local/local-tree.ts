@@ -11,7 +11,7 @@ import type { Filter } from '../filter/filter.ts';
 import { HeldDirectory } from './held-directory.ts';
 import {
   exposesContent,
-  isSameObject,
+  isOneObject,
   readLocalEntry,
   toLocalEntry,
   type LocalEntry,
@@ -257,7 +257,7 @@ export class LocalTree implements Tree<LocalEntry> {
    */
   #isVault(entry: LocalEntry): boolean {
     if (!isDirectory(entry) && !isSymlink(entry)) return false;
-    if (entry.ino !== 0) return this.#vault.some((one) => isSameObject(one, entry));
+    if (entry.ino !== 0) return this.#vault.some((one) => isOneObject(one, entry));
     const shown = (path: Uint8Array): string => showPath(path).toLowerCase();
     const own = shown(this.#fullPath(entry.path));
     return this.#vault.some(({ path }) => shown(path) === own);

@@ -22,7 +22,7 @@ import { DirectoryHandles } from '../local/directory-handles.ts';
 import { diskFolder } from '../local/disk-path.ts';
 import { isDirectory, isSymlink, type Entry, type OpenFile } from '../entry.ts';
 import { fileFailure, showPath } from '../file-failure.ts';
-import { isSameObject, readLocalEntry, type LocalEntry } from '../local/local-entry.ts';
+import { isOneObject, readLocalEntry, type LocalEntry } from '../local/local-entry.ts';
 import { openLocalFile, ReadPace } from '../local/local-file.ts';
 import { KeyedFolders } from './keyed-folders.ts';
 import { LocalNewFile } from './new-file.ts';
@@ -165,7 +165,7 @@ export class LocalStore implements Store<LocalEntry> {
   }
 
   isSameObject(a: LocalEntry, b: LocalEntry): boolean {
-    return isSameObject(a, b);
+    return isOneObject(a, b);
   }
 
   createDirectory(entryPath: Uint8Array, mode: number): Promise<void> {

@@ -3,7 +3,8 @@ import { BugError, IntegrityError } from '../../errors.ts';
 import type { ContentKeys } from '../../gocryptfs/layout.ts';
 import { fileFailure } from '../../tree/file-failure.ts';
 import type { DecryptionAnswer, DecryptionJob, DecryptionKeys } from './decryption-jobs.ts';
-import type { BlockDamage, DecryptedRun, SealedRun } from './decryption-run.ts';
+import type { DecryptedRun, SealedRun } from './decryption-run.ts';
+import type { BlockDamage } from '../../gocryptfs/content/block-runs.ts';
 import type { PlainRuns } from './plain-runs.ts';
 import { ThreadLane } from '../thread-lane.ts';
 

@@ -4,8 +4,6 @@ import type { BlockDamage } from '../../gocryptfs/content/block-runs.ts';
 import type { ContentEncryption } from '../../gocryptfs/content/content.ts';
 import { checkHoles, type HoleRule } from '../hole-rule.ts';
 
-export type { BlockDamage } from '../../gocryptfs/content/block-runs.ts';
-
 /** Blocks decrypted together: 256 KiB of plaintext. */
 export const DECRYPTED_BLOCKS = 64;
 

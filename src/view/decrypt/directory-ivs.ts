@@ -9,7 +9,7 @@ import { copyProblem, type CopyProblem } from './decrypted-view-problem.ts';
 import type { IdentityCheck } from './identity-check.ts';
 import { isUnderExpectedIV } from './lost-dir-iv.ts';
 import { isRootPath, joinPath, pathKey } from '../path-bytes.ts';
-import type { Place } from '../path-translation.ts';
+import type { PathPair } from '../path-translation.ts';
 import type { PlainEntry } from '../plain-entry.ts';
 
 /** Checks and sources for the IVs of a copy. */
@@ -24,7 +24,7 @@ export interface DirectoryIVOptions {
    * The IV that a directory must have, where that is known. With it, a directory can be read
    * although its `gocryptfs.diriv` is lost or damaged. Without it, only the stored IV is used.
    */
-  readonly expectedDirIV?: (place: Place) => Uint8Array | undefined;
+  readonly expectedDirIV?: (place: PathPair) => Uint8Array | undefined;
 }
 
 /** The IVs of a copy's directories: stored, or expected. */

@@ -1,9 +1,9 @@
 /** Tells exchanged or copied files from files that may have been renamed. */
 import { pathKey } from '../path-bytes.ts';
-import type { Place } from '../path-translation.ts';
+import type { PathPair } from '../path-translation.ts';
 
 /** A file whose ID does not follow from its path. */
-export interface FoundFile extends Place {
+export interface FoundFile extends PathPair {
   readonly fileID: Uint8Array;
   /** Size of the stored file. */
   readonly size: number;
@@ -13,7 +13,7 @@ export interface FoundFile extends Place {
  * A file of the copy whose path, with this birth counter, gives an identity that was found
  * elsewhere.
  */
-export interface IdentityOwner extends Place {
+export interface IdentityOwner extends PathPair {
   readonly size: number;
   readonly counter: number;
   readonly linkGroup: number | undefined;

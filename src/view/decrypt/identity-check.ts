@@ -12,7 +12,7 @@ import {
 } from './exchanged-files.ts';
 import type { Inherited } from '../inherited.ts';
 import { isRootPath, pathKey, splitPath } from '../path-bytes.ts';
-import { PathTranslation, type BirthOf, type Place } from '../path-translation.ts';
+import { PathTranslation, type BirthOf, type PathPair } from '../path-translation.ts';
 import type { PlainEntry } from '../plain-entry.ts';
 
 /**
@@ -112,7 +112,7 @@ export class IdentityCheck {
    * Judges a directory's IV. In a copy that gocryptfs made, the only rule is that no two IVs are
    * equal. Nothing below a misplaced directory is checked.
    */
-  directory(place: Place, dirIV: Uint8Array): 'fits' | 'misplaced' | 'repeated' {
+  directory(place: PathPair, dirIV: Uint8Array): 'fits' | 'misplaced' | 'repeated' {
     const { plainPath } = place;
     const key = pathKey(plainPath);
     if (this.#misplacedFolders.has(key)) return 'misplaced';
@@ -125,7 +125,7 @@ export class IdentityCheck {
   }
 
   /** The IV that a directory must have; undefined where neither the copy nor the vault shows it. */
-  expectedDirIV(place: Place): Uint8Array | undefined {
+  expectedDirIV(place: PathPair): Uint8Array | undefined {
     const { plainPath } = place;
     if (this.#isOurs !== true && (this.#isOurs === false || !isRootPath(plainPath)))
       return undefined;
@@ -156,7 +156,7 @@ export class IdentityCheck {
    *
    * @param file.size - size of the stored file
    */
-  file(file: Place & { readonly size: number }, fileID: Uint8Array): FileIdentityVerdict {
+  file(file: PathPair & { readonly size: number }, fileID: Uint8Array): FileIdentityVerdict {
     const { plainPath } = file;
     const own = this.#ownBirth(file, fileID);
     if (own !== undefined) {
@@ -256,7 +256,7 @@ export class IdentityCheck {
   /**
    * The birth that a file's ID follows from, if that is at its own path or recorded in the vault.
    */
-  #ownBirth(place: Place, fileID: Uint8Array): Birth | undefined {
+  #ownBirth(place: PathPair, fileID: Uint8Array): Birth | undefined {
     const { identities } = this.#layout;
     const isOf = (birth: Birth): boolean =>
       Buffer.compare(identities.file(birth).fileID, fileID) === 0;
@@ -272,7 +272,7 @@ export class IdentityCheck {
     return undefined;
   }
 
-  #fileID(place: Place, counter: number): Uint8Array {
+  #fileID(place: PathPair, counter: number): Uint8Array {
     const { path } = this.#places.birth(place);
     return this.#layout.identities.file({ path, counter }).fileID;
   }
@@ -281,7 +281,7 @@ export class IdentityCheck {
    * The nonce of a target follows from the link and the target, so the whole ciphertext is
    * comparable.
    */
-  #isTargetOf({ target, cipher }: PlainEntry, place: Place): boolean {
+  #isTargetOf({ target, cipher }: PlainEntry, place: PathPair): boolean {
     if (target === undefined || cipher.target === undefined) return false;
     const linkID = this.#layout.identities.linkID(this.#places.birth(place));
     const { content } = this.#layout;
@@ -335,7 +335,11 @@ function mayHaveOtherNames(cipher: Entry): boolean {
   return 'nlink' in cipher && typeof cipher.nlink === 'number' && cipher.nlink > 1;
 }
 
-function entryOf({ plainPath, cipherPath, size }: Place & { readonly size: number }): PlainEntry {
+function entryOf({
+  plainPath,
+  cipherPath,
+  size,
+}: PathPair & { readonly size: number }): PlainEntry {
   const unknown = { mtimeSec: 0, mtimeNsec: 0, uid: 0, gid: 0, mode: 0o100600, size };
   return { ...unknown, path: plainPath, cipher: { ...unknown, path: cipherPath } };
 }

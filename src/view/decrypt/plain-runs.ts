@@ -3,12 +3,8 @@ import { fileBuffers } from '../../bytes/buffer-pool.ts';
 import type { ContentEncryption } from '../../gocryptfs/content/content.ts';
 import type { NewFile } from '../../tree/store.ts';
 import { PLAIN_BLOCK_SIZE } from '../../gocryptfs/format/limits.ts';
-import {
-  decryptRun,
-  type BlockDamage,
-  type DecryptedRun,
-  type SealedRun,
-} from './decryption-run.ts';
+import { decryptRun, type DecryptedRun, type SealedRun } from './decryption-run.ts';
+import type { BlockDamage } from '../../gocryptfs/content/block-runs.ts';
 import { contentPieces } from '../hole-rule.ts';
 
 /** Where the runs of one file are decrypted and written. */

@@ -2,7 +2,7 @@
 import { EntryMemory, type Slab } from '../../tree/entry-memory.ts';
 import type { Entry, Xattr } from '../../tree/entry.ts';
 import type { VirtualKind } from '../inherited.ts';
-import type { Place } from '../path-translation.ts';
+import type { PathPair } from '../path-translation.ts';
 
 /** One object of the encrypted view. `P` is the plaintext tree's own kind of entry. */
 export interface CipherEntry<P extends Entry = Entry> extends Entry {
@@ -17,7 +17,7 @@ export interface CipherEntry<P extends Entry = Entry> extends Entry {
    * The name whose identity this object uses instead of its own: the one with the smallest
    * plaintext path of its hard-link group. Set by `groupHardLinks`.
    */
-  identityPlace?: Place;
+  identityPlace?: PathPair;
 }
 
 /**
@@ -33,7 +33,7 @@ abstract class EntryOverPlain<P extends Entry> implements CipherEntry<P> {
   declare linkGroup?: number;
   declare contentUnknown?: boolean;
   declare xattrs?: readonly Xattr[];
-  declare identityPlace?: Place;
+  declare identityPlace?: PathPair;
 
   constructor(plain: P) {
     this.plain = plain;

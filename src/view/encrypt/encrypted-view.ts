@@ -29,7 +29,12 @@ import { CipherXattrs } from './cipher-xattrs.ts';
 import { EncryptionThreads, type ThreadOptions } from './encryption-threads.ts';
 import type { Inherited } from '../inherited.ts';
 import { isRootPath, pathKey, ROOT_PATH, splitPath } from '../path-bytes.ts';
-import { PathTranslation, type BirthOf, type PlainPath, type Place } from '../path-translation.ts';
+import {
+  PathTranslation,
+  type BirthOf,
+  type PlainPath,
+  type PathPair,
+} from '../path-translation.ts';
 import {
   DIR_IV_NAME_BYTES,
   NAME_FILE_SUFFIX_BYTES,
@@ -249,7 +254,7 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
   }
 
   /** The object that extended attributes are bound to: its derived identity, or its cipher path. */
-  #xattrObject(entry: CipherEntry<P>, place: Place): Uint8Array {
+  #xattrObject(entry: CipherEntry<P>, place: PathPair): Uint8Array {
     const { identities } = this.#layout;
     const birth = this.#paths.birth(place);
     if (identities.derivedFrom === 'cipher path') return birth.path;
@@ -321,7 +326,7 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
     return plain.rdev === undefined ? plain.size : 0;
   }
 
-  #encryptTarget({ target }: P, identityPlace: Place): Uint8Array {
+  #encryptTarget({ target }: P, identityPlace: PathPair): Uint8Array {
     if (target === undefined) throw new BugError('invariant', 'a symlink without a target');
     const birth = this.#paths.birth(identityPlace);
     const inherited = this.#inherited?.target(identityPlace.plainPath);
@@ -353,7 +358,7 @@ export class EncryptedView<P extends Entry = Entry> implements Tree<CipherEntry<
   }
 }
 
-function placeOf<P extends Entry>(entry: CipherEntry<P>): Place {
+function placeOf<P extends Entry>(entry: CipherEntry<P>): PathPair {
   return { plainPath: plainOf(entry).path, cipherPath: entry.path };
 }
 

@@ -20,7 +20,7 @@ const SPARSE = 2;
 const IDENTITY_LENGTH = FILE_ID_LENGTH + SIV_NONCE_LENGTH;
 
 /** Large enough for the largest run of any layout with its header, in steps of 4 KiB. */
-export const SLOT_LENGTH = 288 * 1024;
+export const RUN_SLOT_LENGTH = 288 * 1024;
 
 /** A regular file as listed, with all that its ciphertext depends on. */
 export interface FileToEncrypt {

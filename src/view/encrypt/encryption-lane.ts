@@ -2,7 +2,7 @@
 import { fileBuffers } from '../../bytes/buffer-pool.ts';
 import {
   copyShared,
-  SLOT_LENGTH,
+  RUN_SLOT_LENGTH,
   type EncryptionAnswer,
   type EncryptionJob,
   type OutputJob,
@@ -24,7 +24,7 @@ export interface Encrypted {
  */
 class SharedSlot {
   readonly #number: number;
-  readonly #memory = new SharedArrayBuffer(SLOT_LENGTH);
+  readonly #memory = new SharedArrayBuffer(RUN_SLOT_LENGTH);
   readonly #bytes = Buffer.from(this.#memory);
   #isSent = false;
 

@@ -7,7 +7,7 @@ import type { CipherRuns } from './cipher-runs.ts';
 import {
   NUMBERS_PER_WHOLE,
   packFiles,
-  SLOT_LENGTH,
+  RUN_SLOT_LENGTH,
   type FileToEncrypt,
   type WorkerKeys,
 } from './encryption-jobs.ts';
@@ -55,17 +55,17 @@ export class EncryptionPool {
 
   /** Bytes of ciphertext held for open files. */
   get heldBytes(): number {
-    return this.#lanes.reduce((sum, { outputs }) => sum + outputs, 0) * SLOT_LENGTH;
+    return this.#lanes.reduce((sum, { outputs }) => sum + outputs, 0) * RUN_SLOT_LENGTH;
   }
 
   /**
    * Reads and encrypts a small file whole.
    *
-   * @param size - of its ciphertext as listed, at most {@link SLOT_LENGTH}
+   * @param size - of its ciphertext as listed, at most {@link RUN_SLOT_LENGTH}
    * @returns undefined when the caller should open the file itself, and so meet any error
    */
   whole(file: FileToEncrypt, size: number): Promise<OpenFile | undefined> {
-    if (this.#batchBytes + size > SLOT_LENGTH) this.#sendBatch();
+    if (this.#batchBytes + size > RUN_SLOT_LENGTH) this.#sendBatch();
     return new Promise((resolve) => {
       this.#batch.push({ file, resolve });
       this.#batchBytes += size;

@@ -5,7 +5,7 @@ import type { Layout } from '../../gocryptfs/layout.ts';
 import type { OpenFile, WholeFile } from '../../tree/entry.ts';
 import type { ListedFile } from '../../tree/local/local-file.ts';
 import { CipherFile } from './cipher-file.ts';
-import { SLOT_LENGTH, type FileToEncrypt } from './encryption-jobs.ts';
+import { RUN_SLOT_LENGTH, type FileToEncrypt } from './encryption-jobs.ts';
 import { EncryptionPool } from './encryption-pool.ts';
 import { WholeFiles } from './whole-file.ts';
 
@@ -78,7 +78,7 @@ export class EncryptionThreads<P> {
     this.#pool ??= new EncryptionPool(this.#layout.contentKeys, options);
     if (this.#pool.isLost) return undefined;
     const requested = { ...this.#options.fileOf(file.plain), identity: file.identity };
-    if (file.size > SLOT_LENGTH / 2) return this.#openLarge(this.#pool, requested);
+    if (file.size > RUN_SLOT_LENGTH / 2) return this.#openLarge(this.#pool, requested);
     return this.#pool.whole(requested, file.size);
   }
 

@@ -12,7 +12,7 @@ import { FileOnDisk } from '../../tree/local/local-file.ts';
 import { RUN_BLOCKS } from './cipher-runs.ts';
 import {
   copyShared,
-  SLOT_LENGTH,
+  RUN_SLOT_LENGTH,
   unpackFiles,
   type EncryptionAnswer,
   type EncryptionJob,
@@ -28,7 +28,7 @@ const keys = workerData as WorkerKeys;
 const content = openContent({ ...keys, flags: new Set(keys.flags) });
 const plainBuffer = Buffer.allocUnsafeSlow(RUN_BLOCKS * PLAIN_BLOCK_SIZE);
 /** The output of one job, before it is copied into shared memory in one piece. */
-const output = Buffer.allocUnsafeSlow(SLOT_LENGTH);
+const output = Buffer.allocUnsafeSlow(RUN_SLOT_LENGTH);
 /** By number. */
 const slots: Buffer[] = [];
 const openFiles = new Map<number, OpenedFile>();

@@ -13,7 +13,8 @@ import { createMd5Sum } from '../../../src/rsync/wire/checksums.ts';
 import { CF_AVOID_XATTR_OPTIM } from '../../../src/rsync/wire/constants.ts';
 import { writeVarint } from '../../../src/rsync/wire/integers.ts';
 import { serverArgs } from '../../../src/rsync/wire/options.ts';
-import { send, type SendReport } from '../../../src/rsync/send/sender.ts';
+import { send } from '../../../src/rsync/send/sender.ts';
+import type { SendReport } from '../../../src/rsync/send/send-job.ts';
 import { XattrListReader, type ListedXattr } from '../../../src/rsync/flist/xattr-list.ts';
 import {
   readXattrRequest,

@@ -8,7 +8,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RemoteError } from '../../../src/errors.ts';
 import type { ReceiverRule } from '../../../src/rsync/flist/filter-list.ts';
 import { serverArgs, type TransferOptions } from '../../../src/rsync/wire/options.ts';
-import { send, type SendReport } from '../../../src/rsync/send/sender.ts';
+import { send } from '../../../src/rsync/send/sender.ts';
+import type { SendReport } from '../../../src/rsync/send/send-job.ts';
 import {
   LocalFolderRemote,
   type LocalFolderOptions,

@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ConnectionError, RemoteError } from '../../../src/errors.ts';
 import { senderArgs, type TransferOptions } from '../../../src/rsync/wire/options.ts';
-import type { PullReport } from '../../../src/rsync/receive/pull.ts';
+import type { PullReport } from '../../../src/rsync/receive/pull-plan.ts';
 import { judge } from '../../../src/rsync/outcome/status.ts';
 import { ARCHIVE, scratchFolder } from '../../support/stock-rsync.ts';
 import { transferFlags } from '../../support/transfer-flags.ts';

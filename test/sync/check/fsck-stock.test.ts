@@ -22,7 +22,7 @@ import { parseConf } from '../../../src/gocryptfs/conf/config.ts';
 import { unlockMasterkey } from '../../../src/gocryptfs/conf/keys.ts';
 import { openLayout, type Layout } from '../../../src/gocryptfs/layout.ts';
 import { fsck } from '../../../src/sync/check/fsck.ts';
-import type { Finding } from '../../../src/sync/copy/fsck-finding.ts';
+import type { FsckFinding } from '../../../src/sync/copy/fsck-finding.ts';
 import { LocalTree } from '../../../src/tree/local/local-tree.ts';
 import { DAMAGE_KINDS, damageCopy, Dice } from '../../support/copy-damage.ts';
 import { pattern } from '../../support/format-fixtures.ts';
@@ -69,8 +69,8 @@ async function layoutOf({ cipherDir }: StockCopy): Promise<Layout> {
 async function check(
   cipherDir: string,
   layout: Layout,
-): Promise<{ readonly summary: FsckSummary; readonly findings: readonly Finding[] }> {
-  const findings: Finding[] = [];
+): Promise<{ readonly summary: FsckSummary; readonly findings: readonly FsckFinding[] }> {
+  const findings: FsckFinding[] = [];
   const summary = await fsck(
     {
       openTree: (onProblem) => new LocalTree(cipherDir, { onProblem }),
@@ -87,7 +87,7 @@ async function check(
 const text = (bytes: Uint8Array | undefined) => bytes && Buffer.from(bytes).toString('latin1');
 
 /** Whether one of the findings is about what stock complains about. */
-function covers(findings: readonly Finding[], complaint: StockComplaint): boolean {
+function covers(findings: readonly FsckFinding[], complaint: StockComplaint): boolean {
   return findings.some(({ plainPath, plainDirectory, cipherPath }) =>
     complaint.entry === undefined
       ? text(plainPath) === complaint.path

@@ -10,7 +10,7 @@ import { associatedData } from '../../../src/gocryptfs/content/nonces.ts';
 import { TEMPORARY_DIRECTORY } from '../../../src/gocryptfs/names/names.ts';
 import { S_IFDIR, S_IFIFO } from '../../../src/tree/entry.ts';
 import { fsck } from '../../../src/sync/check/fsck.ts';
-import type { Finding } from '../../../src/sync/copy/fsck-finding.ts';
+import type { FsckFinding } from '../../../src/sync/copy/fsck-finding.ts';
 import { IdentityCheck } from '../../../src/view/decrypt/identity-check.ts';
 import { pattern } from '../../support/format-fixtures.ts';
 import { MemoryTree, type MemoryEntry } from '../../support/memory-tree.ts';
@@ -45,7 +45,7 @@ interface Checked {
 }
 
 async function check(tree: MemoryTree, { job, signal, onProgress }: Checked = {}) {
-  const findings: Finding[] = [];
+  const findings: FsckFinding[] = [];
   const summary = await fsck(
     { openTree: () => tree, layout, conf, isOnlyEcsync: true, ...job },
     {
@@ -59,13 +59,13 @@ async function check(tree: MemoryTree, { job, signal, onProgress }: Checked = {}
 }
 
 /** People are told what was found in words, never by a code alone. */
-function expectWords(finding: Finding): void {
+function expectWords(finding: FsckFinding): void {
   const text = findingText(finding);
   expect(text.includes(finding.code) && finding.code.includes('-'), text).toBe(false);
   expect(text.split(' ').length, text).toBeGreaterThan(3);
 }
 
-function shown({ severity, code, plainPath, plainDirectory, blocks }: Finding): string {
+function shown({ severity, code, plainPath, plainDirectory, blocks }: FsckFinding): string {
   const where =
     plainPath === undefined
       ? `${Buffer.from(plainDirectory).toString()}/?`
@@ -216,9 +216,9 @@ describe('the conf in the copy', () => {
     const unknown = async (bytes: Buffer | undefined) => {
       const tree = await withConf(bytes);
       const job = { openTree: () => tree, layout, isOnlyEcsync: true };
-      const findings: Finding[] = [];
+      const findings: FsckFinding[] = [];
       const reporter = {
-        finding: (finding: Finding) => findings.push(finding),
+        finding: (finding: FsckFinding) => findings.push(finding),
         progress: () => undefined,
       };
       await fsck(job, reporter, new AbortController().signal);

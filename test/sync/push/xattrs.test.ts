@@ -11,7 +11,7 @@ import type { ReadXattrs } from '../../../src/sync/push/source/list-xattrs.ts';
 import { withXattrs } from '../../../src/sync/push/xattrs.ts';
 import { LocalTree } from '../../../src/tree/local/local-tree.ts';
 import type { LocalEntry } from '../../../src/tree/local/local-entry.ts';
-import type { XattrFailure } from '../../../src/transport/programs/getfattr.ts';
+import type { XattrFailure } from '../../../src/transport/programs/fattr-program.ts';
 import { EncryptedView } from '../../../src/view/encrypt/encrypted-view.ts';
 
 /** A folder with a file, two names of another, and a sub-folder with a file; its view; what was said. */

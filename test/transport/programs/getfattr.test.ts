@@ -7,13 +7,12 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { FileError, UsageError } from '../../../src/errors.ts';
+import { readXattrs, requireProgram } from '../../../src/transport/programs/getfattr.ts';
+import type { XattrFailure } from '../../../src/transport/programs/fattr-program.ts';
 import {
-  readXattrs,
-  requireProgram,
+  GetfattrOutput,
   type ReadObject,
-  type XattrFailure,
-} from '../../../src/transport/programs/getfattr.ts';
-import { GetfattrOutput } from '../../../src/transport/programs/getfattr-output.ts';
+} from '../../../src/transport/programs/getfattr-output.ts';
 
 const OUTPUT = Buffer.from(
   [

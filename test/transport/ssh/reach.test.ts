@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { LoginError, UsageError } from '../../../src/errors.ts';
 import { findSystemOnlyMethods } from '../../../src/transport/ssh/foreign-ways.ts';
-import { reachSsh, type ReachOptions } from '../../../src/transport/ssh/reach.ts';
+import { reachSsh, type SshReachOptions } from '../../../src/transport/ssh/reach.ts';
 import { resolveSshHost } from '../../../src/transport/ssh/config/config.ts';
 import { makeKey, readPublicKey, startSshd, type RunningSshd } from '../../support/sshd.ts';
 import { readAll } from '../streams.ts';
@@ -71,7 +71,7 @@ interface Reached {
   readonly notices: string;
 }
 
-async function reach(more: Partial<ReachOptions> = {}): Promise<Reached> {
+async function reach(more: Partial<SshReachOptions> = {}): Promise<Reached> {
   const details: string[] = [];
   const notices: string[] = [];
   const remote = await reachSsh(

@@ -17,10 +17,10 @@ import {
 } from '../../../tree/entry.ts';
 
 /** Kinds of objects that a server may store or leave out: each needs a control entry of its own. */
-export type ObjectKind = 'file' | 'link' | 'device' | 'special';
+export type StoredKind = 'file' | 'link' | 'device' | 'special';
 
 /** @returns undefined for a folder, which every server makes */
-export function kindOf(entry: Pick<Entry, 'mode'>): ObjectKind | undefined {
+export function kindOf(entry: Pick<Entry, 'mode'>): StoredKind | undefined {
   if (isRegularFile(entry)) return 'file';
   if (isSymlink(entry)) return 'link';
   if (isDevice(entry)) return 'device';
@@ -29,7 +29,7 @@ export function kindOf(entry: Pick<Entry, 'mode'>): ObjectKind | undefined {
 
 /** A list entry that exists nowhere: a server that answers must report it as missing. */
 export interface AbsentControl {
-  readonly kind: ObjectKind;
+  readonly kind: StoredKind;
   readonly entry: Entry & { readonly bytes?: Uint8Array };
 }
 
@@ -48,7 +48,7 @@ export function absentControls(
 ): readonly AbsentControl[] {
   const [root] = entries;
   if (root === undefined) return [];
-  const kinds = new Set<ObjectKind>(['file']);
+  const kinds = new Set<StoredKind>(['file']);
   for (const entry of entries) {
     if (isDirectory(entry) || isRegularFile(entry)) continue;
     const kind = kindOf(entry);
@@ -61,7 +61,7 @@ export function absentControls(
   return [...kinds].map((kind) => ({ kind, entry: absentEntry(kind, root, token) }));
 }
 
-function absentEntry(kind: ObjectKind, { uid, gid }: Entry, token: string): AbsentControl['entry'] {
+function absentEntry(kind: StoredKind, { uid, gid }: Entry, token: string): AbsentControl['entry'] {
   const path = Buffer.from(`${CONTROL_PREFIX}${token}-${kind}${NAME_FILE_SUFFIX}`);
   const common = { path, size: CONTENT.length, mtimeSec: 0, mtimeNsec: 0, uid, gid };
   switch (kind) {

@@ -2,7 +2,7 @@
 import { RemoteError } from '../../../errors.ts';
 import type { TransferOptions } from '../../../rsync/wire/options.ts';
 import { isRegularFile } from '../../../tree/entry.ts';
-import { absentControls, withControls, type ObjectKind } from './control-entry.ts';
+import { absentControls, withControls, type StoredKind } from './control-entry.ts';
 import { isNew, isTransfer } from './itemize.ts';
 import type { PushEntry } from '../source/push-entry.ts';
 import { accept, type PushJob, transferOptions } from './push-job.ts';
@@ -33,7 +33,7 @@ export interface Answer {
   /** Whether the server reported the file that cannot be there: silence about others is an answer, too. */
   readonly isHeard: boolean;
   /** Kinds of objects in the list about which the server says nothing. Known from protocol 29 on. */
-  readonly mute: ReadonlySet<ObjectKind>;
+  readonly mute: ReadonlySet<StoredKind>;
   /** Whether records tell a missing object from a different one. */
   readonly hasItemRecords: boolean;
 }
@@ -47,8 +47,8 @@ export async function ask(job: PushJob, question: Question): Promise<Answer> {
   const { options: changes, entries, ...listeners } = question;
   const options = transferOptions(job.settings, { dryRun: true, ...changes });
   const controls = absentControls(entries, options);
-  const kinds = new Map<PushEntry, ObjectKind>(controls.map(({ entry, kind }) => [entry, kind]));
-  const heard = new Set<ObjectKind>();
+  const kinds = new Map<PushEntry, StoredKind>(controls.map(({ entry, kind }) => [entry, kind]));
+  const heard = new Set<StoredKind>();
   const outcome = await runRsync(job.context, {
     onMessage: () => undefined,
     ...listeners,

@@ -4,7 +4,7 @@ import type { Birth } from '../../../gocryptfs/content/identity.ts';
 import { isRegularFile } from '../../../tree/entry.ts';
 import type { LocalEntry } from '../../../tree/local/local-entry.ts';
 import { pathKey } from '../../../view/path-bytes.ts';
-import { isSameObject, rootDeviceOf, storedDevice, type ObjectIdentity } from './locations.ts';
+import { sawSameObject, rootDeviceOf, storedDevice, type ObjectIdentity } from './locations.ts';
 import { damaged, RecordReader, RecordWriter } from './locations-coding.ts';
 import type { PushEntry } from '../source/push-entry.ts';
 
@@ -319,7 +319,7 @@ class BirthRegister {
 
   #isOfFile(record: BirthRecord, entry: PlainFile): boolean {
     const { plain } = entry;
-    if (!isSameObject(record, plain, this.#rootDevice)) return false;
+    if (!sawSameObject(record, plain, this.#rootDevice)) return false;
     if (this.#groups.has(entry)) return true;
     return plain.nlink === 1 || Buffer.compare(record.path, plain.path) === 0;
   }

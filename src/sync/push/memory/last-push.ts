@@ -11,7 +11,7 @@ import { showPath } from '../../../tree/file-failure.ts';
 import { objectKindOf } from '../../../view/decrypt/decrypted-view-problem.ts';
 import { isRootPath, pathKey, splitPath } from '../../../view/path-bytes.ts';
 import type { PlainEntry } from '../../../view/plain-entry.ts';
-import type { Finding } from '../../copy/fsck-finding.ts';
+import type { FsckFinding } from '../../copy/fsck-finding.ts';
 import { readLocations } from './locations.ts';
 import type { PushMark } from './push-mark.ts';
 
@@ -35,7 +35,7 @@ interface Pushed {
 /** An attribute in which objects differ, and how many were compared. */
 interface Attribute {
   compared: number;
-  readonly differing: Finding[];
+  readonly differing: FsckFinding[];
 }
 
 /** What the last push left at a destination, compared object by object with what is there. */
@@ -78,7 +78,7 @@ export class LastPush {
   }
 
   /** @returns what is wrong with an object of the copy as far as one object shows it */
-  meet(entry: PlainEntry): Finding | undefined {
+  meet(entry: PlainEntry): FsckFinding | undefined {
     if (isRootPath(entry.path)) return undefined;
     const key = pathKey(entry.path);
     const pushed = this.#pushed.get(key);
@@ -123,8 +123,8 @@ export class LastPush {
    */
   conclude(
     isWanted: (plainPath: Uint8Array, isFolder: boolean) => boolean = () => true,
-  ): Finding[] {
-    const findings: Finding[] = [];
+  ): FsckFinding[] {
+    const findings: FsckFinding[] = [];
     for (const [key, pushed] of this.#pushed) {
       if (pushed.isMet) continue;
       const path = Buffer.from(key, 'latin1');
@@ -153,7 +153,7 @@ export class LastPush {
     );
   }
 
-  #unexpected(entry: PlainEntry): Finding | undefined {
+  #unexpected(entry: PlainEntry): FsckFinding | undefined {
     if (!this.#mark.isAll || !this.#isCarried(entry)) return undefined;
     const isSaid = this.#added.has(pathKey(splitPath(entry.path).directory));
     if (isDirectory(entry)) this.#added.add(pathKey(entry.path));
@@ -161,7 +161,7 @@ export class LastPush {
     return about(entry, 'unexpected', 'was not there after the last push');
   }
 
-  #missing(path: Uint8Array, pushed: Pushed): Finding {
+  #missing(path: Uint8Array, pushed: Pushed): FsckFinding {
     const what = isDirectory(pushed)
       ? 'the folder is missing, with all that was in it'
       : 'is missing';
@@ -182,13 +182,13 @@ export class LastPush {
   }
 }
 
-function note(attribute: Attribute, isSame: boolean, finding: () => Finding): void {
+function note(attribute: Attribute, isSame: boolean, finding: () => FsckFinding): void {
   attribute.compared++;
   if (!isSame) attribute.differing.push(finding());
 }
 
 /** Where nearly everything differs, the destination does not keep this attribute. */
-function judge({ compared, differing }: Attribute): readonly Finding[] {
+function judge({ compared, differing }: Attribute): readonly FsckFinding[] {
   const [first] = differing;
   const isUnkept = differing.length >= UNKEPT_MIN && differing.length > compared * UNKEPT_SHARE;
   if (first === undefined || !isUnkept) return differing;
@@ -205,7 +205,7 @@ function judge({ compared, differing }: Attribute): readonly Finding[] {
   ];
 }
 
-function about(entry: PlainEntry, code: string, what: string): Finding {
+function about(entry: PlainEntry, code: string, what: string): FsckFinding {
   return {
     severity: 'damage',
     code,

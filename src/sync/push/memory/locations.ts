@@ -111,7 +111,7 @@ export function* readLocations(bytes: Uint8Array): Generator<Location> {
  *
  * @param rootDevice - of {@link rootDeviceOf}
  */
-export function isSameObject(
+export function sawSameObject(
   a: ObjectIdentity,
   b: ObjectIdentity,
   rootDevice: number | undefined,
@@ -197,7 +197,8 @@ export function compareLocations(
       if (isOtherFile(replaced, entry)) changed.push(entry);
       else if (isTouched(replaced, entry, rootDevice)) touched.push(entry);
       if (isAltered(replaced, entry)) altered.add(entry);
-      const isSame = isSameKind(replaced, entry) && isSameObject(replaced, entry.plain, rootDevice);
+      const isSame =
+        isSameKind(replaced, entry) && sawSameObject(replaced, entry.plain, rootDevice);
       if (isSame) continue;
       gone.push(replaced);
     }
@@ -230,7 +231,7 @@ function isTouched(
   rootDevice: number | undefined,
 ): boolean {
   if (!isRegularFile(before) || !isRegularFile(entry)) return false;
-  return isSameObject(before, entry.plain, rootDevice) && before.mtimeNsec !== entry.mtimeNsec;
+  return sawSameObject(before, entry.plain, rootDevice) && before.mtimeNsec !== entry.mtimeNsec;
 }
 
 export function isSameKind(a: { readonly mode: number }, b: { readonly mode: number }): boolean {

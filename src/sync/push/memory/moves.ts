@@ -13,7 +13,7 @@ import {
   digestLocations,
   encodeLocations,
   isSameKind,
-  isSameObject,
+  sawSameObject,
   rootDeviceOf,
   type FreshEntry,
   type Location,
@@ -280,7 +280,7 @@ class Matching {
     const candidates = this.#gone.get(plain.ino);
     const at = candidates?.findIndex(
       (location) =>
-        isSameObject(location, plain, rootDeviceOf(this.#from.snapshot.entries)) &&
+        sawSameObject(location, plain, rootDeviceOf(this.#from.snapshot.entries)) &&
         isSameKind(location, entry) &&
         Buffer.compare(location.path, plain.path) !== 0 &&
         !this.#isStillThere(location),
@@ -333,7 +333,7 @@ function isThere(
   const fullPath = Buffer.concat([Buffer.from(source + path.sep), plainPath]);
   try {
     const entry = readLocalEntry(fullPath, plainPath);
-    return entry !== undefined && isSameObject(entry, object, rootDeviceOf(snapshot.entries));
+    return entry !== undefined && sawSameObject(entry, object, rootDeviceOf(snapshot.entries));
   } catch (error) {
     const code = errnoOf(error);
     return code !== 'ENOTDIR' && code !== 'ENOENT';

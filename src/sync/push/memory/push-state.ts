@@ -1,5 +1,5 @@
 /** What a vault remembers about one destination, and its codec. */
-import { parseUnfinished, type Unfinished } from './unfinished.ts';
+import { parseUnfinished, type UnfinishedMark } from './unfinished.ts';
 import { KEY_BYTES } from '../source/structure-key.ts';
 
 /**
@@ -30,7 +30,7 @@ export interface PushState {
   /** Files written so recently that a later edit could hide behind an equal size and second. */
   racy: RacyFile[];
   /** A push has begun to send content, and none has come to its end since. */
-  unfinished?: Unfinished | undefined;
+  unfinished?: UnfinishedMark | undefined;
   /** Where large files grow, as a push that did not end has left it. */
   large?: LargePlace | undefined;
   /** Which way of naming the copy from there the server accepts. */
@@ -99,7 +99,7 @@ interface StateHeader {
   /** Paths, bytes as base64. */
   readonly mounts?: readonly string[];
   readonly racy: RacyFile[];
-  readonly unfinished?: Unfinished;
+  readonly unfinished?: UnfinishedMark;
   readonly large?: LargePlace;
   readonly aboveChoice?: number;
   readonly root?: RootThere;

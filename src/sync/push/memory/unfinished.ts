@@ -12,7 +12,7 @@ import { deletionTerms } from '../source/deletion-terms.ts';
  * content, and takes that back when it has written down what the next push has to look at. While the
  * mark stands, every file that has changed since then is compared by content.
  */
-export interface Unfinished {
+export interface UnfinishedMark {
   /** When the first of them began to look at the source; milliseconds since 1970. */
   readonly sinceMs: number;
   /** Terms of the pushes that did not end, see {@link selectionTerms}. */
@@ -50,9 +50,9 @@ function covers(terms: string, others: string): boolean {
 
 /** The mark of a push that is about to send content. */
 export function markBegun(
-  before: Unfinished | undefined,
+  before: UnfinishedMark | undefined,
   { startedMs, terms }: { readonly startedMs: number; readonly terms: string },
-): Unfinished {
+): UnfinishedMark {
   const open = [...(before?.open ?? []).filter((one) => !covers(terms, one)), terms];
   return {
     sinceMs: Math.min(before?.sinceMs ?? startedMs, startedMs),
@@ -67,7 +67,10 @@ export function markBegun(
  * @param before - the mark as that push found it
  * @returns undefined when nothing is left to be looked at
  */
-export function markEnded(before: Unfinished | undefined, terms: string): Unfinished | undefined {
+export function markEnded(
+  before: UnfinishedMark | undefined,
+  terms: string,
+): UnfinishedMark | undefined {
   if (before === undefined) return undefined;
   const open = before.open.filter((one) => !covers(terms, one));
   if (open.length === 0) return undefined;
@@ -78,7 +81,7 @@ export function markEnded(before: Unfinished | undefined, terms: string): Unfini
 /** Files that an unfinished push may have stored with content that they no longer have. */
 export function filesInDoubt(
   entries: readonly PushEntry[],
-  mark: Unfinished | undefined,
+  mark: UnfinishedMark | undefined,
   terms: string,
 ): readonly PushEntry[] {
   if (mark === undefined || mark.settled.some((one) => covers(one, terms))) return [];
@@ -93,9 +96,9 @@ export function filesInDoubt(
 }
 
 /** @returns undefined for what is no mark */
-export function parseUnfinished(value: unknown): Unfinished | undefined {
+export function parseUnfinished(value: unknown): UnfinishedMark | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
-  const { sinceMs, open, settled } = value as Partial<Unfinished>;
+  const { sinceMs, open, settled } = value as Partial<UnfinishedMark>;
   const isList = (list: unknown): list is string[] =>
     Array.isArray(list) && list.every((one) => typeof one === 'string');
   if (typeof sinceMs !== 'number' || !isList(open) || !isList(settled)) return undefined;

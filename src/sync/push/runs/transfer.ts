@@ -17,7 +17,7 @@ import { doubtfulFiles, recentFiles, undecidedFiles, unlistedFiles } from '../me
 import { isStructural, knownKey, parentKey, rootIVOf } from '../source/skeleton.ts';
 import { buildMirror, buildSkeleton } from './skeleton-run.ts';
 import type { Findings, Memory } from '../job/transfer-books.ts';
-import { markBegun, markEnded, selectionTerms, type Unfinished } from '../memory/unfinished.ts';
+import { markBegun, markEnded, selectionTerms, type UnfinishedMark } from '../memory/unfinished.ts';
 import { pathKey } from '../../../view/path-bytes.ts';
 import { suspectsOf } from './suspects.ts';
 import { reportUnstored } from './unstored-kinds.ts';
@@ -99,7 +99,7 @@ async function bringEverything(
     readonly findings: Findings;
     readonly deleting: boolean;
     /** The mark of earlier pushes. */
-    readonly unfinished: Unfinished | undefined;
+    readonly unfinished: UnfinishedMark | undefined;
   },
 ): Promise<readonly PushEntry[]> {
   const { findings, deleting, unfinished } = push;
@@ -220,7 +220,7 @@ function remember(
   push: {
     readonly findings: Findings;
     readonly unsent: readonly PushEntry[];
-    readonly unfinished: Unfinished | undefined;
+    readonly unfinished: UnfinishedMark | undefined;
   },
 ): void {
   const { findings, unsent, unfinished } = push;
@@ -265,7 +265,7 @@ function maybeUnlisted(job: PushJob): (file: RacyFile) => boolean {
 function rememberCut(
   job: PushJob,
   memory: Memory,
-  push: { readonly findings: Findings; readonly unfinished: Unfinished | undefined },
+  push: { readonly findings: Findings; readonly unfinished: UnfinishedMark | undefined },
 ): void {
   const { findings, unfinished } = push;
   const { entries, startedMs } = job.snapshot;

@@ -1,7 +1,7 @@
 /** Pipes, sockets and devices that a server leaves out without a word, as `rrsync` does since rsync 3.5. */
 import { S_IFREG } from '../../../tree/entry.ts';
 import { showPath } from '../../../tree/file-failure.ts';
-import { kindOf, type ObjectKind } from '../job/control-entry.ts';
+import { kindOf, type StoredKind } from '../job/control-entry.ts';
 import { isNew, isTransfer } from '../job/itemize.ts';
 import type { PushEntry } from '../source/push-entry.ts';
 import type { PushJob } from '../job/push-job.ts';
@@ -9,7 +9,7 @@ import { type Answer, askOrRefuse, isWithheld } from '../job/question.ts';
 import { withAncestors } from '../source/skeleton.ts';
 
 /** What a server may be set up to leave out, or has no right to make. */
-const OPTIONAL_KINDS: ReadonlySet<ObjectKind> = new Set(['device', 'special']);
+const OPTIONAL_KINDS: ReadonlySet<StoredKind> = new Set(['device', 'special']);
 
 function isOptional(entry: PushEntry, { settings }: PushJob): boolean {
   const kind = kindOf(entry);

@@ -4,8 +4,9 @@ import { diskFolder } from '../../../tree/local/disk-path.ts';
 import { isDirectory } from '../../../tree/entry.ts';
 import { HeldDirectory } from '../../../tree/local/held-directory.ts';
 import type { LocalEntry } from '../../../tree/local/local-entry.ts';
-import { readXattrs, type ReadObject } from '../../../transport/programs/getfattr.ts';
-import type { XattrFailure, XattrReading } from '../../../transport/programs/getfattr.ts';
+import { readXattrs, type XattrReading } from '../../../transport/programs/getfattr.ts';
+import type { ReadObject } from '../../../transport/programs/getfattr-output.ts';
+import type { XattrFailure } from '../../../transport/programs/fattr-program.ts';
 import { joinPath, pathKey, splitPath } from '../../../view/path-bytes.ts';
 
 /** Reads the attributes of a folder's objects; {@link readXattrs} is one. */

@@ -13,8 +13,8 @@ import {
   prefersPostQuantum,
 } from './algorithms.ts';
 import { agentSocket } from './agent-socket.ts';
-import { invalidConfig, readSshConfig, type ConfigFile, type ConfigSettings } from './file.ts';
-import { parseTime } from './keywords.ts';
+import { invalidConfig, readSshConfig, type SshConfigFile, type ConfigSettings } from './file.ts';
+import { parseSshTime } from './keywords.ts';
 import { expandFile, expandTokens, type Tokens } from './tokens.ts';
 import { parseProxyJump } from './jump.ts';
 import { assertTarget, type SshTarget } from '../../ssh-target.ts';
@@ -169,7 +169,7 @@ export async function resolveSshHost(
   };
 }
 
-function configFiles({ homeDir, configFile }: SshConfigSource): ConfigFile[] {
+function configFiles({ homeDir, configFile }: SshConfigSource): SshConfigFile[] {
   const userDir = path.join(homeDir, '.ssh');
   if (configFile === 'none') return [];
   if (configFile !== undefined) {
@@ -375,6 +375,6 @@ class Settings {
   seconds(keyword: string, usual: number): number {
     const word = this.text(keyword);
     if (word === undefined) return usual;
-    return word === 'none' ? 0 : Math.min(parseTime(word) ?? 0, TIME_SEC_MAX);
+    return word === 'none' ? 0 : Math.min(parseSshTime(word) ?? 0, TIME_SEC_MAX);
   }
 }

@@ -33,7 +33,7 @@ export interface ConfigSettings {
 }
 
 /** A configuration file and the folder for relative names in its Include lines. */
-export interface ConfigFile {
+export interface SshConfigFile {
   readonly file: string;
   readonly includeDir: string;
   /** A file that the user named must exist; the default files need not. */
@@ -55,7 +55,7 @@ interface Pass {
 
 /** The state while reading one file. */
 interface Scope {
-  readonly from: ConfigFile;
+  readonly from: SshConfigFile;
   readonly depth: number;
   /** In a file included from a block that does not apply, no Host or Match applies either. */
   readonly never: boolean;
@@ -80,7 +80,7 @@ const EXCLUDES: Readonly<Record<string, string>> = {
  * @see OpenSSH readconf.c read_config_file_depth() (9.2)
  */
 export async function readSshConfig(
-  files: readonly ConfigFile[],
+  files: readonly SshConfigFile[],
   query: ConfigQuery,
 ): Promise<ConfigSettings> {
   const pass: Pass = {
@@ -123,7 +123,7 @@ async function applyFile(scope: Scope, pass: Pass): Promise<void> {
   }
 }
 
-async function readText(from: ConfigFile): Promise<string | undefined> {
+async function readText(from: SshConfigFile): Promise<string | undefined> {
   let bytes: Buffer;
   try {
     const handle = await open(from.file, 'r');

@@ -122,7 +122,7 @@ const SECONDS: Readonly<Record<string, number>> = {
 const NUMBER_MAX = 2_147_483_647;
 
 /** Parses `90` or `1m30s`. @returns seconds; undefined for an invalid time */
-export function parseTime(text: string): number | undefined {
+export function parseSshTime(text: string): number | undefined {
   if (!/^(?:\d{1,10}[smhdw]?)+$/i.test(text)) return undefined;
   let seconds = 0;
   for (const [, digits = '', unit = ''] of text.matchAll(/(\d+)([smhdw]?)/gi)) {
@@ -147,7 +147,7 @@ export function valueProblem(kind: ValueKind, words: readonly string[]): string 
     return isNumberUpTo(first, 65_535) && Number(first) > 0 ? undefined : 'is not a port number';
   }
   if (kind === 'time') {
-    return first === 'none' || parseTime(first) !== undefined ? undefined : 'is not a time';
+    return first === 'none' || parseSshTime(first) !== undefined ? undefined : 'is not a time';
   }
   return kind.oneOf.includes(first.toLowerCase()) ? undefined : 'has an unknown value';
 }

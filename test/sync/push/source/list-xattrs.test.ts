@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { readListXattrs } from '../../../../src/sync/push/source/list-xattrs.ts';
-import type { XattrFailure } from '../../../../src/transport/programs/getfattr.ts';
+import type { XattrFailure } from '../../../../src/transport/programs/fattr-program.ts';
 import type { LocalEntry } from '../../../../src/tree/local/local-entry.ts';
 import { LocalTree } from '../../../../src/tree/local/local-tree.ts';
 import { walk } from '../../../../src/tree/walk.ts';
