@@ -50,7 +50,7 @@ module.exports = {
     only(
       'fs-only-where-files-are-touched',
       '^(node:)?fs(/promises)?$',
-      '^src/((tree|transport|vault|cli)/|programs\\.ts$)',
+      '^src/((tree|transport|vault|cli)/|(programs|library/version)\\.ts$)',
     ),
     only('processes-only-in-transport', '^(node:)?child_process$', '^src/(transport|cli|vault)/'),
   ],

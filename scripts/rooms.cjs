@@ -62,25 +62,28 @@ module.exports = {
     'gocryptfs/* tree/* vault/* view/* rsync/* transport/* sync sync/reach sync/copy sync/push/source sync/push/memory sync/push/job',
   'sync/adopt':
     'gocryptfs/* tree/* vault/* view/* sync sync/reach sync/copy sync/push/source sync/push/memory sync/push/guards sync/push sync/restore',
-  library: 'gocryptfs/* tree/* vault/* view/* transport/* sync/*',
-  'cli/terminal': 'vault/* sync/* library',
-  'cli/frame': 'options tree/* vault/* view/* transport/* sync/* library cli/terminal',
+  'library/settings': 'gocryptfs/* options tree/* vault/* transport/* sync/*',
+  library: 'gocryptfs/* options tree/* vault/* view/* transport/* sync/* library/settings',
+  'library/face':
+    'gocryptfs/* options tree/* vault/* view/* transport/* sync/* library library/settings',
+  'cli/terminal': 'vault/* sync/* library/*',
+  'cli/frame': 'options tree/* vault/* view/* transport/* sync/* library/* cli/terminal',
   'cli/settings':
-    'gocryptfs/* options tree/* vault/* transport/* schedule sync/* library cli/frame',
-  'cli/secrets': 'gocryptfs/* vault/* library cli/terminal cli/frame cli/settings',
+    'gocryptfs/* options tree/* vault/* transport/* schedule sync/* library/* cli/frame',
+  'cli/secrets': 'gocryptfs/* vault/* library/* cli/terminal cli/frame cli/settings',
   'cli/copies':
-    'gocryptfs/* options tree/* vault/* view/* transport/* sync/* library cli/terminal cli/frame cli/settings cli/secrets',
+    'gocryptfs/* options tree/* vault/* view/* transport/* sync/* library/* cli/terminal cli/frame cli/settings cli/secrets',
   'cli/push':
-    'options tree/* vault/* sync/* library cli/terminal cli/frame cli/settings cli/secrets',
-  'cli/schedule': 'options vault/* schedule library cli/terminal cli/frame cli/settings cli/push',
+    'options tree/* vault/* sync/* library/* cli/terminal cli/frame cli/settings cli/secrets',
+  'cli/schedule': 'options vault/* schedule library/* cli/terminal cli/frame cli/settings cli/push',
   'cli/status':
-    'options vault/* schedule sync/* library cli/terminal cli/frame cli/push cli/schedule',
+    'options vault/* schedule sync/* library/* cli/terminal cli/frame cli/push cli/schedule',
   'cli/check':
-    'options vault/* view/* sync/* library cli/terminal cli/frame cli/settings cli/copies cli/push cli/schedule cli/status',
+    'options vault/* view/* sync/* library/* cli/terminal cli/frame cli/settings cli/copies cli/push cli/schedule cli/status',
   'cli/keys':
-    'gocryptfs/* options vault/* sync/* library cli/terminal cli/frame cli/secrets cli/copies',
+    'gocryptfs/* options vault/* sync/* library/* cli/terminal cli/frame cli/secrets cli/copies',
   'cli/vault':
-    'gocryptfs/* options tree/* vault/* view/* transport/* sync/* library cli/terminal cli/frame cli/settings cli/secrets cli/copies cli/check cli/keys',
-  'cli/help': 'options library cli/frame cli/settings',
-  cli: 'library cli/terminal cli/frame cli/copies cli/push cli/schedule cli/status cli/check cli/keys cli/vault cli/help',
+    'gocryptfs/* options tree/* vault/* view/* transport/* sync/* library/* cli/terminal cli/frame cli/settings cli/secrets cli/copies cli/check cli/keys',
+  'cli/help': 'options library/* cli/frame cli/settings',
+  cli: 'library/* cli/terminal cli/frame cli/copies cli/push cli/schedule cli/status cli/check cli/keys cli/vault cli/help',
 };

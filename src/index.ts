@@ -1,28 +1,24 @@
 /**
- * ecsync as a library: open a vault, push it, and catch what can go wrong.
+ * ecsync as a library: open a vault, push it, and get back what it holds.
  *
  * ```js
- * import * as ecsync from 'ecsync';
+ * import { openVault } from 'ecsync';
  *
- * const vault = await ecsync.unlockVault({ folder: '/home/me/photos' }, { password: 'secret' });
- * const lock = ecsync.acquireLock(ecsync.vaultFiles(vault.vaultDir).lock);
+ * const vault = await openVault('/home/me/photos', { password: 'secret' });
  * try {
- *   const { platform } = process;
- *   const destination = ecsync.parseDestination('ssh://me@example.org/photos', { platform });
- *   const settings = { ...ecsync.defaultPushSettings(vault, destination), delete: true };
- *   const summary = await ecsync.push(settings, vault, {
- *     ...ecsync.pushMemory(vault, destination),
- *     reporter: { item: () => {}, warning: console.warn, progress: () => {} },
- *     signal: AbortSignal.timeout(3_600_000),
+ *   const summary = await vault.push('ssh://me@example.org/photos', {
+ *     delete: true,
+ *     onWarning: ({ message }) => console.warn(message),
  *   });
  *   process.exitCode = summary.exitCode;
  * } finally {
- *   lock.release();
  *   await vault.close();
  * }
  * ```
  *
- * Every failure is an {@link EcsyncError} with a stable `code`, an `exitCode` and mostly a `hint`.
+ * A copy is opened without its vault by {@link openCopy}; {@link createVault}, {@link adoptCopy} and
+ * {@link cloneCopy} make vaults. Every failure is an {@link EcsyncError} with a stable `code`, an `exitCode` and mostly
+ * a `hint`. What could be done only in part is no failure: the `exitCode` of its summary says so.
  */
 export {
   BugError,
@@ -45,52 +41,58 @@ export {
   type ErrorDetails,
 } from './errors.ts';
 
-export { assertNamesTold, type NameModifiers } from './gocryptfs/conf/conf-claims.ts';
-export { parseConf, serialiseConf, type Conf } from './gocryptfs/conf/config.ts';
-export { createConf } from './gocryptfs/conf/keys.ts';
-
 export {
-  makeVault as createVault,
-  type NewVaultKey,
-  type NewVaultPlace,
-} from './vault/new-vault.ts';
-export type { VaultPlace } from './vault/vault.ts';
-export { vaultFiles } from './vault/files/vault-files.ts';
-export type { RemoteConfig, VaultConfig } from './vault/config/config.ts';
-export {
-  formatDestination,
-  parseDestination,
-  type Destination,
-} from './vault/destination/destination.ts';
-export { acquireLock, type Lock } from './vault/lock/lock.ts';
-
-export { FilterRules } from './tree/filter/filter-syntax.ts';
-export type { FilterRule } from './tree/filter/filter.ts';
-
-export type { LoginQuestions } from './sync/reach/destination-options.ts';
-export { unlockVault, type OpenVault, type VaultSecret } from './sync/push/opened-vault.ts';
-export { pushMemory, type PushMemory } from './sync/push/memory/vault-memory.ts';
-export { push, type PushSurroundings } from './sync/push/push.ts';
-export type { MoveStores } from './sync/push/memory/moves.ts';
-export { restore, type RestoreSurroundings } from './sync/restore/restore.ts';
+  createVault,
+  openVault,
+  type CreateVaultOptions,
+  type OpenVaultOptions,
+} from './library/face/open-vault.ts';
+export type { Vault, VaultRemote } from './library/face/vault.ts';
 export type {
-  Overwrite,
-  RestoreProgress,
-  RestoreReporter,
-  RestoreSettings,
-  RestoreSummary,
-} from './sync/restore/restore-settings.ts';
-export { plan, type PlanSummary } from './sync/push/plan.ts';
-export { verify, type VerifyOptions, type VerifySummary } from './sync/check/verify.ts';
-export type { VerifyFinding } from './sync/check/verify-finding.ts';
-export { defaultPushSettings } from './sync/push/source/push-settings.ts';
+  VaultPlanOptions as PlanOptions,
+  VaultPushOptions as PushOptions,
+  VaultVerifyOptions as VerifyOptions,
+} from './library/face/push-choice.ts';
+
+export {
+  adoptCopy,
+  cloneCopy,
+  openCopy,
+  type AdoptCopyOptions,
+  type CloneCopyOptions,
+  type CopyQuestions,
+  type OpenCopyOptions,
+} from './library/face/open-copy.ts';
+export type { Copy } from './library/face/copy.ts';
+export type {
+  CopyBrowseOptions as BrowseOptions,
+  CopyFindOptions as FindOptions,
+  CopyFsckOptions as FsckOptions,
+  CopyListOptions as ListOptions,
+  CopyReachOptions as ReachOptions,
+  CopyReadOptions as ReadFileOptions,
+  CopyRestoreOptions as RestoreOptions,
+} from './library/face/copy-choice.ts';
+export type { CopyObject, CopyPath } from './library/face/copy-paths.ts';
+
+export type { KeyOptions } from './library/face/given-secret.ts';
+export type { ListeningOptions as RunOptions } from './library/face/listening.ts';
+export type { Questions } from './library/face/login.ts';
+export type { UnknownHost } from './transport/ssh/options.ts';
+
 export type {
   ItemLine,
+  PlanSummary,
   PushProgress,
-  PushReporter,
-  PushSettings,
   PushSummary,
   PushWarning,
 } from './sync/push/source/push-settings.ts';
-export type { StateStore } from './sync/push/memory/vault-memory.ts';
-export type { CopyKeys, UnlockCopy } from './sync/push/memory/copy-keys.ts';
+export type { VerifySummary } from './sync/check/verify-summary.ts';
+export type { VerifyFinding } from './sync/check/verify-summary.ts';
+export type { RestoreProgress, RestoreSummary } from './sync/restore/restore-settings.ts';
+export type { FsckProgress } from './sync/check/fsck-summary.ts';
+export type { FsckRunSummary as FsckSummary } from './library/fsck-summary.ts';
+export type { FsckFinding } from './sync/copy/fsck-finding.ts';
+export type { AdoptedSummary as AdoptSummary } from './library/face/open-copy.ts';
+export type { AdoptFinding } from './sync/adopt/adopt-finding.ts';
+export type { CloneSummary } from './sync/adopt/adopt-summary.ts';

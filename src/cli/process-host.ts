@@ -1,9 +1,9 @@
 /** What this process gives to a command: its output, its folder, its environment. */
-import { readFileSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { ExitCode, FileError } from '../errors.ts';
 import { reasonOf } from '../system-words.ts';
 import { describeFailure } from '../library/failure.ts';
+import { readVersion } from '../library/version.ts';
 import { failureLines } from './frame/failure.ts';
 import { openStandardError, openStandardOutput, type StandardStream } from './file-output.ts';
 import { takePasswordVariables, type Host } from './frame/host.ts';
@@ -65,13 +65,6 @@ export function hostOfProcess(out: Output, signal: AbortSignal): Host {
     version: readVersion(),
     canAsk: process.stdin.isTTY && out.isWatched,
   };
-}
-
-/** Beside `src/` and `dist/` alike. */
-function readVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  const version = /"version":\s*"([^"]*)"/.exec(text)?.[1];
-  return version ?? 'unknown';
 }
 
 function written(stream: Writable): Promise<void> {

@@ -1,5 +1,5 @@
 /** What stands around everything that changes a copy: the history, the lock, and a vault in order. */
-import { ExitCode } from '../errors.ts';
+import { ExitCode, UsageError } from '../errors.ts';
 import type { PushSettings } from '../sync/push/source/push-settings.ts';
 import { noteFullPush } from '../vault/memory/push-record.ts';
 import { settleConf } from '../vault/replace-conf.ts';
@@ -52,6 +52,23 @@ export async function pushHolding<End extends RunEnd>(
       return result;
     });
   });
+}
+
+/**
+ * The settings of a push as a verification takes them: nothing is left out because it is much, and
+ * nothing counts as right because it may not be replaced.
+ *
+ * @throws {UsageError} `conflicting-options` — to repair what may only be added to
+ */
+export function verifySettings(settings: PushSettings, repairs: boolean): PushSettings {
+  if (settings.appendOnly && repairs) {
+    throw new UsageError(
+      'conflicting-options',
+      '--repair replaces what is wrong in the copy, and --append-only keeps it',
+      { hint: 'Repair with --no-append-only, by a login that may overwrite.' },
+    );
+  }
+  return { ...settings, appendOnly: false, maxBytes: Infinity };
 }
 
 /**

@@ -1,12 +1,15 @@
 /** Where a vault is made that continues a copy. */
+import path from 'node:path';
 import { UsageError } from '../errors.ts';
 import { REVERSE_CONF_NAME } from '../gocryptfs/names/names.ts';
 import type { AdoptSettings } from '../sync/adopt/adopt-settings.ts';
-import { hasUnfinished } from '../tree/target/unfinished-files.ts';
+import { hasUnfinished, removeUnfinished } from '../tree/target/unfinished-files.ts';
 import { assertRemoteName } from '../vault/config/config.ts';
 import { parseAddress } from '../vault/destination/destination.ts';
 import { isEmptyFolder, pathKind } from '../vault/files/path-kind.ts';
+import { acquireTargetLock } from '../vault/lock/lock.ts';
 import { checkNewVault } from '../vault/new-vault.ts';
+import { VAULT_DIR_NAME } from '../vault/vault.ts';
 import type { Caller } from './caller.ts';
 
 /** A copy, and the folder that is to continue it. */
@@ -67,6 +70,20 @@ export function placeToClone(
       hint: 'Clone into a new folder. To go on with files that are here already: ecsync adopt REMOTE DIR',
     });
   });
+}
+
+/**
+ * Finishes a clone of which everything was done but to clean up.
+ *
+ * @param target - absolute path
+ * @returns its vault directory; undefined when there is nothing to finish
+ * @throws {LockedError} `locked` — another clone fills the folder
+ */
+export function finishClone(target: string): string | undefined {
+  const vaultDir = path.join(target, VAULT_DIR_NAME);
+  if (pathKind(vaultDir) !== 'folder' || !hasUnfinished(target)) return undefined;
+  removeUnfinished(target, acquireTargetLock);
+  return vaultDir;
 }
 
 function continuedPlace(

@@ -4,32 +4,15 @@ import { VaultError } from '../errors.ts';
 import { parseConf, type Conf } from '../gocryptfs/conf/config.ts';
 import { REVERSE_CONF_NAME } from '../gocryptfs/names/names.ts';
 import { adopt } from '../sync/adopt/adopt.ts';
-import type {
-  AdoptKey,
-  AdoptSettings,
-  AdoptSummary,
-  AdoptSurroundings,
-} from '../sync/adopt/adopt-settings.ts';
-import {
-  clone,
-  type CloneSettings,
-  type CloneSummary,
-  type CloneSurroundings,
-} from '../sync/adopt/clone.ts';
+import type { AdoptKey, AdoptSettings, AdoptSurroundings } from '../sync/adopt/adopt-settings.ts';
+import { clone, type CloneSettings, type CloneSurroundings } from '../sync/adopt/clone.ts';
+import type { AdoptSummary, CloneSummary } from '../sync/adopt/adopt-summary.ts';
 import { pathKind } from '../vault/files/path-kind.ts';
 import { readConfFile } from '../vault/stored-conf.ts';
 import type { Caller } from './caller.ts';
 import { admitConf, type Agree } from './foreign-conf.ts';
-import type { ForeignConfOptions } from './layout-options.ts';
-
-/** The key of a copy, opened by a password that may open another conf, too. */
-export interface OpenedConf {
-  readonly masterkey: Buffer;
-  /** It was told; no password has shown that it belongs to the conf. */
-  readonly isUnproven: boolean;
-  /** The other conf wraps the same key, under the same password. */
-  readonly isKeyOfOther: boolean;
-}
+import type { ForeignConfOptions } from './settings/layout-options.ts';
+import type { OpenedConf } from './unlocking.ts';
 
 /** How the key of a copy that is to be continued is come by. */
 export interface ContinuedSecret {

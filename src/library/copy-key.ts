@@ -15,7 +15,7 @@ import {
   layoutTold,
   type CopyForm,
   type FolderLayoutOptions,
-} from './layout-options.ts';
+} from './settings/layout-options.ts';
 
 /** What opens a copy. */
 export interface CopyKey {

@@ -4,7 +4,7 @@ import { assertNamesTold } from '../gocryptfs/conf/conf-claims.ts';
 import type { Conf } from '../gocryptfs/conf/config.ts';
 import { SCRYPT_LOG_N_DEFAULT, SCRYPT_WORK_DEFAULT } from '../gocryptfs/format/limits.ts';
 import { shownBytes } from './figures.ts';
-import { namesTold, type ForeignConfOptions } from './layout-options.ts';
+import { namesTold, type ForeignConfOptions } from './settings/layout-options.ts';
 
 /** Whether somebody agrees to something that a conf claims; absent: there is nobody to ask. */
 export type Agree = ((claim: string) => Promise<boolean>) | undefined;

@@ -2,13 +2,14 @@
 import { VaultError } from '../errors.ts';
 import type { Sample } from '../sync/browse/sample.ts';
 import { fsck } from '../sync/check/fsck.ts';
-import type { FsckReporter, FsckSummary } from '../sync/check/fsck-job.ts';
+import type { FsckReporter } from '../sync/check/fsck-job.ts';
 import { KeptNames } from '../sync/push/job/kept-names.ts';
 import { pathKind } from '../vault/files/path-kind.ts';
 import { IdentityCheck } from '../view/decrypt/identity-check.ts';
 import { besidePushes } from './beside-pushes.ts';
 import type { Caller } from './caller.ts';
 import type { CopyPlace } from './copy-place.ts';
+import type { FsckRunSummary } from './fsck-summary.ts';
 import type { RunEnd } from './failure.ts';
 import { HeldProblems, withOpenedCopy, type CopyAccess } from './opened-copy.ts';
 import { recordRun } from './run-record.ts';
@@ -25,17 +26,6 @@ export interface FsckRun {
   readonly keep: readonly string[];
   /** Compare with what the last push left. */
   readonly comparesWithPush: boolean;
-}
-
-/** What a check came to, and what it was made of. */
-export interface FsckRunSummary extends FsckSummary {
-  readonly bytesSent: number;
-  readonly bytesReceived: number;
-  /** What picks the same files again. */
-  readonly seed?: string;
-  readonly comparedWithPush: boolean;
-  /** Why there was nothing to compare with, as part of a sentence. */
-  readonly pushUnknown?: string;
 }
 
 /**

@@ -25,6 +25,10 @@ export function patienceOf({
   return { retries, maxTimeSec: maxTime };
 }
 
+/** What becomes of a plan, and of a verification, that the time cut off. */
+export const PLAN_CUT_OFF = 'A plan needs more time than that.';
+export const VERIFY_CUT_OFF = 'Nothing is known yet: give it more time.';
+
 /** What becomes of a push that was cut off. */
 export const PUSH_GOES_ON = 'The next push continues with what is missing.';
 

@@ -87,6 +87,16 @@ export type ConfigurableKey<Table extends OptionTable> = {
   [Key in keyof Table]: Table[Key] extends { readonly commandLineOnly: true } ? never : Key;
 }[keyof Table];
 
+/** A table without some of its options. */
+export function tableWithout<Table extends OptionTable, Key extends keyof Table & string>(
+  table: Table,
+  keys: readonly Key[],
+): Omit<Table, Key> {
+  const rest: Record<string, unknown> = { ...table };
+  for (const key of keys) Reflect.deleteProperty(rest, key);
+  return rest as Omit<Table, Key>;
+}
+
 /** A flag that is on unless it is taken back. */
 export function isNegated({ flags }: OptionSpec): boolean {
   return flags.startsWith('--no-');

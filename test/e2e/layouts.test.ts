@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { serialiseConf } from '../../src/gocryptfs/conf/config.ts';
 import type { LayoutChoice } from '../../src/gocryptfs/conf/feature-flags.ts';
 import { createConf } from '../../src/gocryptfs/conf/keys.ts';
-import { OpenVault } from '../../src/sync/push/opened-vault.ts';
+import type { OpenVault } from '../../src/sync/push/opened-vault.ts';
 import { push } from '../../src/sync/push/push.ts';
 import { defaultPushSettings } from '../../src/sync/push/source/push-settings.ts';
 import type {
@@ -93,14 +93,14 @@ async function makeVault(bench: Bench, layout: LayoutChoice): Promise<OpenVault>
   const { conf, masterkey } = await createConf({ ...settings, layout });
   const isReverse = layout.layout === 'reverse';
   confBytes = serialiseConf(conf);
-  return OpenVault.of({
+  return {
     source: bench.source,
     vaultDir: path.join(bench.dir, 'vault'),
     conf: { bytes: confBytes, mtimeSec: CONF_MTIME_SEC },
     masterkey,
     derivation: isReverse ? 'reverse' : 'keyed',
     virtualTimes: isReverse ? { shiftSec: 10 } : 'fixed',
-  });
+  };
 }
 
 let bench: Bench;

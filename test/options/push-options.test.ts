@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
-import { effectiveValues, variableOf } from '../../src/cli/settings/push-config.ts';
+import { effectiveValues, variableOf } from '../../src/library/settings/push-config.ts';
 import { addConditionOptions, addPushOptions } from '../../src/cli/settings/push-options.ts';
 import { attributeName, limitsOf, settingsOf } from '../../src/options/option-table.ts';
 import type { OptionSpec } from '../../src/options/option-table.ts';

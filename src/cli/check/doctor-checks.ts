@@ -19,7 +19,7 @@ import { describeFailure } from '../../library/failure.ts';
 import type { Host } from '../frame/host.ts';
 import type { CommonOptions } from '../frame/options.ts';
 import { readVaultFrameOf } from '../frame/place.ts';
-import { effectiveValues, pushLayers } from '../settings/push-config.ts';
+import { effectiveValues, pushLayers } from '../../library/settings/push-config.ts';
 import { isMirror } from '../../vault/destination/remote-destination.ts';
 import { remoteStatus } from '../status/remote-status.ts';
 import type { Warnings } from '../frame/report.ts';

@@ -4,9 +4,9 @@ import { ExitCode } from '../../errors.ts';
 import { movedFilesText, type FsckFinding } from '../../sync/copy/fsck-finding.ts';
 import type { Sample } from '../../sync/browse/sample.ts';
 import type { CopyPlace } from '../../library/copy-place.ts';
-import type { FsckRunSummary } from '../../library/fsck-run.ts';
+import type { FsckRunSummary } from '../../library/fsck-summary.ts';
 import { callerOf } from '../frame/caller.ts';
-import { configuredLayers, keptPatterns } from '../settings/configured-way.ts';
+import { configuredLayers, keptPatterns } from '../../library/settings/configured-way.ts';
 import {
   checkedText,
   counted,
@@ -20,7 +20,8 @@ import { OptionValueError, parseText } from '../../options/option-values.ts';
 import type { CommandResult, Warnings } from '../frame/report.ts';
 import type { Selected } from '../frame/selected.ts';
 import { addCopyOptions, type CopyOptions } from '../copies/copy-options.ts';
-import type { FsckProgress, FsckReporter, FsckSummary } from '../../sync/check/fsck-job.ts';
+import type { FsckReporter } from '../../sync/check/fsck-job.ts';
+import type { FsckProgress, FsckSummary } from '../../sync/check/fsck-summary.ts';
 
 interface FsckOptions extends CopyOptions {
   /** Percent. */

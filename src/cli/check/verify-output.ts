@@ -1,5 +1,5 @@
 /** What `verify` prints about one difference, as text and as JSON. */
-import type { VerifyFinding } from '../../sync/check/verify-finding.ts';
+import type { VerifyFinding } from '../../sync/check/verify-summary.ts';
 import { jsonPath, whyNotPlain } from '../terminal/render-item.ts';
 import { shown } from '../terminal/terminal.ts';
 

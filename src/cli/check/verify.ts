@@ -1,17 +1,17 @@
 /** The command `verify`: compares a copy with what its vault says, and repairs it if asked to. */
 import type { Command } from 'commander';
-import { ExitCode, UsageError } from '../../errors.ts';
+import { ExitCode } from '../../errors.ts';
 import type { PushSettings } from '../../sync/push/source/push-settings.ts';
 import { NOT_ENCRYPTED } from '../../sync/run-settings.ts';
-import type { VerifyFinding } from '../../sync/check/verify-finding.ts';
-import type { VerifySummary } from '../../sync/check/verify.ts';
+import type { VerifyFinding } from '../../sync/check/verify-summary.ts';
+import type { VerifySummary } from '../../sync/check/verify-summary.ts';
 import type { StoredVault } from '../../vault/vault.ts';
 import { counted } from '../copies/fsck-output.ts';
 import { shownBytes } from '../../library/figures.ts';
 import type { Host } from '../frame/host.ts';
 import type { CommandResult, Warnings } from '../frame/report.ts';
-import { verifyRecorded } from '../../library/changing-run.ts';
-import { patienceOf, patiently } from '../../library/retry.ts';
+import { verifyRecorded, verifySettings } from '../../library/changing-run.ts';
+import { patienceOf, patiently, VERIFY_CUT_OFF } from '../../library/retry.ts';
 import type { ObservedHolder } from '../../vault/lock/lock-holder.ts';
 import { callerOf } from '../frame/caller.ts';
 import type { Selected } from '../frame/selected.ts';
@@ -72,14 +72,7 @@ async function runVerify(
 ): Promise<CommandResult> {
   const read = await readPush(host, request);
   const { vault, options } = read;
-  if (read.settings.appendOnly && options.repair === true) {
-    throw new UsageError(
-      'conflicting-options',
-      '--repair replaces what is wrong in the copy, and --append-only keeps it',
-      { hint: 'Repair with --no-append-only, by a login that may overwrite.' },
-    );
-  }
-  const settings = { ...read.settings, appendOnly: false, maxBytes: Infinity };
+  const settings = verifySettings(read.settings, options.repair === true);
   const job = { vault, settings, options };
   const run = {
     ...{ vault, settings, wait: options.wait },
@@ -106,7 +99,7 @@ async function compare(
   const about = { vault, options, destination };
   return withKey(host, warnings, about, async (opened, around) => {
     const { verify } = await import('../../sync/check/verify.ts');
-    const patience = { ...patienceOf(options), hint: 'Nothing is known yet: give it more time.' };
+    const patience = { ...patienceOf(options), hint: VERIFY_CUT_OFF };
     const summary = await patiently(callerOf(host, warnings), patience, (signal) =>
       verify(
         settings,
@@ -120,7 +113,7 @@ async function compare(
     );
     return conclude(host, summary, {
       shown: destination.shown,
-      isContinued: opened !== NOT_ENCRYPTED && opened.isAdopted,
+      isContinued: opened !== NOT_ENCRYPTED && opened.inherited !== undefined,
     });
   });
 }

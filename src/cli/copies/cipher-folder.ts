@@ -1,7 +1,7 @@
 /** Which copy a command reads, and how its key is asked for. */
 import { unlockForeignCopy, type CopyKey } from '../../library/copy-key.ts';
 import { assertEncrypted, findCopyPlace, type CopyPlace } from '../../library/copy-place.ts';
-import { layoutTold, type FolderLayoutOptions } from '../../library/layout-options.ts';
+import { layoutTold, type FolderLayoutOptions } from '../../library/settings/layout-options.ts';
 import type { Host } from '../frame/host.ts';
 import type { CommonOptions, SecretOptions } from '../frame/options.ts';
 import { ofVaultIfAny, readVaultFrameOf } from '../frame/place.ts';

@@ -3,7 +3,7 @@ import { Option, type Command } from 'commander';
 import { addCommonOptions, addSecretOptions, typed } from '../frame/options.ts';
 import { wholeNumber } from '../../options/option-values.ts';
 import type { CommonOptions, SecretOptions } from '../frame/options.ts';
-import type { FolderLayoutOptions } from '../../library/layout-options.ts';
+import type { FolderLayoutOptions } from '../../library/settings/layout-options.ts';
 import { addPeerOptions, type PeerOptions } from '../frame/run-options.ts';
 
 /** How a remote is reached. */

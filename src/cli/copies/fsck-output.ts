@@ -6,7 +6,7 @@ import type { Output } from '../terminal/output.ts';
 import { jsonPath } from '../terminal/render-item.ts';
 import { PacedStatus, withCurrent } from '../terminal/paced-status.ts';
 import { shown, shownText } from '../terminal/terminal.ts';
-import type { FsckProgress, FsckSummary } from '../../sync/check/fsck-job.ts';
+import type { FsckProgress, FsckSummary } from '../../sync/check/fsck-summary.ts';
 
 /**
  * One line of words. An object that has no plaintext path is shown with the folder it is in and its path

@@ -8,11 +8,15 @@ import type {
   RestoreSettings,
   RestoreSummary,
 } from '../../sync/restore/restore-settings.ts';
-import type { RatePlan } from '../../transport/throttle.ts';
+import { restoringSettings, type RestoreChoice } from '../../library/settings/restore-choice.ts';
 import type { CopyPlace } from '../../library/copy-place.ts';
 import { callerOf } from '../frame/caller.ts';
 import { ESCAPED_HELP, typedBytes } from '../frame/escaped-paths.ts';
-import { configuredLayers, configuredWay, keptPatterns } from '../settings/configured-way.ts';
+import {
+  configuredLayers,
+  configuredWay,
+  keptPatterns,
+} from '../../library/settings/configured-way.ts';
 import type { Host } from '../frame/host.ts';
 import { typed, typedOften } from '../frame/options.ts';
 import { parseBandwidth, parseText } from '../../options/option-values.ts';
@@ -25,31 +29,19 @@ import {
   restoreText,
 } from './restore-output.ts';
 import { readRestorePaths } from './restore-words.ts';
-import { carriedAttributes, peerSettings, type AttributeOptions } from '../frame/run-options.ts';
+import { peerSettings } from '../frame/run-options.ts';
 import type { Selected } from '../frame/selected.ts';
 import { PATH_RULE } from '../frame/vault-paths.ts';
 import { addCopyOptions, type CopyOptions } from './copy-options.ts';
 import { loginQuestions } from '../frame/login-questions.ts';
-import { addFilterOptions, type FilterWord } from '../settings/push-options.ts';
+import { rulesOf, type FilterWord } from '../../library/settings/filter-words.ts';
+import { addFilterOptions } from '../settings/push-options.ts';
 
 /** What a command that restores is told about how. */
-export interface RestoringOptions extends CopyOptions, Omit<AttributeOptions, 'perms' | 'devices'> {
-  /** Absent: as far as the umask lets it. */
-  readonly perms?: boolean;
-  readonly specialModes?: boolean;
-  /** Absent: they are left out, which is then told as a shortfall. */
-  readonly devices?: boolean;
-  readonly xattrs?: boolean;
-  readonly dryRun?: boolean;
+export interface RestoringOptions extends CopyOptions, RestoreChoice {
   readonly itemizeChanges?: boolean;
-  readonly bwlimit?: RatePlan;
   readonly progress?: boolean;
   readonly stats?: boolean;
-  readonly allowHoles?: boolean;
-  readonly allowMoved?: boolean;
-  readonly keep?: readonly string[];
-  /** For tests: as if the target could hold only such names. */
-  readonly names?: 'any' | 'windows';
 }
 
 interface RestoreOptions extends RestoringOptions {
@@ -171,6 +163,7 @@ async function runRestore(
   const layers = configuredLayers(host, place);
   const settings: RestoreSettings = {
     ...restoringSettings(options),
+    ...peerSettings(options),
     ...configuredWay(layers, options),
     from: destination,
     target: path.resolve(host.folder, options.to),
@@ -179,7 +172,7 @@ async function runRestore(
       paths.map((typed) => typedBytes(typed, options.escaped)),
       { folder: host.folder, source: vault?.source },
     ),
-    rules: await readRules(filters),
+    rules: await rulesOf(filters),
     ...(overwrite && { overwrite }),
     ignoreLastPush: !options.lastPush,
     keep: keptPatterns(layers, options.keep),
@@ -210,35 +203,6 @@ export async function refuseXattrsEarly(
   if (settings.xattrs !== true) return;
   const { assertRestoresXattrs } = await import('../../sync/restore/restore-xattrs.ts');
   assertRestoresXattrs(settings);
-}
-
-/** The part of the settings that only the options decide. */
-export function restoringSettings(
-  options: RestoringOptions,
-): Omit<RestoreSettings, 'from' | 'target' | 'paths' | 'rules'> {
-  const { names, perms, specialModes, devices, bwlimit } = options;
-  const carried = { ...options, perms: perms ?? specialModes ?? false, devices: devices ?? false };
-  return {
-    dryRun: options.dryRun === true,
-    xattrs: options.xattrs === true,
-    allowHoles: options.allowHoles === true,
-    allowMoved: options.allowMoved === true,
-    ...(options.keep && { keep: options.keep }),
-    ...carriedAttributes(carried),
-    specialModes: specialModes === true,
-    withoutDevices: devices === false,
-    ...peerSettings(options),
-    ...(names !== undefined && { names }),
-    ...(bwlimit !== undefined && { bandwidth: bwlimit }),
-  };
-}
-
-async function readRules(filters: readonly FilterWord[]): Promise<RestoreSettings['rules']> {
-  if (filters.length === 0) return [];
-  const { FilterRules } = await import('../../tree/filter/filter-syntax.ts');
-  const collected = new FilterRules();
-  for (const { kind, text } of filters) collected[kind](text);
-  return collected.rules;
 }
 
 /** Shows what a restore does. */

@@ -1,7 +1,6 @@
 /** Paths written as `ls` shows them on a terminal: the only way to type bytes that are no text. */
-import fs from 'node:fs';
 import { UsageError } from '../../errors.ts';
-import { diskFolder, onDisk } from '../../tree/local/disk-path.ts';
+import { diskFolder, isOnDisk } from '../../tree/local/disk-path.ts';
 import { isRootPath } from '../../view/path-bytes.ts';
 import { utf8Text } from '../terminal/terminal.ts';
 import { pathFromTop, pathMissing, type PathOrigin } from './vault-paths.ts';
@@ -47,7 +46,7 @@ export function resolveEscaped(
 ): readonly (string | Uint8Array)[] {
   const resolved = paths.map((typed) => {
     const inside = pathFromTop(typedBytes(typed, true), origin);
-    if (!isThere(origin.source, inside)) {
+    if (!isOnDisk(diskFolder(origin.source), inside)) {
       if (onGone === undefined) throw pathMissing(typed);
       onGone(typed);
     }
@@ -55,16 +54,6 @@ export function resolveEscaped(
   });
   if (resolved.some(isRootPath)) return [];
   return resolved.map((inside) => utf8Text(inside) ?? inside);
-}
-
-/** Links count themselves, whatever they lead to. */
-function isThere(source: string, inside: Uint8Array): boolean {
-  try {
-    fs.lstatSync(onDisk(diskFolder(source), inside));
-    return true;
-  } catch {
-    return false; // Not there, or nothing that can be looked at.
-  }
 }
 
 function invalid(typed: string): UsageError {

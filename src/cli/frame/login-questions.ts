@@ -1,13 +1,13 @@
 /** Who answers when a login asks something: a person at the terminal, the environment, or the configuration. */
+import { daemonPasswordFileOf } from '../../library/daemon-password.ts';
 import type { LoginQuestions } from '../../sync/reach/destination-options.ts';
 import { type Destination } from '../../vault/destination/destination.ts';
-import { pathFrom, readDaemonPasswordFile } from '../../vault/password/password.ts';
+import { readDaemonPasswordFile } from '../../vault/password/password.ts';
 import type { VaultFrame } from '../../vault/vault.ts';
 import type { Host } from './host.ts';
 import { askHidden, askHostKey } from './prompt.ts';
 import type { Warnings } from './report.ts';
 import { shownText } from '../terminal/terminal.ts';
-import { remotesAt } from '../../vault/destination/remote-destination.ts';
 
 /** Where the password of an rsync daemon may come from, beside the environment and a person. */
 export interface DaemonPasswordPlace {
@@ -66,13 +66,9 @@ async function readDaemonPassword(
 
 /** The file that the vault's configuration names for this destination. */
 function configuredFile(
-  { platform }: Host,
+  host: Host,
   { vault, destination }: DaemonPasswordPlace,
 ): string | undefined {
   if (vault === undefined || destination === undefined) return undefined;
-  const remote = remotesAt(vault, destination.shown, platform)
-    .filter(({ name }) => name === (destination.remote ?? name))
-    .find(({ daemon_password_file }) => daemon_password_file !== undefined);
-  const file = remote?.daemon_password_file;
-  return file === undefined ? undefined : pathFrom(vault.vaultDir, file);
+  return daemonPasswordFileOf(host, vault, destination);
 }

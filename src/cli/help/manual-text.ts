@@ -1,6 +1,6 @@
 /** What the manual page says beside the commands: examples, files and the environment. */
 import { PUSH_KEYS } from '../../options/push-options.ts';
-import { variableOf } from '../settings/push-config.ts';
+import { variableOf } from '../../library/settings/push-config.ts';
 
 /** Something, and what is said of it. */
 export type ManualItem = readonly [name: string, text: string];

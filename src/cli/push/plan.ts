@@ -1,12 +1,12 @@
 /** The command `plan`: tells what a push would do, and changes nothing. */
 import type { Command } from 'commander';
 import { ExitCode } from '../../errors.ts';
-import type { PlanSummary } from '../../sync/push/plan.ts';
+import type { PlanSummary } from '../../sync/push/source/push-settings.ts';
 import { shownBytes, shownCount } from '../../library/figures.ts';
 import type { Host } from '../frame/host.ts';
 import { pushFigures } from '../terminal/render-summary.ts';
 import type { CommandResult, Warnings } from '../frame/report.ts';
-import { patienceOf, patiently } from '../../library/retry.ts';
+import { patienceOf, patiently, PLAN_CUT_OFF } from '../../library/retry.ts';
 import { callerOf } from '../frame/caller.ts';
 import type { Selected } from '../frame/selected.ts';
 import { onPushWords, readPush, withKey, type PushRequest } from './push.ts';
@@ -46,7 +46,7 @@ async function runPlan(
   const { destination } = settings;
   return withKey(host, warnings, { vault, options, destination }, async (opened, around) => {
     const { plan } = await import('../../sync/push/plan.ts');
-    const patience = { ...patienceOf(options), hint: 'A plan needs more time than that.' };
+    const patience = { ...patienceOf(options), hint: PLAN_CUT_OFF };
     const summary = await patiently(callerOf(host, warnings), patience, (signal) =>
       plan(settings, opened, { ...around, signal }, { exact: options.exact === true }),
     );

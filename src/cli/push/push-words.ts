@@ -2,29 +2,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { UsageError } from '../../errors.ts';
-import type { RemoteConfig } from '../../vault/config/config.ts';
+import { pushTarget, type PushTargetContext } from '../../library/settings/push-target.ts';
 import { noRemote } from '../../vault/config/config-edit.ts';
-import {
-  looksLikeDestination,
-  parseDestination,
-  type Destination,
-} from '../../vault/destination/destination.ts';
-import {
-  destinationOfRemote,
-  refuseRemoteAndPath,
-} from '../../vault/destination/remote-destination.ts';
+import type { Destination } from '../../vault/destination/destination.ts';
 import { resolveEscaped } from '../frame/escaped-paths.ts';
 import { inside, pathMissing, realPath } from '../frame/vault-paths.ts';
-
-/** Where the words of a push are read. */
-export interface PushWordsContext {
-  readonly remotes: readonly RemoteConfig[];
-  /** Absolute folder that relative paths start from. */
-  readonly folder: string;
-  /** Absolute source folder of the vault. */
-  readonly source: string;
-  readonly platform: NodeJS.Platform;
-}
 
 /** What `[REMOTE] [PATH…]` means. */
 export interface PushWords {
@@ -39,29 +21,18 @@ export interface PushWords {
  *
  * @throws {UsageError} `no-remote`, `destination-invalid`, `destination-password`, `remote-and-path`
  */
-export function readPushWords(words: readonly string[], context: PushWordsContext): PushWords {
-  const { remotes, folder, platform, source } = context;
+export function readPushWords(words: readonly string[], context: PushTargetContext): PushWords {
+  const { remotes, folder } = context;
   const [first, ...paths] = words;
-  const named = first === undefined ? remotes[0] : remotes.find(({ name }) => name === first);
-  if (named !== undefined) {
-    return { destination: destinationOfRemote(named, { source }, platform), paths };
-  }
-  if (first === undefined) {
-    throw new UsageError('no-remote', 'this vault has no remote yet', {
-      hint: 'Add one: ecsync remote add NAME user@host:path',
-    });
-  }
-  if (looksLikeDestination(first)) {
-    refuseRemoteAndPath(first, remotes);
-    return { destination: parseDestination(first, { platform, folder }), paths };
-  }
-  if (exists(path.resolve(folder, first))) {
+  const destination = pushTarget(first, context);
+  if (destination !== undefined) return { destination, paths };
+  if (first !== undefined && exists(path.resolve(folder, first))) {
     const shownName = remotes[0]?.name ?? 'REMOTE';
     throw new UsageError('no-remote', `there is no remote named '${first}'`, {
       hint: `To push only this path, name the remote first: ecsync push ${shownName} ${first}`,
     });
   }
-  throw noRemote(first, remotes);
+  throw noRemote(first ?? '', remotes);
 }
 
 /** How the paths of a push are read: as they are typed, or as `ls` shows them. */
@@ -84,7 +55,7 @@ export function pathResolver({
  */
 export async function resolvePaths(
   paths: readonly string[],
-  { folder, source }: Pick<PushWordsContext, 'folder' | 'source'>,
+  { folder, source }: Pick<PushTargetContext, 'folder' | 'source'>,
   onGone?: (typed: string) => void,
 ): Promise<readonly string[]> {
   const resolved: string[] = [];
@@ -100,7 +71,7 @@ export async function resolvePaths(
 /** The same rule as that of `pathFromTop`, for what exists here. */
 function onDisk(
   typed: string,
-  { folder, source }: Pick<PushWordsContext, 'folder' | 'source'>,
+  { folder, source }: Pick<PushTargetContext, 'folder' | 'source'>,
 ): { readonly start: string; readonly word: string } {
   const top = realPath(source);
   if (!path.isAbsolute(typed)) {

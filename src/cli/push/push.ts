@@ -9,8 +9,6 @@ import type {
   PushSettings,
   PushSummary,
 } from '../../sync/push/source/push-settings.ts';
-import { limitsOf, settingsOf } from '../../options/option-table.ts';
-import { PUSH_OPTIONS } from '../../options/push-options.ts';
 import type { Destination } from '../../vault/destination/destination.ts';
 import { lastFullPush } from '../../vault/memory/push-record.ts';
 import { readVault, type StoredVault } from '../../vault/vault.ts';
@@ -22,9 +20,10 @@ import { loginQuestions } from '../frame/login-questions.ts';
 import { noteVault, placeOf } from '../frame/place.ts';
 import { refuseEarly, refuseOtherFolder } from './push-refusals.ts';
 import { postpone } from './postpone.ts';
-import { onlyAdding, pushLayers, withConfiguration } from '../settings/push-config.ts';
+import type { FilterWord } from '../../library/settings/filter-words.ts';
+import { pushLayers } from '../../library/settings/push-config.ts';
+import { settlePush, type SettledPush } from '../../library/settings/push-settings.ts';
 import { pushToAll } from './push-all.ts';
-import { readRules } from './push-rules.ts';
 import { pathResolver, readPushWords } from './push-words.ts';
 import { newsOnly, tellItem } from '../terminal/render-item.ts';
 import { askPassword, passwordQuestion } from '../frame/prompt.ts';
@@ -54,7 +53,6 @@ import {
   addConditionOptions,
   addPushOptions,
   givenOptions,
-  type FilterWord,
   type PushCommandOptions,
   type PushOptions,
 } from '../settings/push-options.ts';
@@ -237,11 +235,9 @@ export async function withKey<T>(
   return withKeyedVault(callerOf(host, warnings), run, work).finally(() => host.out.clearStatus());
 }
 
-/** What a push is to do, and its options with what configuration adds to them. */
-export interface ReadPush<Options> {
+/** What a push is to do, of which vault. */
+export interface ReadPush<Options> extends SettledPush<Options> {
   readonly vault: StoredVault;
-  readonly settings: PushSettings;
-  readonly options: Options;
 }
 
 /**
@@ -263,30 +259,20 @@ async function readSettings<Options extends PushOptions>(
   host: Host,
   vault: StoredVault,
   request: PushRequest<Options>,
-): Promise<Omit<ReadPush<Options>, 'vault'>> {
-  const { source, vaultDir, config } = vault;
+): Promise<SettledPush<Options>> {
+  const { source, config } = vault;
   refuseOtherFolder(host, vault, request.options);
   const context = { remotes: config.remotes, folder: host.folder, source, platform: host.platform };
   const { destination, paths } = readPushWords(request.words, context);
-  const layers = pushLayers(host, vault, remoteNameOf(host, vault, destination));
-  const asked = withConfiguration(request.options, request.given, layers);
-  const { configured } = asked;
-  const options = onlyAdding(asked.options, request.given, layers);
-  const limits = limitsOf(PUSH_OPTIONS, options);
-  const deletes = options.delete === true || options.deleteExcluded === true;
   const tellGone = (typed: string): void =>
     host.out.note(`${shown(Buffer.from(typed))} is not here: what the copy has of it is deleted`);
-  const settings = {
-    ...settingsOf(PUSH_OPTIONS, options),
-    source,
-    vaultDir,
-    destination,
-    paths: await pathResolver(options)(paths, context, deletes ? tellGone : undefined),
-    rules: await readRules([request.filters, ...configured], options),
-    ...(limits === undefined ? {} : { limits }),
-    delete: deletes,
-  };
-  return { settings, options };
+  return settlePush({
+    ...{ vault, destination },
+    ...request,
+    layers: pushLayers(host, vault, remoteNameOf(host, vault, destination)),
+    pathsOf: async (deletes) =>
+      pathResolver(request.options)(paths, context, deletes ? tellGone : undefined),
+  });
 }
 
 function reporterFor(host: Host, warnings: Warnings, options: PushOptions): PushReporter {

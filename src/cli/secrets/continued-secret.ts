@@ -1,6 +1,6 @@
 /** How a command asks for the key of a copy that a vault is going to continue. */
 import type { ContinuedSecret } from '../../library/continued-run.ts';
-import type { ForeignConfOptions } from '../../library/layout-options.ts';
+import type { ForeignConfOptions } from '../../library/settings/layout-options.ts';
 import type { Host } from '../frame/host.ts';
 import type { SecretOptions } from '../frame/options.ts';
 import { agreeing } from '../frame/prompt.ts';

@@ -1,13 +1,13 @@
 /** Finds a vault's password or master key in all the places it may come from, and opens the key with it. */
-import { timingSafeEqual } from 'node:crypto';
 import { PasswordError, UsageError, VaultError } from '../../errors.ts';
 import type { Conf } from '../../gocryptfs/conf/config.ts';
 import type { KeychainSurroundings } from '../../vault/password/keychain.ts';
 import { readSecret, type Secret, type SecretSources } from '../../vault/password/password.ts';
 import { assertMasterkey, hasConf, type VaultFrame } from '../../vault/vault.ts';
-import { keepConstantTime } from './constant-time.ts';
+import { keepConstantTime } from '../../library/settings/constant-time.ts';
 import { untilInterrupted } from './derivation.ts';
-import type { OpenedConf } from '../../library/continued-run.ts';
+import type { OpenedConf } from '../../library/unlocking.ts';
+import { callerOf } from '../frame/caller.ts';
 import type { Host } from '../frame/host.ts';
 import type { SecretOptions } from '../frame/options.ts';
 import { askMasterkey, askNewPassword, askPassword, passwordQuestion } from '../frame/prompt.ts';
@@ -134,14 +134,9 @@ export async function openInAnyForm(
   conf: Conf,
   password: Uint8Array,
 ): Promise<Buffer> {
-  const { unlockInAnyForm } = await import('../../gocryptfs/conf/keys.ts');
-  const { masterkey, form } = await untilInterrupted(host, unlockInAnyForm(conf, password));
-  if (form !== undefined) {
-    const how = form === 'NFC' ? 'composed (NFC)' : 'decomposed (NFD), as macOS types it';
-    const message = `the password is right when its letters are ${how}: it was given in the other form`;
-    warnings.add({ code: 'password-form', message });
-  }
-  return masterkey;
+  const { masterkeyByPassword } = await import('../../library/unlocking.ts');
+  const waiting = <T>(derivation: Promise<T>): Promise<T> => untilInterrupted(host, derivation);
+  return masterkeyByPassword(callerOf(host, warnings), waiting, conf, password);
 }
 
 function confLost({ confFile }: VaultFrame): VaultError {
@@ -262,27 +257,15 @@ export async function unlockConf(
     ...sourcesOf(host, options, warnings),
     ...(host.canAsk ? { prompt: typing.ask } : {}),
   });
-  if (secret.kind === 'masterkey') return assertSealedBy(secret.bytes, conf);
+  if (secret.kind === 'masterkey') {
+    const { assertSealedBy } = await import('../../library/unlocking.ts');
+    return assertSealedBy(secret.bytes, conf);
+  }
   if (conf === undefined) {
     secret.bytes.fill(0);
     throw new VaultError('conf-missing', 'a password needs a conf');
   }
   return typing.open(secret.bytes, (bytes) => openInAnyForm(host, warnings, conf, bytes));
-}
-
-/**
- * A master key that was told, if it has sealed the conf. Which of the two is the wrong one cannot be
- * seen, and a slip of the pen is likelier than an attack.
- *
- * @throws {PasswordError} `wrong-masterkey`
- */
-async function assertSealedBy(masterkey: Buffer, conf: Conf | undefined): Promise<Buffer> {
-  const { isSealIntact } = await import('../../gocryptfs/conf/conf-seal.ts');
-  if (conf === undefined || isSealIntact(conf, masterkey)) return masterkey;
-  masterkey.fill(0);
-  throw new PasswordError('wrong-masterkey', 'this master key has not sealed this gocryptfs.conf', {
-    hint: 'Compare it with the recovery sheet. If it is right, the conf was changed: restore with the layout from the sheet, --layout and the like, which goes without the conf.',
-  });
 }
 
 /**
@@ -301,27 +284,9 @@ export async function unlockAdopted(
     ...sourcesOf(host, options, warnings),
     ...(host.canAsk ? { prompt: () => askPassword(host, passwordQuestion()) } : {}),
   });
-  if (secret.kind === 'masterkey') {
-    const masterkey = await assertSealedBy(secret.bytes, conf);
-    return { masterkey, isUnproven: true, isKeyOfOther: false };
-  }
-  const { unlockMasterkey } = await import('../../gocryptfs/conf/keys.ts');
-  try {
-    const masterkey = await untilInterrupted(host, unlockMasterkey(conf, secret.bytes));
-    const trying = other && unlockMasterkey(other, secret.bytes).catch(unlessWrong);
-    const alike = trying && (await untilInterrupted(host, trying));
-    const isKeyOfOther = alike !== undefined && timingSafeEqual(alike, masterkey);
-    alike?.fill(0);
-    return { masterkey, isUnproven: false, isKeyOfOther };
-  } finally {
-    secret.bytes.fill(0);
-  }
-}
-
-/** Another password, or a token: then it is another's conf as far as can be told. */
-function unlessWrong(error: unknown): undefined {
-  if (error instanceof PasswordError || error instanceof VaultError) return undefined;
-  throw error;
+  const { openConfAndOther } = await import('../../library/unlocking.ts');
+  const waiting = <T>(derivation: Promise<T>): Promise<T> => untilInterrupted(host, derivation);
+  return openConfAndOther(waiting, secret, conf, other);
 }
 
 /**

@@ -1,6 +1,6 @@
 /** The options of `push`, as commander defines and returns them. */
 import type { Command } from 'commander';
-import type { FilterRules } from '../../tree/filter/filter-syntax.ts';
+import { FILTER_KINDS, isFilterKey, type FilterWord } from '../../library/settings/filter-words.ts';
 import { type OptionsOf } from '../../options/option-table.ts';
 import {
   CONDITION_OPTIONS,
@@ -18,30 +18,6 @@ import {
 } from '../frame/options.ts';
 import { ESCAPED_HELP } from '../frame/escaped-paths.ts';
 import { addWaitOption, type WaitOptions } from '../frame/vault-lock.ts';
-
-/** The keys of filter rules in the order in which those of one table count, and how each is read. */
-export const FILTER_KINDS = {
-  filter: 'filter',
-  include: 'include',
-  exclude: 'exclude',
-  exclude_from: 'excludeFrom',
-} as const satisfies Record<keyof typeof FILTER_OPTIONS, keyof FilterRules>;
-
-type FilterKey = keyof typeof FILTER_KINDS;
-
-/** True for a key of filter rules. */
-export function isFilterKey(key: string): key is FilterKey {
-  return Object.hasOwn(FILTER_KINDS, key);
-}
-
-/** The keys of {@link FILTER_KINDS}. */
-export const FILTER_KEYS: readonly FilterKey[] = Object.keys(FILTER_KINDS).filter(isFilterKey);
-
-/** One filter option, in the order of the command line. */
-export interface FilterWord {
-  readonly kind: (typeof FILTER_KINDS)[FilterKey];
-  readonly text: string;
-}
 
 /** The options of `push`, `plan` and `verify`, as commander gives them. */
 export interface PushOptions

@@ -6,7 +6,7 @@ import { describeFinding } from '../terminal/finding-words.ts';
 import { counted, findingPlace } from '../copies/fsck-output.ts';
 import { jsonPath } from '../terminal/render-item.ts';
 import { shownText } from '../terminal/terminal.ts';
-import type { AdoptSummary } from '../../sync/adopt/adopt-settings.ts';
+import type { AdoptSummary } from '../../sync/adopt/adopt-summary.ts';
 
 const REMEDIES: Readonly<Record<AdoptFinding['mending'], string>> = {
   repair: ' (--repair mends it)',

@@ -5,7 +5,7 @@ import { REVERSE_CONF_NAME } from '../../gocryptfs/names/names.ts';
 import { placeToAdopt } from '../../library/continued-place.ts';
 import { adoptFigures, adoptFindingEvent, adoptFindingText, adoptLines } from './adopt-output.ts';
 import { shownCount } from '../../library/figures.ts';
-import type { ForeignConfOptions } from '../../library/layout-options.ts';
+import type { ForeignConfOptions } from '../../library/settings/layout-options.ts';
 import { callerOf } from '../frame/caller.ts';
 import { continuedSecret } from '../secrets/continued-secret.ts';
 import type { Host } from '../frame/host.ts';
@@ -21,11 +21,8 @@ import { addPeerOptions, peerSettings, type PeerOptions } from '../frame/run-opt
 import type { Selected } from '../frame/selected.ts';
 import { addForeignConfOptions } from '../copies/copy-options.ts';
 import { loginQuestions } from '../frame/login-questions.ts';
-import type {
-  AdoptSettings,
-  AdoptSurroundings,
-  AdoptSummary,
-} from '../../sync/adopt/adopt-settings.ts';
+import type { AdoptSettings, AdoptSurroundings } from '../../sync/adopt/adopt-settings.ts';
+import type { AdoptSummary } from '../../sync/adopt/adopt-summary.ts';
 
 interface AdoptOptions extends CommonOptions, SecretOptions, PeerOptions, ForeignConfOptions {
   readonly name: string;

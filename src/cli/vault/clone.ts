@@ -2,12 +2,11 @@
 import path from 'node:path';
 import type { Command } from 'commander';
 import { ExitCode, UsageError } from '../../errors.ts';
-import type { CloneSettings, CloneSummary } from '../../sync/adopt/clone.ts';
-import { hasUnfinished, removeUnfinished } from '../../tree/target/unfinished-files.ts';
-import { acquireTargetLock } from '../../vault/lock/lock.ts';
-import { pathKind } from '../../vault/files/path-kind.ts';
-import { VAULT_DIR_NAME } from '../../vault/vault.ts';
-import { placeToClone } from '../../library/continued-place.ts';
+import type { CloneSummary } from '../../sync/adopt/adopt-summary.ts';
+import type { CloneSettings } from '../../sync/adopt/clone.ts';
+import { restoringSettings } from '../../library/settings/restore-choice.ts';
+import { peerSettings } from '../frame/run-options.ts';
+import { finishClone, placeToClone } from '../../library/continued-place.ts';
 import { continuedSecret } from '../secrets/continued-secret.ts';
 import type { Host } from '../frame/host.ts';
 import { noteVault } from '../frame/place.ts';
@@ -18,7 +17,6 @@ import {
   addRestoringOptions,
   refuseXattrsEarly,
   restoreReporter,
-  restoringSettings,
   type RestoringOptions,
 } from '../copies/restore.ts';
 import { loginQuestions } from '../frame/login-questions.ts';
@@ -66,10 +64,8 @@ async function runClone(
 ): Promise<CommandResult> {
   const { options } = words;
   const target = path.resolve(host.folder, words.dir);
-  const vaultDir = path.join(target, VAULT_DIR_NAME);
-  if (pathKind(vaultDir) === 'folder' && hasUnfinished(target)) {
-    // All was done but to clean up.
-    removeUnfinished(target, acquireTargetLock);
+  const vaultDir = finishClone(target);
+  if (vaultDir !== undefined) {
     host.out.note(`${target} is cloned already`);
     return { exitCode: ExitCode.ok, figures: { vaultDir } };
   }
@@ -101,6 +97,7 @@ function readSettings(
   const { destination, place, vaultDir } = placeToClone(words, host);
   const restore = {
     ...restoringSettings(options),
+    ...peerSettings(options),
     ...{ from: destination, target, paths: [], rules: [] },
   };
   return { restore, place, vaultDir, name };

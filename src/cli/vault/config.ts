@@ -15,8 +15,8 @@ import {
   effectiveValues,
   pushLayers,
   type PushLayer,
-} from '../settings/push-config.ts';
-import { FILTER_KEYS } from '../settings/push-options.ts';
+} from '../../library/settings/push-config.ts';
+import { FILTER_KEYS } from '../../library/settings/filter-words.ts';
 import { DONE, type CommandResult } from '../frame/report.ts';
 import type { Selected } from '../frame/selected.ts';
 import { shownText } from '../terminal/terminal.ts';

@@ -9,7 +9,6 @@ import {
   REVERSE_CONF_NAME,
   type NewVaultPlace,
 } from '../../vault/new-vault.ts';
-import { pathKind } from '../../vault/files/path-kind.ts';
 import type { Host } from '../frame/host.ts';
 import {
   addCommonOptions,
@@ -23,9 +22,10 @@ import { noteVault, placeOf, vaultDirOf } from '../frame/place.ts';
 import { recoverySheet } from '../keys/recovery-sheet.ts';
 import type { CommandResult, Warnings } from '../frame/report.ts';
 import type { Selected } from '../frame/selected.ts';
-import { layoutOf, modifiersGiven, type LayoutOptions } from '../../library/layout-options.ts';
+import { layoutOf, type LayoutOptions } from '../../library/settings/layout-options.ts';
 import { addLayoutOptions } from '../settings/layout-option.ts';
-import { newKey, reverseKey, type MadeKey } from '../keys/new-key.ts';
+import type { MadeKey } from '../../library/new-key.ts';
+import { newKey, reverseKey } from '../keys/new-key.ts';
 
 interface InitOptions extends CommonOptions, SecretOptions, LayoutOptions {
   readonly scryptn?: number;
@@ -70,6 +70,7 @@ async function init(
   const place = { source, ...(told === undefined ? {} : { vaultDir: told }) };
   checkNewVault(place);
   const choice = layoutOf(options);
+  const { findReverseConf } = await import('../../library/new-key.ts');
   const reverseConf = findReverseConf(source, options);
   const key =
     reverseConf === undefined
@@ -81,35 +82,6 @@ async function init(
   } finally {
     key.masterkey.fill(0);
   }
-}
-
-/**
- * The conf of `gocryptfs -reverse` in a folder, when it is to be used.
- *
- * @throws {UsageError} `reverse-conf-found` — it is there, but something else was asked for;
- *   `conflicting-options` — it says already what the options would
- */
-function findReverseConf(source: string, options: InitOptions): string | undefined {
-  const file = path.join(source, REVERSE_CONF_NAME);
-  if (pathKind(file) === 'absent') return undefined;
-  if (options.layout !== 'reverse') {
-    throw new UsageError(
-      'reverse-conf-found',
-      `${file} is there: this folder has been shown by gocryptfs -reverse`,
-      {
-        hint: 'To go on with the copy made from that: ecsync init --layout reverse. To start afresh with another key: move that file elsewhere first, but keep it as long as you keep that copy.',
-      },
-    );
-  }
-  const given = [
-    ...modifiersGiven(options),
-    ...(options.scryptn === undefined ? [] : ['--scryptn']),
-  ];
-  const [first] = given;
-  if (first === undefined) return file;
-  throw new UsageError('conflicting-options', `${file} is there and says what ${first} would`, {
-    hint: `Leave ${given.join(' and ')} out: the copy stays as it is.`,
-  });
 }
 
 function conclude(

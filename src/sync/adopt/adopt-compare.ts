@@ -1,23 +1,9 @@
 /** Compares the source with the copy that is being adopted, by what a dry run says. */
 import { type Entry, isRegularFile } from '../../tree/entry.ts';
 import { LocalTree } from '../../tree/local/local-tree.ts';
+import type { AdoptComparison } from './adopt-summary.ts';
 import { pathKey } from '../../view/path-bytes.ts';
 import type { ItemLine, PushReporter, PushSummary } from '../push/source/push-settings.ts';
-
-/** How a copy compares with its source, by size, time and attributes: what a dry run says. */
-export interface AdoptComparison {
-  /** Plaintext objects of the source. */
-  readonly filesTotal: number;
-  readonly matching: number;
-  /** There, but with other content or attributes. */
-  readonly differing: number;
-  readonly missing: number;
-  /** Objects of the copy that the source does not have. */
-  readonly extra: number;
-  /** Files whose content the next push sends or compares, and their plaintext bytes. */
-  readonly filesToSend: number;
-  readonly bytesToSend: number;
-}
 
 /**
  * Why a source may not be the one the copy was made from: less than a tenth of the copy is in it.

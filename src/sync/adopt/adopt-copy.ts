@@ -58,7 +58,7 @@ export interface CopyConf {
  * @throws {VaultError} `copy-missing` — a local folder that is not there
  * @throws {LoginError | ConnectionError | RemoteError | ProtocolError | FileError} the peer
  */
-export async function openCopy(
+export async function openCopyToAdopt(
   settings: CopySettings,
   opened: OpenDestination,
   { signal, warn }: { readonly signal: AbortSignal; readonly warn: (error: EcsyncError) => void },

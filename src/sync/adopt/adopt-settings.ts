@@ -6,8 +6,6 @@ import type { StoredConf } from '../../vault/stored-conf.ts';
 import type { AdoptFinding } from './adopt-finding.ts';
 import type { LoginQuestions } from '../reach/destination-options.ts';
 import type { Conf } from '../../gocryptfs/conf/config.ts';
-import type { AdoptComparison } from './adopt-compare.ts';
-import type { Derivation } from '../../gocryptfs/layout.ts';
 
 /** What is adopted, and how. */
 export interface AdoptSettings
@@ -43,20 +41,4 @@ export interface AdoptSurroundings {
   readonly questions: LoginQuestions;
   /** Opens the key of the copy. @throws {PasswordError} and all that opening a conf throws */
   unlock(conf: Conf, confBytes: Uint8Array): Promise<AdoptKey>;
-}
-
-/** What adopting came to. */
-export interface AdoptSummary extends AdoptComparison {
-  /** Absent after a dry run. */
-  readonly vaultDir?: string;
-  readonly derivation: Derivation;
-  readonly timeShiftSec?: 0 | 10;
-  /** The conf of `gocryptfs -reverse` in the source is used in place. */
-  readonly confInSource: boolean;
-  readonly conf: Conf;
-  /** Damage found, and how much of it was mended. */
-  readonly damaged: number;
-  readonly mended: number;
-  readonly bytesSent: number;
-  readonly bytesReceived: number;
 }

@@ -8,13 +8,8 @@ import { stateKey, writeState } from '../../vault/memory/state.ts';
 import type { StoredConf } from '../../vault/stored-conf.ts';
 import { pathKey, ROOT_PATH } from '../../view/path-bytes.ts';
 import type { ConfFile } from '../../view/encrypt/virtual-files.ts';
-import {
-  ComparisonCount,
-  namesIn,
-  strangerWarning,
-  type AdoptComparison,
-} from './adopt-compare.ts';
-import { openCopy, readCopyConf, type CopyConf, type OpenCopy } from './adopt-copy.ts';
+import { ComparisonCount, namesIn, strangerWarning } from './adopt-compare.ts';
+import { openCopyToAdopt, readCopyConf, type CopyConf, type OpenCopy } from './adopt-copy.ts';
 import { damageError, type AdoptFinding } from './adopt-finding.ts';
 import { surveyCopy, type Survey } from './adopt-survey.ts';
 import {
@@ -25,7 +20,7 @@ import {
 } from '../reach/destination-remote.ts';
 import { destinationOptions } from '../reach/destination-options.ts';
 import { interrupted, unlessAborted } from '../interruption.ts';
-import { OpenVault, shownInSource } from '../push/opened-vault.ts';
+import { shownInSource, type OpenVault } from '../push/opened-vault.ts';
 import { push } from '../push/push.ts';
 import { defaultPushSettings, type PushSettings } from '../push/source/push-settings.ts';
 import {
@@ -35,7 +30,8 @@ import {
   type RootAttributes,
 } from '../push/memory/push-state.ts';
 import { structureKey } from '../push/source/structure-key.ts';
-import type { AdoptSettings, AdoptKey, AdoptSurroundings, AdoptSummary } from './adopt-settings.ts';
+import type { AdoptSettings, AdoptKey, AdoptSurroundings } from './adopt-settings.ts';
+import type { AdoptSummary, AdoptComparison } from './adopt-summary.ts';
 
 /**
  * Adopts a copy: reads its structure, compares it with the source, mends it if told so, and makes
@@ -121,7 +117,7 @@ class Adoption {
   #openCopy(): Promise<OpenCopy> {
     const { reporter, signal } = this.#surroundings;
     const warn = ({ code, message }: EcsyncError): void => reporter.warning({ code, message });
-    return openCopy(this.#settings, this.#opened, { signal, warn });
+    return openCopyToAdopt(this.#settings, this.#opened, { signal, warn });
   }
 
   async #survey(
@@ -302,7 +298,7 @@ function vaultToBe(
   { derivation, timeShiftSec, index }: Survey,
   { key, copyConf }: { readonly key: AdoptKey; readonly copyConf: CopyConf },
 ): OpenVault {
-  return OpenVault.of({
+  return {
     source: place.source,
     vaultDir,
     conf: confFileOf(derivation === 'reverse' ? key.reverseConf : undefined, copyConf),
@@ -310,7 +306,7 @@ function vaultToBe(
     derivation,
     virtualTimes: timeShiftSec === undefined ? 'fixed' : { shiftSec: timeShiftSec },
     ...(index && { inherited: index }),
-  });
+  };
 }
 
 function confFileOf(inSource: StoredConf | undefined, { bytes, mtimeSec }: CopyConf): ConfFile {

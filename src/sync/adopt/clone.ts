@@ -9,8 +9,9 @@ import { ROOT_PATH } from '../../view/path-bytes.ts';
 import { confMissing } from '../copy/copy-root.ts';
 import { adopt } from './adopt.ts';
 import { restore, type RestoreSurroundings } from '../restore/restore.ts';
-import type { RestoreSettings, RestoreSummary } from '../restore/restore-settings.ts';
-import type { AdoptKey, AdoptSurroundings, AdoptSummary } from './adopt-settings.ts';
+import type { RestoreSettings } from '../restore/restore-settings.ts';
+import type { AdoptKey, AdoptSurroundings } from './adopt-settings.ts';
+import type { AdoptSummary, CloneSummary } from './adopt-summary.ts';
 
 /** What is cloned, and how. */
 export interface CloneSettings {
@@ -26,12 +27,6 @@ export interface CloneSettings {
 export interface CloneSurroundings extends RestoreSurroundings {
   /** Opens the key of the copy; asked once. */
   unlock(conf: Conf, confBytes: Uint8Array): Promise<AdoptKey>;
-}
-
-/** What cloning came to. */
-export interface CloneSummary extends RestoreSummary {
-  /** Absent when something could not be restored: then no vault was made. */
-  readonly vaultDir?: string;
 }
 
 /**

@@ -1,12 +1,13 @@
 /** What a check of a copy is told, and what it reports. */
 import type { Entry, Tree } from '../../tree/entry.ts';
-import { type EcsyncError, ExitCode } from '../../errors.ts';
+import type { EcsyncError } from '../../errors.ts';
 import type { Layout } from '../../gocryptfs/layout.ts';
 import type { IdentityCheck } from '../../view/decrypt/identity-check.ts';
 import type { KeptNames } from '../push/job/kept-names.ts';
 import type { LastPush } from '../push/memory/last-push.ts';
 import type { ContentSource } from '../copy/content-source.ts';
 import type { FsckFinding } from '../copy/fsck-finding.ts';
+import type { FsckProgress } from './fsck-summary.ts';
 
 /** A copy, and how to check it. */
 export interface FsckJob<C extends Entry> {
@@ -43,37 +44,8 @@ export interface FsckJob<C extends Entry> {
   readonly sample?: (plainPath: Uint8Array) => boolean;
 }
 
-/** How far a check is. The total is not known before the end. */
-export interface FsckProgress {
-  readonly filesDone: number;
-  readonly bytesDone: number;
-  readonly damaged: number;
-  readonly current: Uint8Array;
-}
-
 /** Hears what a check finds, as it finds it. */
 export interface FsckReporter {
   finding(finding: FsckFinding): void;
   progress(progress: FsckProgress): void;
-}
-
-/** What a whole check came to. */
-export interface FsckSummary {
-  readonly files: number;
-  /** Of those, how many were read; absent when all of them should be. */
-  readonly filesSampled?: number;
-  readonly folders: number;
-  readonly links: number;
-  /** Devices, pipes and sockets. */
-  readonly others: number;
-  /** Ciphertext that was read and authenticated. */
-  readonly bytesRead: number;
-  /** Findings by severity. */
-  readonly damaged: number;
-  readonly unread: number;
-  readonly notes: number;
-  /** Whether it was compared with anything where files and folders belong. */
-  readonly placesChecked: boolean;
-  /** 0; 26 for damage; otherwise 24 when everything unread vanished or changed, 23 when not. */
-  readonly exitCode: ExitCode;
 }

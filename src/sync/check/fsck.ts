@@ -34,7 +34,8 @@ import {
   type FsckFinding,
 } from '../copy/fsck-finding.ts';
 import { checkConf, checkUnfinished } from './fsck-root.ts';
-import type { FsckJob, FsckReporter, FsckSummary } from './fsck-job.ts';
+import type { FsckJob, FsckReporter } from './fsck-job.ts';
+import type { FsckSummary } from './fsck-summary.ts';
 
 /**
  * Checks a copy from end to end. Names and blocks that are whole but not where they belong authenticate

@@ -17,34 +17,8 @@ import {
 } from '../push/job/itemize.ts';
 import { type PushJob, shownPath } from '../push/job/push-job.ts';
 import type { PushEntry } from '../push/source/push-entry.ts';
+import type { VerifyFinding } from './verify-summary.ts';
 import { parentKey } from '../push/source/skeleton.ts';
-
-/** One difference between a copy and what its vault says. */
-export interface VerifyFinding {
-  /**
-   * `changed`: other content, another target, another device. `missing`: not there. `extra`: only
-   * there. `attributes`: nothing but mode, time, owner, group, or which names are one file.
-   */
-  readonly kind: 'changed' | 'missing' | 'extra' | 'attributes';
-  readonly object: 'file' | 'folder' | 'link' | 'device' | 'special' | 'structure' | 'unknown';
-  /** For what no plaintext object corresponds to: what it is to the object at `path`. */
-  readonly structure?: 'folder-key' | 'long-name' | 'conf' | 'mirror';
-  /** Plaintext path (bytes); of what `structure` belongs to, `.` for the vault as a whole. */
-  readonly path: Uint8Array;
-  /** False when the name could not be told in plaintext and `path` is as it is stored. */
-  readonly plain: boolean;
-  /** Which attributes differ, beside the content or alone. */
-  readonly attributes: readonly string[];
-  /** The object was changed here after it was last pushed, as far as is remembered, or its time tells. */
-  readonly changedHere: boolean;
-  /**
-   * `damage`: the copy is not what was pushed. `pending`: it is, as far as is remembered, and the change
-   * here waits for the next push. `extra`: only there, and no deletion is in force.
-   */
-  readonly verdict: 'damage' | 'pending' | 'extra';
-  /** True when the server is too old to tell a changed file from a missing one. */
-  readonly maybeMissing: boolean;
-}
 
 /** What the server said about an entry. */
 export interface Difference {

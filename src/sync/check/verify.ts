@@ -12,7 +12,8 @@ import { assertHeard, comparesExisting, recognisingFile } from '../push/job/ques
 import { staleSuspects } from '../push/memory/racy.ts';
 import type { NOT_ENCRYPTED } from '../run-settings.ts';
 import { knownKey } from '../push/source/skeleton.ts';
-import { FindingMaker, type VerifyFinding } from './verify-finding.ts';
+import { FindingMaker } from './verify-finding.ts';
+import type { VerifyFinding, VerifySummary } from './verify-summary.ts';
 import { filesInDoubt, selectionTerms } from '../push/memory/unfinished.ts';
 import { inspect, type Inspection, WHETHER_WHOLE } from './verify-inspect.ts';
 import { repair } from './verify-repair.ts';
@@ -23,34 +24,6 @@ export interface VerifyOptions {
   readonly repair: boolean;
   /** Told of each finding; after a repair, and then whether it has gone. Must not throw. */
   onFinding(finding: VerifyFinding, repaired: boolean): void;
-}
-
-/** What a verification found. */
-export interface VerifySummary {
-  /** 0, 26 with damage that remains, 23 or 24 when the source could not be read completely. */
-  readonly exitCode: 0 | 23 | 24 | 26;
-  /** Plaintext objects in the view (files, folders, links, specials). */
-  readonly filesTotal: number;
-  /** Plaintext bytes of all files. */
-  readonly totalBytes: number;
-  readonly changed: number;
-  readonly missing: number;
-  readonly extra: number;
-  readonly attributes: number;
-  /** How many of the extra ones are no failure. */
-  readonly onlyThere: number;
-  /** How many of those that are left wait for the next push. */
-  readonly pending: number;
-  /** How many of them are right now. */
-  readonly repaired: number;
-  /** Whether the server could be asked for what it has beyond the vault. */
-  readonly extrasAsked: boolean;
-  /** Whether it is known here what was pushed; if not, renamed files count as changed. */
-  readonly isRemembered: boolean;
-  readonly bytesSent: number;
-  readonly bytesReceived: number;
-  readonly runs: number;
-  readonly elapsedMs: number;
 }
 
 /**

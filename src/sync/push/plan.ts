@@ -21,7 +21,7 @@ import {
 import type { OpenVault } from './opened-vault.ts';
 import { withPushJob, type PushSurroundings } from './push.ts';
 import type { PushEntry } from './source/push-entry.ts';
-import type { PushSettings, PushSummary } from './source/push-settings.ts';
+import type { PlanSummary, PushSettings } from './source/push-settings.ts';
 import { emptyState, type PushState } from './memory/push-state.ts';
 import { summarise } from './push-summary.ts';
 import { type Answer, ask, assertHeard, WHAT_A_PUSH_DOES } from './job/question.ts';
@@ -33,16 +33,6 @@ import type { NOT_ENCRYPTED } from '../run-settings.ts';
 import { newStructure, withAncestors } from './source/skeleton.ts';
 import { foundingRuns } from './job/staging.ts';
 import { noteUnstored } from './runs/unstored-kinds.ts';
-
-/** What a push would do. `filesSent` and `filesDeleted` count what it would send and delete. */
-export interface PlanSummary extends PushSummary {
-  readonly filesNew: number;
-  readonly foldersNew: number;
-  /** Encrypted bytes of all files that would be sent in whole or in part: the push sends no more. */
-  readonly contentBytesMax: number;
-  /** Whether `literalBytes` and `matchedBytes` were asked of the server; 0 when they were not. */
-  readonly exact: boolean;
-}
 
 /** A server's way of saying that it does not measure. */
 const MEASURE_REFUSED = /only-write-batch|unknown option|unrecognized option|syntax or usage/i;

@@ -3,7 +3,7 @@ import { groupNames, userNames } from '../../tree/local/owner-names.ts';
 import { ConfThere } from './guards/conf-there.ts';
 import { deletionScope } from './job/deletion.ts';
 import { KeptNames } from './job/kept-names.ts';
-import { OpenVault } from './opened-vault.ts';
+import type { OpenVault } from './opened-vault.ts';
 import type { PushView } from './source/push-entry.ts';
 import type { PushJob } from './job/push-job.ts';
 import type { PushSettings } from './source/push-settings.ts';
@@ -26,7 +26,7 @@ export function vaultParts(
 ): Pick<PushJob, 'confThere' | 'names'> {
   return {
     ...(vault !== NOT_ENCRYPTED && {
-      confThere: new ConfThere(OpenVault.partsOf(vault).masterkey),
+      confThere: new ConfThere(vault.masterkey),
     }),
     ...(!numericIds && { names: { users: userNames(), groups: groupNames() } }),
   };

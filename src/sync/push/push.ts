@@ -27,7 +27,7 @@ import { LINKED } from './job/itemize.ts';
 import { Births, NO_MOVES, readMoves, type MoveBooks, type MoveStores } from './memory/moves.ts';
 import { findMountPoints } from './source/mount-points.ts';
 import { confirmMoves } from './runs/moves-links.ts';
-import { OpenVault } from './opened-vault.ts';
+import type { OpenVault } from './opened-vault.ts';
 import type { PushView } from './source/push-entry.ts';
 import { bookkeeping, figuresOf, noteDeleted, toldLine, type PushJob } from './job/push-job.ts';
 import { finishing, progressOf } from './job/push-progress.ts';
@@ -89,7 +89,7 @@ async function encrypted(
   vault: OpenVault,
   { births, ledger }: { readonly births: Births; readonly ledger: Ledger },
 ): Promise<EncryptedView<LocalEntry>> {
-  const { conf, masterkey, derivation, virtualTimes, inherited } = OpenVault.partsOf(vault);
+  const { conf, masterkey, derivation, virtualTimes, inherited } = vault;
   const ahead = new TreeAhead(plain);
   void ahead.run();
   const key = await Promise.resolve(masterkey).finally(() => {
@@ -230,7 +230,7 @@ async function preview(job: PushJob, remembered: PushState | undefined): Promise
  * @returns the figures; `exitCode` 23, 24, 25 or 75 when part of it could not be done
  * @throws {UsageError} `destination-overlaps`, `destination-unsupported`, `path-outside`,
  *   `source-differs`, `xattrs-unsupported`
- * @throws {VaultError} `vault-not-opened`, `destination-other-vault`, `destination-not-a-copy`, `destination-mirror`,
+ * @throws {VaultError} `destination-other-vault`, `destination-not-a-copy`, `destination-mirror`,
  *   `destination-encrypted`, `layout-unsupported`
  * @throws {LoginError | ConnectionError | RemoteError | ProtocolError} the peer
  * @throws {FileError} the source folder, or a destination that cannot store anything
@@ -264,7 +264,7 @@ export async function push(
         return summarise(ready.job, startedMs, { ...ready, ...end });
       }
       const marker = new PushMarker(surroundings);
-      const isAdopted = vault !== NOT_ENCRYPTED && vault.isAdopted;
+      const isAdopted = vault !== NOT_ENCRYPTED && vault.inherited !== undefined;
       const isFounding = ready.isFounding === true && !isAdopted;
       const isUnknown = ready.isFounding !== true && remembered === undefined && !isAdopted;
       const isContinued = isUnknown && ready.job.context.view.keepsIdentities;
@@ -305,10 +305,9 @@ function isOfThisView(job: PushJob, remembered: PushState | undefined): boolean 
 
 /** @throws {UsageError} `source-differs` */
 function refuseOtherSource({ source, vaultDir }: PushSettings, vault: OpenVault): void {
-  const parts = OpenVault.partsOf(vault);
-  if (parts.source === source && parts.vaultDir === vaultDir) return;
+  if (vault.source === source && vault.vaultDir === vaultDir) return;
   throw new UsageError('source-differs', `${source} is not the folder of the vault that is open`, {
-    hint: `Push ${parts.source} with it, or open the vault of the other folder.`,
+    hint: `Push ${vault.source} with it, or open the vault of the other folder.`,
   });
 }
 

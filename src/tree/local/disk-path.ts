@@ -1,4 +1,5 @@
 /** Paths in the form that system calls take, including on Windows. */
+import fs from 'node:fs';
 import path from 'node:path';
 import { isWindows } from '../../platform.ts';
 import { isRootPath } from '../safe-path.ts';
@@ -36,6 +37,16 @@ export function onDisk(folder: Uint8Array, inside: Uint8Array): Buffer {
   if (isRootPath(inside)) return Buffer.from(folder);
   const prefix = diskPrefix(folder);
   return withSystemSeparators(Buffer.concat([prefix, inside]), prefix.length);
+}
+
+/** Whether something is there, links themselves counted; what nobody may look at is not. */
+export function isOnDisk(folder: Uint8Array, inside: Uint8Array): boolean {
+  try {
+    fs.lstatSync(onDisk(folder, inside));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Replaces slashes by the system's separators, in place, from a position on. */

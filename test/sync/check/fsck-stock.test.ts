@@ -33,7 +33,7 @@ import {
   type StockComplaint,
   type StockCopy,
 } from '../../support/stock-copy.ts';
-import type { FsckSummary } from '../../../src/sync/check/fsck-job.ts';
+import type { FsckSummary } from '../../../src/sync/check/fsck-summary.ts';
 
 const work = mkdtempSync(path.join(tmpdir(), 'ecsync-fsck-'));
 afterAll(() => rmSync(work, { recursive: true, force: true }));

@@ -21,7 +21,8 @@ import {
   storedObjects,
   type StoredObject,
 } from '../../support/stored-copy.ts';
-import type { FsckJob, FsckProgress } from '../../../src/sync/check/fsck-job.ts';
+import type { FsckJob } from '../../../src/sync/check/fsck-job.ts';
+import type { FsckProgress } from '../../../src/sync/check/fsck-summary.ts';
 
 const GCM = flagsOfLayout({ layout: 'gcm' });
 const layout = openLayout({ flags: new Set(GCM), longNameMax: 255 }, COPY_MASTERKEY);

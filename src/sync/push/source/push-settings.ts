@@ -130,3 +130,13 @@ export interface PushSummary extends PushFigures {
   /** Set when exitCode is not 0: the reason in one line. */
   readonly error?: { readonly code: string; readonly message: string; readonly hint?: string };
 }
+
+/** What a push would do. `filesSent` and `filesDeleted` count what it would send and delete. */
+export interface PlanSummary extends PushSummary {
+  readonly filesNew: number;
+  readonly foldersNew: number;
+  /** Encrypted bytes of all files that would be sent in whole or in part: the push sends no more. */
+  readonly contentBytesMax: number;
+  /** Whether `literalBytes` and `matchedBytes` were asked of the server; 0 when they were not. */
+  readonly exact: boolean;
+}

@@ -12,7 +12,7 @@ import {
   type PushSettings,
   type PushSummary,
 } from '../../../../src/sync/push/source/push-settings.ts';
-import { OpenVault } from '../../../../src/sync/push/opened-vault.ts';
+import type { OpenVault } from '../../../../src/sync/push/opened-vault.ts';
 import { push, type PushSurroundings } from '../../../../src/sync/push/push.ts';
 import { NOT_ENCRYPTED } from '../../../../src/sync/run-settings.ts';
 import { FilterRules } from '../../../../src/tree/filter/filter-syntax.ts';
@@ -130,14 +130,14 @@ describe.each(SERVERS)('by the server %s', (_server, settings) => {
     async (_s, change) => {
       const password = Buffer.from('x');
       const { conf, masterkey } = await createConf({ password, scryptLogN: 10, creator: 'test' });
-      vault = OpenVault.of({
+      vault = {
         source,
         vaultDir: path.join(base, 'vault'),
         conf: { bytes: serialiseConf(conf), mtimeSec: 1 },
         masterkey,
         derivation: 'keyed',
         virtualTimes: 'fixed',
-      });
+      };
       await pushNow(settings);
       const before = inCopy();
       unmount();

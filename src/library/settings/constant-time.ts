@@ -2,8 +2,7 @@
 import { requireConstantTime } from '../../gocryptfs/cipher/constant-time.ts';
 import type { VaultConfig } from '../../vault/config/config.ts';
 import { readUserConfig, userConfigFile } from '../../vault/user/user-config.ts';
-import type { Host } from '../frame/host.ts';
-import { parseFlag } from '../settings/push-config.ts';
+import { parseFlag, type ConfigurationPlace } from './push-config.ts';
 
 const VARIABLE = 'ECSYNC_CONSTANT_TIME';
 
@@ -14,7 +13,7 @@ const VARIABLE = 'ECSYNC_CONSTANT_TIME';
  * @throws {UsageError} `config-invalid` — the variable; every code of `readUserConfig`
  */
 export function keepConstantTime(
-  { environment, platform }: Pick<Host, 'environment' | 'platform'>,
+  { environment, platform }: ConfigurationPlace,
   config?: Pick<VaultConfig, 'constant_time'>,
 ): void {
   const told = environment[VARIABLE];

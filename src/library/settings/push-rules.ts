@@ -1,7 +1,8 @@
 /** Reads the filter rules of a push from its options, its configuration and its presets. */
 import { UsageError } from '../../errors.ts';
 import type { FilterRule } from '../../tree/filter/filter.ts';
-import type { FilterWord, PushOptions } from '../settings/push-options.ts';
+import { rulesOf, type FilterWord } from './filter-words.ts';
+import type { PushValues } from './push-config.ts';
 
 /**
  * The rules of a push: each list in its order, then those of presets.
@@ -9,19 +10,14 @@ import type { FilterWord, PushOptions } from '../settings/push-options.ts';
  * @throws {UsageError} `filter-unsupported` — a rule that protects from deletion what only the
  *   destination has: its names there are encrypted, so rsync cannot apply it
  */
-export async function readRules(
+export async function pushRules(
   lists: readonly (readonly FilterWord[])[],
-  options: PushOptions,
+  options: Pick<PushValues, 'presets' | 'delete'>,
 ): Promise<readonly FilterRule[]> {
   const presets = (options.presets ?? []).flat();
   if (lists.every((list) => list.length === 0) && presets.length === 0) return [];
-  const { FilterRules } = await import('../../tree/filter/filter-syntax.ts');
   const { presetRules } = await import('../../tree/filter/filter-presets.ts');
-  const rules = lists.flatMap((list) => {
-    const collected = new FilterRules();
-    for (const { kind, text } of list) collected[kind](text);
-    return collected.rules;
-  });
+  const rules = (await Promise.all(lists.map(rulesOf))).flat();
   const protecting = rules.find(({ action, side }) => action === 'exclude' && side === 'receiver');
   if (options.delete === true && protecting !== undefined) {
     throw new UsageError(

@@ -1,11 +1,16 @@
-/** How configuration says that a remote is reached, for commands that read it. */
+/** How configuration says that a remote is reached, for runs that read it. */
 import type { PeerSettings } from '../../sync/run-settings.ts';
 import type { Destination } from '../../vault/destination/destination.ts';
 import type { VaultFrame } from '../../vault/vault.ts';
-import type { Host } from '../frame/host.ts';
-import { pushLayers, textsOf, type PushLayer } from './push-config.ts';
+import {
+  fileLayers,
+  pushLayers,
+  textsOf,
+  type ConfigurationPlace,
+  type PushLayer,
+  type PushValues,
+} from './push-config.ts';
 import { remoteNameOf } from '../../vault/destination/remote-destination.ts';
-import type { PeerOptions } from '../frame/run-options.ts';
 
 interface ConfiguredPlace {
   readonly vault?: VaultFrame | undefined;
@@ -18,16 +23,30 @@ interface ConfiguredPlace {
  * @throws {UsageError} every code of `pushLayers`
  */
 export function configuredLayers(
-  host: Host,
+  host: ConfigurationPlace & { readonly folder: string },
   { vault, destination }: ConfiguredPlace,
 ): readonly PushLayer[] {
   return vault === undefined ? [] : pushLayers(host, vault, remoteNameOf(host, vault, destination));
 }
 
+/**
+ * The same of files alone.
+ *
+ * @throws {UsageError} every code of `fileLayers`
+ */
+export function configuredFileLayers(
+  place: ConfigurationPlace,
+  { vault, destination }: ConfiguredPlace,
+): readonly PushLayer[] {
+  return vault === undefined
+    ? []
+    : fileLayers(place, vault, remoteNameOf(place, vault, destination));
+}
+
 /** `rsh` and `rsync_path`, of the command line or else as a push to the same place has them. */
 export function configuredWay(
   layers: readonly PushLayer[],
-  options: Pick<PeerOptions, 'rsh' | 'rsyncPath'>,
+  options: Pick<PushValues, 'rsh' | 'rsyncPath'>,
 ): Pick<PeerSettings, 'rsh' | 'rsyncPath'> {
   const told = (key: 'rsh' | 'rsync_path'): string | undefined => {
     const value = layers.find(({ values }) => values[key] !== undefined)?.values[key];

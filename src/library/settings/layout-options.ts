@@ -1,13 +1,13 @@
 /** Options that say how a copy is encrypted: one that is to be, or one that is there. */
-import { UsageError } from '../errors.ts';
-import type { NameModifiers } from '../gocryptfs/conf/conf-claims.ts';
-import type { Conf } from '../gocryptfs/conf/config.ts';
+import { UsageError } from '../../errors.ts';
+import type { NameModifiers } from '../../gocryptfs/conf/conf-claims.ts';
+import type { Conf } from '../../gocryptfs/conf/config.ts';
 import {
   flagsOfLayout,
   type FeatureFlag,
   type LayoutChoice,
-} from '../gocryptfs/conf/feature-flags.ts';
-import { LONG_NAME_MAX_DEFAULT } from '../gocryptfs/format/limits.ts';
+} from '../../gocryptfs/conf/feature-flags.ts';
+import { LONG_NAME_MAX_DEFAULT } from '../../gocryptfs/format/limits.ts';
 
 /** Options that choose what a new copy is like. */
 export interface LayoutOptions {
@@ -15,6 +15,22 @@ export interface LayoutOptions {
   readonly plaintextnames?: boolean;
   readonly deterministicNames?: boolean;
   readonly longnamemax?: number;
+}
+
+/** Names of layouts. */
+export const LAYOUTS: readonly LayoutChoice['layout'][] = ['gcm', 'reverse', 'xchacha'];
+
+/**
+ * The value of `--layout`.
+ *
+ * @throws {UsageError} `layout-unknown`
+ */
+export function parseLayout(name: string): LayoutChoice['layout'] {
+  const layout = LAYOUTS.find((known) => known === name);
+  if (layout !== undefined) return layout;
+  throw new UsageError('layout-unknown', `there is no layout '${name}'`, {
+    hint: 'Use gcm, reverse or xchacha.',
+  });
 }
 
 /** What the options say of a conf that is a stranger. */
@@ -52,7 +68,8 @@ export interface FolderLayoutOptions extends LayoutOptions, ForeignConfOptions {
  *   would drop in silence
  */
 export function layoutOf(options: LayoutOptions): LayoutChoice {
-  const { layout = 'gcm', plaintextnames, deterministicNames, longnamemax } = options;
+  const layout = parseLayout(options.layout ?? 'gcm');
+  const { plaintextnames, deterministicNames, longnamemax } = options;
   if (plaintextnames === true) {
     const other =
       deterministicNames === true ? '--deterministic-names' : longnamemax && '--longnamemax';

@@ -1,21 +1,28 @@
 /** What a push is told by configuration and environment, where the command line does not say. */
 import { UsageError } from '../../errors.ts';
-import { attributeName, type OptionSpec } from '../../options/option-table.ts';
+import { attributeName, type OptionsOf, type OptionSpec } from '../../options/option-table.ts';
 import { OptionValueError, parseText } from '../../options/option-values.ts';
-import { PUSH_KEYS, PUSH_OPTIONS, type PushKey } from '../../options/push-options.ts';
+import {
+  PUSH_KEYS,
+  PUSH_OPTIONS,
+  type PushKey,
+  type SHARED_PUSH_OPTIONS,
+} from '../../options/push-options.ts';
 import type { PushTable, PushValue } from '../../vault/config/config-tables.ts';
 import { pathFrom } from '../../vault/password/password.ts';
 import { readUserConfig, userConfigFile } from '../../vault/user/user-config.ts';
 import type { VaultFrame } from '../../vault/vault.ts';
 import { vaultFiles } from '../../vault/files/vault-files.ts';
-import {
-  FILTER_KEYS,
-  FILTER_KINDS,
-  isFilterKey,
-  type FilterWord,
-  type PushOptions,
-} from './push-options.ts';
-import type { Host } from '../frame/host.ts';
+import { FILTER_KEYS, FILTER_KINDS, isFilterKey, type FilterWord } from './filter-words.ts';
+
+/** The options of a push as they were parsed; what is absent was not said. */
+export type PushValues = Partial<OptionsOf<typeof SHARED_PUSH_OPTIONS>>;
+
+/** The process that a push runs in, as its configuration is read. */
+export interface ConfigurationPlace {
+  readonly platform: NodeJS.Platform;
+  readonly environment: NodeJS.ProcessEnv;
+}
 
 /** One source of settings. */
 export interface PushLayer {
@@ -42,17 +49,33 @@ export function variableOf(key: PushKey): string {
  * @throws {UsageError} `config-invalid` — a variable; every code of `readUserConfig`
  */
 export function pushLayers(
-  host: Pick<Host, 'environment' | 'platform' | 'folder'>,
+  place: ConfigurationPlace & { readonly folder: string },
+  vault: Pick<VaultFrame, 'config' | 'vaultDir'>,
+  remote: string | undefined,
+): readonly PushLayer[] {
+  const { environment, folder } = place;
+  return [
+    { shownFrom: 'environment', folder, values: fromEnvironment(environment) },
+    ...fileLayers(place, vault, remote),
+  ];
+}
+
+/**
+ * The same of files alone.
+ *
+ * @throws {UsageError} every code of `readUserConfig`
+ */
+export function fileLayers(
+  { environment, platform }: ConfigurationPlace,
   { config, vaultDir }: Pick<VaultFrame, 'config' | 'vaultDir'>,
   remote: string | undefined,
 ): readonly PushLayer[] {
   const file = vaultFiles(vaultDir).config;
-  const userFile = userConfigFile(host.environment, host.platform);
+  const userFile = userConfigFile(environment, platform);
   const ofRemote = config.remotes.find(({ name }) => name === remote)?.push;
   const ofMachine = readUserConfig(userFile).push;
   const userFolder = userFile.replace(/[/\\][^/\\]*$/, '');
   return [
-    { shownFrom: 'environment', folder: host.folder, values: fromEnvironment(host.environment) },
     ...(ofRemote === undefined
       ? []
       : [{ shownFrom: `${file} [remotes.push]`, folder: vaultDir, values: ofRemote }]),
@@ -160,7 +183,7 @@ export interface ConfiguredOptions<Options> {
  * @param given - names of the options that the command line says
  * @throws {UsageError} `conflicting-options`
  */
-export function onlyAdding<Options extends PushOptions>(
+export function onlyAdding<Options extends PushValues>(
   options: Options,
   given: ReadonlySet<string>,
   layers: readonly PushLayer[],
@@ -190,7 +213,7 @@ export function onlyAdding<Options extends PushOptions>(
  * @param given - names of the options that the command line says
  * @throws {UsageError} as {@link pushLayers} and {@link effectiveValues}
  */
-export function withConfiguration<Options extends PushOptions>(
+export function withConfiguration<Options extends PushValues>(
   options: Options,
   given: ReadonlySet<string>,
   layers: readonly PushLayer[],

@@ -1,0 +1,171 @@
+/** Options of the tables as programs give them: plain values under their camel-cased names. */
+import { UsageError } from '../../errors.ts';
+import { nearestWord } from '../../options/nearest.ts';
+import {
+  attributeName,
+  type AttributeName,
+  type OptionsOf,
+  type OptionSpec,
+  type OptionTable,
+} from '../../options/option-table.ts';
+import type { FILTER_OPTIONS } from '../../options/push-options.ts';
+import { OptionValueError, parseText } from '../../options/option-values.ts';
+import { FILTER_KEYS, FILTER_KINDS, type FilterWord } from '../settings/filter-words.ts';
+
+/** What a program gives for an option; amounts also as text: `'10%'`, `'512K'`, `'30d'`. */
+type GivenValue<Spec> = Spec extends { readonly takes: infer Kind }
+  ? Kind extends 'texts'
+    ? string | readonly string[]
+    : Kind extends 'amount'
+      ? number | string
+      : string
+  : boolean;
+
+/** The options of a table, each under its camel-cased name, all of them optional. */
+export type GivenOptions<Table extends OptionTable> = {
+  readonly [Key in keyof Table as AttributeName<Key>]?: GivenValue<Table[Key]>;
+};
+
+/**
+ * Options that were read.
+ *
+ * @internal
+ */
+export interface ReadOptions<Table extends OptionTable> {
+  readonly values: Partial<OptionsOf<Table>>;
+  /** Names of those that were given. */
+  readonly given: ReadonlySet<string>;
+}
+
+/**
+ * Reads what a program gives of a table.
+ *
+ * @param others - options that are read elsewhere
+ * @throws {UsageError} `option-invalid` — a value; `option-unknown` — no option has this name
+ *
+ * @internal
+ */
+export function readOptions<Table extends OptionTable>(
+  table: Table,
+  options: object,
+  others: OptionKinds,
+): ReadOptions<Table> {
+  const specs = new Map(Object.entries(table).map(([key, spec]) => [attributeName(key), spec]));
+  const values: Record<string, unknown> = {};
+  const inTable = [...specs.keys()].map((name) => [name, 'any'] as const);
+  assertOptions(options, { ...others, ...Object.fromEntries(inTable) });
+  for (const [name, value] of Object.entries(options)) {
+    const spec = specs.get(name);
+    if (spec !== undefined && value !== undefined) values[name] = readValue(name, spec, value);
+  }
+  // The loop reads each value as its spec says, which is what OptionsOf says of types.
+  return { values: values as Partial<OptionsOf<Table>>, given: new Set(Object.keys(values)) };
+}
+
+function readValue(
+  name: string,
+  { takes, parse = parseText }: OptionSpec,
+  value: unknown,
+): unknown {
+  if (takes === undefined) {
+    if (typeof value === 'boolean') return value;
+    throw invalidOption(name, value, 'It must be true or false.');
+  }
+  const read = (one: unknown): unknown => {
+    if (typeof one !== 'string' && (takes !== 'amount' || typeof one !== 'number')) {
+      throw invalidOption(name, one, `It must be ${WORDS[takes]}.`);
+    }
+    try {
+      return parse(String(one));
+    } catch (error) {
+      if (!(error instanceof OptionValueError)) throw error;
+      throw invalidOption(name, one, error.message);
+    }
+  };
+  if (takes !== 'texts') return read(value);
+  const list: readonly unknown[] = Array.isArray(value) ? value : [value];
+  return list.map(read);
+}
+
+const WORDS = { amount: 'a number or a text', text: 'a text', texts: 'a text or texts' } as const;
+
+/** What the value of an option that is in no table may be; `any`: it is looked at where it is used. */
+export type OptionKind = 'flag' | 'number' | 'text' | 'listener' | 'any';
+
+/** Options by their names. @internal */
+export type OptionKinds = Readonly<Record<string, OptionKind>>;
+
+const TYPES = { flag: 'boolean', number: 'number', text: 'string', listener: 'function' } as const;
+const TYPE_WORDS = {
+  flag: 'true or false',
+  number: 'a number',
+  text: 'a text',
+  listener: 'a function',
+} as const;
+
+/**
+ * Refuses options of other names, which would be of no effect, and values of another kind.
+ *
+ * @throws {UsageError} `option-unknown`, `option-invalid`
+ * @internal
+ */
+export function assertOptions(options: object, kinds: OptionKinds): void {
+  for (const [name, value] of Object.entries(options)) {
+    const kind = kinds[name];
+    if (kind === undefined) throw unknownOption(name, Object.keys(kinds));
+    if (kind === 'any' || value === undefined || typeof value === TYPES[kind]) continue;
+    throw invalidOption(name, value, `It must be ${TYPE_WORDS[kind]}.`);
+  }
+}
+
+/**
+ * Refuses options that mean nothing here, though they do elsewhere.
+ *
+ * @throws {UsageError} `option-unknown`
+ * @internal
+ */
+export function assertWithout(options: object, names: readonly string[]): void {
+  const found = Object.keys(options).find((name) => names.includes(name));
+  if (found !== undefined) throw unknownOption(found, []);
+}
+
+/**
+ * Refuses a number out of bounds.
+ *
+ * @throws {UsageError} `option-invalid`
+ * @internal
+ */
+export function assertWithin(
+  name: string,
+  value: number | undefined,
+  [least, most]: readonly [number, number],
+): void {
+  if (value === undefined || (value >= least && value <= most)) return;
+  throw invalidOption(name, value, `It must be a number from ${least} to ${most}.`);
+}
+
+function invalidOption(name: string, value: unknown, hint: string): UsageError {
+  const shown = typeof value === 'string' ? `'${value}'` : String(value);
+  return new UsageError('option-invalid', `the option '${name}' is ${shown}`, { hint });
+}
+
+function unknownOption(name: string, known: readonly string[]): UsageError {
+  const nearest = nearestWord(name, known);
+  return new UsageError('option-unknown', `there is no option '${name}'`, {
+    hint: nearest === undefined ? 'See docs/library.md.' : `Did you mean '${nearest}'?`,
+  });
+}
+
+/**
+ * Filter rules of one call, in the order in which those of one table of configuration count.
+ *
+ * @internal
+ */
+export function filterWordsOf(
+  values: Partial<OptionsOf<typeof FILTER_OPTIONS>>,
+): readonly FilterWord[] {
+  return FILTER_KEYS.flatMap((key) => {
+    const kind = FILTER_KINDS[key];
+    return (values[kind] ?? []).map((text) => ({ kind, text }));
+  });
+}

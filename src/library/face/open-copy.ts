@@ -1,0 +1,343 @@
+/** Opens copies without their vault, and makes vaults that continue them. */
+import path from 'node:path';
+import { BugError } from '../../errors.ts';
+import { assertKeyFits } from '../../sync/restore/key-fits.ts';
+import type { RestoreSummary } from '../../sync/restore/restore-settings.ts';
+import type { PeerSettings } from '../../sync/run-settings.ts';
+import type { AdoptFinding } from '../../sync/adopt/adopt-finding.ts';
+import type { AdoptSummary, CloneSummary } from '../../sync/adopt/adopt-summary.ts';
+import type { PushProgress } from '../../sync/push/source/push-settings.ts';
+import { assertRestoresXattrs } from '../../sync/restore/restore-xattrs.ts';
+import type { Secret } from '../../vault/password/password.ts';
+import type { Caller } from '../caller.ts';
+import { keepConstantTime } from '../settings/constant-time.ts';
+import { finishClone, placeToAdopt, placeToClone } from '../continued-place.ts';
+import { adoptWith, cloneWith, type ContinuedSecret } from '../continued-run.ts';
+import { unlockForeignCopy, type CopyKey } from '../copy-key.ts';
+import { findCopyPlace, type CopyPlace } from '../copy-place.ts';
+import type { FolderLayoutOptions, ForeignConfOptions } from '../settings/layout-options.ts';
+import { withOpenedCopy } from '../opened-copy.ts';
+import { openConfAndOther } from '../unlocking.ts';
+import { Copy } from './copy.ts';
+import {
+  PEER_KINDS,
+  peerOf,
+  restoreSettingsOf,
+  type CopyReachOptions,
+  type CopyRestoreOptions,
+} from './copy-choice.ts';
+import { assertOptions, assertWithout, type OptionKinds } from './given-options.ts';
+import { KEY_KINDS, openGiven, readGiven, waitingFor, type KeyOptions } from './given-secret.ts';
+import { Listening, LISTENING_KINDS, type ListeningOptions } from './listening.ts';
+import { questionsFor, type Questions } from './login.ts';
+import { OpenRuns } from './open-runs.ts';
+
+/** Who answers what the opening of a copy asks. */
+export interface CopyQuestions extends Questions {
+  /**
+   * Whether to go on with a conf that makes a password cost more than usual, which whoever can write to
+   * the copy can choose. Absent: up to `scryptn` only.
+   */
+  readonly agree?: (claim: string) => Promise<boolean>;
+}
+
+/** What every opening of a copy by its own conf takes. */
+interface ForeignCopyOptions
+  extends KeyOptions, ListeningOptions, CopyReachOptions, ForeignConfOptions {
+  readonly questions?: CopyQuestions;
+}
+
+/**
+ * How a copy is opened. What its conf claims of names must be confirmed where the conf has no seal:
+ * `plaintextnames`, `deterministicNames`, `longnamemax`, `longnames: false`. With a master key and no conf,
+ * `layout`, `hkdf` and `raw64` say how the copy is encrypted, as on the recovery sheet.
+ */
+export interface OpenCopyOptions extends ForeignCopyOptions, FolderLayoutOptions {}
+
+const FOREIGN_KINDS: OptionKinds = {
+  ...KEY_KINDS,
+  ...LISTENING_KINDS,
+  ...PEER_KINDS,
+  questions: 'any',
+  plaintextnames: 'flag',
+  deterministicNames: 'flag',
+  longnames: 'flag',
+  longnamemax: 'number',
+  scryptn: 'number',
+};
+
+const NEVER = new AbortController().signal;
+
+/**
+ * Opens a copy without its vault, by the `gocryptfs.conf` that lies in it. It is reached once for that.
+ *
+ * @param address - `user@host:path`, `ssh://…`, `rsync://…`, or a folder of this machine
+ * @throws {PasswordError} `wrong-password`, `wrong-masterkey`, `password-missing`, `masterkey-invalid`, …
+ * @throws {VaultError} `conf-missing`, `conf-unusable`, `copy-missing`, `layout-unproven`, `scrypt-cost-unagreed`,
+ *   `layout-unsupported`, and every code of a conf that cannot be read
+ * @throws {UsageError} `destination-invalid`, `not-a-folder`, `layout-differs`, `conflicting-options`
+ * @throws {IntegrityError} `conf-seal-wrong`
+ * @throws {LoginError | ConnectionError | RemoteError | ProtocolError} the peer
+ * @throws {InterruptedError} `interrupted`
+ */
+export async function openCopy(address: string, options: OpenCopyOptions = {}): Promise<Copy> {
+  assertOptions(options, { ...FOREIGN_KINDS, layout: 'text', hkdf: 'flag', raw64: 'flag' });
+  const runs = new OpenRuns();
+  const { questions = {} } = options;
+  const peer = peerOf(options);
+  return new Listening(options, NEVER).run(async (caller) => {
+    const folder = process.cwd();
+    const place = findCopyPlace(address, { vault: undefined, folder, platform: caller.platform });
+    const key = await withSecret(caller, options, (secret) =>
+      keyOfCopy(caller, { place, peer, options, secret }),
+    );
+    return Copy.of({
+      runs,
+      questions,
+      place: () => place,
+      way: () => ({ peer, keep: [] }),
+      unlock: () => Promise.resolve({ conf: key.conf, masterkey: Buffer.from(key.masterkey) }),
+      close: async () => {
+        await runs.close();
+        key.masterkey.fill(0);
+      },
+    });
+  });
+}
+
+/** A key that is at hand, and fits. */
+type ProvenKey = Pick<CopyKey, 'conf'> & { readonly masterkey: Buffer };
+
+/** Reaches a copy once, to open its key and to see that it fits. */
+async function keyOfCopy(
+  caller: Caller,
+  about: {
+    readonly place: CopyPlace;
+    readonly peer: PeerSettings;
+    readonly options: OpenCopyOptions;
+    readonly secret: Secret;
+  },
+): Promise<ProvenKey> {
+  const { place, peer, options, secret } = about;
+  const { questions = {} } = options;
+  const kept: ProvenKey[] = [];
+  const access = {
+    place,
+    reach: { destination: place.destination, ...peer },
+    questions: questionsFor(caller, questions, place),
+    unlock: async (from: CopyPlace): Promise<CopyKey> => {
+      const key = await unlockForeignCopy(from, {
+        options,
+        byMasterkey: secret.kind === 'masterkey',
+        agree: questions.agree,
+        open: (conf) => openGiven(caller, secret, conf),
+      });
+      const masterkey = await key.masterkey;
+      kept.push({ conf: key.conf, masterkey: Buffer.from(masterkey) });
+      return { ...key, masterkey };
+    },
+  };
+  try {
+    const plan = { reach: 'little', onProblem: () => undefined } as const;
+    await withOpenedCopy(caller, access, plan, async ({ copy, layout, isUnproven }) => {
+      if (isUnproven) await assertKeyFits(copy.tree, layout);
+    });
+    const [key] = kept;
+    if (key !== undefined) return key;
+    throw new BugError('key-not-opened', 'a copy was opened without its key');
+  } catch (error) {
+    for (const { masterkey } of kept) masterkey.fill(0);
+    throw error;
+  }
+}
+
+const ADOPT_KINDS: OptionKinds = {
+  ...FOREIGN_KINDS,
+  name: 'text',
+  vaultDir: 'text',
+  cipherdir: 'text',
+  repair: 'flag',
+  dryRun: 'flag',
+  numericIds: 'flag',
+  onFinding: 'listener',
+  onProgress: 'listener',
+  onSurveyed: 'listener',
+};
+
+/** How a copy is adopted. */
+export interface AdoptCopyOptions extends ForeignCopyOptions {
+  /** What the remote is called from now on. Default: `origin`. */
+  readonly name?: string;
+  /** The vault directory, when it is not `.ecsync/` in the folder. */
+  readonly vaultDir?: string;
+  /** A local folder with the same encrypted content, whose names are read in place of the copy's. */
+  readonly cipherdir?: string;
+  /** Mend what is damaged in the copy. Default: false, and damage stands in the way. */
+  readonly repair?: boolean;
+  /** Make and change nothing. Default: false. */
+  readonly dryRun?: boolean;
+  /** Compare user and group numbers, not names. Default: false. */
+  readonly numericIds?: boolean;
+  readonly onFinding?: (finding: AdoptFinding) => void;
+  readonly onProgress?: (progress: PushProgress) => void;
+  /** Told how many objects of the copy were looked at so far. */
+  readonly onSurveyed?: (objects: number) => void;
+}
+
+/** What an adoption came to. */
+export interface AdoptedSummary extends Omit<AdoptSummary, 'conf'> {
+  /** Feature flags of the copy's `gocryptfs.conf`. */
+  readonly flags: readonly string[];
+}
+
+/**
+ * Makes a folder a vault that continues an existing copy, made by gocryptfs or from another machine.
+ * Nothing is sent: what is equal stays, and the next push sends what changed.
+ *
+ * @param folder - the folder with the plaintext
+ * @param address - where the copy is
+ * @returns what the comparison came to, and `vaultDir`, which is absent after a dry run
+ * @throws {IntegrityError} `copy-damaged` — and no repair was asked for
+ * @throws {UsageError} `vault-exists`, `inside-vault-dir`, `not-a-folder`, `source-empty`, `remote-name-invalid`,
+ *   `destination-overlaps`, and as {@link openCopy}
+ * @throws {VaultError} `vault-not-written`, `destination-other-vault`; otherwise as {@link openCopy}
+ */
+export async function adoptCopy(
+  folder: string,
+  address: string,
+  options: AdoptCopyOptions = {},
+): Promise<AdoptedSummary> {
+  assertOptions(options, ADOPT_KINDS);
+  const listening = new Listening(options, NEVER);
+  return listening.run(async (caller) => {
+    const { name = 'origin', vaultDir, cipherdir, questions = {} } = options;
+    const words = {
+      ...{ remote: address, name, source: path.resolve(folder), folder: process.cwd() },
+      vaultDir: vaultDir === undefined ? undefined : path.resolve(vaultDir),
+    };
+    const settings = {
+      ...placeToAdopt(words, caller),
+      dryRun: options.dryRun === true,
+      repair: options.repair === true,
+      numericIds: options.numericIds === true,
+      ...peerOf(options),
+      ...(cipherdir !== undefined && { cipherDir: path.resolve(cipherdir) }),
+    };
+    const surroundings = {
+      questions: questionsFor(caller, questions, settings),
+      reporter: {
+        finding: listening.hears(options.onFinding),
+        warning: listening.hears(options.onWarning),
+        progress: listening.hears(options.onProgress),
+        surveyed: listening.hears(options.onSurveyed),
+      },
+    };
+    const summary = await withSecret(caller, options, (given) => {
+      const secret = continuedSecret(caller, options, given);
+      return adoptWith(caller, { settings, secret }, surroundings);
+    });
+    return adopted(summary);
+  });
+}
+
+function adopted({ conf, ...rest }: AdoptSummary): AdoptedSummary {
+  return { ...rest, flags: [...conf.flags] };
+}
+
+/** How a copy is cloned. */
+export interface CloneCopyOptions
+  extends
+    ForeignCopyOptions,
+    Omit<CopyRestoreOptions, 'dryRun' | 'paths' | 'base' | 'overwrite' | 'lastPush'> {
+  /** What the remote is called from now on. Default: `origin`. */
+  readonly name?: string;
+}
+
+/**
+ * Restores a whole copy into a new folder, and makes that a vault which continues the copy. What was
+ * interrupted goes on when it is run again.
+ *
+ * @param address - where the copy is
+ * @param folder - made, or empty
+ * @returns the figures of the restore; `vaultDir` is absent when something could not be restored, and then
+ *   `exitCode` is 23, 24 or 26, and no vault was made
+ * @throws {UsageError} `target-not-empty`, `vault-exists`, `remote-name-invalid`, `xattrs-unsupported`, and as
+ *   {@link openCopy}
+ * @throws {VaultError} `conf-changed`, `vault-not-written`, and as {@link openCopy}
+ * @throws {FileError} `parent-missing`, `write-failed`; {LockedError} `locked`
+ */
+export async function cloneCopy(
+  address: string,
+  folder: string,
+  options: CloneCopyOptions = {},
+): Promise<CloneSummary> {
+  assertWithout(options, ['dryRun', 'paths', 'base', 'overwrite', 'lastPush']);
+  const listening = new Listening(options, NEVER);
+  return listening.run(async (caller) => {
+    const { name = 'origin', questions = {} } = options;
+    const target = path.resolve(folder);
+    const finished = finishClone(target);
+    if (finished !== undefined) return { ...NOTHING_LEFT_TO_RESTORE, vaultDir: finished };
+    const words = { remote: address, name, source: target, folder: process.cwd() };
+    const { destination, place, vaultDir } = placeToClone(words, caller);
+    const how = {
+      ...(await restoreSettingsOf(options, [], { ...FOREIGN_KINDS, name: 'text' })),
+      ...peerOf(options),
+    };
+    const settings = { place, vaultDir, name, restore: { ...how, from: destination, target } };
+    assertRestoresXattrs(settings.restore);
+    const surroundings = {
+      questions: questionsFor(caller, questions, { destination }),
+      reporter: {
+        item: listening.hears(options.onItem),
+        warning: listening.hears(options.onWarning),
+        detail: listening.hears(options.onDetail),
+        progress: listening.hears(options.onProgress),
+      },
+    };
+    return withSecret(caller, options, (given) => {
+      const secret = continuedSecret(caller, options, given);
+      return cloneWith(caller, { settings, secret }, surroundings);
+    });
+  });
+}
+
+const NOTHING_LEFT_TO_RESTORE: RestoreSummary = {
+  exitCode: 0,
+  filesTotal: 0,
+  filesRestored: 0,
+  filesKept: 0,
+  damaged: 0,
+  misplaced: 0,
+  renamed: 0,
+  literalBytes: 0,
+  matchedBytes: 0,
+  bytesSent: 0,
+  bytesReceived: 0,
+  elapsedMs: 0,
+  totalBytes: 0,
+};
+
+/** Does `work` with the secret that is given, which is overwritten in the end. */
+async function withSecret<T>(
+  caller: Caller,
+  options: KeyOptions,
+  work: (secret: Secret) => Promise<T>,
+): Promise<T> {
+  keepConstantTime({ platform: caller.platform, environment: process.env });
+  const secret = await readGiven(caller, options);
+  return work(secret).finally(() => secret.bytes.fill(0));
+}
+
+function continuedSecret(
+  caller: Caller,
+  options: ForeignCopyOptions,
+  secret: Secret,
+): ContinuedSecret {
+  return {
+    options,
+    byMasterkey: secret.kind === 'masterkey',
+    agree: options.questions?.agree,
+    open: (conf, other) => openConfAndOther(waitingFor(caller), secret, conf, other),
+  };
+}

@@ -1,0 +1,80 @@
+/** The runs of one opened vault or copy: closing it ends them. */
+import { UsageError } from '../../errors.ts';
+import type { Caller } from '../caller.ts';
+import type { RunEnd } from '../failure.ts';
+import { Listening, type ListeningOptions } from './listening.ts';
+import { pulled, type Hand } from './pulled.ts';
+
+/** A run, and a way to pass on what a listener is to hear. */
+export type RunWork<T> = (caller: Caller, listening: Listening) => Promise<T>;
+
+/** Starts runs, and knows those that are under way. */
+export class OpenRuns {
+  readonly #closing = new AbortController();
+  readonly #running = new Set<Promise<unknown>>();
+
+  /** @throws {UsageError} `closed` */
+  assertOpen(): void {
+    if (this.#closing.signal.aborted) throw closed();
+  }
+
+  /**
+   * Does the work of one run.
+   *
+   * @throws {UsageError} `closed`; {InterruptedError} `interrupted`; what `work` throws
+   */
+  async run<T>(options: ListeningOptions, work: RunWork<T>): Promise<T> {
+    this.assertOpen();
+    const listening = new Listening(options, this.#closing.signal);
+    return this.#tracked(listening.run((caller) => work(caller, listening)));
+  }
+
+  /**
+   * The same for work whose results are iterated over.
+   *
+   * @throws as {@link run}, when the first result is asked for or later
+   */
+  async *iterate<T>(
+    options: ListeningOptions,
+    work: (caller: Caller, hand: Hand<T>, listening: Listening) => Promise<void>,
+  ): AsyncGenerator<T, void, undefined> {
+    this.assertOpen();
+    const listening = new Listening(options, this.#closing.signal);
+    const { signal } = listening.caller;
+    const running = (hand: Hand<T>): Promise<void> =>
+      this.#tracked(
+        listening.run(async (caller) => {
+          await work(caller, hand, listening);
+          signal.throwIfAborted();
+        }),
+      );
+    yield* pulled(running, { signal, stop: () => listening.end() });
+  }
+
+  /** Ends what is under way, and waits for it; nothing can be run afterwards. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.allSettled([...this.#running]);
+  }
+
+  #tracked<T>(running: Promise<T>): Promise<T> {
+    this.#running.add(running);
+    const forget = (): void => void this.#running.delete(running);
+    running.then(forget, forget);
+    return running;
+  }
+}
+
+function closed(): UsageError {
+  return new UsageError('closed', 'this vault or copy was closed', {
+    hint: 'Open it again: openVault(), openCopy().',
+  });
+}
+
+/** How a run ended, for the history, with its summary. */
+export function endOf<Summary extends Pick<RunEnd, 'exitCode' | 'error'>>(
+  summary: Summary,
+): RunEnd & { readonly summary: Summary } {
+  const { exitCode, error, ...figures } = summary;
+  return { exitCode, figures, summary, ...(error !== undefined && { error }) };
+}

@@ -1,0 +1,152 @@
+/** What a program chooses of a push, a plan or a verification. */
+import { UsageError } from '../../errors.ts';
+import { tableWithout } from '../../options/option-table.ts';
+import { SHARED_PUSH_OPTIONS } from '../../options/push-options.ts';
+import type { VerifyFinding } from '../../sync/check/verify-summary.ts';
+import type { ItemLine, PushProgress, PushSettings } from '../../sync/push/source/push-settings.ts';
+import { diskFolder, isOnDisk } from '../../tree/local/disk-path.ts';
+import { showPath } from '../../tree/file-failure.ts';
+import { noRemote } from '../../vault/config/config-edit.ts';
+import type { StoredVault } from '../../vault/vault.ts';
+import { isRootPath } from '../../view/path-bytes.ts';
+import type { Caller } from '../caller.ts';
+import { configuredFileLayers } from '../settings/configured-way.ts';
+import { pushTarget } from '../settings/push-target.ts';
+import { settlePush } from '../settings/push-settings.ts';
+import { patienceOf, type Patience } from '../retry.ts';
+import { pathInCopy, type CopyPath } from './copy-paths.ts';
+import {
+  filterWordsOf,
+  readOptions,
+  type GivenOptions,
+  type OptionKinds,
+} from './given-options.ts';
+import { LISTENING_KINDS, type ListeningOptions } from './listening.ts';
+
+/** The options of a push, but for those that are about a terminal, or have another form here. */
+const TABLE = tableWithout(SHARED_PUSH_OPTIONS, [
+  'itemize_changes',
+  'progress',
+  'stats',
+  'password_file',
+]);
+
+/** What each push, plan and verification takes. */
+export interface VaultRunOptions extends ListeningOptions, GivenOptions<typeof TABLE> {
+  /** Only these files and folders of the vault. Default: everything. */
+  readonly paths?: readonly CopyPath[];
+  /** Hears of every change, as `-i` shows it. */
+  readonly onItem?: (line: ItemLine) => void;
+  readonly onProgress?: (progress: PushProgress) => void;
+}
+
+/** What changes a copy waits for its turn. */
+interface WaitingOptions {
+  /**
+   * How long another run on the vault is waited for: seconds, or true for as long as it takes. Default: a
+   * push waits for one to another destination, and for nothing else.
+   */
+  readonly wait?: number | boolean;
+}
+
+/** How a push is done: the options of `ecsync push` under their camel-cased names, and more. */
+export interface VaultPushOptions extends VaultRunOptions, WaitingOptions {}
+
+/** How a push is planned: as it would be done. */
+export interface VaultPlanOptions extends VaultRunOptions {
+  /** Have the server compare its blocks, to know to the byte what would be sent. Default: false. */
+  readonly exact?: boolean;
+}
+
+/** How a copy is verified: with the options that one pushes with. */
+export interface VaultVerifyOptions extends VaultRunOptions, WaitingOptions {
+  /** Push what is wrong, and look at that again. Default: false. */
+  readonly repair?: boolean;
+  /** Hears of each difference; after a repair, and then whether it has gone. */
+  readonly onFinding?: (finding: VerifyFinding, repaired: boolean) => void;
+}
+
+/** Options that are no part of the table. */
+const OTHERS: OptionKinds = {
+  ...LISTENING_KINDS,
+  paths: 'any',
+  onItem: 'listener',
+  onProgress: 'listener',
+  wait: 'any',
+};
+
+/** What only a plan takes, and only a verification. @internal */
+export const PLAN_KINDS: OptionKinds = { exact: 'flag' };
+/** @internal */
+export const VERIFY_KINDS: OptionKinds = { repair: 'flag', onFinding: 'listener' };
+
+/**
+ * A push that was read: what it is to do, of which vault, and how long it tries.
+ *
+ * @internal
+ */
+export interface PushJobRead {
+  readonly vault: StoredVault;
+  readonly settings: PushSettings;
+  readonly patience: Patience;
+  readonly hasOwnRules: boolean;
+}
+
+/**
+ * Reads what a program chooses, and what the configuration files add to that.
+ *
+ * @throws {UsageError} `no-remote`, `destination-invalid`, `option-invalid`, `option-unknown`,
+ *   `path-outside`, `path-missing`, and every code of `settlePush` and `configuredFileLayers`
+ *
+ * @internal
+ */
+export async function pushJobOf(
+  caller: Caller,
+  vault: StoredVault,
+  about: {
+    readonly remote: string | undefined;
+    readonly options: VaultPushOptions;
+    readonly others?: OptionKinds;
+  },
+): Promise<PushJobRead> {
+  const { platform } = caller;
+  const { remote, options, others } = about;
+  const { values, given } = readOptions(TABLE, options, { ...OTHERS, ...others });
+  const { source, config } = vault;
+  const context = { remotes: config.remotes, folder: process.cwd(), source, platform };
+  const destination = pushTarget(remote, context);
+  if (destination === undefined) throw noRemote(remote ?? '', config.remotes);
+  const filters = filterWordsOf(values);
+  const place = { platform, environment: process.env };
+  const settled = await settlePush({
+    ...{ vault, destination, options: values, given, filters },
+    layers: configuredFileLayers(place, { vault, destination }),
+    pathsOf: (deletes) => Promise.resolve(pathsIn(source, options.paths ?? [], deletes)),
+  });
+  return {
+    vault,
+    settings: settled.settings,
+    patience: patienceOf(settled.options),
+    hasOwnRules: filters.length > 0,
+  };
+}
+
+/**
+ * @returns empty when everything is meant
+ * @throws {UsageError} `path-outside`, `path-missing` — where nothing is, and nothing is to be deleted
+ */
+function pathsIn(
+  source: string,
+  paths: readonly CopyPath[],
+  deletes: boolean,
+): readonly Uint8Array[] {
+  const wanted = paths.map(pathInCopy);
+  if (wanted.some(isRootPath)) return [];
+  const folder = diskFolder(source);
+  const missing = deletes ? undefined : wanted.find((path) => !isOnDisk(folder, path));
+  if (missing === undefined) return wanted;
+  throw new UsageError('path-missing', `${showPath(missing)} is not in ${source}`, {
+    hint: 'Give paths from the top of the folder.',
+    facts: { path: showPath(missing) },
+  });
+}
