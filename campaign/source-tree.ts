@@ -83,6 +83,11 @@ function isNoLink(one: string): boolean {
   return !isLink(one);
 }
 
+/** A link counts, wherever it leads. */
+function isThere(one: string): boolean {
+  return lstatSync(one, { throwIfNoEntry: false }) !== undefined;
+}
+
 function isFile(one: string): boolean {
   return lstatSync(one).isFile();
 }
@@ -173,7 +178,7 @@ const RENAMES: Readonly<Record<string, Edit>> = {
     let moved = 0;
     inside(root, part(0));
     for (let i = 40; i >= 0; i--) {
-      if (!existsSync(part(i)) || existsSync(part(i + 1))) continue;
+      if (!isThere(part(i)) || isThere(part(i + 1))) continue;
       renameSync(part(i), part(i + 1));
       moved++;
     }

@@ -155,7 +155,7 @@ class Estimate {
         noBlockSize: true,
       });
     }
-    const suspects = suspectsOf(this.#job, this.#state, this.#wanted);
+    const suspects = suspectsOf(this.#job, this.#state, { sent: this.#wanted });
     if (suspects.size > 0) {
       const files = withLinkedNames(this.#job, suspects);
       const list = withAncestors(entries, files);

@@ -39,6 +39,8 @@ export interface Findings {
   isSpent: boolean;
   /** Files that have changed since the last push and were not asked for yet. */
   readonly unasked: Set<PushEntry>;
+  /** Moved files that the server has made under their new names. */
+  linked: ReadonlySet<PushEntry>;
   /** Files whose content was sent in this push. */
   readonly sent: Set<PushEntry>;
   /** Files that the server wanted because it has them with another time. */

@@ -162,7 +162,7 @@ class BirthRegister {
   readonly #sources: BirthSources;
   readonly #groups: ReadonlyMap<PlainFile, readonly PlainFile[]>;
   /** Names of files that have another name before them. */
-  readonly #further: ReadonlySet<PushEntry>;
+  readonly #further: ReadonlySet<PlainFile>;
   readonly #rootDevice: number | undefined;
   readonly #byPath: ReadonlyMap<string, BirthRecord>;
   /** The files of the snapshot at all paths that may matter. */
@@ -183,9 +183,11 @@ class BirthRegister {
   assign(): AssignedBirths {
     const { before } = this.#sources;
     const known = this.#recogniseObjects();
-    const unseen = before.filter(
-      (record) => !known.has(record) && !this.#present.has(pathKey(record.path)),
-    );
+    const further = new Set([...this.#further].map(({ plain }) => pathKey(plain.path)));
+    const unseen = before.filter((record) => {
+      const key = pathKey(record.path);
+      return !known.has(record) && !this.#present.has(key) && !further.has(key);
+    });
     const kept = unseen.filter((record) => this.#sources.isStillThere(record));
     for (const { birth } of kept) this.#take(birth);
     this.#takeAlong();
@@ -194,6 +196,7 @@ class BirthRegister {
     const gone = unseen.filter((record) => !left.has(record) && this.#take(record.birth));
     this.#inheritPaths(known);
     this.#giveCounters();
+    this.#startAnew();
     const reborn = [...this.#assigned].flatMap(([entry, birth]) =>
       this.#isReborn(entry, birth) ? [entry] : [],
     );
@@ -212,10 +215,10 @@ class BirthRegister {
     return this.#groups.get(entry) ?? [entry];
   }
 
-  /** What was pushed at this place had another birth; what has moved here is not what was here. */
+  /** What the destination has had another birth: at this place, or where a moved file comes from. */
   #isReborn(entry: PlainFile, birth: Birth): boolean {
-    if (this.#sources.origins.has(entry)) return false;
-    const before = this.#byPath.get(pathKey(entry.plain.path))?.birth ?? defaultBirth(entry);
+    const at = this.#sources.origins.get(entry) ?? entry.plain.path;
+    const before = this.#byPath.get(pathKey(at))?.birth ?? { path: at, counter: 0 };
     return before.counter !== birth.counter || Buffer.compare(before.path, birth.path) !== 0;
   }
 
@@ -309,6 +312,15 @@ class BirthRegister {
       let counter = 0;
       while (counters.has(counter)) counter++;
       this.#give(entry, { path: entry.plain.path, counter });
+    }
+  }
+
+  /** Files whose birth another one has got: their own path, where that is free. */
+  #startAnew(): void {
+    const known = [...this.#byPath.keys()].flatMap((key) => this.#present.get(key) ?? []);
+    for (const entry of [...known, ...this.#sources.origins.keys()]) {
+      if (!isPlainFile(entry) || this.#assigned.has(entry) || this.#further.has(entry)) continue;
+      this.#give(entry, defaultBirth(entry));
     }
   }
 

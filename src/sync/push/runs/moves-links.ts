@@ -64,15 +64,14 @@ function hasMoves({ moves, settings }: PushJob): boolean {
  * Has the server give moved files their new names, as far as it has them under the old ones.
  *
  * @param next - options of the run that follows
- * @returns whether there were steps, which are to be removed
  * @throws {ConnectionError | RemoteError | ProtocolError | InterruptedError} the conversation broke
  */
 export async function moveFiles(
   job: PushJob,
   state: PushState,
   next: () => TransferOptions | undefined,
-): Promise<boolean> {
-  if (!hasMoves(job)) return false;
+): Promise<LinkedFiles> {
+  if (!hasMoves(job)) return { linked: new Set(), hasSteps: false };
   const isBuilt = true;
   const files = await confirmMoves(job, { isBuilt, next: () => linkOptions(job, state) });
   return linkMoved(job, state, { files, next });
@@ -127,7 +126,6 @@ function isAtOrBelow(key: string, others: ReadonlySet<string>): boolean {
  * here is one of the push.
  *
  * @param files - as {@link confirmMoves} returned them
- * @returns whether there were steps, which are to be removed
  * @throws {ConnectionError | ProtocolError | InterruptedError} the conversation broke
  */
 async function linkMoved(
@@ -137,18 +135,28 @@ async function linkMoved(
     files,
     next,
   }: { readonly files: readonly MovedFile[]; readonly next: () => TransferOptions | undefined },
-): Promise<boolean> {
+): Promise<LinkedFiles> {
   const { direct, stepping } = planLinks(job, files);
   const options = linkOptions(job, state);
   const first = [...direct, ...stepping.map(({ from, step, file }) => ({ file, from, to: step }))];
-  if (first.length === 0) return false;
+  const linked = new Set<PushEntry>();
+  if (first.length === 0) return { linked, hasSteps: false };
   const hasSteps = stepping.length > 0;
-  const isLinked = await runLinks(job, first, { options, next: hasSteps ? () => options : next });
-  if (hasSteps && isLinked) {
+  const run = { options, linked };
+  const isDone = await runLinks(job, first, { ...run, next: hasSteps ? () => options : next });
+  if (hasSteps && isDone) {
     const second = stepping.map(({ step, to, file }) => ({ file, from: step, to }));
-    await runLinks(job, second, { options, next });
+    await runLinks(job, second, { ...run, next });
   }
-  return hasSteps;
+  return { linked, hasSteps };
+}
+
+/** What came of the links. */
+interface LinkedFiles {
+  /** Moved files that the server has made under their new names. */
+  readonly linked: ReadonlySet<PushEntry>;
+  /** Names in between are left, and are to be removed. */
+  readonly hasSteps: boolean;
 }
 
 /** A name to be made, and the one it is made from. */
@@ -200,7 +208,7 @@ function stepName(job: PushJob, name: string): Uint8Array {
 async function runLinks(
   job: PushJob,
   links: readonly Link[],
-  run: Pick<RunPlan, 'options' | 'next'>,
+  { linked, ...run }: Pick<RunPlan, 'options' | 'next'> & { readonly linked: Set<PushEntry> },
 ): Promise<boolean> {
   const folders = new Folders(job);
   const made = new Map<PushEntry, MovedFile>();
@@ -218,6 +226,7 @@ async function runLinks(
     onItem: (entry, iflags) => {
       const file = made.get(entry);
       if (file !== undefined && isHardLink(iflags)) {
+        linked.add(file.entry);
         job.context.ledger.item(file.entry, iflags, file.from.path);
       }
     },

@@ -8,18 +8,44 @@ import type { PushEntry } from '../source/push-entry.ts';
 /**
  * Files of which size and second prove nothing: a push sends them again, and a plan asks about them.
  *
- * @param basis.sent - what was sent, or is going to be, all the same
+ * @param done.sent - what was sent, or is going to be, all the same
+ * @param done.linked - moved files that were linked; absent: all are going to be
  */
 export function suspectsOf(
   job: PushJob,
   basis: Pick<PushState, 'racy' | 'unfinished'>,
-  sent: ReadonlySet<PushEntry>,
+  {
+    sent,
+    linked,
+  }: { readonly sent: ReadonlySet<PushEntry>; readonly linked?: ReadonlySet<PushEntry> },
 ): Set<PushEntry> {
   // What is there was compared by content before.
   if (job.settings.appendOnly) return new Set();
   const { entries } = job.snapshot;
   const suspects = staleSuspects(entries, afterMoves(basis.racy, job.moves), sent);
   const inDoubt = filesInDoubt(entries, basis.unfinished, selectionTerms(job.settings));
-  for (const file of [...job.moves.suspects, ...inDoubt]) if (!sent.has(file)) suspects.add(file);
+  const unlinked = linked === undefined ? [] : unlinkedFiles(job, linked);
+  for (const file of [...job.moves.suspects, ...unlinked, ...inDoubt]) {
+    if (!sent.has(file)) suspects.add(file);
+  }
   return suspects;
+}
+
+/**
+ * Moved files that were not linked. Where they are not sent either, the destination has something that
+ * looks the same under the new name: what an earlier push left there, with another birth.
+ */
+function unlinkedFiles(
+  { moves, snapshot }: PushJob,
+  linked: ReadonlySet<PushEntry>,
+): readonly PushEntry[] {
+  if (moves.origins.size === 0) return [];
+  const groups = new Set<number>();
+  return snapshot.entries.filter((entry) => {
+    const { linkGroup } = entry;
+    // The other names of a group become links of the first.
+    if (linkGroup !== undefined && groups.has(linkGroup)) return false;
+    if (linkGroup !== undefined) groups.add(linkGroup);
+    return moves.origins.has(entry) && !linked.has(entry);
+  });
 }

@@ -118,7 +118,7 @@ async function bringEverything(
   const prunes = findings.deleting && findings.pruneNeeded;
   // A folder that stood in the way of a suspect goes with this pass only.
   if (prunes && findings.undeletable) await prune(job, memory, findings);
-  const suspects = suspectsOf(job, { racy: state.racy, unfinished }, findings.sent);
+  const suspects = suspectsOf(job, { racy: state.racy, unfinished }, findings);
   const isStored = await sendSuspects(job, memory, { findings, suspects });
   if (prunes && !findings.undeletable) await prune(job, memory, findings);
   else if (!prunes && findings.staged) await sweep(job);
@@ -167,6 +167,7 @@ function newFindings(
     tooLarge: new Set(),
     isSpent: false,
     unasked: new Set(moves.changed),
+    linked: new Set(),
     sent: new Set(),
     otherTime: new Set(),
     changed: new Set(),
@@ -179,7 +180,9 @@ async function bringContent(job: PushJob, memory: Memory, findings: Findings): P
   const { state } = memory;
   await found(job, memory, findings);
   const next = (): TransferOptions | undefined => afterLinks(job, state, findings);
-  if (await moveFiles(job, state, next)) findings.staged = true;
+  const { linked, hasSteps } = await moveFiles(job, state, next);
+  findings.linked = linked;
+  if (hasSteps) findings.staged = true;
   await sendLarge(job, memory, findings);
   if (await sendContent(job, memory, findings)) return;
   state.known.clear();
