@@ -33,6 +33,8 @@ export interface Location extends ObjectIdentity {
 }
 
 const VERSION = 1;
+/** Steps of NTFS, of programs that count microseconds or milliseconds, and of those that count seconds. */
+const TIME_STEPS_NS = [100, 1000, 1_000_000, 1_000_000_000] as const;
 /** Room for one record with a path of usual length. */
 const RECORD_LENGTH = 72;
 /** Bytes that are hashed at a time. */
@@ -195,7 +197,7 @@ export function compareLocations(
     if (replaced !== undefined) {
       before = next();
       if (isOtherFile(replaced, entry)) changed.push(entry);
-      else if (isTouched(replaced, entry, rootDevice)) touched.push(entry);
+      else if (isTouched(replaced, entry)) touched.push(entry);
       if (isAltered(replaced, entry)) altered.add(entry);
       const isSame =
         isSameKind(replaced, entry) && sawSameObject(replaced, entry.plain, rootDevice);
@@ -224,14 +226,19 @@ function isOtherFile(before: Location, entry: PushEntry): boolean {
   return before.size !== entry.size || before.mtimeSec !== entry.mtimeSec;
 }
 
-/** Whether a file was written again within the second in which it was when it was pushed. */
-function isTouched(
-  before: Location,
-  entry: PushEntry & { readonly plain: LocalEntry },
-  rootDevice: number | undefined,
-): boolean {
+/**
+ * Whether a file has another fraction of the same second than the one that was pushed at its place: it
+ * was written again, or replaced by another one, and rsync's quick check does not see it.
+ */
+function isTouched(before: Location, entry: PushEntry): boolean {
   if (!isRegularFile(before) || !isRegularFile(entry)) return false;
-  return sawSameObject(before, entry.plain, rootDevice) && before.mtimeNsec !== entry.mtimeNsec;
+  return !isCoarser(before.mtimeNsec, entry.mtimeNsec);
+}
+
+/** Whether a fraction of a second is an earlier one, as file systems and programs with coarser times keep it. */
+function isCoarser(before: number, now: number): boolean {
+  if (now === before) return true;
+  return TIME_STEPS_NS.some((step) => now === before - (before % step));
 }
 
 export function isSameKind(a: { readonly mode: number }, b: { readonly mode: number }): boolean {
