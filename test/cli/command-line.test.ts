@@ -420,7 +420,7 @@ describe('init', () => {
     try {
       const result = await cli.run(['init', disk, '--scryptn', '10', '--passfile', passfile]);
       expect(result.code).toBe(10);
-      expect(result.stderr).toContain('cannot be made: its disk is mounted read-only');
+      expect(result.stderr).toContain('cannot be made: read-only file system');
       expect(result.stderr).toContain('--vault-dir');
       expect(result.stderr).not.toContain('EROFS');
     } finally {
