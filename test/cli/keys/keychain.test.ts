@@ -140,7 +140,7 @@ describe('a keychain', () => {
     expect(unreachable.stderr).toContain('hint: ');
     const missing = await run(['push'], { ...session, PATH: at('home') });
     expect(missing.code).toBe(12);
-    expect(missing.stderr).toContain('there is no secret-tool');
+    expect(missing.stderr).toContain('secret-tool is missing');
   });
 
   it('forgets, and the setting goes, too', async () => {
