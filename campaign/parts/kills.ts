@@ -72,7 +72,9 @@ class Kills implements OpenPart {
     scenario.reset();
     const random = new Random(pointSeed(id));
     const isFirst = (id.point - 1) % POINTS_EACH === 0;
-    const hasWriter = isPush(scenario) && random.oneIn(4);
+    // A push that only adds keeps what was rewritten as it was, and says so.
+    const mayRewrite = isPush(scenario) && scenario.errand !== 'append-only';
+    const hasWriter = mayRewrite && random.oneIn(4);
     const stopWriter = hasWriter ? startWriter(scenario.source, random) : () => undefined;
     let killed: { run: Run; what: string };
     try {
