@@ -32,7 +32,7 @@ module.exports = {
   'transport/sftp': 'bytes transport',
   'transport/programs': 'transport',
   options: 'tree/filter tree/local transport',
-  'vault/files': '',
+  'vault/files': 'gocryptfs/names',
   'vault/lock': 'vault/files',
   'vault/config': 'gocryptfs/* options vault/files',
   vault: 'gocryptfs/* vault/files vault/lock vault/config',

@@ -2,7 +2,7 @@
 import type { EcsyncError } from '../errors.ts';
 import { openLayout, type Layout } from '../gocryptfs/layout.ts';
 import { CONF_LENGTH_MAX } from '../gocryptfs/format/limits.ts';
-import { CONF_NAME } from '../gocryptfs/names/names.ts';
+import { CONF_NAME_BYTES } from '../gocryptfs/names/names.ts';
 import { assertHoldsCopy, refuseMirror } from '../sync/copy/copy-root.ts';
 import { derivationByRoot } from '../sync/copy/derivation.ts';
 import {
@@ -20,8 +20,6 @@ import type { Caller } from './caller.ts';
 import type { CopyKey, UnlockPlace } from './copy-key.ts';
 import type { CopyPlace } from './copy-place.ts';
 import { isHostFirst } from './early-login.ts';
-
-const CONF_NAME_BYTES = Buffer.from(CONF_NAME);
 
 /** A copy that is to be looked into, and what opens it. */
 export interface CopyAccess {

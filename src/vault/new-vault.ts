@@ -12,9 +12,7 @@ import { pathKind } from './files/path-kind.ts';
 import { confDigest } from './stored-conf.ts';
 import { keyCheckOf, VAULT_DIR_NAME } from './vault.ts';
 import { vaultFiles } from './files/vault-files.ts';
-
-/** Name of the conf that `gocryptfs -init -reverse` creates in the plaintext folder. */
-export const REVERSE_CONF_NAME = '.gocryptfs.reverse.conf';
+import { REVERSE_CONF_NAME } from '../gocryptfs/names/names.ts';
 
 /** The place of a new vault. */
 export interface NewVaultPlace {

@@ -7,6 +7,9 @@ import { EncryptedView } from '../../view/encrypt/encrypted-view.ts';
 import { serialiseConf, type Conf } from '../../gocryptfs/conf/config.ts';
 import { viewOf } from '../../sync/push/opened-vault.ts';
 import type { VaultFrame } from '../../vault/vault.ts';
+import { LONG_NAME_PREFIX } from '../../gocryptfs/names/names.ts';
+import { splitPath } from '../../tree/safe-path.ts';
+import { joinPath } from '../../view/path-bytes.ts';
 
 /** Translates paths of one vault both ways. */
 export interface Translator {
@@ -42,7 +45,7 @@ export function openTranslator(
       const known = plainOf(view, cipherPath);
       if (known !== undefined) return known;
       // A hashed name says nothing by itself: the vault's folder must know the object.
-      if (cipherPath.includes(LONG_NAME_START)) {
+      if (cipherPath.includes(LONG_NAME_PREFIX)) {
         await learnNames(view, cipherPath);
         const learned = plainOf(view, cipherPath);
         if (learned !== undefined) return learned;
@@ -52,15 +55,11 @@ export function openTranslator(
   };
 }
 
-const LONG_NAME_START = Buffer.from('gocryptfs.longname.');
-
 /** gocryptfs's own files keep their names; only the folder they are in is translated. */
 function plainOf(view: EncryptedView<LocalEntry>, cipherPath: Buffer): Uint8Array | undefined {
   const plain = view.plainPath(cipherPath);
   if (plain?.virtual === undefined) return plain?.path;
-  const name = cipherPath.subarray(cipherPath.lastIndexOf(SLASH) + 1);
-  const isRoot = plain.path.length === 1 && plain.path[0] === 0x2e;
-  return isRoot ? name : Buffer.concat([plain.path, Buffer.from('/'), name]);
+  return joinPath(plain.path, splitPath(cipherPath).name);
 }
 
 /** Lists the folders along a path, so that the view meets every hashed name in it. */

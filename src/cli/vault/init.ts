@@ -3,12 +3,7 @@ import path from 'node:path';
 import type { Command } from 'commander';
 import { UsageError } from '../../errors.ts';
 import type { LayoutChoice } from '../../gocryptfs/conf/feature-flags.ts';
-import {
-  checkNewVault,
-  makeVault,
-  REVERSE_CONF_NAME,
-  type NewVaultPlace,
-} from '../../vault/new-vault.ts';
+import { checkNewVault, makeVault, type NewVaultPlace } from '../../vault/new-vault.ts';
 import type { Host } from '../frame/host.ts';
 import {
   addCommonOptions,
@@ -26,6 +21,7 @@ import { layoutOf, type LayoutOptions } from '../../library/settings/layout-opti
 import { addLayoutOptions } from '../settings/layout-option.ts';
 import type { MadeKey } from '../../library/new-key.ts';
 import { newKey, reverseKey } from '../keys/new-key.ts';
+import { REVERSE_CONF_NAME } from '../../gocryptfs/names/names.ts';
 
 interface InitOptions extends CommonOptions, SecretOptions, LayoutOptions {
   readonly scryptn?: number;

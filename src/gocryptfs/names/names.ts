@@ -11,10 +11,12 @@ import {
 
 /** The conf, in the root directory only. */
 export const CONF_NAME = 'gocryptfs.conf';
+export const CONF_NAME_BYTES = Buffer.from(CONF_NAME);
 /** Where `gocryptfs -reverse` keeps the conf: in the root of the plaintext. */
 export const REVERSE_CONF_NAME = '.gocryptfs.reverse.conf';
 /** The 16-byte IV of a directory, inside it. */
 export const DIR_IV_NAME = 'gocryptfs.diriv';
+export const DIR_IV_NAME_BYTES = Buffer.from(DIR_IV_NAME);
 /** Prefix of every hashed name. */
 export const LONG_NAME_PREFIX = 'gocryptfs.longname.';
 /** Suffix that turns a hashed name into that of the file with the full name. */

@@ -7,7 +7,7 @@ import {
   type EcsyncError,
 } from '../../errors.ts';
 import { CONF_LENGTH_MAX } from '../../gocryptfs/format/limits.ts';
-import { CONF_NAME } from '../../gocryptfs/names/names.ts';
+import { CONF_NAME_BYTES } from '../../gocryptfs/names/names.ts';
 import type { Entry, Tree } from '../../tree/entry.ts';
 import { LocalTree } from '../../tree/local/local-tree.ts';
 import { readSmallFile } from '../../view/decrypt/decrypted-view-listing.ts';
@@ -19,7 +19,6 @@ import type { RootAttributes } from '../push/memory/push-state.ts';
 import { RemoteTree } from '../copy/remote-tree.ts';
 import { attributesOf } from '../push/guards/root-there.ts';
 
-const CONF_NAME_BYTES = Buffer.from(CONF_NAME);
 const CIPHER_DIR_HINT =
   'Adopting reads the copy: allow that login to read it, or name a local copy of it with --cipherdir DIR.';
 

@@ -1,10 +1,8 @@
 /** A copy as it would be once the damage to the format's own files is mended. */
-import { DIR_IV_NAME } from '../../gocryptfs/names/names.ts';
+import { DIR_IV_NAME_BYTES } from '../../gocryptfs/names/names.ts';
 import { S_IFREG, type Entry, type OpenFile, type Tree } from '../../tree/entry.ts';
 import { BytesFile } from '../../view/encrypt/cipher-file.ts';
 import { joinPath, pathKey, splitPath } from '../../view/path-bytes.ts';
-
-const DIR_IV_NAME_BYTES = Buffer.from(DIR_IV_NAME);
 
 /**
  * A copy as it would be without its damage: some of the format's own files have the content that

@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Conf } from '../../gocryptfs/conf/config.ts';
 import { openLayout, type Derivation, type Layout } from '../../gocryptfs/layout.ts';
 import { DIR_IV_LENGTH } from '../../gocryptfs/format/limits.ts';
-import { CONF_NAME, DIR_IV_NAME, NAME_FILE_SUFFIX } from '../../gocryptfs/names/names.ts';
+import { CONF_NAME, DIR_IV_NAME_BYTES, NAME_FILE_SUFFIX } from '../../gocryptfs/names/names.ts';
 import { isDirectory, isSymlink, type Entry, type Tree } from '../../tree/entry.ts';
 import { DecryptedView } from '../../view/decrypt/decrypted-view.ts';
 import type { PlainEntry } from '../../view/plain-entry.ts';
@@ -26,7 +26,6 @@ import { structureKey } from '../push/source/structure-key.ts';
 /** Directories between two turns of the event loop. */
 const DIRECTORIES_PER_TURN = 64;
 
-const DIR_IV_NAME_BYTES = Buffer.from(DIR_IV_NAME);
 const NAME_FILE_SUFFIX_BYTES = Buffer.from(NAME_FILE_SUFFIX);
 const NO_DIR_IV = Buffer.alloc(DIR_IV_LENGTH);
 

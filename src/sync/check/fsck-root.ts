@@ -2,13 +2,12 @@
 import { EcsyncError } from '../../errors.ts';
 import { parseConf, type Conf } from '../../gocryptfs/conf/config.ts';
 import { CONF_LENGTH_MAX } from '../../gocryptfs/format/limits.ts';
-import { CONF_NAME, TEMPORARY_DIRECTORY } from '../../gocryptfs/names/names.ts';
+import { CONF_NAME_BYTES, TEMPORARY_DIRECTORY } from '../../gocryptfs/names/names.ts';
 import { isDirectory, type Entry, type Tree } from '../../tree/entry.ts';
 import { readSmallFile } from '../../view/decrypt/decrypted-view-listing.ts';
 import { joinPath, ROOT_PATH } from '../../view/path-bytes.ts';
 import type { FsckFinding } from '../copy/fsck-finding.ts';
 
-const CONF_NAME_BYTES = Buffer.from(CONF_NAME);
 const TEMPORARY_DIRECTORY_BYTES = Buffer.from(TEMPORARY_DIRECTORY);
 
 const MESSAGES = {

@@ -5,7 +5,7 @@ import { isAllZero, parseFileHeader } from '../../gocryptfs/format/file-header.t
 import { ReverseIdentities } from '../../gocryptfs/content/identity.ts';
 import type { Derivation } from '../../gocryptfs/layout.ts';
 import { DIR_IV_LENGTH, FILE_HEADER_LENGTH } from '../../gocryptfs/format/limits.ts';
-import { DIR_IV_NAME, kindOfCipherName } from '../../gocryptfs/names/names.ts';
+import { DIR_IV_NAME_BYTES, kindOfCipherName } from '../../gocryptfs/names/names.ts';
 import { isDirectory, isRegularFile, type Entry, type Tree } from '../../tree/entry.ts';
 import { walk } from '../../tree/walk.ts';
 import { readSmallFile } from '../../view/decrypt/decrypted-view-listing.ts';
@@ -17,7 +17,6 @@ const HEADERS_MAX = 16;
 const FILE_LENGTH_MAX = 64 * 1024;
 
 const IDENTITIES = new ReverseIdentities();
-const DIR_IV_NAME_BYTES = Buffer.from(DIR_IV_NAME);
 
 /** A copy that may be able to fetch several files at once. */
 export interface CopyTree<C extends Entry> extends Tree<C> {

@@ -3,13 +3,10 @@ import { PasswordError } from '../../errors.ts';
 import type { Layout } from '../../gocryptfs/layout.ts';
 import { DIR_IV_LENGTH } from '../../gocryptfs/format/limits.ts';
 import type { Entry, Tree } from '../../tree/entry.ts';
-import {
-  DIR_IV_NAME_BYTES,
-  hasNameShape,
-  readSmallFile,
-} from '../../view/decrypt/decrypted-view-listing.ts';
+import { hasNameShape, readSmallFile } from '../../view/decrypt/decrypted-view-listing.ts';
 import { opens } from '../../view/decrypt/lost-dir-iv.ts';
 import { splitPath } from '../../view/path-bytes.ts';
+import { DIR_IV_NAME_BYTES } from '../../gocryptfs/names/names.ts';
 
 /**
  * Looks at the names in the top folder of a copy. A conf that is sealed, or whose password is right, proves

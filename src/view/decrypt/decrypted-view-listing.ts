@@ -1,10 +1,8 @@
 /** Sorts the stored objects of one directory of a copy by the form of their names. */
-import { DIR_IV_NAME, TEMPORARY_DIRECTORY, type NameScheme } from '../../gocryptfs/names/names.ts';
+import { TEMPORARY_DIRECTORY, type NameScheme } from '../../gocryptfs/names/names.ts';
 import { isDirectory, isRegularFile, type Entry, type Tree } from '../../tree/entry.ts';
 import type { CopyProblemCode } from './decrypted-view-problem.ts';
 import { isRootPath, pathKey, splitPath } from '../path-bytes.ts';
-
-export const DIR_IV_NAME_BYTES: Uint8Array = Buffer.from(DIR_IV_NAME);
 
 /** Base64url, padded or not: the shape of an encrypted name, whatever its key. */
 const NAME_SHAPE = /^[A-Za-z0-9_-]{20,}={0,2}$/;

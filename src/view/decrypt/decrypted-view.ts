@@ -2,11 +2,15 @@
 import { EcsyncError, FileError, IntegrityError } from '../../errors.ts';
 import type { Layout } from '../../gocryptfs/layout.ts';
 import { DIR_IV_LENGTH, NAME_FILE_LENGTH_MAX } from '../../gocryptfs/format/limits.ts';
-import { CONF_NAME, NAME_FILE_SUFFIX, TEMPORARY_DIRECTORY } from '../../gocryptfs/names/names.ts';
+import {
+  CONF_NAME,
+  DIR_IV_NAME_BYTES,
+  NAME_FILE_SUFFIX,
+  TEMPORARY_DIRECTORY,
+} from '../../gocryptfs/names/names.ts';
 import { isDirectory, isRegularFile, isSymlink, type Entry, type Tree } from '../../tree/entry.ts';
 import { isSystemName } from '../../tree/filter/system-names.ts';
 import {
-  DIR_IV_NAME_BYTES,
   hasNameShape,
   readSmallFile,
   sortListing,

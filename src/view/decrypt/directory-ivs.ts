@@ -2,9 +2,9 @@
 import { EcsyncError, FileError } from '../../errors.ts';
 import { isAllZero } from '../../gocryptfs/format/file-header.ts';
 import { DIR_IV_LENGTH, NAME_FILE_LENGTH_MAX } from '../../gocryptfs/format/limits.ts';
-import type { NameScheme } from '../../gocryptfs/names/names.ts';
+import { DIR_IV_NAME_BYTES, type NameScheme } from '../../gocryptfs/names/names.ts';
 import type { Entry, Tree } from '../../tree/entry.ts';
-import { DIR_IV_NAME_BYTES, readSmallFile, type CipherListing } from './decrypted-view-listing.ts';
+import { readSmallFile, type CipherListing } from './decrypted-view-listing.ts';
 import { copyProblem, type CopyProblem } from './decrypted-view-problem.ts';
 import type { IdentityCheck } from './identity-check.ts';
 import { isUnderExpectedIV } from './lost-dir-iv.ts';

@@ -6,6 +6,7 @@ import { openLayout, type Derivation, type Layout } from '../../gocryptfs/layout
 import { CIPHER_PATH_LENGTH_MAX, PLAIN_BLOCK_SIZE } from '../../gocryptfs/format/limits.ts';
 import {
   CONF_NAME,
+  DIR_IV_NAME_BYTES,
   REVERSE_CONF_NAME,
   TEMPORARY_DIRECTORY,
   type CipherName,
@@ -36,7 +37,6 @@ import {
   type PathPair,
 } from '../path-translation.ts';
 import {
-  DIR_IV_NAME_BYTES,
   NAME_FILE_SUFFIX_BYTES,
   VirtualFiles,
   type ConfFile,

@@ -1,5 +1,9 @@
 /** The files that exist only in the encrypted view, with their attributes. */
-import { CONF_NAME, DIR_IV_NAME, NAME_FILE_SUFFIX } from '../../gocryptfs/names/names.ts';
+import {
+  CONF_NAME_BYTES,
+  DIR_IV_NAME_BYTES,
+  NAME_FILE_SUFFIX,
+} from '../../gocryptfs/names/names.ts';
 import { S_IFREG, type Entry } from '../../tree/entry.ts';
 import { keepBytes } from '../../tree/path-memory.ts';
 import type { Inherited, InheritedKind, VirtualAttributes, VirtualKind } from '../inherited.ts';
@@ -14,8 +18,6 @@ export const VIRTUAL_MTIME_SEC = 1_000_000_000;
 const READABLE = 0o444;
 const OWNER_READABLE = 0o400;
 const PERMISSION_BITS = 0o7777;
-const CONF_NAME_BYTES = Buffer.from(CONF_NAME);
-export const DIR_IV_NAME_BYTES = Buffer.from(DIR_IV_NAME);
 export const NAME_FILE_SUFFIX_BYTES = Buffer.from(NAME_FILE_SUFFIX);
 
 /** Content and attributes of `gocryptfs.conf` in the root of the view. */

@@ -1,5 +1,11 @@
 /** What a push may delete, as filter rules in cipher names. */
-import { STEP_PREFIX, TEMPORARY_DIRECTORY } from '../../../gocryptfs/names/names.ts';
+import {
+  NAME_FILE_SUFFIX,
+  LONG_NAME_PREFIX,
+  DIR_IV_NAME,
+  STEP_PREFIX,
+  TEMPORARY_DIRECTORY,
+} from '../../../gocryptfs/names/names.ts';
 import type { ReceiverRule } from '../../../rsync/flist/filter-list.ts';
 import type { PushView } from '../source/push-entry.ts';
 import type { Selection } from '../source/selection.ts';
@@ -152,8 +158,8 @@ function limitTo(scope: DeletionScope): ReceiverRule[] {
 /** Keeps the special files that what is still there needs to be readable. */
 function protectSpecialFiles({ names }: DeletionScope): ReceiverRule[] {
   return [
-    ...(names.hasDirIVs ? [rule('protect', 'gocryptfs.diriv')] : []),
-    ...(names.isPlain ? [] : [rule('protect', 'gocryptfs.longname.*.name')]),
+    ...(names.hasDirIVs ? [rule('protect', DIR_IV_NAME)] : []),
+    ...(names.isPlain ? [] : [rule('protect', `${LONG_NAME_PREFIX}*${NAME_FILE_SUFFIX}`)]),
   ];
 }
 
@@ -194,8 +200,8 @@ function keepReadable(remaining: readonly string[]): ReceiverRule[] {
   const kept = new Set<string>();
   for (const path of remaining) {
     for (let key = path; key !== '.'; key = parentKey(key)) {
-      if (key !== path) kept.add(`/${key}/gocryptfs.diriv`);
-      if (LONG_NAME.test(key)) kept.add(`/${key}.name`);
+      if (key !== path) kept.add(`/${key}/${DIR_IV_NAME}`);
+      if (LONG_NAME.test(key)) kept.add(`/${key}${NAME_FILE_SUFFIX}`);
     }
   }
   return [...kept].map((path) => rule('protect', path));
@@ -233,7 +239,9 @@ export function halfFolderRules(folders: ReadonlySet<string>): ReceiverRule[] {
   }
   return [
     ...[...onTheWay].map((key) => rule('risk', `/${literal(key)}`)),
-    ...[...folders].filter((key) => LONG_NAME.test(key)).map((key) => rule('risk', `/${key}.name`)),
+    ...[...folders]
+      .filter((key) => LONG_NAME.test(key))
+      .map((key) => rule('risk', `/${key}${NAME_FILE_SUFFIX}`)),
     rule('protect', '*'),
   ];
 }
