@@ -11,14 +11,14 @@ module.exports = {
   'gocryptfs/content': 'bytes gocryptfs/format gocryptfs/cipher',
   'gocryptfs/names': 'gocryptfs/format gocryptfs/cipher gocryptfs/content',
   gocryptfs: 'gocryptfs/format gocryptfs/cipher gocryptfs/conf gocryptfs/content gocryptfs/names',
-  tree: '',
+  tree: 'bytes',
   'tree/filter': 'bytes',
   'tree/local': 'bytes tree tree/filter',
-  'tree/target': 'tree tree/local',
+  'tree/target': 'bytes tree tree/local',
   view: 'bytes gocryptfs/* tree/*',
   'view/encrypt': 'bytes gocryptfs/* tree/* view',
   'view/decrypt': 'bytes gocryptfs/* tree/* view view/encrypt',
-  'view/mirror': 'gocryptfs/* tree/* view view/encrypt',
+  'view/mirror': 'bytes gocryptfs/* tree/* view view/encrypt',
   'rsync/wire': 'bytes tree/*',
   'rsync/flist': 'bytes tree/* rsync/wire',
   'rsync/delta': 'bytes rsync/wire',
@@ -43,36 +43,36 @@ module.exports = {
   schedule: '',
   sync: 'options',
   'sync/reach': 'gocryptfs/* tree/* vault/* rsync/* transport/* sync',
-  'sync/copy': 'gocryptfs/* tree/* view/* rsync/* transport/* sync sync/reach',
-  'sync/push/source': 'options tree/* vault/* view/* transport/* sync',
-  'sync/push/memory': 'gocryptfs/* tree/* vault/* view/* rsync/* sync/copy sync/push/source',
+  'sync/copy': 'bytes gocryptfs/* tree/* view/* rsync/* transport/* sync sync/reach',
+  'sync/push/source': 'bytes options tree/* vault/* view/* transport/* sync',
+  'sync/push/memory': 'bytes gocryptfs/* tree/* vault/* view/* rsync/* sync/copy sync/push/source',
   'sync/push/job':
-    'gocryptfs/* tree/* vault/* view/* rsync/* transport/* sync sync/reach sync/push/source sync/push/memory',
+    'bytes gocryptfs/* tree/* vault/* view/* rsync/* transport/* sync sync/reach sync/push/source sync/push/memory',
   'sync/push/guards':
-    'gocryptfs/* options tree/* vault/* view/* rsync/* sync/copy sync/push/source sync/push/memory sync/push/job',
+    'bytes gocryptfs/* options tree/* vault/* view/* rsync/* sync/copy sync/push/source sync/push/memory sync/push/job',
   'sync/push/runs':
     'bytes gocryptfs/* tree/* view/* rsync/* sync/push/source sync/push/memory sync/push/job sync/push/guards',
   'sync/push':
-    'gocryptfs/* tree/* vault/* view/* rsync/* transport/* sync sync/reach sync/push/source sync/push/memory sync/push/job sync/push/guards sync/push/runs',
+    'bytes gocryptfs/* tree/* vault/* view/* rsync/* transport/* sync sync/reach sync/push/source sync/push/memory sync/push/job sync/push/guards sync/push/runs',
   'sync/browse':
-    'gocryptfs/* tree/* vault/* view/* rsync/* sync sync/reach sync/copy sync/push/job',
+    'bytes gocryptfs/* tree/* vault/* view/* rsync/* sync sync/reach sync/copy sync/push/job',
   'sync/check':
-    'gocryptfs/* tree/* view/* sync sync/copy sync/push/source sync/push/memory sync/push/job sync/push/guards sync/push/runs sync/push',
+    'bytes gocryptfs/* tree/* view/* sync sync/copy sync/push/source sync/push/memory sync/push/job sync/push/guards sync/push/runs sync/push',
   'sync/restore':
-    'gocryptfs/* tree/* vault/* view/* rsync/* transport/* sync sync/reach sync/copy sync/push/source sync/push/memory sync/push/job',
+    'bytes gocryptfs/* tree/* vault/* view/* rsync/* transport/* sync sync/reach sync/copy sync/push/source sync/push/memory sync/push/job',
   'sync/adopt':
-    'gocryptfs/* tree/* vault/* view/* sync sync/reach sync/copy sync/push/source sync/push/memory sync/push/guards sync/push sync/restore',
+    'bytes gocryptfs/* tree/* vault/* view/* sync sync/reach sync/copy sync/push/source sync/push/memory sync/push/guards sync/push sync/restore',
   'library/settings': 'gocryptfs/* options tree/* vault/* transport/* sync/*',
   library: 'gocryptfs/* options tree/* vault/* view/* transport/* sync/* library/settings',
   'library/face':
-    'gocryptfs/* options tree/* vault/* view/* transport/* sync/* library library/settings',
+    'bytes gocryptfs/* options tree/* vault/* view/* transport/* sync/* library library/settings',
   'cli/terminal': 'vault/* sync/* library/*',
-  'cli/frame': 'options tree/* vault/* view/* transport/* sync/* library/* cli/terminal',
+  'cli/frame': 'bytes options tree/* vault/* view/* transport/* sync/* library/* cli/terminal',
   'cli/settings':
     'gocryptfs/* options tree/* vault/* transport/* schedule sync/* library/* cli/frame',
   'cli/secrets': 'gocryptfs/* vault/* library/* cli/terminal cli/frame cli/settings',
   'cli/copies':
-    'gocryptfs/* options tree/* vault/* view/* transport/* sync/* library/* cli/terminal cli/frame cli/settings cli/secrets',
+    'bytes gocryptfs/* options tree/* vault/* view/* transport/* sync/* library/* cli/terminal cli/frame cli/settings cli/secrets',
   'cli/push':
     'options tree/* vault/* sync/* library/* cli/terminal cli/frame cli/settings cli/secrets',
   'cli/schedule': 'options vault/* schedule library/* cli/terminal cli/frame cli/settings cli/push',

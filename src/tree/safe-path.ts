@@ -1,30 +1,11 @@
-/** Splits paths of a tree, and refuses paths that could leave it. */
+/** Refuses paths that could leave a tree. */
+import { isRootPath } from '../bytes/paths.ts';
 import { FileError } from '../errors.ts';
 import { isWindows } from '../platform.ts';
 import { showPath } from './file-failure.ts';
 
 const SLASH = 0x2f;
 const DOT = 0x2e;
-
-/** The directory of a path, and its last component. The root's own parts are empty and `.`. */
-export interface SplitPath {
-  /** Path of the parent; empty for objects directly in the root. */
-  readonly parent: Uint8Array;
-  readonly name: Uint8Array;
-}
-
-/** True for the path of the tree's root. */
-export function isRootPath(path: Uint8Array): boolean {
-  return path.length === 1 && path[0] === DOT;
-}
-
-/** Splits before the last component. */
-export function splitPath(path: Uint8Array): SplitPath {
-  const slash = path.lastIndexOf(SLASH);
-  return slash === -1
-    ? { parent: path.subarray(0, 0), name: path }
-    : { parent: path.subarray(0, slash), name: path.subarray(slash + 1) };
-}
 
 /**
  * Refuses every path that could name something outside the tree: absolute paths, empty, `.` and

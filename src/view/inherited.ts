@@ -12,7 +12,7 @@ import {
   CIPHER_TARGET_LENGTH_MAX,
   DIR_IV_LENGTH,
 } from '../gocryptfs/format/limits.ts';
-import { pathKey } from './path-bytes.ts';
+import { pathKey } from '../bytes/paths.ts';
 
 /**
  * A file that exists only in a view: the conf, a directory's IV, or a full name; in a plain mirror,

@@ -5,9 +5,9 @@ import { IntegrityError } from '../errors.ts';
 import type { Birth } from '../gocryptfs/content/identity.ts';
 import type { Layout } from '../gocryptfs/layout.ts';
 import { DIR_IV_LENGTH } from '../gocryptfs/format/limits.ts';
-import { keepBytes } from '../tree/path-memory.ts';
+import { keepBytes } from '../bytes/path-memory.ts';
 import type { Inherited, VirtualKind } from './inherited.ts';
-import { isRootPath, joinPath, pathKey, ROOT_PATH, splitPath } from './path-bytes.ts';
+import { isRootPath, joinPath, pathKey, ROOT_PATH, splitPath } from '../bytes/paths.ts';
 
 /** Directories cached while translating; a listing names the same few again and again. */
 const REMEMBERED_MAX = 4096;

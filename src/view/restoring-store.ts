@@ -4,7 +4,7 @@ import { isRegularFile, type Entry, type OpenFile, type Xattr } from '../tree/en
 import { showPath } from '../tree/file-failure.ts';
 import type { Attributes, NewFile, Store } from '../tree/store.ts';
 import { AnnouncedFile } from './announced-file.ts';
-import { pathKey } from './path-bytes.ts';
+import { pathKey } from '../bytes/paths.ts';
 
 const NOTHING = new Uint8Array(0);
 const NO_PATHS: Promise<readonly Uint8Array[]> = Promise.resolve([]);

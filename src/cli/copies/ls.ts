@@ -4,7 +4,7 @@ import { treeBelow } from '../../sync/browse/browse.ts';
 import { isDirectory } from '../../tree/entry.ts';
 import { walk } from '../../tree/walk.ts';
 import type { PlainEntry } from '../../view/plain-entry.ts';
-import { isRootPath, splitPath } from '../../view/path-bytes.ts';
+import { isRootPath, splitPath } from '../../bytes/paths.ts';
 import type { BrowseOptions, Browsing } from './browse.ts';
 import { listEntry } from './browse-output.ts';
 import { ESCAPED_EXAMPLE, ESCAPED_HELP } from '../frame/escaped-paths.ts';

@@ -1,6 +1,6 @@
 /** What `restore [PATH…]` means: what is wanted, and what of its path it keeps in the target. */
 import { isAbsolute } from 'node:path';
-import { isRootPath, pathKey } from '../../view/path-bytes.ts';
+import { isRootPath, pathKey } from '../../bytes/paths.ts';
 import { currentPlace, pathFromTop, type PathOrigin } from '../frame/vault-paths.ts';
 
 /** What is restored, bytes, `/`-separated from the top of the vault. */

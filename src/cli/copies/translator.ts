@@ -8,8 +8,8 @@ import { serialiseConf, type Conf } from '../../gocryptfs/conf/config.ts';
 import { viewOf } from '../../sync/push/opened-vault.ts';
 import type { VaultFrame } from '../../vault/vault.ts';
 import { LONG_NAME_PREFIX } from '../../gocryptfs/names/names.ts';
-import { splitPath } from '../../tree/safe-path.ts';
-import { joinPath } from '../../view/path-bytes.ts';
+import { splitPath } from '../../bytes/paths.ts';
+import { joinPath } from '../../bytes/paths.ts';
 
 /** Translates paths of one vault both ways. */
 export interface Translator {

@@ -1,7 +1,7 @@
 /** Paths written as `ls` shows them on a terminal: the only way to type bytes that are no text. */
 import { UsageError } from '../../errors.ts';
 import { diskFolder, isOnDisk } from '../../tree/local/disk-path.ts';
-import { isRootPath } from '../../view/path-bytes.ts';
+import { isRootPath } from '../../bytes/paths.ts';
 import { utf8Text } from '../terminal/terminal.ts';
 import { pathFromTop, pathMissing, type PathOrigin } from './vault-paths.ts';
 

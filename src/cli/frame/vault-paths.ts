@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { UsageError } from '../../errors.ts';
 import { showPath } from '../../tree/file-failure.ts';
-import { ROOT_PATH } from '../../view/path-bytes.ts';
+import { ROOT_PATH } from '../../bytes/paths.ts';
 
 /** Where typed paths are read. */
 export interface PathOrigin {

@@ -8,6 +8,7 @@ import type { CipherBackend } from '../cipher/cipher-backend.ts';
 import { DEFAULT_BACKEND } from '../cipher/default-backend.ts';
 import { isAllZero } from '../format/file-header.ts';
 import { DIR_IV_LENGTH } from '../format/limits.ts';
+import { splitPath } from '../../bytes/paths.ts';
 
 /** The purpose of each derivation; a final NUL keeps one label from being a prefix of another. */
 const LABELS = {
@@ -114,7 +115,7 @@ export class ReverseIdentities implements Identities {
   }
 
   linkID({ path }: Birth): Buffer {
-    const name = path.subarray(path.lastIndexOf(0x2f) + 1);
+    const name = splitPath(path).name;
     return derivePathIV(Buffer.concat([path, Buffer.from('/'), name]), 'SYMLINKIV');
   }
 }

@@ -18,7 +18,7 @@ import type {
   RestoreSettings,
 } from '../../sync/restore/restore-settings.ts';
 import type { PeerSettings } from '../../sync/run-settings.ts';
-import { bytesOf, isRootPath } from '../../view/path-bytes.ts';
+import { bytesOf, isRootPath } from '../../bytes/paths.ts';
 import { configuredFileLayers, configuredWay, keptPatterns } from '../settings/configured-way.ts';
 import type { CopyPlace } from '../copy-place.ts';
 import { rulesOf } from '../settings/filter-words.ts';

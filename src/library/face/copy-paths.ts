@@ -2,7 +2,7 @@
 import { UsageError } from '../../errors.ts';
 import { isDirectory, isRegularFile, isSymlink, type Entry } from '../../tree/entry.ts';
 import { showPath } from '../../tree/file-failure.ts';
-import { bytesOf, pathKey, ROOT_PATH } from '../../view/path-bytes.ts';
+import { bytesOf, pathKey, ROOT_PATH } from '../../bytes/paths.ts';
 
 /** Plaintext path from the top of the vault, `/`-separated: text as UTF-8, or bytes. */
 export type CopyPath = string | Uint8Array;

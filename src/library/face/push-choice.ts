@@ -8,7 +8,7 @@ import { diskFolder, isOnDisk } from '../../tree/local/disk-path.ts';
 import { showPath } from '../../tree/file-failure.ts';
 import { noRemote } from '../../vault/config/config-edit.ts';
 import type { StoredVault } from '../../vault/vault.ts';
-import { isRootPath } from '../../view/path-bytes.ts';
+import { isRootPath } from '../../bytes/paths.ts';
 import type { Caller } from '../caller.ts';
 import { configuredFileLayers } from '../settings/configured-way.ts';
 import { pushTarget } from '../settings/push-target.ts';

@@ -22,7 +22,7 @@ import {
   type Draft,
   type Entry,
 } from '../../tree/entry.ts';
-import { allocatePath } from '../../tree/path-memory.ts';
+import { allocatePath } from '../../bytes/path-memory.ts';
 import { nearestStorable } from '../../tree/stored-time.ts';
 import {
   XMIT_EXTENDED_FLAGS,

@@ -25,6 +25,7 @@ import { LinkGenerator } from './generator-links.ts';
 import { isSameLinkOrDevice, SkippedEntries } from './generator-skips.ts';
 import type { ReceiveJob } from './receive-job.ts';
 import type { GeneratorWriter } from './record-writer.ts';
+import { pathKey } from '../../bytes/paths.ts';
 
 /** After this many entries we flush and let the event loop run. */
 const ENTRIES_PER_TURN = 64;
@@ -128,12 +129,12 @@ export class Generator<E extends Entry> {
       if (entry === undefined || !isDirectory(entry) || !wants(entry)) continue;
       assertAlive();
       busy();
-      if (this.#failedFolders.has(keyOf(entry.path)) || this.#isInFailedFolder(entry)) continue;
+      if (this.#failedFolders.has(pathKey(entry.path)) || this.#isInFailedFolder(entry)) continue;
       try {
         const existing = await store.lookup(entry.path);
         if (existing === undefined || !isDirectory(existing)) continue;
         const { attributes } = this.#compareFolder(entry, existing);
-        const mode = this.#finalModes.get(keyOf(entry.path));
+        const mode = this.#finalModes.get(pathKey(entry.path));
         const isInexact = hasFractions && differsInFraction(entry, existing);
         const wanted: Attributes = {
           ...(mode !== undefined && { mode }),
@@ -157,7 +158,7 @@ export class Generator<E extends Entry> {
   async #generate(ndx: number, entry: FlistEntry): Promise<void> {
     const { options } = this.#job;
     if (await this.#skipped.has(entry)) {
-      if (isDirectory(entry)) this.#failedFolders.add(keyOf(entry.path));
+      if (isDirectory(entry)) this.#failedFolders.add(pathKey(entry.path));
       return;
     }
     if (isDirectory(entry)) return this.#generateFolder(ndx, entry);
@@ -195,7 +196,7 @@ export class Generator<E extends Entry> {
       }
       await this.#adjustFolder(entry, entry, attributes);
     } catch (error) {
-      this.#failedFolders.add(keyOf(entry.path));
+      this.#failedFolders.add(pathKey(entry.path));
       throw error;
     }
   }
@@ -208,7 +209,7 @@ export class Generator<E extends Entry> {
   ): Promise<void> {
     const { mode } = wanted;
     if (mode !== undefined && (mode | OWNER_BITS) !== mode) {
-      this.#finalModes.set(keyOf(entry.path), mode);
+      this.#finalModes.set(pathKey(entry.path), mode);
     }
     const attributes = mode === undefined ? wanted : { ...wanted, mode: mode | OWNER_BITS };
     try {
@@ -278,9 +279,9 @@ export class Generator<E extends Entry> {
   #isInFailedFolder(entry: FlistEntry): boolean {
     if (this.#failedFolders.size === 0) return false;
     const slash = entry.path.lastIndexOf(0x2f);
-    if (slash === -1 || !this.#failedFolders.has(keyOf(entry.path.subarray(0, slash))))
+    if (slash === -1 || !this.#failedFolders.has(pathKey(entry.path.subarray(0, slash))))
       return false;
-    if (isDirectory(entry)) this.#failedFolders.add(keyOf(entry.path));
+    if (isDirectory(entry)) this.#failedFolders.add(pathKey(entry.path));
     return true;
   }
 
@@ -310,10 +311,6 @@ function isSameKind(a: Entry, b: Entry): boolean {
 /** Whether two times differ by more than a file system's rounding. */
 function differsInFraction(a: Entry, b: Entry): boolean {
   return a.mtimeSec !== b.mtimeSec || Math.abs(a.mtimeNsec - b.mtimeNsec) > 1000;
-}
-
-function keyOf(path: Uint8Array): string {
-  return Buffer.from(path.buffer, path.byteOffset, path.length).toString('latin1');
 }
 
 function shown(entry: Entry): string {

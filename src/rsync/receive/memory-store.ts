@@ -1,4 +1,5 @@
 /** A store that keeps the regular files it receives in memory. */
+import { pathKey } from '../../bytes/paths.ts';
 import { FileError } from '../../errors.ts';
 import { S_IFREG, type Entry, type OpenFile } from '../../tree/entry.ts';
 import type { NewFile, Store } from '../../tree/store.ts';
@@ -46,7 +47,7 @@ export class MemoryStore implements Store {
           pieces.push(Buffer.from(bytes));
         }),
       commit: () => {
-        this.files.set(keyOf(path), Buffer.concat(pieces, length));
+        this.files.set(pathKey(path), Buffer.concat(pieces, length));
         return NOTHING;
       },
       discard,
@@ -55,7 +56,7 @@ export class MemoryStore implements Store {
 
   /** Finds a file that was stored before, so that further names can be linked to it. */
   lookup(path: Uint8Array): Promise<Entry | undefined> {
-    const content = this.files.get(keyOf(path));
+    const content = this.files.get(pathKey(path));
     if (content === undefined) return NOTHING;
     const unknown = { mtimeSec: 0, mtimeNsec: 0, uid: 0, gid: 0 };
     return Promise.resolve({ path, mode: S_IFREG, size: content.length, ...unknown });
@@ -77,8 +78,8 @@ export class MemoryStore implements Store {
   settle = (): Promise<void> => NOTHING;
 
   createLink(path: Uint8Array, existing: Uint8Array): Promise<void> {
-    const content = this.files.get(keyOf(existing));
-    if (content !== undefined) this.files.set(keyOf(path), content);
+    const content = this.files.get(pathKey(existing));
+    if (content !== undefined) this.files.set(pathKey(path), content);
     return NOTHING;
   }
 }
@@ -95,8 +96,4 @@ export function fileTooLarge(entry: Pick<Entry, 'path'>, lengthMax: number): Fil
 
 function notInMemory(entry: Entry): FileError {
   return new FileError('open-failed', `${pathText(entry)} is not in memory`);
-}
-
-function keyOf(path: Uint8Array): string {
-  return Buffer.from(path.buffer, path.byteOffset, path.length).toString('latin1');
 }

@@ -1,4 +1,5 @@
 /** A peer's file list in index order, checked as a whole. */
+import { pathKey } from '../../bytes/paths.ts';
 import { ProtocolError } from '../../errors.ts';
 import { isDirectory } from '../../tree/entry.ts';
 import type { FlistEntry } from '../flist/decode.ts';
@@ -66,18 +67,18 @@ export class ReceivedList {
   /** Of equal names a folder counts before a file, then the first one. */
   #check(): void {
     const folders = new Set<string>();
-    for (const entry of this.entries) if (isDirectory(entry)) folders.add(key(entry.path));
+    for (const entry of this.entries) if (isDirectory(entry)) folders.add(pathKey(entry.path));
     let previous: FlistEntry | undefined;
     for (const [ndx, entry] of this.entries.entries()) {
       const slash = entry.path.lastIndexOf(SLASH);
-      if (slash !== -1 && !folders.has(key(entry.path.subarray(0, slash)))) {
+      if (slash !== -1 && !folders.has(pathKey(entry.path.subarray(0, slash)))) {
         throw new ProtocolError(
           'parent-missing',
-          `the peer's file list has ${JSON.stringify(key(entry.path))} but not its folder`,
+          `the peer's file list has ${JSON.stringify(pathKey(entry.path))} but not its folder`,
         );
       }
       const repeats =
-        (!isDirectory(entry) && folders.has(key(entry.path))) ||
+        (!isDirectory(entry) && folders.has(pathKey(entry.path))) ||
         (previous !== undefined && Buffer.compare(previous.path, entry.path) === 0);
       if (repeats) {
         this.#repeated.add(ndx);
@@ -93,8 +94,4 @@ export class ReceivedList {
     if (names === undefined) this.#groups.set(group, [ndx]);
     else names.push(ndx);
   }
-}
-
-function key(path: Uint8Array): string {
-  return Buffer.from(path.buffer, path.byteOffset, path.length).toString('latin1');
 }

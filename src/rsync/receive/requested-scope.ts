@@ -2,7 +2,7 @@
 import { ProtocolError } from '../../errors.ts';
 import { isDirectory, type Entry } from '../../tree/entry.ts';
 import type { Filter } from '../../tree/filter/filter.ts';
-import { isRootPath } from '../../tree/safe-path.ts';
+import { isRootPath } from '../../bytes/paths.ts';
 import { senderFilter, type SenderRule } from '../flist/filter-list.ts';
 
 const SLASH = 0x2f;

@@ -2,7 +2,7 @@
 import { type Entry, isRegularFile } from '../../tree/entry.ts';
 import { LocalTree } from '../../tree/local/local-tree.ts';
 import type { AdoptComparison } from './adopt-summary.ts';
-import { pathKey } from '../../view/path-bytes.ts';
+import { pathKey, splitPath } from '../../bytes/paths.ts';
 import type { ItemLine, PushReporter, PushSummary } from '../push/source/push-settings.ts';
 
 /**
@@ -98,5 +98,5 @@ export async function namesIn(
     }
   }
   const children = await tree.children(entry);
-  return children.map(({ path }) => path.subarray(path.lastIndexOf(0x2f) + 1));
+  return children.map(({ path }) => splitPath(path).name);
 }

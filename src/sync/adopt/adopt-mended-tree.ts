@@ -2,7 +2,7 @@
 import { DIR_IV_NAME_BYTES } from '../../gocryptfs/names/names.ts';
 import { S_IFREG, type Entry, type OpenFile, type Tree } from '../../tree/entry.ts';
 import { BytesFile } from '../../view/encrypt/cipher-file.ts';
-import { joinPath, pathKey, splitPath } from '../../view/path-bytes.ts';
+import { joinPath, pathKey, splitPath } from '../../bytes/paths.ts';
 
 /**
  * A copy as it would be without its damage: some of the format's own files have the content that

@@ -11,7 +11,7 @@ import { readSmallFile } from '../../view/decrypt/decrypted-view-listing.ts';
 import type { CopyProblem } from '../../view/decrypt/decrypted-view-problem.ts';
 import { IdentityCheck } from '../../view/decrypt/identity-check.ts';
 import { InheritedIndex, type InheritedKind } from '../../view/inherited.ts';
-import { joinPath, pathKey, splitPath } from '../../view/path-bytes.ts';
+import { joinPath, pathKey, splitPath } from '../../bytes/paths.ts';
 import { recogniseDerivation, reverseDirIV, type CopyTree } from '../copy/derivation.ts';
 import {
   adoptFindingOf,

@@ -6,7 +6,7 @@ import { foldersOverlap } from '../../tree/local/overlap.ts';
 import { makeVault, type NewVaultKey } from '../../vault/new-vault.ts';
 import { stateKey, writeState } from '../../vault/memory/state.ts';
 import type { StoredConf } from '../../vault/stored-conf.ts';
-import { pathKey, ROOT_PATH } from '../../view/path-bytes.ts';
+import { pathKey, ROOT_PATH } from '../../bytes/paths.ts';
 import type { ConfFile } from '../../view/encrypt/virtual-files.ts';
 import { ComparisonCount, namesIn, strangerWarning } from './adopt-compare.ts';
 import { openCopyToAdopt, readCopyConf, type CopyConf, type OpenCopy } from './adopt-copy.ts';

@@ -5,7 +5,7 @@ import { LocalStore } from '../../tree/target/local-store.ts';
 import { removeUnfinished } from '../../tree/target/unfinished-files.ts';
 import { acquireTargetLock } from '../../vault/lock/lock.ts';
 import type { NewVaultPlace } from '../../vault/new-vault.ts';
-import { ROOT_PATH } from '../../view/path-bytes.ts';
+import { ROOT_PATH } from '../../bytes/paths.ts';
 import { confMissing } from '../copy/copy-root.ts';
 import { adopt } from './adopt.ts';
 import { restore, type RestoreSurroundings } from '../restore/restore.ts';

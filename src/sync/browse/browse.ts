@@ -12,7 +12,7 @@ import {
 import { showPath } from '../../tree/file-failure.ts';
 import type { DecryptedView } from '../../view/decrypt/decrypted-view.ts';
 import type { PlainEntry } from '../../view/plain-entry.ts';
-import { isRootPath, pathKey, ROOT_PATH, splitPath } from '../../view/path-bytes.ts';
+import { isRootPath, pathKey, ROOT_PATH, splitPath } from '../../bytes/paths.ts';
 
 /** Links followed before a path counts as a circle, as on Linux. */
 const LINKS_MAX = 40;

@@ -8,7 +8,7 @@ import {
   type Entry,
 } from '../../tree/entry.ts';
 import { WildPattern } from '../../tree/filter/wildmatch.ts';
-import { splitPath } from '../../view/path-bytes.ts';
+import { splitPath } from '../../bytes/paths.ts';
 
 /** Kinds of objects, by the letters that `find` has for them. */
 export const KINDS = {

@@ -9,7 +9,7 @@ import {
 } from '../../errors.ts';
 import type { Entry, Tree } from '../../tree/entry.ts';
 import { LocalTree } from '../../tree/local/local-tree.ts';
-import { ROOT_PATH } from '../../view/path-bytes.ts';
+import { ROOT_PATH } from '../../bytes/paths.ts';
 import { collectGarbageSooner, prepareHeap, MANY_OBJECTS } from '../collect-sooner.ts';
 import type { ContentSource } from '../copy/content-source.ts';
 import { closeLate, openDestination, type OpenDestination } from '../reach/destination-remote.ts';

@@ -5,7 +5,7 @@ import { CONF_LENGTH_MAX } from '../../gocryptfs/format/limits.ts';
 import { CONF_NAME_BYTES, TEMPORARY_DIRECTORY } from '../../gocryptfs/names/names.ts';
 import { isDirectory, type Entry, type Tree } from '../../tree/entry.ts';
 import { readSmallFile } from '../../view/decrypt/decrypted-view-listing.ts';
-import { joinPath, ROOT_PATH } from '../../view/path-bytes.ts';
+import { joinPath, ROOT_PATH } from '../../bytes/paths.ts';
 import type { FsckFinding } from '../copy/fsck-finding.ts';
 
 const TEMPORARY_DIRECTORY_BYTES = Buffer.from(TEMPORARY_DIRECTORY);

@@ -22,7 +22,7 @@ import type { CopyProblem } from '../../view/decrypt/decrypted-view-problem.ts';
 import { holeRuleFor, type HoleRule } from '../../view/hole-rule.ts';
 import type { IdentityCheck } from '../../view/decrypt/identity-check.ts';
 import type { PlainEntry } from '../../view/plain-entry.ts';
-import { pathKey } from '../../view/path-bytes.ts';
+import { pathKey } from '../../bytes/paths.ts';
 import { PlainFile } from '../../view/decrypt/plain-file.ts';
 import {
   DamageList,

@@ -7,7 +7,7 @@ import {
   isSymlink,
   type Entry,
 } from '../../tree/entry.ts';
-import { pathKey } from '../../view/path-bytes.ts';
+import { pathKey } from '../../bytes/paths.ts';
 import {
   changedAttributes,
   isCreation,

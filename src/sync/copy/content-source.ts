@@ -8,7 +8,7 @@ import type { Entry, OpenFile } from '../../tree/entry.ts';
 import { showPath } from '../../tree/file-failure.ts';
 import type { NewFile } from '../../tree/store.ts';
 import type { Connection } from '../../transport/connection.ts';
-import { pathKey } from '../../view/path-bytes.ts';
+import { pathKey } from '../../bytes/paths.ts';
 import { Feed } from './remote-tree-file.ts';
 import { rulesForOnly } from './remote-tree-rules.ts';
 import { listingOptions, runPull, type RemoteSource } from './remote-tree-run.ts';

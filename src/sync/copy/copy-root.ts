@@ -4,7 +4,7 @@ import { CONF_NAME, type NameScheme } from '../../gocryptfs/names/names.ts';
 import type { Entry, Tree } from '../../tree/entry.ts';
 import { hasNameShape } from '../../view/decrypt/decrypted-view-listing.ts';
 import { MIRROR_MARKER_NAME } from '../../view/mirror/mirror-view.ts';
-import { pathKey } from '../../view/path-bytes.ts';
+import { pathKey } from '../../bytes/paths.ts';
 
 /** The error for a copy whose conf is needed and is not there. */
 export function confMissing(shownCopy: string, hint: string): VaultError {

@@ -9,7 +9,7 @@ import { DIR_IV_NAME_BYTES, kindOfCipherName } from '../../gocryptfs/names/names
 import { isDirectory, isRegularFile, type Entry, type Tree } from '../../tree/entry.ts';
 import { walk } from '../../tree/walk.ts';
 import { readSmallFile } from '../../view/decrypt/decrypted-view-listing.ts';
-import { isRootPath, splitPath } from '../../view/path-bytes.ts';
+import { isRootPath, splitPath } from '../../bytes/paths.ts';
 
 /** Files whose headers are looked at where directories have no IV. */
 const HEADERS_MAX = 16;

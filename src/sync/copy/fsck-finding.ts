@@ -12,7 +12,7 @@ import {
   type ObjectKind,
 } from '../../view/decrypt/decrypted-view-problem.ts';
 import type { Misplaced } from '../../view/decrypt/identity-check.ts';
-import { splitPath } from '../../view/path-bytes.ts';
+import { splitPath } from '../../bytes/paths.ts';
 import type { ContentDamage } from '../../view/decrypt/plain-file.ts';
 
 /** Consecutive blocks of one file, both included. */

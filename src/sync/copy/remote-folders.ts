@@ -6,7 +6,7 @@ import type { SenderRule } from '../../rsync/flist/filter-list.ts';
 import { readFiles } from '../../rsync/receive/read-files.ts';
 import { isDirectory, type OpenFile, type Tree } from '../../tree/entry.ts';
 import { BytesFile } from '../../view/encrypt/cipher-file.ts';
-import { isRootPath, joinPath, pathKey, ROOT_PATH, splitPath } from '../../view/path-bytes.ts';
+import { isRootPath, joinPath, pathKey, ROOT_PATH, splitPath } from '../../bytes/paths.ts';
 import { RemoteFile } from './remote-tree-file.ts';
 import { rulesForChildren } from './remote-tree-rules.ts';
 import {

@@ -1,6 +1,6 @@
 /** Filter rules by which a server lists only what is wanted. */
 import type { SenderRule } from '../../rsync/flist/filter-list.ts';
-import { isRootPath, pathKey } from '../../view/path-bytes.ts';
+import { isRootPath, pathKey } from '../../bytes/paths.ts';
 
 /** Longest pattern that certainly fits into a rule. */
 const PATTERN_LENGTH_MAX = 5000;

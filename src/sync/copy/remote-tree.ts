@@ -12,7 +12,7 @@ import { readFiles } from '../../rsync/receive/read-files.ts';
 import { isDirectory, isRegularFile, type OpenFile, type Tree } from '../../tree/entry.ts';
 import { showPath } from '../../tree/file-failure.ts';
 import { BytesFile } from '../../view/encrypt/cipher-file.ts';
-import { isRootPath, joinPath, pathKey, splitPath } from '../../view/path-bytes.ts';
+import { isRootPath, joinPath, pathKey, splitPath } from '../../bytes/paths.ts';
 import { RemoteFile } from './remote-tree-file.ts';
 import { rulesForOnly } from './remote-tree-rules.ts';
 import {

@@ -15,7 +15,7 @@ import { showPath } from '../../tree/file-failure.ts';
 import { READ_LENGTH, type SftpSession } from '../../transport/sftp/sftp.ts';
 import type { SftpAttributes, SftpName } from '../../transport/sftp/packet.ts';
 import { isSameSftpTime, sftpTime } from '../../transport/sftp/time.ts';
-import { isRootPath, joinPath, ROOT_PATH } from '../../view/path-bytes.ts';
+import { isRootPath, joinPath, ROOT_PATH } from '../../bytes/paths.ts';
 
 /** Bytes that are asked for ahead of whoever reads a file from start to end. */
 const AHEAD_BYTES = 2 * 1024 * 1024;

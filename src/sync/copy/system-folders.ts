@@ -4,7 +4,7 @@ import { DIR_IV_NAME } from '../../gocryptfs/names/names.ts';
 import type { SenderRule } from '../../rsync/flist/filter-list.ts';
 import { isDirectory, type Entry } from '../../tree/entry.ts';
 import { isSystemName, SYSTEM_PATTERNS } from '../../tree/filter/system-names.ts';
-import { pathKey } from '../../view/path-bytes.ts';
+import { pathKey } from '../../bytes/paths.ts';
 
 /** One listing by a server. */
 export interface CopyListing {

@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { RemoteError } from '../../errors.ts';
 import { TEMPORARY_DIRECTORY } from '../../gocryptfs/names/names.ts';
 import { isDirectory, isRegularFile } from '../../tree/entry.ts';
-import { pathKey } from '../../view/path-bytes.ts';
+import { pathKey } from '../../bytes/paths.ts';
 import { withLinkedNames } from './runs/content-run.ts';
 import { previewRules } from './job/deletion.ts';
 import { isNew, isTransfer, LINKED } from './job/itemize.ts';

@@ -9,7 +9,7 @@ import { showPath } from '../../tree/file-failure.ts';
 import { requireProgram } from '../../transport/programs/getfattr.ts';
 import type { ReadObject } from '../../transport/programs/getfattr-output.ts';
 import type { XattrFailure } from '../../transport/programs/fattr-program.ts';
-import { pathKey } from '../../view/path-bytes.ts';
+import { pathKey } from '../../bytes/paths.ts';
 import type { LocalEntry } from '../../tree/local/local-entry.ts';
 import type { Ledger } from './job/ledger.ts';
 import {

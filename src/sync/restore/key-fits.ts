@@ -5,7 +5,7 @@ import { DIR_IV_LENGTH } from '../../gocryptfs/format/limits.ts';
 import type { Entry, Tree } from '../../tree/entry.ts';
 import { hasNameShape, readSmallFile } from '../../view/decrypt/decrypted-view-listing.ts';
 import { opens } from '../../view/decrypt/lost-dir-iv.ts';
-import { splitPath } from '../../view/path-bytes.ts';
+import { splitPath } from '../../bytes/paths.ts';
 import { DIR_IV_NAME_BYTES } from '../../gocryptfs/names/names.ts';
 
 /**

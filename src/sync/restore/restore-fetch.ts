@@ -13,7 +13,7 @@ import {
   type StoredForm,
   type Unfinished,
 } from '../../view/restoring-store.ts';
-import { pathKey } from '../../view/path-bytes.ts';
+import { pathKey } from '../../bytes/paths.ts';
 import { listingOptions, runPull, type RemoteSource } from '../copy/remote-tree-run.ts';
 import { rulesForOnly } from '../copy/remote-tree-rules.ts';
 import type { RestoreBooks } from './restore-books.ts';

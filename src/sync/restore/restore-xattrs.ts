@@ -11,7 +11,7 @@ import { showPath } from '../../tree/file-failure.ts';
 import type { LocalStore } from '../../tree/target/local-store.ts';
 import { requireProgram } from '../../transport/programs/getfattr.ts';
 import type { Planned, StoredForm } from '../../view/restoring-store.ts';
-import { pathKey } from '../../view/path-bytes.ts';
+import { pathKey } from '../../bytes/paths.ts';
 import { assertXattrsPossible, SYSTEM_LABEL } from '../push/source/list-xattrs.ts';
 import type { RestoreBooks } from './restore-books.ts';
 import type { RestoreSettings } from './restore-settings.ts';

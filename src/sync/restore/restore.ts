@@ -20,7 +20,7 @@ import { readSmallFile } from '../../view/decrypt/decrypted-view-listing.ts';
 import type { CopyProblem } from '../../view/decrypt/decrypted-view-problem.ts';
 import { MIRROR_FORM } from '../../view/mirror/mirror-form.ts';
 import { MIRROR_MARKER_NAME, MirrorCopy } from '../../view/mirror/mirror-view.ts';
-import { bytesOf, pathKey, ROOT_PATH } from '../../view/path-bytes.ts';
+import { bytesOf, pathKey, ROOT_PATH } from '../../bytes/paths.ts';
 import type { StoredForm } from '../../view/restoring-store.ts';
 import { derivationByRoot } from '../copy/derivation.ts';
 import { collectGarbageSooner, MANY_OBJECTS } from '../collect-sooner.ts';

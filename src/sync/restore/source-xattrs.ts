@@ -3,7 +3,7 @@ import { FileError, type EcsyncError } from '../../errors.ts';
 import { isPassedThroughXattr } from '../../gocryptfs/names/xattrs.ts';
 import { isDirectory, isRegularFile } from '../../tree/entry.ts';
 import type { LocalEntry } from '../../tree/local/local-entry.ts';
-import { pathKey } from '../../view/path-bytes.ts';
+import { pathKey } from '../../bytes/paths.ts';
 import { dottedPath, readListXattrs } from '../push/source/list-xattrs.ts';
 
 /**

@@ -7,7 +7,7 @@ import { readXattrs } from '../../transport/programs/getfattr.ts';
 import type { ReadXattr } from '../../transport/programs/getfattr-output.ts';
 import type { XattrFailure } from '../../transport/programs/fattr-program.ts';
 import { writeXattrs, type XattrChange } from '../../transport/programs/setfattr.ts';
-import { isRootPath, pathKey, ROOT_PATH, splitPath } from '../../view/path-bytes.ts';
+import { isRootPath, pathKey, ROOT_PATH, splitPath } from '../../bytes/paths.ts';
 import type { Planned } from '../../view/restoring-store.ts';
 import { forHeldParts, type HeldPart } from '../push/source/list-xattrs.ts';
 

@@ -1,7 +1,7 @@
 /** Reaches directories below a root without ever following a symlink. */
 import { closeSync, constants, lstatSync, openSync, readlinkSync } from 'node:fs';
 import { onDisk } from './disk-path.ts';
-import { isRootPath, splitPath } from '../safe-path.ts';
+import { isRootPath, ROOT_PATH, pathKey, splitPath } from '../../bytes/paths.ts';
 
 /** Limit of open handles; the file list goes folder by folder, so a few are enough. */
 const HANDLES_MAX = 128;
@@ -11,6 +11,7 @@ export const O_PATH = 0o10000000;
  * Appended to the root's handle, it gives a path whose attributes can be set without following it.
  */
 const DOT = Buffer.from('.');
+const ROOT_KEY = pathKey(ROOT_PATH);
 
 /** Folder in which this process's handles are paths; undefined on systems without one. */
 export const HANDLES_FOLDER = handlesFolder();
@@ -65,20 +66,20 @@ export class DirectoryHandles {
   }
 
   #locate(path: Uint8Array): Buffer {
-    if (isRootPath(path)) return onDisk(this.#pathOf(''), DOT);
-    const { parent, name } = splitPath(path);
-    return onDisk(this.#pathOf(Buffer.from(parent).toString('latin1')), name);
+    if (isRootPath(path)) return onDisk(this.#pathOf(ROOT_KEY), DOT);
+    const { directory, name } = splitPath(path);
+    return onDisk(this.#pathOf(pathKey(directory)), name);
   }
 
   /** A path of the directory itself that leads through no symlink, including the last component. */
   locateDirectory(path: Uint8Array): Buffer {
     this.#trim();
-    return this.#pathOf(isRootPath(path) ? '' : Buffer.from(path).toString('latin1'));
+    return this.#pathOf(pathKey(path));
   }
 
   /** Drops the handles of a directory that is removed or replaced, and of everything below it. */
   forget(path: Uint8Array): void {
-    const key = Buffer.from(path).toString('latin1');
+    const key = pathKey(path);
     for (const [cached, handle] of this.#handles) {
       if (cached !== key && !cached.startsWith(`${key}/`)) continue;
       this.#handles.delete(cached);
@@ -95,7 +96,7 @@ export class DirectoryHandles {
 
   #pathOf(key: string): Buffer {
     if (!this.#byHandle) {
-      if (key === '') return this.#root;
+      if (key === ROOT_KEY) return this.#root;
       this.#examine(key);
       return onDisk(this.#root, Buffer.from(key, 'latin1'));
     }
@@ -103,14 +104,14 @@ export class DirectoryHandles {
   }
 
   #handleOf(key: string): number {
-    if (key === '') {
+    if (key === ROOT_KEY) {
       this.#rootHandle ??= openSync(this.#root, O_PATH | constants.O_DIRECTORY);
       return this.#rootHandle;
     }
     const cached = this.#recall(key);
     if (cached !== undefined) return cached;
-    const { parent, name } = splitPath(Buffer.from(key, 'latin1'));
-    const parentHandle = this.#handleOf(Buffer.from(parent).toString('latin1'));
+    const { directory, name } = splitPath(Buffer.from(key, 'latin1'));
+    const parentHandle = this.#handleOf(pathKey(directory));
     const way = Buffer.concat([Buffer.from(`${HANDLES_FOLDER ?? ''}${parentHandle}/`), name]);
     const handle = openSync(way, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
     this.#handles.set(key, handle);
@@ -120,8 +121,8 @@ export class DirectoryHandles {
   /** Without handles: every component must be a directory, not a symlink. */
   #examine(key: string): void {
     if (this.#recall(key) !== undefined) return;
-    const { parent } = splitPath(Buffer.from(key, 'latin1'));
-    if (parent.length > 0) this.#examine(Buffer.from(parent).toString('latin1'));
+    const { directory } = splitPath(Buffer.from(key, 'latin1'));
+    if (!isRootPath(directory)) this.#examine(pathKey(directory));
     const full = onDisk(this.#root, Buffer.from(key, 'latin1'));
     if (!lstatSync(full).isDirectory()) {
       throw Object.assign(new Error('not a directory'), { code: 'ENOTDIR' });

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { isWindows } from '../../platform.ts';
-import { isRootPath } from '../safe-path.ts';
+import { isRootPath } from '../../bytes/paths.ts';
 
 const SLASH = Buffer.from('/');
 const BACKSLASH = Buffer.from('\\');

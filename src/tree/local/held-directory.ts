@@ -3,7 +3,7 @@ import { closeSync, constants, lstatSync, openSync, statSync } from 'node:fs';
 import { HANDLES_FOLDER, O_PATH } from './directory-handles.ts';
 import { onDisk } from './disk-path.ts';
 import { isSameDirectory, type LocalEntry } from './local-entry.ts';
-import { isRootPath } from '../safe-path.ts';
+import { isRootPath } from '../../bytes/paths.ts';
 
 const SLASH = 0x2f;
 

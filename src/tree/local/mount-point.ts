@@ -2,7 +2,7 @@
 import { lstatSync } from 'node:fs';
 import path from 'node:path';
 import { diskFolder, onDisk } from './disk-path.ts';
-import { isRootPath, splitPath } from '../safe-path.ts';
+import { isRootPath, splitPath } from '../../bytes/paths.ts';
 
 /**
  * Whether a folder is on another device than its parent. A folder that is missing or cannot be
@@ -23,6 +23,6 @@ export function isMountPoint(root: string, inside: Uint8Array): boolean {
 
 function above(root: string, inside: Uint8Array): Buffer {
   if (isRootPath(inside)) return diskFolder(path.dirname(root));
-  const { parent } = splitPath(inside);
-  return parent.length === 0 ? diskFolder(root) : onDisk(diskFolder(root), parent);
+  const { directory } = splitPath(inside);
+  return isRootPath(directory) ? diskFolder(root) : onDisk(diskFolder(root), directory);
 }

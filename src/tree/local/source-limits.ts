@@ -9,6 +9,7 @@ import { showPath } from '../file-failure.ts';
 import { Filter, type FilterRule } from '../filter/filter.ts';
 import { FilterRules } from '../filter/filter-syntax.ts';
 import type { LocalEntry } from './local-entry.ts';
+import { pathKey } from '../../bytes/paths.ts';
 
 /** The rules of one folder's ignore file. */
 interface FolderRules {
@@ -154,7 +155,7 @@ export class SourceLimits {
 
 /** The key of a folder: empty for the root, whose path is `.`. */
 function keyOf(path: Uint8Array): string {
-  const key = Buffer.from(path.buffer, path.byteOffset, path.byteLength).toString('latin1');
+  const key = pathKey(path);
   return key === '.' ? '' : key;
 }
 

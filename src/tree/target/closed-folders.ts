@@ -1,11 +1,10 @@
 /** Makes folders writable that their owner may not write to, while objects in them are changed. */
 import { lstatSync } from 'node:fs';
 import type { DirectoryHandles } from '../local/directory-handles.ts';
-import { isRootPath, splitPath } from '../safe-path.ts';
+import { pathKey, splitPath } from '../../bytes/paths.ts';
 import { setMode } from './set-mode.ts';
 import { errnoOf } from '../../platform.ts';
 
-const ROOT = Buffer.from('.');
 /** Permissions that the owner needs to change objects in a folder. */
 const OWNER_BITS = 0o700;
 const MODE_BITS = 0o7777;
@@ -34,14 +33,14 @@ export class ClosedFolders {
     try {
       return change();
     } catch (error) {
-      if (errnoOf(error) !== 'EACCES' || !this.#open(folderOf(path))) throw error;
+      if (errnoOf(error) !== 'EACCES' || !this.#open(splitPath(path).directory)) throw error;
       return change();
     }
   }
 
   /** Call it when a folder gets another mode or is removed: there is nothing to restore then. */
   forget(path: Uint8Array): void {
-    this.#modes.delete(keyOf(path));
+    this.#modes.delete(pathKey(path));
   }
 
   /** Restores all modes. A folder that is gone or no longer ours stays as it is. */
@@ -63,20 +62,10 @@ export class ClosedFolders {
       const mode = lstatSync(full).mode & MODE_BITS;
       if ((mode & OWNER_BITS) === OWNER_BITS) return false;
       setMode(full, mode | OWNER_BITS);
-      this.#modes.set(keyOf(folder), mode);
+      this.#modes.set(pathKey(folder), mode);
       return true;
     } catch {
       return false; // not ours: the caller throws the first refusal
     }
   }
-}
-
-function folderOf(path: Uint8Array): Uint8Array {
-  if (isRootPath(path)) return ROOT;
-  const { parent } = splitPath(path);
-  return parent.length === 0 ? ROOT : parent;
-}
-
-function keyOf(path: Uint8Array): string {
-  return Buffer.from(path).toString('latin1');
 }

@@ -13,6 +13,7 @@ import type { ClosedFolders } from './closed-folders.ts';
 import type { DirectoryHandles } from '../local/directory-handles.ts';
 import { setMode } from './set-mode.ts';
 import { locateBoth, removeQuietly, type Place, type TemporaryPlaces } from './temporary-places.ts';
+import { pathKey } from '../../bytes/paths.ts';
 
 const SLASH = Buffer.from('/');
 const OWNER_MODE = 0o700;
@@ -70,14 +71,14 @@ export class KeyedFolders {
   deferRemoval(path: Uint8Array): boolean {
     const folder = this.#folderOfKey(path);
     if (folder === undefined) return false;
-    this.#deferred.set(keyOf(folder), path);
+    this.#deferred.set(pathKey(folder), path);
     return true;
   }
 
   /** @returns false for a folder whose key file is not to be removed */
   remove(folder: Uint8Array): boolean {
     const { handles, places, closed } = this.#options;
-    const key = this.#deferred.get(keyOf(folder));
+    const key = this.#deferred.get(pathKey(folder));
     if (key === undefined || readdirSync(handles.locateDirectory(folder)).length > 1) return false;
     handles.forget(folder);
     const place = places.for(folder);
@@ -87,7 +88,7 @@ export class KeyedFolders {
       retryWhileHeld(() => renameSync(from, to));
     });
     // Not before: a change that is refused now may be tried again when the parent folder is open.
-    this.#deferred.delete(keyOf(folder));
+    this.#deferred.delete(pathKey(folder));
     this.#clear(place);
     return true;
   }
@@ -156,8 +157,4 @@ function linkOrCopy(from: Buffer, to: Buffer): void {
     // A file system without hard links.
   }
   copyFileSync(from, to);
-}
-
-function keyOf(path: Uint8Array): string {
-  return Buffer.from(path.buffer, path.byteOffset, path.length).toString('latin1');
 }

@@ -26,7 +26,8 @@ import { isOneObject, readLocalEntry, type LocalEntry } from '../local/local-ent
 import { openLocalFile, ReadPace } from '../local/local-file.ts';
 import { KeyedFolders } from './keyed-folders.ts';
 import { LocalNewFile } from './new-file.ts';
-import { assertSafePath, isRootPath } from '../safe-path.ts';
+import { isRootPath } from '../../bytes/paths.ts';
+import { assertSafePath } from '../safe-path.ts';
 import { trySetAttributes } from './set-attributes.ts';
 import { setMode } from './set-mode.ts';
 import type { Attributes, NewFile, Store } from '../store.ts';

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { unlinkSync } from 'node:fs';
 import type { DirectoryHandles } from '../local/directory-handles.ts';
-import { splitPath } from '../safe-path.ts';
+import { splitPath } from '../../bytes/paths.ts';
 
 const DOT = Buffer.from('.');
 /** Length of a name's part that its temporary name keeps: short enough for every file system. */

@@ -11,7 +11,7 @@ import { fileFailure } from '../file-failure.ts';
 import type { LocalEntry } from '../local/local-entry.ts';
 import { LocalStore } from './local-store.ts';
 import { LocalNewFile } from './new-file.ts';
-import { splitPath } from '../safe-path.ts';
+import { pathKey, splitPath } from '../../bytes/paths.ts';
 import type { NewFile } from '../store.ts';
 import { temporaryPrefix } from './temporary-places.ts';
 
@@ -96,7 +96,7 @@ export class UnfinishedFiles {
   /** A file that may be the beginning of the one at a path: it was to get the same name. */
   async find(targetPath: Uint8Array): Promise<LocalEntry | undefined> {
     if (this.#partial.size === 0) return undefined;
-    const name = this.#partial.get(key(temporaryPrefix(splitPath(targetPath).name)));
+    const name = this.#partial.get(pathKey(temporaryPrefix(splitPath(targetPath).name)));
     return name && this.#store.lookup(name);
   }
 
@@ -155,7 +155,7 @@ export class UnfinishedFiles {
         if (!stats.isDirectory()) this.#unlink(name);
         continue;
       }
-      const prefix = key(name.subarray(0, dot + 1));
+      const prefix = pathKey(name.subarray(0, dot + 1));
       const other = this.#partial.get(prefix);
       if (other === undefined || lstatSync(this.#full(other)).size < stats.size) {
         this.#partial.set(prefix, name);
@@ -218,8 +218,4 @@ export function hasUnfinished(root: string): boolean {
  */
 export function removeUnfinished(root: string, takeLock: TakeLock): void {
   if (hasUnfinished(root)) UnfinishedFiles.open(root, takeLock).remove();
-}
-
-function key(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('latin1');
 }

@@ -3,12 +3,11 @@ import { closeSync, constants, fsync, openSync } from 'node:fs';
 import { errnoOf, isWindows } from '../../platform.ts';
 import type { DirectoryHandles } from '../local/directory-handles.ts';
 import { fileFailure } from '../file-failure.ts';
-import { isRootPath, splitPath } from '../safe-path.ts';
+import { isRootPath, pathKey, ROOT_PATH, splitPath } from '../../bytes/paths.ts';
 
 /** From so many objects on, syncing the whole file system is faster. */
 const MANY = 64;
 const AT_ONCE = 4;
-const ROOT = Buffer.from('.');
 /**
  * Windows flushes only files open for writing; read-only files are flushed before they get their
  * names.
@@ -49,13 +48,12 @@ export class Unsettled {
   /** Records a new name of any object. */
   addName(path: Uint8Array): void {
     if (isRootPath(path)) return;
-    const { parent } = splitPath(path);
-    this.addFolder(parent.length === 0 ? ROOT : parent);
+    this.addFolder(splitPath(path).directory);
   }
 
   /** Records a folder with a new object in it. */
   addFolder(path: Uint8Array): void {
-    this.#folders.add(keyOf(path));
+    this.#folders.add(pathKey(path));
   }
 
   /**
@@ -70,7 +68,7 @@ export class Unsettled {
     this.#files = [];
     this.#folders = new Set();
     const isMany = files.length + folders.length > MANY;
-    if (isMany && (await this.#syncFileSystem?.(this.#handles.locateDirectory(ROOT)))) return;
+    if (isMany && (await this.#syncFileSystem?.(this.#handles.locateDirectory(ROOT_PATH)))) return;
     await this.#syncAll(files);
     await this.#syncAll(folders);
   }
@@ -115,8 +113,4 @@ export function waitForDisk(fd: number): Promise<void> {
       else reject(error);
     });
   });
-}
-
-function keyOf(path: Uint8Array): string {
-  return Buffer.from(path.buffer, path.byteOffset, path.length).toString('latin1');
 }

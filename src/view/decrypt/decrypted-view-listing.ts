@@ -2,7 +2,7 @@
 import { TEMPORARY_DIRECTORY, type NameScheme } from '../../gocryptfs/names/names.ts';
 import { isDirectory, isRegularFile, type Entry, type Tree } from '../../tree/entry.ts';
 import type { CopyProblemCode } from './decrypted-view-problem.ts';
-import { isRootPath, pathKey, splitPath } from '../path-bytes.ts';
+import { isRootPath, pathKey, splitPath } from '../../bytes/paths.ts';
 
 /** Base64url, padded or not: the shape of an encrypted name, whatever its key. */
 const NAME_SHAPE = /^[A-Za-z0-9_-]{20,}={0,2}$/;

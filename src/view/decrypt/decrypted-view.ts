@@ -26,7 +26,7 @@ import { dirIVPlace, DirectoryIVs, type DirectoryIVOptions } from './directory-i
 import { holeRuleFor, type HoleRule } from '../hole-rule.ts';
 import { PlainFile } from './plain-file.ts';
 import { plainSizeOf } from './plain-file-errors.ts';
-import { isRootPath, joinPath, pathKey, ROOT_PATH, splitPath } from '../path-bytes.ts';
+import { isRootPath, joinPath, pathKey, ROOT_PATH, splitPath } from '../../bytes/paths.ts';
 import { plainEntry, type PlainEntry } from '../plain-entry.ts';
 
 const NO_DIR_IV = Buffer.alloc(DIR_IV_LENGTH);

@@ -8,7 +8,7 @@ import { readSmallFile, type CipherListing } from './decrypted-view-listing.ts';
 import { copyProblem, type CopyProblem } from './decrypted-view-problem.ts';
 import type { IdentityCheck } from './identity-check.ts';
 import { isUnderExpectedIV } from './lost-dir-iv.ts';
-import { isRootPath, joinPath, pathKey } from '../path-bytes.ts';
+import { isRootPath, joinPath, pathKey } from '../../bytes/paths.ts';
 import type { PathPair } from '../path-translation.ts';
 import type { PlainEntry } from '../plain-entry.ts';
 

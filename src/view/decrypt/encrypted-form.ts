@@ -8,7 +8,7 @@ import { CipherFile } from '../encrypt/cipher-file.ts';
 import { DecryptingFile } from './decrypting-store-file.ts';
 import { DecryptionThreads, type DecryptionOptions } from './decryption-threads.ts';
 import type { HoleRule } from '../hole-rule.ts';
-import { isRootPath } from '../path-bytes.ts';
+import { isRootPath } from '../../bytes/paths.ts';
 import type { StoredForm, StoredObject } from '../restoring-store.ts';
 
 const NOTHING = new Uint8Array(0);

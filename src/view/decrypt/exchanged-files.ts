@@ -1,5 +1,5 @@
 /** Tells exchanged or copied files from files that may have been renamed. */
-import { pathKey } from '../path-bytes.ts';
+import { pathKey } from '../../bytes/paths.ts';
 import type { PathPair } from '../path-translation.ts';
 
 /** A file whose ID does not follow from its path. */

@@ -11,7 +11,7 @@ import {
   type MisplacedFile,
 } from './exchanged-files.ts';
 import type { Inherited } from '../inherited.ts';
-import { isRootPath, pathKey, splitPath } from '../path-bytes.ts';
+import { isRootPath, pathKey, splitPath } from '../../bytes/paths.ts';
 import { PathTranslation, type BirthOf, type PathPair } from '../path-translation.ts';
 import type { PlainEntry } from '../plain-entry.ts';
 

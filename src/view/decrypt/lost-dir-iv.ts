@@ -3,7 +3,7 @@ import { IntegrityError } from '../../errors.ts';
 import { NAME_FILE_SUFFIX, type NameScheme } from '../../gocryptfs/names/names.ts';
 import type { Entry } from '../../tree/entry.ts';
 import { hasNameShape, type CipherListing } from './decrypted-view-listing.ts';
-import { pathKey, splitPath } from '../path-bytes.ts';
+import { pathKey, splitPath } from '../../bytes/paths.ts';
 
 /** Number of names in a directory that are tried. */
 const NAMES_MAX = 64;

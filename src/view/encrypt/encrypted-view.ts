@@ -29,7 +29,7 @@ import { BytesFile, CipherFile } from './cipher-file.ts';
 import { CipherXattrs } from './cipher-xattrs.ts';
 import { EncryptionThreads, type ThreadOptions } from './encryption-threads.ts';
 import type { Inherited } from '../inherited.ts';
-import { isRootPath, pathKey, ROOT_PATH, splitPath } from '../path-bytes.ts';
+import { isRootPath, pathKey, ROOT_PATH, splitPath } from '../../bytes/paths.ts';
 import {
   PathTranslation,
   type BirthOf,

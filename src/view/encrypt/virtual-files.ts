@@ -5,9 +5,9 @@ import {
   NAME_FILE_SUFFIX,
 } from '../../gocryptfs/names/names.ts';
 import { S_IFREG, type Entry } from '../../tree/entry.ts';
-import { keepBytes } from '../../tree/path-memory.ts';
+import { keepBytes } from '../../bytes/path-memory.ts';
 import type { Inherited, InheritedKind, VirtualAttributes, VirtualKind } from '../inherited.ts';
-import { joinPath } from '../path-bytes.ts';
+import { joinPath } from '../../bytes/paths.ts';
 
 /**
  * mtime of every diriv and `.name` file: 2001-09-09T01:46:40Z. Their content follows from the path,

@@ -13,7 +13,7 @@ import { showPath } from '../../tree/file-failure.ts';
 import { BytesFile } from '../encrypt/cipher-file.ts';
 
 import { MirroredEntry, type CipherEntry } from '../encrypt/cipher-entry.ts';
-import { isRootPath, pathKey } from '../path-bytes.ts';
+import { isRootPath, pathKey } from '../../bytes/paths.ts';
 import type { PlainPath } from '../path-translation.ts';
 import { plainEntry, type PlainEntry } from '../plain-entry.ts';
 import { VIRTUAL_MTIME_SEC } from '../encrypt/virtual-files.ts';

@@ -10,7 +10,7 @@ import {
   type Misplaced,
 } from '../../../src/view/decrypt/identity-check.ts';
 import { InheritedIndex } from '../../../src/view/inherited.ts';
-import { ROOT_PATH } from '../../../src/view/path-bytes.ts';
+import { ROOT_PATH } from '../../../src/bytes/paths.ts';
 import type { PlainEntry } from '../../../src/view/plain-entry.ts';
 
 const KEY = Buffer.alloc(32, 7);

@@ -7,7 +7,7 @@ import { DecryptedView } from '../../../src/view/decrypt/decrypted-view.ts';
 import type { CopyProblem } from '../../../src/view/decrypt/decrypted-view-problem.ts';
 import { IdentityCheck, type KnownIdentities } from '../../../src/view/decrypt/identity-check.ts';
 import { InheritedIndex } from '../../../src/view/inherited.ts';
-import { ROOT_PATH } from '../../../src/view/path-bytes.ts';
+import { ROOT_PATH } from '../../../src/bytes/paths.ts';
 import { allEntries } from '../../support/materialise.ts';
 import { MemoryTree } from '../../support/memory-tree.ts';
 import {

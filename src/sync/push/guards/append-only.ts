@@ -2,7 +2,7 @@
 import { RemoteError } from '../../../errors.ts';
 import { isDirectory } from '../../../tree/entry.ts';
 import { showPath } from '../../../tree/file-failure.ts';
-import { pathKey } from '../../../view/path-bytes.ts';
+import { pathKey } from '../../../bytes/paths.ts';
 import { compareWithCopy } from './comparison.ts';
 import type { Moves } from '../memory/moves.ts';
 import { refuseOtherCopy } from './preflight.ts';

@@ -1,7 +1,7 @@
 /** What a destination has in place of a list, as far as its server says. */
 import { ConnectionError, ProtocolError, RemoteError } from '../../../errors.ts';
 import { isDirectory, isRegularFile } from '../../../tree/entry.ts';
-import { pathKey } from '../../../view/path-bytes.ts';
+import { pathKey } from '../../../bytes/paths.ts';
 import { kindOf } from '../job/control-entry.ts';
 import { isCreation, isHardLink, isNew, isTransfer } from '../job/itemize.ts';
 import type { PushEntry } from '../source/push-entry.ts';

@@ -10,7 +10,7 @@ import { CONF_LENGTH_MAX } from '../../../gocryptfs/format/limits.ts';
 import { CONF_NAME } from '../../../gocryptfs/names/names.ts';
 import type { FlistEntry } from '../../../rsync/flist/decode.ts';
 import { readConfFile } from '../../../vault/stored-conf.ts';
-import { pathKey } from '../../../view/path-bytes.ts';
+import { pathKey } from '../../../bytes/paths.ts';
 import type { PushEntry } from '../source/push-entry.ts';
 import type { ConfJudge, PushJob } from '../job/push-job.ts';
 import { type PushState } from '../memory/push-state.ts';

@@ -3,7 +3,7 @@ import { EcsyncError, InterruptedError } from '../../../errors.ts';
 import { TEMPORARY_DIRECTORY } from '../../../gocryptfs/names/names.ts';
 import { isDirectory, isRegularFile, isSymlink } from '../../../tree/entry.ts';
 import { isFileIn } from '../../../tree/local/glance.ts';
-import { pathKey } from '../../../view/path-bytes.ts';
+import { pathKey } from '../../../bytes/paths.ts';
 import { copyGone, CopyGuard, holdsCopy } from '../job/copy-guard.ts';
 import type { ReceiverRule } from '../../../rsync/flist/filter-list.ts';
 import { transferOptions, type PushJob } from '../job/push-job.ts';

@@ -3,7 +3,7 @@ import { RemoteError, VaultError } from '../../../errors.ts';
 import { CONF_NAME, STEP_PREFIX } from '../../../gocryptfs/names/names.ts';
 import { isDirectory, isRegularFile } from '../../../tree/entry.ts';
 import { showPath } from '../../../tree/file-failure.ts';
-import { pathKey } from '../../../view/path-bytes.ts';
+import { pathKey } from '../../../bytes/paths.ts';
 import { kindOf } from '../job/control-entry.ts';
 import { isNew } from '../job/itemize.ts';
 import { accept, isScratch, shownPath, type PushJob } from '../job/push-job.ts';

@@ -1,7 +1,7 @@
 /** What must be known of a destination before anything is written to it or deleted there. */
 import { RemoteError, VaultError } from '../../../errors.ts';
 import { MIRROR_MARKER_NAME } from '../../../view/mirror/mirror-view.ts';
-import { pathKey } from '../../../view/path-bytes.ts';
+import { pathKey } from '../../../bytes/paths.ts';
 import { deleteLimit, isSurelyFew } from './delete-limit.ts';
 import { previewRules } from '../job/deletion.ts';
 import { refuseForeignFiles, refuseNonEmpty } from './foreign-objects.ts';

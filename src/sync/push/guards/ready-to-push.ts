@@ -7,7 +7,7 @@ import { isScratch, type PushJob } from '../job/push-job.ts';
 import { isFounded, type PushState } from '../memory/push-state.ts';
 import { isRootFileName } from './root-files.ts';
 import { keepRoot } from './root-there.ts';
-import { pathKey } from '../../../view/path-bytes.ts';
+import { pathKey } from '../../../bytes/paths.ts';
 
 /** A push that may begin. */
 export interface ReadyJob {

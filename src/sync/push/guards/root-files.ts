@@ -7,7 +7,7 @@ import { S_IFREG, type OpenFile } from '../../../tree/entry.ts';
 import { isFileIn } from '../../../tree/local/glance.ts';
 import { compareSiblings } from '../../../tree/walk.ts';
 import { MIRROR_MARKER_NAME } from '../../../view/mirror/mirror-view.ts';
-import { pathKey } from '../../../view/path-bytes.ts';
+import { pathKey } from '../../../bytes/paths.ts';
 import { type Comparison, compareWithCopy } from './comparison.ts';
 import { isNew, isOtherSize, isTransfer } from '../job/itemize.ts';
 import type { PushEntry } from '../source/push-entry.ts';

@@ -7,7 +7,7 @@
 import { NotNowError, VaultError, type EcsyncError } from '../../../errors.ts';
 import { isRegularFile } from '../../../tree/entry.ts';
 import { compareFlist } from '../../../rsync/flist/sort.ts';
-import { pathKey } from '../../../view/path-bytes.ts';
+import { pathKey } from '../../../bytes/paths.ts';
 import type { Destination } from '../../../vault/destination/destination.ts';
 import { isNew, isTransfer } from './itemize.ts';
 import type { PushEntry } from '../source/push-entry.ts';

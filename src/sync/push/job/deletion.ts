@@ -10,7 +10,7 @@ import type { ReceiverRule } from '../../../rsync/flist/filter-list.ts';
 import type { PushView } from '../source/push-entry.ts';
 import type { Selection } from '../source/selection.ts';
 import { parentKey } from '../source/skeleton.ts';
-import { pathKey } from '../../../view/path-bytes.ts';
+import { pathKey } from '../../../bytes/paths.ts';
 
 /**
  * What the server may delete, as rules for its delete pass. First match wins; "protect" keeps,

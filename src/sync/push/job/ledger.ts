@@ -5,7 +5,7 @@ import { itemLine, plainMessage, withSlash } from './item-line.ts';
 import { DELETING, isNew, isSignificant } from './itemize.ts';
 import type { PushEntry } from '../source/push-entry.ts';
 import type { PushReporter, Upload } from '../source/push-settings.ts';
-import { pathKey } from '../../../view/path-bytes.ts';
+import { pathKey } from '../../../bytes/paths.ts';
 
 /** A cipher path told in plaintext, or why that is not possible. */
 export interface ShownPath {

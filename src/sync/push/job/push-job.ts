@@ -14,7 +14,7 @@ import type { KeptNames } from './kept-names.ts';
 import type { PushState, RootThere } from '../memory/push-state.ts';
 import type { PushFigures, PushReporter, PushSettings } from '../source/push-settings.ts';
 import type { RunContext, RunOutcome, RunPlan } from './rsync-run.ts';
-import { pathKey } from '../../../view/path-bytes.ts';
+import { pathKey } from '../../../bytes/paths.ts';
 import { ServerMessages } from './server-message.ts';
 import type { Snapshot } from '../source/snapshot.ts';
 

@@ -1,7 +1,7 @@
 /** What a server says, with the encrypted paths in it told in plaintext. */
 import { CONF_NAME, DIR_IV_NAME, TEMPORARY_DIRECTORY } from '../../../gocryptfs/names/names.ts';
 import { showPath } from '../../../tree/file-failure.ts';
-import { pathKey, splitPath } from '../../../view/path-bytes.ts';
+import { pathKey, splitPath } from '../../../bytes/paths.ts';
 
 /** What an encrypted path stands for. */
 export interface ToldPath {

@@ -5,7 +5,7 @@ import { isDirectory, S_IFDIR, type Draft, type Entry } from '../../../tree/entr
 import { compareSiblings } from '../../../tree/walk.ts';
 import type { PushEntry, PushView } from '../source/push-entry.ts';
 import { parentKey } from '../source/skeleton.ts';
-import { pathKey } from '../../../view/path-bytes.ts';
+import { pathKey } from '../../../bytes/paths.ts';
 
 /**
  * The server's scratch space. A folder `gocryptfs.longname.ecsync-tmp.name` in the cipher root is

@@ -3,7 +3,7 @@ import { VaultError } from '../../../errors.ts';
 import type { Birth } from '../../../gocryptfs/content/identity.ts';
 import { isRegularFile } from '../../../tree/entry.ts';
 import type { LocalEntry } from '../../../tree/local/local-entry.ts';
-import { pathKey } from '../../../view/path-bytes.ts';
+import { pathKey } from '../../../bytes/paths.ts';
 import { sawSameObject, rootDeviceOf, storedDevice, type ObjectIdentity } from './locations.ts';
 import { damaged, RecordReader, RecordWriter } from './locations-coding.ts';
 import type { PushEntry } from '../source/push-entry.ts';

@@ -9,7 +9,7 @@ import {
 } from '../../../tree/entry.ts';
 import { showPath } from '../../../tree/file-failure.ts';
 import { objectKindOf } from '../../../view/decrypt/decrypted-view-problem.ts';
-import { isRootPath, pathKey, splitPath } from '../../../view/path-bytes.ts';
+import { isRootPath, pathKey, splitPath } from '../../../bytes/paths.ts';
 import type { PlainEntry } from '../../../view/plain-entry.ts';
 import type { FsckFinding } from '../../copy/fsck-finding.ts';
 import { readLocations } from './locations.ts';

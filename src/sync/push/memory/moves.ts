@@ -6,7 +6,7 @@ import { errnoOf } from '../../../platform.ts';
 import type { Birth } from '../../../gocryptfs/content/identity.ts';
 import { isDirectory, isRegularFile } from '../../../tree/entry.ts';
 import { readLocalEntry } from '../../../tree/local/local-entry.ts';
-import { pathKey } from '../../../view/path-bytes.ts';
+import { pathKey } from '../../../bytes/paths.ts';
 import { assignBirths, decodeBirths, encodeBirths, withGone, type BirthRecord } from './births.ts';
 import {
   compareLocations,

@@ -1,7 +1,7 @@
 /** Pushes that did not come to their end, and the files that have to be looked at again because of them. */
 import { createHash } from 'node:crypto';
 import { isRegularFile } from '../../../tree/entry.ts';
-import { pathKey } from '../../../view/path-bytes.ts';
+import { pathKey } from '../../../bytes/paths.ts';
 import type { PushEntry } from '../source/push-entry.ts';
 import type { PushSettings } from '../source/push-settings.ts';
 import { deletionTerms } from '../source/deletion-terms.ts';

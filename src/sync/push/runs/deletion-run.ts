@@ -1,6 +1,6 @@
 /** The runs that only delete: making room, pruning folders, and sweeping the temporary directory. */
 import { EcsyncError, ExitCode, InterruptedError } from '../../../errors.ts';
-import { pathKey } from '../../../view/path-bytes.ts';
+import { pathKey } from '../../../bytes/paths.ts';
 import { pruneRules, roomRules, sweepRules } from '../job/deletion.ts';
 import {
   accept,

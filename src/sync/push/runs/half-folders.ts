@@ -6,7 +6,7 @@
  */
 import { EcsyncError, InterruptedError } from '../../../errors.ts';
 import { isDirectory } from '../../../tree/entry.ts';
-import { pathKey } from '../../../view/path-bytes.ts';
+import { pathKey } from '../../../bytes/paths.ts';
 import { halfFolderRules, pruneRules } from '../job/deletion.ts';
 import { isScratch, type PushJob } from '../job/push-job.ts';
 import type { PushState } from '../memory/push-state.ts';

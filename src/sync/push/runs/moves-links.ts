@@ -5,7 +5,7 @@ import { STEP_PREFIX, TEMPORARY_DIRECTORY } from '../../../gocryptfs/names/names
 import { compareFlist } from '../../../rsync/flist/sort.ts';
 import type { TransferOptions } from '../../../rsync/wire/options.ts';
 import { isDirectory, S_IFDIR } from '../../../tree/entry.ts';
-import { pathKey, splitPath } from '../../../view/path-bytes.ts';
+import { pathKey, splitPath } from '../../../bytes/paths.ts';
 import { isHardLink, isNew, isSignificant, isTransfer } from '../job/itemize.ts';
 import type { Location } from '../memory/locations.ts';
 import type { MovedFile, Moves } from '../memory/moves.ts';

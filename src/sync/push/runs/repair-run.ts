@@ -1,6 +1,6 @@
 /** Sends a few given files, whatever the destination has in their place. */
 import { RemoteError } from '../../../errors.ts';
-import { pathKey } from '../../../view/path-bytes.ts';
+import { pathKey } from '../../../bytes/paths.ts';
 import type { PushEntry } from '../source/push-entry.ts';
 import { accept, bookkeeping, transferOptions, type PushJob } from '../job/push-job.ts';
 import { runRsync } from '../job/rsync-run.ts';

@@ -18,7 +18,7 @@ import { isStructural, knownKey, parentKey, rootIVOf } from '../source/skeleton.
 import { buildMirror, buildSkeleton } from './skeleton-run.ts';
 import type { Findings, Memory } from '../job/transfer-books.ts';
 import { markBegun, markEnded, selectionTerms, type UnfinishedMark } from '../memory/unfinished.ts';
-import { pathKey } from '../../../view/path-bytes.ts';
+import { pathKey } from '../../../bytes/paths.ts';
 import { suspectsOf } from './suspects.ts';
 import { reportUnstored } from './unstored-kinds.ts';
 import { deletionTerms } from '../source/deletion-terms.ts';

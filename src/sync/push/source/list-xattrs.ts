@@ -7,7 +7,7 @@ import type { LocalEntry } from '../../../tree/local/local-entry.ts';
 import { readXattrs, type XattrReading } from '../../../transport/programs/getfattr.ts';
 import type { ReadObject } from '../../../transport/programs/getfattr-output.ts';
 import type { XattrFailure } from '../../../transport/programs/fattr-program.ts';
-import { joinPath, pathKey, splitPath } from '../../../view/path-bytes.ts';
+import { joinPath, pathKey, splitPath } from '../../../bytes/paths.ts';
 
 /** Reads the attributes of a folder's objects; {@link readXattrs} is one. */
 export type ReadXattrs = (

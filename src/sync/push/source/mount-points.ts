@@ -1,8 +1,8 @@
 /** Folders of the source on which another file system was mounted when it was pushed. */
 import { isDirectory } from '../../../tree/entry.ts';
 import { isMountPoint } from '../../../tree/local/mount-point.ts';
-import { isRootPath } from '../../../tree/safe-path.ts';
-import { pathKey } from '../../../view/path-bytes.ts';
+import { isRootPath } from '../../../bytes/paths.ts';
+import { pathKey } from '../../../bytes/paths.ts';
 import type { PushEntry } from './push-entry.ts';
 import { parentKey } from './skeleton.ts';
 

@@ -4,7 +4,7 @@ import { showPath } from '../../../tree/file-failure.ts';
 import { Filter, type FilterRule } from '../../../tree/filter/filter.ts';
 import type { LocalTreeOptions } from '../../../tree/local/local-tree.ts';
 import { SourceLimits, type SourceLimitOptions } from '../../../tree/local/source-limits.ts';
-import { bytesOf, pathKey } from '../../../view/path-bytes.ts';
+import { bytesOf, pathKey } from '../../../bytes/paths.ts';
 
 /**
  * What of the source a push looks at: the user's ordered rules, and the paths it is limited to.

@@ -1,6 +1,6 @@
 /** The skeleton of a copy: its folders, their diriv, the conf and the `.name` files. */
 import { isDirectory } from '../../../tree/entry.ts';
-import { pathKey } from '../../../view/path-bytes.ts';
+import { pathKey } from '../../../bytes/paths.ts';
 import type { PushEntry } from './push-entry.ts';
 import { structureKey } from './structure-key.ts';
 

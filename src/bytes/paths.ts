@@ -1,5 +1,5 @@
 /** Paths of a tree as bytes: components joined by `/`; the root is the single byte `.`. */
-import { allocatePath } from '../tree/path-memory.ts';
+import { allocatePath } from './path-memory.ts';
 
 /** The root directory of every tree. */
 export const ROOT_PATH: Uint8Array = Buffer.from('.');
