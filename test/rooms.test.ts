@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 
 const root = path.resolve(import.meta.dirname, '..');
@@ -65,5 +66,47 @@ describe('every file of src/', () => {
       (file) => !/^(#!.*\n)?(\/\*\*\s+(\* )?\S|\/\/ \S)/.test(read(path.join('src', file))),
     );
     expect(silent).toEqual([]);
+  });
+});
+
+/** Names that a file exports, whether it declares them or passes them on. */
+function exportsOf(file: string): readonly string[] {
+  const source = ts.createSourceFile(file, read(path.join('src', file)), ts.ScriptTarget.Latest);
+  return source.statements.flatMap((statement): readonly string[] => {
+    if (ts.isExportDeclaration(statement)) {
+      const { exportClause } = statement;
+      if (exportClause === undefined || !ts.isNamedExports(exportClause)) return ['*'];
+      return exportClause.elements.map(({ name }) => name.text);
+    }
+    const isExported =
+      ts.canHaveModifiers(statement) &&
+      ts.getModifiers(statement)?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword) === true;
+    if (!isExported) return [];
+    if (ts.isVariableStatement(statement)) {
+      return statement.declarationList.declarations.map(({ name }) => name.getText(source));
+    }
+    const { name } = statement as ts.DeclarationStatement;
+    return name === undefined ? [] : [name.getText(source)];
+  });
+}
+
+describe('an exported name', () => {
+  // Several declarations of one function are one name.
+  const exported = files
+    .filter((file) => file.endsWith('.ts') && file !== 'index.ts')
+    .flatMap((file) => [...new Set(exportsOf(file))].map((name) => ({ name, file })));
+
+  it('is exported by one file: it means one thing, and is imported from where it is defined', () => {
+    const places = new Map<string, string[]>();
+    for (const { name, file } of exported) {
+      places.set(name, [...(places.get(name) ?? []), file]);
+    }
+    expect([...places].filter(([, found]) => found.length > 1)).toEqual([]);
+  });
+
+  it('is found by this test', () => {
+    expect(exported).toContainEqual({ name: 'PUSH_OPTIONS', file: 'options/push-options.ts' });
+    expect(exported).toContainEqual({ name: 'joinPath', file: 'bytes/paths.ts' });
+    expect(exported.map(({ name }) => name)).not.toContain('*');
   });
 });
