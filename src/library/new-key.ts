@@ -5,7 +5,8 @@ import { parseConf, serialiseConf, type Conf } from '../gocryptfs/conf/config.ts
 import type { LayoutChoice } from '../gocryptfs/conf/feature-flags.ts';
 import { createConf } from '../gocryptfs/conf/keys.ts';
 import { pathKind } from '../vault/files/path-kind.ts';
-import { REVERSE_CONF_NAME, type NewVaultKey } from '../vault/new-vault.ts';
+import { REVERSE_CONF_NAME } from '../gocryptfs/names/names.ts';
+import type { NewVaultKey } from '../vault/new-vault.ts';
 import { readConfFile } from '../vault/stored-conf.ts';
 import { modifiersGiven, type LayoutOptions } from './settings/layout-options.ts';
 import type { Waiting } from './unlocking.ts';
