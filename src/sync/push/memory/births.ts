@@ -217,9 +217,18 @@ class BirthRegister {
 
   /** What the destination has had another birth: at this place, or where a moved file comes from. */
   #isReborn(entry: PlainFile, birth: Birth): boolean {
-    const at = this.#sources.origins.get(entry) ?? entry.plain.path;
-    const before = this.#byPath.get(pathKey(at))?.birth ?? { path: at, counter: 0 };
+    const origin = this.#sources.origins.get(entry);
+    const before =
+      origin === undefined
+        ? (this.#byPath.get(pathKey(entry.plain.path))?.birth ?? defaultBirth(entry))
+        : this.#birthAt(origin, entry);
     return before.counter !== birth.counter || Buffer.compare(before.path, birth.path) !== 0;
+  }
+
+  /** The birth that a moved file had where it comes from; another file may be there by now. */
+  #birthAt(origin: Uint8Array, { plain }: PlainFile): Birth {
+    const record = this.#byPath.get(pathKey(origin));
+    return record?.ino === plain.ino ? record.birth : { path: origin, counter: 0 };
   }
 
   /**
@@ -289,9 +298,7 @@ class BirthRegister {
   #takeAlong(): void {
     for (const [entry, origin] of this.#sources.origins) {
       if (!isPlainFile(entry) || this.#assigned.has(entry) || this.#further.has(entry)) continue;
-      const record = this.#byPath.get(pathKey(origin));
-      const isItsOwn = record !== undefined && record.ino === entry.plain.ino;
-      this.#give(entry, isItsOwn ? record.birth : { path: origin, counter: 0 });
+      this.#give(entry, this.#birthAt(origin, entry));
     }
   }
 
