@@ -192,8 +192,9 @@ class BirthRegister {
     for (const { birth } of kept) this.#take(birth);
     this.#takeAlong();
     const left = new Set(kept);
-    // What a moved file took along is not left behind.
-    const gone = unseen.filter((record) => !left.has(record) && this.#take(record.birth));
+    // The copy may keep an old name of a moved file, with the birth that the file took along.
+    const gone = unseen.filter((record) => !left.has(record));
+    for (const { birth } of gone) this.#take(birth);
     this.#inheritPaths(known);
     this.#giveCounters();
     this.#startAnew();
