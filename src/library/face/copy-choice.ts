@@ -28,6 +28,7 @@ import {
   assertOptions,
   assertWithin,
   filterWordsOf,
+  kindsOf,
   readOptions,
   type GivenOptions,
   type OptionKinds,
@@ -35,16 +36,13 @@ import {
 import { LISTENING_KINDS, type ListeningOptions } from './listening.ts';
 
 const PEER_TABLE = tableWithout(PEER_OPTIONS, ['password_file']);
-const PEER_NAMES = ['timeout', 'rsh', 'rsyncPath', 'acceptNewHostKey', 'protocol'] as const;
 
 /**
  * What {@link CopyReachOptions} are, to be read by {@link peerOf}.
  *
  * @internal
  */
-export const PEER_KINDS: OptionKinds = Object.fromEntries(
-  PEER_NAMES.map((name) => [name, 'any'] as const),
-);
+export const PEER_KINDS = kindsOf(PEER_TABLE);
 
 /** How a peer is reached: the options of that name of every command. */
 export type CopyReachOptions = GivenOptions<typeof PEER_TABLE>;
@@ -59,7 +57,8 @@ export function peerOf(options: CopyReachOptions): PeerSettings {
 }
 
 function peerValuesOf(options: CopyReachOptions) {
-  const picked = Object.fromEntries(PEER_NAMES.map((name) => [name, options[name]]));
+  const given = Object.entries(options).filter(([name]) => Object.hasOwn(PEER_KINDS, name));
+  const picked = Object.fromEntries(given);
   return readOptions(PEER_TABLE, picked, {}).values;
 }
 

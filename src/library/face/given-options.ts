@@ -52,8 +52,7 @@ export function readOptions<Table extends OptionTable>(
 ): ReadOptions<Table> {
   const specs = new Map(Object.entries(table).map(([key, spec]) => [attributeName(key), spec]));
   const values: Record<string, unknown> = {};
-  const inTable = [...specs.keys()].map((name) => [name, 'any'] as const);
-  assertOptions(options, { ...others, ...Object.fromEntries(inTable) });
+  assertOptions(options, { ...others, ...kindsOf(table) });
   for (const [name, value] of Object.entries(options)) {
     const spec = specs.get(name);
     if (spec !== undefined && value !== undefined) values[name] = readValue(name, spec, value);
@@ -94,6 +93,11 @@ export type OptionKind = 'flag' | 'number' | 'text' | 'listener' | 'any';
 
 /** Options by their names. @internal */
 export type OptionKinds = Readonly<Record<string, OptionKind>>;
+
+/** The names of a table's options, whose values {@link readOptions} judges. @internal */
+export function kindsOf(table: OptionTable): OptionKinds {
+  return Object.fromEntries(Object.keys(table).map((key) => [attributeName(key), 'any']));
+}
 
 const TYPES = { flag: 'boolean', number: 'number', text: 'string', listener: 'function' } as const;
 const TYPE_WORDS = {
