@@ -20,10 +20,10 @@ import {
 import { execFileSync } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type RunningSshd, startSshd } from '../support/sshd.ts';
+import { untilSettled } from '../support/settled.ts';
 import { type Bench, ecsync, makeBench, summaryOf, type CliResult } from './support/cli.ts';
 import { differences } from './support/compare.ts';
 import { makeHardTree, pattern } from './support/hard-tree.ts';
@@ -128,7 +128,7 @@ describe.each(CASES)('a copy made by a $name', { timeout: 180_000 }, (setup) => 
     if (isPlain) rmSync(inSource('gocryptfs.conf'));
     await makeOldCopy(bench, setup);
     if (setup.shifted === true) shiftVirtualTimes(bench.copy);
-    await setTimeout(100);
+    await untilSettled();
 
     // Only the conf of a mount has nobody beside it who vouches for unusual names.
     const unusual = setup.words.filter((word) => /plaintext|deterministic|longnamemax/.test(word));
@@ -155,7 +155,7 @@ describe.each(CASES)('a copy made by a $name', { timeout: 180_000 }, (setup) => 
     renameSync(inSource('sizes', '4097'), inSource('sizes', 'renamed'));
     rmSync(inSource('names', 'n'.repeat(255)));
     rmSync(inSource('deep', 'level 0', 'file'));
-    await setTimeout(100);
+    await untilSettled();
     const pushed = await run('push', '-C', bench.source, '--delete', '--json');
     expect(pushed.stderr).toBe('');
     const { literalBytes, filesSent, filesDeleted } = summaryOf(pushed);
@@ -170,7 +170,7 @@ describe.each(CASES)('a copy made by a $name', { timeout: 180_000 }, (setup) => 
     if (setup.words.length > 0) return;
 
     touchByte(inSource('sizes', '1048576'), 'y');
-    await setTimeout(100);
+    await untilSettled();
     const again = await run('push', '-C', bench.source, '--delete', '--json');
     expect(summaryOf(again)).toMatchObject({ exitCode: 0, filesSent: 1, filesDeleted: 0 });
     expect(summaryOf(again).literalBytes).toBeLessThan(10_000);
@@ -205,7 +205,7 @@ describe('what differs', { timeout: 60_000 }, () => {
 describe('verify of a copy that was written through a mount', { timeout: 60_000 }, () => {
   it('says why whole files count as changed; a repair sends them once', async () => {
     await makeSmall({ kind: 'forward', words: [] });
-    await setTimeout(100);
+    await untilSettled();
     expect((await run('adopt', remoteOf('ssh'), bench.source, '--json')).code).toBe(0);
     const verified = await run('verify', '-C', bench.source, '--json');
     const { exitCode, error } = summaryOf(verified);

@@ -1,6 +1,5 @@
 import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { serialiseConf } from '../../src/gocryptfs/conf/config.ts';
 import type { LayoutChoice } from '../../src/gocryptfs/conf/feature-flags.ts';
@@ -14,6 +13,7 @@ import type {
   PushWarning,
 } from '../../src/sync/push/source/push-settings.ts';
 import { FilterRules } from '../../src/tree/filter/filter-syntax.ts';
+import { untilSettled } from '../support/settled.ts';
 import { type Bench, ecsync, makeBench, summaryOf } from './support/cli.ts';
 import { differences } from './support/compare.ts';
 import { makeBusyTree, makeHardTree } from './support/hard-tree.ts';
@@ -139,7 +139,7 @@ describe.each(named)('a copy of layout $name', { timeout: 120_000 }, ({ choice }
     makeHardTree(bench.source);
     if (isPlain) rmSync(inSource('gocryptfs.conf'));
     // What was written just before a push is looked at again by the next one.
-    await setTimeout(100);
+    await untilSettled();
     expect(await pushes.push()).toMatchObject({ exitCode: 0 });
     expect(pushes.warnings).toEqual([]);
     expect(await problemsOfCopy()).toEqual([]);
@@ -282,7 +282,7 @@ describe.each(named)('the command, layout $name', { timeout: 60_000 }, ({ choice
     const secret = ['--passfile', bench.passfile];
     const words = ['init', bench.source, '--scryptn', '10', ...secret, ...initWords(choice)];
     expect(await ecsync(words)).toMatchObject({ code: 0 });
-    await setTimeout(100);
+    await untilSettled();
     const push = ['push', '-C', bench.source, '--json', '--rsync-path', 'rsync', ...secret];
     expect(await ecsync([...push, bench.copy])).toMatchObject({ code: 0, stderr: '' });
     const inTheSource = ['.ecsync', '.gocryptfs.reverse.conf'];

@@ -15,6 +15,7 @@ import { type Bench, ecsync, initVault, makeBench } from '../e2e/support/cli.ts'
 import { differences } from '../e2e/support/compare.ts';
 import { startDaemon, WITH_LOGIN, type RunningDaemon } from '../support/rsync-daemon.ts';
 import { startSshd, type RunningSshd } from '../support/sshd.ts';
+import { untilSettled } from '../support/settled.ts';
 import { all, failureOf, importLibrary, text, type Library } from './support/library.ts';
 
 /** Longer than what is handed on in one piece. */
@@ -39,6 +40,7 @@ beforeAll(async () => {
   await initVault(bench);
   const vault = await library.openVault(bench.source, { password: bench.password });
   masterkey = vault.exportMasterkey();
+  await untilSettled();
   await vault.push(bench.copy);
   await vault.close();
 });

@@ -17,6 +17,7 @@ import { type Bench, ecsync, initVault, makeBench } from '../e2e/support/cli.ts'
 import { differences } from '../e2e/support/compare.ts';
 import { makeOldCopy } from '../e2e/support/stock-copies.ts';
 import { fsck, withMount } from '../e2e/support/stock.ts';
+import { untilSettled } from '../support/settled.ts';
 import { readHistory } from '../../src/vault/memory/history.ts';
 import { all, failureOf, importLibrary, text, type Library } from './support/library.ts';
 
@@ -35,7 +36,8 @@ beforeEach(async () => {
 });
 afterEach(() => bench.remove());
 
-function open() {
+async function open() {
+  await untilSettled();
   return library.openVault(bench.source, { password: bench.password });
 }
 

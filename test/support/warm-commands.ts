@@ -3,9 +3,9 @@ import { fork, type ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { inject } from 'vitest';
 import type { WarmRequest } from './warm-request.ts';
+import { untilSettled } from './settled.ts';
 
 export interface WarmResult {
   readonly code: number | null;
@@ -83,15 +83,9 @@ function taken(fd: number): Buffer {
 
 const idle: WarmProgram[] = [];
 
-/**
- * A push doubts files that were written less than 100 ms before it looked at them, and compares them once more.
- * A program of its own takes longer than that to start.
- */
-const DOUBTED_MS = 110;
-
 /** Commands at the same time run in programs of their own. */
 export async function runWarm(request: WarmRequest): Promise<WarmResult> {
-  if (request.words.includes('push')) await sleep(DOUBTED_MS);
+  if (request.words.includes('push')) await untilSettled();
   const program = idle.pop() ?? new WarmProgram();
   const { isThere, ...result } = await program.run(request);
   if (isThere) idle.push(program);
