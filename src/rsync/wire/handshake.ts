@@ -156,7 +156,7 @@ const NO_COMMANDS = /sftp connections only|not (?:currently )?available|may not 
 function hintAbout(text: string): string {
   return NO_COMMANDS.test(text)
     ? 'The account there runs no commands, so nothing can be pushed to it. Give it a shell and rsync; reading works over SFTP if the account has that.'
-    : 'The login there prints something on standard output. Make its shell start-up files print nothing for commands that run without a terminal.';
+    : 'The login there prints something on standard output. Make its shell start-up files quiet for commands that run without a terminal.';
 }
 
 async function readVersion(reader: MultiplexReader): Promise<number> {
