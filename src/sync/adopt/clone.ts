@@ -1,6 +1,7 @@
 /** Restores a whole copy into a folder, and makes that a vault which continues the copy. */
 import { parseConf, type Conf } from '../../gocryptfs/conf/config.ts';
-import { VaultError } from '../../errors.ts';
+import { FileError, VaultError } from '../../errors.ts';
+import type { LocalEntry } from '../../tree/local/local-entry.ts';
 import { LocalStore } from '../../tree/target/local-store.ts';
 import { removeUnfinished } from '../../tree/target/unfinished-files.ts';
 import { acquireTargetLock } from '../../vault/lock/lock.ts';
@@ -66,13 +67,24 @@ export async function clone(
     const adopted = await continueCopy(settings, surroundings, unlock);
     removeUnfinished(target, acquireTargetLock);
     // The vault's own folder has come, and the unfinished one is gone: its time is the copy's again.
-    if (root !== undefined) {
-      const { mtimeSec, mtimeNsec } = root;
-      await store.setAttributes(root, { mtimeSec, mtimeNsec });
-    }
+    if (root !== undefined) await setTime(store, root, surroundings);
     return { ...summary, ...(adopted.vaultDir !== undefined && { vaultDir: adopted.vaultDir }) };
   } finally {
     store.close();
+  }
+}
+
+/** The clone is complete without its folder's time, so a failure is only told. */
+async function setTime(
+  store: LocalStore,
+  { path, mode, mtimeSec, mtimeNsec }: LocalEntry,
+  { reporter }: CloneSurroundings,
+): Promise<void> {
+  try {
+    await store.setAttributes({ path, mode }, { mtimeSec, mtimeNsec });
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error;
+    reporter.warning({ code: error.code, message: error.message });
   }
 }
 

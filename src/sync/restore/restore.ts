@@ -9,7 +9,6 @@ import type { FlistEntry } from '../../rsync/flist/decode.ts';
 import type { LocalEntry } from '../../tree/local/local-entry.ts';
 import { throttledReading } from '../../transport/throttle.ts';
 import { LocalStore } from '../../tree/target/local-store.ts';
-import type { Attributes } from '../../tree/store.ts';
 import { foldersOverlap } from '../../tree/local/overlap.ts';
 import { prepareFolder, removeIfEmpty } from '../../tree/target/prepare-folder.ts';
 import { ANY_NAMES, WINDOWS_NAMES, type NameRules } from '../../tree/target/target-names.ts';
@@ -179,7 +178,8 @@ async function restoreInto(run: Run, tree: RemoteTree, rootIsNew: boolean): Prom
   const workplace = dryRun ? undefined : UnfinishedFiles.open(folder, acquireTargetLock);
   try {
     // A folder more in it has changed its time.
-    if (workplace && root !== undefined) await look.setAttributes(root, timeOf(root));
+    if (workplace && root !== undefined) await setTime(look, root, run.books);
+    for (const failure of (await workplace?.owed.settle(look)) ?? []) run.books.problem(failure);
     const plan = await planOrSayWhyNot(run, tree, look);
     const isKnownIncomplete = tree.incomplete !== undefined;
     await fetchInto(run, plan, { rootIsNew, isKnownIncomplete, look, workplace });
@@ -222,6 +222,7 @@ async function fetchInto(
 ): Promise<void> {
   const target = new LocalStore(run.settings.target, {
     makeSpecial,
+    ...(workplace && { owed: workplace.owed }),
     // Files move within a disk only.
     ...(workplace && !plan.spansDisks && { tempDir: UNFINISHED_FOLDER }),
   });
@@ -237,14 +238,21 @@ async function fetchInto(
     if (run.settings.keepsWorkplace === true) workplace?.empty();
     else workplace?.remove();
     // That the workplace is gone has changed its time.
-    if (workplace && root !== undefined) await target.setAttributes(root, timeOf(root));
+    if (workplace && root !== undefined) await setTime(target, root, run.books);
   } finally {
     target.close();
   }
 }
 
-function timeOf({ mtimeSec, mtimeNsec }: LocalEntry): Attributes {
-  return { mtimeSec, mtimeNsec };
+/** Sets a folder's time as it was seen; a failure is one of many that a restore may have. */
+async function setTime(store: LocalStore, seen: LocalEntry, books: RestoreBooks): Promise<void> {
+  const { mtimeSec, mtimeNsec } = seen;
+  try {
+    await store.setAttributes(seen, { mtimeSec, mtimeNsec });
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error;
+    books.problem(error);
+  }
 }
 
 /** A copy that was listed, and how it is read. */

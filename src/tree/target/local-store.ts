@@ -1,6 +1,5 @@
 /** A folder of this machine that is being written. */
 import {
-  chmodSync,
   constants,
   lchownSync,
   linkSync,
@@ -9,14 +8,12 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
-  renameSync,
   rmdirSync,
-  symlinkSync,
   unlinkSync,
 } from 'node:fs';
 import path from 'node:path';
 import { FileError } from '../../errors.ts';
-import { errnoOf, retryWhileHeld, isWindows } from '../../platform.ts';
+import { errnoOf, isWindows } from '../../platform.ts';
 import { ClosedFolders } from './closed-folders.ts';
 import { DirectoryHandles } from '../local/directory-handles.ts';
 import { diskFolder } from '../local/disk-path.ts';
@@ -26,8 +23,10 @@ import { isOneObject, readLocalEntry, type LocalEntry } from '../local/local-ent
 import { openLocalFile, ReadPace } from '../local/local-file.ts';
 import { KeyedFolders } from './keyed-folders.ts';
 import { LocalNewFile } from './new-file.ts';
+import type { OwedAttributes } from './owed-attributes.ts';
 import { isRootPath } from '../../bytes/paths.ts';
 import { assertSafePath } from '../safe-path.ts';
+import { makeSymlink, refuseReadOnly, renameOver } from './give-name.ts';
 import { trySetAttributes } from './set-attributes.ts';
 import { setMode } from './set-mode.ts';
 import type { Attributes, NewFile, Store } from '../store.ts';
@@ -68,6 +67,8 @@ export interface LocalStoreOptions {
    * @returns false when this machine cannot
    */
   readonly makeSpecial?: (fullPath: string, entry: Entry) => boolean;
+  /** Remembers the attributes that could not be set. */
+  readonly owed?: Pick<OwedAttributes, 'add'>;
 }
 
 /** A folder of this machine that is being written. Close it at the end. */
@@ -222,6 +223,7 @@ export class LocalStore implements Store<LocalEntry> {
           this.#unsettled.addFile(entryPath);
         },
         remove: () => removeQuietly(tempPlace),
+        attributesFailed: (attributes: Attributes) => this.#owe(entryPath, attributes),
       };
       return new LocalNewFile(fd, place, sizeHint);
     });
@@ -264,8 +266,22 @@ export class LocalStore implements Store<LocalEntry> {
         },
         utimes: (time) => lutimesSync(full, time, time),
       });
-      if (failure !== undefined) throw failure;
+      if (failure === undefined) return;
+      this.#owe(entry.path, attributes);
+      throw failure;
     });
+  }
+
+  /** Remembers attributes that could not be set, if somebody wants to set them later. */
+  #owe(entryPath: Uint8Array, attributes: Attributes): void {
+    const { owed } = this.#options;
+    if (owed === undefined) return;
+    try {
+      const entry = readLocalEntry(this.#handles.locate(entryPath), entryPath);
+      if (entry !== undefined) owed.add(entry, attributes);
+    } catch {
+      // It is gone, or cannot be examined: there is nothing to set later.
+    }
   }
 
   removeFile(entryPath: Uint8Array): Promise<void> {
@@ -351,45 +367,6 @@ export class LocalStore implements Store<LocalEntry> {
         if (error instanceof FileError) throw error;
         throw fileFailure(error, 'write-failed', problem, entryPath);
       }
-    });
-  }
-}
-
-/** Renames an object over an existing one; Windows refuses to replace a read-only file. */
-function renameOver(from: Buffer, to: Buffer): void {
-  retryWhileHeld(
-    () => renameSync(from, to),
-    () => {
-      const old = lstatSync(to, { throwIfNoEntry: false });
-      if (old?.isFile() === true && (old.mode & 0o200) === 0) chmodSync(to, 0o666);
-    },
-  );
-}
-
-/**
- * Refuses a link to a read-only file: removing it would make the other names writable (Node 20,
- * libuv/libuv#4318; old Windows; Wine).
- */
-function refuseReadOnly(full: Buffer, entryPath: Uint8Array): void {
-  if ((lstatSync(full).mode & 0o200) !== 0) return;
-  throw new FileError(
-    'link-read-only',
-    `cannot make a hard link to the read-only file ${showPath(entryPath)}`,
-    {
-      hint: 'Copy the file.',
-    },
-  );
-}
-
-function makeSymlink(target: Uint8Array, full: Buffer, entryPath: Uint8Array): void {
-  try {
-    symlinkSync(Buffer.from(target), full);
-  } catch (error) {
-    if (!isWindows || errnoOf(error) !== 'EPERM') throw error;
-    throw new FileError('symlink-refused', `cannot create the link ${showPath(entryPath)}`, {
-      hint: 'Turn on Developer Mode in Windows, or run as an administrator.',
-      facts: { path: showPath(entryPath) },
-      cause: error,
     });
   }
 }

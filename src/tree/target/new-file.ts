@@ -32,6 +32,8 @@ export interface NewFilePlace {
   rename(): void;
   /** Removes the temporary file; never throws. Absent: the file has its name already, and stays. */
   remove?(): void;
+  /** Called when the file has its name, but not all of its attributes. */
+  attributesFailed?(attributes: Attributes): void;
 }
 
 /** A temporary file that gets its name at `commit`. */
@@ -93,6 +95,7 @@ export class LocalNewFile implements NewFile {
       if (this.#place.durable || isReadOnlyOnWindows(attributes)) await waitForDisk(this.#fd);
       this.#close();
       this.#place.rename();
+      if (failure !== undefined) this.#place.attributesFailed?.(attributes);
       return failure;
     } catch (error) {
       await this.discard();

@@ -11,6 +11,7 @@ import { fileFailure } from '../file-failure.ts';
 import type { LocalEntry } from '../local/local-entry.ts';
 import { LocalStore } from './local-store.ts';
 import { LocalNewFile } from './new-file.ts';
+import { OwedAttributes } from './owed-attributes.ts';
 import { pathKey, splitPath } from '../../bytes/paths.ts';
 import type { NewFile } from '../store.ts';
 import { temporaryPrefix } from './temporary-places.ts';
@@ -26,6 +27,10 @@ const KEPT_LENGTH_MIN = 1024 * 1024;
  * start with a dot.
  */
 const LOCK_NAME = 'lock';
+/** Name of the file with the attributes that could not be set. */
+const OWED_NAME = 'owed-attributes.json';
+/** What the names of files in the folder that are not unfinished ones begin with. */
+const OWN_NAMES: ReadonlySet<string> = new Set([LOCK_NAME, 'owed-attributes']);
 
 /** How often another run may remove the folder while it is being opened. */
 const ATTEMPTS_MAX = 8;
@@ -41,6 +46,8 @@ export type TakeLock = (file: string) => { release(): void };
  * interrupted run left. A partial file is the beginning of the file that it was to become.
  */
 export class UnfinishedFiles {
+  /** Attributes of the target's objects that could not be set; kept for the next run. */
+  readonly owed: OwedAttributes;
   readonly #folder: string;
   readonly #store: LocalStore;
   /** Names of partial files by their prefix, as latin1 text. */
@@ -51,6 +58,7 @@ export class UnfinishedFiles {
     this.#folder = folder;
     this.#lock = lock;
     this.#store = new LocalStore(folder);
+    this.owed = new OwedAttributes(path.join(folder, OWED_NAME));
   }
 
   /**
@@ -112,6 +120,7 @@ export class UnfinishedFiles {
 
   /** Releases the folder; its files stay for the next run. */
   close(): void {
+    this.owed.save();
     this.#store.close();
     this.#lock.release();
   }
@@ -122,7 +131,10 @@ export class UnfinishedFiles {
     this.#removeFolder();
   }
 
-  /** Removes the folder and everything in it. Files that cannot be removed stay, and do no harm. */
+  /**
+   * Removes all unfinished files, and the folder unless attributes are owed. Files that cannot be
+   * removed stay, and do no harm.
+   */
   remove(): void {
     this.empty();
     this.close();
@@ -163,10 +175,10 @@ export class UnfinishedFiles {
     }
   }
 
-  /** All names except the lock and its companions. */
+  /** The names of unfinished files. */
   #names(): Buffer[] {
     const names = readdirSync(this.#folder, { encoding: 'buffer' });
-    return names.filter((name) => name.toString('latin1').split('.', 1)[0] !== LOCK_NAME);
+    return names.filter((name) => !OWN_NAMES.has(name.toString('latin1').split('.', 1)[0] ?? ''));
   }
 
   #full(name: Buffer): Buffer {
