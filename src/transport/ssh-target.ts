@@ -35,3 +35,8 @@ export function assertTarget(target: SshTarget): void {
 export function shownAddress(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
+
+/** An address for messages, behind the name by which the user knows the machine, if there is one. */
+export function withAlias(alias: string | undefined, address: string): string {
+  return alias === undefined ? address : `${alias} (${address})`;
+}

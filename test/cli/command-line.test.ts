@@ -42,6 +42,7 @@ beforeAll(async () => {
   pristine = path.join(folder, 'pristine');
   const made = await cli.run(['init', pristine, '--scryptn', '10', '--passfile', passfile]);
   expect(made).toMatchObject({ code: 0, stdout: '' });
+  expect(made.stderr).toContain(`made the folder ${pristine}, which was not there`);
   expect(made.stderr).toContain(`made the vault ${pristine}/.ecsync`);
   expect(made.stderr).toContain('ecsync key paper');
 });
@@ -54,6 +55,13 @@ let count = 0;
 beforeEach(() => {
   vault = path.join(folder, `vault-${++count}`);
   spawnSync('cp', ['-a', pristine, vault]);
+});
+
+it('without a vault, a missing password is not looked for in one', async () => {
+  const { code, stderr } = await cli.run(['init', path.join(folder, 'none')]);
+  expect(code).toBe(12);
+  expect(stderr).toContain('no password is given and there is no terminal');
+  expect(stderr).not.toMatch(/key remember|config\.toml/);
 });
 
 const inVault = (words: readonly string[], more: object = {}): Promise<CliResult> =>

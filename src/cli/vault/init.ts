@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { Command } from 'commander';
 import { UsageError } from '../../errors.ts';
 import type { LayoutChoice } from '../../gocryptfs/conf/feature-flags.ts';
+import { pathKind } from '../../vault/files/path-kind.ts';
 import { checkNewVault, makeVault, type NewVaultPlace } from '../../vault/new-vault.ts';
 import type { Host } from '../frame/host.ts';
 import {
@@ -87,8 +88,10 @@ function conclude(
 ): CommandResult {
   const { out } = host;
   const { conf, masterkey } = key;
+  const isFolderNew = pathKind(place.source) === 'absent';
   const vaultDir = makeVault(place, key);
   noteVault(host, vaultDir);
+  if (isFolderNew) out.note(`made the folder ${place.source}, which was not there`);
   out.note(`made the vault ${vaultDir}`);
   if (key.reverse?.confInSource === true) {
     out.note(`it uses ${path.join(place.source, REVERSE_CONF_NAME)}, as gocryptfs -reverse does`);

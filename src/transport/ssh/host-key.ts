@@ -17,6 +17,7 @@ import {
   type KnownHost,
 } from './known-hosts.ts';
 import type { SshHostConfig } from './config/config.ts';
+import { withAlias } from '../ssh-target.ts';
 import type { SshOptions } from './options.ts';
 
 /** How an unknown host is handled. */
@@ -106,7 +107,7 @@ export class HostKeyCheck {
       case 'revoked':
         throw new LoginError(
           'host-key-revoked',
-          `${this.#name}: the server presents a revoked key (${fingerprint(key)}, ${verdict.known.file} line ${verdict.known.line})`,
+          `${this.#shownName}: the server presents a revoked key (${fingerprint(key)}, ${verdict.known.file} line ${verdict.known.line})`,
           { hint: 'Do not connect. Ask the server’s operator for its new key.' },
         );
       case 'unknown':
@@ -126,13 +127,18 @@ export class HostKeyCheck {
   async #shouldTrust(key: Buffer, certAuthority: KnownHost | undefined): Promise<boolean> {
     if (this.#acceptNew || this.#config.strictHostKeyChecking === 'accept-new') return true;
     if (this.#ask === undefined || certAuthority !== undefined) return false;
-    const [name, keyType] = [this.#name, shownType(key)];
+    const [name, keyType] = [this.#shownName, shownType(key)];
     return this.#ask({ name, keyType, fingerprint: fingerprint(key) });
   }
 
   get #name(): string {
     const { hostKeyAlias, hostName, port } = this.#config;
     return hostKeyAlias?.toLowerCase() ?? knownHostName(hostName, port);
+  }
+
+  /** The name for messages. */
+  get #shownName(): string {
+    return withAlias(this.#config.alias, this.#name);
   }
 
   /** ssh also accepts a key known for the bare name if it knows none for this port. */
@@ -149,26 +155,26 @@ export class HostKeyCheck {
   }
 
   #unknown(key: Buffer, certAuthority: KnownHost | undefined): LoginError {
-    const { hostName, port, strictHostKeyChecking } = this.#config;
+    const { alias, hostName, port, strictHostKeyChecking } = this.#config;
     const facts = { host: this.#name, fingerprint: fingerprint(key), keyType: shownType(key) };
     const shown = `${facts.keyType} ${facts.fingerprint}`;
     if (certAuthority !== undefined) {
       return new LoginError(
         'host-key-unknown',
-        `${this.#name}: the host key is certified by an authority (${certAuthority.file} line ${certAuthority.line}), which the built-in ssh cannot check`,
+        `${this.#shownName}: the host key is certified by an authority (${certAuthority.file} line ${certAuthority.line}), which the built-in ssh cannot check`,
         { hint: 'Use the system’s ssh: add `--rsh ssh`.', facts },
       );
     }
     const compare =
       'Compare the fingerprint with the one that the server’s operator publishes; if it is the same,';
-    const words = port === 22 ? hostName : `-p ${port} ${hostName}`;
+    const words = alias ?? (port === 22 ? hostName : `-p ${port} ${hostName}`);
     const remedy =
       this.#acceptNew && strictHostKeyChecking === 'yes'
         ? 'add the key to known_hosts (the ssh configuration has `StrictHostKeyChecking yes`).'
         : `run again with \`--accept-new-host-key\`, or run \`ssh ${words}\` once.`;
     return new LoginError(
       'host-key-unknown',
-      `${this.#name}: the server’s host key is not known: ${shown}`,
+      `${this.#shownName}: the server’s host key is not known: ${shown}`,
       { hint: `${compare} ${remedy}`, facts },
     );
   }
@@ -176,7 +182,7 @@ export class HostKeyCheck {
   #changed(key: Buffer, known: KnownHost): LoginError {
     return new LoginError(
       'host-key-changed',
-      `${this.#name}: the server’s host key has changed: it presents ${shownType(key)} ${fingerprint(key)}, but the known key is ${shownType(known.key)} ${fingerprint(known.key)} (${known.file} line ${known.line})`,
+      `${this.#shownName}: the server’s host key has changed: it presents ${shownType(key)} ${fingerprint(key)}, but the known key is ${shownType(known.key)} ${fingerprint(known.key)} (${known.file} line ${known.line})`,
       {
         hint: `Somebody may be intercepting the connection. Ask the server’s operator; only if the new key is right, remove line ${known.line} of ${known.file}.`,
         facts: {
@@ -204,12 +210,12 @@ export class HostKeyCheck {
     } catch (error) {
       throw new LoginError(
         'known-hosts-unwritable',
-        `${file ?? 'known_hosts'}: the new host key of ${this.#name} cannot be recorded`,
+        `${file ?? 'known_hosts'}: the new host key of ${this.#shownName} cannot be recorded`,
         { hint: 'Make the file writable, or add the key by hand.', cause: error },
       );
     }
     this.#onNotice(
-      `${this.#name}: recorded the new host key ${shownType(key)} ${fingerprint(key)} in ${file}`,
+      `${this.#shownName}: recorded the new host key ${shownType(key)} ${fingerprint(key)} in ${file}`,
     );
   }
 }

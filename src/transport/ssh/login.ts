@@ -14,7 +14,7 @@ import type { LoginMemory } from './memory.ts';
 import { algorithmsMismatch, NegotiationListener } from './mismatch.ts';
 import type { SshOptions } from './options.ts';
 import type { SshHop, SshRoute } from './route.ts';
-import { shownAddress } from '../ssh-target.ts';
+import { shownAddress, withAlias } from '../ssh-target.ts';
 import { TunnelStream, type Carrier } from './tunnel.ts';
 
 /**
@@ -72,7 +72,7 @@ async function logInTo(
   options: SshOptions,
   memory: LoginMemory,
 ): Promise<Login> {
-  const where = shownAddress(config.hostName, config.port);
+  const where = withAlias(config.alias, shownAddress(config.hostName, config.port));
   const attemptMs = Math.min(options.connectTimeoutMs, config.connectTimeoutMs ?? Infinity);
   const limitMs = attemptMs + (config.connectionAttempts - 1) * (attemptMs + ATTEMPT_PAUSE_MS);
   const { deadline, expired } = startDeadline(limitMs, where);

@@ -111,8 +111,9 @@ async function readPassword(sources: SecretSources): Promise<Buffer> {
     return firstLineOf(Buffer.from(environment.password), 'ECSYNC_PASSWORD');
   }
   if (sources.prompt !== undefined) return sources.prompt();
+  const sourcesOfVault = '`ecsync key remember`, or [password] in .ecsync/config.toml';
   throw new PasswordError('password-missing', 'no password is given and there is no terminal', {
-    hint: 'Use --passfile FILE, --extpass CMD, ECSYNC_PASSWORD_FILE, `ecsync key remember`, or [password] in .ecsync/config.toml.',
+    hint: `Use --passfile FILE, --extpass CMD, ${config === undefined ? 'or ECSYNC_PASSWORD_FILE' : `ECSYNC_PASSWORD_FILE, ${sourcesOfVault}`}.`,
   });
 }
 

@@ -95,6 +95,14 @@ describe('the host key', () => {
     expect(requestsSeen()).toBe(before);
   });
 
+  test('unknown, by a name of the configuration: the message has that name, too', async () => {
+    await useKey();
+    await configure('Host backup', `  HostName ${sshd.host}`, `  Port ${sshd.port}`);
+    const error = await failure({}, { host: 'backup' });
+    expect(error.message).toContain(`backup ([127.0.0.1]:${sshd.port}): the server’s host key`);
+    expect(error.hint).toContain('run `ssh backup` once');
+  });
+
   test('changed: names both fingerprints and the line, records nothing, offers nothing', async () => {
     await useKey();
     await makeKey(inSsh('old'));
@@ -416,6 +424,13 @@ describe('a server that cannot be reached', () => {
     expect(error).toBeInstanceOf(ConnectionError);
     expect(error).toMatchObject({ code: 'connect-failed' });
     expect(error.message).toContain(`127.0.0.1:${port}`);
+  });
+
+  test('nothing listens at the address that the configuration has for the name', async () => {
+    const port = await freePort();
+    await configure('Host backup', '  HostName 127.0.0.1');
+    const error = await failure({}, { host: 'backup', port });
+    expect(error.message).toContain(`backup (127.0.0.1:${port}): cannot be reached`);
   });
 
   test('the name does not exist', async () => {

@@ -26,6 +26,8 @@ export type LoginMethod = 'publickey' | 'keyboard-interactive' | 'password';
 export interface SshHostConfig {
   /** The name or address to connect to. */
   readonly hostName: string;
+  /** The name that the user gave, if the configuration has another address for it. */
+  readonly alias: string | undefined;
   readonly port: number;
   readonly user: string;
   /** 4 or 6, or 0 for either. */
@@ -150,6 +152,7 @@ export async function resolveSshHost(
   for (const jump of jumps) assertTarget(jump);
   return {
     hostName,
+    alias: hostName.toLowerCase() === target.host.toLowerCase() ? undefined : target.host,
     port,
     user,
     jumps,
