@@ -38,6 +38,7 @@ export {
   UsageError,
   VanishedError,
   VaultError,
+  type ErrorCode,
   type ErrorDetails,
 } from './errors.ts';
 

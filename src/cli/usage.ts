@@ -1,7 +1,20 @@
 /** Turns commander's complaints into usage errors, and recognises when it has answered by itself. */
 import type { Command } from 'commander';
-import { UsageError } from '../errors.ts';
+import { UsageError, type UsageCode } from '../errors.ts';
 import { FUTURE_COMMANDS } from './program.ts';
+
+/** Commander's complaints, and the codes under which they are reported. */
+const CODES: ReadonlyMap<string, UsageCode> = new Map([
+  ['commander.conflictingOption', 'conflicting-option'],
+  ['commander.error', 'error'],
+  ['commander.excessArguments', 'excess-arguments'],
+  ['commander.invalidArgument', 'invalid-argument'],
+  ['commander.missingArgument', 'missing-argument'],
+  ['commander.missingMandatoryOptionValue', 'missing-mandatory-option-value'],
+  ['commander.optionMissingArgument', 'option-missing-argument'],
+  ['commander.unknownCommand', 'unknown-command'],
+  ['commander.unknownOption', 'unknown-option'],
+]);
 
 /** What commander throws, as far as it is read here. */
 interface ParsingError extends Error {
@@ -41,11 +54,9 @@ export function toUsageError(error: ParsingError, program: Command): UsageError 
   const words = commandWords(program.args, program);
   const isName = error.code === 'commander.unknownOption' && words === 'name decode';
   const dash = isName ? ' A name that begins with - goes behind --.' : '';
-  return new UsageError(
-    error.code.replace('commander.', '').replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`),
-    first.replace(/^error: /, ''),
-    { hint: `${nearest ?? `See \`ecsync help${words === '' ? '' : ` ${words}`}\`.`}${dash}` },
-  );
+  return new UsageError(CODES.get(error.code) ?? 'error', first.replace(/^error: /, ''), {
+    hint: `${nearest ?? `See \`ecsync help${words === '' ? '' : ` ${words}`}\`.`}${dash}`,
+  });
 }
 
 /** The command that a command line names, as far as it can be told: `remote add`. */

@@ -1,5 +1,5 @@
 /** Turns file system errors into typed errors, and shows paths in messages. */
-import { FileError, VanishedError, type EcsyncError } from '../errors.ts';
+import { FileError, VanishedError, type EcsyncError, type FileCode } from '../errors.ts';
 import { errnoOf } from '../platform.ts';
 import { systemWords } from '../system-words.ts';
 
@@ -31,7 +31,7 @@ export function showPath(path: Uint8Array): string {
  */
 export function fileFailure(
   error: unknown,
-  code: string,
+  code: FileCode,
   problem: string,
   path: Uint8Array,
 ): FileError {

@@ -121,7 +121,8 @@ async function checkConf(
 /** @throws everything but what says that a secret is not the right one */
 function asNo(error: unknown): PasswordError {
   const isNo =
-    error instanceof PasswordError && ['wrong-password', 'wrong-masterkey'].includes(error.code);
+    error instanceof PasswordError &&
+    (error.code === 'wrong-password' || error.code === 'wrong-masterkey');
   if (isNo) return error;
   throw error;
 }

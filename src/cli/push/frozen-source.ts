@@ -1,6 +1,6 @@
 /** A frozen state of the vault's folder, which the hook before a push has made and named. */
 import path from 'node:path';
-import { EcsyncError, HookError } from '../../errors.ts';
+import { EcsyncError, HookError, type HookCode } from '../../errors.ts';
 import type { FrozenSource, PushSettings } from '../../sync/push/source/push-settings.ts';
 import { foldersOverlap } from '../../tree/local/overlap.ts';
 import { parseConfig, readConfigFile, type VaultConfig } from '../../vault/config/config.ts';
@@ -70,7 +70,7 @@ function holdsStateOf(folder: string, within: string, { key_check: wanted }: Vau
   }
 }
 
-function refused(code: string, folder: string, why: string): HookError {
+function refused(code: HookCode, folder: string, why: string): HookError {
   return new HookError(code, `the hook 'before' names ${folder} as the source, ${why}`, {
     hint: 'Nothing was pushed. The last line that the hook prints, ECSYNC_SOURCE=/path, names a frozen state of the whole folder of the vault, .ecsync included.',
   });

@@ -1,11 +1,16 @@
 /** Repeats an attempt until the destination can be reached, for `--wait-online`. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { ConnectionError, InterruptedError, NotNowError } from '../../errors.ts';
+import {
+  ConnectionError,
+  InterruptedError,
+  NotNowError,
+  type ConnectionCode,
+} from '../../errors.ts';
 import { shownDuration } from '../../library/figures.ts';
 import type { Output } from '../terminal/output.ts';
 
 /** How a destination that is not reached at all fails, whichever way leads there. */
-const UNREACHED: ReadonlySet<string> = new Set(['connect-failed', 'connect-timeout']);
+const UNREACHED: ReadonlySet<ConnectionCode> = new Set(['connect-failed', 'connect-timeout']);
 const FIRST_DELAY_MS = 1000;
 const DELAY_MAX_MS = 15_000;
 

@@ -2,14 +2,14 @@
  * JSON with the rules of gocryptfs.conf: one object of limited size, field names in any case, and
  * no field twice, because two readers could then see two different filesystems.
  */
-import { VaultError } from '../../errors.ts';
+import { VaultError, type VaultCode } from '../../errors.ts';
 import { CONF_LENGTH_MAX } from '../format/limits.ts';
 
 const RESTORE_HINT =
   'Restore gocryptfs.conf from a backup, or create it again from the recovery sheet.';
 
 /** The error for an invalid gocryptfs.conf. */
-export function confError(code: string, message: string, cause?: unknown): VaultError {
+export function confError(code: VaultCode, message: string, cause?: unknown): VaultError {
   return new VaultError(code, `gocryptfs.conf: ${message}`, {
     hint: RESTORE_HINT,
     ...(cause === undefined ? {} : { cause }),
@@ -17,14 +17,14 @@ export function confError(code: string, message: string, cause?: unknown): Vault
 }
 
 /** The error for a gocryptfs.conf with something that no known release writes. */
-export function confTooNew(code: string, message: string): VaultError {
+export function confTooNew(code: VaultCode, message: string): VaultError {
   return new VaultError(code, `gocryptfs.conf: ${message}`, {
     hint: 'If a newer gocryptfs made it, look for a newer ecsync. Otherwise restore it from a backup.',
   });
 }
 
 /** The error for a gocryptfs.conf of an unsupported old kind of filesystem. */
-export function confTooOld(code: string, message: string): VaultError {
+export function confTooOld(code: VaultCode, message: string): VaultError {
   return new VaultError(code, `gocryptfs.conf: ${message}`, {
     hint: 'No release from 1.0 on opens it. Mount it with an older one and copy the content.',
   });

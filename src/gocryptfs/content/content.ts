@@ -1,6 +1,6 @@
 /** Encrypts file content block by block, and symlink targets. */
 import { areZeros } from '../../bytes/zeros.ts';
-import { BugError, FileError, IntegrityError } from '../../errors.ts';
+import { BugError, FileError, IntegrityError, type IntegrityCode } from '../../errors.ts';
 import type { ContentCipher } from '../cipher/aead.ts';
 import type { BlockDamage, BlockRun, QuickBlocks, SealedBlocks } from './block-runs.ts';
 import { isAllZero } from '../format/file-header.ts';
@@ -257,7 +257,7 @@ export interface ContentOptions {
   readonly openQuick?: (() => QuickBlocks | undefined) | undefined;
 }
 
-function damaged(code: string, message: string): IntegrityError {
+function damaged(code: IntegrityCode, message: string): IntegrityError {
   return new IntegrityError(code, message, {
     hint: 'The copy is damaged or was changed. Push the file again from the source.',
   });

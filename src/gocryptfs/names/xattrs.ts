@@ -1,5 +1,5 @@
 /** Extended attributes: names of every namespace become `user.gocryptfs.…`, values are sealed. */
-import { FileError, IntegrityError } from '../../errors.ts';
+import { FileError, IntegrityError, type IntegrityCode } from '../../errors.ts';
 import type { ContentCipher } from '../cipher/aead.ts';
 import type { TextCodec } from '../format/base64url.ts';
 import type { Eme } from './eme.ts';
@@ -152,7 +152,7 @@ function isXattrName(name: Uint8Array): boolean {
   return name.length > 0 && name.length <= XATTR_NAME_LENGTH_MAX && !name.includes(0);
 }
 
-function damaged(code: string, message: string): IntegrityError {
+function damaged(code: IntegrityCode, message: string): IntegrityError {
   return new IntegrityError(code, message, {
     hint: 'The copy is damaged or was changed. Push the file again from the source.',
   });

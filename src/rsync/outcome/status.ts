@@ -7,6 +7,7 @@ import {
   FileError,
   RemoteError,
   VanishedError,
+  type ErrorCode,
 } from '../../errors.ts';
 import { IOERR_GENERAL, IOERR_VANISHED } from '../wire/constants.ts';
 import type { PullReport } from '../receive/pull-plan.ts';
@@ -82,6 +83,13 @@ export interface JudgeOptions {
   readonly showLine?: (line: string) => string;
 }
 
+/** Codes that say only that the server is gone. Every other error names its cause. */
+export const SERVER_GONE: ReadonlySet<ErrorCode> = new Set([
+  'connection-lost',
+  'no-greeting',
+  'remote-exit',
+]);
+
 /** The cause when the conversation did not reach its end. */
 function explainFailure(
   thrown: unknown,
@@ -92,8 +100,7 @@ function explainFailure(
     thrown instanceof EcsyncError
       ? thrown
       : new ConnectionError('connection-lost', 'the transfer broke off', { cause: thrown });
-  // Other errors already name their cause; these three only say that the server is gone.
-  if (!['connection-lost', 'no-greeting', 'remote-exit'].includes(error.code)) return error;
+  if (!SERVER_GONE.has(error.code)) return error;
   const announced = error.facts['remoteExitCode'];
   const code = typeof announced === 'number' ? announced : status.code;
   // A shell that finds no rsync may end before or after our first bytes reach it.

@@ -5,6 +5,7 @@ import {
   VanishedError,
   VaultError,
   type EcsyncError,
+  type RemoteCode,
 } from '../../errors.ts';
 import { CONF_LENGTH_MAX } from '../../gocryptfs/format/limits.ts';
 import { CONF_NAME_BYTES } from '../../gocryptfs/names/names.ts';
@@ -104,10 +105,16 @@ function copyMissing(folder: string, cause: unknown): VaultError {
   });
 }
 
+const UNREADABLE: ReadonlySet<RemoteCode> = new Set([
+  'source-forbidden',
+  'remote-exit',
+  'no-greeting',
+]);
+
 /** A login that may only write ends the run in its own words. */
 function explainUnreadable(error: unknown): never {
   if (!(error instanceof RemoteError)) throw error;
-  if (!['source-forbidden', 'remote-exit', 'no-greeting'].includes(error.code)) throw error;
+  if (!UNREADABLE.has(error.code)) throw error;
   const { code, message, facts } = error;
   throw new RemoteError(code, message, { hint: CIPHER_DIR_HINT, facts, cause: error });
 }

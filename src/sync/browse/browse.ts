@@ -1,5 +1,5 @@
 /** Looking at a decrypted copy: where a path leads, what is below it, what is in a file. */
-import { FileError, IntegrityError } from '../../errors.ts';
+import { FileError, IntegrityError, type FileCode } from '../../errors.ts';
 import { PLAIN_BLOCK_SIZE } from '../../gocryptfs/format/limits.ts';
 import {
   isDirectory,
@@ -53,7 +53,7 @@ function targetPlace({ path, target = ROOT_PATH }: Entry): Uint8Array | undefine
   return names.length === 0 ? ROOT_PATH : Buffer.from(names.join('/'), 'latin1');
 }
 
-function linkError(code: string, { path, target = ROOT_PATH }: Entry, what: string): FileError {
+function linkError(code: FileCode, { path, target = ROOT_PATH }: Entry, what: string): FileError {
   const shown = showPath(path);
   return new FileError(code, `${shown} is ${what}: it points to ${showPath(target)}`, {
     facts: { path: shown },

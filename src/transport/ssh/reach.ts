@@ -2,7 +2,7 @@
 import { access } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import path from 'node:path';
-import { LoginError } from '../../errors.ts';
+import { LoginError, type LoginCode } from '../../errors.ts';
 import type { Remote } from '../connection.ts';
 import { chooseSsh, unsupportedConfig, type SshChoice, type Fallback } from './choice.ts';
 import { findSystemOnlyMethods } from './foreign-ways.ts';
@@ -63,7 +63,7 @@ export async function reachSsh(target: SshTarget, options: SshReachOptions): Pro
 
 /** The system's ssh, if it may succeed after this failure of the built-in one. */
 async function fallbackAfter(
-  code: string,
+  code: LoginCode,
   choice: SshChoice & { readonly use: 'builtin' },
 ): Promise<Fallback | undefined> {
   if (code === 'login-refused') return choice.fallback;

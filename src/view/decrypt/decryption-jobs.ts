@@ -2,6 +2,7 @@
  * Messages between the thread that restores and a thread that decrypts. Every message is answered,
  * in order.
  */
+import type { IntegrityCode } from '../../errors.ts';
 import type { FeatureFlag } from '../../gocryptfs/conf/feature-flags.ts';
 import type { ContentKeys } from '../../gocryptfs/layout.ts';
 import type { DecryptedRun, SealedRun } from './decryption-run.ts';
@@ -30,7 +31,7 @@ export type DecryptionOutcome =
   | {
       readonly kind: 'damaged';
       readonly blockNo: number;
-      readonly code: string;
+      readonly code: IntegrityCode;
       readonly message: string;
       readonly hint?: string;
     }

@@ -338,11 +338,11 @@ describe('a copy that is listed as a whole', () => {
   test('what could not be listed counts, though it was told before there was a root', async () => {
     const tree = copyTree(await storedSample());
     const openTree: FsckJob<MemoryEntry>['openTree'] = (onProblem) => {
-      onProblem(Buffer.from('.'), new FileError('not-all-read', 'the server could not read all'));
+      onProblem(Buffer.from('.'), new FileError('remote-partial', 'the server could not read all'));
       return tree;
     };
     const { summary, findings } = await check(tree, { job: { openTree } });
     expect(summary).toMatchObject({ exitCode: 23, unread: 1, files: 3 });
-    expect(findings.map(shown)).toEqual(['unread not-all-read .']);
+    expect(findings.map(shown)).toEqual(['unread remote-partial .']);
   });
 });

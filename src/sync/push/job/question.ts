@@ -1,5 +1,6 @@
 /** A question to a server: a dry run whose silence counts only where control entries were answered. */
 import { RemoteError } from '../../../errors.ts';
+import { SERVER_GONE } from '../../../rsync/outcome/status.ts';
 import type { TransferOptions } from '../../../rsync/wire/options.ts';
 import { isRegularFile } from '../../../tree/entry.ts';
 import { absentControls, withControls, type StoredKind } from './control-entry.ts';
@@ -123,8 +124,7 @@ export async function askOrRefuse(
 }
 
 function isBrokenOff({ protocol, error }: RunOutcome): boolean {
-  const codes = ['connection-lost', 'remote-exit', 'no-greeting'];
-  return protocol === undefined && error !== undefined && codes.includes(error.code);
+  return protocol === undefined && error !== undefined && SERVER_GONE.has(error.code);
 }
 
 /** What stays unknown. */
