@@ -5,9 +5,8 @@ import { FileError } from '../../errors.ts';
 import { errnoOf } from '../../platform.ts';
 import { isRegularFile } from '../entry.ts';
 import type { LocalEntry } from '../local/local-entry.ts';
-import type { Attributes } from '../store.ts';
+import type { Attributes, Store } from '../store.ts';
 import { assertSafePath } from '../safe-path.ts';
-import type { LocalStore } from './local-store.ts';
 
 /** A file system that refuses an attribute twice in this way refuses it every time. */
 const REFUSED_FOR_GOOD = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL']);
@@ -53,7 +52,9 @@ export class OwedAttributes {
    *
    * @returns the failures of those that still cannot be set
    */
-  async settle(store: Pick<LocalStore, 'lookup' | 'setAttributes'>): Promise<readonly FileError[]> {
+  async settle(
+    store: Pick<Store<LocalEntry>, 'lookup' | 'setAttributes'>,
+  ): Promise<readonly FileError[]> {
     const failures: FileError[] = [];
     const owed = [...this.#owed];
     this.#owed.clear();
