@@ -1,7 +1,7 @@
-/** Waits that a signal ends, and the error that they end with. */
+/** Ends a wait when a signal comes, with a typed error. */
 import { InterruptedError } from '../errors.ts';
 
-/** @returns `cause` itself when it says so already */
+/** @returns `cause` itself if it is an InterruptedError already */
 export function interrupted(cause: unknown): InterruptedError {
   if (cause instanceof InterruptedError) return cause;
   return new InterruptedError('interrupted', 'interrupted', { cause });
@@ -10,7 +10,7 @@ export function interrupted(cause: unknown): InterruptedError {
 /**
  * The result of `work`, unless the signal comes first.
  *
- * @param discard - given a result that comes after the signal
+ * @param discard - receives a result that comes after the signal
  * @throws {InterruptedError} `interrupted`; what `work` throws
  */
 export function unlessAborted<T>(

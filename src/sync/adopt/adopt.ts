@@ -14,7 +14,7 @@ import { damageError, type AdoptFinding } from './adopt-finding.ts';
 import { surveyCopy, type Survey } from './adopt-survey.ts';
 import {
   closeLate,
-  lent,
+  shareDestination,
   openDestination,
   type OpenDestination,
 } from '../reach/destination-remote.ts';
@@ -209,7 +209,7 @@ class Adoption {
       reporter: run.counting,
       signal: this.#surroundings.signal,
       store: { read: () => run.state, write: () => undefined },
-      opened: lent(this.#opened),
+      opened: shareDestination(this.#opened),
       ...(run.mend && { mend: run.mend }),
     });
   }

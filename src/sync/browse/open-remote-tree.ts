@@ -10,7 +10,7 @@ import {
 import type { Entry, Tree } from '../../tree/entry.ts';
 import { LocalTree } from '../../tree/local/local-tree.ts';
 import { ROOT_PATH } from '../../bytes/paths.ts';
-import { collectGarbageSooner, prepareHeap, MANY_OBJECTS } from '../collect-sooner.ts';
+import { collectGarbageSooner, prepareHeap, MANY_OBJECTS } from '../garbage-collection.ts';
 import type { ContentSource } from '../copy/content-source.ts';
 import { closeLate, openDestination, type OpenDestination } from '../reach/destination-remote.ts';
 import type { Destination } from '../../vault/destination/destination.ts';

@@ -1,4 +1,4 @@
-/** The content of many files of a remote in one rsync run, read while it comes. */
+/** Reads the content of many files of a remote in one rsync run. */
 import { FileError, VanishedError, type EcsyncError } from '../../errors.ts';
 import type { FlistEntry } from '../../rsync/flist/decode.ts';
 import { MemoryStore } from '../../rsync/receive/memory-store.ts';
@@ -13,26 +13,29 @@ import { Feed } from './remote-tree-file.ts';
 import { rulesForOnly } from './remote-tree-rules.ts';
 import { listingOptions, runPull, type RemoteSource } from './remote-tree-run.ts';
 
-/** So few files are named to the server; for more it lists everything once more. */
+/**
+ * Up to this many files are named to the server by filter rules. For more, it lists everything
+ * again.
+ */
 const NAMED_MAX = 1000;
 const NOTHING = Buffer.alloc(0);
 
-/** What is to be done with the content of files. */
+/** Consumer of the content of files. */
 export interface ContentReader<C extends Entry> {
   /**
-   * Reads a file from its start to its end, in one go; may stop before. Does not throw.
+   * Reads a file once from start to end, and may stop early. Does not throw.
    *
-   * @returns what is done about it once the server's checksum has shown that all of it came rightly
+   * @returns a function to call after the server's checksum has confirmed the whole content
    */
   read(cipher: C, file: OpenFile): Promise<() => void>;
-  /** A file's content could not be had. */
+  /** The content of a file could not be fetched. */
   fail(cipher: C, error: EcsyncError): void;
 }
 
-/** Where content comes from, all at once. */
+/** A source that delivers the content of many files at once. */
 export interface ContentSource<C extends Entry> {
   /**
-   * Every file is either read or failed, one after the other, in any order.
+   * Either reads or fails every file, one at a time, in any order.
    *
    * @param wanted - by the key of the path
    */
@@ -40,9 +43,9 @@ export interface ContentSource<C extends Entry> {
 }
 
 /**
- * Files of a remote, in one run. Memory does not depend on their sizes.
+ * Files of a remote, in one run. Memory use does not depend on their sizes.
  *
- * @param onTraffic - told the bytes of the stream at the end
+ * @param onTraffic - receives the bytes of the stream at the end
  */
 export function remoteContents<C extends Entry>(
   source: RemoteSource,
@@ -52,7 +55,7 @@ export function remoteContents<C extends Entry>(
     readAll: async (wanted, reader) => {
       if (wanted.size === 0) return;
       const store = new ReadingStore(wanted, reader);
-      // One name of a hard-linked file is as good as another.
+      // Any one name of a hard-linked file is enough.
       const options = { ...listingOptions(source), hardLinks: false };
       const converse = async (connection: Connection): Promise<PullReport> => {
         const report = await pull(connection, {
@@ -85,7 +88,7 @@ function rulesFor(wanted: ReadonlyMap<string, Entry>): ReturnType<typeof rulesFo
   return rulesForOnly([...wanted.values()].map(({ path }) => path));
 }
 
-/** Hands files on to whoever reads them, and keeps none. */
+/** Passes files on to their reader, and keeps none. */
 class ReadingStore<C extends Entry> extends MemoryStore {
   readonly #wanted: ReadonlyMap<string, C>;
   readonly #reader: ContentReader<C>;
@@ -100,7 +103,7 @@ class ReadingStore<C extends Entry> extends MemoryStore {
     this.#reader = reader;
   }
 
-  /** What the server says now may not be what it said before. */
+  /** Compares the server's new listing with the earlier one. */
   noteList(list: readonly FlistEntry[]): void {
     for (const now of list) {
       const key = pathKey(now.path);
@@ -115,7 +118,7 @@ class ReadingStore<C extends Entry> extends MemoryStore {
   override createFile(path: Uint8Array): Promise<NewFile> {
     const key = pathKey(path);
     const cipher = this.#wanted.get(key);
-    if (cipher === undefined) return Promise.reject(unasked(path));
+    if (cipher === undefined) return Promise.reject(notRequested(path));
     const delivery = new Delivery(cipher.size, this.#changed.has(key), (file) =>
       this.#reader.read(cipher, file),
     );
@@ -143,7 +146,7 @@ class ReadingStore<C extends Entry> extends MemoryStore {
     this.#reader.fail(cipher, error);
   }
 
-  /** Nothing comes any more. */
+  /** Ends all open deliveries: no more content comes. */
   async end(): Promise<void> {
     for (const delivery of this.#open) await delivery.end(false);
     this.#open.clear();
@@ -154,7 +157,7 @@ class ReadingStore<C extends Entry> extends MemoryStore {
   }
 }
 
-/** One file on its way, as its reader sees it. */
+/** A file in transit, as its reader sees it. */
 class Delivery implements OpenFile {
   readonly size: number;
   readonly positional = false;
@@ -172,16 +175,18 @@ class Delivery implements OpenFile {
       this.#isRead = true;
       this.#feed.end('complete');
     });
-    this.#reading.catch(() => undefined); // `end` tells
+    this.#reading.catch(() => undefined); // `end` reports this rejection
   }
 
-  /** What nobody reads any more is dropped. */
+  /** Drops the bytes once the reader has stopped. */
   async write(bytes: Uint8Array): Promise<void> {
     if (!this.#isRead) await this.#feed.write(bytes);
   }
 
   end(isWhole: boolean): Promise<() => void> {
-    this.#feed.end(isWhole ? 'complete' : new FileError('read-failed', 'it did not come whole'));
+    this.#feed.end(
+      isWhole ? 'complete' : new FileError('read-failed', 'its content is incomplete'),
+    );
     return this.#reading;
   }
 
@@ -210,8 +215,8 @@ class Delivery implements OpenFile {
   }
 }
 
-function unasked(path: Uint8Array): FileError {
-  return new FileError('read-failed', `${showPath(path)} was not asked for`);
+function notRequested(path: Uint8Array): FileError {
+  return new FileError('read-failed', `${showPath(path)} was not requested`);
 }
 
 function vanished(path: Uint8Array): VanishedError {

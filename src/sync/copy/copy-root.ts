@@ -1,4 +1,4 @@
-/** By what the root of an encrypted copy is known, and what is said of a folder that has nothing of it. */
+/** Recognises the root of an encrypted copy, and describes a folder that is none. */
 import { VaultError } from '../../errors.ts';
 import { CONF_NAME, type NameScheme } from '../../gocryptfs/names/names.ts';
 import type { Entry, Tree } from '../../tree/entry.ts';
@@ -6,12 +6,12 @@ import { hasNameShape } from '../../view/decrypt/decrypted-view-listing.ts';
 import { MIRROR_MARKER_NAME } from '../../view/mirror/mirror-view.ts';
 import { pathKey } from '../../bytes/paths.ts';
 
-/** The error for a copy whose conf is needed and is not there. */
+/** The error for a copy that has no conf although it is needed. */
 export function confMissing(shownCopy: string, hint: string): VaultError {
   return new VaultError('conf-missing', `${shownCopy} has no ${CONF_NAME}`, { hint });
 }
 
-/** The error for a plain mirror in the place of an encrypted copy. */
+/** The error for a plain mirror where an encrypted copy is expected. */
 export function mirrorError(shownCopy: string): VaultError {
   return new VaultError(
     'not-encrypted',
@@ -23,7 +23,7 @@ export function mirrorError(shownCopy: string): VaultError {
 }
 
 /**
- * Makes sure that a copy without a conf is no plain mirror.
+ * Refuses a plain mirror, for a copy that has no conf.
  *
  * @throws {VaultError} `not-encrypted`
  */
@@ -35,8 +35,8 @@ export async function refuseMirror<C extends Entry>(
 }
 
 /**
- * Makes sure that a folder is an encrypted copy, or what damage has left of one: without this, each of its
- * names would count as damage. With plaintext names nothing but the conf tells.
+ * Makes sure that a folder is an encrypted copy, or the damaged rest of one. Otherwise every name
+ * in it would be reported as damage. With plaintext names only the conf can show it.
  *
  * @throws {VaultError} `not-encrypted`, `not-a-copy`
  */

@@ -11,9 +11,9 @@ import { walk } from '../../tree/walk.ts';
 import { readSmallFile } from '../../view/decrypt/decrypted-view-listing.ts';
 import { isRootPath, splitPath } from '../../bytes/paths.ts';
 
-/** Files whose headers are looked at where directories have no IV. */
+/** How many file headers are examined where directories have no IV. */
 const HEADERS_MAX = 16;
-/** Larger files are not fetched for their header. */
+/** Larger files are not fetched for their headers. */
 const FILE_LENGTH_MAX = 64 * 1024;
 
 const IDENTITIES = new ReverseIdentities();
@@ -32,9 +32,10 @@ export function reverseDirIV(cipherPath: Uint8Array): Uint8Array {
 }
 
 /**
- * Whether a copy is what `gocryptfs -reverse` shows: AES-SIV, and most identities that are stored in
- * it follow from their cipher paths. Where directories have IVs those are looked at, else the
- * headers of a few small files. A filesystem that was mounted and written to has random ones.
+ * Decides whether a copy is what `gocryptfs -reverse` shows: it uses AES-SIV, and most stored
+ * identities follow from their cipher paths. It examines the IVs of directories if there are any,
+ * else the headers of a few small files. A filesystem that was mounted and written to has random
+ * identities.
  */
 export async function recogniseDerivation<C extends Entry>(
   copy: CopyTree<C>,
@@ -50,10 +51,11 @@ export async function recogniseDerivation<C extends Entry>(
 }
 
 /**
- * The same by the root alone, where directories have IVs and the root's is there. One that is lost can
- * be had again only in layout `reverse`.
+ * The same decision from the root alone, if directories have IVs and the root has its own. Only
+ * layout `reverse` can derive a lost IV.
  *
- * @param signal - absent: only the root is looked at, and without directory IVs nothing is known
+ * @param signal - absent: only the root is examined, and without directory IVs the result is
+ * unknown
  */
 export async function derivationByRoot<C extends Entry>(
   copy: CopyTree<C>,
@@ -100,7 +102,7 @@ async function headerVotes<C extends Entry>(
   for await (const part of walk(copy, signal)) {
     const { length } = files;
     if (length >= HEADERS_MAX) break;
-    // A hard link has the identity of whichever name was opened first.
+    // Hard-linked names share the identity of the name that was opened first.
     const fitting = part.filter((entry) => hasHeader(entry) && entry.linkGroup === undefined);
     files.push(...fitting.slice(0, HEADERS_MAX - length));
   }
@@ -116,7 +118,7 @@ async function headerVotes<C extends Entry>(
   return votes;
 }
 
-/** Whether it is a small encrypted file. */
+/** Whether an entry is a small encrypted file. */
 function hasHeader(entry: Entry): boolean {
   const { size } = entry;
   const kind = kindOfCipherName(splitPath(entry.path).name);
@@ -133,7 +135,7 @@ function tryFileID(bytes: Uint8Array): Uint8Array | undefined {
   }
 }
 
-/** A file that cannot be read has no vote. */
+/** A file that cannot be read does not vote. */
 async function tryRead<C extends Entry>(
   copy: Tree<C>,
   file: C,

@@ -1,4 +1,4 @@
-/** What a check of a copy finds, one object at a time. */
+/** Findings of a check of a copy, one per object. */
 import {
   IntegrityError,
   type EcsyncError,
@@ -15,30 +15,32 @@ import type { Misplaced } from '../../view/decrypt/identity-check.ts';
 import { splitPath } from '../../bytes/paths.ts';
 import type { ContentDamage } from '../../view/decrypt/plain-file.ts';
 
-/** Consecutive blocks of one file, both included. */
+/** Consecutive blocks of one file, both ends included. */
 export interface BlockRange {
   readonly first: number;
   readonly last: number;
 }
 
-/** One thing that a check of a copy found. */
+/** One finding of a check. */
 export interface FsckFinding {
   /**
-   * `damage`: not what the key wrote, or not where it wrote it. `unread`: could not be looked at.
-   * `note`: worth knowing, nothing is wrong.
+   * `damage`: the key did not write this, or wrote it elsewhere. `unread`: it could not be
+   * examined. `note`: worth knowing, but nothing is wrong.
    */
   readonly severity: 'damage' | 'unread' | 'note';
   /** Stable, for scripts: `tag-mismatch`, `name-invalid`, `diriv-missing`, … */
   readonly code: string;
   readonly message: string;
-  /** Where in the copy. */
+  /** Path in the copy. */
   readonly cipherPath: Uint8Array;
-  /** Plaintext path of the object, where it can be told. */
+  /** Plaintext path of the object, if it is known. */
   readonly plainPath?: Uint8Array;
   /** Plaintext path of the directory that holds the object. */
   readonly plainDirectory: Uint8Array;
   readonly kind: ObjectKind;
-  /** The damaged blocks, 4096 bytes of plaintext each. Absent when it is not about blocks. */
+  /**
+   * The damaged blocks, 4096 bytes of plaintext each. Absent if the finding is not about blocks.
+   */
   readonly blocks?: BlockRange;
 }
 
@@ -46,13 +48,13 @@ function severityOf(error: EcsyncError): FsckFinding['severity'] {
   return error instanceof IntegrityError ? 'damage' : 'unread';
 }
 
-/** What a decrypted view left out. */
+/** A finding for an object that a decrypted view left out. */
 export function findingOfProblem(problem: CopyProblem): FsckFinding {
   const { error, ...place } = problem;
   return { ...place, severity: severityOf(error), code: error.code, message: error.message };
 }
 
-/** Something about an object as a whole. */
+/** A finding about an object as a whole. */
 export function findingAbout(
   entry: PlainEntry,
   error: FileError | VanishedError | IntegrityError,
@@ -65,13 +67,13 @@ export function findingAbout(
   };
 }
 
-/** What was found in the content of one file, neighbouring blocks with the same damage together. */
+/** Damage in the content of one file. Neighbouring blocks with the same damage are merged. */
 export class DamageList {
   readonly #entry: PlainEntry;
   readonly #severityOf: (code: string) => FsckFinding['severity'];
   readonly #findings: FsckFinding[] = [];
 
-  /** @param severityOf - asked when the file's header is known */
+  /** @param severityOf - called when the file's header is known */
   constructor(entry: PlainEntry, severityOf: (code: string) => FsckFinding['severity']) {
     this.#entry = entry;
     this.#severityOf = severityOf;
@@ -99,13 +101,13 @@ export class DamageList {
   }
 }
 
-/** What is told once of all files that may have been renamed. */
+/** The one message about all files that may have been renamed. */
 export function movedFilesText(count: number): string {
   const files = count === 1 ? '1 file was' : `${count} files were`;
   return `${files} encrypted under another name than now. Renaming does that; so does somebody who moves files in the copy. If nobody has renamed them, compare them with the source (-v names them)`;
 }
 
-/** Something that has the identity of another place. */
+/** A finding for an object that has the identity of another place. */
 export function findingOfMisplaced({ severity, error, entry }: Misplaced): FsckFinding {
   const isNote = severity === 'moved';
   return { ...findingAbout(entry, error), severity: isNote ? 'note' : 'damage' };
@@ -130,7 +132,7 @@ function placeOf(
   };
 }
 
-/** What the tree of ciphertext itself could not read while it listed `directory`. */
+/** A finding for what the tree of ciphertext could not read while it listed `directory`. */
 export function findingOfUnread(
   cipherPath: Uint8Array,
   error: EcsyncError,

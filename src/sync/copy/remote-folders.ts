@@ -19,18 +19,18 @@ import {
 import { listPassingSystemFolders } from './system-folders.ts';
 import { isFormatFile, notAFolder } from './remote-tree.ts';
 
-/** What one run has told of a folder. */
+/** One run's listing of a folder. */
 interface Folder {
   readonly self: FlistEntry | undefined;
   readonly children: readonly FlistEntry[];
-  /** By the key of the path: where it is among the children. */
+  /** Children by the key of their path. */
   readonly byPath: ReadonlyMap<string, FlistEntry>;
 }
 
 /**
- * A folder at a remote as a tree, listed a folder at a time: one rsync run brings a folder's own
- * listing and the format's small files in it. For looking at a little of a large copy; what looks at
- * all of it takes a `RemoteTree`. Hard links are not told apart from files.
+ * A remote folder as a tree that is listed one folder at a time. One rsync run lists a folder and
+ * fetches the format's small files in it. Use it to read a small part of a large copy, and
+ * `RemoteTree` to read all of it. Hard links appear as separate files.
  */
 export class RemoteFolders implements Tree<FlistEntry> {
   readonly traffic: Readonly<RemoteTraffic>;
@@ -40,7 +40,7 @@ export class RemoteFolders implements Tree<FlistEntry> {
   readonly #folders = new Map<string, Folder>();
   readonly #contents = new Map<string, Buffer>();
 
-  /** @param onProblem - told of folders that the server could not read as a whole */
+  /** @param onProblem - receives folders that the server could not read completely */
   constructor(
     source: RemoteSource,
     onProblem: (path: Uint8Array, error: EcsyncError) => void = () => undefined,
@@ -73,7 +73,7 @@ export class RemoteFolders implements Tree<FlistEntry> {
     return byPath.get(pathKey(joinPath(directory.path, name)));
   }
 
-  /** What came with a listing is in memory; everything else is fetched while it is read. */
+  /** Reads from memory what came with a listing, and fetches everything else while it is read. */
   open(entry: FlistEntry): Promise<OpenFile> {
     const bytes = this.#contents.get(pathKey(entry.path));
     if (bytes === undefined)

@@ -15,11 +15,11 @@ import {
   type RemoteTraffic,
 } from './remote-tree-run.ts';
 
-/** Bytes that may wait to be read; then the server waits. */
+/** Bytes that may be buffered before the server has to wait. */
 const WAITING_BYTES_MAX = 1024 * 1024;
 const NOTHING = Buffer.alloc(0);
 
-/** Bytes on their way from the run that fetches them to whoever reads. */
+/** A bounded buffer between the run that fetches bytes and their reader. */
 export class Feed {
   readonly #pieces: Buffer[] = [];
   #waitingBytes = 0;
@@ -38,14 +38,14 @@ export class Feed {
     }
   }
 
-  /** Nothing more comes: all of it was right, or why it was not. The first word counts. */
+  /** Ends the stream, as complete or with an error. Only the first call counts. */
   end(how: 'complete' | EcsyncError): void {
     this.#end ??= how;
     this.#wakeReader();
     this.#wakeWriter();
   }
 
-  /** @returns undefined at the end; throws why there is no end */
+  /** @returns undefined at the end; throws if the stream ended with an error */
   async next(): Promise<Buffer | undefined> {
     for (;;) {
       const piece = this.#pieces.shift();
@@ -63,10 +63,10 @@ export class Feed {
   }
 }
 
-/** One run that fetches one file, as far as it is read. */
+/** A run that fetches one file as far as it is read. */
 class Fetching {
   readonly feed = new Feed();
-  /** What the server says of the file now. */
+  /** The server's current entry of the file. */
   now: FlistEntry | undefined;
   readonly #stop = new AbortController();
   readonly #ended: Promise<void>;
@@ -77,7 +77,7 @@ class Fetching {
     );
   }
 
-  /** Ends the run, finished or not. */
+  /** Ends the run, whether it is complete or not. */
   async close(): Promise<void> {
     this.#stop.abort();
     this.feed.end(new BugError('invariant', 'a closed file was read'));
@@ -110,7 +110,7 @@ class Fetching {
   }
 }
 
-/** Hands the one file that is fetched on, instead of keeping it. */
+/** Passes the one fetched file on instead of keeping it. */
 class FeedStore extends MemoryStore {
   isComplete = false;
   readonly #feed: Feed;
@@ -122,7 +122,7 @@ class FeedStore extends MemoryStore {
   }
 
   override createFile(path: Uint8Array): Promise<NewFile> {
-    // The server sends it again when the whole was not what its checksum says.
+    // The server sends the file again after a checksum mismatch.
     if (this.#begun) return Promise.reject(damagedOnTheWay(path));
     this.#begun = true;
     return Promise.resolve({
@@ -137,9 +137,9 @@ class FeedStore extends MemoryStore {
 }
 
 /**
- * A file at a remote, fetched while it is read, in a run of its own. Reading on is cheap; reading
- * backwards fetches it again from the start. The last bytes are not given before the whole file was
- * checked. Memory does not depend on its size.
+ * A remote file that is fetched while it is read, in a run of its own. Reading forwards is cheap.
+ * Reading backwards fetches it again from the start. The last bytes are withheld until the checksum
+ * of the whole file was verified. Memory use does not depend on its size.
  */
 export class RemoteFile implements OpenFile {
   readonly size: number;
@@ -148,11 +148,11 @@ export class RemoteFile implements OpenFile {
   readonly #entry: FlistEntry;
   readonly #traffic: RemoteTraffic;
   #fetching: Fetching | undefined;
-  /** What was fetched last: the bytes from `#start` on. */
+  /** The last fetched bytes, from `#start` on. */
   #held: Buffer = NOTHING;
   #start = 0;
 
-  /** @param traffic - where the bytes of its runs are counted */
+  /** @param traffic - counts the bytes of its runs */
   constructor(source: RemoteSource, entry: FlistEntry, traffic: RemoteTraffic) {
     this.#source = source;
     this.#entry = entry;
@@ -171,11 +171,11 @@ export class RemoteFile implements OpenFile {
     const end = Math.min(offset + length, this.size);
     const pieces = [this.#held];
     let reached = this.#start + this.#held.length;
-    // At the end of the file its checksum must have come, too.
+    // The last byte is returned only after the file's checksum was verified.
     while (reached < end || end === this.size) {
       const piece = await this.#fetching?.feed.next();
       if (piece === undefined) break;
-      // What it has grown by since the listing is not asked for.
+      // Ignores bytes that were appended after the listing.
       if (reached < this.size) pieces.push(piece);
       reached += piece.length;
       if (reached <= offset) {

@@ -1,18 +1,20 @@
-/** Filter rules by which a server lists only what is wanted. */
+/** Filter rules that make a server list only what is wanted. */
 import type { SenderRule } from '../../rsync/flist/filter-list.ts';
 import { isRootPath, pathKey } from '../../bytes/paths.ts';
 
-/** Longest pattern that certainly fits into a rule. */
+/** Longest pattern that fits into a rule in every case. */
 const PATTERN_LENGTH_MAX = 5000;
 
-/** A path as a pattern that matches it; should escapes make it too long, a few others, too. */
+/**
+ * A pattern that matches a path. If escaping makes it too long, it may match a few other paths too.
+ */
 function patternOf(key: string): Uint8Array {
   const escaped = /[*?[]/.test(key) ? key.replace(/[\\*?[]/g, '\\$&') : key;
   const fits = escaped.length <= PATTERN_LENGTH_MAX;
   return Buffer.from(`/${fits ? escaped : key.replace(/[\\*?[]/g, '?')}`, 'latin1');
 }
 
-/** Rules by which a server lists nothing but these paths and the folders on the way to them. */
+/** Rules that make a server list only these paths and the folders on the way to them. */
 export function rulesForOnly(paths: Iterable<Uint8Array>): SenderRule[] {
   const shown = new Set<string>();
   for (const path of paths) {
@@ -28,7 +30,7 @@ export function rulesForOnly(paths: Iterable<Uint8Array>): SenderRule[] {
   ];
 }
 
-/** Rules by which a server lists a folder's children, the folders on the way, and nothing else. */
+/** Rules that make a server list only a folder's children and the folders on the way to it. */
 export function rulesForChildren(directory: Uint8Array): SenderRule[] {
   const hideAll: SenderRule = { action: 'hide', pattern: Buffer.from('*') };
   if (isRootPath(directory)) return [{ action: 'show', pattern: Buffer.from('/*') }, hideAll];

@@ -1,4 +1,4 @@
-/** One conversation with a sending server, for everything that reads a copy. */
+/** Holds one conversation with a sending server, for everything that reads a copy. */
 import { FileError, ProtocolError, VanishedError, type EcsyncError } from '../../errors.ts';
 import type { SenderRule } from '../../rsync/flist/filter-list.ts';
 import { LISTING, senderArgs, type TransferOptions } from '../../rsync/wire/options.ts';
@@ -8,11 +8,11 @@ import type { Connection, Remote } from '../../transport/connection.ts';
 import { interrupted } from '../interruption.ts';
 import { startUnlessAborted, statusAfter } from '../reach/remote-command.ts';
 
-/** A folder that a remote rsync reads for us, and how to ask it. */
+/** A folder that a remote rsync reads for us, and the parameters of its runs. */
 export interface RemoteSource {
-  /** Stays the caller's to close. */
+  /** Owned and closed by the caller. */
   readonly remote: Remote;
-  /** The folder, ending in a slash, as the server's rsync is told. */
+  /** The folder as the remote rsync is told, with a slash at its end. */
   readonly path: string;
   readonly rsyncPath: string;
   /** Seconds without a byte from or to the peer; 0: no limit. */
@@ -20,7 +20,7 @@ export interface RemoteSource {
   /** Newest rsync protocol to offer. */
   readonly protocolMax: number;
   readonly signal: AbortSignal;
-  /** For runs that list everything: what in the folder is not of the copy and cannot be read. */
+  /** For runs that list everything: excludes unreadable objects that do not belong to the copy. */
   readonly rules?: readonly SenderRule[];
 }
 
@@ -35,7 +35,7 @@ export function addTraffic(traffic: RemoteTraffic, report: Readonly<RemoteTraffi
   traffic.bytesReceived += report.bytesReceived;
 }
 
-/** Everything a list can tell, hard links too. */
+/** Options that list all attributes, including hard links. */
 export function listingOptions({ protocolMax, timeoutSec }: RemoteSource): TransferOptions {
   const timed = timeoutSec > 0 ? { timeoutSec } : {};
   return { ...LISTING, protocolMax, hardLinks: true, ...timed };
@@ -45,9 +45,10 @@ export function listingOptions({ protocolMax, timeoutSec }: RemoteSource): Trans
  * Holds one conversation with a sending server, and judges how it ended.
  *
  * @param options - the same that the conversation uses
- * @returns why the server could not read everything; undefined when it could
+ * @returns why the server could not read everything; undefined if it could
  * @throws {InterruptedError} `interrupted`
- * @throws {LoginError | ConnectionError | RemoteError | ProtocolError} from the peer; what `converse` threw
+ * @throws {LoginError | ConnectionError | RemoteError | ProtocolError} from the peer; what
+ * `converse` threw
  */
 export async function runPull(
   source: RemoteSource,
@@ -64,7 +65,7 @@ export async function runPull(
     if (isAborted()) throw interrupted(result);
     const failed = result instanceof Error;
     const status = await statusAfter(result, connection.exited, source);
-    // What an untrusted server did to one of our own is more than the exit code that this ends in.
+    // A violation by the untrusted server says more than the exit code that it caused.
     if (connection.failure instanceof ProtocolError) throw connection.failure;
     const { error } = judge(result, status, connection.stderrText(), { direction: 'pull' });
     const isPartial = error instanceof FileError || error instanceof VanishedError;

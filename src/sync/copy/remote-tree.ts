@@ -1,4 +1,4 @@
-/** A remote folder as a tree that one rsync run lists as a whole. */
+/** A remote folder as a tree, listed as a whole by one rsync run. */
 import { EcsyncError, FileError } from '../../errors.ts';
 import {
   CONF_LENGTH_MAX,
@@ -24,35 +24,35 @@ import {
 } from './remote-tree-run.ts';
 import { listPassingSystemFolders } from './system-folders.ts';
 
-/** Files read together in one run; each has a filter rule. */
+/** Files fetched together in one run. Each has a filter rule. */
 const FILES_PER_RUN = 1000;
-/** Directories whose children can be found by name without looking through them. */
+/** Directories whose children are indexed by name. */
 const INDEXED_MAX = 64;
 
-/** What a listing is told to bring along. */
+/** Which content a listing fetches. */
 export interface RemoteTreeOptions {
   /**
-   * Which files' content comes with the listing. Default: the format's own, that is the conf, every
-   * `gocryptfs.diriv` and every `.name` file.
+   * Selects the files whose content comes with the listing. Default: the format's own files, that
+   * is the conf, every `gocryptfs.diriv` and every `.name` file.
    */
   readonly wants?: (entry: FlistEntry) => boolean;
-  /** Longest file that is read along, in bytes. Default: that of a conf, 64 KiB. */
+  /** Longest file that is fetched with the listing, in bytes. Default: that of a conf, 64 KiB. */
   readonly lengthMax?: number;
 }
 
 /**
- * A folder at a remote as a tree: listed as a whole by one rsync run, which brings the format's own
- * small files along. Other files are fetched when they are opened, each in a run of its own, or
- * before that, together, by {@link prefetch}. Where names are plaintext, files that only look like
- * the format's own come along as well and do no harm.
+ * A remote folder as a tree. One rsync run lists all of it and fetches the format's own small
+ * files. Other files are fetched when they are opened, each in a run of its own, or earlier and
+ * together by {@link prefetch}. Where names are plaintext, files that only look like the format's
+ * own are fetched as well, which is harmless.
  */
 export class RemoteTree implements Tree<FlistEntry> {
-  /** Why the list is not complete, if it is not: the server could not read everything. */
+  /** Why the list is incomplete. Undefined if the server could read everything. */
   readonly incomplete: EcsyncError | undefined;
-  /** Entries, the root included. */
+  /** Number of entries, including the root. */
   readonly count: number;
   readonly traffic: Readonly<RemoteTraffic>;
-  /** The remote, with what a run that lists everything needs to know. */
+  /** The remote, with what a run that lists everything needs. */
   readonly source: RemoteSource;
   readonly #root: FlistEntry;
   /** By the key of the directory's path. */
@@ -124,8 +124,8 @@ export class RemoteTree implements Tree<FlistEntry> {
   }
 
   /**
-   * What came with the listing, or was prefetched, is in memory; everything else is fetched while it
-   * is read, and a failure to reach it shows then.
+   * Reads from memory what came with the listing or was prefetched. Everything else is fetched
+   * while it is read, and errors appear then.
    */
   open(entry: FlistEntry): Promise<OpenFile> {
     const bytes = this.#contents.get(pathKey(entry.path));
@@ -135,8 +135,8 @@ export class RemoteTree implements Tree<FlistEntry> {
   }
 
   /**
-   * Fetches small files together, so that opening them later costs nothing. What cannot be had is
-   * left out: opening it says why.
+   * Fetches small files together, so that opening them later costs nothing. Files that cannot be
+   * fetched are left out; opening them reports why.
    *
    * @param lengthMax - longest file that is fetched, in bytes
    * @throws as {@link list}
@@ -174,7 +174,7 @@ export class RemoteTree implements Tree<FlistEntry> {
   }
 }
 
-/** What one listing brought. */
+/** The result of one listing. */
 interface Listed {
   readonly root: FlistEntry;
   readonly children: ReadonlyMap<string, readonly FlistEntry[]>;
@@ -210,7 +210,10 @@ export function isFormatFile({ path, size }: FlistEntry): boolean {
   }
 }
 
-/** Sorts the entries by directory; a hard link to nowhere in the list is none. */
+/**
+ * Groups the entries by directory. A hard link whose first name is not in the list becomes a plain
+ * file.
+ */
 function childrenOf(entries: readonly FlistEntry[]): Map<string, readonly FlistEntry[]> {
   const children = new Map<string, FlistEntry[]>();
   const namesOfGroup = new Map<number, number>();
@@ -232,7 +235,7 @@ function childrenOf(entries: readonly FlistEntry[]): Map<string, readonly FlistE
   return children;
 }
 
-/** The error of a remote path that is there but is no folder. */
+/** The error for a remote path that exists but is no folder. */
 export function notAFolder({ path }: RemoteSource): FileError {
   const shown = showPath(Buffer.from(path));
   return new FileError('not-a-folder', `${shown} is not a folder at the remote`, {

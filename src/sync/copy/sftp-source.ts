@@ -1,4 +1,4 @@
-/** A copy that only SFTP reaches, as a source like any other: an rsync in this process reads it over SFTP. */
+/** Reads a copy that only SFTP reaches, through an rsync server in this process. */
 import { RemoteError } from '../../errors.ts';
 import { parseSenderArgs } from '../../rsync/send/sender-words.ts';
 import { serveSender } from '../../rsync/send/serve-sender.ts';
@@ -10,7 +10,7 @@ import { startUnlessAborted } from '../reach/remote-command.ts';
 import type { RemoteSource } from './remote-tree-run.ts';
 import { SftpTree } from './sftp-tree.ts';
 
-/** A folder at a server, and the conversation in which it is read. */
+/** A folder at a server, and the session that reads it. */
 export interface SftpFolder {
   readonly session: SftpSession;
   readonly folder: Uint8Array;
@@ -38,14 +38,14 @@ export async function openSftpFolder(source: RemoteSource): Promise<SftpFolder> 
   return { session, folder };
 }
 
-/** What starting rsync comes to where only SFTP is allowed. */
+/** Whether an error of starting rsync suggests that the login allows only SFTP. */
 export function mayBeSftpOnly(error: unknown): boolean {
   return error instanceof RemoteError && error.code !== 'source-missing';
 }
 
 /**
- * The same folder, read over SFTP: times are whole seconds, owners are numbers, and names of one file
- * are files of their own.
+ * The same folder, read over SFTP. Times are whole seconds, owners are numbers, and each name of a
+ * hard-linked file becomes a separate file.
  *
  * @throws as {@link openSftpFolder}
  */

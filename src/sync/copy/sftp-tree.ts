@@ -17,32 +17,32 @@ import type { SftpAttributes, SftpName } from '../../transport/sftp/packet.ts';
 import { isSameSftpTime, sftpTime } from '../../transport/sftp/time.ts';
 import { isRootPath, joinPath, ROOT_PATH } from '../../bytes/paths.ts';
 
-/** Bytes that are asked for ahead of whoever reads a file from start to end. */
+/** Bytes requested ahead of a reader that goes from start to end. */
 const AHEAD_BYTES = 2 * 1024 * 1024;
-/** Longest path below the copy that is followed, in bytes: what Linux and rsync allow. */
+/** Longest path below the copy that is followed, in bytes: the limit of Linux and rsync. */
 const PATH_LENGTH_MAX = 4095;
-/** Questions about the objects of one folder at a time. */
-const ASKED_AT_ONCE = 64;
-/** So many paths may be too long to be read: one is an oddity, this many are a folder in itself. */
+/** Concurrent requests about the objects of one folder. */
+const REQUESTS_MAX = 64;
+/** A few paths may be too long to be read. This many mean that a folder contains itself. */
 const TOO_LONG_MAX = 100;
-/** Paths and targets of links in one tree, in bytes: a tree of millions of files has less. */
+/** Paths and link targets of one tree, in bytes. A tree of millions of files needs less. */
 const PATH_BYTES_MAX = 512 * 1024 * 1024;
-/** So much of a path is shown that is too long to be read. */
+/** How much of an overlong path is shown. */
 const PATH_SHOWN_MAX = 200;
 const NOTHING = Buffer.alloc(0);
 
-/** What a tree may take of memory, whatever a server says. */
+/** Memory limits of a tree, whatever the server sends. */
 export interface SftpTreeLimits {
   readonly pathBytes: number;
-  /** Bytes, about, with what each entry costs. */
+  /** Approximate bytes, including the cost of each entry. */
   readonly weight: number;
 }
 
 /**
- * A folder as an SFTP server shows it. Every look goes there: a folder is listed when its children
- * are asked for, of a file only what is read comes. Times are whole seconds, see `sftpTime`; device
- * numbers and hard links are not told. Who walks it may hold all of it, so that all of it is weighed,
- * as rsync's lists are.
+ * A folder as an SFTP server shows it. Every access is a request: children are listed when they are
+ * needed, and only the parts of a file that are read are fetched. Times are whole seconds, see
+ * `sftpTime`. Device numbers and hard links are not available. A walk may keep all entries, so
+ * their memory is limited as for the lists of rsync.
  */
 export class SftpTree implements Tree {
   readonly #session: SftpSession;
@@ -54,8 +54,8 @@ export class SftpTree implements Tree {
   #tooLongCount = 0;
 
   /**
-   * @param folder - where the tree's root is, as the server understands it
-   * @param onProblem - told of everything that could not be examined and is therefore missing
+   * @param folder - the tree's root, as the server names it
+   * @param onProblem - receives everything that could not be examined and is therefore missing
    * @param limits - default: by Node's heap
    */
   constructor(
@@ -72,7 +72,7 @@ export class SftpTree implements Tree {
 
   /** @throws {FileError} `not-found`, `permission-denied`, `not-a-folder`; as `SftpSession` */
   async root(): Promise<Entry> {
-    // The dot leads through a link, as it does for rsync.
+    // A trailing dot follows a link at the root, as rsync does.
     const attributes = await this.#session.lstat(joinPath(this.#folder, ROOT_PATH));
     const entry = this.#entry(ROOT_PATH, attributes);
     if (isDirectory(entry)) return entry;
@@ -94,8 +94,8 @@ export class SftpTree implements Tree {
       return [];
     }
     const entries: Entry[] = [];
-    for (let at = 0; at < names.length; at += ASKED_AT_ONCE) {
-      const part = names.slice(at, at + ASKED_AT_ONCE).map((listed) => {
+    for (let at = 0; at < names.length; at += REQUESTS_MAX) {
+      const part = names.slice(at, at + REQUESTS_MAX).map((listed) => {
         return this.#examine(joinPath(directory.path, listed.name), listed);
       });
       for (const entry of await Promise.all(part)) if (entry !== undefined) entries.push(entry);
@@ -150,7 +150,7 @@ export class SftpTree implements Tree {
     }
   }
 
-  /** A link's target is a question of its own. */
+  /** Reads the target of a link, which needs a request of its own. */
   async #complete(path: Uint8Array, attributes: SftpAttributes, rendered?: string): Promise<Entry> {
     const entry = this.#entry(path, attributes, rendered);
     if (!isSymlink(entry)) return entry;
@@ -181,14 +181,14 @@ export class SftpTree implements Tree {
   }
 }
 
-/** A part of a file that was asked for. */
-interface Asked {
+/** A requested part of a file. */
+interface RequestedPart {
   readonly offset: number;
   readonly length: number;
   readonly bytes: Promise<Buffer>;
 }
 
-/** A file at the server. Whoever reads on gets what was asked for ahead. */
+/** A file at the server. Sequential reads use data that was requested ahead. */
 class SftpFile implements OpenFile {
   readonly size: number;
   readonly positional = false;
@@ -196,7 +196,7 @@ class SftpFile implements OpenFile {
   readonly #handle: Uint8Array;
   readonly #entry: Entry;
   /** Consecutive parts, from `#position` on. */
-  #asked: Asked[] = [];
+  #requested: RequestedPart[] = [];
   /** Where the last read ended. */
   #position = -1;
 
@@ -210,13 +210,13 @@ class SftpFile implements OpenFile {
   async read(offset: number, length: number): Promise<Uint8Array> {
     const end = Math.min(offset + length, this.size);
     if (end <= offset) return NOTHING;
-    if (offset !== this.#position) this.#asked = [];
+    if (offset !== this.#position) this.#requested = [];
     const isReadingOn = offset === this.#position;
     this.#askUpTo(offset, isReadingOn ? Math.min(end + AHEAD_BYTES, this.size) : end);
     const pieces: Buffer[] = [];
     let at = offset;
     while (at < end) {
-      const next = this.#asked.shift();
+      const next = this.#requested.shift();
       if (next === undefined) break;
       const bytes = await next.bytes;
       const taken = bytes.subarray(0, end - at);
@@ -225,7 +225,7 @@ class SftpFile implements OpenFile {
       const rest = bytes.subarray(taken.length);
       if (rest.length > 0) {
         const left = { offset: at, length: rest.length, bytes: Promise.resolve(rest) };
-        this.#asked.unshift(left);
+        this.#requested.unshift(left);
       }
       if (bytes.length < next.length) break;
     }
@@ -236,24 +236,24 @@ class SftpFile implements OpenFile {
   async close(): Promise<'unchanged' | 'changed'> {
     const now = this.#session.fstat(this.#handle);
     this.#session.close(this.#handle);
-    this.#asked = [];
+    this.#requested = [];
     const { size, mtimeSec = 0 } = await now;
     const isSame = size === this.#entry.size && isSameSftpTime(mtimeSec, this.#entry.mtimeSec);
     return isSame ? 'unchanged' : 'changed';
   }
 
   #askUpTo(start: number, end: number): void {
-    const last = this.#asked.at(-1);
+    const last = this.#requested.at(-1);
     for (let at = last === undefined ? start : last.offset + last.length; at < end;) {
       const length = Math.min(READ_LENGTH, end - at);
       const bytes = this.#readWhole(at, length);
-      bytes.catch(() => undefined); // whoever reads it hears of it
-      this.#asked.push({ offset: at, length, bytes });
+      bytes.catch(() => undefined); // the reader handles this rejection
+      this.#requested.push({ offset: at, length, bytes });
       at += length;
     }
   }
 
-  /** A server may give less than asked for before the end, too. */
+  /** Repeats short reads: a server may return less than requested before the end of the file. */
   async #readWhole(offset: number, length: number): Promise<Buffer> {
     const pieces: Buffer[] = [];
     let got = 0;
@@ -292,7 +292,7 @@ function folderLoop(path: Uint8Array): ProtocolError {
   );
 }
 
-/** A folder that contains itself is one way to get there. */
+/** The error for an overlong path. A folder that contains itself may be the cause. */
 function pathTooLong(path: Uint8Array): FileError {
   const shown = showPath(path.subarray(0, PATH_SHOWN_MAX));
   return new FileError(

@@ -1,4 +1,7 @@
-/** Folders that a system keeps in a copy, and that a login may not read: nothing of the copy is in them. */
+/**
+ * Passes over folders that a system keeps in a copy and a login may not read. They hold nothing of
+ * the copy.
+ */
 import { VanishedError, type EcsyncError } from '../../errors.ts';
 import { DIR_IV_NAME } from '../../gocryptfs/names/names.ts';
 import type { SenderRule } from '../../rsync/flist/filter-list.ts';
@@ -9,7 +12,7 @@ import { pathKey } from '../../bytes/paths.ts';
 /** One listing by a server. */
 export interface CopyListing {
   readonly entries: readonly Entry[];
-  /** Why the server could not read everything, if it could not. */
+  /** Why the listing is incomplete. Undefined if the server could read everything. */
   readonly incomplete: EcsyncError | undefined;
 }
 
@@ -19,10 +22,11 @@ const HIDDEN: readonly SenderRule[] = SYSTEM_PATTERNS.map((pattern) => ({
 }));
 
 /**
- * Lists a copy, and once more without what systems put there when the server could not read everything:
- * a `lost+found` belongs to root. If the second list is complete, nothing of the copy is missing.
+ * Lists a copy. If the server could not read everything, lists it again without the folders that
+ * systems create, such as a `lost+found` of root. If the second list is complete, nothing of the
+ * copy is missing.
  *
- * @param list - one run, with rules before all others
+ * @param list - one run, with these rules before all others
  * @returns the listing, and the rules that later runs need as well
  */
 export async function listPassingSystemFolders<L extends CopyListing>(
@@ -36,7 +40,7 @@ export async function listPassingSystemFolders<L extends CopyListing>(
     : { listing, rules: [] };
 }
 
-/** Where names are not encrypted, such a folder may be one of the source. */
+/** Where names are plaintext, such a folder may belong to the source. */
 function mayLackSystemFoldersOnly({ entries, incomplete }: CopyListing): boolean {
   if (incomplete === undefined || incomplete instanceof VanishedError) return false;
   const isEncrypted = entries.some(({ path }) => pathKey(path) === DIR_IV_NAME);

@@ -8,7 +8,7 @@ import { isFounded, type PushState } from './memory/push-state.ts';
 import { preflightOptions } from './guards/root-files.ts';
 import { contentOptions } from './job/run-options.ts';
 
-/** What the first run of a push follows from, as far as it is known while the source is looked at. */
+/** The basis of the first run's options, as far as it is known while the source is being listed. */
 export interface FirstRun {
   readonly settings: PushSettings;
   readonly view: PushView;
@@ -18,8 +18,8 @@ export interface FirstRun {
 }
 
 /**
- * Has the server start its rsync for the run that probably comes first, so that it is there when the
- * source has been looked at. Should another run come first, this one is ended unused.
+ * Has the server start its rsync for the run that probably comes first, so that it is ready when
+ * the source has been listed. If another run comes first, this one is ended unused.
  */
 export function startFirstRun({ settings, view, state, opened, rsyncPath }: FirstRun): void {
   const { remote, path } = opened;
@@ -27,7 +27,7 @@ export function startFirstRun({ settings, view, state, opened, rsyncPath }: Firs
   if (options !== undefined) remote.startAhead?.(rsyncPath, serverArgs(options, path));
 }
 
-/** @returns undefined when nobody can tell */
+/** @returns undefined if the first run is not predictable */
 function firstOptions(
   basis: Parameters<typeof contentOptions>[0],
   state: PushState | undefined,

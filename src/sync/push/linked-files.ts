@@ -1,7 +1,10 @@
-/** What a first push says of files with several names, when nobody asked to keep these together. */
+/** Notes on a first push without `-H` that hard-linked files are stored separately. */
 import type { PushJob } from './job/push-job.ts';
 
-/** Costs a look at what the scan knows already. Of names outside of the vault there is nothing to keep. */
+/**
+ * Counts hard-linked files with what the scan has collected. Names outside of the vault do not
+ * matter.
+ */
 export function noteLinkedFiles({ settings, snapshot, context }: PushJob): void {
   if (settings.hardLinks) return;
   const files = new Set<number>();

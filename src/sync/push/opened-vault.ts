@@ -1,4 +1,4 @@
-/** A vault with its key: all that a push, a plan or a verification needs of it, put together in one place. */
+/** A vault with its key: everything that a push, a plan or a verification needs of it. */
 import type { Derivation } from '../../gocryptfs/layout.ts';
 import { readAdopted } from '../../vault/adopted.ts';
 import type { StoredConf } from '../../vault/stored-conf.ts';
@@ -12,23 +12,23 @@ const PERMISSION_BITS = 0o7777;
 export interface VaultView {
   readonly derivation: Derivation;
   readonly virtualTimes: VirtualTimes;
-  /** What an adopted copy goes on having. */
+  /** Identities that an adopted copy keeps. */
   readonly inherited?: Inherited;
 }
 
 /**
- * An opened vault. A push with only a part of one would change its copy: without what was adopted,
- * it would replace the directory IVs of the copy, and everything stored under them would be lost. So
- * of a stored vault nothing but {@link openedVault} makes one.
+ * An opened vault. A push with only a part of one would damage its copy: without the inherited
+ * identities it would replace the directory IVs of the copy, and everything stored under them would
+ * be lost. So stored vaults are opened only by {@link openedVault}.
  */
 export interface OpenVault extends VaultView {
-  /** Absolute path of the folder that this vault is for. */
+  /** Absolute path of the folder that this vault belongs to. */
   readonly source: string;
-  /** Absolute path of its directory, which may not exist yet. */
+  /** Absolute path of its vault directory, which may not exist yet. */
   readonly vaultDir: string;
   /** The conf as it is pushed. */
   readonly conf: ConfFile;
-  /** 32 bytes; may still be on its way, while the login already begins. */
+  /** 32 bytes. May be a promise, so that the login can begin before the key is derived. */
   readonly masterkey: Uint8Array | Promise<Uint8Array>;
 }
 
@@ -47,7 +47,7 @@ export function viewOf(vault: VaultFrame): VaultView {
 /**
  * A stored vault with its key.
  *
- * @param masterkey - of this vault; whoever made it overwrites it
+ * @param masterkey - of this vault; the caller overwrites it
  * @throws {VaultError} as {@link viewOf}
  */
 export function openedVault(vault: StoredVault, masterkey: OpenVault['masterkey']): OpenVault {
@@ -57,7 +57,7 @@ export function openedVault(vault: StoredVault, masterkey: OpenVault['masterkey'
   return { source, vaultDir, conf, masterkey, ...viewOf(vault) };
 }
 
-/** The conf of a `gocryptfs -reverse` shows with its own owner, mode and time, as stock shows it. */
+/** A conf shown by `gocryptfs -reverse` has its own owner, mode and time, as in stock gocryptfs. */
 export function shownInSource(stored: StoredConf): ConfFile {
   return {
     bytes: stored.confBytes,

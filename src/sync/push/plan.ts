@@ -1,4 +1,4 @@
-/** Tells what a push would do, without changing anything. */
+/** Reports what a push would do, without changing anything. */
 import { performance } from 'node:perf_hooks';
 import { RemoteError } from '../../errors.ts';
 import { TEMPORARY_DIRECTORY } from '../../gocryptfs/names/names.ts';
@@ -34,14 +34,14 @@ import { newStructure, withAncestors } from './source/skeleton.ts';
 import { foundingRuns } from './job/staging.ts';
 import { noteUnstored } from './runs/unstored-kinds.ts';
 
-/** A server's way of saying that it does not measure. */
+/** Messages of servers that do not support measuring. */
 const MEASURE_REFUSED = /only-write-batch|unknown option|unrecognized option|syntax or usage/i;
 
 /**
- * Tells what a push would do and changes nothing.
+ * Reports what a push would do. Changes nothing.
  *
- * @param options.exact - have the server compare its blocks, to know to the byte what would be sent
- * @returns the figures; `exitCode` 23, 24 or 25 when the push could not do all of it
+ * @param options.exact - let the server compare blocks, to know the exact number of bytes
+ * @returns the figures; `exitCode` 23, 24 or 25 if the push could not do all of it
  * @throws as `push`
  */
 export async function plan(
@@ -72,15 +72,15 @@ export async function plan(
   });
 }
 
-/** Files that get a new name before anything is sent. */
+/** Files that are renamed before anything is sent. */
 interface PlannedMoves {
-  /** Those that need not be asked about any more. */
+  /** Files that need no further question. */
   readonly linked: ReadonlySet<PushEntry>;
-  /** Those whose content is asked about under their old names, where the destination has it. */
+  /** Files whose content is compared under their old names, where the destination has it. */
   readonly edited: ReadonlyMap<PushEntry, MovedFile>;
 }
 
-/** Tells which files get a new name. */
+/** Reports which files get a new name. */
 async function tellMoves(job: PushJob): Promise<PlannedMoves> {
   const linked = new Set<PushEntry>();
   const edited = new Map<PushEntry, MovedFile>();
@@ -89,7 +89,7 @@ async function tellMoves(job: PushJob): Promise<PlannedMoves> {
     job.context.ledger.item(entry, LINKED, from.path);
     const isSame = from.size === entry.size && from.mtimeSec === entry.mtimeSec;
     const isEdited = !isSame || job.moves.suspects.has(entry);
-    // Unlisted, what is there under its name now would count as deleted.
+    // If it is not listed, the existing file under the new name would count as deleted.
     if (!isEdited && !isOccupied) linked.add(entry);
     if (isEdited && entry.linkGroup === undefined) edited.set(entry, file);
   }
@@ -103,7 +103,7 @@ interface PlannedRun {
   readonly deleting?: boolean;
   readonly ignoreTimes?: boolean;
   readonly noBlockSize?: boolean;
-  /** Too many blocks for this run: the push sends them in another one. */
+  /** Too many blocks for this run: the push sends the file in another one. */
   readonly decline?: (entry: PushEntry) => boolean;
   /** Files that are listed under their old names. */
   readonly moved?: ReadonlyMap<PushEntry, MovedFile>;
@@ -138,7 +138,7 @@ class Estimate {
   }
 
   /**
-   * Asks about everything, in the same runs in which the push would send it.
+   * Asks about everything, in the runs in which the push would send it.
    *
    * @returns whether the server has measured
    */
@@ -187,7 +187,9 @@ class Estimate {
     return false;
   }
 
-  /** Files that were renamed and edited: a push links them first, and then sends what differs. */
+  /**
+   * Files that were renamed and edited. A push links them first, and then sends the differences.
+   */
   async #askAboutEdited(): Promise<void> {
     const { settings } = this.#job;
     for (const noBlockSize of [false, true]) {
@@ -271,8 +273,8 @@ function isMeasureRefusal(outcome: RunOutcome): boolean {
 }
 
 /**
- * Cipher paths of the files that a push founds a folder with: they travel ahead of it, a few dozen
- * bytes each, and count as its overhead and not as content.
+ * Cipher paths of the files that a push needs to create a folder. They are staged ahead of it, a
+ * few dozen bytes each, and count as overhead and not as content.
  */
 function stagedFiles(job: PushJob, state: PushState): ReadonlySet<string> {
   const { entries } = job.snapshot;

@@ -1,4 +1,4 @@
-/** Parts of a push job that follow from one thing each. */
+/** Parts of a push job, each derived from one input. */
 import { groupNames, userNames } from '../../tree/local/owner-names.ts';
 import { ConfThere } from './guards/conf-there.ts';
 import { deletionScope } from './job/deletion.ts';
@@ -13,13 +13,16 @@ import { NOT_ENCRYPTED } from '../run-settings.ts';
 import type { Selection } from './source/selection.ts';
 import type { Snapshot } from './source/snapshot.ts';
 
-/** Where no block size is asked for, that of one cipher block, so that one edit costs two blocks. */
+/**
+ * Sets the block size to that of one cipher block unless one was given, so that one edit costs two
+ * blocks.
+ */
 export function withBlockSize(settings: PushSettings, view: PushView): PushSettings {
   const blockSize = settings.blockSize ?? view.cipherBlockLength;
   return blockSize === undefined ? settings : { ...settings, blockSize };
 }
 
-/** What only an encrypted copy has, and the names that owners are sent with. */
+/** The parts that only an encrypted copy has, and the names that owners are sent with. */
 export function vaultParts(
   vault: OpenVault | typeof NOT_ENCRYPTED,
   numericIds: boolean,
@@ -32,7 +35,9 @@ export function vaultParts(
   };
 }
 
-/** What follows from the destination: what is listed of the root, and what is left alone there. */
+/**
+ * The parts that depend on the destination: the listed root, and what must not be touched there.
+ */
 export function destinationParts(
   { destination, keep, deleteExcluded }: PushSettings,
   source: {

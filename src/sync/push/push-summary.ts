@@ -1,4 +1,4 @@
-/** The summary of a push that came to its end. */
+/** The summary of a completed push. */
 import { showPath } from '../../tree/file-failure.ts';
 import type { TooManyChanges } from './guards/change-limit.ts';
 import { shownChangeLimit, shownLimit } from './guards/delete-limit.ts';
@@ -6,7 +6,7 @@ import { figuresOf, type PushJob } from './job/push-job.ts';
 import type { PushSummary } from './source/push-settings.ts';
 import type { PushEnd } from './guards/push-end.ts';
 
-/** The figures of a push that came to its end. */
+/** The figures of a completed push. */
 export function summarise(job: PushJob, startedMs: number, end: PushEnd = {}): PushSummary {
   const { ledger } = job.context;
   const error = summaryError(job, end);
@@ -70,7 +70,7 @@ function summaryError(job: PushJob, end: PushEnd): PushSummary['error'] {
   return undefined;
 }
 
-/** So many folders are named. */
+/** At most this many folders are named. */
 const MOUNTS_NAMED_MAX = 5;
 
 function lostMountsError(
@@ -86,7 +86,7 @@ function lostMountsError(
   return {
     code: 'not-mounted',
     message: `${kept} ${shown}: a disk was mounted there at the last push, and none is now`,
-    hint: 'Mount it and push again. If what was on it is to go from the copy, too: push once with --delete --forget-mounts.',
+    hint: 'Mount it and push again. To delete its content from the copy too, push once with --delete --forget-mounts.',
   };
 }
 

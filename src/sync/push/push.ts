@@ -16,10 +16,14 @@ import {
   collectGarbageSooner,
   MANY_OBJECTS,
   prepareHeap,
-} from '../collect-sooner.ts';
+} from '../garbage-collection.ts';
 import { previewRules, whatIsKept } from './job/deletion.ts';
 import { destinationOptions, type LoginQuestions } from '../reach/destination-options.ts';
-import { givenUp, type OpenDestination, openDestination } from '../reach/destination-remote.ts';
+import {
+  abandonLogin,
+  type OpenDestination,
+  openDestination,
+} from '../reach/destination-remote.ts';
 import { unlessAborted } from '../interruption.ts';
 import { startFirstRun, type FirstRun } from './first-run.ts';
 import { Ledger } from './job/ledger.ts';
@@ -58,21 +62,18 @@ export interface PushSurroundings {
   /** Aborts cleanly: the server is told, and the destination stays a clean tree. */
   readonly signal: AbortSignal;
   readonly store: StateStore;
-  /** Memory of what has moved; without it everything is where it was born. */
+  /** Memory of moved files. Without it every file has its default birth. */
   readonly moves?: MoveStores;
-  /** Whether what is remembered of the destination can be relied on. */
+  /** Whether the memory of the destination is reliable. */
   readonly mark?: StateStore;
   readonly questions?: LoginQuestions;
-  /** The destination, when it is open already; it is closed at the end all the same. */
+  /** A destination that is open already. The push closes it at the end. */
   readonly opened?: OpenDestination;
-  /** The same, for the first attempt; undefined when there is none, or it was taken. */
+  /** The same for the first attempt. Undefined if there is none or it was taken. */
   readonly loggedIn?: () => OpenDestination | undefined;
-  /**
-   * Keys of cipher paths: these files are sent, whatever the destination has in their place, and
-   * nothing else happens.
-   */
+  /** Keys of cipher paths. Sends these files unconditionally, and does nothing else. */
   readonly mend?: ReadonlySet<string>;
-  /** The destination is open and the view is known; the source is still being looked at. */
+  /** Called during the scan when the destination is open and the view is known. */
   readonly onReached?: (basis: FirstRun) => void;
 }
 
@@ -83,7 +84,7 @@ interface Source {
   readonly moves: MoveBooks;
 }
 
-/** The encrypted view of a folder, as soon as the key is there; the folder is listed meanwhile. */
+/** The encrypted view of a folder, which is listed while the key is being derived. */
 async function encrypted(
   plain: LocalTree,
   vault: OpenVault,
@@ -144,7 +145,7 @@ async function lookAtSource(
     sawFailure: () => ledger.failures > 0,
     onCount: (filesTotal) => reporter.progress({ ...NOTHING_DONE, stage: 'scan', filesTotal }),
   });
-  // What is left to wait for is the login, if that is not done yet.
+  // Only the login may still be pending.
   reporter.progress({ ...NOTHING_DONE, stage: 'connect' });
   reportFarTimes(snapshot, ledger);
   const moves = stores
@@ -160,13 +161,13 @@ async function lookAtSource(
   return { view, moves, snapshot: await withXattrs(view, snapshot, { source, signal, ledger }) };
 }
 
-/** The vault directory, as far as it is in the folder that is read. */
+/** The vault directory, if it lies in the folder that is read. */
 function vaultIn({ frozen, vaultDir }: PushSettings): { readonly vaultDirectory?: string } {
   if (frozen === undefined) return { vaultDirectory: vaultDir };
   return frozen.vaultDir === undefined ? {} : { vaultDirectory: frozen.vaultDir };
 }
 
-/** The content of such objects is pushed; whoever needs their time must know that it is another one. */
+/** Reports times that cannot be stored. The content of these objects is pushed. */
 function reportFarTimes({ entries }: Snapshot, ledger: Ledger): void {
   for (const entry of entries) {
     if (entry.plain === undefined || !isAtRangeEnd(entry.mtimeSec)) continue;
@@ -176,7 +177,7 @@ function reportFarTimes({ entries }: Snapshot, ledger: Ledger): void {
   }
 }
 
-/** Runs the login and the scan side by side; the first failure ends both. */
+/** Runs the login and the scan in parallel. The first failure ends both. */
 async function connectAndLook(
   connect: () => Promise<OpenDestination>,
   look: (signal: AbortSignal, connecting: Promise<OpenDestination>) => Promise<Source>,
@@ -187,19 +188,18 @@ async function connectAndLook(
     failed.abort(error);
     throw error;
   });
-  // It may fail while the look is still on; whoever awaits it hears of that then.
+  // It may fail during the scan; `look` or the `await` below handles that.
   connecting.catch(() => undefined);
   try {
     const source = await look(AbortSignal.any([signal, failed.signal]), connecting);
     return { ...source, opened: await unlessAborted(connecting, signal) };
   } catch (error) {
-    throw givenUp(connecting, error, signal);
+    throw abandonLogin(connecting, error, signal);
   }
 }
 
 /**
- * What a push would do, asked of the server in runs that change nothing.
- *
+ * Asks the server what a push would do, in runs that change nothing.
  * @throws what the push itself would refuse
  */
 async function preview(job: PushJob, remembered: PushState | undefined): Promise<PushEnd> {
@@ -276,9 +276,8 @@ export async function push(
         store.write(encodeState(now));
         ({ deletedUnder } = now);
       });
-      // Updates that a server ignores count as changes until it takes them.
-      // What is on a disk that is not mounted has not gone.
       reporter.progress(finishing(job, end.isSpent === true));
+      // Updates that a server ignores, and the content of unmounted disks, count as pending.
       const isWhole = end.lostMounts === undefined;
       const isAllDeleted = deletedUnder !== undefined;
       if (isWhole && end.ignoresUpdates !== true) {
@@ -298,7 +297,7 @@ export async function push(
   return withPushJob(asked, vault, { ...surroundings, ...onReached }, work);
 }
 
-/** What was remembered of a copy under another root is not about what would be pushed now. */
+/** Whether the remembered state is about the same root as this view. */
 function isOfThisView(job: PushJob, remembered: PushState | undefined): boolean {
   return remembered?.rootIV === undefined || remembered.rootIV === rootIVOf(job.snapshot.entries);
 }
@@ -311,7 +310,7 @@ function refuseOtherSource({ source, vaultDir }: PushSettings, vault: OpenVault)
   });
 }
 
-/** What was asked for, as this destination needs it. */
+/** The requested settings, adapted to this destination. */
 function settingsAt(asked: PushSettings, remembered: PushState | undefined): PushSettings {
   const localRsync = rsyncForXattrs(asked);
   return {
@@ -322,7 +321,7 @@ function settingsAt(asked: PushSettings, remembered: PushState | undefined): Pus
 }
 
 /**
- * Logs in, looks at the source, and has `work` done with the two; the destination is closed at the end.
+ * Logs in, scans the source, and calls `work` with both. Closes the destination at the end.
  *
  * @throws as {@link push}, before any work is done
  */
@@ -341,7 +340,7 @@ export async function withPushJob<T>(
   const { rules, source, paths, limits, bandwidth } = settings;
   const selection = new Selection(rules, Buffer.from(source), paths, limits);
   prepareHeap();
-  // A first push sends everything there is; extended attributes are all held at once.
+  // A first push sends everything. All extended attributes are in memory at once.
   if (state === undefined || settings.xattrs) collectGarbageSooner('pushing');
   const { rsyncPath = 'rsync', timeoutSec, numericIds } = settings;
   const books = { selection, ledger, reporter, stores: rest.moves };
@@ -351,7 +350,7 @@ export async function withPushJob<T>(
       const basis = { settings: withBlockSize(settings, view), view, state, rsyncPath };
       connecting.then(
         (opened) => rest.onReached?.({ ...basis, opened }),
-        () => undefined, // its failure is told by who awaits it
+        () => undefined, // its failure is reported where it is awaited
       );
     };
   const { opened, view, snapshot, moves } = await connectAndLook(

@@ -1,7 +1,8 @@
 /**
- * Extended attributes in a push (`-X`). Which ones: as with rsync, those of the namespace `user`, for
- * root those of every namespace but `system`, where access control lists are. Attributes of symlinks
- * and special files cannot be in the copy, since Linux allows `user.` on files and folders only.
+ * Extended attributes in a push (`-X`). As in rsync, these are the attributes of the namespace
+ * `user`, and for root those of every namespace but `system`, which holds access control lists. The
+ * copy cannot hold attributes of symlinks and special files, since Linux allows `user.` on files
+ * and folders only.
  */
 import { FileError, VanishedError, type EcsyncError } from '../../errors.ts';
 import { isDirectory, isRegularFile, type Xattr } from '../../tree/entry.ts';
@@ -24,7 +25,7 @@ import type { PushSettings } from './source/push-settings.ts';
 import { parentKey } from './source/skeleton.ts';
 import type { Snapshot } from './source/snapshot.ts';
 
-/** What reading attributes needs, and who hears about it. */
+/** What reading attributes needs, and who receives the messages. */
 export interface XattrScan {
   readonly source: string;
   readonly signal: AbortSignal;
@@ -54,7 +55,7 @@ export function assertXattrsSupported(settings: PushSettings): void {
   }
 }
 
-/** The rsync that a push into a local folder needs because of its attributes, if it needs one. */
+/** The rsync that a push into a local folder needs for its attributes, if it needs one. */
 export function rsyncForXattrs(settings: PushSettings): string | undefined {
   if (!settings.xattrs || settings.destination.kind !== 'local') return undefined;
   return settings.rsyncPath ?? 'rsync';
@@ -62,10 +63,10 @@ export function rsyncForXattrs(settings: PushSettings): string | undefined {
 
 /**
  * Reads the attributes of everything in a snapshot and puts them, encrypted, into its entries. All
- * names of a hard-linked object get the same array.
+ * names of a hard-linked object share one array.
  *
  * @returns the snapshot without the objects whose attributes could not be read: sent without them,
- *   the copy would lose those it has
+ * the copy would lose those it has
  * @throws {FileError} `xattrs-unreadable` — nothing could be read
  */
 export async function withXattrs(
@@ -95,12 +96,12 @@ export async function withXattrs(
   return { ...snapshot, entries: withoutFailed(entries, failed), incomplete };
 }
 
-/** The objects of the source in a list, in its order. */
+/** The source objects of a list, in its order. */
 function* plainEntries(entries: readonly PushEntry[]): Generator<LocalEntry> {
   for (const { plain } of entries) if (plain !== undefined) yield plain;
 }
 
-/** Finds each object in the list again: they come in its order. */
+/** Matches results to entries, which come in the same order. */
 class Attaching {
   leftOut = 0;
   readonly #view: PushView;
@@ -133,9 +134,13 @@ class Attaching {
         path.compare(plainPath, 0, plainPath.length, DOT_SLASH_LENGTH) === 0;
       if (isSame) return entry;
     }
-    throw new FileError('xattrs-unreadable', `getfattr told of ${showPath(path)} unasked`, {
-      hint: 'Push without -X, and report this.',
-    });
+    throw new FileError(
+      'xattrs-unreadable',
+      `getfattr reported ${showPath(path)}, which was not requested`,
+      {
+        hint: 'Push without -X, and report this.',
+      },
+    );
   }
 
   #encrypted(entry: PushEntry, xattrs: readonly Xattr[]): readonly Xattr[] {
@@ -152,7 +157,7 @@ function isCarried(name: Buffer): boolean {
   return !name.toString('latin1').startsWith('system.');
 }
 
-/** Which entries the program's messages are about, and each message as an error of ours. */
+/** Which entries the program's messages are about, with each message as a typed error. */
 function namedIn(
   failures: readonly XattrFailure[],
   entries: readonly PushEntry[],
@@ -174,7 +179,7 @@ function namedIn(
 }
 
 /**
- * @param failed - folders go with everything in them
+ * @param failed - folders are removed with everything in them
  * @throws {FileError} `xattrs-unreadable` — the root is among them
  */
 function withoutFailed(

@@ -7,23 +7,23 @@ import type { DaemonDestination } from '../../vault/destination/destination.ts';
 
 /** How a module of an rsync daemon is reached. */
 export interface DaemonReach extends Omit<DaemonOptions, 'dial'> {
-  /** With a remote shell: a daemon is started there for each run, instead of using one that listens. */
+  /** With a remote shell, each run starts a daemon there instead of using one that listens. */
   readonly rsh?: string | undefined;
   /** The rsync that the remote shell starts. */
   readonly rsyncPath?: string | undefined;
   readonly interactive: boolean;
 }
 
-/** What makes a daemon look for files that match, wherever it stands in a path. */
+/** A daemon expands these characters anywhere in a path. */
 const PATTERN = /[*?[\\]/;
 
-/** A remote shell may ask a person on the terminal, and nobody here can tell. */
+/** A remote shell may prompt on the terminal, and we cannot see that it waits. */
 const ASKING_TIMEOUT_MS = 600_000;
 
-/** What starts a daemon on standard input and output. */
+/** Arguments that start a daemon on standard input and output. */
 const DAEMON_WORDS = ['--server', '--daemon', '.'];
 
-/** @throws {UsageError} `destination-unsupported` — a daemon would take the path as a pattern */
+/** @throws {UsageError} `destination-unsupported` — a daemon would expand the path as a pattern */
 export function assertPlainPath({ module, path, shown }: DaemonDestination): void {
   if (!PATTERN.test(`${module}/${path}`)) return;
   throw new UsageError(
@@ -34,9 +34,9 @@ export function assertPlainPath({ module, path, shown }: DaemonDestination): voi
 }
 
 /**
- * Logs in to a module, at the daemon's port or, with a remote shell, through it.
+ * Logs in to a module, at the daemon's port or through a remote shell.
  *
- * @throws {UsageError} `destination-unsupported` — a daemon would take the path as a pattern
+ * @throws {UsageError} `destination-unsupported` — a daemon would expand the path as a pattern
  * @throws as {@link connectDaemon} and {@link systemSsh}
  */
 export async function openDaemon(

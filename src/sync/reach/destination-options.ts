@@ -1,27 +1,27 @@
-/** How a destination is reached by the settings of a push or restore. */
+/** Derives how a destination is reached from the settings of a push or restore. */
 import type { SshOptions } from '../../transport/ssh/options.ts';
 import type { DestinationOptions } from './destination-remote.ts';
 import type { PeerSettings } from '../run-settings.ts';
 
 const SSH_CONNECT_TIMEOUT_MS = 30_000;
 
-/** What a login may want to know before the first byte is sent, or has to tell. */
+/** Prompts that a login may need before the first byte is sent, and messages that it may report. */
 export interface LoginQuestions {
   /** Absent without a terminal. */
   readonly askPassphrase?: (keyFile: string) => Promise<string | undefined>;
   /** Absent without a terminal. */
   readonly askPassword?: (prompt: string) => Promise<string | undefined>;
-  /** Whether an unknown host is to be trusted. Absent without a terminal. */
+  /** Asks whether an unknown host is to be trusted. Absent without a terminal. */
   readonly askHostKey?: SshOptions['askHostKey'];
-  /** The password of an rsync daemon; undefined: there is none. The bytes are overwritten. */
+  /** The password of an rsync daemon, or undefined without one. The caller overwrites the bytes. */
   readonly daemonPassword?: () => Promise<Buffer | undefined>;
-  /** How a destination is reached, for who looks into it. */
+  /** Reports how the destination is reached, for verbose output. */
   readonly tellDetail?: (text: string) => void;
-  /** A daemon's message of the day: raw and untrusted, at most 64 KiB. */
+  /** Reports a daemon's message of the day: raw and untrusted, at most 64 KiB. */
   readonly tellMotd?: (text: string) => void;
 }
 
-/** How a destination is reached by these settings. */
+/** Derives how a destination is reached from these settings. */
 export function destinationOptions(
   settings: PeerSettings,
   books: { note(code: string, message: string): void },

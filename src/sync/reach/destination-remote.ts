@@ -9,19 +9,19 @@ import { interrupted } from '../interruption.ts';
 import { openDaemon, type DaemonReach } from './destination-daemon.ts';
 import { LocalFolderRemote } from './local-folder.ts';
 
-/** A destination made reachable: where to start `rsync --server`, and the folder to name there. */
+/** A reached destination: where to start `rsync --server`, and the folder to name there. */
 export interface OpenDestination {
   readonly remote: Remote;
-  /** The folder, ending in a slash, as the server's rsync is told. */
+  /** The folder as the remote rsync is told, with a slash at its end. */
   readonly path: string;
 }
 
 export interface DestinationOptions {
   readonly rsh?: string;
-  /** For a local folder: store through this rsync instead of doing it in-process. */
+  /** For a local folder: store through this rsync instead of in this process. */
   readonly rsyncPath?: string;
   readonly ssh: SshOptions;
-  /** For rsync daemons: the protocol is agreed on when they are reached. */
+  /** For rsync daemons: the protocol version is agreed on when the daemon is reached. */
   readonly daemon: Pick<DaemonReach, 'protocolMax' | 'password' | 'onMotd'>;
   readonly interactive: boolean;
 }
@@ -34,9 +34,9 @@ function asFolder(path: string): string {
 /**
  * Reaches a destination: logs in over ssh or to a daemon, or prepares the local folder.
  *
- * @throws {UsageError} `destination-unsupported` — a path that a daemon would take as a pattern
+ * @throws {UsageError} `destination-unsupported` — a path that a daemon would expand as a pattern
  * @throws {LoginError | ConnectionError} from the login
- * @throws {RemoteError | ProtocolError} a daemon that refuses, or is none
+ * @throws {RemoteError | ProtocolError} the daemon refuses, or is no daemon
  */
 export async function openDestination(
   destination: Destination,
@@ -73,28 +73,31 @@ export async function openDestination(
   }
 }
 
-/** A login that came when nobody waited for it any more is closed. */
+/** Closes a login that completes after its caller has given up. */
 export function closeLate({ remote }: OpenDestination): void {
   void remote.close();
 }
 
 /**
- * Gives up what needed a destination: a login that is still under way is not waited for, but closed
- * when it comes.
+ * Abandons a destination whose login may still be under way. Does not wait for the login, but
+ * closes it when it completes.
  *
- * @returns why: `error`, or that it was interrupted
+ * @returns the error to throw: `error`, or that the push was interrupted
  */
-export function givenUp(
+export function abandonLogin(
   opening: Promise<OpenDestination>,
   error: unknown,
   signal: AbortSignal,
 ): unknown {
-  void opening.then(closeLate, () => undefined); // its own failure is what `error` already is
+  void opening.then(closeLate, () => undefined); // if the login fails, `error` is that failure already
   return signal.aborted ? interrupted(error) : error;
 }
 
-/** A destination that several pushes use one after the other, so that only one login is needed. */
-export function lent({ remote, path }: OpenDestination): OpenDestination {
+/**
+ * A handle on a destination that several pushes use in turn over one login. Its `close` does
+ * nothing.
+ */
+export function shareDestination({ remote, path }: OpenDestination): OpenDestination {
   const borrowed: Remote = {
     shownName: remote.shownName,
     start: (program, words) => remote.start(program, words),

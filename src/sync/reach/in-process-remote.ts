@@ -7,7 +7,8 @@ import { LocalConnection } from './local-connection.ts';
 /**
  * One conversation of a server in this process.
  *
- * @param onFailure - told of the error that ends it, which its lines say for people only
+ * @param onFailure - receives the error that ended it, which the server's output only describes as
+ * text
  * @returns its exit status
  */
 export type InProcessServer = (
@@ -22,12 +23,15 @@ export class InProcessRemote implements Remote {
   readonly #serverFor: (words: readonly string[]) => InProcessServer;
   readonly #running = new Set<LocalConnection>();
 
-  /** @param serverFor - reads the words of a command line; what it throws, {@link start} rejects with */
+  /**
+   * @param serverFor - parses the arguments of a command line; {@link start} rejects with what it
+   * throws
+   */
   constructor(serverFor: (words: readonly string[]) => InProcessServer) {
     this.#serverFor = serverFor;
   }
 
-  /** @param program - of no meaning here */
+  /** @param _program - ignored */
   start(_program: string, words: readonly string[]): Promise<Connection> {
     return Promise.resolve().then(() => {
       const server = this.#serverFor(words);

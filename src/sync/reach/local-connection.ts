@@ -4,9 +4,9 @@ import type { EcsyncError } from '../../errors.ts';
 import type { Connection, ExitStatus } from '../../transport/connection.ts';
 import type { PairEnd } from '../../transport/pair.ts';
 
-/** Text of the server's standard error that is kept. */
+/** How much of the server's standard error is kept, in UTF-16 units. */
 const STDERR_LENGTH_MAX = 65_536;
-/** Exit status of a server that died of something it has no number for. */
+/** Exit status of a server that failed with an error that has no status of its own. */
 const EXIT_CRASHED = 15;
 
 /** A connection to a server that runs in this process. */
@@ -28,7 +28,7 @@ export class LocalConnection implements Connection {
     });
   }
 
-  /** @param server - settles with the exit status */
+  /** @param server - resolves with the exit status */
   run(server: Promise<number>): void {
     server.then(
       (code) => this.#settle({ code, signal: null }),

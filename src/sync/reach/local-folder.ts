@@ -11,18 +11,18 @@ import { prepareFolder } from '../../tree/target/prepare-folder.ts';
 import { InProcessRemote, type InProcessServer } from './in-process-remote.ts';
 import { makeSpecial } from './local-special.ts';
 
-/** How a local folder takes what is pushed. */
+/** How a local folder stores what is pushed. */
 export interface LocalFolderOptions {
-  /** Write whole files without comparing them with what is there. Default false. */
+  /** Write whole files without comparing them with existing ones. Default false. */
   readonly wholeFile?: boolean;
-  /** Wait until the disk has a new version before it takes an old one's place. Default true. */
+  /** Write a new version to the disk before it replaces the old one. Default true. */
   readonly durable?: boolean;
 }
 
 /**
- * A folder of this machine as a destination. {@link start} rejects with
- * {@link UsageError} `server-words-invalid` and {@link RemoteError} `destination-unusable`: the
- * folder cannot be made, or is none.
+ * A folder of this machine as a destination. {@link start} rejects with {@link UsageError}
+ * `server-words-invalid`, and with {@link RemoteError} `destination-unusable` when the folder
+ * cannot be made or is no folder.
  */
 export class LocalFolderRemote extends InProcessRemote {
   constructor(options: LocalFolderOptions = {}) {

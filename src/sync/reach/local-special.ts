@@ -12,7 +12,7 @@ const SPECIAL_KINDS: Readonly<Record<number, SpecialFile['kind']>> = {
 /**
  * Makes the pipe, socket or device that an entry describes.
  *
- * @returns false when this machine cannot
+ * @returns false if this machine cannot make it
  */
 export function makeSpecial(fullPath: string, entry: Entry): boolean {
   const kind = SPECIAL_KINDS[entry.mode & S_IFMT];

@@ -1,16 +1,19 @@
-/** Starting a command of a remote and learning how it ended, with a limit to both. */
+/** Starts a command at a remote and waits for its end, each with a time limit. */
 import { ConnectionError, EcsyncError } from '../../errors.ts';
 import type { Connection, ExitStatus } from '../../transport/connection.ts';
 import { unlessAborted } from '../interruption.ts';
 
-/** How long a peer may take to end after the last byte of the conversation, without `--timeout`. */
+/**
+ * How long a peer may take to exit after the last byte of the conversation, without `--timeout`.
+ */
 const GOODBYE_MS = 10_000;
-/** The same after a conversation that failed. */
+/** The same limit after a conversation that failed. */
 const FAREWELL_MS = 2000;
 const UNKNOWN_STATUS: ExitStatus = { code: null, signal: null };
 
 /**
- * `Remote.start`, or a subsystem, until the signal comes; what starts after that is ended.
+ * Starts `Remote.start` or a subsystem unless the signal comes first. A connection that opens after
+ * the signal is closed.
  *
  * @throws {InterruptedError} `interrupted`; what starting throws
  */
@@ -24,11 +27,11 @@ export function startUnlessAborted(
 }
 
 /**
- * The status of a server whose conversation is over.
+ * Waits for the exit status of a server after the conversation.
  *
- * @param result - what the conversation came to
- * @returns nothing is known of a peer that does not tell after a failure
- * @throws {ConnectionError} `timeout` — it does not end after a conversation that went well
+ * @param result - the result of the conversation
+ * @returns an unknown status if the conversation failed and the peer does not exit in time
+ * @throws {ConnectionError} `timeout` — the conversation succeeded, but the peer does not exit
  * @throws {InterruptedError} `interrupted`
  */
 export async function statusAfter(
@@ -39,7 +42,7 @@ export async function statusAfter(
   if (!(result instanceof Error)) {
     return statusWithin(exited, timeoutSec > 0 ? timeoutSec * 1000 : GOODBYE_MS, signal);
   }
-  // Nothing came for so long that nothing will.
+  // After a timeout no status will come.
   if (result instanceof EcsyncError && result.code === 'timeout') return UNKNOWN_STATUS;
   return statusWithin(exited, FAREWELL_MS, signal).catch((error: unknown) => {
     if (signal.aborted) throw error;
@@ -56,7 +59,7 @@ async function statusWithin(
   const patience = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
       const details = { hint: 'Run the same command again; it continues from here.' };
-      reject(new ConnectionError('timeout', 'the remote rsync does not end', details));
+      reject(new ConnectionError('timeout', 'the remote rsync does not exit', details));
     }, limitMs);
   });
   try {

@@ -22,9 +22,13 @@ import { MIRROR_MARKER_NAME, MirrorCopy } from '../../view/mirror/mirror-view.ts
 import { bytesOf, pathKey, ROOT_PATH } from '../../bytes/paths.ts';
 import type { StoredForm } from '../../view/restoring-store.ts';
 import { derivationByRoot } from '../copy/derivation.ts';
-import { collectGarbageSooner, MANY_OBJECTS } from '../collect-sooner.ts';
+import { collectGarbageSooner, MANY_OBJECTS } from '../garbage-collection.ts';
 import { destinationOptions, type LoginQuestions } from '../reach/destination-options.ts';
-import { givenUp, openDestination, type OpenDestination } from '../reach/destination-remote.ts';
+import {
+  abandonLogin,
+  openDestination,
+  type OpenDestination,
+} from '../reach/destination-remote.ts';
 import { unlessAborted } from '../interruption.ts';
 import { assertHoldsCopy, refuseMirror } from '../copy/copy-root.ts';
 import { assertKeyFits } from './key-fits.ts';
@@ -348,7 +352,7 @@ async function whileUnlocking(
     const [opened] = await unlessAborted(Promise.all([opening, key]), signal);
     return opened;
   } catch (error) {
-    throw givenUp(opening, error, signal);
+    throw abandonLogin(opening, error, signal);
   }
 }
 

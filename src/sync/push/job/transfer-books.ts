@@ -1,6 +1,6 @@
 /** What the runs of a transfer share, and how each of them keeps the books. */
 import { RemoteError } from '../../../errors.ts';
-import { collectGarbageSooner, MANY_OBJECTS } from '../../collect-sooner.ts';
+import { collectGarbageSooner, MANY_OBJECTS } from '../../garbage-collection.ts';
 import type { PushEntry } from '../source/push-entry.ts';
 import { isTransfer, isWantedForItsTime } from './itemize.ts';
 import { bookkeeping, noteDeleted, noteServerLine, type PushJob } from './push-job.ts';
