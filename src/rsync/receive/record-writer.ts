@@ -3,6 +3,7 @@ import type { ArrivingXattrs } from './arriving-xattrs.ts';
 import {
   ITEM_BASIS_TYPE_FOLLOWS,
   ITEM_LOCAL_CHANGE,
+  ITEM_RECORDS_SINCE,
   ITEM_REPORT_XATTR,
   ITEM_XNAME_FOLLOWS,
   NDX_DEL_STATS,
@@ -57,7 +58,8 @@ export class GeneratorWriter {
       (iflags & ~INSIGNIFICANT) !== 0 || (xname !== undefined && xname.length > 0);
     if (isSignificant) this.#onItem(ndx, attributes);
     const needsRecord = isSignificant || this.#xattrs?.mustRequest(ndx, iflags) === true;
-    if (needsRecord && this.#protocol >= 29) this.#writeWithXattrRequest(ndx, attributes);
+    if (needsRecord && this.#protocol >= ITEM_RECORDS_SINCE)
+      this.#writeWithXattrRequest(ndx, attributes);
   }
 
   /** Begins a request; the sum head and the sums follow, except in a dry run. */

@@ -62,6 +62,9 @@ export const XMIT_HLINK_FIRST = 0x1000;
 export const XMIT_IO_ERROR_ENDLIST = 0x1000;
 export const XMIT_MOD_NSEC = 0x2000;
 
+/** First protocol whose requests are item records: they say whether the object exists and what differs. */
+export const ITEM_RECORDS_SINCE = 29;
+
 /** Flags of an item record. */
 export const ITEM_REPORT_ATIME = 0x0001;
 export const ITEM_REPORT_CHANGE = 0x0002;

@@ -1,7 +1,12 @@
 /** The codec of one item record, without its index. */
 import type { ByteReader } from '../../bytes/byte-reader.ts';
 import type { ByteSink } from '../../bytes/byte-sink.ts';
-import { ITEM_BASIS_TYPE_FOLLOWS, ITEM_TRANSFER, ITEM_XNAME_FOLLOWS } from './constants.ts';
+import {
+  ITEM_BASIS_TYPE_FOLLOWS,
+  ITEM_RECORDS_SINCE,
+  ITEM_TRANSFER,
+  ITEM_XNAME_FOLLOWS,
+} from './constants.ts';
 import { readVstring, writeVstring } from './integers.ts';
 import { XNAME_LENGTH_MAX } from './limits.ts';
 
@@ -29,7 +34,7 @@ export function writeItemAttributes(
   attributes: ItemAttributes,
   protocol: number,
 ): void {
-  if (protocol < 29) return;
+  if (protocol < ITEM_RECORDS_SINCE) return;
   const { iflags, basisType, xname } = attributes;
   sink.uint16(iflags); // 1
   if (iflags & ITEM_BASIS_TYPE_FOLLOWS) sink.byte(basisType ?? 0); // 2
@@ -42,7 +47,7 @@ export function writeItemAttributes(
  * @throws {ProtocolError} `string-too-long` — an xname of 4096 bytes or more
  */
 export function readItemAttributes(reader: ByteReader, protocol: number): ItemAttributes {
-  if (protocol < 29) return { iflags: ITEM_TRANSFER };
+  if (protocol < ITEM_RECORDS_SINCE) return { iflags: ITEM_TRANSFER };
   const iflags = reader.uint16(); // 1
   const basisType = iflags & ITEM_BASIS_TYPE_FOLLOWS ? reader.byte() : undefined; // 2
   const xname =

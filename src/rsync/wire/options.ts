@@ -1,6 +1,6 @@
 /** The options of a transfer, and the command lines of servers made from them. */
 import { UsageError } from '../../errors.ts';
-import { PROTOCOL_NEWEST } from './constants.ts';
+import { ITEM_RECORDS_SINCE, PROTOCOL_NEWEST } from './constants.ts';
 
 /**
  * The options of a transfer. One object determines both the command line of the server and the
@@ -167,7 +167,7 @@ const FOLDERS = [
  */
 export function serverArgs(options: TransferOptions, destination: string): string[] {
   const args = ['--server', clusterOf(options), ...specialsArgs(options)];
-  if (options.deleteAfter && options.protocolMax >= 29) args.push(REPORT_ITEMS);
+  if (options.deleteAfter && options.protocolMax >= ITEM_RECORDS_SINCE) args.push(REPORT_ITEMS);
   if (options.blockSize !== undefined) args.push(`-B${options.blockSize}`);
   if (options.timeoutSec !== undefined) args.push(`--timeout=${options.timeoutSec}`);
   if (options.deleteAfter) args.push('--delete-after');

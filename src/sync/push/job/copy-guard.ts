@@ -7,6 +7,7 @@
 import { NotNowError, VaultError, type EcsyncError } from '../../../errors.ts';
 import { isRegularFile } from '../../../tree/entry.ts';
 import { compareFlist } from '../../../rsync/flist/sort.ts';
+import { ITEM_RECORDS_SINCE } from '../../../rsync/wire/constants.ts';
 import { pathKey } from '../../../bytes/paths.ts';
 import type { Destination } from '../../../vault/destination/destination.ts';
 import { isNew, isTransfer } from './itemize.ts';
@@ -52,7 +53,7 @@ export class CopyGuard {
     { protocolMax }: { readonly protocolMax: number },
   ) {
     this.#recognising = recognisingFiles(snapshot.entries);
-    this.#hasItemRecords = protocolMax >= 29;
+    this.#hasItemRecords = protocolMax >= ITEM_RECORDS_SINCE;
   }
 
   get isDoubtful(): boolean {

@@ -1,19 +1,19 @@
-/** Reads and writes rsync's item flags. */
+/** What rsync's item flags say, and how `-i` shows them. */
+import {
+  ITEM_REPORT_CHANGE,
+  ITEM_REPORT_SIZE,
+  ITEM_REPORT_TIME,
+  ITEM_REPORT_PERMS,
+  ITEM_REPORT_OWNER,
+  ITEM_REPORT_GROUP,
+  ITEM_REPORT_ACL,
+  ITEM_REPORT_XATTR,
+  ITEM_XNAME_FOLLOWS,
+  ITEM_IS_NEW,
+  ITEM_LOCAL_CHANGE,
+  ITEM_TRANSFER,
+} from '../../../rsync/wire/constants.ts';
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../../tree/entry.ts';
-
-/** Bits of an item record, as rsync names them (rsync.h 3.5.0). */
-const ITEM_REPORT_CHANGE = 0x0002;
-const ITEM_REPORT_SIZE = 0x0004;
-const ITEM_REPORT_TIME = 0x0008;
-const ITEM_REPORT_PERMS = 0x0010;
-const ITEM_REPORT_OWNER = 0x0020;
-const ITEM_REPORT_GROUP = 0x0040;
-const ITEM_REPORT_ACL = 0x0080;
-const ITEM_REPORT_XATTR = 0x0100;
-const ITEM_XNAME_FOLLOWS = 0x1000;
-const ITEM_IS_NEW = 0x2000;
-const ITEM_LOCAL_CHANGE = 0x4000;
-const ITEM_TRANSFER = 0x8000;
 
 /** Bits that make a line worth printing at `-i`. */
 const SIGNIFICANT =

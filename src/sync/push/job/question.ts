@@ -1,5 +1,6 @@
 /** A question to a server: a dry run whose silence counts only where control entries were answered. */
 import { RemoteError } from '../../../errors.ts';
+import { ITEM_RECORDS_SINCE } from '../../../rsync/wire/constants.ts';
 import { SERVER_GONE } from '../../../rsync/outcome/status.ts';
 import type { TransferOptions } from '../../../rsync/wire/options.ts';
 import { isRegularFile } from '../../../tree/entry.ts';
@@ -16,9 +17,6 @@ import { withAncestors } from '../source/skeleton.ts';
  * `max verbosity`, a restricted shell drops options. So each question asks about something whose answer
  * is known, too. Where that answer does not come, the result is unknown, and never "nothing".
  */
-
-/** First protocol whose requests say whether the object exists and what differs. */
-export const ITEM_RECORDS_SINCE = 29;
 
 /** A dry run: what is listed, and who hears the answers. Controls are added, and heard by nobody else. */
 export interface Question extends Omit<RunPlan, 'options' | 'names' | 'onItem'> {

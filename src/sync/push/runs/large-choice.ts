@@ -1,8 +1,8 @@
 /** Which files are sent by way of the temporary directory. */
+import { ITEM_RECORDS_SINCE } from '../../../rsync/wire/constants.ts';
 import { isRegularFile } from '../../../tree/entry.ts';
 import type { PushEntry } from '../source/push-entry.ts';
 import type { PushJob } from '../job/push-job.ts';
-import { ITEM_RECORDS_SINCE } from '../job/question.ts';
 import { fitsWhenStaged } from '../job/staging.ts';
 import type { Findings } from '../job/transfer-books.ts';
 

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { RemoteError } from '../../../errors.ts';
 import { STEP_PREFIX, TEMPORARY_DIRECTORY } from '../../../gocryptfs/names/names.ts';
+import { ITEM_RECORDS_SINCE } from '../../../rsync/wire/constants.ts';
 import { compareFlist } from '../../../rsync/flist/sort.ts';
 import type { TransferOptions } from '../../../rsync/wire/options.ts';
 import { isDirectory, S_IFDIR } from '../../../tree/entry.ts';
@@ -12,7 +13,7 @@ import type { MovedFile, Moves } from '../memory/moves.ts';
 import type { PushEntry } from '../source/push-entry.ts';
 import { accept, transferOptions, type PushJob } from '../job/push-job.ts';
 import type { PushState } from '../memory/push-state.ts';
-import { ask, ITEM_RECORDS_SINCE } from '../job/question.ts';
+import { ask } from '../job/question.ts';
 import { runRsync, type RunOutcome, type RunPlan } from '../job/rsync-run.ts';
 import { tempDirOf } from '../job/run-options.ts';
 import { parentKey } from '../source/skeleton.ts';
