@@ -35,7 +35,7 @@ module.exports = {
   'vault/files': 'gocryptfs/names',
   'vault/lock': 'vault/files',
   'vault/config': 'gocryptfs/* options vault/files',
-  vault: 'gocryptfs/* vault/files vault/lock vault/config',
+  vault: 'gocryptfs/* tree/local vault/files vault/lock vault/config',
   'vault/password': 'bytes vault/files vault/config vault',
   'vault/user': 'vault/files vault/config vault vault/password',
   'vault/destination': 'vault/config vault',

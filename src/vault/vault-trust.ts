@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { VaultError } from '../errors.ts';
 import { isWindows } from '../platform.ts';
+import { inside } from '../tree/local/overlap.ts';
 import type { VaultConfig } from './config/config.ts';
 import { foreignWriters } from './files/ownership.ts';
 import { vaultFiles } from './files/vault-files.ts';
@@ -103,13 +104,9 @@ function statIfAny(file: string): fs.Stats | undefined {
  */
 function objectionOnWindows(vaultDir: string, folder: string): string | undefined {
   const isHere = path.dirname(vaultDir) === folder || vaultDir === folder;
-  if (isHere || isInside(os.homedir(), vaultDir)) return undefined;
+  const inProfile = inside(os.homedir(), vaultDir) ?? '';
+  if (isHere || inProfile !== '') return undefined;
   return `${vaultDir} is above the current folder and outside your profile, where others may create folders`;
-}
-
-function isInside(folder: string, inner: string): boolean {
-  const relative = path.relative(folder, inner);
-  return relative !== '' && !relative.startsWith('..') && !path.isAbsolute(relative);
 }
 
 function isListed(vaultDir: string, safeList: SafeList | undefined): boolean {

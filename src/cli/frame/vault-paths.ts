@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { UsageError } from '../../errors.ts';
 import { showPath } from '../../tree/file-failure.ts';
+import { inside } from '../../tree/local/overlap.ts';
 import { ROOT_PATH } from '../../bytes/paths.ts';
 
 /** Where typed paths are read. */
@@ -60,14 +61,6 @@ function insideSource(typed: Uint8Array, { folder, source }: PathOrigin): string
   const { root } = path.parse(text(typed));
   if (/[A-Za-z]:/.test(root)) throw outside(typed, { folder, source });
   return undefined;
-}
-
-/** The path from a folder to what lies in it; undefined for what does not. */
-export function inside(folder: string, absolute: string): string | undefined {
-  const relative = path.relative(folder, absolute);
-  const isOutside =
-    relative === '..' || relative.startsWith(`..${path.sep}`) || path.isAbsolute(relative);
-  return isOutside ? undefined : relative;
 }
 
 export function realPath(folder: string): string {

@@ -2,12 +2,12 @@
 import path from 'node:path';
 import { EcsyncError, HookError, type HookCode } from '../../errors.ts';
 import type { FrozenSource, PushSettings } from '../../sync/push/source/push-settings.ts';
-import { foldersOverlap } from '../../tree/local/overlap.ts';
+import { inside, overlap } from '../../tree/local/overlap.ts';
 import { parseConfig, readConfigFile, type VaultConfig } from '../../vault/config/config.ts';
 import { pathKind } from '../../vault/files/path-kind.ts';
 import { vaultFiles } from '../../vault/files/vault-files.ts';
 import type { VaultFrame } from '../../vault/vault.ts';
-import { inside, realPath } from '../frame/vault-paths.ts';
+import { realPath } from '../frame/vault-paths.ts';
 
 const NAMES_FOLDER = /^ECSYNC_SOURCE=(.+)$/;
 
@@ -39,7 +39,7 @@ export function frozenSettings(
     throw refused('hook-source-missing', folder, 'which is not a folder');
   }
   const { destination } = settings;
-  if (destination.kind === 'local' && foldersOverlap(folder, destination.path)) {
+  if (destination.kind === 'local' && overlap(folder, destination.path) !== undefined) {
     throw refused('hook-source-overlaps', folder, `which overlaps with ${destination.shown}`);
   }
   const within = inside(realPath(vault.source), realPath(vault.vaultDir));

@@ -5,7 +5,8 @@ import type { StoredVault } from '../../vault/vault.ts';
 import type { PushOptions } from '../settings/push-options.ts';
 import type { Host } from '../frame/host.ts';
 import { vaultDirOf } from '../frame/place.ts';
-import { inside, realPath } from '../frame/vault-paths.ts';
+import { inside } from '../../tree/local/overlap.ts';
+import { realPath } from '../frame/vault-paths.ts';
 
 /**
  * `-C` beside `--vault-dir` may be meant to push another folder, a snapshot say, under the vault's key.

@@ -6,7 +6,8 @@ import { pushTarget, type PushTargetContext } from '../../library/settings/push-
 import { noRemote } from '../../vault/config/config-edit.ts';
 import type { Destination } from '../../vault/destination/destination.ts';
 import { resolveEscaped } from '../frame/escaped-paths.ts';
-import { inside, pathMissing, realPath } from '../frame/vault-paths.ts';
+import { inside } from '../../tree/local/overlap.ts';
+import { pathMissing, realPath } from '../frame/vault-paths.ts';
 
 /** What `[REMOTE] [PATH…]` means. */
 export interface PushWords {

@@ -2,7 +2,7 @@
 import { FileError, UsageError, type EcsyncError } from '../../errors.ts';
 import { parseConf, type Conf } from '../../gocryptfs/conf/config.ts';
 import type { Entry } from '../../tree/entry.ts';
-import { foldersOverlap } from '../../tree/local/overlap.ts';
+import { overlap } from '../../tree/local/overlap.ts';
 import { makeVault, type NewVaultKey } from '../../vault/new-vault.ts';
 import { stateKey, writeState } from '../../vault/memory/state.ts';
 import type { StoredConf } from '../../vault/stored-conf.ts';
@@ -48,7 +48,7 @@ export async function adopt(
   settings: AdoptSettings,
   surroundings: AdoptSurroundings,
 ): Promise<AdoptSummary> {
-  refuseOverlap(settings);
+  refuseOverlappingCopy(settings);
   const { reporter, signal, questions } = surroundings;
   const note = (code: string, message: string): void => reporter.warning({ code, message });
   const reach = destinationOptions(pushSettings(settings), { note }, questions);
@@ -327,16 +327,18 @@ function pushSettings(settings: AdoptSettings): PushSettings {
 }
 
 /** @throws {UsageError} `destination-overlaps` */
-function refuseOverlap({ place, destination, cipherDir }: AdoptSettings): void {
+function refuseOverlappingCopy({ place, destination, cipherDir }: AdoptSettings): void {
   const folders = [
     ...(destination.kind === 'local' ? [destination.path] : []),
     ...(cipherDir === undefined ? [] : [cipherDir]),
   ];
-  const overlapping = folders.find((folder) => foldersOverlap(place.source, folder));
-  if (overlapping === undefined) return;
-  throw new UsageError(
-    'destination-overlaps',
-    `${overlapping} lies inside the folder that is to be the vault, or contains it`,
-    { hint: 'The encrypted copy and the folder of plaintext must be apart.' },
-  );
+  for (const folder of folders) {
+    const how = overlap(folder, place.source);
+    if (how === undefined) continue;
+    throw new UsageError(
+      'destination-overlaps',
+      `${folder} ${how} ${place.source}, the folder that is to be the vault`,
+      { hint: 'The encrypted copy and the folder of plaintext must be apart.' },
+    );
+  }
 }

@@ -9,7 +9,7 @@ import type { FlistEntry } from '../../rsync/flist/decode.ts';
 import type { LocalEntry } from '../../tree/local/local-entry.ts';
 import { throttledReading } from '../../transport/throttle.ts';
 import { LocalStore } from '../../tree/target/local-store.ts';
-import { foldersOverlap } from '../../tree/local/overlap.ts';
+import { overlap } from '../../tree/local/overlap.ts';
 import { prepareFolder, removeIfEmpty } from '../../tree/target/prepare-folder.ts';
 import { ANY_NAMES, WINDOWS_NAMES, type NameRules } from '../../tree/target/target-names.ts';
 import { probeNames } from '../../tree/target/target-names-probe.ts';
@@ -74,7 +74,7 @@ export async function restore(
   { reporter, signal, questions = {} }: RestoreSurroundings,
 ): Promise<RestoreSummary> {
   const startedMs = performance.now();
-  refuseOverlap(settings);
+  refuseOverlappingTarget(settings);
   assertRestoresXattrs(settings);
   const books = new RestoreBooks(reporter, settings);
   const selection = new Selection(settings.rules, Buffer.from(settings.target), settings.paths);
@@ -335,9 +335,10 @@ function noXattrs({ from }: RestoreSettings): FileError {
   });
 }
 
-function refuseOverlap({ from, target }: RestoreSettings): void {
-  if (from.kind !== 'local' || !foldersOverlap(target, from.path)) return;
-  throw new UsageError('target-overlaps', `${target} lies inside the copy, or contains it`, {
+function refuseOverlappingTarget({ from, target }: RestoreSettings): void {
+  const how = from.kind === 'local' ? overlap(target, from.path) : undefined;
+  if (how === undefined) return;
+  throw new UsageError('target-overlaps', `${target} ${how} the copy ${from.shown}`, {
     hint: 'Restore into a folder outside of the copy.',
   });
 }

@@ -1,7 +1,15 @@
-/** Finds out whether two folders overlap, and refuses a destination that overlaps its source. */
+/** How two folders of this machine lie to each other. */
 import { realpathSync } from 'node:fs';
 import path from 'node:path';
 import { UsageError } from '../../errors.ts';
+
+/** The path from a folder to what lies in it, empty for itself; undefined for what lies elsewhere. */
+export function inside(folder: string, absolute: string): string | undefined {
+  const relative = path.relative(folder, absolute);
+  const isOutside =
+    relative === '..' || relative.startsWith(`..${path.sep}`) || path.isAbsolute(relative);
+  return isOutside ? undefined : relative;
+}
 
 /** The real path of the nearest existing ancestor, with the missing rest appended. */
 function realPathOf(folder: string): string {
@@ -15,17 +23,14 @@ function realPathOf(folder: string): string {
   }
 }
 
-/** Whether two folders are the same or one lies inside the other, after resolving symlinks. */
-export function foldersOverlap(a: string, b: string): boolean {
-  const realA = realPathOf(a);
-  const realB = realPathOf(b);
-  return isInside(realA, realB) || isInside(realB, realA);
-}
-
-function isInside(inner: string, outer: string): boolean {
-  const relative = path.relative(outer, inner);
-  const leadsOut = relative === '..' || relative.startsWith(`..${path.sep}`);
-  return relative === '' || (!leadsOut && !path.isAbsolute(relative));
+/**
+ * How a folder overlaps another one after symlinks are resolved, in words for a message; undefined
+ * when they are apart. A folder lies inside itself.
+ */
+export function overlap(folder: string, other: string): 'lies inside' | 'contains' | undefined {
+  const [real, realOther] = [realPathOf(folder), realPathOf(other)];
+  if (inside(realOther, real) !== undefined) return 'lies inside';
+  return inside(real, realOther) === undefined ? undefined : 'contains';
 }
 
 /** The parts of a destination that matter here. */
@@ -42,11 +47,11 @@ interface Place {
  * @throws {UsageError} `destination-overlaps`
  */
 export function refuseOverlap(source: string, { kind, path: folder, shown }: Place): void {
-  if (kind !== 'local' || !foldersOverlap(source, folder)) return;
-  const isWithin = isInside(realPathOf(folder), realPathOf(source));
+  const how = kind === 'local' ? overlap(folder, source) : undefined;
+  if (how === undefined) return;
   throw new UsageError(
     'destination-overlaps',
-    `${shown} ${isWithin ? 'lies inside' : 'contains'} ${source}, the folder that is pushed`,
+    `${shown} ${how} ${source}, the folder that is pushed`,
     { hint: 'Choose a folder elsewhere. To push only a part: ecsync push REMOTE PATH' },
   );
 }
