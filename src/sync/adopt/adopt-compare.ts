@@ -1,4 +1,4 @@
-/** Compares the source with the copy that is being adopted, by what a dry run says. */
+/** Compares the source with the copy that is being adopted, by a dry run. */
 import { type Entry, isRegularFile } from '../../tree/entry.ts';
 import { LocalTree } from '../../tree/local/local-tree.ts';
 import type { AdoptComparison } from './adopt-summary.ts';
@@ -6,9 +6,10 @@ import { pathKey, splitPath } from '../../bytes/paths.ts';
 import type { ItemLine, PushReporter, PushSummary } from '../push/source/push-settings.ts';
 
 /**
- * Why a source may not be the one the copy was made from: less than a tenth of the copy is in it.
+ * A warning that the copy may have been made from another source: less than a tenth of the copy is
+ * in this one.
  *
- * @returns undefined when enough of it is
+ * @returns undefined if more of it is
  */
 export function strangerWarning(
   { matching, differing, extra }: AdoptComparison,
@@ -22,7 +23,7 @@ export function strangerWarning(
 
 const NEW_OBJECT = '+++++++++';
 
-/** Counts what a dry run itemises. */
+/** Counts the items of a dry run. */
 export class ComparisonCount implements PushReporter {
   readonly warning: PushReporter['warning'];
   readonly progress: PushReporter['progress'];
@@ -71,7 +72,7 @@ async function sizeOf(tree: LocalTree, path: Uint8Array): Promise<number> {
   return entry !== undefined && isRegularFile(entry) ? entry.size : 0;
 }
 
-/** One object of a folder by its path. */
+/** Finds an object of a folder by its path. */
 async function findObject(tree: LocalTree, path: Uint8Array): Promise<Entry | undefined> {
   let entry = await tree.root();
   if (pathKey(path) === '.') return entry;
@@ -83,7 +84,7 @@ async function findObject(tree: LocalTree, path: Uint8Array): Promise<Entry | un
   return entry;
 }
 
-/** Names of the objects in a folder of the source; none when it is not there. */
+/** Names of the objects in a folder of the source. None if it does not exist. */
 export async function namesIn(
   source: string,
   directory: Uint8Array,

@@ -30,18 +30,18 @@ export interface CopySettings extends Pick<
 > {
   /** A local folder with the same content, read instead. */
   readonly cipherDir?: string;
-  /** Take folders as they are that have the IVs of others. Default: that is damage. */
+  /** Accept folders that have the IVs of others. Default: that is damage. */
   readonly keepsMisplaced?: boolean;
 }
 
 /** A copy whose structure can be read. */
 export interface OpenCopy {
   readonly tree: CopyTree<Entry>;
-  /** What the root of the destination is; absent when another folder was read. */
+  /** The root of the destination. Absent if another folder was read. */
   readonly root?: RootAttributes;
-  /** Stream bytes so far; 0 of a local folder. */
+  /** Stream bytes so far; 0 for a local folder. */
   traffic(): { readonly bytesSent: number; readonly bytesReceived: number };
-  /** @throws {FileError} when a part of the copy could not be read, and was therefore not seen */
+  /** @throws {FileError} a part of the copy could not be read and is missing from the listing */
   assertWhole(): void;
 }
 
@@ -54,8 +54,8 @@ export interface CopyConf {
 /**
  * Lists a copy.
  *
- * @param warn - told when something vanished meanwhile
- * @throws {VaultError} `copy-missing` — a local folder that is not there
+ * @param warn - receives what vanished meanwhile
+ * @throws {VaultError} `copy-missing` — the local folder does not exist
  * @throws {LoginError | ConnectionError | RemoteError | ProtocolError | FileError} the peer
  */
 export async function openCopyToAdopt(
@@ -111,7 +111,7 @@ const UNREADABLE: ReadonlySet<RemoteCode> = new Set([
   'no-greeting',
 ]);
 
-/** A login that may only write ends the run in its own words. */
+/** Explains the failure of a login that may only write. */
 function explainUnreadable(error: unknown): never {
   if (!(error instanceof RemoteError)) throw error;
   if (!UNREADABLE.has(error.code)) throw error;

@@ -1,27 +1,27 @@
-/** What an adoption finds in a copy, and whether it can be mended. */
+/** Findings of an adoption, and how each can be repaired. */
 import { IntegrityError } from '../../errors.ts';
 import { showPath } from '../../tree/file-failure.ts';
 import type { CopyProblem } from '../../view/decrypt/decrypted-view-problem.ts';
 
-/** Something about a copy that its new owner should know. */
+/** A finding about a copy that its new owner should know. */
 export interface AdoptFinding {
   /** Stable, for scripts: `diriv-stale`, `name-file-missing`, … */
   readonly code: string;
   readonly message: string;
   /**
-   * `repair`: damage that `--repair` mends. `resend`: damage that the next push heals by sending
-   * content anew. `lost`: damage to something the source does not have. `none`: no damage.
+   * `repair`: damage that `--repair` repairs. `resend`: damage that the next push repairs by
+   * sending content again. `lost`: damage to something the source does not have. `none`: no damage.
    */
   readonly mending: 'repair' | 'resend' | 'lost' | 'none';
-  /** Of the damaged file, in the copy. */
+  /** Path of the damaged file in the copy. */
   readonly cipherPath: Uint8Array;
-  /** Of the object it belongs to, where it can be told. */
+  /** Plaintext path of the object it belongs to, if it is known. */
   readonly plainPath?: Uint8Array;
-  /** Of the directory that holds the object. */
+  /** Plaintext path of the directory that holds the object. */
   readonly plainDirectory: Uint8Array;
 }
 
-/** What becomes of each kind of problem when nothing is known beyond the copy. */
+/** How each kind of problem can be repaired if nothing is known beyond the copy. */
 const MENDING: Readonly<Record<string, AdoptFinding['mending']>> = {
   'diriv-missing': 'resend',
   'diriv-invalid': 'resend',
@@ -33,7 +33,7 @@ const MENDING: Readonly<Record<string, AdoptFinding['mending']>> = {
   'cipher-size-illegal': 'resend',
 };
 
-/** What a decrypted view left out. */
+/** A finding for an object that a decrypted view left out. */
 export function adoptFindingOf(problem: CopyProblem): AdoptFinding {
   const { code, error, cipherPath, plainPath, plainDirectory } = problem;
   return {
@@ -46,7 +46,7 @@ export function adoptFindingOf(problem: CopyProblem): AdoptFinding {
   };
 }
 
-/** A `gocryptfs.diriv` that is not there, or not the one its place demands. */
+/** A `gocryptfs.diriv` that is missing or does not match its place. */
 export function wrongDerivedDirIV(
   plainPath: Uint8Array,
   cipherPath: Uint8Array,
@@ -63,7 +63,7 @@ export function wrongDerivedDirIV(
   };
 }
 
-/** A directory whose names are all of another IV than the one that is stored. */
+/** A directory whose names were all encrypted with another IV than the stored one. */
 export function wrongDirIV(plainPath: Uint8Array, cipherPath: Uint8Array): AdoptFinding {
   return {
     code: 'diriv-wrong',
@@ -75,7 +75,7 @@ export function wrongDirIV(plainPath: Uint8Array, cipherPath: Uint8Array): Adopt
   };
 }
 
-/** Damage that stands in the way of adopting without repair. */
+/** The error for damage that prevents adopting without repair. */
 export function damageError(findings: readonly AdoptFinding[], shownCopy: string): IntegrityError {
   const count = findings.length;
   const what = count === 1 ? '1 thing in it is damaged' : `${count} things in it are damaged`;

@@ -6,11 +6,11 @@ import type { PlainEntry } from '../../view/plain-entry.ts';
 import type { CopyTree } from '../copy/derivation.ts';
 import type { AdoptFinding } from './adopt-finding.ts';
 
-/** Files that may prove a key, smallest first, and how large they may be, encrypted. */
+/** How many files may prove a key, smallest first, and how large they may be, encrypted. */
 const FILES_MAX = 3;
 const FILE_LENGTH_MAX = 1024 * 1024;
 
-/** Findings that a wrong key would make. */
+/** Findings that a wrong key would cause. */
 const UNDECRYPTED: ReadonlySet<string> = new Set([
   'diriv-wrong',
   'name-invalid',
@@ -19,15 +19,15 @@ const UNDECRYPTED: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Whether a master key is that of a copy: names show it only by chance, but a symlink's target and
- * a file's blocks are authenticated.
+ * Proves that a master key is that of a copy. Names prove it only by chance, but a symlink's target
+ * and a file's blocks are authenticated.
  */
 export class KeyProof<C extends Entry> {
   #files: PlainEntry<C>[] = [];
   #objects = 0;
   #hasLink = false;
 
-  /** Every object of the copy that could be decrypted comes by here. */
+  /** Offers each object of the copy that could be decrypted. */
   consider(object: PlainEntry<C>): void {
     const { cipher } = object;
     this.#objects += 1;
@@ -41,7 +41,7 @@ export class KeyProof<C extends Entry> {
   }
 
   /**
-   * Reads some small files. A copy without any says nothing against a key.
+   * Reads some small files. A copy without any proves nothing against a key.
    *
    * @throws {PasswordError} `wrong-masterkey`
    */

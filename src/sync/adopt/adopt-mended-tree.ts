@@ -1,27 +1,27 @@
-/** A copy as it would be once the damage to the format's own files is mended. */
+/** A copy as it would be after the repair of the format's own files. */
 import { DIR_IV_NAME_BYTES } from '../../gocryptfs/names/names.ts';
 import { S_IFREG, type Entry, type OpenFile, type Tree } from '../../tree/entry.ts';
 import { BytesFile } from '../../view/encrypt/cipher-file.ts';
 import { joinPath, pathKey, splitPath } from '../../bytes/paths.ts';
 
 /**
- * A copy as it would be without its damage: some of the format's own files have the content that
- * they must have, whatever is stored there. The copy itself stays as it is.
+ * A copy as it would be without its damage: some of the format's own files have their correct
+ * content, whatever is stored. The copy itself is not changed.
  */
 export class MendedTree<C extends Entry> implements Tree<C> {
   readonly #copy: Tree<C>;
   readonly #dirIVOf: ((cipherPath: Uint8Array) => Uint8Array) | undefined;
-  /** Mended `.name` files: by the key of the directory, then of the path. */
+  /** Corrected `.name` files: by the key of the directory, then of the path. */
   readonly #nameFiles = new Map<string, Map<string, Uint8Array>>();
   readonly #contents = new Map<C, Uint8Array>();
 
-  /** @param dirIVOf - the IV every directory must have, where that follows from its cipher path */
+  /** @param dirIVOf - the IV of every directory, if it follows from its cipher path */
   constructor(copy: Tree<C>, dirIVOf?: (cipherPath: Uint8Array) => Uint8Array) {
     this.#copy = copy;
     this.#dirIVOf = dirIVOf;
   }
 
-  /** From now on there is a `.name` file of this content. */
+  /** Adds a `.name` file with this content. */
   mendNameFile(path: Uint8Array, bytes: Uint8Array): void {
     const key = pathKey(splitPath(path).directory);
     const mended = this.#nameFiles.get(key) ?? new Map<string, Uint8Array>();
@@ -54,7 +54,7 @@ export class MendedTree<C extends Entry> implements Tree<C> {
 
   #make(directory: C, key: string, bytes: Uint8Array): C {
     const path = Buffer.from(key, 'latin1');
-    // Spreading leaves out what a class computes.
+    // Spreading would lose the getters of a class.
     const { mtimeSec, mtimeNsec, uid, gid } = directory;
     const attributes = { size: bytes.length, mtimeSec, mtimeNsec, uid, gid };
     const entry = { ...directory, ...attributes, path, mode: S_IFREG | 0o444 };

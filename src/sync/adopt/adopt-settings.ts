@@ -1,4 +1,4 @@
-/** What the adoption of a copy is told, and what it reports. */
+/** Input and callbacks of an adoption. */
 import type { CopySettings } from './adopt-copy.ts';
 import type { PushSettings, PushReporter } from '../push/source/push-settings.ts';
 import type { NewVaultPlace } from '../../vault/new-vault.ts';
@@ -11,34 +11,38 @@ import type { Conf } from '../../gocryptfs/conf/config.ts';
 export interface AdoptSettings
   extends CopySettings, Pick<PushSettings, 'rsh' | 'acceptNewHostKey' | 'numericIds'> {
   readonly place: NewVaultPlace;
-  /** Absolute path of the vault directory to be. */
+  /** Absolute path of the future vault directory. */
   readonly vaultDir: string;
-  /** What the remote is called from now on. */
+  /** The future name of the remote. */
   readonly name: string;
   readonly dryRun: boolean;
-  /** Mend what is damaged in the copy. */
+  /** Repair damage in the copy. */
   readonly repair: boolean;
 }
 
 /** The key of a copy. */
 export interface AdoptKey {
-  /** 32 bytes. Whoever made it overwrites it. */
+  /** 32 bytes. The caller of `unlock` overwrites it. */
   readonly masterkey: Uint8Array;
-  /** It was told, and no password has shown that it belongs to the copy. */
+  /** The key was given, and no password has proved that it belongs to the copy. */
   readonly isUnproven: boolean;
-  /** The conf of `gocryptfs -reverse` in the source, when it wraps the same key. */
+  /** The conf of `gocryptfs -reverse` in the source, if it wraps the same key. */
   readonly reverseConf?: StoredConf;
 }
 
-/** What adopting talks to. */
+/** Callbacks and prompts of an adoption. */
 export interface AdoptSurroundings {
   readonly reporter: Pick<PushReporter, 'warning' | 'progress'> & {
     finding(finding: AdoptFinding): void;
-    /** Plaintext objects of the copy that were looked at so far. */
+    /** Reports the plaintext objects of the copy that were surveyed so far. */
     surveyed(objects: number): void;
   };
   readonly signal: AbortSignal;
   readonly questions: LoginQuestions;
-  /** Opens the key of the copy. @throws {PasswordError} and all that opening a conf throws */
+  /**
+   * Opens the key of the copy.
+   *
+   * @throws {PasswordError} and everything that opening a conf throws
+   */
   unlock(conf: Conf, confBytes: Uint8Array): Promise<AdoptKey>;
 }

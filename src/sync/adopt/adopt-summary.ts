@@ -1,24 +1,24 @@
-/** What adopting and cloning a copy come to. */
+/** Results of adopting and cloning a copy. */
 import type { Conf } from '../../gocryptfs/conf/config.ts';
 import type { Derivation } from '../../gocryptfs/layout.ts';
 import type { RestoreSummary } from '../restore/restore-settings.ts';
 
-/** How a copy compares with its source, by size, time and attributes: what a dry run says. */
+/** Compares a copy with its source by size, time and attributes, as a dry run reports it. */
 export interface AdoptComparison {
   /** Plaintext objects of the source. */
   readonly filesTotal: number;
   readonly matching: number;
-  /** There, but with other content or attributes. */
+  /** Objects of both that differ in content or attributes. */
   readonly differing: number;
   readonly missing: number;
-  /** Objects of the copy that the source does not have. */
+  /** Objects that only the copy has. */
   readonly extra: number;
   /** Files whose content the next push sends or compares, and their plaintext bytes. */
   readonly filesToSend: number;
   readonly bytesToSend: number;
 }
 
-/** What adopting came to. */
+/** The result of adopting. */
 export interface AdoptSummary extends AdoptComparison {
   /** Absent after a dry run. */
   readonly vaultDir?: string;
@@ -27,15 +27,15 @@ export interface AdoptSummary extends AdoptComparison {
   /** The conf of `gocryptfs -reverse` in the source is used in place. */
   readonly confInSource: boolean;
   readonly conf: Conf;
-  /** Damage found, and how much of it was mended. */
+  /** Damaged objects, and how many of them were repaired. */
   readonly damaged: number;
   readonly mended: number;
   readonly bytesSent: number;
   readonly bytesReceived: number;
 }
 
-/** What cloning came to. */
+/** The result of cloning. */
 export interface CloneSummary extends RestoreSummary {
-  /** Absent when something could not be restored: then no vault was made. */
+  /** Absent if something could not be restored: then no vault was made. */
   readonly vaultDir?: string;
 }

@@ -23,50 +23,53 @@ import { KeyProof } from './adopt-key-proof.ts';
 import { MendedTree } from './adopt-mended-tree.ts';
 import { structureKey } from '../push/source/structure-key.ts';
 
-/** Directories between two turns of the event loop. */
+/** Directories surveyed between two turns of the event loop. */
 const DIRECTORIES_PER_TURN = 64;
 
 const NAME_FILE_SUFFIX_BYTES = Buffer.from(NAME_FILE_SUFFIX);
 const NO_DIR_IV = Buffer.alloc(DIR_IV_LENGTH);
 
-/** A copy, and what is needed to understand it. */
+/** A copy, and what is needed to read it. */
 export interface SurveyJob<C extends Entry> {
   readonly copy: CopyTree<C>;
   readonly conf: Conf;
   readonly confBytes: Uint8Array;
   readonly masterkey: Uint8Array;
-  /** Nothing has shown yet that the key belongs to the copy. */
+  /** Nothing has proved yet that the key belongs to the copy. */
   readonly isKeyUnproven: boolean;
-  /** Plaintext names in a directory of the source, by its plaintext path; to name what is damaged. */
+  /**
+   * Plaintext names in a directory of the source, by its plaintext path. They identify damaged
+   * names.
+   */
   readonly namesInSource: (plainPath: Uint8Array) => Promise<readonly Uint8Array[]>;
-  /** Folders that have the IVs of others are taken as they are. Default: that is damage. */
+  /** Accept folders that have the IVs of others. Default: that is damage. */
   readonly keepsMisplaced?: boolean | undefined;
   readonly onCount: (objects: number) => void;
   readonly signal: AbortSignal;
 }
 
-/** What a copy is like. */
+/** The result of a survey. */
 export interface Survey {
   readonly derivation: Derivation;
-  /** Only of layout `reverse`: how much younger its virtual files are than their objects. */
+  /** Only in layout `reverse`: how much younger virtual files are than their objects. */
   readonly timeShiftSec?: 0 | 10;
-  /** Virtual files of layout `reverse` whose times are neither of the two. */
+  /** Number of virtual files of layout `reverse` with any other time. */
   readonly oddTimes: number;
-  /** Only where identities are ecsync's own: what the copy has and goes on having. */
+  /** Only if identities are ecsync's own: the identities that the copy has and keeps. */
   readonly index?: InheritedIndex;
   readonly findings: readonly AdoptFinding[];
-  /** Structural objects that are as they should be, as a push remembers them. */
+  /** Intact structural objects, as keys of a push state. */
   readonly structure: ReadonlySet<number>;
-  /** Plaintext objects that can be read, the root left out. */
+  /** Readable plaintext objects, without the root. */
   readonly objects: number;
 }
 
 /**
- * Reads a copy's structure from end to end: which layout it has, what a vault that continues it must
- * know, and what is damaged.
+ * Reads a copy's structure from end to end: its layout, what a vault that continues it must know,
+ * and its damage.
  *
  * @throws {PasswordError} `wrong-masterkey` — nothing in the copy was written with this key
- * @throws {FileError} what kept a part of the copy from being read
+ * @throws {FileError} a part of the copy could not be read
  */
 export async function surveyCopy<C extends Entry>(job: SurveyJob<C>): Promise<Survey> {
   const derivation = await recogniseDerivation(job.copy, job.conf, job.signal);
@@ -83,12 +86,12 @@ class Surveyor<C extends Entry> {
   readonly #index = new InheritedIndex();
   readonly #findings: AdoptFinding[] = [];
   readonly #structure = new Set<number>();
-  /** How many virtual files are so many seconds younger than their objects. */
+  /** Number of virtual files by how many seconds they are younger than their objects. */
   readonly #shifts = { 0: 0, 10: 0, other: 0 };
   /** Problems of the directory that is being listed. */
   #problems: CopyProblem[] = [];
   readonly #proof = new KeyProof<C>();
-  /** Paths of virtual files that are not as they should be. */
+  /** Paths of damaged virtual files. */
   readonly #damaged = new Set<string>();
   #objects = 0;
 
@@ -100,7 +103,7 @@ class Surveyor<C extends Entry> {
     this.#mended = new MendedTree(job.copy, isReverse ? reverseDirIV : undefined);
     this.#view = new DecryptedView(this.#mended, layout, {
       onProblem: (problem) => this.#problems.push(problem),
-      // A derived IV that is wrong is mended, and told from others.
+      // Wrong derived IVs are repaired, and reported apart from others.
       ...(derivation === 'keyed' &&
         job.keepsMisplaced !== true && { identities: new IdentityCheck(layout) }),
     });
@@ -141,7 +144,7 @@ class Surveyor<C extends Entry> {
     return this.#view.children(directory);
   }
 
-  /** The stored files of a directory by the key of their path: of dirivs and `.name` files. */
+  /** The stored diriv and `.name` files of a directory, by the key of their path. */
   async #nameLookup(directory: PlainEntry<C>): Promise<ReadonlyMap<string, C>> {
     if (this.#layout.names.isPlain) return new Map();
     const stored = await this.#job.copy.children(directory.cipher);
@@ -152,7 +155,7 @@ class Surveyor<C extends Entry> {
     return new Map(stored.filter(isOwn).map((entry) => [pathKey(entry.path), entry]));
   }
 
-  /** What names in a directory are encrypted under; undefined when that is lost. */
+  /** The IV under which names in a directory are encrypted. Undefined if it is lost. */
   async #dirIVOf(directory: PlainEntry<C>): Promise<Uint8Array | undefined> {
     const { names } = this.#layout;
     if (!names.hasDirIVs) return NO_DIR_IV;
@@ -163,7 +166,7 @@ class Surveyor<C extends Entry> {
     return file && readSmallFile(this.#job.copy, file, DIR_IV_LENGTH);
   }
 
-  /** Hashed names without their `.name` file are found again among the names of the source. */
+  /** Finds hashed names without their `.name` file among the names of the source. */
   async #mendNames(directory: PlainEntry<C>, dirIV: Uint8Array | undefined): Promise<boolean> {
     const lost = this.#problems.filter(
       ({ code }) => code === 'name-file-missing' || code === 'name-file-invalid',
@@ -216,7 +219,7 @@ class Surveyor<C extends Entry> {
     this.#proof.consider(child);
   }
 
-  /** A virtual file that is right: it stays as it is. */
+  /** Records an intact virtual file, which stays as it is. */
   #noteVirtual(kind: InheritedKind, object: PlainEntry<C>, file: C): void {
     this.#knowStructure(file.path);
     if (this.#derivation === 'keyed') this.#index.setVirtualAttributes(kind, object.path, file);

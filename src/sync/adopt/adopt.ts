@@ -34,10 +34,10 @@ import type { AdoptSettings, AdoptKey, AdoptSurroundings } from './adopt-setting
 import type { AdoptSummary, AdoptComparison } from './adopt-summary.ts';
 
 /**
- * Adopts a copy: reads its structure, compares it with the source, mends it if told so, and makes
- * the vault in one last step. Whatever fails or is interrupted before that leaves no vault.
+ * Adopts a copy: reads its structure, compares it with the source, repairs it on request, and makes
+ * the vault in one last step. A failure or interruption before that leaves no vault.
  *
- * @throws {IntegrityError} `copy-damaged` — and no repair was asked for
+ * @throws {IntegrityError} `copy-damaged` — and no repair was requested
  * @throws {VaultError} `conf-missing`, `copy-missing`, `layout-unsupported`, `vault-not-written`,
  *   `destination-other-vault`, and every code of `parseConf`
  * @throws {UsageError} `destination-overlaps`, `destination-unsupported`
@@ -157,7 +157,7 @@ class Adoption {
     return damage;
   }
 
-  /** A dry run of the push that would come next, which also shows that the copy is there. */
+  /** Runs the next push as a dry run, which also shows that the copy exists. */
   async #compare(
     vault: OpenVault,
     { structure }: Survey,
@@ -167,7 +167,7 @@ class Adoption {
     let bytesSent = 0;
     let bytesReceived = 0;
     if (this.#settings.cipherDir !== undefined) {
-      // What was read is a local folder: is the destination a copy of the same vault?
+      // The structure was read from a local folder. Is the destination a copy of the same vault?
       const asked = await this.#push(settings, vault, { counting: this.#counting() });
       ({ bytesSent, bytesReceived } = asked);
     }
@@ -187,7 +187,7 @@ class Adoption {
     this.#surroundings.reporter.warning({ code: 'stranger', message });
   }
 
-  /** What the next push may know. */
+  /** The initial state for the next push. */
   #state(structure: ReadonlySet<number>): PushState {
     return { ...emptyState(), known: new Set(structure), root: this.#root };
   }
@@ -214,7 +214,7 @@ class Adoption {
     });
   }
 
-  /** @returns how many damaged files were mended */
+  /** @returns how many damaged files were repaired */
   async #mend(
     vault: OpenVault,
     { structure }: Survey,
@@ -247,14 +247,14 @@ class Adoption {
     const remote = { name, url: destination.shown };
     const vaultDir = makeVault(place, newVaultKey(facts, remote));
     const state = { ...this.#state(survey.structure), foreignChecked: damaged };
-    // So that the next push begins with what a first one does: the folder for unfinished files.
+    // Makes the next push start like a first one, with the temporary directory.
     state.known.delete(structureKey(ROOT_PATH));
     const dirIV = survey.index?.dirIV(ROOT_PATH);
     state.rootIV = dirIV && Buffer.from(dirIV).toString('hex');
     try {
       writeState(vaultDir, stateKey(destination.shown), encodeState(state));
     } catch (error) {
-      // A cache: without it the next push only takes longer.
+      // This is a cache. Without it the next push only takes longer.
       if (!(error instanceof FileError)) throw error;
       this.#surroundings.reporter.warning({ code: error.code, message: error.message });
     }
@@ -292,7 +292,7 @@ function newVaultKey(
   };
 }
 
-/** The vault as it is going to be. */
+/** The future vault. */
 function vaultToBe(
   { place, vaultDir }: AdoptSettings,
   { derivation, timeShiftSec, index }: Survey,

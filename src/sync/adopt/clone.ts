@@ -1,4 +1,4 @@
-/** Restores a whole copy into a folder, and makes that a vault which continues the copy. */
+/** Restores a whole copy into a folder, and makes that folder a vault that continues the copy. */
 import { parseConf, type Conf } from '../../gocryptfs/conf/config.ts';
 import { FileError, VaultError } from '../../errors.ts';
 import type { LocalEntry } from '../../tree/local/local-entry.ts';
@@ -17,25 +17,26 @@ import type { AdoptSummary, CloneSummary } from './adopt-summary.ts';
 /** What is cloned, and how. */
 export interface CloneSettings {
   readonly restore: RestoreSettings;
-  /** The target of the restore, as a vault to be. */
+  /** The target of the restore, as a future vault. */
   readonly place: NewVaultPlace;
   readonly vaultDir: string;
-  /** What the remote is called from now on. */
+  /** The future name of the remote. */
   readonly name: string;
 }
 
-/** What cloning talks to. */
+/** Callbacks and prompts of a clone. */
 export interface CloneSurroundings extends RestoreSurroundings {
-  /** Opens the key of the copy; asked once. */
+  /** Opens the key of the copy. Called once. */
   unlock(conf: Conf, confBytes: Uint8Array): Promise<AdoptKey>;
 }
 
 /**
- * Clones a copy. What is interrupted goes on when it is run again: as long as it is not finished, the
+ * Clones a copy. An interrupted clone continues when it is run again. Until it is finished, the
  * target holds the folder `.ecsync-restore`.
  *
- * @returns the figures of the restore; `exitCode` 23, 24 or 26 when something is missing
- * @throws {VaultError} `conf-missing`, `conf-changed`, and what {@link restore} and {@link adopt} throw
+ * @returns the figures of the restore; `exitCode` 23, 24 or 26 if something is missing
+ * @throws {VaultError} `conf-missing`, `conf-changed`, and what {@link restore} and {@link adopt}
+ *   throw
  */
 export async function clone(
   settings: CloneSettings,
@@ -45,7 +46,7 @@ export async function clone(
   let opened: { readonly key: AdoptKey; readonly confBytes: Uint8Array } | undefined;
   const unlock = async (conf: Conf, confBytes: Uint8Array): Promise<AdoptKey> => {
     opened ??= { key: await surroundings.unlock(conf, confBytes), confBytes };
-    // It is read twice, and whoever is asked for it could answer differently.
+    // The conf is read twice. Both reads must agree, since the key was asked for only once.
     if (Buffer.compare(opened.confBytes, confBytes) !== 0) throw confChanged(from.shown);
     return opened.key;
   };
@@ -66,7 +67,8 @@ export async function clone(
     const root = await store.lookup(ROOT_PATH);
     const adopted = await continueCopy(settings, surroundings, unlock);
     removeUnfinished(target, acquireTargetLock);
-    // The vault's own folder has come, and the unfinished one is gone: its time is the copy's again.
+    // The vault directory was made and the workplace removed: set the root's time of the copy
+    // again.
     if (root !== undefined) await setTime(store, root, surroundings);
     return { ...summary, ...(adopted.vaultDir !== undefined && { vaultDir: adopted.vaultDir }) };
   } finally {
@@ -74,7 +76,7 @@ export async function clone(
   }
 }
 
-/** The clone is complete without its folder's time, so a failure is only told. */
+/** The clone is complete without its folder's time, so a failure is only reported. */
 async function setTime(
   store: LocalStore,
   { path, mode, mtimeSec, mtimeNsec }: LocalEntry,
@@ -112,7 +114,7 @@ function continueCopy(
     },
     {
       reporter: {
-        finding: () => undefined, // the restore has told it already
+        finding: () => undefined, // the restore has reported it already
         warning: (warning) => reporter.warning(warning),
         progress: () => undefined,
         surveyed: () => undefined,

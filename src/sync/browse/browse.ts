@@ -1,4 +1,4 @@
-/** Looking at a decrypted copy: where a path leads, what is below it, what is in a file. */
+/** Resolves paths, lists folders and reads files in a decrypted copy. */
 import { FileError, IntegrityError, type FileCode } from '../../errors.ts';
 import { PLAIN_BLOCK_SIZE } from '../../gocryptfs/format/limits.ts';
 import {
@@ -14,16 +14,16 @@ import type { DecryptedView } from '../../view/decrypt/decrypted-view.ts';
 import type { PlainEntry } from '../../view/plain-entry.ts';
 import { isRootPath, pathKey, ROOT_PATH, splitPath } from '../../bytes/paths.ts';
 
-/** Links followed before a path counts as a circle, as on Linux. */
+/** Links followed before a path counts as a loop, as on Linux. */
 const LINKS_MAX = 40;
-/** Plaintext handed on in one piece. */
+/** Length of a piece of plaintext that is passed on. */
 const PIECE_LENGTH = 64 * PLAIN_BLOCK_SIZE;
 const SLASH = 0x2f;
 
 /**
- * Follows a symbolic link, and what it leads to, inside the copy.
+ * Follows a symbolic link inside the copy, through further links if need be.
  *
- * @returns the entry itself when it is no link; undefined when the link leads to nothing
+ * @returns the entry itself if it is no link; undefined if the target does not exist
  * @throws {FileError} `link-outside`, `link-circle`; as `DecryptedView.find`
  */
 export async function followLinks<C extends Entry>(
@@ -40,7 +40,7 @@ export async function followLinks<C extends Entry>(
   return entry;
 }
 
-/** Where a link leads, from the top; undefined when that is outside. */
+/** The target of a link as a path from the root. Undefined if it lies outside. */
 function targetPlace({ path, target = ROOT_PATH }: Entry): Uint8Array | undefined {
   if (target[0] === SLASH) return undefined;
   const folder = splitPath(path).directory;
@@ -61,9 +61,9 @@ function linkError(code: FileCode, { path, target = ROOT_PATH }: Entry, what: st
 }
 
 /**
- * What a path led to, when that is a file.
+ * Makes sure that a path led to a file.
  *
- * @param path - what was asked for
+ * @param path - the requested path
  * @throws {FileError} `link-broken`, `not-a-file`
  */
 export function assertFile<E extends Entry>(entry: E | undefined, path: Uint8Array): E {
@@ -78,7 +78,7 @@ export function assertFile<E extends Entry>(entry: E | undefined, path: Uint8Arr
   throw new FileError('not-a-file', `${shown} is a folder`, { hint, facts });
 }
 
-/** The part of a tree that is below one directory, as a tree of its own. */
+/** The part of a tree below one directory, as a tree of its own. */
 export function treeBelow<E extends Entry>(tree: Tree<E>, top: E): Tree<E> {
   return {
     root: () => Promise.resolve(top),
@@ -88,10 +88,11 @@ export function treeBelow<E extends Entry>(tree: Tree<E>, top: E): Tree<E> {
 }
 
 /**
- * Hands the content of a file on, from `offset` to before `end`, piece by piece. What comes before
- * damage is handed on, and then the damage is thrown.
+ * Passes on the content of a file from `offset` up to `end` in pieces. Content before damage is
+ * passed on, and then the damage is thrown.
  *
- * @param write - takes a piece, which is valid until it settles; false ends the reading
+ * @param write - receives a piece, which is valid until the promise settles; returns false to stop
+ *   reading
  * @throws {IntegrityError} the first damaged block; as `PlainFile.read`
  */
 export async function readOut(
@@ -100,10 +101,10 @@ export async function readOut(
   write: (piece: Uint8Array, at: number) => Promise<boolean>,
 ): Promise<void> {
   const stop = Math.min(end, file.size);
-  // What is left of a file may be its header alone, which is looked at when somebody reads.
+  // The header of an empty file is verified only when the file is read.
   if (file.size === 0) await file.read(0, 1);
   for (let at = offset; at < stop;) {
-    // Pieces end where blocks do, so that each block is decrypted once.
+    // Pieces end at block boundaries, so that each block is decrypted once.
     const length = Math.min(PIECE_LENGTH - (at % PLAIN_BLOCK_SIZE), stop - at);
     let piece: Uint8Array;
     try {
@@ -118,7 +119,7 @@ export async function readOut(
   }
 }
 
-/** How much of a piece lies before the damaged block. */
+/** Number of bytes of a piece before the damaged block. */
 function goodLength(error: unknown, at: number, length: number): number {
   if (!(error instanceof IntegrityError)) return 0;
   const { blockNo } = error.facts;

@@ -1,4 +1,4 @@
-/** What `find` looks for. */
+/** The tests of `find`. */
 import {
   isDevice,
   isDirectory,
@@ -10,7 +10,7 @@ import {
 import { WildPattern } from '../../tree/filter/wildmatch.ts';
 import { splitPath } from '../../bytes/paths.ts';
 
-/** Kinds of objects, by the letters that `find` has for them. */
+/** Kinds of objects, by the letters of `find -type`. */
 export const KINDS = {
   f: isRegularFile,
   d: isDirectory,
@@ -23,26 +23,26 @@ const SLASH = 0x2f;
 const UPPER_A = 0x41;
 const UPPER_Z = 0x5a;
 
-/** Everything must hold; what is absent does. */
+/** An entry must pass all tests. An absent test is passed. */
 export interface FindTests {
   /**
-   * In rsync's language. With a slash in it, it must match the whole path from the top (a leading
-   * slash is of no meaning), otherwise the name.
+   * In rsync's pattern language. A pattern with a slash must match the whole path from the root (a
+   * leading slash has no effect). Any other pattern must match the name.
    */
   readonly pattern?: Uint8Array;
-  /** ASCII letters of both cases are the same. */
+  /** Ignores the case of ASCII letters. */
   readonly ignoreCase?: boolean;
   readonly kinds?: readonly KindLetter[];
-  /** Bytes of regular files, both included. */
+  /** Bytes of regular files. Both limits are inclusive. */
   readonly sizeMin?: number;
   readonly sizeMax?: number;
-  /** Modified after this, in milliseconds since 1970 … */
+  /** Modified after this, in milliseconds since 1970. */
   readonly newerThanMs?: number;
-  /** … and before this. */
+  /** Modified before this, in milliseconds since 1970. */
   readonly olderThanMs?: number;
 }
 
-/** @returns whether an entry is one of those that are looked for */
+/** @returns a function that decides whether an entry passes all tests */
 export function findTest(tests: FindTests): (entry: Entry) => boolean {
   const { kinds, sizeMin, sizeMax, newerThanMs, olderThanMs } = tests;
   const hasName = nameTest(tests);

@@ -1,4 +1,4 @@
-/** One way to open a copy for reading, wherever it is. */
+/** Opens a copy for reading, whether it is local or remote. */
 import {
   ConnectionError,
   FileError,
@@ -25,23 +25,23 @@ import type { PeerSettings } from '../run-settings.ts';
 /** Which copy is read, and how it is reached. */
 export interface ReachSettings extends PeerSettings {
   readonly destination: Destination;
-  /** Read it in this way, whatever would be best. */
+  /** Forces a protocol. Default: the best one for the purpose. */
   readonly via?: 'sftp' | 'rsync';
 }
 
-/** What reading a copy talks to. */
+/** Callbacks and prompts while a copy is read. */
 export interface ReachSurroundings {
   readonly signal: AbortSignal;
   readonly questions: LoginQuestions;
-  /** Something worth a line, such as a host key that was recorded. */
+  /** Reports an event, such as a host key that was recorded. */
   note(code: string, message: string): void;
 }
 
 /** How a tree of a copy is read. */
 export interface ReadingPlan {
-  /** How much of it is going to be looked at: a few folders or files, or everything. */
+  /** How much will be read: a few folders or files, or everything. */
   readonly reach: 'little' | 'all';
-  /** Told of everything that cannot be read and is therefore missing from the tree. */
+  /** Receives everything that cannot be read and is therefore missing from the tree. */
   readonly onProblem: (path: Uint8Array, error: EcsyncError) => void;
 }
 
@@ -49,17 +49,17 @@ export interface ReadingPlan {
 export interface ReadableCopy {
   readonly tree: Tree;
   readonly how: 'local' | 'rsync' | 'sftp';
-  /** The remote, with what was learnt of it. */
+  /** The remote, with what was learnt about it. */
   readonly source?: RemoteSource;
-  /** Stream bytes so far; 0 of a local folder. */
+  /** Stream bytes so far; 0 for a local folder. */
   traffic(): Readonly<RemoteTraffic>;
-  /** Counts what went over the wire beside the tree. */
+  /** Counts traffic beside that of the tree. */
   addTraffic?(more: Readonly<RemoteTraffic>): void;
 }
 
 /** A destination that is logged in to, for reading. */
 export class ReachedCopy {
-  /** What an rsync run over it needs; undefined for a folder of this machine. */
+  /** What an rsync run over it needs. Undefined for a folder of this machine. */
   readonly source: RemoteSource | undefined;
   readonly #settings: ReachSettings;
   readonly #anySource: RemoteSource;
@@ -72,9 +72,9 @@ export class ReachedCopy {
   }
 
   /**
-   * Logs in, lets `use` read, and logs out.
+   * Logs in, calls `use`, and logs out.
    *
-   * @throws {VaultError} `copy-missing` — a local folder that is not there
+   * @throws {VaultError} `copy-missing` — the local folder does not exist
    * @throws {LoginError | ConnectionError | UsageError} from the login
    * @throws {InterruptedError} `interrupted`; what `use` throws
    */
@@ -101,7 +101,7 @@ export class ReachedCopy {
   }
 
   /**
-   * Opens the copy: a local folder as it is; of a remote all at once, or folder by folder.
+   * Opens the copy. A remote is listed at once or folder by folder.
    *
    * @throws {VaultError} `copy-missing`
    * @throws {LoginError | ConnectionError | RemoteError | ProtocolError | FileError} the peer
@@ -115,7 +115,7 @@ export class ReachedCopy {
     try {
       return await this.#openAll(source, plan);
     } catch (error) {
-      // An account for file transfer only cannot start rsync.
+      // A login that allows only file transfer cannot start rsync.
       const { mayBeSftpOnly } = await import('../copy/sftp-source.ts');
       if (via === 'rsync' || !mayBeSftpOnly(error)) throw error;
       const copy = await this.#openSftp(source, plan).catch(() => undefined);
@@ -125,7 +125,7 @@ export class ReachedCopy {
   }
 
   /**
-   * What the destination allows.
+   * Tests what the destination allows.
    *
    * @throws as `testRemote`
    */
@@ -138,10 +138,10 @@ export class ReachedCopy {
     return testRemote(source, { openSftp, ...(listFolder && { listFolder }) });
   }
 
-  /** Over SFTP where it is offered: it gives parts of a file, and rsync only whole ones. */
+  /** Prefers SFTP, which reads parts of a file. rsync reads only whole files. */
   async #openLittle(source: RemoteSource, plan: ReadingPlan): Promise<ReadableCopy> {
     const { via, rsyncPath } = this.#settings;
-    // A told rsync may be allowed to read more than the login itself (`sudo rsync`).
+    // A given `--rsync-path` may be allowed to read more than the login itself (`sudo rsync`).
     if (via !== 'rsync' && rsyncPath === undefined) {
       const copy = await this.#openSftp(source, plan).catch((error: unknown) => {
         if (!isRefusal(error)) throw error;
@@ -188,7 +188,7 @@ export class ReachedCopy {
     return { tree, how: 'sftp', traffic: () => traffic(session) };
   }
 
-  /** The content of everything in a copy in one go; undefined where opening file by file is best. */
+  /** Reads the content of the whole copy in one run. Undefined where opening each file is best. */
   async contents(copy: ReadableCopy): Promise<ContentSource<Entry> | undefined> {
     if (this.source === undefined || copy.how === 'sftp') return undefined;
     const { remoteContents } = await import('../copy/content-source.ts');
@@ -208,8 +208,8 @@ export class ReachedCopy {
 }
 
 /**
- * SFTP is not offered here, or shows other folders than rsync does. A forced command that takes no
- * notice of what is asked for may wait in silence.
+ * Whether SFTP is not offered, or shows other folders than rsync. A forced command that ignores the
+ * requested command may wait in silence.
  */
 function isRefusal(error: unknown): boolean {
   const isSilence = error instanceof ConnectionError && error.code === 'timeout';

@@ -1,4 +1,4 @@
-/** Finds out what a destination allows, and leaves nothing behind. */
+/** Tests what a destination allows, and leaves nothing behind. */
 import { randomBytes } from 'node:crypto';
 import { EcsyncError, FileError, InterruptedError, RemoteError, UsageError } from '../../errors.ts';
 import { TEMPORARY_DIRECTORY } from '../../gocryptfs/names/names.ts';
@@ -22,32 +22,32 @@ const COARSE_TIMES =
 const ODD_SECOND = 1_000_000_001;
 const NOT_THERE = 'the folder is not there yet';
 
-/** What can be allowed. */
+/** What a destination can allow. */
 export type Ability = 'push' | 'delta' | 'delete' | 'pull' | 'sftp';
 
-/** What was found out about one of them. */
+/** The result of testing one ability. */
 export interface AbilityResult {
   readonly ability: Ability;
-  /** Undefined: it could not be tried. */
+  /** Undefined: it could not be tested. */
   readonly allowed: boolean | undefined;
-  /** How it was tried, or why it is not allowed. */
+  /** How it was tested, or why it is not allowed. */
   readonly why: string;
 }
 
 type WritingResults = readonly [push: AbilityResult, delta: AbilityResult, deletion: AbilityResult];
 
-/** One look at a destination. */
+/** The first look at a destination. */
 interface Look {
-  /** The folder is not there; a push would make it. */
+  /** The folder does not exist. A push would make it. */
   readonly isMissing: boolean;
-  /** Where pushes keep unfinished files is there already. */
+  /** The temporary directory of pushes exists already. */
   readonly hasTemporary: boolean;
 }
 
 /**
- * Tries everything, in an order in which nothing that is written cannot be removed again.
+ * Tests everything, in an order in which everything written can be removed again.
  *
- * @param ways.openSftp - opens a session and looks at the folder; throws why that is not possible
+ * @param ways.openSftp - opens a session and stats the folder; throws if that is not possible
  * @param ways.listFolder - lists the folder; absent: an rsync run does
  * @throws {LoginError | ConnectionError} the peer cannot be reached at all
  * @throws {InterruptedError} `interrupted`
@@ -64,7 +64,7 @@ export async function testRemote(
   const pulling = await attempt('pull', 'the folder was listed', list);
   const sftp = await attempt('sftp', 'the folder was looked at', async () => {
     await ways.openSftp().catch((error: unknown) => {
-      // It is offered, and that is the question.
+      // SFTP is offered, which is all this test is about.
       if (!(error instanceof FileError) || error.code !== 'not-found') throw error;
     });
   });
@@ -140,7 +140,7 @@ async function testFile(source: RemoteSource, look: Look): Promise<WritingResult
   return [told, delta, await removeTest(source, look, folder)];
 }
 
-/** Whether a file comes back with another time than the odd second that was sent; never fails. */
+/** Whether the odd second of a file's time is lost at the destination. Never fails. */
 async function hasCoarseTimes(source: RemoteSource, folder: string): Promise<boolean> {
   const file = { ...entryOf('time', S_IFREG + 0o600, 1), mtimeSec: ODD_SECOND };
   const below = { ...source, path: `${source.path}${folder}/` };
@@ -191,7 +191,7 @@ function entryOf(path: string, mode: number, size = 0): Entry {
   return { path: Buffer.from(path), mode, size, ...times, uid: 0, gid: 0 };
 }
 
-/** What one run of the test does. */
+/** One writing run of the test. */
 interface Writing {
   readonly options: Partial<TransferOptions>;
   readonly rules?: readonly ReceiverRule[];
@@ -201,14 +201,14 @@ interface Writing {
   onDeleted?(path: Uint8Array): void;
 }
 
-/** @throws what the run came to, when that is not complete success */
+/** @throws the run's error, unless it succeeded completely */
 async function write(
   source: RemoteSource,
   entries: readonly Entry[],
   what: Writing,
 ): Promise<void> {
   const { remote, rsyncPath, path, signal, timeoutSec, protocolMax } = source;
-  // Nothing that is there gets other attributes.
+  // Existing objects must keep their attributes.
   const keep = { perms: false, times: false, owner: false, group: false, devices: false };
   const timed = timeoutSec > 0 ? { timeoutSec } : {};
   const options = { ...LISTING, protocolMax, ...keep, specials: false, ...timed, ...what.options };

@@ -1,15 +1,15 @@
-/** A random choice among paths that can be repeated by its seed. */
+/** A random choice among paths that can be repeated with its seed. */
 import { createHash, randomBytes } from 'node:crypto';
 
-/** A random choice that can be made again. */
+/** A repeatable random choice. */
 export interface Sample {
-  /** What makes the same choice again. */
+  /** Repeats the same choice. */
   readonly seed: string;
   readonly isIn: (path: Uint8Array) => boolean;
 }
 
 /**
- * Picks a share of all paths. Whoever does not know the seed cannot tell which ones.
+ * Picks a share of all paths. Without the seed nobody can predict which ones.
  *
  * @param share - from 0 to 1
  */

@@ -1,4 +1,4 @@
-/** What a check of a copy is told, and what it reports. */
+/** Input and callbacks of a check of a copy. */
 import type { Entry, Tree } from '../../tree/entry.ts';
 import type { EcsyncError } from '../../errors.ts';
 import type { Layout } from '../../gocryptfs/layout.ts';
@@ -12,39 +12,42 @@ import type { FsckProgress } from './fsck-summary.ts';
 /** A copy, and how to check it. */
 export interface FsckJob<C extends Entry> {
   /**
-   * The copy as a tree of ciphertext.
+   * Opens the copy as a tree of ciphertext.
    *
-   * @param onProblem - to be told of everything that cannot be read
+   * @param onProblem - receives everything that cannot be read
    */
   readonly openTree: (onProblem: (path: Uint8Array, error: EcsyncError) => void) => Tree<C>;
   readonly layout: Layout;
-  /** What the copy's gocryptfs.conf should be, where that is known. */
+  /** The expected gocryptfs.conf of the copy, if it is known. */
   readonly conf?: Uint8Array;
-  /** Nothing but ecsync has written to the copy: full blocks of zeros, and random nonces, are damage. */
+  /** Only ecsync has written to the copy, so full blocks of zeros and random nonces are damage. */
   readonly isOnlyEcsync: boolean;
-  /** Full blocks of zeros that gocryptfs may have left are worth a note only. Default: damage. */
+  /** Report full blocks of zeros that gocryptfs may have left as notes. Default: as damage. */
   readonly allowHoles?: boolean;
   /**
-   * Look whether every nonce is the one that ecsync chooses, which costs as much again as decrypting.
+   * Verify that every nonce is the one that ecsync chooses, which doubles the cost of decryption.
    * Needs `identities`.
    */
   readonly checksNonces?: boolean;
   /**
-   * Looks whether everything has the identity of its place; it has to keep what is misplaced. By it
-   * folders are read whose `gocryptfs.diriv` is lost.
+   * Compares the identity of every object with its place. It must keep misplaced objects. With it,
+   * folders whose `gocryptfs.diriv` is lost can be read.
    */
   readonly identities?: IdentityCheck;
-  /** What is not of the copy and was said to be kept there. */
+  /** Foreign objects that are kept in the copy on purpose. */
   readonly kept?: Pick<KeptNames, 'explains'>;
-  /** What the last push left there, where that is known. */
+  /** What the last push left in the copy, if it is known. */
   readonly lastPush?: LastPush | undefined;
-  /** Gives the content of all files in one go, after the structure. Absent: each as it is met. */
+  /**
+   * Reads the content of all files in one run after the structure. Absent: each file is read when
+   * it is listed.
+   */
   readonly contents?: ContentSource<C>;
-  /** Whether a file's content is read, by its plaintext path; everything else is checked anyway. */
+  /** Whether a file's content is read, by its plaintext path. Everything else is always checked. */
   readonly sample?: (plainPath: Uint8Array) => boolean;
 }
 
-/** Hears what a check finds, as it finds it. */
+/** Receives the findings of a check as they are made. */
 export interface FsckReporter {
   finding(finding: FsckFinding): void;
   progress(progress: FsckProgress): void;

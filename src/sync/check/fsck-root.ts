@@ -1,4 +1,6 @@
-/** What is in the root of a copy beside the plaintext: the conf, and what pushes did not finish. */
+/**
+ * Checks the files in the root of a copy that have no plaintext: the conf, and leftovers of pushes.
+ */
 import { EcsyncError } from '../../errors.ts';
 import { parseConf, type Conf } from '../../gocryptfs/conf/config.ts';
 import { CONF_LENGTH_MAX } from '../../gocryptfs/format/limits.ts';
@@ -19,11 +21,11 @@ const MESSAGES = {
 } as const;
 
 /**
- * What is wrong with the gocryptfs.conf in a copy. Nothing in a copy vouches for it: compare it
- * with one that is known to be right.
+ * Checks the gocryptfs.conf of a copy. Nothing in a copy authenticates it, so it is compared with
+ * one that is known to be right.
  *
- * @param expected - the bytes it should have; absent: it should only be there and be valid
- * @returns a note for a missing one where none is expected
+ * @param expected - the expected bytes; absent: it only has to exist and be valid
+ * @returns a note if it is missing and none is expected
  */
 export async function checkConf<C extends Entry>(
   tree: Tree<C>,
@@ -51,8 +53,8 @@ export async function checkConf<C extends Entry>(
 }
 
 /**
- * Whether something is in the directory where pushes keep unfinished files; the directory itself is
- * in every copy that ecsync has pushed.
+ * Reports files in the temporary directory of pushes. The directory itself is in every copy that
+ * ecsync has pushed.
  */
 export async function checkUnfinished<C extends Entry>(
   tree: Tree<C>,

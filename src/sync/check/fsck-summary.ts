@@ -1,7 +1,7 @@
-/** How far a check of a copy is, and what it comes to. */
+/** Progress and result of a check of a copy. */
 import type { ExitCode } from '../../errors.ts';
 
-/** How far a check is. The total is not known before the end. */
+/** The progress of a check. The total is not known before the end. */
 export interface FsckProgress {
   readonly filesDone: number;
   readonly bytesDone: number;
@@ -9,23 +9,23 @@ export interface FsckProgress {
   readonly current: Uint8Array;
 }
 
-/** What a whole check came to. */
+/** The result of a whole check. */
 export interface FsckSummary {
   readonly files: number;
-  /** Of those, how many were read; absent when all of them should be. */
+  /** How many of them were read. Absent without `--sample`. */
   readonly filesSampled?: number;
   readonly folders: number;
   readonly links: number;
   /** Devices, pipes and sockets. */
   readonly others: number;
-  /** Ciphertext that was read and authenticated. */
+  /** Bytes of ciphertext that were read and authenticated. */
   readonly bytesRead: number;
   /** Findings by severity. */
   readonly damaged: number;
   readonly unread: number;
   readonly notes: number;
-  /** Whether it was compared with anything where files and folders belong. */
+  /** Whether places of files and folders were checked. */
   readonly placesChecked: boolean;
-  /** 0; 26 for damage; otherwise 24 when everything unread vanished or changed, 23 when not. */
+  /** 0; 26 for damage; otherwise 24 if everything unread vanished or changed, and 23 if not. */
   readonly exitCode: ExitCode;
 }

@@ -1,4 +1,4 @@
-/** Checks a whole copy: every name, every block, every link is authenticated with the key. */
+/** Checks a whole copy: every name, every block and every link is authenticated with the key. */
 import {
   ExitCode,
   FileError,
@@ -38,9 +38,9 @@ import type { FsckJob, FsckReporter } from './fsck-job.ts';
 import type { FsckSummary } from './fsck-summary.ts';
 
 /**
- * Checks a copy from end to end. Names and blocks that are whole but not where they belong authenticate
- * all the same: `identities` and `lastPush` show those, as far as key and vault can tell. Extended
- * attributes are not read.
+ * Checks a copy from end to end. Intact names and blocks in the wrong place still authenticate.
+ * `identities` and `lastPush` detect these, as far as key and vault allow. Extended attributes are
+ * not read.
  *
  * @param signal - ends the check by throwing its reason
  * @throws {FileError} `open-failed` — the copy itself cannot be opened
@@ -65,16 +65,16 @@ class Check<C extends Entry> {
   #allUnreadVanished = true;
   /** The directory that is being listed. */
   #directory: PlainEntry<C> | undefined;
-  /** What was found in hard-linked files, by link group: they are read once. */
+  /** Findings in hard-linked files by link group, since each is read once. */
   readonly #linked = new Map<number, readonly FsckFinding[]>();
-  /** Files whose content comes after the structure, by the key of the cipher path. */
+  /** Files whose content is read after the structure, by the key of the cipher path. */
   readonly #later = new Map<string, PlainEntry<C>>();
   /** File IDs of hard-linked files, by link group. */
   readonly #linkedIDs = new Map<number, Uint8Array>();
-  /** Further names of those that are hard-linked, by link group. */
+  /** Further names of hard-linked files, by link group. */
   readonly #furtherNames = new Map<number, PlainEntry<C>[]>();
   #filesSampled = 0;
-  /** What could not be read before there was a root: a remote is listed as a whole. */
+  /** What could not be read before the root was known, because a remote is listed as a whole. */
   readonly #unreadBefore: (readonly [Uint8Array, EcsyncError])[] = [];
 
   constructor(job: FsckJob<C>, reporter: FsckReporter, signal: AbortSignal) {
@@ -179,7 +179,7 @@ class Check<C extends Entry> {
       known === undefined
         ? await this.#inspect(entry, () => this.#tree.open(entry.cipher))
         : this.#alsoNamed(entry, known);
-    // The first name of a file has a group only once the second was seen.
+    // The first name of a file gets its link group only when the second name is listed.
     const group = entry.cipher.linkGroup;
     if (group !== undefined && known === undefined) this.#linked.set(group, findings);
     for (const finding of findings) this.#add(finding);
@@ -215,7 +215,7 @@ class Check<C extends Entry> {
     }
   }
 
-  /** @param onOwn - told of the identity, when the file has that of its place */
+  /** @param onOwn - receives the identity if it is that of the file's place */
   async #decrypted(
     entry: PlainEntry<C>,
     cipher: OpenFile,
@@ -237,7 +237,7 @@ class Check<C extends Entry> {
     }
   }
 
-  /** What was found in a file, for a further name of it. */
+  /** The findings in a file, for another name of it. */
   #alsoNamed(entry: PlainEntry<C>, found: readonly FsckFinding[]): readonly FsckFinding[] {
     const { linkGroup } = entry.cipher;
     const fileID = linkGroup === undefined ? undefined : this.#linkedIDs.get(linkGroup);
@@ -252,7 +252,7 @@ class Check<C extends Entry> {
     return holeRuleFor({ isOnlyEcsync, isOwnFile }) === 'allowed' ? 'note' : 'damage';
   }
 
-  /** What is not where it was written for, and what is not there. */
+  /** Reports objects that are in the wrong place, and missing ones. */
   async #checkPlaces(): Promise<void> {
     const { identities, lastPush, layout } = this.#job;
     const listing = (): AsyncIterable<readonly PlainEntry[]> =>
@@ -263,7 +263,7 @@ class Check<C extends Entry> {
     ]) {
       for (const misplaced of judged ?? []) this.#add(findingOfMisplaced(misplaced));
     }
-    // What could not be listed is not missing.
+    // Objects in unlisted folders are not missing.
     if (this.#unreadBefore.length > 0) return;
     for (const finding of lastPush?.conclude() ?? []) this.#add(finding);
   }
@@ -277,7 +277,7 @@ class Check<C extends Entry> {
 
   #onProblem(problem: CopyProblem): void {
     if (problem.code === 'temporary-directory' || this.#job.kept?.explains(problem)) return;
-    // A folder whose IV is wrong is there all the same.
+    // A folder with a wrong IV still exists.
     if (problem.plainPath !== undefined) this.#job.lastPush?.pass(problem.plainPath);
     this.#add(findingOfProblem(problem));
   }

@@ -1,4 +1,4 @@
-/** Turns what a server said about a copy into findings of `verify`. */
+/** Turns a server's item records into findings of `verify`. */
 import {
   isDevice,
   isDirectory,
@@ -20,13 +20,13 @@ import type { PushEntry } from '../push/source/push-entry.ts';
 import type { VerifyFinding } from './verify-summary.ts';
 import { parentKey } from '../push/source/skeleton.ts';
 
-/** What the server said about an entry. */
+/** What the server reported about an entry. */
 export interface Difference {
   readonly entry: PushEntry;
   readonly iflags: number;
 }
 
-/** What the server has and the vault has not. */
+/** An object that only the copy has. */
 export interface Extra {
   /** As stored. */
   readonly cipherPath: Uint8Array;
@@ -40,7 +40,9 @@ const STRUCTURES = {
   mirror: 'mirror',
 } as const;
 
-/** Turns what a server said into findings, in the order of the list, then what is extra. */
+/**
+ * Turns a server's reports into findings: first in the order of the list, then the extra objects.
+ */
 export class FindingMaker {
   readonly #job: PushJob;
   readonly #hasItemRecords: boolean;
@@ -51,11 +53,11 @@ export class FindingMaker {
   #byPath: ReadonlyMap<string, PushEntry> | undefined;
 
   /**
-   * @param facts.hasItemRecords - from protocol 29 on: before, a request is all a server says
-   * @param facts.suspects - files that were edited here since the last push without a trace in size
-   *   or whole second
-   * @param facts.extras - what only the copy has
-   * @param facts.isUnfinished - no push has come to its end yet
+   * @param facts.hasItemRecords - true from protocol 29 on; older servers only send requests
+   * @param facts.suspects - files that were edited here since the last push although size and whole
+   *   second are unchanged
+   * @param facts.extras - objects that only the copy has
+   * @param facts.isUnfinished - no push has completed yet
    * @param facts.isConfKnown - the vault's conf was pushed
    */
   constructor(
@@ -76,7 +78,7 @@ export class FindingMaker {
     this.#suspects = facts.suspects;
   }
 
-  /** A missing folder is told without its key file, a missing object without the file of its name. */
+  /** A missing folder hides its missing key file, and a missing object its `.name` file. */
   ofDifferences(differences: readonly Difference[]): VerifyFinding[] {
     const missing = new Set(
       differences
@@ -112,8 +114,8 @@ export class FindingMaker {
   }
 
   /**
-   * Permissions of the small files that names need: they are nobody's. A server that is not root makes one of them
-   * writable when it removes the other link to it, from which a new folder got it.
+   * Ignores permissions of diriv and `.name` files. A new folder gets its diriv by a hard link, and
+   * a server that is not root makes the diriv writable when it removes the other link.
    */
   #isOfNoMeaning({ entry, iflags }: Difference): boolean {
     if (entry.virtual !== 'diriv' && entry.virtual !== 'name') return false;
@@ -137,7 +139,7 @@ export class FindingMaker {
     };
   }
 
-  /** A folder has another time when something was put into it; that is told of the thing itself. */
+  /** A folder's time changes when something is put into it. Only that object is reported. */
   #holdsExtra(
     { path }: PushEntry,
     kind: VerifyFinding['kind'],
@@ -152,7 +154,7 @@ export class FindingMaker {
     return this.#job.moves.since !== undefined;
   }
 
-  /** Whether the next push is to bring this, and the copy cannot have it yet. */
+  /** Whether the next push will send this, and the copy cannot have it yet. */
   #isPending(entry: PushEntry, kind: VerifyFinding['kind']): boolean {
     const { since } = this.#job.moves;
     if (entry.virtual === 'conf') return kind === 'changed' && !this.#isConfKnown;
@@ -169,7 +171,7 @@ export class FindingMaker {
     return this.#entryAt(ownerKey(entry) ?? '.');
   }
 
-  /** What was deleted here since the last push is no more than due. */
+  /** Objects deleted here since the last push are pending deletion. */
   #verdictOnExtra(plainPath: Uint8Array): VerifyFinding['verdict'] {
     const { settings, moves } = this.#job;
     if (!settings.delete) return 'extra';
@@ -208,7 +210,7 @@ export class FindingMaker {
 
 const NOTHING_ELSE = { attributes: [], changedHere: false, maybeMissing: false } as const;
 
-/** The object that a virtual file belongs to: a folder, or what has the long name. */
+/** The object that a virtual file belongs to: a folder, or an object with a long name. */
 function ownerKey({ virtual, path }: PushEntry): string | undefined {
   if (virtual === 'diriv') return parentKey(pathKey(path));
   return virtual === 'name' ? pathKey(path).slice(0, -'.name'.length) : undefined;

@@ -1,4 +1,4 @@
-/** Has the server compare a list with what it has, for `verify`. */
+/** Has the server compare a list with the copy, for `verify`. */
 import { RemoteError } from '../../errors.ts';
 import { isRegularFile } from '../../tree/entry.ts';
 import { kindOf, type StoredKind } from '../push/job/control-entry.ts';
@@ -12,7 +12,7 @@ import type { RunOutcome } from '../push/job/rsync-run.ts';
 import { findMissing } from '../push/runs/unstored-kinds.ts';
 import type { Difference, Extra } from './verify-finding.ts';
 
-/** What a server said about a list, and about what is not in it. */
+/** What a server reported about a list, and about objects that are not in it. */
 export interface Inspection {
   readonly differences: readonly Difference[];
   readonly extras: readonly Extra[];
@@ -20,14 +20,14 @@ export interface Inspection {
   readonly hasItemRecords: boolean;
 }
 
-/** A server's way of saying that this key may not delete. */
+/** Messages of servers that do not allow this key to delete. */
 const DELETE_REFUSED = /delete/i;
 
 /**
- * Has the server compare a list with what it has.
+ * Has the server compare a list with the copy.
  *
  * @param what.checksum - by content; otherwise by size and time
- * @param what.extras - ask also for what is not in the list, which then must be all there is
+ * @param what.extras - also report objects that are not in the list, which must be complete then
  */
 export async function inspect(
   job: PushJob,
@@ -56,7 +56,7 @@ export async function inspect(
     ...(what.extras && { rules: previewRules(job.scope) }),
     onOpen: hashingProgress(job, what.entries),
     onItem: (entry, told) => {
-      // Of a folder that was there before the copy, what it is was never ours.
+      // A root that existed before the copy keeps its own attributes.
       const isKept = job.root === undefined && entry === job.snapshot.entries[0];
       const iflags = isKept ? withoutModeAndOwner(told) : told;
       if (isSignificant(iflags)) differences.push({ entry, iflags });
@@ -81,7 +81,7 @@ export async function inspect(
   const extrasAsked = what.extras && (deletions > 0 || (await tellsDeletions(job)));
   if (what.extras && !extrasAsked) tellNoExtras(job, 'the server does not tell');
   return {
-    // What could not be read here was sent with a sum of nothing.
+    // Files that could not be read here were sent with a checksum of nothing.
     differences: differences.filter(({ entry }) => !troubled.has(entry)),
     extras,
     extrasAsked,
@@ -91,7 +91,10 @@ export async function inspect(
 
 export const WHETHER_WHOLE: Unknown = { what: 'whether the copy is whole' };
 
-/** What is not there of the kinds about which the server says nothing; what is there is not compared. */
+/**
+ * Reports missing objects of the kinds about which the server says nothing. Existing ones are not
+ * compared.
+ */
 async function missingOf(
   job: PushJob,
   entries: readonly PushEntry[],
@@ -126,7 +129,7 @@ function isDeleteRefusal(outcome: RunOutcome): boolean {
   );
 }
 
-/** Tells how far the hashing has come: files are opened in the order of the list. */
+/** Reports the progress of hashing. Files are opened in the order of the list. */
 function hashingProgress(job: PushJob, entries: readonly PushEntry[]): (entry: PushEntry) => void {
   const files = entries.filter(isRegularFile);
   const bytesTotal = files.reduce((sum, { size }) => sum + size, 0);

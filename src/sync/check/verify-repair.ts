@@ -1,4 +1,4 @@
-/** Pushes again what a verification found wrong. */
+/** Pushes again the objects that a verification found wrong. */
 import { withLinkedNames } from '../push/runs/content-run.ts';
 import { refuseOtherVault } from '../push/guards/preflight.ts';
 import type { PushJob } from '../push/job/push-job.ts';
@@ -10,11 +10,11 @@ import { transfer } from '../push/runs/transfer.ts';
 import { inspect, type Inspection } from './verify-inspect.ts';
 
 /**
- * Pushes what an inspection found wrong, compared by content, and with `--delete` removes what is
- * extra; then has the server look at that again.
+ * Pushes the objects that an inspection found wrong, compared by content, and with `--delete`
+ * removes extra objects. Then has the server inspect them again.
  *
- * @throws as `push`; also {VaultError} `destination-not-a-copy` — before the first deleting push, when
- *   what is extra was not written by this vault
+ * @throws as `push`; also {VaultError} `destination-not-a-copy` — before the first deleting push,
+ *   if this vault did not write the extra objects
  * @returns what is still wrong
  */
 export async function repair(
@@ -33,7 +33,7 @@ export async function repair(
   const state = remembered ?? emptyState();
   const wrong = withLinkedNames(job, new Set(seen.differences.map(({ entry }) => entry)));
   const { entries } = job.snapshot;
-  // An old server names only files that differ, so everything else is pushed as it should be.
+  // An old server names only files that differ. Everything else is pushed as usual.
   const list = seen.hasItemRecords
     ? withAncestors(entries, new Set([...wrong, ...entries.filter(isOfRoot)]))
     : entries;
@@ -47,12 +47,15 @@ export async function repair(
   return { ...again, extras: after.extras };
 }
 
-/** The files by which the copy is recognised: without all of them a damaged one looks like another vault's. */
+/**
+ * The files that identify a copy. If one were left out, a damaged copy would look like that of
+ * another vault.
+ */
 function isOfRoot({ virtual, path }: PushEntry): boolean {
   return virtual !== undefined && !path.includes(0x2f);
 }
 
-/** Sends a part of the snapshot as if the destination had nothing of what is wrong in it. */
+/** Sends a part of the snapshot as if the destination had none of its wrong objects. */
 async function pushAgain(
   job: PushJob,
   list: readonly PushEntry[],

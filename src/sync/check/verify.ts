@@ -18,24 +18,24 @@ import { filesInDoubt, selectionTerms } from '../push/memory/unfinished.ts';
 import { inspect, type Inspection, WHETHER_WHOLE } from './verify-inspect.ts';
 import { repair } from './verify-repair.ts';
 
-/** What a verification is to do beside looking. */
+/** What a verification does beside comparing. */
 export interface VerifyOptions {
-  /** Push what is wrong, and look at that again. */
+  /** Push the objects that are wrong, and compare them again. */
   readonly repair: boolean;
-  /** Told of each finding; after a repair, and then whether it has gone. Must not throw. */
+  /** Receives each finding; after a repair, again with whether it is repaired. Must not throw. */
   onFinding(finding: VerifyFinding, repaired: boolean): void;
 }
 
 /**
- * Whether a copy holds exactly what its vault says: every file is encrypted and hashed here, the
- * server hashes what it has, and nothing but the differences comes back. Nothing is changed there
- * unless a repair is asked for.
+ * Verifies that a copy holds exactly what its vault says. Every file is encrypted and hashed here,
+ * the server hashes the copy, and only differences are transferred. Nothing is changed at the
+ * server without `repair`.
  *
  * @throws as `push`, and
  * @throws {VaultError} `copy-missing` — there is nothing at the destination
  * @throws {NotNowError} `copy-gone` — a local folder that had a copy: its disk may not be mounted
- * @throws {RemoteError} `comparison-withheld` — the server leaves files alone that exist, so it finds
- *   them all equal; `answers-withheld` — it answers no dry runs
+ * @throws {RemoteError} `comparison-withheld` — the server ignores existing files, so it would find
+ *   them all equal; `answers-withheld` — it does not answer dry runs
  */
 export async function verify(
   settings: PushSettings,
@@ -46,7 +46,7 @@ export async function verify(
   const startedMs = performance.now();
   const asked = { ...settings, checksum: true };
   return withPushJob(asked, vault, surroundings, async (job, remembered) => {
-    // A folder of this machine is looked at as a push does.
+    // Checks a local folder as a push does.
     if (isFounded(remembered) && job.settings.destination.kind === 'local') guarded(job);
     await assertCompares(job);
     const { entries } = job.snapshot;
@@ -61,7 +61,7 @@ export async function verify(
       try {
         return findingsOf(job, await repair(job, seen, { remembered, save }), remembered);
       } catch (error) {
-        // A part may be mended by now: another look would not find it any more.
+        // A repair may have fixed only a part, which a second comparison would not report.
         for (const finding of found) options.onFinding(finding, false);
         throw error;
       }
@@ -78,8 +78,8 @@ export async function verify(
 }
 
 /**
- * Makes sure that there is a copy and that the server compares what exists with what it is told: one
- * that is made to ignore existing files would call every copy perfect.
+ * Makes sure that there is a copy, and that the server compares existing files. A server that
+ * ignores existing files would report every copy as perfect.
  */
 async function assertCompares(job: PushJob): Promise<void> {
   const { destination } = job.settings;
@@ -126,12 +126,12 @@ function findingsOf(
     isUnfinished: remembered?.unfinished !== undefined,
     isConfKnown: conf === undefined || remembered?.known.has(knownKey(conf)) !== false,
   });
-  // That it stays is told already.
-  const told = differences.filter(({ entry }) => job.confThere?.keeps(entry) !== true);
-  return [...maker.ofDifferences(told), ...maker.ofExtras(extras)];
+  // The note above has reported that the conf stays.
+  const reported = differences.filter(({ entry }) => job.confThere?.keeps(entry) !== true);
+  return [...maker.ofDifferences(reported), ...maker.ofExtras(extras)];
 }
 
-/** Equal for the same difference before and after a repair, whatever is left of it. */
+/** The same key before and after a repair, so that the rest of a difference is recognised. */
 function keyOf({ path, object, structure, kind }: VerifyFinding): string {
   const side = kind === 'extra' ? 'extra' : 'here';
   return `${side} ${object} ${structure ?? ''} ${Buffer.from(path).toString('latin1')}`;

@@ -55,7 +55,7 @@ export async function recogniseDerivation<C extends Entry>(
  * layout `reverse` can derive a lost IV.
  *
  * @param signal - absent: only the root is examined, and without directory IVs the result is
- * unknown
+ *   unknown
  */
 export async function derivationByRoot<C extends Entry>(
   copy: CopyTree<C>,

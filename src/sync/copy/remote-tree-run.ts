@@ -48,7 +48,7 @@ export function listingOptions({ protocolMax, timeoutSec }: RemoteSource): Trans
  * @returns why the server could not read everything; undefined if it could
  * @throws {InterruptedError} `interrupted`
  * @throws {LoginError | ConnectionError | RemoteError | ProtocolError} from the peer; what
- * `converse` threw
+ *   `converse` threw
  */
 export async function runPull(
   source: RemoteSource,

@@ -66,7 +66,7 @@ export function rsyncForXattrs(settings: PushSettings): string | undefined {
  * names of a hard-linked object share one array.
  *
  * @returns the snapshot without the objects whose attributes could not be read: sent without them,
- * the copy would lose those it has
+ *   the copy would lose those it has
  * @throws {FileError} `xattrs-unreadable` — nothing could be read
  */
 export async function withXattrs(

@@ -8,7 +8,7 @@ import { LocalConnection } from './local-connection.ts';
  * One conversation of a server in this process.
  *
  * @param onFailure - receives the error that ended it, which the server's output only describes as
- * text
+ *   text
  * @returns its exit status
  */
 export type InProcessServer = (
@@ -25,7 +25,7 @@ export class InProcessRemote implements Remote {
 
   /**
    * @param serverFor - parses the arguments of a command line; {@link start} rejects with what it
-   * throws
+   *   throws
    */
   constructor(serverFor: (words: readonly string[]) => InProcessServer) {
     this.#serverFor = serverFor;

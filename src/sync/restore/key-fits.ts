@@ -1,4 +1,4 @@
-/** Whether a master key that somebody told opens a copy at all, before its names are looked for in vain. */
+/** Checks that a given master key opens a copy, before names are searched with a wrong one. */
 import { PasswordError } from '../../errors.ts';
 import type { Layout } from '../../gocryptfs/layout.ts';
 import { DIR_IV_LENGTH } from '../../gocryptfs/format/limits.ts';
@@ -9,8 +9,8 @@ import { splitPath } from '../../bytes/paths.ts';
 import { DIR_IV_NAME_BYTES } from '../../gocryptfs/names/names.ts';
 
 /**
- * Looks at the names in the top folder of a copy. A conf that is sealed, or whose password is right, proves
- * its key; a key alone is proved by nothing.
+ * Tries the key on the names in the root of a copy. A conf whose seal or password is right proves
+ * its key, but nothing proves a master key that was given alone.
  *
  * @throws {PasswordError} `wrong-masterkey` — there are names, and none of them can be decrypted
  */
@@ -25,8 +25,8 @@ export async function assertKeyFits<C extends Entry>(
   if (names.hasDirIVs) {
     const file = children.find((child) => Buffer.compare(DIR_IV_NAME_BYTES, nameOf(child)) === 0);
     const bytes = file && (await readSmallFile(copy, file, DIR_IV_LENGTH));
-    if (bytes?.length !== DIR_IV_LENGTH) return; // told where it is missed
-    // The second is what ecsync would have stored there, for a file that was damaged.
+    if (bytes?.length !== DIR_IV_LENGTH) return; // reported where the IV is needed
+    // The second IV is the one that ecsync derives, for a damaged diriv.
     dirIVs.splice(0, 1, bytes, identities.dirIV({ path: new Uint8Array(0), counter: 0 }));
   }
   const stored = children

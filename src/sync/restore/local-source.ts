@@ -1,4 +1,4 @@
-/** A folder of this machine as a source that is pulled from. */
+/** A local folder as a source of a pull. */
 import path from 'node:path';
 import { FileError, VaultError } from '../../errors.ts';
 import { serveSender } from '../../rsync/send/serve-sender.ts';
@@ -10,8 +10,8 @@ import { readSourceXattrs } from './source-xattrs.ts';
 import { InProcessRemote, type InProcessServer } from '../reach/in-process-remote.ts';
 
 /**
- * A folder of this machine as a source. {@link start} rejects with
- * {@link UsageError} `server-words-invalid` and {@link VaultError} `copy-missing`.
+ * A local folder as a source of a pull. {@link start} rejects with {@link UsageError}
+ * `server-words-invalid` and {@link VaultError} `copy-missing`.
  */
 export class LocalSourceRemote extends InProcessRemote {
   constructor() {

@@ -1,9 +1,9 @@
-/** How folders are told that were read without their `gocryptfs.diriv`: the first few by name. */
+/** Reports folders that were read without their `gocryptfs.diriv`: only the first few by name. */
 
-/** So many are named; after a power cut it may be any number. */
+/** Limits the number of named folders. After a power cut there may be many. */
 export const LOST_DIR_IVS_SHOWN = 10;
 
-/** @returns undefined when all of them were named */
+/** @returns undefined if all of them were named */
 export function furtherLostDirIVs(count: number): string | undefined {
   const further = count - LOST_DIR_IVS_SHOWN;
   if (further <= 0) return undefined;

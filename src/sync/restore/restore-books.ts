@@ -1,4 +1,4 @@
-/** The books of one restore: what was done and what went wrong. */
+/** Counts and reports what a restore did and what went wrong. */
 import { IntegrityError, VanishedError, type EcsyncError } from '../../errors.ts';
 import type { FlistEntry } from '../../rsync/flist/decode.ts';
 import { stripRsyncPrefix } from '../../rsync/outcome/status-words.ts';
@@ -11,7 +11,9 @@ import { itemLine, plainMessage } from '../push/job/item-line.ts';
 import { isSignificant } from '../push/job/itemize.ts';
 import type { RestoreReporter, RestoreSettings, RestoreSummary } from './restore-settings.ts';
 
-/** The books of one restore: what was done and what went wrong, each told once, in plaintext. */
+/**
+ * Counts and reports what a restore did and what went wrong, each object once, in plaintext names.
+ */
 export class RestoreBooks {
   filesRestored = 0;
   filesKept = 0;
@@ -21,21 +23,21 @@ export class RestoreBooks {
   bytesSent = 0;
   bytesReceived = 0;
   damaged = 0;
-  /** Things that are not as the last push left them, or not where they belong, and were restored. */
+  /** Restored objects that are not as the last push left them, or not in their place. */
   misplaced = 0;
   /** Files that may have been renamed before they were pushed. */
   #moved = 0;
   #holes = { files: 0, blocks: 0 };
   /** Folders that were read without their `gocryptfs.diriv`. */
   #dirIVsLost = 0;
-  /** Something could not be read or stored. */
+  /** Objects that could not be read or stored. */
   failures = 0;
   vanished = 0;
-  /** Something differs that nobody said may be replaced. */
+  /** Files that differ, without an option that says what to do. */
   undecided = 0;
-  /** Devices that nobody said are to be left out. */
+  /** Devices that were left out without an option that asks for it. */
   #devicesLeft = 0;
-  /** Objects whose place in the target is ecsync's own. */
+  /** Objects whose place in the target is reserved for ecsync. */
   #reserved = 0;
   readonly #reporter: RestoreReporter;
   readonly #allowsHoles: boolean;
@@ -51,7 +53,7 @@ export class RestoreBooks {
     const { plainPath, link } = planned;
     const plain = { path: plainPath, target: link?.target };
     const line = itemLine(entry, iflags, { plain, linkedTo });
-    // rsync's own arrow for what arrives.
+    // rsync marks received files with the other arrow.
     this.#reporter.item({ ...line, change: line.change.replace('<', '>') });
   }
 
@@ -61,7 +63,7 @@ export class RestoreBooks {
     this.matchedBytes += matchedBytes;
   }
 
-  /** Something of the copy that has no place in the plaintext. */
+  /** A problem with an object of the copy that has no plaintext. */
   structureProblem(problem: CopyProblem): void {
     if (problem.code === 'temporary-directory') return;
     if (problem.code === 'diriv-lost') {
@@ -80,23 +82,23 @@ export class RestoreBooks {
     this.#reporter.warning({ code, message: error.message });
   }
 
-  /** Something is not what the last push left there. */
+  /** An object differs from what the last push left. */
   differs({ severity, code, message }: FsckFinding): void {
     if (severity === 'damage') this.misplaced++;
     this.#reporter.warning({ code, message });
   }
 
   /**
-   * Something has the identity of another place.
+   * An object has the identity of another place.
    *
-   * @param isAllowed - somebody has said that it may
+   * @param isAllowed - the user allowed that
    */
   notInPlace({ code, message }: EcsyncError, isAllowed: boolean): void {
     if (!isAllowed) this.misplaced++;
     this.#reporter.warning({ code, message });
   }
 
-  /** A file that was renamed before it was pushed, or put there by somebody; it was restored. */
+  /** A restored file that was renamed before it was pushed, or moved in the copy by somebody. */
   moved({ code, message }: IntegrityError): void {
     this.#moved++;
     this.#reporter.detail({ code, message });
@@ -112,7 +114,7 @@ export class RestoreBooks {
     else this.#reporter.warning({ code: 'hole', message });
   }
 
-  /** What was counted and is told once. */
+  /** Reports what was only counted so far. */
   conclude(): void {
     const dirIVs = furtherLostDirIVs(this.#dirIVsLost);
     if (dirIVs !== undefined) this.#reporter.warning({ code: 'diriv-lost', message: dirIVs });
@@ -135,7 +137,7 @@ export class RestoreBooks {
   /**
    * A part of the copy could not be listed or read.
    *
-   * @param where.folder - the copy, when it is a folder of this machine
+   * @param where.folder - the copy, if it is a folder of this machine
    * @param where.planned - plaintext paths by the key of the cipher path, as far as they are known
    */
   incomplete(
@@ -157,7 +159,7 @@ export class RestoreBooks {
     this.#reporter.warning({ code: error.code, message: told });
   }
 
-  /** A difference that stays; told when nobody said that it may. */
+  /** A file that differs and stays. Reported unless the user asked for that. */
   kept(plainPath: Uint8Array, isWanted: boolean): void {
     this.filesKept++;
     if (isWanted) return;
@@ -166,7 +168,7 @@ export class RestoreBooks {
     this.#reporter.warning({ code: 'kept', message });
   }
 
-  /** @param isExpected - it was said that such things are left out */
+  /** @param isExpected - the user asked to leave such objects out */
   leftOut(plainPath: Uint8Array, kind: string, isExpected: boolean): void {
     if (!isExpected) this.#devicesLeft++;
     const message = `${showPath(plainPath)} is ${kind} in the copy; it was left out`;
@@ -174,9 +176,9 @@ export class RestoreBooks {
   }
 
   /**
-   * An object that has no place in the target, because ecsync keeps its own there.
+   * An object whose place in the target is reserved for ecsync.
    *
-   * @param isLoss - it may be what a person put there; a vault directory is made anew by `clone` or `init`
+   * @param isLoss - it may be a user's object; a vault directory is made again by `clone` or `init`
    */
   reserved(plainPath: Uint8Array, isLoss: boolean): void {
     if (isLoss) this.#reserved++;
@@ -184,7 +186,7 @@ export class RestoreBooks {
     this.#reporter.warning({ code: 'name-reserved', message });
   }
 
-  /** @param path - what it is called in the target */
+  /** @param path - its name in the target */
   renamedTo(plainPath: Uint8Array, path: Uint8Array): void {
     this.renamed++;
     const message = `${showPath(plainPath)} cannot have this name here; restored as ${showPath(path)}`;
@@ -308,7 +310,7 @@ export class RestoreBooks {
   }
 }
 
-/** What may be a cipher path in a message. */
+/** Matches a possible cipher path in a message. */
 const PATH_LIKE = /[A-Za-z0-9_./=-]{22,}/g;
 
 function ownWords(said: string): string {
@@ -318,7 +320,7 @@ function ownWords(said: string): string {
     : lines.map(stripRsyncPrefix).join('; ');
 }
 
-/** Something was gone, or another one, when it was to be read. */
+/** The object was gone or replaced when it was read. */
 function isChange(error: EcsyncError): boolean {
   return error instanceof VanishedError || error.cause instanceof VanishedError;
 }

@@ -1,4 +1,4 @@
-/** What a restore checks beside the authenticity of names and blocks: that all is in its place. */
+/** Checks the places of objects in a restore, beside the authenticity of names and blocks. */
 import type { Layout } from '../../gocryptfs/layout.ts';
 import { isDirectory, type Entry, type Tree } from '../../tree/entry.ts';
 import { walk } from '../../tree/walk.ts';
@@ -29,7 +29,7 @@ export interface RestoreChecksJob<C extends Entry> {
   readonly signal: AbortSignal;
 }
 
-/** Checks one restore, as it goes on. */
+/** Checks one restore as it proceeds. */
 export class RestoreChecks<C extends Entry> {
   readonly form: EncryptedForm;
   readonly #job: RestoreChecksJob<C>;
@@ -59,7 +59,7 @@ export class RestoreChecks<C extends Entry> {
     });
   }
 
-  /** The copy in plaintext; everything that is wanted is looked at as it is listed. */
+  /** The copy in plaintext. Every wanted object is checked as it is listed. */
   view(onProblem: (problem: CopyProblem) => void): Pick<DecryptedView<C>, 'root' | 'children'> {
     const { tree, layout, books, settings } = this.#job;
     const kept = new KeptNames(settings.keep);
@@ -87,11 +87,10 @@ export class RestoreChecks<C extends Entry> {
   }
 
   /**
-   * Once everything was listed: what is missing is told, and links that are not where they were written
-   * for are left out of the plan.
+   * Reports missing objects when everything was listed, and removes misplaced links from the plan.
    *
    * @param isWhole - the listing is complete
-   * @returns what is planned still
+   * @returns the remaining plan
    */
   async afterListing(
     planned: ReadonlyMap<string, Planned>,
@@ -112,7 +111,7 @@ export class RestoreChecks<C extends Entry> {
     return left;
   }
 
-  /** Once the content is there. */
+  /** Checks that need the content. */
   async afterFetch(): Promise<void> {
     for (const misplaced of await this.#identities.judgeFiles(this.#listing)) this.#tell(misplaced);
     this.#job.books.conclude();

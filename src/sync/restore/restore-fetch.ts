@@ -21,26 +21,28 @@ import type { RestorePlan } from './restore-plan.ts';
 import type { RestoredXattrs } from './restore-xattrs.ts';
 import type { RestoreReporter, RestoreSettings } from './restore-settings.ts';
 
-/** Up to so many objects are asked for by name; for more the whole copy is listed again. */
-const ASKED_BY_NAME_MAX = 1000;
+/** Up to this many objects are requested by name. For more, the whole copy is listed again. */
+const REQUESTED_BY_NAME_MAX = 1000;
 
-/** Permissions without set-user-id, set-group-id and sticky: nothing vouches for those in a copy. */
+/**
+ * Permissions without set-user-id, set-group-id and sticky. Nothing authenticates these in a copy.
+ */
 const ORDINARY_MODE_BITS = 0o777;
 
-/** What is fetched, and where it goes. */
+/** What is fetched, and where it is stored. */
 export interface FetchJob {
   readonly plan: RestorePlan;
   readonly settings: RestoreSettings;
   readonly source: RemoteSource;
   readonly form: StoredForm;
-  /** Bytes of a block that can only be found where it was; absent: rsync's own choice. */
+  /** Length of a block that matches only at its own offset. Absent: rsync's own choice. */
   readonly blockSize?: number | undefined;
   readonly target: LocalStore;
   readonly rootIsNew: boolean;
-  /** That parts of the copy cannot be read was told already. */
+  /** It was already reported that parts of the copy cannot be read. */
   readonly isKnownIncomplete: boolean;
   readonly unfinished?: Unfinished<LocalEntry>;
-  /** Absent without `-X`, and where the source has none. */
+  /** Absent without `-X`, and if the source has no attributes. */
   readonly xattrs?: RestoredXattrs | undefined;
   readonly books: RestoreBooks;
   readonly reporter: RestoreReporter;
@@ -48,7 +50,7 @@ export interface FetchJob {
 }
 
 /**
- * Fetches everything that is planned, in one rsync run.
+ * Fetches everything in the plan in one rsync run.
  *
  * @throws {LoginError | ConnectionError | RemoteError | ProtocolError} the peer
  * @throws {FileError} nothing can be stored any more
@@ -80,7 +82,7 @@ export async function fetchContent(job: FetchJob): Promise<void> {
         umask: currentUmask(),
         ...(job.settings.specialModes !== true && { modeBits: ORDINARY_MODE_BITS }),
       },
-      senderRules: planned.size <= ASKED_BY_NAME_MAX ? rulesFor(planned) : (source.rules ?? []),
+      senderRules: planned.size <= REQUESTED_BY_NAME_MAX ? rulesFor(planned) : (source.rules ?? []),
       rootIsNew: job.rootIsNew,
       keepsRoot: true,
       signal,
@@ -123,7 +125,7 @@ export async function fetchContent(job: FetchJob): Promise<void> {
   books.incomplete(incomplete, { folder: copyFolder(job.settings), planned });
 }
 
-/** The copy, when it is a folder of this machine that is read in this process. */
+/** The folder of a local copy that is read in this process. */
 export function copyFolder({ from, rsyncPath }: RestoreSettings): string | undefined {
   return from.kind === 'local' && rsyncPath === undefined ? from.path : undefined;
 }
@@ -149,7 +151,7 @@ function transferOptions({ settings, source, blockSize, xattrs }: FetchJob): Tra
   };
 }
 
-/** Follows the run through the files. */
+/** Tracks the progress of the run through the files. */
 class FetchProgress {
   readonly #job: FetchJob;
   #filesDone = 0;

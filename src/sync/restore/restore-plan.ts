@@ -1,4 +1,4 @@
-/** Decides for every object of a copy whether it is restored, and where to. */
+/** Decides for every object of a copy whether and where it is restored. */
 import { setImmediate } from 'node:timers/promises';
 import { FileError, UsageError } from '../../errors.ts';
 import {
@@ -22,35 +22,35 @@ import type { RestoreBooks } from './restore-books.ts';
 import type { Overwrite, RestoreSettings } from './restore-settings.ts';
 import type { Selection } from '../push/source/selection.ts';
 
-/** Directories between two turns of the event loop. */
+/** Directories planned between two turns of the event loop. */
 const DIRECTORIES_PER_TURN = 64;
-/** Names in the root of a target that are ecsync's own. */
+/** Names in the root of a target that are reserved for ecsync. */
 const OWN_NAMES = new Set(['.ecsync', UNFINISHED_FOLDER]);
 
-/** What a restore is going to do. */
+/** The plan of a restore. */
 export interface RestorePlan {
-  /** By the key of the cipher path. Of no object that stays as it is. */
+  /** By the key of the cipher path. Objects that stay unchanged are not in it. */
   readonly planned: ReadonlyMap<string, Planned>;
-  /** Plaintext objects that were asked for. */
+  /** Selected plaintext objects. */
   readonly count: number;
-  /** Plaintext and ciphertext bytes of all files asked for. */
+  /** Plaintext and ciphertext bytes of all selected files. */
   readonly plainBytes: number;
   readonly cipherBytes: number;
-  /** Parts of the target lie on other disks than its root. */
+  /** Parts of the target are on other file systems than its root. */
   readonly spansDisks: boolean;
 }
 
-/** What a plan is made from. */
+/** The input of a plan. */
 export interface PlanJob<C extends Entry> {
   readonly view: Pick<DecryptedView<C>, 'root' | 'children'>;
   readonly selection: Selection;
   readonly target: LocalStore;
-  /** Key of the folder whose content goes into the target; empty: the top of the copy. */
+  /** Key of the folder whose content goes into the target; empty: the root of the copy. */
   readonly base: string;
-  /** The vault directory, when it exists: nothing in it is ever touched. */
+  /** The vault directory, if it exists. Nothing in it is ever touched. */
   readonly vaultDir: LocalEntry | undefined;
   readonly overwrite: Overwrite | undefined;
-  /** What of the rest is made beside files, folders and links. */
+  /** Which devices and special files are made. */
   readonly makes: Pick<RestoreSettings, 'devices' | 'specials' | 'withoutDevices'>;
   readonly names: NameRules;
   readonly books: RestoreBooks;
@@ -59,28 +59,28 @@ export interface PlanJob<C extends Entry> {
 }
 
 /**
- * Goes through a copy and decides for every object whether it is restored, and where to. Nothing is
- * written.
+ * Goes through a copy and decides for every object whether and where it is restored. Writes
+ * nothing.
  *
- * @throws {UsageError} `path-missing` — a path that was asked for is not in the copy
- * @throws {FileError} `write-failed` — the target cannot be looked at
+ * @throws {UsageError} `path-missing` — a requested path is not in the copy
+ * @throws {FileError} `write-failed` — the target cannot be examined
  */
 export function planRestore<C extends Entry>(job: PlanJob<C>): Promise<RestorePlan> {
   return new Planner(job).run();
 }
 
-/** A folder that is still to be looked into. */
+/** A folder that is still to be visited. */
 interface Pending<C extends Entry> {
   readonly entry: PlainEntry<C>;
   readonly targetPath: Uint8Array;
-  /** It is there already. */
+  /** The folder exists in the target. */
   readonly exists: boolean;
 }
 
 class Planner<C extends Entry> {
   readonly #job: PlanJob<C>;
   readonly #planned = new Map<string, Planned>();
-  /** Paths that were asked for and not found yet, as keys. */
+  /** Requested paths that were not found yet, as keys. */
   readonly #missing: Set<string>;
   /** The names of each hard-linked object. */
   readonly #links = new Map<number, PlainEntry<C>[]>();
@@ -126,7 +126,7 @@ class Planner<C extends Entry> {
   async #lookInto(folder: Pending<C>): Promise<Pending<C>[]> {
     const { view, selection, names, books } = this.#job;
     const children = await view.children(folder.entry);
-    // Names count also where nothing of them is restored: later ones must come out the same.
+    // All names take part, restored or not, so that later restores choose the same target names.
     const plainNames = children.map(({ path }) => splitPath(path).name);
     const targets = targetNames(plainNames, names);
     const folders: Pending<C>[] = [];
@@ -149,7 +149,7 @@ class Planner<C extends Entry> {
     return folders;
   }
 
-  /** The folder whose content goes into the target, or one that holds it. */
+  /** Whether a folder is the one whose content goes into the target, or contains it. */
   #isAboveBase(entry: PlainEntry<C>): boolean {
     const { base } = this.#job;
     const key = pathKey(entry.path);
@@ -162,7 +162,7 @@ class Planner<C extends Entry> {
     return existing;
   }
 
-  /** Plans one object; of a folder that is restored it returns where to go on. */
+  /** Plans one object. Returns the pending folder if the object is a folder to visit. */
   #decide(
     entry: PlainEntry<C>,
     targetPath: Uint8Array,
@@ -183,7 +183,8 @@ class Planner<C extends Entry> {
     }
     if (isDirectory(entry)) {
       const exists = existing !== undefined && isDirectory(existing);
-      // A folder on the way to what is wanted is made when it is missing, and otherwise left alone.
+      // A folder on the way to a selected object is made if it is missing, and otherwise left
+      // unchanged.
       if (isWanted || !exists) this.#plan(entry, targetPath);
       return { entry, targetPath, exists };
     }
@@ -200,8 +201,8 @@ class Planner<C extends Entry> {
   }
 
   /**
-   * A device, pipe or socket that nobody wants made. A server can turn any file into one, so each is
-   * told.
+   * Whether a device, pipe or socket is left out. A server can turn any file into one, so each is
+   * reported.
    */
   #isLeftOut(entry: PlainEntry<C>): boolean {
     if (isDirectory(entry) || isRegularFile(entry) || isSymlink(entry)) return false;
@@ -215,7 +216,7 @@ class Planner<C extends Entry> {
     return !specials;
   }
 
-  /** Whether what is there is the same, or may be replaced. */
+  /** Whether the existing object is the same, or may be replaced. */
   #mayStore(entry: PlainEntry<C>, existing: LocalEntry): boolean {
     if (isUnchanged(entry, existing)) return true;
     switch (this.#job.overwrite) {
@@ -230,7 +231,7 @@ class Planner<C extends Entry> {
     }
   }
 
-  /** Asked for, not only on the way to what is. */
+  /** Whether an object is selected itself, and not only on the way to a selected one. */
   #isWanted({ path }: PlainEntry<C>): boolean {
     const { within } = this.#job.selection;
     const key = pathKey(path);
@@ -286,7 +287,7 @@ class Planner<C extends Entry> {
   }
 }
 
-/** rsync's quick check: what is equal in size and whole second counts as equal. */
+/** rsync's quick check: equal size and whole second. */
 function isUnchanged(entry: Entry, existing: LocalEntry): boolean {
   if ((entry.mode & S_IFMT) !== (existing.mode & S_IFMT)) return false;
   if (isRegularFile(entry)) {

@@ -1,4 +1,4 @@
-/** What a restore is told, and what it reports. */
+/** Settings, callbacks and result of a restore. */
 import type { FilterRule } from '../../tree/filter/filter.ts';
 import type { RatePlan } from '../../transport/throttle.ts';
 import type { Destination } from '../../vault/destination/destination.ts';
@@ -6,56 +6,56 @@ import type { ItemLine, PushWarning } from '../push/source/push-settings.ts';
 import type { CarriedAttributes, PeerSettings } from '../run-settings.ts';
 
 /**
- * What happens to a file that is there and differs. Absent: it stays, and the restore counts as
- * partial; `never`: it stays, and that is right.
+ * What to do with an existing file that differs. Absent: keep it and end as partial. `never`: keep
+ * it and succeed.
  */
 export type Overwrite = 'never' | 'older' | 'changed' | 'always';
 
-/** Everything a restore needs to be told, parsed and validated by the command line. */
+/** Everything a restore needs. The command line parses and validates it. */
 export interface RestoreSettings extends PeerSettings, CarriedAttributes {
   /**
-   * `perms`: permissions are exactly those of the copy, also of what is there. Without: what is there
-   * keeps its own, and what is new gets those of the copy as far as the umask lets it. Nothing
-   * vouches for permissions in a copy.
+   * `perms`: set the permissions of the copy, on existing objects too. Without it, existing objects
+   * keep their permissions, and new ones get those of the copy masked by the umask. Nothing
+   * authenticates permissions in a copy.
    */
   readonly perms: boolean;
-  /** With `perms`: set-id and sticky bits as well. Default false. */
+  /** With `perms`: also set-id and sticky bits. Default false. */
   readonly specialModes?: boolean;
-  /** Somebody said that devices are left out: that is then no shortfall. Default false. */
+  /** Leaving devices out is intended and no failure. Default false. */
   readonly withoutDevices?: boolean;
-  /** `-X`: extended attributes come back, too. Default false. */
+  /** `-X`: also restore extended attributes. Default false. */
   readonly xattrs?: boolean;
-  /** `--bwlimit`: what comes from the peer. */
+  /** `--bwlimit`: limits what is received. */
   readonly bandwidth?: RatePlan;
   /** Where the copy is. */
   readonly from: Destination;
-  /** Absolute path of the folder to restore into; made when only its last component is missing. */
+  /** Absolute path of the target folder. Its last component is made if it is missing. */
   readonly target: string;
-  /** Absolute path of a folder that is never touched, wherever in the target it is. */
+  /** Absolute path of a folder that is never touched, wherever it is in the target. */
   readonly vaultDir?: string;
   /** Plaintext paths in the copy, `/`-separated, as text or bytes; empty: everything. */
   readonly paths: readonly (string | Uint8Array)[];
-  /** A folder above all of `paths`, whose content goes into the target; default: the top. */
+  /** A folder above all of `paths` whose content goes into the target. Default: the root. */
   readonly base?: string | Uint8Array;
-  /** `--exclude`, `--include`, `--filter`, in the order given; plaintext paths. */
+  /** `--exclude`, `--include`, `--filter`, in the order given, for plaintext paths. */
   readonly rules: readonly FilterRule[];
   readonly overwrite?: Overwrite;
-  /** Files with blocks of zeros that nothing authenticates are restored without a complaint. */
+  /** Restore files with blocks of zeros that nothing authenticates without an error. */
   readonly allowHoles?: boolean;
-  /** What has the identity of another place is restored, and only told. */
+  /** Restore objects with the identity of another place, and only report them. */
   readonly allowMoved?: boolean;
-  /** `--keep`: patterns for what is not of the copy and was said to be kept there. */
+  /** `--keep`: patterns for foreign objects that are kept in the copy on purpose. */
   readonly keep?: readonly string[];
   /** Do not compare the copy with what the last push left. */
   readonly ignoreLastPush?: boolean;
-  /** Leave the folder of unfinished files, empty: whoever asked for this goes on. Default false. */
+  /** Keep the empty folder of unfinished files, because the caller continues. Default false. */
   readonly keepsWorkplace?: boolean;
   readonly dryRun: boolean;
-  /** What names the target can hold; default: found out. */
+  /** Which names the target can hold. Default: detected. */
   readonly names?: 'any' | 'windows';
 }
 
-/** Where a restore stands. Totals are known once the copy is listed. */
+/** The progress of a restore. Totals are known once the copy is listed. */
 export interface RestoreProgress {
   readonly stage: 'list' | 'fetch';
   readonly filesDone: number;
@@ -66,28 +66,28 @@ export interface RestoreProgress {
   readonly current?: Uint8Array;
 }
 
-/** Receives what happens during a restore, synchronously; must not throw. */
+/** Receives the events of a restore, synchronously. Must not throw. */
 export interface RestoreReporter {
   item(line: ItemLine): void;
   warning(warning: PushWarning): void;
-  /** Something that a warning will count. */
+  /** A detail that a warning will count. */
   detail(warning: PushWarning): void;
   progress(progress: RestoreProgress): void;
 }
 
-/** What a restore did; also the numbers of the JSON summary. */
+/** The result of a restore. Its numbers are those of the JSON summary. */
 export interface RestoreSummary {
-  /** 0, 23, 24 or 26; every other end is an exception. */
+  /** 0, 23, 24 or 26. Every other end is an exception. */
   readonly exitCode: 0 | 23 | 24 | 26;
-  /** Plaintext objects that were asked for (files, folders, links, specials). */
+  /** Selected plaintext objects (files, folders, links, specials). */
   readonly filesTotal: number;
   /** Files whose content was fetched. */
   readonly filesRestored: number;
-  /** Objects that are there, differ, and stay. */
+  /** Existing objects that differ and stay. */
   readonly filesKept: number;
-  /** Objects that are not what the key wrote. */
+  /** Objects that are not authentic. */
   readonly damaged: number;
-  /** Objects that are not as the last push left them, or not where they belong. */
+  /** Objects that are not as the last push left them, or not in their place. */
   readonly misplaced: number;
   /** Objects that have another name in the target than in the copy. */
   readonly renamed: number;
@@ -96,7 +96,7 @@ export interface RestoreSummary {
   readonly bytesSent: number;
   readonly bytesReceived: number;
   readonly elapsedMs: number;
-  /** Plaintext bytes of all files asked for. */
+  /** Plaintext bytes of all selected files. */
   readonly totalBytes: number;
   readonly error?: { readonly code: string; readonly message: string; readonly hint?: string };
 }

@@ -1,7 +1,7 @@
 /**
- * Extended attributes in a restore (`-X`). They are gathered while the content comes, and set once
- * everything is there: what the copy has, of those that this user may set. Nothing vouches for which
- * object an attribute belongs to, so that those which give rights are set only on request.
+ * Extended attributes in a restore (`-X`). They are collected while the content is fetched, and set
+ * at the end, as far as this user may set them. Nothing authenticates which object an attribute
+ * belongs to, so attributes that grant rights are set only on request.
  */
 import { FileError, IntegrityError } from '../../errors.ts';
 import { ITEM_REPORT_XATTR } from '../../rsync/wire/constants.ts';
@@ -17,11 +17,14 @@ import type { RestoreBooks } from './restore-books.ts';
 import type { RestoreSettings } from './restore-settings.ts';
 import { TargetXattrs, type WantedObject } from './target-xattrs.ts';
 
-/** A file system without attributes refuses all of them, and a copy may hold any number of damaged ones. */
+/**
+ * Limits the number of named attributes. A target without attributes refuses all of them, and a
+ * copy may hold any number of damaged ones.
+ */
 const NAMED_MAX = 20;
-/** Makes a program more powerful than who starts it, among other things. */
+/** Among others, attributes that give a program more rights than its caller has. */
 const SECURITY = 'security.';
-/** Access control lists: they are permissions. */
+/** Access control lists, which are permissions. */
 const ACCESS_LISTS = 'system.posix_acl_';
 
 /**
@@ -40,7 +43,7 @@ export function assertRestoresXattrs({
   requireProgram('xargs', 'Install the package findutils, or restore without -X.');
 }
 
-/** What a restore of attributes works with. */
+/** The input of a restore of attributes. */
 export interface RestoredXattrsJob {
   readonly form: Pick<StoredForm, 'plainXattr'>;
   readonly settings: Pick<RestoreSettings, 'perms' | 'specialModes' | 'overwrite' | 'target'>;
@@ -53,39 +56,39 @@ export class RestoredXattrs {
   readonly #job: RestoredXattrsJob;
   /** In the order of the list. */
   readonly #wanted = new Map<string, WantedObject>();
-  /** Objects that are not there, or not as they should be. */
+  /** Objects that are missing in the target or differ from the copy. */
   readonly #failed = new Set<string>();
-  /** Objects of which `-i` has told. */
+  /** Objects that `-i` has listed. */
   readonly #itemized = new Set<string>();
-  /** Attributes that the target does not take. */
+  /** Number of attributes that the target refused. */
   #refused = 0;
-  /** Attributes of the copy that cannot be decrypted. */
+  /** Number of attributes that cannot be decrypted. */
   #damaged = 0;
   #foreign = 0;
   #leftOut = 0;
-  /** Files with several names of which one was counted. */
+  /** Link groups of which one name was counted. */
   readonly #linked = new Set<number>();
 
   constructor(job: RestoredXattrsJob) {
     this.#job = job;
   }
 
-  /** A change of the object was told. */
+  /** A change of the object was listed by `-i`. */
   itemized(entry: FlistEntry): void {
     this.#itemized.add(pathKey(entry.path));
   }
 
-  /** What is at the object's place is not what the copy has. */
+  /** The object could not be restored. */
   failed(entry: FlistEntry): void {
     this.#failed.add(pathKey(entry.path));
   }
 
-  /** @param stored - as the copy has them; undefined when not all of them came */
+  /** @param stored - as the copy has them; undefined if not all of them arrived */
   arrived(entry: FlistEntry, planned: Planned, stored: readonly Xattr[] | undefined): void {
     if (!isRegularFile(entry) && !isDirectory(entry)) return;
     if (this.#failed.has(pathKey(entry.path))) return;
     if (stored === undefined) {
-      // Those of a further name are those of the first.
+      // Further names share the attributes of the first.
       if (entry.linkGroup === undefined) this.#notSent(planned);
       return;
     }
@@ -97,7 +100,7 @@ export class RestoredXattrs {
   }
 
   /**
-   * Sets them, once everything else is done.
+   * Sets the attributes after everything else is done.
    *
    * @throws {FileError} `xattrs-unreadable`, `xattrs-unwritable` — the programs failed as such
    * @throws the signal's reason
@@ -154,11 +157,14 @@ export class RestoredXattrs {
     books.problem(new FileError(error.code, message, { facts: { path: shown }, cause: error }));
   }
 
-  /** What is done about an attribute of this name; `unasked`: a permission, without --perms. */
-  #verdict(name: Uint8Array): 'restored' | 'left out' | 'unasked' {
+  /**
+   * Whether an attribute of this name is restored. `no perms`: it is a permission, and --perms was
+   * not given.
+   */
+  #verdict(name: Uint8Array): 'restored' | 'left out' | 'no perms' {
     const { perms, specialModes } = this.#job.settings;
     const text = Buffer.from(name).toString('latin1');
-    if (text === SYSTEM_LABEL) return 'unasked';
+    if (text === SYSTEM_LABEL) return 'no perms';
     if (text.startsWith(SECURITY)) return specialModes === true ? 'restored' : 'left out';
     if (text.startsWith(ACCESS_LISTS)) return perms ? 'restored' : 'left out';
     return 'restored';
@@ -206,7 +212,7 @@ function wereOrWas(count: number): string {
   return count === 1 ? 'was' : 'were';
 }
 
-/** What the system itself has put there is not the copy's to remove. */
+/** Attributes that the system itself set are not removed. */
 function isSystem(name: Uint8Array): boolean {
   return Buffer.from(name).toString('latin1').startsWith('system.');
 }

@@ -46,23 +46,23 @@ import { NOT_ENCRYPTED } from '../run-settings.ts';
 import { Selection } from '../push/source/selection.ts';
 import type { CopyKeys, UnlockCopy } from '../push/memory/copy-keys.ts';
 
-/** What a restore talks to beside the copy. */
+/** Callbacks and prompts of a restore. */
 export interface RestoreSurroundings {
   readonly reporter: RestoreReporter;
-  /** Aborts cleanly: what is complete stays, and the next run goes on from there. */
+  /** Aborts cleanly: complete files stay, and the next run continues. */
   readonly signal: AbortSignal;
   readonly questions?: LoginQuestions;
 }
 
 /**
- * Restores a copy, or parts of it, into a folder: the structure is listed and decrypted first, then
- * the content of everything that is not there yet is fetched and decrypted as it comes. No file gets
- * its name before all of it was authenticated and has arrived.
+ * Restores a copy, or parts of it, into a folder. It lists and decrypts the structure, then fetches
+ * the content of everything that is missing and decrypts it on arrival. A file gets its name only
+ * when it is complete and authenticated.
  *
- * @returns the figures; `exitCode` 23, 24 or 26 when part of it could not be done
- * @throws {UsageError} `target-overlaps`, `path-missing`, `path-outside`, `destination-unsupported`,
- *   `xattrs-unsupported`
- * @throws {FileError} `parent-missing`, `write-failed` — a target that cannot be used
+ * @returns the figures; `exitCode` 23, 24 or 26 if part of it could not be done
+ * @throws {UsageError} `target-overlaps`, `path-missing`, `path-outside`,
+ *   `destination-unsupported`, `xattrs-unsupported`
+ * @throws {FileError} `parent-missing`, `write-failed` — the target cannot be used
  * @throws {VaultError} `layout-unsupported`, `not-a-mirror`, `not-encrypted`, `not-a-copy`
  * @throws what opening the key throws
  * @throws {LoginError | ConnectionError | RemoteError | ProtocolError} the peer
@@ -86,7 +86,7 @@ export async function restore(
   const reached: RemoteSource = { ...opened, remote, rsyncPath, timeoutSec, protocolMax, signal };
   try {
     const { tree, source, isSftp } = await list({ source: reached, books, reporter }, settings);
-    // Of a few large files it would only cost time.
+    // With a few large files it would only cost time.
     if (tree.count > MANY_OBJECTS) collectGarbageSooner('reading');
     const about = { settings, selection, books, signal };
     const copy =
@@ -100,7 +100,7 @@ export async function restore(
   }
 }
 
-/** Everything one restore works with. */
+/** The parts of one restore. */
 interface Run {
   readonly settings: RestoreSettings;
   readonly copy: OpenedCopy;
@@ -146,7 +146,7 @@ async function unlocked(
   };
 }
 
-/** @throws {VaultError} `not-a-mirror` — what is there may be encrypted, or something else */
+/** @throws {VaultError} `not-a-mirror` — it may be an encrypted copy, or something else */
 async function mirror(tree: RemoteTree, { from }: RestoreSettings): Promise<OpenedCopy> {
   const marker = await tree.child(await tree.root(), Buffer.from(MIRROR_MARKER_NAME));
   if (marker === undefined) {
@@ -163,7 +163,7 @@ async function readConf(tree: RemoteTree): Promise<Uint8Array | undefined> {
   return file && readSmallFile(tree, file, CONF_LENGTH_MAX);
 }
 
-/** Decides what is restored, in the listing that is there, and fetches it. */
+/** Plans a restore from a listing, and fetches the content. */
 async function restoreFrom(run: Run, tree: RemoteTree): Promise<RestorePlan> {
   const { target: folder, dryRun } = run.settings;
   const rootIsNew = prepareFolder(folder, dryRun);
@@ -181,10 +181,10 @@ async function restoreInto(run: Run, tree: RemoteTree, rootIsNew: boolean): Prom
   const root = await look.lookup(ROOT_PATH);
   const workplace = dryRun ? undefined : UnfinishedFiles.open(folder, acquireTargetLock);
   try {
-    // A folder more in it has changed its time.
+    // Making the workplace has changed the root's time.
     if (workplace && root !== undefined) await setTime(look, root, run.books);
     for (const failure of (await workplace?.owed.settle(look)) ?? []) run.books.problem(failure);
-    const plan = await planOrSayWhyNot(run, tree, look);
+    const plan = await planOrReportUnlisted(run, tree, look);
     const isKnownIncomplete = tree.incomplete !== undefined;
     await fetchInto(run, plan, { rootIsNew, isKnownIncomplete, look, workplace });
     return plan;
@@ -203,8 +203,12 @@ interface Target {
   readonly workplace: UnfinishedFiles | undefined;
 }
 
-/** What could not be listed is told in plaintext, as far as the plan knows the names. */
-async function planOrSayWhyNot(run: Run, tree: RemoteTree, look: LocalStore): Promise<RestorePlan> {
+/** If planning fails, reports what could not be listed, in plaintext as far as names are known. */
+async function planOrReportUnlisted(
+  run: Run,
+  tree: RemoteTree,
+  look: LocalStore,
+): Promise<RestorePlan> {
   const { settings, books } = run;
   let planned: RestorePlan['planned'] = new Map();
   try {
@@ -227,7 +231,7 @@ async function fetchInto(
   const target = new LocalStore(run.settings.target, {
     makeSpecial,
     ...(workplace && { owed: workplace.owed }),
-    // Files move within a disk only.
+    // A rename works only within one file system.
     ...(workplace && !plan.spansDisks && { tempDir: UNFINISHED_FOLDER }),
   });
   try {
@@ -241,14 +245,14 @@ async function fetchInto(
     const root = await look.lookup(ROOT_PATH);
     if (run.settings.keepsWorkplace === true) workplace?.empty();
     else workplace?.remove();
-    // That the workplace is gone has changed its time.
+    // Removing the workplace has changed the root's time.
     if (workplace && root !== undefined) await setTime(target, root, run.books);
   } finally {
     target.close();
   }
 }
 
-/** Sets a folder's time as it was seen; a failure is one of many that a restore may have. */
+/** Restores a folder's time. A failure is reported like any other of the restore. */
 async function setTime(store: LocalStore, seen: LocalEntry, books: RestoreBooks): Promise<void> {
   const { mtimeSec, mtimeNsec } = seen;
   try {
@@ -259,14 +263,14 @@ async function setTime(store: LocalStore, seen: LocalEntry, books: RestoreBooks)
   }
 }
 
-/** A copy that was listed, and how it is read. */
+/** A listed copy, and how it is read. */
 interface Listed {
   readonly tree: RemoteTree;
   readonly source: RemoteSource;
   readonly isSftp: boolean;
 }
 
-/** Lists the copy, over SFTP where the account has no rsync and nothing is to be pushed there later. */
+/** Lists the copy. Uses SFTP if the login has no rsync and nothing will be pushed there later. */
 async function list(
   { source, books, reporter }: Pick<Run, 'source' | 'books' | 'reporter'>,
   { keepsWorkplace, rsyncPath }: RestoreSettings,
@@ -294,7 +298,7 @@ async function planFrom(run: Run, look: LocalStore): Promise<RestorePlan> {
   const { settings, copy, selection, books, reporter, signal } = run;
   const view = copy.view((problem) => {
     const { plainPath, plainDirectory, kind } = problem;
-    // What is wrong beside the way to what was asked for is no matter of this run.
+    // Problems outside of the way to the selected objects do not concern this run.
     const isFolder = kind === 'directory';
     if (plainPath !== undefined && selection.verdict(plainPath, isFolder) === 'exclude') return;
     if (plainPath === undefined && selection.verdict(plainDirectory, false) === 'exclude') return;
@@ -343,7 +347,7 @@ function refuseOverlappingTarget({ from, target }: RestoreSettings): void {
   });
 }
 
-/** The copy made reachable. A login that is still under way when the key turns out wrong is closed. */
+/** Reaches the copy while the key is being opened. A wrong key closes a login under way. */
 async function whileUnlocking(
   opening: Promise<OpenDestination>,
   key: Uint8Array | Promise<Uint8Array> | undefined,

@@ -1,4 +1,4 @@
-/** Extended attributes of a copy in a folder of this machine, as a sending server has them. */
+/** Extended attributes of a local copy, as a sending server provides them. */
 import { FileError, type EcsyncError } from '../../errors.ts';
 import { isPassedThroughXattr } from '../../gocryptfs/names/xattrs.ts';
 import { isDirectory, isRegularFile } from '../../tree/entry.ts';
@@ -7,10 +7,10 @@ import { pathKey } from '../../bytes/paths.ts';
 import { dottedPath, readListXattrs } from '../push/source/list-xattrs.ts';
 
 /**
- * Gives the files and folders of a list their attributes. Access control lists are among them, which
- * no rsync would send beside the others.
+ * Adds their attributes to the files and folders of a list. They include access control lists,
+ * which rsync never sends among the attributes.
  *
- * @param onProblem - told of what could not be read
+ * @param onProblem - receives what could not be read
  * @throws {FileError} `xattrs-unreadable` — nothing could be read
  */
 export async function readSourceXattrs(
@@ -23,7 +23,7 @@ export async function readSourceXattrs(
     onlyUser: false,
     signal: new AbortController().signal,
     onObject: ({ path, xattrs }) => {
-      // They are told in the order of the list.
+      // Results come in the order of the list.
       const key = pathKey(path);
       let found = entries[next];
       while (found !== undefined && pathKey(dottedPath(found.path)) !== key)

@@ -1,4 +1,4 @@
-/** Gives objects of a target the extended attributes that they are to have, and looks whether they do. */
+/** Sets the extended attributes of objects in a target, and verifies the result. */
 import type { FlistEntry } from '../../rsync/flist/decode.ts';
 import { isDirectory, isRegularFile, type Xattr } from '../../tree/entry.ts';
 import type { LocalEntry } from '../../tree/local/local-entry.ts';
@@ -11,29 +11,29 @@ import { isRootPath, pathKey, ROOT_PATH, splitPath } from '../../bytes/paths.ts'
 import type { Planned } from '../../view/restoring-store.ts';
 import { forHeldParts, type HeldPart } from '../push/source/list-xattrs.ts';
 
-/** An object, and all attributes that it is to have. */
+/** An object, and all attributes that it shall have. */
 export interface WantedObject {
   readonly entry: FlistEntry;
   readonly planned: Planned;
   readonly xattrs: readonly Xattr[];
 }
 
-/** How attributes are set, and who hears about it. */
+/** How attributes are set, and who receives the results. */
 export interface TargetXattrsJob {
   /** Absolute path of the target. */
   readonly folder: string;
   readonly target: LocalStore;
   readonly signal: AbortSignal;
-  /** Whether an attribute that is there and not wanted goes. */
+  /** Whether an existing attribute that is not wanted is removed. */
   readonly isToRemove: (name: Uint8Array) => boolean;
-  /** One attribute that could not be set or removed. */
+  /** An attribute could not be set or removed. */
   readonly onRefused: (planned: Planned, name: Uint8Array, reason: string) => void;
   readonly onFailure: (message: string) => void;
-  /** The attributes of the object were not as they are now. */
+  /** The attributes of the object were changed. */
   readonly onChanged: (object: WantedObject) => void;
 }
 
-/** What the owner needs to set attributes. */
+/** The permission that the owner needs to set attributes. */
 const OWNER_WRITE = 0o200;
 const PERMISSION_BITS = 0o7777;
 const UNKNOWN_REASON = 'the system did not keep it';
@@ -47,7 +47,7 @@ interface Change extends XattrChange {
   readonly object: WantedObject;
 }
 
-/** Sets the attributes of one target. */
+/** Sets the attributes in one target. */
 export class TargetXattrs {
   readonly #job: TargetXattrsJob;
 
@@ -56,7 +56,7 @@ export class TargetXattrs {
   }
 
   /**
-   * @param objects - a folder before what is in it
+   * @param objects - each folder before its content
    * @throws {FileError} `xattrs-unreadable`, `xattrs-unwritable` — the programs failed as such
    * @throws the signal's reason
    */
@@ -67,7 +67,7 @@ export class TargetXattrs {
     await forHeldParts(this.#job.folder, list, (part) => this.#applyPart(part, byPath));
   }
 
-  /** What is there of the objects, and the folders that lead to them. */
+  /** The existing ones of the objects, and the folders that lead to them. */
   async #listed(objects: readonly WantedObject[]): Promise<readonly LocalEntry[]> {
     const { target } = this.#job;
     const listed = new Map<string, LocalEntry>();
@@ -137,7 +137,7 @@ export class TargetXattrs {
     return reasons;
   }
 
-  /** Nobody but root may set attributes of what is read-only. */
+  /** Only root may set attributes of read-only objects, so they are made writable. */
   async #openToOwner(changes: readonly Change[]): Promise<readonly LocalEntry[]> {
     if (process.getuid?.() === 0) return [];
     const closed = changes.map(({ local }) => local).filter(({ mode }) => !(mode & OWNER_WRITE));
@@ -149,7 +149,7 @@ export class TargetXattrs {
     for (const local of opened) await this.#setMode(local, local.mode);
   }
 
-  /** That it failed shows in the attributes. */
+  /** A failure shows when the attributes are read back. */
   async #setMode(local: LocalEntry, mode: number): Promise<void> {
     const wanted = { mode: mode & PERMISSION_BITS };
     await this.#job.target.setAttributes(local, wanted).catch(() => undefined);
