@@ -34,6 +34,24 @@ export function pathKey(path: Uint8Array): string {
   return Buffer.from(path.buffer, path.byteOffset, path.length).toString('latin1');
 }
 
+/** Key of the folder that holds `key`; the root is `.`. */
+export function parentKey(key: string): string {
+  const slash = key.lastIndexOf('/');
+  return slash === -1 ? '.' : key.slice(0, slash);
+}
+
+/** Whether an object is that of the key `place` or lies below it. Everything lies below the root. */
+export function isAtOrBelow(key: string, place: string): boolean {
+  return place === '.' || key === place || key.startsWith(`${place}/`);
+}
+
+/** The same for many places. */
+export function isAtOrBelowAny(key: string, places: ReadonlySet<string>): boolean {
+  if (places.size === 0) return false;
+  for (let at = key; at !== '.'; at = parentKey(at)) if (places.has(at)) return true;
+  return places.has('.');
+}
+
 /** A path that may be given as text. */
 export function bytesOf(path: string | Uint8Array): Uint8Array {
   return typeof path === 'string' ? Buffer.from(path) : path;

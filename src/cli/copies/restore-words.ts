@@ -1,6 +1,6 @@
 /** What `restore [PATH…]` means: what is wanted, and what of its path it keeps in the target. */
 import { isAbsolute } from 'node:path';
-import { isRootPath, pathKey } from '../../bytes/paths.ts';
+import { isAtOrBelow, isRootPath, pathKey } from '../../bytes/paths.ts';
 import { currentPlace, pathFromTop, type PathOrigin } from '../frame/vault-paths.ts';
 
 /** What is restored, bytes, `/`-separated from the top of the vault. */
@@ -23,8 +23,7 @@ export function readRestorePaths(paths: readonly Uint8Array[], origin: PathOrigi
   const top = new Uint8Array(0);
   if (read.length === 0 || read.some(isRootPath)) return { paths: [], base: top };
   const current = currentPlace(origin);
-  const isBelow = (path: Uint8Array): boolean =>
-    pathKey(path) === current || pathKey(path).startsWith(`${current}/`);
+  const isBelow = (path: Uint8Array): boolean => isAtOrBelow(pathKey(path), current);
   const isRelative = paths.every((typed) => !isAbsolute(pathKey(typed)));
   const base = isRelative && read.every(isBelow) ? Buffer.from(current, 'latin1') : top;
   return { paths: read, base };

@@ -7,7 +7,7 @@ import {
   isSymlink,
   type Entry,
 } from '../../tree/entry.ts';
-import { pathKey } from '../../bytes/paths.ts';
+import { parentKey, pathKey } from '../../bytes/paths.ts';
 import {
   changedAttributes,
   isCreation,
@@ -18,7 +18,6 @@ import {
 import { type PushJob, shownPath } from '../push/job/push-job.ts';
 import type { PushEntry } from '../push/source/push-entry.ts';
 import type { VerifyFinding } from './verify-summary.ts';
-import { parentKey } from '../push/source/skeleton.ts';
 
 /** What the server reported about an entry. */
 export interface Difference {

@@ -10,7 +10,7 @@ import { showPath } from '../../tree/file-failure.ts';
 import { requireProgram } from '../../transport/programs/getfattr.ts';
 import type { ReadObject } from '../../transport/programs/getfattr-output.ts';
 import type { XattrFailure } from '../../transport/programs/fattr-program.ts';
-import { pathKey } from '../../bytes/paths.ts';
+import { parentKey, pathKey } from '../../bytes/paths.ts';
 import type { LocalEntry } from '../../tree/local/local-entry.ts';
 import type { Ledger } from './job/ledger.ts';
 import {
@@ -22,7 +22,6 @@ import {
 } from './source/list-xattrs.ts';
 import type { PushEntry, PushView } from './source/push-entry.ts';
 import type { PushSettings } from './source/push-settings.ts';
-import { parentKey } from './source/skeleton.ts';
 import type { Snapshot } from './source/snapshot.ts';
 
 /** What reading attributes needs, and who receives the messages. */

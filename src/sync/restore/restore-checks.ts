@@ -7,7 +7,7 @@ import type { CopyProblem } from '../../view/decrypt/decrypted-view-problem.ts';
 import { EncryptedForm } from '../../view/decrypt/encrypted-form.ts';
 import { holeRuleFor } from '../../view/hole-rule.ts';
 import { IdentityCheck, type Listing, type Misplaced } from '../../view/decrypt/identity-check.ts';
-import { pathKey } from '../../bytes/paths.ts';
+import { isAtOrBelow, pathKey } from '../../bytes/paths.ts';
 import type { PathPair } from '../../view/path-translation.ts';
 import type { PlainEntry } from '../../view/plain-entry.ts';
 import type { Planned } from '../../view/restoring-store.ts';
@@ -131,7 +131,7 @@ export class RestoreChecks<C extends Entry> {
     if (selection.verdict(plainPath, isFolder) === 'exclude') return false;
     if (selection.within.length === 0) return true;
     const key = pathKey(plainPath);
-    return selection.within.some((wanted) => key === wanted || key.startsWith(`${wanted}/`));
+    return selection.within.some((wanted) => isAtOrBelow(key, wanted));
   };
 
   #meet(entry: PlainEntry): void {

@@ -17,7 +17,7 @@ import { UNFINISHED_FOLDER } from '../../tree/target/unfinished-files.ts';
 import type { DecryptedView } from '../../view/decrypt/decrypted-view.ts';
 import type { PlainEntry } from '../../view/plain-entry.ts';
 import type { Planned } from '../../view/restoring-store.ts';
-import { joinPath, pathKey, ROOT_PATH, splitPath } from '../../bytes/paths.ts';
+import { isAtOrBelow, joinPath, pathKey, ROOT_PATH, splitPath } from '../../bytes/paths.ts';
 import type { RestoreBooks } from './restore-books.ts';
 import type { Overwrite, RestoreSettings } from './restore-settings.ts';
 import type { Selection } from '../push/source/selection.ts';
@@ -152,8 +152,7 @@ class Planner<C extends Entry> {
   /** Whether a folder is the one whose content goes into the target, or contains it. */
   #isAboveBase(entry: PlainEntry<C>): boolean {
     const { base } = this.#job;
-    const key = pathKey(entry.path);
-    return isDirectory(entry) && (key === base || base.startsWith(`${key}/`));
+    return isDirectory(entry) && isAtOrBelow(base, pathKey(entry.path));
   }
 
   async #examine(targetPath: Uint8Array): Promise<LocalEntry | undefined> {
@@ -235,9 +234,7 @@ class Planner<C extends Entry> {
   #isWanted({ path }: PlainEntry<C>): boolean {
     const { within } = this.#job.selection;
     const key = pathKey(path);
-    return (
-      within.length === 0 || within.some((wanted) => key === wanted || key.startsWith(`${wanted}/`))
-    );
+    return within.length === 0 || within.some((wanted) => isAtOrBelow(key, wanted));
   }
 
   #isOwn({ path }: PlainEntry<C>, targetPath: Uint8Array): boolean {

@@ -1,7 +1,7 @@
 /** Reaches directories below a root without ever following a symlink. */
 import { closeSync, constants, lstatSync, openSync, readlinkSync } from 'node:fs';
 import { onDisk } from './disk-path.ts';
-import { isRootPath, ROOT_PATH, pathKey, splitPath } from '../../bytes/paths.ts';
+import { isAtOrBelow, isRootPath, pathKey, ROOT_PATH, splitPath } from '../../bytes/paths.ts';
 
 /** Limit of open handles; the file list goes folder by folder, so a few are enough. */
 const HANDLES_MAX = 128;
@@ -81,7 +81,7 @@ export class DirectoryHandles {
   forget(path: Uint8Array): void {
     const key = pathKey(path);
     for (const [cached, handle] of this.#handles) {
-      if (cached !== key && !cached.startsWith(`${key}/`)) continue;
+      if (!isAtOrBelow(cached, key)) continue;
       this.#handles.delete(cached);
       if (handle !== -1) closeSync(handle);
     }

@@ -2,7 +2,7 @@
 import { RemoteError } from '../../../errors.ts';
 import { isDirectory } from '../../../tree/entry.ts';
 import { showPath } from '../../../tree/file-failure.ts';
-import { pathKey } from '../../../bytes/paths.ts';
+import { isAtOrBelowAny, parentKey, pathKey } from '../../../bytes/paths.ts';
 import { compareWithCopy } from './comparison.ts';
 import type { Moves } from '../memory/moves.ts';
 import { refuseOtherCopy } from './preflight.ts';
@@ -11,7 +11,7 @@ import type { PushJob } from '../job/push-job.ts';
 import type { PushState } from '../memory/push-state.ts';
 import type { Unknown } from '../job/question.ts';
 import { afterMoves, staleSuspects } from '../memory/racy.ts';
-import { parentKey, withAncestors } from '../source/skeleton.ts';
+import { withAncestors } from '../source/skeleton.ts';
 import { filesInDoubt, selectionTerms } from '../memory/unfinished.ts';
 
 /**
@@ -43,7 +43,7 @@ export async function keepWhatIsThere(
   const barred = barredPlaces(differing);
   if (barred.has('.')) refuseOtherCopy(job);
   const isLeft = (entry: PushEntry): boolean =>
-    !differing.has(entry) && !isAtOrBelow(pathKey(entry.path), barred);
+    !differing.has(entry) && !isAtOrBelowAny(pathKey(entry.path), barred);
   const left = entries.filter(isLeft);
   tellKept(
     job,
@@ -146,12 +146,6 @@ function barredPlaces(differing: ReadonlySet<PushEntry>): ReadonlySet<string> {
     else if (entry.virtual === 'name') barred.add(key.slice(0, -'.name'.length));
   }
   return barred;
-}
-
-function isAtOrBelow(key: string, places: ReadonlySet<string>): boolean {
-  if (places.size === 0) return false;
-  for (let at = key; at !== '.'; at = parentKey(at)) if (places.has(at)) return true;
-  return false;
 }
 
 /** Moves that need nothing but a further name for a file that stays as it is. */

@@ -1,14 +1,13 @@
 /** What a destination has in place of a list, as far as its server says. */
 import { ConnectionError, ProtocolError, RemoteError } from '../../../errors.ts';
 import { isDirectory, isRegularFile } from '../../../tree/entry.ts';
-import { pathKey } from '../../../bytes/paths.ts';
+import { isAtOrBelowAny, parentKey, pathKey } from '../../../bytes/paths.ts';
 import { kindOf } from '../job/control-entry.ts';
 import { isCreation, isHardLink, isNew, isTransfer } from '../job/itemize.ts';
 import type { PushEntry } from '../source/push-entry.ts';
 import { accept, type PushJob } from '../job/push-job.ts';
 import { type Answer, ask, assertHeard, comparesExisting, type Unknown } from '../job/question.ts';
 import type { RunOutcome } from '../job/rsync-run.ts';
-import { parentKey } from '../source/skeleton.ts';
 
 /** What a destination has in place of a list. */
 export interface Comparison {
@@ -146,11 +145,7 @@ function isComplete(
 }
 
 function isBelow(path: Uint8Array, places: ReadonlySet<string>): boolean {
-  if (places.size === 0) return false;
-  for (let key = parentKey(pathKey(path)); key !== '.'; key = parentKey(key)) {
-    if (places.has(key)) return true;
-  }
-  return false;
+  return isAtOrBelowAny(parentKey(pathKey(path)), places);
 }
 
 /** By their names as a message shows them: bytes that are not UTF-8 may look alike there. */

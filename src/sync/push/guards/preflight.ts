@@ -1,7 +1,7 @@
 /** What must be known of a destination before anything is written to it or deleted there. */
 import { RemoteError, VaultError } from '../../../errors.ts';
 import { MIRROR_MARKER_NAME } from '../../../view/mirror/mirror-view.ts';
-import { pathKey } from '../../../bytes/paths.ts';
+import { isAtOrBelow, pathKey } from '../../../bytes/paths.ts';
 import { deleteLimit, isSurelyFew } from './delete-limit.ts';
 import { previewRules } from '../job/deletion.ts';
 import { refuseForeignFiles, refuseNonEmpty } from './foreign-objects.ts';
@@ -198,9 +198,7 @@ async function planDeletions(job: PushJob): Promise<PlannedDeletions> {
 /** The lost mount point that a cipher path is at or below. */
 function mountOf({ scope, mounts }: PushJob, cipherPath: Uint8Array): string | undefined {
   const key = pathKey(cipherPath);
-  const index = scope.unmounted?.findIndex(
-    (mount) => mount === '.' || key === mount || key.startsWith(`${mount}/`),
-  );
+  const index = scope.unmounted?.findIndex((mount) => isAtOrBelow(key, mount));
   return index === undefined ? undefined : mounts.lost[index];
 }
 

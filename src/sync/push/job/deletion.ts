@@ -9,8 +9,7 @@ import {
 import type { ReceiverRule } from '../../../rsync/flist/filter-list.ts';
 import type { PushView } from '../source/push-entry.ts';
 import type { Selection } from '../source/selection.ts';
-import { parentKey } from '../source/skeleton.ts';
-import { pathKey } from '../../../bytes/paths.ts';
+import { isAtOrBelow, parentKey, pathKey } from '../../../bytes/paths.ts';
 
 /**
  * What the server may delete, as rules for its delete pass. First match wins; "protect" keeps,
@@ -73,7 +72,7 @@ export function deletionScope(
 
 /** Whether a push that deletes everything leaves this cipher path (Latin-1 key) alone all the same. */
 export function isProtected(scope: DeletionScope, key: string): boolean {
-  const isIn = (folder: string): boolean => key === folder || key.startsWith(`${folder}/`);
+  const isIn = (place: string): boolean => isAtOrBelow(key, place);
   const { excluded, within, unmounted = [], closed = [] } = scope;
   if (within.length > 0 && !within.some(isIn)) return true;
   return [excluded, unmounted, closed].some((paths) => paths.some(isIn));

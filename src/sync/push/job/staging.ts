@@ -4,8 +4,7 @@ import { TEMPORARY_DIRECTORY } from '../../../gocryptfs/names/names.ts';
 import { isDirectory, S_IFDIR, type Draft, type Entry } from '../../../tree/entry.ts';
 import { compareSiblings } from '../../../tree/walk.ts';
 import type { PushEntry, PushView } from '../source/push-entry.ts';
-import { parentKey } from '../source/skeleton.ts';
-import { pathKey } from '../../../bytes/paths.ts';
+import { parentKey, pathKey } from '../../../bytes/paths.ts';
 
 /**
  * The server's scratch space. A folder `gocryptfs.longname.ecsync-tmp.name` in the cipher root is

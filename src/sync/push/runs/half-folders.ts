@@ -6,14 +6,14 @@
  */
 import { EcsyncError, InterruptedError } from '../../../errors.ts';
 import { isDirectory } from '../../../tree/entry.ts';
-import { pathKey } from '../../../bytes/paths.ts';
+import { parentKey, pathKey } from '../../../bytes/paths.ts';
 import { halfFolderRules, pruneRules } from '../job/deletion.ts';
 import { isScratch, type PushJob } from '../job/push-job.ts';
 import type { PushState } from '../memory/push-state.ts';
 import { ask } from '../job/question.ts';
 import { deletingOptions } from '../job/run-options.ts';
 import { runRsync } from '../job/rsync-run.ts';
-import { newStructure, parentKey } from '../source/skeleton.ts';
+import { newStructure } from '../source/skeleton.ts';
 import { withTempDir } from '../job/staging.ts';
 import { nameLists, type Memory } from '../job/transfer-books.ts';
 

@@ -6,7 +6,7 @@ import { ITEM_RECORDS_SINCE } from '../../../rsync/wire/constants.ts';
 import { compareFlist } from '../../../rsync/flist/sort.ts';
 import type { TransferOptions } from '../../../rsync/wire/options.ts';
 import { isDirectory, S_IFDIR } from '../../../tree/entry.ts';
-import { pathKey, splitPath } from '../../../bytes/paths.ts';
+import { isAtOrBelowAny, parentKey, pathKey, splitPath } from '../../../bytes/paths.ts';
 import { isHardLink, isNew, isSignificant, isTransfer } from '../job/itemize.ts';
 import type { Location } from '../memory/locations.ts';
 import type { MovedFile, Moves } from '../memory/moves.ts';
@@ -16,7 +16,6 @@ import type { PushState } from '../memory/push-state.ts';
 import { ask } from '../job/question.ts';
 import { runRsync, type RunOutcome, type RunPlan } from '../job/rsync-run.ts';
 import { tempDirOf } from '../job/run-options.ts';
-import { parentKey } from '../source/skeleton.ts';
 import { tempDirEntry } from '../job/staging.ts';
 
 /**
@@ -109,17 +108,11 @@ export async function confirmMoves(
   });
   accept(job, answer.outcome);
   if (!answer.isHeard || !answer.hasItemRecords) return [];
-  const isThere = (path: Uint8Array): boolean => !isAtOrBelow(pathKey(path), others);
+  const isThere = (path: Uint8Array): boolean => !isAtOrBelowAny(pathKey(path), others);
   return files.filter(
     ({ entry, fromCipherPath }) =>
       isThere(fromCipherPath) && (!options.isBuilt || isThere(splitPath(entry.path).directory)),
   );
-}
-
-function isAtOrBelow(key: string, others: ReadonlySet<string>): boolean {
-  if (others.size === 0) return false;
-  for (let at = key; at !== '.'; at = parentKey(at)) if (others.has(at)) return true;
-  return others.has('.');
 }
 
 /**

@@ -14,11 +14,11 @@ import type { PushEntry } from '../source/push-entry.ts';
 import { isTooLargeForBlockSize, type PushJob } from '../job/push-job.ts';
 import { emptyState, type PushState, type RacyFile } from '../memory/push-state.ts';
 import { doubtfulFiles, recentFiles, undecidedFiles, unlistedFiles } from '../memory/racy.ts';
-import { isStructural, knownKey, parentKey, rootIVOf } from '../source/skeleton.ts';
+import { isStructural, knownKey, rootIVOf } from '../source/skeleton.ts';
 import { buildMirror, buildSkeleton } from './skeleton-run.ts';
 import type { Findings, Memory } from '../job/transfer-books.ts';
 import { markBegun, markEnded, selectionTerms, type UnfinishedMark } from '../memory/unfinished.ts';
-import { pathKey } from '../../../bytes/paths.ts';
+import { isAtOrBelowAny, pathKey } from '../../../bytes/paths.ts';
 import { suspectsOf } from './suspects.ts';
 import { reportUnstored } from './unstored-kinds.ts';
 import { deletionTerms } from '../source/deletion-terms.ts';
@@ -255,9 +255,8 @@ function maybeUnlisted(job: PushJob): (file: RacyFile) => boolean {
   if (isPart || snapshot.incomplete) return () => true;
   const excluded = new Set(scope.excluded);
   return ({ path }) => {
-    let key = pathKey(context.view.cipherPath(Buffer.from(path, 'base64')));
-    for (; key !== '.'; key = parentKey(key)) if (excluded.has(key)) return true;
-    return false;
+    const cipherPath = context.view.cipherPath(Buffer.from(path, 'base64'));
+    return isAtOrBelowAny(pathKey(cipherPath), excluded);
   };
 }
 

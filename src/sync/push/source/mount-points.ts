@@ -1,10 +1,9 @@
 /** Folders of the source on which another file system was mounted when it was pushed. */
 import { isDirectory } from '../../../tree/entry.ts';
 import { isMountPoint } from '../../../tree/local/mount-point.ts';
-import { isRootPath } from '../../../bytes/paths.ts';
+import { isRootPath, parentKey } from '../../../bytes/paths.ts';
 import { pathKey } from '../../../bytes/paths.ts';
 import type { PushEntry } from './push-entry.ts';
-import { parentKey } from './skeleton.ts';
 
 /** What one push knows of mount points; paths are Latin-1 keys of plaintext paths. */
 export interface MountPoints {

@@ -4,7 +4,7 @@ import { showPath } from '../../../tree/file-failure.ts';
 import { Filter, type FilterRule } from '../../../tree/filter/filter.ts';
 import type { LocalTreeOptions } from '../../../tree/local/local-tree.ts';
 import { SourceLimits, type SourceLimitOptions } from '../../../tree/local/source-limits.ts';
-import { bytesOf, pathKey } from '../../../bytes/paths.ts';
+import { bytesOf, isAtOrBelow, pathKey } from '../../../bytes/paths.ts';
 
 /**
  * What of the source a push looks at: the user's ordered rules, and the paths it is limited to.
@@ -81,10 +81,7 @@ export class Selection {
   /** Whether a path is one of the wanted ones, inside one, or a folder on the way to one. */
   #reaches(key: string, isDirectory: boolean): boolean {
     return this.#within.some(
-      (wanted) =>
-        key === wanted ||
-        key.startsWith(`${wanted}/`) ||
-        (isDirectory && wanted.startsWith(`${key}/`)),
+      (wanted) => isAtOrBelow(key, wanted) || (isDirectory && isAtOrBelow(wanted, key)),
     );
   }
 }

@@ -1,6 +1,6 @@
 /** The skeleton of a copy: its folders, their diriv, the conf and the `.name` files. */
 import { isDirectory } from '../../../tree/entry.ts';
-import { pathKey } from '../../../bytes/paths.ts';
+import { parentKey, pathKey } from '../../../bytes/paths.ts';
 import type { PushEntry } from './push-entry.ts';
 import { structureKey } from './structure-key.ts';
 
@@ -9,12 +9,6 @@ import { structureKey } from './structure-key.ts';
  * a push is a tree stock gocryptfs calls clean. Folders, each with its diriv, the conf, and the
  * `.name` file of every long name.
  */
-
-/** Key of the folder that holds `key`; the root is `.`. */
-export function parentKey(key: string): string {
-  const slash = key.lastIndexOf('/');
-  return slash === -1 ? '.' : key.slice(0, slash);
-}
 
 export function isStructural(entry: PushEntry): boolean {
   return isDirectory(entry) || entry.virtual !== undefined;
