@@ -86,7 +86,7 @@ export class TargetXattrs {
     const changes: Change[] = [];
     for (const local of part.entries) {
       const object = byPath.get(pathKey(local.path));
-      const way = part.wayOf(local);
+      const way = part.accessPathOf(local);
       if (object === undefined || way === undefined) continue;
       if (!isRegularFile(local) && !isDirectory(local)) continue;
       const change = this.#changeOf(local, object, before.get(pathKey(local.path)));
@@ -179,7 +179,9 @@ export class TargetXattrs {
   ): Promise<ReadonlyMap<string, ByName>> {
     const { folder, signal, onFailure } = this.#job;
     const found = new Map<string, ByName>();
-    const ways = entries.map((entry) => part.wayOf(entry)).filter((way) => way !== undefined);
+    const ways = entries
+      .map((entry) => part.accessPathOf(entry))
+      .filter((way) => way !== undefined);
     await readXattrs(folder, ways, {
       onlyUser: false,
       signal,

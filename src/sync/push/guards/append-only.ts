@@ -15,28 +15,28 @@ import { withAncestors } from '../source/skeleton.ts';
 import { filesInDoubt, selectionTerms } from '../memory/unfinished.ts';
 
 /**
- * A push that only adds (`--append-only`). Before anything is sent the server is asked what it has that
- * differs. That stays out of all lists that follow, and is told; what is left is an ordinary push, with
- * `--ignore-existing` in every run for what may come there meanwhile.
+ * A push that only adds (`--append-only`). Before anything is sent, the server is asked which of
+ * its objects differ. These are reported and left out of all later lists. The rest is an ordinary
+ * push, with `--ignore-existing` in every run for objects that appear meanwhile.
  */
 
-/** So many lines are told, then how many more there are. */
+/** Limits the number of reported lines. The rest is counted. */
 const LINES_MAX = 100;
 
 /**
- * The job without everything that would take the place of something at the destination.
+ * The job without everything that would replace something at the destination.
  *
- * @param remembered - of the destination
+ * @param remembered - state of the destination
  * @throws {VaultError} `destination-other-vault`
  * @throws as `accept`
  */
-export async function keepWhatIsThere(
+export async function preserveExisting(
   job: PushJob,
   remembered: PushState | undefined,
 ): Promise<PushJob> {
   const { entries } = job.snapshot;
   const { differing, unsettled, unknown } = await differingEntries(job, remembered);
-  if (unknown.size > 0) tellUnknown(job, unknown);
+  if (unknown.size > 0) reportUnknown(job, unknown);
   // A server that compares nothing cannot say what it has under an old name.
   const isLinkable = unknown.size === 0;
   if (differing.size === 0) return { ...job, moves: addingMoves(job.moves, () => isLinkable) };
@@ -45,7 +45,7 @@ export async function keepWhatIsThere(
   const isLeft = (entry: PushEntry): boolean =>
     !differing.has(entry) && !isAtOrBelowAny(pathKey(entry.path), barred);
   const left = entries.filter(isLeft);
-  tellKept(
+  reportKept(
     job,
     entries.filter((entry) => !isLeft(entry)),
     differing,
@@ -58,13 +58,13 @@ export async function keepWhatIsThere(
   };
 }
 
-/** What the copy has that is not the same. */
+/** Existing objects of the copy that may differ. */
 interface Differences {
-  /** Compared by content where size and time prove nothing. */
+  /** Objects that differ. Compared by content where size and time prove nothing. */
   readonly differing: ReadonlySet<PushEntry>;
-  /** What only that has shown. */
+  /** Objects whose difference only that comparison has shown. */
   readonly unsettled: ReadonlySet<PushEntry>;
-  /** What is there, and the server compares nothing. */
+  /** Existing objects that the server does not compare. */
   readonly unknown: ReadonlySet<PushEntry>;
 }
 
@@ -83,7 +83,7 @@ async function differingEntries(
   if (job.settings.checksum || unknown.size > 0) {
     return { differing, unsettled: new Set(), unknown };
   }
-  // Of the small files that names need, another time is of no meaning.
+  // Ignore differences in the times of diriv and .name files.
   const sure = new Set([...differing].filter(({ virtual }) => virtual === undefined));
   const racy = afterMoves(remembered?.racy ?? [], job.moves);
   const doubtful = staleSuspects(entries, racy, new Set([...sure, ...absent]));
@@ -101,31 +101,33 @@ async function differingEntries(
   return { differing: new Set([...sure, ...unsettled]), unsettled, unknown };
 }
 
-/** Tells that a server compares nothing, and names what has changed here since the last push. */
-function tellUnknown(job: PushJob, unknown: ReadonlySet<PushEntry>): void {
+/** Reports that a server compares nothing, and names what has changed here since the last push. */
+function reportUnknown(job: PushJob, unknown: ReadonlySet<PushEntry>): void {
   const { settings, context, moves } = job;
   context.ledger.note(
     'comparison-withheld',
     `${settings.destination.shown}: the server does not tell whether files that exist are as they are here`,
   );
-  tellUnsure(
+  reportUnsure(
     job,
     (moves.changed ?? []).filter((entry) => unknown.has(entry)),
   );
 }
 
-/** Names files that have changed here, and of which nobody can tell whether the copy has them so. */
-function tellUnsure(job: PushJob, files: readonly PushEntry[]): void {
+/**
+ * Names files that have changed here, if the server does not tell whether the copy is up to date.
+ */
+function reportUnsure(job: PushJob, files: readonly PushEntry[]): void {
   const { ledger } = job.context;
   const lines = files.map(
     ({ plain, path }) =>
       `${showPath(plain?.path ?? path)} has changed; the server does not tell whether the copy has it as it is now`,
   );
-  tellLines(job, 'kept-unknown', lines, 'of which the same is true');
+  reportLines(job, 'kept-unknown', lines, 'of which the same is true');
   ledger.failures += files.length;
 }
 
-function tellLines(
+function reportLines(
   { context }: PushJob,
   code: string,
   lines: readonly string[],
@@ -148,7 +150,7 @@ function barredPlaces(differing: ReadonlySet<PushEntry>): ReadonlySet<string> {
   return barred;
 }
 
-/** Moves that need nothing but a further name for a file that stays as it is. */
+/** Moves that only need an additional name for an unchanged file. */
 function addingMoves(moves: Moves, isLeft: (entry: PushEntry) => boolean): Moves {
   const files = moves.files.filter(
     ({ entry, from, isOccupied }) => isLeft(entry) && !isOccupied && from.mode === entry.mode,
@@ -157,12 +159,12 @@ function addingMoves(moves: Moves, isLeft: (entry: PushEntry) => boolean): Moves
 }
 
 /**
- * Tells what the copy does not take, as far as it is a plaintext object or the conf.
+ * Reports what the copy does not accept, as far as it is a plaintext object or the conf.
  *
  * @param kept - everything that is not sent, in list order
- * @param differing - what of it is there
+ * @param differing - the ones of these that exist in the copy
  */
-export function tellKept(
+export function reportKept(
   job: PushJob,
   kept: readonly PushEntry[],
   differing: ReadonlySet<PushEntry>,
@@ -174,35 +176,36 @@ export function tellKept(
     .map((entry) => keptLine(job, entry));
   ledger.filesKept += kept.filter(({ plain }) => plain !== undefined).length;
   ledger.keepsConf ||= kept.some(({ virtual }) => virtual === 'conf');
-  tellLines(job, 'kept', lines, 'that the copy keeps as they were');
+  reportLines(job, 'kept', lines, 'that the copy keeps as they were');
 }
 
 /**
- * Whether a server has left files as they were that were to be replaced, without a word; they are told.
- * So are those of which it does not say whether it has.
+ * Whether a server has silently ignored updates of existing files. These files are reported, and so
+ * are those about which it does not tell.
  *
- * @param unasked - files that have changed since the last push and that the server did not ask for
+ * @param unrequested - files that have changed since the last push and that the server did not
+ *   request
  * @throws {ConnectionError | ProtocolError | InterruptedError} the conversation broke
  */
 export async function ignoresUpdates(
   job: PushJob,
-  unasked: ReadonlySet<PushEntry>,
+  unrequested: ReadonlySet<PushEntry>,
 ): Promise<boolean> {
   const { settings, snapshot } = job;
-  if (unasked.size === 0 || settings.appendOnly) return false;
-  const isUnasked = (entry: PushEntry): boolean => unasked.has(entry);
-  const list = withAncestors(snapshot.entries, unasked);
+  if (unrequested.size === 0 || settings.appendOnly) return false;
+  const isUnrequested = (entry: PushEntry): boolean => unrequested.has(entry);
+  const list = withAncestors(snapshot.entries, unrequested);
   const seen = await compareWithCopy(job, list).catch((error: unknown) => {
-    if (error instanceof RemoteError) return undefined; // it does not take such questions
+    if (error instanceof RemoteError) return undefined; // it does not answer such questions
     throw error;
   });
   if (seen === undefined) {
-    tellUnsure(job, [...unasked]);
+    reportUnsure(job, [...unrequested]);
     return false;
   }
-  tellUnsure(job, [...seen.unknown].filter(isUnasked));
-  const ignored = new Set([...seen.differing].filter(isUnasked));
-  tellKept(job, [...ignored], ignored);
+  reportUnsure(job, [...seen.unknown].filter(isUnrequested));
+  const ignored = new Set([...seen.differing].filter(isUnrequested));
+  reportKept(job, [...ignored], ignored);
   return ignored.size > 0;
 }
 

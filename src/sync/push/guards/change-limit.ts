@@ -9,13 +9,12 @@ import { askOrRefuse, type Unknown } from '../job/question.ts';
 import { withAncestors } from '../source/skeleton.ts';
 
 /**
- * The guard against the push that replaces a good copy: by files that something has encrypted or
- * emptied, or by another folder. What was pushed before is remembered, so that nobody need be asked
- * unless much has changed; then the server says what of it would be replaced, and whether only times
- * differ.
+ * Guards against a push that replaces a good copy, because the files were encrypted or emptied by
+ * something, or because it is another folder. The earlier push is remembered, so the server is only
+ * asked if much has changed. Then it reports what would be replaced, and whether only times differ.
  */
 
-/** More files would be replaced than may be. */
+/** More files would be replaced than allowed. */
 export interface TooManyChanges {
   readonly changed: number;
   /** Files in the copy. */
@@ -23,8 +22,8 @@ export interface TooManyChanges {
 }
 
 /**
- * @returns undefined while the limit is kept
- * @throws {RemoteError} `answers-withheld` — nobody can tell
+ * @returns undefined if the limit is kept
+ * @throws {RemoteError} `answers-withheld` — the number is unknown
  * @throws as `accept`
  */
 export async function findTooManyChanges(job: PushJob): Promise<TooManyChanges | undefined> {

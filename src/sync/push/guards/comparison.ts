@@ -1,4 +1,4 @@
-/** What a destination has in place of a list, as far as its server says. */
+/** Compares a list with a destination by its server's answers. */
 import { ConnectionError, ProtocolError, RemoteError } from '../../../errors.ts';
 import { isDirectory, isRegularFile } from '../../../tree/entry.ts';
 import { isAtOrBelowAny, parentKey, pathKey } from '../../../bytes/paths.ts';
@@ -9,13 +9,13 @@ import { accept, type PushJob } from '../job/push-job.ts';
 import { type Answer, ask, assertHeard, comparesExisting, type Unknown } from '../job/question.ts';
 import type { RunOutcome } from '../job/rsync-run.ts';
 
-/** What a destination has in place of a list. */
+/** How a destination compares with a list. */
 export interface Comparison {
-  /** What is there and is another file, link or kind of object. */
+  /** Existing objects that are another file, link or kind of object. */
   readonly differing: ReadonlySet<PushEntry>;
-  /** What is not there. */
+  /** Missing objects. */
   readonly absent: ReadonlySet<PushEntry>;
-  /** What is there, and nobody can tell whether it differs: the server compares nothing that exists. */
+  /** Existing objects that may differ, because the server does not compare existing files. */
   readonly unknown: ReadonlySet<PushEntry>;
 }
 
@@ -28,16 +28,16 @@ const OTHER_CONTENT: ReadonlySet<string | undefined> = new Set([
 ]);
 
 /**
- * Has the server compare a list with what it has, in dry runs: what would be made, and what would
- * take the place of something else. It is asked in a way that a server answers, too, which is made to
- * leave everything alone that exists (`rrsync -no-overwrite`): for each existing object a line that
- * says so. Where one line is missing (the `max verbosity` of a daemon swallows them), nothing is
- * concluded from any, and two runs that differ in one option tell instead.
+ * Has the server compare a list with the copy in dry runs: what it would make, and what would
+ * replace something else. The question also works with a server that ignores existing files
+ * (`rrsync -no-overwrite`): it prints a line for each existing object. If one line is missing (the
+ * `max verbosity` of a daemon suppresses them), the lines are ignored, and two runs that differ in
+ * one option are compared instead.
  *
- * @param how.checksum - by content; otherwise as the push is asked to compare
- * @param how.unknown - what cannot be told without an answer
+ * @param how.checksum - by content; otherwise as the push compares
+ * @param how.unknown - what is unknown without an answer
  * @throws {RemoteError} `answers-withheld`
- * @throws as `accept`, but for files that could not be examined
+ * @throws as `accept`, except for files that could not be examined
  */
 export async function compareWithCopy(
   job: PushJob,
@@ -69,7 +69,9 @@ export async function compareWithCopy(
 
 const DIFFERENCES: Unknown = { what: 'which files it has in another version' };
 
-/** Whether the server compares what exists, tried on a file of the list; true when there is none. */
+/**
+ * Whether the server compares existing files, tested on a file of the list. True if there is none.
+ */
 async function compares(
   job: PushJob,
   entries: readonly PushEntry[],
@@ -81,14 +83,14 @@ async function compares(
   return (await comparesExisting(part, known)).compares;
 }
 
-/** What one run has said about a list. */
+/** The answers of one run about a list. */
 interface Look {
   readonly answer: Answer;
-  /** What the server would make or ask for. */
+  /** Objects that the server would make or request. */
   readonly wanted: ReadonlySet<PushEntry>;
-  /** What it would leave alone though it differs. */
+  /** Objects that it would leave alone although they differ. */
   readonly differing: ReadonlySet<PushEntry>;
-  /** Of how many objects that are no folders it says that they exist, and whether they differ. */
+  /** For how many objects other than folders it says that they exist and whether they differ. */
   readonly told: number;
 }
 
@@ -127,8 +129,9 @@ async function look(
 }
 
 /**
- * Whether the server has said of everything either that it lacks it or that it exists. Not of folders,
- * nor of kinds that it does not store, nor of what is below something that is no folder there.
+ * Whether the server has said about everything either that it is missing or that it exists.
+ * Excepted are folders, kinds that it does not store, and objects below something that is no folder
+ * there.
  */
 function isComplete(
   { answer, wanted, differing, told }: Look,
@@ -148,7 +151,7 @@ function isBelow(path: Uint8Array, places: ReadonlySet<string>): boolean {
   return isAtOrBelowAny(parentKey(pathKey(path)), places);
 }
 
-/** By their names as a message shows them: bytes that are not UTF-8 may look alike there. */
+/** By their names as a message shows them. Names that are not UTF-8 may look alike. */
 function byShownName(entries: readonly PushEntry[]): ReadonlyMap<string, readonly PushEntry[]> {
   const named = new Map<string, PushEntry[]>();
   for (const entry of entries) {
@@ -161,8 +164,9 @@ function byShownName(entries: readonly PushEntry[]): ReadonlyMap<string, readonl
 }
 
 /**
- * Whether a server did not hold the conversation with `--info`, which rsync before 3.1 does not know and a
- * daemon may refuse. What it says is not the same everywhere, and daemons of old versions just close.
+ * Whether a server did not hold the conversation with `--info`, which rsync before 3.1 does not
+ * know and a daemon may refuse. Error messages vary, and daemons of old versions just close the
+ * connection.
  */
 function isRefusal({ protocol, error }: RunOutcome): boolean {
   if (protocol !== undefined || error === undefined || error.code === 'timeout') return false;
@@ -173,7 +177,7 @@ function isRefusal({ protocol, error }: RunOutcome): boolean {
   );
 }
 
-/** Files below something that is no folder there cannot be examined: that is an answer, too. */
+/** Accepts that files below something that is no folder there cannot be examined. */
 function acceptWhole(job: PushJob, outcome: RunOutcome): void {
   const isPartial = outcome.exitCode === 23 || outcome.exitCode === 24;
   if (outcome.protocol === undefined || !isPartial) accept(job, outcome);

@@ -1,6 +1,6 @@
 /**
- * Another gocryptfs.conf in the copy than the vault's own. A change of the password elsewhere leaves a
- * newer one there, which stays: replacing it would bring the old password back.
+ * Handles a copy whose gocryptfs.conf is not the vault's own. A change of the password elsewhere
+ * leaves a newer one there. It stays, because replacing it would bring the old password back.
  */
 import path from 'node:path';
 import { EcsyncError, InterruptedError } from '../../../errors.ts';
@@ -17,13 +17,13 @@ import { type PushState } from '../memory/push-state.ts';
 import { folderThere } from './root-files.ts';
 import { structureKey } from '../source/structure-key.ts';
 
-/** A conf as it lies somewhere. */
+/** A conf that was found somewhere. */
 interface FoundConf {
   readonly bytes: Uint8Array;
   readonly mtimeSec: number;
 }
 
-/** What one push does about the conf in the copy. */
+/** Decides what one push does about the conf in the copy. */
 export class ConfThere implements ConfJudge {
   readonly #masterkey: Uint8Array | Promise<Uint8Array>;
   #keeps: boolean | undefined;
@@ -39,9 +39,9 @@ export class ConfThere implements ConfJudge {
   }
 
   /**
-   * Looks at a conf in the copy that is not the one of the vault, and says what becomes of it.
+   * Reads a conf in the copy that is not the vault's own, and decides what happens to it.
    *
-   * @param remembered - of the destination
+   * @param remembered - state of the destination
    */
   async judge(job: PushJob, remembered: PushState | undefined): Promise<void> {
     if (this.#keeps !== undefined) return;
@@ -64,7 +64,7 @@ export class ConfThere implements ConfJudge {
     }
   }
 
-  /** Whether a copy whose conf is not the vault's own is this vault's all the same: its seal tells. */
+  /** Whether a copy with another conf is still this vault's, which the seal of its conf proves. */
   async provesOurs(job: PushJob): Promise<boolean> {
     const entry = job.snapshot.entries.find(({ virtual }) => virtual === 'conf');
     if (entry?.bytes === undefined) return false;
@@ -74,12 +74,15 @@ export class ConfThere implements ConfJudge {
     return isSealIntact(other, await this.#masterkey);
   }
 
-  /** The same filesystem under the same master key, and neither the wrapped key nor its salt is ours. */
+  /**
+   * Whether both are of one filesystem with one master key, while the wrapped key and its salt
+   * differ.
+   */
   async #isOfAnotherPassword(own: FoundConf, theirs: FoundConf): Promise<boolean> {
     const mine = parseConf(own.bytes);
     const other = parsed(theirs.bytes);
     if (other === undefined || !isSameFilesystem(mine, other)) return false;
-    // A byte that rotted is in one of the two.
+    // An equal key or salt means that one of the two confs is damaged.
     if (isEqual(mine.encryptedKey, other.encryptedKey)) return false;
     if (isEqual(mine.scrypt.salt, other.scrypt.salt)) return false;
     return isSealIntact(other, await this.#masterkey);
@@ -113,7 +116,7 @@ function isEqual(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0;
 }
 
-/** @returns undefined where this login may not read, or there is none */
+/** @returns undefined if this login may not read, or there is none */
 async function readConfThere(job: PushJob): Promise<FoundConf | undefined> {
   const { destination } = job.settings;
   try {

@@ -1,4 +1,7 @@
-/** Whether a copy is where earlier pushes have put it, and the traces of a push that found it gone. */
+/**
+ * Checks that the copy of earlier pushes still exists, and removes the traces of a push that found
+ * it gone.
+ */
 import { EcsyncError, InterruptedError } from '../../../errors.ts';
 import { TEMPORARY_DIRECTORY } from '../../../gocryptfs/names/names.ts';
 import { isDirectory, isRegularFile, isSymlink } from '../../../tree/entry.ts';
@@ -10,11 +13,11 @@ import { transferOptions, type PushJob } from '../job/push-job.ts';
 import { runRsync } from '../job/rsync-run.ts';
 import { listRoot } from './root-there.ts';
 
-/** So many objects that a server has made are removed again. */
+/** Limits how many objects are removed again. */
 const REMOVED_MAX = 1000;
 
 /**
- * Has the first run of a push watched. A folder of this machine is looked at right away.
+ * Has the first run of a push watched. A folder of this machine is checked right away.
  *
  * @throws {NotNowError} `copy-gone`
  */
@@ -36,7 +39,8 @@ export function guarded(job: PushJob): PushJob {
 }
 
 /**
- * Looks whether the copy is there, if no run has shown it yet: what a server refuses may be for want of it.
+ * Checks that the copy exists, unless a run has shown it. A missing copy may be why the server
+ * refuses something.
  *
  * @throws {VaultError} `copy-gone`
  */
@@ -53,8 +57,8 @@ async function isCopyListed(job: PushJob): Promise<boolean> {
 }
 
 /**
- * Removes what the server has made before it could be stopped: empty folders, and links. No file is removed:
- * should the disk come back meanwhile, nothing of the copy is lost.
+ * Removes what the server has made before it could be stopped: empty folders and links, but no
+ * files. If the disk comes back meanwhile, nothing of the copy is lost.
  */
 async function removeTraces(job: PushJob): Promise<void> {
   const [root, ...others] = job.snapshot.entries;
@@ -81,7 +85,7 @@ async function removeTraces(job: PushJob): Promise<void> {
       onMessage: () => undefined,
     },
   );
-  // Nobody needs it to succeed.
+  // A failure is harmless.
   await run.catch((error: unknown) => {
     if (error instanceof InterruptedError || !(error instanceof EcsyncError)) throw error;
   });

@@ -1,4 +1,4 @@
-/** What a destination holds that is not this vault's: a first push does not go among it unasked. */
+/** Refuses a first push to a destination that holds objects of others. */
 import { RemoteError, VaultError } from '../../../errors.ts';
 import { CONF_NAME, STEP_PREFIX } from '../../../gocryptfs/names/names.ts';
 import { isDirectory, isRegularFile } from '../../../tree/entry.ts';
@@ -13,17 +13,17 @@ import type { ListedRoot } from './root-there.ts';
 
 /** How many foreign objects are named. */
 const NAMED_MAX = 3;
-/** A server's word for what its rules have kept. */
+/** A server's message about objects that its rules protect. */
 const NOT_EMPTY = /^cannot delete non-empty directory: ([\s\S]+?)\n?$/;
 const OWN_PREFIX = '.ecsync';
 
 const WHAT_IS_THERE: Unknown = { what: 'what is there' };
 
 /**
- * Refuses a folder that holds anything but what systems put there, what `keep` names, and leftovers of an
- * interrupted first push of this vault.
+ * Refuses a folder that holds anything but files of the system, objects that `keep` names, and
+ * leftovers of an interrupted first push of this vault.
  *
- * @param listed - what is there, where this login may list it
+ * @param listed - the content of the folder, if this login may list it
  * @throws {VaultError} `destination-not-a-copy`
  */
 export async function refuseNonEmpty(
@@ -35,10 +35,10 @@ export async function refuseNonEmpty(
   const isMixing = job.settings.intoNonEmpty;
   if (isMixing && !isEncrypted) return;
   const all = listed === undefined ? await foreignByDeletion(job) : foreignIn(job, listed);
-  // The copy's own files would take the place of these.
+  // The copy's own files would replace these.
   const inPlace = all.filter((path) => isRootFileName(pathKey(path)));
   refuseForeignFiles(job, inPlace, { harm: 'pushing would overwrite them' });
-  // Under names of their own they would be overwritten.
+  // With plaintext names, files of equal names would be overwritten.
   const overwrites = isEncrypted && names.isPlain;
   if (isMixing && !overwrites) return;
   const own = new Set(overwrites ? job.snapshot.entries.map(({ path }) => pathKey(path)) : []);
@@ -51,7 +51,7 @@ const MIX_HINT =
   'Choose an empty folder, or one that does not exist yet. To put the copy among them all the same: --into-non-empty';
 const OVERWRITE_HINT = 'Choose an empty folder for the copy, or remove them yourself.';
 
-/** A folder, link or pipe that has the name of a copy's own file is none of a copy. */
+/** A folder, link or pipe with the name of a copy's own file does not belong to a copy. */
 function foreignIn(job: PushJob, { children }: ListedRoot): Uint8Array[] {
   return children
     .filter((child) => {
@@ -67,13 +67,13 @@ function isForeign(job: PushJob, path: Uint8Array, isFolder: boolean): boolean {
   if (isOwn || isScratch(path)) return false;
   if (isRootFileName(key) || job.kept.has(path, isFolder)) return false;
   if (job.context.view.names.isPlain) return true;
-  // Of a push of this vault that was cut off.
+  // A leftover of an interrupted push of this vault.
   const shown = shownPath(job, path);
   return !shown.plain && !shown.virtual;
 }
 
 /**
- * Refuses a folder that holds other things.
+ * Refuses a folder that holds objects of others.
  *
  * @param about.harm - what would happen to them
  * @throws {VaultError} `destination-not-a-copy`
@@ -95,22 +95,24 @@ export function refuseForeignFiles(
 }
 
 /**
- * What a server would delete, and so has: for logins that may not list. It is asked about names only.
+ * Finds objects by asking the server what it would delete, for logins that may not list. Only names
+ * are asked for.
  *
- * @returns none where it does not let this login know, either
+ * @returns none if the server does not tell this login
  */
 async function foreignByDeletion(job: PushJob): Promise<readonly Uint8Array[]> {
   if (job.context.view.names.isPlain) return foreignBesidePlainNames(job);
   const found: Uint8Array[] = [];
   const note = (path: Uint8Array, isFolder: boolean): void => {
-    // No file: a server compares one, and this one was said to be absent.
+    // A file cannot be listed here: the server would compare it, and this one is known to be
+    // absent.
     const isOddConf = pathKey(path) === CONF_NAME;
     if (isOddConf || isForeign(job, path, isFolder)) found.push(path);
   };
   const answer = await ask(job, {
     entries: job.snapshot.entries.slice(0, 1),
     options: { deleteAfter: true, checksum: false },
-    // What is in a folder makes no difference.
+    // The content of folders does not matter.
     rules: [...job.kept.rules, { action: 'protect', pattern: Buffer.from('/*/**') }],
     onDeleted: note,
     onMessage: (_level, text) => {
@@ -119,15 +121,15 @@ async function foreignByDeletion(job: PushJob): Promise<readonly Uint8Array[]> {
     },
   });
   if (answer.outcome.protocol === undefined && answer.outcome.error instanceof RemoteError) {
-    return []; // it may do no harm to them, either
+    return []; // then it can do no harm to them
   }
   accept(job, answer.outcome);
   return found;
 }
 
 /**
- * The same where files of equal names would be overwritten. What a folder holds beside the list is told by
- * its name; of everything in the list the server must say that it is absent.
+ * The same where files of equal names would be overwritten. Objects beside the list are reported by
+ * their names. Of every object in the list the server must say that it is absent.
  *
  * @throws {RemoteError} `answers-withheld`
  */
@@ -140,7 +142,7 @@ async function foreignBesidePlainNames(job: PushJob): Promise<readonly Uint8Arra
     job,
     {
       entries,
-      // Each name counts for itself.
+      // Each name counts by itself.
       options: { deleteAfter: true, ignoreExisting: true, checksum: false, hardLinks: false },
       rules: job.kept.rules,
       onItem: (entry, iflags) => {

@@ -1,4 +1,4 @@
-/** What must be known of a destination before anything is written to it or deleted there. */
+/** Checks a destination before anything is written or deleted there. */
 import { RemoteError, VaultError } from '../../../errors.ts';
 import { MIRROR_MARKER_NAME } from '../../../view/mirror/mirror-view.ts';
 import { isAtOrBelow, pathKey } from '../../../bytes/paths.ts';
@@ -11,10 +11,10 @@ import { answersWithheld, askOrRefuse, tellsDeletions, type Unknown } from '../j
 import { lookAtRootFiles, type RootFiles } from './root-files.ts';
 import { listRoot, type ListedRoot } from './root-there.ts';
 
-/** What is at a destination, as far as it can be told; `copy`: there may be one. */
+/** What is at a destination, as far as it is known. `copy`: there may be one. */
 export interface Standing {
   readonly what: 'no folder' | 'no copy' | 'copy';
-  /** What lies in the folder, where there is one that this login may list. */
+  /** The content of the folder, if it exists and this login may list it. */
   readonly listed?: ListedRoot | undefined;
 }
 
@@ -22,9 +22,9 @@ const NO_FOLDER: Standing = { what: 'no folder' };
 
 /**
  * Makes sure that an unknown destination is empty or already this vault's copy. Pushing into
- * another vault's copy would replace its conf, and with it the only wrapped copy of its master key.
- * Any other folder must be empty, but for what systems put there and what an interrupted push has left.
- * A copy that is encrypted and a mirror that is not never share a folder.
+ * another vault's copy would replace its conf, which holds the only wrapped copy of its master key.
+ * Any other folder must be empty, except for files of the system and leftovers of an interrupted
+ * push. An encrypted copy and a plain mirror never share a folder.
  *
  * @throws {VaultError} `destination-other-vault`, `destination-not-a-copy`, `destination-mirror`,
  *   `destination-encrypted`
@@ -41,7 +41,7 @@ export async function refuseOtherVault(job: PushJob): Promise<Standing> {
       { hint: 'Choose another folder. For the mirror: encrypt = false in its [[remotes]] table.' },
     );
   }
-  // A changed password changes the conf. The root's diriv stays, and tells whose copy it is.
+  // A changed password changes the conf. The root's diriv stays, and identifies the copy.
   await refuseUnlessOurs(job, seen);
   if (isOtherConf(seen)) await job.confThere?.judge(job, undefined);
   if (seen.rootIsNew) return NO_FOLDER;
@@ -71,13 +71,13 @@ async function refuseUnlessOurs(
 }
 
 /**
- * Makes sure that a copy that earlier pushes made is still this vault's, when the server has asked for
- * what it should have: somebody may have put another copy in its place. A root diriv that differs
- * beside an unchanged conf is damage, which the push mends, if this vault is known to have
- * pushed the one that is expected there.
+ * Makes sure that the copy of earlier pushes is still this vault's, after the server requested
+ * files that it should have. Somebody may have put another copy in its place. If the conf is
+ * unchanged and only the root diriv differs, that is damage, which the push repairs, provided that
+ * this vault has pushed the expected diriv.
  *
  * @throws {VaultError} `destination-other-vault`
- * @throws {RemoteError} `comparison-withheld`, `answers-withheld` — nobody can tell
+ * @throws {RemoteError} `comparison-withheld`, `answers-withheld` — it is unknown
  */
 export async function confirmOurCopy(job: PushJob, remembered: PushState): Promise<void> {
   const seen = await lookAtRootFiles(job);
@@ -86,7 +86,7 @@ export async function confirmOurCopy(job: PushJob, remembered: PushState): Promi
   if (isOtherConf(seen)) await job.confThere?.judge(job, remembered);
 }
 
-/** There is one, and it is not the vault's own. */
+/** Whether there is a conf that is not the vault's own. */
 function isOtherConf({ found: { conf } }: RootFiles): boolean {
   return conf === 'different' || conf === 'torn' || conf === 'there';
 }
@@ -116,8 +116,8 @@ const CHANGED_CONF_HINT =
   " If it is this vault's copy from before a change of the password, put this vault's gocryptfs.conf there first.";
 
 /**
- * Files of other names would stay and those of equal names be overwritten, so that a mirror begins
- * in an empty folder, in one that somebody has marked as a mirror, or where somebody says so.
+ * In a mirror, files of other names would stay and those of equal names would be overwritten. So a
+ * mirror is started only in an empty folder, in one that was marked as a mirror, or on request.
  *
  * @throws {VaultError} `destination-encrypted`, `destination-not-a-copy`
  */
@@ -150,17 +150,17 @@ interface PlannedDeletions {
   readonly count: number;
   /** Names at the destination that this vault cannot have written. */
   readonly foreign: readonly Uint8Array[];
-  /** Plaintext keys of lost mount points that the copy has something of. */
+  /** Plaintext keys of lost mount points of which the copy has something. */
   readonly lostMounts: readonly string[];
-  /** Whether the server names what it would delete. */
+  /** Whether the server reports what it would delete. */
   readonly isKnown: boolean;
 }
 
 /**
- * Asks the server what it would delete. Where it names nothing, it is asked once more, about a file of
- * ours that is there; before the first push there is none.
+ * Asks the server what it would delete. If it names nothing, it is asked again about an existing
+ * file of ours. Before the first push there is none.
  *
- * @throws {RemoteError} `answers-withheld` — it does not say
+ * @throws {RemoteError} `answers-withheld` — it does not tell
  */
 async function planDeletions(job: PushJob): Promise<PlannedDeletions> {
   const found = new Set<string>();
@@ -204,17 +204,17 @@ function mountOf({ scope, mounts }: PushJob, cipherPath: Uint8Array): string | u
 
 export interface DeletionDecision {
   readonly deleting: boolean;
-  /** More deletions are due than `--max-delete` allows: how many. */
+  /** The number of deletions, if it is more than `--max-delete` allows. */
   readonly overLimit?: number;
   /** Keys of folders whose disk is not mounted any more, and of which the copy has something. */
   readonly lostMounts?: readonly string[];
 }
 
 /**
- * Whether deletions may go ahead: they were asked for, the scan is complete and the limit is kept.
+ * Whether deletions may proceed: they were requested, the scan is complete, and the limit is kept.
  *
- * @param remembered - of the destination; absent: no push has been there yet
- * @throws {VaultError} `destination-not-a-copy` — the destination holds other things
+ * @param remembered - state of the destination; absent: no push has been there yet
+ * @throws {VaultError} `destination-not-a-copy` — the destination holds objects of others
  */
 export async function decideDeletion(
   job: PushJob,
@@ -237,7 +237,7 @@ export async function decideDeletion(
   if (isMounted && !isUnchecked && isSurelyFew(settings, known)) return { deleting: true };
   const planned = await planDeletions(job);
   if (isUnchecked) refuseForeignFiles(job, planned.foreign, { harm: '--delete would remove them' });
-  // Nothing is due as far as anybody can tell, and the next push can tell better.
+  // Nothing seems to be due. The next push can tell better.
   if (!planned.isKnown) return { deleting: false };
   const limit = deleteLimit(settings.maxDelete, snapshot.plainCount + planned.count);
   const lost = planned.lostMounts.length > 0 && { lostMounts: planned.lostMounts };

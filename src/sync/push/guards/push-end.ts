@@ -1,16 +1,16 @@
-/** How a push ended: what kept it from doing all that was asked. */
+/** What kept a push from completing. */
 import type { TooManyChanges } from './change-limit.ts';
 
-/** What kept a push from doing all of it, beside what the books tell. */
+/** What kept a push from completing, beside what the ledger records. */
 export interface PushEnd {
-  /** More deletions were due than may be made: how many. */
+  /** The number of deletions, if it was more than the limit. */
   readonly overLimit?: number;
-  /** More files would be replaced than may be: nothing was sent. */
+  /** More files would be replaced than allowed, so nothing was sent. */
   readonly tooManyChanges?: TooManyChanges;
-  /** Keys of folders whose disk is not mounted: what was on it stays in the copy. */
+  /** Keys of folders whose disk is not mounted. Their content stays in the copy. */
   readonly lostMounts?: readonly string[];
   /** `--max-bytes` was reached. */
   readonly isSpent?: boolean;
-  /** The server takes no update of what it has. */
+  /** The server ignores updates of existing files. */
   readonly ignoresUpdates?: boolean;
 }

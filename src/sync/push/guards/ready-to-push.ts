@@ -1,5 +1,5 @@
-/** Everything that has to be known before a push sends anything. */
-import { keepWhatIsThere } from './append-only.ts';
+/** Runs all checks before a push sends anything. */
+import { preserveExisting } from './append-only.ts';
 import { findTooManyChanges, type TooManyChanges } from './change-limit.ts';
 import { guarded } from './copy-there.ts';
 import { refuseOtherVault, type Standing } from './preflight.ts';
@@ -14,16 +14,16 @@ export interface ReadyJob {
   readonly job: PushJob;
   /** There is no copy at the destination yet. */
   readonly isFounding?: boolean;
-  /** Then nothing may be sent. */
+  /** If set, nothing may be sent. */
   readonly tooManyChanges?: TooManyChanges;
 }
 
 /**
- * Everything that has to be known before something is sent: whose copy is there, what of it must stay,
- * and that not too much of it would be replaced.
+ * Runs all checks before anything is sent: whose copy is there, what of it must stay, and that not
+ * too much of it would be replaced.
  *
- * @param remembered - of the destination; absent, or without anything known to be stored: no push
- *   has founded the copy yet
+ * @param remembered - state of the destination; absent, or without known objects: no push has
+ *   founded the copy yet
  * @throws as `refuseOtherVault` and `accept`
  */
 export async function readyToPush(
@@ -37,17 +37,17 @@ export async function readyToPush(
   return { job: { ...job, isNewFolder: standing.what === 'no folder' }, isFounding: true };
 }
 
-/** A push into a copy that is there. */
+/** A push into an existing copy. */
 async function readyToGoOn(job: PushJob, remembered: PushState | undefined): Promise<ReadyJob> {
-  if (job.settings.appendOnly) return { job: await keepWhatIsThere(job, remembered) };
+  if (job.settings.appendOnly) return { job: await preserveExisting(job, remembered) };
   const tooManyChanges = await findTooManyChanges(job);
   return tooManyChanges === undefined ? { job } : { job, tooManyChanges };
 }
 
-/** The job with what is known by now of the root. */
+/** The job with what is known of the root. */
 function withRootOf(job: PushJob, { what, listed }: Standing): Promise<PushJob> | PushJob {
   if (what === 'no folder') return { ...job, root: 'made' };
-  // A first push that was cut off has made the root, if something of it is there.
+  // If the folder is not empty, an interrupted first push has made the root.
   const isEmpty = listed?.children.every(
     ({ path }) => !isScratch(path) && !isRootFileName(pathKey(path)),
   );

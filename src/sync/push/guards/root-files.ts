@@ -1,4 +1,4 @@
-/** The files in a folder's root by which a copy is recognised, as a destination has them. */
+/** Compares the root files that identify a copy with those at a destination. */
 import { ConnectionError, EcsyncError, InterruptedError, RemoteError } from '../../../errors.ts';
 import { CONF_NAME, DIR_IV_NAME } from '../../../gocryptfs/names/names.ts';
 import type { FlistEntry } from '../../../rsync/flist/decode.ts';
@@ -17,15 +17,15 @@ import { ask, assertHeard, comparesExisting, isWithheld, type Unknown } from '..
 import { RemoteFolders } from '../../copy/remote-folders.ts';
 
 /**
- * What is at a destination in place of a root file of ours; `torn`: something of another size; `there`:
- * something of which no more is known.
+ * The state of a root file at the destination. `torn`: a file of another size. `there`: it exists,
+ * and nothing else is known.
  */
 export type RootFinding = 'absent' | 'same' | 'different' | 'torn' | 'there';
 export type RootFile = 'conf' | 'diriv' | 'mirror';
 
-/** What a destination has of the files by which a folder is recognised. */
+/** The root files at a destination. */
 export interface RootFiles {
-  /** There is no such folder yet. */
+  /** The folder does not exist yet. */
   readonly rootIsNew: boolean;
   readonly found: Readonly<Record<RootFile, RootFinding>>;
 }
@@ -37,7 +37,7 @@ const ROOT_FILE_NAMES: Readonly<Record<RootFile, string>> = {
 };
 const ROOT_FILES = ['conf', 'diriv', 'mirror'] as const;
 
-/** Whether a folder of this machine has one of the files by which a copy is recognised. */
+/** Whether a folder of this machine has one of the files that identify a copy. */
 export function hasRootFile(folder: string): boolean {
   return ROOT_FILES.some((kind) => isFileIn(folder, Buffer.from(ROOT_FILE_NAMES[kind])));
 }
@@ -54,14 +54,14 @@ const WHOSE_COPY: Unknown = {
     'It also helps to name a folder that does not exist yet, with a login that may read there.',
 };
 
-/** Of the run that looks whose copy a destination holds. */
+/** Options of the run that finds out whose copy a destination holds. */
 export function preflightOptions(settings: PushSettings): TransferOptions {
   return transferOptions(settings, { dryRun: true, checksum: true });
 }
 
 /**
- * Compares the root files of this view with what is there, and looks for those it has not. A server that
- * answers no dry runs is asked to send them instead.
+ * Compares the root files of this view with the existing ones, and looks for root files that it
+ * does not have. A server that does not answer dry runs is asked to send them instead.
  *
  * @throws {RemoteError} `answers-withheld` — it does neither
  * @throws as `accept`
@@ -89,16 +89,18 @@ export async function lookAtRootFiles(job: PushJob): Promise<RootFiles> {
 }
 
 /**
- * One run that says what is absent and what differs, and another one where it says nothing of a file.
+ * One run that reports which files are missing and which differ, and another one if it reports
+ * nothing about a file.
  *
- * @returns undefined where a server does not compare what exists, or cannot tell it from what is absent
+ * @returns undefined if a server does not compare existing files, or cannot tell them from missing
+ *   ones
  */
 async function askDirectly(
   job: PushJob,
   asked: readonly PushEntry[],
   own: readonly PushEntry[],
 ): Promise<RootFiles | undefined> {
-  // Such a key may only add: then the server compares nothing in this way.
+  // Such a key may only add. Then the server compares nothing in this way.
   if (job.settings.appendOnly) return undefined;
   const [root] = asked;
   let rootIsNew = false;
@@ -122,7 +124,7 @@ async function askDirectly(
   );
   const [one] = silent;
   if (one !== undefined) {
-    // A file that none is like must differ where it is there.
+    // An entry unlike any real file must differ if a file exists.
     if (silent.some((entry) => !own.includes(entry))) return undefined;
     const isCompared =
       Object.values(found).some((one) => one !== 'absent') ||
@@ -167,7 +169,7 @@ function complete(
 }
 
 /**
- * Reads the root files there, which are small, to compare them here. Nothing of them is used.
+ * Reads the small root files to compare them here. They are not used for anything else.
  *
  * @throws as `RemoteFolders.root`
  */
@@ -192,7 +194,7 @@ async function readRootFiles(job: PushJob, own: readonly PushEntry[]): Promise<R
   return { rootIsNew: false, found };
 }
 
-/** An empty list is silence, too. */
+/** An empty list is no answer. */
 function nothingListed({ settings }: PushJob): RemoteError {
   return new RemoteError(
     'nothing-listed',
@@ -200,7 +202,10 @@ function nothingListed({ settings }: PushJob): RemoteError {
   );
 }
 
-/** Whether the folder above can be listed, and this one is not in it: not every server says why it fails. */
+/**
+ * Whether the parent folder can be listed and this folder is not in it. Not every server says why
+ * it fails.
+ */
 async function isAbsentInParent(job: PushJob, destination: string): Promise<boolean> {
   const [, parent = '', name] = /^(.*?)([^/]+)\/*$/.exec(destination) ?? [];
   if (name === undefined || name === '.') return false;
@@ -230,7 +235,7 @@ export interface FolderThere {
   open(entry: FlistEntry): Promise<OpenFile>;
 }
 
-/** A folder there, whose list is never a part of one: that would not tell what is absent. */
+/** A folder there. A partial list counts as an error, since it would not show what is missing. */
 export function folderThere({ settings, context }: PushJob, path: string): FolderThere {
   const { remote, rsyncPath, timeoutSec, signal } = context;
   const { protocolMax } = settings;
@@ -249,7 +254,7 @@ export function folderThere({ settings, context }: PushJob, path: string): Folde
   };
 }
 
-/** A root file that this view has not, with a content that no real one has. */
+/** An entry for a root file that this view does not have, with content that no real one has. */
 function unlikeAny({ uid, gid }: PushEntry, kind: RootFile): PushEntry {
   return {
     path: Buffer.from(ROOT_FILE_NAMES[kind]),

@@ -1,7 +1,8 @@
 /**
- * The root of a copy that was there before its first push. It is somebody's folder, maybe the home folder of
- * the login: mode and owner stay what they are. A list needs its root all the same, for times and deletions,
- * so it is listed with the mode and the owner that it has. These are read once, and remembered.
+ * Preserves the root of a copy that existed before its first push. It belongs to somebody, and may
+ * be the home folder of the login, so its mode and owner must not change. A list needs its root for
+ * times and deletions, so the root is listed with its existing mode and owner. These are read once
+ * and remembered.
  */
 import { ConnectionError, EcsyncError, InterruptedError, VaultError } from '../../../errors.ts';
 import { folderStats } from '../../../tree/local/glance.ts';
@@ -17,13 +18,13 @@ import type { Destination } from '../../../vault/destination/destination.ts';
 
 const PERMISSION_BITS = 0o7777;
 
-/** What a destination's folder is, and what lies directly in it. */
+/** A destination's folder, and its direct children. */
 export interface ListedRoot {
   readonly attributes: RootAttributes;
   readonly children: readonly Entry[];
 }
 
-/** @returns undefined where this login may not list it */
+/** @returns undefined if this login may not list it */
 export async function listRoot(job: PushJob): Promise<ListedRoot | undefined> {
   const folder = folderThere(job, job.context.destination);
   try {
@@ -40,7 +41,7 @@ export function attributesOf({ mode, uid, gid }: RootAttributes): RootAttributes
   return { mode: mode & PERMISSION_BITS, uid, gid };
 }
 
-/** What is known of a root before anybody is asked: a folder of this machine can be looked at. */
+/** The root as it is known without asking. A folder of this machine can be examined directly. */
 export function rootNow(
   destination: Destination,
   remembered: RootThere | undefined,
@@ -50,11 +51,11 @@ export function rootNow(
     const stats = folderStats(destination.path);
     return stats && attributesOf(stats);
   } catch {
-    return remembered; // whoever writes there hears why
+    return remembered; // the write that follows reports why
   }
 }
 
-/** The snapshot with its root as it is there. */
+/** The snapshot with its root as it exists there. */
 export function withRoot(snapshot: Snapshot, there: RootThere | undefined): Snapshot {
   const [root] = snapshot.entries;
   if (root === undefined || there === undefined || there === 'made') return snapshot;
@@ -79,10 +80,10 @@ function likeThere(root: PushEntry, { mode, uid, gid }: RootAttributes): PushEnt
 }
 
 /**
- * Makes a job list the root as it is there.
+ * Makes a job list the root as it exists there.
  *
- * @param listed - if somebody has read it already
- * @throws {VaultError} `root-unknown` — it differs, and this login may not read what it is
+ * @param listed - if it was read already
+ * @throws {VaultError} `root-unknown` — it differs, and this login may not read its attributes
  */
 export async function keepRoot(job: PushJob, listed?: ListedRoot): Promise<PushJob> {
   if (job.root !== undefined) return job;
@@ -91,7 +92,7 @@ export async function keepRoot(job: PushJob, listed?: ListedRoot): Promise<PushJ
   return { ...job, root, snapshot: withRoot(job.snapshot, root) };
 }
 
-/** What folders usually are, for logins that may write only: they can be asked whether it is so. */
+/** The usual modes of folders, which a login that may only write can test. */
 const USUAL_MODES = [
   0o755, 0o700, 0o750, 0o770, 0o775, 0o711, 0o710, 0o751, 0o777, 0o2755, 0o2770, 0o2775, 0o2750,
   0o2700, 0o1777,
@@ -105,7 +106,7 @@ function* usualRoots({ snapshot }: PushJob): Generator<RootAttributes> {
   for (const mode of USUAL_MODES) if (mode !== own.mode) yield { ...own, mode };
 }
 
-/** Asks whether the root is so, until it is. */
+/** Asks whether the root has one of these modes, until one matches. */
 async function guessRoot(
   job: PushJob,
   candidates: Iterable<RootAttributes>,
@@ -116,7 +117,7 @@ async function guessRoot(
   for (const candidate of candidates) {
     const differing = await differencesOf(job, likeThere(root, candidate));
     if (differing === undefined) return undefined;
-    // What a server does not let a login know of owners it does not let it change.
+    // If a server does not reveal owners to a login, the login cannot change them either.
     if (!differing.includes('permissions')) return candidate;
   }
   throw new VaultError(
@@ -126,7 +127,7 @@ async function guessRoot(
   );
 }
 
-/** @returns undefined where there is no such folder, or nobody can tell */
+/** @returns undefined if there is no such folder, or the server does not tell */
 async function differencesOf(
   job: PushJob,
   root: PushEntry,

@@ -1,4 +1,6 @@
-/** Control entries: list entries whose answer is known, so that a server's silence can be told from an answer. */
+/**
+ * Control entries: list entries with a known answer, which tell a server's silence from an answer.
+ */
 import { randomBytes } from 'node:crypto';
 import { LONG_NAME_PREFIX, NAME_FILE_SUFFIX } from '../../../gocryptfs/names/names.ts';
 import { compareFlist } from '../../../rsync/flist/sort.ts';
@@ -16,7 +18,7 @@ import {
   type Entry,
 } from '../../../tree/entry.ts';
 
-/** Kinds of objects that a server may store or leave out: each needs a control entry of its own. */
+/** Kinds of objects that a server may store or leave out. Each needs a control entry of its own. */
 export type StoredKind = 'file' | 'link' | 'device' | 'special';
 
 /** @returns undefined for a folder, which every server makes */
@@ -27,7 +29,7 @@ export function kindOf(entry: Pick<Entry, 'mode'>): StoredKind | undefined {
   return isSpecial(entry) ? 'special' : undefined;
 }
 
-/** A list entry that exists nowhere: a server that answers must report it as missing. */
+/** A list entry that exists nowhere. A server that answers must report it as missing. */
 export interface AbsentControl {
   readonly kind: StoredKind;
   readonly entry: Entry & { readonly bytes?: Uint8Array };
@@ -38,7 +40,8 @@ const CONTENT = Uint8Array.of(0);
 const CONTROL_PREFIX = `${LONG_NAME_PREFIX}ecsync-control-`;
 
 /**
- * One control entry for files, and one for every other kind that a list has and the options carry.
+ * One control entry for files, and one for every other kind that is in the list and that the
+ * options carry.
  *
  * @param entries - the list, the root first; without a root there are no controls
  */
@@ -76,7 +79,7 @@ function absentEntry(kind: StoredKind, { uid, gid }: Entry, token: string): Abse
   }
 }
 
-/** Puts control entries where they belong in a sorted list: among the files of the root. */
+/** Inserts control entries at their place in a sorted list: among the files of the root. */
 export function withControls<E extends Entry>(
   entries: readonly E[],
   controls: readonly AbsentControl[],

@@ -1,8 +1,8 @@
 /**
- * Watches whether a copy that earlier pushes have made is still there: the disk it is on may not be mounted, and
- * then a push would make a second copy below the mount point. Nobody is asked in advance. The first run of a push
- * lists the files by which a copy is recognised, and as long as the server may turn out not to have them,
- * nothing is sent to it.
+ * Checks that the copy of earlier pushes still exists. If its disk is not mounted, a push would
+ * make a second copy below the mount point. This needs no run of its own: the first run of a push
+ * also lists the files that identify a copy, and nothing is sent until the server has shown that it
+ * has them.
  */
 import { NotNowError, VaultError, type EcsyncError } from '../../../errors.ts';
 import { isRegularFile } from '../../../tree/entry.ts';
@@ -13,13 +13,13 @@ import type { Destination } from '../../../vault/destination/destination.ts';
 import { isNew, isTransfer } from './itemize.ts';
 import type { PushEntry } from '../source/push-entry.ts';
 
-/** So many requests wait for the answer; then it is asked for. */
+/** After this many pending requests, the guard asks in a run of its own. */
 const WAITING_MAX = 2000;
-/** What servers say when the folder above, or the one they are restricted to, is not there. */
+/** Messages of servers whose parent folder, or restricted root, does not exist. */
 const NO_FOLDER =
   /mkdir.*No such file or directory|restricted directory does not exist|ch(?:dir|root) failed/i;
 
-/** A run, as far as it matters here. */
+/** The parts of a run that matter here. */
 interface WatchedRun {
   readonly entries: readonly PushEntry[];
   readonly options: { readonly deleteAfter: boolean };
@@ -27,19 +27,19 @@ interface WatchedRun {
   readonly destination?: string;
 }
 
-/** What one run tells the guard. */
+/** The callbacks between one run and the guard. */
 export interface Watch {
-  /** The list, with what copies are recognised by. */
+  /** The list, with the files that identify a copy. */
   readonly entries: readonly PushEntry[];
   readonly isAdded: (entry: PushEntry) => boolean;
-  /** A request has come, undefined at the end of those; none of those before was answered. */
+  /** A request has arrived, or undefined after the last one. No earlier request was answered. */
   onRequest(entry: PushEntry | undefined, iflags: number): void;
-  /** Settles when files may be sent; rejects when there will be nothing to send them to. */
+  /** Resolves when files may be sent. Rejects if the copy is gone. */
   readonly settled: Promise<void>;
   readonly isWaiting: () => boolean;
 }
 
-/** Ends a run: the copy seems to be gone. */
+/** Ends a run because the copy seems to be gone. */
 export class InDoubt extends VaultError {}
 
 export class CopyGuard {
@@ -60,7 +60,7 @@ export class CopyGuard {
     return this.#state === 'doubtful';
   }
 
-  /** Somebody has a reason to doubt it. */
+  /** Something suggests that the copy is gone. */
   doubt(): void {
     if (this.#state === 'waiting') this.#state = 'doubtful';
   }
@@ -69,17 +69,17 @@ export class CopyGuard {
     return this.#state === 'gone';
   }
 
-  /** What somebody has found who looked. */
+  /** The result of an explicit check. */
   settle(isThere: boolean): void {
     this.#state = isThere ? 'there' : 'gone';
   }
 
-  /** A run that did not take place, and what the server said. */
+  /** A run failed to start, with this message of the server. */
   heard(text: string): void {
     if (this.#state === 'waiting' && NO_FOLDER.test(text)) this.#state = 'gone';
   }
 
-  /** @returns undefined when the run need not be watched, or cannot be */
+  /** @returns undefined if the run need not be watched, or cannot be */
   watch({ entries, options, destination }: WatchedRun): Watch | undefined {
     const [root] = entries;
     if (this.#state !== 'waiting' || destination !== undefined || root === undefined)
@@ -87,7 +87,7 @@ export class CopyGuard {
     const listed = new Set(entries.length < WAITING_MAX ? entries.map(keyOf) : []);
     const isListed = (entry: PushEntry): boolean =>
       entries.includes(entry) || listed.has(keyOf(entry));
-    // What a deletion is asked about must not be in the list.
+    // The list of a deletion question must not change.
     const added = options.deleteAfter ? [] : this.#recognising.filter((one) => !isListed(one));
     const list =
       added.length === 0 ? entries : [root, ...[...entries.slice(1), ...added].sort(compareFlist)];
@@ -120,7 +120,7 @@ export class CopyGuard {
       close(error);
       throw error;
     };
-    // Older servers have the list in another order.
+    // Older servers order the list differently.
     const isPast = (entry: PushEntry): boolean =>
       this.#hasItemRecords && (last === undefined || compareFlist(entry, last) > 0);
     return {
@@ -155,7 +155,7 @@ function recognisingFiles(entries: readonly PushEntry[]): readonly PushEntry[] {
 }
 
 /**
- * Whether a folder holds what a copy has at least: a file by which it is recognised, or any other file of it.
+ * Whether a folder holds at least one file of a copy: one that identifies it, or any other.
  *
  * @param hasFile - whether a file of this name lies in the folder
  */
@@ -168,7 +168,7 @@ export function holdsCopy(
   );
 }
 
-/** The error of a push to a copy that has gone. */
+/** The error of a push whose copy is gone. */
 export function copyGone(destination: Destination): EcsyncError {
   const text = `${destination.shown}: the copy is gone that was there`;
   const hint =

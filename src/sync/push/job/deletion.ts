@@ -12,11 +12,11 @@ import type { Selection } from '../source/selection.ts';
 import { isAtOrBelow, parentKey, pathKey } from '../../../bytes/paths.ts';
 
 /**
- * What the server may delete, as rules for its delete pass. First match wins; "protect" keeps,
- * "risk" allows, no match allows.
+ * Rules for the server's delete pass. The first match wins: "protect" keeps, "risk" allows, no
+ * match allows.
  *
  * Deleting takes two passes. The first removes content and leaves every diriv and `.name` file, so
- * that what is still there stays readable at each moment; the second removes the emptied folders.
+ * that the rest stays readable at any moment. The second removes the emptied folders.
  */
 function rule(action: ReceiverRule['action'], pattern: string | Uint8Array): ReceiverRule {
   return {
@@ -25,31 +25,33 @@ function rule(action: ReceiverRule['action'], pattern: string | Uint8Array): Rec
   };
 }
 
-/** Above this many excluded objects of one push, whole folders are protected instead. */
+/** Above this number of excluded objects, whole folders are protected instead. */
 const PROTECT_RULES_MAX = 10_000;
 
-/** Longest pattern that certainly fits into a rule. */
+/** Longest pattern that fits into a rule in every case. */
 const PATTERN_LENGTH_MAX = 5000;
 
 const LONG_NAME = /(^|\/)gocryptfs\.longname\.[^/]*$/;
 
 export interface DeletionScope {
-  /** Which special files there are: where names are plaintext every name is an ordinary one. */
+  /** Tells which special files exist. With plaintext names there are none. */
   readonly names: PushView['names'];
   /** Cipher paths (Latin-1 keys) of source objects that the user's filters exclude. */
   readonly excluded: readonly string[];
   /** Cipher paths a push is limited to; empty: everything. */
   readonly within: readonly string[];
-  /** Cipher paths of lost mount points: nothing is deleted there; absent: there are none. */
+  /** Cipher paths of lost mount points, where nothing is deleted. Absent: there are none. */
   readonly unmounted?: readonly string[];
-  /** What lies in the copy and is none of it. */
+  /** Foreign objects that are kept in the copy. */
   readonly keep?: readonly ReceiverRule[];
-  /** Cipher paths of folders whose content is left out: in the copy it stays as it is. */
+  /**
+   * Cipher paths of folders whose content is left out. Their content in the copy is not changed.
+   */
   readonly closed?: readonly string[];
 }
 
 /**
- * Tells a selection's plaintext paths in cipher names, which is all the server knows.
+ * Translates a selection's plaintext paths into cipher names, which the server knows.
  *
  * @param lostMounts - Latin-1 keys of plaintext paths
  */
@@ -70,7 +72,7 @@ export function deletionScope(
   };
 }
 
-/** Whether a push that deletes everything leaves this cipher path (Latin-1 key) alone all the same. */
+/** Whether even a push that deletes everything leaves this cipher path (Latin-1 key) alone. */
 export function isProtected(scope: DeletionScope, key: string): boolean {
   const isIn = (place: string): boolean => isAtOrBelow(key, place);
   const { excluded, within, unmounted = [], closed = [] } = scope;
@@ -78,7 +80,7 @@ export function isProtected(scope: DeletionScope, key: string): boolean {
   return [excluded, unmounted, closed].some((paths) => paths.some(isIn));
 }
 
-/** The plaintext paths that the destination may hold after a push that deleted everything. */
+/** The plaintext paths that the destination may still hold after a push that deleted everything. */
 export function whatIsKept({
   scope,
   context: { view },
@@ -90,8 +92,8 @@ export function whatIsKept({
 }
 
 /**
- * A path as a pattern that matches only itself. Encrypted paths hold no wildcards; plaintext ones
- * may. rsync takes a backslash for an escape in patterns with wildcards only.
+ * A path as a pattern that matches only itself. Encrypted paths contain no wildcards, but plaintext
+ * ones may. rsync treats a backslash as an escape only in patterns with wildcards.
  *
  * @param isWild - the pattern gets a wildcard of its own
  */
@@ -99,14 +101,14 @@ function literal(path: string, isWild = false): string {
   return isWild || /[*?[]/.test(path) ? path.replace(/[\\*?[]/g, '\\$&') : path;
 }
 
-/** A rule to protect a path: should escapes make it too long, then more than this path. */
+/** A rule that protects a path. If escaping makes it too long, it protects more than this path. */
 function protect(path: string, wildcard = ''): ReceiverRule {
   const pattern = literal(path, wildcard !== '') + wildcard;
   if (pattern.length <= PATTERN_LENGTH_MAX) return rule('protect', `/${pattern}`);
   return rule('protect', `/${path.replace(/[\\*?[]/g, '?')}${wildcard}`);
 }
 
-/** Rules that let a path go: should escapes make them too long, then none. */
+/** Rules that allow a path to be deleted. None if escaping makes them too long. */
 function risk(path: string): ReceiverRule[] {
   const below = `${literal(path, true)}/**`;
   if (below.length > PATTERN_LENGTH_MAX) return [];
@@ -123,7 +125,7 @@ function nameFileRule(
   return [rule(action, `/${path}.name`)];
 }
 
-/** An excluded object that still exists in the source is left alone at the destination. */
+/** Protects excluded objects that still exist in the source. */
 function protectExcluded(scope: DeletionScope): ReceiverRule[] {
   const closed = (scope.closed ?? []).map((path) => protect(path, '/**'));
   return [...closed, ...protectNames(scope)];
@@ -138,7 +140,7 @@ function protectNames(scope: DeletionScope): ReceiverRule[] {
   return excluded.flatMap((path) => [protect(path), ...nameFileRule(scope, 'protect', path)]);
 }
 
-/** What was on a disk that is not mounted now is left alone, and the folder with it. */
+/** Protects the content of an unmounted disk, and its folder. */
 function protectUnmounted({ unmounted = [], ...scope }: DeletionScope): ReceiverRule[] {
   return unmounted.flatMap((path) =>
     path === '.'
@@ -154,7 +156,7 @@ function limitTo(scope: DeletionScope): ReceiverRule[] {
   return [...allowed, rule('protect', '*')];
 }
 
-/** Keeps the special files that what is still there needs to be readable. */
+/** Protects the special files that keep the remaining content readable. */
 function protectSpecialFiles({ names }: DeletionScope): ReceiverRule[] {
   return [
     ...(names.hasDirIVs ? [rule('protect', DIR_IV_NAME)] : []),
@@ -165,8 +167,8 @@ function protectSpecialFiles({ names }: DeletionScope): ReceiverRule[] {
 /**
  * First pass: content only.
  *
- * @param isSwept - the temporary directory will be emptied anyway: what is staged there needs no
- *   deleting now, and no second pass because some of it is protected
+ * @param isSwept - the temporary directory will be emptied anyway, so staged files need not be
+ *   deleted now, and protecting some of them requires no second pass
  */
 export function contentRules(scope: DeletionScope, isSwept = false): ReceiverRule[] {
   return [
@@ -181,10 +183,10 @@ export function contentRules(scope: DeletionScope, isSwept = false): ReceiverRul
 }
 
 /**
- * The first pass where there is no room for content.
+ * The first pass when the destination is full.
  *
- * @param left - cipher paths that moved objects have left: their new names may not be there yet
- * @returns undefined when those are too many
+ * @param left - old cipher paths of moved objects, whose new names may not exist yet
+ * @returns undefined if there are too many of them
  */
 export function roomRules(
   scope: DeletionScope,
@@ -194,7 +196,7 @@ export function roomRules(
   return [...[...left].map((path) => protect(path)), ...contentRules(scope)];
 }
 
-/** Keeps what the server could not delete readable: every diriv and `.name` file on the way to it. */
+/** Keeps undeletable content readable: protects every diriv and `.name` file on the way to it. */
 function keepReadable(remaining: readonly string[]): ReceiverRule[] {
   const kept = new Set<string>();
   for (const path of remaining) {
@@ -209,7 +211,7 @@ function keepReadable(remaining: readonly string[]): ReceiverRule[] {
 /**
  * Second pass: emptied folders with their diriv, orphaned `.name` files, staged leftovers.
  *
- * @param remaining - cipher paths of content that the first pass should have deleted and could not
+ * @param remaining - cipher paths of content that the first pass could not delete
  */
 export function pruneRules(
   scope: DeletionScope,
@@ -226,8 +228,8 @@ export function pruneRules(
 }
 
 /**
- * Removes these folders if they are empty, with the `.name` files of their names, and touches nothing
- * else: what they are in may have gone from the source as well, and stays.
+ * Removes these folders if they are empty, with their `.name` files, and nothing else. Their parent
+ * folders stay, even if they are gone from the source.
  *
  * @param folders - cipher paths as keys
  */
@@ -245,7 +247,7 @@ export function halfFolderRules(folders: ReadonlySet<string>): ReceiverRule[] {
   ];
 }
 
-/** A dry run that counts: everything both passes would remove, but not our own leftovers. */
+/** Rules of a dry run that counts everything both passes would remove, except our own leftovers. */
 export function previewRules(scope: DeletionScope): ReceiverRule[] {
   return [
     ...(scope.keep ?? []),
@@ -256,7 +258,7 @@ export function previewRules(scope: DeletionScope): ReceiverRule[] {
   ];
 }
 
-/** Empties the temporary directory, removes the steps of moved files, and touches nothing else. */
+/** Empties the temporary directory, removes intermediate names of moved files, and nothing else. */
 export function sweepRules(): ReceiverRule[] {
   return [
     rule('risk', `/${TEMPORARY_DIRECTORY}/**`),

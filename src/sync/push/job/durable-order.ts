@@ -1,4 +1,4 @@
-/** Has a server write to its disk what is needed to read a copy, before it removes what that replaces. */
+/** Makes a server write new data to its disk before it removes the data that this replaces. */
 import { RemoteError } from '../../../errors.ts';
 import type { TransferOptions } from '../../../rsync/wire/options.ts';
 import type { Moves } from '../memory/moves.ts';
@@ -7,45 +7,45 @@ import type { PushSettings } from '../source/push-settings.ts';
 import { isFounded, type PushState } from '../memory/push-state.ts';
 import type { RunOutcome } from './rsync-run.ts';
 
-/** What of a push it depends on. */
+/** The parts of a push that it depends on. */
 interface DurableBasis {
   readonly settings: Pick<PushSettings, 'destination' | 'rsyncPath'>;
   /** Absent: not known yet, and no run that matters. */
   readonly moves?: Moves;
 }
 
-/** What the destination's rsync is asked for. */
+/** The fsync option of a run. */
 interface Durable {
   readonly fsync?: true;
 }
 
 /**
- * For the run that sends content and then deletes what has moved away. Servers keep the order in which
- * names come and go, but write content later: after a power cut something that was moved could be in
- * neither place. Waiting costs a few milliseconds a file, so that only moves make a push wait:
- * what is deleted beside them is not replaced by what is sent.
+ * The option for the run that sends content and then deletes old names of moved files. Servers keep
+ * the order of creating and deleting names, but write content later. After a power cut a moved file
+ * could be lost under both names. Waiting for the disk costs a few milliseconds per file, so only
+ * moves require it: other deletions are not replaced by new content.
  */
 export function beforeDeletions(basis: DurableBasis, state: PushState, deleting: boolean): Durable {
-  return deleting && isMoving(basis) ? asked(basis.settings, state) : {};
+  return deleting && isMoving(basis) ? fsyncOption(basis.settings, state) : {};
 }
 
-/** The same for runs that make folders and store the small files that names need. */
+/** The same for runs that make folders and store diriv, `.name` and conf files. */
 export function beforeLinks(
   basis: DurableBasis,
   state: PushState,
   fresh: readonly PushEntry[],
 ): Durable {
-  // Without its conf nothing of a copy can be read.
+  // Without its conf nothing in a copy can be read.
   const replacesConf = isFounded(state) && fresh.some(({ virtual }) => virtual === 'conf');
-  return replacesConf || isMoving(basis) ? asked(basis.settings, state) : {};
+  return replacesConf || isMoving(basis) ? fsyncOption(basis.settings, state) : {};
 }
 
 function isMoving({ moves }: DurableBasis): boolean {
   return moves !== undefined && (moves.left.size > 0 || moves.isSentAnew === true);
 }
 
-/** A local folder waits for its disk by itself. */
-function asked(
+/** A local folder always waits for its disk. */
+function fsyncOption(
   { destination, rsyncPath }: DurableBasis['settings'],
   { refusesFsync }: PushState,
 ): Durable {
@@ -53,7 +53,7 @@ function asked(
   return isInProcess || refusesFsync === true ? {} : { fsync: true };
 }
 
-/** How servers say that they do not know it, or may not take it; some do not say which option they mean. */
+/** Messages of servers that do not know or allow `--fsync`. Some do not name the option. */
 const FSYNC_REFUSED = /fsync/i;
 const SOME_OPTION_REFUSED = /\boptions?\b/i;
 const OTHER_REFUSED = /temp-dir|link-dest|receiver option|alternate-?dest/i;
@@ -66,10 +66,10 @@ function isRefusal({ error, protocol, saidText }: RunOutcome): boolean {
 }
 
 /**
- * Does a run, and does it once more without `--fsync` where the server has refused that: rsync has it
- * since 3.2.4. It is remembered as long as the destination is.
+ * Holds a run, and repeats it without `--fsync` if the server refused that option, which rsync has
+ * since 3.2.4. The refusal is remembered with the destination's state.
  *
- * @param optionsNow - of the run, by what is known of the server
+ * @param optionsNow - the options of the run, by what is known of the server
  */
 export async function unlessFsyncRefused(
   state: PushState,
@@ -81,7 +81,7 @@ export async function unlessFsyncRefused(
   if (options.fsync !== true || !isRefusal(outcome)) return outcome;
   state.refusesFsync = true;
   const again = await run(optionsNow());
-  // It was something else that the server refused.
+  // The server refused something else.
   if (again.error instanceof RemoteError && again.protocol === undefined)
     state.refusesFsync = false;
   return again;

@@ -4,7 +4,7 @@ import { showPath } from '../../../tree/file-failure.ts';
 import { isHardLink, itemize } from './itemize.ts';
 import type { ItemLine } from '../source/push-settings.ts';
 
-/** What is known of an object in plaintext. */
+/** The plaintext of an object. */
 export interface PlainObject {
   readonly path: Uint8Array;
   /** Of a symlink. */
@@ -33,12 +33,12 @@ export function itemLine(
   return { ...line, target: { arrow: '->', bytes: plain.target } };
 }
 
-/** The path of a folder as `-i` has it. */
+/** The path of a folder as `-i` shows it. */
 export function withSlash(path: Uint8Array): Uint8Array {
   return Buffer.concat([path, Buffer.from('/')]);
 }
 
-/** A message about an object of the copy with its plaintext path: the protocol knows only the other. */
+/** A message about an object of the copy, with the cipher path replaced by its plaintext path. */
 export function plainMessage(
   message: string,
   { cipherPath, plainPath }: { readonly cipherPath: Uint8Array; readonly plainPath: Uint8Array },

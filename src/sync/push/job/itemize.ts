@@ -15,7 +15,7 @@ import {
 } from '../../../rsync/wire/constants.ts';
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../../tree/entry.ts';
 
-/** Bits that make a line worth printing at `-i`. */
+/** Bits that make `-i` print a line. */
 const SIGNIFICANT =
   ITEM_TRANSFER |
   ITEM_LOCAL_CHANGE |
@@ -29,10 +29,10 @@ const SIGNIFICANT =
   ITEM_REPORT_ACL |
   ITEM_REPORT_XATTR;
 
-/** What `-i` prints for something the server removed: eleven characters. */
+/** What `-i` prints for a deleted object: eleven characters. */
 export const DELETING = '*deleting  ';
 
-/** The same record without a word of permissions and owners. */
+/** The same record without changes of permissions and owners. */
 export function withoutModeAndOwner(iflags: number): number {
   return iflags & ~(ITEM_REPORT_PERMS | ITEM_REPORT_OWNER | ITEM_REPORT_GROUP);
 }
@@ -49,32 +49,32 @@ export function isOtherSize(iflags: number): boolean {
 export function isNew(iflags: number): boolean {
   return (iflags & ITEM_IS_NEW) !== 0;
 }
-/** Whether a record tells that a folder was created, also one that has a staged double. */
+/** Whether a record reports that a folder was created, including one that has a staged double. */
 export function isCreation(iflags: number): boolean {
   return (iflags & ITEM_LOCAL_CHANGE) !== 0;
 }
-/** The same record as an object without a double would give. */
+/** The same record as it would be without a staged double. */
 export function asNew(iflags: number): number {
   return iflags | ITEM_IS_NEW | ITEM_LOCAL_CHANGE;
 }
-/** The record of a file of which only a beginning is there, as one that is not there would give it. */
+/** The record of a partially received file, as it would be for a missing file. */
 export function asNewFile(iflags: number): number {
   return iflags | ITEM_IS_NEW;
 }
-/** The record of a new name for a file that is there already. */
+/** The record of a new name for an existing file. */
 export const LINKED = ITEM_LOCAL_CHANGE | ITEM_XNAME_FOLLOWS | ITEM_IS_NEW;
 
 export function isHardLink(iflags: number): boolean {
   return (iflags & ITEM_XNAME_FOLLOWS) !== 0 && (iflags & ITEM_LOCAL_CHANGE) !== 0;
 }
 
-/** A server wants a file that it has, of the same size and with another time. */
+/** The server requests a file that it has with the same size and another time. */
 export function isWantedForItsTime(iflags: number): boolean {
   const isThere = isTransfer(iflags) && !isNew(iflags) && !isOtherSize(iflags);
   return isThere && (iflags & ITEM_REPORT_TIME) !== 0;
 }
 
-/** Attributes that people can tell a push to leave out, as far as they differ. */
+/** Attributes that differ, among those that a push can leave out. */
 export function differingAttributes(iflags: number): {
   readonly perms?: true;
   readonly owner?: true;
@@ -87,7 +87,7 @@ export function differingAttributes(iflags: number): {
   };
 }
 
-/** Attributes that differ, in words. */
+/** Names of the attributes that differ. */
 export function changedAttributes(iflags: number): string[] {
   return ATTRIBUTE_NAMES.filter(([bit]) => (iflags & bit) !== 0)
     .map(([, name]): string => name)

@@ -1,4 +1,4 @@
-/** What lies in a copy, is not of it, and is left alone: what systems put there, and what `keep` names. */
+/** Foreign objects that are kept in a copy: files of the system, and those that `keep` names. */
 import type { ReceiverRule } from '../../../rsync/flist/filter-list.ts';
 import { Filter, plainRule } from '../../../tree/filter/filter.ts';
 import { SYSTEM_PATTERNS } from '../../../tree/filter/system-names.ts';
@@ -13,7 +13,7 @@ export class KeptNames {
   constructor(patterns: readonly string[] = []) {
     this.rules = [
       ...patterns.map((text): ReceiverRule => ({ action: 'protect', pattern: Buffer.from(text) })),
-      // What a system made in a folder goes with the folder.
+      // Files of the system are deleted with their folder.
       ...SYSTEM_PATTERNS.map((text): ReceiverRule => ({
         action: 'protect',
         pattern: Buffer.from(text),
@@ -28,13 +28,13 @@ export class KeptNames {
     return this.#filter.verdict(path, isDirectory) === 'exclude';
   }
 
-  /** Whether something in a copy that gocryptfs did not write is there because it was said to be kept. */
+  /** Whether a problem in a copy is explained by a foreign object that is kept on purpose. */
   explains({ code, cipherPath, kind }: Pick<CopyProblem, 'code' | 'cipherPath' | 'kind'>): boolean {
     if (code !== 'foreign-object' && code !== 'name-invalid') return false;
     return this.has(cipherPath, kind === 'directory');
   }
 
-  /** The same for a path below something that is kept, too. */
+  /** The same, also for a path below a kept object. */
   holds(path: Uint8Array, isDirectory: boolean): boolean {
     for (let end = path.indexOf(0x2f); end !== -1; end = path.indexOf(0x2f, end + 1)) {
       if (this.has(path.subarray(0, end), true)) return true;

@@ -1,4 +1,4 @@
-/** The books of one push over all its runs. */
+/** The ledger of one push over all its runs. */
 import { type EcsyncError, VanishedError } from '../../../errors.ts';
 import { isRegularFile } from '../../../tree/entry.ts';
 import { itemLine, plainMessage, withSlash } from './item-line.ts';
@@ -7,7 +7,7 @@ import type { PushEntry } from '../source/push-entry.ts';
 import type { PushReporter, Upload } from '../source/push-settings.ts';
 import { pathKey } from '../../../bytes/paths.ts';
 
-/** A cipher path told in plaintext, or why that is not possible. */
+/** A cipher path in plaintext, or the cipher path itself if it cannot be decrypted. */
 export interface ShownPath {
   readonly path: Uint8Array;
   readonly plain: boolean;
@@ -15,12 +15,12 @@ export interface ShownPath {
   readonly virtual: boolean;
 }
 
-/** So many notes are told once only. */
+/** Limits how many notes are remembered as already reported. */
 const NOTED_MAX = 1000;
 
 /**
- * The books of one push over all its rsync runs: what was sent, created, deleted and what went
- * wrong, each told once, in plaintext names.
+ * The ledger of one push over all its rsync runs: what was sent, created and deleted and what went
+ * wrong. Everything is reported once, in plaintext names.
  */
 export class Ledger {
   filesSent = 0;
@@ -30,15 +30,15 @@ export class Ledger {
   bytesSent = 0;
   bytesReceived = 0;
   runs = 0;
-  /** Plaintext objects that the copy keeps as they were, or does not take. */
+  /** Plaintext objects that the copy keeps in an older version, or does not accept. */
   filesKept = 0;
   /** The copy keeps an older gocryptfs.conf. */
   keepsConf = false;
-  /** Something of the source or at the destination could not be read or stored (exit 23). */
+  /** Objects of the source or destination that could not be read or stored (exit 23). */
   failures = 0;
-  /** What all failures of the destination come from, when that is known. */
+  /** The common cause of all failures of the destination, if it is known. */
   cause: EcsyncError | undefined;
-  /** Something vanished or changed while it was read (exit 24). */
+  /** Objects that vanished or changed while they were read (exit 24). */
   vanished = 0;
   readonly #reporter: PushReporter;
   readonly #largest: Upload[] = [];
@@ -54,12 +54,12 @@ export class Ledger {
     this.#top = top;
   }
 
-  /** The largest uploads, the largest first. */
+  /** The largest uploads, largest first. */
   get largest(): readonly Upload[] {
     return this.#largest;
   }
 
-  /** An item record of the server; `linkedTo` is the plaintext name a hard link points to. */
+  /** An item record of the server. `linkedTo` is the plaintext name a hard link points to. */
   item(entry: PushEntry, iflags: number, linkedTo?: Uint8Array): void {
     if (entry.plain === undefined || !isSignificant(iflags) || this.#told.has(entry)) return;
     if (isNew(iflags)) this.#told.add(entry);
@@ -82,7 +82,7 @@ export class Ledger {
     if (this.#largest.length > this.#top) this.#largest.pop();
   }
 
-  /** @returns true when this was a plaintext object not counted before */
+  /** @returns true if this is a plaintext object that was not counted before */
   deleted(shown: ShownPath, directory: boolean): boolean {
     const key = pathKey(shown.path);
     if (shown.virtual || this.#deleted.has(key)) return false;
@@ -93,7 +93,7 @@ export class Ledger {
     return true;
   }
 
-  /** A source object that could not be read, or changed while it was; told once. */
+  /** A source object that could not be read or changed meanwhile. Reported once. */
   problem(error: EcsyncError, entry?: PushEntry): void {
     if (entry !== undefined && this.#troubled.has(entry)) return;
     if (entry !== undefined) this.#troubled.add(entry);
@@ -106,15 +106,15 @@ export class Ledger {
     this.#reporter.warning({ code: error.code, message });
   }
 
-  /** A sentence for the person that changes nothing about the outcome. */
+  /** A note that does not change the outcome. */
   note(code: string, message: string): void {
-    // Each of several runs meets the same obstacle.
+    // Several runs meet the same obstacle.
     if (this.#noted.has(message)) return;
     if (this.#noted.size < NOTED_MAX) this.#noted.add(message);
     this.#reporter.warning({ code, message });
   }
 
-  /** The exit code of a push that came to its end. */
+  /** The exit code of a completed push. */
   exitCode(): 0 | 23 | 24 {
     if (this.failures > 0 || this.filesKept > 0 || this.keepsConf) return 23;
     return this.vanished > 0 ? 24 : 0;

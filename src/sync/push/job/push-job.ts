@@ -18,19 +18,25 @@ import { pathKey } from '../../../bytes/paths.ts';
 import { ServerMessages } from './server-message.ts';
 import type { Snapshot } from '../source/snapshot.ts';
 
-/** Above this many block sums a file goes without `-B`, in a run of its own: 8 GiB at the default. */
+/**
+ * A file with more block sums than this is sent without `-B`, in a run of its own: 8 GiB at the
+ * default.
+ */
 const BLOCKS_PER_FILE_MAX = 2 ** 21;
 
-/** What one push does about another conf in the copy: see `conf-there.ts`. */
+/** Decides what a push does about another conf in the copy: see `conf-there.ts`. */
 export interface ConfJudge {
   keeps(entry: PushEntry): boolean;
   judge(job: PushJob, remembered: PushState | undefined): Promise<void>;
   provesOurs(job: PushJob): Promise<boolean>;
 }
 
-/** One push under way: what is to be sent, where to, and the books. */
+/** One push under way: what is sent, its destination, and its ledger. */
 export interface PushJob {
-  /** Where no block size is asked for, that of one cipher block, so that one edit costs two blocks. */
+  /**
+   * The block size is that of one cipher block unless one was given, so that one edit costs two
+   * blocks.
+   */
   readonly settings: PushSettings;
   readonly context: RunContext;
   readonly reporter: PushReporter;
@@ -38,15 +44,15 @@ export interface PushJob {
   readonly scope: DeletionScope;
   readonly moves: Moves;
   readonly mounts: MountPoints;
-  /** The destination folder does not exist yet: nothing can be deleted there. */
+  /** The destination folder does not exist yet, so nothing can be deleted there. */
   readonly isNewFolder?: boolean;
-  /** Files that the copy has another version of, which size and second may not show. */
+  /** Files of which the copy has another version although size and second may be equal. */
   readonly unsettled?: ReadonlySet<PushEntry>;
-  /** What lies in the copy and is left alone. */
+  /** Foreign objects that are kept in the copy. */
   readonly kept: KeptNames;
-  /** The root of the copy as it is listed; absent: not known yet. */
+  /** The root of the copy as it is listed. Absent: not known yet. */
   readonly root?: RootThere | undefined;
-  /** Of an encrypted copy: what becomes of another conf there. */
+  /** For an encrypted copy: what happens to another conf there. */
   readonly confThere?: ConfJudge;
   readonly names?: { users: ReadonlyMap<number, string>; groups: ReadonlyMap<number, string> };
 }
@@ -88,10 +94,10 @@ export function isScratch(cipherPath: Uint8Array): boolean {
   return pathKey(cipherPath).split('/', 1)[0] === TEMPORARY_DIRECTORY;
 }
 
-/** Recognised also inside a folder whose long name only the destination still has. */
+/** Also matches inside a folder whose long name only the destination still has. */
 const STRUCTURAL_NAME = /(^|\/)gocryptfs\.(diriv|longname\.[^/]+\.name)$/;
 
-/** Tells a cipher path in plaintext. */
+/** Translates a cipher path into plaintext. */
 export function shownPath(job: PushJob, cipherPath: Uint8Array): ShownPath {
   if (isScratch(cipherPath)) return { path: cipherPath, plain: false, virtual: true };
   const { names } = job.context.view;
@@ -104,20 +110,20 @@ export function shownPath(job: PushJob, cipherPath: Uint8Array): ShownPath {
   return { path: plain.path, plain: true, virtual: plain.virtual !== undefined };
 }
 
-/** Tells what the server deleted; the name that a moved object has left is no loss to anybody. */
+/** Records a deletion by the server. The old name of a moved object does not count. */
 export function noteDeleted(job: PushJob, cipherPath: Uint8Array, isDirectory: boolean): void {
   if (job.moves.left.has(pathKey(cipherPath))) return;
   job.context.ledger.deleted(shownPath(job, cipherPath), isDirectory);
 }
 
-/** Plaintext name behind the cipher path a hard link points to. */
+/** The plaintext name for the cipher path that a hard link points to. */
 function linkTarget(job: PushJob, iflags: number, xname?: Uint8Array): Uint8Array | undefined {
-  // A link that was there already has an empty name.
+  // The record of an existing link has an empty name.
   if (xname === undefined || xname.length === 0 || !isHardLink(iflags)) return undefined;
   return shownPath(job, xname).path;
 }
 
-/** The listeners that put a run of the snapshot's entries into the books. */
+/** Listeners that record a run of the snapshot's entries in the ledger. */
 export function bookkeeping(job: PushJob): Pick<RunPlan, 'onItem' | 'onSent' | 'onProblem'> {
   const { ledger } = job.context;
   return {
@@ -127,7 +133,7 @@ export function bookkeeping(job: PushJob): Pick<RunPlan, 'onItem' | 'onSent' | '
   };
 }
 
-/** What a push has come to so far. */
+/** The figures of a push so far. */
 export function figuresOf(job: PushJob, startedMs: number): PushFigures {
   const { ledger } = job.context;
   return {
@@ -145,10 +151,10 @@ export function figuresOf(job: PushJob, startedMs: number): PushFigures {
   };
 }
 
-/** What was looked for in the list of a push, by its view. */
+/** Message translators with their caches, by view. */
 const messagesOf = new WeakMap<object, ServerMessages>();
 
-/** A server's message with the cipher paths in it told in plaintext where they can be. */
+/** A server's message with cipher paths translated into plaintext where possible. */
 function inPlaintext(job: PushJob, text: string): string {
   const { view } = job.context;
   if (view.names.isPlain) return text;
@@ -163,7 +169,10 @@ function* pathsOf({ snapshot }: PushJob): Generator<Uint8Array> {
   for (const { path } of snapshot.entries) yield path;
 }
 
-/** One line that the destination's rsync wrote, in plaintext; a local folder's is our own, and reads so. */
+/**
+ * A line of the destination's rsync in plaintext. Lines of a local folder are our own and need no
+ * prefix.
+ */
 export function toldLine(job: PushJob, line: string): string {
   const text = inPlaintext(job, line.trim());
   return isOwnServer(job) ? stripRsyncPrefix(text) : text;
@@ -173,7 +182,7 @@ function isOwnServer({ settings: { destination, rsyncPath } }: PushJob): boolean
   return destination.kind === 'local' && rsyncPath === undefined;
 }
 
-/** Tells one line that the destination's rsync wrote. */
+/** Reports one line of the destination's rsync. */
 export function noteServerLine(job: PushJob, line: string): void {
   const { destination } = job.settings;
   const from = isOwnServer(job) ? destination.shown : 'server';
@@ -182,7 +191,7 @@ export function noteServerLine(job: PushJob, line: string): void {
 
 const MESSAGES_MAX = 20;
 
-/** Tells what a server that reported failure wrote to standard error, its closing line left out. */
+/** Reports the standard error of a server that failed, without its closing line. */
 export function reportServerMessages(job: PushJob, outcome: RunOutcome): void {
   const lines = outcome.stderrText
     .split('\n')
@@ -198,10 +207,10 @@ export function reportServerMessages(job: PushJob, outcome: RunOutcome): void {
 }
 
 /**
- * Accepts how a run ended: success, or a partial failure that the books note.
+ * Accepts the end of a run if it is a success, or a partial failure that the ledger records.
  *
  * @throws {EcsyncError} everything else
- * @returns true when the server stored all it was sent
+ * @returns true if the server stored everything it was sent
  */
 export function accept(job: PushJob, outcome: RunOutcome): boolean {
   if (outcome.error === undefined) return true;

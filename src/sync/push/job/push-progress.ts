@@ -4,13 +4,13 @@ import type { PushEntry } from '../source/push-entry.ts';
 import type { PushJob } from './push-job.ts';
 import type { PushProgress } from '../source/push-settings.ts';
 
-/** Follows the main run through the list: the server works through it in order. */
+/** Tracks the main run, in which the server works through the list in order. */
 export interface ProgressMeter {
-  /** The server has come to this position of the snapshot. */
+  /** The server has reached this position of the snapshot. */
   reached(ndx: number): void;
-  /** A file is at the destination before it is its turn. */
+  /** A file was sent before its turn. */
   sentAhead(entry: PushEntry): void;
-  /** So many bytes of this file were handled. */
+  /** This many bytes of the file were handled. */
   within(entry: PushEntry, bytes: number): void;
   now(): PushProgress;
 }
@@ -22,7 +22,7 @@ function createMeter(job: PushJob): ProgressMeter {
   let position = 0;
   /** Cipher bytes before that. */
   let bytesBefore = 0;
-  /** Files at later positions that are there, and their bytes. */
+  /** Files at later positions that were sent already, and their bytes. */
   const ahead = new Set<PushEntry>();
   let bytesAhead = 0;
   const moveTo = (ndx: number): void => {
@@ -63,7 +63,7 @@ export function progressOf(job: PushJob): ProgressMeter {
   return meter;
 }
 
-/** Everything was sent, unless the push has used up what it may send. */
+/** The progress after everything was sent, unless `--max-bytes` has ended the push. */
 export function finishing(job: PushJob, isSpent: boolean): PushProgress {
   const now = progressOf(job).now();
   const { filesTotal, bytesTotal } = now;

@@ -1,4 +1,4 @@
-/** A question to a server: a dry run whose silence counts only where control entries were answered. */
+/** Asks a server by a dry run. Its silence counts only if control entries were answered. */
 import { RemoteError } from '../../../errors.ts';
 import { ITEM_RECORDS_SINCE } from '../../../rsync/wire/constants.ts';
 import { SERVER_GONE } from '../../../rsync/outcome/status.ts';
@@ -12,33 +12,41 @@ import { runRsync, type RunOutcome, type RunPlan } from './rsync-run.ts';
 import { withAncestors } from '../source/skeleton.ts';
 
 /**
- * A dry run only ever says what differs. A server that says nothing may have everything as it should
- * be, or may not be answering: openrsync requests nothing in a dry run, a daemon swallows messages by
- * `max verbosity`, a restricted shell drops options. So each question asks about something whose answer
- * is known, too. Where that answer does not come, the result is unknown, and never "nothing".
+ * A dry run only reports differences. A server that reports nothing may have everything as it
+ * should be, or may not answer: openrsync requests nothing in a dry run, a daemon suppresses
+ * messages by `max verbosity`, a restricted shell drops options. So each question also lists an
+ * entry whose answer is known. Without that answer the result is unknown, and never "nothing".
  */
 
-/** A dry run: what is listed, and who hears the answers. Controls are added, and heard by nobody else. */
+/**
+ * A dry run: what is listed, and who receives the answers. Controls are added, and their answers
+ * are not passed on.
+ */
 export interface Question extends Omit<RunPlan, 'options' | 'names' | 'onItem'> {
-  /** Changes to the options of a dry run under the settings of the job. */
+  /** Changes to the options of a dry run with the settings of the job. */
   readonly options?: Partial<TransferOptions>;
   onItem?: RunPlan['onItem'];
 }
 
-/** What came of a question. */
+/** The answer to a question. */
 export interface Answer {
   /** Not accepted yet. */
   readonly outcome: RunOutcome;
-  /** Whether the server reported the file that cannot be there: silence about others is an answer, too. */
+  /**
+   * Whether the server reported the missing control file, so that its silence about others is an
+   * answer.
+   */
   readonly isHeard: boolean;
-  /** Kinds of objects in the list about which the server says nothing. Known from protocol 29 on. */
+  /**
+   * Kinds of objects in the list about which the server reports nothing. Known from protocol 29 on.
+   */
   readonly mute: ReadonlySet<StoredKind>;
-  /** Whether records tell a missing object from a different one. */
+  /** Whether records distinguish a missing object from a different one. */
   readonly hasItemRecords: boolean;
 }
 
 /**
- * Asks, without judging what came.
+ * Asks, without judging the answer.
  *
  * @throws as `runRsync`
  */
@@ -78,7 +86,7 @@ export async function ask(job: PushJob, question: Question): Promise<Answer> {
 
 const DELETING = /^(?:\*?deleting) +([\s\S]+?)(\/?)\n?$/;
 
-/** Before protocol 29 a server names what it would delete in lines for people, when it is made to talk. */
+/** Before protocol 29 a verbose server prints what it would delete as text. */
 async function askForDeletions(
   job: PushJob,
   { entries, rules, onDeleted }: Question,
@@ -99,9 +107,9 @@ async function askForDeletions(
 }
 
 /**
- * Asks a question whose answer decides something.
+ * Asks a question whose answer is required.
  *
- * @param unknown - what nobody can tell without an answer, and the way on
+ * @param unknown - what is unknown without an answer, and the remedy
  * @throws {RemoteError} `answers-withheld`
  * @throws as `accept`
  */
@@ -112,7 +120,7 @@ export async function askOrRefuse(
 ): Promise<Answer> {
   const answer = await ask(job, question);
   if (isBrokenOff(answer.outcome)) {
-    // openrsync crashes at some options: what it is shows in a question without them.
+    // openrsync crashes at some options. A question without them shows what the server is.
     const plain = await ask(job, { entries: question.entries.slice(0, 1) });
     if (!isBrokenOff(plain.outcome)) assertHeard(job, plain, unknown);
   }
@@ -125,11 +133,11 @@ function isBrokenOff({ protocol, error }: RunOutcome): boolean {
   return protocol === undefined && error !== undefined && SERVER_GONE.has(error.code);
 }
 
-/** What stays unknown. */
+/** What is unknown without an answer. */
 export interface Unknown {
   /** Completes "…, so nobody can tell": `whose copy is there`. */
   readonly what: string;
-  /** What to do about it, beside another rsync there. */
+  /** The remedy, beside another rsync there. */
   readonly remedy?: string;
 }
 
@@ -143,7 +151,7 @@ export function assertHeard(job: PushJob, { isHeard, outcome }: Answer, unknown:
   if (!isHeard) throw answersWithheld(job, unknown, outcome.protocol);
 }
 
-/** A server that does not answer what must be known. */
+/** The error of a server that does not answer a required question. */
 export function answersWithheld(
   { settings, context }: PushJob,
   { what, remedy }: Unknown,
@@ -164,10 +172,10 @@ export function isWithheld(error: unknown): boolean {
 }
 
 /**
- * Whether a server compares a file that it has: it is asked about the file with another size, and must
- * want it. One that is made to ignore existing files does not.
+ * Whether a server compares existing files: it is asked about a file with another size, and must
+ * request it. A server that ignores existing files does not.
  *
- * @param known - a regular file of the snapshot that is there
+ * @param known - a regular file of the snapshot that exists there
  * @throws as `accept`
  */
 export async function comparesExisting(
@@ -199,8 +207,8 @@ function resized({ path, mode, size, mtimeSec, mtimeNsec, uid, gid }: PushEntry)
 }
 
 /**
- * Whether a server says what it would delete: it is asked in a dry run that leaves out a file that is
- * there, and protects everything else.
+ * Whether a server reports what it would delete: a dry run leaves out one existing file, and
+ * protects everything else.
  *
  * @throws as `accept`
  */
@@ -224,7 +232,7 @@ export async function tellsDeletions(job: PushJob): Promise<boolean> {
   return isTold;
 }
 
-/** The file by which a copy is recognised: its conf, or the marker of a mirror. */
+/** The file that identifies a copy: its conf, or the marker of a mirror. */
 export function recognisingFile({ snapshot }: PushJob): PushEntry | undefined {
   return snapshot.entries.find(
     (entry) => isRegularFile(entry) && (entry.virtual === 'conf' || entry.virtual === 'mirror'),

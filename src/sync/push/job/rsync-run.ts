@@ -15,19 +15,23 @@ import type { Ledger } from './ledger.ts';
 import { unlessAborted } from '../../interruption.ts';
 import { startUnlessAborted, statusAfter } from '../../reach/remote-command.ts';
 
-/** One conversation with one `rsync --server`: what to list, with which options, and who listens. */
+/**
+ * One conversation with one `rsync --server`: what to list, with which options, and the listeners.
+ */
 export interface RunPlan {
   readonly entries: readonly PushEntry[];
   readonly options: TransferOptions;
-  /** Folder at the server; default: that of the copy, where the run that follows goes in any case. */
+  /**
+   * Folder at the server. Default: that of the copy, to which the following run goes in any case.
+   */
   readonly destination?: string;
-  /** Options of the run that follows at once, if one does; asked when this one has done its work. */
+  /** Options of the following run, if one follows at once. Called at the end of this run. */
   next?(): TransferOptions | undefined;
   readonly rules?: readonly ReceiverRule[];
   readonly names?: { users: ReadonlyMap<number, string>; groups: ReadonlyMap<number, string> };
   decline?(entry: PushEntry): boolean;
   withhold?(entry: PushEntry, basis: Basis): boolean;
-  /** Where the content of a file comes from; default: the view, by all its ways. */
+  /** Opens the content of a file. Default: from the view. */
   open?(entry: PushEntry, basisSize: number): Promise<OpenFile>;
   /** A file is about to be read. */
   onOpen?(entry: PushEntry): void;
@@ -39,12 +43,12 @@ export interface RunPlan {
   onProblem?(entry: PushEntry, error: EcsyncError): void;
 }
 
-/** How a run ended, with what the server had to say on standard error. */
+/** How a run ended, with the server's messages on standard error. */
 export interface RunOutcome extends Outcome {
   readonly stderrText: string;
-  /** That, and its warnings and errors on the stream, where protocols before 30 put all of it. */
+  /** The same with warnings and errors of the stream, where protocols before 30 send them. */
   readonly saidText: string;
-  /** Negotiated protocol; absent when the conversation did not reach its end. */
+  /** Negotiated protocol. Absent if the conversation did not complete. */
   readonly protocol?: number;
 }
 
@@ -58,7 +62,7 @@ export interface RunContext {
   readonly destination: string;
   readonly timeoutSec: number;
   readonly signal: AbortSignal;
-  /** Of a copy that should be there: whether it is, as long as nobody knows. */
+  /** Checks that an expected copy exists, as long as that is not known. */
   readonly guard?: RunGuard | undefined;
   /** A line of the server in plaintext, as an error quotes it. */
   readonly tell: (line: string) => string;
@@ -67,14 +71,14 @@ export interface RunContext {
 export interface RunGuard {
   readonly guard: CopyGuard;
   /**
-   * Looks whether the copy is there, unless a run has shown it.
+   * Checks whether the copy exists, unless a run has shown it.
    *
    * @throws {NotNowError | VaultError} `copy-gone`
    */
   onDoubt(): Promise<unknown>;
 }
 
-/** Text of a server's messages that is kept. */
+/** How much text of a server's messages is kept. */
 const MESSAGES_LENGTH_MAX = 65_536;
 
 function isNoGreeting(result: SendReport | Error): boolean {
@@ -83,11 +87,11 @@ function isNoGreeting(result: SendReport | Error): boolean {
 
 /**
  * Starts the server, holds the conversation, and judges how it ended from the stream, standard
- * error and the exit status together. Servers take a moment to end, in which the next one starts.
+ * error and the exit status together. Servers take a moment to exit, in which the next one starts.
  *
  * @throws {InterruptedError} `interrupted` — the signal fired; the server was told to stop
  * @throws {LoginError | ConnectionError | RemoteError} the command could not be started
- * @returns the outcome, also when the server failed: the caller knows what that means for its run
+ * @returns the outcome, also if the server failed: the caller knows what that means for its run
  */
 export async function runRsync(context: RunContext, plan: RunPlan): Promise<RunOutcome> {
   const { guard } = context;
@@ -100,7 +104,7 @@ export async function runRsync(context: RunContext, plan: RunPlan): Promise<RunO
   return runOnce(context, plan);
 }
 
-/** The run with what the copy is recognised by, of which nobody else hears. */
+/** Adds the files that identify the copy to a run, and hides their records from its listeners. */
 function watched(plan: RunPlan, { entries, isAdded }: Watch): RunPlan {
   return {
     ...plan,
@@ -115,15 +119,18 @@ function watched(plan: RunPlan, { entries, isAdded }: Watch): RunPlan {
   };
 }
 
-/** A folder that one of our own runs has just left is free within moments, on a busy machine within seconds. */
+/**
+ * A folder that one of our own runs has just left is free within moments, on a busy machine within
+ * seconds.
+ */
 const BUSY_PAUSE_MS = 500;
 const BUSY_TRIES = 12;
 
 /**
- * Whether a run that was refused before its greeting may be let in now: a restricted shell that lets in one at a
- * time may still have counted the one before.
+ * Whether a run that was refused before its greeting may be tried again. A restricted shell that
+ * allows one login at a time may still count the previous one.
  *
- * @param refusals - so many there were in a row
+ * @param refusals - how many there were in a row
  */
 async function mayTryAgain(
   connection: Connection,
@@ -200,7 +207,7 @@ async function runOnce(
   const stderrText = connection.stderrText();
   const outcome = {
     ...judge(result, status, stderrText, { showLine: context.tell }),
-    // What was heard in the stream has been told already.
+    // Messages of the stream were reported already.
     stderrText: connection.addErrorText === undefined ? stderrText : '',
     saidText: stderrText + messages,
   };

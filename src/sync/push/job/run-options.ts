@@ -1,4 +1,4 @@
-/** What the runs of a push ask of the server, where two places must say the same. */
+/** Options of the runs of a push that two places must agree on. */
 import type { TransferOptions } from '../../../rsync/wire/options.ts';
 import { beforeDeletions, beforeLinks } from './durable-order.ts';
 import type { PushEntry } from '../source/push-entry.ts';
@@ -6,10 +6,10 @@ import { transferOptions, type PushJob } from './push-job.ts';
 import type { LargePlace, PushState } from '../memory/push-state.ts';
 import { tempDirSpellings } from './staging.ts';
 
-/** The choice that means: no spelling of the temporary directory is accepted here. */
+/** Means that the server accepts no spelling of the temporary directory. */
 export const NO_TEMP_DIR = -1;
 
-/** What of a push the options of its runs follow from. */
+/** The parts of a push that determine the options of its runs. */
 export interface OptionsBasis extends Pick<PushJob, 'settings'> {
   readonly context: Pick<PushJob['context'], 'view' | 'destination'>;
   readonly moves?: PushJob['moves'];
@@ -22,7 +22,7 @@ export function tempDirOf(job: OptionsBasis, state: PushState): string | undefin
   return tempDirSpellings(job.context.destination)[state.tempDirChoice];
 }
 
-/** Options of the run that makes new folders, with the dirivs that are staged for them. */
+/** Options of the run that makes new folders with their staged dirivs. */
 export function skeletonOptions(
   job: PushJob,
   state: PushState,
@@ -52,19 +52,21 @@ export function contentOptions(
   });
 }
 
-/** Has a server make holes, which it is only asked for where there are some: not every one is quick at it. */
+/**
+ * Makes a server create holes. Only used for sparse files, since not every server is quick at it.
+ */
 export function sparseOption(files: readonly PushEntry[]): Pick<TransferOptions, 'sparse'> {
   return files.some(({ plain }) => plain?.isSparse === true) ? { sparse: true } : {};
 }
 
-/** Files that a push may send, as far as that is known, sparse ones among them. */
+/** Files that a push may send, as far as they are known, to find sparse ones. */
 function sparseAmong({ moves, snapshot }: OptionsBasis): readonly PushEntry[] {
   const { fresh, changed, suspects = [] } = moves ?? {};
   const isKnown = fresh !== undefined && changed !== undefined;
   return isKnown ? [...fresh, ...changed, ...suspects] : (snapshot?.entries ?? []);
 }
 
-/** Large files that are there already get their names. */
+/** Links large files that were received already to their names. */
 export function linksFrom(
   tempDir: string,
   place: LargePlace | undefined,
@@ -72,12 +74,12 @@ export function linksFrom(
   return place?.isLinking === true ? { linkDest: `${tempDir}/${largeFolder(place)}` } : {};
 }
 
-/** Name of the folder in the temporary directory where large files grow. */
+/** Name of the folder in the temporary directory in which large files grow. */
 export function largeFolder({ token }: LargePlace): string {
   return `large-${token}`;
 }
 
-/** Of a run that deletes by its rules, and neither makes nor changes anything. */
+/** Options of a run that deletes by its rules, and neither makes nor changes anything. */
 export function deletingOptions({ settings }: Pick<PushJob, 'settings'>): TransferOptions {
   return transferOptions(settings, {
     checksum: false,

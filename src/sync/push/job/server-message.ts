@@ -1,14 +1,14 @@
-/** What a server says, with the encrypted paths in it told in plaintext. */
+/** Translates encrypted paths in a server's messages into plaintext. */
 import { CONF_NAME, DIR_IV_NAME, TEMPORARY_DIRECTORY } from '../../../gocryptfs/names/names.ts';
 import { showPath } from '../../../tree/file-failure.ts';
 import { pathKey, splitPath } from '../../../bytes/paths.ts';
 
-/** What an encrypted path stands for. */
+/** The plaintext of an encrypted path. */
 export interface ToldPath {
   readonly path: Uint8Array;
-  /** It is plaintext. */
+  /** The path is plaintext. */
   readonly plain: boolean;
-  /** It is a file that has no plaintext; the path is that of its folder. */
+  /** The object is a file without plaintext, and the path is that of its folder. */
   readonly virtual: boolean;
 }
 
@@ -20,27 +20,27 @@ export interface PathKnowledge {
   readonly paths: () => Iterable<Uint8Array>;
 }
 
-/** An encrypted name, with what may stand before and behind it; a real one decrypts, anything else does not. */
+/** Matches an encrypted name with its surroundings. Only a real one can be decrypted. */
 const PATH_LIKE = /[A-Za-z0-9_./=-]{22,}/g;
-/** A path as rsync writes it, whatever its folders are called. */
+/** A path as rsync quotes it, whatever its folders are called. */
 const QUOTED = /"([^"\n]{22,})"/g;
-/** rsync's name for a file that is being written: in a folder for such files without the dot. */
+/** rsync's name for a file that is being written. In a folder for such files it has no dot. */
 const TEMPORARY_NAME = /(^|\/)\.?([^/]+)\.[A-Za-z0-9]{6}$/;
-/** What an encrypted name begins with that is the first below the root of the copy. */
+/** The beginning of a path whose first name is an encrypted name. */
 const FIRST_NAME = /^(?:[A-Za-z0-9_-]{22,}={0,2}|gocryptfs\.[^/]+)(?:\/|$)/;
 
-/** A look through the whole list costs time, and servers say what they like. */
+/** Limits searches of the whole list, which cost time, since servers can send anything. */
 const SEARCHES_MAX = 100;
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
- * Tells messages in plaintext, whether they name the copy by its own path, by the server's, or not at
- * all, and what rsync calls a file while it is written.
+ * Translates messages that name a file by its path in the copy, by the server's path, by no path at
+ * all, or by rsync's temporary name.
  */
 export class ServerMessages {
   readonly #known: PathKnowledge;
-  /** Encrypted paths by their last names, as they were looked for. */
+  /** Encrypted paths by their last names, cached after a search. */
   readonly #found = new Map<string, Uint8Array | undefined>();
 
   constructor(known: PathKnowledge) {
@@ -53,7 +53,7 @@ export class ServerMessages {
       .replace(PATH_LIKE, (found) => this.#told(found) ?? found);
   }
 
-  /** The server's path to the copy, of whatever names, goes: only the shortest start leads to a real path. */
+  /** Skips the server's own path to the copy: only the shortest start leads to a real path. */
   #told(found: string, quote = ''): string | undefined {
     for (let start = 0; start !== -1; start = nextName(found, start)) {
       const path = found.slice(start).replace(TEMPORARY_NAME, '$1$2');
@@ -73,7 +73,7 @@ export class ServerMessages {
     return known && this.#shown(known);
   }
 
-  /** In the folder for temporary files all that is left of a path is its last name. */
+  /** In the temporary directory only the last name of a path is left. */
   #byLastName(name: string): Uint8Array | undefined {
     if (!this.#found.has(name) && this.#found.size < SEARCHES_MAX) {
       this.#found.set(name, this.#search(Buffer.from(name, 'latin1')));
@@ -81,7 +81,7 @@ export class ServerMessages {
     return this.#found.get(name);
   }
 
-  /** Where folders have no IV, one name may be in several: then there is nothing but the name. */
+  /** Without directory IVs, one name may occur in several folders. Then only the name is known. */
   #search(wanted: Buffer): Uint8Array | undefined {
     let found: Uint8Array | undefined;
     for (const path of this.#known.paths()) {
@@ -103,7 +103,7 @@ export class ServerMessages {
   }
 }
 
-/** What a path is told as: itself in plaintext, or what is there. */
+/** The translation of a path: its plaintext, or a description. */
 interface Told {
   readonly text: string;
   readonly isPath: boolean;
@@ -119,7 +119,7 @@ function nextName(path: string, start: number): number {
   return slash === -1 ? -1 : slash + 1;
 }
 
-/** What only looks like a name decrypts once in a while, but to no text. */
+/** A random string that looks like a name decrypts occasionally, but not to valid text. */
 function isText(path: Uint8Array): boolean {
   try {
     strictUtf8.decode(path);

@@ -7,23 +7,25 @@ import type { PushEntry, PushView } from '../source/push-entry.ts';
 import { parentKey, pathKey } from '../../../bytes/paths.ts';
 
 /**
- * The server's scratch space. A folder `gocryptfs.longname.ecsync-tmp.name` in the cipher root is
- * part of the destination's file system, can be named inside a restricted shell, and does not
- * exist for gocryptfs, which skips every `gocryptfs.longname.*.name` entry when it lists. rsync's
- * temporary files land there, so a server that dies leaves nothing a mount would stumble over.
+ * The server's temporary directory. A folder `gocryptfs.longname.ecsync-tmp.name` in the cipher
+ * root is on the destination's file system and can be named inside a restricted shell. gocryptfs
+ * does not show it, since it skips every `gocryptfs.longname.*.name` entry when it lists. rsync's
+ * temporary files are stored there, so a killed server leaves nothing that would disturb a mount.
  *
- * New folders are staged there too: the server creates a folder long before our bytes for its
- * diriv can arrive, but `--link-dest` lets it take a diriv it already has, right after it made the folder.
+ * New folders are staged there too. The server creates a folder long before the content of its
+ * diriv can arrive, but with `--link-dest` it links an existing diriv right after it made the
+ * folder.
  */
 
-/** Spellings of the temporary directory as option values, in the order they are worth trying. */
+/** Spellings of the temporary directory as option values, in the order to try them. */
 export function tempDirSpellings(destination: string): readonly string[] {
   const base = destination.replace(/\/+$/, '');
-  // rsync reads a relative value from the destination folder, rrsync from its restricted root.
+  // rsync resolves a relative value against the destination folder, rrsync against its restricted
+  // root.
   if (base === '' || base === '.') {
     return destination.startsWith('/') ? ['/' + TEMPORARY_DIRECTORY] : [TEMPORARY_DIRECTORY];
   }
-  // Of a full path rsync 3.5 looks at every folder, five times for each file it receives.
+  // rsync 3.5 examines every folder of a full path, five times for each file it receives.
   return [TEMPORARY_DIRECTORY, `${base}/${TEMPORARY_DIRECTORY}`];
 }
 
@@ -40,7 +42,9 @@ export function tempDirEntry(root: Entry): PushEntry {
   };
 }
 
-/** Puts the temporary directory, which mirrors do without, where it belongs among the root's folders. */
+/**
+ * Inserts the temporary directory, which mirrors do without, at its place among the root's folders.
+ */
 export function withTempDir(
   entries: readonly PushEntry[],
   { isEncrypted }: Pick<PushView, 'isEncrypted'>,
@@ -60,8 +64,8 @@ export function withTempDir(
 }
 
 /**
- * Mode of staged folders: one that real folders hardly have. A server that finds a new folder equal
- * to its staged double in every respect would not report its creation.
+ * An unusual mode for staged folders. If a new folder were equal to its staged double in every
+ * respect, the server would not report its creation.
  */
 const STAGED_FOLDER_MODE = S_IFDIR | 0o701;
 
@@ -73,14 +77,14 @@ function moved(entry: PushEntry): PushEntry {
   const mode = isDirectory(entry) ? STAGED_FOLDER_MODE : entry.mode;
   const { size, mtimeSec, mtimeNsec, uid, gid, plain, virtual, bytes } = entry;
   const copy: Draft<PushEntry> = { path, mode, size, mtimeSec, mtimeNsec, uid, gid };
-  // Holders and virtual files: nothing else has copies.
+  // Only holders and virtual files are copied.
   if (plain !== undefined) copy.plain = plain;
   if (virtual !== undefined) copy.virtual = virtual;
   if (bytes !== undefined) copy.bytes = bytes;
   return copy;
 }
 
-/** Whether a path is still a path when it begins with the temporary directory. */
+/** Whether a path stays within the length limit below the temporary directory. */
 export function fitsWhenStaged({ path }: Pick<Entry, 'path'>, folder = ''): boolean {
   const above = TEMPORARY_DIRECTORY.length + 1 + (folder === '' ? 0 : folder.length + 1);
   return above + path.length <= CIPHER_PATH_LENGTH_MAX;
@@ -93,8 +97,8 @@ export function stagedFolder({ path, mtimeSec, mtimeNsec, uid, gid }: PushEntry)
 
 /**
  * Copies of the virtual files of new folders below the temporary directory, at the same relative
- * paths: their diriv and, for folders with long names, the `.name` files. Paths that are too long for
- * that go without a copy, and get these files a moment after their folder.
+ * paths: their diriv and, for folders with long names, the `.name` files. If the path of a copy
+ * would be too long, the folder gets these files a moment after it is made.
  */
 function stagedCopies(
   list: readonly PushEntry[],
@@ -126,14 +130,14 @@ function stagedCopies(
 }
 
 /**
- * The lists of the runs that come before the skeleton. A new root gets its diriv, in the next run
- * its conf: from then on it is a filesystem, an empty one, and never a conf without a diriv. With
- * the conf, or alone where the root is known, go the staged copies for all other new folders. In
+ * The lists of the runs that come before the skeleton. A new root gets its diriv, and in the next
+ * run its conf. From then on it is an empty filesystem, and never a conf without a diriv. The
+ * staged copies for all other new folders are sent with the conf, or alone if the root is known. In
  * layouts without diriv the conf founds the filesystem, and only `.name` files are staged.
  *
  * @param list - new structural entries with all their ancestors, in list order, root first
  * @param wanted - the new structural entries themselves
- * @returns no list when no folder is new
+ * @returns no list if no folder is new
  */
 export function foundingRuns(
   list: readonly PushEntry[],

@@ -1,4 +1,4 @@
-/** What the runs of a transfer share, and how each of them keeps the books. */
+/** State that the runs of a transfer share, and their listeners. */
 import { RemoteError } from '../../../errors.ts';
 import { collectGarbageSooner, MANY_OBJECTS } from '../../garbage-collection.ts';
 import type { PushEntry } from '../source/push-entry.ts';
@@ -8,50 +8,48 @@ import { progressOf } from './push-progress.ts';
 import type { PushState } from '../memory/push-state.ts';
 import type { RunOutcome, RunPlan } from './rsync-run.ts';
 
-/** What the runs of one push share, and how each of them keeps the books. */
-
-/** Where a push's memory of its destination is kept between runs. */
+/** A push's memory of its destination between runs. */
 export interface Memory {
   readonly state: PushState;
-  /** Writes the state down, so that a push cut off here continues from here. */
+  /** Saves the state, so that a push cut off here continues from here. */
   save(): void;
 }
 
-/** What a transfer found out on its way. */
+/** What a transfer has found so far. */
 export interface Findings {
-  /** A staging run, or a push that did not end, left something in the temporary directory. */
+  /** A staging run, or an unfinished push, left something in the temporary directory. */
   staged: boolean;
-  /** A push before this one may have left folders half made or half removed. */
+  /** An earlier push may have left half-made or half-removed folders. */
   readonly halfFolders: boolean;
-  /** A push that did not end came before this one. */
+  /** The previous push did not finish. */
   readonly isResuming: boolean;
   /** The first deletion pass removed something, or met folders it could not empty. */
   pruneNeeded: boolean;
   /** The first deletion pass met something that it could not delete. */
   undeletable: boolean;
-  /** Deleting was asked for and is allowed. */
+  /** Deleting was requested and is allowed. */
   deleting: boolean;
-  /** It begins when all content is there, with a content run of its own. */
+  /** Deletions wait until all content is stored, and start with a content run of their own. */
   deletesLater: boolean;
-  /** Files the content run did not send because their block sums would be too many. */
+  /** Files that the content run did not send because their block sums would be too many. */
   readonly tooLarge: Set<PushEntry>;
-  /** `--max-bytes` was reached, and something is left to send. */
+  /** `--max-bytes` was reached before everything was sent. */
   isSpent: boolean;
-  /** Files that have changed since the last push and were not asked for yet. */
-  readonly unasked: Set<PushEntry>;
-  /** Moved files that the server has made under their new names. */
+  /** Files that have changed since the last push and that the server has not requested yet. */
+  readonly unrequested: Set<PushEntry>;
+  /** Moved files that the server has linked under their new names. */
   linked: ReadonlySet<PushEntry>;
   /** Files whose content was sent in this push. */
   readonly sent: Set<PushEntry>;
-  /** Files that the server wanted because it has them with another time. */
+  /** Files that the server requested because it has them with another time. */
   readonly otherTime: Set<PushEntry>;
   /** Files that changed while they were read. */
   readonly changed: Set<PushEntry>;
-  /** This push has seen for itself that the copy is this vault's. */
+  /** This push has verified that the copy is this vault's. */
   isCopyConfirmed: boolean;
 }
 
-/** A server's way of saying that it will not use our temporary directory. */
+/** Messages of servers that refuse our temporary directory. */
 const TEMP_DIR_REFUSED = /temp-dir|receiver option|link-dest|unsafe arg|alternate-?dest/i;
 
 export function isTempDirRefusal(outcome: RunOutcome): boolean {
@@ -62,7 +60,7 @@ export function nameLists(job: PushJob): Pick<RunPlan, 'names'> {
   return job.names === undefined ? {} : { names: job.names };
 }
 
-/** From so many sent files on, memory matters more than the last few percent of time. */
+/** Above this number of sent files, saving memory is worth a few percent of the time. */
 const MANY_FILES = 100;
 
 const NOT_EMPTY = /^cannot delete non-empty directory: /;
@@ -76,7 +74,7 @@ export function tellMessage(job: PushJob, level: 'info' | 'warning' | 'error', t
   }
 }
 
-/** Listeners of a run that deletes: what goes is told once, in plaintext. */
+/** Listeners of a run that deletes. Each deletion is reported once, in plaintext. */
 export function deletionListeners(
   job: PushJob,
   findings: Findings,
@@ -94,7 +92,7 @@ export function deletionListeners(
   };
 }
 
-/** Listeners of a run that sends content: what the next push must know is noted beside the books. */
+/** Listeners of a run that sends content. They also note what the next push must know. */
 export function contentListeners(
   job: PushJob,
   findings: Findings,
@@ -112,7 +110,7 @@ export function contentListeners(
     },
     onItem: (entry, iflags, xname, ndx) => {
       if (isTransfer(iflags)) {
-        findings.unasked.delete(entry);
+        findings.unrequested.delete(entry);
         if (isWantedForItsTime(iflags)) findings.otherTime.add(entry);
         if (isWithheld(entry)) return;
       }

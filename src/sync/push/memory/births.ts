@@ -1,4 +1,4 @@
-/** Where files were born, as a vault remembers it for files that have moved since. */
+/** The births of files, as a vault remembers them for files that have moved since. */
 import { VaultError } from '../../../errors.ts';
 import type { Birth } from '../../../gocryptfs/content/identity.ts';
 import { isRegularFile } from '../../../tree/entry.ts';
@@ -9,14 +9,14 @@ import { damaged, RecordReader, RecordWriter } from './locations-coding.ts';
 import type { PushEntry } from '../source/push-entry.ts';
 
 /**
- * Births of files that are not where they were born, or were born where another one had been. One
- * list for a vault and all its destinations. A cache: a file whose birth is forgotten gets the
- * identity of its present path, and is sent once more when it changes.
+ * Births of files that are not at their place of birth, or were born where another file had been
+ * born. There is one list for a vault and all its destinations. It is a cache: a file whose birth
+ * is lost gets the identity of its present path, and is sent again when it changes.
  */
 
 /** A file and its birth. */
 export interface BirthRecord extends ObjectIdentity {
-  /** Plaintext path where it is now. */
+  /** Its present plaintext path. */
   readonly path: Uint8Array;
   readonly birth: Birth;
 }
@@ -47,7 +47,7 @@ export function encodeBirths(records: readonly BirthRecord[]): Buffer {
   return writer.finish();
 }
 
-/** @returns nothing for bytes that are damaged or of another version */
+/** @returns nothing if the bytes are damaged or of another version */
 export function decodeBirths(bytes: Uint8Array | undefined): BirthRecord[] {
   if (bytes === undefined) return [];
   try {
@@ -84,35 +84,38 @@ function sharedEnd(a: Uint8Array, b: Uint8Array): number {
 
 type PlainFile = PushEntry & { readonly plain: LocalEntry };
 
-/** What the births of a snapshot follow from. */
+/** The input from which the births of a snapshot are derived. */
 export interface BirthSources {
-  /** As remembered by the push before. */
+  /** As remembered by the previous push. */
   readonly before: readonly BirthRecord[];
-  /** Everything of the snapshot. */
+  /** All entries of the snapshot. */
   readonly entries: readonly PushEntry[];
-  /** Moved files, and the plaintext paths they come from. */
+  /** Moved files with their old plaintext paths. */
   readonly origins: ReadonlyMap<PushEntry, Uint8Array>;
-  /** Whether a file that is not in the snapshot is still there all the same. */
+  /** Whether a file that is not in the snapshot still exists. */
   isStillThere(record: BirthRecord): boolean;
 }
 
-/** Births of the files there are, and of those that were there. */
+/** Births of the existing files, and of those that have gone. */
 export interface AssignedBirths {
-  /** Of the source, what a filter leaves out included; ordered by path. */
+  /** Births of the source's files, including files that a filter leaves out. Ordered by path. */
   readonly records: readonly BirthRecord[];
   /**
-   * Of files that have gone. As long as a destination may have one of them, the file may come back to
-   * its path, and what is there then counts as up to date: it must have the same birth again.
+   * Births of files that have gone. A destination may still have such a file. If it comes back to
+   * its path, the file at the destination counts as up to date, so it must have the same birth
+   * again.
    */
   readonly gone: readonly BirthRecord[];
-  /** Files that have another birth than what was pushed under their names: nothing else may tell. */
+  /**
+   * Files with another birth than what was pushed under their names, which nothing else may show.
+   */
   readonly reborn: readonly PushEntry[];
 }
 
 /**
- * The births of all files that are not their path with counter 0: what was remembered, what has
- * moved since, and the next counter for every new file at a path whose birth is still in use. No
- * two files ever get the same one. Names that are kept together (`-H`) are one file, and have one birth.
+ * Assigns the births of all files other than their path with counter 0: remembered ones, those of
+ * moved files, and the next counter for every new file at a path whose birth is still in use. No
+ * two files ever share a birth. Names that are kept together (`-H`) are one file with one birth.
  */
 export function assignBirths(sources: BirthSources): AssignedBirths {
   const { before, origins } = sources;
@@ -123,7 +126,7 @@ export function assignBirths(sources: BirthSources): AssignedBirths {
   return new BirthRegister(sources, groups).assign();
 }
 
-/** Of the records of files that have gone those that are worth keeping, among the others. */
+/** Adds the records of gone files that are worth keeping. */
 export function withGone(
   { records, gone }: AssignedBirths,
   mayHold: (plainPath: Uint8Array) => boolean,
@@ -133,14 +136,14 @@ export function withGone(
   return [...records, ...held].sort(byPath);
 }
 
-/** Should there be more, the files that come back are told by `verify`, and that is all. */
+/** If there are more, files that come back are only reported by `verify`. */
 const GONE_MAX = 100_000;
 
 function byPath(a: BirthRecord, b: BirthRecord): number {
   return Buffer.compare(a.path, b.path);
 }
 
-/** All names of the files that are kept together under several, by the first of them. */
+/** All names of each hard-linked file that is kept together, by the first of them. */
 function linkGroupsOf(entries: readonly PushEntry[]): ReadonlyMap<PlainFile, readonly PlainFile[]> {
   const byNumber = new Map<number, PlainFile[]>();
   for (const entry of entries) {
@@ -157,11 +160,11 @@ function linkGroupsOf(entries: readonly PushEntry[]): ReadonlyMap<PlainFile, rea
   return groups;
 }
 
-/** Births under way. Paths are keys. */
+/** The assignment of births. Paths are keys. */
 class BirthRegister {
   readonly #sources: BirthSources;
   readonly #groups: ReadonlyMap<PlainFile, readonly PlainFile[]>;
-  /** Names of files that have another name before them. */
+  /** Further names of hard-linked files. */
   readonly #further: ReadonlySet<PlainFile>;
   readonly #rootDevice: number | undefined;
   readonly #byPath: ReadonlyMap<string, BirthRecord>;
@@ -216,7 +219,10 @@ class BirthRegister {
     return this.#groups.get(entry) ?? [entry];
   }
 
-  /** What the destination has had another birth: at this place, or where a moved file comes from. */
+  /**
+   * Whether the destination's file has another birth: at this place, or at the old place of a moved
+   * file.
+   */
   #isReborn(entry: PlainFile, birth: Birth): boolean {
     const origin = this.#sources.origins.get(entry);
     const before =
@@ -226,15 +232,15 @@ class BirthRegister {
     return before.counter !== birth.counter || Buffer.compare(before.path, birth.path) !== 0;
   }
 
-  /** The birth that a moved file had where it comes from; another file may be there by now. */
+  /** The birth that a moved file had at its old path, where another file may be now. */
   #birthAt(origin: Uint8Array, { plain }: PlainFile): Birth {
     const record = this.#byPath.get(pathKey(origin));
     return record?.ino === plain.ino ? record.birth : { path: origin, counter: 0 };
   }
 
   /**
-   * Records of the names that have the default birth while another name of the same file has not. With
-   * one of the names gone, the inode alone would give the other one its birth.
+   * Records of names with the default birth when another name of the same file has another birth.
+   * If one of the names goes, the inode alone would give the other one its birth.
    */
   #otherNames(recorded: readonly PlainFile[]): BirthRecord[] {
     const linked = recorded.filter((one) => one.plain.nlink > 1 && one.linkGroup === undefined);
@@ -262,7 +268,9 @@ class BirthRegister {
     }
   }
 
-  /** Files that are what they were, wherever they are. A file with several names has several births. */
+  /**
+   * Recognises unchanged files, wherever they are. A file with several names has several births.
+   */
   #recogniseObjects(): ReadonlySet<BirthRecord> {
     const { before, entries } = this.#sources;
     const known = new Set<BirthRecord>();
@@ -286,7 +294,7 @@ class BirthRegister {
     return known;
   }
 
-  /** The record of one of the names that the file had: of its own path, of the one it came from, or any. */
+  /** The record of one of the file's names: of its own path, of its old path, or of any. */
   #recordFor(entry: PlainFile, records: readonly BirthRecord[]): BirthRecord | undefined {
     if (records.length < 2) return records[0];
     const origin = this.#sources.origins.get(entry);
@@ -295,7 +303,7 @@ class BirthRegister {
     return at(entry.plain.path) ?? at(origin) ?? records[0];
   }
 
-  /** Files that moved since the last push to this destination. */
+  /** Moves the births of files that moved since the last push to this destination. */
   #takeAlong(): void {
     for (const [entry, origin] of this.#sources.origins) {
       if (!isPlainFile(entry) || this.#assigned.has(entry) || this.#further.has(entry)) continue;
@@ -303,7 +311,7 @@ class BirthRegister {
     }
   }
 
-  /** A file that took another one's place, as editors do it, goes on with its birth. */
+  /** A file that replaced another one at its path, as editors do it, inherits its birth. */
   #inheritPaths(known: ReadonlySet<BirthRecord>): void {
     for (const [key, record] of this.#byPath) {
       const entry = this.#present.get(key);
@@ -312,7 +320,7 @@ class BirthRegister {
     }
   }
 
-  /** Files at the place where another living one was born. */
+  /** Gives counters to files at the place of birth of another existing file. */
   #giveCounters(): void {
     for (const [key, counters] of [...this.#taken]) {
       const entry = this.#present.get(key);
@@ -323,7 +331,9 @@ class BirthRegister {
     }
   }
 
-  /** Files whose birth another one has got: their own path, where that is free. */
+  /**
+   * Gives a new birth to files whose birth was taken by another: their own path, if that is free.
+   */
   #startAnew(): void {
     const known = [...this.#byPath.keys()].flatMap((key) => this.#present.get(key) ?? []);
     for (const entry of [...known, ...this.#sources.origins.keys()]) {
@@ -344,7 +354,7 @@ class BirthRegister {
     return plain.nlink === 1 || Buffer.compare(record.path, plain.path) === 0;
   }
 
-  /** @returns false when another file has this birth */
+  /** @returns false if another file has this birth */
   #give(entry: PlainFile, birth: Birth): boolean {
     if (!this.#take(birth)) return false;
     this.#assigned.set(entry, birth);

@@ -1,4 +1,4 @@
-/** What a vault knows about a copy of its own, for checking that. */
+/** What a vault knows about its own copy, for checking it. */
 import type { Layout } from '../../../gocryptfs/layout.ts';
 import { decodeBirths } from './births.ts';
 import { LastPush } from './last-push.ts';
@@ -15,16 +15,16 @@ import { PathTranslation } from '../../../view/path-translation.ts';
 /** What is known before the key is. */
 export interface KnownCopy {
   readonly identities: KnownIdentities;
-  /** Nothing but this vault has ever written to the copy, so far as the vault knows. */
+  /** As far as the vault knows, only this vault has ever written to the copy. */
   readonly isOnlyEcsync: boolean;
   /**
-   * What the last push left there; undefined when nothing certain is known, because it was cut off,
-   * failed in part or was of a part, or another destination is meant.
+   * What the last push left there. Undefined if that is uncertain, because the push was cut off,
+   * failed in part, was of a part, or went to another destination.
    *
    * @param layout - opens the copy
    */
   readonly lastPush: (layout: Layout) => LastPush | undefined;
-  /** Why there is no {@link lastPush}, as part of a sentence; undefined when there is one. */
+  /** Why there is no {@link lastPush}, as part of a sentence. Undefined if there is one. */
   readonly pushUnknown: string | undefined;
 }
 
@@ -62,7 +62,7 @@ export function knownCopy(vault: AdoptedPlace, destination: Pick<Destination, 's
 
 function whyUnknown({ store, moves }: PushMemory, mark: PushMark | undefined): string | undefined {
   if (mark === undefined) return 'no push from here is remembered';
-  // Unlike the mark, this has reached the disk before the destination was changed.
+  // Unlike the mark, this was written to the disk before the destination was changed.
   if (decodeState(store.read())?.unfinished !== undefined) return 'the last push was cut off';
   if (mark.locations === undefined) {
     return 'the last push from here did not end well, or was of a part';

@@ -1,4 +1,4 @@
-/** Compares a copy with what the last push to it remembered: what was there, its size, time and mode. */
+/** Compares a copy with the objects, sizes, times and modes that the last push remembered. */
 import {
   isDevice,
   isDirectory,
@@ -16,15 +16,18 @@ import { readLocations } from './locations.ts';
 import type { PushMark } from './push-mark.ts';
 
 const PERMISSION_BITS = 0o7777;
-/** Some file systems keep every second second only. */
+/** Some file systems store times in steps of two seconds. */
 const TIME_GRAIN_SEC = 1;
 /** Times that every file system can hold. */
 const TIME_MAX_SEC = 2 ** 31 - 1;
-/** So many objects and such a share of all differ in the same attribute: nothing keeps that there. */
+/**
+ * If this many objects and this share of all differ in one attribute, the destination does not keep
+ * it.
+ */
 const UNKEPT_MIN = 8;
 const UNKEPT_SHARE = 0.9;
 
-/** What a push left of one object. */
+/** An object as a push left it. */
 interface Pushed {
   isMet: boolean;
   readonly mode: number;
@@ -32,21 +35,21 @@ interface Pushed {
   readonly mtimeSec: number;
 }
 
-/** An attribute in which objects differ, and how many were compared. */
+/** An attribute: the objects that differ in it, and how many were compared. */
 interface Attribute {
   compared: number;
   readonly differing: FsckFinding[];
 }
 
-/** What the last push left at a destination, compared object by object with what is there. */
+/** Compares the objects that the last push left at a destination with the existing ones. */
 export class LastPush {
   readonly #mark: PushMark;
   readonly #cipherPathOf: (plainPath: Uint8Array) => Uint8Array;
   /** By the key of the plaintext path. */
   readonly #pushed = new Map<string, Pushed>();
-  /** Folders whose content was met, as keys; what is missing elsewhere is not known to be. */
+  /** Keys of folders whose content was listed. Elsewhere objects are not known to be missing. */
   readonly #listed = new Set<string>();
-  /** Folders that were put there, as keys. */
+  /** Keys of folders that were added to the copy. */
   readonly #added = new Set<string>();
   readonly #attributes = {
     'mode-differs': { compared: 0, differing: [] },
@@ -56,7 +59,7 @@ export class LastPush {
   } satisfies Record<string, Attribute>;
 
   /**
-   * @param remembered - of `encodeLocations`; what `mark` is about
+   * @param remembered - from `encodeLocations`; what `mark` is about
    * @throws {VaultError} `memory-damaged`
    */
   constructor(
@@ -77,7 +80,7 @@ export class LastPush {
     return this.#mark.filesAreExact && this.#pushed.has(pathKey(plainPath));
   }
 
-  /** @returns what is wrong with an object of the copy as far as one object shows it */
+  /** @returns what is wrong with an object of the copy, as far as it shows by itself */
   meet(entry: PlainEntry): FsckFinding | undefined {
     if (isRootPath(entry.path)) return undefined;
     const key = pathKey(entry.path);
@@ -105,21 +108,21 @@ export class LastPush {
     return undefined;
   }
 
-  /** All that is in a folder was met. */
+  /** Everything in a folder was listed. */
   listed(folder: Uint8Array): void {
     this.#listed.add(pathKey(folder));
   }
 
-  /** Something was said about this object already. */
+  /** A problem of this object was reported already. */
   pass(plainPath: Uint8Array): void {
     const pushed = this.#pushed.get(pathKey(plainPath));
     if (pushed !== undefined) pushed.isMet = true;
   }
 
   /**
-   * What is missing, and what only the whole shows.
+   * Missing objects, and differences that only show in the whole.
    *
-   * @param isWanted - by plaintext path: whether the object should have been met
+   * @param isWanted - by plaintext path: whether the object should have been listed
    */
   conclude(
     isWanted: (plainPath: Uint8Array, isFolder: boolean) => boolean = () => true,
@@ -187,7 +190,7 @@ function note(attribute: Attribute, isSame: boolean, finding: () => FsckFinding)
   if (!isSame) attribute.differing.push(finding());
 }
 
-/** Where nearly everything differs, the destination does not keep this attribute. */
+/** If nearly everything differs, the destination does not keep this attribute. */
 function judge({ compared, differing }: Attribute): readonly FsckFinding[] {
   const [first] = differing;
   const isUnkept = differing.length >= UNKEPT_MIN && differing.length > compared * UNKEPT_SHARE;

@@ -2,17 +2,17 @@
 import { VaultError } from '../../../errors.ts';
 
 /**
- * Records about many paths, each beginning with its path: only what differs from the path before is
- * written. Integers are little-endian.
+ * Records about many paths. Each begins with its path, of which only the difference to the previous
+ * path is written. Integers are little-endian.
  */
 
 const PATH_LENGTH_MAX = 0xffff;
 const INITIAL_CAPACITY = 4096;
 
-/** Writes records one after the other; inverse: {@link RecordReader}. */
+/** Writes records one after the other. Inverse: {@link RecordReader}. */
 export class RecordWriter {
   #bytes: Uint8Array;
-  /** Of the same bytes: much quicker than a Buffer's methods. */
+  /** A view of the same bytes, since its methods are much faster than those of a Buffer. */
   #view: DataView;
   #length = 0;
   #path: Uint8Array = new Uint8Array(0);
@@ -23,7 +23,8 @@ export class RecordWriter {
   }
 
   /**
-   * A path of at most 65535 bytes: shared with the path before u16 ‖ length of the rest u16 ‖ rest.
+   * A path of at most 65535 bytes: length shared with the previous path u16 ‖ length of the rest
+   * u16 ‖ rest.
    */
   path(path: Uint8Array): void {
     const end = Math.min(path.length, this.#path.length);
@@ -34,7 +35,7 @@ export class RecordWriter {
     this.#path = path;
   }
 
-  /** At most 65535 bytes, behind their length u16. */
+  /** At most 65535 bytes, after their length u16. */
   bytes(bytes: Uint8Array): void {
     this.#write(bytes, 0, bytes.length);
   }
@@ -63,19 +64,19 @@ export class RecordWriter {
     return this.#length;
   }
 
-  /** What was written so far, as a view that stays valid until the next write. */
+  /** The bytes written so far, as a view that is valid until the next write. */
   take(): Buffer {
     const taken = this.finish();
     this.#length = 0;
     return taken;
   }
 
-  /** What was written, as a view: the writer is not used any more. */
+  /** The bytes written, as a view. The writer must not be used any more. */
   finish(): Buffer {
     return Buffer.from(this.#bytes.buffer, 0, this.#length);
   }
 
-  /** Part of some bytes, which is short: a loop costs less than a view of it. */
+  /** Writes a short part of some bytes, for which a loop is cheaper than a view. */
   #write(bytes: Uint8Array, start: number, end: number): void {
     this.uint16(end - start);
     this.#reserve(end - start);
@@ -96,8 +97,8 @@ export class RecordWriter {
 /**
  * Reads what {@link RecordWriter} wrote.
  *
- * @throws {VaultError} `memory-damaged` — from every method, where the bytes end early or
- *   contradict themselves
+ * @throws {VaultError} `memory-damaged` — from every method, if the bytes end early or are
+ *   inconsistent
  */
 export class RecordReader {
   readonly #buffer: Buffer;
@@ -112,7 +113,7 @@ export class RecordReader {
     return this.#at === this.#buffer.length;
   }
 
-  /** A path of its own, which stays valid. */
+  /** A path as a copy, which stays valid. */
   path(): Buffer {
     const shared = this.uint16();
     const rest = this.bytes();
@@ -146,7 +147,7 @@ export class RecordReader {
     return this.#buffer.readDoubleLE(this.#take(8));
   }
 
-  /** Position of the next so many bytes. */
+  /** Advances by some bytes, and returns their position. */
   #take(count: number): number {
     const at = this.#at;
     if (at + count > this.#buffer.length) throw damaged();
@@ -155,7 +156,7 @@ export class RecordReader {
   }
 }
 
-/** For a record that contradicts itself. */
+/** The error for an inconsistent record. */
 export function damaged(): VaultError {
   return new VaultError('memory-damaged', 'what was remembered of an earlier push is damaged', {
     hint: 'It is made anew by the next push.',

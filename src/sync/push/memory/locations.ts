@@ -1,4 +1,4 @@
-/** Where every object of the source was when it was last pushed to a destination. */
+/** The location of every object of the source when it was last pushed to a destination. */
 import { createHash } from 'node:crypto';
 import { isRegularFile, S_IFMT } from '../../../tree/entry.ts';
 import type { LocalEntry } from '../../../tree/local/local-entry.ts';
@@ -7,17 +7,17 @@ import type { PushEntry, PushView } from '../source/push-entry.ts';
 import { RecordReader, RecordWriter } from './locations-coding.ts';
 
 /**
- * What a push left at one destination, object by object: where it was in the source, and which
- * object it was. The next push compares this with what it sees, and so finds what has moved. A
- * cache: never trusted over what the server says.
+ * What a push left at one destination, object by object: its place in the source and its identity
+ * there. The next push compares this with the source to find moved files. It is a cache, and the
+ * server's answers take precedence.
  */
 
-/** What tells one object of a disk from all others, whatever it is called. */
+/** Identifies one object of a disk, whatever its name. */
 export interface ObjectIdentity {
-  /** As {@link storedDevice} has it. */
+  /** As {@link storedDevice} returns it. */
   readonly dev: number;
   readonly ino: number;
-  /** Number and device are given away again; together with this they are not. 0: unknown. */
+  /** Inode and device numbers are reused, but not together with this. 0: unknown. */
   readonly birthtimeMs: number;
 }
 
@@ -33,9 +33,9 @@ export interface Location extends ObjectIdentity {
 }
 
 const VERSION = 1;
-/** Steps of NTFS, of programs that count microseconds or milliseconds, and of those that count seconds. */
+/** Time steps of NTFS, and of programs that store microseconds, milliseconds or seconds. */
 const TIME_STEPS_NS = [100, 1000, 1_000_000, 1_000_000_000] as const;
-/** Room for one record with a path of usual length. */
+/** Estimated length of one record. */
 const RECORD_LENGTH = 72;
 /** Bytes that are hashed at a time. */
 const PART_LENGTH = 64 * 1024;
@@ -57,7 +57,7 @@ export function encodeLocations(entries: readonly PushEntry[]): Buffer {
   return writer.finish();
 }
 
-/** SHA-256 of what {@link encodeLocations} gives, without all of it being in memory. */
+/** SHA-256 of the bytes of {@link encodeLocations}, without having all of them in memory. */
 export function digestLocations(entries: readonly PushEntry[]): Buffer {
   const hash = createHash('sha256');
   const writer = new RecordWriter(PART_LENGTH);
@@ -88,7 +88,7 @@ function writeLocation(
 }
 
 /**
- * @yields every object, in list order; nothing when the bytes are of another version
+ * @yields every object, in list order; nothing if the bytes are of another version
  * @throws {VaultError} `memory-damaged`
  */
 export function* readLocations(bytes: Uint8Array): Generator<Location> {
@@ -109,9 +109,9 @@ export function* readLocations(bytes: Uint8Array): Generator<Location> {
 }
 
 /**
- * Whether two looks saw one object; where births are unknown, as far as numbers can tell.
+ * Whether two observations are of one object. Without times of birth, decided by the numbers alone.
  *
- * @param rootDevice - of {@link rootDeviceOf}
+ * @param rootDevice - from {@link rootDeviceOf}
  */
 export function sawSameObject(
   a: ObjectIdentity,
@@ -126,47 +126,51 @@ export function sawSameObject(
 const SOURCE_DEVICE = 0;
 
 /**
- * The number of a device between pushes. That of the source folder itself is another one after each mount (a
- * removable or encrypted disk, a frozen state of the file system), so it counts as one and the same.
+ * The number of a device, as it is stored between pushes. The source folder gets another device
+ * number at each mount (a removable or encrypted disk, a file system snapshot), so its device is
+ * stored as one constant.
  */
 export function storedDevice(device: number, rootDevice: number | undefined): number {
   return device === rootDevice ? SOURCE_DEVICE : device;
 }
 
-/** The number that the device of the source folder has now. */
+/** The device number of the source folder now. */
 export function rootDeviceOf(entries: readonly PushEntry[]): number | undefined {
   return entries[0]?.plain?.dev;
 }
 
 /** How the source differs from what was pushed before. */
 export interface LocationChanges {
-  /** Objects that are not where they were. */
+  /** Objects that are not at their old place. */
   readonly gone: readonly Location[];
-  /** Objects that were not where they are. */
+  /** Objects that are at a new place. */
   readonly fresh: readonly FreshEntry[];
-  /** Files where a file was before, with another size or second. */
+  /** Files at an old place, with another size or second. */
   readonly changed: readonly PushEntry[];
-  /** Files where a file was before, with the same size and second, and another fraction of it. */
+  /** Files at an old place, with the same size and second, and another fraction of the second. */
   readonly touched: readonly PushEntry[];
-  /** Everything that is not as it was at its place, by its attributes or as an object, or is new. */
+  /**
+   * Everything that is new or differs from the object at its place, in its attributes or its
+   * identity.
+   */
   readonly altered: ReadonlySet<PushEntry>;
-  /** How many files there were. */
+  /** The earlier number of files. */
   readonly filesBefore: number;
 }
 
 /** An object at a path where it was not before. */
 export interface FreshEntry {
   readonly entry: PushEntry & { readonly plain: LocalEntry };
-  /** What was at this path before. */
+  /** The earlier object at this path. */
   readonly replaced: Location | undefined;
 }
 
 /**
- * Goes through both lists side by side: they have one order, and only what differs is kept.
+ * Compares both lists in one pass, since they have the same order. Only differences are kept.
  *
- * @param stored - of {@link encodeLocations}
+ * @param stored - from {@link encodeLocations}
  * @throws {VaultError} `memory-damaged`
- * @throws {FileError} `name-unsupported` — by another kind of vault
+ * @throws {FileError} `name-unsupported` — another kind of vault wrote it
  */
 export function compareLocations(
   stored: Uint8Array,
@@ -220,22 +224,25 @@ function isAltered(before: Location, { mode, size, mtimeSec, mtimeNsec }: PushEn
   );
 }
 
-/** Whether a file is not what was pushed at its place, as far as rsync's quick check tells. */
+/** Whether a file differs from the one pushed at its place, by rsync's quick check. */
 function isOtherFile(before: Location, entry: PushEntry): boolean {
   if (!isRegularFile(before) || !isRegularFile(entry)) return false;
   return before.size !== entry.size || before.mtimeSec !== entry.mtimeSec;
 }
 
 /**
- * Whether a file has another fraction of the same second than the one that was pushed at its place: it
- * was written again, or replaced by another one, and rsync's quick check does not see it.
+ * Whether a file differs from the pushed one only in the fraction of the second. It was written
+ * again or replaced, and rsync's quick check does not see it.
  */
 function isTouched(before: Location, entry: PushEntry): boolean {
   if (!isRegularFile(before) || !isRegularFile(entry)) return false;
   return !isCoarser(before.mtimeNsec, entry.mtimeNsec);
 }
 
-/** Whether a fraction of a second is an earlier one, as file systems and programs with coarser times keep it. */
+/**
+ * Whether a fraction is a coarser form of an earlier one, as file systems and programs with coarser
+ * times store it.
+ */
 function isCoarser(before: number, now: number): boolean {
   if (now === before) return true;
   return TIME_STEPS_NS.some((step) => now === before - (before % step));
@@ -259,7 +266,7 @@ function isAtSamePath(before: Location, { plain }: FreshEntry['entry']): boolean
   return before.path.length === path.length && Buffer.compare(before.path, path) === 0;
 }
 
-/** Whether a list has `before` ahead of `entry`, a different place. */
+/** Whether `before` comes ahead of `entry` in a list, at another place. */
 function comesBefore(
   before: Location,
   entry: FreshEntry['entry'],

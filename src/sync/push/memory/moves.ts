@@ -1,4 +1,4 @@
-/** Finds which files have moved since the last push to a destination. */
+/** Finds files that have moved since the last push to a destination. */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { FileError, VaultError } from '../../../errors.ts';
@@ -23,33 +23,33 @@ import {
 import type { PushEntry, PushView } from '../source/push-entry.ts';
 import type { Snapshot } from '../source/snapshot.ts';
 
-/** Where bytes are kept between pushes. */
+/** Stores bytes between pushes. */
 interface Store {
   read(): Uint8Array | undefined;
   write(bytes: Uint8Array): void;
 }
 
-/** The same for bytes that are many, and mostly those of the time before. */
+/** The same for large data that mostly stays the same. */
 interface DigestedStore extends Store {
   /**
-   * SHA-256 of what is kept, undefined when there is nothing; it may be damaged all the same. Where
-   * this is absent, everything is read to compare it.
+   * SHA-256 of the stored bytes, which may be damaged nevertheless. Undefined if there are none. If
+   * the method is absent, all bytes are read for a comparison.
    */
   digest?(): Uint8Array | undefined;
 }
 
-/** Where the memory of moves is kept. */
+/** Where the memory of moves is stored. */
 export interface MoveStores {
-  /** Of the vault. */
+  /** For the whole vault. */
   readonly births: Store & {
-    /** What was kept is there and cannot be read. */
+    /** Stored data exists and cannot be read. */
     isDamaged?(): boolean;
     /** The vault remembers other destinations. */
     hasOthers?(): boolean;
-    /** It remembers none. */
+    /** It remembers no destination. */
     isFirst?(): boolean;
   };
-  /** Of one destination. */
+  /** For one destination. */
   readonly locations: DigestedStore;
 }
 
@@ -57,7 +57,7 @@ export interface MoveStores {
 export interface MovedFile {
   readonly entry: PushEntry;
   readonly from: Location;
-  /** Where it is in the copy. */
+  /** Its path in the copy. */
   readonly fromCipherPath: Uint8Array;
   /** The destination has another file under the new name. */
   readonly isOccupied: boolean;
@@ -67,32 +67,32 @@ export interface MovedFile {
 export interface Moves {
   /** Files to link, in list order of their new names. */
   readonly files: readonly MovedFile[];
-  /** Where each moved file was, as a plaintext path, also of those that are not to be linked. */
+  /** The old plaintext path of each moved file, including those that are not linked. */
   readonly origins: ReadonlyMap<PushEntry, Uint8Array>;
-  /** Keys of the cipher paths that moved objects of any kind have left: what goes there is no loss. */
+  /** Keys of old cipher paths of moved objects of any kind. Deleting these loses nothing. */
   readonly left: ReadonlySet<string>;
-  /** Folders that are not where they were, by the key of their plaintext path. */
+  /** Folders that are not at their old place, by the key of their plaintext path. */
   readonly goneFolders: ReadonlyMap<string, Location>;
-  /** Files that size and second cannot tell from what the destination has in their place. */
+  /** Files that size and second cannot distinguish from the destination's file in their place. */
   readonly suspects: ReadonlySet<PushEntry>;
-  /** How many objects the last push of everything saw are not there, nor moved; absent: unknown. */
+  /** How many objects of the last full push are gone and have not moved. Absent: unknown. */
   readonly gone?: number;
-  /** Something has gone and something has come, and nobody can tell what has moved: that is sent anew. */
+  /** Objects have gone and others have come, and moves cannot be detected. New objects are sent. */
   readonly isSentAnew?: boolean;
-  /** Objects that are where the last push of everything did not see them; absent: unknown. */
+  /** Objects at places where the last full push did not have them. Absent: unknown. */
   readonly fresh?: readonly PushEntry[];
-  /** Files with another size or second than the last push of everything saw. */
+  /** Files with another size or second than at the last full push. */
   readonly changed?: readonly PushEntry[];
-  /** What is not as that push left it; absent: unknown. */
+  /** Differences from what that push left. Absent: unknown. */
   readonly since?: ChangedSince;
-  /** How many files that push saw; absent: unknown, or nothing has changed since. */
+  /** The number of files of that push. Absent: unknown, or nothing has changed since. */
   readonly filesBefore?: number;
 }
 
-/** How the source differs from what the last push of everything saw. */
+/** How the source differs from what the last full push saw. */
 export interface ChangedSince {
   readonly altered: ReadonlySet<PushEntry>;
-  /** Keys of the plaintext paths of what is not there any more. */
+  /** Keys of the plaintext paths of gone objects. */
   readonly gone: ReadonlySet<string>;
 }
 
@@ -104,7 +104,7 @@ export const NO_MOVES: Moves = {
   suspects: new Set(),
 };
 
-/** The births that a view asks for while it encrypts; empty until the source has been walked. */
+/** The births that a view needs to encrypt. Empty until the source has been walked. */
 export class Births {
   readonly #byPath = new Map<string, Birth>();
 
@@ -121,9 +121,10 @@ export class Births {
 export interface MoveBooks {
   readonly moves: Moves;
   /**
-   * After a push that came to its end.
+   * Call after a completed push.
    *
-   * @param mayHold - whether a destination may have something at a path that the source has not
+   * @param mayHold - whether a destination may have something at a path that the source does not
+   *   have
    */
   save(mayHold: (plainPath: Uint8Array) => boolean): void;
 }
@@ -134,16 +135,16 @@ export interface MoveSource {
   readonly source: string;
   readonly snapshot: Snapshot;
   readonly view: PushView;
-  /** The push is limited to some paths: nothing else is known, so that nothing can have moved. */
+  /** The push is limited to some paths. Nothing is known of others, so no moves are detected. */
   readonly isPart: boolean;
-  /** Something may be there that the snapshot does not have. */
+  /** The source may contain objects that are not in the snapshot. */
   readonly isFiltered: boolean;
 }
 
 /**
- * Compares a snapshot with what the last push to this destination left, gives moved files the births
- * they had, and finds out which ones the destination has already. Nothing can be told where the
- * file system does not know when a file came into being: its number may be another one's by now.
+ * Compares a snapshot with what the last push to this destination left, gives moved files their old
+ * births, and finds those that the destination already has. Without times of birth no moves are
+ * detected, since inode numbers are reused.
  */
 export function readMoves(stores: MoveStores, births: Births, from: MoveSource): MoveBooks {
   const { snapshot, view, isPart } = from;
@@ -183,7 +184,7 @@ function digestOf(store: DigestedStore): Uint8Array | undefined {
   return stored && createHash('sha256').update(stored).digest();
 }
 
-/** Everything is where it was, as it was. */
+/** Nothing has moved or changed. */
 function unmoved({ keepsIdentities }: PushView): Moves {
   const since = { altered: new Set<PushEntry>(), gone: new Set<string>() };
   return { ...NO_MOVES, fresh: [], changed: [], since, ...(keepsIdentities && { gone: 0 }) };
@@ -196,7 +197,7 @@ function findMoves(stored: Uint8Array | undefined, from: MoveSource): Moves {
   try {
     changes = compareLocations(stored, from.snapshot.entries, from.view);
   } catch (error) {
-    // A damaged memory, or one whose names this vault cannot have any more, is none.
+    // Ignores a damaged memory, and one whose names this vault cannot have any more.
     if (error instanceof VaultError || error instanceof FileError) return NO_MOVES;
     throw error;
   }
@@ -210,7 +211,7 @@ function findMoves(stored: Uint8Array | undefined, from: MoveSource): Moves {
     const isSentAnew = !isPart && changes.gone.length > 0 && changes.fresh.length > 0;
     return { ...NO_MOVES, suspects, isSentAnew, ...seen };
   }
-  // What is deleted can be told by its name, however long it was.
+  // Long names of deleted objects can then be reported in plaintext.
   for (const { path: gonePath } of changes.gone) from.view.rememberPath(gonePath);
   const gone = changes.gone.length;
   if (gone === 0 || changes.fresh.length === 0) {
@@ -219,7 +220,7 @@ function findMoves(stored: Uint8Array | undefined, from: MoveSource): Moves {
   return { ...new Matching(changes, from).match(), ...seen };
 }
 
-/** Finds for each new name the object that it is. */
+/** Matches each new name with its object. */
 class Matching {
   readonly #changes: LocationChanges;
   readonly #from: MoveSource;
@@ -229,7 +230,7 @@ class Matching {
   readonly #origins = new Map<PushEntry, Uint8Array>();
   readonly #left = new Set<string>();
   readonly #suspects: Set<PushEntry>;
-  /** Files that rsync would take for what was at their new place before. */
+  /** Files that rsync would take for the earlier object at their new place. */
   readonly #mistakable = new Set<PushEntry>();
 
   constructor(changes: LocationChanges, from: MoveSource) {
@@ -265,15 +266,15 @@ class Matching {
   }
 
   /**
-   * Old names that a folder has now. The destination's folders are made before its files are linked, so
-   * that the files are not there any more when it is their turn: they are sent.
+   * Old names where a new folder is now. The destination makes its folders before it links files,
+   * so these files are already gone and must be sent.
    */
   #builtOver(): ReadonlySet<string> {
     const folders = this.#changes.fresh.filter(({ entry }) => isDirectory(entry));
     return new Set(folders.map(({ entry }) => pathKey(entry.plain.path)));
   }
 
-  /** Where this object was; each old name is taken by one new name. */
+  /** The old location of this object. Each old name is matched with one new name. */
   #takeLocation({ entry }: FreshEntry): Location | undefined {
     const { plain } = entry;
     if (plain.birthtimeMs === 0 || plain.ino === 0) return undefined;
@@ -289,7 +290,9 @@ class Matching {
     return candidates?.splice(at, 1)[0];
   }
 
-  /** What a filter leaves out, or could not be read, is where it was. */
+  /**
+   * An object that a filter leaves out, or that could not be read, counts as still in its place.
+   */
   #isStillThere(location: Location): boolean {
     const { isFiltered, snapshot } = this.#from;
     if (!isFiltered && !snapshot.incomplete) return false;
@@ -307,7 +310,7 @@ class Matching {
     }
   }
 
-  /** One of two files that changed places, or came to the place of one that moved away. */
+  /** A file that changed places with another one, or took the place of a moved one. */
   #suspect({ entry, replaced }: FreshEntry): void {
     if (replaced === undefined || !isRegularFile(entry) || !isSameKind(replaced, entry)) return;
     const isMoved = this.#origins.has(entry);
@@ -324,7 +327,7 @@ function isSameForQuickCheck(
   return a.size === b.size && a.mtimeSec === b.mtimeSec;
 }
 
-/** Whether the source has this object at this path; where that cannot be seen, it may have. */
+/** Whether the source has this object at this path. True if that cannot be determined. */
 function isThere(
   { source, snapshot }: MoveSource,
   plainPath: Uint8Array,

@@ -1,41 +1,45 @@
-/** What a vault may rely on about a destination: whether the last push there ended well, and how. */
+/**
+ * How reliable the memory of a destination is: whether the last push there succeeded, and with
+ * which options.
+ */
 import { createHash } from 'node:crypto';
 import type { PushSettings } from '../source/push-settings.ts';
 
-/** Kept per destination, beside what the push remembered (`locations.ts`). */
+/** Stored per destination, beside the locations (`locations.ts`). */
 export interface PushMark {
   /**
-   * SHA-256 of the remembered locations, hex: the destination held exactly that. Absent while a push
-   * is under way, and after one that was cut off, failed in part, or was limited to some paths.
+   * SHA-256 of the remembered locations, hex: the destination held exactly these. Absent while a
+   * push is under way, and after one that was cut off, failed in part, or was limited to some
+   * paths.
    */
   readonly locations?: string;
   /** When that push ended, milliseconds since 1970. */
   readonly endedMs: number;
-  /** That push deleted all that was not in the source, and no filter kept anything. */
+  /** That push deleted everything that was not in the source, and no filter kept anything. */
   readonly isAll: boolean;
-  /** What of attributes and kinds it carried. */
+  /** Which attributes and kinds it carried. */
   readonly perms: boolean;
   readonly devices: boolean;
   readonly specials: boolean;
   /**
-   * Every push to this destination was this vault's, the first one found nothing there, and none made
-   * hard links: the ID of every file is that of its birth, or of its path.
+   * Every push to this destination was this vault's, the first one found an empty destination, and
+   * none made hard links. Then the ID of every file follows from its birth or its path.
    */
   readonly filesAreExact: boolean;
-  /** Some file was born elsewhere when that push ended. */
+  /** Some file had another birth than its path when that push ended. */
   readonly hasBirths: boolean;
 }
 
 const FLAGS = ['isAll', 'perms', 'devices', 'specials', 'filesAreExact', 'hasBirths'] as const;
 
-/** @returns undefined for anything but a whole mark: then nothing is known */
+/** @returns undefined for anything but a complete mark: then nothing is known */
 export function decodeMark(bytes: Uint8Array | undefined): PushMark | undefined {
   if (bytes === undefined) return undefined;
   let value: unknown;
   try {
     value = JSON.parse(Buffer.from(bytes).toString());
   } catch {
-    return undefined; // of another version: the same as never written
+    return undefined; // of another version: treated like a missing one
   }
   if (typeof value !== 'object' || value === null) return undefined;
   const mark = value as Partial<PushMark>;
@@ -51,13 +55,13 @@ export function encodeMark(mark: PushMark): Uint8Array {
   return Buffer.from(JSON.stringify(mark));
 }
 
-/** Where a few bytes are kept between pushes. */
+/** Stores a few bytes between pushes. */
 interface Store {
   read(): Uint8Array | undefined;
   write(bytes: Uint8Array): void;
 }
 
-/** Where the mark of one destination is kept, and the memory that it is about. */
+/** Where the mark of one destination is stored, and the memory that it is about. */
 export interface MarkStores {
   readonly mark?: Store;
   readonly moves?: {
@@ -66,16 +70,16 @@ export interface MarkStores {
   };
 }
 
-/** How a push that ended well leaves a destination. */
+/** How a successful push leaves a destination. */
 export interface PushedState {
   readonly settings: Pick<
     PushSettings,
     'rules' | 'limits' | 'perms' | 'devices' | 'specials' | 'paths' | 'hardLinks'
   > &
     Partial<Pick<PushSettings, 'appendOnly'>>;
-  /** All that was due was deleted. */
+  /** All due deletions were done. */
   readonly isAllDeleted: boolean;
-  /** Everything was pushed, with nothing left undone. */
+  /** Everything was pushed, without any failure. */
   readonly endedWell: boolean;
 }
 
@@ -85,7 +89,7 @@ const BIRTHS_LOST =
 const BIRTHS_UNKNOWN =
   'this vault remembers nothing of its copy (its folder index/ is gone): if files were renamed before, `verify` calls them changed, and `verify --repair` sends them again';
 
-/** Keeps the mark during one push. Without a store it does nothing. */
+/** Maintains the mark during one push. Does nothing without a store. */
 export class PushMarker {
   readonly #stores: MarkStores;
   #filesAreExact = false;
@@ -96,11 +100,11 @@ export class PushMarker {
   }
 
   /**
-   * Before anything is written at the destination.
+   * Call before anything is written at the destination.
    *
-   * @param about.isFounding - nothing is there yet, and this vault has adopted nothing
-   * @param about.isContinued - what is there is this vault's, which remembers nothing of it
-   * @returns what is to be told of births that an earlier push knew of
+   * @param about.isFounding - the destination is empty, and this vault has not adopted a copy
+   * @param about.isContinued - the copy is this vault's, which remembers nothing about it
+   * @returns a message about lost births of an earlier push
    */
   begin(about: {
     readonly isFounding: boolean;
@@ -122,7 +126,7 @@ export class PushMarker {
     return isUnknown ? BIRTHS_UNKNOWN : undefined;
   }
 
-  /** After the push, and after what it remembers was written down. */
+  /** Call after the push, when its memory was saved. */
   end({ settings, isAllDeleted, endedWell }: PushedState): void {
     const { mark: store, moves } = this.#stores;
     if (store === undefined || moves === undefined) return;

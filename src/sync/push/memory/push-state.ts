@@ -3,57 +3,61 @@ import { parseUnfinished, type UnfinishedMark } from './unfinished.ts';
 import { KEY_BYTES } from '../source/structure-key.ts';
 
 /**
- * What a vault remembers about one destination: a cache, never trusted over what the server says.
- * Losing it costs one careful first push and nothing else.
+ * What a vault remembers about one destination. It is a cache, and the server's answers take
+ * precedence. Losing it costs one slower push and nothing else.
  */
 export interface PushState {
   /** Which spelling of the temporary directory the server accepts; -1: none. */
   tempDirChoice: number;
   /** The server has refused `--fsync`. */
   refusesFsync?: boolean;
-  /** A deletion was begun and its second half (empty folders, their diriv) may be missing. */
+  /** A deletion was begun, and its second half (empty folders, their diriv) may be missing. */
   prunePending: boolean;
-  /** A push that did not end may have left folders half made or half removed: without their diriv. */
+  /** An unfinished push may have left half-made or half-removed folders, without their diriv. */
   halfFolders?: boolean;
-  /** A push that did not end may have left something in the temporary directory. */
+  /** An unfinished push may have left something in the temporary directory. */
   sweepPending?: boolean;
-  /** A deleting push found nothing at the destination that this vault did not write. */
+  /** A deleting push found no foreign objects at the destination. */
   foreignChecked: boolean;
-  /** The last push deleted all that was due, under these terms (see `deletionTerms`). */
+  /** The last push did all due deletions under these terms (see `deletionTerms`). */
   deletedUnder?: string | undefined;
-  /** The root's directory IV as it was pushed, hex; absent where there is none, or it is not known. */
+  /** The root's directory IV as it was pushed, hex. Absent if there is none, or it is not known. */
   rootIV?: string | undefined;
   /** Structural objects (folders with their diriv, `.name` files, the conf) known to be stored. */
   readonly known: Set<number>;
-  /** Mount points of the source at the last push, as Latin-1 keys of plaintext paths; absent: none. */
+  /**
+   * Mount points of the source at the last push, as Latin-1 keys of plaintext paths. Absent: none.
+   */
   mounts?: readonly string[];
-  /** Files written so recently that a later edit could hide behind an equal size and second. */
+  /** Files that were written so recently that a later edit may keep size and second. */
   racy: RacyFile[];
-  /** A push has begun to send content, and none has come to its end since. */
+  /** A push has begun to send content, and none has completed since. */
   unfinished?: UnfinishedMark | undefined;
-  /** Where large files grow, as a push that did not end has left it. */
+  /** Where large files grow, as an unfinished push has left it. */
   large?: LargePlace | undefined;
-  /** Which way of naming the copy from there the server accepts. */
+  /** Which path from there to the copy the server accepts. */
   aboveChoice?: number;
-  /** The root of the copy; absent: not known. */
+  /** The root of the copy. Absent: not known. */
   root?: RootThere | undefined;
-  /** Times there differ from those that were sent by so many seconds; absent: by none, as far as is known. */
+  /** By how many seconds stored times differ from sent ones. Absent: none, as far as is known. */
   modifyWindowSec?: number;
-  /** Attributes that the destination does not keep as they were sent; absent: none is known. */
+  /** Attributes that the destination does not keep as they were sent. Absent: none is known. */
   keepsNot?: KeepsNot;
 }
 
-/** What of an object a destination has in another way as soon as it is stored. */
+/** Attributes that a destination changes when it stores an object. */
 export interface KeepsNot {
   readonly perms?: true;
   readonly owner?: true;
   readonly group?: true;
 }
 
-/** `made`: this vault's pushes have made it. Otherwise it was there, and stays as it was. */
+/**
+ * `made`: this vault's pushes have made it. Otherwise it existed before, and keeps its attributes.
+ */
 export type RootThere = 'made' | RootAttributes;
 
-/** What a folder at a destination is, numbers as they are there. */
+/** Attributes of a folder at a destination, with numeric owners. */
 export interface RootAttributes {
   /** Permission bits. */
   readonly mode: number;
@@ -61,13 +65,15 @@ export interface RootAttributes {
   readonly gid: number;
 }
 
-/** A folder in the temporary directory where large files grow, before the copy has their names. */
+/** A folder in the temporary directory where large files grow before they get their names. */
 export interface LargePlace {
-  /** Makes its name that of one row of pushes. */
+  /** Makes its name unique to one series of pushes. */
   readonly token: string;
-  /** All of it was sent, and the copy may share its files: nothing must be written to them any more. */
+  /**
+   * All of it was sent, and the copy may share its files, so they must not be written to any more.
+   */
   readonly isLinking: boolean;
-  /** Keys of the files that were written over, so that their length says nothing. */
+  /** Keys of files that were overwritten, so that their length says nothing. */
   readonly mixed: readonly number[];
 }
 
@@ -79,11 +85,13 @@ export interface RacyFile {
   readonly mtimeSec: number;
   readonly mtimeNsec: number;
   readonly ctimeMs: number;
-  /** Sent while it was changing, or changed within the clock's grain: send it again in any case. */
+  /** Sent while it was changing, or changed within the clock's grain: always send it again. */
   readonly doubtful: boolean;
 }
 
-/** Layout: header length (uint32 LE) ‖ header (JSON) ‖ known keys, six bytes each, little-endian. */
+/**
+ * Format: header length (uint32 LE) ‖ header (JSON) ‖ known keys, six bytes each, little-endian.
+ */
 const HEADER_LENGTH_BYTES = 4;
 
 interface StateHeader {
@@ -107,7 +115,7 @@ interface StateHeader {
   readonly keepsNot?: KeepsNot;
 }
 
-/** Whether a push has made a copy there: before that a state only says that one has begun. */
+/** Whether a push has founded a copy. Before that, a state only says that a push has begun. */
 export function isFounded(state: PushState | undefined): state is PushState {
   return state !== undefined && state.known.size > 0;
 }
@@ -166,7 +174,7 @@ function isHeader(value: unknown): value is StateHeader {
   );
 }
 
-/** @returns undefined for anything that is not a whole state of this version: then start afresh */
+/** @returns undefined for anything that is not a complete state of this version */
 export function decodeState(bytes: Uint8Array | undefined): PushState | undefined {
   if (bytes === undefined || bytes.length < HEADER_LENGTH_BYTES) return undefined;
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -176,7 +184,7 @@ export function decodeState(bytes: Uint8Array | undefined): PushState | undefine
   try {
     header = JSON.parse(buffer.toString('utf8', HEADER_LENGTH_BYTES, keysAt));
   } catch {
-    return undefined; // damaged: the same as never written
+    return undefined; // damaged: treated like a missing one
   }
   if (!isHeader(header)) return undefined;
   const known = new Set<number>();
@@ -226,7 +234,7 @@ function isWindow(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value > 0;
 }
 
-/** @returns undefined for anything else: then it is looked at again */
+/** @returns undefined for anything else: then the root is read again */
 function parseRoot(value: unknown): RootThere | undefined {
   if (value === 'made') return value;
   if (typeof value !== 'object' || value === null) return undefined;
@@ -235,7 +243,7 @@ function parseRoot(value: unknown): RootThere | undefined {
   return isNumber(mode) && isNumber(uid) && isNumber(gid) ? { mode, uid, gid } : undefined;
 }
 
-/** @returns undefined for what is no place: then what is there is not used any more */
+/** @returns undefined for anything else: then existing partial files are not used any more */
 function parseLarge(value: unknown): LargePlace | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   const { token, isLinking, mixed } = value as Partial<LargePlace>;

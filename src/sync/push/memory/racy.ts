@@ -1,30 +1,29 @@
-/** Files that may have changed without a sign that rsync's quick check would see. */
+/** Racy files: files that may have changed without a difference for rsync's quick check. */
 import { isRegularFile } from '../../../tree/entry.ts';
 import type { Moves } from './moves.ts';
 import type { PushEntry } from '../source/push-entry.ts';
 import type { RacyFile } from './push-state.ts';
 
 /**
- * rsync decides by size and whole second whether a file changed. An edit that keeps the size, made
- * in the second in which the file was last written, is invisible to it, and so is one after which a
- * program sets the old time again. So a push remembers the files that were written or changed about
- * when it read them, and the next push sends those again whose exact times moved: one small extra
- * run, with `-I`.
+ * rsync decides by size and whole second whether a file changed. It does not see an edit that keeps
+ * the size in the second of the last write, nor one after which a program restores the old time. So
+ * a push remembers the files that were written or changed around the time it read them. The next
+ * push sends those whose exact times changed again, in one small extra run with `-I`.
  */
 
 /**
- * Equal change times this close to our look prove nothing: kernel clocks are coarse, and a write
- * sets the time before it has written.
+ * Equal change times this close to the read prove nothing: kernel clocks are coarse, and a write
+ * sets the time before it writes.
  */
 const CLOCK_GRAIN_MS = 100;
 const MS_PER_SEC = 1000;
 
-/** A plaintext path as it stands in {@link RacyFile}. */
+/** A plaintext path as it is stored in {@link RacyFile}. */
 export function racyKey(path: Uint8Array): string {
   return Buffer.from(path.buffer, path.byteOffset, path.byteLength).toString('base64');
 }
 
-/** Change time of the plaintext inode, milliseconds; 0 where a tree does not know it. */
+/** Change time of the plaintext inode, milliseconds. 0 if the tree does not know it. */
 function ctimeMsOf(entry: PushEntry): number {
   const plain: { readonly ctimeMs?: number } | undefined = entry.plain;
   return plain?.ctimeMs ?? 0;
@@ -58,7 +57,7 @@ export function recentFiles(
   return recent;
 }
 
-/** Files whose content the destination does not have, though size and second may not show it. */
+/** Files whose content the destination may lack, although size and second are equal. */
 export function doubtfulFiles(files: Iterable<PushEntry>): RacyFile[] {
   return [...files].flatMap((entry) => {
     const { plain, mtimeSec, mtimeNsec } = entry;
@@ -70,8 +69,8 @@ export function doubtfulFiles(files: Iterable<PushEntry>): RacyFile[] {
 }
 
 /**
- * What is remembered of files, under the names that they have now. A new name is a change of the
- * inode, too: of a file that moved, only its content's exact time still tells.
+ * The remembered files under their present names. A rename changes the inode's change time, so for
+ * a moved file only the exact time of its content counts.
  */
 export function afterMoves(
   remembered: readonly RacyFile[],
@@ -87,7 +86,7 @@ export function afterMoves(
   });
 }
 
-/** Remembered files that look the same to rsync now and yet may have been edited since. */
+/** Remembered files that look the same to rsync now, but may have been edited since. */
 export function staleSuspects(
   entries: readonly PushEntry[],
   remembered: readonly RacyFile[],
@@ -114,7 +113,7 @@ function groupByPath(files: readonly RacyFile[]): ReadonlyMap<string, readonly R
   return byPath;
 }
 
-/** Whether rsync's quick check cannot tell a file from what was remembered of it. */
+/** Whether rsync's quick check cannot distinguish a file from the remembered one. */
 function looksSame(file: RacyFile, { plain, mtimeSec }: PushEntry): boolean {
   return file.size === plain?.size && file.mtimeSec === mtimeSec;
 }
@@ -125,9 +124,9 @@ function isSame(file: RacyFile, entry: PushEntry): boolean {
 }
 
 /**
- * What stays remembered of files beside what a push that ended found out itself.
+ * The remembered files that a completed push did not list, and that stay remembered.
  *
- * @param isMissing - whether a file that the push does not list may be there all the same
+ * @param isMissing - whether a file that the push does not list may still exist
  */
 export function unlistedFiles(
   remembered: readonly RacyFile[],
@@ -140,8 +139,8 @@ export function unlistedFiles(
 }
 
 /**
- * What stays remembered when a push was cut off: of files that still look the same, nobody knows
- * whether the server has stored what was sent.
+ * The files that stay remembered after a push was cut off. For files that still look the same it is
+ * unknown whether the server has stored what was sent.
  */
 export function undecidedFiles(
   remembered: readonly RacyFile[],

@@ -1,4 +1,4 @@
-/** Pushes that did not come to their end, and the files that have to be looked at again because of them. */
+/** Marks unfinished pushes, and finds the files that must be checked because of them. */
 import { createHash } from 'node:crypto';
 import { isRegularFile } from '../../../tree/entry.ts';
 import { pathKey } from '../../../bytes/paths.ts';
@@ -7,32 +7,32 @@ import type { PushSettings } from '../source/push-settings.ts';
 import { deletionTerms } from '../source/deletion-terms.ts';
 
 /**
- * A push that was killed may have stored any file of its list with the size and second that the file
- * has now, and with content from before. So every push writes down that it has begun before it sends
- * content, and takes that back when it has written down what the next push has to look at. While the
- * mark stands, every file that has changed since then is compared by content.
+ * A killed push may have stored any file of its list with its present size and second, but with
+ * older content. So every push saves a mark before it sends content, and removes it when it has
+ * saved what the next push must check. While the mark exists, every file that has changed since
+ * then is compared by content.
  */
 export interface UnfinishedMark {
-  /** When the first of them began to look at the source; milliseconds since 1970. */
+  /** When the first of them began to scan the source, in milliseconds since 1970. */
   readonly sinceMs: number;
-  /** Terms of the pushes that did not end, see {@link selectionTerms}. */
+  /** Terms of the unfinished pushes, see {@link selectionTerms}. */
   readonly open: readonly string[];
-  /** Terms of pushes that have ended since then: what they list has been looked at. */
+  /** Terms of pushes that have completed since then. The files of their lists are checked. */
   readonly settled: readonly string[];
 }
 
-/** File systems keep times in steps of up to two seconds. */
+/** File systems store times in steps of up to two seconds. */
 const TIME_STEP_MS = 2000;
 const MS_PER_SEC = 1000;
-/** Terms of a push whose files only a push of everything certainly lists. */
+/** Terms of a push whose files only a full push certainly lists. */
 const ANY_TERMS = '*';
-/** So many terms are told apart. */
+/** Limits how many terms are distinguished. */
 const TERMS_MAX = 8;
 
 type SelectionSettings = Pick<PushSettings, 'rules' | 'limits' | 'paths'> &
   Partial<Pick<PushSettings, 'xattrs'>>;
 
-/** Which files of the source a push lists, as far as its settings decide: rules, then paths. */
+/** Identifies the files that a push lists, by its settings: rules, then paths. */
 export function selectionTerms(settings: SelectionSettings): string {
   const { paths, rules, limits, xattrs = false } = settings;
   if (paths.length === 0 && rules.length === 0 && limits === undefined) return '';
@@ -62,10 +62,10 @@ export function markBegun(
 }
 
 /**
- * The mark after a push that came to its end.
+ * The mark after a completed push.
  *
- * @param before - the mark as that push found it
- * @returns undefined when nothing is left to be looked at
+ * @param before - the mark at the beginning of that push
+ * @returns undefined if nothing is left to be checked
  */
 export function markEnded(
   before: UnfinishedMark | undefined,
@@ -78,7 +78,7 @@ export function markEnded(
   return { ...before, open, settled: [...others, terms].slice(-TERMS_MAX) };
 }
 
-/** Files that an unfinished push may have stored with content that they no longer have. */
+/** Files that an unfinished push may have stored with outdated content. */
 export function filesInDoubt(
   entries: readonly PushEntry[],
   mark: UnfinishedMark | undefined,
@@ -95,7 +95,7 @@ export function filesInDoubt(
   );
 }
 
-/** @returns undefined for what is no mark */
+/** @returns undefined for anything that is no mark */
 export function parseUnfinished(value: unknown): UnfinishedMark | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   const { sinceMs, open, settled } = value as Partial<UnfinishedMark>;

@@ -1,4 +1,4 @@
-/** Where a vault keeps what its pushes leave for the next one: a few files, one set per destination. */
+/** The files in which a vault stores the memory of its pushes, one set per destination. */
 import type { Destination } from '../../../vault/destination/destination.ts';
 import {
   isStateDamaged,
@@ -10,7 +10,7 @@ import {
 } from '../../../vault/memory/state.ts';
 import type { MoveStores } from './moves.ts';
 
-/** Where the memory of one destination is kept; its content is `PushState`. */
+/** Stores the memory of one destination, an encoded `PushState`. */
 export interface StateStore {
   read(): Uint8Array | undefined;
   write(bytes: Uint8Array): void;
@@ -19,16 +19,16 @@ export interface StateStore {
 /** The memory of one destination. */
 export interface PushMemory {
   readonly store: StateStore;
-  /** Whether the rest can be relied on: see `push-mark.ts`. */
+  /** Whether the rest is reliable: see `push-mark.ts`. */
   readonly mark: StateStore;
   readonly moves: MoveStores;
 }
 
 /**
- * The memory of a destination, as `push`, `plan` and `verify` take it.
+ * The memory of a destination, for `push`, `plan` and `verify`.
  *
- * @param form - what is known of an encrypted copy is nothing that a mirror at the same place may
- *   rely on; default: `encrypted`
+ * @param form - separates the memory of an encrypted copy from that of a mirror at the same place;
+ *   default: `encrypted`
  */
 export function pushMemory(
   { vaultDir }: { readonly vaultDir: string },
@@ -38,11 +38,11 @@ export function pushMemory(
   const key = stateKey(form === 'mirror' ? `mirror ${shown}` : shown);
   const locations = `${key}-locations`;
   return {
-    // Without the mark of a push that was cut off, the next one would take too much for granted.
+    // Without the mark of an interrupted push, the next one would skip necessary checks.
     store: storeAt(vaultDir, key, true),
     mark: storeAt(vaultDir, `${key}-mark`),
     moves: {
-      // What is lost of them is not found out again.
+      // Lost births cannot be found out again.
       births: {
         ...storeAt(vaultDir, 'births', true),
         isDamaged: () => isStateDamaged(vaultDir, 'births'),

@@ -25,10 +25,10 @@ import {
 } from '../job/transfer-books.ts';
 
 /**
- * The main run: everything is listed, the server asks for what differs, and afterwards removes
- * content that is gone from the source.
+ * The main run. It lists everything, the server requests what differs, and then deletes content
+ * that is gone from the source.
  *
- * @returns false when the server lost our temporary directory, and with it our idea of its state
+ * @returns false if the server lost our temporary directory, and with it our knowledge of its state
  */
 export async function sendContent(
   job: PushJob,
@@ -41,7 +41,7 @@ export async function sendContent(
   const { ledger } = job.context;
   const failuresBefore = ledger.failures;
   const messages: Parameters<Message>[] = [];
-  // A second pass is for what the first one leaves so that the rest stays readable.
+  // The second pass deletes what the first one must leave to keep the rest readable.
   const deletesTwice = findings.deleting && job.context.view.isEncrypted;
   if (deletesTwice) noteSecondPass(memory);
   const doubt = { isRaised: false };
@@ -58,13 +58,13 @@ export async function sendContent(
       onItem: (entry, iflags, xname, ndx) => {
         if (!findings.isCopyConfirmed && isOtherConf(iflags, entry)) {
           doubt.isRaised = true;
-          refuseOtherCopy(job); // ends the run before this file leaves
+          refuseOtherCopy(job); // ends the run before this file is sent
         }
         progress.reached(ndx);
         if (keepsConf(job, entry)) return;
         if (isTransfer(iflags) && isTooLargeForBlockSize(entry, job.settings)) {
           findings.tooLarge.add(entry);
-          findings.unasked.delete(entry);
+          findings.unrequested.delete(entry);
         } else {
           books.onItem(entry, iflags, xname, ndx);
         }
@@ -87,7 +87,8 @@ export async function sendContent(
   const isPartial = outcome.protocol !== undefined && outcome.exitCode === 23;
   const isFollowed = deletesTwice || (findings.deletesLater && !findings.isSpent);
   if (isFollowed && isPartial && ledger.failures === failuresBefore) {
-    // What stands in the way may be a folder that this pass keeps, or keeps the diriv of: the next one tells.
+    // The obstacle may be a folder that this pass keeps, or whose diriv it keeps. The next pass
+    // reports it.
     if (deletesTwice) {
       findings.pruneNeeded = true;
       findings.undeletable = true;
@@ -99,7 +100,7 @@ export async function sendContent(
   return true;
 }
 
-/** Writes down that a push which is cut off from here on leaves emptied folders. */
+/** Saves that a push which is cut off from here on leaves emptied folders. */
 function noteSecondPass(memory: Memory): void {
   const { state } = memory;
   if (state.prunePending && state.halfFolders === true) return;
@@ -116,14 +117,14 @@ async function hasLostTempDir(job: PushJob, outcome: RunOutcome): Promise<boolea
 }
 
 /**
- * The server has another conf than the one that earlier pushes have stored. (A diriv is asked for also
- * when its time alone differs, which in layout `reverse` is that of its folder.)
+ * Whether the server has another conf than earlier pushes have stored. (A diriv is also requested
+ * when only its time differs, which in layout `reverse` is that of its folder.)
  */
 function isOtherConf(iflags: number, { virtual }: PushEntry): boolean {
   return virtual === 'conf' && isTransfer(iflags) && !isNew(iflags);
 }
 
-/** All names of the hard-link groups that any of the given entries belongs to. */
+/** All names of the hard-link groups of the given entries. */
 export function withLinkedNames(job: PushJob, files: ReadonlySet<PushEntry>): Set<PushEntry> {
   const groups = new Set([...files].flatMap((file) => file.linkGroup ?? []));
   if (groups.size === 0) return new Set(files);
@@ -134,9 +135,9 @@ export function withLinkedNames(job: PushJob, files: ReadonlySet<PushEntry>): Se
 }
 
 /**
- * Sends some files in a run of their own, with options that would be wrong for all of them.
+ * Sends some files in a run of their own, with options that would be wrong for all files.
  *
- * @returns whether the server stored all that it was sent
+ * @returns whether the server stored everything it was sent
  */
 export async function sendApart(
   job: PushJob,

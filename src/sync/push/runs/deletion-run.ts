@@ -1,4 +1,6 @@
-/** The runs that only delete: making room, pruning folders, and sweeping the temporary directory. */
+/**
+ * The runs that only delete: making room, pruning folders, and emptying the temporary directory.
+ */
 import { EcsyncError, ExitCode, InterruptedError } from '../../../errors.ts';
 import { pathKey } from '../../../bytes/paths.ts';
 import { pruneRules, roomRules, sweepRules } from '../job/deletion.ts';
@@ -24,7 +26,8 @@ import {
 } from '../job/transfer-books.ts';
 
 /**
- * Content that the second pass would delete: the first one should have, and could not.
+ * Content that the first pass should have deleted and could not, found as what the second pass
+ * would delete.
  *
  * @throws {RemoteError} `answers-withheld` — then nothing more may be deleted
  */
@@ -50,8 +53,8 @@ async function undeletedContent(job: PushJob): Promise<string[]> {
 }
 
 /**
- * Deletes content that is gone and does nothing else, after the destination had no room for what is new.
- * What folders need to be readable stays, and so does whatever may be missing under its new name.
+ * Only deletes gone content, after the destination had no room for new content. Keeps what folders
+ * need to be readable, and everything that may be missing under its new name.
  *
  * @returns whether something was deleted
  * @throws {ConnectionError | ProtocolError | InterruptedError | RemoteError} the conversation broke
@@ -69,7 +72,7 @@ export async function makeRoom(job: PushJob, findings: Findings): Promise<boolea
     rules,
     onItem: () => undefined,
   });
-  // What cannot be deleted now is told by the pass that follows the content.
+  // The pass after the content run reports undeletable objects.
   if (outcome.protocol === undefined || outcome.exitCode !== ExitCode.partial) accept(job, outcome);
   const deleted = ledger.filesDeleted - deletedBefore;
   if (deleted === 0) return false;
@@ -97,7 +100,9 @@ export async function prune(job: PushJob, memory: Memory, findings: Findings): P
   memory.state.prunePending = false;
 }
 
-/** A failed housekeeping run costs tidiness, not data: only an interruption may end the push. */
+/**
+ * Ignores the failure of a cleanup run, which loses no data. Only an interruption ends the push.
+ */
 async function tolerating(work: Promise<unknown>): Promise<void> {
   try {
     await work;
@@ -107,7 +112,7 @@ async function tolerating(work: Promise<unknown>): Promise<void> {
 }
 
 /**
- * Empties the temporary directory when nothing else did.
+ * Empties the temporary directory if nothing else did.
  *
  * @throws {InterruptedError} `interrupted`
  */

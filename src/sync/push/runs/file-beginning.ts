@@ -1,8 +1,10 @@
-/** The beginning of a sparse file, up to a hole: with that at the server, holes cost next to nothing. */
+/**
+ * The beginning of a sparse file, up to a hole. Once the server has it, holes cost nearly nothing.
+ */
 import { areZeros } from '../../../bytes/zeros.ts';
 import type { OpenFile } from '../../../tree/entry.ts';
 
-/** Blocks of the delta of one file, at most: each block of a hole costs four bytes. */
+/** Maximum number of blocks in the delta of one file. Each block of a hole costs four bytes. */
 const BLOCKS_MAX = 2 ** 19;
 /** The longest block that every server accepts. */
 const BLOCK_LENGTH_MAX = 131_072;
@@ -14,11 +16,12 @@ export function sparseBlockLength(sizes: readonly number[], usual: number): numb
 }
 
 /**
- * A file that ends after its first whole block of zeros, or where it ends. It is read from its start on.
+ * A file that ends after its first whole block of zeros, or at its own end. It is read sequentially
+ * from the start.
  *
  * @param file - owned from now on
  * @param blockLength - that of the delta
- * @param lengthMin - it is to be longer than that: what the server has got of it
+ * @param lengthMin - what the server already has; the result must be longer
  */
 export function upToHole(file: OpenFile, blockLength: number, lengthMin: number): OpenFile {
   return new Beginning(file, blockLength, lengthMin);
@@ -31,7 +34,7 @@ class Beginning implements OpenFile {
   readonly #blockLength: number;
   readonly #lengthMin: number;
   #end: number;
-  /** The block of the delta that is read next, and whether all that was read of it is zeros. */
+  /** The end of the current block of the delta, and whether all bytes read of it are zeros. */
   #blockEnd: number;
   #isHole = true;
   #at = 0;

@@ -1,7 +1,7 @@
 /**
- * Folders that a server was making or removing when it was killed. Nothing in the protocol makes a folder
- * together with its diriv, or removes both at once, so one may be left that has none: stock
- * gocryptfs cannot list it. What is in the source gets its diriv from the next push. What is not would
+ * Removes folders that a server was making or removing when it was killed. The protocol cannot make
+ * or remove a folder together with its diriv, so a folder without one may be left, which stock
+ * gocryptfs cannot list. A folder of the source gets its diriv from the next push. Any other would
  * stay until a push deletes.
  */
 import { EcsyncError, InterruptedError } from '../../../errors.ts';
@@ -17,7 +17,7 @@ import { newStructure } from '../source/skeleton.ts';
 import { withTempDir } from '../job/staging.ts';
 import { nameLists, type Memory } from '../job/transfer-books.ts';
 
-/** More of them are no work of one server that was killed. */
+/** One killed server cannot leave more. */
 const HALF_FOLDERS_MAX = 1000;
 
 /** Whether a push makes folders that need a diriv. */
@@ -30,10 +30,10 @@ export function makesFolders(
 }
 
 /**
- * Removes folders of the copy that the source does not have, and that have neither a diriv nor anything
- * else in them; whatever holds something stays. For a push without deletions, after one that was cut off.
+ * Removes folders of the copy that are not in the source, and have neither a diriv nor any other
+ * content. For a push without deletions, after an interrupted one.
  *
- * @throws {InterruptedError} `interrupted`; everything else that goes wrong is left to a later push
+ * @throws {InterruptedError} `interrupted`; all other errors are left to a later push
  */
 export async function removeHalfFolders(job: PushJob, { state }: Memory): Promise<void> {
   const { settings, snapshot } = job;
@@ -48,7 +48,7 @@ export async function removeHalfFolders(job: PushJob, { state }: Memory): Promis
   }
 }
 
-/** @returns keys of cipher paths, of what a deleting push would remove and nothing is in */
+/** @returns keys of cipher paths of empty folders that a deleting push would remove */
 async function emptyFolders(job: PushJob): Promise<ReadonlySet<string>> {
   const empty = new Set<string>();
   const holding = new Set<string>();
@@ -74,7 +74,7 @@ async function remove(job: PushJob, folders: ReadonlySet<string>): Promise<void>
     options: deletingOptions(job),
     rules: halfFolderRules(folders),
     onItem: () => undefined,
-    // What holds something after all is not deleted, which a server says.
+    // The server reports folders that are not empty after all.
     onMessage: () => undefined,
   });
   if (outcome.error !== undefined && outcome.protocol === undefined) throw outcome.error;

@@ -1,7 +1,8 @@
 /**
- * Destinations that do not keep times or permissions as they were sent, as FAT, which knows every other
- * second and no permissions: all that was pushed would look changed again and again. What has just been
- * stored is asked about, so that only the destination can be why it differs.
+ * Detects destinations that do not keep times or permissions as they were sent. FAT, for example,
+ * has steps of two seconds and no permissions. Otherwise everything would look changed at every
+ * push. The server is asked about files that it has just stored, so that any difference comes from
+ * the destination.
  */
 import { isRegularFile } from '../../../tree/entry.ts';
 import { differingAttributes, isTransfer } from '../job/itemize.ts';
@@ -12,11 +13,11 @@ import type { KeepsNot, PushState } from '../memory/push-state.ts';
 import { ask } from '../job/question.ts';
 import { withAncestors } from '../source/skeleton.ts';
 
-/** So many files are asked about. */
+/** Maximum number of files to ask about. */
 const SAMPLE_MAX = 16;
-/** So many files with odd seconds, and none with even ones, are no chance. */
+/** This many files with odd seconds, and none with even ones, are no coincidence. */
 const ODD_MIN = 8;
-/** What times may differ by on FAT, which has even seconds only. */
+/** The difference of times on FAT, which stores even seconds only. */
 const WINDOW_SEC = 1;
 
 /** The settings of a push to a destination of which this is remembered. */
@@ -33,12 +34,11 @@ export function asKept(
 }
 
 /**
- * Finds out what comes back other than it was sent, and remembers it for the pushes that follow. Asked
- * is after a first push, and when a server wanted files that had not changed; otherwise that costs
- * nothing.
+ * Finds attributes that the destination changes, and remembers them for later pushes. It asks after
+ * a first push, and when a server requested files that had not changed. Otherwise it costs nothing.
  *
- * @param push.sent - what this push has sent
- * @param push.otherTime - files that the server wanted because it has them with another time
+ * @param push.sent - files that this push has sent
+ * @param push.otherTime - files that the server requested because it has them with another time
  * @returns whether there is something to remember
  * @throws as `ask`
  */
@@ -56,7 +56,7 @@ export async function learnWhatIsKept(
   if (sample.length === 0) return false;
   const said = await look(job, sample, {});
   if (said === undefined) return false;
-  // What could not be set was told, and may be one day.
+  // Attributes that could not be set were reported, and may be settable later.
   const keepsNot = job.context.ledger.failures === 0 ? said.keepsNot : {};
   const isCoarse =
     lostOddSeconds(unexpected(job, push.otherTime)) ||
@@ -89,7 +89,10 @@ function tell({ context }: PushJob, isCoarse: boolean, names: readonly string[])
   );
 }
 
-/** What a server asked for though it has not changed since it was pushed, as far as this vault knows. */
+/**
+ * Files that a server requested although, as far as this vault knows, they are unchanged since
+ * their push.
+ */
 function unexpected({ moves }: PushJob, asked: ReadonlySet<PushEntry>): readonly PushEntry[] {
   const { fresh, changed, suspects } = moves;
   if (fresh === undefined || changed === undefined) return [];
@@ -98,15 +101,17 @@ function unexpected({ moves }: PushJob, asked: ReadonlySet<PushEntry>): readonly
 }
 
 /**
- * Some systems keep an exact time until the disk is mounted anew, and what was just stored looks right:
- * then it shows by all of these files having odd seconds, which is no chance.
+ * Some systems keep an exact time until the disk is mounted again, so stored files look right at
+ * first. Then all requested files have odd seconds, which is no coincidence.
  */
 function lostOddSeconds(files: readonly PushEntry[]): boolean {
   const plain = files.filter(({ plain: source }) => source !== undefined);
   return plain.length >= ODD_MIN && plain.every(({ mtimeSec }) => mtimeSec % 2 !== 0);
 }
 
-/** Half of them with odd seconds: what has even ones only keeps the others. */
+/**
+ * A sample with at least half odd seconds. Files with even seconds only show the other attributes.
+ */
 function sampleOf(sent: ReadonlySet<PushEntry>): readonly PushEntry[] {
   const odd: PushEntry[] = [];
   const even: PushEntry[] = [];
@@ -119,7 +124,7 @@ function sampleOf(sent: ReadonlySet<PushEntry>): readonly PushEntry[] {
   return [...odd, ...even];
 }
 
-/** What a server says of files that it has just stored; undefined when it does not answer. */
+/** What a server reports about files that it has just stored. Undefined if it does not answer. */
 async function look(
   job: PushJob,
   sample: readonly PushEntry[],

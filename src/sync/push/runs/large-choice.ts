@@ -1,4 +1,4 @@
-/** Which files are sent by way of the temporary directory. */
+/** Selects the files that are sent by way of the temporary directory. */
 import { ITEM_RECORDS_SINCE } from '../../../rsync/wire/constants.ts';
 import { isRegularFile } from '../../../tree/entry.ts';
 import type { PushEntry } from '../source/push-entry.ts';
@@ -6,7 +6,7 @@ import type { PushJob } from '../job/push-job.ts';
 import { fitsWhenStaged } from '../job/staging.ts';
 import type { Findings } from '../job/transfer-books.ts';
 
-/** A file of this size and more continues where it was cut off. */
+/** A file of at least this size continues where it was cut off. */
 export const LARGE_FILE_MIN = 8 * 1024 * 1024;
 
 /** Random bytes in the name of the folder where they grow. */
@@ -15,7 +15,7 @@ export const LARGE_TOKEN_BYTES = 6;
 /** The files that this push sends by way of the temporary directory. */
 export function largeFiles(job: PushJob, { isResuming }: Findings): ReadonlySet<PushEntry> {
   const { settings, context, moves, snapshot } = job;
-  // Where names are plaintext a mount would show the beginning of a file.
+  // With plaintext names a mount would show the partial file.
   const isHidden = context.view.isEncrypted && !context.view.names.isPlain;
   if (!isHidden || settings.protocolMax < ITEM_RECORDS_SINCE) return new Set();
   const { fresh, changed } = moves;
@@ -24,7 +24,7 @@ export function largeFiles(job: PushJob, { isResuming }: Findings): ReadonlySet<
   const candidates = isKnown ? [...fresh, ...newer] : snapshot.entries;
   const large = new Set(candidates.filter(isLarge));
   if (large.size === 0) return large;
-  // What was left out of this push, or is listed under another name, stays out.
+  // Files that are not listed in this push, or under another name, are excluded.
   const listed = snapshot.entries.filter((entry) => large.has(entry));
   return new Set(withoutFurtherNames(listed, snapshot.entries));
 }
@@ -38,7 +38,7 @@ function isLarge(entry: PushEntry): boolean {
   );
 }
 
-/** Of a file with several names the first one, if all are new. */
+/** Keeps only the first name of each hard-linked file, if all names are new. */
 function withoutFurtherNames(
   files: readonly PushEntry[],
   entries: readonly PushEntry[],

@@ -1,4 +1,6 @@
-/** Large files on their way: what of them is sent stays at the destination, also when the push is cut off. */
+/**
+ * Sends large files so that the part already sent stays at the destination if the push is cut off.
+ */
 import { randomBytes } from 'node:crypto';
 import { RemoteError } from '../../../errors.ts';
 import { PLAIN_BLOCK_SIZE } from '../../../gocryptfs/format/limits.ts';
@@ -22,34 +24,41 @@ import { contentListeners, nameLists, type Findings, type Memory } from '../job/
 import { structureKey } from '../source/structure-key.ts';
 
 /**
- * rsync throws away what it has of a file when it is cut off, or keeps it where nobody finds it again. So a
- * large file is first received in a folder of the temporary directory, where it grows in place (`--inplace`)
- * below its own path, and where the next push finds it, however this one ends: what is there is the basis of
- * the delta. The content run then takes it from there by a hard link (`--link-dest`).
+ * An interrupted rsync discards a partial file, or keeps it where it is not found again. So a large
+ * file is first received in a folder of the temporary directory. It grows there in place
+ * (`--inplace`) below its own path. However the push ends, the next push finds it there, and uses
+ * it as the basis of the delta. The content run then takes the file from there by a hard link
+ * (`--link-dest`).
  *
- * `--compare-dest` with the copy itself keeps files from being sent that are there already. One that is there
- * in an older version is left to the content run, as long as no push was cut off: after that it is copied
- * within the server, and the copy is brought up to date, so that the end of the old version stays of use.
+ * `--compare-dest` with the copy itself avoids sending files that exist already. A file that exists
+ * in an older version is left to the content run, unless a push was cut off. After that it is
+ * copied within the server, and the copy is updated, so that the end of the old version is used.
  *
- * From the moment at which names may have been given, the files share their content with the copy, and
- * nothing is written to them any more: a later push gives the names that are still due, and begins a new folder.
+ * Once names may have been given, the files share their content with the copy, and are not written
+ * to any more. A later push gives the remaining names, and starts a new folder.
  */
 
-/** First protocol whose servers replace what is there by what `--link-dest` names: that of rsync 3.1. */
+/**
+ * First protocol whose servers replace an existing file by the `--link-dest` one: that of rsync
+ * 3.1.
+ */
 const REPLACING_LINKS_SINCE = 31;
-/** A slow disk copies so much; nothing is heard of a server meanwhile. */
+/** Copying speed of a slow disk. The server is silent meanwhile. */
 const COPIED_BYTES_PER_SEC = 20_000_000;
-/** Time of a copy that is still to be brought up to date: no file is taken for it. */
+/** Time of a copy that is not updated yet, so that no file is mistaken for it. */
 const COPIED_MTIME_SEC = 1;
 
-/** Ways to name the copy from the folder in which large files grow. */
+/** Spellings of the copy's path relative to the folder in which large files grow. */
 function aboveSpellings(destination: string): readonly string[] {
   const base = destination.replace(/^(\.?\/+)+/, '').replace(/\/+$/, '');
-  // A restricted shell refuses dots, and reads a full path from its own root.
+  // A restricted shell refuses dots, and resolves a full path against its own root.
   return ['../..', `/${base === '.' ? '' : base}`];
 }
 
-/** Options of the run that follows when new folders are made and moved files are linked, if it goes to the copy. */
+/**
+ * Options of the run that follows when new folders are made and moved files are linked, if it goes
+ * to the copy.
+ */
 export function afterLinks(
   job: PushJob,
   state: PushState,
@@ -59,7 +68,7 @@ export function afterLinks(
   return isDue ? undefined : contentOptions(job, state, findings.deleting);
 }
 
-/** Sends the large files of a push, and goes on with those that were cut off. */
+/** Sends the large files of a push, and continues those that were cut off. */
 export async function sendLarge(job: PushJob, memory: Memory, findings: Findings): Promise<void> {
   const { state } = memory;
   const files =
@@ -85,7 +94,7 @@ function newPlace(): LargePlace {
   return { token: randomBytes(LARGE_TOKEN_BYTES).toString('hex'), isLinking: false, mixed: [] };
 }
 
-/** Gives those files their names that an earlier push has sent as a whole, and sends nothing. */
+/** Names the files that an earlier push has sent completely. Sends nothing. */
 async function giveNames(
   job: PushJob,
   { state }: Memory,
@@ -95,7 +104,7 @@ async function giveNames(
   if (tempDir === undefined) return;
   const { snapshot, context, settings } = job;
   const outcome = await runRsync(context, {
-    ...bystander(job),
+    ...unrecorded(job),
     entries: withTempDir(withAncestors(snapshot.entries, files), context.view),
     options: transferOptions(settings, {
       checksum: false,
@@ -108,20 +117,21 @@ async function giveNames(
   isDone(outcome, false);
 }
 
-/** Listeners of a run that is no business of the books: the content run has the last word. */
-function bystander(job: PushJob): Pick<RunPlan, 'names' | 'onItem' | 'onMessage'> {
+/** Listeners of a run that is not recorded. The content run records its files. */
+function unrecorded(job: PushJob): Pick<RunPlan, 'names' | 'onItem' | 'onMessage'> {
   return { ...nameLists(job), onItem: () => undefined, onMessage: () => undefined };
 }
 
 /**
- * @returns false when the server does not do such a thing at all
+ * @returns false if the server does not support this
  * @throws {EcsyncError} the conversation broke, or the disk is full
  */
 function isDone({ error, exitCode, protocol }: RunOutcome, isUnderWay: boolean): boolean {
   if (error === undefined) return true;
-  // What one file met, the content run meets again, and tells.
+  // The content run meets the failures of single files again, and reports them.
   if (protocol !== undefined && (exitCode === 23 || exitCode === 24)) return true;
-  // Some servers crash at options that they do not know. One that is gone is missed by the next run, too.
+  // Some servers crash at unknown options. If the connection is really lost, the next run fails
+  // too.
   const isRefusal = error instanceof RemoteError || error.code === 'connection-lost';
   if (isUnderWay || !isRefusal) throw error;
   return false;
@@ -132,7 +142,7 @@ class Growth {
   readonly #job: PushJob;
   readonly #memory: Memory;
   readonly #findings: Findings;
-  /** Files of which the copy has another version, and its size. */
+  /** Files of which the copy has another version, with its size. */
   readonly #older = new Map<PushEntry, number>();
   readonly #changed: ReadonlySet<PushEntry>;
   #protocol = 0;
@@ -144,7 +154,7 @@ class Growth {
     this.#findings = findings;
   }
 
-  /** @returns false when the server does not do it */
+  /** @returns false if the server does not support it */
   async grow(files: ReadonlySet<PushEntry>): Promise<boolean> {
     const again = [...files].filter((file) => this.#isMixed(file));
     const others = [...files].filter((file) => !this.#isMixed(file));
@@ -160,7 +170,7 @@ class Growth {
     return this.#receive(await this.#copyOlder(), { ignoreTimes: true }, () => true);
   }
 
-  /** Tries the ways to name the copy until the server accepts one. */
+  /** Tries the spellings of the copy's path until the server accepts one. */
   async #named(attempt: (above: string) => Promise<boolean>): Promise<boolean> {
     const { state } = this.#memory;
     const spellings = aboveSpellings(this.#job.context.destination);
@@ -174,7 +184,8 @@ class Growth {
   }
 
   /**
-   * Files beyond the block size of the others go in a run of their own, and so do sparse ones.
+   * Files beyond the block size of the others are sent in a run of their own, and so are sparse
+   * ones.
    *
    * @param isLast - whether the content run follows
    */
@@ -191,7 +202,8 @@ class Growth {
     const { blockSize, ...options } = transferOptions(settings, {
       checksum: false,
       hardLinks: false,
-      // The server's own shell may want it all the same: then the content run goes on with what is there.
+      // A restricted server may add it nevertheless. Then the content run continues with the
+      // partial files.
       ignoreExisting: false,
       inPlace: true,
       xattrs: settings.xattrs,
@@ -203,13 +215,13 @@ class Growth {
       (await this.#run(others, inBlocks, () => huge.length === 0 && areDense())) &&
       (await this.#run(huge, options, areDense));
     if (!isDenseTaken) return false;
-    // A server that makes no holes in place gets these files by the content run.
+    // If a server makes no holes in place, the content run sends these files.
     return (await this.#receiveSparse(sparse, inBlocks, isLast)) || dense.length > 0;
   }
 
   /**
-   * The server gets the beginning first, or somewhat more of a file that was cut off: a hole in it is what all
-   * others are taken from. In this process they are not sent as bytes anyway.
+   * Sends the beginning of a file first, or somewhat more of a partial one. All other holes are
+   * copied from the hole in it. In this process holes are not sent as bytes anyway.
    */
   async #receiveSparse(
     files: readonly PushEntry[],
@@ -233,7 +245,7 @@ class Growth {
     return this.#run(files, inHoles, isLast);
   }
 
-  /** @param open - gives beginnings of files */
+  /** @param open - opens beginnings of files */
   async #run(
     files: readonly PushEntry[],
     options: TransferOptions,
@@ -301,7 +313,7 @@ class Growth {
   /**
    * Has the server copy older versions into the folder.
    *
-   * @returns files whose copy is probably there
+   * @returns files whose copy probably exists
    */
   async #copyOlder(): Promise<readonly PushEntry[]> {
     if (this.#protocol < REPLACING_LINKS_SINCE) return [];
@@ -312,7 +324,7 @@ class Growth {
     const files = new Map(older);
     const isCopied = await this.#named(async (copyDest) => {
       const outcome = await runRsync(context, {
-        ...bystander(this.#job),
+        ...unrecorded(this.#job),
         entries: this.#list(new Set(files.keys())).map((entry) => {
           const size = files.get(entry);
           return size === undefined ? entry : asCopied(entry, size);
@@ -335,7 +347,7 @@ class Growth {
     return copied;
   }
 
-  /** The files, in folders that anybody may pass through who may enter the temporary directory. */
+  /** The files, in folders that are open to everybody who may enter the temporary directory. */
   #list(files: ReadonlySet<PushEntry>): readonly PushEntry[] {
     return withAncestors(this.#job.snapshot.entries, files).map((entry) =>
       isDirectory(entry) ? stagedFolder(entry) : entry,
@@ -352,7 +364,7 @@ class Growth {
     return this.#memory.state.large?.mixed.includes(structureKey(path)) === true;
   }
 
-  /** Writes down that the length of these files will say nothing about them. */
+  /** Saves that the length of these files will say nothing about them. */
   #noteMixed(files: readonly PushEntry[]): void {
     const { state } = this.#memory;
     if (state.large === undefined) return;
@@ -362,7 +374,7 @@ class Growth {
   }
 }
 
-/** The entry by which a server takes an older version for the file. */
+/** An entry that makes a server take an older version for the file. */
 function asCopied({ path, mode, mtimeNsec, uid, gid }: PushEntry, size: number): PushEntry {
   return { path, mode, size, mtimeSec: COPIED_MTIME_SEC, mtimeNsec, uid, gid };
 }

@@ -1,19 +1,19 @@
-/** The folders above a new copy: rsync makes one folder only, and nothing above it unless it is told to. */
+/** Makes the folders above a new copy, since rsync makes only the last folder by default. */
 import { S_IFDIR } from '../../../tree/entry.ts';
 import type { PushEntry } from '../source/push-entry.ts';
 import { bookkeeping, type PushJob, transferOptions } from '../job/push-job.ts';
 import { runRsync, type RunOutcome } from '../job/rsync-run.ts';
 import { type Message, nameLists, tellMessage } from '../job/transfer-books.ts';
 
-/** So many folders are made one by one. */
+/** Limits how many folders are made one by one. */
 const STEPS_MAX = 64;
 const PARENT_MODE = S_IFDIR | 0o755;
 
 /**
- * A run that makes the root of a copy; once more, when the folders above had to be made.
+ * A run that makes the root of a copy. Repeated if the folders above had to be made.
  *
- * @param run - is given who hears what the server says
- * @returns how the last one ended
+ * @param run - is given a listener for the server's messages
+ * @returns the outcome of the last one
  */
 export async function withParents(
   job: PushJob,
@@ -29,7 +29,7 @@ export async function withParents(
   return outcome;
 }
 
-/** By `--mkpath`, since rsync 3.2.3; the root comes with it. */
+/** By `--mkpath`, since rsync 3.2.3. It makes the root as well. */
 async function makeAtOnce(job: PushJob): Promise<boolean> {
   const { error } = await runRsync(job.context, {
     ...bookkeeping(job),
@@ -41,7 +41,7 @@ async function makeAtOnce(job: PushJob): Promise<boolean> {
   return error === undefined;
 }
 
-/** Upwards until a folder is there, or can be made, and down again. */
+/** Goes up until a folder exists or can be made, and down again. */
 async function makeInSteps(job: PushJob): Promise<boolean> {
   const missing: string[] = [];
   for (const folder of foldersAbove(job.context.destination).slice(0, STEPS_MAX)) {
@@ -54,7 +54,7 @@ async function makeInSteps(job: PushJob): Promise<boolean> {
   return missing.length > 0;
 }
 
-/** The nearest first, each with a slash at its end; the root of a file system is none of them. */
+/** The nearest first, each with a slash at its end, without the root of the file system. */
 function foldersAbove(destination: string): string[] {
   const path = destination.replace(/\/+$/, '');
   const above: string[] = [];
@@ -64,7 +64,7 @@ function foldersAbove(destination: string): string[] {
   return above;
 }
 
-/** One folder, with what the server's own settings give a new one; where it is there, nothing changes. */
+/** Makes one folder with the server's default attributes. An existing folder is not changed. */
 async function makeOne(job: PushJob, folder: string): Promise<boolean> {
   const [root] = job.snapshot.entries;
   if (root === undefined) return false;

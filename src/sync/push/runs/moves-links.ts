@@ -1,4 +1,4 @@
-/** Gives moved files their new names at the destination by hard links, without sending them. */
+/** Renames moved files at the destination by hard links, without sending them. */
 import { randomBytes } from 'node:crypto';
 import { RemoteError } from '../../../errors.ts';
 import { STEP_PREFIX, TEMPORARY_DIRECTORY } from '../../../gocryptfs/names/names.ts';
@@ -19,12 +19,13 @@ import { tempDirOf } from '../job/run-options.ts';
 import { tempDirEntry } from '../job/staging.ts';
 
 /**
- * How a moved file gets its new name at the destination without being sent. Nothing in the protocol
- * renames, but a list may say that two names are hard links of one file: where one of them is there
- * and right, the server makes the other one from it. The old name goes when deletions are due.
+ * How a moved file gets its new name at the destination without being sent. The protocol has no
+ * rename, but a list may say that two names are hard links of one file. If one name exists and is
+ * up to date, the server links the other one to it. The old name is removed with the due deletions.
  *
- * First a dry run asks which of the old names are what they are remembered to be. Nothing else is
- * linked, nothing at all where that is not answered, and no folder is listed that is not there: the server would make it.
+ * First a dry run asks which of the old names still hold the remembered files. Only these are
+ * linked, and none without an answer. Missing folders are not listed, since the server would make
+ * them.
  */
 
 /** Mode of an old folder about which nothing is known. */
@@ -45,13 +46,13 @@ function linkOptions(job: PushJob, state: PushState): TransferOptions {
   return transferOptions(job.settings, {
     checksum: false,
     hardLinks: true,
-    // An old name is there and stays what it is: the server needs it to make the new one.
+    // The old name exists and must be listed, since the server links the new name to it.
     ignoreExisting: false,
     ...(tempDir !== undefined && { tempDir }),
   });
 }
 
-/** Options of the run that follows the skeleton, when files have moved. */
+/** Options of the run that follows the skeleton, if files have moved. */
 export function afterSkeleton(job: PushJob): TransferOptions | undefined {
   return hasMoves(job) ? confirmOptions(job) : undefined;
 }
@@ -61,7 +62,7 @@ function hasMoves({ moves, settings }: PushJob): boolean {
 }
 
 /**
- * Has the server give moved files their new names, as far as it has them under the old ones.
+ * Has the server rename moved files, as far as it has them under the old names.
  *
  * @param next - options of the run that follows
  * @throws {ConnectionError | RemoteError | ProtocolError | InterruptedError} the conversation broke
@@ -80,7 +81,7 @@ export async function moveFiles(
 /**
  * Asks the server which moved files it has at their old places, as they were pushed.
  *
- * @param options.isBuilt - the new folders should be there by now
+ * @param options.isBuilt - the new folders should exist by now
  * @throws {ConnectionError | RemoteError | …} as `accept`
  */
 export async function confirmMoves(
@@ -92,7 +93,7 @@ export async function confirmMoves(
   const folders = new Folders(job);
   const asked = new Set(files.map(({ fromCipherPath }) => pathKey(fromCipherPath)));
   const others = new Set<string>();
-  // Linking would bring attributes up to date, too.
+  // Linking would update attributes too.
   const adds = job.settings.appendOnly;
   const olds = files.map((file) => oldName(file, {}));
   const news = options.isBuilt ? files.map(({ entry }) => entry) : [];
@@ -116,8 +117,8 @@ export async function confirmMoves(
 }
 
 /**
- * Gives moved files their new names. What cannot be linked is sent by the content run, and no failure
- * here is one of the push.
+ * Gives moved files their new names. The content run sends files that cannot be linked, so a
+ * failure here does not fail the push.
  *
  * @param files - as {@link confirmMoves} returned them
  * @throws {ConnectionError | ProtocolError | InterruptedError} the conversation broke
@@ -145,30 +146,30 @@ async function linkMoved(
   return { linked, hasSteps };
 }
 
-/** What came of the links. */
+/** The result of linking. */
 interface LinkedFiles {
-  /** Moved files that the server has made under their new names. */
+  /** Moved files that the server has linked under their new names. */
   readonly linked: ReadonlySet<PushEntry>;
-  /** Names in between are left, and are to be removed. */
+  /** Intermediate names are left, and must be removed. */
   readonly hasSteps: boolean;
 }
 
-/** A name to be made, and the one it is made from. */
+/** A name to make, and the existing name of the same file. */
 interface Link {
   readonly file: MovedFile;
   readonly from: Uint8Array;
   readonly to: Uint8Array;
 }
 
-/** A link by way of a name of its own. */
+/** A link by way of an intermediate name. */
 interface SteppingLink extends Link {
   readonly step: Uint8Array;
 }
 
 /**
- * A list has each name once, and a server that meets a new name before the old one replaces what is
- * there by content that it asks for. So a file whose new name another one leaves, or one that comes
- * too early in the list, takes a step in between, if that helps.
+ * Each name occurs only once in a list. A server that meets a new name before the old one requests
+ * content to replace the existing file. So a file gets an intermediate name if another moved file
+ * still has its new name, or if it comes too early in the list, as long as that helps.
  */
 function planLinks(
   job: PushJob,
@@ -192,13 +193,13 @@ function planLinks(
   return { direct, stepping };
 }
 
-/** Where no mount looks; as a file of the root it comes before everything inside of folders. */
+/** A name that no mount shows. As a file of the root it precedes everything inside of folders. */
 function stepName(job: PushJob, name: string): Uint8Array {
   const { isPlain } = job.context.view.names;
   return Buffer.from(isPlain ? `${TEMPORARY_DIRECTORY}/${name}` : `${STEP_PREFIX}${name}.name`);
 }
 
-/** @returns false when the server refused the whole run */
+/** @returns false if the server refused the whole run */
 async function runLinks(
   job: PushJob,
   links: readonly Link[],
@@ -212,10 +213,10 @@ async function runLinks(
     return [target, oldName(file, { path: from, linkGroup: number + 1 })];
   });
   const outcome = await runRsync(job.context, {
-    ...bystander(job),
+    ...unrecorded(job),
     entries: [...folders.above(names), ...names].sort(compareFlist),
     ...run,
-    // What changed after all is not sent here: the content run knows where it belongs.
+    // Files that changed after all are left to the content run.
     decline: () => true,
     onItem: (entry, iflags) => {
       const file = made.get(entry);
@@ -228,7 +229,10 @@ async function runLinks(
   return isTolerable(job, outcome);
 }
 
-/** A file system without hard links is one failure a file, and a server may refuse to make any. */
+/**
+ * A file system without hard links causes one failure per file, and a server may refuse to make
+ * any.
+ */
 function isTolerable(job: PushJob, outcome: RunOutcome): boolean {
   const { error, exitCode, protocol } = outcome;
   if (error === undefined) return true;
@@ -237,8 +241,8 @@ function isTolerable(job: PushJob, outcome: RunOutcome): boolean {
   return accept(job, outcome);
 }
 
-/** Listeners of a run that is no business of the books. */
-function bystander(job: PushJob): Pick<RunPlan, 'names' | 'onItem' | 'onMessage'> {
+/** Listeners of a run that is not recorded in the ledger. */
+function unrecorded(job: PushJob): Pick<RunPlan, 'names' | 'onItem' | 'onMessage'> {
   return {
     ...(job.names && { names: job.names }),
     onItem: () => undefined,
@@ -246,7 +250,7 @@ function bystander(job: PushJob): Pick<RunPlan, 'names' | 'onItem' | 'onMessage'
   };
 }
 
-/** A moved file as it was pushed, under one of its names, with the attributes that it has now. */
+/** A moved file as it was pushed, under one of its names, with its present attributes. */
 function oldName(
   { entry, from, fromCipherPath }: MovedFile,
   { path = fromCipherPath, linkGroup }: { path?: Uint8Array; linkGroup?: number },
@@ -257,7 +261,7 @@ function oldName(
   return linkGroup === undefined ? common : { ...common, linkGroup };
 }
 
-/** Moved files as they are now, listed where the destination has what they were: for asking what differs. */
+/** Moved files as they are now, listed under their old names, to ask what differs. */
 export function underOldNames(
   job: PushJob,
   files: readonly MovedFile[],
@@ -276,7 +280,7 @@ export function underOldNames(
   return { entries, filesByEntry };
 }
 
-/** The folders that a list of moved files needs: present ones as they are, others as they were. */
+/** The folders that a list of moved files needs: existing ones as they are, others as they were. */
 class Folders {
   readonly #root: PushEntry | undefined;
   readonly #present: ReadonlyMap<string, PushEntry>;
@@ -291,7 +295,7 @@ class Folders {
     this.#moves = job.moves;
   }
 
-  /** Every folder above these names, the root too. */
+  /** Every folder above these names, including the root. */
   above(names: readonly PushEntry[]): PushEntry[] {
     const found = new Map<string, PushEntry>();
     if (this.#root === undefined) return [];

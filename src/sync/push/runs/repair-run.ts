@@ -1,4 +1,4 @@
-/** Sends a few given files, whatever the destination has in their place. */
+/** Sends a few given files unconditionally. */
 import { RemoteError } from '../../../errors.ts';
 import { pathKey } from '../../../bytes/paths.ts';
 import type { PushEntry } from '../source/push-entry.ts';
@@ -8,11 +8,11 @@ import { withAncestors } from '../source/skeleton.ts';
 import { tempDirEntry, tempDirSpellings, withTempDir } from '../job/staging.ts';
 
 /**
- * Sends a few files of the view, whatever the destination has in their place, and nothing else.
+ * Sends a few files of the view unconditionally, and nothing else.
  *
  * @param keys - of their cipher paths
  * @returns how many of them the view has
- * @throws {EcsyncError} when the destination could not store all of them
+ * @throws {EcsyncError} if the destination could not store all of them
  */
 export async function mendFiles(job: PushJob, keys: ReadonlySet<string>): Promise<number> {
   const { entries } = job.snapshot;
@@ -28,7 +28,7 @@ export async function mendFiles(job: PushJob, keys: ReadonlySet<string>): Promis
   return files.size;
 }
 
-/** Unfinished files need it before the first one comes. */
+/** Temporary files need it before the first file arrives. */
 async function makeTempDir(job: PushJob): Promise<void> {
   const [root] = job.snapshot.entries;
   if (root === undefined) return;
@@ -63,7 +63,7 @@ async function sendFiles(
   return true;
 }
 
-/** A server that does not accept this spelling of the temporary directory may accept another. */
+/** Ignores the refusal of a spelling of the temporary directory, unless it is the last. */
 function unlessRefused(isLast: boolean): (error: unknown) => false {
   return (error) => {
     if (!isLast && error instanceof RemoteError) return false;

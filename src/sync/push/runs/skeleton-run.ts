@@ -25,7 +25,7 @@ import {
   tellMessage,
 } from '../job/transfer-books.ts';
 
-/** One of the runs that come before the skeleton: a new root, and what is to be staged. */
+/** One of the runs before the skeleton: a new root, and staged files. */
 async function stage(
   job: PushJob,
   copies: readonly PushEntry[],
@@ -54,7 +54,7 @@ async function stage(
       next,
       decline: (entry) => keepsConf(job, entry),
       ...nameLists(job),
-      // The root is no copy: this is the run that creates it, or mends its attributes.
+      // The root counts as an object only in this run, which creates it or updates its attributes.
       onItem: (entry, ...item) => {
         if (entry === root) onItem(entry, ...item);
       },
@@ -67,8 +67,8 @@ async function stage(
 }
 
 /**
- * Creates what is new of the skeleton: folders with their diriv, `.name` files, the conf. Tries the
- * spellings of the temporary directory until the server accepts one.
+ * Creates the new part of the skeleton: folders with their diriv, `.name` files, the conf. Tries
+ * the spellings of the temporary directory until the server accepts one.
  */
 export async function buildSkeleton(
   job: PushJob,
@@ -126,7 +126,7 @@ export async function buildSkeleton(
   }
 }
 
-/** Makes the root of a mirror and its marker, by which the next push recognises it. */
+/** Makes the root of a mirror and the marker that identifies it. */
 export async function buildMirror(job: PushJob, memory: Memory): Promise<void> {
   const { state } = memory;
   const [root] = job.snapshot.entries;

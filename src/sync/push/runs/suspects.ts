@@ -1,4 +1,4 @@
-/** Files that rsync takes for what the destination has, though they may have changed since. */
+/** Finds files that look unchanged to rsync but may have changed. */
 import type { PushJob } from '../job/push-job.ts';
 import { afterMoves, staleSuspects } from '../memory/racy.ts';
 import type { PushState } from '../memory/push-state.ts';
@@ -6,10 +6,11 @@ import { filesInDoubt, selectionTerms } from '../memory/unfinished.ts';
 import type { PushEntry } from '../source/push-entry.ts';
 
 /**
- * Files of which size and second prove nothing: a push sends them again, and a plan asks about them.
+ * Files of which size and second prove nothing. A push sends them again, and a plan asks about
+ * them.
  *
- * @param done.sent - what was sent, or is going to be, all the same
- * @param done.linked - moved files that were linked; absent: all are going to be
+ * @param done.sent - files that were sent or will be sent anyway
+ * @param done.linked - moved files that were linked; absent: all will be
  */
 export function suspectsOf(
   job: PushJob,
@@ -19,7 +20,7 @@ export function suspectsOf(
     linked,
   }: { readonly sent: ReadonlySet<PushEntry>; readonly linked?: ReadonlySet<PushEntry> },
 ): Set<PushEntry> {
-  // What is there was compared by content before.
+  // Existing files were compared by content before.
   if (job.settings.appendOnly) return new Set();
   const { entries } = job.snapshot;
   const suspects = staleSuspects(entries, afterMoves(basis.racy, job.moves), sent);
@@ -32,8 +33,8 @@ export function suspectsOf(
 }
 
 /**
- * Moved files that were not linked. Where they are not sent either, the destination has something that
- * looks the same under the new name: what an earlier push left there, with another birth.
+ * Moved files that were not linked. If they are not sent either, the destination has a file that
+ * looks the same under the new name: one that an earlier push left there, with another birth.
  */
 function unlinkedFiles(
   { moves, snapshot }: PushJob,

@@ -25,12 +25,12 @@ import { deletionTerms } from '../source/deletion-terms.ts';
 import type { PushEnd } from '../guards/push-end.ts';
 
 /**
- * Brings the destination up to date in an order in which every prefix is a tree stock gocryptfs
- * calls clean: the skeleton first, then content, then deletions (content before `.name` before
- * diriv before the folder). When nothing structural changed it is a single rsync run. A mirror needs
- * no such order: only its marker comes first.
+ * Updates the destination in an order in which every prefix leaves a tree that stock gocryptfs
+ * calls clean: first the skeleton, then content, then deletions (content before `.name` before
+ * diriv before the folder). Without structural changes it is a single rsync run. A mirror needs no
+ * such order, only its marker comes first.
  *
- * @param remembered - absent: no push has been there yet, as `readyToPush` has made sure
+ * @param remembered - absent: no push has been there yet, as `readyToPush` has verified
  * @returns what was left undone
  */
 export async function transfer(
@@ -70,11 +70,11 @@ export async function transfer(
   return {
     ...decided,
     isSpent: findings.isSpent,
-    ignoresUpdates: await ignoresUpdates(job, findings.unasked),
+    ignoresUpdates: await ignoresUpdates(job, findings.unrequested),
   };
 }
 
-/** All is stored by then: what nobody can tell now, the next push finds out. */
+/** Everything is stored by then. If the server does not answer, the next push asks again. */
 async function learnAttributes(
   job: PushJob,
   memory: Memory,
@@ -90,7 +90,7 @@ async function learnAttributes(
 /**
  * All runs of a push.
  *
- * @returns files whose content the destination may lack, though size and second do not show it
+ * @returns files whose content the destination may lack, although size and second are equal
  */
 async function bringEverything(
   job: PushJob,
@@ -116,7 +116,7 @@ async function bringEverything(
   }
   if (!job.context.view.isEncrypted) findings.pruneNeeded = false;
   const prunes = findings.deleting && findings.pruneNeeded;
-  // A folder that stood in the way of a suspect goes with this pass only.
+  // This pass removes a folder that was in the way of a suspect.
   if (prunes && findings.undeletable) await prune(job, memory, findings);
   const suspects = suspectsOf(job, { racy: state.racy, unfinished }, findings);
   const isStored = await sendSuspects(job, memory, { findings, suspects });
@@ -130,7 +130,7 @@ async function bringEverything(
   return isStored ? withoutSent(suspects, findings.sent) : [...suspects];
 }
 
-/** @returns whether the server stored all that it was sent */
+/** @returns whether the server stored everything it was sent */
 async function sendSuspects(
   job: PushJob,
   memory: Memory,
@@ -145,7 +145,7 @@ async function sendSuspects(
   return (await sendApart(job, memory, findings, run)) && areStored;
 }
 
-/** Puts in place what has to be there before any content. */
+/** Creates what must exist before any content. */
 function found(job: PushJob, memory: Memory, findings: Findings): Promise<void> {
   return job.context.view.isEncrypted
     ? buildSkeleton(job, memory, findings)
@@ -166,7 +166,7 @@ function newFindings(
     deletesLater: false,
     tooLarge: new Set(),
     isSpent: false,
-    unasked: new Set(moves.changed),
+    unrequested: new Set(moves.changed),
     linked: new Set(),
     sent: new Set(),
     otherTime: new Set(),
@@ -175,7 +175,7 @@ function newFindings(
   };
 }
 
-/** Everything up to the content, and with it the first deletion pass. */
+/** Everything up to the content, including the first deletion pass. */
 async function bringContent(job: PushJob, memory: Memory, findings: Findings): Promise<void> {
   const { state } = memory;
   await found(job, memory, findings);
@@ -195,7 +195,7 @@ function isDiskFull(error: unknown): boolean {
   return error instanceof FileError && error.code === 'remote-disk-full';
 }
 
-/** One name of a file is as good as another. */
+/** Any one name of a hard-linked file is enough. */
 function withoutSent(
   files: ReadonlySet<PushEntry>,
   sent: ReadonlySet<PushEntry>,
@@ -207,7 +207,7 @@ function withoutSent(
   );
 }
 
-/** Lost mount points that this push had no business with: of them the copy may have something. */
+/** Lost mount points outside of this push, of which the copy may have something. */
 function outOfSight({ settings, scope, mounts }: PushJob): readonly string[] {
   if (settings.paths.length > 0) return mounts.lost;
   const { names, excluded } = scope;
@@ -216,7 +216,7 @@ function outOfSight({ settings, scope, mounts }: PushJob): readonly string[] {
   );
 }
 
-/** Writes down what the next push may rely on, and what it has to look at again. */
+/** Saves what the next push may rely on, and what it must check again. */
 function remember(
   job: PushJob,
   memory: Memory,
@@ -248,7 +248,7 @@ function remember(
   memory.save();
 }
 
-/** Whether a file that this push does not list may be there all the same, and pushed next time. */
+/** Whether a file that this push does not list may still exist, and be pushed next time. */
 function maybeUnlisted(job: PushJob): (file: RacyFile) => boolean {
   const { settings, snapshot, scope, context } = job;
   const isPart = settings.paths.length > 0 || snapshot.isPart === true;
@@ -261,8 +261,8 @@ function maybeUnlisted(job: PushJob): (file: RacyFile) => boolean {
 }
 
 /**
- * Writes down the same after a failure, as far as it is known: which files may have been stored, and
- * when each of them was read. The mark of this push is no longer needed then.
+ * Saves the same after a failure, as far as it is known: which files may have been stored, and when
+ * each was read. The mark of this push is no longer needed then.
  */
 function rememberCut(
   job: PushJob,
@@ -283,7 +283,7 @@ function rememberCut(
   try {
     memory.save();
   } catch {
-    // The mark is still there: the next push looks at more files than it would have to.
+    // The mark still exists, so the next push checks more files than necessary.
     state.racy = racy;
     state.unfinished = mark;
   }

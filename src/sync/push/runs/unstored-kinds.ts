@@ -1,4 +1,7 @@
-/** Pipes, sockets and devices that a server leaves out without a word, as `rrsync` does since rsync 3.5. */
+/**
+ * Reports pipes, sockets and devices that a server silently leaves out, as `rrsync` does since
+ * rsync 3.5.
+ */
 import { S_IFREG } from '../../../tree/entry.ts';
 import { showPath } from '../../../tree/file-failure.ts';
 import { kindOf, type StoredKind } from '../job/control-entry.ts';
@@ -8,7 +11,7 @@ import type { PushJob } from '../job/push-job.ts';
 import { type Answer, askOrRefuse, isWithheld } from '../job/question.ts';
 import { withAncestors } from '../source/skeleton.ts';
 
-/** What a server may be set up to leave out, or has no right to make. */
+/** Kinds that a server may be configured to leave out, or may not be permitted to make. */
 const OPTIONAL_KINDS: ReadonlySet<StoredKind> = new Set(['device', 'special']);
 
 function isOptional(entry: PushEntry, { settings }: PushJob): boolean {
@@ -17,8 +20,8 @@ function isOptional(entry: PushEntry, { settings }: PushJob): boolean {
 }
 
 /**
- * Which of these objects are not there. The server is asked about files of the same names, because about
- * kinds that it does not store it says nothing.
+ * Finds missing objects of these kinds. The server is asked about files of the same names, because
+ * it does not report on kinds that it does not store.
  *
  * @throws {RemoteError} `answers-withheld`
  * @throws as `accept`
@@ -55,9 +58,9 @@ function standIn({ path, mode, mtimeSec, mtimeNsec, uid, gid }: PushEntry): Push
 }
 
 /**
- * Names what a push should have made and the server did not.
+ * Names the objects that a push should have made and the server did not.
  *
- * @throws as `findMissing`, but for a server that does not answer, which is told
+ * @throws as `findMissing`; a server that does not answer is reported instead
  */
 export async function reportUnstored(job: PushJob): Promise<void> {
   const objects = job.snapshot.entries.filter((entry) => isOptional(entry, job));
@@ -81,7 +84,7 @@ export async function reportUnstored(job: PushJob): Promise<void> {
 
 const WORDS = 'pipes, sockets and devices, or may not make them';
 
-/** Tells in advance that a push will leave objects out. */
+/** Announces that a push will leave objects out. */
 export function noteUnstored({ context }: PushJob, { mute }: Answer): void {
   if (![...mute].some((kind) => OPTIONAL_KINDS.has(kind))) return;
   context.ledger.note('not-stored', `the server leaves out ${WORDS}`);

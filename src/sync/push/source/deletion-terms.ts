@@ -1,10 +1,12 @@
-/** Which settings decide what a push deletes, as one short text that can be remembered and compared. */
+/**
+ * The settings that decide what a push deletes, as one short text that can be stored and compared.
+ */
 import type { PushSettings } from './push-settings.ts';
 import { createHash } from 'node:crypto';
 
 /**
- * What the copy holds beside the source, as far as settings decide: when a push under these deleted
- * all that was due, the next one under the same deletes no more than what has gone since.
+ * If a push under these terms completed its deletions, the next push under the same terms only has
+ * to delete what has gone since.
  */
 export function deletionTerms(
   settings: Pick<PushSettings, 'rules' | 'limits'> &

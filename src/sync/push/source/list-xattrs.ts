@@ -1,4 +1,7 @@
-/** Extended attributes of a list of local objects, read so that no symlink leads out of their folder. */
+/**
+ * Reads extended attributes of a list of local objects, without following symlinks out of their
+ * folder.
+ */
 import { UsageError } from '../../../errors.ts';
 import { diskFolder } from '../../../tree/local/disk-path.ts';
 import { isDirectory } from '../../../tree/entry.ts';
@@ -9,26 +12,26 @@ import type { ReadObject } from '../../../transport/programs/getfattr-output.ts'
 import type { XattrFailure } from '../../../transport/programs/fattr-program.ts';
 import { joinPath, pathKey, splitPath } from '../../../bytes/paths.ts';
 
-/** Reads the attributes of a folder's objects; {@link readXattrs} is one. */
+/** Reads the attributes of objects in a folder, as {@link readXattrs} does. */
 export type ReadXattrs = (
   folder: string,
   paths: Iterable<Uint8Array>,
   reading: XattrReading,
 ) => Promise<void>;
 
-/** A label that a system gives to every object by itself. */
+/** A label that the system gives to every object. */
 export const SYSTEM_LABEL = 'security.selinux';
 
 const OLDEST_PROTOCOL = 30;
 const DOT_SLASH = Buffer.from('./');
-/** Directories that are held for one run of the program. */
+/** Directories held open for one run of the program. */
 const HELD_MAX = 64;
 
 /**
- * Refuses `-X` on a system and with a protocol that have no extended attributes.
+ * Refuses `-X` if the system or the protocol has no extended attributes.
  *
  * @param use.act - what would be done with them
- * @param use.without - what goes on without `-X`
+ * @param use.without - the command that works without `-X`
  * @throws {UsageError} `xattrs-unsupported`
  */
 export function assertXattrsPossible(
@@ -52,18 +55,18 @@ export function assertXattrsPossible(
   }
 }
 
-/** The path of an object as the program is given it, and tells it. */
+/** The path of an object as the program receives and prints it. */
 export function dottedPath(path: Uint8Array): Buffer {
   return Buffer.concat([DOT_SLASH, path]);
 }
 
 /**
- * Reads the attributes of objects in their order; each is told under its {@link dottedPath}. Where
- * another user could exchange a folder on the way for a symlink, the program is given a path through
- * a handle of the folder that was listed.
+ * Reads the attributes of objects in their order, and reports each under its {@link dottedPath}. If
+ * another user could replace a folder on the way with a symlink, the program gets a path through a
+ * handle of the listed folder.
  *
  * @param source - absolute
- * @param list - a folder before what is in it
+ * @param list - each folder before its content
  * @throws as {@link readXattrs}
  */
 export async function readListXattrs(
@@ -83,21 +86,21 @@ export async function readListXattrs(
   }
 }
 
-/** Objects for one run of a program, and what they are called there. */
+/** Objects for one run of a program, and their paths there. */
 export interface HeldPart {
   readonly entries: readonly LocalEntry[];
-  /** Undefined when its folder is gone. */
-  wayOf(entry: LocalEntry): Uint8Array | undefined;
-  /** Inverse of `wayOf`: the {@link dottedPath} of the object. */
-  pathOf(way: Buffer): Buffer;
+  /** Undefined if its folder is gone. */
+  accessPathOf(entry: LocalEntry): Uint8Array | undefined;
+  /** Inverse of `accessPathOf`: the {@link dottedPath} of the object. */
+  pathOf(accessPath: Buffer): Buffer;
 }
 
 /**
- * Goes through objects in their order, a few folders at a time. These are held meanwhile, so that
- * nobody can put a symlink in the place of one.
+ * Goes through objects in their order, a few folders at a time. These folders are held open
+ * meanwhile, so that nobody can replace one with a symlink.
  *
  * @param source - absolute
- * @param list - a folder before what is in it, and the folders of all others
+ * @param list - each folder before its content, with all parent folders
  */
 export async function forHeldParts(
   source: string,
@@ -107,8 +110,9 @@ export async function forHeldParts(
   for (const { entries, folders } of partsOf(list, () => true)) {
     const held = new HeldFolders(diskFolder(source), folders);
     try {
-      const wayOf = (entry: LocalEntry): Uint8Array | undefined => held.wayOf(entry.path);
-      await act({ entries, wayOf, pathOf: (way) => held.translate(way) });
+      const accessPathOf = (entry: LocalEntry): Uint8Array | undefined =>
+        held.accessPathOf(entry.path);
+      await act({ entries, accessPathOf, pathOf: (accessPath) => held.translate(accessPath) });
     } finally {
       held.close();
     }
@@ -119,11 +123,13 @@ export async function forHeldParts(
 interface Part {
   readonly isExposed: boolean;
   readonly entries: LocalEntry[];
-  /** The listed folders that they are in, by the keys of their paths. */
+  /** Their listed folders, by the keys of their paths. */
   readonly folders: Map<string, LocalEntry>;
 }
 
-/** Cuts a list where exposure changes, and where too many folders would have to be held. */
+/**
+ * Splits a list where the exposure changes, and where too many folders would have to be held open.
+ */
 function* partsOf(
   list: Iterable<LocalEntry>,
   isToHold: (entry: LocalEntry) => boolean,
@@ -151,44 +157,44 @@ function* plain({ entries }: Part): Generator<Uint8Array> {
   for (const { path } of entries) yield dottedPath(path);
 }
 
-/** Folders that are held while the program reads what is in them. */
+/** Folders that are held open while the program reads their content. */
 class HeldFolders {
   readonly #held = new Map<string, HeldDirectory>();
-  /** Path of each folder by the key of the way to it. */
-  readonly #pathOfWay = new Map<string, Uint8Array>();
+  /** Path of each folder by the key of its path for the program. */
+  readonly #pathOfAccess = new Map<string, Uint8Array>();
 
   constructor(root: Buffer, folders: ReadonlyMap<string, LocalEntry>) {
     for (const [key, folder] of folders) {
       try {
         const held = HeldDirectory.open(root, folder);
         this.#held.set(key, held);
-        this.#pathOfWay.set(pathKey(held.diskPath), folder.path);
+        this.#pathOfAccess.set(pathKey(held.diskPath), folder.path);
       } catch {
-        // It is gone: told for each object in it.
+        // The folder is gone, which is reported for each object in it.
       }
     }
   }
 
-  /** The way to one object; undefined when its folder is gone. */
-  wayOf(path: Uint8Array): Uint8Array | undefined {
+  /** The path of one object for the program. Undefined if its folder is gone. */
+  accessPathOf(path: Uint8Array): Uint8Array | undefined {
     const { directory, name } = splitPath(path);
     const held = this.#held.get(pathKey(directory));
     return held && joinPath(held.diskPath, name);
   }
 
-  /** The ways to objects; those whose folder is gone are gone. */
+  /** The paths of objects for the program. Objects whose folder is gone are reported as gone. */
   *pathsOf(
     entries: readonly LocalEntry[],
     onFailure: XattrReading['onFailure'],
   ): Generator<Uint8Array> {
     for (const { path } of entries) {
-      const way = this.wayOf(path);
-      if (way !== undefined) yield way;
+      const accessPath = this.accessPathOf(path);
+      if (accessPath !== undefined) yield accessPath;
       else onFailure({ message: 'its folder is gone', isGone: true, paths: [dottedPath(path)] });
     }
   }
 
-  /** The same reading, which is told the paths of the tree. */
+  /** The same callbacks, called with paths of the tree. */
   translated(reading: XattrReading): XattrReading {
     return {
       ...reading,
@@ -202,11 +208,11 @@ class HeldFolders {
     };
   }
 
-  /** The path that a way leads to, dotted. */
-  translate(way: Buffer): Buffer {
-    const { directory, name } = splitPath(way);
-    const folder = this.#pathOfWay.get(pathKey(directory));
-    return folder === undefined ? way : dottedPath(joinPath(folder, name));
+  /** Translates a path of the program into the dotted path in the tree. */
+  translate(accessPath: Buffer): Buffer {
+    const { directory, name } = splitPath(accessPath);
+    const folder = this.#pathOfAccess.get(pathKey(directory));
+    return folder === undefined ? accessPath : dottedPath(joinPath(folder, name));
   }
 
   close(): void {

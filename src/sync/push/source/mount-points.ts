@@ -1,28 +1,31 @@
-/** Folders of the source on which another file system was mounted when it was pushed. */
+/** Finds folders of the source on which another file system is mounted, or was at the last push. */
 import { isDirectory } from '../../../tree/entry.ts';
 import { isMountPoint } from '../../../tree/local/mount-point.ts';
 import { isRootPath, parentKey } from '../../../bytes/paths.ts';
 import { pathKey } from '../../../bytes/paths.ts';
 import type { PushEntry } from './push-entry.ts';
 
-/** What one push knows of mount points; paths are Latin-1 keys of plaintext paths. */
+/** The mount points of one push. Paths are Latin-1 keys of plaintext paths. */
 export interface MountPoints {
-  /** On which something is mounted now. */
+  /** Mount points of now. */
   readonly mounted: readonly string[];
-  /** On which something was mounted at the last push, and nothing is now; also what is gone. */
+  /** Mount points of the last push on which nothing is mounted now, or which are gone. */
   readonly lost: readonly string[];
 }
 
-/** Where mount points are looked for. */
+/** Where mount points are searched. */
 export interface MountSearch {
   /** Absolute path of the source. */
   readonly source: string;
-  /** What is read in its place; on what the source itself lies is seen at the source all the same. */
+  /**
+   * A snapshot that is read instead. The device of the source is still taken from the source
+   * itself.
+   */
   readonly frozen?: string | undefined;
   readonly entries: readonly PushEntry[];
   /** Mount points that `--one-file-system` has left out. */
   readonly leftOut: readonly Uint8Array[];
-  /** What was remembered of the last push. */
+  /** Mount points of the last push. */
   readonly remembered: readonly string[];
 }
 
@@ -31,7 +34,7 @@ export function findMountPoints(search: MountSearch): MountPoints {
   const { source, frozen = source, entries, leftOut, remembered } = search;
   const mounted = new Set(mountedIn(entries));
   for (const path of leftOut) mounted.add(pathKey(path));
-  // A part that this push does not look at is mounted or not all the same.
+  // Includes mount points outside of the pushed part.
   for (const key of ['.', ...remembered]) {
     const root = key === '.' ? source : frozen;
     if (isMountPoint(root, Buffer.from(key, 'latin1'))) mounted.add(key);
@@ -42,10 +45,10 @@ export function findMountPoints(search: MountSearch): MountPoints {
   };
 }
 
-/** Folders on another device than the folder they are in. */
+/** Folders on another device than their parent folder. */
 function* mountedIn(entries: readonly PushEntry[]): Generator<string> {
   const rootDevice = entries[0]?.plain?.dev;
-  /** Only those on another device than the root, which are few. */
+  /** Only folders on another device than the root, which are few. */
   const devices = new Map<string, number>();
   for (const { plain } of entries) {
     if (plain === undefined || !isDirectory(plain) || isRootPath(plain.path)) continue;

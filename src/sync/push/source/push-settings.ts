@@ -1,43 +1,45 @@
-/** What a push is told, and what it reports. */
+/** Settings, callbacks and result of a push. */
 import type { FilterRule } from '../../../tree/filter/filter.ts';
 import type { SourceLimitOptions } from '../../../tree/local/source-limits.ts';
 import { settingsOf, type SettingsOf } from '../../../options/option-table.ts';
 import { PUSH_OPTIONS } from '../../../options/push-options.ts';
 import type { Destination } from '../../../vault/destination/destination.ts';
 
-/** A state of the source at one moment, which is read in its place. */
+/** A frozen state of the source, such as a snapshot, which is read in its place. */
 export interface FrozenSource {
-  /** Absolute path of the folder that stands for the source. */
+  /** Absolute path of the folder that replaces the source. */
   readonly folder: string;
-  /** Where the vault directory is in it, if it is; never part of the view either. */
+  /** The path of the vault directory inside it, if there is one. It is never part of the view. */
   readonly vaultDir?: string;
-  /** A moment before the state was made, milliseconds since 1970. */
+  /** A time before the state was made, in milliseconds since 1970. */
   readonly takenMs: number;
 }
 
 /**
- * Everything a push needs to be told, parsed and validated by the command line: what options of the table
- * say, and the rest.
+ * Everything a push needs: the options of the table, and the rest. The command line parses and
+ * validates it.
  */
 export interface PushSettings extends SettingsOf<typeof PUSH_OPTIONS> {
   /** Absolute path of the source folder (the vault's root). */
   readonly source: string;
   /** Absent: the source itself is read. */
   readonly frozen?: FrozenSource;
-  /** Absolute path of `.ecsync/` or of what `--vault-dir` names instead; never part of the view. */
+  /** Absolute path of `.ecsync/` or of the `--vault-dir` folder. It is never part of the view. */
   readonly vaultDir: string;
   readonly destination: Destination;
-  /** Paths inside the source, relative to it; bytes where they are no text; empty: everything. */
+  /** Paths relative to the source, as bytes if they are no valid text; empty: everything. */
   readonly paths: readonly (string | Uint8Array)[];
   /** `--exclude`, `--include`, `--exclude-from`, `--filter`, in the order given. */
   readonly rules: readonly FilterRule[];
-  /** What else is left out of the source; what it leaves out is not deleted there either. */
+  /** Other rules that leave out parts of the source. These parts are not deleted from the copy. */
   readonly limits?: SourceLimitOptions;
-  /** The destination keeps times no more exactly than this, as an earlier push has found out. */
+  /** Time resolution of the destination in seconds, as an earlier push has found. */
   readonly modifyWindowSec?: number;
 }
 
-/** The settings of a push of everything that deletes nothing: what the command line does without options. */
+/**
+ * Settings of a push of everything without deletions, as the command line has them without options.
+ */
 export function defaultPushSettings(
   { source, vaultDir }: Pick<PushSettings, 'source' | 'vaultDir'>,
   destination: Destination,
@@ -60,19 +62,22 @@ export interface ItemLine {
   readonly path: Uint8Array;
   /** Target of a symlink (` -> `), or the name a hard link points to (` => `). */
   readonly target?: { readonly arrow: '->' | '=>'; readonly bytes: Uint8Array };
-  /** False when the name could not be decrypted and `path` is the cipher path. */
+  /** False if the name could not be decrypted and `path` is the cipher path. */
   readonly plain: boolean;
 }
 
-/** A file or folder that was not stored as it is, or anything else worth a line. */
+/** An object that was not stored unchanged, or another message. */
 export interface PushWarning {
   /** Stable, kebab-case: `unreadable`, `vanished`, `changed-while-read`, `remote-message`, … */
   readonly code: string;
-  /** One line, lower-case, with the path in it already shown (unescaped foreign bytes possible). */
+  /**
+   * One lower-case line. Paths in it are quoted for display already (unescaped foreign bytes
+   * possible).
+   */
   readonly message: string;
 }
 
-/** Where a push stands. Totals are known once the scan is done. */
+/** The progress of a push. Totals are known once the scan is done. */
 export interface PushProgress {
   readonly stage: 'scan' | 'connect' | 'compare' | 'send' | 'delete' | 'finish';
   readonly filesDone: number;
@@ -80,20 +85,20 @@ export interface PushProgress {
   /** Ciphertext bytes of files handled so far and of all files in the tree. */
   readonly bytesDone: number;
   readonly bytesTotal: number;
-  /** Plaintext path being sent. */
+  /** Plaintext path of the file being sent. */
   readonly current?: Uint8Array;
 }
 
-/** Receives what happens during a push, synchronously; must not throw. */
+/** Receives the events of a push, synchronously. Must not throw. */
 export interface PushReporter {
   item(line: ItemLine): void;
   warning(warning: PushWarning): void;
   progress(progress: PushProgress): void;
-  /** The push is cut off by an error: what it came to until then. */
+  /** An error ends the push. Receives the figures up to then. */
   cutOff?(figures: PushFigures): void;
 }
 
-/** The content of one file as it was sent. */
+/** How much of one file was sent. */
 export interface Upload {
   /** Plaintext path. */
   readonly path: Uint8Array;
@@ -107,7 +112,7 @@ export interface PushFigures {
   readonly filesTotal: number;
   readonly filesSent: number;
   readonly filesDeleted: number;
-  /** Objects that the copy does not take as they are now, because it only grows. */
+  /** Objects that an append-only copy keeps in an older version. */
   readonly filesKept: number;
   readonly literalBytes: number;
   readonly matchedBytes: number;
@@ -117,17 +122,17 @@ export interface PushFigures {
   readonly elapsedMs: number;
   /** Plaintext bytes of all files in the tree. */
   readonly totalBytes: number;
-  /** How many rsync runs the push took. */
+  /** Number of rsync runs. */
   readonly runs: number;
 }
 
-/** What a push did. */
+/** The result of a push. */
 export interface PushSummary extends PushFigures {
-  /** 0, 23, 24, 25 or 75; every other end is an exception. */
+  /** 0, 23, 24, 25 or 75. Every other end is an exception. */
   readonly exitCode: 0 | 23 | 24 | 25 | 75;
-  /** The largest first, as many as were asked for. */
+  /** The largest uploads, largest first, as many as were requested. */
   readonly largest: readonly Upload[];
-  /** Set when exitCode is not 0: the reason in one line. */
+  /** The reason in one line, if exitCode is not 0. */
   readonly error?: { readonly code: string; readonly message: string; readonly hint?: string };
 }
 
@@ -135,8 +140,10 @@ export interface PushSummary extends PushFigures {
 export interface PlanSummary extends PushSummary {
   readonly filesNew: number;
   readonly foldersNew: number;
-  /** Encrypted bytes of all files that would be sent in whole or in part: the push sends no more. */
+  /**
+   * Encrypted bytes of all files that would be sent in whole or in part. The push sends no more.
+   */
   readonly contentBytesMax: number;
-  /** Whether `literalBytes` and `matchedBytes` were asked of the server; 0 when they were not. */
+  /** Whether the server measured `literalBytes` and `matchedBytes`. Otherwise they are 0. */
   readonly exact: boolean;
 }

@@ -1,4 +1,4 @@
-/** Which part of the source a push looks at. */
+/** Selects the part of the source that a push reads. */
 import { UsageError } from '../../../errors.ts';
 import { showPath } from '../../../tree/file-failure.ts';
 import { Filter, type FilterRule } from '../../../tree/filter/filter.ts';
@@ -7,8 +7,8 @@ import { SourceLimits, type SourceLimitOptions } from '../../../tree/local/sourc
 import { bytesOf, isAtOrBelow, pathKey } from '../../../bytes/paths.ts';
 
 /**
- * What of the source a push looks at: the user's ordered rules, and the paths it is limited to.
- * Remembers what the rules turned away, because that is protected from deletion.
+ * Selects the part of the source that a push reads, by the user's ordered rules and a list of
+ * paths. Remembers excluded objects, because they are protected from deletion.
  */
 export class Selection {
   /** Plaintext paths that a rule excluded, topmost only. */
@@ -46,7 +46,7 @@ export class Selection {
     return verdict;
   }
 
-  /** What is left out by more than names, for the tree that is read; undefined: nothing. */
+  /** Limits of the tree that is read, beside rules for names. Undefined: none. */
   get limits(): LocalTreeOptions['limits'] {
     const limits = this.#limits;
     return (
@@ -62,12 +62,12 @@ export class Selection {
     );
   }
 
-  /** Plaintext paths of folders whose content is left out since another file system is mounted there. */
+  /** Plaintext paths of mount points whose content is left out. */
   get mountPoints(): readonly Uint8Array[] {
     return this.#limits?.mountPoints ?? [];
   }
 
-  /** Tells in one sentence what ignore files of other users left out, if they did. */
+  /** Reports in one sentence what ignore files of other users have left out. */
   tellForeignRules(tell: (message: string) => void): void {
     const [[file] = [], ...others] = this.#limits?.foreignRules ?? [];
     if (file === undefined) return;
@@ -78,7 +78,7 @@ export class Selection {
     tell(`${count} ${objects} left out by rules of other users, in ${showPath(file)}${more}`);
   }
 
-  /** Whether a path is one of the wanted ones, inside one, or a folder on the way to one. */
+  /** Whether a path is selected, inside a selected one, or a folder on the way to one. */
   #reaches(key: string, isDirectory: boolean): boolean {
     return this.#within.some(
       (wanted) => isAtOrBelow(key, wanted) || (isDirectory && isAtOrBelow(wanted, key)),

@@ -5,32 +5,32 @@ import type { PushEntry } from './push-entry.ts';
 import { structureKey } from './structure-key.ts';
 
 /**
- * The skeleton of a cipher tree: what must be in place before any content so that every moment of
- * a push is a tree stock gocryptfs calls clean. Folders, each with its diriv, the conf, and the
- * `.name` file of every long name.
+ * The skeleton of a cipher tree: everything that must exist before any content, so that at any
+ * moment of a push stock gocryptfs finds a clean tree. It consists of the folders, each with its
+ * diriv, the conf, and the `.name` file of every long name.
  */
 
 export function isStructural(entry: PushEntry): boolean {
   return isDirectory(entry) || entry.virtual !== undefined;
 }
 
-/** The key by which a later push recognises this object as stored. */
+/** The key by which a later push knows that this object is stored. */
 export function knownKey(entry: PushEntry): number {
   return structureKey(entry.path, entry.virtual === 'conf' ? entry.bytes : undefined);
 }
 
-/** Whether this is one of the two files by which a copy is recognised. */
+/** Whether this is one of the two files that identify a copy. */
 export function isRootFile({ path, virtual }: PushEntry): boolean {
   return (virtual === 'conf' || virtual === 'diriv') && !path.includes(0x2f);
 }
 
-/** The directory IV of the root, hex; undefined where names have none. */
+/** The directory IV of the root, hex. Undefined without directory IVs. */
 export function rootIVOf(entries: readonly PushEntry[]): string | undefined {
   const diriv = entries.find((e) => e.virtual === 'diriv' && isRootFile(e));
   return diriv?.bytes && Buffer.from(diriv.bytes).toString('hex');
 }
 
-/** Structural entries that no earlier push of this state has stored, in list order. */
+/** Structural entries that no earlier push has stored according to this state, in list order. */
 export function newStructure(
   entries: readonly PushEntry[],
   known: ReadonlySet<number>,
@@ -39,8 +39,8 @@ export function newStructure(
 }
 
 /**
- * The part of a list that holds `wanted` and every folder above them, in list order: a complete
- * list of its own, since each entry's parent is in it.
+ * The part of a list that holds `wanted` and every folder above them, in list order. It is a valid
+ * list, since each entry's parent is in it.
  */
 export function withAncestors(
   entries: readonly PushEntry[],

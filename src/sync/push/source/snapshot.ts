@@ -1,37 +1,41 @@
-/** The source as a push saw it once, for all its runs. */
+/** The source as a push scanned it once, for all its runs. */
 import { setImmediate } from 'node:timers/promises';
 import { isDirectory, isRegularFile } from '../../../tree/entry.ts';
 import { walk } from '../../../tree/walk.ts';
 import type { PushEntry, PushView } from './push-entry.ts';
 
-/** After so many objects everything else gets a turn. */
+/** The walk yields to the event loop after this many objects. */
 const ENTRIES_PER_TURN = 256;
 
-/** The encrypted view as it was when this push looked: every later run lists parts of it. */
+/** The encrypted view at the time of the scan. All later runs list parts of it. */
 export interface Snapshot {
   /** In rsync's order, the root first. */
   readonly entries: readonly PushEntry[];
-  /** Plaintext objects, the root left out. */
+  /** Plaintext objects, without the root. */
   readonly plainCount: number;
   /** Bytes of all plaintext files. */
   readonly plainBytes: number;
-  /** Bytes of all cipher files, virtual ones included. */
+  /** Bytes of all cipher files, including virtual ones. */
   readonly cipherBytes: number;
-  /** A folder could not be listed or an object not examined: nothing may be deleted. */
+  /** A folder could not be listed or an object not examined, so nothing may be deleted. */
   readonly incomplete: boolean;
-  /** `entries` are only some of what the settings of the push select. Default false. */
+  /** `entries` are only a part of what the settings select. Default false. */
   readonly isPart?: boolean;
   /** Wall-clock time at which the walk began, milliseconds since 1970. */
   readonly startedMs: number;
 }
 
-/** Walks the whole view once. `sawFailure` tells whether a problem was reported meanwhile. */
+/**
+ * Walks the whole view once.
+ *
+ * @param options.sawFailure - whether a problem was reported during the walk
+ */
 export async function takeSnapshot(
   view: PushView,
   options: {
     signal: AbortSignal;
     hardLinks: boolean;
-    /** A moment before which nothing of the source has been frozen; absent: it is as it is now. */
+    /** A time before a frozen source was frozen. Absent: the source is not frozen. */
     takenMs?: number;
     sawFailure(): boolean;
     onCount(n: number): void;
@@ -52,7 +56,7 @@ export async function takeSnapshot(
       if (isRegularFile(entry)) plainBytes += entry.plain.size;
     }
     options.onCount(plainCount);
-    // Nothing in the walk waits for anything: a login under way would stand still.
+    // The walk itself never awaits I/O, so without this a login under way would stand still.
     if (entries.length < nextTurn) continue;
     nextTurn = entries.length + ENTRIES_PER_TURN;
     await setImmediate();
