@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /** The program: one command line, from the first word to the exit code. */
 import { isatty } from 'node:tty';
-import { ExitCode, InterruptedError } from '../errors.ts';
+import { ExitCode } from '../errors.ts';
+import { interrupted } from '../interruption.ts';
 import { isWindows } from '../platform.ts';
 import { describeFailure } from '../library/failure.ts';
 import { failureLines } from './frame/failure.ts';
@@ -32,7 +33,7 @@ function watchSignals(out: Output): AbortSignal {
       out.flush();
       exitAtOnce();
     }, ORDERLY_END_MS).unref();
-    controller.abort(new InterruptedError('interrupted', 'interrupted'));
+    controller.abort(interrupted());
   };
   for (const name of SIGNALS) process.on(name, stop);
   return controller.signal;

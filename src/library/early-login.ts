@@ -43,7 +43,7 @@ export class EarlyLogin {
       await Promise.all([
         import('../sync/reach/destination-options.ts'),
         import('../sync/reach/destination-remote.ts'),
-        import('../sync/interruption.ts'),
+        import('../interruption.ts'),
       ]);
     const { signal, warn } = this.#caller;
     const reach = destinationOptions(peer, { note: warn }, questions);

@@ -1,5 +1,6 @@
 /** How a run ended, and what becomes of anything that was thrown. */
-import { BugError, EcsyncError, ExitCode, InterruptedError } from '../errors.ts';
+import { BugError, EcsyncError, ExitCode } from '../errors.ts';
+import { interrupted } from '../interruption.ts';
 
 /** A failure as it is told and recorded. */
 export interface ShownFailure {
@@ -22,13 +23,10 @@ export interface RunEnd {
 /**
  * Turns anything thrown into what is shown and the exit code.
  *
- * @param interrupted - a signal asked to stop: then whatever broke is its consequence
+ * @param isStopped - a signal asked to stop: then whatever broke is its consequence
  */
-export function describeFailure(thrown: unknown, interrupted: boolean): ShownFailure {
-  const error =
-    interrupted && !(thrown instanceof InterruptedError)
-      ? new InterruptedError('interrupted', 'interrupted', { cause: thrown })
-      : thrown;
+export function describeFailure(thrown: unknown, isStopped: boolean): ShownFailure {
+  const error = isStopped ? interrupted(thrown) : thrown;
   if (error instanceof EcsyncError && !(error instanceof BugError)) {
     return {
       exitCode: error.exitCode,

@@ -1,5 +1,6 @@
 /** What a gocryptfs.conf that no vault has pinned must pass before a password is tried on it. */
-import { InterruptedError, VaultError } from '../errors.ts';
+import { VaultError } from '../errors.ts';
+import { interrupted } from '../interruption.ts';
 import { assertNamesTold } from '../gocryptfs/conf/conf-claims.ts';
 import type { Conf } from '../gocryptfs/conf/config.ts';
 import { SCRYPT_LOG_N_DEFAULT, SCRYPT_WORK_DEFAULT } from '../gocryptfs/format/limits.ts';
@@ -60,5 +61,5 @@ export async function agreeToCost(
     });
   }
   if (await agree(`${claim}. Go on?`)) return;
-  throw new InterruptedError('interrupted', 'interrupted');
+  throw interrupted();
 }

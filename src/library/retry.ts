@@ -1,6 +1,6 @@
 /** Repeats an attempt after a lost connection, with growing pauses. */
-import { setTimeout as delay } from 'node:timers/promises';
-import { ConnectionError, InterruptedError, NotNowError } from '../errors.ts';
+import { ConnectionError, NotNowError } from '../errors.ts';
+import { pause } from '../interruption.ts';
 import type { Caller } from './caller.ts';
 import { shownDuration } from './figures.ts';
 
@@ -64,7 +64,7 @@ export async function patiently<T>(
         const count = `attempt ${tried + 2} of ${retries + 1}`;
         const message = `${error.message}; ${count} in ${Math.round(waitSec)} s`;
         warn('retry', message);
-        await waitFor(waitSec, either, error);
+        await pause(waitSec * 1000, either, error);
       }
     }
   } catch (error) {
@@ -79,14 +79,6 @@ export async function patiently<T>(
 function delayBefore(tried: number): number {
   const whole = Math.min(DELAY_MAX_SEC, FIRST_DELAY_SEC * 2 ** tried);
   return whole * (1 + SPREAD * Math.random());
-}
-
-async function waitFor(seconds: number, signal: AbortSignal, cause: unknown): Promise<void> {
-  try {
-    await delay(seconds * 1000, undefined, { signal });
-  } catch {
-    throw new InterruptedError('interrupted', 'interrupted', { cause });
-  }
 }
 
 function timeIsOver(seconds: number, hint: string, cause: unknown): NotNowError {

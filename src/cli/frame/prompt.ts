@@ -1,7 +1,8 @@
 /** Questions to a person at the terminal: secrets, yes or no, and host keys. */
 import type { CommonOptions } from '@clack/prompts';
 import type { Key } from 'node:readline';
-import { InterruptedError, PasswordError } from '../../errors.ts';
+import { PasswordError } from '../../errors.ts';
+import { interrupted } from '../../interruption.ts';
 import type { Agree } from '../../library/foreign-conf.ts';
 import type { UnknownHost } from '../../transport/ssh/options.ts';
 import type { Host } from './host.ts';
@@ -18,7 +19,7 @@ export async function askHidden(host: Host, question: string): Promise<string> {
   const message = shownText(question);
   const answer = await ask(host, (common) => password({ message, ...common }));
   if (typeof answer === 'string') return answer;
-  throw new InterruptedError('interrupted', 'interrupted');
+  throw interrupted();
 }
 
 /**
@@ -31,7 +32,7 @@ export async function askYesNo(host: Host, question: string): Promise<boolean> {
   const message = shownText(question);
   const answer = await ask(host, (common) => confirm({ message, initialValue: false, ...common }));
   if (typeof answer === 'boolean') return answer;
-  throw new InterruptedError('interrupted', 'interrupted');
+  throw interrupted();
 }
 
 /** Who agrees to what a conf claims: a person, where one can be asked. */
@@ -54,7 +55,7 @@ export async function askHostKey(
   const message = 'Is that the right one? (yes, no, or the fingerprint)';
   for (;;) {
     const answer = await ask(host, (common) => text({ message, ...common }));
-    if (typeof answer !== 'string') throw new InterruptedError('interrupted', 'interrupted');
+    if (typeof answer !== 'string') throw interrupted();
     const typed = answer.trim();
     if (/^no?$/i.test(typed)) return false;
     if (/^yes$/i.test(typed) || typed === fingerprint) return true;

@@ -1,6 +1,7 @@
 /** Programs of the user's that run around a push. */
 import { spawn } from 'node:child_process';
-import { ExitCode, HookError, InterruptedError, UsageError } from '../../errors.ts';
+import { ExitCode, HookError, UsageError } from '../../errors.ts';
+import { interrupted } from '../../interruption.ts';
 import { programFile } from '../../programs.ts';
 import { splitCommandWords } from '../../vault/password/command-words.ts';
 import type { HooksTable } from '../../vault/config/config-tables.ts';
@@ -84,7 +85,7 @@ export async function runHook(
     });
     const end = (code: number | null): void => {
       host.signal.removeEventListener('abort', stop);
-      if (host.signal.aborted) reject(new InterruptedError('interrupted', 'interrupted'));
+      if (host.signal.aborted) reject(interrupted());
       else resolve({ status: code ?? -1, printed });
     };
     child.on('close', end);

@@ -1,11 +1,6 @@
 /** Repeats an attempt until the destination can be reached, for `--wait-online`. */
-import { setTimeout as delay } from 'node:timers/promises';
-import {
-  ConnectionError,
-  InterruptedError,
-  NotNowError,
-  type ConnectionCode,
-} from '../../errors.ts';
+import { ConnectionError, NotNowError, type ConnectionCode } from '../../errors.ts';
+import { pause } from '../../interruption.ts';
 import { shownDuration } from '../../library/figures.ts';
 import type { Output } from '../terminal/output.ts';
 
@@ -36,11 +31,7 @@ export async function onceOnline<T>(
       const leftMs = untilMs - Date.now();
       if (leftMs <= 0) throw offline(error, waitSec);
       out.detail(`${error.message}; waiting`);
-      try {
-        await delay(Math.min(waitMs, leftMs), undefined, { signal });
-      } catch (cause) {
-        throw new InterruptedError('interrupted', 'interrupted', { cause });
-      }
+      await pause(Math.min(waitMs, leftMs), signal);
     }
   }
 }

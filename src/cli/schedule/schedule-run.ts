@@ -1,6 +1,6 @@
 /** The command `schedule run`: pushes to every remote for which a push is due. */
-import { setTimeout as delay } from 'node:timers/promises';
-import { ExitCode, InterruptedError } from '../../errors.ts';
+import { ExitCode } from '../../errors.ts';
+import { pause } from '../../interruption.ts';
 import { isDue, parseDuration, parseRhythm, type Rhythm } from '../../schedule/rhythm.ts';
 import type { RemoteConfig } from '../../vault/config/config.ts';
 import { pathKind } from '../../vault/files/path-kind.ts';
@@ -125,12 +125,7 @@ function isPushDue(
 }
 
 async function waitByChance({ signal }: Host, maxSec: number): Promise<void> {
-  if (maxSec === 0) return;
-  try {
-    await delay(Math.random() * maxSec * 1000, undefined, { signal });
-  } catch (error) {
-    throw new InterruptedError('interrupted', 'interrupted', { cause: error });
-  }
+  if (maxSec > 0) await pause(Math.random() * maxSec * 1000, signal);
 }
 
 async function pushAll(

@@ -1,8 +1,8 @@
 /** The command `schedule test`: starts an installed job through its scheduler and reports how its push ended. */
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
-import { setTimeout as delay } from 'node:timers/promises';
-import { InterruptedError, UsageError } from '../../errors.ts';
+import { UsageError } from '../../errors.ts';
+import { pause } from '../../interruption.ts';
 import { parseDuration } from '../../schedule/rhythm.ts';
 import type { StartedJob } from '../../schedule/installer.ts';
 import {
@@ -80,11 +80,7 @@ async function waitForOutcome(
         hint: 'A first push takes its time: wait longer with --wait 2h, or look later with ecsync schedule show.',
       });
     }
-    try {
-      await delay(POLL_MS, undefined, { signal });
-    } catch (error) {
-      throw new InterruptedError('interrupted', 'interrupted', { cause: error });
-    }
+    await pause(POLL_MS, signal);
   }
 }
 

@@ -3,7 +3,7 @@ import { PasswordError, UsageError } from '../../errors.ts';
 import type { Conf } from '../../gocryptfs/conf/config.ts';
 import { parseMasterkey } from '../../gocryptfs/conf/keys.ts';
 import { MASTERKEY_LENGTH } from '../../gocryptfs/format/limits.ts';
-import { unlessAborted } from '../../sync/interruption.ts';
+import { unlessAborted } from '../../interruption.ts';
 import { keychainItemOf, readKeychain } from '../../vault/password/keychain.ts';
 import { readSecret, type Secret } from '../../vault/password/password.ts';
 import type { VaultFrame } from '../../vault/vault.ts';

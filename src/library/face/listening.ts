@@ -1,6 +1,6 @@
 /** One run as its caller started it: what ends it, and who hears of it. */
 import { InterruptedError } from '../../errors.ts';
-import { interrupted } from '../../sync/interruption.ts';
+import { interrupted } from '../../interruption.ts';
 import type { PushWarning } from '../../sync/push/source/push-settings.ts';
 import type { Caller } from '../caller.ts';
 import type { OptionKinds } from './given-options.ts';

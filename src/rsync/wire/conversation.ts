@@ -6,6 +6,7 @@ import { PeerWatch, type PeerVerdict } from '../../bytes/peer-watch.ts';
 import { ChunkSink } from '../../bytes/chunk-sink.ts';
 import { ChunkSource } from '../../bytes/chunk-source.ts';
 import { ConnectionError, InterruptedError, ProtocolError, RemoteError } from '../../errors.ts';
+import { interrupted } from '../../interruption.ts';
 import { MSG_ERROR_EXIT } from './constants.ts';
 import { MultiplexReader, MultiplexWriter } from './multiplex.ts';
 import type { Peer } from './peer.ts';
@@ -268,7 +269,7 @@ export class Conversation {
   }
 
   #interrupted(): void {
-    this.fail(new InterruptedError('interrupted', 'interrupted'));
+    this.fail(interrupted());
   }
 
   #sendErrorExit(exitCode: number): void {

@@ -19,7 +19,7 @@ import {
   type OpenDestination,
 } from '../reach/destination-remote.ts';
 import { destinationOptions } from '../reach/destination-options.ts';
-import { interrupted, unlessAborted } from '../interruption.ts';
+import { interrupted, unlessAborted } from '../../interruption.ts';
 import { shownInSource, type OpenVault } from '../push/opened-vault.ts';
 import { push } from '../push/push.ts';
 import { defaultPushSettings, type PushSettings } from '../push/source/push-settings.ts';

@@ -14,7 +14,7 @@ import { collectGarbageSooner, prepareHeap, MANY_OBJECTS } from '../garbage-coll
 import type { ContentSource } from '../copy/content-source.ts';
 import { closeLate, openDestination, type OpenDestination } from '../reach/destination-remote.ts';
 import type { Destination } from '../../vault/destination/destination.ts';
-import { interrupted, unlessAborted } from '../interruption.ts';
+import { interrupted, unlessAborted } from '../../interruption.ts';
 import { destinationOptions, type LoginQuestions } from '../reach/destination-options.ts';
 import type { AbilityResult } from './remote-test.ts';
 import { RemoteFolders } from '../copy/remote-folders.ts';

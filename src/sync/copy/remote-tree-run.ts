@@ -5,7 +5,7 @@ import { LISTING, senderArgs, type TransferOptions } from '../../rsync/wire/opti
 import type { PullReport } from '../../rsync/receive/pull-plan.ts';
 import { judge } from '../../rsync/outcome/status.ts';
 import type { Connection, Remote } from '../../transport/connection.ts';
-import { interrupted } from '../interruption.ts';
+import { interrupted } from '../../interruption.ts';
 import { startUnlessAborted, statusAfter } from '../reach/remote-command.ts';
 
 /** A folder that a remote rsync reads for us, and the parameters of its runs. */

@@ -24,7 +24,7 @@ import {
   type OpenDestination,
   openDestination,
 } from '../reach/destination-remote.ts';
-import { unlessAborted } from '../interruption.ts';
+import { unlessAborted } from '../../interruption.ts';
 import { startFirstRun, type FirstRun } from './first-run.ts';
 import { Ledger } from './job/ledger.ts';
 import { LINKED } from './job/itemize.ts';

@@ -5,7 +5,7 @@ import { reachSsh } from '../../transport/ssh/reach.ts';
 import type { SshOptions } from '../../transport/ssh/options.ts';
 import { systemSsh } from '../../transport/ssh/system-ssh.ts';
 import type { Destination } from '../../vault/destination/destination.ts';
-import { interrupted } from '../interruption.ts';
+import { interrupted } from '../../interruption.ts';
 import { openDaemon, type DaemonReach } from './destination-daemon.ts';
 import { LocalFolderRemote } from './local-folder.ts';
 

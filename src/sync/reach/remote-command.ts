@@ -1,7 +1,7 @@
 /** Starts a command at a remote and waits for its end, each with a time limit. */
 import { ConnectionError, EcsyncError } from '../../errors.ts';
 import type { Connection, ExitStatus } from '../../transport/connection.ts';
-import { unlessAborted } from '../interruption.ts';
+import { unlessAborted } from '../../interruption.ts';
 
 /**
  * How long a peer may take to exit after the last byte of the conversation, without `--timeout`.

@@ -29,7 +29,7 @@ import {
   openDestination,
   type OpenDestination,
 } from '../reach/destination-remote.ts';
-import { unlessAborted } from '../interruption.ts';
+import { unlessAborted } from '../../interruption.ts';
 import { assertHoldsCopy, refuseMirror } from '../copy/copy-root.ts';
 import { assertKeyFits } from './key-fits.ts';
 import { makeSpecial } from '../reach/local-special.ts';

@@ -3,8 +3,8 @@
  * silent.
  */
 import { performance } from 'node:perf_hooks';
-import { setTimeout as delay } from 'node:timers/promises';
-import { InterruptedError, LockedError } from '../../errors.ts';
+import { LockedError } from '../../errors.ts';
+import { pause } from '../../interruption.ts';
 import type { ObservedHolder } from './lock-holder.ts';
 import { acquireLock, lockHolder, type Lock, type LockOptions } from './lock.ts';
 
@@ -50,14 +50,6 @@ export async function acquireLockPatiently(file: string, patience: LockPatience)
       if (finding === 'lapsed') continue;
       await pause(finding === 'alive' ? Math.min(POLL_MS, leftMs) : POLL_MS, patience.signal);
     }
-  }
-}
-
-async function pause(timeMs: number, signal: AbortSignal): Promise<void> {
-  try {
-    await delay(timeMs, undefined, { signal });
-  } catch (cause) {
-    throw new InterruptedError('interrupted', 'interrupted', { cause });
   }
 }
 

@@ -1,5 +1,4 @@
 /** One conversation of a push with one `rsync --server`. */
-import { setTimeout as pause } from 'node:timers/promises';
 import { EcsyncError, InterruptedError } from '../../../errors.ts';
 import type { ReceiverRule } from '../../../rsync/flist/filter-list.ts';
 import { serverArgs, type TransferOptions } from '../../../rsync/wire/options.ts';
@@ -12,7 +11,7 @@ import type { Connection, Remote } from '../../../transport/connection.ts';
 import { InDoubt, type CopyGuard, type Watch } from './copy-guard.ts';
 import type { PushEntry, PushView } from '../source/push-entry.ts';
 import type { Ledger } from './ledger.ts';
-import { unlessAborted } from '../../interruption.ts';
+import { interrupted, pause } from '../../../interruption.ts';
 import { startUnlessAborted, statusAfter } from '../../reach/remote-command.ts';
 
 /**
@@ -139,7 +138,7 @@ async function mayTryAgain(
 ): Promise<boolean> {
   if (connection.startedAhead === true) return true;
   if (!isServerBusy(connection.stderrText()) || refusals > BUSY_TRIES) return false;
-  await unlessAborted(pause(BUSY_PAUSE_MS), signal);
+  await pause(BUSY_PAUSE_MS, signal);
   return true;
 }
 
@@ -150,7 +149,7 @@ async function runOnce(
   refusals = 0,
 ): Promise<RunOutcome> {
   const { ledger, view, signal } = context;
-  if (signal.aborted) throw new InterruptedError('interrupted', 'interrupted');
+  if (signal.aborted) throw interrupted(signal.reason);
   const words = serverArgs(plan.options, plan.destination ?? context.destination);
   const starting = context.remote.start(context.rsyncPath, words);
   const connection = await startUnlessAborted(starting, signal);

@@ -1,10 +1,25 @@
 /** Ends a wait when a signal comes, with a typed error. */
-import { InterruptedError } from '../errors.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { InterruptedError } from './errors.ts';
 
 /** @returns `cause` itself if it is an InterruptedError already */
-export function interrupted(cause: unknown): InterruptedError {
+export function interrupted(cause?: unknown): InterruptedError {
   if (cause instanceof InterruptedError) return cause;
   return new InterruptedError('interrupted', 'interrupted', { cause });
+}
+
+/**
+ * Waits, unless the signal comes first.
+ *
+ * @param cause - the failure that made the wait necessary; absent: there was none
+ * @throws {InterruptedError} `interrupted`
+ */
+export async function pause(timeMs: number, signal: AbortSignal, cause?: unknown): Promise<void> {
+  try {
+    await delay(timeMs, undefined, { signal });
+  } catch (aborted) {
+    throw interrupted(cause ?? aborted);
+  }
 }
 
 /**
