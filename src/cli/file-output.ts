@@ -1,10 +1,10 @@
-/** Standard output that goes into a file. */
+/** Standard output that is redirected to a file. */
 import fs from 'node:fs';
 import { Writable } from 'node:stream';
 
 /**
- * Writes all of each chunk. A disk that has room for only a part of it takes that part, and Node's own
- * stream leaves it at that: the rest would be lost without an error.
+ * Writes each chunk completely. A nearly full disk accepts only a part of a write, and Node's own
+ * stream would drop the rest without an error.
  */
 class FileOutput extends Writable {
   readonly #fd: number;
@@ -27,13 +27,15 @@ class FileOutput extends Writable {
 
 export type StandardStream = Writable & { readonly isTTY?: boolean };
 
-/** The process's standard output: Node's stream, or for a file one that writes all or says why not. */
+/**
+ * The process's standard output: Node's stream, or for a file one that writes everything or fails.
+ */
 export function openStandardOutput(): StandardStream {
   const stdout = streamOf('stdout', 1);
   try {
     return fs.fstatSync(1).isFile() ? new FileOutput(1) : stdout;
   } catch {
-    return stdout; // closed: Node knows what to do
+    return stdout; // closed: Node handles this
   }
 }
 
@@ -42,7 +44,7 @@ export function openStandardError(): StandardStream {
   return streamOf('stderr', 2);
 }
 
-/** Node makes no stream of a descriptor whose kind it cannot find out. */
+/** Node cannot make a stream of a descriptor whose type is unknown. */
 function streamOf(name: 'stdout' | 'stderr', fd: number): StandardStream {
   try {
     return process[name];

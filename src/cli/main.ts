@@ -19,10 +19,10 @@ const SIGNALS: readonly NodeJS.Signals[] = [
   ...(isWindows ? (['SIGBREAK'] as const) : []),
 ];
 
-/** Time for an orderly end after the first signal. */
+/** Time for a clean exit after the first signal. */
 const ORDERLY_END_MS = 10_000;
 
-/** The first signal asks for an orderly end, the second ends at once; so does an end that does not come. */
+/** The first signal requests a clean exit. The second one, or a timeout, exits at once. */
 function watchSignals(out: Output): AbortSignal {
   const controller = new AbortController();
   const stop = (): void => {
@@ -39,17 +39,16 @@ function watchSignals(out: Output): AbortSignal {
   return controller.signal;
 }
 
-/** Does not wait for threads in the middle of something, as an ordinary exit does. */
+/** Does not wait for busy threads, as an ordinary exit does. */
 function exitAtOnce(): never {
   endBySignal('SIGINT');
   exit(ExitCode.interrupted);
 }
 
 /**
- * When all that must happen on `exit` has happened, the process takes the signal itself, and Node
- * does nothing more; a shell shows SIGINT as 130 too. Only SIGHUP does when the terminal was
- * closed: at any other end Node gives the terminal its settings back, which it then cannot, and
- * crashes.
+ * After all `exit` handlers, the process kills itself with the signal, so that Node does nothing
+ * more. A shell shows SIGINT as 130 too. SIGHUP is used only when the terminal was closed: at any
+ * other exit Node restores the settings of the terminal, which fails then and crashes.
  */
 function endBySignal(signal: 'SIGINT' | 'SIGHUP'): void {
   if (isWindows) return;
@@ -57,7 +56,7 @@ function endBySignal(signal: 'SIGINT' | 'SIGHUP'): void {
   process.once('exit', () => process.kill(process.pid, terminalIsGone() ? 'SIGHUP' : signal));
 }
 
-/** The only place that ends the process; what holds a lock gives it back on `exit`. */
+/** The only place that ends the process. The holder of a lock releases it on `exit`. */
 function exit(code: number): never {
   if (terminalIsGone()) endBySignal('SIGHUP');
   process.exit(code);
@@ -81,11 +80,11 @@ function hostOrEnd(out: Output): Host {
 
 async function main(): Promise<void> {
   const output = openProcessOutput();
-  // Of a terminal that was closed; who reads anything else sees its errors there.
+  // Ignores errors of a closed terminal. Other readers handle their own errors.
   process.stdin.on('error', () => undefined);
   const host = hostOrEnd(output.out);
   const exitCode = await output.end(await runCommandLine(process.argv.slice(2), host));
-  // Scrypt may go on for a minute, which nobody is waiting for any more.
+  // Scrypt may run for a minute, although nobody waits for it any more.
   if (host.signal.aborted && host.derivations.size > 0) exitAtOnce();
   exit(exitCode);
 }

@@ -1,4 +1,4 @@
-/** What this process gives to a command: its output, its folder, its environment. */
+/** The host of commands in this process: output, working folder and environment. */
 import type { Writable } from 'node:stream';
 import { ExitCode, FileError } from '../errors.ts';
 import { reasonOf } from '../system-words.ts';
@@ -15,13 +15,13 @@ export interface ProcessOutput {
   /**
    * Waits until everything is written.
    *
-   * @param exitCode - how the command ended
-   * @returns its exit code, or another one where standard output did not take everything
+   * @param exitCode - of the command
+   * @returns the exit code of the command, or another one if standard output failed
    */
   end(exitCode: number): Promise<number>;
 }
 
-/** How the writing end of a pipe hears that nobody reads any more; a closed terminal says EIO. */
+/** Errors that the writer of a pipe gets when its reader is gone. A closed terminal causes EIO. */
 const READER_GONE = new Set(['EPIPE', 'EOF', 'ECONNRESET', 'ERR_STREAM_DESTROYED']);
 
 export function openProcessOutput(): ProcessOutput {
@@ -29,7 +29,8 @@ export function openProcessOutput(): ProcessOutput {
   const stderr = openStandardError();
   const out = new Output(stdout, stderr);
   out.mode = { ...out.mode, statusLine: canShowStatus(stderr, process.env) };
-  // A reader that goes away (`| head`) is no failure; on standard error there is nobody to tell.
+  // A reader that goes away (`| head`) is no failure. A failure of standard error cannot be
+  // reported.
   stdout.on('error', (error: NodeJS.ErrnoException) => {
     const isGone = READER_GONE.has(error.code ?? '') || stdout.isTTY === true;
     if (isGone) out.close();
@@ -49,7 +50,7 @@ export function openProcessOutput(): ProcessOutput {
 }
 
 /**
- * @param signal - aborted when the command is to end early
+ * @param signal - aborted to end the command early
  * @throws {FileError} `no-working-folder`
  */
 export function hostOfProcess(out: Output, signal: AbortSignal): Host {
@@ -93,7 +94,11 @@ function tellUnwritten(out: Output, failure: NodeJS.ErrnoException, exitCode: nu
   return exitCode === ExitCode.ok ? error.exitCode : exitCode;
 }
 
-/** The folder that relative paths start from. It may be gone: then whatever needs it ends here. */
+/**
+ * The folder that relative paths start from.
+ *
+ * @throws {FileError} `no-working-folder` — it does not exist any more
+ */
 function workingFolder(): string {
   try {
     return process.cwd();

@@ -25,14 +25,16 @@ import { defineVerify } from './check/verify.ts';
 import { addCommonOptions } from './frame/options.ts';
 import type { Selected } from './frame/selected.ts';
 
-/** Where commander's own texts go. */
+/** Receives the texts that commander itself prints. */
 export interface ProgramTexts {
   readonly version: string;
   out(text: string): void;
   err(text: string): void;
 }
 
-/** The whole command line; `select` learns which command it names. Commander never exits by itself. */
+/**
+ * The whole command line. Calls `select` with the named command. Commander never exits by itself.
+ */
 export function buildProgram(texts: ProgramTexts, select: Selected): Command {
   const program = new Command('ecsync')
     .description('Keeps an encrypted, gocryptfs-compatible copy of a folder on another machine.')
@@ -41,7 +43,7 @@ export function buildProgram(texts: ProgramTexts, select: Selected): Command {
     .configureOutput({
       writeOut: (text) => texts.out(text),
       writeErr: (text) => texts.err(text),
-      outputError: () => undefined, // shown by the one place that shows errors
+      outputError: () => undefined, // errors are shown in one place
     })
     .configureHelp({ showGlobalOptions: false })
     .enablePositionalOptions()
@@ -72,7 +74,7 @@ export function buildProgram(texts: ProgramTexts, select: Selected): Command {
   return program;
 }
 
-/** Commands of the contract that this release does not have, and what can be done meanwhile. */
+/** Planned commands that this release does not have, each with a hint. */
 export const FUTURE_COMMANDS: ReadonlyMap<string, string> = new Map([
   ...['snapshots', 'forget', 'diff', 'serve'].map(
     (name) => [name, 'See `ecsync help` for what is.'] as const,

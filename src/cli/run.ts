@@ -1,4 +1,4 @@
-/** Runs one command line: parses it, runs the command it names, and shows how that ended. */
+/** Runs one command line: parses it, runs the command, and shows how that ended. */
 import { performance } from 'node:perf_hooks';
 import type { Command } from 'commander';
 import { describeFailure, type ShownFailure } from '../library/failure.ts';
@@ -21,8 +21,8 @@ interface Selection {
 }
 
 /**
- * Understands a command line and runs the command it names. Everything that goes wrong is shown
- * here, once, and becomes an exit code.
+ * Parses a command line and runs its command. Every error is shown here, once, and becomes an exit
+ * code.
  *
  * @param args - the words after the program's name
  * @returns the exit code
@@ -68,7 +68,7 @@ export async function runCommandLine(args: readonly string[], host: Host): Promi
   return finish(host, result.exitCode);
 }
 
-/** @returns undefined when commander answered by itself: help, version */
+/** @returns undefined if commander answered by itself: help, version */
 function select(
   program: Command,
   args: readonly string[],
@@ -84,14 +84,14 @@ function select(
   return selected.command;
 }
 
-/** What commander says by itself: the version, or help. */
+/** Prints commander's own answer: the version, or help. */
 function tellAnswer({ out, version }: Host, text: string): void {
   if (!out.mode.json) out.data(text);
   else if (text === version) out.event({ type: 'version', version });
   else out.event({ type: 'help', text });
 }
 
-/** `-C`: the whole process moves there, so that every relative path means the same. */
+/** `-C`: changes the process's folder, so that every relative path starts there. */
 function enter(host: Host, options: CommonOptions): Host {
   if (options.C === undefined) return host;
   const folder = folderOf(host.folder, options);
@@ -106,13 +106,13 @@ function modeOf(host: Host, options: CommonOptions): OutputMode {
   return { quiet, verbose: options.verbose === true && !quiet, json, statusLine };
 }
 
-/** Before the options are understood: an error must end in JSON all the same. */
+/** Whether `--json` is given, before the options are parsed, since parse errors end in JSON too. */
 function asksForJson(args: readonly string[]): boolean {
   const end = args.indexOf('--');
   return (end === -1 ? args : args.slice(0, end)).includes('--json');
 }
 
-/** What was thrown, shown; `error` is then shown already. */
+/** Shows an error. `error` counts as shown then. */
 function showFailure(host: Host, failure: ShownFailure): CommandResult & { shown: true } {
   const isDebug = (host.environment['ECSYNC_DEBUG'] ?? '') !== '';
   host.out.clearStatus();
@@ -125,7 +125,7 @@ function showFailure(host: Host, failure: ShownFailure): CommandResult & { shown
   };
 }
 
-/** A command that came to its end but could not do everything. */
+/** Shows the error of a command that ran to its end but could not do everything. */
 function showShortfall(host: Host, result: CommandResult): void {
   if (result.shown === true || result.error === undefined) return;
   const { message, hint } = result.error;

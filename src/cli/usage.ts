@@ -1,9 +1,9 @@
-/** Turns commander's complaints into usage errors, and recognises when it has answered by itself. */
+/** Turns commander's errors into usage errors, and recognises when it has answered by itself. */
 import type { Command } from 'commander';
 import { UsageError, type UsageCode } from '../errors.ts';
 import { FUTURE_COMMANDS } from './program.ts';
 
-/** Commander's complaints, and the codes under which they are reported. */
+/** The codes for commander's errors. */
 const CODES: ReadonlyMap<string, UsageCode> = new Map([
   ['commander.conflictingOption', 'conflicting-option'],
   ['commander.error', 'error'],
@@ -16,13 +16,13 @@ const CODES: ReadonlyMap<string, UsageCode> = new Map([
   ['commander.unknownOption', 'unknown-option'],
 ]);
 
-/** What commander throws, as far as it is read here. */
+/** The parts of commander's exceptions that are used here. */
 interface ParsingError extends Error {
   readonly code: string;
   readonly exitCode: number;
 }
 
-/** Whether something thrown is commander's way of ending early. */
+/** Whether an exception is one of commander. */
 export function isParsingError(error: unknown): error is ParsingError {
   return (
     error instanceof Error &&
@@ -32,12 +32,12 @@ export function isParsingError(error: unknown): error is ParsingError {
   );
 }
 
-/** Help or the version was printed, and that was all. */
+/** Whether help or the version was printed. */
 export function isAnswered(error: ParsingError): boolean {
   return error.exitCode === 0;
 }
 
-/** Commander's complaint as one of ours: its suggestion becomes the hint. */
+/** Converts an error of commander. Its suggestion becomes the hint. */
 export function toUsageError(error: ParsingError, program: Command): UsageError {
   if (error.code === 'commander.help') {
     return new UsageError('no-command', 'no command was given', { hint: 'See `ecsync help`.' });
@@ -59,7 +59,7 @@ export function toUsageError(error: ParsingError, program: Command): UsageError 
   });
 }
 
-/** The command that a command line names, as far as it can be told: `remote add`. */
+/** The command that a command line names, as far as it is known: `remote add`. */
 export function commandWords(args: readonly string[], program: Command): string {
   const names: string[] = [];
   let command = program;

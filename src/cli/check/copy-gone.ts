@@ -1,4 +1,4 @@
-/** Whether the copy in a local folder is still there, for commands that have no key to look at it with. */
+/** Checks that the copy in a local folder still exists, for commands without a key. */
 import { decodeState, isFounded } from '../../sync/push/memory/push-state.ts';
 import { pushMemory } from '../../sync/push/memory/vault-memory.ts';
 import type { Destination } from '../../vault/destination/destination.ts';
@@ -7,7 +7,7 @@ import type { Host } from '../frame/host.ts';
 import { isMirror } from '../../vault/destination/remote-destination.ts';
 
 /**
- * Says of a local folder what a push would say when an earlier one has made a copy in it that is not there.
+ * Refuses a local folder as a push does if an earlier push made a copy there that is gone.
  *
  * @throws {NotNowError} `copy-gone`
  */

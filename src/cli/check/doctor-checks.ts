@@ -1,4 +1,4 @@
-/** What `doctor` looks at, one after the other. */
+/** The checks of `doctor`, in their order. */
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -31,21 +31,21 @@ export interface DoctorOptions extends CommonOptions, ReachOptions {
   readonly offline?: boolean;
 }
 
-/** One thing that was looked at. */
+/** The result of one check. */
 export interface DoctorFinding {
   readonly topic: string;
   readonly state: 'good' | 'look' | 'bad';
   readonly text: string;
-  /** What to do. */
+  /** What to do about it. */
   readonly hint?: string | undefined;
   readonly exitCode?: number;
 }
 
-/** Before this, a clock was never set. */
+/** A clock before this time was never set. */
 const CLOCK_LEAST_MS = Date.UTC(2025, 0, 1);
 const OTHERS_BITS = 0o077;
 
-/** Looks at everything; ends early only when there is no vault to look at. */
+/** Runs all checks. Ends early only if there is no vault. */
 export async function* examine(
   host: Host,
   warnings: Warnings,
@@ -96,7 +96,7 @@ function* vaultFindings(vault: VaultFrame): Generator<DoctorFinding> {
   );
 }
 
-/** Whether a run can keep its books: a small file is written to the disk, and removed. */
+/** Whether a run can save its state: writes a small file to the disk, and removes it. */
 function writingFinding({ vaultDir }: VaultFrame): DoctorFinding {
   const file = path.join(vaultDir, `doctor.${randomBytes(6).toString('hex')}.tmp`);
   try {
@@ -118,7 +118,7 @@ function writingFinding({ vaultDir }: VaultFrame): DoctorFinding {
 /** More than the state of a small vault. */
 const PROBE_LENGTH = 4096;
 
-/** Whether a push can find its password without a person; nothing is opened. */
+/** Whether a push can find its password unattended. Nothing is opened. */
 function* passwordFindings(host: Host, { config, vaultDir }: VaultFrame): Generator<DoctorFinding> {
   const { file, command } = config.password ?? {};
   const { passwordVariables: told } = host;
@@ -221,7 +221,7 @@ async function* remoteFindings(
   }
 }
 
-/** Logs in, and asks what is allowed. What goes wrong on the way is the step that it says. */
+/** Logs in, and tests what is allowed. An error becomes the finding. */
 async function* reach(
   host: Host,
   warnings: Warnings,

@@ -1,4 +1,7 @@
-/** The command `doctor`: examines this machine, the vault and its remotes for what would make a push fail. */
+/**
+ * The command `doctor`: checks this machine, the vault and its remotes for problems that would make
+ * a push fail.
+ */
 import type { Command } from 'commander';
 import type { Host } from '../frame/host.ts';
 import { addCommonOptions } from '../frame/options.ts';

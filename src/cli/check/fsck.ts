@@ -127,7 +127,7 @@ async function check(
   return conclude(host, summary, place);
 }
 
-/** Which files are read, and what picks the same ones again. */
+/** The random sample of files, and the seed that repeats it. */
 async function sampleOf({ out }: Host, { sample, seed }: FsckOptions): Promise<Sample | undefined> {
   if (sample === undefined) return undefined;
   const { pickSample } = await import('../../sync/browse/sample.ts');
@@ -136,10 +136,12 @@ async function sampleOf({ out }: Host, { sample, seed }: FsckOptions): Promise<S
   return picked;
 }
 
-/** What a renamed file may look like. */
+/** Codes of files that may have been renamed. */
 const MOVED = new Set(['file-moved', 'file-copied']);
 
-/** Shows what a check finds. Files that may have been renamed are counted, and named with `-v`. */
+/**
+ * Shows the findings of a check. Files that may have been renamed are counted, and named with `-v`.
+ */
 class FsckReport implements FsckReporter {
   readonly #out: Host['out'];
   readonly #progress: FsckProgressReport;

@@ -1,4 +1,4 @@
-/** The command `remote test`: tries what a remote allows. */
+/** The command `remote test`: tests what a remote allows. */
 import type { Command } from 'commander';
 import { ExitCode, UsageError } from '../../errors.ts';
 import type { AbilityResult } from '../../sync/browse/remote-test.ts';
@@ -77,7 +77,7 @@ async function runRemoteTest(
   return { exitCode: ExitCode.remoteRefused, figures, error: { code: 'push-impossible', message } };
 }
 
-/** A destination, and the vault that has it among its remotes, if one does. */
+/** A destination, and the vault that has it among its remotes, if any. */
 interface Named {
   readonly destination: Destination;
   readonly vault?: VaultFrame;

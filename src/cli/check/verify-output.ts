@@ -1,4 +1,4 @@
-/** What `verify` prints about one difference, as text and as JSON. */
+/** The output of `verify` about one difference, as text and as JSON. */
 import type { VerifyFinding } from '../../sync/check/verify-summary.ts';
 import { jsonPath, whyNotPlain } from '../terminal/render-item.ts';
 import { shown } from '../terminal/terminal.ts';
@@ -10,7 +10,7 @@ const STRUCTURES = {
   mirror: 'the file that says that this is a mirror',
 } as const;
 
-/** One line: the kind, the path, and in brackets what else there is to say. */
+/** One line: the kind, the path, and further remarks in parentheses. */
 export function differenceText(finding: VerifyFinding, repaired: boolean): string {
   const { kind, structure, path, plain, attributes, changedHere, verdict, maybeMissing } = finding;
   const remarks = [

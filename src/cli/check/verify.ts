@@ -1,4 +1,4 @@
-/** The command `verify`: compares a copy with what its vault says, and repairs it if asked to. */
+/** The command `verify`: compares a copy with its vault, and repairs it on request. */
 import type { Command } from 'commander';
 import { ExitCode } from '../../errors.ts';
 import type { PushSettings } from '../../sync/push/source/push-settings.ts';
@@ -15,7 +15,7 @@ import { patienceOf, patiently, VERIFY_CUT_OFF } from '../../library/retry.ts';
 import type { ObservedHolder } from '../../vault/lock/lock-holder.ts';
 import { callerOf } from '../frame/caller.ts';
 import type { Selected } from '../frame/selected.ts';
-import { addWaitOption, tellWaiting, type WaitOptions } from '../frame/vault-lock.ts';
+import { addWaitOption, reportWaiting, type WaitOptions } from '../frame/vault-lock.ts';
 import { differenceEvent, differenceText } from './verify-output.ts';
 import { onPushWords, readPush, withKey, type PushRequest } from '../push/push.ts';
 import { addPushOptions, hideOptions, type PushOptions } from '../settings/push-options.ts';
@@ -77,7 +77,7 @@ async function runVerify(
   const run = {
     ...{ vault, settings, wait: options.wait },
     hasOwnRules: request.filters.length > 0,
-    onWait: (holder: ObservedHolder) => tellWaiting(host, holder),
+    onWait: (holder: ObservedHolder) => reportWaiting(host, holder),
     repairs: options.repair === true,
   };
   return verifyRecorded(callerOf(host, warnings), run, (signal) =>
@@ -158,7 +158,7 @@ function conclude(
   };
 }
 
-/** What is no damage: it waits for the next push, or is only there. */
+/** Differences that are no damage: they wait for the next push, or are only in the copy. */
 function restText({ pending, onlyThere }: VerifySummary): string {
   return [
     ...(pending > 0 ? [`; ${counted(pending, 'change')} not pushed yet`] : []),

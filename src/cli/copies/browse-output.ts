@@ -1,4 +1,4 @@
-/** How entries of a copy are listed. */
+/** Lists entries of a copy. */
 import type { Entry } from '../../tree/entry.ts';
 import {
   isDirectory,
@@ -23,20 +23,20 @@ const NUL = Uint8Array.of(0x00);
 const SLASH = Buffer.from('/');
 const ARROW = Buffer.from(' -> ');
 
-/** What a listing looks like. */
+/** The format of a listing. */
 export interface ListingForm {
   readonly long?: boolean;
   /** Items end in a NUL, and nothing is escaped. */
   readonly null?: boolean;
-  /** Odd bytes are escaped also where no terminal is. */
+  /** Escape special bytes even without a terminal. */
   readonly escaped?: boolean;
 }
 
 /**
- * Prints one entry. On a terminal odd bytes are escaped and folders end in a slash; elsewhere names
- * are raw, unless the form says otherwise.
+ * Prints one entry. On a terminal, special bytes are escaped and folders end in a slash. Otherwise
+ * names are raw, unless the format says otherwise.
  *
- * @param name - how it is called here: its path, or the last part of it
+ * @param name - the path of the entry, or its last part
  */
 export function listEntry(out: Output, form: ListingForm, entry: Entry, name: Uint8Array): void {
   if (out.mode.json) {
@@ -75,14 +75,14 @@ const TYPE_LETTERS: Readonly<Record<number, string>> = {
   [S_IFIFO]: 'p',
 };
 const BIT_LETTERS = 'rwxrwxrwx';
-/** Set-user, set-group and sticky bit: where they show, and as what. */
+/** Set-user, set-group and sticky bit: their position, and their letters. */
 const SPECIAL_BITS = [
   [0o4000, 2, 's'],
   [0o2000, 5, 's'],
   [0o1000, 8, 't'],
 ] as const;
 
-/** `drwxr-xr-x`, as `ls -l` has it. */
+/** `drwxr-xr-x`, as `ls -l` prints it. */
 export function modeText(mode: number): string {
   const letters = Array.from(BIT_LETTERS, (letter, at) =>
     (mode & (0o400 / 2 ** at)) === 0 ? '-' : letter,
@@ -93,7 +93,7 @@ export function modeText(mode: number): string {
   return (TYPE_LETTERS[mode & S_IFMT] ?? '?') + letters.join('');
 }
 
-/** Local time, `2026-11-20 18:01:48`; a year beyond what dates reach as seconds. */
+/** Local time, `2026-11-20 18:01:48`. A year beyond the range of dates is printed as seconds. */
 function localTime(seconds: number): string {
   const date = new Date(seconds * 1000);
   if (Number.isNaN(date.getTime())) return `@${seconds}`.padEnd(19);

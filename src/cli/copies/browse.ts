@@ -1,4 +1,4 @@
-/** What `ls`, `cat` and `find` have in common: a decrypted copy, paths in it, and what goes wrong. */
+/** The common parts of `ls`, `cat` and `find`: a decrypted copy, paths in it, and error reports. */
 import {
   EcsyncError,
   ExitCode,
@@ -27,27 +27,27 @@ import { copyAccess } from './copy-access.ts';
 import type { CommandResult, Warnings } from '../frame/report.ts';
 import { pathFromTop } from '../frame/vault-paths.ts';
 
-/** Options of the commands that look at a copy. */
+/** Options of the commands that browse a copy. */
 export interface BrowseOptions extends CopyOptions {
   readonly from?: string;
-  /** Typed paths are escaped, and so is what is listed. */
+  /** Typed and listed paths are escaped. */
   readonly escaped?: boolean;
 }
 
-/** A copy to look at. */
+/** A copy to browse. */
 export interface Browsing {
   readonly view: DecryptedView;
   readonly trouble: Trouble;
-  /** A path as somebody typed it, in the copy. */
+  /** The path in the copy for a typed path. */
   toInside(typed: string): Uint8Array;
-  /** What is at a path; when nothing is, that was said. */
+  /** The object at a path. If there is none, that was reported. */
   find(inside: Uint8Array): Promise<PlainEntry | undefined>;
 }
 
 /**
- * Opens the copy that `--from` names, or the vault's first remote, and lets `use` look at it.
+ * Opens the copy that `--from` names, or the vault's first remote, and calls `use` with it.
  *
- * @param reach - how much of it is going to be looked at
+ * @param reach - how much of it will be read
  */
 export async function browse(
   { host, warnings }: { readonly host: Host; readonly warnings: Warnings },
@@ -93,17 +93,17 @@ async function found(
   }
 }
 
-/** Shows what goes wrong as it comes, and what it comes to in the end. */
+/** Reports problems as they occur, and the result at the end. */
 export class Trouble {
   readonly #host: Host;
   #damaged = 0;
   #unread = 0;
   #vanished = 0;
-  /** Paths that were asked for. */
+  /** Number of requested paths that do not exist. */
   #absent = 0;
   #problems = 0;
   #first: EcsyncError | undefined;
-  /** Folders that were read without their `gocryptfs.diriv`. */
+  /** Number of folders that were read without their `gocryptfs.diriv`. */
   #dirIVsLost = 0;
 
   constructor(host: Host) {
@@ -111,9 +111,9 @@ export class Trouble {
   }
 
   /**
-   * About one object: the command goes on with the next.
+   * Reports a problem with one object. The command continues with the next.
    *
-   * @throws anything that is about more than that
+   * @throws anything that concerns more than one object
    */
   add(error: unknown): void {
     if (!(error instanceof EcsyncError) || !this.#count(error)) throw error;
@@ -125,7 +125,7 @@ export class Trouble {
     this.#first ??= error;
   }
 
-  /** What the copy has and cannot be listed. */
+  /** An object of the copy that cannot be listed. */
   addProblem(problem: CopyProblem): void {
     if (problem.code === 'temporary-directory') return;
     const finding = findingOfProblem(problem);

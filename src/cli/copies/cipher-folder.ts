@@ -1,4 +1,4 @@
-/** Which copy a command reads, and how its key is asked for. */
+/** Finds the copy that a command reads, and opens its key. */
 import { unlockForeignCopy, type CopyKey } from '../../library/copy-key.ts';
 import { assertEncrypted, findCopyPlace, type CopyPlace } from '../../library/copy-place.ts';
 import { layoutTold, type FolderLayoutOptions } from '../../library/settings/layout-options.ts';
@@ -10,10 +10,10 @@ import type { Warnings } from '../frame/report.ts';
 import { startUnlocking, unlockConf } from '../secrets/secrets.ts';
 
 /**
- * Reads `[REMOTE|CIPHERDIR]`; errors as `findCopyPlace`, and
+ * Resolves `[REMOTE|CIPHERDIR]`. Errors as `findCopyPlace`, and
  *
  * @throws {UsageError} `not-encrypted` — a plain mirror
- * @throws {VaultError} `no-vault`, and every other of `readVaultFrame`
+ * @throws {VaultError} `no-vault`, and every other code of `readVaultFrame`
  */
 export function findCopy(host: Host, options: CommonOptions, word: string | undefined): CopyPlace {
   const place = findPlace(host, options, word);
@@ -21,7 +21,7 @@ export function findCopy(host: Host, options: CommonOptions, word: string | unde
   return place;
 }
 
-/** As {@link findCopy}, and plain mirrors too: they have no key. */
+/** As {@link findCopy}, but also accepts plain mirrors, which have no key. */
 export function findPlace(host: Host, options: CommonOptions, word: string | undefined): CopyPlace {
   const read = () => readVaultFrameOf(host, options);
   const vault = word === undefined ? read() : ofVaultIfAny(host, options, read);
@@ -29,8 +29,8 @@ export function findPlace(host: Host, options: CommonOptions, word: string | und
 }
 
 /**
- * Opens the key of a copy: the vault's; or with the password and the conf of the folder itself; or,
- * with `--masterkey`, with the layout that the options or else the folder's conf tell.
+ * Opens the key of a copy: that of the vault, or that of the folder's own conf with its password.
+ * With `--masterkey`, the layout comes from the options or from the folder's conf.
  *
  * @throws as `unlockForeignCopy`, `startUnlocking` and `unlockConf`
  */

@@ -1,4 +1,4 @@
-/** How a command gets at a copy: where it is, how it is reached, who opens it. */
+/** How a command accesses a copy: where it is, how it is reached, and what opens it. */
 import type { CopyAccess } from '../../library/opened-copy.ts';
 import type { CopyPlace } from '../../library/copy-place.ts';
 import type { Host } from '../frame/host.ts';

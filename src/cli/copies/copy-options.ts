@@ -8,15 +8,15 @@ import { addPeerOptions, type PeerOptions } from '../frame/run-options.ts';
 
 /** How a remote is reached. */
 export interface ReachOptions extends PeerOptions {
-  /** For tests: how a remote is read, whatever would be best. */
+  /** For tests: forces the protocol. */
   readonly via?: 'sftp' | 'rsync';
 }
 
-/** What {@link addCopyOptions} gives a command. */
+/** The options that {@link addCopyOptions} adds. */
 export interface CopyOptions
   extends CommonOptions, SecretOptions, FolderLayoutOptions, ReachOptions {}
 
-/** Adds all of them, and those that every command has. */
+/** Adds these options, and those that every command has. */
 export function addCopyOptions(command: Command): Command {
   command
     .addOption(

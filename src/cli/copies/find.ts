@@ -138,7 +138,7 @@ const AGO_MS: Readonly<Record<string, number>> = {
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
 const MOMENT = /^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}:\d{2})?$/;
 
-/** Milliseconds since 1970; a day alone begins at midnight, local time. */
+/** Milliseconds since 1970. A date without a time means midnight, local time. */
 function when(text: string): number {
   const [, count = '', unit = ''] = /^([0-9]{1,6})([mhdw])$/.exec(text) ?? [];
   if (count !== '') return Date.now() - Number(count) * (AGO_MS[unit] ?? 0);

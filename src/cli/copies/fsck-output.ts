@@ -1,4 +1,4 @@
-/** What a check of a copy prints: its findings, its progress and its figures, as text and as JSON. */
+/** Output of a check of a copy: its findings, its progress and its figures, as text and as JSON. */
 import type { FsckFinding } from '../../sync/copy/fsck-finding.ts';
 import { shownBytes, shownCount } from '../../library/figures.ts';
 import { describeFinding } from '../terminal/finding-words.ts';
@@ -9,8 +9,8 @@ import { shown, shownText } from '../terminal/terminal.ts';
 import type { FsckProgress, FsckSummary } from '../../sync/check/fsck-summary.ts';
 
 /**
- * One line of words. An object that has no plaintext path is shown with the folder it is in and its path
- * in the copy.
+ * A finding as one line of text. An object without a plaintext path is shown with its folder and
+ * its path in the copy.
  */
 export function findingText(finding: FsckFinding): string {
   const { code, message, severity, blocks } = finding;
@@ -22,7 +22,7 @@ export function findingText(finding: FsckFinding): string {
   });
 }
 
-/** Which object a finding is about. */
+/** The object of a finding. */
 export function findingPlace(
   finding: Pick<FsckFinding, 'plainPath' | 'plainDirectory' | 'cipherPath'>,
 ): string {
@@ -48,7 +48,7 @@ export function findingEvent(finding: FsckFinding): Readonly<Record<string, unkn
   };
 }
 
-/** What was looked at, for people: `3,001 files, 21 folders, 2 links, 405 MiB`. */
+/** What was checked, as text: `3,001 files, 21 folders, 2 links, 405 MiB`. */
 export function checkedText(summary: FsckSummary): string {
   const { files, folders, links, others, bytesRead } = summary;
   const counts: readonly (readonly [number, string])[] = [

@@ -107,17 +107,17 @@ async function translate(
   return { exitCode: failed, error };
 }
 
-/** A path and what it is translated to. */
+/** A path and its translation. */
 interface Pair {
-  /** Plain paths from the top of the vault, as soon as that is known. */
+  /** For plain paths: relative to the root of the vault, once it is known. */
   readonly item: Buffer;
-  /** Undefined when it cannot be translated; why was said. */
+  /** Undefined if it cannot be translated, which was reported. */
   readonly result: Uint8Array | undefined;
 }
 
 /**
- * What is typed is read by the rule for paths; encrypted paths, and what comes by standard input, count
- * from the top.
+ * Arguments follow the rule for typed paths. Encrypted paths, and paths on standard input, start at
+ * the root.
  */
 async function translateOne(
   { folder, out }: Host,
@@ -143,7 +143,7 @@ async function translateOne(
   }
 }
 
-/** An absolute path inside the vault's folder counts from there. */
+/** Makes an absolute path inside the vault's folder relative to it. */
 function insideVault(item: Buffer, source: string): Buffer {
   if (path.sep === '\\') return Buffer.from(item.toString().replaceAll('\\', '/'));
   const start = Buffer.from(`${source}/`);

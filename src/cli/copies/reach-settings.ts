@@ -1,4 +1,4 @@
-/** How the options of a command and the configuration say that a copy is reached. */
+/** Derives how a copy is reached from the options of a command and the configuration. */
 import type { CopyPlace } from '../../library/copy-place.ts';
 import type { ReachSettings } from '../../sync/browse/open-remote-tree.ts';
 import { configuredLayers, configuredWay } from '../../library/settings/configured-way.ts';

@@ -1,4 +1,4 @@
-/** What a restore prints: its progress, its summary and its statistics. */
+/** Output of a restore: its progress, its summary and its statistics. */
 import type { RestoreProgress, RestoreSummary } from '../../sync/restore/restore-settings.ts';
 import { shownBytes, shownCount } from '../../library/figures.ts';
 import type { Output } from '../terminal/output.ts';
@@ -7,7 +7,7 @@ import { progressText } from '../terminal/render-progress.ts';
 import { elapsedRow, statsRows, wireRows } from '../terminal/render-summary.ts';
 import { fitEnd } from '../terminal/terminal.ts';
 
-/** The last line of a restore for people. */
+/** The last line of a restore, as text. */
 export function restoreText(summary: RestoreSummary, target: string, dryRun: boolean): string {
   const { filesRestored, filesTotal, filesKept, renamed, bytesReceived, elapsedMs } = summary;
   const more = [
@@ -36,7 +36,7 @@ export function restoreStatsLines(summary: RestoreSummary): readonly string[] {
   ]);
 }
 
-/** The fields of the JSON summary that are a restore's own. */
+/** The fields of the JSON summary that only a restore has. */
 export function restoreFigures(summary: RestoreSummary): Readonly<Record<string, number>> {
   const { filesTotal, filesRestored, filesKept, damaged, renamed } = summary;
   const { literalBytes, matchedBytes, bytesSent, bytesReceived, elapsedMs, totalBytes } = summary;
@@ -55,11 +55,11 @@ export function restoreFigures(summary: RestoreSummary): Readonly<Record<string,
   };
 }
 
-/** Shows where a restore stands. */
+/** Shows the progress of a restore. */
 export class RestoreProgressReport {
   readonly #status: PacedStatus;
 
-  /** @param wanted - `--progress`: also where there is no status line */
+  /** @param wanted - `--progress`: show it without a status line too */
   constructor(out: Output, wanted: boolean) {
     this.#status = new PacedStatus(out, wanted);
   }

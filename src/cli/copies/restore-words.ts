@@ -1,20 +1,23 @@
-/** What `restore [PATH…]` means: what is wanted, and what of its path it keeps in the target. */
+/**
+ * Interprets the paths of `restore [PATH…]`: what is restored, and which part of its path the
+ * target gets.
+ */
 import { isAbsolute } from 'node:path';
 import { isAtOrBelow, isRootPath, pathKey } from '../../bytes/paths.ts';
 import { currentPlace, pathFromTop, type PathOrigin } from '../frame/vault-paths.ts';
 
-/** What is restored, bytes, `/`-separated from the top of the vault. */
+/** What is restored, bytes, `/`-separated from the root of the vault. */
 export interface RestoreWords {
-  /** Empty when everything is meant. */
+  /** Empty if everything is selected. */
   readonly paths: readonly Uint8Array[];
-  /** The folder of the vault whose content goes into the target; empty: the top. */
+  /** The folder of the vault whose content goes into the target. Empty: the root. */
   readonly base: Uint8Array;
 }
 
 /**
- * Reads paths by the rule of `pathFromTop`. They need not exist here. What lies below the current folder
- * of the vault keeps its path from there, so that `cd a; restore two.txt --to .` makes `two.txt`; when
- * something else is wanted, too, everything keeps its path from the top.
+ * Reads paths by the rule of `pathFromTop`. They need not exist here. If everything is below the
+ * current folder of the vault, paths in the target start there, so that `cd a; restore two.txt --to
+ * .` makes `two.txt`. Otherwise all of them start at the root.
  *
  * @throws {UsageError} `path-outside`
  */

@@ -1,4 +1,4 @@
-/** The command `restore`: brings a copy, or parts of it, back into a folder. */
+/** The command `restore`: restores a copy, or parts of it, into a folder. */
 import path from 'node:path';
 import { Option, type Command } from 'commander';
 import { ExitCode } from '../../errors.ts';
@@ -20,7 +20,7 @@ import {
 import type { Host } from '../frame/host.ts';
 import { typed, typedOften } from '../frame/options.ts';
 import { parseBandwidth, parseText } from '../../options/option-values.ts';
-import { tellItem } from '../terminal/render-item.ts';
+import { reportItem } from '../terminal/render-item.ts';
 import type { CommandResult, Warnings } from '../frame/report.ts';
 import {
   restoreFigures,
@@ -37,7 +37,7 @@ import { loginQuestions } from '../frame/login-questions.ts';
 import { rulesOf, type FilterWord } from '../../library/settings/filter-words.ts';
 import { addFilterOptions } from '../settings/push-options.ts';
 
-/** What a command that restores is told about how. */
+/** Options of a command that restores. */
 export interface RestoringOptions extends CopyOptions, RestoreChoice {
   readonly itemizeChanges?: boolean;
   readonly progress?: boolean;
@@ -112,7 +112,7 @@ export function defineRestore(program: Command, select: Selected): void {
   });
 }
 
-/** Gives a command the options of {@link RestoringOptions}. */
+/** Adds the options of {@link RestoringOptions} to a command. */
 export function addRestoringOptions(command: Command): Command {
   command
     .option('-n, --dry-run', 'write nothing, only show what would be done')
@@ -121,7 +121,7 @@ export function addRestoringOptions(command: Command): Command {
     .option('--no-owner', 'do not keep the owner')
     .option('--no-group', 'do not keep the group')
     .option('--perms', 'permissions exactly as in the copy, whatever the umask')
-    .addOption(new Option('--no-perms').hideHelp()) // what happens without --perms
+    .addOption(new Option('--no-perms').hideHelp()) // the default
     .option('--special-modes', 'as --perms, with set-user-id, set-group-id and sticky bits')
     .option('-X, --xattrs', 'bring extended attributes back (Linux; needs the package attr)')
     .option('--devices', 'make devices')
@@ -193,7 +193,7 @@ async function runRestore(
 }
 
 /**
- * Refuses `-X` where it cannot work, before anybody is asked for a password.
+ * Refuses `-X` where it cannot work, before a password is asked for.
  *
  * @throws {UsageError} `xattrs-unsupported`
  */
@@ -205,7 +205,7 @@ export async function refuseXattrsEarly(
   assertRestoresXattrs(settings);
 }
 
-/** Shows what a restore does. */
+/** Shows the events of a restore. */
 export function restoreReporter(
   host: Host,
   warnings: Warnings,
@@ -214,7 +214,7 @@ export function restoreReporter(
   const { out } = host;
   const progress = new RestoreProgressReport(out, options.progress === true);
   return {
-    item: (line) => tellItem(out, line, options.itemizeChanges === true),
+    item: (line) => reportItem(out, line, options.itemizeChanges === true),
     warning: (warning) => warnings.add(warning),
     detail: (warning) => {
       if (out.mode.json) out.event({ type: 'detail', ...warning });

@@ -11,7 +11,7 @@ import { LONG_NAME_PREFIX } from '../../gocryptfs/names/names.ts';
 import { splitPath } from '../../bytes/paths.ts';
 import { joinPath } from '../../bytes/paths.ts';
 
-/** Translates paths of one vault both ways. */
+/** Translates paths of one vault in both directions. */
 export interface Translator {
   /** @throws {UsageError} `path-invalid`, {@link FileError} `name-unsupported` */
   encode(plainPath: Uint8Array): Uint8Array;
@@ -19,7 +19,7 @@ export interface Translator {
   decode(cipherPath: Uint8Array): Promise<Uint8Array>;
 }
 
-/** More than any system has in one path; the translation works its way down one by one. */
+/** More than any system allows in one path. The translation descends one component at a time. */
 const COMPONENTS_MAX = 1024;
 const SLASH = 0x2f;
 
@@ -34,7 +34,7 @@ export function openTranslator(
 ): Translator {
   const view = new EncryptedView<LocalEntry>(
     new LocalTree(vault.source, { vaultDirectory: vault.vaultDir }),
-    // Of the conf only the flags count here: it may be lost.
+    // Only the flags of the conf matter here, since the file may be lost.
     { conf: { bytes: serialiseConf(conf), mtimeSec: 0 }, masterkey, ...viewOf(vault) },
   );
   masterkey.fill(0);
@@ -44,7 +44,7 @@ export function openTranslator(
       const cipherPath = normalise(typed);
       const known = plainOf(view, cipherPath);
       if (known !== undefined) return known;
-      // A hashed name says nothing by itself: the vault's folder must know the object.
+      // A hashed name can only be found in the vault's folder.
       if (cipherPath.includes(LONG_NAME_PREFIX)) {
         await learnNames(view, cipherPath);
         const learned = plainOf(view, cipherPath);
@@ -55,14 +55,14 @@ export function openTranslator(
   };
 }
 
-/** gocryptfs's own files keep their names; only the folder they are in is translated. */
+/** gocryptfs's own files keep their names. Only their folder's path is translated. */
 function plainOf(view: EncryptedView<LocalEntry>, cipherPath: Buffer): Uint8Array | undefined {
   const plain = view.plainPath(cipherPath);
   if (plain?.virtual === undefined) return plain?.path;
   return joinPath(plain.path, splitPath(cipherPath).name);
 }
 
-/** Lists the folders along a path, so that the view meets every hashed name in it. */
+/** Lists the folders along a path, so that the view learns every hashed name in it. */
 async function learnNames(view: EncryptedView<LocalEntry>, cipherPath: Buffer): Promise<void> {
   let folder: CipherEntry<LocalEntry> = await view.root();
   for (let slash = 0; slash !== -1;) {
@@ -76,7 +76,7 @@ async function learnNames(view: EncryptedView<LocalEntry>, cipherPath: Buffer): 
   }
 }
 
-/** Components without empty ones and `.`; an empty path is the vault's folder itself. */
+/** Removes empty components and `.`. An empty path is the vault's folder itself. */
 function normalise(typed: Uint8Array): Buffer {
   if (typed[0] === SLASH) {
     throw new UsageError('path-invalid', "an absolute path outside the vault's folder", {

@@ -1,4 +1,4 @@
-/** Edits a vault's `config.toml` under a lock, so that two edits never lose one another. */
+/** Edits a vault's `config.toml` under a lock, so that no concurrent edit is lost. */
 import { removeTemporaries, replaceFile } from '../../vault/files/atomic-write.ts';
 import { readConfigText } from '../../vault/config/config.ts';
 import { acquireLock } from '../../vault/lock/lock.ts';
@@ -10,9 +10,9 @@ import { placeOf } from './place.ts';
 import { DONE, type CommandResult } from './report.ts';
 
 /**
- * Rewrites a vault's `config.toml` under a lock of its own, so that two edits never lose one another.
+ * Rewrites a vault's `config.toml` under a lock of its own, so that no concurrent edit is lost.
  *
- * @param edit - makes the new text; when that is the old one, nothing is written
+ * @param edit - returns the new text; if it is unchanged, nothing is written
  * @throws as `readVaultFrame` and `acquireLock`, and what `edit` throws
  */
 export function editConfig(

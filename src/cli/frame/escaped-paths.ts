@@ -1,25 +1,28 @@
-/** Paths written as `ls` shows them on a terminal: the only way to type bytes that are no text. */
+/**
+ * Paths with escapes, as `ls` shows them on a terminal: the only way to type bytes that are no
+ * text.
+ */
 import { UsageError } from '../../errors.ts';
 import { diskFolder, isOnDisk } from '../../tree/local/disk-path.ts';
 import { isRootPath } from '../../bytes/paths.ts';
 import { utf8Text } from '../terminal/terminal.ts';
 import { pathFromTop, pathMissing, type PathOrigin } from './vault-paths.ts';
 
-/** For commands that take `--escaped`. */
+/** Help of `--escaped`. */
 export const ESCAPED_HELP =
   'PATHs are written as ls shows odd ones: \\377, \\n, \\\\ for a backslash';
 
-/** For their help. */
+/** The example in the help. */
 export const ESCAPED_EXAMPLE = "ecsync cat --escaped 'caf\\351.txt'.";
 
 const ESCAPE = /\\([nrt\\]|[0-3][0-7]{2})?/g;
 const SHORT: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', '\\': '\\' };
 
 /**
- * The bytes that a typed path stands for.
+ * The bytes of a typed path.
  *
  * @param isEscaped - with `--escaped`: inverse of `shown`
- * @throws {UsageError} `path-escape-invalid` — a backslash with something else behind it
+ * @throws {UsageError} `path-escape-invalid` — an unknown character after a backslash
  */
 export function typedBytes(typed: string, isEscaped = false): Buffer {
   if (!isEscaped) return Buffer.from(typed);
@@ -32,11 +35,11 @@ export function typedBytes(typed: string, isEscaped = false): Buffer {
 }
 
 /**
- * Turns escaped paths of a push into paths relative to the source, by the rule of `pathFromTop`: no
- * pattern is expanded and no link followed, since these are paths as they were printed.
+ * Converts escaped paths of a push into paths relative to the source, by the rule of `pathFromTop`.
+ * No pattern is expanded and no link followed, since these are paths as they were printed.
  *
  * @param onGone - as in `resolvePaths`
- * @returns empty when everything is meant
+ * @returns empty if everything is selected
  * @throws {UsageError} `path-escape-invalid`, `path-outside`, `path-missing`
  */
 export function resolveEscaped(

@@ -2,7 +2,7 @@
 import type { ShownFailure } from '../../library/failure.ts';
 import { shownText } from '../terminal/terminal.ts';
 
-/** The lines of a failure for standard error. */
+/** The lines of a failure on standard error. */
 export function failureLines(failure: ShownFailure, debug: boolean): readonly string[] {
   const stack = debug && failure.stack !== undefined ? failure.stack.split('\n') : [];
   return [

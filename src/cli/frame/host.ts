@@ -1,7 +1,7 @@
-/** The process that a command runs in, as commands see it: streams, environment, working folder and signals. */
+/** The process as commands see it: streams, environment, working folder and signals. */
 import type { Output } from '../terminal/output.ts';
 
-/** Everything a command may use of the process it runs in. */
+/** Everything a command may use of its process. */
 export interface Host {
   readonly out: Output;
   /** Current folder, absolute. */
@@ -9,16 +9,16 @@ export interface Host {
   readonly platform: NodeJS.Platform;
   /** Environment without the password variables. */
   readonly environment: NodeJS.ProcessEnv;
-  /** The password variables, taken out of the environment so that no child inherits them. */
+  /** The password variables, removed from the environment so that no child inherits them. */
   readonly passwordVariables: PasswordVariables;
   readonly stdin: NodeJS.ReadStream;
-  /** Aborted by the first Ctrl-C or termination signal; the reason is an InterruptedError. */
+  /** Aborted by the first Ctrl-C or termination signal. The reason is an InterruptedError. */
   readonly signal: AbortSignal;
-  /** Keys that threads are deriving from passwords: an ordinary end of the process waits for them. */
+  /** Key derivations that run in threads. A normal exit of the process waits for them. */
   readonly derivations: Set<Promise<unknown>>;
   /** Version of this program. */
   readonly version: string;
-  /** A question can be asked and the answer be typed. */
+  /** Whether there is a terminal to ask questions on. */
   readonly canAsk: boolean;
 }
 
@@ -26,11 +26,11 @@ export interface PasswordVariables {
   readonly file?: string;
   readonly command?: string;
   readonly password?: string;
-  /** `RSYNC_PASSWORD`, as the stock client takes it: of an rsync daemon. */
+  /** `RSYNC_PASSWORD`, as in the stock client: the password of an rsync daemon. */
   readonly daemon?: string;
 }
 
-/** Takes the password variables out of an environment. An empty one counts as absent. */
+/** Removes the password variables from an environment. An empty one counts as absent. */
 export function takePasswordVariables(environment: NodeJS.ProcessEnv): PasswordVariables {
   const take = (name: string): string | undefined => {
     const value = environment[name];

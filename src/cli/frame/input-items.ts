@@ -1,11 +1,11 @@
-/** Splits standard input into items that end with one given byte. */
+/** Splits standard input into items with a given terminator byte. */
 import { UsageError } from '../../errors.ts';
 
-/** No path that any system accepts is as long. */
+/** Longer than any path on any system. */
 const ITEM_LENGTH_MAX = 1024 * 1024;
 
 /**
- * Splits a stream into items, each ended by one byte; the last one may lack its end.
+ * Splits a stream into items with a terminator byte, which the last item may lack.
  *
  * @param end - 0x0a for lines, 0x00 for NUL-terminated items
  * @throws {UsageError} `input-too-long` — one item of more than 1 MiB

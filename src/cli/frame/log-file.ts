@@ -1,4 +1,4 @@
-/** `--log-file`: what a run says, line by line with its time, in a file that grows. */
+/** `--log-file`: appends the messages of a run to a file, each line with its time. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { EcsyncError, FileError } from '../../errors.ts';
@@ -15,16 +15,17 @@ import { shownText } from '../terminal/terminal.ts';
 import { realPath } from './vault-paths.ts';
 
 const VARIABLE = 'ECSYNC_LOG_FILE';
-/** It holds names of files. */
+/** The log contains file names. */
 const MODE = 0o600;
 const { O_WRONLY, O_APPEND, O_CREAT } = fs.constants;
-/** A pipe must not make anybody wait; absent on Windows. */
+/** Opening a pipe must not block. Absent on Windows. */
 const FLAGS = O_WRONLY | O_APPEND | O_CREAT | (fs.constants.O_NONBLOCK || 0);
 
 /**
- * From here on what the run says on standard error goes into a file, too, when the command line, `ECSYNC_LOG_FILE`,
- * or `log_file` in the configuration of the vault or of the user names one. A file that cannot be written, that
- * somebody else may write, or that is among the vault's own ones is a warning, and nothing is logged.
+ * Starts copying standard error to a log file, if the command line, `ECSYNC_LOG_FILE`, or
+ * `log_file` in the configuration of the vault or of the user names one. If the file cannot be
+ * written, can be written by others, or is one of the vault's own files, this is a warning, and
+ * nothing is logged.
  */
 export function startLog(host: Host, warnings: Warnings, options: CommonOptions): void {
   const file = logFileOf(host, options);
@@ -61,7 +62,7 @@ function openLog(file: string): number {
   throw notWritten(`it ${reason}`);
 }
 
-/** Why a file is no place for a log: the end of a sentence about it. */
+/** Why a file cannot be a log, as the end of a sentence about it. */
 function objectionTo(stats: fs.Stats): string | undefined {
   return stats.isFile() ? foreignWriters(stats) : 'is not a file';
 }
@@ -70,14 +71,14 @@ function notWritten(reason: string): FileError {
   return new FileError('log-not-written', reason);
 }
 
-/** Absolute path; undefined: nothing is logged. */
+/** Absolute path. Undefined: nothing is logged. */
 function logFileOf(host: Host, options: CommonOptions): string | undefined {
   const told = options.logFile ?? host.environment[VARIABLE];
   if (told !== undefined) return told === '' ? undefined : path.resolve(host.folder, told);
   return ofVault(host, options) ?? ofUser(host);
 }
 
-/** What is wrong with a configuration is told by the command that needs it. */
+/** Ignores errors in the configuration, which the command reports if it needs it. */
 function ofVault(host: Host, options: CommonOptions): string | undefined {
   return orNothing(() => {
     const { config, vaultDir } = readVaultFrameOf(host, options);

@@ -1,4 +1,7 @@
-/** Who answers when a login asks something: a person at the terminal, the environment, or the configuration. */
+/**
+ * Answers the questions of a login: a person at the terminal, the environment, or the
+ * configuration.
+ */
 import { daemonPasswordFileOf } from '../../library/daemon-password.ts';
 import type { LoginQuestions } from '../../sync/reach/destination-options.ts';
 import { type Destination } from '../../vault/destination/destination.ts';
@@ -9,7 +12,7 @@ import { askHidden, askHostKey } from './prompt.ts';
 import type { Warnings } from './report.ts';
 import { shownText } from '../terminal/terminal.ts';
 
-/** Where the password of an rsync daemon may come from, beside the environment and a person. */
+/** Other sources of an rsync daemon's password than the environment and a prompt. */
 export interface DaemonPasswordPlace {
   /** `--password-file` */
   readonly passwordFile?: string | undefined;
@@ -20,9 +23,8 @@ export interface DaemonPasswordPlace {
 }
 
 /**
- * What a login may ask, where somebody can answer, and what answers for them. The password of an
- * rsync daemon comes from the first of: the option, the remote's configuration, the environment, a
- * prompt.
+ * The questions of a login that can be answered. The password of an rsync daemon comes from the
+ * first of: the option, the remote's configuration, the environment, a prompt.
  */
 export function loginQuestions(host: Host, place: DaemonPasswordPlace): LoginQuestions {
   const ask = async (question: string): Promise<string | undefined> =>
@@ -64,7 +66,7 @@ async function readDaemonPassword(
   return typed === '' ? undefined : Buffer.from(typed);
 }
 
-/** The file that the vault's configuration names for this destination. */
+/** The password file that the vault's configuration names for this destination. */
 function configuredFile(
   host: Host,
   { vault, destination }: DaemonPasswordPlace,

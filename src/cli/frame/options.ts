@@ -19,18 +19,18 @@ export interface SecretOptions {
   readonly passfile?: string;
   readonly extpass?: string;
   readonly masterkey?: string;
-  /** How a terminal is asked; no option of the command line. */
+  /** How to ask at a terminal. Not an option of the command line. */
   readonly ask?: () => Promise<Buffer>;
 }
 
-/** Where the vault is. */
+/** The options that locate the vault. */
 function addPlaceOptions(command: Command): Command {
   return command
     .option('-C <dir>', 'work as if started in DIR')
     .option('--vault-dir <dir>', 'the vault directory, when it is not .ecsync/ in the folder');
 }
 
-/** Options of every command; also accepted before it, as in git. */
+/** Options of every command. They are also accepted before it, as in git. */
 export function addCommonOptions(command: Command): Command {
   return addPlaceOptions(command)
     .option('-q, --quiet', 'say only what went wrong')
@@ -58,13 +58,13 @@ export function addSecretOptions(command: Command, choices: { masterkey: boolean
 
 function parseMasterkeySource(source: string): string {
   if (source === 'stdin') return source;
-  // What was given is not repeated: it may be the key.
+  // The value is not repeated, since it may be the key.
   throw new UsageError('masterkey-on-command-line', 'a master key is never given as an option', {
     hint: 'Use --masterkey=stdin and give the key on standard input.',
   });
 }
 
-/** Options of the contract that this release does not have: known, hidden, refused. */
+/** Planned options that this release does not have: recognised, hidden, refused. */
 export function addFutureOptions(command: Command, flags: readonly string[]): Command {
   for (const flag of flags) {
     const option = new Option(flag).hideHelp();
@@ -86,7 +86,7 @@ export function commandPath(command: Command): string {
   return above?.parent ? `${commandPath(above)} ${command.name()}` : command.name();
 }
 
-/** Has commander read a value: what is wrong with it is told with the option as it is typed. */
+/** A parser for commander. Its errors name the option as it was typed. */
 export function typed<Value>(parse: (text: string) => Value): (text: string) => Value {
   return (text) => {
     try {
@@ -98,7 +98,7 @@ export function typed<Value>(parse: (text: string) => Value): (text: string) => 
   };
 }
 
-/** For an option that may be given several times; otherwise as {@link typed}. */
+/** For an option that may be repeated. Otherwise as {@link typed}. */
 export function typedOften<Value>(
   parse: (text: string) => Value,
 ): (text: string, before?: readonly Value[]) => readonly Value[] {
@@ -106,10 +106,13 @@ export function typedOften<Value>(
   return (text, before = []) => [...before, read(text)];
 }
 
-/** Learns each value of an option as it comes, which keeps the order between options. */
+/** Receives the values of options as they are parsed, which keeps the order between options. */
 export type OnValue = (key: string, text: string) => void;
 
-/** Gives a command the options of a table, and hidden ones that take back what configuration says. */
+/**
+ * Adds the options of a table to a command, with hidden ones that revert settings of the
+ * configuration.
+ */
 export function addTableOptions(command: Command, table: OptionTable, onValue?: OnValue): Command {
   for (const [key, spec] of Object.entries(table)) {
     const option = new Option(spec.flags, spec.help);

@@ -1,4 +1,4 @@
-/** Where a command looks for its vault, and how it opens it. */
+/** Locates and opens the vault of a command. */
 import path from 'node:path';
 import { FileError, UsageError, VaultError } from '../../errors.ts';
 import { reasonOf } from '../../system-words.ts';
@@ -15,7 +15,7 @@ import type { Host } from './host.ts';
 import type { CommonOptions } from './options.ts';
 
 /**
- * The folder that `-C` names: every relative path of the command line starts there.
+ * The folder that `-C` names. Every relative path of the command line starts there.
  *
  * @throws {UsageError} `not-a-folder`
  */
@@ -28,7 +28,7 @@ export function folderOf(current: string, options: CommonOptions): string {
 }
 
 /**
- * Makes a folder the current one of this process.
+ * Makes a folder the current folder of this process.
  *
  * @throws {FileError} `folder-not-entered`
  */
@@ -43,13 +43,13 @@ export function enterFolder(folder: string): void {
   }
 }
 
-/** The vault directory of `--vault-dir` or `ECSYNC_DIR`, absolute, if any was told. */
+/** The vault directory of `--vault-dir` or `ECSYNC_DIR`, absolute, if one was given. */
 export function vaultDirOf(host: Host, options: CommonOptions): string | undefined {
   const told = options.vaultDir ?? host.environment['ECSYNC_DIR'];
   return told === undefined || told === '' ? undefined : path.resolve(host.folder, told);
 }
 
-/** Where the vault of a command is looked for. */
+/** Where the vault of a command is searched. */
 export function placeOf(host: Host, options: CommonOptions): VaultPlace {
   const vaultDir = vaultDirOf(host, options);
   return {
@@ -65,18 +65,21 @@ function isSet(variable: string | undefined): boolean {
   return !['', '0', 'false', 'no', 'off'].includes(variable?.toLowerCase() ?? '');
 }
 
-/** Where a vault of the user's list is; the list gives it no trust. */
+/** The place of a vault in the user's list. Being in the list does not make a vault trusted. */
 export function rememberedPlace(host: Host, vaultDir: string): VaultPlace {
   const safeList = safeListOf(host.environment, host.platform);
   return { folder: vaultDir, vaultDir, isRemembered: true, safeList };
 }
 
-/** Notes a vault for `status --all-vaults`. */
+/** Adds a vault to the list of `status --all-vaults`. */
 export function noteVault({ environment, platform }: Host, vaultDir: string): void {
   rememberVault(knownVaultsFile(environment, platform), vaultDir);
 }
 
-/** What `read` finds of a vault; undefined where there is none, and none was named by its directory. */
+/**
+ * What `read` returns for a vault. Undefined if there is no vault, and none was named by its
+ * directory.
+ */
 export function ofVaultIfAny<T>(host: Host, options: CommonOptions, read: () => T): T | undefined {
   try {
     return read();
@@ -87,7 +90,7 @@ export function ofVaultIfAny<T>(host: Host, options: CommonOptions, read: () => 
   }
 }
 
-/** Reads the vault of a command that can do without the conf; errors as {@link readVaultFrame}. */
+/** Reads the vault of a command that does not need the conf. Errors as {@link readVaultFrame}. */
 export function readVaultFrameOf(host: Host, options: CommonOptions): VaultFrame {
   return readVaultFrame(placeOf(host, options));
 }

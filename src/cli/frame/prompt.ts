@@ -1,4 +1,4 @@
-/** Questions to a person at the terminal: secrets, yes or no, and host keys. */
+/** Questions at the terminal: secrets, yes or no, and host keys. */
 import type { CommonOptions } from '@clack/prompts';
 import type { Key } from 'node:readline';
 import { PasswordError } from '../../errors.ts';
@@ -11,7 +11,7 @@ import { shownText } from '../terminal/terminal.ts';
 /**
  * Asks for a secret on the terminal without echo.
  *
- * @returns what was typed, possibly nothing
+ * @returns the typed text, possibly empty
  * @throws {InterruptedError} `interrupted` — Ctrl-C, Ctrl-D or Escape, or the terminal was closed
  */
 export async function askHidden(host: Host, question: string): Promise<string> {
@@ -23,7 +23,7 @@ export async function askHidden(host: Host, question: string): Promise<string> {
 }
 
 /**
- * Asks whether something may be done; no is the answer that is there already.
+ * Asks for a confirmation. The default answer is no.
  *
  * @throws {InterruptedError} `interrupted` — as {@link askHidden}
  */
@@ -35,14 +35,14 @@ export async function askYesNo(host: Host, question: string): Promise<boolean> {
   throw interrupted();
 }
 
-/** Who agrees to what a conf claims: a person, where one can be asked. */
+/** Confirms the claims of a conf by asking at the terminal, if there is one. */
 export function agreeing(host: Host): Agree {
   return host.canAsk ? (claim) => askYesNo(host, claim) : undefined;
 }
 
 /**
- * Asks whether a server that was never seen before is the right one: `yes`, `no`, or its fingerprint as
- * its owner publishes it.
+ * Asks whether the key of an unknown server is right: `yes`, `no`, or the fingerprint that its
+ * owner has published.
  *
  * @throws {InterruptedError} `interrupted` — as {@link askHidden}
  */
@@ -66,18 +66,18 @@ export async function askHostKey(
 }
 
 /**
- * Asks one question, and lets go of the terminal however that ends.
+ * Asks one question, and always releases the terminal.
  *
- * @returns the answer; a symbol when none was given
+ * @returns the answer; a symbol if none was given
  */
 async function ask(
   host: Host,
   prompt: (common: CommonOptions) => Promise<unknown>,
 ): Promise<unknown> {
   host.out.clearStatus();
-  // The prompt wraps at this width; a pseudo-terminal that nobody gave a size has 0.
+  // The prompt wraps at this width. A pseudo-terminal without a size reports 0.
   process.stderr.columns = host.out.columns;
-  // At the end of its input the prompt would never give an answer.
+  // At the end of its input the prompt would never resolve.
   const ended = new AbortController();
   const end = (): void => ended.abort();
   const endByKey = (_: string | undefined, key: Key): void => {
@@ -98,7 +98,10 @@ async function ask(
   }
 }
 
-/** A terminal that was closed refuses its settings; the prompt sets them where nobody could catch that. */
+/**
+ * A closed terminal refuses its settings, and the prompt sets them where the error cannot be
+ * caught.
+ */
 function tolerateClosing(stdin: Host['stdin']): () => void {
   const setRawMode = stdin.setRawMode.bind(stdin);
   stdin.setRawMode = (mode) => {
@@ -111,7 +114,7 @@ function tolerateClosing(stdin: Host['stdin']): () => void {
   return () => void Reflect.deleteProperty(stdin, 'setRawMode');
 }
 
-/** What a password is asked for, in words that no server's question has. */
+/** The question for a password, in words that no server's question has. */
 export function passwordQuestion(vault?: { readonly source: string }): string {
   return vault === undefined
     ? 'Password of the encrypted copy'
@@ -119,8 +122,8 @@ export function passwordQuestion(vault?: { readonly source: string }): string {
 }
 
 /**
- * Asks for a password that opens something here. It says what: a server may ask for one, too, and what is
- * typed then goes to the server.
+ * Asks for a password that opens something here. The question says what it opens, since a server
+ * may also ask for a password, which is sent to the server.
  *
  * @throws {PasswordError} `password-empty`
  * @throws {InterruptedError} `interrupted`
@@ -133,12 +136,12 @@ export async function askPassword(host: Host, question: string): Promise<Buffer>
   return Buffer.from(answer);
 }
 
-/** The first line of a master key on a recovery sheet, which has it on two. */
+/** The first of the two lines of a master key on a recovery sheet. */
 const FIRST_LINE = /^(?:[0-9a-f]{8}-){4}$/i;
 
 /**
- * Asks for a master key, in one line or in the two of a recovery sheet, or for what it may be
- * instead of one.
+ * Asks for a master key, in one line or in the two lines of a recovery sheet, or for another
+ * accepted secret.
  *
  * @throws {PasswordError} `password-empty`
  * @throws {InterruptedError} `interrupted`

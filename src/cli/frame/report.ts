@@ -7,10 +7,10 @@ export interface Warning {
   readonly message: string;
 }
 
-/** How many warnings the summary repeats; each was already shown when it came. */
+/** How many warnings the summary repeats. Each was shown when it occurred. */
 const WARNINGS_MAX = 1000;
 
-/** Shows warnings as they come and keeps them for the summary. */
+/** Shows warnings as they occur, and keeps them for the summary. */
 export class Warnings {
   readonly #host: Host;
   readonly #kept: Warning[] = [];
@@ -28,7 +28,7 @@ export class Warnings {
     out.alert(`warning: ${warning.message}`);
   }
 
-  /** At most 1000 of them, then one that says how many more there were. */
+  /** At most 1000 of them, then one with the number of the others. */
   list(): readonly Warning[] {
     const more = this.#count - this.#kept.length;
     if (more === 0) return this.#kept;
@@ -36,14 +36,14 @@ export class Warnings {
   }
 }
 
-/** How a command ended: its exit code, and its own fields of the JSON summary. */
+/** The result of a command: its exit code, and its own fields of the JSON summary. */
 export interface CommandResult {
   readonly exitCode: number;
   readonly figures?: Readonly<Record<string, unknown>>;
   readonly error?: { readonly code: string; readonly message: string; readonly hint?: string };
-  /** The error was told already. */
+  /** The error was shown already. */
   readonly shown?: boolean;
 }
 
-/** Ran to its end without anything to say. */
+/** The result of a command that succeeded without details. */
 export const DONE: CommandResult = { exitCode: 0 };

@@ -1,10 +1,10 @@
-/** How the one command that a command line names is selected and run. */
+/** Selects and runs the command that a command line names. */
 import type { Host } from './host.ts';
 import type { CommonOptions } from './options.ts';
 import type { CommandResult, Warnings } from './report.ts';
 
-/** What a command does once the whole command line was understood. */
+/** Runs a command after the whole command line was parsed. */
 export type RunCommand = (host: Host, warnings: Warnings) => Promise<CommandResult> | CommandResult;
 
-/** Called by the one command that the words of the command line name. */
+/** Called by the one command that the command line names. */
 export type Selected = (name: string, options: CommonOptions, run: RunCommand) => void;

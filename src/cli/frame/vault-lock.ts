@@ -1,4 +1,4 @@
-/** The lock of a vault, as the commands that change its copies or its key hold it. */
+/** Holds the lock of a vault for commands that change its copies or its key. */
 import type { Command } from 'commander';
 import { holdVaultLock } from '../../library/vault-lock.ts';
 import type { LockTask, ObservedHolder } from '../../vault/lock/lock-holder.ts';
@@ -10,11 +10,11 @@ import { shownText } from '../terminal/terminal.ts';
 
 /** Options of the commands that take the lock. */
 export interface WaitOptions {
-  /** Seconds; true: as long as it takes; false for `--no-wait`. */
+  /** Seconds; true: without limit; false for `--no-wait`. */
   readonly wait?: number | boolean;
 }
 
-/** Gives a command `--wait [TIME]`. */
+/** Adds `--wait [TIME]` to a command. */
 export function addWaitOption(command: Command): Command {
   return command
     .option(
@@ -34,7 +34,7 @@ function parseWait(text: string): number {
   }
 }
 
-/** What is done with the lock, and by whom. */
+/** The command that holds the lock. */
 interface LockedCommand {
   readonly vaultDir: string;
   readonly task: LockTask;
@@ -42,10 +42,10 @@ interface LockedCommand {
 }
 
 /**
- * Does `work` with the lock of a vault, which is given back afterwards. A push waits for one to another
- * remote; for what else is going on only `--wait` does.
+ * Calls `work` while holding the lock of a vault. A push waits for a push to another remote by
+ * default, and for anything else only with `--wait`.
  *
- * @param work - gets a host whose signal aborts, too, when the lock is lost
+ * @param work - receives a host whose signal also aborts when the lock is lost
  * @throws as `holdVaultLock`
  */
 export function withVaultLock<T>(
@@ -58,13 +58,13 @@ export function withVaultLock<T>(
     vaultDir,
     task,
     wait,
-    onWait: (holder: ObservedHolder) => tellWaiting(host, holder),
+    onWait: (holder: ObservedHolder) => reportWaiting(host, holder),
   };
   return holdVaultLock(host, locked, (signal) => work({ ...host, signal }));
 }
 
-/** Says who holds the lock that is waited for. */
-export function tellWaiting({ out }: Host, holder: ObservedHolder): void {
+/** Reports who holds the lock. */
+export function reportWaiting({ out }: Host, holder: ObservedHolder): void {
   out.note(shownText(waitingText(holder)));
 }
 

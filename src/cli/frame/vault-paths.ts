@@ -1,4 +1,4 @@
-/** The one rule for paths in a vault, or in a copy of one, as they are typed. */
+/** The one rule for typed paths in a vault or a copy. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { UsageError } from '../../errors.ts';
@@ -6,11 +6,11 @@ import { showPath } from '../../tree/file-failure.ts';
 import { inside } from '../../tree/local/overlap.ts';
 import { ROOT_PATH } from '../../bytes/paths.ts';
 
-/** Where typed paths are read. */
+/** Where typed paths start. */
 export interface PathOrigin {
   /** Absolute: the current folder. */
   readonly folder: string;
-  /** Absolute: the folder of the vault; undefined where there is none, only a copy. */
+  /** Absolute: the folder of the vault. Undefined if there is only a copy. */
   readonly source: string | undefined;
 }
 
@@ -20,10 +20,10 @@ PATHs start at the current folder when that is inside the vault, otherwise at th
 /PATH. An absolute path of this machine that lies in the vault's folder is understood, too.`;
 
 /**
- * Where a typed path leads, from the top of the vault. It need not exist.
+ * Resolves a typed path, relative to the root of the vault. It need not exist.
  *
  * @param typed - bytes; on Windows with either slash
- * @returns components joined by `/`; the top is `.`
+ * @returns components joined by `/`; the root is `.`
  * @throws {UsageError} `path-outside`
  */
 export function pathFromTop(typed: Uint8Array, origin: PathOrigin): Uint8Array {
@@ -37,7 +37,7 @@ export function pathFromTop(typed: Uint8Array, origin: PathOrigin): Uint8Array {
   return names.length === 0 ? ROOT_PATH : Buffer.from(names.join('/'), 'latin1');
 }
 
-/** Where the current folder is in the vault, bytes as Latin-1; empty: at the top, or outside. */
+/** The current folder's path in the vault, bytes as Latin-1. Empty: at the root, or outside. */
 export function currentPlace({ folder, source }: PathOrigin): string {
   if (source === undefined) return '';
   const place = inside(source, folder) ?? inside(realPath(source), realPath(folder)) ?? '';
@@ -49,7 +49,7 @@ function isAbsolute(typed: Uint8Array): boolean {
 }
 
 /**
- * The part of an absolute path of this machine that is in the vault's folder, bytes as Latin-1.
+ * The part of an absolute path of this machine below the vault's folder, bytes as Latin-1.
  *
  * @throws {UsageError} `path-outside` — on another drive
  */
@@ -67,7 +67,7 @@ export function realPath(folder: string): string {
   try {
     return fs.realpathSync(folder);
   } catch {
-    return folder; // It then counts as what it was called.
+    return folder; // Without a real path, its given name counts.
   }
 }
 
@@ -86,7 +86,7 @@ function outside(typed: Uint8Array, { source }: PathOrigin): UsageError {
   });
 }
 
-/** @param shown - a path of the source that nothing is at */
+/** @param shown - a path of the source that does not exist */
 export function pathMissing(shown: string): UsageError {
   return new UsageError('path-missing', `${shown} does not exist`, {
     hint: 'Paths start at the current folder inside the vault, or at -C DIR; /PATH starts at its top.',

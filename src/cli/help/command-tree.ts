@@ -14,7 +14,7 @@ export interface ShownOption {
   readonly choices: readonly string[];
 }
 
-/** One command, with those below it. */
+/** One command with its subcommands. */
 export interface ShownCommand {
   /** `remote add`; empty for the program. */
   readonly path: string;
@@ -24,17 +24,17 @@ export interface ShownCommand {
   /** `[options] <name> <url>` */
   readonly usage: string;
   readonly options: readonly ShownOption[];
-  /** Words that its arguments can be. */
+  /** Possible values of its arguments. */
   readonly choices: readonly string[];
   /** One of its arguments may be the name of a remote. */
   readonly namesRemote: boolean;
   readonly commands: readonly ShownCommand[];
 }
 
-/** What `help` explains beside commands. */
+/** Topics of `help` beside commands. */
 export const HELP_TOPICS = ['exit-codes', 'man'] as const;
 
-/** What help calls arguments and values that may be the name of a remote. */
+/** Argument and value names in help that mean a remote. */
 const REMOTE_WORDS: ReadonlySet<string> = new Set(['remote', 'copy']);
 
 export function commandTree(command: Command, above = ''): ShownCommand {
@@ -57,7 +57,7 @@ export function commandTree(command: Command, above = ''): ShownCommand {
   };
 }
 
-/** What `help` can be asked about, when the command is that. */
+/** The topics of `help`, if this is the command `help`. */
 function topicsOf(command: Command): readonly string[] {
   const { parent } = command;
   const isHelp = command.registeredArguments.some((argument) => argument.name() === 'topic');
@@ -78,7 +78,7 @@ function optionOf(option: Option): ShownOption {
   };
 }
 
-/** All commands, each before those below it. */
+/** All commands, each before its subcommands. */
 export function allCommands(tree: ShownCommand): readonly ShownCommand[] {
   return [tree, ...tree.commands.flatMap(allCommands)];
 }

@@ -1,17 +1,17 @@
-/** Completions for shells, made of the command tree. */
+/** Completion scripts for shells, generated from the command tree. */
 import { allCommands, type ShownCommand } from './command-tree.ts';
 
-/** Shells that completions are made for. */
+/** The supported shells. */
 export const SHELLS = ['bash', 'zsh', 'fish', 'powershell'] as const;
 export type Shell = (typeof SHELLS)[number];
 
-/** The script that makes a shell complete `ecsync`. */
+/** The completion script of a shell for `ecsync`. */
 export function completionScript(shell: Shell, tree: ShownCommand): string {
   switch (shell) {
     case 'bash':
       return bash(tree);
     case 'zsh':
-      // zsh runs bash's functions, and says so when it cannot.
+      // zsh loads bash's completion functions, and reports if it cannot.
       return `#compdef ecsync\nautoload -U +X bashcompinit && bashcompinit\n${bash(tree)}`;
     case 'fish':
       return fish(tree);
@@ -25,7 +25,7 @@ function wordsAfter(command: ShownCommand): readonly string[] {
   return [...names, ...command.choices, ...command.options.flatMap((option) => option.names)];
 }
 
-/** Options that a value follows, by whether it may be the name of a remote. */
+/** Options with a value, by whether it may be the name of a remote. */
 function valueOptions(tree: ShownCommand, namesRemote: boolean): string {
   const names = allCommands(tree).flatMap(({ options }) =>
     options
@@ -35,7 +35,7 @@ function valueOptions(tree: ShownCommand, namesRemote: boolean): string {
   return [...new Set(names)].join('|');
 }
 
-/** Options whose values are known, with these. */
+/** Options with these known values. */
 function choiceOptions(
   tree: ShownCommand,
 ): readonly { readonly names: readonly string[]; readonly choices: readonly string[] }[] {
@@ -53,8 +53,8 @@ function remoteCommands(tree: ShownCommand): readonly ShownCommand[] {
 }
 
 /**
- * Names may contain blanks, so that each line of what is offered is one word. No `mapfile`: neither zsh
- * nor the bash of macOS has it.
+ * Names may contain blanks, so each offered line is one word. `mapfile` is not used, since neither
+ * zsh nor the bash of macOS has it.
  */
 function bash(tree: ShownCommand): string {
   const cases = allCommands(tree).map(
@@ -108,7 +108,7 @@ function quoted(text: string): string {
   return `'${text.replace(/\\/g, '\\\\').replace(/'/g, "\\'")}'`;
 }
 
-/** The names of the remotes, as fish asks for them. */
+/** A command for fish that prints the names of the remotes. */
 const FISH_REMOTES = '(ecsync remote list 2>/dev/null | string split -f1 \\t)';
 
 function fish(tree: ShownCommand): string {

@@ -6,7 +6,7 @@ import { manualPage } from './manual.ts';
 import { DONE } from '../frame/report.ts';
 import type { Selected } from '../frame/selected.ts';
 
-/** What every exit code means; part of the command line's contract. */
+/** The meaning of every exit code, which is part of the command line's contract. */
 const EXIT_CODES: readonly (readonly [number, string])[] = [
   [0, 'success, also when there was nothing to do'],
   [1, 'unexpected failure; or the hook before a push failed'],

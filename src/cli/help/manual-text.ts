@@ -1,8 +1,8 @@
-/** What the manual page says beside the commands: examples, files and the environment. */
+/** The text of the manual page beside the commands: examples, files and the environment. */
 import { PUSH_KEYS } from '../../options/push-options.ts';
 import { variableOf } from '../../library/settings/push-config.ts';
 
-/** Something, and what is said of it. */
+/** A name and its description. */
 export type ManualItem = readonly [name: string, text: string];
 
 export const EXAMPLES: readonly ManualItem[] = [
@@ -55,7 +55,7 @@ const VARIABLES: readonly ManualItem[] = [
   ['NO_COLOR, CI, TERM=dumb', 'no line that shows the progress'],
 ];
 
-/** Every variable; those of the settings of a push last. */
+/** All variables. Those of the settings of a push come last. */
 export function environmentLines(): readonly ManualItem[] {
   const names = PUSH_KEYS.map(variableOf);
   return [...VARIABLES, [names.join(', '), 'as the option of push of that name']];

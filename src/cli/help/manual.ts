@@ -1,8 +1,8 @@
-/** The manual page, made of the command tree. */
+/** The manual page, generated from the command tree. */
 import { EXAMPLES, environmentLines, FILES, type ManualItem } from './manual-text.ts';
 import { allCommands, type ShownCommand, type ShownOption } from './command-tree.ts';
 
-/** Text for roff: backslashes, dashes, and what would begin a request. */
+/** Escapes text for roff: backslashes, dashes, and leading request characters. */
 function roff(text: string): string {
   return text
     .replace(/\\/g, '\\e')
@@ -25,7 +25,7 @@ export function manualPage(
   );
   return [
     `.TH ECSYNC 1 "" "ecsync ${roff(version)}" "User Commands"`,
-    // Names of options and variables are not broken.
+    // Disables hyphenation, so that names of options and variables are not broken.
     '.nh',
     '.ad l',
     '.SH NAME',

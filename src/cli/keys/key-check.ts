@@ -1,4 +1,4 @@
-/** The command `key check`: says whether a recovery key or a password opens the vault. */
+/** The command `key check`: tests whether a recovery key or a password opens the vault. */
 import path from 'node:path';
 import type { Command } from 'commander';
 import { PasswordError, UsageError, VaultError } from '../../errors.ts';
@@ -76,7 +76,7 @@ async function check(
   }
 }
 
-/** Tries a password on the conf of some copy, whether there is a vault here or not. */
+/** Tries a password on the conf of any copy, with or without a vault here. */
 async function checkConf(
   host: Host,
   warnings: Warnings,
@@ -118,7 +118,11 @@ async function checkConf(
   }
 }
 
-/** @throws everything but what says that a secret is not the right one */
+/**
+ * Returns an error that means "no".
+ *
+ * @throws any other error
+ */
 function asNo(error: unknown): PasswordError {
   const isNo =
     error instanceof PasswordError &&
@@ -127,16 +131,17 @@ function asNo(error: unknown): PasswordError {
   throw error;
 }
 
-/** @throws {VaultError} a vault that was named and is none, or cannot be read */
+/** @throws {VaultError} the named vault does not exist or cannot be read */
 function vaultIfAny(host: Host, options: CheckOptions): VaultFrame | undefined {
   const open = (): VaultFrame => readVaultFrameOf(host, options);
   return options.C === undefined ? ofVaultIfAny(host, options, open) : open();
 }
 
 /**
- * @returns what the secret turned out to be
+ * @returns the kind of the secret
  * @throws {PasswordError} `wrong-password`, `wrong-masterkey`
- * @throws {VaultError} `vault-incomplete` — a password, and the conf is lost; `key-check-missing`
+ * @throws {VaultError} `vault-incomplete` — it is a password, and the conf is lost;
+ *   `key-check-missing`
  */
 async function assertOpens(
   host: Host,

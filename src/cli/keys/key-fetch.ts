@@ -1,4 +1,7 @@
-/** `key fetch`: takes over the gocryptfs.conf of a copy after the password was changed on another machine. */
+/**
+ * The command `key fetch`: takes over the gocryptfs.conf of a copy after the password was changed
+ * on another machine.
+ */
 import type { Command } from 'commander';
 import { UsageError } from '../../errors.ts';
 import { commitConf, settleConf, stageConf } from '../../vault/replace-conf.ts';

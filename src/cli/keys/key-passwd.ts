@@ -90,7 +90,7 @@ async function changePasswordOf(
   });
 }
 
-/** Makes the conf for the new password, proves that it opens, and puts it in its place. */
+/** Makes the conf for the new password, verifies that it opens, and replaces the old one. */
 async function replacePassword(
   host: Host,
   warnings: Warnings,
@@ -124,13 +124,13 @@ async function replacePassword(
   }
 }
 
-/** No less than what is usual today, and no less than before. */
+/** At least today's default, and at least the old cost. */
 function costAsBefore({ scrypt: { logN, r, p } }: Conf): number {
   const before = Math.ceil(Math.log2((2 ** logN * r * p) / SCRYPT_WORK_DEFAULT));
   return Math.min(SCRYPT_LOG_N_DEFAULT + Math.max(before, 0), SCRYPT_LOG_N_MAX);
 }
 
-/** The password is changed by now: a keychain that does not take it is a warning. */
+/** The password is changed already, so a failure of the keychain is a warning. */
 async function updateKeychain(
   host: Host,
   warnings: Warnings,
@@ -148,7 +148,7 @@ async function updateKeychain(
   }
 }
 
-/** @throws {FileError} `conf-not-written` — what was read back is not what was written */
+/** @throws {FileError} `conf-not-written` — the file differs when it is read back */
 async function assertOpens(
   staged: Uint8Array,
   password: Uint8Array,

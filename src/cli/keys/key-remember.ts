@@ -1,6 +1,6 @@
 /**
- * The commands `key remember` and `key forget`: keep a vault's password in the keychain of the system, or remove
- * it.
+ * The commands `key remember` and `key forget`: store a vault's password in the system's keychain,
+ * or remove it.
  */
 import type { Command } from 'commander';
 import { UsageError } from '../../errors.ts';

@@ -1,4 +1,4 @@
-/** How a command asks for the key of a new vault. */
+/** Makes or takes over the key of a new vault. */
 import type { LayoutChoice } from '../../gocryptfs/conf/feature-flags.ts';
 import type { MadeKey } from '../../library/new-key.ts';
 import { untilInterrupted } from '../secrets/derivation.ts';

@@ -1,9 +1,9 @@
-/** The recovery sheet: the text that lets its holder read every copy without ecsync. */
+/** The recovery sheet: a text with which its holder can read every copy without ecsync. */
 import type { Conf } from '../../gocryptfs/conf/config.ts';
 import type { FeatureFlag } from '../../gocryptfs/conf/feature-flags.ts';
 import { shownText } from '../terminal/terminal.ts';
 
-/** What a recovery sheet tells. */
+/** The content of a recovery sheet. */
 export interface SheetFacts {
   readonly source: string;
   /** URLs of the remotes, in their order. */
@@ -13,14 +13,14 @@ export interface SheetFacts {
   readonly date: Date;
 }
 
-/** A master key as gocryptfs writes it: 8 groups of 8 hex digits, joined by dashes. */
+/** A master key as gocryptfs prints it: 8 groups of 8 hex digits, joined by dashes. */
 export function shownMasterkey(masterkey: Uint8Array): string {
   const digits = Buffer.from(masterkey).toString('hex');
   return (digits.match(/.{8}/g) ?? []).join('-');
 }
 
 /**
- * The options that gocryptfs needs beside `-masterkey`, with which it reads no conf.
+ * The options that gocryptfs needs with `-masterkey`, because it reads no conf then.
  *
  * @see gocryptfs cli_args.go, mount.go (v2.3): without them it assumes a plain `-init`
  */
@@ -55,7 +55,7 @@ function localDate(date: Date): string {
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 }
 
-/** The sheet to print and keep: whoever has it can read every copy, without ecsync. */
+/** The lines of the sheet. */
 export function recoverySheet(facts: SheetFacts): readonly string[] {
   const { conf, remotes } = facts;
   const key = shownMasterkey(facts.masterkey);

@@ -1,4 +1,4 @@
-/** The command `unlock`: shows who holds the lock of a vault, and removes a lock that was left behind. */
+/** The command `unlock`: shows who holds the lock of a vault, and removes a stale lock. */
 import type { Command } from 'commander';
 import { LockedError } from '../../errors.ts';
 import { acquireLock, lockHolder, removeLock } from '../../vault/lock/lock.ts';
@@ -42,7 +42,7 @@ export function defineUnlock(program: Command, select: Selected): void {
 /** @throws {LockedError} `locked`; {FileError} `lock-failed`; {VaultError} `no-vault`, `lock-failed` */
 function unlock(host: Host, options: UnlockOptions): CommandResult {
   const { lock, config } = vaultFiles(findVaultDir(placeOf(host, options)));
-  // The second one is held for a moment, while the configuration is written.
+  // The second lock is held briefly while the configuration is written.
   const found = [lock, `${config}.lock`].flatMap((file) => {
     const holder = lockHolder(file);
     return holder === undefined ? [] : [{ file, holder }];

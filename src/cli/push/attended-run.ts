@@ -9,7 +9,7 @@ import type { Host } from '../frame/host.ts';
 import { Healthcheck, notifyDesktop } from './notify.ts';
 import type { CommandResult, Warnings } from '../frame/report.ts';
 
-/** A run whose hooks are called and whose end is told. */
+/** A run with hooks and notifications. */
 export interface AttendedRun {
   readonly vault: Pick<VaultFrame, 'config' | 'source'>;
   readonly command: string;
@@ -17,21 +17,21 @@ export interface AttendedRun {
   readonly remote: string;
 }
 
-/** A state of the source that the hook before the run has frozen, at that moment or later. */
+/** A frozen state of the source that the hook before the run has made, and a time before that. */
 export interface NamedState {
   readonly folder: string;
   readonly takenMs: number;
 }
 
 const GOOD: ReadonlySet<number> = new Set([ExitCode.ok, ExitCode.vanished]);
-/** Neither good nor bad: nobody is told. */
+/** Neither success nor failure: nobody is notified. */
 const NEITHER: ReadonlySet<number> = new Set([ExitCode.notNow, ExitCode.interrupted]);
 
 /**
- * Does `work` between the hooks of the configuration, and tells who is to be told.
+ * Runs `work` between the hooks of the configuration, and sends the notifications.
  *
- * @throws whatever `work` throws; {HookError} `hook-failed`; {UsageError} `hook-not-started`, `command-invalid`;
- *   every code of `readUserConfig`
+ * @throws whatever `work` throws; {HookError} `hook-failed`; {UsageError} `hook-not-started`,
+ *   `command-invalid`; every code of `readUserConfig`
  */
 export async function attend(
   host: Host,
@@ -76,7 +76,7 @@ export async function attend(
   }
 }
 
-/** What a person would have read. */
+/** The messages of the run, for notifications. */
 function logOf(warnings: Warnings, error: CommandResult['error']): readonly string[] {
   const lines = warnings.list().map(({ message }) => `warning: ${message}`);
   return error === undefined ? lines : [...lines, error.message];
@@ -87,7 +87,7 @@ const POSTPONED: CommandResult = {
   error: { code: 'hook-postponed', message: "the hook 'before' says: not now" },
 };
 
-/** What fails here does not make a push fail that did not. */
+/** A failure of this hook does not make a successful push fail. */
 async function callAfter(
   host: Host,
   warnings: Warnings,

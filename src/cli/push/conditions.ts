@@ -1,4 +1,4 @@
-/** What may keep a push nobody waits for from starting: a battery, a network that costs. */
+/** Conditions that keep an unattended push from starting: a battery, or a metered network. */
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -8,18 +8,18 @@ import { programFile } from '../../programs.ts';
 import type { Host } from '../frame/host.ts';
 import type { CommandResult } from '../frame/report.ts';
 
-/** What a push waits for, or leaves alone. */
+/** The conditions of a push. */
 export interface Conditions {
   readonly skipOnBattery?: boolean;
   readonly skipOnMetered?: boolean;
 }
 
-/** Whether a condition holds; undefined: this machine does not tell. */
+/** Whether a condition holds. Undefined: unknown on this machine. */
 type Answer = boolean | undefined;
 
 /**
- * @returns how a push ends that is not to start now, with exit code 75. What the machine does not
- *   tell keeps no push away.
+ * @returns the result of a push that must not start now, with exit code 75; an unknown condition
+ *   does not keep a push from starting
  */
 export async function notNow(
   host: Pick<Host, 'platform' | 'environment'>,
@@ -47,7 +47,7 @@ const POWERSHELL = ['-NoLogo', '-NoProfile', '-NonInteractive', '-Command'];
 /** 1: the battery discharges. Source: Win32_Battery. */
 const WINDOWS_BATTERY = '(Get-CimInstance Win32_Battery).BatteryStatus';
 
-/** Source: Windows.Networking.Connectivity.NetworkCostType: Fixed and Variable cost something. */
+/** Source: Windows.Networking.Connectivity.NetworkCostType. Fixed and Variable are metered. */
 const WINDOWS_COST =
   '[Windows.Networking.Connectivity.NetworkInformation,Windows.Networking.Connectivity,ContentType=WindowsRuntime]::GetInternetConnectionProfile().GetConnectionCost().NetworkCostType';
 
@@ -63,8 +63,8 @@ async function isOnBattery(host: Pick<Host, 'platform' | 'environment'>): Promis
 }
 
 /**
- * Whether a Linux machine runs on its battery: none of its mains is on line, and a battery that is
- * not a mouse's discharges. Source: Documentation/ABI/testing/sysfs-class-power.
+ * Whether a Linux machine runs on its battery: no mains supply is online, and a battery of the
+ * system (not of a mouse) discharges. Source: Documentation/ABI/testing/sysfs-class-power.
  *
  * @param folder - `/sys/class/power_supply`
  */
@@ -98,7 +98,7 @@ function readLine(file: string): string {
   }
 }
 
-/** NetworkManager's `Metered`: 1 is yes, 3 a guess that says yes. macOS tells no program. */
+/** NetworkManager's `Metered`: 1 is yes, 3 is probably yes. macOS does not tell programs. */
 async function isMetered(host: Pick<Host, 'platform' | 'environment'>): Promise<Answer> {
   if (host.platform === 'win32') {
     const said = await output(host, 'powershell.exe', [...POWERSHELL, WINDOWS_COST]);
@@ -113,7 +113,7 @@ async function isMetered(host: Pick<Host, 'platform' | 'environment'>): Promise<
 
 const ANSWER_TIMEOUT_MS = 10_000;
 
-/** What a program prints; undefined: it is not there, fails, or takes too long. */
+/** The output of a program. Undefined if it does not exist, fails, or takes too long. */
 function output(
   { environment }: Pick<Host, 'environment'>,
   program: string,
@@ -128,18 +128,21 @@ function output(
   });
 }
 
-/** As a job of systemd: others go first, and nothing takes longer when nobody else wants to work. */
+/**
+ * Lowers the priority as a job of systemd does: other processes go first, but an idle machine runs
+ * at full speed.
+ */
 export function lowerPriority({ platform }: Pick<Host, 'platform'>): void {
   for (const id of platform === 'linux' ? threads() : [0]) {
     try {
       os.setPriority(id, os.constants.priority.PRIORITY_BELOW_NORMAL);
     } catch {
-      // A thread that has ended, or a priority that is lower already.
+      // The thread has ended, or its priority is lower already.
     }
   }
 }
 
-/** On Linux each thread has a priority; new ones take that of the one which starts them. */
+/** On Linux each thread has its own priority, which new threads inherit from their creator. */
 function threads(): readonly number[] {
   try {
     return fs.readdirSync('/proc/self/task').map(Number);

@@ -12,9 +12,9 @@ import { realPath } from '../frame/vault-paths.ts';
 const NAMES_FOLDER = /^ECSYNC_SOURCE=(.+)$/;
 
 /**
- * The folder that the hook before a push names by its last line, `ECSYNC_SOURCE=/path`.
+ * The folder that the hook before a push names in its last line, `ECSYNC_SOURCE=/path`.
  *
- * @param printed - the end of what the hook printed on standard output
+ * @param printed - the end of the hook's standard output
  */
 export function namedFolder(printed: string): string | undefined {
   const last = printed.trimEnd().split(/\r?\n/).at(-1) ?? '';
@@ -24,7 +24,7 @@ export function namedFolder(printed: string): string | undefined {
 /**
  * Settings of a push that reads the frozen state.
  *
- * @param takenMs - a moment before it was made
+ * @param takenMs - a time before the state was made
  * @throws {HookError} `hook-source-missing`, `hook-source-other`, `hook-source-overlaps`
  */
 export function frozenSettings(
@@ -54,8 +54,9 @@ export function frozenSettings(
 }
 
 /**
- * Whether there is what the vault directory was at some moment: it has its key. A link would show the
- * vault itself in any folder, and would be pushed as one.
+ * Whether the folder holds a state of the vault directory, recognised by the key check of its
+ * configuration. A link does not count: any folder can link to the vault, and would then be pushed
+ * as its source.
  */
 function holdsStateOf(folder: string, within: string, { key_check: wanted }: VaultConfig): boolean {
   const vaultDir = path.join(folder, within);

@@ -1,4 +1,4 @@
-/** Programs of the user's that run around a push. */
+/** Runs the user's programs around a push. */
 import { spawn } from 'node:child_process';
 import { ExitCode, HookError, UsageError } from '../../errors.ts';
 import { interrupted } from '../../interruption.ts';
@@ -9,17 +9,19 @@ import { namedFolder } from './frozen-source.ts';
 import type { Host } from '../frame/host.ts';
 import { shownText } from '../terminal/terminal.ts';
 
-/** What a hook is told, each as an environment variable; nothing secret. */
+/** The facts passed to a hook as environment variables. None is secret. */
 export interface HookFacts {
   /** `ECSYNC_COMMAND` */
   readonly command: string;
   /** `ECSYNC_REMOTE`: its name, or the destination. */
   readonly remote: string;
-  /** `ECSYNC_SOURCE`: the folder, where the hook also starts. */
+  /** `ECSYNC_SOURCE`: the source folder, which is also the hook's working folder. */
   readonly source: string;
-  /** `ECSYNC_FROZEN_SOURCE`: what the hook before the push has named, for those after it. */
+  /**
+   * `ECSYNC_FROZEN_SOURCE`: the folder that the hook before the push has named, for later hooks.
+   */
   readonly frozen?: string | undefined;
-  /** `ECSYNC_EXIT_CODE`, `ECSYNC_ERROR_CODE`, `ECSYNC_ERROR`: how it ended. */
+  /** `ECSYNC_EXIT_CODE`, `ECSYNC_ERROR_CODE`, `ECSYNC_ERROR`: the result. */
   readonly ended?: {
     readonly exitCode: number;
     readonly error?: { readonly code: string; readonly message: string } | undefined;
@@ -29,21 +31,21 @@ export interface HookFacts {
 /** Names of the hooks, as they are in `[hooks]`. */
 export type HookName = keyof HooksTable;
 
-/** How a hook ended. */
+/** The result of a hook. */
 interface HookEnd {
-  /** Its exit status, -1 for a signal; 0 when there is no such hook. */
+  /** Its exit status, -1 for a signal. 0 if there is no such hook. */
   readonly status: number;
-  /** The end of what it printed on standard output. */
+  /** The end of its standard output. */
   readonly printed: string;
 }
 
-/** Time for what an ended hook has printed to arrive. */
+/** Time for the output of an ended hook to arrive. */
 const OUTPUT_GRACE_MS = 1000;
-/** A path is shorter. */
+/** More than a path needs. */
 const PRINTED_MAX = 8192;
 
 /**
- * Runs a hook to its end; what it prints goes to standard error.
+ * Runs a hook to its end. Its output goes to standard error.
  *
  * @throws {UsageError} `command-invalid`, `hook-not-started`
  * @throws {InterruptedError} `interrupted`
@@ -89,7 +91,7 @@ export async function runHook(
       else resolve({ status: code ?? -1, printed });
     };
     child.on('close', end);
-    // What the hook has left running may keep its output open: nobody waits for that.
+    // A background process of the hook may keep its output open. It is not waited for.
     child.on('exit', (code) => void setTimeout(() => end(code), OUTPUT_GRACE_MS).unref());
   });
 }
@@ -108,16 +110,17 @@ function variablesOf({ command, remote, source, frozen, ended }: HookFacts): Nod
   };
 }
 
-/** A push may go on. */
+/** The push may continue. */
 export interface Go {
   /** A frozen state of the source, to be read in its place. */
   readonly folder: string | undefined;
 }
 
 /**
- * What the hook before a push decides.
+ * Runs the hook before a push, which decides whether it continues.
  *
- * @returns undefined: not now; otherwise the push goes on, with the folder that the hook names, if any
+ * @returns undefined: not now; otherwise the push continues, with the folder that the hook has
+ *   named, if any
  * @throws {HookError} `hook-failed`, and as {@link runHook}
  */
 export async function askBefore(

@@ -1,4 +1,4 @@
-/** Who is told how a push ended, beside the person at the terminal. */
+/** Notifies services and the desktop of how a push ended. */
 import { execFile } from 'node:child_process';
 import { programFile } from '../../programs.ts';
 import type { Host } from '../frame/host.ts';
@@ -8,13 +8,13 @@ const PING_TIMEOUT_MS = 10_000;
 const DESKTOP_TIMEOUT_MS = 10_000;
 const TEXT_LENGTH_MAX = 300;
 const LOG_LINES_MAX = 50;
-/** What healthchecks.io keeps of a message. */
+/** The message length that healthchecks.io keeps. */
 const LOG_LENGTH_MAX = 10_000;
 
 /**
- * A service that expects to hear from every run, such as healthchecks.io: the address itself on
- * success, `/start` and `/fail` behind it. It is told the exit code and nothing else, unless the log
- * is to go there, too.
+ * A service that expects a ping for every run, such as healthchecks.io: the address itself for
+ * success, and `/start` and `/fail` below it. It gets the exit code, and the log only if that is
+ * configured.
  */
 export class Healthcheck {
   readonly #address: URL;
@@ -27,15 +27,15 @@ export class Healthcheck {
     this.#warnings = warnings;
   }
 
-  /** Nobody waits for the answer. */
+  /** Pings without waiting for the answer. */
   start(): void {
     this.#pending = this.#ping('start', '');
   }
 
   /**
-   * Settles when the service has answered, or did not in time; that is a warning at most.
+   * Resolves after the answer or a timeout. A failure is only a warning.
    *
-   * @param log - goes behind the exit code, as far as there is room: its end counts
+   * @param log - sent after the exit code; if there is too much, only the last lines
    */
   async end(exitCode: number, isGood: boolean, log: readonly string[] = []): Promise<void> {
     await this.#pending;
@@ -57,7 +57,7 @@ export class Healthcheck {
     }
   }
 
-  /** The path of the address is as good as a password: only the host is told. */
+  /** Names only the host, since the path of the address is as good as a password. */
   #warn(what: string): void {
     const message = `the healthcheck at ${this.#address.host} ${what}`;
     this.#warnings.add({ code: 'healthcheck-failed', message });
@@ -74,7 +74,7 @@ const TOAST = [
   '[Windows.UI.Notifications.ToastNotificationManager]::CreateToastNotifier($id).Show([Windows.UI.Notifications.ToastNotification]::new($t))',
 ].join(';');
 
-/** The program that shows a message on the desktop of a platform, and its words. */
+/** The program that shows a message on the desktop of a platform, and its arguments. */
 export function desktopCommand(
   platform: NodeJS.Platform,
   text: string,
@@ -96,7 +96,7 @@ export function desktopCommand(
   return { program: 'notify-send', words: ['--app-name=ecsync', '--', 'ecsync', text] };
 }
 
-/** Shows a message on the desktop, where there is one. Never throws, and never takes long. */
+/** Shows a message on the desktop, if there is one. Never throws, and never takes long. */
 export function notifyDesktop(host: Host, message: string): Promise<void> {
   const text = message.slice(0, TEXT_LENGTH_MAX);
   const { program, words } = desktopCommand(host.platform, text);

@@ -1,4 +1,4 @@
-/** The command `plan`: tells what a push would do, and changes nothing. */
+/** The command `plan`: shows what a push would do, and changes nothing. */
 import type { Command } from 'commander';
 import { ExitCode } from '../../errors.ts';
 import type { PlanSummary } from '../../sync/push/source/push-settings.ts';

@@ -3,7 +3,7 @@ import type { PushCommandOptions } from '../settings/push-options.ts';
 import type { Host } from '../frame/host.ts';
 import type { CommandResult } from '../frame/report.ts';
 
-/** Whether the conditions keep a push from starting; one that starts gets its priority. */
+/** Whether the conditions keep a push from starting. Otherwise sets its priority. */
 export async function postpone(
   host: Host,
   options: PushCommandOptions,

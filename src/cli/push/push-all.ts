@@ -8,7 +8,7 @@ import type { Host } from '../frame/host.ts';
 import { askPassword, passwordQuestion } from '../frame/prompt.ts';
 import { DONE, type CommandResult } from '../frame/report.ts';
 
-/** Exit codes, the worst first: what says most about the need to look. */
+/** Exit codes, the most serious first. */
 const WORST_FIRST: readonly number[] = [
   ...[ExitCode.interrupted, ExitCode.unexpected, ExitCode.usage, ExitCode.password],
   ...[ExitCode.noVault, ExitCode.hostKeyOrLogin, ExitCode.remoteRefused, ExitCode.connection],
@@ -16,19 +16,19 @@ const WORST_FIRST: readonly number[] = [
   ...[ExitCode.vanished, ExitCode.notNow, ExitCode.ok],
 ];
 
-/** The worse of two exit codes; one that nobody knows is the worst. */
+/** The worse of two exit codes. An unknown one is the worst. */
 export function worseExit(a: number, b: number): number {
   return WORST_FIRST.indexOf(a) <= WORST_FIRST.indexOf(b) ? a : b;
 }
 
-/** One push to a remote. */
+/** Pushes to one remote. */
 export type PushOne = (name: string, options: PushOptions) => Promise<CommandResult>;
 
 /**
- * Pushes to every remote, one after the other; what fails for one does not keep the next from its
- * turn. A password is asked for once.
+ * Pushes to every remote in turn. A failure does not keep the next remote from its turn. A password
+ * is asked for once.
  *
- * @returns the worst exit code, and the figures of all together
+ * @returns the worst exit code, and the sums of all figures
  * @throws {UsageError} `no-remote`, `conflicting-options`
  */
 export async function pushToAll(
@@ -93,7 +93,7 @@ function tell({ out }: Host, name: string, lines: readonly string[]): void {
   for (const line of lines) out.alert(line.replace(/^ecsync: /, `ecsync: ${name}: `));
 }
 
-/** A password that was typed is kept for the other remotes, and overwritten in the end. */
+/** Keeps a typed password for the other remotes, and overwrites it at the end. */
 async function askingOnce(
   question: () => Promise<Buffer>,
   work: (ask: () => Promise<Buffer>) => Promise<void>,

@@ -1,4 +1,4 @@
-/** What a push refuses by its words alone. */
+/** Refuses pushes that cannot work, before they begin. */
 import { UsageError } from '../../errors.ts';
 import type { PushSettings } from '../../sync/push/source/push-settings.ts';
 import type { StoredVault } from '../../vault/vault.ts';
@@ -9,7 +9,8 @@ import { inside } from '../../tree/local/overlap.ts';
 import { realPath } from '../frame/vault-paths.ts';
 
 /**
- * `-C` beside `--vault-dir` may be meant to push another folder, a snapshot say, under the vault's key.
+ * `-C` together with `--vault-dir` may be meant to push another folder with the vault's key, such
+ * as a snapshot.
  *
  * @throws {UsageError} `source-differs`
  */
@@ -27,7 +28,7 @@ export function refuseOtherFolder(
   );
 }
 
-/** What can be refused before anybody is asked for a password. */
+/** Refuses what can be refused before a password is asked for. */
 export async function refuseEarly(settings: PushSettings): Promise<void> {
   const { destination, source } = settings;
   if (destination.kind === 'daemon') {

@@ -1,4 +1,4 @@
-/** Reads the words `[REMOTE] [PATH…]` of a push. */
+/** Interprets the arguments `[REMOTE] [PATH…]` of a push. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { UsageError } from '../../errors.ts';
@@ -9,7 +9,7 @@ import { resolveEscaped } from '../frame/escaped-paths.ts';
 import { inside } from '../../tree/local/overlap.ts';
 import { pathMissing, realPath } from '../frame/vault-paths.ts';
 
-/** What `[REMOTE] [PATH…]` means. */
+/** The meaning of `[REMOTE] [PATH…]`. */
 export interface PushWords {
   readonly destination: Destination;
   /** As typed. */
@@ -17,10 +17,12 @@ export interface PushWords {
 }
 
 /**
- * Reads `[REMOTE] [PATH…]`: the first word is a configured name, or a destination (it has a colon
- * or starts with `/`, `./`, `../` or a drive). Without words: the first configured remote.
+ * Interprets `[REMOTE] [PATH…]`. The first argument is a configured name, or a destination (it has
+ * a colon or starts with `/`, `./`, `../` or a drive). Without arguments: the first configured
+ * remote.
  *
- * @throws {UsageError} `no-remote`, `destination-invalid`, `destination-password`, `remote-and-path`
+ * @throws {UsageError} `no-remote`, `destination-invalid`, `destination-password`,
+ *   `remote-and-path`
  */
 export function readPushWords(words: readonly string[], context: PushTargetContext): PushWords {
   const { remotes, folder } = context;
@@ -36,7 +38,7 @@ export function readPushWords(words: readonly string[], context: PushTargetConte
   throw noRemote(first ?? '', remotes);
 }
 
-/** How the paths of a push are read: as they are typed, or as `ls` shows them. */
+/** The parser for paths of a push: as they are typed, or escaped as `ls` shows them. */
 export function pathResolver({
   escaped,
 }: {
@@ -46,12 +48,12 @@ export function pathResolver({
 }
 
 /**
- * Turns paths as typed into paths relative to the source, `/`-separated. A pattern that names no
- * existing object is expanded, because not every shell does it.
+ * Converts typed paths into paths relative to the source, `/`-separated. A pattern that names no
+ * existing object is expanded, since not every shell does it.
  *
- * @param onGone - for a path where nothing is any more, which may be meant when something is to be
- *   deleted; without it that is an error
- * @returns empty when everything is meant
+ * @param onGone - called for a path that does not exist any more, which is valid if the push
+ *   deletes; without it that is an error
+ * @returns empty if everything is selected
  * @throws {UsageError} `path-outside`, `path-missing`
  */
 export async function resolvePaths(
@@ -69,7 +71,7 @@ export async function resolvePaths(
   return resolved.includes('') ? [] : resolved;
 }
 
-/** The same rule as that of `pathFromTop`, for what exists here. */
+/** The rule of `pathFromTop` for existing objects. */
 function onDisk(
   typed: string,
   { folder, source }: Pick<PushTargetContext, 'folder' | 'source'>,
@@ -86,13 +88,13 @@ function onDisk(
   return { start: source, word: `.${typed}` };
 }
 
-/** Links count themselves, whatever they lead to. */
+/** A link exists even if its target does not. */
 function exists(absolute: string): boolean {
   try {
     fs.lstatSync(absolute);
     return true;
   } catch {
-    return false; // Not there, or nothing that can be looked at.
+    return false; // Missing, or impossible to examine.
   }
 }
 
@@ -120,12 +122,12 @@ async function expand(
   throw pathMissing(path.resolve(folder, typed));
 }
 
-/** `convertPathToPattern` turns backslashes around, and escapes what is a pattern here. */
+/** `convertPathToPattern` flips backslashes, and escapes pattern characters. */
 function unescapeMagic(pattern: string): string {
   return pattern.replace(/\\(?=[*?[\]{}()!+@])/g, '');
 }
 
-/** Links on the way to the object are followed: the scan knows it by its real place alone. */
+/** Resolves links on the way to the object, since the scan finds it only under its real path. */
 function relativeToSource(absolute: string, source: string, typed: string): string {
   if (path.relative(source, absolute) === '') return '';
   const relative = inside(realPath(source), realPlace(absolute));
@@ -137,7 +139,9 @@ function relativeToSource(absolute: string, source: string, typed: string): stri
   return relative.split(path.sep).join('/');
 }
 
-/** The real folder with the object's own name: the object itself may be a symlink. */
+/**
+ * The real path of the folder with the object's own name, since the object itself may be a symlink.
+ */
 function realPlace(absolute: string): string {
   const above = path.dirname(absolute);
   const isThere = above === absolute || exists(above);

@@ -1,4 +1,4 @@
-/** The command `push`: brings a destination up to date. */
+/** The command `push`: updates a destination. */
 import type { Command } from 'commander';
 import { EcsyncError, ExitCode } from '../../errors.ts';
 import type { OpenVault } from '../../sync/push/opened-vault.ts';
@@ -25,7 +25,7 @@ import { pushLayers } from '../../library/settings/push-config.ts';
 import { settlePush, type SettledPush } from '../../library/settings/push-settings.ts';
 import { pushToAll } from './push-all.ts';
 import { pathResolver, readPushWords } from './push-words.ts';
-import { newsOnly, tellItem } from '../terminal/render-item.ts';
+import { newsOnly, reportItem } from '../terminal/render-item.ts';
 import { askPassword, passwordQuestion } from '../frame/prompt.ts';
 import { ProgressReport } from '../terminal/render-progress.ts';
 import {
@@ -48,7 +48,7 @@ import { onceOnline } from './wait-online.ts';
 import { peerSettings } from '../frame/run-options.ts';
 import type { Selected } from '../frame/selected.ts';
 import { shown } from '../terminal/terminal.ts';
-import { tellWaiting } from '../frame/vault-lock.ts';
+import { reportWaiting } from '../frame/vault-lock.ts';
 import {
   addConditionOptions,
   addPushOptions,
@@ -78,16 +78,16 @@ export function definePush(program: Command, select: Selected): void {
   });
 }
 
-/** What the command line of a push, or of what goes with its options, says. */
+/** The options and arguments of a push, or of a command with the same options. */
 export interface PushRequest<Options extends PushOptions = PushOptions> {
   readonly options: Options;
   readonly filters: readonly FilterWord[];
-  /** Names of the options that the command line itself says. */
+  /** Names of the options that were given on the command line. */
   readonly given: ReadonlySet<string>;
   readonly words: readonly string[];
 }
 
-/** Has a command `[remote] [path...]` with the options of a push tell what it was asked. */
+/** Defines `[remote] [path...]` and the options of a push on a command, and passes them on. */
 export function onPushWords<Options extends PushOptions>(
   command: Command,
   filters: readonly FilterWord[],
@@ -114,7 +114,7 @@ async function runPush(
   const run = {
     ...{ vault, settings, wait: options.wait },
     hasOwnRules: request.filters.length > 0,
-    onWait: (holder: ObservedHolder) => tellWaiting(host, holder),
+    onWait: (holder: ObservedHolder) => reportWaiting(host, holder),
     postpone: () => postpone(host, options),
   };
   return pushHolding(callerOf(host, warnings), run, (signal) => {
@@ -132,7 +132,7 @@ async function runPush(
   });
 }
 
-/** `--if-older-than`: what ends a push that is not due. */
+/** `--if-older-than`: the result of a push that is not due. */
 function youngerThan(
   { out }: Host,
   { vaultDir }: StoredVault,
@@ -143,7 +143,7 @@ function youngerThan(
   const lastMs = lastFullPush(vaultDir, shown);
   if (ifOlderThan === undefined || lastMs === undefined) return undefined;
   const ageMs = Date.now() - lastMs;
-  // A clock that was set back must not keep pushes away.
+  // A clock that was set back must not prevent pushes.
   if (ageMs < 0 || ageMs >= ifOlderThan * 1000) return undefined;
   out.success(`not due: everything was pushed to ${shown} ${shownAge(ageMs)}`);
   return DONE;
@@ -184,9 +184,9 @@ function tellStats({ out }: Host, { stats }: PushOptions, figures: PushFigures):
 }
 
 /**
- * A push that an error has cut off, with what it came to until then.
+ * The result of a push that an error has ended, with its figures until then.
  *
- * @throws `thrown` itself when it is our fault, or nothing had begun
+ * @throws `thrown` itself if it is a bug, or if nothing had begun
  */
 function cutOffAt(
   host: Host,
@@ -204,9 +204,9 @@ function cutOffAt(
 }
 
 /**
- * Runs `work` with the vault's key and with what it needs of this process. The key may still be on
- * its way: the engine is loaded, and the login begins, while scrypt runs in its own thread. A mirror
- * needs no key, and nobody is asked for one.
+ * Calls `work` with the vault's key and its surroundings. The key may still be pending: the engine
+ * is loaded and the login begins while scrypt runs in a thread. A mirror needs no key, and no
+ * password is asked for.
  */
 export async function withKey<T>(
   host: Host,
@@ -235,14 +235,14 @@ export async function withKey<T>(
   return withKeyedVault(callerOf(host, warnings), run, work).finally(() => host.out.clearStatus());
 }
 
-/** What a push is to do, of which vault. */
+/** The settings of a push, and its vault. */
 export interface ReadPush<Options> extends SettledPush<Options> {
   readonly vault: StoredVault;
 }
 
 /**
- * Opens the vault, reads the command line of a push and the configuration, and refuses what can be
- * refused before anybody is asked for a password; errors as `readVault`, `readPushWords`,
+ * Opens the vault, interprets the command line of a push and the configuration, and refuses what
+ * can be refused before a password is asked for. Errors as `readVault`, `readPushWords`,
  * `resolvePaths`, the filter rules and `withConfiguration`.
  */
 export async function readPush<Options extends PushOptions>(
@@ -281,7 +281,7 @@ function reporterFor(host: Host, warnings: Warnings, options: PushOptions): Push
   const isNews = options.retries === undefined ? () => true : newsOnly();
   return {
     item: (line) => {
-      if (isNews(line)) tellItem(out, line, options.itemizeChanges === true);
+      if (isNews(line)) reportItem(out, line, options.itemizeChanges === true);
     },
     warning: (warning) => warnings.add(warning),
     progress: (now) => progress.show(now),

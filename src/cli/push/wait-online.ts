@@ -4,15 +4,15 @@ import { pause } from '../../interruption.ts';
 import { shownDuration } from '../../library/figures.ts';
 import type { Output } from '../terminal/output.ts';
 
-/** How a destination that is not reached at all fails, whichever way leads there. */
+/** How a connection fails if the destination cannot be reached, with any transport. */
 const UNREACHED: ReadonlySet<ConnectionCode> = new Set(['connect-failed', 'connect-timeout']);
 const FIRST_DELAY_MS = 1000;
 const DELAY_MAX_MS = 15_000;
 
 /**
- * `--wait-online`: does `attempt`, and again while the destination cannot be reached.
+ * `--wait-online`: makes an attempt, and repeats it while the destination cannot be reached.
  *
- * @param waitSec - how long a new attempt is begun; absent: never, and `attempt` fails as it does
+ * @param waitSec - how long new attempts are started; absent: there is only one attempt
  * @throws {NotNowError} `offline` — it was not reached in time; and what else `attempt` throws
  * @throws {InterruptedError} `interrupted`
  */

@@ -1,4 +1,4 @@
-/** The command `schedule install`: hands a job to a scheduler of the system. */
+/** The command `schedule install`: installs a job in a scheduler of the system. */
 import path from 'node:path';
 import { PasswordError, UsageError } from '../../errors.ts';
 import { chooseScheduler, installerFor } from '../../schedule/choose.ts';
@@ -185,7 +185,7 @@ function credentialOf(
   return { file: path.resolve(folder, encryptedCredential), isEncrypted: true };
 }
 
-/** Whether one of the remotes that a job pushes to is not a plain mirror. */
+/** Whether a job pushes to any remote that is not a plain mirror. */
 function encryptsAny(
   { remotes }: VaultConfig,
   { remotes: names, isAll }: { readonly remotes: readonly string[]; readonly isAll: boolean },
@@ -198,7 +198,7 @@ function encryptsAny(
   return !names.every(isMirror);
 }
 
-/** A job that can never find its password is not installed. */
+/** Refuses a job that could never find its password. */
 function assertPassword(
   { password }: VaultConfig,
   {
@@ -229,7 +229,7 @@ function assertPassword(
   );
 }
 
-/** A file that is not there now is most likely misspelt. */
+/** Refuses a password file that does not exist, since it is probably misspelt. */
 function assertPasswordFile({ options }: ParsedPush, credential: Credential | undefined): void {
   for (const file of [options.passfile, credential?.file]) {
     if (file === undefined || pathKind(file) !== 'absent') continue;

@@ -17,7 +17,9 @@ import { shownMoment } from '../terminal/run-lines.ts';
 import { systemMachine } from './system-machine.ts';
 import { shownText } from '../terminal/terminal.ts';
 
-/** The vault of a job, found without looking into it: it may be damaged when its job is removed. */
+/**
+ * The vault of a job, located without reading it, since it may be damaged when its job is removed.
+ */
 export interface JobPlace {
   /** Absolute, links resolved. */
   readonly vaultDir: string;
@@ -29,14 +31,14 @@ export function jobPlaceOf(host: Host, options: CommonOptions): JobPlace {
   return jobPlaceIn(findVaultDir(placeOf(host, options)));
 }
 
-/** The same for a vault directory that is known; it may be gone. */
+/** The same for a known vault directory, which may be gone. */
 export function jobPlaceIn(found: string): JobPlace {
   const vaultDir = realPlace(found);
   const folder = path.basename(vaultDir) === VAULT_DIR_NAME ? path.dirname(vaultDir) : vaultDir;
   return { vaultDir, name: scheduleName(path.basename(folder), vaultDir) };
 }
 
-/** Links resolved, as far as there is something on the way. */
+/** Resolves links as far as the path exists. */
 function realPlace(absolute: string): string {
   const above = path.dirname(absolute);
   if (above === absolute || pathKind(absolute) !== 'absent') return fs.realpathSync(absolute);
@@ -44,7 +46,7 @@ function realPlace(absolute: string): string {
 }
 
 /**
- * The job of a vault that may be gone, when its directory is named.
+ * The job of a vault that may be gone, if its directory is named.
  *
  * @throws {VaultError} `no-vault`
  */
@@ -63,7 +65,7 @@ function placeToRemove(host: Host, options: CommonOptions): JobPlace {
 }
 
 /**
- * The schedulers that may hold jobs here, or the one that was named.
+ * The schedulers that may hold jobs here, or only the named one.
  *
  * @throws {UsageError} `platform-elsewhere`
  */
@@ -78,18 +80,18 @@ export function installersHere(host: Host, scheduler?: Scheduler): readonly Inst
   return (scheduler === undefined ? here : [scheduler]).map((one) => installerFor(one, machine));
 }
 
-/** A job that is installed, and where. */
+/** An installed job, and its scheduler. */
 export interface FoundJob {
   readonly installer: Installer;
   readonly job: InstalledJob;
 }
 
-/** When a job runs next, for people. */
+/** The next run of a job, as text. */
 export function shownNextRun({ nextRun }: InstalledJob): string | undefined {
   return typeof nextRun === 'number' ? shownMoment(nextRun) : nextRun;
 }
 
-/** Every installed job of a vault; a scheduler that is not there holds none. */
+/** All installed jobs of a vault. A missing scheduler has none. */
 export async function findJobs(
   host: Host,
   { name }: JobPlace,
@@ -103,7 +105,10 @@ export async function findJobs(
   return found;
 }
 
-/** Whether the machine has this program is only known by asking for it. */
+/**
+ * Returns undefined if the program of a scheduler does not exist, which shows only when it is
+ * called.
+ */
 export async function ignoringMissing<T>(ask: () => Promise<T>): Promise<T | undefined> {
   try {
     return await ask();
@@ -164,7 +169,7 @@ export async function showJob(host: Host, options: JobOptions): Promise<CommandR
   return DONE;
 }
 
-/** How the last scheduled push ended, one line for each remote. */
+/** The result of the last scheduled push, one line for each remote. */
 export function outcomeLines(outcome: ScheduleOutcome | undefined): readonly string[] {
   if (outcome === undefined) return ['last        no scheduled push yet'];
   const since = shownMoment(outcome.startedMs);

@@ -27,7 +27,7 @@ import {
 } from './scheduled-push.ts';
 import { shownDestinationOf } from '../../vault/destination/remote-destination.ts';
 
-/** After these everything was tried that could be: the next push is due at the next time. */
+/** After these a retry is useless: the next push is due at its regular time. */
 const THROUGH: ReadonlySet<number> = new Set([ExitCode.ok, ExitCode.partial, ExitCode.vanished]);
 
 interface Target {
@@ -37,11 +37,11 @@ interface Target {
 }
 
 /**
- * `schedule run`: pushes to every remote for which that is due, one after the other; what fails for
- * one does not keep the next from its turn.
+ * `schedule run`: pushes to every remote for which a push is due, in turn. A failure does not keep
+ * the next remote from its turn.
  *
- * @returns how the first push ended that did not end well; 75 when the vault's disk is not there
- * @throws what a push throws, when it is the only one
+ * @returns the result of the first failed push; 75 if the vault's disk is not mounted
+ * @throws what a push throws, if it is the only one
  */
 export async function runJob(
   host: Host,
@@ -72,19 +72,19 @@ export async function runJob(
     return DONE;
   }
   if (requestId === undefined) await waitByChance(host, options.delayUpTo ?? 0);
-  // As with -C: every relative path of the vault's configuration starts in its folder.
+  // As with -C, every relative path of the vault's configuration starts in its folder.
   enterFolder(frame.source);
   const unattended: Host = { ...host, folder: frame.source, canAsk: false };
   return pushAll(unattended, warnings, { frame, due, pushWords, requestId });
 }
 
-/** A path as one word for the shell of the system. */
+/** A path quoted for the system's shell. */
 function shellWord(folder: string, platform: NodeJS.Platform): string {
   if (platform === 'win32') return `"${folder}"`;
   return /^[\w./-]+$/.test(folder) ? folder : `'${folder.replaceAll("'", `'\\''`)}'`;
 }
 
-/** A vault directory that was named and is not there: its disk is not, most likely. */
+/** If the named vault directory does not exist, its disk is probably not mounted. */
 function diskAway(host: Host, options: RunOptions): CommandResult | undefined {
   const { vaultDir } = placeOf(host, options);
   if (vaultDir === undefined || pathKind(vaultDir) !== 'absent') return undefined;
@@ -109,7 +109,7 @@ function targetsOf(
     isAll || (remotes.length === 0 ? index === 0 : remotes.includes(remote.name));
   return config.remotes.filter(isMeant).map((remote) => {
     const shown = shownDestinationOf(remote, { source }, platform);
-    // The push to a remote whose URL is invalid says so.
+    // The push to a remote with an invalid URL reports that.
     return { name: remote.name, shown: typeof shown === 'string' ? shown : remote.url };
   });
 }
@@ -180,7 +180,7 @@ async function pushAll(
   };
 }
 
-/** One push; what it throws is told here, so that the next remote has its turn. */
+/** Pushes to one remote. Errors are shown here, so that the next remote gets its turn. */
 async function pushOne(
   host: Host,
   warnings: Warnings,

@@ -1,4 +1,7 @@
-/** The command `schedule test`: starts an installed job through its scheduler and reports how its push ended. */
+/**
+ * The command `schedule test`: starts an installed job through its scheduler and reports how its
+ * push ended.
+ */
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { UsageError } from '../../errors.ts';
@@ -23,7 +26,7 @@ const POLL_MS = 250;
  * `schedule test`: starts the installed job through its scheduler and reports how its push ended.
  *
  * @returns the push's exit code
- * @throws {UsageError} `schedule-missing`, `schedule-silent` — the job ended, or did not, without a
+ * @throws {UsageError} `schedule-missing`, `schedule-silent` — the job ended or timed out without a
  *   report; `scheduler-missing`, `scheduler-failed`
  */
 export async function testJob(host: Host, options: JobOptions): Promise<CommandResult> {

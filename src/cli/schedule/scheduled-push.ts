@@ -1,4 +1,4 @@
-/** Reads and checks the push options that a scheduled job carries. */
+/** Reads and checks the push options of a scheduled job. */
 import path from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { UsageError } from '../../errors.ts';
@@ -8,20 +8,20 @@ import type { RunCommand } from '../frame/selected.ts';
 import type { VaultConfig } from '../../vault/config/config.ts';
 import { noRemote } from '../../vault/config/config-edit.ts';
 
-/** What a command line of `schedule install` or `run` says. */
+/** The command line of `schedule install` or `run`. */
 export interface ScheduleRequest<Options> {
   readonly options: Options;
   /** Names of remotes, then options of push. */
   readonly words: readonly string[];
 }
 
-/** A push as the words of a schedule describe it. */
+/** A push as the command line of a schedule describes it. */
 export interface ParsedPush {
   readonly options: PushOptions;
   readonly run: RunCommand;
 }
 
-/** What a push without a person cannot use, or what the schedule itself decides. */
+/** Options that an unattended push cannot use, or that the schedule itself decides. */
 const REFUSED: Readonly<Record<string, string>> = {
   dryRun: '--dry-run changes nothing',
   masterkey: 'nobody is there to give a master key',
@@ -30,7 +30,10 @@ const REFUSED: Readonly<Record<string, string>> = {
   acceptNewHostKey: 'a host key is looked at once, by a person: push by hand first',
 };
 
-/** Remotes come first; the first word with a dash begins the options of push. */
+/**
+ * Splits the arguments. Remotes come first, and the first argument with a dash begins the options
+ * of push.
+ */
 export function splitScheduleWords(words: readonly string[]): {
   readonly remotes: readonly string[];
   readonly pushWords: readonly string[];
@@ -65,7 +68,7 @@ export function assertRemotes(
 }
 
 /**
- * Reads the options of a scheduled push.
+ * Parses the options of a scheduled push.
  *
  * @throws {UsageError} `schedule-push-words`, and what the options themselves throw
  */
@@ -91,7 +94,7 @@ export function parsePush(remote: string, pushWords: readonly string[]): ParsedP
 }
 
 /**
- * Refuses what cannot work when nobody is there, or in another current folder.
+ * Refuses options that cannot work unattended, or in another working folder.
  *
  * @throws {UsageError} `schedule-push-words`
  */

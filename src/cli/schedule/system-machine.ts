@@ -1,4 +1,4 @@
-/** The machine that this process runs on, as the installers of jobs use it. */
+/** This machine, for the installers of jobs. */
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
@@ -14,9 +14,9 @@ import type { Host } from '../frame/host.ts';
 const OUTPUT_MAX_BYTES = 16 * 1024 * 1024;
 
 /**
- * The machine that this process runs on.
+ * This machine, for the installers of jobs.
  *
- * @throws {FileError} `schedule-not-written` — from what writes
+ * @throws {FileError} `schedule-not-written` — from its writing methods
  */
 export function systemMachine({ environment, signal }: Host): Machine {
   const home = os.homedir();
@@ -63,14 +63,16 @@ export function systemMachine({ environment, signal }: Host): Machine {
   };
 }
 
-/** Linux alone shows them as files. Where processes of others are hidden, the first one is, too. */
+/**
+ * Only Linux shows processes as files. If processes of others are hidden, process 1 is hidden too.
+ */
 function programsRunning(): readonly string[] | undefined {
   if (process.platform !== 'linux' || nameOfProcess('1') === undefined) return undefined;
   const numbers = fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name));
   return numbers.flatMap((number) => nameOfProcess(number) ?? []);
 }
 
-/** Undefined also for a process that has just ended. */
+/** Undefined if the process has just ended. */
 function nameOfProcess(number: string): string | undefined {
   return readIfThere(`/proc/${number}/comm`)?.toString('latin1').trim();
 }

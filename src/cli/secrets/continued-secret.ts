@@ -1,4 +1,4 @@
-/** How a command asks for the key of a copy that a vault is going to continue. */
+/** Asks for the key of a copy that a vault will continue. */
 import type { ContinuedSecret } from '../../library/continued-run.ts';
 import type { ForeignConfOptions } from '../../library/settings/layout-options.ts';
 import type { Host } from '../frame/host.ts';

@@ -1,9 +1,9 @@
-/** Waiting for a key that a thread derives from a password. */
+/** Waits for a key that a thread derives from a password. */
 import type { Host } from '../frame/host.ts';
 
 /**
- * Waits for a derivation, but no longer once the run is interrupted: the thread cannot be stopped,
- * only left behind when the process ends.
+ * Waits for a derivation unless the run is interrupted. The thread cannot be stopped, so it is
+ * abandoned when the process ends.
  *
  * @throws {InterruptedError} `interrupted`; what the derivation throws
  */

@@ -1,4 +1,6 @@
-/** Finds a vault's password or master key in all the places it may come from, and opens the key with it. */
+/**
+ * Finds a vault's password or master key in all its possible sources, and opens the key with it.
+ */
 import { PasswordError, UsageError, VaultError } from '../../errors.ts';
 import type { Conf } from '../../gocryptfs/conf/config.ts';
 import type { KeychainSurroundings } from '../../vault/password/keychain.ts';
@@ -13,9 +15,9 @@ import type { SecretOptions } from '../frame/options.ts';
 import { askMasterkey, askNewPassword, askPassword, passwordQuestion } from '../frame/prompt.ts';
 import type { Warnings } from '../frame/report.ts';
 
-/** A vault's conf and its master key. Whoever asked for the key overwrites it when done. */
+/** A vault's conf and its master key. The caller overwrites the key. */
 export interface UnlockedVault {
-  /** When it is lost: what the configuration says of it, see `confOf`. */
+  /** If the file is lost: what the configuration knows of it, see `confOf`. */
   readonly conf: Conf;
   readonly masterkey: Buffer;
 }
@@ -37,16 +39,16 @@ function sourcesOf(
   };
 }
 
-/** A vault whose secret is known, while scrypt still works on it in a thread of its own. */
+/** A vault whose secret is known while scrypt still runs in a thread. */
 export interface UnlockingVault {
   readonly conf: Conf;
-  /** Rejects with the errors of {@link unlockByOptions}; whoever asked must await it. */
+  /** Rejects with the errors of {@link unlockByOptions}. The caller must await it. */
   readonly masterkey: Promise<Buffer>;
 }
 
 /**
- * Opens a vault's master key with whatever secret is given. Without its conf only the master key
- * itself opens it.
+ * Opens a vault's master key with the given secret. Without its conf only the master key itself
+ * opens it.
  *
  * @throws {PasswordError} every code of `readSecret`, `wrong-password`, `wrong-masterkey`
  * @throws {IntegrityError} `conf-seal-wrong`
@@ -63,7 +65,7 @@ export async function unlockByOptions(
   return { conf, masterkey: await masterkey };
 }
 
-/** The same, but back as soon as nothing more needs to be asked or read. */
+/** The same, but resolves as soon as no more questions or reads are needed. */
 export async function startUnlocking(
   host: Host,
   vault: VaultFrame,
@@ -82,16 +84,16 @@ export async function startUnlocking(
   const masterkey = masterkeyFrom(vault, secret, (password) =>
     typing.open(password, (bytes) => openInAnyForm(host, warnings, conf, bytes)),
   );
-  masterkey.catch(() => undefined); // awaited by the caller, but maybe not at once
-  // Another question must not come while something else is under way.
+  masterkey.catch(() => undefined); // awaited by the caller, but maybe later
+  // A second attempt must not interrupt other output or questions.
   if (typing.isUsed) await masterkey;
   return { conf, masterkey };
 }
 
-/** How often a password is asked for before a run ends. */
+/** Number of attempts to type a password. */
 const TRIES_MAX = 3;
 
-/** A password that is typed, and typed again when it is wrong. */
+/** Lets a password be typed again when it is wrong. */
 class Typing {
   readonly #host: Host;
   readonly #ask: () => Promise<Buffer>;
@@ -127,7 +129,7 @@ class Typing {
   }
 }
 
-/** The master key by a password, in whichever Unicode form; that it was another one is told. */
+/** Opens the master key with a password in any Unicode form, and reports if it was another form. */
 export async function openInAnyForm(
   host: Host,
   warnings: Warnings,
@@ -146,7 +148,7 @@ function confLost({ confFile }: VaultFrame): VaultError {
 }
 
 /**
- * The secret for a vault, from wherever it comes; not tried yet.
+ * Finds the secret for a vault in any source. It is not tried yet.
  *
  * @throws {PasswordError} every code of `readSecret`
  * @throws {UsageError} `conflicting-options`, `command-invalid`
@@ -172,8 +174,8 @@ export async function readVaultSecret(
 }
 
 /**
- * A vault's password from everywhere but its configuration, after it opened the vault. Whoever asked
- * for it overwrites it when done.
+ * A vault's password from any source but its configuration, after it opened the vault. The caller
+ * overwrites it.
  *
  * @throws as {@link unlockByOptions}
  */
@@ -212,7 +214,7 @@ async function readVaultKeychain(host: Host, vault: VaultFrame): Promise<Buffer>
   return readKeychain(keychainItemOf(vault), keychainSurroundings(host));
 }
 
-/** Time for a keychain to answer, and for a person to unlock it. */
+/** Time limits for a keychain to answer, and for a person to unlock it. */
 const KEYCHAIN_TIMEOUT_MS = { alone: 15_000, attended: 120_000 } as const;
 
 /** How this process uses the keychain. */
@@ -237,7 +239,7 @@ async function masterkeyFrom(
 }
 
 /**
- * Opens the master key of a filesystem that is no vault's.
+ * Opens the master key of a filesystem without a vault.
  *
  * @param conf - absent: there is none, and a master key is given
  * @throws {PasswordError} every code of `readSecret`, `wrong-password`, `wrong-masterkey`
@@ -290,7 +292,7 @@ export async function unlockAdopted(
 }
 
 /**
- * The password of a vault to be; asked twice when it is asked.
+ * The password of a new vault. A prompt asks twice.
  *
  * @throws {PasswordError} every code of `readSecret`, `passwords-differ`
  * @throws {UsageError} `conflicting-options`, `command-invalid`
@@ -306,14 +308,14 @@ export async function readNewPassword(
   });
 }
 
-/** Where a password that takes the place of another comes from. */
+/** Sources of a replacement password. */
 export interface NewPasswordOptions {
   readonly newPassfile?: string;
   readonly newExtpass?: string;
 }
 
 /**
- * Refuses what gives no new password, before the old one is asked for.
+ * Checks the sources of the new password before the old one is asked for.
  *
  * @throws {PasswordError} `password-missing`
  * @throws {UsageError} `conflicting-options`
@@ -334,8 +336,8 @@ export function checkNewPasswordOptions(host: Host, options: NewPasswordOptions)
 }
 
 /**
- * The new password of a vault; asked twice when it is asked. The variables and the configuration
- * hold the old one, so they are not looked at.
+ * The new password of a vault. A prompt asks twice. Variables and the configuration are ignored,
+ * since they hold the old password.
  *
  * @throws {PasswordError} every code of `readSecret`, `passwords-differ`
  * @throws {UsageError} `command-invalid`

@@ -19,7 +19,7 @@ import {
 import { ESCAPED_HELP } from '../frame/escaped-paths.ts';
 import { addWaitOption, type WaitOptions } from '../frame/vault-lock.ts';
 
-/** The options of `push`, `plan` and `verify`, as commander gives them. */
+/** The options of `push`, `plan` and `verify`, as commander parses them. */
 export interface PushOptions
   extends CommonOptions, SecretOptions, OptionsOf<typeof SHARED_PUSH_OPTIONS> {
   readonly escaped?: boolean;
@@ -31,7 +31,7 @@ export interface PushCommandOptions
   readonly all?: boolean;
 }
 
-/** Options that say under which conditions a push starts, and how it behaves then. */
+/** Options for the conditions under which a push starts, and its behaviour then. */
 export function addConditionOptions(command: Command): void {
   addTableOptions(addWaitOption(command), CONDITION_OPTIONS);
 }
@@ -47,9 +47,9 @@ What is not said here is taken from ECSYNC_DELETE, ECSYNC_EXCLUDE and so on, the
 after those given here. A flag is taken back with --no-, such as --no-delete.`;
 
 /**
- * Gives the command its options.
+ * Adds the options of a push to the command.
  *
- * @returns the filter options as they come, which keeps the order between them
+ * @returns the filter options as they are parsed, which keeps the order between them
  */
 export function addPushOptions(command: Command): readonly FilterWord[] {
   const { filters, onValue } = filterCollector();
@@ -62,7 +62,7 @@ export function addPushOptions(command: Command): readonly FilterWord[] {
   return filters;
 }
 
-/** Gives a command the filter options alone; otherwise as {@link addPushOptions}. */
+/** Adds the filter options alone. Otherwise as {@link addPushOptions}. */
 export function addFilterOptions(command: Command): readonly FilterWord[] {
   const { filters, onValue } = filterCollector();
   addTableOptions(command, FILTER_OPTIONS, onValue);
@@ -79,14 +79,14 @@ function filterCollector(): { readonly filters: readonly FilterWord[]; readonly 
   };
 }
 
-/** Leaves options out of a command's help that mean nothing there. */
+/** Hides options from a command's help that have no effect there. */
 export function hideOptions(command: Command, names: readonly string[]): void {
   for (const option of command.options) {
     if (option.long != null && names.includes(option.long)) option.hideHelp();
   }
 }
 
-/** Names of the options that the command line itself says. */
+/** Names of the options that were given on the command line. */
 export function givenOptions(command: Command): ReadonlySet<string> {
   const names = command.options.map((option) => option.attributeName());
   return new Set(names.filter((name) => command.getOptionValueSource(name) === 'cli'));

@@ -1,4 +1,4 @@
-/** `status --all-vaults`: what is known of every vault of this user. */
+/** `status --all-vaults`: the status of every vault of this user. */
 import path from 'node:path';
 import { ExitCode, UsageError } from '../../errors.ts';
 import { parseDuration } from '../../schedule/rhythm.ts';
@@ -19,7 +19,7 @@ import { concludeStatus, writeMetrics } from './status-result.ts';
 import { shownText } from '../terminal/terminal.ts';
 import { readStatuses, showVaultStatus, type NamedStatus } from './vault-status.ts';
 
-/** What `status --all-vaults` is told beside the options of every command. */
+/** Options of `status --all-vaults` beside those of every command. */
 export interface OverviewOptions extends CommonOptions {
   readonly maxAge?: string;
   readonly metrics?: string;
@@ -31,7 +31,7 @@ type Seen =
   | { readonly failure: ShownFailure };
 
 /**
- * Shows the vaults of the list one after the other; the exit code is the worst.
+ * Shows the vaults of the list in turn. The exit code is the worst one.
  *
  * @throws {UsageError} `conflicting-options`, `duration-invalid`, `known-vaults-unreadable`
  */
@@ -108,12 +108,12 @@ function tellGone({ out }: Host, vaultDir: string, isForgotten: boolean): void {
   else out.data(shownText(`vault ${vault}: ${message}`));
 }
 
-/** The folder by which people know a vault. */
+/** The source folder of a vault directory. */
 function folderOf(vaultDir: string): string {
   return path.basename(vaultDir) === VAULT_DIR_NAME ? path.dirname(vaultDir) : vaultDir;
 }
 
-/** Something that an overview cannot end well with; the first of the worst counts. */
+/** A reason why an overview ends with an error. The first of the worst ones counts. */
 type Shortfall = Required<Pick<CommandResult, 'exitCode' | 'error'>>;
 
 function worst(result: CommandResult, shortfalls: readonly Shortfall[]): CommandResult {
@@ -133,7 +133,7 @@ function goneShortfall([first, ...others]: readonly string[]): Shortfall[] {
   return [{ exitCode: ExitCode.overdue, error: { code: 'vault-gone', message, hint } }];
 }
 
-/** Its hint was told beside the vault. */
+/** Without its hint, which was shown with the vault. */
 function unusableShortfall({ exitCode, code, message }: ShownFailure): Shortfall {
   return { exitCode, error: { code, message } };
 }

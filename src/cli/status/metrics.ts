@@ -1,8 +1,8 @@
-/** What a vault knows of its remotes, as text that Prometheus reads (node_exporter's textfile collector). */
+/** The status of remotes in the text format of Prometheus (node_exporter's textfile collector). */
 import type { Run } from '../../vault/memory/history.ts';
 import type { RemoteStatus } from './remote-status.ts';
 
-/** A remote, and what is known of it. */
+/** A remote with its status. */
 export interface MeasuredRemote extends RemoteStatus {
   readonly name: string;
   /** The folder of the vault. */
@@ -12,7 +12,7 @@ export interface MeasuredRemote extends RemoteStatus {
 interface Metric {
   readonly name: string;
   readonly help: string;
-  /** Undefined: nothing is known, and the line is left out. */
+  /** Undefined: unknown, and the line is omitted. */
   readonly of: (remote: MeasuredRemote) => number | undefined;
 }
 

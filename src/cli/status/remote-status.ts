@@ -1,39 +1,39 @@
-/** What the history says about the remotes of a vault. */
+/** Derives the status of a vault's remotes from its history. */
 import { ExitCode } from '../../errors.ts';
 import { DID_NOT_END, type Run } from '../../vault/memory/history.ts';
 import { lastFullPush } from '../../vault/memory/push-record.ts';
 
-/** What is known of one remote; times are milliseconds since 1970. */
+/** The status of one remote. Times are milliseconds since 1970. */
 export interface RemoteStatus {
-  /** When the last push of everything that came to its end was begun. */
+  /** When the last completed full push began. */
   readonly lastGoodPushMs?: number;
-  /** The last push that was not merely skipped or interrupted. */
+  /** The last push that was neither skipped nor interrupted. */
   readonly lastPush?: Run;
   readonly lastVerify?: Run;
   readonly lastFsck?: Run;
   /** One of the last runs failed. */
   readonly failed: boolean;
-  /** The last good push is older than it may be, or its time cannot be right. */
+  /** The last good push is older than allowed, or its time is implausible. */
   readonly overdue: boolean;
-  /** The last good push is dated in the future: a clock was wrong then, or is now. */
+  /** The last good push has a time in the future: a clock was wrong then, or is now. */
   readonly isFromFuture: boolean;
 }
 
-/** Files that changed while they were read go with the next push. */
+/** Files that changed while they were read are sent by the next push. */
 const GOOD: ReadonlySet<number> = new Set([ExitCode.ok, ExitCode.vanished]);
 /** Whether there was such a run, and it failed. */
 export function isBad(run: Run | undefined): boolean {
   return run !== undefined && !GOOD.has(run.exitCode);
 }
 
-/** These say nothing about the copy. */
+/** Results that say nothing about the copy. */
 const SKIPPED: ReadonlySet<number> = new Set([
   ExitCode.locked,
   ExitCode.notNow,
   ExitCode.interrupted,
 ]);
 
-/** Clocks that are set by the network differ by less. */
+/** Clocks set over the network differ by less. */
 const CLOCK_SKEW_MAX_MS = 600_000;
 
 /** @param about.maxAgeMs - absent: nothing is overdue */
@@ -55,16 +55,16 @@ export function remoteStatus(
         run.command === command &&
         run.part !== true &&
         !SKIPPED.has(run.exitCode) &&
-        // A push that was killed is not done; of a copy, one that only looked says nothing.
+        // A killed push leaves work to do. A killed check says nothing about the copy.
         (run.command === 'push' || run.error?.code !== DID_NOT_END),
     );
   const good = runs.findLast(
     (run) => run.command === 'push' && run.part !== true && GOOD.has(run.exitCode),
   );
-  // The history may be lost while this is not.
+  // The history may be lost while this record is not.
   const noted = lastFullPush(vaultDir, destination);
   const goodMs = good === undefined ? undefined : Date.parse(good.start);
-  // Of the two the earlier is right when one of them lies in the future.
+  // If one of the two lies in the future, the earlier one is right.
   const times = [goodMs, noted].filter((timeMs) => timeMs !== undefined);
   const past = times.filter((timeMs) => timeMs - nowMs <= CLOCK_SKEW_MAX_MS);
   const lastGoodPushMs =

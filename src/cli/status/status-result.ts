@@ -1,4 +1,4 @@
-/** How `status` ends: its exit code, and the file for Prometheus. */
+/** The result of `status`: its exit code, and the file for Prometheus. */
 import path from 'node:path';
 import { ExitCode, FileError } from '../../errors.ts';
 import { reasonOf } from '../../system-words.ts';
@@ -9,7 +9,7 @@ import { isBad } from './remote-status.ts';
 import { DONE, type CommandResult } from '../frame/report.ts';
 import type { NamedStatus } from './vault-status.ts';
 
-/** A collector of another user reads it; there are no secrets in it. */
+/** A collector of another user reads it. It contains no secrets. */
 const METRICS_MODE = 0o644;
 
 /** @throws {FileError} `metrics-not-written` */
@@ -20,7 +20,7 @@ export function writeMetrics(
 ): void {
   const full = path.resolve(folder, file);
   try {
-    // In one step: whoever collects it may look at any moment.
+    // Replaces the file in one step, since a collector may read it at any time.
     replaceFile(full, Buffer.from(metricsText(statuses)), METRICS_MODE);
   } catch (error) {
     throw new FileError('metrics-not-written', `cannot write ${full}: ${reasonOf(error)}`, {
@@ -32,7 +32,7 @@ export function writeMetrics(
 
 /**
  * @param own - figures of the command
- * @param nameOf - how a remote is called in the message
+ * @param nameOf - the name of a remote in the message
  */
 export function concludeStatus(
   statuses: readonly NamedStatus[],
@@ -69,7 +69,7 @@ export function concludeStatus(
   };
 }
 
-/** A push, however good, does not take back what a verification or a check has found. */
+/** A successful push does not clear the findings of a verification or a check. */
 function hintFor(failed: readonly NamedStatus[]): string {
   const looks = [
     ...(failed.some(({ lastVerify }) => isBad(lastVerify)) ? ['`ecsync verify`'] : []),

@@ -1,4 +1,4 @@
-/** What `status` says of one vault: its remotes, its schedule, and who is at work. */
+/** The status of one vault: its remotes, its schedule, and who holds its lock. */
 import { ExitCode } from '../../errors.ts';
 import { parseDuration } from '../../schedule/rhythm.ts';
 import { decodeState } from '../../sync/push/memory/push-state.ts';
@@ -15,37 +15,40 @@ import { remoteStatus, type RemoteStatus } from './remote-status.ts';
 import { resultText, shownAge, shownMoment } from '../terminal/run-lines.ts';
 import { shownText } from '../terminal/terminal.ts';
 
-/** What is known of one remote of a vault. */
+/** The status of one remote of a vault. */
 export interface NamedStatus extends RemoteStatus {
   readonly name: string;
   /** The folder of the vault. */
   readonly vault: string;
   readonly shown: string;
-  /** False: it has a plain mirror. */
+  /** False for a plain mirror. */
   readonly encrypt: boolean;
-  /** A push that did not end may have left something there. */
+  /** An unfinished push may have left something there. */
   readonly isUnfinished: boolean;
 }
 
-/** Whether a push was cut off that none has followed up: a mirror keeps nothing of it. */
+/**
+ * Whether a push was cut off and none has completed since. A mirror keeps nothing of an unfinished
+ * push.
+ */
 function hasUnfinishedPush(frame: VaultFrame, shown: string): boolean {
   return decodeState(pushMemory(frame, { shown }).store.read())?.sweepPending === true;
 }
 
 /**
- * What is known of the remotes of a vault.
+ * The status of a vault's remotes.
  *
- * @param asked - `--max-age`; otherwise the configuration of the vault and of the user says it
+ * @param requested - `--max-age`; otherwise the configuration of the vault and of the user
  * @throws {UsageError} `duration-invalid`; every code of `readUserConfig`
  */
 export function readStatuses(
   host: Host,
   frame: VaultFrame,
-  asked: string | undefined,
+  requested: string | undefined,
 ): readonly NamedStatus[] {
   const user = readUserConfig(userConfigFile(host.environment, host.platform));
-  const maxAge = asked ?? frame.config.status?.max_age ?? user.status?.max_age;
-  const maxAgeName = asked === undefined ? 'max_age in [status]' : '--max-age';
+  const maxAge = requested ?? frame.config.status?.max_age ?? user.status?.max_age;
+  const maxAgeName = requested === undefined ? 'max_age in [status]' : '--max-age';
   const maxAgeMs = maxAge === undefined ? undefined : parseDuration(maxAge, maxAgeName) * 60_000;
   const nowMs = Date.now();
   const history = readHistory(frame.vaultDir);
@@ -63,7 +66,7 @@ export function readStatuses(
   });
 }
 
-/** Shows all that is known of a vault. */
+/** Shows the status of a vault. */
 export async function showVaultStatus(
   host: Host,
   { vaultDir }: VaultFrame,

@@ -1,7 +1,7 @@
-/** What a finding is called in a sentence; `--json` has its code. */
+/** Sentences for findings. `--json` prints their codes. */
 import type { BlockRange } from '../../sync/copy/fsck-finding.ts';
 
-/** What is said of whole objects, to be read after their path. */
+/** Sentences about whole objects, shown after their path. */
 const OF_OBJECTS: Readonly<Record<string, string>> = {
   'diriv-missing': 'the folder has no gocryptfs.diriv, so nothing in it can be read',
   'diriv-invalid': 'the gocryptfs.diriv of the folder is damaged, so nothing in it can be read',
@@ -37,7 +37,7 @@ const OF_OBJECTS: Readonly<Record<string, string>> = {
   changed: 'it changed while it was read',
 };
 
-/** What is said of blocks, to be read after `block 3 ` and after `blocks 3 to 5 `. */
+/** Predicates for blocks, shown after `block 3 ` and after `blocks 3 to 5 `. */
 const OF_BLOCKS: Readonly<Record<string, readonly [one: string, several: string]>> = {
   'tag-mismatch': ['is damaged', 'are damaged'],
   'nonce-zero': ['is damaged', 'are damaged'],
@@ -47,19 +47,19 @@ const OF_BLOCKS: Readonly<Record<string, readonly [one: string, several: string]
   'hole-filled': ['comes after a hole that was filled', 'come after a hole that was filled'],
 };
 
-/** What is there to be put into words. */
+/** A finding to describe. */
 export interface Described {
   readonly code: string;
   /** A sentence that names the object. */
   readonly message: string;
-  /** Whether it could not be looked at. */
+  /** Whether the object could not be examined. */
   readonly isUnread: boolean;
   readonly blocks?: BlockRange | undefined;
 }
 
 /**
- * One line for people: `docs/a.txt: block 3 is damaged`. A code that has no words here is one whose
- * message says more than any fixed words can: which file was exchanged with which, say.
+ * One line of text: `docs/a.txt: block 3 is damaged`. A code without fixed words has a specific
+ * message, such as which files were exchanged.
  *
  * @param place - the object, as it is shown
  */

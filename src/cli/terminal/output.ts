@@ -2,18 +2,18 @@
 import type { Writable } from 'node:stream';
 import { columnsOf, jsonLine, shownText } from './terminal.ts';
 
-/** Standard output and error of a process, as far as the output of a command needs them. */
+/** The parts of standard output and error that a command's output needs. */
 export interface OutputStream extends Pick<Writable, 'write'> {
   readonly isTTY?: boolean;
   readonly columns?: number;
 }
 
-/** How much is said, and in which form. */
+/** Verbosity and format of the output. */
 export interface OutputMode {
   readonly quiet: boolean;
   readonly verbose: boolean;
   readonly json: boolean;
-  /** Whether one line of a terminal may be rewritten to show where the work stands. */
+  /** Whether a line on the terminal may be rewritten to show progress. */
   readonly statusLine: boolean;
 }
 
@@ -21,9 +21,9 @@ const FLUSH_AT_BYTES = 32_768;
 const NEWLINE = Buffer.from('\n');
 
 /**
- * Everything a command prints: data to standard output, the rest to standard error, and on a
- * terminal one status line that never mixes with either. Data is collected into larger writes when
- * no terminal is watching.
+ * Everything a command prints: data on standard output, the rest on standard error, and on a
+ * terminal one status line that never mixes with either. Without a terminal, data is collected into
+ * larger writes.
  */
 export class Output {
   mode: OutputMode = { quiet: false, verbose: false, json: false, statusLine: false };
@@ -41,12 +41,12 @@ export class Output {
     this.#stderr = stderr;
   }
 
-  /** True once nobody reads standard output any more. */
+  /** True once the reader of standard output is gone. */
   get isClosed(): boolean {
     return this.#closed;
   }
 
-  /** Why standard output did not take all that was printed; a reader that went away is none. */
+  /** Why standard output is incomplete. A reader that went away is no failure. */
   get failure(): Error | undefined {
     return this.#failure;
   }
@@ -55,7 +55,7 @@ export class Output {
     return this.#stdout.isTTY === true;
   }
 
-  /** Whether a person watches standard error: who does not is told about trouble only. */
+  /** Whether standard error is a terminal. Otherwise only problems are printed. */
   get isWatched(): boolean {
     return this.#stderr.isTTY === true;
   }
@@ -63,23 +63,23 @@ export class Output {
   /** Columns of the terminal that shows the status line. */
   get columns(): number {
     const { columns } = this.#stderr;
-    // A pseudo-terminal that nobody gave a size has 0.
+    // A pseudo-terminal without a size reports 0.
     return columns === undefined || columns === 0 ? 80 : columns;
   }
 
-  /** The reader of standard output went away: what follows is dropped. */
+  /** The reader of standard output is gone. All later output to it is dropped. */
   close(): void {
     this.#closed = true;
     this.#pending = [];
   }
 
-  /** Standard output takes no more: what follows is dropped, and so much of the output is missing. */
+  /** Standard output has failed. All later output to it is dropped and missing. */
   fail(error: Error): void {
     this.#failure ??= error;
     this.close();
   }
 
-  /** Lines for people go there, too, also those that `-q` leaves out; undefined ends that. */
+  /** Also sends messages to a log, including those that `-q` suppresses. Undefined ends that. */
   logTo(log: ((line: string) => void) | undefined): void {
     this.#log = log;
   }
@@ -89,7 +89,7 @@ export class Output {
     this.dataBytes(Buffer.from(line), NEWLINE);
   }
 
-  /** Bytes of data and what ends them, verbatim: for readers that are programs. */
+  /** Bytes of data and their terminator, verbatim, for programs. */
   dataBytes(bytes: Uint8Array, end: Uint8Array): void {
     if (this.#closed) return;
     this.#pending.push(bytes, end);
@@ -97,12 +97,12 @@ export class Output {
     if (this.isTerminal || this.#pendingBytes >= FLUSH_AT_BYTES) this.flush();
   }
 
-  /** Bytes of data, verbatim and however many: settles when the reader has room for more. */
+  /** Any amount of data, verbatim. Resolves when the reader has room for more. */
   async stream(bytes: Uint8Array): Promise<void> {
     if (this.#closed) return;
     this.flush();
     await new Promise<void>((resolve) => {
-      // A failure is an 'error' of the stream, too, and heard there.
+      // A failure is also an 'error' event of the stream, which is handled there.
       this.#beside(() => this.#stdout.write(bytes, () => resolve()));
     });
   }
@@ -112,7 +112,7 @@ export class Output {
     this.data(jsonLine(event));
   }
 
-  /** Writes the data that was collected. */
+  /** Writes the collected data. */
   flush(): void {
     if (this.#pending.length === 0) return;
     const chunk = Buffer.concat(this.#pending);
@@ -121,34 +121,34 @@ export class Output {
     this.#beside(() => this.#stdout.write(chunk));
   }
 
-  /** A line about the work, left out with `-q`. */
+  /** A message about progress and results, suppressed by `-q`. */
   note(line: string): void {
     this.#say(line, !this.mode.quiet);
   }
 
-  /** A line that only `-v` asks for. */
+  /** A message that is printed only with `-v`. */
   detail(line: string): void {
     if (this.mode.verbose) this.#say(line, true);
   }
 
-  /** That all is well: for a person who watches, otherwise only with `-v`. */
+  /** A message of success, printed on a terminal or with `-v`. */
   success(line: string): void {
     this.#say(line, this.isWatched ? !this.mode.quiet : this.mode.verbose);
   }
 
-  /** A line that is never left out: warnings and errors. */
+  /** A message that is always printed: warnings and errors. */
   alert(line: string): void {
     this.#say(line, true);
   }
 
-  /** Replaces the status line; the text must fit into {@link columns}. */
+  /** Replaces the status line. The text must fit into {@link columns}. */
   status(text: string): void {
     if (!this.mode.statusLine || text === this.#status) return;
     this.#stderr.write(`\r${text}\u001b[K`);
     this.#status = text;
   }
 
-  /** Takes the status line away. */
+  /** Removes the status line. */
   clearStatus(): void {
     if (this.#status !== '') this.#stderr.write('\r\u001b[K');
     this.#status = '';
@@ -164,7 +164,7 @@ export class Output {
     this.#beside(() => this.#stderr.write(`${shownText(line)}\n`));
   }
 
-  /** Writes with the status line out of the way, and puts it back. */
+  /** Writes something with the status line removed, and restores the line. */
   #beside(write: () => void): void {
     const status = this.#status;
     this.clearStatus();

@@ -1,21 +1,21 @@
-/** Shows the progress of long work at a useful pace, in the form that fits where the output goes. */
+/** Shows the progress of long work at a limited rate, in a form that fits the output. */
 import { performance } from 'node:perf_hooks';
 import type { Output } from './output.ts';
 import { jsonPath } from './render-item.ts';
 import { columnsOf, fitEnd, shown } from './terminal.ts';
 
-/** Least time between two status lines, JSON events, and lines of `--progress` in a log. */
+/** Minimum time between two status lines, JSON events, and lines of `--progress` in a log. */
 const STATUS_EVERY_MS = 100;
 const EVENT_EVERY_MS = 500;
 const LINE_EVERY_MS = 5000;
 /** Width of a line in a log. */
 const LINE_COLUMNS = 200;
 
-/** How fast bytes were handled, over the last seconds rather than from the start. */
+/** Average byte rate of the last seconds. */
 class Rate {
   #samples: { readonly atMs: number; readonly bytes: number }[] = [];
 
-  /** @returns bytes a second; undefined as long as there is too little to tell */
+  /** @returns bytes a second; undefined if there is too little data */
   add(atMs: number, bytes: number): number | undefined {
     this.#samples.push({ atMs, bytes });
     while ((this.#samples[1]?.atMs ?? Infinity) < atMs - 5000) this.#samples.shift();
@@ -26,17 +26,14 @@ class Rate {
   }
 }
 
-/** What long work of any kind tells about where it stands. */
+/** Progress of long work of any kind. */
 export interface WorkProgress {
   readonly bytesDone: number;
-  /** Path of the object at hand. */
+  /** Path of the current object. */
   readonly current?: Uint8Array;
 }
 
-/**
- * Shows where long work stands, in the form that fits where the output goes, and not more often than
- * is useful.
- */
+/** Shows the progress of long work at a limited rate, in a form that fits the output. */
 export class PacedStatus {
   readonly #out: Output;
   readonly #now: () => number;
@@ -45,7 +42,7 @@ export class PacedStatus {
   #lastMs = -Infinity;
 
   /**
-   * @param wanted - `--progress`: also where there is no status line
+   * @param wanted - `--progress`: show it without a status line too
    * @param now - a clock in milliseconds
    */
   constructor(out: Output, wanted: boolean, now: () => number = () => performance.now()) {
@@ -56,14 +53,14 @@ export class PacedStatus {
     else this.#everyMs = out.mode.json ? EVENT_EVERY_MS : LINE_EVERY_MS;
   }
 
-  /** The next standing is shown, however soon it comes. */
+  /** Makes the next {@link show} print, however soon it comes. */
   hurry(): void {
     this.#lastMs = -Infinity;
   }
 
   /**
-   * @param standing - what `--json` gets, as it is
-   * @param textOf - the same as one line; `rate` notes the bytes done and tells bytes a second
+   * @param standing - the event for `--json`
+   * @param textOf - the same as one line; `rate` records the bytes done and returns bytes a second
    */
   show(
     standing: WorkProgress,
@@ -88,7 +85,7 @@ export class PacedStatus {
   }
 }
 
-/** A status line: the figures, the first ones where there is no room for all, and the path at hand in what is left. */
+/** A status line: as many figures as fit, then the current path in the remaining room. */
 export function withCurrent(
   parts: readonly string[],
   current: Uint8Array | undefined,

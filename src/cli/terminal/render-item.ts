@@ -3,13 +3,16 @@ import type { ItemLine } from '../../sync/push/source/push-settings.ts';
 import type { Output } from './output.ts';
 import { shown, utf8Text } from './terminal.ts';
 
-/** rsync's line of `-i`: eleven characters, a space, the path, and where a link points. */
+/** rsync's line of `-i`: eleven characters, a space, the path, and the target of a link. */
 export function itemText(item: ItemLine): string {
   const target = item.target ? ` ${item.target.arrow} ${shown(item.target.bytes)}` : '';
   return `${item.change} ${shown(item.path)}${target}${item.plain ? '' : ` (${whyNotPlain(item.path)})`}`;
 }
 
-/** Of a long name the destination has only a hash here; the name itself is in a file beside it. */
+/**
+ * Why a path is shown encrypted. For a long name the path holds only a hash, and the name itself is
+ * in a file beside it.
+ */
 export function whyNotPlain(cipherPath: Uint8Array): string {
   const path = Buffer.from(cipherPath).toString('latin1');
   if (/(^|\/)gocryptfs\.longname\.[^/]+\/?$/.test(path))
@@ -25,8 +28,8 @@ export function itemName(item: ItemLine): string {
 }
 
 /**
- * A path for JSON. Bytes that are not UTF-8 cannot stand in a JSON string: then the text is the
- * escaped form, and `…Base64` holds the bytes.
+ * A path for JSON. Bytes that are not UTF-8 are escaped in the text, and `…Base64` holds the
+ * original bytes.
  */
 export function jsonPath(key: string, bytes: Uint8Array): Readonly<Record<string, string>> {
   const text = utf8Text(bytes);
@@ -45,15 +48,15 @@ export function itemEvent(item: ItemLine): Readonly<Record<string, unknown>> {
   };
 }
 
-/** Tells a change: its line with `-i`, the path alone with `-v`, otherwise nothing. */
-export function tellItem(out: Output, item: ItemLine, isItemized: boolean): void {
+/** Reports a change: its line with `-i`, the path with `-v`, otherwise nothing. */
+export function reportItem(out: Output, item: ItemLine, isItemized: boolean): void {
   if (out.mode.json) {
     if (isItemized || out.mode.verbose) out.event(itemEvent(item));
   } else if (isItemized) out.data(itemText(item));
   else if (out.mode.verbose) out.data(itemName(item));
 }
 
-/** For what is told in several attempts: whether a line was not told before. */
+/** Filters lines that earlier attempts have reported already. */
 export function newsOnly(): (line: ItemLine) => boolean {
   const told = new Set<string>();
   return ({ change, path }) => {

@@ -14,12 +14,12 @@ const STAGES: Readonly<Record<PushProgress['stage'], string>> = {
   finish: 'finishing',
 };
 
-/** Before these nothing can be said of how much there is to do. */
+/** In these stages the total is not known yet. */
 const UNMEASURED: ReadonlySet<PushProgress['stage']> = new Set(['scan', 'connect']);
 
 /**
- * One line: share done, what is going on unless files are sent, files, bytes, rate, time left, and the
- * current name in what room is left.
+ * One line: the share done, the stage unless files are being sent, files, bytes, rate, time left,
+ * and the current name in the remaining room.
  */
 export function progressText(
   progress: PushProgress,
@@ -44,14 +44,14 @@ export function progressText(
   return withCurrent(figures, current, columns);
 }
 
-/** Shows where a push stands. */
+/** Shows the progress of a push. */
 export class ProgressReport {
   readonly #out: Output;
   readonly #status: PacedStatus;
   #lastStage = '';
 
   /**
-   * @param wanted - `--progress`: also where there is no status line
+   * @param wanted - `--progress`: show it without a status line too
    * @param now - a clock in milliseconds
    */
   constructor(out: Output, wanted: boolean, now?: () => number) {

@@ -4,7 +4,7 @@ import { shownBytes, shownCount } from '../../library/figures.ts';
 import { jsonPath } from './render-item.ts';
 import { shown } from './terminal.ts';
 
-/** The last line of a push for people. */
+/** The last line of a push, as text. */
 export function summaryText(
   summary: PushSummary,
   shownDestination: string,
@@ -23,7 +23,7 @@ export function statsRows(rows: readonly (readonly [string, string])[]): readonl
   return rows.map(([name, value]) => `${`${name}:`.padEnd(26)} ${value}`);
 }
 
-/** What went over the wire in a run, and how long it took. */
+/** The traffic and duration of a run. */
 interface WireFigures {
   readonly totalBytes: number;
   readonly literalBytes: number;
@@ -32,7 +32,7 @@ interface WireFigures {
   readonly bytesReceived: number;
 }
 
-/** Those rows of `--stats` that every run has. */
+/** The rows of `--stats` that every run has. */
 export function wireRows(figures: WireFigures): readonly (readonly [string, string])[] {
   return [
     ['total size', `${shownCount(figures.totalBytes)} bytes`],
@@ -76,7 +76,7 @@ export function largestFigures(
   return largest.map(({ path, bytes }) => ({ ...jsonPath('path', path), bytes }));
 }
 
-/** The fields of the JSON summary that are a push's own. */
+/** The fields of the JSON summary that only a push has. */
 export function pushFigures(summary: PushFigures): Readonly<Record<string, number>> {
   const { filesTotal, filesSent, filesDeleted, filesKept, literalBytes, matchedBytes } = summary;
   const { bytesSent, bytesReceived, elapsedMs, totalBytes, runs } = summary;
@@ -95,7 +95,7 @@ export function pushFigures(summary: PushFigures): Readonly<Record<string, numbe
   };
 }
 
-/** What a push that never came to counting reports. */
+/** The figures of a push that failed before it counted anything. */
 export const NO_FIGURES: Readonly<Record<string, number>> = {
   filesTotal: 0,
   filesSent: 0,

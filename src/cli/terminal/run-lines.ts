@@ -1,4 +1,4 @@
-/** Runs of the history as people read them. */
+/** Runs of the history as text. */
 import { DID_NOT_END, type Run } from '../../vault/memory/history.ts';
 import { shownBytes, shownCount } from '../../library/figures.ts';
 import { shownText } from './terminal.ts';
@@ -56,7 +56,7 @@ export function resultText(run: Run): string {
   return `ok: ${facts.join(', ')}`;
 }
 
-/** Codes of runs that came to a limit of their own; the next one goes on. */
+/** Codes of runs that stopped at a limit. The next run continues. */
 const STOPPED: ReadonlySet<string> = new Set(['max-time', 'max-bytes']);
 
 function outcomeWord(exitCode: number): string {

@@ -1,8 +1,8 @@
-/** How foreign bytes and texts are shown, so that no terminal or log ever obeys them. */
+/** Escapes foreign bytes and texts, so that they can never control a terminal or log. */
 
 /**
- * Controls (C0, DEL, C1), what turns the direction of text, line and paragraph separators, byte
- * order marks, and characters that are none.
+ * Control characters (C0, DEL, C1), bidirectional controls, line and paragraph separators, byte
+ * order marks, and non-characters.
  */
 const UNSAFE =
   /[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}\uFEFF\p{Noncharacter_Code_Point}\p{Surrogate}]/gu;
@@ -38,9 +38,9 @@ export function utf8Text(bytes: Uint8Array): string | undefined {
 }
 
 /**
- * A path or other foreign bytes as one unambiguous line: `\n \r \t \\`, every other control, every
- * character that could mislead a terminal and every byte that is not UTF-8 as `\ooo` (three octal
- * digits a byte). Two different inputs never look the same.
+ * A path or other foreign bytes as one unambiguous line: `\n \r \t \\`, and `\ooo` (three octal
+ * digits a byte) for every other control, every character that could mislead a terminal and every
+ * byte that is not UTF-8. Two different inputs never look the same.
  */
 export function shown(bytes: Uint8Array): string {
   const text = utf8Text(bytes);
@@ -61,7 +61,7 @@ export function shown(bytes: Uint8Array): string {
   return line;
 }
 
-/** Bytes of the UTF-8 sequence that starts here, by its first byte; 0 when none can start so. */
+/** Length of the UTF-8 sequence with this first byte. 0 if no sequence can start so. */
 function sequenceLength(bytes: Uint8Array, at: number): number {
   const first = bytes[at] ?? 0;
   if (first < 0x80) return 1;
@@ -71,8 +71,8 @@ function sequenceLength(bytes: Uint8Array, at: number): number {
 }
 
 /**
- * A message that may contain foreign text, as one harmless line. Backslashes stay, because a
- * message may hold a Windows path.
+ * A message that may contain foreign text, as one harmless line. Backslashes are kept, because a
+ * message may contain a Windows path.
  */
 export function shownText(text: string): string {
   return text.replace(UNSAFE, escapeCharacter);
@@ -87,11 +87,11 @@ export function jsonLine(value: unknown): string {
   );
 }
 
-/** East Asian wide and emoji blocks that take two columns. */
+/** East Asian wide and emoji blocks, which take two columns. */
 const WIDE =
   /[\u1100-\u115F\u2E80-\u303E\u3041-\uA4CF\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6]|[\u{1F300}-\u{1F64F}\u{1F680}-\u{1F6FF}\u{1F900}-\u{1F9FF}\u{20000}-\u{3FFFD}]/u;
 
-/** Columns that a text without controls takes on a terminal. */
+/** Columns that a text without control characters takes on a terminal. */
 export function columnsOf(text: string): number {
   let columns = 0;
   for (const character of text) {
@@ -101,7 +101,7 @@ export function columnsOf(text: string): number {
   return columns;
 }
 
-/** The end of a text that fits into so many columns, with `…` before it when something was cut. */
+/** The end of a text that fits into a number of columns, after `…` if something was cut off. */
 export function fitEnd(text: string, columns: number): string {
   if (columnsOf(text) <= columns) return text;
   if (columns < 1) return '';

@@ -1,4 +1,4 @@
-/** What `adopt` prints: its findings and its summary, as text and as JSON. */
+/** The output of `adopt`: its findings and its summary, as text and as JSON. */
 import type { AdoptFinding } from '../../sync/adopt/adopt-finding.ts';
 import { cipherOf } from '../../gocryptfs/layout.ts';
 import { shownBytes, shownCount } from '../../library/figures.ts';
@@ -15,7 +15,7 @@ const REMEDIES: Readonly<Record<AdoptFinding['mending'], string>> = {
   none: '',
 };
 
-/** One line of words, and what becomes of it. */
+/** One line of text, with the remedy. */
 export function adoptFindingText(finding: AdoptFinding, isRepairing: boolean): string {
   const { code, message, mending } = finding;
   const isUnread = code === 'unreadable';
@@ -38,7 +38,7 @@ export function adoptFindingEvent(finding: AdoptFinding): Readonly<Record<string
   };
 }
 
-/** What was adopted, for people: a few sentences, one a line. */
+/** The result of an adoption as text, one sentence a line. */
 export function adoptLines(summary: AdoptSummary, shownCopy: string): readonly string[] {
   const { matching, differing, missing, extra, filesToSend, bytesToSend, mended } = summary;
   const isDone = summary.vaultDir !== undefined;
@@ -59,7 +59,7 @@ function layoutText({ derivation, timeShiftSec, conf }: AdoptSummary): string {
     : conf.flags.has('DirIV')
       ? ''
       : ', deterministic names';
-  // Without encrypted names there is no file of the view's own whose time tells the release.
+  // Without encrypted names there is no virtual file whose time would show the release.
   const release = conf.flags.has('PlaintextNames')
     ? ''
     : ` (${timeShiftSec === 0 ? 'before 2.5' : '2.5 or later'})`;
@@ -70,7 +70,7 @@ function layoutText({ derivation, timeShiftSec, conf }: AdoptSummary): string {
   return `${origin}, ${cipherOf(conf.flags)}${names}`;
 }
 
-/** The fields of the JSON summary that are adopt's own. */
+/** The fields of the JSON summary that only adopt has. */
 export function adoptFigures(
   { conf, derivation, timeShiftSec, ...figures }: AdoptSummary,
   name: string,

@@ -1,4 +1,4 @@
-/** The command `clone`: restores a copy into a new folder and makes that a vault of the same copy. */
+/** The command `clone`: restores a copy into a new folder and makes it a vault of that copy. */
 import path from 'node:path';
 import type { Command } from 'commander';
 import { ExitCode, UsageError } from '../../errors.ts';

@@ -1,4 +1,4 @@
-/** The command `config`: checks and shows the configuration that applies. */
+/** The command `config`: checks and shows the effective configuration. */
 import type { Command } from 'commander';
 import { VaultError } from '../../errors.ts';
 import { parseConfig, readConfigText, type VaultConfig } from '../../vault/config/config.ts';
@@ -64,14 +64,14 @@ interface Found {
   readonly config: VaultConfig;
 }
 
-/** The vault's configuration; nothing of its keys is looked at. */
+/** Reads the vault's configuration, but not its keys. */
 function readVault(host: Host, options: CommonOptions): Found {
   const vaultDir = findVaultDir(placeOf(host, options));
   const file = vaultFiles(vaultDir).config;
   return { vaultDir, config: parseConfig(readConfigText(file), file) };
 }
 
-/** The machine's configuration can be looked at without a vault. */
+/** The machine's configuration can be shown without a vault. */
 function readVaultIfAny(host: Host, options: CommonOptions): Found | undefined {
   return ofVaultIfAny(host, options, () => readVault(host, options));
 }
@@ -132,7 +132,7 @@ function showConfig(host: Host, options: CommonOptions, remote: string | undefin
   return DONE;
 }
 
-/** What is said of a remote beside its `[remotes.push]`. */
+/** Shows the settings of a remote outside of its `[remotes.push]`. */
 function showRemote(host: Host, file: string, remote: VaultConfig['remotes'][number]): void {
   const { name } = remote;
   const shownFrom = `${file}, [[remotes]]${remote.encrypt === false ? ': a plain mirror' : ''}`;

@@ -62,7 +62,7 @@ async function init(
   options: InitOptions,
 ): Promise<CommandResult> {
   const source = path.resolve(placeOf(host, options).folder, dir ?? '.');
-  refuseUnspeakable(source);
+  refuseInvalidUtf8(source);
   const told = vaultDirOf(host, options);
   const place = { source, ...(told === undefined ? {} : { vaultDir: told }) };
   checkNewVault(place);
@@ -108,10 +108,10 @@ function conclude(
 }
 
 /**
- * A path that is not valid text reaches a Node program with replacement characters in it: it names
- * another folder than the one that was meant, which would be made, and pushed empty ever after.
+ * A path that is not valid UTF-8 reaches a Node program with replacement characters. It would name
+ * another folder, which would be made, and pushed empty ever after.
  */
-function refuseUnspeakable(source: string): void {
+function refuseInvalidUtf8(source: string): void {
   if (!source.includes('\uFFFD')) return;
   throw new UsageError('path-not-utf8', `${source}: the name of this folder is not valid UTF-8`, {
     hint: 'Rename the folder, or reach it by a symlink with a plain name. Names inside it may be anything.',

@@ -1,4 +1,7 @@
-/** Judges the address that a remote is to get: refuses what no push can use, tells what the next one will find. */
+/**
+ * Judges the new address of a remote: refuses unusable ones, and reports what the next push will
+ * do.
+ */
 import { FileError, UsageError } from '../../errors.ts';
 import { CONF_NAME } from '../../gocryptfs/names/names.ts';
 import { pushMemory } from '../../sync/push/memory/vault-memory.ts';
@@ -12,7 +15,7 @@ import type { Host } from '../frame/host.ts';
 import type { Warnings } from '../frame/report.ts';
 import { shownText } from '../terminal/terminal.ts';
 
-/** An address, and whose it is to be. */
+/** An address, and its remote. */
 export interface Address {
   readonly vault: VaultFrame;
   /** Name of the remote. */
@@ -22,7 +25,8 @@ export interface Address {
 }
 
 /**
- * Refuses what can never be pushed to, and warns of a folder of this machine that the next push would refuse.
+ * Refuses an address that can never be pushed to, and warns of a local folder that the next push
+ * would refuse.
  *
  * @throws {UsageError} `destination-overlaps`, `remote-other-form`
  */
@@ -59,7 +63,7 @@ function refuseOtherForm(address: Address, platform: NodeJS.Platform): void {
   });
 }
 
-/** Why a push would refuse what lies in a folder of this machine: the end of a sentence. */
+/** Why a push would refuse the content of a local folder, as the end of a sentence. */
 async function obstacleAt(address: Address): Promise<string | undefined> {
   const { destination, isEncrypted } = address;
   if (destination.kind !== 'local') return undefined;
@@ -73,7 +77,7 @@ async function obstacleAt(address: Address): Promise<string | undefined> {
   return "holds a gocryptfs.conf that is not this vault's: a push into it is refused, unless it is from before a change of the password";
 }
 
-/** A conf that cannot be read says nothing here: the push says why not. */
+/** An unreadable conf counts as not foreign. The push reports why it cannot be read. */
 function isConfForeign({ vault, destination }: Address): boolean {
   try {
     return hasOtherConf(destination, vault);
@@ -83,7 +87,7 @@ function isConfForeign({ vault, destination }: Address): boolean {
   }
 }
 
-/** Whether a folder of this machine has what shows that it is a copy. */
+/** Whether a local folder has a file that identifies a copy. */
 async function holdsCopy(
   folder: string,
   { isEncrypted }: Pick<Address, 'isEncrypted'>,
@@ -93,10 +97,10 @@ async function holdsCopy(
 }
 
 /**
- * Tells what the next push makes of a remote that got another address. Nothing that is remembered of the old
- * one counts at the new one.
+ * Reports what the next push does with a remote that got another address. The memory of the old
+ * address is not used for the new one.
  */
-export async function tellMove(
+export async function reportMove(
   { out }: Host,
   warnings: Warnings,
   { vault, name, destination, isEncrypted }: Address,

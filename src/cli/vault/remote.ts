@@ -12,7 +12,7 @@ import { DONE, type CommandResult, type Warnings } from '../frame/report.ts';
 import type { Selected } from '../frame/selected.ts';
 import { shownText } from '../terminal/terminal.ts';
 import { defineRemoteTest } from '../check/remote-test.ts';
-import { judgeAddress, tellMove } from './remote-address.ts';
+import { judgeAddress, reportMove } from './remote-address.ts';
 import { defineSetupServer } from './setup-server.ts';
 
 interface AddOptions extends CommonOptions {
@@ -104,7 +104,10 @@ async function addTo(
   );
 }
 
-/** A local folder is stored absolute, as {@link Destination.shown} has it, whatever folder is current later. */
+/**
+ * Makes the path of a local folder absolute, as in {@link Destination.shown}, so that it does not
+ * depend on the current folder.
+ */
 function destinationAt(host: Host, options: CommonOptions, url: string): Destination {
   const { folder } = placeOf(host, options);
   return parseDestination(url, { platform: host.platform, folder });
@@ -133,7 +136,7 @@ async function moveTo(
     setRemoteUrl(text, file, { name, url: destination.shown }),
   );
   const old = typeof before === 'string' ? before : remote.url;
-  await tellMove(host, warnings, address, { shown: old });
+  await reportMove(host, warnings, address, { shown: old });
   return result;
 }
 

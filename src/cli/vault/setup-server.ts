@@ -74,7 +74,7 @@ async function showSetup(
 
 const KEY_PLACE = 'ssh-ed25519 AAAA…';
 
-/** `restrict,command="rrsync -wo FOLDER" KEY`; inside of the quotes sshd takes `\"` for a quote. */
+/** `restrict,command="rrsync -wo FOLDER" KEY`. Inside of the quotes sshd reads `\"` as a quote. */
 export async function authorizedLine(
   { path: folder }: Pick<SshDestination, 'path'>,
   key: string,
