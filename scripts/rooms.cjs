@@ -19,6 +19,7 @@ module.exports = {
   'view/encrypt': 'bytes gocryptfs/* tree/* view',
   'view/decrypt': 'bytes gocryptfs/* tree/* view view/encrypt',
   'view/mirror': 'bytes gocryptfs/* tree/* view view/encrypt',
+  seal: 'bytes gocryptfs/cipher tree',
   'rsync/wire': 'bytes tree/*',
   'rsync/flist': 'bytes tree/* rsync/wire',
   'rsync/delta': 'bytes rsync/wire',

@@ -257,7 +257,8 @@ export type IntegrityCode =
   | 'diriv-repeated' | 'diriv-unexpected' | 'file-copied' | 'file-exchanged' | 'file-moved'
   | 'foreign-object' | 'header-invalid' | 'hole' | 'hole-filled' | 'name-file-invalid'
   | 'name-file-missing' | 'name-file-orphan' | 'name-form-invalid' | 'name-invalid'
-  | 'name-unknown' | 'nonce-foreign' | 'nonce-zero' | 'tag-mismatch' | 'target-invalid'
+  | 'name-unknown' | 'nonce-foreign' | 'nonce-zero' | 'seal-forged' | 'seal-invalid'
+  | 'tag-mismatch' | 'target-invalid'
   | 'target-misplaced' | 'temporary-directory' | 'unreadable' | 'xattr-name-invalid'
   | 'xattr-value-invalid';
 
