@@ -63,7 +63,7 @@ export function startOfChunk(): CodingState {
  *  varint   how many xattrs; string name, string value of each     if 40
  * ```
  *
- * Inverse of {@link readSealedObject}. FORMAT.md §14.4.
+ * Inverse of {@link readSealedObject}.
  *
  * @param before - is moved on to this object
  */

@@ -2,7 +2,7 @@
 import { IntegrityError } from '../errors.ts';
 import type { Xattr } from '../tree/entry.ts';
 
-/** Kinds of objects, with their numbers in FORMAT.md §14.4. */
+/** Kinds of objects, with their numbers in the bytes of a list. */
 export const SealedKind = {
   folder: 0,
   file: 1,
@@ -55,7 +55,7 @@ export interface SealedFile extends Named, SealedAttributes {
   readonly kind: typeof SealedKind.file;
   /** Bytes of plaintext. */
   readonly size: number;
-  /** Identifies the content (FORMAT.md §14.3), 16 bytes; absent when it is not known. */
+  /** Identifies the content (see ContentIdHash), 16 bytes; absent when it is not known. */
   readonly contentId?: Uint8Array;
   /** The file ID, 16 bytes; absent when it follows from the path, or is not known. */
   readonly identity?: Uint8Array;
