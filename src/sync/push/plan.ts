@@ -245,7 +245,7 @@ class Estimate {
       },
       onSent: (listed, literal, matched) => {
         const entry = moved?.get(listed)?.entry ?? listed;
-        if (!this.#staged.has(pathKey(entry.path))) books.onSent?.(entry, literal, matched);
+        if (!this.#staged.has(pathKey(entry.path))) books.onSent(entry, literal, matched);
       },
       onDeleted: (path, isDir) => {
         noteDeleted(this.#job, path, isDir);

@@ -6,6 +6,7 @@ import { KeptNames } from './job/kept-names.ts';
 import type { OpenVault } from './opened-vault.ts';
 import type { PushView } from './source/push-entry.ts';
 import type { PushJob } from './job/push-job.ts';
+import type { RunContext } from './job/rsync-run.ts';
 import type { PushSettings } from './source/push-settings.ts';
 import type { PushState } from './memory/push-state.ts';
 import { rootNow, withRoot } from './guards/root-there.ts';
@@ -22,17 +23,18 @@ export function withBlockSize(settings: PushSettings, view: PushView): PushSetti
   return blockSize === undefined ? settings : { ...settings, blockSize };
 }
 
-/** The parts that only an encrypted copy has, and the names that owners are sent with. */
-export function vaultParts(
-  vault: OpenVault | typeof NOT_ENCRYPTED,
-  numericIds: boolean,
-): Pick<PushJob, 'confThere' | 'names'> {
-  return {
-    ...(vault !== NOT_ENCRYPTED && {
-      confThere: new ConfThere(vault.masterkey),
-    }),
-    ...(!numericIds && { names: { users: userNames(), groups: groupNames() } }),
-  };
+/** The part that only an encrypted copy has. */
+export function vaultParts(vault: OpenVault | typeof NOT_ENCRYPTED): Pick<PushJob, 'confThere'> {
+  return vault === NOT_ENCRYPTED ? {} : { confThere: new ConfThere(vault.masterkey) };
+}
+
+/** What the settings say about each run. */
+export function contextParts({
+  timeoutSec,
+  numericIds,
+}: PushSettings): Pick<RunContext, 'timeoutSec' | 'names'> {
+  if (numericIds) return { timeoutSec };
+  return { timeoutSec, names: { users: userNames(), groups: groupNames() } };
 }
 
 /**

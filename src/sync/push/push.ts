@@ -38,7 +38,7 @@ import { finishing, progressOf } from './job/push-progress.ts';
 import type { PushReporter, PushSettings, PushSummary } from './source/push-settings.ts';
 import { decodeState, encodeState, type PushState } from './memory/push-state.ts';
 import { decideDeletion } from './guards/preflight.ts';
-import { destinationParts, vaultParts, withBlockSize } from './push-parts.ts';
+import { contextParts, destinationParts, vaultParts, withBlockSize } from './push-parts.ts';
 import { summarise } from './push-summary.ts';
 import { PushMarker } from './memory/push-mark.ts';
 import { askOrRefuse, WHAT_A_PUSH_DOES } from './job/question.ts';
@@ -342,7 +342,7 @@ export async function withPushJob<T>(
   prepareHeap();
   // A first push sends everything. All extended attributes are in memory at once.
   if (state === undefined || settings.xattrs) collectGarbageSooner('pushing');
-  const { rsyncPath = 'rsync', timeoutSec, numericIds } = settings;
+  const { rsyncPath = 'rsync' } = settings;
   const books = { selection, ledger, reporter, stores: rest.moves };
   const startAhead =
     (connecting: Promise<OpenDestination>) =>
@@ -383,11 +383,11 @@ export async function withPushJob<T>(
         view,
         ledger,
         rsyncPath,
-        timeoutSec,
+        ...contextParts(settings),
         signal,
         tell: (line) => toldLine(job, line),
       },
-      ...vaultParts(vault, numericIds),
+      ...vaultParts(vault),
     };
     return await work(job, state, moves);
   } finally {

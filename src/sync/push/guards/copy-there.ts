@@ -81,8 +81,6 @@ async function removeTraces(job: PushJob): Promise<void> {
         ...plain.map((key) => rule('risk', `/${key}`)),
         rule('protect', '*'),
       ],
-      onItem: () => undefined,
-      onMessage: () => undefined,
     },
   );
   // A failure is harmless.

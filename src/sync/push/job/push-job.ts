@@ -13,7 +13,7 @@ import type { ShownPath } from './ledger.ts';
 import type { KeptNames } from './kept-names.ts';
 import type { PushState, RootThere } from '../memory/push-state.ts';
 import type { PushFigures, PushReporter, PushSettings } from '../source/push-settings.ts';
-import type { RunContext, RunOutcome, RunPlan } from './rsync-run.ts';
+import type { RunContext, RunListeners, RunOutcome } from './rsync-run.ts';
 import { pathKey } from '../../../bytes/paths.ts';
 import { ServerMessages } from './server-message.ts';
 import type { Snapshot } from '../source/snapshot.ts';
@@ -54,7 +54,6 @@ export interface PushJob {
   readonly root?: RootThere | undefined;
   /** For an encrypted copy: what happens to another conf there. */
   readonly confThere?: ConfJudge;
-  readonly names?: { users: ReadonlyMap<number, string>; groups: ReadonlyMap<number, string> };
 }
 
 export function transferOptions(
@@ -124,7 +123,7 @@ function linkTarget(job: PushJob, iflags: number, xname?: Uint8Array): Uint8Arra
 }
 
 /** Listeners that record a run of the snapshot's entries in the ledger. */
-export function bookkeeping(job: PushJob): Pick<RunPlan, 'onItem' | 'onSent' | 'onProblem'> {
+export function bookkeeping(job: PushJob): RunListeners<'onItem' | 'onSent' | 'onProblem'> {
   const { ledger } = job.context;
   return {
     onItem: (entry, iflags, xname) => ledger.item(entry, iflags, linkTarget(job, iflags, xname)),

@@ -22,10 +22,9 @@ import { withAncestors } from '../source/skeleton.ts';
  * A dry run: what is listed, and who receives the answers. Controls are added, and their answers
  * are not passed on.
  */
-export interface Question extends Omit<RunPlan, 'options' | 'names' | 'onItem'> {
+export interface Question extends Omit<RunPlan, 'options'> {
   /** Changes to the options of a dry run with the settings of the job. */
   readonly options?: Partial<TransferOptions>;
-  onItem?: RunPlan['onItem'];
 }
 
 /** The answer to a question. */
@@ -57,9 +56,7 @@ export async function ask(job: PushJob, question: Question): Promise<Answer> {
   const kinds = new Map<PushEntry, StoredKind>(controls.map(({ entry, kind }) => [entry, kind]));
   const heard = new Set<StoredKind>();
   const outcome = await runRsync(job.context, {
-    onMessage: () => undefined,
     ...listeners,
-    ...(job.names && { names: job.names }),
     entries: withControls(entries, controls),
     options,
     decline: (entry) => kinds.has(entry) || question.decline?.(entry) === true,
@@ -93,11 +90,9 @@ async function askForDeletions(
   options: TransferOptions,
 ): Promise<void> {
   const outcome = await runRsync(job.context, {
-    ...(job.names && { names: job.names }),
     ...(rules && { rules }),
     entries,
     options: { ...options, verbose: true },
-    onItem: () => undefined,
     onMessage: (_level, text) => {
       const [, name, slash] = DELETING.exec(text) ?? [];
       if (name !== undefined) onDeleted?.(Buffer.from(name), slash === '/');

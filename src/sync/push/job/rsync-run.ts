@@ -1,9 +1,10 @@
 /** One conversation of a push with one `rsync --server`. */
 import { EcsyncError, InterruptedError } from '../../../errors.ts';
 import type { ReceiverRule } from '../../../rsync/flist/filter-list.ts';
+import type { IdNames } from '../../../rsync/flist/id-list.ts';
 import { serverArgs, type TransferOptions } from '../../../rsync/wire/options.ts';
 import { send } from '../../../rsync/send/sender.ts';
-import type { Basis, SendReport } from '../../../rsync/send/send-job.ts';
+import type { Basis, SendJob, SendReport } from '../../../rsync/send/send-job.ts';
 import { judge, type Outcome } from '../../../rsync/outcome/status.ts';
 import { isServerBusy } from '../../../rsync/outcome/status-words.ts';
 import type { OpenFile } from '../../../tree/entry.ts';
@@ -16,6 +17,7 @@ import { startUnlessAborted, statusAfter } from '../../reach/remote-command.ts';
 
 /**
  * One conversation with one `rsync --server`: what to list, with which options, and the listeners.
+ * Without listeners nothing of it is recorded.
  */
 export interface RunPlan {
   readonly entries: readonly PushEntry[];
@@ -27,20 +29,25 @@ export interface RunPlan {
   /** Options of the following run, if one follows at once. Called at the end of this run. */
   next?(): TransferOptions | undefined;
   readonly rules?: readonly ReceiverRule[];
-  readonly names?: { users: ReadonlyMap<number, string>; groups: ReadonlyMap<number, string> };
   decline?(entry: PushEntry): boolean;
   withhold?(entry: PushEntry, basis: Basis): boolean;
   /** Opens the content of a file. Default: from the view. */
   open?(entry: PushEntry, basisSize: number): Promise<OpenFile>;
   /** A file is about to be read. */
   onOpen?(entry: PushEntry): void;
-  onItem(entry: PushEntry, iflags: number, xname: Uint8Array | undefined, ndx: number): void;
+  onItem?(entry: PushEntry, iflags: number, xname: Uint8Array | undefined, ndx: number): void;
   onSent?(entry: PushEntry, literalBytes: number, matchedBytes: number): void;
   onProgress?(entry: PushEntry, bytes: number): void;
   onDeleted?(path: Uint8Array, isDirectory: boolean): void;
   onMessage?(level: 'info' | 'warning' | 'error', text: string): void;
   onProblem?(entry: PushEntry, error: EcsyncError): void;
 }
+
+/** Listeners of a run, all of them there. */
+export type RunListeners<Names extends keyof RunPlan> = Required<Pick<RunPlan, Names>>;
+
+/** What a listener hears of an item record. */
+export type ItemRecord = Parameters<RunListeners<'onItem'>['onItem']>;
 
 /** How a run ended, with the server's messages on standard error. */
 export interface RunOutcome extends Outcome {
@@ -59,6 +66,8 @@ export interface RunContext {
   readonly rsyncPath: string;
   /** Destination folder as the server's rsync is told, ending in a slash. */
   readonly destination: string;
+  /** The names that owners are sent with. Absent: only their numbers. */
+  readonly names?: IdNames;
   readonly timeoutSec: number;
   readonly signal: AbortSignal;
   /** Checks that an expected copy exists, as long as that is not known. */
@@ -110,7 +119,7 @@ function watched(plan: RunPlan, { entries, isAdded }: Watch): RunPlan {
     entries,
     decline: (entry) => isAdded(entry) || plan.decline?.(entry) === true,
     onItem: (entry, ...item) => {
-      if (!isAdded(entry)) plan.onItem(entry, ...item);
+      if (!isAdded(entry)) plan.onItem?.(entry, ...item);
     },
     onProblem: (entry, error) => {
       if (!(error instanceof InDoubt)) plan.onProblem?.(entry, error);
@@ -142,6 +151,25 @@ async function mayTryAgain(
   return true;
 }
 
+/** How a run opens the files that it sends. */
+function reading(
+  view: PushView,
+  plan: RunPlan,
+): Required<Pick<SendJob<PushEntry>, 'open' | 'openWhole'>> {
+  return {
+    open: (entry, basisSize) => {
+      plan.onOpen?.(entry);
+      return plan.open?.(entry, basisSize) ?? view.open(entry);
+    },
+    openWhole: (entry) => {
+      if (plan.open !== undefined) return undefined;
+      const whole = 'openWhole' in view ? view.openWhole(entry) : undefined;
+      if (whole !== undefined) plan.onOpen?.(entry);
+      return whole;
+    },
+  };
+}
+
 async function runOnce(
   context: RunContext,
   plan: RunPlan,
@@ -158,20 +186,12 @@ async function runOnce(
   try {
     result = await send<PushEntry>(connection, {
       ...plan,
+      ...(context.names && { names: context.names }),
       ...(watch && {
         onRequest: (entry, iflags) => watch.onRequest(entry, iflags),
         hold: () => (watch.isWaiting() ? watch.settled : undefined),
       }),
-      open: (entry, basisSize) => {
-        plan.onOpen?.(entry);
-        return plan.open?.(entry, basisSize) ?? view.open(entry);
-      },
-      openWhole: (entry) => {
-        if (plan.open !== undefined) return undefined;
-        const whole = 'openWhole' in view ? view.openWhole(entry) : undefined;
-        if (whole !== undefined) plan.onOpen?.(entry);
-        return whole;
-      },
+      ...reading(view, plan),
       onMessage: (level, text) => {
         if (level !== 'info') messages = `${messages}\n${text}`.slice(-MESSAGES_LENGTH_MAX);
         plan.onMessage?.(level, text);

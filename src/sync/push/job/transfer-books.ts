@@ -6,7 +6,7 @@ import { isTransfer, isWantedForItsTime } from './itemize.ts';
 import { bookkeeping, noteDeleted, noteServerLine, type PushJob } from './push-job.ts';
 import { progressOf } from './push-progress.ts';
 import type { PushState } from '../memory/push-state.ts';
-import type { RunOutcome, RunPlan } from './rsync-run.ts';
+import type { RunListeners, RunOutcome } from './rsync-run.ts';
 
 /** A push's memory of its destination between runs. */
 export interface Memory {
@@ -56,10 +56,6 @@ export function isTempDirRefusal(outcome: RunOutcome): boolean {
   return outcome.error instanceof RemoteError && TEMP_DIR_REFUSED.test(outcome.saidText);
 }
 
-export function nameLists(job: PushJob): Pick<RunPlan, 'names'> {
-  return job.names === undefined ? {} : { names: job.names };
-}
-
 /** Above this number of sent files, saving memory is worth a few percent of the time. */
 const MANY_FILES = 100;
 
@@ -79,7 +75,7 @@ export function deletionListeners(
   job: PushJob,
   findings: Findings,
   tell: Message,
-): Pick<RunPlan, 'onDeleted' | 'onMessage'> {
+): RunListeners<'onDeleted' | 'onMessage'> {
   return {
     onDeleted: (path, isDir) => {
       findings.pruneNeeded = true;
@@ -96,7 +92,7 @@ export function deletionListeners(
 export function contentListeners(
   job: PushJob,
   findings: Findings,
-): Pick<RunPlan, 'withhold' | 'onItem' | 'onSent' | 'onProblem' | 'onProgress'> {
+): RunListeners<'withhold' | 'onItem' | 'onSent' | 'onProblem' | 'onProgress'> {
   const books = bookkeeping(job);
   const { maxBytes = Infinity } = job.settings;
   const knowsMany = job.snapshot.entries.length >= MANY_OBJECTS;
@@ -119,11 +115,11 @@ export function contentListeners(
     onSent: (entry, literal, matched) => {
       findings.sent.add(entry);
       if (knowsMany && findings.sent.size === MANY_FILES) collectGarbageSooner('pushing');
-      books.onSent?.(entry, literal, matched);
+      books.onSent(entry, literal, matched);
     },
     onProblem: (entry, error) => {
       if (error.code === 'changed-while-read') findings.changed.add(entry);
-      books.onProblem?.(entry, error);
+      books.onProblem(entry, error);
     },
     onProgress: (entry, bytes) => progressOf(job).within(entry, bytes),
   };

@@ -20,7 +20,6 @@ import {
   isTempDirRefusal,
   type Memory,
   type Message,
-  nameLists,
   tellMessage,
 } from '../job/transfer-books.ts';
 
@@ -48,7 +47,6 @@ export async function sendContent(
   const run = (options: TransferOptions): Promise<RunOutcome> =>
     runRsync(job.context, {
       ...books,
-      ...nameLists(job),
       ...deletionListeners(job, findings, (...message) => messages.push(message)),
       entries: withTempDir(job.snapshot.entries, job.context.view),
       options,
@@ -160,7 +158,6 @@ export async function sendApart(
   });
   const outcome = await runRsync(job.context, {
     ...contentListeners(job, findings),
-    ...nameLists(job),
     entries: withTempDir(
       withAncestors(job.snapshot.entries, withLinkedNames(job, files)),
       job.context.view,

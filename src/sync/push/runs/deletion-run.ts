@@ -21,7 +21,6 @@ import {
   deletionListeners,
   type Findings,
   type Memory,
-  nameLists,
   tellMessage,
 } from '../job/transfer-books.ts';
 
@@ -65,12 +64,10 @@ export async function makeRoom(job: PushJob, findings: Findings): Promise<boolea
   if (rules === undefined) return false;
   const deletedBefore = ledger.filesDeleted;
   const outcome = await runRsync(job.context, {
-    ...nameLists(job),
     ...deletionListeners(job, findings, () => undefined),
     entries: withTempDir(job.snapshot.entries, job.context.view),
     options: deletingOptions(job),
     rules,
-    onItem: () => undefined,
   });
   // The pass after the content run reports undeletable objects.
   if (outcome.protocol === undefined || outcome.exitCode !== ExitCode.partial) accept(job, outcome);
@@ -89,7 +86,6 @@ export async function prune(job: PushJob, memory: Memory, findings: Findings): P
   const remaining = findings.undeletable ? await undeletedContent(job) : [];
   const outcome = await runRsync(job.context, {
     ...contentListeners(job, findings),
-    ...nameLists(job),
     ...deletionListeners(job, findings, (...message) => tellMessage(job, ...message)),
     entries: withTempDir(job.snapshot.entries, job.context.view),
     options: contentOptions(job, memory.state, true),
@@ -123,9 +119,6 @@ export async function sweep(job: PushJob): Promise<void> {
     entries: [root, tempDirEntry(root)],
     options: transferOptions(job.settings, { deleteAfter: true, checksum: false }),
     rules: sweepRules(),
-    ...nameLists(job),
-    onItem: () => undefined,
-    onMessage: () => undefined,
   });
   await tolerating(run);
 }

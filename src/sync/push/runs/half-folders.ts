@@ -15,7 +15,7 @@ import { deletingOptions } from '../job/run-options.ts';
 import { runRsync } from '../job/rsync-run.ts';
 import { newStructure } from '../source/skeleton.ts';
 import { withTempDir } from '../job/staging.ts';
-import { nameLists, type Memory } from '../job/transfer-books.ts';
+import type { Memory } from '../job/transfer-books.ts';
 
 /** One killed server cannot leave more. */
 const HALF_FOLDERS_MAX = 1000;
@@ -69,13 +69,9 @@ async function emptyFolders(job: PushJob): Promise<ReadonlySet<string>> {
 
 async function remove(job: PushJob, folders: ReadonlySet<string>): Promise<void> {
   const outcome = await runRsync(job.context, {
-    ...nameLists(job),
     entries: withTempDir(job.snapshot.entries, job.context.view),
     options: deletingOptions(job),
     rules: halfFolderRules(folders),
-    onItem: () => undefined,
-    // The server reports folders that are not empty after all.
-    onMessage: () => undefined,
   });
   if (outcome.error !== undefined && outcome.protocol === undefined) throw outcome.error;
   const count = folders.size;

@@ -16,11 +16,17 @@ import type { PushEntry } from '../source/push-entry.ts';
 import { isTooLargeForBlockSize, type PushJob, transferOptions } from '../job/push-job.ts';
 import { progressOf } from '../job/push-progress.ts';
 import { type LargePlace, type PushState } from '../memory/push-state.ts';
-import { runRsync, type RunOutcome, type RunPlan } from '../job/rsync-run.ts';
+import {
+  runRsync,
+  type ItemRecord,
+  type RunListeners,
+  type RunOutcome,
+  type RunPlan,
+} from '../job/rsync-run.ts';
 import { contentOptions, largeFolder, linksFrom, tempDirOf } from '../job/run-options.ts';
 import { withAncestors } from '../source/skeleton.ts';
 import { stagedFolder, withTempDir } from '../job/staging.ts';
-import { contentListeners, nameLists, type Findings, type Memory } from '../job/transfer-books.ts';
+import { contentListeners, type Findings, type Memory } from '../job/transfer-books.ts';
 import { structureKey } from '../source/structure-key.ts';
 
 /**
@@ -104,7 +110,6 @@ async function giveNames(
   if (tempDir === undefined) return;
   const { snapshot, context, settings } = job;
   const outcome = await runRsync(context, {
-    ...unrecorded(job),
     entries: withTempDir(withAncestors(snapshot.entries, files), context.view),
     options: transferOptions(settings, {
       checksum: false,
@@ -115,11 +120,6 @@ async function giveNames(
     decline: () => true,
   });
   isDone(outcome, false);
-}
-
-/** Listeners of a run that is not recorded. The content run records its files. */
-function unrecorded(job: PushJob): Pick<RunPlan, 'names' | 'onItem' | 'onMessage'> {
-  return { ...nameLists(job), onItem: () => undefined, onMessage: () => undefined };
 }
 
 /**
@@ -258,11 +258,10 @@ class Growth {
     const { state } = this.#memory;
     const books = contentListeners(this.#job, this.#findings);
     const isMended = options.ignoreTimes;
-    let last: Parameters<RunPlan['onItem']> | undefined;
+    let last: ItemRecord | undefined;
     let isUnderWay = false;
     const plan: Omit<RunPlan, 'options'> = {
       ...books,
-      ...nameLists(this.#job),
       entries: this.#list(new Set(files)),
       destination: this.#destination(),
       onItem: (...item) => {
@@ -272,7 +271,7 @@ class Growth {
       withhold: (entry, basis) => {
         isUnderWay = true;
         if (isMended ? basis.size === 0 : this.#isOlder(entry, basis)) return true;
-        if (books.withhold?.(entry, basis) === true) return true;
+        if (books.withhold(entry, basis)) return true;
         if (!isMended && basis.size > 0) this.#noteMixed([entry]);
         if (last !== undefined) this.#tell(books, last);
         return false;
@@ -282,10 +281,9 @@ class Growth {
           context.ledger.literalBytes += literalBytes;
           return;
         }
-        books.onSent?.(entry, literalBytes, matchedBytes);
+        books.onSent(entry, literalBytes, matchedBytes);
         progressOf(this.#job).sentAhead(entry);
       },
-      onMessage: () => undefined,
       next: () => (isLast() ? contentOptions(this.#job, state, deleting) : undefined),
     };
     const outcome = await unlessFsyncRefused(
@@ -297,10 +295,7 @@ class Growth {
     return isDone(outcome, isUnderWay);
   }
 
-  #tell(
-    books: Pick<RunPlan, 'onItem'>,
-    [entry, iflags, xname, ndx]: Parameters<RunPlan['onItem']>,
-  ): void {
+  #tell(books: RunListeners<'onItem'>, [entry, iflags, xname, ndx]: ItemRecord): void {
     const isChange = this.#changed.has(entry) || this.#older.has(entry);
     books.onItem(entry, isChange ? iflags : asNewFile(iflags), xname, ndx);
   }
@@ -324,7 +319,6 @@ class Growth {
     const files = new Map(older);
     const isCopied = await this.#named(async (copyDest) => {
       const outcome = await runRsync(context, {
-        ...unrecorded(this.#job),
         entries: this.#list(new Set(files.keys())).map((entry) => {
           const size = files.get(entry);
           return size === undefined ? entry : asCopied(entry, size);

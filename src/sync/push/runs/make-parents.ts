@@ -3,7 +3,7 @@ import { S_IFDIR } from '../../../tree/entry.ts';
 import type { PushEntry } from '../source/push-entry.ts';
 import { bookkeeping, type PushJob, transferOptions } from '../job/push-job.ts';
 import { runRsync, type RunOutcome } from '../job/rsync-run.ts';
-import { type Message, nameLists, tellMessage } from '../job/transfer-books.ts';
+import { type Message, tellMessage } from '../job/transfer-books.ts';
 
 /** Limits how many folders are made one by one. */
 const STEPS_MAX = 64;
@@ -33,10 +33,8 @@ export async function withParents(
 async function makeAtOnce(job: PushJob): Promise<boolean> {
   const { error } = await runRsync(job.context, {
     ...bookkeeping(job),
-    ...nameLists(job),
     entries: job.snapshot.entries.slice(0, 1),
     options: transferOptions(job.settings, { checksum: false, hardLinks: false, mkPath: true }),
-    onMessage: () => undefined,
   });
   return error === undefined;
 }
@@ -81,8 +79,6 @@ async function makeOne(job: PushJob, folder: string): Promise<boolean> {
       owner: false,
       group: false,
     }),
-    onItem: () => undefined,
-    onMessage: () => undefined,
   });
   return error === undefined;
 }

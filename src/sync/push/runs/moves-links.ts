@@ -213,7 +213,6 @@ async function runLinks(
     return [target, oldName(file, { path: from, linkGroup: number + 1 })];
   });
   const outcome = await runRsync(job.context, {
-    ...unrecorded(job),
     entries: [...folders.above(names), ...names].sort(compareFlist),
     ...run,
     // Files that changed after all are left to the content run.
@@ -239,15 +238,6 @@ function isTolerable(job: PushJob, outcome: RunOutcome): boolean {
   if (protocol !== undefined && (exitCode === 23 || exitCode === 24)) return true;
   if (error instanceof RemoteError) return false;
   return accept(job, outcome);
-}
-
-/** Listeners of a run that is not recorded in the ledger. */
-function unrecorded(job: PushJob): Pick<RunPlan, 'names' | 'onItem' | 'onMessage'> {
-  return {
-    ...(job.names && { names: job.names }),
-    onItem: () => undefined,
-    onMessage: () => undefined,
-  };
 }
 
 /** A moved file as it was pushed, under one of its names, with its present attributes. */

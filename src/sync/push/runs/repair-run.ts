@@ -33,11 +33,8 @@ async function makeTempDir(job: PushJob): Promise<void> {
   const [root] = job.snapshot.entries;
   if (root === undefined) return;
   const outcome = await runRsync(job.context, {
-    ...(job.names && { names: job.names }),
     entries: [root, tempDirEntry(root)],
     options: transferOptions(job.settings, { checksum: false }),
-    onItem: () => undefined,
-    onMessage: () => undefined,
   });
   accept(job, outcome);
 }
@@ -48,7 +45,6 @@ async function sendFiles(
 ): Promise<true> {
   const outcome = await runRsync(job.context, {
     ...bookkeeping(job),
-    ...(job.names && { names: job.names }),
     entries: list,
     options: transferOptions(job.settings, {
       ignoreTimes: true,

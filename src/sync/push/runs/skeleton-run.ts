@@ -21,7 +21,6 @@ import {
   isTempDirRefusal,
   type Memory,
   type Message,
-  nameLists,
   tellMessage,
 } from '../job/transfer-books.ts';
 
@@ -53,7 +52,6 @@ async function stage(
       options,
       next,
       decline: (entry) => keepsConf(job, entry),
-      ...nameLists(job),
       // The root counts as an object only in this run, which creates it or updates its attributes.
       onItem: (entry, ...item) => {
         if (entry === root) onItem(entry, ...item);
@@ -99,7 +97,6 @@ export async function buildSkeleton(
     const run = (options: TransferOptions): Promise<RunOutcome> =>
       runRsync(job.context, {
         ...books,
-        ...nameLists(job),
         decline: (entry) => keepsConf(job, entry),
         onItem: (entry, iflags, xname, ndx) => {
           if (keepsConf(job, entry)) return;
@@ -135,7 +132,6 @@ export async function buildMirror(job: PushJob, memory: Memory): Promise<void> {
   const outcome = await withParents(job, (onMessage) =>
     runRsync(job.context, {
       ...bookkeeping(job),
-      ...nameLists(job),
       entries: [root, marker],
       options: transferOptions(job.settings, { checksum: false, hardLinks: false }),
       next: () => contentOptions(job, state, false),
