@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { deflateSync, inflateSync } from 'node:zlib';
 import { ByteWriter } from '../bytes/byte-writer.ts';
 import { foldedFnv } from '../bytes/folded-fnv.ts';
-import { SealReader, writeByteString, writeVarint } from './numbers.ts';
+import { SealReader, writeByteString, writeLeb128 } from './numbers.ts';
 import {
   readSealedObject,
   SEALED_PATH_LENGTH_MAX,
@@ -88,7 +88,7 @@ export class ChunkWriter {
   addChild({ digest, first, objects }: ChunkRef): FinishedChunk | undefined {
     this.#first ??= first;
     writeByteString(this.#writer, first);
-    writeVarint(this.#writer, objects);
+    writeLeb128(this.#writer, objects);
     this.#writer.bytes(digest);
     this.#objects += objects;
     return this.#added(isNodeEnd(first));
@@ -117,7 +117,7 @@ export class ChunkWriter {
     if (this.#first === undefined) return undefined;
     const header = new ByteWriter(8);
     header.byte(this.#level);
-    writeVarint(header, this.#members);
+    writeLeb128(header, this.#members);
     const bytes = Buffer.concat([header.written(), this.#writer.written()]);
     const chunk = { bytes, digest: digestOf(bytes), first: this.#first, objects: this.#objects };
     this.#writer.clear();

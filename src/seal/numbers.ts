@@ -17,7 +17,7 @@ const VARINT_LENGTH_MAX = 8;
  *
  * @param value - 0 to 2^53 − 1
  */
-export function writeVarint(writer: ByteWriter, value: number): void {
+export function writeLeb128(writer: ByteWriter, value: number): void {
   if (!Number.isSafeInteger(value) || value < 0) {
     throw new BugError('unsafe-integer', `${value} in a seal`);
   }
@@ -31,11 +31,11 @@ export function writeVarint(writer: ByteWriter, value: number): void {
 
 /** Zigzag: 0, −1, 1, −2, … as 0, 1, 2, 3, … */
 export function writeSigned(writer: ByteWriter, value: number): void {
-  writeVarint(writer, value < 0 ? -value * 2 - 1 : value * 2);
+  writeLeb128(writer, value < 0 ? -value * 2 - 1 : value * 2);
 }
 
 export function writeByteString(writer: ByteWriter, bytes: Uint8Array): void {
-  writeVarint(writer, bytes.length);
+  writeLeb128(writer, bytes.length);
   writer.bytes(bytes);
 }
 

@@ -1,7 +1,7 @@
 /** One object of a sealed list as bytes. */
 import type { ByteWriter } from '../bytes/byte-writer.ts';
 import type { Xattr } from '../tree/entry.ts';
-import { type SealReader, writeByteString, writeSigned, writeVarint } from './numbers.ts';
+import { type SealReader, writeByteString, writeSigned, writeLeb128 } from './numbers.ts';
 import {
   compareSealedPaths,
   CONTENT_ID_LENGTH,
@@ -73,7 +73,7 @@ export function writeSealedObject(
   before: CodingState,
 ): void {
   const shared = sharedLength(before.path, object.path);
-  writeVarint(writer, shared);
+  writeLeb128(writer, shared);
   writeByteString(writer, object.path.subarray(shared));
   before.path = object.path;
   if (object.kind === SealedKind.link) {
@@ -92,9 +92,9 @@ export function writeSealedObject(
       (xattrs === undefined ? 0 : HAS_XATTRS) |
       (isSame ? SAME_RIGHTS : 0),
   );
-  if (!isSame) for (const number of [mode, uid, gid]) writeVarint(writer, number);
+  if (!isSame) for (const number of [mode, uid, gid]) writeLeb128(writer, number);
   writeSigned(writer, mtimeSec - before.mtimeSec);
-  writeVarint(writer, mtimeNsec);
+  writeLeb128(writer, mtimeNsec);
   writeOwnFields(writer, object);
   if (contentId !== undefined) writer.bytes(contentId);
   if (identity !== undefined) writer.bytes(identity);
@@ -103,16 +103,16 @@ export function writeSealedObject(
 }
 
 function writeOwnFields(writer: ByteWriter, object: SealedObject): void {
-  if (object.kind === SealedKind.file) writeVarint(writer, object.size);
+  if (object.kind === SealedKind.file) writeLeb128(writer, object.size);
   else if (object.kind === SealedKind.symlink) writeByteString(writer, object.target);
   else if ('rdev' in object) {
-    writeVarint(writer, object.rdev.major);
-    writeVarint(writer, object.rdev.minor);
+    writeLeb128(writer, object.rdev.major);
+    writeLeb128(writer, object.rdev.minor);
   }
 }
 
 function writeXattrs(writer: ByteWriter, xattrs: readonly Xattr[]): void {
-  writeVarint(writer, xattrs.length);
+  writeLeb128(writer, xattrs.length);
   for (const { name, value } of xattrs) {
     writeByteString(writer, name);
     writeByteString(writer, value);
