@@ -2,11 +2,12 @@
  * The error classes: one root class, a closed set of causes, and for each the exit code of the
  * command line. This file imports nothing.
  *
- * A class and the codes it may carry stand together: that keeps a code away from the exit code of another class, and a
- * misspelt one from compiling. A code is part of the contract with scripts. It never changes.
+ * A class declares the codes it may carry. This prevents a code from getting the exit code of
+ * another class, and a misspelt one from compiling. Codes are part of the contract with scripts and
+ * never change.
  */
 
-/** Numbers a shell or a scheduler sees; the table is part of the command line's contract. */
+/** Numbers for shells and schedulers. The table is part of the command line's contract. */
 export const ExitCode = {
   ok: 0,
   unexpected: 1,
@@ -27,20 +28,19 @@ export const ExitCode = {
 } as const;
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 
-/** What an error carries beside its message. */
+/** Additional data of an error. */
 export interface ErrorDetails {
-  /** The remedy: one or two imperative sentences for the person at the keyboard. */
+  /** The remedy: one or two imperative sentences for the user. */
   readonly hint?: string;
-  /** Facts for machines (`--json`): paths, numbers, limits. Never secrets. */
+  /** Facts for programs (`--json`): paths, numbers, limits. Never secrets. */
   readonly facts?: Readonly<Record<string, string | number | boolean>>;
-  /** The lower error, always kept when there is one. */
+  /** The underlying error, always kept if there is one. */
   readonly cause?: unknown;
 }
 
 /**
  * Root of all errors thrown by ecsync. `message` is lower-case, one line, names the path or the
- * peer, and holds no secret; foreign bytes in it are escaped by the renderer before a terminal
- * sees them.
+ * peer, and holds no secret. The renderer escapes foreign bytes in it before a terminal shows them.
  */
 export abstract class EcsyncError extends Error {
   /** Stable, kebab-case, for scripts: `host-key-unknown`, `sum-head-invalid`, … */
@@ -72,7 +72,7 @@ export type BugCode =
   | 'filter-rule-too-long' | 'invariant' | 'key-not-opened' | 'name-too-long' | 'string-too-long'
   | 'underflow' | 'unsafe-integer' | 'worker-lost';
 
-/** An internal invariant failed: our fault, worth a report. */
+/** An internal invariant failed, which is a bug worth a report. */
 export class BugError extends CodedError<BugCode> {
   readonly exitCode = ExitCode.unexpected;
 }
@@ -101,7 +101,7 @@ export type UsageCode =
   | 'unknown-command' | 'unknown-option' | 'user-invalid' | 'vault-exists' | 'word-invalid'
   | 'xattrs-unsupported';
 
-/** The command line or a configuration file makes no sense. */
+/** The command line or a configuration file is invalid. */
 export class UsageError extends CodedError<UsageCode> {
   readonly exitCode = ExitCode.usage;
 }
@@ -209,12 +209,12 @@ export class ConnectionError extends CodedError<ConnectionCode> {
 export type HookCode =
   | 'hook-failed' | 'hook-source-missing' | 'hook-source-other' | 'hook-source-overlaps';
 
-/** A program of the user that decides whether to run has failed: nothing was done. */
+/** The user's program that decides whether to run has failed. Nothing was done. */
 export class HookError extends CodedError<HookCode> {
   readonly exitCode = ExitCode.unexpected;
 }
 
-/** A file of which a part is damaged carries the code of the damage. */
+/** The error of a partly damaged file carries the code of the damage. */
 // prettier-ignore
 export type FileCode =
   | IntegrityCode

@@ -1,4 +1,4 @@
-/** Differences between operating systems; the only file that asks which one this is. */
+/** Differences between operating systems. Only this file asks which one this is. */
 import os from 'node:os';
 
 /**
@@ -8,7 +8,7 @@ export const isWindows = process.platform === 'win32';
 
 /**
  * Whether a user already controls this process: its own user, or root. Windows has no user numbers:
- * every owner there is 0, and trusted.
+ * every owner is 0 there, and trusted.
  */
 export function isTrustedOwner(uid: number): boolean {
   return uid === 0 || uid === process.geteuid?.();
@@ -21,7 +21,7 @@ export function errnoOf(error: unknown): string {
   return error.code.startsWith(UNNAMED) ? nameOf(error.code) : error.code;
 }
 
-/** Node's prefix for an error that it has no name for; the negative number follows. */
+/** Node's prefix for an error without a name. The negative number follows. */
 const UNNAMED = 'Unknown system error ';
 
 /** `os.constants` names more errors than Node does, such as `EDQUOT`, an exhausted quota. */
@@ -30,14 +30,14 @@ function nameOf(code: string): string {
   return Object.entries(os.constants.errno).find(([, one]) => one === number)?.[0] ?? code;
 }
 
-/** Errors that Windows gives while another process holds the file open. */
+/** Errors of Windows while another process holds the file open. */
 const HELD = new Set(['EPERM', 'EACCES', 'EBUSY']);
 const FIRST_WAIT_MS = 10;
 const LONGEST_WAIT_MS = 640;
 
 /**
  * Repeats an operation that Windows refuses while a virus scanner or an indexer has the file open,
- * as they have every new file: for about a second. On other systems it runs once.
+ * which happens with every new file. Tries for about a second. On other systems it runs once.
  *
  * @param onRefused - called after the first refusal, to remove other reasons for it
  * @throws whatever `act` throws

@@ -1,26 +1,29 @@
-/** Where programs are found that are named without a folder: never in the current one. */
+/** Finds programs that are named without a folder, but never in the current folder. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { isWindows } from './platform.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Programs of Windows itself, by the names under which they are called; below its own folder. */
+/**
+ * Programs of Windows itself, by the names under which they are called. Paths are below its own
+ * folder.
+ */
 const OF_WINDOWS: Readonly<Record<string, string>> = {
   powershell: 'System32\\WindowsPowerShell\\v1.0\\powershell.exe',
   schtasks: 'System32\\schtasks.exe',
 };
 
-/** What is started without a shell. */
+/** Extensions that can be started without a shell. */
 const EXTENSIONS = ['.com', '.exe'];
 
 /**
- * The program to start for a name. On Windows a bare name is looked for in the current folder first,
- * by the system and by Node: whoever can write there could have their own program run. So the file is
- * named in full: programs of Windows in its folder, others in the absolute folders of PATH. A name
- * with a folder, and every name on other systems, stays what it is.
+ * The program to start for a name. On Windows the system and Node search for a bare name in the
+ * current folder first, so anybody who can write there could have their own program run. So a bare
+ * name is resolved to a full path: programs of Windows in its folder, others in the absolute
+ * folders of PATH. A name with a folder, and every name on other systems, is returned unchanged.
  *
- * @returns what to hand to `spawn`; where there is no such program, a file that does not exist
+ * @returns the argument for `spawn`; a file that does not exist if there is no such program
  */
 export function programFile(program: string): string {
   if (!isWindows) return program;
@@ -28,7 +31,7 @@ export function programFile(program: string): string {
   return candidates.find((file) => isFile(file)) ?? candidates.at(-1) ?? program;
 }
 
-/** The files that a name may stand for on Windows, in the order in which they are tried. */
+/** The files that a name may mean on Windows, in the order in which they are tried. */
 export function windowsCandidates(program: string, environment: Environment): readonly string[] {
   if (/[\\/:]/.test(program)) return [program];
   const system = windowsFolder(environment);
@@ -46,7 +49,7 @@ export function windowsFolder(environment: Environment): string {
   return told !== undefined && isFullWindowsPath(told) ? told : 'C:\\Windows';
 }
 
-/** The folders of PATH that are the same wherever a program is started. */
+/** The folders of PATH that do not depend on the current folder. */
 export function absoluteFolders(
   environment: Environment,
   platform: NodeJS.Platform,
@@ -58,18 +61,21 @@ export function absoluteFolders(
   return folders.map((folder) => folder.replace(/^"(.*)"$/, '$1')).filter(isFullWindowsPath);
 }
 
-/** With a drive or a server: a path that only begins with a backslash is on the current drive. */
+/**
+ * Whether a path has a drive or a server. A path that only begins with a backslash is on the
+ * current drive.
+ */
 function isFullWindowsPath(file: string): boolean {
   return /^(?:[A-Za-z]:[\\/]|\\\\[^\\])/.test(file);
 }
 
-/** Windows does not tell variables apart by case. */
+/** Windows ignores the case of variable names. */
 function valueOf(environment: Environment, name: string): string | undefined {
   const wanted = name.toUpperCase();
   return Object.entries(environment).find(([key]) => key.toUpperCase() === wanted)?.[1];
 }
 
-/** Also a link, and an alias of an app, which cannot be followed. */
+/** Accepts links, and app aliases, which cannot be followed. */
 function isFile(file: string): boolean {
   try {
     return !fs.lstatSync(file).isDirectory();

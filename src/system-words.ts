@@ -1,8 +1,8 @@
-/** The reasons that the operating system gives for failures, in words instead of names such as `ENOSPC`. */
+/** Texts for errors of the operating system, instead of names such as `ENOSPC`. */
 import { getSystemErrorMap } from 'node:util';
 import { errnoOf } from './platform.ts';
 
-/** Where Node has no words, or words that mislead. */
+/** Own texts where Node has none, or misleading ones. */
 const OWN_WORDS: Readonly<Record<string, string>> = {
   EAI_AGAIN: 'the name cannot be looked up just now',
   ECONNREFUSED: 'nothing listens there',
@@ -28,8 +28,8 @@ const OWN_WORDS: Readonly<Record<string, string>> = {
 let wordsOfNode: ReadonlyMap<string, string> | undefined;
 
 /**
- * Why the system refused something, in words that follow a colon: `permission denied`. Undefined for
- * what is not an error of the system.
+ * Why the system refused something, as text after a colon: `permission denied`. Undefined for other
+ * errors.
  */
 export function systemWords(error: unknown): string | undefined {
   const errno = errnoOf(error);
@@ -38,7 +38,7 @@ export function systemWords(error: unknown): string | undefined {
   return wordsOfNode.get(errno);
 }
 
-/** Why something failed, in words: those of the system, or those of the error itself. */
+/** Why something failed: the text for a system error, or the error's own message. */
 export function reasonOf(error: unknown): string {
   const words = systemWords(error);
   if (words !== undefined) return words;

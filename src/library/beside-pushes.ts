@@ -1,4 +1,4 @@
-/** Reading a copy needs no lock; what a push does to it meanwhile is told. */
+/** Reports pushes that ran while a copy was read, since reading needs no lock. */
 import { pushMemory } from '../sync/push/memory/vault-memory.ts';
 import type { Destination } from '../vault/destination/destination.ts';
 import { lockHolder } from '../vault/lock/lock.ts';
@@ -8,9 +8,9 @@ import { isMirror } from '../vault/destination/remote-destination.ts';
 import type { Caller } from './caller.ts';
 
 /**
- * Does what only reads a copy, and says so when this vault was pushing to it at the same time.
+ * Runs work that only reads a copy, and warns if this vault was pushing to it at the same time.
  *
- * @param copy.vault - undefined: nothing is known of who pushes there
+ * @param copy.vault - undefined: pushes are not known
  */
 export async function besidePushes<T>(
   caller: Caller,

@@ -1,4 +1,4 @@
-/** A copy as the plaintext tree that is in it, to look at. */
+/** Opens a copy as a plaintext tree, to browse. */
 import { UsageError } from '../errors.ts';
 import type { RemoteTraffic } from '../sync/copy/remote-tree-run.ts';
 import { assertKeyFits } from '../sync/restore/key-fits.ts';
@@ -12,18 +12,18 @@ import type { PlainEntry } from '../view/plain-entry.ts';
 import type { Caller } from './caller.ts';
 import { HeldProblems, withOpenedCopy, type CopyAccess } from './opened-copy.ts';
 
-/** Hears what goes wrong with one object, and goes on with the next. */
+/** Receives problems with single objects. Browsing continues with the next object. */
 export interface BrowseListener {
-  /** @throws what is about more than one object */
+  /** @throws anything that concerns more than one object */
   readonly onError: (error: unknown) => void;
-  /** What the copy has and cannot be listed. */
+  /** An object of the copy that cannot be listed. */
   readonly onProblem: (problem: CopyProblem) => void;
 }
 
 /**
- * Opens a copy and lets `use` look at it; at the end links that are not where they belong are told.
+ * Opens a copy and calls `use` with it. At the end misplaced links are reported.
  *
- * @param how.reach - how much of it is going to be looked at
+ * @param how.reach - how much of it will be read
  * @returns stream bytes
  * @throws as `withOpenedCopy`, `assertKeyFits`; what the listener and `use` throw
  */
@@ -57,7 +57,7 @@ export async function browseCopy(
 }
 
 /**
- * What is at a path of a copy.
+ * Finds the object at a path of a copy.
  *
  * @throws {UsageError} `path-missing`; as `DecryptedView.find`
  */

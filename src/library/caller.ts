@@ -1,10 +1,10 @@
-/** Whoever starts a run: the command line, or a program that uses this package. */
+/** The caller of a run: the command line, or a program that uses this package. */
 
-/** What every run is given by who starts it. */
+/** What the caller of a run provides. */
 export interface Caller {
   readonly platform: NodeJS.Platform;
-  /** Ends what is under way. */
+  /** Ends the run. */
   readonly signal: AbortSignal;
-  /** Hears of everything worth a line; must not throw. */
+  /** Receives warnings. Must not throw. */
   readonly warn: (code: string, message: string) => void;
 }

@@ -1,4 +1,4 @@
-/** What stands around everything that changes a copy: the history, the lock, and a vault in order. */
+/** Surrounds everything that changes a copy with its record in the history and the lock. */
 import { ExitCode, UsageError } from '../errors.ts';
 import type { PushSettings } from '../sync/push/source/push-settings.ts';
 import { noteFullPush } from '../vault/memory/push-record.ts';
@@ -10,11 +10,11 @@ import type { RunEnd } from './failure.ts';
 import { recordRun } from './run-record.ts';
 import { holdVaultLock, type LockedWork } from './vault-lock.ts';
 
-/** A push, or a verification, of a vault. */
+/** A push or a verification of a vault. */
 export interface ChangingRun extends Pick<LockedWork, 'wait' | 'onWait'> {
   readonly vault: StoredVault;
   readonly settings: Pick<PushSettings, 'destination' | 'paths' | 'dryRun'>;
-  /** Filter rules of this run alone limit it. */
+  /** It is limited by its own filter rules. */
   readonly hasOwnRules: boolean;
 }
 
@@ -23,11 +23,11 @@ function isPart({ settings, hasOwnRules }: ChangingRun): boolean {
 }
 
 /**
- * Does a push: it is recorded, the lock is held, and a push of everything that ended well is noted for
- * the schedule. A dry run is nothing of that.
+ * Runs a push: records it, holds the lock, and notes a successful full push for the schedule. A dry
+ * run does none of that.
  *
  * @param hold - `postpone` may end the run before the lock is taken
- * @param work - gets a signal that aborts, too, when the lock is lost
+ * @param work - receives a signal that also aborts when the lock is lost
  * @throws as `recordRun` and `holdVaultLock`; what `work` throws
  */
 export async function pushHolding<End extends RunEnd>(
@@ -45,7 +45,7 @@ export async function pushHolding<End extends RunEnd>(
     return holding(caller, { ...run, command: 'push' }, async (signal) => {
       const startedMs = Date.now();
       const result = await work(signal);
-      // A schedule need not push what a person just did.
+      // A schedule need not repeat what a person has just pushed.
       if (!isPart(run) && result.exitCode === ExitCode.ok) {
         noteFullPush(vault.vaultDir, destination.shown, startedMs);
       }
@@ -55,10 +55,9 @@ export async function pushHolding<End extends RunEnd>(
 }
 
 /**
- * The settings of a push as a verification takes them: nothing is left out because it is much, and
- * nothing counts as right because it may not be replaced.
+ * The settings of a push, adapted to a verification: without limits, and without append-only.
  *
- * @throws {UsageError} `conflicting-options` — to repair what may only be added to
+ * @throws {UsageError} `conflicting-options` — to repair an append-only copy
  */
 export function verifySettings(settings: PushSettings, repairs: boolean): PushSettings {
   if (settings.appendOnly && repairs) {
@@ -72,7 +71,7 @@ export function verifySettings(settings: PushSettings, repairs: boolean): PushSe
 }
 
 /**
- * Does a verification: it is recorded, and holds the lock when it is to repair.
+ * Runs a verification: records it, and holds the lock for a repair.
  *
  * @throws as `recordRun` and `holdVaultLock`; what `work` throws
  */

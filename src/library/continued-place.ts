@@ -1,4 +1,4 @@
-/** Where a vault is made that continues a copy. */
+/** Finds the place of a vault that will continue a copy. */
 import path from 'node:path';
 import { UsageError } from '../errors.ts';
 import { REVERSE_CONF_NAME } from '../gocryptfs/names/names.ts';
@@ -12,11 +12,11 @@ import { checkNewVault } from '../vault/new-vault.ts';
 import { VAULT_DIR_NAME } from '../vault/vault.ts';
 import type { Caller } from './caller.ts';
 
-/** A copy, and the folder that is to continue it. */
+/** A copy, and the folder that will continue it. */
 export interface ContinuedWords {
   /** Address of the copy. */
   readonly remote: string;
-  /** What the remote is called from now on. */
+  /** The future name of the remote. */
   readonly name: string;
   /** Absolute path of the folder. */
   readonly source: string;
@@ -29,11 +29,11 @@ export interface ContinuedWords {
 type ContinuedPlace = Pick<AdoptSettings, 'place' | 'vaultDir' | 'name' | 'destination'>;
 
 /**
- * A folder with plaintext that is to continue a copy. One that holds nothing would make the copy
- * empty, one push with `--delete` later.
+ * The place of a folder with plaintext that will continue a copy. An empty folder is refused, since
+ * one push with `--delete` would empty the copy.
  *
- * @throws {UsageError} `not-a-folder`, `source-empty`, `remote-name-invalid`, `destination-invalid`,
- *   `destination-password`, and every code of `checkNewVault`
+ * @throws {UsageError} `not-a-folder`, `source-empty`, `remote-name-invalid`,
+ *   `destination-invalid`, `destination-password`, and every code of `checkNewVault`
  */
 export function placeToAdopt(
   words: ContinuedWords,
@@ -54,7 +54,7 @@ export function placeToAdopt(
 }
 
 /**
- * A folder that a copy is to be cloned into: new, empty, or one where a clone was interrupted.
+ * The place of a clone: a folder that is new, empty, or left by an interrupted clone.
  *
  * @throws {UsageError} `target-not-empty`, `remote-name-invalid`, `destination-invalid`,
  *   `destination-password`, and every code of `checkNewVault`
@@ -73,11 +73,11 @@ export function placeToClone(
 }
 
 /**
- * Finishes a clone of which everything was done but to clean up.
+ * Finishes a clone of which only the cleanup is missing.
  *
  * @param target - absolute path
- * @returns its vault directory; undefined when there is nothing to finish
- * @throws {LockedError} `locked` — another clone fills the folder
+ * @returns its vault directory; undefined if there is nothing to finish
+ * @throws {LockedError} `locked` — another clone writes to the folder
  */
 export function finishClone(target: string): string | undefined {
   const vaultDir = path.join(target, VAULT_DIR_NAME);

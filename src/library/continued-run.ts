@@ -1,4 +1,4 @@
-/** Adopts or clones a copy with the key that a secret opens, which is overwritten in the end. */
+/** Adopts or clones a copy with the key that a secret opens, and overwrites the key at the end. */
 import path from 'node:path';
 import { VaultError } from '../errors.ts';
 import { parseConf, type Conf } from '../gocryptfs/conf/config.ts';
@@ -14,13 +14,13 @@ import { admitConf, type Agree } from './foreign-conf.ts';
 import type { ForeignConfOptions } from './settings/layout-options.ts';
 import type { OpenedConf } from './unlocking.ts';
 
-/** How the key of a copy that is to be continued is come by. */
+/** How the key of a copy that is to be continued is obtained. */
 export interface ContinuedSecret {
   readonly options: ForeignConfOptions;
   /** A master key is given, and no password. */
   readonly byMasterkey: boolean;
   readonly agree: Agree;
-  /** Told of the conf that is going to be opened. */
+  /** Called with a conf before it is opened. */
   readonly onAdmitted?: (conf: Conf) => void;
   /** Reads the secret and opens a conf with it, and tries it on another. */
   readonly open: (conf: Conf, other: Conf | undefined) => Promise<OpenedConf>;
@@ -49,7 +49,7 @@ export async function adoptWith(
 }
 
 /**
- * Restores a copy into a folder, and makes that a vault which continues the copy.
+ * Restores a copy into a folder, and makes that folder a vault that continues the copy.
  *
  * @throws as `clone`, `admitConf` and `secret.open`
  */
@@ -71,7 +71,7 @@ export async function cloneWith(
   );
 }
 
-/** @param work - notes every key, to be overwritten when it is done */
+/** @param work - passes every key to its argument, so that it is overwritten at the end */
 async function wiping<T>(work: (note: (key: AdoptKey) => AdoptKey) => Promise<T>): Promise<T> {
   const keys: AdoptKey[] = [];
   try {
@@ -84,18 +84,18 @@ async function wiping<T>(work: (note: (key: AdoptKey) => AdoptKey) => Promise<T>
   }
 }
 
-/** A conf as it lies in a copy. */
+/** A conf in a copy. */
 interface ConfOfCopy {
   readonly conf: Conf;
   readonly confBytes: Uint8Array;
   /** Where the copy is, for messages. */
   readonly shownCopy: string;
-  /** Absolute path of the folder that is to be the vault's. */
+  /** Absolute path of the folder of the future vault. */
   readonly source: string;
 }
 
 /**
- * The key of a copy, and the reverse conf of the source if it is of the same key.
+ * The key of a copy, and the reverse conf of the source if it has the same key.
  *
  * @throws {VaultError} `vault-unreadable`; as `admitConf` and `open`
  */
@@ -110,7 +110,7 @@ async function keyToAdopt(
   const other = stored === undefined || isSame ? undefined : tryParse(stored.confBytes);
   const isAlike = other !== undefined && hasSameForm(other, conf);
   const admit = (): Promise<void> => admitConf(conf, { ...secret, place: shownCopy });
-  // The user's own conf in the source may vouch for that of the copy.
+  // The user's own conf in the source may confirm that of the copy.
   if (!isSame && !isAlike) await admit();
   secret.onAdmitted?.(conf);
   const key = await secret.open(conf, isAlike ? other : undefined);

@@ -1,4 +1,4 @@
-/** Opens the key of a copy that is no vault's: by its own conf and a password, or by a master key. */
+/** Opens the key of a copy without a vault: by its own conf and a password, or by a master key. */
 import path from 'node:path';
 import { UsageError, VaultError } from '../errors.ts';
 import { parseConf, type Conf } from '../gocryptfs/conf/config.ts';
@@ -20,32 +20,32 @@ import {
 /** What opens a copy. */
 export interface CopyKey {
   readonly conf: CopyForm;
-  /** 32 bytes; may still be on its way. Whoever uses it overwrites it. */
+  /** 32 bytes, or a promise of them. The user of the key overwrites it. */
   readonly masterkey: Buffer | Promise<Buffer>;
-  /** The master key was told, and no conf has shown that it is the right one. */
+  /** The master key was given, and no conf has proved that it is right. */
   readonly isUnproven?: boolean;
 }
 
-/** Opens the key of a copy, whosever it is; a copy that was reached brings its conf along. */
+/** Opens the key of a copy. A copy that was reached already brings its conf. */
 export type UnlockPlace = (place: CopyPlace) => Promise<CopyKey>;
 
-/** How the key of a copy that is no vault's is come by. */
+/** How the key of a copy without a vault is obtained. */
 export interface CopySecret {
   readonly options: FolderLayoutOptions;
   /** A master key is given, and no password. */
   readonly byMasterkey: boolean;
   readonly agree: Agree;
-  /** Reads the secret and opens the key with it; without a conf it is a master key. */
+  /** Reads the secret and opens the key with it. Without a conf it is a master key. */
   readonly open: (conf: Conf | undefined) => Promise<Buffer>;
 }
 
 /**
- * Opens the key of a copy with the password and the conf of the folder itself; or, by a master key, with
- * the layout that the options or else the folder's conf tell. A conf that no vault has pinned is obeyed
- * as far as its seal or the options vouch for it.
+ * Opens the key of a copy with the password and the folder's own conf; or, with a master key, with
+ * the layout of the options or of the folder's conf. A conf that no vault has pinned is used only
+ * as far as its seal or the options confirm it.
  *
- * @param place - of no vault, or the layout is told
- * @throws {UsageError} `conflicting-options`, and every one of `admitConf`
+ * @param place - without a vault, unless the options give the layout
+ * @throws {UsageError} `conflicting-options`, and every code of `admitConf`
  * @throws {VaultError} `conf-missing`, `conf-unusable`, and every code of `parseConf`, `admitConf`
  * @throws what `open` throws
  */
@@ -72,7 +72,7 @@ export async function unlockForeignCopy(
 /**
  * The conf in a local folder.
  *
- * @returns undefined where a master key does without
+ * @returns undefined if a master key makes it unnecessary
  */
 function ownConf(destination: Destination, byMasterkey: boolean): Uint8Array | undefined {
   const isLocal = destination.kind === 'local';

@@ -1,4 +1,4 @@
-/** Which copy is meant, and whose keys open it: the vault's, or its own conf. */
+/** Resolves which copy is meant, and whether the vault's keys or its own conf open it. */
 import path from 'node:path';
 import { UsageError } from '../errors.ts';
 import type { RemoteConfig } from '../vault/config/config.ts';
@@ -20,17 +20,17 @@ import { confOfFolder } from './conf-of-folder.ts';
 /** Where a copy is, and whose keys open it. */
 export interface CopyPlace {
   readonly destination: Destination;
-  /** Set when the vault's keys open it; otherwise its own conf, or a master key, does. */
+  /** Set if the vault's keys open it. Otherwise its own conf or a master key does. */
   readonly vault?: VaultFrame;
-  /** Name of the remote, when it is one. */
+  /** Name of the remote, if it is one. */
   readonly remote?: string;
-  /** It is a plain mirror: nothing has to be opened. */
+  /** It is a plain mirror, which needs no key. */
   readonly isMirror?: boolean;
-  /** The copy's own conf, when it was read already; that of a local folder is read when needed. */
+  /** The copy's own conf, if it was read already. That of a local folder is read when needed. */
   readonly confBytes?: Uint8Array;
 }
 
-/** Where a word that means a copy is read. */
+/** The context in which a word that means a copy is resolved. */
 export interface CopyWordContext {
   readonly vault: VaultFrame | undefined;
   /** Absolute folder that relative paths start from. */
@@ -39,10 +39,11 @@ export interface CopyWordContext {
 }
 
 /**
- * Reads `[REMOTE|CIPHERDIR]`. A remote of the vault is opened with the vault's keys. So is a folder
- * that is named, unless it has a conf of its own that differs, or no vault is here.
+ * Resolves `[REMOTE|CIPHERDIR]`. A remote of the vault is opened with the vault's keys. A named
+ * folder is too, unless it has a different conf of its own, or there is no vault here.
  *
- * @throws {UsageError} `no-remote`, `not-a-folder`, `destination-invalid`, `destination-password`, `remote-and-path`
+ * @throws {UsageError} `no-remote`, `not-a-folder`, `destination-invalid`, `destination-password`,
+ *   `remote-and-path`
  */
 export function findCopyPlace(
   word: string | undefined,
@@ -82,7 +83,7 @@ function mirrorIf({ encrypt }: RemoteConfig): Pick<CopyPlace, 'isMirror'> {
   return encrypt === false ? { isMirror: true } : {};
 }
 
-/** Whether a folder of this machine has a conf that is not the vault's. */
+/** Whether a local folder has a conf that is not the vault's. */
 export function hasOtherConf(destination: Destination, vault: VaultFrame): boolean {
   if (destination.kind !== 'local') return false;
   const bytes = confOfFolder(destination.path);
@@ -91,7 +92,7 @@ export function hasOtherConf(destination: Destination, vault: VaultFrame): boole
 }
 
 /**
- * Refuses a plain mirror where something is to be decrypted.
+ * Refuses a plain mirror where an encrypted copy is needed.
  *
  * @throws {UsageError} `not-encrypted`
  */

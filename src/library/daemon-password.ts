@@ -1,4 +1,4 @@
-/** Where the configuration of a vault keeps the password of an rsync daemon. */
+/** Finds the file with the password of an rsync daemon in a vault's configuration. */
 import type { Destination } from '../vault/destination/destination.ts';
 import { remotesAt } from '../vault/destination/remote-destination.ts';
 import { pathFrom } from '../vault/password/password.ts';

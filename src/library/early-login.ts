@@ -1,11 +1,14 @@
-/** A login that comes before the vault's password is asked for, so that an unknown host is told first. */
+/**
+ * Logs in before the vault's password is asked for, so that the question about an unknown host
+ * comes first.
+ */
 import type { LoginQuestions } from '../sync/reach/destination-options.ts';
 import type { OpenDestination } from '../sync/reach/destination-remote.ts';
 import type { Destination } from '../vault/destination/destination.ts';
 import type { PeerSettings } from '../sync/run-settings.ts';
 import type { Caller } from './caller.ts';
 
-/** Where an unknown host can be asked about, that comes before the question for a password. */
+/** Whether a question about the host may come up that must precede the question for a password. */
 export function isHostFirst(
   { askHostKey }: Pick<LoginQuestions, 'askHostKey'>,
   { kind }: Pick<Destination, 'kind'>,
@@ -19,7 +22,7 @@ interface LoginPlace {
   readonly questions: LoginQuestions;
 }
 
-/** One login over ssh, for whoever takes it. */
+/** One login over ssh, for the first that takes it. */
 export class EarlyLogin {
   readonly #caller: Caller;
   readonly #place: LoginPlace;
@@ -31,7 +34,7 @@ export class EarlyLogin {
   }
 
   /**
-   * Logs in, once. Destinations that show no host key are left alone.
+   * Logs in, once. Does nothing for destinations without host keys.
    *
    * @throws as `openDestination`
    * @throws {InterruptedError} `interrupted`
@@ -51,14 +54,14 @@ export class EarlyLogin {
     this.#opened = await unlessAborted(opening, signal, closeLate);
   }
 
-  /** Hands the login over; undefined when there is none any more. */
+  /** Hands over the login. Undefined if there is none any more. */
   take(): OpenDestination | undefined {
     const opened = this.#opened;
     this.#opened = undefined;
     return opened;
   }
 
-  /** Logs out, if nobody took the login. */
+  /** Logs out, unless the login was taken. */
   async end(): Promise<void> {
     await this.take()?.remote.close();
   }

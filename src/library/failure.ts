@@ -1,22 +1,22 @@
-/** How a run ended, and what becomes of anything that was thrown. */
+/** Describes how a run ended, and converts anything thrown into a failure. */
 import { BugError, EcsyncError, ExitCode } from '../errors.ts';
 import { interrupted } from '../interruption.ts';
 
-/** A failure as it is told and recorded. */
+/** A failure as it is shown and recorded. */
 export interface ShownFailure {
   readonly exitCode: ExitCode;
   readonly code: string;
   readonly message: string;
   readonly hint?: string;
-  /** Only for failures that nobody foresaw. */
+  /** Only for unexpected failures. */
   readonly stack?: string;
 }
 
-/** How a run ended that did not throw. */
+/** The end of a run that did not throw. */
 export interface RunEnd {
   readonly exitCode: number;
   readonly error?: { readonly code: string; readonly message: string; readonly hint?: string };
-  /** The numbers among them are recorded. */
+  /** Numbers among them are recorded. */
   readonly figures?: Readonly<Record<string, unknown>>;
 }
 
@@ -45,7 +45,7 @@ export function describeFailure(thrown: unknown, isStopped: boolean): ShownFailu
   };
 }
 
-/** Of the system's errors Node's words, which name the path, without the name of the error before them. */
+/** For errors of the system, Node's text with the path, without the leading error name. */
 function wordsOf({ message }: Error): string {
   return message.replace(/^E[A-Z0-9]+: /, '');
 }

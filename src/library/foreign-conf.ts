@@ -1,4 +1,4 @@
-/** What a gocryptfs.conf that no vault has pinned must pass before a password is tried on it. */
+/** Checks a gocryptfs.conf that no vault has pinned, before a password is tried on it. */
 import { VaultError } from '../errors.ts';
 import { interrupted } from '../interruption.ts';
 import { assertNamesTold } from '../gocryptfs/conf/conf-claims.ts';
@@ -7,26 +7,27 @@ import { SCRYPT_LOG_N_DEFAULT, SCRYPT_WORK_DEFAULT } from '../gocryptfs/format/l
 import { shownBytes } from './figures.ts';
 import { namesTold, type ForeignConfOptions } from './settings/layout-options.ts';
 
-/** Whether somebody agrees to something that a conf claims; absent: there is nobody to ask. */
+/** Asks whether a claim of a conf is accepted. Absent: nobody can be asked. */
 export type Agree = ((claim: string) => Promise<boolean>) | undefined;
 
-/** A conf that is a stranger. */
+/** The context of a conf that no vault has pinned. */
 export interface ForeignConf {
   readonly options: ForeignConfOptions;
   /** Where it is, for messages. */
   readonly place: string;
-  /** No password is going to be tried. */
+  /** A master key is used, and no password. */
   readonly byMasterkey: boolean;
   readonly agree: Agree;
 }
 
 /**
- * Refuses a conf that claims what it cannot prove and nobody has said, and one whose password costs
- * more than usual, unless somebody agrees. Its seal is compared when the key is opened.
+ * Refuses a conf with claims that are neither proved nor confirmed by the options, and one whose
+ * password costs more than usual, unless that is accepted. Its seal is compared when the key is
+ * opened.
  *
  * @throws {VaultError} `layout-unproven`, `scrypt-cost-unagreed`
  * @throws {UsageError} `layout-differs`
- * @throws {InterruptedError} `interrupted` — somebody did not agree
+ * @throws {InterruptedError} `interrupted` — the claim was not accepted
  */
 export async function admitConf(conf: Conf, about: ForeignConf): Promise<void> {
   assertNamesTold(conf, namesTold(about.options), about.place);
@@ -34,10 +35,10 @@ export async function admitConf(conf: Conf, about: ForeignConf): Promise<void> {
 }
 
 /**
- * Asks before a conf makes a password cost more than usual.
+ * Asks whether a higher cost of the password is accepted.
  *
- * @throws {VaultError} `scrypt-cost-unagreed` — there is nobody to ask
- * @throws {InterruptedError} `interrupted` — somebody did not agree
+ * @throws {VaultError} `scrypt-cost-unagreed` — nobody can be asked
+ * @throws {InterruptedError} `interrupted` — it was not accepted
  */
 export async function agreeToCost(
   { scrypt: { logN, r, p } }: Conf,

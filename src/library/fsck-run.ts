@@ -1,4 +1,6 @@
-/** Puts together what a check of a whole copy needs: the copy, its key, and what its vault knows of it. */
+/**
+ * Assembles what a check of a whole copy needs: the copy, its key, and what its vault knows of it.
+ */
 import { VaultError } from '../errors.ts';
 import type { Sample } from '../sync/browse/sample.ts';
 import { fsck } from '../sync/check/fsck.ts';
@@ -17,12 +19,12 @@ import { recordRun } from './run-record.ts';
 /** What is checked, and how. */
 export interface FsckRun {
   readonly access: CopyAccess;
-  /** Which files are read; absent: all. */
+  /** Which files are read. Absent: all. */
   readonly sample?: Sample | undefined;
   /** As in `FsckJob`. */
   readonly allowHoles: boolean;
   readonly checksNonces: boolean;
-  /** Patterns for what is not of the copy and was said to be kept there. */
+  /** Patterns for foreign objects that are kept in the copy on purpose. */
   readonly keep: readonly string[];
   /** Compare with what the last push left. */
   readonly comparesWithPush: boolean;
@@ -77,10 +79,11 @@ export async function fsckCopy(
 }
 
 /**
- * Does a check, records it in the history of the vault, if there is one, and tells of pushes that were
- * under way.
+ * Runs a check, records it in the history of the vault, if there is one, and reports concurrent
+ * pushes.
  *
- * @throws {VaultError} `copy-missing` — a local folder that is not there; as `recordRun`; what `work` throws
+ * @throws {VaultError} `copy-missing` — the local folder does not exist; as `recordRun`; what
+ *   `work` throws
  */
 export function fsckRecorded<End extends RunEnd>(
   caller: Caller,

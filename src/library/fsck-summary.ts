@@ -1,13 +1,13 @@
-/** What a check of a whole copy comes to. */
+/** The result of a check of a whole copy. */
 import type { FsckSummary } from '../sync/check/fsck-summary.ts';
 
-/** What a check came to, and what it was made of. */
+/** The result of a check, and its sample. */
 export interface FsckRunSummary extends FsckSummary {
   readonly bytesSent: number;
   readonly bytesReceived: number;
-  /** What picks the same files again. */
+  /** Repeats the same sample of files. */
   readonly seed?: string;
   readonly comparedWithPush: boolean;
-  /** Why there was nothing to compare with, as part of a sentence. */
+  /** Why there was no last push to compare with, as part of a sentence. */
   readonly pushUnknown?: string;
 }

@@ -1,4 +1,4 @@
-/** Puts together all that a push, a plan or a verification of one copy needs beside its settings. */
+/** Assembles what a push, a plan or a verification of one copy needs beside its settings. */
 import type { LoginQuestions } from '../sync/reach/destination-options.ts';
 import { openedVault, type OpenVault } from '../sync/push/opened-vault.ts';
 import type { PushSurroundings } from '../sync/push/push.ts';
@@ -12,10 +12,10 @@ import type { Caller } from './caller.ts';
 import { EarlyLogin } from './early-login.ts';
 
 /**
- * Opens the key of a vault, back as soon as nothing more needs to be asked or read.
+ * Opens the key of a vault. Resolves as soon as no more questions or reads are needed.
  *
- * @param beforeAsking - to be awaited before a person is asked for the password: it logs in to a host
- *   that the same person may have to be asked about first
+ * @param beforeAsking - await this before asking for the password: it logs in, which may first ask
+ *   the user about an unknown host
  */
 export type UnlockVault = (
   beforeAsking: () => Promise<void>,
@@ -32,9 +32,9 @@ export interface KeyedRun {
 }
 
 /**
- * Runs `work` with the vault's key and with what else it needs. The key may still be on its way: the
- * login begins while scrypt runs in its own thread. It is overwritten in the end. A mirror needs no
- * key, and nobody is asked for one.
+ * Calls `work` with the vault's key and everything else it needs. The key may still be pending: the
+ * login begins while scrypt runs in a thread. The key is overwritten at the end. A mirror needs no
+ * key, and no password is asked for.
  *
  * @throws as `unlock`, `openedVault`; what `work` throws
  */

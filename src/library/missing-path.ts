@@ -1,9 +1,9 @@
-/** What is said of a path that a copy does not have, when it names a remote and a path in one word. */
+/** Adds a hint to the error for a missing path that names a remote and a path in one word. */
 import { UsageError } from '../errors.ts';
 import type { RemoteConfig } from '../vault/config/config.ts';
 import { asRemoteAndPath } from '../vault/destination/remote-destination.ts';
 
-/** The error about a path that is not there, with the two words that are meant where `NAME:PATH` was typed. */
+/** The error for a missing path, with a hint if `NAME:PATH` was typed. */
 export function withRemoteHint(error: unknown, remotes: readonly RemoteConfig[]): unknown {
   if (!(error instanceof UsageError) || error.code !== 'path-missing') return error;
   const { message, facts } = error;

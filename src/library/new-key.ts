@@ -12,7 +12,7 @@ import { modifiersGiven, type LayoutOptions } from './settings/layout-options.ts
 import type { Waiting } from './unlocking.ts';
 import { readVersion } from './version.ts';
 
-/** What a new vault is made of. Whoever asked for it overwrites the master key. */
+/** The key material of a new vault. The caller overwrites the master key. */
 export interface MadeKey extends NewVaultKey {
   readonly conf: Conf;
   readonly masterkey: Buffer;
@@ -24,14 +24,14 @@ export interface NewVaultOptions extends LayoutOptions {
   readonly scryptn?: number;
 }
 
-/** What virtual files are younger by in new vaults of layout `reverse`: as since gocryptfs 2.5. */
+/** How much younger virtual files are in new vaults of layout `reverse`, as since gocryptfs 2.5. */
 const TIME_SHIFT_SEC = 10;
 
 /**
- * The conf of `gocryptfs -reverse` in a folder, when it is to be used.
+ * The conf of `gocryptfs -reverse` in a folder, if it is to be used.
  *
- * @throws {UsageError} `reverse-conf-found` — it is there, but something else was asked for;
- *   `conflicting-options` — it says already what the options would
+ * @throws {UsageError} `reverse-conf-found` — it exists, but another layout was requested;
+ *   `conflicting-options` — it already determines what the options would
  */
 export function findReverseConf(source: string, options: NewVaultOptions): string | undefined {
   const file = path.join(source, REVERSE_CONF_NAME);
@@ -89,8 +89,8 @@ export async function makeKey(
  * The conf of `gocryptfs -reverse` in the source folder, opened with its password.
  *
  * @param open - opens the master key of the conf
- * @throws {VaultError} `conf-missing`, `vault-unreadable`, `layout-unsupported`, `fido2-unsupported`, and
- *   every code of `parseConf`; what `open` throws
+ * @throws {VaultError} `conf-missing`, `vault-unreadable`, `layout-unsupported`,
+ *   `fido2-unsupported`, and every code of `parseConf`; what `open` throws
  */
 export async function takeReverseKey(
   file: string,

@@ -1,4 +1,4 @@
-/** Reaches a copy, opens it with its key, and closes it again, for everything that looks into one. */
+/** Reaches a copy, opens it with its key, and closes it again, for everything that reads one. */
 import type { EcsyncError } from '../errors.ts';
 import { openLayout, type Layout } from '../gocryptfs/layout.ts';
 import { CONF_LENGTH_MAX } from '../gocryptfs/format/limits.ts';
@@ -21,7 +21,7 @@ import type { CopyKey, UnlockPlace } from './copy-key.ts';
 import type { CopyPlace } from './copy-place.ts';
 import { isHostFirst } from './early-login.ts';
 
-/** A copy that is to be looked into, and what opens it. */
+/** A copy to read, and what opens it. */
 export interface CopyAccess {
   readonly place: CopyPlace;
   readonly reach: ReachSettings;
@@ -34,15 +34,15 @@ export interface OpenedCopy {
   readonly reached: ReachedCopy;
   readonly copy: ReadableCopy;
   readonly layout: Layout;
-  /** What the vault knows of the copy, if it is one of a vault's. */
+  /** What the vault knows of the copy, if it belongs to a vault. */
   readonly known: KnownCopy | undefined;
-  /** The master key was told, and nothing has shown yet that it is the right one. */
+  /** The master key was given, and nothing has proved yet that it is right. */
   readonly isUnproven: boolean;
 }
 
 /**
- * Reaches a copy, opens it, and closes it again after `use`. What a password is needed for is asked
- * before the login where the conf is at hand, and otherwise as soon as it was read.
+ * Reaches a copy, opens it, and closes it again after `use`. A password is asked for before the
+ * login if the conf is available, else as soon as it was read.
  *
  * @throws {VaultError} `not-encrypted`, `not-a-copy`
  * @throws as `unlock` and `ReachedCopy`; what `use` throws
@@ -76,7 +76,7 @@ export async function withOpenedCopy<T>(
   }).finally(() => masterkeyHere?.fill(0));
 }
 
-/** Opens a copy as its vault has it, or else as its identities show. Overwrites the key. */
+/** The layout of a copy according to its vault, or else to its identities. Overwrites the key. */
 async function openLayoutOf(
   tree: Tree,
   { conf, masterkey: opening }: CopyKey,
@@ -103,7 +103,7 @@ async function confOf(tree: Tree, { destination }: CopyPlace): Promise<{ confByt
   return {};
 }
 
-/** The conf in the root of a copy; undefined when there is none. */
+/** The conf in the root of a copy. Undefined if there is none. */
 export async function confOfCopy(
   tree: Tree,
 ): Promise<{ readonly bytes: Uint8Array; readonly mtimeSec: number } | undefined> {
@@ -117,7 +117,7 @@ export async function confOfCopy(
   return bytes === undefined ? undefined : { bytes, mtimeSec: file.mtimeSec };
 }
 
-/** What a tree could not read, until somebody is there to hear it. */
+/** Buffers what a tree could not read until a listener is attached. */
 export class HeldProblems {
   #held: (readonly [Uint8Array, EcsyncError])[] = [];
   #hear: ((path: Uint8Array, error: EcsyncError) => void) | undefined;
@@ -127,7 +127,7 @@ export class HeldProblems {
     else this.#hear(path, error);
   };
 
-  /** Passes on what came so far, and what comes from now on at once. */
+  /** Passes on the buffered problems, and later ones at once. */
   tell(hear: (path: Uint8Array, error: EcsyncError) => void): void {
     this.#hear = hear;
     for (const [path, error] of this.#held) hear(path, error);

@@ -1,4 +1,6 @@
-/** Puts together what a restore needs beside its settings: what opens the copy, and what is known of it. */
+/**
+ * Assembles what a restore needs beside its settings: what opens the copy, and what is known of it.
+ */
 import { NOT_ENCRYPTED } from '../sync/run-settings.ts';
 import type { LoginQuestions } from '../sync/reach/destination-options.ts';
 import type { CopyKeys, UnlockCopy } from '../sync/push/memory/copy-keys.ts';
@@ -28,7 +30,7 @@ export interface RestoreRun {
 }
 
 /**
- * Restores from a copy. The key is overwritten in the end.
+ * Restores from a copy. The key is overwritten at the end.
  *
  * @throws as `unlock` and `restore`
  */
@@ -58,8 +60,8 @@ export async function restoreCopy(caller: Caller, run: RestoreRun): Promise<Rest
 }
 
 /**
- * Does a restore, records it in the history of the vault, if there is one, and tells of pushes that were
- * under way.
+ * Runs a restore, records it in the history of the vault, if there is one, and reports concurrent
+ * pushes.
  *
  * @throws as `recordRun`; what `work` throws
  */
@@ -76,8 +78,8 @@ export function restoreRecorded<End extends RunEnd>(
 }
 
 /**
- * What opens the copy: asked for before the login where the conf is at hand, else as soon as it was
- * read.
+ * What opens the copy. A password is asked for before the login if the conf is available, else as
+ * soon as it was read.
  */
 async function keysOf({
   place,

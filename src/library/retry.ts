@@ -4,13 +4,13 @@ import { pause } from '../interruption.ts';
 import type { Caller } from './caller.ts';
 import { shownDuration } from './figures.ts';
 
-/** How long a run goes on trying. */
+/** Limits of retrying. */
 export interface Patience {
-  /** How often it is begun again after the connection was lost. */
+  /** Number of retries after a lost connection. */
   readonly retries: number;
   /** Seconds for all attempts together. */
   readonly maxTimeSec?: number | undefined;
-  /** What becomes of a run that the time cut off. */
+  /** A hint for a run that the time limit ended. */
   readonly hint?: string;
 }
 
@@ -25,24 +25,24 @@ export function patienceOf({
   return { retries, maxTimeSec: maxTime };
 }
 
-/** What becomes of a plan, and of a verification, that the time cut off. */
+/** Hints for a plan and a verification that the time limit ended. */
 export const PLAN_CUT_OFF = 'A plan needs more time than that.';
 export const VERIFY_CUT_OFF = 'Nothing is known yet: give it more time.';
 
-/** What becomes of a push that was cut off. */
+/** The hint for a push that was cut off. */
 export const PUSH_GOES_ON = 'The next push continues with what is missing.';
 
 const FIRST_DELAY_SEC = 2;
 const DELAY_MAX_SEC = 300;
-/** Not everybody comes back in the same second. */
+/** Random spread of pauses, so that clients do not reconnect at the same time. */
 const SPREAD = 0.25;
 
 /**
- * Does `attempt`, and again when the connection is lost, waiting twice as long each time.
+ * Makes an attempt, and repeats it after a lost connection. Each pause is twice as long.
  *
- * @param attempt - ends with an error when its signal says so
+ * @param attempt - ends with an error when its signal aborts
  * @throws {NotNowError} `max-time` — the time is over; and whatever the last attempt threw
- * @throws {InterruptedError} `interrupted` — while it waited
+ * @throws {InterruptedError} `interrupted` — during a pause
  */
 export async function patiently<T>(
   { signal, warn }: Pick<Caller, 'signal' | 'warn'>,
@@ -75,7 +75,7 @@ export async function patiently<T>(
   }
 }
 
-/** @param tried - attempts that failed, the last one not counted */
+/** @param tried - number of failed attempts before the last one */
 function delayBefore(tried: number): number {
   const whole = Math.min(DELAY_MAX_SEC, FIRST_DELAY_SEC * 2 ** tried);
   return whole * (1 + SPREAD * Math.random());

@@ -1,4 +1,4 @@
-/** Runs work and records in the vault's history how it ended. */
+/** Runs work and records its result in the vault's history. */
 import {
   appendHistory,
   beginHistory,
@@ -11,16 +11,16 @@ import { remoteNameOf } from '../vault/destination/remote-destination.ts';
 import type { Caller } from './caller.ts';
 import { describeFailure, type RunEnd } from './failure.ts';
 
-/** Which run the history is to tell of. */
+/** The run to record. */
 export interface RunToRecord {
   readonly vault: Pick<VaultFrame, 'vaultDir' | 'source' | 'config'>;
   readonly command: 'push' | 'verify' | 'restore' | 'fsck';
   readonly destination: Destination;
-  /** It was limited to some paths, or by filter rules of its own. */
+  /** It was limited to some paths, or by its own filter rules. */
   readonly isPart?: boolean;
 }
 
-/** Does `work` and writes into the vault's history how it ended, whichever way that was. */
+/** Calls `work` and records in any case how it ended. */
 export async function recordRun<End extends RunEnd>(
   caller: Caller,
   run: RunToRecord,
@@ -63,7 +63,10 @@ export async function recordRun<End extends RunEnd>(
   }
 }
 
-/** Where it cannot be noted the run goes on; that is told once, at its end. */
+/**
+ * Records the start of a run. If that fails the run continues, and the failure is reported at its
+ * end.
+ */
 function begin(vaultDir: string, beginning: RunBeginning): string | undefined {
   try {
     return beginHistory(vaultDir, beginning);

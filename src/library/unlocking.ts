@@ -1,4 +1,4 @@
-/** Opens master keys with a password or a key that is at hand, whoever gave it. */
+/** Opens master keys with a given password or key. */
 import { timingSafeEqual } from 'node:crypto';
 import { PasswordError, VaultError } from '../errors.ts';
 import { isSealIntact } from '../gocryptfs/conf/conf-seal.ts';
@@ -6,11 +6,11 @@ import type { Conf } from '../gocryptfs/conf/config.ts';
 import { unlockInAnyForm, unlockMasterkey } from '../gocryptfs/conf/keys.ts';
 import type { Caller } from './caller.ts';
 
-/** Waits for a key that a thread derives from a password, or no longer once the run is interrupted. */
+/** Waits for a key that a thread derives from a password, unless the run is interrupted. */
 export type Waiting = <T>(derivation: Promise<T>) => Promise<T>;
 
 /**
- * The master key by a password, in whichever Unicode form; that it was another one is told.
+ * Opens the master key with a password in any Unicode form, and warns if it was another form.
  *
  * @throws as `unlockInAnyForm`; what `waiting` throws
  */
@@ -30,10 +30,10 @@ export async function masterkeyByPassword(
 }
 
 /**
- * A master key that was told, if it has sealed the conf. Which of the two is the wrong one cannot be
- * seen, and a slip of the pen is likelier than an attack.
+ * Returns a given master key if it has sealed the conf. If not, either may be wrong, and a typing
+ * error is more likely than an attack.
  *
- * @param masterkey - overwritten when it is refused
+ * @param masterkey - overwritten if it is refused
  * @throws {PasswordError} `wrong-masterkey`
  */
 export function assertSealedBy(masterkey: Buffer, conf: Conf | undefined): Buffer {
@@ -44,16 +44,16 @@ export function assertSealedBy(masterkey: Buffer, conf: Conf | undefined): Buffe
   });
 }
 
-/** The key of a copy, opened by a secret that may open another conf, too. */
+/** The key of a copy, opened by a secret that may also open another conf. */
 export interface OpenedConf {
   readonly masterkey: Buffer;
-  /** It was told; no password has shown that it belongs to the conf. */
+  /** The key was given, and no password has proved that it belongs to the conf. */
   readonly isUnproven: boolean;
   /** The other conf wraps the same key, under the same password. */
   readonly isKeyOfOther: boolean;
 }
 
-/** What opens a key: text of a password as bytes, or a key of 32 bytes. */
+/** A secret that opens a key: the bytes of a password, or a key of 32 bytes. */
 interface GivenSecret {
   readonly kind: 'password' | 'masterkey';
   readonly bytes: Buffer;
@@ -62,7 +62,7 @@ interface GivenSecret {
 /**
  * Opens the master key of a copy, and tries the same password on another conf.
  *
- * @param secret - a password is overwritten, a master key is what is returned
+ * @param secret - a password is overwritten; a master key is returned itself
  * @throws as `unlockMasterkey` and {@link assertSealedBy}; what `waiting` throws
  */
 export async function openConfAndOther(
@@ -87,7 +87,7 @@ export async function openConfAndOther(
   }
 }
 
-/** Another password, or a token: then it is another's conf as far as can be told. */
+/** A wrong password, or a token, means that the conf may belong to another filesystem. */
 function unlessWrong(error: unknown): undefined {
   if (error instanceof PasswordError || error instanceof VaultError) return undefined;
   throw error;

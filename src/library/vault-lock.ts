@@ -1,26 +1,26 @@
-/** The lock of a vault, held while something is done that changes its copies or its key. */
+/** Holds the lock of a vault while its copies or its key are changed. */
 import { acquireLockPatiently } from '../vault/lock/lock-wait.ts';
 import type { LockTask, ObservedHolder } from '../vault/lock/lock-holder.ts';
 import { vaultFiles } from '../vault/files/vault-files.ts';
 import type { Caller } from './caller.ts';
 
-/** What is done with the lock, and how long it is waited for. */
+/** The task that needs the lock, and how long to wait for it. */
 export interface LockedWork {
   readonly vaultDir: string;
   readonly task: LockTask;
   /**
-   * Seconds; true: as long as it takes; false: not at all. Absent: only for a push to another
-   * destination, as long as it takes.
+   * Seconds; true: without limit; false: not at all. Absent: without limit for a push to another
+   * destination, otherwise not at all.
    */
   readonly wait?: number | boolean | undefined;
-  /** Told once of every holder that is waited for. */
+  /** Called once for every holder that is waited for. */
   readonly onWait?: (holder: ObservedHolder) => void;
 }
 
 /**
- * Does `work` with the lock of a vault, which is given back afterwards.
+ * Calls `work` while holding the lock of a vault.
  *
- * @param work - gets a signal that aborts, too, when the lock is lost
+ * @param work - receives a signal that also aborts when the lock is lost
  * @throws as `acquireLockPatiently`; what `work` throws; {LockedError} `lock-lost`
  */
 export async function holdVaultLock<T>(
@@ -49,7 +49,10 @@ export async function holdVaultLock<T>(
   }
 }
 
-/** Two pushes to different places are one after the other, and nobody has to arrange that. */
+/**
+ * Whether both tasks are pushes to different destinations, which run one after the other without
+ * being arranged.
+ */
 function isSideBySide(task: LockTask, { task: other }: ObservedHolder): boolean {
   const arePushes = task.command === 'push' && other?.command === 'push';
   return arePushes && task.destination !== other.destination;

@@ -1,7 +1,10 @@
 /** The version of this package. */
 import { readFileSync } from 'node:fs';
 
-/** From `package.json`, which lies two folders above this file in `src/`, in `dist/` and in the bundle. */
+/**
+ * The version in `package.json`, which is two folders above this file in `src/`, in `dist/` and in
+ * the bundle.
+ */
 export function readVersion(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
   const version = /"version":\s*"([^"]*)"/.exec(text)?.[1];

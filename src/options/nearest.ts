@@ -1,4 +1,4 @@
-/** Guesses which word was meant by one that is wrong. */
+/** Guesses which word was meant by a misspelt one. */
 
 /** Number of insertions, deletions and replacements that turn one word into the other. */
 function editDistance(a: string, b: string): number {
@@ -14,7 +14,7 @@ function editDistance(a: string, b: string): number {
   return row[b.length] ?? 0;
 }
 
-/** The candidate that somebody who typed `word` most likely meant, if any is close. */
+/** The candidate that is most similar to `word`, if any is close. */
 export function nearestWord(word: string, candidates: readonly string[]): string | undefined {
   if (word.length > 64) return undefined;
   const lower = word.toLowerCase();

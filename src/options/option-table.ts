@@ -1,31 +1,44 @@
-/** The shape of a table of options, and the types that follow from one. */
+/** The shape of a table of options, and the types derived from one. */
 import type { SourceLimitOptions } from '../tree/local/source-limits.ts';
 
-/** One option. Its key is its long name with underscores: its key in TOML, and the end of its variable. */
+/**
+ * One option. Its key is its long name with underscores, which is also its key in TOML and the end
+ * of its variable.
+ */
 export interface OptionSpec {
-  /** As help shows it: `-c, --checksum`, `--max-delete <n>`. `--no-owner`: on unless it is taken back. */
+  /**
+   * As help shows it: `-c, --checksum`, `--max-delete <n>`. `--no-owner`: on unless it is negated.
+   */
   readonly flags: string;
   readonly help: string;
-  /** What TOML has for its value; `amount`: a number, or a text such as `"10%"`. Absent: it is a flag. */
+  /**
+   * The type of its value in TOML; `amount`: a number, or a text such as `"10%"`. Absent: it is a
+   * flag.
+   */
   readonly takes?: 'amount' | 'text' | 'texts';
-  /** Reads a value, or each of several. Absent: any text that is not empty. Throws `OptionValueError`. */
+  /**
+   * Parses a value, or each of several. Absent: any text that is not empty. Throws
+   * `OptionValueError`.
+   */
   readonly parse?: (text: string) => unknown;
-  /** What counts when nobody says anything. */
+  /** The value if the option is not given. */
   readonly default?: unknown;
-  /** Environment and configuration say nothing of it, and a flag is not taken back with `--no-`. */
+  /**
+   * It cannot be set by environment and configuration, and a flag cannot be negated with `--no-`.
+   */
   readonly commandLineOnly?: true;
-  /** Its name in the settings of a push. Absent: it is for the command line alone. */
+  /** Its name in the settings of a push. Absent: it concerns the command line alone. */
   readonly setting?: string;
-  /** Its name in what limits the source. */
+  /** Its name in the limits of the source. */
   readonly limit?: keyof SourceLimitOptions;
-  /** What a limit is when its flag is given; default true. */
+  /** The value of a limit if its flag is given. Default true. */
   readonly limitWhenOn?: string;
 }
 
-/** Options by their keys, in the order in which help shows them. */
+/** Options by their keys, in the order of help. */
 export type OptionTable = Readonly<Record<string, OptionSpec>>;
 
-/** The attribute under which commander has an option: `maxDelete` for `max_delete`. */
+/** The attribute under which commander stores an option: `maxDelete` for `max_delete`. */
 export type AttributeName<Key> = Key extends `${infer First}_${infer Rest}`
   ? `${First}${Capitalize<AttributeName<Rest>>}`
   : Key;
@@ -37,7 +50,7 @@ export function attributeName(key: string): string {
 
 type Parsed<Spec> = Spec extends { readonly parse: (text: string) => infer Value } ? Value : string;
 
-/** What the value of an option is. */
+/** The type of an option's value. */
 type ValueOf<Spec> = Spec extends { readonly takes: infer Kind }
   ? Kind extends 'texts'
     ? readonly Parsed<Spec>[]
@@ -48,7 +61,7 @@ type HasDefault<Spec> = Spec extends { readonly default: unknown } ? true : IsNe
 type IsNegated<Spec> = Spec extends { readonly flags: `--no-${string}` } ? true : false;
 type IsAlwaysSet<Spec> = Spec extends { readonly takes: string } ? HasDefault<Spec> : true;
 
-/** The options of a table as commander gives them. */
+/** The options of a table as commander parses them. */
 export type OptionsOf<Table extends OptionTable> = {
   readonly [
     Key in keyof Table as HasDefault<Table[Key]> extends true ? AttributeName<Key> : never
@@ -63,7 +76,7 @@ type SettingName<Spec> = Spec extends { readonly setting: infer Name extends str
   ? Name
   : never;
 
-/** The options of a table as the engine is told them: flags and defaults are always there. */
+/** The options of a table as settings: flags and options with defaults are always present. */
 export type SettingsOf<Table extends OptionTable> = {
   readonly [
     Key in keyof Table as IsAlwaysSet<Table[Key]> extends true ? SettingName<Table[Key]> : never
@@ -77,7 +90,7 @@ export type SettingsOf<Table extends OptionTable> = {
 type LimitName<Spec> = Spec extends { readonly limit: infer Name extends string } ? Name : never;
 type LimitValue<Spec> = Spec extends { readonly limitWhenOn: infer Value } ? Value : ValueOf<Spec>;
 
-/** What the options of a table leave out of the source. */
+/** The limits of the source that the options of a table set. */
 export type LimitsOf<Table extends OptionTable> = {
   readonly [Key in keyof Table as LimitName<Table[Key]>]?: LimitValue<Table[Key]>;
 };
@@ -97,17 +110,17 @@ export function tableWithout<Table extends OptionTable, Key extends keyof Table 
   return rest as Omit<Table, Key>;
 }
 
-/** A flag that is on unless it is taken back. */
+/** A flag that is on unless it is negated. */
 export function isNegated({ flags }: OptionSpec): boolean {
   return flags.startsWith('--no-');
 }
 
-/** What an option is when nobody says anything. */
+/** The value of an option that is not given. */
 function defaultOf(spec: OptionSpec): unknown {
   return spec.takes === undefined ? isNegated(spec) : spec.default;
 }
 
-/** The settings that options of a table make, with the defaults of those that are not given. */
+/** The settings from the options of a table, with defaults for those that are not given. */
 export function settingsOf<Table extends OptionTable>(
   table: Table,
   options: Partial<OptionsOf<Table>>,
@@ -118,11 +131,11 @@ export function settingsOf<Table extends OptionTable>(
     const value = given[attributeName(key)] ?? defaultOf(spec);
     if (spec.setting !== undefined && value !== undefined) settings[spec.setting] = value;
   }
-  // This loop says of values what SettingsOf says of types.
+  // This loop treats values as SettingsOf treats types.
   return settings as SettingsOf<Table>;
 }
 
-/** What options of a table leave out of the source; undefined when that is nothing. */
+/** The limits of the source from the options of a table. Undefined if there are none. */
 export function limitsOf<Table extends OptionTable>(
   table: Table,
   options: Partial<OptionsOf<Table>>,
@@ -135,6 +148,6 @@ export function limitsOf<Table extends OptionTable>(
     if (limit === undefined || isNothing || (Array.isArray(value) && value.length === 0)) continue;
     limits[limit] = limitWhenOn ?? value;
   }
-  // As above, of LimitsOf.
+  // As above, for LimitsOf.
   return Object.keys(limits).length === 0 ? undefined : (limits as LimitsOf<Table>);
 }

@@ -1,12 +1,14 @@
-/** Reads the values of options alike from the command line, the environment and configuration. */
+/** Parses the values of options from the command line, the environment and configuration. */
 import { PRESET_NAMES } from '../tree/filter/filter-presets.ts';
 import type { RatePlan } from '../transport/throttle.ts';
 import { nearestWord } from './nearest.ts';
 
-/** The text of a value is refused; the message says what it must be, not where it stands. */
+/**
+ * The value of an option is invalid. The message says what it must be, but not which option it is.
+ */
 export class OptionValueError extends Error {}
 
-/** A number of objects, or a share of all that there are. */
+/** A number of objects, or a share of all existing ones. */
 export type ObjectLimit = number | { readonly percent: number };
 
 const SPAN_MAX_SEC = 366 * 86_400;
@@ -28,7 +30,7 @@ export function parseSpan(text: string): number {
   throw new OptionValueError('It must be a time such as 30s, 90m, 26h or 2d.');
 }
 
-/** A number with a fraction and a suffix (b, K, M, G, T; 1024 each); undefined: it is none. */
+/** A number with a fraction and a suffix (b, K, M, G, T; 1024 each). Undefined if it is none. */
 function scaled(text: string, unit: number): number | undefined {
   const [, number, suffix] = /^([0-9]{1,12}(?:\.[0-9]{1,6})?)([bKkMmGgTt]?)$/.exec(text) ?? [];
   if (number === undefined || suffix === undefined) return undefined;
@@ -52,14 +54,16 @@ export function parseObjectLimit(text: string): ObjectLimit {
   throw new OptionValueError('It must be a whole number, or a share such as 10%.');
 }
 
-/** How much may be sent: as {@link parseFileSize}, but something. */
+/** How much may be sent: as {@link parseFileSize}, but not zero. */
 export function parseBudget(text: string): number {
   const bytes = parseFileSize(text);
   if (bytes > 0) return bytes;
   throw new OptionValueError('It must be more than nothing, such as 500M.');
 }
 
-/** A rate such as `512K` (a second; without a suffix KiB, as in rsync); `0` and `off`: none. */
+/**
+ * A rate such as `512K` (a second; without a suffix KiB, as in rsync). `0` and `off`: unlimited.
+ */
 function parseRate(text: string): number | undefined {
   if (text === 'off') return Infinity;
   const bytes = scaled(text, 1024);
@@ -68,8 +72,8 @@ function parseRate(text: string): number | undefined {
 }
 
 /**
- * `512K`, or a timetable in local time: `08:00,512K 18:00,2M 23:00,off`. What comes last counts until
- * the first one of the next day.
+ * `512K`, or a timetable in local time: `08:00,512K 18:00,2M 23:00,off`. The last entry applies
+ * until the first one of the next day.
  */
 export function parseBandwidth(text: string): RatePlan {
   const whole = parseRate(text.trim());
@@ -121,7 +125,7 @@ export function byteSize(min: number, max: number): (text: string) => number {
   };
 }
 
-/** A text as it is, but for an empty one. */
+/** Any text that is not empty. */
 export function parseText(text: string): string {
   if (text !== '') return text;
   throw new OptionValueError('It must not be empty.');

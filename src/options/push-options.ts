@@ -1,6 +1,6 @@
 /**
- * The options of a push: the one place from which the command line, its help, completion and manual page,
- * variables, configuration files and the settings of a push have them.
+ * The options of a push. The command line, its help, completion and manual page, variables,
+ * configuration files and the settings of a push are all derived from this table.
  */
 import {
   byteSize,
@@ -19,7 +19,7 @@ import type { ConfigurableKey, OptionTable } from './option-table.ts';
 /** Seconds: a day. */
 const WAIT_SEC_MAX = 86_400;
 
-/** Under which conditions a push starts, and how it behaves then: for `push` alone. */
+/** The conditions under which a push starts, and its behaviour then. For `push` alone. */
 export const CONDITION_OPTIONS = {
   /** Seconds. */
   if_older_than: {
@@ -65,13 +65,13 @@ const CHANGE_OPTIONS = {
     help: 'delete what is no longer in the folder',
     setting: 'delete',
   },
-  /** Delete also what rules and limits leave out now; what is mounted elsewhere stays. */
+  /** Also delete what rules and limits now leave out, except what is mounted elsewhere. */
   delete_excluded: {
     flags: '--delete-excluded',
     help: 'delete also what is left out now',
     setting: 'deleteExcluded',
   },
-  /** Delete nothing at all when more plaintext objects than this would go. */
+  /** Delete nothing at all if more plaintext objects than this would be deleted. */
   max_delete: {
     flags: '--max-delete <n>',
     help: 'delete nothing when more than N, or N%, would go (default: 10%, but 50 always may)',
@@ -79,7 +79,7 @@ const CHANGE_OPTIONS = {
     parse: parseObjectLimit,
     setting: 'maxDelete',
   },
-  /** Send nothing at all when the content of more files in the copy than this would be replaced. */
+  /** Send nothing at all if the content of more files in the copy than this would be replaced. */
   max_changed: {
     flags: '--max-changed <n>',
     help: 'send nothing when more than N files, or N%, would be replaced (default: 50%, but 500 always may)',
@@ -87,35 +87,35 @@ const CHANGE_OPTIONS = {
     parse: parseObjectLimit,
     setting: 'maxChanged',
   },
-  /** Delete also what was on disks that are not mounted any more. */
+  /** Also delete the content of disks that are not mounted any more. */
   forget_mounts: {
     flags: '--forget-mounts',
     help: 'with --delete: delete what was on disks that are no longer mounted',
     commandLineOnly: true,
     setting: 'forgetMounts',
   },
-  /** Names in the copy that are left alone, as patterns. */
+  /** Patterns for names in the copy that are left alone. */
   keep: {
     flags: '--keep <pattern>',
     help: 'leave alone what has this name in the copy',
     takes: 'texts',
     setting: 'keep',
   },
-  /** A first push goes into a folder that holds other things, too. */
+  /** Allow a first push into a folder that holds other objects. */
   into_non_empty: {
     flags: '--into-non-empty',
     help: 'make a copy in a folder that holds other things, too; a plain mirror replaces those of equal names',
     commandLineOnly: true,
     setting: 'intoNonEmpty',
   },
-  /** What was pushed there before counts no more. */
+  /** Ignore the memory of earlier pushes to this destination. */
   new_copy: {
     flags: '--new-copy',
     help: 'make a new copy where the one that was there is gone',
     commandLineOnly: true,
     setting: 'newCopy',
   },
-  /** Replace and delete nothing that is there. */
+  /** Replace and delete nothing in the copy. */
   append_only: {
     flags: '--append-only',
     help: 'only add: replace and delete nothing in the copy',
@@ -128,7 +128,7 @@ const CHANGE_OPTIONS = {
   },
 } as const satisfies OptionTable;
 
-/** Filter rules, whose order counts. */
+/** Filter rules. Their order matters. */
 export const FILTER_OPTIONS = {
   exclude: { flags: '--exclude <pattern>', help: 'leave out what matches', takes: 'texts' },
   include: { flags: '--include <pattern>', help: 'keep what matches', takes: 'texts' },
@@ -140,7 +140,7 @@ export const FILTER_OPTIONS = {
   filter: { flags: '--filter <rule>', help: 'add a filter rule', takes: 'texts' },
 } as const satisfies OptionTable;
 
-/** What else is left out of the source, and what of an object is kept. */
+/** What else is left out of the source, and which attributes are kept. */
 const SELECTION_OPTIONS = {
   presets: {
     flags: '--presets <names>',
@@ -204,7 +204,7 @@ const SELECTION_OPTIONS = {
     help: 'keep hard links',
     setting: 'hardLinks',
   },
-  /** Extended attributes, on Linux. A local folder is then filled by a local rsync. */
+  /** Extended attributes, on Linux. A push into a local folder then uses a local rsync. */
   xattrs: {
     flags: '-X, --xattrs',
     help: 'keep extended attributes, encrypted (Linux; needs getfattr)',
@@ -220,7 +220,7 @@ const SELECTION_OPTIONS = {
   },
 } as const satisfies OptionTable;
 
-/** What of an object is carried beside its content. */
+/** Which attributes of an object are carried beside its content. */
 export const ATTRIBUTE_OPTIONS = {
   numeric_ids: {
     flags: '--numeric-ids',
@@ -242,9 +242,9 @@ export const ATTRIBUTE_OPTIONS = {
   },
 } as const satisfies OptionTable;
 
-/** How much a push may take of time and of the line. */
+/** Limits of time and bandwidth for a push. */
 const EFFORT_OPTIONS = {
-  /** What goes to the peer. */
+  /** Limits what is sent to the peer. */
   bwlimit: {
     flags: '--bwlimit <rate>',
     help: 'send no more than RATE a second: 512K, 1.5M',
@@ -252,7 +252,7 @@ const EFFORT_OPTIONS = {
     parse: parseBandwidth,
     setting: 'bandwidth',
   },
-  /** Stop after about so many bytes of content. */
+  /** Stop after about this many bytes of content. */
   max_bytes: {
     flags: '--max-bytes <size>',
     help: 'stop after about SIZE of content; the next push continues',
@@ -294,8 +294,8 @@ export const PEER_OPTIONS = {
     setting: 'rsh',
   },
   /**
-   * Absent: `rsync` over ssh, and for a local folder no program at all. Given with a local folder:
-   * that local rsync works there.
+   * Absent: `rsync` over ssh, and no program for a local folder. If it is given for a local folder,
+   * that local rsync is used.
    */
   rsync_path: {
     flags: '--rsync-path <program>',
@@ -327,7 +327,7 @@ export const PEER_OPTIONS = {
   },
 } as const satisfies OptionTable;
 
-/** What is told of a push. */
+/** What a push reports. */
 const REPORT_OPTIONS = {
   progress: {
     flags: '--progress',
@@ -339,7 +339,7 @@ const REPORT_OPTIONS = {
     help: 'print figures at the end',
     commandLineOnly: true,
   },
-  /** How many of the largest uploads the summary is to name. */
+  /** How many of the largest uploads the summary names. */
   top: {
     flags: '--top <n>',
     help: 'name the N largest uploads at the end',
@@ -349,7 +349,7 @@ const REPORT_OPTIONS = {
   },
 } as const satisfies OptionTable;
 
-/** Options of `push` that `plan` and `verify` have as well. */
+/** Options that `push`, `plan` and `verify` share. */
 export const SHARED_PUSH_OPTIONS = {
   ...CHANGE_OPTIONS,
   ...FILTER_OPTIONS,
@@ -366,7 +366,7 @@ export const PUSH_OPTIONS = {
   ...SHARED_PUSH_OPTIONS,
 } as const satisfies OptionTable;
 
-/** A key of `[push]`; each is the option of `push` of that name, with dashes. */
+/** A key of `[push]`: the name of an option of `push`, with underscores. */
 export type PushKey = ConfigurableKey<typeof PUSH_OPTIONS>;
 
 const TABLE: OptionTable = PUSH_OPTIONS;

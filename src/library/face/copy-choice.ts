@@ -1,4 +1,4 @@
-/** What a program chooses of everything that reads a copy. */
+/** Options of a program for everything that reads a copy. */
 import { UsageError, type EcsyncError } from '../../errors.ts';
 import { settingsOf, tableWithout } from '../../options/option-table.ts';
 import {
@@ -38,7 +38,7 @@ import { LISTENING_KINDS, type ListeningOptions } from './listening.ts';
 const PEER_TABLE = tableWithout(PEER_OPTIONS, ['password_file']);
 
 /**
- * What {@link CopyReachOptions} are, to be read by {@link peerOf}.
+ * The kinds of {@link CopyReachOptions}, which {@link peerOf} parses.
  *
  * @internal
  */
@@ -48,7 +48,7 @@ export const PEER_KINDS = kindsOf(PEER_TABLE);
 export type CopyReachOptions = GivenOptions<typeof PEER_TABLE>;
 
 /**
- * How the peer is reached that options say.
+ * Derives how the peer is reached from options.
  *
  * @internal
  */
@@ -63,7 +63,8 @@ function peerValuesOf(options: CopyReachOptions) {
 }
 
 /**
- * How the copy of a vault is reached, and what is left alone in it: as options and configuration say.
+ * Derives from options and configuration how the copy of a vault is reached, and which foreign
+ * objects are kept in it.
  *
  * @throws {UsageError} `option-invalid`, and every code of `configuredFileLayers`
  *
@@ -84,21 +85,24 @@ export function wayTo(
 
 /** How a copy is restored: as by `ecsync restore`. */
 export interface CopyRestoreOptions extends ListeningOptions {
-  /** Only these files and folders; default: everything. What is named must be there. */
+  /** Only these files and folders. Default: everything. Each must exist in the copy. */
   readonly paths?: readonly CopyPath[];
-  /** A folder above all of `paths`, whose content goes into the target; default: the top. */
+  /** A folder above all of `paths` whose content goes into the target. Default: the root. */
   readonly base?: CopyPath;
-  /** Filter rules as rsync has them. Of one call, those of `filter` come first, then `include`, then `exclude`. */
+  /** Filter rules as in rsync. Those of `filter` come first, then `include`, then `exclude`. */
   readonly filter?: string | readonly string[];
   readonly include?: string | readonly string[];
   readonly exclude?: string | readonly string[];
   /** Files with patterns to leave out, one a line. */
   readonly excludeFrom?: string | readonly string[];
-  /** What happens to files that are there and differ. Default: they stay, and the restore counts as partial. */
+  /** What to do with existing files that differ. Default: keep them and end as partial. */
   readonly overwrite?: Overwrite;
   /** Write nothing. Default: false. */
   readonly dryRun?: boolean;
-  /** Permissions exactly as in the copy. Default: as far as the umask lets them. Nothing vouches for them. */
+  /**
+   * Set permissions exactly as in the copy. Default: masked by the umask. Nothing authenticates
+   * them.
+   */
   readonly perms?: boolean;
   /** As `perms`, with set-id and sticky bits. Default: false. */
   readonly specialModes?: boolean;
@@ -106,27 +110,30 @@ export interface CopyRestoreOptions extends ListeningOptions {
   readonly owner?: boolean;
   /** Default: true. */
   readonly group?: boolean;
-  /** Go by user and group numbers, not names. Default: false. */
+  /** Use user and group numbers, not names. Default: false. */
   readonly numericIds?: boolean;
-  /** Make devices. Default: they are left out and told; false: without a word. */
+  /** Make devices. Default: leave them out with a warning. false: leave them out silently. */
   readonly devices?: boolean;
   /** Make sockets and pipes. Default: true. */
   readonly specials?: boolean;
-  /** Bring extended attributes back, on Linux. Default: false. */
+  /** Restore extended attributes, on Linux. Default: false. */
   readonly xattrs?: boolean;
-  /** Files with blocks of zeros that nothing authenticates are no damage. Default: false. */
+  /** Accept files with blocks of zeros that nothing authenticates. Default: false. */
   readonly allowHoles?: boolean;
-  /** What was written for another place in the copy is restored, and told. Default: false. */
+  /**
+   * Restore objects that were written for another place in the copy, with a warning. Default:
+   * false.
+   */
   readonly allowMoved?: boolean;
-  /** Patterns for what is not of the copy and is left alone there. */
+  /** Patterns for foreign objects that are kept in the copy. */
   readonly keep?: string | readonly string[];
-  /** Receive no more than that a second: `'512K'`, or a timetable. */
+  /** Maximum receiving rate per second: `'512K'`, or a timetable. */
   readonly bwlimit?: number | string;
   /** Compare with what the last push from here left. Default: true. */
   readonly lastPush?: boolean;
   readonly onItem?: (line: ItemLine) => void;
   readonly onProgress?: (progress: RestoreProgress) => void;
-  /** Hears of each of the things that a warning counts. */
+  /** Receives each of the details that a warning counts. */
   readonly onDetail?: (detail: PushWarning) => void;
 }
 
@@ -152,11 +159,12 @@ const RESTORE_KINDS: OptionKinds = {
 };
 
 /**
- * The settings that a program chooses.
+ * Derives the settings of a restore from options.
  *
- * @param configured - patterns for what configuration says is to be kept
+ * @param configured - patterns of kept objects from the configuration
  * @param others - further options of the same call
- * @throws {UsageError} `option-invalid`, `option-unknown`, `path-outside`, and every code of `rulesOf`
+ * @throws {UsageError} `option-invalid`, `option-unknown`, `path-outside`, and every code of
+ *   `rulesOf`
  *
  * @internal
  */
@@ -198,15 +206,15 @@ function assertOverwrite(overwrite: Overwrite): void {
 
 /** How a copy is checked: as by `ecsync fsck`. */
 export interface CopyFsckOptions extends ListeningOptions {
-  /** Percent of the files whose content is read, more than 0. Default: all of them. */
+  /** Percentage of the files whose content is read, more than 0. Default: all of them. */
   readonly sample?: number;
   /** Picks the same files again: `seed` of an earlier summary. */
   readonly seed?: string;
-  /** Blocks of zeros that gocryptfs may have left are no damage. Default: false. */
+  /** Accept blocks of zeros that gocryptfs may have left. Default: false. */
   readonly allowHoles?: boolean;
-  /** Look whether ecsync wrote each block, which takes longer. Default: false. */
+  /** Verify that ecsync wrote each block, which takes longer. Default: false. */
   readonly nonces?: boolean;
-  /** Patterns for what is not of the copy and is left alone there. */
+  /** Patterns for foreign objects that are kept in the copy. */
   readonly keep?: readonly string[];
   /** Compare with what the last push from here left. Default: true. */
   readonly lastPush?: boolean;
@@ -215,7 +223,7 @@ export interface CopyFsckOptions extends ListeningOptions {
 }
 
 /**
- * What a check is made of.
+ * The settings of a check.
  *
  * @internal
  */
@@ -228,9 +236,9 @@ export interface FsckChoice {
 }
 
 /**
- * The same as a check takes it.
+ * Derives the settings of a check from options.
  *
- * @param configured - patterns for what configuration says is to be kept
+ * @param configured - patterns of kept objects from the configuration
  * @throws {UsageError} `option-invalid`, `option-unknown`
  *
  * @internal
@@ -259,39 +267,39 @@ const FSCK_KINDS: OptionKinds = {
   onProgress: 'listener',
 };
 
-/** What everything takes that looks into a copy. */
+/** Options of everything that browses a copy. */
 export interface CopyBrowseOptions extends ListeningOptions {
   /**
-   * Hears of each object that cannot be read, which is then left out. Absent: the first one is thrown
-   * when everything else was given.
+   * Receives each unreadable object, which is then left out. Absent: the first problem is thrown
+   * after everything else.
    */
   readonly onProblem?: (problem: EcsyncError) => void;
 }
 
 /** How a copy is listed. */
 export interface CopyListOptions extends CopyBrowseOptions {
-  /** Everything below, too. Default: false. */
+  /** List everything below, too. Default: false. */
   readonly recursive?: boolean;
 }
 
-/** What is looked for in a copy; everything that is given must hold. */
+/** Tests for objects of a copy. An object must pass all given tests. */
 export interface CopyFindOptions extends CopyBrowseOptions {
-  /** Look only below this folder. Default: the top. */
+  /** Search only below this folder. Default: the root. */
   readonly in?: CopyPath;
   /**
-   * In rsync's language: with a slash in it, it must match the whole path from the top, otherwise the
-   * name.
+   * In rsync's pattern language. A pattern with a slash must match the whole path from the root,
+   * any other the name.
    */
   readonly pattern?: string | Uint8Array;
-  /** Letters a to z of both cases are the same. Default: false. */
+  /** Ignore the case of the letters a to z. Default: false. */
   readonly ignoreCase?: boolean;
   readonly kinds?: readonly ('file' | 'folder' | 'link' | 'special')[];
-  /** Bytes of files, both included. */
+  /** Bytes of files. Both limits are inclusive. */
   readonly minSize?: number;
   readonly maxSize?: number;
-  /** Modified after this moment … */
+  /** Modified after this time. */
   readonly newer?: Date;
-  /** … and before this. */
+  /** Modified before this time. */
   readonly older?: Date;
 }
 
@@ -311,7 +319,7 @@ const SIZES = [0, Number.MAX_SAFE_INTEGER] as const;
 const KIND_LETTERS = { file: 'f', folder: 'd', link: 'l', special: 's' } as const;
 
 /**
- * The same as tests.
+ * Derives the tests from options.
  *
  * @throws {UsageError} `option-invalid`, `option-unknown`
  *
@@ -336,12 +344,12 @@ export function findTestsOf(options: CopyFindOptions): FindTests {
 export interface CopyReadOptions extends ListeningOptions {
   /** The first byte. Default: 0. */
   readonly offset?: number;
-  /** At most so many bytes. Default: up to the end. */
+  /** Maximum number of bytes. Default: up to the end. */
   readonly length?: number;
 }
 
 /**
- * The same as the range that is read, its end excluded.
+ * Derives the range to read, its end excluded.
  *
  * @throws {UsageError} `option-invalid`, `option-unknown`
  *

@@ -1,14 +1,14 @@
-/** Paths in a copy as programs give them, and its objects as programs get them. */
+/** Paths and objects of a copy in the public API. */
 import { UsageError } from '../../errors.ts';
 import { isDirectory, isRegularFile, isSymlink, type Entry } from '../../tree/entry.ts';
 import { showPath } from '../../tree/file-failure.ts';
 import { bytesOf, pathKey, ROOT_PATH } from '../../bytes/paths.ts';
 
-/** Plaintext path from the top of the vault, `/`-separated: text as UTF-8, or bytes. */
+/** Plaintext path from the root of the vault, `/`-separated: text as UTF-8, or bytes. */
 export type CopyPath = string | Uint8Array;
 
 /**
- * A path in the form that trees have; a slash at its start and its end is of no meaning.
+ * A path in the form that trees use. A slash at its start or end has no effect.
  *
  * @throws {UsageError} `path-outside` — it leads out of the copy
  *
@@ -28,10 +28,10 @@ export function pathInCopy(path: CopyPath): Uint8Array {
 
 /** One object of a copy. */
 export interface CopyObject {
-  /** Plaintext path from the top, components joined by `/`; of the top itself `.`. */
+  /** Plaintext path from the root, components joined by `/`. The root itself is `.`. */
   readonly path: Uint8Array;
   readonly kind: 'file' | 'folder' | 'link' | 'special';
-  /** Type and permission bits as `st_mode` has them. Nothing vouches for them. */
+  /** Type and permission bits as in `st_mode`. Nothing authenticates them. */
   readonly mode: number;
   /** Plaintext bytes of a file, or of the target of a link. */
   readonly size: number;
@@ -45,7 +45,7 @@ export interface CopyObject {
 }
 
 /**
- * An object as programs get it; the bytes are their own.
+ * An object for programs, with bytes of its own.
  *
  * @internal
  */

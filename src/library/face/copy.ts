@@ -1,4 +1,4 @@
-/** A copy that can be read: restored from, checked, looked into. */
+/** A copy that can be restored, checked and browsed. */
 import path from 'node:path';
 import { FileError, IntegrityError, VanishedError, type EcsyncError } from '../../errors.ts';
 import { assertFile, followLinks, readOut, treeBelow } from '../../sync/browse/browse.ts';
@@ -44,9 +44,9 @@ import type { Hand } from './pulled.ts';
 export interface CopyParts {
   readonly runs: OpenRuns;
   readonly questions: Questions;
-  /** Where the copy is, and of which vault, as these are now. */
+  /** Where the copy is, and to which vault it belongs, read again for each operation. */
   readonly place: (caller: Caller) => CopyPlace;
-  /** How the copy is reached, and what is left alone in it. */
+  /** How the copy is reached, and which foreign objects are kept in it. */
   readonly way: (place: CopyPlace) => { peer: PeerSettings; keep: readonly string[] };
   readonly unlock: (caller: Caller, place: CopyPlace) => Promise<CopyKey>;
   /** Closes what was opened for this copy alone. */
@@ -54,12 +54,12 @@ export interface CopyParts {
 }
 
 /**
- * A copy that can be read: a remote of a vault, by {@link Vault.copy}, or one without its vault, by
- * {@link openCopy}. Each operation logs in by itself. Several may run at the same time.
+ * A copy that can be read: a remote of a vault, by {@link Vault.copy}, or a copy without its vault,
+ * by {@link openCopy}. Each operation logs in separately. Several may run at the same time.
  *
  * Every operation throws {LoginError | ConnectionError | RemoteError | ProtocolError} for the peer,
- * {VaultError} `copy-missing`, `layout-unsupported`, {PasswordError} as the opening of the vault,
- * {InterruptedError} `interrupted` and {UsageError} `closed`, beside what it says of itself.
+ * {VaultError} `copy-missing`, `layout-unsupported`, {PasswordError} as when opening the vault,
+ * {InterruptedError} `interrupted` and {UsageError} `closed`, in addition to its own errors.
  */
 export class Copy implements AsyncDisposable {
   readonly #parts: CopyParts;
@@ -74,16 +74,16 @@ export class Copy implements AsyncDisposable {
   }
 
   /**
-   * Restores the copy, or parts of it, into a folder. No file gets its name before all of it was
-   * authenticated; nothing is deleted; what was interrupted goes on when it is run again.
+   * Restores the copy, or parts of it, into a folder. A file gets its name only when all of it was
+   * authenticated. Nothing is deleted. An interrupted restore continues when it is run again.
    *
-   * @param target - the folder; made when only its last component is missing
-   * @returns the figures; `exitCode` 23, 24 or 26 when part of it could not be done, see `error`
+   * @param target - the folder; its last component is made if it is missing
+   * @returns the figures; `exitCode` 23, 24 or 26 if part of it could not be done, see `error`
    * @throws {UsageError} `target-overlaps`, `path-missing`, `path-outside`, `xattrs-unsupported`,
    *   `option-invalid`, `option-unknown`
-   * @throws {FileError} `parent-missing`, `write-failed` — a target that cannot be used
+   * @throws {FileError} `parent-missing`, `write-failed` — the target cannot be used
    * @throws {VaultError} `not-a-mirror`
-   * @throws {LockedError} `locked` — another restore fills the folder
+   * @throws {LockedError} `locked` — another restore writes to the folder
    */
   restore(target: string, options: CopyRestoreOptions = {}): Promise<RestoreSummary> {
     return this.#parts.runs.run(options, async (caller, listening) => {
@@ -118,9 +118,9 @@ export class Copy implements AsyncDisposable {
   }
 
   /**
-   * Reads the whole copy and authenticates every name and block with the key. Nothing is written.
+   * Reads the whole copy and authenticates every name and block with the key. Writes nothing.
    *
-   * @returns the figures; `exitCode` 26 for damage, 23 or 24 for what could not be read
+   * @returns the figures; `exitCode` 26 for damage, 23 or 24 for unread objects
    * @throws {UsageError} `not-encrypted` — a plain mirror
    */
   fsck(options: CopyFsckOptions = {}): Promise<FsckRunSummary> {
@@ -141,12 +141,12 @@ export class Copy implements AsyncDisposable {
   }
 
   /**
-   * What is in a folder of the copy, or the object itself when it is no folder. What cannot be read is
-   * told to `onProblem`; without that, the first of it is thrown behind everything else.
+   * Lists a folder of the copy, or yields the object itself if it is no folder. `onProblem`
+   * receives unreadable objects. Without it the first problem is thrown after everything else.
    *
-   * @param folder - default: the top
+   * @param folder - default: the root
    * @throws {UsageError} `path-missing`, `path-outside`, `not-encrypted`
-   * @throws {IntegrityError | FileError | VanishedError} what cannot be read
+   * @throws {IntegrityError | FileError | VanishedError} an unreadable object
    */
   list(
     folder: CopyPath = '',
@@ -173,7 +173,8 @@ export class Copy implements AsyncDisposable {
   }
 
   /**
-   * The objects of the copy that pass every test that is given; what cannot be read as in {@link list}.
+   * The objects of the copy that pass all given tests. Unreadable objects are handled as in {@link
+   * list}.
    *
    * @throws as {@link list}
    */
@@ -191,9 +192,9 @@ export class Copy implements AsyncDisposable {
   }
 
   /**
-   * The content of a file, decrypted and authenticated, piece by piece; links inside the copy are
-   * followed. What comes before damage is given, and then the damage is thrown. Over SFTP, of a range only
-   * about that range is fetched; otherwise the file up to its end.
+   * Yields the content of a file, decrypted and authenticated, in pieces. Follows links inside the
+   * copy. Content before damage is yielded, and then the damage is thrown. Over SFTP only about the
+   * requested range is fetched, otherwise the file up to the end of the range.
    *
    * @throws {UsageError} `path-missing`, `path-outside`, `not-encrypted`
    * @throws {FileError} `not-a-file`, `link-broken`, `link-outside`, `link-circle`, `read-failed`
@@ -215,7 +216,7 @@ export class Copy implements AsyncDisposable {
     });
   }
 
-  /** Ends what is under way. A copy of a vault needs not be closed before the vault. */
+  /** Ends running operations. The copy of a vault need not be closed before the vault. */
   close(): Promise<void> {
     return this.#parts.close();
   }

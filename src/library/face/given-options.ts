@@ -12,7 +12,7 @@ import type { FILTER_OPTIONS } from '../../options/push-options.ts';
 import { OptionValueError, parseText } from '../../options/option-values.ts';
 import { FILTER_KEYS, FILTER_KINDS, type FilterWord } from '../settings/filter-words.ts';
 
-/** What a program gives for an option; amounts also as text: `'10%'`, `'512K'`, `'30d'`. */
+/** The value of an option; amounts may also be text: `'10%'`, `'512K'`, `'30d'`. */
 type GivenValue<Spec> = Spec extends { readonly takes: infer Kind }
   ? Kind extends 'texts'
     ? string | readonly string[]
@@ -27,20 +27,20 @@ export type GivenOptions<Table extends OptionTable> = {
 };
 
 /**
- * Options that were read.
+ * Parsed options.
  *
  * @internal
  */
 export interface ReadOptions<Table extends OptionTable> {
   readonly values: Partial<OptionsOf<Table>>;
-  /** Names of those that were given. */
+  /** Names of the given options. */
   readonly given: ReadonlySet<string>;
 }
 
 /**
- * Reads what a program gives of a table.
+ * Parses the options of a table.
  *
- * @param others - options that are read elsewhere
+ * @param others - options that are parsed elsewhere
  * @throws {UsageError} `option-invalid` — a value; `option-unknown` — no option has this name
  *
  * @internal
@@ -57,7 +57,7 @@ export function readOptions<Table extends OptionTable>(
     const spec = specs.get(name);
     if (spec !== undefined && value !== undefined) values[name] = readValue(name, spec, value);
   }
-  // The loop reads each value as its spec says, which is what OptionsOf says of types.
+  // The loop parses each value by its spec, as OptionsOf derives its type from it.
   return { values: values as Partial<OptionsOf<Table>>, given: new Set(Object.keys(values)) };
 }
 
@@ -88,13 +88,13 @@ function readValue(
 
 const WORDS = { amount: 'a number or a text', text: 'a text', texts: 'a text or texts' } as const;
 
-/** What the value of an option that is in no table may be; `any`: it is looked at where it is used. */
+/** The kind of an option that is in no table. `any`: it is checked where it is used. */
 export type OptionKind = 'flag' | 'number' | 'text' | 'listener' | 'any';
 
-/** Options by their names. @internal */
+/** Kinds of options by their names. @internal */
 export type OptionKinds = Readonly<Record<string, OptionKind>>;
 
-/** The names of a table's options, whose values {@link readOptions} judges. @internal */
+/** The names of a table's options, whose values {@link readOptions} checks. @internal */
 export function kindsOf(table: OptionTable): OptionKinds {
   return Object.fromEntries(Object.keys(table).map((key) => [attributeName(key), 'any']));
 }
@@ -108,7 +108,7 @@ const TYPE_WORDS = {
 } as const;
 
 /**
- * Refuses options of other names, which would be of no effect, and values of another kind.
+ * Refuses unknown options, which would have no effect, and values of a wrong type.
  *
  * @throws {UsageError} `option-unknown`, `option-invalid`
  * @internal
@@ -123,7 +123,7 @@ export function assertOptions(options: object, kinds: OptionKinds): void {
 }
 
 /**
- * Refuses options that mean nothing here, though they do elsewhere.
+ * Refuses options that other functions have but this one ignores.
  *
  * @throws {UsageError} `option-unknown`
  * @internal
@@ -161,7 +161,7 @@ function unknownOption(name: string, known: readonly string[]): UsageError {
 }
 
 /**
- * Filter rules of one call, in the order in which those of one table of configuration count.
+ * Filter rules of one call, in the order of precedence of a configuration table.
  *
  * @internal
  */

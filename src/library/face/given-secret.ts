@@ -1,4 +1,4 @@
-/** What a program gives to open a key: a password, a master key, or where one of them is. */
+/** The secret that a program gives to open a key: a password, a master key, or its source. */
 import { PasswordError, UsageError } from '../../errors.ts';
 import type { Conf } from '../../gocryptfs/conf/config.ts';
 import { parseMasterkey } from '../../gocryptfs/conf/keys.ts';
@@ -11,7 +11,7 @@ import type { Caller } from '../caller.ts';
 import { assertSealedBy, masterkeyByPassword, type Waiting } from '../unlocking.ts';
 import type { OptionKinds } from './given-options.ts';
 
-/** What opens the key: at most one of them. */
+/** The secret that opens the key: at most one of these. */
 export interface KeyOptions {
   /** Text counts as UTF-8. 1 to 2048 bytes, one line. */
   readonly password?: string | Uint8Array;
@@ -19,17 +19,17 @@ export interface KeyOptions {
   readonly masterkey?: string | Uint8Array;
   /** Path of a file whose first line is the password. */
   readonly passfile?: string;
-  /** A program and its words; the first line that it prints is the password. */
+  /** A program with its arguments. The first line of its output is the password. */
   readonly extpass?: string;
 }
 
-/** Milliseconds that a keychain gets to answer. */
+/** Time limit for a keychain to answer, in milliseconds. */
 const KEYCHAIN_TIMEOUT_MS = 15_000;
 
 const KEY_NAMES = ['password', 'masterkey', 'passfile', 'extpass'] as const;
 
 /**
- * What {@link KeyOptions} are.
+ * The kinds of {@link KeyOptions}.
  *
  * @internal
  */
@@ -41,7 +41,7 @@ export const KEY_KINDS: OptionKinds = {
 };
 
 /**
- * Whether anything is given.
+ * Whether a secret is given.
  *
  * @throws {UsageError} `conflicting-options` — more than one
  *
@@ -56,9 +56,9 @@ export function isSecretGiven(options: KeyOptions): boolean {
 }
 
 /**
- * Reads what is given. Whoever asked for it overwrites the bytes when done.
+ * Reads the given secret. The caller overwrites the bytes.
  *
- * @param vault - its configuration counts when nothing is given
+ * @param vault - its configuration is used if no secret is given
  * @throws {PasswordError} `masterkey-invalid`, and every code of `readSecret`
  * @throws {UsageError} `conflicting-options`, `command-invalid`
  *
@@ -110,7 +110,7 @@ function masterkeyOf(given: string | Uint8Array): Buffer {
 }
 
 /**
- * Waits for a derivation, which cannot be stopped, but no longer than the run lasts.
+ * Waits for a derivation, which cannot be stopped, until the run ends.
  *
  * @internal
  */
@@ -119,10 +119,11 @@ export function waitingFor({ signal }: Pick<Caller, 'signal'>): Waiting {
 }
 
 /**
- * Opens the master key of a conf with what is given.
+ * Opens the master key of a conf with the given secret.
  *
- * @param conf - undefined: there is none, and it has to be a master key
- * @throws {PasswordError} `wrong-password`, `wrong-masterkey`, `password-missing`; as {@link readGiven}
+ * @param conf - undefined: there is none, and the secret has to be a master key
+ * @throws {PasswordError} `wrong-password`, `wrong-masterkey`, `password-missing`; as {@link
+ *   readGiven}
  * @throws {IntegrityError} `conf-seal-wrong`
  * @throws {VaultError} `scrypt-failed`, `fido2-unsupported`
  *

@@ -1,28 +1,28 @@
-/** One run as its caller started it: what ends it, and who hears of it. */
+/** The signal and the listeners of one run. */
 import { InterruptedError } from '../../errors.ts';
 import { interrupted } from '../../interruption.ts';
 import type { PushWarning } from '../../sync/push/source/push-settings.ts';
 import type { Caller } from '../caller.ts';
 import type { OptionKinds } from './given-options.ts';
 
-/** What every long operation takes. */
+/** Options of every long operation. */
 export interface ListeningOptions {
   /** Ends the operation cleanly: it rejects with {@link InterruptedError} `interrupted`. */
   readonly signal?: AbortSignal;
-  /** Hears of what was not done as it is, or is worth a line. Called while the operation runs. */
+  /** Receives warnings while the operation runs, such as objects that were not stored unchanged. */
   readonly onWarning?: (warning: PushWarning) => void;
 }
 
 /**
- * What {@link ListeningOptions} are.
+ * The kinds of {@link ListeningOptions}.
  *
  * @internal
  */
 export const LISTENING_KINDS: OptionKinds = { signal: 'any', onWarning: 'listener' };
 
 /**
- * The signals, and the listeners of one run. A listener that throws ends the run, which then rejects with
- * what was thrown: nothing of ecsync is prepared for exceptions from there.
+ * The signals and the listeners of one run. A listener that throws ends the run, which then rejects
+ * with that exception, since the engine does not expect exceptions from listeners.
  *
  * @internal
  */
@@ -32,7 +32,7 @@ export class Listening {
   readonly #signals: readonly AbortSignal[];
   #thrown: { readonly error: unknown } | undefined;
 
-  /** @param closing - aborted when what the run belongs to is closed */
+  /** @param closing - aborted when the owner of the run is closed */
   constructor({ signal, onWarning }: ListeningOptions, closing: AbortSignal) {
     this.#signals = signal === undefined ? [closing] : [closing, signal];
     const tell = this.hears(onWarning);
@@ -43,7 +43,7 @@ export class Listening {
     };
   }
 
-  /** A listener that may throw. */
+  /** Wraps a listener that may throw. */
   hears<Told extends readonly unknown[]>(
     listener: ((...told: Told) => void) | undefined,
   ): (...told: Told) => void {
@@ -60,8 +60,8 @@ export class Listening {
   /**
    * Does the work of the run.
    *
-   * @throws {InterruptedError} `interrupted` — also whatever broke because it was to end; what `work`
-   *   or a listener throws
+   * @throws {InterruptedError} `interrupted` — also for any error after the run was told to end;
+   *   what `work` or a listener throws
    */
   async run<T>(work: (caller: Caller) => Promise<T>): Promise<T> {
     const stop = (event: Event): void => {
@@ -88,7 +88,7 @@ export class Listening {
     }
   }
 
-  /** What is under way ends, and nothing more is told of it. */
+  /** Ends the run. Listeners are not called any more. */
   end(): void {
     this.#end(undefined);
   }

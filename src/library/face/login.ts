@@ -1,4 +1,4 @@
-/** Who answers when a login asks something: the program that uses the library, or the configuration. */
+/** Answers questions of a login: by the program that uses the library, or by the configuration. */
 import type { LoginQuestions } from '../../sync/reach/destination-options.ts';
 import type { UnknownHost } from '../../transport/ssh/options.ts';
 import type { Destination } from '../../vault/destination/destination.ts';
@@ -7,20 +7,20 @@ import type { VaultFrame } from '../../vault/vault.ts';
 import type { Caller } from '../caller.ts';
 import { daemonPasswordFileOf } from '../daemon-password.ts';
 
-/** What a login may ask. Absent: the login goes without, or fails. */
+/** Answers questions of a login. If one is absent, the login tries without it, or fails. */
 export interface Questions {
-  /** Whether an unknown host is the right one; then its key is recorded in `known_hosts`. */
+  /** Whether to trust an unknown host. Its key is then recorded in `known_hosts`. */
   readonly askHostKey?: (host: UnknownHost) => Promise<boolean>;
-  /** What an ssh server wants to know, usually a password; undefined: there is none. */
+  /** Answers a prompt of an ssh server, usually for a password. Undefined: there is no answer. */
   readonly askPassword?: (prompt: string) => Promise<string | undefined>;
-  /** The passphrase of a key file; undefined: the key is left out. */
+  /** The passphrase of a key file. Undefined: the key is not used. */
   readonly askPassphrase?: (keyFile: string) => Promise<string | undefined>;
-  /** The password of an rsync daemon, where the vault's configuration names no file with it. */
+  /** The password of an rsync daemon, if the vault's configuration names no file with it. */
   readonly daemonPassword?: () => Promise<string | Uint8Array | undefined>;
 }
 
 /**
- * The same as logins ask it.
+ * Converts the answers to the form that logins use.
  *
  * @internal
  */

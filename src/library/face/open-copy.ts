@@ -32,25 +32,25 @@ import { Listening, LISTENING_KINDS, type ListeningOptions } from './listening.t
 import { questionsFor, type Questions } from './login.ts';
 import { OpenRuns } from './open-runs.ts';
 
-/** Who answers what the opening of a copy asks. */
+/** Answers questions that come up while a copy is opened. */
 export interface CopyQuestions extends Questions {
   /**
-   * Whether to go on with a conf that makes a password cost more than usual, which whoever can write to
-   * the copy can choose. Absent: up to `scryptn` only.
+   * Whether to accept a conf that makes a password cost more than usual, which anybody who can
+   * write to the copy can choose. Absent: accept up to `scryptn` only.
    */
   readonly agree?: (claim: string) => Promise<boolean>;
 }
 
-/** What every opening of a copy by its own conf takes. */
+/** Options of every function that opens a copy by its own conf. */
 interface ForeignCopyOptions
   extends KeyOptions, ListeningOptions, CopyReachOptions, ForeignConfOptions {
   readonly questions?: CopyQuestions;
 }
 
 /**
- * How a copy is opened. What its conf claims of names must be confirmed where the conf has no seal:
- * `plaintextnames`, `deterministicNames`, `longnamemax`, `longnames: false`. With a master key and no conf,
- * `layout`, `hkdf` and `raw64` say how the copy is encrypted, as on the recovery sheet.
+ * How a copy is opened. If its conf has no seal, its claims about names must be confirmed:
+ * `plaintextnames`, `deterministicNames`, `longnamemax`, `longnames: false`. With a master key and
+ * no conf, `layout`, `hkdf` and `raw64` say how the copy is encrypted, as on the recovery sheet.
  */
 export interface OpenCopyOptions extends ForeignCopyOptions, FolderLayoutOptions {}
 
@@ -69,13 +69,15 @@ const FOREIGN_KINDS: OptionKinds = {
 const NEVER = new AbortController().signal;
 
 /**
- * Opens a copy without its vault, by the `gocryptfs.conf` that lies in it. It is reached once for that.
+ * Opens a copy without its vault, by its own `gocryptfs.conf`. Logs in once for that.
  *
  * @param address - `user@host:path`, `ssh://…`, `rsync://…`, or a folder of this machine
- * @throws {PasswordError} `wrong-password`, `wrong-masterkey`, `password-missing`, `masterkey-invalid`, …
- * @throws {VaultError} `conf-missing`, `conf-unusable`, `copy-missing`, `layout-unproven`, `scrypt-cost-unagreed`,
- *   `layout-unsupported`, and every code of a conf that cannot be read
- * @throws {UsageError} `destination-invalid`, `not-a-folder`, `layout-differs`, `conflicting-options`
+ * @throws {PasswordError} `wrong-password`, `wrong-masterkey`, `password-missing`,
+ *   `masterkey-invalid`, …
+ * @throws {VaultError} `conf-missing`, `conf-unusable`, `copy-missing`, `layout-unproven`,
+ *   `scrypt-cost-unagreed`, `layout-unsupported`, and every code of a conf that cannot be read
+ * @throws {UsageError} `destination-invalid`, `not-a-folder`, `layout-differs`,
+ *   `conflicting-options`
  * @throws {IntegrityError} `conf-seal-wrong`
  * @throws {LoginError | ConnectionError | RemoteError | ProtocolError} the peer
  * @throws {InterruptedError} `interrupted`
@@ -105,10 +107,10 @@ export async function openCopy(address: string, options: OpenCopyOptions = {}): 
   });
 }
 
-/** A key that is at hand, and fits. */
+/** A key that is available, and is proved to be right. */
 type ProvenKey = Pick<CopyKey, 'conf'> & { readonly masterkey: Buffer };
 
-/** Reaches a copy once, to open its key and to see that it fits. */
+/** Logs in once, opens the key of a copy and verifies that it is right. */
 async function keyOfCopy(
   caller: Caller,
   about: {
@@ -166,13 +168,13 @@ const ADOPT_KINDS: OptionKinds = {
 
 /** How a copy is adopted. */
 export interface AdoptCopyOptions extends ForeignCopyOptions {
-  /** What the remote is called from now on. Default: `origin`. */
+  /** The future name of the remote. Default: `origin`. */
   readonly name?: string;
-  /** The vault directory, when it is not `.ecsync/` in the folder. */
+  /** The vault directory, if it is not `.ecsync/` in the folder. */
   readonly vaultDir?: string;
-  /** A local folder with the same encrypted content, whose names are read in place of the copy's. */
+  /** A local folder with the same encrypted content, whose names are read instead of the copy's. */
   readonly cipherdir?: string;
-  /** Mend what is damaged in the copy. Default: false, and damage stands in the way. */
+  /** Repair damage in the copy. Default: false, and damage is an error. */
   readonly repair?: boolean;
   /** Make and change nothing. Default: false. */
   readonly dryRun?: boolean;
@@ -180,27 +182,28 @@ export interface AdoptCopyOptions extends ForeignCopyOptions {
   readonly numericIds?: boolean;
   readonly onFinding?: (finding: AdoptFinding) => void;
   readonly onProgress?: (progress: PushProgress) => void;
-  /** Told how many objects of the copy were looked at so far. */
+  /** Receives the number of objects of the copy that were surveyed so far. */
   readonly onSurveyed?: (objects: number) => void;
 }
 
-/** What an adoption came to. */
+/** The result of an adoption. */
 export interface AdoptedSummary extends Omit<AdoptSummary, 'conf'> {
   /** Feature flags of the copy's `gocryptfs.conf`. */
   readonly flags: readonly string[];
 }
 
 /**
- * Makes a folder a vault that continues an existing copy, made by gocryptfs or from another machine.
- * Nothing is sent: what is equal stays, and the next push sends what changed.
+ * Makes a folder a vault that continues an existing copy, made by gocryptfs or from another
+ * machine. Sends nothing: the next push sends only what has changed.
  *
  * @param folder - the folder with the plaintext
  * @param address - where the copy is
- * @returns what the comparison came to, and `vaultDir`, which is absent after a dry run
- * @throws {IntegrityError} `copy-damaged` — and no repair was asked for
- * @throws {UsageError} `vault-exists`, `inside-vault-dir`, `not-a-folder`, `source-empty`, `remote-name-invalid`,
- *   `destination-overlaps`, and as {@link openCopy}
- * @throws {VaultError} `vault-not-written`, `destination-other-vault`; otherwise as {@link openCopy}
+ * @returns the result of the comparison, and `vaultDir`, which is absent after a dry run
+ * @throws {IntegrityError} `copy-damaged` — and no repair was requested
+ * @throws {UsageError} `vault-exists`, `inside-vault-dir`, `not-a-folder`, `source-empty`,
+ *   `remote-name-invalid`, `destination-overlaps`, and as {@link openCopy}
+ * @throws {VaultError} `vault-not-written`, `destination-other-vault`; otherwise as {@link
+ *   openCopy}
  */
 export async function adoptCopy(
   folder: string,
@@ -249,20 +252,20 @@ export interface CloneCopyOptions
   extends
     ForeignCopyOptions,
     Omit<CopyRestoreOptions, 'dryRun' | 'paths' | 'base' | 'overwrite' | 'lastPush'> {
-  /** What the remote is called from now on. Default: `origin`. */
+  /** The future name of the remote. Default: `origin`. */
   readonly name?: string;
 }
 
 /**
- * Restores a whole copy into a new folder, and makes that a vault which continues the copy. What was
- * interrupted goes on when it is run again.
+ * Restores a whole copy into a new folder, and makes that folder a vault that continues the copy.
+ * An interrupted clone continues when it is run again.
  *
  * @param address - where the copy is
- * @param folder - made, or empty
- * @returns the figures of the restore; `vaultDir` is absent when something could not be restored, and then
- *   `exitCode` is 23, 24 or 26, and no vault was made
- * @throws {UsageError} `target-not-empty`, `vault-exists`, `remote-name-invalid`, `xattrs-unsupported`, and as
- *   {@link openCopy}
+ * @param folder - is made, or must be empty
+ * @returns the figures of the restore; if something could not be restored, `exitCode` is 23, 24 or
+ *   26, no vault was made, and `vaultDir` is absent
+ * @throws {UsageError} `target-not-empty`, `vault-exists`, `remote-name-invalid`,
+ *   `xattrs-unsupported`, and as {@link openCopy}
  * @throws {VaultError} `conf-changed`, `vault-not-written`, and as {@link openCopy}
  * @throws {FileError} `parent-missing`, `write-failed`; {LockedError} `locked`
  */
@@ -318,7 +321,7 @@ const NOTHING_LEFT_TO_RESTORE: RestoreSummary = {
   totalBytes: 0,
 };
 
-/** Does `work` with the secret that is given, which is overwritten in the end. */
+/** Calls `work` with the given secret, and overwrites the secret at the end. */
 async function withSecret<T>(
   caller: Caller,
   options: KeyOptions,

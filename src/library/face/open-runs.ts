@@ -1,14 +1,14 @@
-/** The runs of one opened vault or copy: closing it ends them. */
+/** The runs of one opened vault or copy, which end when it is closed. */
 import { UsageError } from '../../errors.ts';
 import type { Caller } from '../caller.ts';
 import type { RunEnd } from '../failure.ts';
 import { Listening, type ListeningOptions } from './listening.ts';
 import { pulled, type Hand } from './pulled.ts';
 
-/** A run, and a way to pass on what a listener is to hear. */
+/** A run, and its listeners. */
 export type RunWork<T> = (caller: Caller, listening: Listening) => Promise<T>;
 
-/** Starts runs, and knows those that are under way. */
+/** Starts runs, and tracks them until they end. */
 export class OpenRuns {
   readonly #closing = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
@@ -30,9 +30,9 @@ export class OpenRuns {
   }
 
   /**
-   * The same for work whose results are iterated over.
+   * The same for work with results to iterate over.
    *
-   * @throws as {@link run}, when the first result is asked for or later
+   * @throws as {@link run}, with the first result or later
    */
   async *iterate<T>(
     options: ListeningOptions,
@@ -51,7 +51,7 @@ export class OpenRuns {
     yield* pulled(running, { signal, stop: () => listening.end() });
   }
 
-  /** Ends what is under way, and waits for it; nothing can be run afterwards. */
+  /** Ends all runs, and waits for them. Later runs are refused. */
   async close(): Promise<void> {
     this.#closing.abort();
     await Promise.allSettled([...this.#running]);
@@ -71,7 +71,7 @@ function closed(): UsageError {
   });
 }
 
-/** How a run ended, for the history, with its summary. */
+/** The end of a run with its summary, for the history. */
 export function endOf<Summary extends Pick<RunEnd, 'exitCode' | 'error'>>(
   summary: Summary,
 ): RunEnd & { readonly summary: Summary } {

@@ -31,9 +31,9 @@ import { Vault } from './vault.ts';
 
 /** How a vault is opened. */
 export interface OpenVaultOptions extends KeyOptions, ListeningOptions {
-  /** The vault directory, when it is not `.ecsync/` in the folder. */
+  /** The vault directory, if it is not `.ecsync/` in the folder. */
   readonly vaultDir?: string;
-  /** Who answers what logins ask, in every operation of the vault. */
+  /** Answers questions of logins, in every operation of the vault. */
   readonly questions?: Questions;
 }
 
@@ -60,16 +60,19 @@ const NEVER = new AbortController().signal;
 /**
  * Opens the vault of a folder: finds it, reads all of it, and opens its key.
  *
- * Without `password`, `masterkey`, `passfile` and `extpass` the password comes from where `[password]` in
- * `config.toml` says. If it says nothing either, the vault is open without its key, which plain mirrors do not need.
+ * Without `password`, `masterkey`, `passfile` and `extpass`, the password comes from the source
+ * that `[password]` in `config.toml` names. Without that, the vault is opened without its key,
+ * which is enough for plain mirrors.
  *
  * @param folder - the folder of the vault, or one in it; relative to the current folder
- * @throws {PasswordError} `wrong-password`, `wrong-masterkey`, `masterkey-invalid`, `passfile-unreadable`,
- *   `passfile-unsafe`, `password-command-failed`, `keychain-no-entry`, `credential-missing`, …
- * @throws {VaultError} `no-vault`, `vault-not-yours`, `vault-orders-foreign`, `vault-incomplete`, `conf-changed`,
- *   `vault-unreadable`, `source-missing`, `scrypt-failed`, `fido2-unsupported`, and every code of a conf
- *   that cannot be read
- * @throws {UsageError} `conflicting-options`, `config-unreadable`, `config-invalid`, `config-unknown-key`
+ * @throws {PasswordError} `wrong-password`, `wrong-masterkey`, `masterkey-invalid`,
+ *   `passfile-unreadable`, `passfile-unsafe`, `password-command-failed`, `keychain-no-entry`,
+ *   `credential-missing`, …
+ * @throws {VaultError} `no-vault`, `vault-not-yours`, `vault-orders-foreign`, `vault-incomplete`,
+ *   `conf-changed`, `vault-unreadable`, `source-missing`, `scrypt-failed`, `fido2-unsupported`, and
+ *   every code of a conf that cannot be read
+ * @throws {UsageError} `conflicting-options`, `config-unreadable`, `config-invalid`,
+ *   `config-unknown-key`
  * @throws {IntegrityError} `conf-seal-wrong`
  * @throws {InterruptedError} `interrupted`
  */
@@ -86,16 +89,16 @@ export async function openVault(folder: string, options: OpenVaultOptions = {}):
 }
 
 /**
- * Makes a folder a vault with a new key, and opens it. A folder with a `.gocryptfs.reverse.conf` goes on
- * with that file and its password when `layout` is `reverse`.
+ * Makes a folder a vault with a new key, and opens it. If `layout` is `reverse` and the folder has
+ * a `.gocryptfs.reverse.conf`, the vault uses that file and its password.
  *
- * Keep `vault.exportMasterkey()` on paper: it is the last way in.
+ * Keep `vault.exportMasterkey()` on paper: it opens the copies when everything else is lost.
  *
- * @param folder - made when it is missing; relative to the current folder
+ * @param folder - made if it is missing; relative to the current folder
  * @throws {UsageError} `vault-exists`, `inside-vault-dir`, `not-a-folder`, `reverse-conf-found`,
  *   `conflicting-options`, `scryptn-out-of-range`
- * @throws {PasswordError} `password-missing`, `empty-password`, `password-too-long`, `password-newline`, and as
- *   {@link openVault}
+ * @throws {PasswordError} `password-missing`, `empty-password`, `password-too-long`,
+ *   `password-newline`, and as {@link openVault}
  * @throws {VaultError} `vault-not-written`, and as {@link openVault}
  * @throws {InterruptedError} `interrupted`
  */
@@ -151,7 +154,7 @@ function placeOfVault(
   };
 }
 
-/** @returns undefined when nothing is given and the configuration says nothing */
+/** @returns undefined if nothing is given and the configuration names no source */
 async function masterkeyOf(
   caller: Caller,
   vault: VaultFrame,
@@ -170,7 +173,10 @@ async function masterkeyOf(
   }
 }
 
-/** From now on the vault is read at its own place, whatever else is made between it and the folder. */
+/**
+ * Later operations read the vault at this place, even if another vault is made between it and the
+ * folder.
+ */
 function openedAt(
   place: VaultPlace,
   { source, vaultDir }: VaultFrame,

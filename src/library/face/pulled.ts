@@ -1,14 +1,14 @@
-/** Turns work that hands things out one by one into something to be iterated over. */
+/** Turns work that hands out results one by one into an async iterator. */
 
-/** Takes one thing; settles when the next one is wanted, with false when none is any more. */
+/** Accepts one result. Resolves when the next one is wanted, with false if no more are. */
 export type Hand<T> = (thing: T) => Promise<boolean>;
 
 /**
- * What `work` hands out, one thing at a time. The work begins when the first is asked for, waits while nobody
- * asks, and ends when nobody will: then `stop` is called, and the work is awaited. A signal ends it even where
- * nobody asks or stops.
+ * The results of `work`, one at a time. The work starts with the first request and waits between
+ * requests. When the consumer stops, `stop` is called, and the work is awaited. A signal ends the
+ * work at any time.
  *
- * @throws what `work` throws, behind everything that it has handed out
+ * @throws what `work` throws, after everything that it has handed out
  */
 export async function* pulled<T>(
   work: (hand: Hand<T>) => Promise<void>,
@@ -32,14 +32,14 @@ export async function* pulled<T>(
     channel.refuse();
     if (!isAtEnd) {
       stop();
-      // Whoever has stopped reading hears of no failure that follows from it.
+      // A consumer that has stopped does not receive errors that follow from stopping.
       await working.catch(() => undefined);
     }
   }
   await working;
 }
 
-/** Room for one thing between who hands it out and who takes it. */
+/** A buffer for one result between producer and consumer. */
 class Channel<T> {
   #held: { readonly thing: T } | undefined;
   #isClosed = false;
@@ -54,7 +54,7 @@ class Channel<T> {
     return new Promise((resolve) => (this.#wakeGiver = resolve));
   }
 
-  /** @returns undefined when there is nothing more */
+  /** @returns undefined if there are no more results */
   async next(): Promise<{ readonly thing: T } | undefined> {
     this.#wakeGiver?.(true);
     this.#wakeGiver = undefined;
@@ -66,13 +66,13 @@ class Channel<T> {
     return held;
   }
 
-  /** Nothing more is handed out. */
+  /** The producer has finished. */
   close(): void {
     this.#isClosed = true;
     this.#wakeTaker?.();
   }
 
-  /** Nothing more is taken. */
+  /** The consumer has finished. */
   refuse(): void {
     this.#isRefused = true;
     this.#wakeGiver?.(false);

@@ -1,4 +1,4 @@
-/** What a program chooses of a push, a plan or a verification. */
+/** Options of a program for a push, a plan or a verification. */
 import { UsageError } from '../../errors.ts';
 import { tableWithout } from '../../options/option-table.ts';
 import { SHARED_PUSH_OPTIONS } from '../../options/push-options.ts';
@@ -23,7 +23,7 @@ import {
 } from './given-options.ts';
 import { LISTENING_KINDS, type ListeningOptions } from './listening.ts';
 
-/** The options of a push, but for those that are about a terminal, or have another form here. */
+/** The options of a push, except those that concern a terminal or have another form here. */
 const TABLE = tableWithout(SHARED_PUSH_OPTIONS, [
   'itemize_changes',
   'progress',
@@ -31,42 +31,42 @@ const TABLE = tableWithout(SHARED_PUSH_OPTIONS, [
   'password_file',
 ]);
 
-/** What each push, plan and verification takes. */
+/** Options of each push, plan and verification. */
 export interface VaultRunOptions extends ListeningOptions, GivenOptions<typeof TABLE> {
   /** Only these files and folders of the vault. Default: everything. */
   readonly paths?: readonly CopyPath[];
-  /** Hears of every change, as `-i` shows it. */
+  /** Receives every change, as `-i` shows it. */
   readonly onItem?: (line: ItemLine) => void;
   readonly onProgress?: (progress: PushProgress) => void;
 }
 
-/** What changes a copy waits for its turn. */
+/** Options of operations that change a copy and may have to wait for the lock. */
 interface WaitingOptions {
   /**
-   * How long another run on the vault is waited for: seconds, or true for as long as it takes. Default: a
-   * push waits for one to another destination, and for nothing else.
+   * How long to wait for another run on the vault: seconds, or true for no limit. Default: a push
+   * waits for a push to another destination, and for nothing else.
    */
   readonly wait?: number | boolean;
 }
 
-/** How a push is done: the options of `ecsync push` under their camel-cased names, and more. */
+/** Options of a push: those of `ecsync push` under their camel-cased names, and more. */
 export interface VaultPushOptions extends VaultRunOptions, WaitingOptions {}
 
-/** How a push is planned: as it would be done. */
+/** Options of a plan: those of the push that it describes. */
 export interface VaultPlanOptions extends VaultRunOptions {
-  /** Have the server compare its blocks, to know to the byte what would be sent. Default: false. */
+  /** Let the server compare blocks, to know the exact number of bytes. Default: false. */
   readonly exact?: boolean;
 }
 
-/** How a copy is verified: with the options that one pushes with. */
+/** Options of a verification: use the same as for the push. */
 export interface VaultVerifyOptions extends VaultRunOptions, WaitingOptions {
-  /** Push what is wrong, and look at that again. Default: false. */
+  /** Push the objects that are wrong, and compare them again. Default: false. */
   readonly repair?: boolean;
-  /** Hears of each difference; after a repair, and then whether it has gone. */
+  /** Receives each difference; after a repair, again with whether it is repaired. */
   readonly onFinding?: (finding: VerifyFinding, repaired: boolean) => void;
 }
 
-/** Options that are no part of the table. */
+/** Options that are not in the table. */
 const OTHERS: OptionKinds = {
   ...LISTENING_KINDS,
   paths: 'any',
@@ -75,13 +75,13 @@ const OTHERS: OptionKinds = {
   wait: 'any',
 };
 
-/** What only a plan takes, and only a verification. @internal */
+/** Options that only a plan has, and only a verification. @internal */
 export const PLAN_KINDS: OptionKinds = { exact: 'flag' };
 /** @internal */
 export const VERIFY_KINDS: OptionKinds = { repair: 'flag', onFinding: 'listener' };
 
 /**
- * A push that was read: what it is to do, of which vault, and how long it tries.
+ * The settings of a push, its vault, and its time limits.
  *
  * @internal
  */
@@ -93,7 +93,7 @@ export interface PushJobRead {
 }
 
 /**
- * Reads what a program chooses, and what the configuration files add to that.
+ * Combines the options of a program with those of the configuration files.
  *
  * @throws {UsageError} `no-remote`, `destination-invalid`, `option-invalid`, `option-unknown`,
  *   `path-outside`, `path-missing`, and every code of `settlePush` and `configuredFileLayers`
@@ -132,8 +132,9 @@ export async function pushJobOf(
 }
 
 /**
- * @returns empty when everything is meant
- * @throws {UsageError} `path-outside`, `path-missing` — where nothing is, and nothing is to be deleted
+ * @returns empty if everything is selected
+ * @throws {UsageError} `path-outside`, `path-missing` — there is no such object, and the push does
+ *   not delete
  */
 function pathsIn(
   source: string,

@@ -1,4 +1,4 @@
-/** An opened vault: all that can be done with a folder and its copies. */
+/** An opened vault: all operations on a folder and its copies. */
 import { PasswordError } from '../../errors.ts';
 import { formatMasterkey } from '../../gocryptfs/conf/keys.ts';
 import type { PlanSummary } from '../../sync/push/source/push-settings.ts';
@@ -40,7 +40,7 @@ import {
 import { wayTo, type CopyReachOptions } from './copy-choice.ts';
 
 /**
- * What a vault consists of while it is open.
+ * The state of a vault while it is open.
  *
  * @internal
  */
@@ -48,36 +48,37 @@ export interface VaultParts {
   readonly place: VaultPlace;
   readonly source: string;
   readonly vaultDir: string;
-  /** Absent: it was opened without its key, and can do with plain mirrors alone. */
+  /** Absent: it was opened without its key, and can only be used with plain mirrors. */
   readonly masterkey?: Buffer | undefined;
   readonly questions: Questions;
 }
 
-/** A remote of a vault, as its configuration has it. */
+/** A remote of a vault, as its configuration defines it. */
 export interface VaultRemote {
   readonly name: string;
   /** Address, as it was written. */
   readonly address: string;
-  /** False: it is a plain mirror. */
+  /** False for a plain mirror. */
   readonly isEncrypted: boolean;
 }
 
 /**
- * An opened vault, made by {@link openVault}. It brings along what its copies need: the key, what was
- * adopted, what earlier pushes left, its remotes and their settings. Its files are read anew by each
- * operation, and the lock is held only while one changes a copy.
+ * An opened vault, made by {@link openVault}. It provides what its copies need: the key, inherited
+ * identities, the memory of earlier pushes, and its remotes with their settings. Each operation
+ * reads its files again, and holds the lock only while it changes a copy.
  *
- * REMOTE is the name of one of its remotes, or an address (`user@host:path`, `./folder`, `/folder`); without
- * it the first remote is meant. A relative folder starts from the current one.
+ * REMOTE is the name of one of its remotes, or an address (`user@host:path`, `./folder`,
+ * `/folder`). Default: the first remote. A relative folder starts from the current one.
  *
  * Every operation throws {LoginError | ConnectionError | RemoteError | ProtocolError} for the peer;
- * {UsageError} `closed`, `no-remote`, `destination-invalid`, `option-invalid`,
- * `option-unknown`, `config-invalid`; {VaultError} `no-vault`, `vault-incomplete`, `vault-unreadable`,
- * `conf-changed`, `source-missing`; {PasswordError} `password-missing` without the key, `wrong-masterkey` when
- * another vault lies in its place; {InterruptedError} `interrupted`; beside what it says of itself.
+ * {UsageError} `closed`, `no-remote`, `destination-invalid`, `option-invalid`, `option-unknown`,
+ * `config-invalid`; {VaultError} `no-vault`, `vault-incomplete`, `vault-unreadable`,
+ * `conf-changed`, `source-missing`; {PasswordError} `password-missing` without the key,
+ * `wrong-masterkey` if another vault has taken its place; {InterruptedError} `interrupted`; in
+ * addition to its own errors.
  */
 export class Vault implements AsyncDisposable {
-  /** Absolute path of the folder that this vault is for. */
+  /** Absolute path of the folder that this vault belongs to. */
   readonly source: string;
   /** Absolute path of its directory, usually `.ecsync/` in the source. */
   readonly vaultDir: string;
@@ -96,7 +97,7 @@ export class Vault implements AsyncDisposable {
   }
 
   /**
-   * Its remotes, in the order of the configuration; the first is the default.
+   * Its remotes, in the order of the configuration. The first is the default.
    *
    * @throws {VaultError | UsageError} as every operation, for the vault
    */
@@ -109,13 +110,13 @@ export class Vault implements AsyncDisposable {
   }
 
   /**
-   * Encrypts what changed and sends it. What the options do not say is taken from the configuration: that of
-   * the remote, of the vault, of the machine. It is recorded in the history, as `ecsync push` is; hooks and
-   * notifications are the command's.
+   * Encrypts what changed and sends it. Options that are not given come from the configuration of
+   * the remote, of the vault and of the machine. The push is recorded in the history, as `ecsync
+   * push` is. Hooks and notifications belong to the command.
    *
-   * @returns the figures; `exitCode` 23, 24, 25 or 75 when part of it could not be done, see `error`
-   * @throws {UsageError} `destination-overlaps`, `destination-unsupported`, `path-outside`, `path-missing`,
-   *   `xattrs-unsupported`, `conflicting-options`, `filter-unsupported`
+   * @returns the figures; `exitCode` 23, 24, 25 or 75 if part of it could not be done, see `error`
+   * @throws {UsageError} `destination-overlaps`, `destination-unsupported`, `path-outside`,
+   *   `path-missing`, `xattrs-unsupported`, `conflicting-options`, `filter-unsupported`
    * @throws {VaultError} `destination-other-vault`, `destination-not-a-copy`, `destination-mirror`,
    *   `destination-encrypted`, `layout-unsupported`
    * @throws {LockedError} `locked`, `lock-lost`
@@ -135,7 +136,7 @@ export class Vault implements AsyncDisposable {
   }
 
   /**
-   * Tells what a push with the same options would do, and changes nothing.
+   * Reports what a push with the same options would do, and changes nothing.
    *
    * @returns the figures: `filesSent` and `filesDeleted` count what it would send and delete
    * @throws as {@link push}, without the lock
@@ -152,12 +153,13 @@ export class Vault implements AsyncDisposable {
   }
 
   /**
-   * Whether a copy holds exactly what the vault says: files are encrypted and hashed here, the server hashes
-   * what it has, nothing is downloaded. Give the options that you push with.
+   * Verifies that a copy holds exactly what the vault says. Files are encrypted and hashed here,
+   * the server hashes the copy, and nothing is downloaded. Use the same options as for the push.
    *
-   * @returns the figures; `exitCode` 26 with damage that remains, 23 or 24 for what could not be compared
+   * @returns the figures; `exitCode` 26 with remaining damage, 23 or 24 for files that could not be
+   *   compared
    * @throws as {@link push}, and {VaultError} `copy-missing`; {RemoteError} `comparison-withheld`,
-   *   `answers-withheld`; {UsageError} `conflicting-options` — to repair what may only be added to
+   *   `answers-withheld`; {UsageError} `conflicting-options` — a repair of an append-only copy
    */
   verify(remote?: string, options: VaultVerifyOptions = {}): Promise<VerifySummary> {
     const repairs = options.repair === true;
@@ -176,14 +178,14 @@ export class Vault implements AsyncDisposable {
     });
   }
 
-  /** The copy at a remote, to be read: restored from, checked, looked into. Nothing is opened yet. */
+  /** The copy at a remote, to be restored, checked or browsed. Nothing is opened yet. */
   copy(remote?: string, options: CopyReachOptions = {}): Copy {
     return Copy.of({
       runs: this.#runs,
       questions: this.#parts.questions,
       place: ({ platform }) => {
         const vault = readVaultFrame(this.#parts.place);
-        // Whatever conf lies there: these are the copies of this vault.
+        // These are the copies of this vault, whatever their conf.
         return { ...findCopyPlace(remote, { vault, folder: process.cwd(), platform }), vault };
       },
       way: (place) => wayTo(place, options),
@@ -196,8 +198,8 @@ export class Vault implements AsyncDisposable {
   }
 
   /**
-   * The master key as the recovery sheet has it: 64 hex digits in groups of eight. It opens every copy: keep
-   * it on paper, and nowhere else.
+   * The master key in the form of the recovery sheet: 64 hex digits in groups of eight. It opens
+   * every copy, so keep it only on paper.
    *
    * @throws {PasswordError} `password-missing` — the vault was opened without its key
    * @throws {UsageError} `closed`
@@ -212,7 +214,7 @@ export class Vault implements AsyncDisposable {
     }
   }
 
-  /** Ends what is under way, waits for it, and overwrites the key. */
+  /** Ends running operations, waits for them, and overwrites the key. */
   async close(): Promise<void> {
     await this.#runs.close();
     this.#parts.masterkey?.fill(0);
@@ -227,7 +229,7 @@ export class Vault implements AsyncDisposable {
     return readVault(this.#parts.place);
   }
 
-  /** The key, to be overwritten by who gets it; the vault may be another one by now. */
+  /** A copy of the key, which the caller overwrites. Checks that the vault is still the same. */
   #keyOf(vault: VaultFrame): Buffer {
     const { masterkey } = this.#parts;
     if (masterkey === undefined) {
@@ -245,7 +247,7 @@ export class Vault implements AsyncDisposable {
       readonly job: PushJobRead;
       readonly listening: Listening;
       readonly options: VaultRunOptions;
-      /** What becomes of it when the time cuts it off; absent: a push goes on. */
+      /** What happens to a push that `--max-time` ends. Absent: the next one continues. */
       readonly cutOff?: string;
     },
     work: (vault: OpenVault | typeof NOT_ENCRYPTED, around: PushSurroundings) => Promise<T>,

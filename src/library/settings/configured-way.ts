@@ -1,4 +1,4 @@
-/** How configuration says that a remote is reached, for runs that read it. */
+/** Derives from configuration how a remote is reached, for runs that read it. */
 import type { PeerSettings } from '../../sync/run-settings.ts';
 import type { Destination } from '../../vault/destination/destination.ts';
 import type { VaultFrame } from '../../vault/vault.ts';
@@ -18,7 +18,8 @@ interface ConfiguredPlace {
 }
 
 /**
- * What the environment and the configuration say of a push to the same place, where there is a vault.
+ * The environment's and the configuration's settings of a push to the same destination, if there is
+ * a vault.
  *
  * @throws {UsageError} every code of `pushLayers`
  */
@@ -30,7 +31,7 @@ export function configuredLayers(
 }
 
 /**
- * The same of files alone.
+ * The same from files alone.
  *
  * @throws {UsageError} every code of `fileLayers`
  */
@@ -43,7 +44,7 @@ export function configuredFileLayers(
     : fileLayers(place, vault, remoteNameOf(place, vault, destination));
 }
 
-/** `rsh` and `rsync_path`, of the command line or else as a push to the same place has them. */
+/** `rsh` and `rsync_path`, from the command line or else as for a push to the same destination. */
 export function configuredWay(
   layers: readonly PushLayer[],
   options: Pick<PushValues, 'rsh' | 'rsyncPath'>,
@@ -57,7 +58,7 @@ export function configuredWay(
   return { ...(rsh !== undefined && { rsh }), ...(rsyncPath !== undefined && { rsyncPath }) };
 }
 
-/** What is left alone in a copy beside what is of it: `--keep`, and `keep` as a push to the same place has it. */
+/** Patterns of kept foreign objects: `--keep`, and `keep` as for a push to the same destination. */
 export function keptPatterns(
   layers: readonly PushLayer[],
   told: readonly string[] = [],

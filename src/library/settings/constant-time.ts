@@ -1,4 +1,6 @@
-/** `constant_time`: where it is said that this machine is shared with others who must not learn keys. */
+/**
+ * The setting `constant_time`, for machines shared with others who must not learn keys by timing.
+ */
 import { requireConstantTime } from '../../gocryptfs/cipher/constant-time.ts';
 import type { VaultConfig } from '../../vault/config/config.ts';
 import { readUserConfig, userConfigFile } from '../../vault/user/user-config.ts';
@@ -7,8 +9,9 @@ import { parseFlag, type ConfigurationPlace } from './push-config.ts';
 const VARIABLE = 'ECSYNC_CONSTANT_TIME';
 
 /**
- * Asks for constant time when the environment, the vault or the machine-wide configuration does; the
- * first of them that says anything counts. To be called before anything is encrypted or decrypted.
+ * Enables constant time if the environment, the vault or the machine-wide configuration asks for
+ * it. The first of them that has the setting counts. Call it before anything is encrypted or
+ * decrypted.
  *
  * @throws {UsageError} `config-invalid` — the variable; every code of `readUserConfig`
  */

@@ -1,9 +1,11 @@
-/** Filter rules as they are written, in options or in configuration, before they are parsed. */
+/** Filter rules as they are written in options or configuration, before they are parsed. */
 import type { FILTER_OPTIONS } from '../../options/push-options.ts';
 import type { FilterRule } from '../../tree/filter/filter.ts';
 import type { FilterRules } from '../../tree/filter/filter-syntax.ts';
 
-/** The keys of filter rules in the order in which those of one table count, and how each is read. */
+/**
+ * The keys of filter rules, in the order of precedence within one table, and how each is parsed.
+ */
 export const FILTER_KINDS = {
   filter: 'filter',
   include: 'include',
@@ -21,14 +23,14 @@ export function isFilterKey(key: string): key is FilterKey {
 /** The keys of {@link FILTER_KINDS}. */
 export const FILTER_KEYS: readonly FilterKey[] = Object.keys(FILTER_KINDS).filter(isFilterKey);
 
-/** One filter rule as it is written, or the name of a file with some. */
+/** One filter rule as it is written, or the name of a file with rules. */
 export interface FilterWord {
   readonly kind: (typeof FILTER_KINDS)[FilterKey];
   readonly text: string;
 }
 
 /**
- * The rules that words stand for, in their order.
+ * Parses filter rules, in their order.
  *
  * @throws {UsageError} `filter-invalid`, `filter-file-unreadable`, … — every code of `FilterRules`
  */

@@ -1,4 +1,4 @@
-/** Options that say how a copy is encrypted: one that is to be, or one that is there. */
+/** Options for the encryption of a new or an existing copy. */
 import { UsageError } from '../../errors.ts';
 import type { NameModifiers } from '../../gocryptfs/conf/conf-claims.ts';
 import type { Conf } from '../../gocryptfs/conf/config.ts';
@@ -9,7 +9,7 @@ import {
 } from '../../gocryptfs/conf/feature-flags.ts';
 import { LONG_NAME_MAX_DEFAULT } from '../../gocryptfs/format/limits.ts';
 
-/** Options that choose what a new copy is like. */
+/** Options that choose the layout of a new copy. */
 export interface LayoutOptions {
   readonly layout?: LayoutChoice['layout'];
   readonly plaintextnames?: boolean;
@@ -21,7 +21,7 @@ export interface LayoutOptions {
 export const LAYOUTS: readonly LayoutChoice['layout'][] = ['gcm', 'reverse', 'xchacha'];
 
 /**
- * The value of `--layout`.
+ * Parses the value of `--layout`.
  *
  * @throws {UsageError} `layout-unknown`
  */
@@ -33,15 +33,15 @@ export function parseLayout(name: string): LayoutChoice['layout'] {
   });
 }
 
-/** What the options say of a conf that is a stranger. */
+/** Options that confirm the claims of a conf that no vault has pinned. */
 export interface ForeignConfOptions extends Omit<LayoutOptions, 'layout'> {
   /** False for `--no-longnames`. */
   readonly longnames?: boolean;
-  /** `--scryptn`: a cost of up to 2 to this power is agreed to. */
+  /** `--scryptn`: a cost of up to 2 to this power is accepted. */
   readonly scryptn?: number;
 }
 
-/** What the options say about names. */
+/** The names of a layout according to the options. */
 export function namesTold(options: ForeignConfOptions): NameModifiers {
   const { plaintextnames, deterministicNames, longnamemax, longnames } = options;
   const isLimited = longnamemax !== undefined && longnamemax !== LONG_NAME_MAX_DEFAULT;
@@ -53,7 +53,10 @@ export function namesTold(options: ForeignConfOptions): NameModifiers {
   };
 }
 
-/** Options that say how a folder is encrypted: what its conf cannot prove, or all of it. */
+/**
+ * Options that describe how a folder is encrypted: only the claims its conf cannot prove, or
+ * everything.
+ */
 export interface FolderLayoutOptions extends LayoutOptions, ForeignConfOptions {
   /** False for `--no-hkdf`: made before gocryptfs 1.3. Default: true. */
   readonly hkdf?: boolean;
@@ -62,10 +65,10 @@ export interface FolderLayoutOptions extends LayoutOptions, ForeignConfOptions {
 }
 
 /**
- * What the options choose together.
+ * The layout that the options choose together.
  *
- * @throws {UsageError} `conflicting-options` — modifiers that mean nothing together, which stock
- *   would drop in silence
+ * @throws {UsageError} `conflicting-options` — a useless combination of modifiers, which stock
+ *   gocryptfs would silently ignore
  */
 export function layoutOf(options: LayoutOptions): LayoutChoice {
   const layout = parseLayout(options.layout ?? 'gcm');
@@ -91,7 +94,7 @@ export function layoutOf(options: LayoutOptions): LayoutChoice {
   };
 }
 
-/** The options of {@link LayoutOptions} that were given, `--layout` left out. */
+/** The given options of {@link LayoutOptions}, without `--layout`. */
 export function modifiersGiven(options: LayoutOptions): readonly string[] {
   return [
     ...(options.plaintextnames === true ? ['--plaintextnames'] : []),
@@ -100,14 +103,14 @@ export function modifiersGiven(options: LayoutOptions): readonly string[] {
   ];
 }
 
-/** What a copy is decrypted by, beside its key. */
+/** What is needed to decrypt a copy, beside its key. */
 export type CopyForm = Pick<Conf, 'flags' | 'longNameMax'>;
 
 /**
- * The layout that the options tell, to be taken without a conf. How names are stored is no more than a
- * word about the conf when there is a password, which needs one; a vault's conf needs no such word.
+ * The layout that the options describe, to be used without a conf. With a password there is always
+ * a conf, and options about names only confirm its claims. A vault's conf needs no confirmation.
  *
- * @returns undefined when the conf has to tell
+ * @returns undefined if the conf determines the layout
  * @throws {UsageError} `conflicting-options`
  */
 export function layoutTold(

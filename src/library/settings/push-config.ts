@@ -1,4 +1,4 @@
-/** What a push is told by configuration and environment, where the command line does not say. */
+/** Settings of a push from configuration and environment, beside those of the command line. */
 import { UsageError } from '../../errors.ts';
 import { attributeName, type OptionsOf, type OptionSpec } from '../../options/option-table.ts';
 import { OptionValueError, parseText } from '../../options/option-values.ts';
@@ -15,10 +15,10 @@ import type { VaultFrame } from '../../vault/vault.ts';
 import { vaultFiles } from '../../vault/files/vault-files.ts';
 import { FILTER_KEYS, FILTER_KINDS, isFilterKey, type FilterWord } from './filter-words.ts';
 
-/** The options of a push as they were parsed; what is absent was not said. */
+/** The parsed options of a push. Options that were not given are absent. */
 export type PushValues = Partial<OptionsOf<typeof SHARED_PUSH_OPTIONS>>;
 
-/** The process that a push runs in, as its configuration is read. */
+/** The environment in which the configuration of a push is read. */
 export interface ConfigurationPlace {
   readonly platform: NodeJS.Platform;
   readonly environment: NodeJS.ProcessEnv;
@@ -42,10 +42,10 @@ export function variableOf(key: PushKey): string {
 }
 
 /**
- * Everything that says something about a push to a remote, what counts most first: environment,
- * remote, vault, machine.
+ * All sources of settings for a push to a remote, by descending precedence: environment, remote,
+ * vault, machine.
  *
- * @param remote - name; absent: a destination that has none
+ * @param remote - name; absent: a destination without a name
  * @throws {UsageError} `config-invalid` — a variable; every code of `readUserConfig`
  */
 export function pushLayers(
@@ -61,7 +61,7 @@ export function pushLayers(
 }
 
 /**
- * The same of files alone.
+ * The same from files alone.
  *
  * @throws {UsageError} every code of `readUserConfig`
  */
@@ -105,10 +105,10 @@ export function parseFlag(variable: string, text: string): boolean {
   });
 }
 
-/** A setting that counts, and where it comes from. */
+/** The effective value of a setting, and its source. */
 export interface EffectiveValue {
   readonly key: PushKey;
-  /** As commander would give it. */
+  /** As commander would parse it. */
   readonly value: unknown;
   /** As it is written. */
   readonly shown: PushValue;
@@ -116,7 +116,7 @@ export interface EffectiveValue {
 }
 
 /**
- * The settings of the layers that are no rules.
+ * The effective settings of all sources, except filter rules.
  *
  * @throws {UsageError} `config-invalid`
  */
@@ -132,7 +132,7 @@ export function effectiveValues(layers: readonly PushLayer[]): readonly Effectiv
   return found;
 }
 
-/** A value as commander would give it. */
+/** Parses a value as commander would. */
 function parseValue(key: PushKey, value: PushValue, shownFrom: string): unknown {
   const { takes, parse = parseText }: OptionSpec = PUSH_OPTIONS[key];
   const read = (text: string): unknown => {
@@ -149,7 +149,7 @@ function parseValue(key: PushKey, value: PushValue, shownFrom: string): unknown 
   return takes === 'texts' ? textsOf(value).map(read) : read(String(value));
 }
 
-/** The rules of every layer, in the order in which they count. */
+/** The filter rules of every source, by descending precedence. */
 export function configuredRules(layers: readonly PushLayer[]): readonly (readonly FilterWord[])[] {
   return layers
     .map(({ values, folder }) =>
@@ -163,24 +163,24 @@ export function configuredRules(layers: readonly PushLayer[]): readonly (readonl
     .filter((words) => words.length > 0);
 }
 
-/** A list, whether one or several were written. */
+/** A list, even if only one value was written. */
 export function textsOf(value: PushValue | undefined): readonly string[] {
   if (value === undefined || typeof value === 'boolean' || typeof value === 'number') return [];
   return typeof value === 'string' ? [value] : value;
 }
 
-/** Options of a push with what configuration adds to them. */
+/** Options of a push, completed by the configuration. */
 export interface ConfiguredOptions<Options> {
   readonly options: Options;
-  /** Rules that come after those of the command line, each list by itself. */
+  /** Filter rules that come after those of the command line, one list per source. */
   readonly configured: readonly (readonly FilterWord[])[];
 }
 
 /**
- * Options with which a push deletes nothing when it is only to add. Of two places that contradict each
- * other the one that counts more decides; but who asks for deletions on top of `append_only` is told.
+ * Disables deletions for an append-only push. If two sources contradict each other, the one with
+ * the higher precedence decides. An explicit request for deletions with `append_only` is an error.
  *
- * @param given - names of the options that the command line says
+ * @param given - names of the options of the command line
  * @throws {UsageError} `conflicting-options`
  */
 export function onlyAdding<Options extends PushValues>(
@@ -210,7 +210,7 @@ export function onlyAdding<Options extends PushValues>(
 }
 
 /**
- * @param given - names of the options that the command line says
+ * @param given - names of the options of the command line
  * @throws {UsageError} as {@link pushLayers} and {@link effectiveValues}
  */
 export function withConfiguration<Options extends PushValues>(

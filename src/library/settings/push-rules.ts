@@ -1,4 +1,4 @@
-/** Reads the filter rules of a push from its options, its configuration and its presets. */
+/** Parses the filter rules of a push from its options, its configuration and its presets. */
 import { UsageError } from '../../errors.ts';
 import type { FilterRule } from '../../tree/filter/filter.ts';
 import { rulesOf, type FilterWord } from './filter-words.ts';
@@ -7,8 +7,8 @@ import type { PushValues } from './push-config.ts';
 /**
  * The rules of a push: each list in its order, then those of presets.
  *
- * @throws {UsageError} `filter-unsupported` — a rule that protects from deletion what only the
- *   destination has: its names there are encrypted, so rsync cannot apply it
+ * @throws {UsageError} `filter-unsupported` — a rule that protects objects of the destination from
+ *   deletion: their names there are encrypted, so rsync cannot apply it
  */
 export async function pushRules(
   lists: readonly (readonly FilterWord[])[],

@@ -1,4 +1,4 @@
-/** The settings of a push, from its options and what configuration adds to them. */
+/** Derives the settings of a push from its options and the configuration. */
 import { limitsOf, settingsOf } from '../../options/option-table.ts';
 import { PUSH_OPTIONS } from '../../options/push-options.ts';
 import type { PushSettings } from '../../sync/push/source/push-settings.ts';
@@ -8,29 +8,32 @@ import type { FilterWord } from './filter-words.ts';
 import { onlyAdding, withConfiguration, type PushLayer, type PushValues } from './push-config.ts';
 import { pushRules } from './push-rules.ts';
 
-/** What a push is asked to do, and by whom. */
+/** The options of a push, and where they come from. */
 export interface PushAsked<Options extends PushValues> {
   readonly vault: Pick<StoredVault, 'source' | 'vaultDir'>;
   readonly destination: Destination;
   readonly options: Options;
-  /** Names of the options that were said with the push itself. */
+  /** Names of the options that were given with the push itself. */
   readonly given: ReadonlySet<string>;
-  /** Rules that were said with the push itself. */
+  /** Filter rules that were given with the push itself. */
   readonly filters: readonly FilterWord[];
-  /** What configuration says, what counts most first. */
+  /** Sources of the configuration, by descending precedence. */
   readonly layers: readonly PushLayer[];
-  /** Paths that the push is limited to; of one where nothing is, only a push that deletes knows. */
+  /**
+   * Resolves the paths that the push is limited to. A path that does not exist is valid only if the
+   * push deletes.
+   */
   readonly pathsOf: (deletes: boolean) => Promise<PushSettings['paths']>;
 }
 
-/** What a push is to do, and its options with what configuration adds to them. */
+/** The settings of a push, and its options completed by the configuration. */
 export interface SettledPush<Options> {
   readonly settings: PushSettings;
   readonly options: Options;
 }
 
 /**
- * Settles what a push is to do.
+ * Derives the settings of a push.
  *
  * @throws as `withConfiguration`, `onlyAdding`, `pushRules` and `pathsOf`
  */

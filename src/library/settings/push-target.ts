@@ -1,4 +1,4 @@
-/** Where a push goes: which destination a word means. */
+/** Resolves the destination of a push from a word. */
 import { UsageError } from '../../errors.ts';
 import type { RemoteConfig } from '../../vault/config/config.ts';
 import {
@@ -11,7 +11,7 @@ import {
   refuseRemoteAndPath,
 } from '../../vault/destination/remote-destination.ts';
 
-/** Where the word is read. */
+/** The context in which the word is resolved. */
 export interface PushTargetContext {
   readonly remotes: readonly RemoteConfig[];
   /** Absolute folder that relative paths start from. */
@@ -22,10 +22,12 @@ export interface PushTargetContext {
 }
 
 /**
- * The destination that a word means: the name of a remote, or an address. Without a word: the first remote.
+ * Resolves a word into a destination: the name of a remote, or an address. Without a word: the
+ * first remote.
  *
- * @returns undefined for what is neither
- * @throws {UsageError} `no-remote`, `destination-invalid`, `destination-password`, `remote-and-path`
+ * @returns undefined if it is neither
+ * @throws {UsageError} `no-remote`, `destination-invalid`, `destination-password`,
+ *   `remote-and-path`
  */
 export function pushTarget(
   word: string | undefined,

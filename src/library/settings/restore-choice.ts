@@ -1,4 +1,4 @@
-/** What somebody chooses of a restore, and the settings that follow from it. */
+/** Choices of the user for a restore, and the settings derived from them. */
 import { settingsOf, type OptionsOf } from '../../options/option-table.ts';
 import { ATTRIBUTE_OPTIONS } from '../../options/push-options.ts';
 import type { RestoreSettings } from '../../sync/restore/restore-settings.ts';
@@ -9,10 +9,10 @@ import type { RatePlan } from '../../transport/throttle.ts';
 export interface RestoreChoice extends Partial<
   Omit<OptionsOf<typeof ATTRIBUTE_OPTIONS>, 'perms' | 'devices'>
 > {
-  /** Absent: as far as the umask lets it. */
+  /** Absent: masked by the umask. */
   readonly perms?: boolean;
   readonly specialModes?: boolean;
-  /** Absent: they are left out, which is then told as a shortfall. */
+  /** Absent: devices are left out, and the restore counts as partial. */
   readonly devices?: boolean;
   readonly xattrs?: boolean;
   readonly dryRun?: boolean;
@@ -24,7 +24,7 @@ export interface RestoreChoice extends Partial<
   readonly names?: 'any' | 'windows';
 }
 
-/** The part of the settings of a restore that only the choice decides. */
+/** The settings of a restore that depend on these choices alone. */
 export function restoringSettings(
   choice: RestoreChoice,
 ): Omit<RestoreSettings, 'from' | 'target' | 'paths' | 'rules' | keyof PeerSettings> {
