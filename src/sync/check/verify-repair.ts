@@ -1,7 +1,7 @@
 /** Pushes again the objects that a verification found wrong. */
 import { withLinkedNames } from '../push/runs/content-run.ts';
 import { refuseOtherVault } from '../push/guards/preflight.ts';
-import type { PushJob } from '../push/job/push-job.ts';
+import { withEntries, type PushJob } from '../push/job/push-job.ts';
 import type { PushEntry } from '../push/source/push-entry.ts';
 import { emptyState, isFounded, type PushState } from '../push/memory/push-state.ts';
 import { keepRoot } from '../push/guards/root-there.ts';
@@ -71,9 +71,8 @@ async function pushAgain(
 ): Promise<void> {
   for (const entry of wrong) if (isStructural(entry)) state.known.delete(knownKey(entry));
   const part: PushJob = {
-    ...job,
+    ...withEntries(job, list, { isPart: true }),
     settings: { ...job.settings, delete: false, checksum: true },
-    snapshot: { ...job.snapshot, entries: list, isPart: true },
   };
   await transfer(part, state, save);
 }

@@ -1,15 +1,7 @@
 /** Pushes a vault to a destination, from the login to the summary. */
 import { performance } from 'node:perf_hooks';
-import { FileError, UsageError } from '../../errors.ts';
-import { showPath } from '../../tree/file-failure.ts';
-import type { LocalEntry } from '../../tree/local/local-entry.ts';
+import { UsageError } from '../../errors.ts';
 import { refuseOverlap } from '../../tree/local/overlap.ts';
-import { isAtRangeEnd } from '../../tree/stored-time.ts';
-import { LocalTree } from '../../tree/local/local-tree.ts';
-import { TreeAhead } from '../../tree/tree-ahead.ts';
-import { throttled } from '../../transport/throttle.ts';
-import { EncryptedView } from '../../view/encrypt/encrypted-view.ts';
-import { MirrorView } from '../../view/mirror/mirror-view.ts';
 import { mendFiles } from './runs/repair-run.ts';
 import {
   collectGarbageLater,
@@ -28,17 +20,16 @@ import { unlessAborted } from '../../interruption.ts';
 import { startFirstRun, type FirstRun } from './first-run.ts';
 import { Ledger } from './job/ledger.ts';
 import { LINKED } from './job/itemize.ts';
-import { Births, NO_MOVES, readMoves, type MoveBooks, type MoveStores } from './memory/moves.ts';
-import { findMountPoints } from './source/mount-points.ts';
+import { type MoveBooks, type MoveStores } from './memory/moves.ts';
 import { confirmMoves } from './runs/moves-links.ts';
 import type { OpenVault } from './opened-vault.ts';
 import type { PushView } from './source/push-entry.ts';
-import { bookkeeping, figuresOf, noteDeleted, toldLine, type PushJob } from './job/push-job.ts';
-import { finishing, progressOf } from './job/push-progress.ts';
+import { bookkeeping, figuresOf, noteDeleted, type PushJob } from './job/push-job.ts';
 import type { PushReporter, PushSettings, PushSummary } from './source/push-settings.ts';
 import { decodeState, encodeState, type PushState } from './memory/push-state.ts';
 import { decideDeletion } from './guards/preflight.ts';
-import { contextParts, destinationParts, vaultParts, withBlockSize } from './push-parts.ts';
+import { pushJob, withBlockSize } from './push-parts.ts';
+import { lookAtSource, type Source } from './scan.ts';
 import { summarise } from './push-summary.ts';
 import { PushMarker } from './memory/push-mark.ts';
 import { askOrRefuse, WHAT_A_PUSH_DOES } from './job/question.ts';
@@ -47,12 +38,11 @@ import { keepRoot } from './guards/root-there.ts';
 import { NOT_ENCRYPTED } from '../run-settings.ts';
 import { Selection } from './source/selection.ts';
 import { rootIVOf } from './source/skeleton.ts';
-import { type Snapshot, takeSnapshot } from './source/snapshot.ts';
 import { transfer } from './runs/transfer.ts';
 import { noteUnstored } from './runs/unstored-kinds.ts';
 import { asKept } from './runs/kept-attributes.ts';
 import { noteLinkedFiles } from './linked-files.ts';
-import { assertXattrsSupported, rsyncForXattrs, withXattrs } from './xattrs.ts';
+import { assertXattrsSupported, rsyncForXattrs } from './xattrs.ts';
 import type { StateStore } from './memory/vault-memory.ts';
 import type { PushEnd } from './guards/push-end.ts';
 
@@ -75,106 +65,6 @@ export interface PushSurroundings {
   readonly mend?: ReadonlySet<string>;
   /** Called during the scan when the destination is open and the view is known. */
   readonly onReached?: (basis: FirstRun) => void;
-}
-
-/** The source as this push sees it. */
-interface Source {
-  readonly view: PushView;
-  readonly snapshot: Snapshot;
-  readonly moves: MoveBooks;
-}
-
-/** The encrypted view of a folder, which is listed while the key is being derived. */
-async function encrypted(
-  plain: LocalTree,
-  vault: OpenVault,
-  { births, ledger }: { readonly births: Births; readonly ledger: Ledger },
-): Promise<EncryptedView<LocalEntry>> {
-  const { conf, masterkey, derivation, virtualTimes, inherited } = vault;
-  const ahead = new TreeAhead(plain);
-  void ahead.run();
-  const key = await Promise.resolve(masterkey).finally(() => {
-    ahead.stop();
-  });
-  return new EncryptedView(ahead, {
-    conf,
-    masterkey: key,
-    derivation,
-    virtualTimes,
-    ...(inherited && { inherited }),
-    onProblem: (_path, error) => ledger.problem(error),
-    birthOf: (path) => births.of(path),
-    threads: { fileOf: (entry) => ({ fullPath: plain.locate(entry), listed: entry }) },
-  });
-}
-
-const NOTHING_DONE = { filesDone: 0, filesTotal: 0, bytesDone: 0, bytesTotal: 0 };
-
-/** Opens the view and walks it once. */
-async function lookAtSource(
-  settings: PushSettings,
-  vault: OpenVault | typeof NOT_ENCRYPTED,
-  books: {
-    readonly selection: Selection;
-    readonly ledger: Ledger;
-    readonly reporter: PushReporter;
-    readonly stores: MoveStores | undefined;
-    readonly onView: (view: PushView) => void;
-  },
-  signal: AbortSignal,
-): Promise<Source> {
-  const { selection, ledger, reporter, stores, onView } = books;
-  const births = new Births();
-  const { frozen } = settings;
-  const source = frozen?.folder ?? settings.source;
-  const plain = new LocalTree(source, {
-    filter: selection,
-    ...(selection.limits && { limits: selection.limits }),
-    ...vaultIn(settings),
-    onProblem: (_path, error) => ledger.problem(error),
-  });
-  const view: PushView =
-    vault === NOT_ENCRYPTED
-      ? new MirrorView(plain, (_path, error) => ledger.problem(error))
-      : await encrypted(plain, vault, { births, ledger });
-  onView(view);
-  const snapshot = await takeSnapshot(view, {
-    signal,
-    ...(frozen && { takenMs: frozen.takenMs }),
-    hardLinks: settings.hardLinks,
-    sawFailure: () => ledger.failures > 0,
-    onCount: (filesTotal) => reporter.progress({ ...NOTHING_DONE, stage: 'scan', filesTotal }),
-  });
-  // Only the login may still be pending.
-  reporter.progress({ ...NOTHING_DONE, stage: 'connect' });
-  reportFarTimes(snapshot, ledger);
-  const moves = stores
-    ? readMoves(stores, births, {
-        source,
-        snapshot,
-        view,
-        isPart: selection.within.length > 0,
-        isFiltered: settings.rules.length > 0 || settings.limits !== undefined,
-      })
-    : { moves: { ...NO_MOVES, changed: [] }, save: () => undefined };
-  if (!settings.xattrs) return { view, snapshot, moves };
-  return { view, moves, snapshot: await withXattrs(view, snapshot, { source, signal, ledger }) };
-}
-
-/** The vault directory, if it lies in the folder that is read. */
-function vaultIn({ frozen, vaultDir }: PushSettings): { readonly vaultDirectory?: string } {
-  if (frozen === undefined) return { vaultDirectory: vaultDir };
-  return frozen.vaultDir === undefined ? {} : { vaultDirectory: frozen.vaultDir };
-}
-
-/** Reports times that cannot be stored. The content of these objects is pushed. */
-function reportFarTimes({ entries }: Snapshot, ledger: Ledger): void {
-  for (const entry of entries) {
-    if (entry.plain === undefined || !isAtRangeEnd(entry.mtimeSec)) continue;
-    const path = showPath(entry.plain.path);
-    const message = `${path}: its time of modification is too far out; the copy gets the nearest that can be stored`;
-    ledger.problem(new FileError('time-out-of-range', message));
-  }
 }
 
 /** Runs the login and the scan in parallel. The first failure ends both. */
@@ -256,7 +146,7 @@ export async function push(
       }
       const { dryRun } = job.settings;
       if (state === undefined && !dryRun) noteLinkedFiles(job);
-      reporter.progress({ ...progressOf(job).now(), stage: 'compare' });
+      job.progress.enter('compare');
       const ready = await readyToPush(job, state);
       if (ready.tooManyChanges !== undefined && !dryRun) return summarise(job, startedMs, ready);
       if (dryRun) {
@@ -276,7 +166,7 @@ export async function push(
         store.write(encodeState(now));
         ({ deletedUnder } = now);
       });
-      reporter.progress(finishing(job, end.isSpent === true));
+      ready.job.progress.finish(end.isSpent === true);
       // Updates that a server ignores, and the content of unmounted disks, count as pending.
       const isWhole = end.lostMounts === undefined;
       const isAllDeleted = deletedUnder !== undefined;
@@ -337,8 +227,8 @@ export async function withPushJob<T>(
   const state = asked.newCopy ? undefined : decodeState(store.read());
   const settings = settingsAt(asked, state);
   const ledger = new Ledger(reporter, settings.top);
-  const { rules, source, paths, limits, bandwidth } = settings;
-  const selection = new Selection(rules, Buffer.from(source), paths, limits);
+  const { rules, paths, limits } = settings;
+  const selection = new Selection(rules, Buffer.from(settings.source), paths, limits);
   prepareHeap();
   // A first push sends everything. All extended attributes are in memory at once.
   if (state === undefined || settings.xattrs) collectGarbageSooner('pushing');
@@ -365,31 +255,9 @@ export async function withPushJob<T>(
   if (snapshot.entries.length < MANY_OBJECTS) collectGarbageLater();
   selection.tellForeignRules((message) => ledger.note('ignore-file-foreign', message));
   try {
-    const mounts = findMountPoints({
-      ...{ source, frozen: settings.frozen?.folder },
-      entries: snapshot.entries,
-      leftOut: selection.mountPoints,
-      remembered: settings.forgetMounts ? [] : (state?.mounts ?? []),
-    });
-    const job: PushJob = {
-      settings: withBlockSize(settings, view),
-      reporter,
-      ...destinationParts(settings, { snapshot, state, selection, view, lost: mounts.lost }),
-      moves: moves.moves,
-      mounts,
-      context: {
-        remote: bandwidth === undefined ? opened.remote : throttled(opened.remote, bandwidth),
-        destination: opened.path,
-        view,
-        ledger,
-        rsyncPath,
-        ...contextParts(settings),
-        signal,
-        tell: (line) => toldLine(job, line),
-      },
-      ...vaultParts(vault),
-    };
-    return await work(job, state, moves);
+    const source = { view, snapshot, moves };
+    const parts = { vault, opened, source, selection, state, ledger, reporter, signal };
+    return await work(pushJob(settings, parts), state, moves);
   } finally {
     await view.close();
     await opened.remote.close();

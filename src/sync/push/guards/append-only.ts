@@ -7,7 +7,7 @@ import { compareWithCopy } from './comparison.ts';
 import type { Moves } from '../memory/moves.ts';
 import { refuseOtherCopy } from './preflight.ts';
 import type { PushEntry } from '../source/push-entry.ts';
-import type { PushJob } from '../job/push-job.ts';
+import { withEntries, type PushJob } from '../job/push-job.ts';
 import type { PushState } from '../memory/push-state.ts';
 import type { Unknown } from '../job/question.ts';
 import { afterMoves, staleSuspects } from '../memory/racy.ts';
@@ -51,8 +51,7 @@ export async function preserveExisting(
     differing,
   );
   return {
-    ...job,
-    snapshot: { ...job.snapshot, entries: left },
+    ...withEntries(job, left),
     moves: addingMoves(job.moves, (entry) => isLinkable && isLeft(entry)),
     unsettled,
   };

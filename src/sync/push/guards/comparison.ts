@@ -5,7 +5,7 @@ import { isAtOrBelowAny, parentKey, pathKey } from '../../../bytes/paths.ts';
 import { kindOf } from '../job/control-entry.ts';
 import { isCreation, isHardLink, isNew, isTransfer } from '../job/itemize.ts';
 import type { PushEntry } from '../source/push-entry.ts';
-import { accept, type PushJob } from '../job/push-job.ts';
+import { accept, withEntries, type PushJob } from '../job/push-job.ts';
 import { type Answer, ask, assertHeard, comparesExisting, type Unknown } from '../job/question.ts';
 import type { RunOutcome } from '../job/rsync-run.ts';
 
@@ -79,8 +79,7 @@ async function compares(
 ): Promise<boolean> {
   const known = entries.find((entry) => isRegularFile(entry) && !absent.has(entry));
   if (known === undefined) return true;
-  const part = { ...job, snapshot: { ...job.snapshot, entries } };
-  return (await comparesExisting(part, known)).compares;
+  return (await comparesExisting(withEntries(job, entries), known)).compares;
 }
 
 /** The answers of one run about a list. */

@@ -15,7 +15,8 @@ import type { PushState, RootThere } from '../memory/push-state.ts';
 import type { PushFigures, PushReporter, PushSettings } from '../source/push-settings.ts';
 import type { RunContext, RunListeners, RunOutcome } from './rsync-run.ts';
 import { pathKey } from '../../../bytes/paths.ts';
-import { ServerMessages } from './server-message.ts';
+import { ProgressMeter } from './push-progress.ts';
+import type { ServerMessages } from './server-message.ts';
 import type { Snapshot } from '../source/snapshot.ts';
 
 /**
@@ -41,6 +42,10 @@ export interface PushJob {
   readonly context: RunContext;
   readonly reporter: PushReporter;
   readonly snapshot: Snapshot;
+  /** Of this snapshot. */
+  readonly progress: ProgressMeter;
+  /** Translates what servers say. */
+  readonly messages: ServerMessages;
   readonly scope: DeletionScope;
   readonly moves: Moves;
   readonly mounts: MountPoints;
@@ -54,6 +59,16 @@ export interface PushJob {
   readonly root?: RootThere | undefined;
   /** For an encrypted copy: what happens to another conf there. */
   readonly confThere?: ConfJudge;
+}
+
+/** The same push of another list. */
+export function withEntries(
+  job: PushJob,
+  entries: readonly PushEntry[],
+  { isPart = job.snapshot.isPart === true } = {},
+): PushJob {
+  const snapshot = { ...job.snapshot, entries, isPart };
+  return { ...job, snapshot, progress: new ProgressMeter(snapshot, job.reporter) };
 }
 
 export function transferOptions(
@@ -96,8 +111,13 @@ export function isScratch(cipherPath: Uint8Array): boolean {
 /** Also matches inside a folder whose long name only the destination still has. */
 const STRUCTURAL_NAME = /(^|\/)gocryptfs\.(diriv|longname\.[^/]+\.name)$/;
 
+/** The parts of a push that say what a cipher path is. */
+export interface PathBasis extends Pick<PushJob, 'kept'> {
+  readonly context: Pick<RunContext, 'view'>;
+}
+
 /** Translates a cipher path into plaintext. */
-export function shownPath(job: PushJob, cipherPath: Uint8Array): ShownPath {
+export function shownPath(job: PathBasis, cipherPath: Uint8Array): ShownPath {
   if (isScratch(cipherPath)) return { path: cipherPath, plain: false, virtual: true };
   const { names } = job.context.view;
   const plain = job.context.view.plainPath(cipherPath);
@@ -150,22 +170,9 @@ export function figuresOf(job: PushJob, startedMs: number): PushFigures {
   };
 }
 
-/** Message translators with their caches, by view. */
-const messagesOf = new WeakMap<object, ServerMessages>();
-
 /** A server's message with cipher paths translated into plaintext where possible. */
-function inPlaintext(job: PushJob, text: string): string {
-  const { view } = job.context;
-  if (view.names.isPlain) return text;
-  const messages =
-    messagesOf.get(view) ??
-    new ServerMessages({ tell: (path) => shownPath(job, path), paths: () => pathsOf(job) });
-  messagesOf.set(view, messages);
-  return messages.inPlaintext(text);
-}
-
-function* pathsOf({ snapshot }: PushJob): Generator<Uint8Array> {
-  for (const { path } of snapshot.entries) yield path;
+function inPlaintext({ context: { view }, messages }: PushJob, text: string): string {
+  return view.names.isPlain ? text : messages.inPlaintext(text);
 }
 
 /**

@@ -4,7 +4,6 @@ import { collectGarbageSooner, MANY_OBJECTS } from '../../garbage-collection.ts'
 import type { PushEntry } from '../source/push-entry.ts';
 import { isTransfer, isWantedForItsTime } from './itemize.ts';
 import { bookkeeping, noteDeleted, noteServerLine, type PushJob } from './push-job.ts';
-import { progressOf } from './push-progress.ts';
 import type { PushState } from '../memory/push-state.ts';
 import type { RunListeners, RunOutcome } from './rsync-run.ts';
 
@@ -121,6 +120,6 @@ export function contentListeners(
       if (error.code === 'changed-while-read') findings.changed.add(entry);
       books.onProblem(entry, error);
     },
-    onProgress: (entry, bytes) => progressOf(job).within(entry, bytes),
+    onProgress: (entry, bytes) => job.progress.within(entry, bytes),
   };
 }

@@ -8,7 +8,6 @@ import { isNew, isTransfer } from '../job/itemize.ts';
 import { confirmOurCopy, refuseOtherCopy } from '../guards/preflight.ts';
 import type { PushEntry } from '../source/push-entry.ts';
 import { accept, isTooLargeForBlockSize, type PushJob, transferOptions } from '../job/push-job.ts';
-import { progressOf } from '../job/push-progress.ts';
 import { runRsync, type RunOutcome } from '../job/rsync-run.ts';
 import { contentOptions, sparseOption, tempDirOf } from '../job/run-options.ts';
 import { withAncestors } from '../source/skeleton.ts';
@@ -36,7 +35,6 @@ export async function sendContent(
 ): Promise<boolean> {
   const tempDir = tempDirOf(job, memory.state);
   const books = contentListeners(job, findings);
-  const progress = progressOf(job);
   const { ledger } = job.context;
   const failuresBefore = ledger.failures;
   const messages: Parameters<Message>[] = [];
@@ -58,7 +56,7 @@ export async function sendContent(
           doubt.isRaised = true;
           refuseOtherCopy(job); // ends the run before this file is sent
         }
-        progress.reached(ndx);
+        job.progress.reached(ndx);
         if (keepsConf(job, entry)) return;
         if (isTransfer(iflags) && isTooLargeForBlockSize(entry, job.settings)) {
           findings.tooLarge.add(entry);

@@ -11,7 +11,6 @@ import {
   shownPath,
   transferOptions,
 } from '../job/push-job.ts';
-import { progressOf } from '../job/push-progress.ts';
 import { answersWithheld, askOrRefuse, tellsDeletions } from '../job/question.ts';
 import { runRsync } from '../job/rsync-run.ts';
 import { contentOptions, deletingOptions } from '../job/run-options.ts';
@@ -82,7 +81,7 @@ export async function makeRoom(job: PushJob, findings: Findings): Promise<boolea
 
 /** The second deletion pass: emptied folders, orphaned `.name` files, staged copies. */
 export async function prune(job: PushJob, memory: Memory, findings: Findings): Promise<void> {
-  job.reporter.progress({ ...progressOf(job).now(), stage: 'delete' });
+  job.progress.enter('delete');
   const remaining = findings.undeletable ? await undeletedContent(job) : [];
   const outcome = await runRsync(job.context, {
     ...contentListeners(job, findings),

@@ -14,7 +14,6 @@ import { asNewFile } from '../job/itemize.ts';
 import { largeFiles, LARGE_TOKEN_BYTES } from './large-choice.ts';
 import type { PushEntry } from '../source/push-entry.ts';
 import { isTooLargeForBlockSize, type PushJob, transferOptions } from '../job/push-job.ts';
-import { progressOf } from '../job/push-progress.ts';
 import { type LargePlace, type PushState } from '../memory/push-state.ts';
 import {
   runRsync,
@@ -282,7 +281,7 @@ class Growth {
           return;
         }
         books.onSent(entry, literalBytes, matchedBytes);
-        progressOf(this.#job).sentAhead(entry);
+        this.#job.progress.sentAhead(entry);
       },
       next: () => (isLast() ? contentOptions(this.#job, state, deleting) : undefined),
     };
