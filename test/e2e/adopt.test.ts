@@ -1,5 +1,5 @@
-// Goal: a copy that stock gocryptfs and stock rsync made is continued without sending it again, by
-// whichever of the two ways it was made, and stays what stock opens.
+// Goal: a copy made by stock gocryptfs and stock rsync, through a reverse or a forward mount, is
+// continued without sending it again, and stock still opens it.
 import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
@@ -60,7 +60,7 @@ function events(result: CliResult): { type: string; [key: string]: unknown }[] {
     .map((line) => JSON.parse(line) as { type: string });
 }
 
-/** Pushes everything, and expects that it is there already. */
+/** Pushes everything, and expects that it is stored already. */
 async function expectNothingToPush(): Promise<void> {
   const result = await run('push', '-C', bench.source, '-i', '--delete', '--json');
   expect(result.stderr).toBe('');
@@ -73,7 +73,7 @@ async function expectNothingToPush(): Promise<void> {
   });
 }
 
-/** What stock has to say about the copy, and how its mount differs from the source. */
+/** Problems of the copy according to stock, and differences between its mount and the source. */
 async function problemsOfCopy(way: 'ssh' | 'local' = 'ssh'): Promise<readonly string[]> {
   const report = await fsck(bench.copy, bench.passfile);
   // In-process, times are stored to the microsecond.
@@ -81,7 +81,7 @@ async function problemsOfCopy(way: 'ssh' | 'local' = 'ssh'): Promise<readonly st
   const found = await withMount(bench.copy, bench.passfile, (mountpoint) =>
     Promise.resolve(differences(bench.source, mountpoint, options)),
   );
-  // Stock shows the temporary directory where names are plaintext; nothing is in it.
+  // With plaintext names stock shows the temporary directory, which is empty.
   const left = found.filter((line) => line !== '"": extra "gocryptfs.longname.ecsync-tmp.name"');
   return report.code === 0 ? left : [`fsck ${report.code}: ${report.text}`, ...left];
 }
@@ -122,7 +122,7 @@ const CASES: readonly Case[] = [
 ];
 
 describe.each(CASES)('a copy made by a $name', { timeout: 180_000 }, (setup) => {
-  it('is continued: nothing is sent, then what changes, and stock opens it', async () => {
+  it('is continued: first nothing is sent, then only changes, and stock opens it', async () => {
     makeHardTree(bench.source);
     const isPlain = setup.words.includes('-plaintextnames');
     if (isPlain) rmSync(inSource('gocryptfs.conf'));
@@ -130,7 +130,7 @@ describe.each(CASES)('a copy made by a $name', { timeout: 180_000 }, (setup) => 
     if (setup.shifted === true) shiftVirtualTimes(bench.copy);
     await untilSettled();
 
-    // Only the conf of a mount has nobody beside it who vouches for unusual names.
+    // Only for the conf of a mount does nothing else confirm unusual names.
     const unusual = setup.words.filter((word) => /plaintext|deterministic|longnamemax/.test(word));
     const told = setup.kind === 'reverse' ? [] : unusual.map((word) => `-${word}`);
     const adopted = await run('adopt', remoteOf(setup.way), bench.source, '--json', ...told);
@@ -160,7 +160,7 @@ describe.each(CASES)('a copy made by a $name', { timeout: 180_000 }, (setup) => 
     expect(pushed.stderr).toBe('');
     const { literalBytes, filesSent, filesDeleted } = summaryOf(pushed);
     // Where identities do not follow from paths, the renamed file is linked, unless it is so new
-    // that it is sent to be sure.
+    // that it is sent to be safe.
     expect(filesDeleted).toBe(isReverse ? 3 : 2);
     expect(isReverse ? [4] : [3, 4]).toContain(filesSent);
     if (isReverse) expect(literalBytes).toBeLessThan(25_000);
@@ -180,7 +180,7 @@ describe.each(CASES)('a copy made by a $name', { timeout: 180_000 }, (setup) => 
 });
 
 describe('what differs', { timeout: 60_000 }, () => {
-  it('is counted, and nothing is made in a dry run', async () => {
+  it('is counted, and a dry run makes nothing', async () => {
     mkdirSync(inSource('folder'), { recursive: true });
     for (const name of ['same', 'folder/changed', 'gone']) writeFileSync(inSource(name), name);
     await makeOldCopy(bench, { kind: 'forward', words: [] });
@@ -227,7 +227,7 @@ describe('verify of a copy that was written through a mount', { timeout: 60_000 
   });
 });
 
-/** A small source with long names, and the old copy of it. */
+/** A small source with long names, and its old copy. */
 async function makeSmall(setup: OldSetup): Promise<void> {
   for (const folder of ['one', 'two', `one/${LONG}`]) {
     mkdirSync(inSource(folder), { recursive: true });
@@ -239,7 +239,7 @@ async function makeSmall(setup: OldSetup): Promise<void> {
 
 const LONG = 'long '.repeat(40).trim();
 
-/** Where a plaintext path is in the copy, found out by the sizes of a stock mount. */
+/** Finds the cipher path of a plaintext path by the sizes in a stock mount. */
 async function cipherPathOf(plainPath: string): Promise<string> {
   const { ino } = await withMount(bench.copy, bench.passfile, (mountpoint) =>
     Promise.resolve(lstatSync(path.join(mountpoint, plainPath))),
@@ -252,7 +252,7 @@ async function cipherPathOf(plainPath: string): Promise<string> {
   return found;
 }
 
-/** Replaces the content, and keeps time and mode: rsync's quick check sees nothing. */
+/** Replaces the content, but keeps time and mode, which rsync's quick check does not see. */
 function replaceQuietly(file: string, bytes: Uint8Array): void {
   const { atime, mtime } = lstatSync(file);
   chmodSync(file, 0o644);
@@ -285,7 +285,7 @@ describe('a damaged copy', { timeout: 120_000 }, () => {
     run('adopt', remoteOf('ssh'), bench.source, '--json', ...words);
 
   it.each(['reverse', 'forward'] as const)(
-    'that lost .name files is told, and mended when asked to (%s)',
+    'that lost .name files is reported, and repaired on request (%s)',
     async (kind) => {
       await makeSmall({ kind, words: [] });
       const file = await cipherPathOf(`two/${LONG}`);
@@ -310,7 +310,7 @@ describe('a damaged copy', { timeout: 120_000 }, () => {
     },
   );
 
-  it('with stale dirivs, as gocryptfs -reverse before 2.5 made them, is mended', async () => {
+  it('with stale dirivs, as gocryptfs -reverse before 2.5 made them, is repaired', async () => {
     await makeSmall({ kind: 'reverse', words: [] });
     const [one, two] = [await cipherPathOf('one'), await cipherPathOf(`one/${LONG}`)];
     replaceQuietly(path.join(one, 'gocryptfs.diriv'), randomBytes(16));
@@ -324,7 +324,7 @@ describe('a damaged copy', { timeout: 120_000 }, () => {
     expect(await problemsOfCopy()).toEqual([]);
   });
 
-  it('with a lost diriv of a mount goes on: that folder is sent anew', async () => {
+  it('with a lost diriv of a mount is adopted, and that folder is sent again', async () => {
     await makeSmall({ kind: 'forward', words: [] });
     const [one, two] = [await cipherPathOf('one'), await cipherPathOf('two')];
     rmSync(path.join(one, 'gocryptfs.diriv'));
@@ -340,7 +340,7 @@ describe('a damaged copy', { timeout: 120_000 }, () => {
     await expectNothingToPush();
   });
 
-  it('notes what is not of gocryptfs, and adopts', async () => {
+  it('with foreign objects is adopted with a note', async () => {
     await makeSmall({ kind: 'forward', words: [] });
     writeFileSync(path.join(bench.copy, 'foreign.txt'), 'foreign');
     const adopted = await adopt();
@@ -353,7 +353,7 @@ describe(
   'an adoption that is killed before it makes or renames something here',
   { timeout: 60_000 },
   () => {
-    it.each(['forward', 'reverse'] as const)('leaves the copy as it was: %s', async (kind) => {
+    it.each(['forward', 'reverse'] as const)('leaves the copy unchanged: %s', async (kind) => {
       await makeSmall({ kind, words: [] });
       const every = ['-printf', '%p %i %m %s %T@ %C@ %l\n'];
       const copy = (): string => execFileSync('find', [bench.copy, ...every], { encoding: 'utf8' });
@@ -373,7 +373,7 @@ describe(
   },
 );
 
-describe('a folder that is hardly the one the copy was made from', () => {
+describe('a folder that hardly matches the copy', () => {
   it.each<[readonly string[], string | undefined]>([
     [[], 'nothing of the copy is in'],
     [['two'], undefined],
@@ -391,7 +391,7 @@ describe('a folder that is hardly the one the copy was made from', () => {
   });
 });
 
-describe('what is not adopted', { timeout: 60_000 }, () => {
+describe('a refused adoption', { timeout: 60_000 }, () => {
   const adopt = (...words: readonly string[]) =>
     run('adopt', remoteOf('ssh'), bench.source, '--json', ...words);
 
@@ -437,7 +437,7 @@ describe('what is not adopted', { timeout: 60_000 }, () => {
     expect(summaryOf(again).error?.code).toBe('vault-exists');
   });
 
-  it('because it was interrupted', async () => {
+  it('because of an interruption', async () => {
     await makeSmall({ kind: 'forward', words: [] });
     const marker = path.join(bench.dir, 'started');
     const rsh = path.join(bench.dir, 'rsh');
@@ -470,7 +470,7 @@ describe('what is not adopted', { timeout: 60_000 }, () => {
 });
 
 describe('a login that may only write', { timeout: 60_000 }, () => {
-  it('is told what is missing, and is enough with a local copy', async () => {
+  it('gets a hint, and works together with a local copy', async () => {
     await makeSmall({ kind: 'forward', words: [] });
     const restricted = await startSshd({ forcedCommand: `rrsync -wo ${bench.dir}` });
     const remote = `ssh://${restricted.user}@127.0.0.1:${restricted.port}/./copy`;

@@ -26,7 +26,7 @@ import { differences } from './support/compare.ts';
 import { makeBusyTree } from './support/hard-tree.ts';
 import { fsck, withMount } from './support/stock.ts';
 
-// `push --append-only`, where the server would let us do more and where it would not.
+// `push --append-only`, at servers that would allow more and at servers that would not.
 
 const LONG = 'l'.repeat(200);
 const SEC_OLD = 1_600_000_000;
@@ -77,7 +77,7 @@ function write(name: string, content: string, sec = SEC_NEW): void {
   utimesSync(file, sec, sec);
 }
 
-/** Content and name of every file, our own scratch files left out. */
+/** Content and name of every file, without our own temporary files. */
 function contents(): string[] {
   return execFileSync(
     'sh',
@@ -93,7 +93,7 @@ const warningsOf = (result: CliResult): string[] =>
 
 describe.each(Object.entries(WAYS))('push --append-only to %s', (_name, way) => {
   it(
-    'adds what is new, keeps what is there, and says what has changed',
+    'adds new files, keeps existing ones, and reports changed ones',
     { timeout: 120_000 },
     async () => {
       mkdirSync(path.join(bench.source, 'folder'), { recursive: true });
@@ -155,14 +155,14 @@ describe.each(Object.entries(WAYS))('push --append-only to %s', (_name, way) => 
         expect(read(path.join(mount, `new ${LONG}/in`))).toBe('in');
         return Promise.resolve();
       });
-      // It is not forgotten, and nothing else is told.
+      // It is remembered, and nothing else is reported.
       const again = await push(...words);
       expect(summaryOf(again)).toMatchObject({ exitCode: 23, filesSent: 0, filesKept: 6 });
     },
   );
 
   it(
-    'notices an edit behind equal size and second, and an older conf',
+    'notices an edit that keeps size and second, and an older conf',
     { timeout: 120_000 },
     async () => {
       mkdirSync(bench.source);
@@ -174,7 +174,7 @@ describe.each(Object.entries(WAYS))('push --append-only to %s', (_name, way) => 
       write('racy', 'two', sec);
       const result = await push(...words);
       expect(warningsOf(result)).toEqual(['racy has changed; the copy keeps the older version']);
-      // Nor is it forgotten.
+      // It is still remembered.
       expect(summaryOf(await push(...words))).toMatchObject({ exitCode: 23, filesKept: 1 });
 
       const fresh = path.join(bench.dir, 'fresh');
@@ -192,7 +192,7 @@ describe.each(Object.entries(WAYS))('push --append-only to %s', (_name, way) => 
 });
 
 it(
-  'a push that may only add and is killed leaves a clean copy, and the next one completes it',
+  'a killed append-only push leaves a clean copy, and the next one completes it',
   { timeout: 240_000 },
   async () => {
     makeBusyTree(bench.source, 40, 8);
@@ -221,7 +221,7 @@ it(
   },
 );
 
-it('a push that does not know that it may only add says what it could not do', async () => {
+it('a push that does not know that its key may only add reports what it could not do', async () => {
   mkdirSync(bench.source);
   write('file', 'one', SEC_OLD);
   await initVault(bench);
@@ -261,7 +261,7 @@ it("a key that may only add does not add to another vault's copy", async () => {
 });
 
 describe('with --delete', () => {
-  it('is a contradiction, unless deletions are only a habit', async () => {
+  it('is a contradiction, unless the deletion comes from the configuration', async () => {
     mkdirSync(bench.source);
     write('gone', 'one');
     await initVault(bench);

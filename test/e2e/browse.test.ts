@@ -1,5 +1,5 @@
-// Goal: `ls`, `cat`, `find` and `fsck` show a copy in plaintext, wherever it is and however little the
-// account there is allowed, and read no more of it than they need.
+// Goal: `ls`, `cat`, `find` and `fsck` show a copy in plaintext, wherever it is and however
+// restricted the login is, and read no more of it than they need.
 import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import path from 'node:path';
@@ -26,7 +26,7 @@ function fill(folder: string): void {
   for (let i = 0; i < 1000; i++) fs.writeFileSync(path.join(folder, `many/file ${i}`), 'x');
 }
 
-/** Every path below a folder but the vault's own, as latin1 text. */
+/** Every path below a folder except the vault's own, as latin1 text. */
 function pathsIn(folder: string): string[] {
   return fs
     .readdirSync(folder, { recursive: true, encoding: 'latin1' })
@@ -34,7 +34,7 @@ function pathsIn(folder: string): string[] {
     .sort();
 }
 
-/** Standard output as bytes: contents are no text. */
+/** Standard output as bytes, since contents are no text. */
 function bytesOf(words: readonly string[], env: Readonly<Record<string, string>>): Buffer {
   const result = spawnSync(process.execPath, [inject('cliPath'), ...words], {
     env: { PATH: process.env['PATH'], ...env },
@@ -112,7 +112,7 @@ describe.each(PLACES)(
     const run = (command: string, ...more: readonly string[]) =>
       ecsync(wordsOf(command, ...more), { env: env() });
 
-    test('is listed: one folder, and all of it', async () => {
+    test('can be listed: one folder, and everything', async () => {
       const top = await run('ls');
       expect(top.stderr).toBe('');
       expect(top.stdout).toBe(['docs', 'many', ODD.toString('latin1'), 'out', ''].join('\n'));
@@ -125,7 +125,7 @@ describe.each(PLACES)(
       expect(long.stdout).toMatch(/^lrwxrwxrwx .* docs\/deep\/link -> \.\.\/a\.txt$/m);
     });
 
-    test('gives its files, whole and in parts, through links too', async () => {
+    test('provides its files, whole and in parts, also through links', async () => {
       expect(bytesOf(wordsOf('cat', 'docs/deep/deeper/large'), env()).equals(LARGE)).toBe(true);
       const range = ['--offset', '2_000_001'.replaceAll('_', ''), '--length', '10000'];
       const part = bytesOf(wordsOf('cat', 'docs/deep/deeper/large', ...range), env());
@@ -134,7 +134,7 @@ describe.each(PLACES)(
       expect(several).toMatchObject({ code: 0, stdout: 'hello\nlonghello\n', stderr: '' });
     });
 
-    test('gives little away to read little', async () => {
+    test('transfers little to read little', async () => {
       const all = summaryOf(await run('ls', '-R', '--json'));
       const folderOnly = summaryOf(await run('ls', 'docs/deep', '--json'));
       expect(folderOnly.bytesReceived).toBeLessThanOrEqual(sshd === undefined ? 0 : 10_000);
@@ -144,7 +144,7 @@ describe.each(PLACES)(
       if (isSftp) expect(part.bytesReceived).toBeLessThan(30_000);
     });
 
-    test('says what is not there, and goes on', async () => {
+    test('reports missing paths, and continues', async () => {
       const result = await run('cat', 'nope', 'docs', 'out', 'docs/a.txt');
       expect(result).toMatchObject({ code: 23, stdout: 'hello\n' });
       expect(result.stderr).toContain('nope is not in the copy');
@@ -157,7 +157,7 @@ describe.each(PLACES)(
       expect(await run('ls', '../docs')).toMatchObject({ code: 2 });
     });
 
-    test('is searched', async () => {
+    test('can be searched', async () => {
       expect(await run('find', '*.txt')).toMatchObject({
         code: 0,
         stdout: 'docs/a.txt\ndocs/b.txt\n',
@@ -174,7 +174,7 @@ describe.each(PLACES)(
       expect(await run('find', '--older', '1h')).toMatchObject({ code: 0, stdout: '' });
     });
 
-    test('is checked: whole, in a sample', async () => {
+    test('can be checked: whole, and in a sample', async () => {
       const check = (...more: readonly string[]) =>
         ecsync(
           [
@@ -228,7 +228,7 @@ describe('a damaged copy', () => {
       return ecsync([command, ...more, ...where, ...common], { env: { HOME: sshd.home } });
     };
 
-    test('gives what is good and no more', async () => {
+    test('provides the intact content and nothing else', async () => {
       const result = await run('cat', 'docs/deep/deeper/large');
       expect(result.code).toBe(26);
       expect(Buffer.from(result.stdout, 'latin1').equals(LARGE.subarray(0, 300 * 4096))).toBe(true);
@@ -237,7 +237,7 @@ describe('a damaged copy', () => {
       expect(await run('cat', 'docs/deep/deeper/large', ...after)).toMatchObject({ code: 0 });
     });
 
-    test('is listed without what is no part of it, and says so', async () => {
+    test('is listed without foreign objects, which are reported', async () => {
       const result = await run('ls');
       expect(result.code).toBe(26);
       expect(result.stdout).toContain('docs\n');

@@ -1,5 +1,5 @@
-// A small share of every part of the campaign, always the same: it keeps running, and what it found stays mended. The whole is
-// `npm run campaign`.
+// A small, constant share of every part of the campaign: it keeps the parts working, and the bugs
+// that they found fixed. `npm run campaign` runs all of it.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { rolldown } from 'rolldown';
@@ -43,7 +43,7 @@ afterAll(async () => {
 });
 
 it.each(PARTS.map(({ name }) => name))(
-  '%s: a small share holds',
+  '%s: a small share passes',
   { timeout: 240_000 },
   async (name) => {
     const part = PARTS.find((one) => one.name === name) ?? expect.fail();

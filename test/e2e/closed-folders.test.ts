@@ -16,7 +16,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Bench, ecsync, initVault, makeBench, summaryOf } from './support/cli.ts';
 import { fsck } from './support/stock.ts';
 
-// Folders that their own owner may not write to, as in Go's module cache, in local copies and restores.
+// Folders that their own owner may not write to, as in Go's module cache, in local copies and
+// restores.
 
 const NOBODY = 65534;
 const CLOSED = ['mod', 'mod/sub'] as const;
@@ -40,14 +41,14 @@ function setModes(mode: number, root = bench.source): void {
   for (const name of CLOSED) chmodSync(at(name, root), mode);
 }
 
-/** Changes the source as its owner would: opened for the moment. */
+/** Changes the source as its owner would, with the folders opened for a moment. */
 function change(act: () => void): void {
   setModes(0o755);
   act();
   for (const name of CLOSED) if (existsSync(at(name))) chmodSync(at(name), 0o555);
 }
 
-/** Runs a command as the owner, which has to end well and in silence. */
+/** Runs a command as the owner, and expects success without output. */
 async function run(...words: string[]): Promise<ReturnType<typeof summaryOf>> {
   const all = [...words, '-C', bench.source, '--passfile', bench.passfile, '--json'];
   const result = await ecsync(all, { uid: NOBODY });
@@ -63,7 +64,7 @@ function writeAsOwner(file: string, content: string): void {
   chownSync(file, NOBODY, NOBODY);
 }
 
-/** What a restore of the copy gives. */
+/** The content of a restore of the copy. */
 async function restored(name: string): Promise<Record<string, string>> {
   const target = path.join(bench.dir, name);
   await run('restore', '--from', bench.copy, '--to', target, '--overwrite', 'always');
@@ -86,7 +87,7 @@ function contentOf(target: string): Record<string, string> {
 describe.each([[[]], [['--append-only']], [['--no-perms']]])(
   'a local copy of closed folders, with %j',
   (options: string[]) => {
-    it('gets what is new in them, and they stay closed', async () => {
+    it('gets the new files in them, and they stay closed', async () => {
       expect((await push(...options)).filesSent).toBe(2);
       expect((await push(...options)).filesSent).toBe(0);
       change(() => writeAsOwner(at('mod/sub/c.go'), 'package c'));
@@ -119,7 +120,7 @@ describe('a local copy of closed folders', () => {
     expect(await restored('two')).toEqual({ mod: '555', 'mod/a.go': 'package a, edited' });
   });
 
-  it('is restored over, into targets that are closed themselves', async () => {
+  it('can be restored into targets with closed folders', async () => {
     await push();
     const before = await restored('target');
     const target = path.join(bench.dir, 'target');
@@ -135,7 +136,7 @@ describe('a local copy of closed folders', () => {
     expect(lstatSync(target).mode & 0o777).toBe(0o555);
   });
 
-  it('may be a plain mirror', async () => {
+  it('can be a plain mirror', async () => {
     const remote = ['remote', 'add', '--no-encrypt', 'disk', bench.copy, '-C', bench.source];
     expect((await ecsync(remote, { uid: NOBODY })).code).toBe(0);
     await run('push', 'disk');

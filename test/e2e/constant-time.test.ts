@@ -1,4 +1,5 @@
-// Goal: where constant time is asked for, nothing of a push or a restore looks keys up in tables; the copy is the same.
+// Goal: with constant time enabled, a push or a restore never looks up keys in tables, and the copy
+// is the same.
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import path from 'node:path';
@@ -16,7 +17,7 @@ beforeAll(async () => {
   await initVault(bench);
   started = path.join(bench.dir, 'started');
   const preload = path.join(bench.dir, 'preload.mjs');
-  // Tells when the tables' WebAssembly is started, in any thread.
+  // Reports when the WebAssembly with the tables is started, in any thread.
   fs.writeFileSync(
     preload,
     `import { appendFileSync } from 'node:fs';
@@ -63,7 +64,7 @@ async function thereAndBack(more: Readonly<Record<string, string>> = {}): Promis
   };
 }
 
-test('the environment, the vault or the machine-wide configuration asks for it', async () => {
+test('the environment, the vault or the machine-wide configuration can enable it', async () => {
   const usual = await thereAndBack();
   expect(usual.usesTables).toBe(true);
   expect(usual.plain).toBe(digest(path.join(bench.source, 'large')));
@@ -79,7 +80,7 @@ test('the environment, the vault or the machine-wide configuration asks for it',
   expect((await thereAndBack()).usesTables, 'the nearer one counts').toBe(true);
 });
 
-test('a value that is none is refused', async () => {
+test('an invalid value is refused', async () => {
   const words = ['push', '../copy', '--passfile', bench.passfile];
   const result = await ecsync(words, { cwd: bench.source, env: { ECSYNC_CONSTANT_TIME: 'maybe' } });
   expect(result.code).toBe(2);

@@ -1,5 +1,5 @@
-// Goal: where a copy that this vault pushed to was exchanged for another one, the next push finds out
-// by itself and leaves the other copy what it was; where it was only damaged, the push mends it.
+// Goal: if the copy of earlier pushes was exchanged for another one, the next push notices that by
+// itself and leaves the other copy unchanged. If it was only damaged, the push repairs it.
 import { execFileSync } from 'node:child_process';
 import {
   mkdirSync,
@@ -48,7 +48,9 @@ function contents(): Record<string, string> {
   );
 }
 
-/** The vaults are made in different seconds: rsync asks for a conf of another size or second. */
+/**
+ * The vaults are made in different seconds, since rsync requests a conf of another size or second.
+ */
 async function begin(): Promise<void> {
   for (const [index, one] of [bench, other].entries()) {
     await initVault(one);

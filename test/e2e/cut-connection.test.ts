@@ -7,16 +7,16 @@ import { startSshd, type RunningSshd } from '../support/sshd.ts';
 import { ecsync, initVault, makeBench, type Bench } from './support/cli.ts';
 import { differences } from './support/compare.ts';
 
-// A first push whose connection is cut once, after so many bytes: it is begun again by itself, ends
-// well, and what was stored before is left alone.
+// The connection of a first push is cut once, after a number of bytes. The push is retried by
+// itself, succeeds, and does not send stored files again.
 
 const FILES = 60;
 const FILE_BYTES = 20_000;
 /**
- * Bytes of the encrypted connection that the server gets first: from the login to the last file. The
- * line goes silent then, and is cut when the server stores nothing more.
+ * Bytes of the encrypted connection that reach the server first: from the login to the last file.
+ * Then the line is silent, and is cut when the server stores nothing more.
  */
-/** Here only a command that was started ahead may be lost: it is started again without a word. */
+/** Here only a command that was started ahead may be lost, which is restarted silently. */
 const AFTER_LOGIN = 5000;
 const CUTS = [
   ...[500, 3000, AFTER_LOGIN, 8000, 20_000, 100_000],
@@ -51,7 +51,7 @@ function inodes(copy: string): Map<string, number> {
   );
 }
 
-/** Waits until a copy has had as many files for three looks. */
+/** Waits until the number of files in a copy was constant for three looks. */
 async function storedAllItGot(copy: string): Promise<void> {
   let before = -1;
   let same = 0;
@@ -63,7 +63,10 @@ async function storedAllItGot(copy: string): Promise<void> {
   }
 }
 
-/** A relay to the server that cuts the first connection; what was stored then is seen before the second. */
+/**
+ * A relay to the server that cuts the first connection. It records the stored files before the
+ * second one.
+ */
 async function startRelay(cutAfterBytes: number, copy: string) {
   const stored = new Map<string, number>();
   let connections = 0;

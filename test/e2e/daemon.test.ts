@@ -132,21 +132,21 @@ describe('a copy in a module', () => {
     expect(result.summary.filesDeleted).toBe(4);
     expect(result.stdout).toContain('*deleting');
     await expectEqual(bench, path.join(daemon.folder('open'), 'x'));
-    // The other spelling of a module; nothing listens on the port it stands for.
+    // The other spelling of a module. Nothing listens on its port.
     expect(await push(bench, [host])).toMatchObject({
       code: 30,
       summary: { error: { code: 'connect-failed' } },
     });
   });
 
-  it('works where one connection at a time is allowed', async () => {
+  it('works with one connection at a time', async () => {
     makeSmallTree(bench.source);
     await initVault(bench);
     expect(await push(bench, [url('one')])).toMatchObject({ code: 0, stderr: '' });
     expect(await push(bench, ['--delete', url('one')])).toMatchObject({ code: 0, stderr: '' });
   });
 
-  it('works where the temporary directory is refused', async () => {
+  it('works if the temporary directory is refused', async () => {
     makeSmallTree(bench.source);
     await initVault(bench);
     expect((await push(bench, [url('no-temp')])).code).toBe(0);
@@ -172,7 +172,7 @@ describe('a push that is cut off', () => {
     await initVault(bench);
   });
 
-  it('says so when the server dies, and the next one completes it', async () => {
+  it('reports that the server died, and the next one completes it', async () => {
     const copy = path.join(daemon.folder('open'), 'lost');
     let isOver = false;
     const kill = async (): Promise<void> => {
@@ -186,7 +186,7 @@ describe('a push that is cut off', () => {
     const result = await push(bench, [`${url('open')}/lost`]);
     isOver = true;
     await killing;
-    // The second says that the session was killed before it had said anything.
+    // The second code means that the session was killed before it said anything.
     expect(['connection-lost', 'no-greeting']).toContain(result.summary.error?.code);
     expect(result.code).toBe(30);
     expect((await push(bench, [`${url('open')}/lost`])).code).toBe(0);
@@ -257,7 +257,7 @@ describe('what a daemon refuses', () => {
     expect(result.code).toBe(5);
   });
 
-  it('a wrong password, which is told nowhere', async () => {
+  it('a wrong password, which is never shown', async () => {
     const wrong = path.join(bench.dir, 'wrong');
     writeFileSync(wrong, 'hunter2\n', { mode: 0o600 });
     const result = await push(bench, ['-v', '--password-file', wrong, url('login', 'joe@')]);
@@ -294,14 +294,14 @@ describe('the password of a daemon', () => {
     expect((await push(bench, ['nas'])).code).toBe(0);
   });
 
-  it('is wanted from a file that is there', async () => {
+  it('must be in an existing file', async () => {
     const missing = path.join(bench.dir, 'missing');
     const result = await push(bench, ['--password-file', missing, url('login', 'joe@')]);
     expect(result.summary.error?.code).toBe('passfile-unreadable');
     expect(result.code).toBe(12);
   });
 
-  it('is not asked for where none is wanted; the message of the day is for -v', async () => {
+  it('is not asked for if none is needed, and the message of the day is shown with -v', async () => {
     const words = ['push', '-C', bench.source, '--passfile', bench.passfile, url('open')];
     const quiet = await ecsync(words);
     expect(quiet).toMatchObject({ code: 0, stderr: '' });
@@ -364,7 +364,7 @@ describe('a copy at a daemon is read', () => {
     },
   );
 
-  it('says why it cannot be', async () => {
+  it('or the reason is reported why it cannot be', async () => {
     const target = path.join(bench.dir, 'cloned');
     const words = ['clone', '--passfile', bench.passfile, '--json', url('write-only'), target];
     const result = await ecsync(words);

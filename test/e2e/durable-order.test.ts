@@ -1,5 +1,5 @@
-// Goal: what is needed to read a copy is on the server's disk before what it replaces is removed, with
-// servers whose rsync can be asked for that; others are pushed to as before.
+// Goal: what is needed to read a copy is on the server's disk before the objects that it replaces
+// are removed, with servers whose rsync supports that. Others are pushed to as before.
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -27,7 +27,9 @@ afterAll(() => bench.remove());
 
 const at = (...names: readonly string[]): string => path.join(bench.source, ...names);
 
-/** @returns for each run whether it changes anything for good (`+`: waits for the disk, `-`: does not) */
+/**
+ * @returns for each run that changes anything permanently: `+` if it waits for the disk, `-` if not
+ */
 async function push(...more: readonly string[]): Promise<string> {
   writeFileSync(words, '');
   const program = ['--rsync-path', path.join(bench.dir, 'program')];
@@ -38,17 +40,18 @@ async function push(...more: readonly string[]): Promise<string> {
   return runs.map((run) => (run.includes('--fsync') ? '+' : '-')).join('');
 }
 
-test('only a push of what has moved waits, in the runs that bring what is needed', async () => {
+test('only a push of moved files waits, in the runs that store what is needed', async () => {
   expect(await push()).not.toContain('+');
   expect(await push('--delete')).not.toContain('+');
   writeFileSync(at('new'), 'new');
   expect(await push('--delete')).not.toContain('+');
   renameSync(at('photos'), at('pictures'));
-  // Staged key files, folders, which files are there, their new names, content and deletions, empty folders.
+  // Staged key files, folders, the question about moved files, their new names, content and
+  // deletions, empty folders.
   expect(await push('--delete')).toBe('++--++');
   rmSync(at('new'));
   writeFileSync(at('newer'), 'newer');
-  // Nothing of what is sent replaces what is removed.
+  // Nothing that is sent replaces what is removed.
   expect(await push('--delete')).not.toContain('+');
   renameSync(at('pictures'), at('photos'));
   expect(await push()).toMatch(/^\+\+---/);

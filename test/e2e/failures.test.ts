@@ -27,7 +27,9 @@ const NOBODY = 65534;
 /** Takes long enough to be interrupted. */
 const LARGE_BYTES = 192 * 1024 * 1024;
 
-/** Whether rsync is writing into the temporary directory of a copy: its content is under way. */
+/**
+ * Whether rsync is writing into the temporary directory of a copy, so that content is being sent.
+ */
 function isTransferring(copy: string): boolean {
   if (!existsSync(path.join(copy, 'gocryptfs.conf'))) return false;
   const scratch = path.join(copy, 'gocryptfs.longname.ecsync-tmp.name');
@@ -36,7 +38,7 @@ function isTransferring(copy: string): boolean {
   return names.some((name) => /\.[A-Za-z0-9]{6}$|^large-[0-9a-f]+\//.test(name));
 }
 
-/** Calls `act` once as soon as a transfer into `copy` is under way; the result stops the watching. */
+/** Calls `act` once as soon as content is sent into `copy`. The result stops the watching. */
 function whenTransferring(copy: string, act: () => void): () => void {
   const timer = setInterval(() => {
     if (!isTransferring(copy)) return;
@@ -46,7 +48,7 @@ function whenTransferring(copy: string, act: () => void): () => void {
   return () => clearInterval(timer);
 }
 
-/** Every way a push can fail has its exit code and a message that says what to do. */
+/** Every way in which a push can fail has its exit code and a message with a remedy. */
 describe('a push that cannot succeed', () => {
   let sshd: RunningSshd;
   let bench: Bench;
@@ -86,7 +88,7 @@ describe('a push that cannot succeed', () => {
     expect(existsSync(bench.copy)).toBe(false);
   });
 
-  it('0: a login that prints something when rsync has ended', async () => {
+  it('0: a login that prints something after the end of rsync', async () => {
     const wrapper = path.join(bench.dir, 'noisy-rsync');
     const script = '#!/bin/sh\nrsync "$@"; status=$?; echo "fish is now exiting"; exit $status\n';
     writeFileSync(wrapper, script, { mode: 0o755 });
@@ -177,7 +179,7 @@ describe('a push that cannot succeed', () => {
     expect(result.stderr).toMatch(/^hint: /m);
   });
 
-  it('13: unknown host key, with the fingerprint and what to do', async () => {
+  it('13: unknown host key, with the fingerprint and a remedy', async () => {
     const home = path.join(bench.dir, 'home-unknown');
     mkdirSync(path.join(home, '.ssh'), { recursive: true });
     execFileSync('cp', [sshd.keyFile, path.join(home, '.ssh', 'id_ed25519')]);
@@ -253,7 +255,7 @@ describe('a push that cannot succeed', () => {
     expect(result.code).toBe(30);
     const { filesTotal, bytesSent, bytesReceived, ...rest } = summaryOf(result);
     expect(rest).toMatchObject({ exitCode: 30, error: { code: 'connection-lost' } });
-    // What it came to until then.
+    // The figures until then.
     expect([filesTotal > 24, bytesSent > 1000, bytesReceived > 100]).toEqual([true, true, true]);
     expect(result.stderr).toMatch(/again/);
     expect((await fsck(bench.copy, bench.passfile)).code).toBe(0);
@@ -333,7 +335,7 @@ describe('a push that cannot succeed', () => {
     }
   });
 
-  it('23: unreadable source files are reported, the rest goes on, nothing is deleted', async () => {
+  it('23: unreadable source files are reported, the rest is pushed, nothing is deleted', async () => {
     const tree = await makeBench();
     makeBusyTree(tree.source, 3, 3);
     writeFileSync(path.join(tree.source, 'secret'), 'secret');
@@ -361,7 +363,7 @@ describe('a push that cannot succeed', () => {
     await tree.remove();
   });
 
-  it('23: a folder of the copy that is closed to us is named as it is here', async () => {
+  it('23: an inaccessible folder of the copy is named in plaintext', async () => {
     const tree = await makeBench();
     mkdirSync(path.join(tree.source, 'closed'), { recursive: true });
     writeFileSync(path.join(tree.source, 'closed', 'inside'), 'inside');
@@ -394,7 +396,7 @@ describe('a push that cannot succeed', () => {
     await tree.remove();
   });
 
-  it('23: what a server cannot write is named as it is here, temporary files too', async () => {
+  it('23: files that a server cannot write are named in plaintext, temporary ones too', async () => {
     const tree = await makeBench();
     chmodSync(tree.dir, 0o755);
     const files = ['top', 'sub/a b', `sub/deep/${'l'.repeat(200)}`];

@@ -1,5 +1,6 @@
-// Goal: a destination that keeps times to two seconds and no permissions, as FAT, gets what has changed and nothing
-// else, by our own writing as by stock rsync. Method: a file system of that kind over FUSE.
+// Goal: a destination that stores times in steps of two seconds and no permissions, such as FAT,
+// gets changed files and nothing else, from our own store as from stock rsync. Method: such a file
+// system over FUSE.
 import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
@@ -54,7 +55,7 @@ describe.each([
   ['written by ecsync', []],
   ['written by rsync', ['--rsync-path', 'rsync']],
 ])('a disk as FAT, %s', { timeout: 60_000 }, (_how, words) => {
-  it('is asked once what it keeps, and gets only what has changed from then on', async () => {
+  it('is asked once what it keeps, and later gets only changed files', async () => {
     const first = await run('push', ...words);
     expect(first.code).toBe(0);
     expect(first.stderr).toContain('keeps times to two seconds only, as FAT does');
@@ -74,7 +75,7 @@ describe.each([
       .split('\n')
       .map((line) => line.slice(12).split(' => ')[0]);
     const files = new Set(names.filter((name) => name?.endsWith('/') === false));
-    // A disk without links has the moved file sent again, and its old name deleted.
+    // On a disk without links the moved file is sent again, and its old name deleted.
     files.delete('file 3');
     expect(files).toEqual(new Set(['file 1', 'sub/file 2', 'sub/moved']));
     expect(await push('--delete')).toMatchObject({ code: 0, stdout: '', stderr: '' });
@@ -83,13 +84,13 @@ describe.each([
   });
 });
 
-it('a disk that loses odd seconds when it is mounted anew is recognised by the next push', async () => {
+it('a disk that loses odd seconds at the next mount is recognised by the next push', async () => {
   for (let i = 0; i < 10; i++) write(`odd ${i}`, OLD_SEC + 2 * i + 1);
   const copy = path.join(bench.dir, 'copy');
   const common = ['--passfile', bench.passfile, '-C', bench.source];
   const push = (): Promise<CliResult> => ecsync(['push', copy, '-i', ...common]);
-  /** As FAT has it once nothing remembers better. */
-  const mountAnew = (): void => {
+  /** As FAT stores it once it is mounted again. */
+  const remount = (): void => {
     for (const name of readdirSync(copy, { recursive: true, encoding: 'utf8' })) {
       const file = path.join(copy, name);
       const timeSec = Math.floor(statSync(file).mtimeMs / 2000) * 2;
@@ -97,12 +98,12 @@ it('a disk that loses odd seconds when it is mounted anew is recognised by the n
     }
   };
   expect(await push()).toMatchObject({ code: 0, stderr: '' });
-  mountAnew();
+  remount();
   const second = await push();
   expect(second.code).toBe(0);
   expect(second.stdout).toContain('<f..t...... odd 3');
   expect(second.stderr).toContain('keeps times to two seconds only');
-  mountAnew();
+  remount();
   expect(await push()).toMatchObject({ code: 0, stdout: '', stderr: '' });
   write('odd 3', OLD_SEC + 50);
   expect((await push()).stdout).toContain('<f..t...... odd 3');

@@ -1,5 +1,6 @@
-// Goal: a first push never goes among somebody's files unasked, and no push ever changes the mode of a folder
-// that was there before it, such as a home folder; a copy that has gone is not made anew by itself.
+// Goal: a first push never mixes with somebody's files unasked, and no push ever changes the mode
+// of a folder that existed before, such as a home folder. A copy that has gone is not made again
+// without --new-copy.
 import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
@@ -34,7 +35,7 @@ beforeAll(async () => {
   mkdirSync(path.join(bench.source, 'folder'), { recursive: true });
   for (const name of ['one', 'folder/two']) writeFileSync(path.join(bench.source, name), name);
   symlinkSync('one', path.join(bench.source, 'link'));
-  // As somebody's `chmod 777`.
+  // As after somebody's `chmod 777`.
   chmodSync(bench.source, 0o777);
   await initVault(bench);
   mkdirSync(inside('writable'));
@@ -95,9 +96,9 @@ const PLACES: readonly Place[] = [
   },
 ];
 
-describe.each(PLACES)('a folder that holds something else $where', (place) => {
+describe.each(PLACES)('a folder with foreign files $where', (place) => {
   it(
-    'is refused at first, and keeps its mode and its files after that',
+    'is refused at first, and later keeps its mode and its files',
     { timeout: 60_000 },
     async () => {
       const folder = place.folder();
@@ -122,7 +123,7 @@ describe.each(PLACES)('a folder that holds something else $where', (place) => {
       expect(again.stdout).not.toContain('"item"');
       expect(modeOf(folder)).toBe(HOME_MODE);
 
-      // What is not of the copy is not deleted, and with `keep` the rest is.
+      // Foreign objects are not deleted. With `keep`, the rest is.
       expect((await push('--delete')).code).toBe(10);
       expect((await push('--delete', '--keep', '/letter')).error).toBeUndefined();
       expect(readdirSync(folder)).toEqual(expect.arrayContaining(['letter', 'lost+found']));
@@ -143,7 +144,7 @@ describe.each(PLACES)('a gocryptfs.conf that is no file $where', (place) => {
     for (const words of [[], ['--into-non-empty']]) {
       const all = ['push', place.url(), ...(place.words ?? []), ...words];
       const refused = await run(all, place.home?.());
-      // A daemon does not say what a folder is that is in the way of a file.
+      // A daemon does not say what kind of folder is in the way of a file.
       const isUntold = kind === 'folder' && place.where.includes('daemon');
       expect(refused.code).toBe(isUntold ? 5 : 10);
       if (kind !== 'folder') expect(refused.error?.code).toBe('destination-not-a-copy');
@@ -154,7 +155,7 @@ describe.each(PLACES)('a gocryptfs.conf that is no file $where', (place) => {
   });
 });
 
-it('a mirror is refused as well, and goes on with a plain copy when told to', async () => {
+it('a mirror is refused as well, and continues a plain copy on request', async () => {
   const folder = inside('mirrored');
   const words = ['remote', 'add', '--no-encrypt', 'mirror', overSsh(folder)];
   expect((await ecsync([...words, '-C', bench.source])).code).toBe(0);
@@ -168,7 +169,7 @@ it('a mirror is refused as well, and goes on with a plain copy when told to', as
   expect(await run(['verify', 'mirror'])).toMatchObject({ code: 0 });
 });
 
-it('plaintext names never take the place of files that are there', async () => {
+it('plaintext names never replace existing files', async () => {
   const other = await makeBench();
   mkdirSync(other.source);
   writeFileSync(path.join(other.source, 'letter'), 'encrypted');
@@ -184,7 +185,7 @@ it('plaintext names never take the place of files that are there', async () => {
   await other.remove();
 });
 
-it('the mode of an empty folder that was there stays, and that of a new one is the vault’s', async () => {
+it('an existing empty folder keeps its mode, and a new one gets that of the vault', async () => {
   const empty = inside('empty');
   mkdirSync(empty, { mode: 0o700 });
   expect(await run(['push', overSsh(empty)])).toMatchObject({ code: 0 });
@@ -193,11 +194,11 @@ it('the mode of an empty folder that was there stays, and that of a new one is t
   rmSync(path.join(bench.source, '.ecsync', 'index'), { recursive: true, force: true });
   expect(await run(['push', overSsh(empty)])).toMatchObject({ code: 0 });
   expect(modeOf(empty)).toBe(0o700);
-  // What systems put there is nobody's damage.
+  // Files of the system are no damage.
   for (const name of ['lost+found', '@eaDir']) mkdirSync(path.join(empty, name));
   writeFileSync(path.join(empty, '.DS_Store'), '');
   expect(await run(['fsck', empty])).toMatchObject({ code: 0, error: undefined });
-  // Nor is what `keep` names, be it like an encrypted name or not.
+  // Nor are files that `keep` names, whether or not they look like encrypted names.
   const foreign = ['letter', 'notes-of-somebody-else'];
   for (const name of foreign) writeFileSync(path.join(empty, name), 'mine');
   const config = path.join(bench.source, '.ecsync', 'config.toml');
@@ -217,11 +218,11 @@ it('the mode of an empty folder that was there stays, and that of a new one is t
 });
 
 it.skipIf(process.getuid?.() !== 0)(
-  'a folder of the system that a login may not read costs nothing of the copy',
+  'an unreadable folder of the system does not affect the copy',
   { timeout: 60_000 },
   async () => {
     const other = await makeBench();
-    // More files than are asked for by name.
+    // More files than are requested by name.
     mkdirSync(path.join(other.source, 'many'), { recursive: true });
     for (let i = 0; i < 1001; i++) writeFileSync(path.join(other.source, 'many', `${i}`), 'x');
     await initVault(other);
@@ -248,7 +249,7 @@ it.skipIf(process.getuid?.() !== 0)(
         expect(stderr).not.toContain('lost+found');
       }
       expect(readdirSync(path.join(target, 'many'))).toHaveLength(1001);
-      // What is of the copy is missed.
+      // Missing files of the copy are noticed.
       const [folder = ''] = readdirSync(other.copy).filter((name) => /^[\w-]{22}$/.test(name));
       chmodSync(path.join(other.copy, folder), 0);
       expect((await doing('fsck', url)).code).not.toBe(0);
@@ -293,11 +294,11 @@ describe('the folders above a new copy', () => {
     const copy = at === undefined ? path.join(daemon.folder('open'), 'deep/er/copy') : inside(at);
     expect(readdirSync(copy)).toContain('gocryptfs.conf');
     expect(modeOf(copy)).toBe(0o777);
-    // Above it, it is not the vault's mode.
+    // The vault's mode does not apply above the copy.
     expect(modeOf(path.dirname(copy)) & 0o022).toBe(0);
   });
 
-  it('are made for what is restored, too', async () => {
+  it('are also made for a restored vault', async () => {
     const copy = inside('copied');
     expect(await run(['push', copy])).toMatchObject({ code: 0 });
     const to = inside('re', 'sto', 'red');
@@ -324,7 +325,7 @@ describe('a copy that has gone', () => {
     { where: 'from the root of a disk', url: () => overSsh(disk()), code: 10 },
   ];
   it.each(cases)(
-    '$where is not made anew',
+    '$where is not made again',
     { timeout: 60_000 },
     async ({ url, code, words = [] }) => {
       const push = (...more: string[]) => run(['push', url(), '--delete', ...words, ...more]);
@@ -332,7 +333,7 @@ describe('a copy that has gone', () => {
       mkdirSync(disk());
       expect(await push()).toMatchObject({ code: 0 });
       renameSync(disk(), away);
-      // Nothing, an empty mount point, and with new objects on top.
+      // Nothing, an empty mount point, and one with new objects.
       for (const isThere of [false, true]) {
         if (isThere) mkdirSync(disk(), { recursive: true });
         writeFileSync(path.join(bench.source, `new-${isThere}`), 'new');
@@ -350,7 +351,7 @@ describe('a copy that has gone', () => {
         : path.join(disk(), readdirSync(disk())[0] ?? '');
       expect((await fsck(target, bench.passfile)).code).toBe(0);
       rmSync(disk(), { recursive: true });
-      // The disk is back.
+      // The disk is mounted again.
       renameSync(away, disk());
       expect(await push()).toMatchObject({ code: 0, error: undefined });
       rmSync(disk(), { recursive: true });

@@ -1,5 +1,5 @@
-// `ecsync fsck` as a user runs it: copies of stock gocryptfs and of our own push, with password or
-// master key, whole and damaged; what it prints and how it ends.
+// Goal: `ecsync fsck` checks copies of stock gocryptfs and of our own push, with password or master
+// key, whole and damaged. The tests compare its output and exit code.
 import { execFileSync } from 'node:child_process';
 import {
   cpSync,
@@ -58,7 +58,7 @@ describe('a cipher folder that is no vault', () => {
     const result = await check(copy.cipherDir, '--passfile', copy.passfile, '-v');
     expect(result).toMatchObject({ code: 0, stdout: '' });
     expect(result.stderr).toContain('2 files, 2 folders, 1 link');
-    // Without a folder sign, relative, in JSON, with the password in a variable.
+    // Relative, without a leading ./, in JSON, with the password in a variable.
     const json = await ecsync(['fsck', 'stock', '--json'], {
       cwd: work,
       env: { ECSYNC_PASSWORD: STOCK_PASSWORD },
@@ -69,7 +69,7 @@ describe('a cipher folder that is no vault', () => {
     });
   });
 
-  test('cut to the header of a file holds an empty file, as other programs store it', async () => {
+  test('with a file cut to its header holds an empty file, as other programs store it', async () => {
     const cut = path.join(work, 'cut');
     execFileSync('cp', ['-a', copy.cipherDir, cut]);
     truncateSync(largest(cut), 18);
@@ -158,7 +158,7 @@ describe('a cipher folder whose conf is lost', () => {
     expect(summaryOf(result)).toMatchObject({ exitCode: 0, files: 2, links: 1, notes: 1 });
   });
 
-  test('the wrong layout finds damage and says what it may mean', async () => {
+  test('the wrong layout finds damage and explains what it may mean', async () => {
     const result = await ecsync(['fsck', 'lost gcm', '--masterkey=stdin'], {
       cwd: work,
       input: `${'5'.repeat(64)}\n`,
@@ -235,7 +235,7 @@ describe('a copy that was pushed', () => {
     expect(summaryOf(await check())).toMatchObject({ exitCode: 0 });
   });
 
-  test('cut to the header of a file is damage to every command, with and without the vault', async () => {
+  test('with a file cut to its header is damaged for every command, with and without the vault', async () => {
     const cut = path.join(bench.dir, 'cut');
     cpSync(bench.copy, cut, { recursive: true, verbatimSymlinks: true, preserveTimestamps: true });
     truncateSync(largest(cut), 18);
@@ -254,7 +254,7 @@ describe('a copy that was pushed', () => {
     }
   });
 
-  test('on a disk that is not there is no copy', async () => {
+  test('on a missing disk is no copy', async () => {
     const away = `${bench.copy}.away`;
     renameSync(bench.copy, away);
     try {
@@ -274,7 +274,7 @@ describe.each([
   ['equal names', ['--deterministic-names']],
   ['short names', ['--longnamemax', '62']],
 ])('a vault with %s', (_, words) => {
-  test('pushes what this check and that of stock find clean', async () => {
+  test('pushes a copy that this check and that of stock find clean', async () => {
     const bench = await makeBench();
     try {
       mkdirSync(bench.source);
@@ -299,7 +299,7 @@ test('Ctrl-C ends a check at once, with exit code 130', async () => {
     for (const name of ['a', 'b', 'c']) {
       const file = path.join(mountPoint, name);
       writeFileSync(file, '');
-      truncateSync(file, 2 ** 40); // holes: hours of work, no space
+      truncateSync(file, 2 ** 40); // a hole: hours of work, no space
     }
   });
   const result = await ecsync(['fsck', copy.cipherDir, '--passfile', copy.passfile], {

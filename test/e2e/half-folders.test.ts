@@ -1,5 +1,5 @@
-// Goal: a folder that a server was killed over, while it made or removed it, is mended by the next push,
-// also when it is not in the source any more and nothing may be deleted.
+// Goal: the next push repairs a folder that a server was making or removing when it was killed,
+// even if it is not in the source any more and nothing may be deleted.
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -29,7 +29,7 @@ afterAll(() => bench.remove());
 
 const at = (name: string): string => path.join(bench.source, name);
 
-/** @param killedAt - system calls at the first of which the server is killed */
+/** @param killedAt - the server is killed at the first of these system calls */
 function push(killedAt: string, ...more: readonly string[]): Promise<CliResult> {
   writeFileSync(calls, killedAt);
   const common = ['-C', bench.source, '--passfile', bench.passfile, '--rsync-path', program];
@@ -40,7 +40,7 @@ async function isClean(): Promise<boolean> {
   return (await fsck(bench.copy, bench.passfile)).code === 0;
 }
 
-test('half removed', async () => {
+test('a half-removed folder', async () => {
   rmSync(at(LONG), { recursive: true });
   expect(await push('rmdir', '--delete')).toMatchObject({ code: 30 });
   expect(await isClean()).toBe(false);
@@ -51,7 +51,7 @@ test('half removed', async () => {
     /1 folder of the copy that an earlier push had left .* was removed/,
   );
   expect(await isClean()).toBe(true);
-  // What can be read stays, since nothing was to be deleted.
+  // Readable content stays, since nothing was to be deleted.
   const left = readdirSync(bench.copy).filter((name) => !name.startsWith('gocryptfs.'));
   expect(left).toHaveLength(2);
   expect(readdirSync(bench.copy).filter((name) => name.endsWith('.name'))).toEqual([
@@ -59,7 +59,7 @@ test('half removed', async () => {
   ]);
 });
 
-test('half made', async () => {
+test('a half-made folder', async () => {
   mkdirSync(at('new'));
   expect(await push('link,linkat')).toMatchObject({ code: 30 });
   expect(await isClean()).toBe(false);

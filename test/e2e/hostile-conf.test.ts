@@ -1,5 +1,6 @@
-// A copy's gocryptfs.conf is written by whoever holds the copy. What it says of names decides what a
-// restore writes and what a later push stores in clear, so that no command may obey it unproven.
+// A copy's gocryptfs.conf is written by whoever holds the copy. Its claims about names decide what
+// a restore writes and what a later push stores in clear, so no command may believe them without
+// proof.
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
@@ -20,7 +21,7 @@ type Json = Record<string, unknown> & { FeatureFlags: string[] };
 
 let bench: Bench;
 let honest: string;
-/** Made for each test. */
+/** Incremented for each test. */
 let count = 0;
 const pass = (): string[] => ['--passfile', bench.passfile];
 
@@ -64,7 +65,7 @@ function hostileCopy(edit: (conf: Json) => void): string {
   return copy;
 }
 
-/** What the hostile server of the report does: names are then its choice. */
+/** The attack of a hostile server, which can then choose names. */
 function plainNames(conf: Json): void {
   conf.FeatureFlags = ['HKDF', 'GCMIV128', 'PlaintextNames'];
 }
@@ -80,7 +81,7 @@ function codeOf({ stdout }: CliResult): unknown {
   return { ...last.error };
 }
 
-/** Every command that opens a copy by the conf that lies in it. */
+/** Every command that opens a copy by its own conf. */
 const COMMANDS: Readonly<Record<string, (copy: string, target: string) => string[]>> = {
   'restore --from': (copy, target) => ['restore', '--from', copy, '--to', target],
   'restore --from by another rsync': (copy, target) => [
@@ -93,7 +94,9 @@ const COMMANDS: Readonly<Record<string, (copy: string, target: string) => string
   fsck: (copy) => ['fsck', copy],
 };
 
-/** One command on a copy whose conf was edited: it ends as it should, and nothing is written. */
+/**
+ * Runs one command on a copy whose conf was edited. It fails as expected, and nothing is written.
+ */
 async function expectRefused(
   name: string,
   edit: (conf: Json) => void,
@@ -120,7 +123,7 @@ it.each(['restore --from', 'clone', 'adopt', 'ls'])(
 );
 
 describe('a conf without a seal', () => {
-  it('opens with the layout of a plain gocryptfs -init, and says that it has none', async () => {
+  it('opens with the layout of a plain gocryptfs -init, and the missing seal is reported', async () => {
     const copy = hostileCopy(unsealed(() => undefined));
     const clone = fresh('clone');
     const { stderr } = await expectOk('clone', copy, clone, ...pass());
@@ -139,10 +142,10 @@ it('a master key that has not sealed the conf is refused before anything is read
   expect([result.code, codeOf(result)]).toMatchObject([12, { code: 'wrong-masterkey' }]);
 });
 
-it('a clone is not given another conf when it reads it for the second time', async () => {
+it('a clone detects another conf when it reads it for the second time', async () => {
   const copy = hostileCopy(() => undefined);
   const evil = path.join(hostileCopy(unsealed(plainNames)), 'gocryptfs.conf');
-  // The second run of rsync fetches the content; adopting reads the conf after that.
+  // The second run of rsync fetches the content. Adopting reads the conf after that.
   const script = fresh('rsync');
   writeFileSync(
     script,
@@ -158,13 +161,13 @@ it('a clone is not given another conf when it reads it for the second time', asy
   expect(readdirSync(clone)).not.toContain('.ecsync');
 });
 
-it('an option that the conf does not bear out is refused', async () => {
+it('an option that contradicts the conf is refused', async () => {
   const result = await run('ls', '--from', honest, '--plaintextnames', ...pass(), '--json');
   expect([result.code, codeOf(result)]).toMatchObject([2, { code: 'layout-differs' }]);
 });
 
 describe('a vault with plaintext names', () => {
-  it('is restored by its seal, which stock reads past and -passwd drops', async () => {
+  it('is restored by its seal, which stock ignores and -passwd drops', async () => {
     const source = fresh('plain');
     const copy = fresh('plain-copy');
     cpSync(path.join(bench.source, 'ssh'), source, { recursive: true });
@@ -200,13 +203,13 @@ describe('a conf that makes a password costly', () => {
       Object.assign(conf['ScryptObject'] as object, { N: 2 ** logN, P: p });
     });
 
-  it('is refused where nobody can be asked', async () => {
+  it('is refused if nobody can be asked', async () => {
     const result = await run('ls', '--from', costly(16, 2), ...pass(), '--json');
     expect([result.code, codeOf(result)]).toMatchObject([10, { code: 'scrypt-cost-unagreed' }]);
     expect(result.stderr).toContain('--scryptn 17');
   });
 
-  it('is tried when it was agreed to', async () => {
+  it('is tried if the cost was accepted', async () => {
     const result = await run('ls', '--from', costly(11, 4), '--scryptn', '13', ...pass());
     expect(result.code).toBe(12); // the key was wrapped at another cost
   });
@@ -222,7 +225,7 @@ describe('a conf that makes a password costly', () => {
         }, 20);
       },
     });
-    // Ended by the signal, not after the thread: to a shell that is 130.
+    // Ended by the signal, without waiting for the thread. A shell shows 130.
     expect([result.code, result.signal, result.stderr]).toEqual([
       null,
       'SIGINT',

@@ -33,7 +33,7 @@ describe('a file where the copy has a folder', () => {
     return ecsync([...all, destination], { env: { HOME: sshd.home, ...env } });
   }
 
-  /** The copy has a folder of that name, with something in it, and the source a file. */
+  /** The copy has a folder with content under a name that is a file in the source. */
   async function folderBecomesFile(): Promise<void> {
     rmSync(name, { force: true });
     mkdirSync(path.join(name, 'below'), { recursive: true });

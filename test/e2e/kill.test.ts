@@ -17,12 +17,15 @@ import { differences } from './support/compare.ts';
 import { makeBusyTree } from './support/hard-tree.ts';
 import { fsck, withMount } from './support/stock.ts';
 
-/** More of them, and all other commands and ways: `npm run campaign -- --part kills`. */
+/** For more points, commands and transports: `npm run campaign -- --part kills`. */
 const POINTS = Number(process.env['ECSYNC_KILL_POINTS'] ?? 4);
-/** More goes than the default limit lets go. */
+/** The deletions exceed the default limit. */
 const DELETE = ['--delete', '--max-delete', '100%'] as const;
 
-/** Whether some process on this machine still works on a folder: its server has not ended yet. */
+/**
+ * Whether some process on this machine still works on a folder, because its server has not ended
+ * yet.
+ */
 function isInUse(folder: string): boolean {
   return readdirSync('/proc').some((pid) => {
     if (!/^\d+$/.test(pid)) return false;
@@ -30,13 +33,13 @@ function isInUse(folder: string): boolean {
       const words = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
       return words.startsWith('rsync\0--server') && words.includes(folder);
     } catch {
-      return false; // it ended while we looked
+      return false; // it ended meanwhile
     }
   });
 }
 
 /**
- * A push killed with SIGKILL at points spread over its whole course. Whatever the point, stock
+ * A push is killed with SIGKILL at points spread over its whole course. At every point stock
  * gocryptfs must call the copy clean, and the next push must complete it.
  */
 describe('a push killed at any point', () => {
@@ -60,7 +63,7 @@ describe('a push killed at any point', () => {
     return ['push', '-C', target.source, '--passfile', target.passfile, ...more, destination];
   }
 
-  /** Pushes and kills the client after `ms`; true when the push was still running then. */
+  /** Pushes and kills the client after `ms`. True if the push was still running then. */
   async function pushKilledAfter(ms: number, ...more: string[]): Promise<boolean> {
     const result = await ecsync(words(bench, ...more), {
       env: { HOME: sshd.home },
@@ -88,7 +91,7 @@ describe('a push killed at any point', () => {
     expect(found).toEqual([]);
   }
 
-  /** A vault whose memory of its destinations is gone, as on the first push. */
+  /** Deletes the vault's memory of its destinations, as before a first push. */
   function forget(): void {
     rmSync(path.join(bench.source, '.ecsync', 'index'), { recursive: true, force: true });
   }
@@ -100,7 +103,8 @@ describe('a push killed at any point', () => {
       rmSync(bench.copy, { recursive: true, force: true });
       forget();
       await pushKilledAfter((wholeMs * (point + 2)) / (POINTS + 3));
-      // Before the conf is there the folder is not a filesystem yet, and must hold nothing in sight.
+      // Before the conf exists the folder is not a filesystem yet, and must hold no visible
+      // objects.
       if (existsSync(path.join(bench.copy, 'gocryptfs.conf'))) {
         started++;
         const report = await fsck(bench.copy, bench.passfile);

@@ -45,12 +45,12 @@ class Pushes {
     this.#vault = vault;
   }
 
-  /** Forgets what is known of the copy. */
+  /** Deletes the memory of the copy. */
   forget(): void {
     this.#state = undefined;
   }
 
-  /** @param stopAfter - aborts at the so-manieth sign of progress */
+  /** @param stopAfter - aborts after this many progress events */
   async push(changes: Partial<PushSettings> = {}, stopAfter = Infinity): Promise<PushSummary> {
     const { source, copy, dir } = this.#bench;
     const store: StateStore = {
@@ -120,13 +120,13 @@ function inSource(...parts: readonly string[]): string {
   return path.join(bench.source, ...parts);
 }
 
-/** What stock has to say about the copy, and how its mount differs from the source. */
+/** Problems of the copy according to stock, and differences between its mount and the source. */
 async function problemsOfCopy(ignore: readonly string[] = []): Promise<readonly string[]> {
   const report = await fsck(bench.copy, bench.passfile);
   const found = await withMount(bench.copy, bench.passfile, (mountpoint) =>
     Promise.resolve(differences(bench.source, mountpoint, { ignore, links: true })),
   );
-  // Stock shows the temporary directory where names are plaintext; nothing is in it.
+  // With plaintext names stock shows the temporary directory, which is empty.
   const left = found.filter((line) => line !== '"": extra "gocryptfs.longname.ecsync-tmp.name"');
   return report.code === 0 ? left : [`fsck ${report.code}: ${report.text}`, ...left];
 }
@@ -138,7 +138,7 @@ describe.each(named)('a copy of layout $name', { timeout: 120_000 }, ({ choice }
     await begin(choice);
     makeHardTree(bench.source);
     if (isPlain) rmSync(inSource('gocryptfs.conf'));
-    // What was written just before a push is looked at again by the next one.
+    // Files written just before a push are checked again by the next one.
     await untilSettled();
     expect(await pushes.push()).toMatchObject({ exitCode: 0 });
     expect(pushes.warnings).toEqual([]);
@@ -150,7 +150,7 @@ describe.each(named)('a copy of layout $name', { timeout: 120_000 }, ({ choice }
     expect(await problemsOfCopy()).toEqual([]);
   });
 
-  it('follows what is changed, renamed and deleted', async () => {
+  it('follows changes, renames and deletions', async () => {
     await begin(choice);
     makeBusyTree(bench.source, 9, 3);
     for (const name of ['gocryptfs.diriv', 'gocryptfs.longname.x', 'gocryptfs.longname.x.name']) {
@@ -178,7 +178,7 @@ describe.each(named)('a copy of layout $name', { timeout: 120_000 }, ({ choice }
     expect(await problemsOfCopy()).toEqual([]);
   });
 
-  it('keeps what is excluded, wildcards in names or not, and deletes what is not', async () => {
+  it('keeps excluded files, with or without wildcards in names, and deletes others', async () => {
     await begin(choice);
     const files = ['a[*]?b', 'axb', String.raw`c\d`, String.raw`e\*`, 'f/[x]', 'f/x', 'gone'];
     mkdirSync(inSource('f'), { recursive: true });
@@ -200,7 +200,7 @@ describe.each(named.filter(({ choice }) => choice.layout === 'gcm'))(
   'a push that is cut off, layout $name',
   { timeout: 120_000 },
   ({ choice }) => {
-    it('leaves a copy that stock calls clean wherever it stopped, and goes on', async () => {
+    it('leaves a copy that stock calls clean wherever it stopped, and continues', async () => {
       await begin(choice);
       makeBusyTree(bench.source, 12, 3);
       let stopped = 0;
@@ -234,7 +234,7 @@ describe('plaintext names', { timeout: 60_000 }, () => {
     writeFileSync(inSource('file'), 'content');
   });
 
-  it('do not take the place of the conf, and say so', async () => {
+  it('do not replace the conf, and that is reported', async () => {
     writeFileSync(inSource('gocryptfs.conf'), 'mine');
     expect(await pushes.push()).toMatchObject({ exitCode: 23 });
     expect(pushes.warnings).toMatchObject([{ code: 'name-reserved' }]);
@@ -245,19 +245,22 @@ describe('plaintext names', { timeout: 60_000 }, () => {
     expect(await problemsOfCopy(['gocryptfs.conf'])).toEqual([]);
   });
 
-  it.each([32, 27])('never meet files of another folder, by protocol %d', async (protocolMax) => {
-    mkdirSync(bench.copy);
-    writeFileSync(path.join(bench.copy, 'file'), 'the only version');
-    for (const dryRun of [true, false]) {
-      expect(await refusal({ dryRun, protocolMax })).toBe('destination-not-a-copy');
-    }
-    expect(readdirSync(bench.copy)).toEqual(['file']);
-    rmSync(path.join(bench.copy, 'file'));
-    expect(await pushes.push({ protocolMax })).toMatchObject({ exitCode: 0 });
-  });
+  it.each([32, 27])(
+    'never overwrite files of another folder, by protocol %d',
+    async (protocolMax) => {
+      mkdirSync(bench.copy);
+      writeFileSync(path.join(bench.copy, 'file'), 'the only version');
+      for (const dryRun of [true, false]) {
+        expect(await refusal({ dryRun, protocolMax })).toBe('destination-not-a-copy');
+      }
+      expect(readdirSync(bench.copy)).toEqual(['file']);
+      rmSync(path.join(bench.copy, 'file'));
+      expect(await pushes.push({ protocolMax })).toMatchObject({ exitCode: 0 });
+    },
+  );
 
   it.each([{ deterministicNames: true }, { plaintextNames: true }])(
-    "refuse another vault's copy without a diriv to tell it by: %j",
+    "refuse another vault's copy although no diriv identifies it: %j",
     async (scheme) => {
       await begin({ layout: 'gcm', ...scheme });
       expect(await pushes.push()).toMatchObject({ exitCode: 0 });

@@ -1,4 +1,5 @@
-// What a push into a local folder asks of the disk, in order, by strace: what the copy needs is on the disk before anything is deleted.
+// Goal: a push into a local folder writes what the copy needs to the disk before anything is
+// deleted. Method: the order of its system calls, by strace.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, inject, it } from 'vitest';
@@ -13,7 +14,7 @@ function listing(copy: string): Set<string> {
   return new Set(readdirSync(copy, { recursive: true, encoding: 'utf8' }));
 }
 
-it('new content, its folder and the key file of that are on the disk before old content goes', async () => {
+it('new content, its folder and the folder’s key file are on the disk before old content is deleted', async () => {
   const bench = await makeBench();
   try {
     const write = (name: string): void => {
@@ -46,7 +47,7 @@ it('new content, its folder and the key file of that are on the disk before old 
     for (const name of [...made.map((one) => path.basename(one)), path.basename(bench.copy)]) {
       expect(settled.join('\n'), name).toContain(`/${name}>`);
     }
-    // The folder has its content as well: its last entry was made before the folder was written through.
+    // The folder includes its content, since its last entry was made before the folder was synced.
     const [folder = ''] = made.filter((name) => !name.includes('/'));
     const [file = ''] = made.filter((name) => name !== folder && !name.endsWith('diriv'));
     const named = calls.findIndex(

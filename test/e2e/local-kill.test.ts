@@ -1,4 +1,4 @@
-// A push into a local folder, killed before any one change of a name there.
+// A push into a local folder is killed before any one change of a name there.
 import { execFileSync } from 'node:child_process';
 import {
   cpSync,
@@ -55,7 +55,7 @@ describe('a push into a local folder, killed before any change of a name', () =>
     return ecsync([...words, '-H', '--max-delete', '100%', bench.copy], killAt ? { env } : {});
   }
 
-  /** A symlink with another target, files that change places, a new folder, and one that goes. */
+  /** A symlink with another target, files that change places, a new folder, and a removed one. */
   function change(): void {
     const at = (name: string): string => path.join(bench.source, name);
     unlinkSync(at('link'));
@@ -70,7 +70,7 @@ describe('a push into a local folder, killed before any change of a name', () =>
     rmSync(at('gone'), { recursive: true });
   }
 
-  /** The copy, and what the vault remembers of it, as they were before the change. */
+  /** Restores the copy and the vault's memory of it to the state before the change. */
   function goBack(): void {
     const index = path.join('source', '.ecsync', 'index');
     for (const name of ['copy', index]) {

@@ -1,5 +1,5 @@
-// Goal: what stock gocryptfs needs to read a folder, and can lose by a power cut, ecsync does without:
-// folders whose gocryptfs.diriv is lost, empty or damaged are read, restored, told, and mended.
+// Goal: folders whose gocryptfs.diriv is lost, empty or damaged, for example by a power cut, are
+// unreadable for stock gocryptfs. ecsync reads, restores, reports and repairs them.
 import {
   chmodSync,
   existsSync,
@@ -38,7 +38,7 @@ beforeAll(async () => {
   expect(await run('push', remote)).toMatchObject({ code: 0, stderr: '' });
   const names = await run('name', 'encode', ...LOST.slice(1));
   const [docs = '', photos = '', year = ''] = names.stdout.trimEnd().split('\n');
-  lose('', Buffer.alloc(16, 5)); // of the same size and time: only its content tells
+  lose('', Buffer.alloc(16, 5)); // of the same size and time: only its content differs
   lose(docs, Buffer.alloc(16, 6));
   lose(photos, Buffer.alloc(0));
   lose(year);
@@ -69,7 +69,7 @@ function lose(cipherFolder: string, content?: Buffer): void {
 }
 
 test.each(['sftp', 'rsync'])(
-  'read by %s: all of it is there, and what is lost is told',
+  'read by %s: everything is listed, and lost files are reported',
   async (via) => {
     const listed = await run('ls', '-R', '--via', via, '--from', remote);
     expect(listed.code).toBe(26);

@@ -1,5 +1,5 @@
-// Goal: a remote with `encrypt = false` gets the folder as it is, from the same engine, without a
-// password; and a plain mirror and an encrypted copy never end up in one folder.
+// Goal: a remote with `encrypt = false` gets the folder unencrypted, from the same engine, without
+// a password. A plain mirror and an encrypted copy never share a folder.
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
@@ -48,7 +48,7 @@ afterEach(() => bench.remove());
 const at = (...names: string[]): string => path.join(bench.source, ...names);
 const overSsh = (copy: string): string => `ssh://${sshd.user}@127.0.0.1:${sshd.port}${copy}`;
 
-/** No password is anywhere: not in an option, not in a variable, and nobody can be asked. */
+/** No password is available: not in an option, not in a variable, and nobody can be asked. */
 function run(...words: string[]): Promise<CliResult> {
   const [command = '', ...rest] = words;
   return ecsync([command, '-C', bench.source, ...rest], { env: { HOME: sshd.home } });
@@ -70,7 +70,7 @@ async function pushed(...words: string[]): Promise<JsonSummary> {
   return summaryOf(result);
 }
 
-/** The mirror has what the source has, and the marker. */
+/** The mirror has the content of the source, and the marker. */
 function expectMirrored(copy = bench.copy): void {
   expect(readFileSync(path.join(copy, MARKER), 'utf8')).toContain('not');
   const marker = path.join(copy, MARKER);
@@ -93,7 +93,7 @@ describe.each([
   it('equals the folder, costs nothing when nothing changed, and follows with --delete', async () => {
     makeHardTree(bench.source);
     for (const name of ['gocryptfs.conf', 'gocryptfs.diriv']) rmSync(at(name));
-    utimesSync(at('sizes', '15'), 0, 0); // protocol 29 cannot tell a time after 2038
+    utimesSync(at('sizes', '15'), 0, 0); // protocol 29 cannot carry a time after 2038
     await addMirror(urlOf(bench.copy));
     const options = ['-H', ...more];
     const first = await pushed(...options);
@@ -107,7 +107,7 @@ describe.each([
     writeFileSync(large, randomBytes(3_000_000));
     utimesSync(large, 1_600_000_000, 1_600_000_000);
     await pushed(...options);
-    // In front: only a matcher that looks at every offset finds the rest.
+    // At the start: only a matcher that looks at every offset finds the rest.
     const content = readFileSync(large);
     writeFileSync(large, Buffer.concat([Buffer.from('inserted'), content]));
     expect((await pushed(...options)).literalBytes).toBeLessThan(10_000);
@@ -120,7 +120,7 @@ describe.each([
     expect(gone.filesDeleted).toBeGreaterThan(250);
     expectMirrored();
     expect(existsSync(path.join(bench.copy, 'names'))).toBe(false);
-    // No folder for unfinished files, and none of them.
+    // No temporary directory, and no unfinished files.
     expect(readdirSync(bench.copy).filter((name) => name.includes('ecsync'))).toEqual([MARKER]);
     expect((await pushed(...options, '--delete')).filesDeleted).toBe(0);
   });
@@ -138,7 +138,7 @@ describe.each([
 
     const clean = await run('verify', ...more);
     expect(clean).toMatchObject({ code: 0, stdout: '', stderr: '' });
-    // The folder too: the stranger's arrival shall change its time in any second.
+    // The folder's time too, so that the foreign file changes it in any second.
     const times = [1_700_000_000, 1_700_000_000] as const;
     utimesSync(at('one'), ...times);
     utimesSync(bench.source, ...times);
@@ -176,7 +176,7 @@ describe('what is left out', () => {
     );
   });
 
-  it('is deleted no more than the limit allows', async () => {
+  it('is not deleted beyond the limit', async () => {
     for (let i = 0; i < 80; i++) writeFileSync(at(`file ${i}`), '');
     await addMirror(bench.copy);
     await pushed();
@@ -216,7 +216,7 @@ describe.each([
     expect(readdirSync(bench.copy).sort()).toEqual([MARKER, 'one']);
   });
 
-  it('a folder with other things is taken over only when somebody has marked it', async () => {
+  it('a folder with other files is taken over only if it was marked', async () => {
     writeFileSync(at('one'), 'content');
     mkdirSync(bench.copy);
     writeFileSync(path.join(bench.copy, 'one'), 'something else');
@@ -241,7 +241,7 @@ describe.each([
 });
 
 describe('a remote that is not encrypted', () => {
-  it('is told of wherever remotes are', async () => {
+  it('is marked wherever remotes are shown', async () => {
     writeFileSync(at('one'), 'content');
     await addMirror(bench.copy);
     const list = await ecsync(['remote', 'list', '-C', bench.source]);
@@ -258,7 +258,7 @@ describe('a remote that is not encrypted', () => {
     expectMirrored();
     const other = path.join(bench.dir, 'other');
     expect((await run('push', other)).code).toBe(12);
-    // Of two remotes in one place both must say so.
+    // Two remotes at one place must both be mirrors.
     const added = await ecsync(['remote', 'add', '-C', bench.source, 'same', bench.copy]);
     expect(added.code).toBe(2);
     expect(added.stderr).toContain("is a plain mirror already, as 'disk'");
@@ -268,7 +268,7 @@ describe('a remote that is not encrypted', () => {
     expect((await withPassword('push', 'disk')).code).toBe(10);
   });
 
-  it('says in one sentence what to do instead of decrypting', async () => {
+  it('explains in one sentence what to do instead of decrypting', async () => {
     writeFileSync(at('one'), 'content');
     await addMirror(bench.copy);
     await pushed();
@@ -296,7 +296,7 @@ describe.each([
     return summaryOf(result);
   };
 
-  it('gives everything back, without a password and without the marker', async () => {
+  it('is restored completely, without a password and without the marker', async () => {
     makeHardTree(bench.source);
     for (const name of ['gocryptfs.conf', 'gocryptfs.diriv']) rmSync(at(name));
     await addMirror(urlOf(bench.copy));
@@ -306,7 +306,7 @@ describe.each([
     expect(await restored('--special-modes')).toMatchObject({ filesRestored: 0, literalBytes: 0 });
   });
 
-  it('brings one file up to date by its differences, and leaves what differs unasked', async () => {
+  it('updates one file by its differences, and otherwise leaves differing files', async () => {
     writeFileSync(at('large'), randomBytes(2_000_000));
     writeFileSync(at('small'), 'content');
     await addMirror(urlOf(bench.copy));
@@ -323,7 +323,7 @@ describe.each([
     expect(readdirSync(target)).toEqual(['large']);
   });
 
-  it('says how to copy it back where an encrypted copy is wanted', async () => {
+  it('explains how to copy it back if an encrypted copy is expected', async () => {
     writeFileSync(at('one'), 'content');
     await addMirror(urlOf(bench.copy));
     await pushed();

@@ -6,11 +6,11 @@ import { startSshd, type RunningSshd } from '../support/sshd.ts';
 import { ecsync, makeBench, summaryOf, type Bench, type CliResult } from './support/cli.ts';
 import { differences } from './support/compare.ts';
 
-// The command with every version of Node that is supported, from the oldest one on: it works, and
-// nothing but its own words is on standard error (no deprecation, no experimental feature).
+// Goal: the command works with every supported version of Node, from the oldest one on, and
+// standard error holds only its own messages (no deprecation, no experimental feature).
 
 const VERSIONS = ['20.19.0', '22', '24', '26'];
-/** So large a file is encrypted and decrypted in other threads. */
+/** A file of this size is encrypted and decrypted in threads. */
 const LARGE = 20_000_000;
 const FOLDER = path.resolve(import.meta.dirname, '../../node_modules/.cache/node-versions');
 

@@ -1,4 +1,7 @@
-/** One object with a time or a size beyond all bounds is named, and everything else is pushed and comes back. */
+/**
+ * Goal: an object with a time or a size beyond all limits is reported, and everything else is
+ * pushed and restored.
+ */
 import { execFileSync } from 'node:child_process';
 import {
   existsSync,
@@ -13,9 +16,9 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type CliResult, ecsync } from './support/cli.ts';
 
-/** A file system that takes any time and any length. */
+/** A file system that accepts any time and any length. */
 const MEMORY = '/dev/shm';
-/** Beyond the seconds that 64 bits of nanoseconds, and a Date, can tell. */
+/** Beyond the range of 64-bit nanoseconds, and of a Date. */
 const TIMES = ['9223372036854775807', '-9000000000000'];
 
 let dir: string;

@@ -1,4 +1,5 @@
-// Goal: at a terminal the host comes before the password, both are asked as people expect, and a slip is no end.
+// Goal: on a terminal, the question about the host comes before that for the password, both accept
+// the usual answers, and a typing error does not end the command.
 import * as fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -33,7 +34,7 @@ beforeEach(() => {
   fs.writeFileSync(knownHosts, '');
 });
 
-/** Runs a command on a terminal; each answer is typed when its question has been shown. */
+/** Runs a command on a terminal. Types each answer when its question is shown. */
 async function atTerminal(
   words: readonly string[],
   answers: readonly (readonly [RegExp, string])[],
@@ -48,7 +49,7 @@ const url = (): string => `ssh://${sshd.user}@127.0.0.1:${sshd.port}${bench.copy
 const QUESTION = /Is that the right one\?/;
 const PASSWORD = /Password of the vault/;
 
-test('the host comes first, is trusted by yes, and then known', async () => {
+test('the host comes first, is trusted by yes, and is known afterwards', async () => {
   const right: readonly [RegExp, string] = [PASSWORD, bench.password];
   const seen = await atTerminal(['push', url()], [[QUESTION, 'yes'], right]);
   expect(seen.code, seen.text).toBe(0);
@@ -60,7 +61,7 @@ test('the host comes first, is trusted by yes, and then known', async () => {
   expect(again.text).not.toMatch(QUESTION);
 });
 
-test('no ends it before any password, and another fingerprint is not taken', async () => {
+test('no ends it before any password, and a wrong fingerprint is not accepted', async () => {
   const other = `SHA256:${'A'.repeat(43)}`;
   const seen = await atTerminal(
     ['push', `${url()}-2`],
@@ -125,7 +126,7 @@ test('a wrong password may be typed three times', async () => {
   expect(wrong.code, wrong.text).toBe(12);
 });
 
-test('a password counts in whichever form its letters have', async () => {
+test('a password is accepted in any Unicode form', async () => {
   const folder = path.join(bench.dir, 'accents');
   fs.mkdirSync(folder);
   const passfile = (form: 'NFC' | 'NFD'): string => {

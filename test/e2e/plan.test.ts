@@ -25,7 +25,7 @@ import {
 } from './support/cli.ts';
 import { pattern } from './support/hard-tree.ts';
 
-/** `plan` changes nothing, and `--exact` knows to the byte what the push that follows sends. */
+/** Goal: `plan` changes nothing, and `--exact` knows to the byte what the next push sends. */
 interface PlanJson extends JsonSummary {
   readonly exact: boolean;
   readonly contentBytesMax: number;
@@ -36,7 +36,9 @@ function planOf(result: CliResult): PlanJson {
   return summaryOf(result) as PlanJson;
 }
 
-/** Everything below a folder with all that a stat tells; times to the nanosecond, ctime too. */
+/**
+ * Everything below a folder with all attributes of stat, times to the nanosecond, including ctime.
+ */
 function listing(folder: string): string {
   return execFileSync('find', [folder, '-printf', '%P %y %s %m %U:%G %T@ %C@ %i %l\\n'], {
     maxBuffer: 64 * 1024 * 1024,
@@ -70,7 +72,7 @@ function makeSource(root: string): void {
   touch(root, 0);
 }
 
-/** An edit that neither the size nor the second shows. */
+/** An edit that changes neither the size nor the second. */
 function touch(root: string, round: number): void {
   const file = path.join(root, 'touched');
   const bytes = pattern(30_000, 60);
@@ -80,7 +82,7 @@ function touch(root: string, round: number): void {
   utimesSync(file, time, time);
 }
 
-/** Edits of every kind, other ones in every round. */
+/** Edits of every kind, different in every round. */
 function edit(root: string, round: number): void {
   const file = (i: number): string => path.join(root, `folder ${i % 4}`, `file ${i}`);
   for (const i of [1, 2, 3, 4]) {
@@ -142,7 +144,7 @@ describe.each([
       const { literalBytes, matchedBytes, filesSent, filesDeleted } = summaryOf(pushed);
       expect(literalBytes).toBeGreaterThan(0);
       expect(planOf(planned)).toMatchObject({ exact: true, literalBytes, matchedBytes });
-      // Before protocol 29 only a question makes a server name deletions, so that the plan knows more.
+      // Before protocol 29 a server names deletions only in a dry run, so the plan knows more.
       const isTold = !options.includes('27') || filesDeleted > 0;
       expect(planOf(planned)).toMatchObject({ filesSent, ...(isTold && { filesDeleted }) });
       expect(planOf(planned).contentBytesMax).toBeGreaterThanOrEqual(literalBytes);
@@ -190,7 +192,7 @@ describe('over ssh', () => {
     },
   );
 
-  it('gives an upper limit where the server does not measure', { timeout: 120_000 }, async () => {
+  it('gives an upper limit if the server does not measure', { timeout: 120_000 }, async () => {
     const program = path.join(bench.dir, 'old-rsync');
     const refusal = 'echo "rsync: --only-write-batch=X: unknown option" >&2; exit 1';
     writeFileSync(

@@ -22,7 +22,7 @@ import { differences } from './support/compare.ts';
 import { pattern } from './support/hard-tree.ts';
 import { fsck, withMount } from './support/stock.ts';
 
-// What a push does not do at once, or not without being asked again.
+// Limits of a push, and what it only does on an explicit request.
 
 let bench: Bench;
 beforeEach(async () => {
@@ -90,11 +90,11 @@ describe('--max-changed', () => {
       }
       const plan = ['plan', '-C', bench.source, '--passfile', bench.passfile, bench.copy];
       expect((await ecsync(plan)).code).toBe(25);
-      // With its memory gone the server knows.
+      // Without its memory it asks the server.
       rmSync(path.join(bench.source, '.ecsync/index'), { recursive: true });
       expect((await push(bench.copy)).code).toBe(25);
       expect(state()).toBe(touched);
-      // Somewhere else there is nothing to lose.
+      // At another destination there is nothing to lose.
       const other = path.join(bench.dir, 'other');
       expect((await push(other)).code).toBe(0);
       expect((await push('--max-changed', '100%', '--delete', bench.copy)).code).toBe(0);
@@ -104,7 +104,7 @@ describe('--max-changed', () => {
     },
   );
 
-  it('takes a number or a share, and a repair is none of its business', async () => {
+  it('takes a number or a percentage, and does not limit repairs', async () => {
     for (const name of names(20)) write(name, name);
     await initVault(bench);
     expect((await push(bench.copy)).code).toBe(0);
@@ -122,7 +122,7 @@ describe('--max-changed', () => {
     await expectEqualCopy();
   });
 
-  it('guards a copy in layout reverse, where nothing is remembered of renames', async () => {
+  it('guards a copy in layout reverse, which remembers no renames', async () => {
     const init = ['init', bench.source, '--layout', 'reverse', '--scryptn', '10'];
     for (const name of names(10)) write(name, name);
     expect((await ecsync([...init, '--passfile', bench.passfile])).code).toBe(0);
@@ -135,7 +135,7 @@ describe('--max-changed', () => {
 
 describe('--max-bytes', () => {
   it.each([[], ['--rsync-path', 'rsync'], ['--rsync-path', 'rsync', '--protocol', '29']])(
-    'stops after about so much, leaves a clean copy, and goes on (%s %s %s %s)',
+    'stops after about that much, leaves a clean copy, and continues (%s %s %s %s)',
     { timeout: 120_000 },
     async (...way) => {
       for (let n = 0; n < 10; n++) write(`file ${n}`, pattern(300_000, n));
@@ -150,7 +150,7 @@ describe('--max-bytes', () => {
       });
       expect(summaryOf(first)).toMatchObject({ largest: [{ bytes: 302_386 }, { bytes: 302_386 }] });
       expect((await fsck(bench.copy, bench.passfile)).code).toBe(0);
-      // What is gone stays until everything else is there.
+      // Deleted files stay until everything else is stored.
       rmSync(path.join(bench.source, 'file 0'));
       rmSync(path.join(bench.source, 'file 9'));
       renameSync(path.join(bench.source, 'moved'), path.join(bench.source, 'moved again'));
@@ -167,7 +167,7 @@ describe('--max-bytes', () => {
     },
   );
 
-  it('does not lose an edit that it had no room for', async () => {
+  it('does not lose an edit that did not fit', async () => {
     const sec = Math.floor(Date.now() / 1000) + 60;
     write('a', pattern(50_000, 1));
     write('racy', 'one', sec);
@@ -183,7 +183,7 @@ describe('--max-bytes', () => {
 
 describe('a full destination', () => {
   it.each([[[]], [['--rsync-path', 'rsync']]])(
-    'gets what is due for deletion out of the way, when there is no room otherwise %j',
+    'gets due deletions first if there is no room otherwise %j',
     { timeout: 120_000 },
     async (way) => {
       const small = path.join(bench.dir, 'small');
@@ -205,14 +205,14 @@ describe('a full destination', () => {
         expect((await fsck(copy, bench.passfile)).code).toBe(0);
         const before = summaryOf(await push(...way, copy));
         expect(before).toMatchObject({ exitCode: 23, error: { code: 'remote-disk-full' } });
-        // The file is named as it is here, not as the copy has it.
+        // The message shows the plaintext path of the file.
         expect(before.error?.message).toMatch(/^the destination has no space left \(.*new\/large/);
         expect(before.error?.message).not.toMatch(/[A-Za-z0-9_-]{22}/);
         const result = await push(...way, '--delete', copy);
         expect(summaryOf(result)).toMatchObject({ exitCode: 0, filesDeleted: 2 });
         expect(result.stderr).toContain('to make room');
         await expectEqualCopy(copy);
-        // Where nothing is due, it is the old story.
+        // If no deletions are due, the push fails as before.
         write('larger', pattern(4_000_000, 4));
         const full = await push(...way, '--delete', copy);
         expect(summaryOf(full)).toMatchObject({ exitCode: 23, filesDeleted: 0 });
@@ -226,13 +226,13 @@ describe('a full destination', () => {
 });
 
 describe('--delete-excluded', () => {
-  /** What a copy shows. */
+  /** The plaintext names in a copy. */
   const shown = (): Promise<string[]> =>
     withMount(bench.copy, bench.passfile, (mountpoint) =>
       Promise.resolve(execFileSync('sh', ['-c', 'find . | sort'], { cwd: mountpoint }).toString()),
     ).then((text) => text.trim().split('\n').slice(1));
 
-  it('deletes what is left out now, as stock rsync does, and counts it against the limit', async () => {
+  it('deletes what is left out now, as stock rsync does, and counts that against the limit', async () => {
     await initVault(bench);
     const long = 'l'.repeat(200);
     for (const folder of ['docs', long]) mkdirSync(path.join(bench.source, folder));

@@ -1,5 +1,5 @@
-// Goal: what only reads needs neither the vault's lock nor a vault that can be written to; pushes to
-// two places are one after the other; and a push that was killed leaves a trace.
+// Goal: commands that only read need neither the vault's lock nor a writable vault. Pushes to two
+// destinations run one after the other. A killed push leaves a trace.
 import { execFileSync, type ChildProcess } from 'node:child_process';
 import * as fs from 'node:fs';
 import path from 'node:path';
@@ -18,12 +18,12 @@ function keyed(words: readonly string[], options: CliOptions = {}): Promise<CliR
   return run([...words, '--passfile', bench.passfile], options);
 }
 
-/** Every command that only reads, of the copy that remote `a` has. */
+/** Every command that only reads, for the copy of remote `a`. */
 function reading(target: string): readonly (readonly string[])[] {
   return [['restore', '--to', at(target)], ['fsck', 'a'], ['verify', 'a'], ['ls'], ['plan', 'a']];
 }
 
-/** A push to `a` that has begun and waits in its hook until the gate is closed. */
+/** A push to `a` that has started and waits in its hook until the gate is closed. */
 async function heldPush(): Promise<{
   readonly child: ChildProcess | undefined;
   readonly gate: fs.promises.FileHandle;
@@ -32,7 +32,7 @@ async function heldPush(): Promise<{
   let child: ChildProcess | undefined;
   const onStart = (started: ChildProcess): void => void (child = started);
   const result = keyed(['push', 'a'], { onStart });
-  // Opening it waits for the hook to read from it.
+  // The open resolves when the hook reads from the gate.
   const gate = await fs.promises.open(at('gate'), 'w');
   return { child, gate, result };
 }
@@ -56,7 +56,7 @@ afterAll(async () => {
 });
 
 describe('while a push is under way', { timeout: 120_000 }, () => {
-  test('what only reads goes on, a push elsewhere waits, a second one to the same place does not', async () => {
+  test('reading commands run, a push elsewhere waits, a second one to the same destination fails', async () => {
     const held = await heldPush();
     for (const words of reading('beside')) {
       const result = await keyed(words);
@@ -105,27 +105,31 @@ describe.each([
     mend: () => fs.rmSync(path.join(bench.source, '.ecsync/fill')),
   },
 ])('with the vault on a disk that is $what', ({ what, spoil, mend }) => {
-  test('what only reads goes on; a push and doctor say why', { timeout: 120_000 }, async () => {
-    const before = fs.readdirSync(path.join(bench.source, '.ecsync')).sort();
-    spoil();
-    try {
-      for (const words of reading(what)) {
-        const { code, stderr } = await keyed(words);
-        expect({ words, code }).toEqual({ words, code: 0 });
-        if (what === 'read-only' && words[0] === 'restore') {
-          expect(stderr.match(/not in the history/g)).toHaveLength(1);
+  test(
+    'reading commands run; a push and doctor explain why they do not',
+    { timeout: 120_000 },
+    async () => {
+      const before = fs.readdirSync(path.join(bench.source, '.ecsync')).sort();
+      spoil();
+      try {
+        for (const words of reading(what)) {
+          const { code, stderr } = await keyed(words);
+          expect({ words, code }).toEqual({ words, code: 0 });
+          if (what === 'read-only' && words[0] === 'restore') {
+            expect(stderr.match(/not in the history/g)).toHaveLength(1);
+          }
         }
+        expect(fs.readFileSync(path.join(at(what), 'file'), 'latin1')).toBe('content');
+        const pushed = await keyed(['push', 'b']);
+        expect(pushed.code).toBe(10);
+        expect(pushed.stderr).toMatch(/cannot make the lock .*\nhint: .*disk/);
+        const doctor = await run(['doctor', '--offline']);
+        expect(doctor.code).toBe(10);
+        expect(doctor.stdout).toContain('cannot be written to');
+      } finally {
+        mend();
       }
-      expect(fs.readFileSync(path.join(at(what), 'file'), 'latin1')).toBe('content');
-      const pushed = await keyed(['push', 'b']);
-      expect(pushed.code).toBe(10);
-      expect(pushed.stderr).toMatch(/cannot make the lock .*\nhint: .*disk/);
-      const doctor = await run(['doctor', '--offline']);
-      expect(doctor.code).toBe(10);
-      expect(doctor.stdout).toContain('cannot be written to');
-    } finally {
-      mend();
-    }
-    expect(fs.readdirSync(path.join(bench.source, '.ecsync')).sort()).toEqual(before);
-  });
+      expect(fs.readdirSync(path.join(bench.source, '.ecsync')).sort()).toEqual(before);
+    },
+  );
 });

@@ -1,4 +1,4 @@
-// Goal: `remote test` says rightly what a destination allows, and leaves nothing there.
+// Goal: `remote test` correctly reports what a destination allows, and leaves nothing there.
 import * as fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -11,7 +11,7 @@ interface Ability {
   readonly allowed: boolean | null;
 }
 
-/** `push delta …`: what is allowed; with a question mark what could not be tried. */
+/** `push delta …`: the allowed abilities, with a question mark for untested ones. */
 function allowedIn(stdout: string): string {
   const lines = stdout.trimEnd().split('\n');
   const events = lines.map((line) => JSON.parse(line) as Ability);
@@ -21,7 +21,10 @@ function allowedIn(stdout: string): string {
     .join(' ');
 }
 
-/** Names, kinds and contents below a folder; and of the folder itself what a push would keep. */
+/**
+ * Names, kinds and contents below a folder, and the attributes of the folder itself that a push
+ * would keep.
+ */
 function photograph(folder: string): string[] {
   const names = fs.readdirSync(folder, { recursive: true, encoding: 'utf8' }).toSorted();
   const { mode, uid } = fs.statSync(folder);
@@ -81,7 +84,7 @@ describe.each([
   });
 });
 
-test('a folder that is not there is not made', async () => {
+test('a missing folder is not made', async () => {
   const sshd = await startSshd();
   try {
     const folder = path.join(bench.dir, 'not there');
@@ -94,7 +97,7 @@ test('a folder that is not there is not made', async () => {
   }
 });
 
-test('a machine that is not there is an error', async () => {
+test('a missing machine is an error', async () => {
   const result = await ecsync(['remote', 'test', 'ssh://127.0.0.1:1/x']);
   expect(result.code).toBe(30);
 });

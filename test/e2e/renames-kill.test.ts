@@ -27,12 +27,12 @@ function isInUse(folder: string): boolean {
       const words = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
       return words.startsWith('rsync\0--server') && words.includes(folder);
     } catch {
-      return false; // it ended while we looked
+      return false; // it ended meanwhile
     }
   });
 }
 
-describe('a push that moves, killed at any point', () => {
+describe('a push of moved files, killed at any point', () => {
   let sshd: RunningSshd;
   let bench: Bench;
   beforeAll(async () => {
@@ -46,7 +46,7 @@ describe('a push that moves, killed at any point', () => {
     mkdirSync(path.join(bench.source, 'logs'));
     for (let i = 0; i < 8; i++)
       writeFileSync(path.join(bench.source, 'logs', `log.${i}`), 'l'.repeat(i));
-    // Long ago, so that no file is looked at twice.
+    // Old times, so that no file is checked twice.
     execFileSync('find', [bench.source, '-exec', 'touch', '-h', '-d', '@1600000000', '{}', '+']);
     await initVault(bench);
   }, 120_000);

@@ -142,7 +142,7 @@ describe('servers of all kinds', () => {
     renameSync(at('a'), at('renamed', 'a'));
     renameSync(at(`b${'b'.repeat(100)}`), at(`c${'c'.repeat(100)}`));
     expect((await push(sshd.home, destination())).filesSent).toBe(sent);
-    // A mount shows the directory for unfinished files where names are plaintext.
+    // With plaintext names a mount shows the temporary directory.
     const own = ['.gocryptfs.reverse.conf', 'gocryptfs.longname.ecsync-tmp.name'];
     const found = await withMount(bench.copy, bench.passfile, (mountpoint) =>
       Promise.resolve(differences(bench.source, mountpoint, { ignore: ['.ecsync', ...own] })),
@@ -151,7 +151,7 @@ describe('servers of all kinds', () => {
   });
 });
 
-it('rrsync, which lets nothing else in', async () => {
+it('rrsync, which allows nothing else', async () => {
   const shelf = path.join(bench.dir, 'shelf');
   mkdirSync(shelf);
   await initVault(bench);
@@ -171,7 +171,7 @@ it('rrsync, which lets nothing else in', async () => {
   }
 });
 
-/** What happens to a tree between two pushes; numbers choose among what is there. */
+/** What happens to a tree between two pushes. Numbers choose among the existing objects. */
 type Action =
   | { readonly kind: 'write' | 'edit' | 'remove'; readonly which: number; readonly seed: number }
   | { readonly kind: 'rename'; readonly which: number; readonly seed: number };

@@ -30,9 +30,9 @@ import {
 import { type CompareOptions, differences } from './support/compare.ts';
 import { fsck, withMount } from './support/stock.ts';
 
-/** Content that is not small: to send any of it would show. */
+/** Content large enough that sending any of it would show. */
 const CONTENT = randomBytes(60_000);
-/** After so long a new file is old enough to be known by its times. */
+/** After this time a new file is old enough to be recognised by its times. */
 const SETTLED_MS = 2100;
 
 let sshd: RunningSshd;
@@ -50,7 +50,7 @@ afterEach(() => bench.remove());
 
 const at = (...names: string[]): string => path.join(bench.source, ...names);
 
-/** A file that was last changed long ago, so that no push looks at it twice. */
+/** Writes a file with an old time, so that no push checks it twice. */
 function write(
   name: string,
   content: Uint8Array | string = CONTENT,
@@ -72,7 +72,7 @@ interface Pushed extends JsonSummary {
   readonly items: readonly { change: string; path: string; target?: string }[];
 }
 
-/** At most what a first push says of hard links. */
+/** At most the note of a first push about hard links. */
 const QUIET = /^(?:warning: 1 file has several names .*\n)?$/;
 
 const push = (destination: string, ...more: string[]): Promise<Pushed> =>
@@ -96,7 +96,7 @@ async function pushBy(
   return { ...summaryOf(result), items };
 }
 
-/** Node sets times to the microsecond, so that a local folder has no better ones. */
+/** Node sets times to the microsecond, so a local folder has no more precise ones. */
 async function expectEqual(copy: string, options: CompareOptions = {}): Promise<void> {
   const report = await fsck(copy, bench.passfile);
   expect(report.code, report.text).toBe(0);
@@ -110,7 +110,7 @@ describe.each(['rsync over sshd', 'a local folder'] as const)('renames, to %s', 
   const to = (copy = bench.copy): string => (kind === 'a local folder' ? copy : overSsh(copy));
   const sync = (...more: string[]): Promise<Pushed> => push(to(), '--delete', ...more);
   const nanoseconds = kind !== 'a local folder';
-  /** A file and a folder, pushed under one name and then under another. */
+  /** Pushes a file and a folder under one name and then under another. */
   const pushRenamed = async (): Promise<void> => {
     write('before');
     write('dir/file');
@@ -125,7 +125,7 @@ describe.each(['rsync over sshd', 'a local folder'] as const)('renames, to %s', 
     expect(verified).toMatchObject({ code: 0, stdout: '' });
   };
 
-  it('sends nothing of a renamed file, and says what it became', async () => {
+  it('sends nothing of a renamed file, and reports the new name', async () => {
     write('before');
     await sync();
     move('before', 'sub/after');
@@ -148,7 +148,7 @@ describe.each(['rsync over sshd', 'a local folder'] as const)('renames, to %s', 
     expect((await sync()).items).toEqual([]);
   });
 
-  it('says nothing of a folder that takes the name of a renamed file, nor of one that goes where a folder was', async () => {
+  it('reports nothing about a folder that takes the name of a renamed file, nor the other way round', async () => {
     write('config');
     write('file', 'goes where the folder was');
     write('folder/inside', 'inside');
@@ -170,7 +170,7 @@ describe.each(['rsync over sshd', 'a local folder'] as const)('renames, to %s', 
     const done = await sync();
     expect(done.filesSent).toBe(0);
     expect(done.filesDeleted).toBe(0);
-    // The folders' IVs and nothing else.
+    // Only the folders' IVs.
     expect(done.literalBytes).toBeLessThan(3000);
     expect(done.bytesSent).toBeLessThan(300_000);
     await expectEqual(bench.copy);
@@ -208,7 +208,7 @@ describe.each(['rsync over sshd', 'a local folder'] as const)('renames, to %s', 
     expect((await sync()).items).toEqual([]);
   });
 
-  it('tells files apart that have one size and one time', async () => {
+  it('distinguishes files of the same size and time', async () => {
     for (const name of ['a', 'b', 'c', 'd']) write(name, name.repeat(5000));
     await sync();
     move('a', 'x');
@@ -234,7 +234,7 @@ describe.each(['rsync over sshd', 'a local folder'] as const)('renames, to %s', 
     const done = await sync();
     expect(done.filesSent).toBe(0);
     await expectEqual(bench.copy);
-    // Each is still what it was born as: an edit is sent, not the file.
+    // Each still has its birth: after an edit the change is sent, not the file.
     for (const name of ['older/0', 'older/1', 'older/2', 'older/3', 'kept/4']) {
       const now = Buffer.concat([CONTENT.subarray(0, 10), Buffer.alloc(10)]);
       execFileSync('dd', ['conv=notrunc', 'status=none', `of=${at(name)}`], { input: now });
@@ -245,7 +245,7 @@ describe.each(['rsync over sshd', 'a local folder'] as const)('renames, to %s', 
     await expectEqual(bench.copy, { nanoseconds });
   });
 
-  it('sends of a file that was renamed and edited what was edited', async () => {
+  it('sends only the edits of a file that was renamed and edited', async () => {
     write('a', randomBytes(400_000));
     write('b/f', randomBytes(400_000));
     await sync();
@@ -263,7 +263,7 @@ describe.each(['rsync over sshd', 'a local folder'] as const)('renames, to %s', 
     await expectEqual(bench.copy, { nanoseconds });
   });
 
-  it('takes long names, links, pipes and hard links along', async () => {
+  it('also moves long names, links, pipes and hard links', async () => {
     const long = 'l'.repeat(200);
     write(`${long}/${long}`);
     write(`dir/${long}`);
@@ -273,7 +273,7 @@ describe.each(['rsync over sshd', 'a local folder'] as const)('renames, to %s', 
     linkSync(at('dir', 'one'), at('dir', 'two'));
     write('near');
     linkSync(at('near'), at('dir', 'far'));
-    // A file that is renamed in the second it was made in may have changed, too.
+    // A file that is renamed in the second in which it was made may have changed too.
     await delay(SETTLED_MS);
     const links = ['-H', '--delete'];
     await push(to(), ...links);
@@ -292,7 +292,7 @@ describe.each(['rsync over sshd', 'a local folder'] as const)('renames, to %s', 
   });
 
   it.each(['one', 'two'])(
-    'knows a file with two names that loses %s, and gets it again',
+    'recognises a file with two names that loses and regains %s',
     async (name) => {
       write('one');
       utimesSync(at('one'), 1_234_567_890, 1_234_567_890);
@@ -307,7 +307,7 @@ describe.each(['rsync over sshd', 'a local folder'] as const)('renames, to %s', 
       await check();
       rmSync(at(name));
       await check();
-      // Of the same size and time: nothing but its identity says that it is another file.
+      // Of the same size and time, so only its identity shows that it is another file.
       copyFileSync(at(name === 'one' ? 'two' : 'one'), at(name));
       utimesSync(at(name), 1_234_567_890, 1_234_567_890);
       await check();
@@ -320,7 +320,7 @@ describe.each(['rsync over sshd', 'a local folder'] as const)('renames, to %s', 
     },
   );
 
-  it('treats each name of a hard-linked file as a file, unless told otherwise', async () => {
+  it('treats each name of a hard-linked file as a file, unless -H is given', async () => {
     write('one');
     linkSync(at('one'), at('two'));
     await sync();
@@ -333,7 +333,7 @@ describe.each(['rsync over sshd', 'a local folder'] as const)('renames, to %s', 
     expect((await sync()).items).toEqual([]);
   });
 
-  it('finds what was renamed twice, and what a second destination missed', async () => {
+  it('finds files that were renamed twice, and renames that a second destination missed', async () => {
     const other = path.join(bench.dir, 'other');
     write('first/sub/file');
     write('first/file');
@@ -369,7 +369,7 @@ describe.each(['rsync over sshd', 'a local folder'] as const)('renames, to %s', 
     await expectEqual(bench.copy);
   });
 
-  it('costs what it did before when the memory of it is lost', async () => {
+  it('costs a full transfer if its memory is lost', async () => {
     await pushRenamed();
     rmSync(at('.ecsync', 'index'), { recursive: true });
     const words = ['verify', '-C', bench.source, '--passfile', bench.passfile, to()];
@@ -405,7 +405,7 @@ describe.each(['rsync over sshd', 'a local folder'] as const)('renames, to %s', 
     await expectVerified();
   });
 
-  it('knows a renamed file that went and came back, as long as the copy has it', async () => {
+  it('recognises a renamed file that went and came back, as long as the copy has it', async () => {
     await pushRenamed();
     const aside = path.join(bench.dir, 'aside');
     mkdirSync(aside);
@@ -423,7 +423,7 @@ describe.each(['rsync over sshd', 'a local folder'] as const)('renames, to %s', 
     await expectEqual(bench.copy);
   });
 
-  it('links nothing that the destination has changed', async () => {
+  it('links no file that was changed at the destination', async () => {
     for (const name of ['changed', 'touched', 'gone', 'dir/inside', 'dir/more', 'as it was']) {
       write(name);
     }
@@ -471,7 +471,7 @@ describe.each(['rsync over sshd', 'a local folder'] as const)('renames, to %s', 
     await expectEqual(bench.copy);
   });
 
-  it('takes nothing from where a filter or the given paths do not reach', async () => {
+  it('takes nothing from outside of the filter or the given paths', async () => {
     write('a/file');
     write('b/file');
     await sync();
@@ -486,7 +486,7 @@ describe.each(['rsync over sshd', 'a local folder'] as const)('renames, to %s', 
     await expectEqual(bench.copy);
   });
 
-  /** The names of objects of the root directory in the copy. */
+  /** The cipher names of objects in the root of the copy. */
   async function namesInCopy(names: readonly string[]): Promise<Record<string, string>> {
     const words = ['name', 'encode', '-C', bench.source, '--passfile', bench.passfile, ...names];
     const { stdout } = await ecsync(words);
@@ -499,7 +499,7 @@ describe.each(['rsync over sshd', 'a local folder'] as const)('renames, to %s', 
   }
 });
 
-it('tells that the memory of renamed files is damaged, once, and a repair sends them anew', async () => {
+it('reports once that the memory of renamed files is damaged, and a repair sends them again', async () => {
   const run = (...words: string[]): Promise<CliResult> =>
     ecsync([...words, '-C', bench.source, bench.copy, '--passfile', bench.passfile]);
   write('before');
@@ -515,7 +515,7 @@ it('tells that the memory of renamed files is damaged, once, and a repair sends 
   await expectEqual(bench.copy, { nanoseconds: false });
 });
 
-it('does not follow a folder that was restored from a backup, vault and all, in what was pushed later', async () => {
+it('does not delete files that were pushed after the backup from which folder and vault were restored', async () => {
   const run = (...words: string[]): Promise<CliResult> =>
     ecsync(['push', '-C', bench.source, bench.copy, '--passfile', bench.passfile, ...words]);
   for (let i = 0; i < 10; i++) write(`old ${i}`, 'old');
@@ -537,7 +537,7 @@ describe('a disk that has another device number at each mount', () => {
   const mount = (file: string, folder: string): void => {
     execFileSync('mount', ['-o', 'loop', file, folder]);
   };
-  // A process that has ended keeps no file of the disk open.
+  // An ended process keeps no file of the disk open.
   const pushAlone = (): Promise<Pushed> => pushBy({ alone: true }, bench.copy, ['--delete', '-H']);
   const unmount = (folder: string): Promise<void> =>
     expect.poll(() => spawnSync('umount', [folder]).status, { timeout: 20_000 }).toBe(0);

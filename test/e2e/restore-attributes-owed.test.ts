@@ -1,4 +1,5 @@
-// A restore whose files came, but could not get their permissions or times: the next one sets them, and leaves alone what was changed meanwhile.
+// A restore that could fetch its files, but not set their permissions or times. The next one sets
+// them, except on files that were changed meanwhile.
 import {
   appendFileSync,
   chmodSync,
@@ -40,7 +41,7 @@ function words(target: string): string[] {
   return ['restore', '-C', bench.source, ...from];
 }
 
-/** A restore of which every call of this name fails. */
+/** Runs a restore in which every call of this name fails. */
 function failing(target: string, name: string, errno: string): Promise<CliResult> {
   const injection = { call: { name, nth: 1, text: '' }, effect: errno, forGood: true };
   const [strace, ...traced] = straceWords(path.join(bench.dir, 'calls'), [name], injection);

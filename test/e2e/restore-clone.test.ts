@@ -40,7 +40,7 @@ async function expectOk(...words: string[]): Promise<CliResult> {
   return result;
 }
 
-/** With whatever modes the copy has. */
+/** With the modes of the copy. */
 async function expectClone(copy: string, passfile: string): Promise<void> {
   await expectOk('clone', '--special-modes', copy, clone, '--passfile', passfile);
 }
@@ -55,7 +55,9 @@ function at(place: string, copy: string): string {
   return place === 'ssh' ? `ssh://${sshd.user}@127.0.0.1:${sshd.port}${copy}` : copy;
 }
 
-/** The clone is equal, its first push has nothing to do, and a later one leaves a clean copy. */
+/**
+ * The clone equals the source, its first push sends nothing, and a later one leaves a clean copy.
+ */
 async function expectContinues(plain: string, copy: string, passfile: string): Promise<void> {
   expect(differences(plain, clone, IGNORED)).toEqual([]);
   const push = ['push', '-C', clone, '-H', '-i', '--delete', '--passfile', passfile];
@@ -68,7 +70,7 @@ async function expectContinues(plain: string, copy: string, passfile: string): P
 
 describe.each(['a local folder', 'ssh'])('from %s', (place) => {
   it.each([[], ['--layout', 'reverse'], ['--layout', 'xchacha', '--deterministic-names']])(
-    'what ecsync has pushed %s %s %s',
+    'a copy that ecsync has pushed %s %s %s',
     async (...words) => {
       makeHardTree(bench.source);
       await pushNew(...words);
@@ -77,7 +79,7 @@ describe.each(['a local folder', 'ssh'])('from %s', (place) => {
     },
   );
 
-  it('what stock gocryptfs has written through a mount', async () => {
+  it('a copy that stock gocryptfs has written through a mount', async () => {
     const plain = path.join(bench.dir, 'plain');
     makeHardTree(plain);
     const stock = await makeStockCopy(bench.dir, { name: 'stock', words: [] }, (mountPoint) => {
@@ -87,7 +89,7 @@ describe.each(['a local folder', 'ssh'])('from %s', (place) => {
     await expectContinues(plain, stock.cipherDir, stock.passfile);
   });
 
-  it('what rsync has taken from gocryptfs -reverse', async () => {
+  it('a copy that rsync has made from gocryptfs -reverse', async () => {
     makeHardTree(bench.source);
     await makeOldCopy(bench, { kind: 'reverse', words: [] });
     await expectClone(at(place, bench.copy), bench.passfile);
@@ -130,7 +132,7 @@ describe('refused', () => {
     });
   });
 
-  it('to make a vault of what is not whole', async () => {
+  it('a vault of an incomplete copy', async () => {
     const [name = ''] = readdirSync(bench.copy).filter((found) => !found.startsWith('gocryptfs'));
     const file = path.join(bench.copy, name.startsWith('.') ? '' : name);
     const bytes = readFileSync(file);
@@ -156,7 +158,7 @@ describe('two at once into one target', () => {
     await pushNew();
   });
 
-  it('are told of each other, and one that was killed is succeeded', async () => {
+  it('detect each other, and one takes over after a killed one', async () => {
     const folder = path.join(clone, '.ecsync-restore');
     mkdirSync(folder, { recursive: true });
     const lock = acquireLock(path.join(folder, 'lock'));

@@ -7,7 +7,7 @@ import { type Bench, type CliResult, ecsync, initVault, makeBench } from './supp
 import { differences } from './support/compare.ts';
 import { makeBusyTree, pattern } from './support/hard-tree.ts';
 
-/** Of each way a copy is reached. */
+/** For each transport. */
 const POINTS = Number(process.env['ECSYNC_KILL_POINTS'] ?? 4);
 const IGNORED = { ignore: ['.ecsync', '.ecsync-restore'], nanoseconds: false };
 const LARGE = 16 * 1024 * 1024;
@@ -35,8 +35,8 @@ function from(place: string): string {
 }
 
 /**
- * A moment to be killed at: after a time, or as soon as so many files have their name, or an unfinished
- * one so many bytes.
+ * When to kill: after a time, or when so many files have their names, or when an unfinished file
+ * has so many bytes.
  */
 type Moment =
   { readonly afterMs: number } | { readonly atFiles: number } | { readonly atBytes: number };
@@ -56,7 +56,7 @@ function killAt(moment: Moment, child: ChildProcess): void {
     try {
       if (isReached(moment)) child.kill('SIGKILL');
     } catch {
-      // The folder of unfinished files went while we looked into it.
+      // The folder of unfinished files was removed meanwhile.
     }
   }, 1);
   child.once('exit', () => {
@@ -80,7 +80,7 @@ function figures(result: CliResult): { filesRestored: number; literalBytes: numb
   return JSON.parse(last) as { filesRestored: number; literalBytes: number };
 }
 
-/** Files that have their name, relative to the target. */
+/** Files with their final names, relative to the target. */
 function restoredFiles(): string[] {
   if (!existsSync(target)) return [];
   return readdirSync(target, { recursive: true, withFileTypes: true })
@@ -89,14 +89,14 @@ function restoredFiles(): string[] {
     .filter((name) => !name.startsWith('.ecsync'));
 }
 
-/** Length of the longest file that has not its name yet. */
+/** Length of the longest unfinished file. */
 function unfinishedBytes(): number {
   const workplace = path.join(target, '.ecsync-restore');
   const names = existsSync(workplace) ? readdirSync(workplace) : [];
   return Math.max(0, ...names.map((name) => lstatSync(path.join(workplace, name)).size));
 }
 
-/** Every file that has its name is whole; returns how many there are. */
+/** Asserts that every file with its final name is complete. Returns how many there are. */
 function assertWholeFiles(): number {
   const names = restoredFiles();
   for (const name of names) {
@@ -122,7 +122,7 @@ describe.each(['a local folder', 'ssh'])('killed at any point, from %s', (place)
       let interrupted = 0;
       for (let point = 1; point <= POINTS; point++) {
         rmSync(target, { recursive: true, force: true });
-        // In between all is quick: half of the time it is the files that tell when.
+        // The middle of the run is fast, so half of the kill points depend on the files.
         const afterMs = (wholeMs * (point + 2)) / (POINTS + 3);
         const atFiles = Math.ceil((whole.filesRestored * point) / (2 * POINTS));
         await run(words(), point % 2 === 0 ? { afterMs } : { atFiles });
@@ -139,10 +139,11 @@ describe.each(['a local folder', 'ssh'])('killed at any point, from %s', (place)
   );
 });
 
-it('a large file goes on where it was interrupted', async () => {
+it('a large file continues where it was interrupted', async () => {
   const only = ['restore', '-C', bench.source, '--from', from('ssh'), '--to', target, 'large'];
   let begun = 0;
-  // It is all there a few hundredths of a second later: now and then it is quicker than the kill.
+  // The file is complete a few hundredths of a second later, so sometimes it is faster than the
+  // kill.
   for (let trial = 1; begun === 0; trial++) {
     expect(trial, 'never seen unfinished').toBeLessThan(50);
     rmSync(target, { recursive: true, force: true });
@@ -156,7 +157,7 @@ it('a large file goes on where it was interrupted', async () => {
   expect(readFileSync(path.join(target, 'large')).equals(pattern(LARGE))).toBe(true);
 });
 
-it('a clone that was killed at any point goes on', { timeout: 600_000 }, async () => {
+it('a clone that was killed at any point continues', { timeout: 600_000 }, async () => {
   const words = ['clone', from('ssh'), target];
   rmSync(target, { recursive: true, force: true });
   const startedMs = performance.now();

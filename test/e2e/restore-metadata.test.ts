@@ -1,5 +1,6 @@
-// Permissions, owners and kinds of objects are not authenticated: whoever holds the copy can change
-// them. A restore, even one of root, must not let that open a file, or make a program of anybody's.
+// Permissions, owners and kinds of objects are not authenticated, so whoever holds the copy can
+// change them. A restore, even by root, must not let that make a file accessible or give rights to
+// a program.
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
@@ -20,7 +21,7 @@ import { type Bench, type CliResult, ecsync, makeBench, summaryOf } from './supp
 const STRANGER = 12345;
 
 let bench: Bench;
-/** Made for each test. */
+/** Incremented for each test. */
 let count = 0;
 
 function fresh(name: string): string {
@@ -59,7 +60,9 @@ beforeAll(async () => {
 });
 afterAll(() => bench.remove());
 
-/** A copy in the hands of somebody, who knows which object is which; plain mirrors show it to all. */
+/**
+ * A copy held by an attacker who knows which object is which. In a plain mirror everybody knows.
+ */
 async function hostileCopy(kind: string): Promise<{ copy: string; at: (name: string) => string }> {
   const copy = fresh('copy');
   if (kind === 'a mirror') {
@@ -85,7 +88,7 @@ function restoreWords(kind: string, copy: string, target: string): string[] {
 }
 
 describe.each(['an encrypted copy', 'a mirror'])('from %s', (kind) => {
-  it('makes no set-id and sticky bits, opens nothing beyond the umask, and leaves the target alone', async () => {
+  it('sets no set-id and sticky bits, allows nothing beyond the umask, and does not change the target', async () => {
     const { copy, at } = await hostileCopy(kind);
     chmodSync(at('program'), 0o4755);
     chmodSync(at('key'), 0o666);
@@ -105,7 +108,7 @@ describe.each(['an encrypted copy', 'a mirror'])('from %s', (kind) => {
   });
 });
 
-it('tells of a file that has become a device, and makes none', async () => {
+it('reports a file that has become a device, and makes none', async () => {
   const { copy, at } = await hostileCopy('an encrypted copy');
   execFileSync('rm', ['-f', at('key')]);
   execFileSync('mknod', [at('key'), 'b', '8', '0']);
@@ -123,7 +126,7 @@ it('tells of a file that has become a device, and makes none', async () => {
   expect(lstatSync(path.join(target, 'key')).isBlockDevice()).toBe(true);
 });
 
-it('takes modes over as they are, when it is told to', async () => {
+it('sets the modes of the copy on request', async () => {
   const target = fresh('target');
   await expectOk('restore', '--from', bench.copy, '--to', target, '--perms');
   expect([modeOf(target, 'shared'), modeOf(target, 'folder')]).toEqual(['664', '555']);
@@ -139,7 +142,7 @@ it('takes modes over as they are, when it is told to', async () => {
   }
 });
 
-it('gives new objects the modes of the copy, and leaves those that are there as they are', async () => {
+it('gives new objects the modes of the copy, and keeps those of existing objects', async () => {
   const target = fresh('target');
   await expectOk('restore', '--from', bench.copy, '--to', target);
   const found = ['program', 'key', 'shared', 'folder', 'folder/inside'].map((name) =>
@@ -162,7 +165,7 @@ it('does not put new content under the set-id bit of an old file', async () => {
   expect(modeOf(target, 'program')).toBe('755');
 });
 
-it('clones with the same care', async () => {
+it('follows the same rules in a clone', async () => {
   const { copy, at } = await hostileCopy('an encrypted copy');
   chmodSync(at('program'), 0o6777);
   const clone = fresh('clone');

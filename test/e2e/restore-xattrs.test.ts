@@ -1,5 +1,5 @@
-// Extended attributes on the way back: what `push -X` or a mount of stock gocryptfs has put into a copy is on
-// the restored files again, as getfattr shows it.
+// Extended attributes in a restore: the attributes that `push -X` or a mount of stock gocryptfs has
+// put into a copy are on the restored files again, as getfattr shows.
 import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
@@ -35,7 +35,7 @@ function run(
   return ecsync([...words, '--passfile', bench.passfile], { cwd: bench.dir, ...more, env });
 }
 
-/** Without those that come back on request only. */
+/** Without the attributes that are restored only on request. */
 const ordinary = (lines: readonly string[]): string[] =>
   lines.filter((line) => !line.includes(' security.'));
 
@@ -100,7 +100,7 @@ describe('restore -X', { timeout: 60_000 }, () => {
     expect(xattrsOf(target)).toEqual(ordinary(xattrsOf(bench.source)));
     expect(statSync(path.join(target, 'file')).nlink).toBe(2);
 
-    // What is equal but for its attributes gets these again, and nothing else does.
+    // Only files that are equal except for their attributes get these again.
     removeXattr(path.join(target, 'read-only'), 'user.v');
     setXattr(path.join(target, 'folder'), 'user.folder', 'other');
     const second = await run([...all, ...words]);
@@ -141,7 +141,7 @@ describe('restore -X', { timeout: 60_000 }, () => {
     expect(xattrsOf(target)).toEqual(wanted);
   });
 
-  it('brings back what a mount of stock gocryptfs has written, access control lists with --perms', async () => {
+  it('restores what a mount of stock gocryptfs has written, and access control lists with --perms', async () => {
     const copy = fresh('mounted');
     execFileSync('rsync', ['-aHX', `${bench.copy}/`, copy]);
     const list = 'system.posix_acl_access';
@@ -183,7 +183,7 @@ describe('restore -X', { timeout: 60_000 }, () => {
     expect(attributesOf(other)).toEqual([`user.by-stock=0x${bigValue.toString('hex')}`]);
   });
 
-  it('names what the target refuses, restores the rest, and ignores what no vault wrote', async () => {
+  it('names attributes that the target refuses, restores the rest, and ignores foreign ones', async () => {
     const copy = fresh('copy');
     execFileSync('rsync', ['-aHX', `${bench.copy}/`, copy]);
     execFileSync('chown', ['-R', `${NOBODY}:${NOBODY}`, copy, bench.passfile]);
@@ -206,7 +206,7 @@ describe('restore -X', { timeout: 60_000 }, () => {
     execFileSync('chown', ['0:0', bench.passfile]);
   });
 
-  it('names some where a target refuses all, and counts the others', async () => {
+  it('names some attributes if a target refuses all, and counts the others', async () => {
     const source = fresh('source');
     mkdirSync(source);
     for (let i = 0; i < 25; i++) {
@@ -228,7 +228,7 @@ describe('restore -X', { timeout: 60_000 }, () => {
     expect(result.stderr).toContain('… and 5 more extended attributes that the target refuses');
   });
 
-  it('tells of attributes that are damaged', async () => {
+  it('reports damaged attributes', async () => {
     const copy = fresh('copy');
     execFileSync('rsync', ['-aHX', `${bench.copy}/`, copy]);
     const { stdout } = await run(['name', 'encode', '-C', bench.source, 'read-only']);
@@ -244,7 +244,7 @@ describe('restore -X', { timeout: 60_000 }, () => {
     );
   });
 
-  it('names some where a copy holds many that are damaged, and counts the others', async () => {
+  it('names some of many damaged attributes, and counts the others', async () => {
     const copy = fresh('copy');
     execFileSync('rsync', ['-aHX', `${bench.copy}/`, copy]);
     const { stdout } = await run(['name', 'encode', '-C', bench.source, 'read-only']);

@@ -22,8 +22,7 @@ import { type Bench, type CliResult, ecsync, initVault, makeBench } from './supp
 import { differences } from './support/compare.ts';
 import { makeHardTree, pattern } from './support/hard-tree.ts';
 
-/** Node sets times to the microsecond; see the test of fractions. */
-/** With whatever modes the source has. */
+/** With the modes of the source. */
 const EXACT = ['--special-modes'];
 const IGNORED = { ignore: ['.ecsync'], links: true, nanoseconds: false };
 const BLOCK = 4096;
@@ -72,7 +71,7 @@ function overSsh(copy = bench.copy): string {
   return `ssh://${sshd.user}@127.0.0.1:${sshd.port}${copy}`;
 }
 
-/** Restores from the vault, and gives the summary and the lines before it. */
+/** Restores from the vault. Returns the summary and the lines before it. */
 async function restore(
   ...words: string[]
 ): Promise<{ summary: Summary; events: { type: string; [key: string]: unknown }[] }> {
@@ -102,7 +101,7 @@ function items(events: readonly { type: string; [key: string]: unknown }[]): unk
   return events.filter(({ type }) => type === 'item').map(({ change, path }) => [change, path]);
 }
 
-/** Where the content of a file of so many encrypted bytes is in the copy. */
+/** The path in the copy of the file with this encrypted size. */
 function cipherFileOfSize(size: number): string {
   const found = readdirSync(bench.copy, { recursive: true, encoding: 'utf8' })
     .map((name) => path.join(bench.copy, name))
@@ -126,7 +125,7 @@ describe.each(['a local folder', 'ssh', 'a local rsync'])('from %s', (place) => 
   const from = (): string[] => ['--from', place === 'ssh' ? overSsh() : bench.copy];
   const more = place === 'a local rsync' ? ['--rsync-path', 'rsync'] : [];
 
-  it('everything comes back as it was, and a second time nothing is fetched', async () => {
+  it('everything is restored unchanged, and a second run fetches nothing', async () => {
     makeHardTree(bench.source);
     await push();
     const first = await restore(...from(), ...more, ...EXACT);
@@ -139,7 +138,7 @@ describe.each(['a local folder', 'ssh', 'a local rsync'])('from %s', (place) => 
     expect(items(second.events)).toEqual([]);
   });
 
-  it('of a changed file only the changed blocks travel', async () => {
+  it('only the changed blocks of a changed file are transferred', async () => {
     const file = path.join(bench.source, 'large');
     const content = pattern(3_000_000);
     writeFileSync(file, content);
@@ -195,7 +194,7 @@ describe('names that ecsync keeps for itself in a target', () => {
   });
 });
 
-describe('what is there already', () => {
+describe('an existing file', () => {
   const file = (): string => path.join(target, 'file');
   beforeEach(async () => {
     writeFileSync(path.join(bench.source, 'file'), 'of the copy');
@@ -206,7 +205,7 @@ describe('what is there already', () => {
     writeFileSync(file(), 'of this machine');
   });
 
-  it('stays, and the restore says so', async () => {
+  it('stays, and the restore reports that', async () => {
     const { summary, events } = await restore();
     expect(summary).toMatchObject({ exitCode: 23, filesKept: 1, error: { code: 'kept' } });
     expect(events.filter(({ type }) => type === 'warning')).toMatchObject([{ code: 'kept' }]);
@@ -231,7 +230,7 @@ describe('what is there already', () => {
     expect(readFileSync(file(), 'utf8')).toBe('of the copy');
   });
 
-  it('--overwrite always also sees what has the same size and time', async () => {
+  it('--overwrite always also detects a file of the same size and time', async () => {
     writeFileSync(file(), 'OF THE COPY');
     utimesSync(file(), 1_600_000_000, 1_600_000_000);
     await restore('--overwrite', 'changed');
@@ -240,7 +239,7 @@ describe('what is there already', () => {
     expect(readFileSync(file(), 'utf8')).toBe('of the copy');
   });
 
-  it('a folder in the place of a file stays, with all that is in it', async () => {
+  it('a folder in the place of a file stays, with all its content', async () => {
     rmSync(file());
     mkdirSync(file());
     writeFileSync(path.join(file(), 'precious'), '');
@@ -250,14 +249,14 @@ describe('what is there already', () => {
     }
   });
 
-  it('a dry run writes nothing and tells what it would do', async () => {
+  it('a dry run writes nothing and reports what it would do', async () => {
     const { events } = await restore('-n', '--overwrite', 'changed');
     expect(items(events)).toContainEqual(['>f+++++++++', 'other']);
     expect(readdirSync(target)).toEqual(['file']);
     expect(readFileSync(file(), 'utf8')).toBe('of this machine');
   });
 
-  it('a dry run into a folder that is not there makes none', async () => {
+  it('a dry run into a missing folder does not make it', async () => {
     rmSync(target, { recursive: true });
     expect((await restore('-n')).summary.exitCode).toBe(0);
     expect(existsSync(target)).toBe(false);
@@ -300,7 +299,7 @@ describe('a part', () => {
     expect((await restore('../docs')).summary).toMatchObject({ error: { code: 'path-outside' } });
   });
 
-  it('comes back into the source itself, and nothing else is touched', async () => {
+  it('is restored into the source itself, and nothing else is touched', async () => {
     rmSync(path.join(bench.source, 'docs', 'a'));
     const config = readFileSync(path.join(bench.source, '.ecsync', 'config.toml'));
     const before = lstatSync(path.join(bench.source, 'photos', 'c'));
@@ -331,7 +330,7 @@ describe('damage', () => {
     expect(readdirSync(target)).toEqual(['good']);
   });
 
-  it('never takes the place of a good file', async () => {
+  it('never replaces an intact file', async () => {
     await restore();
     flipByte(cipherFileOfSize(cipherSize), 60_000);
     const { summary } = await restore('--overwrite', 'always');
@@ -355,7 +354,7 @@ describe('damage', () => {
     }
   });
 
-  it('in a name: the rest comes back', async () => {
+  it('in a name: the rest is restored', async () => {
     const file = cipherFileOfSize(cipherSize);
     const folder = path.dirname(file);
     const { atime, mtime } = statSync(folder);
@@ -415,7 +414,7 @@ describe('nothing is written outside of the target', () => {
   });
 });
 
-it('names that Windows cannot hold get others, and none is lost', async () => {
+it('names that Windows cannot hold are changed, and none is lost', async () => {
   makeHardTree(bench.source);
   await push();
   const { summary, events } = await restore('--names', 'windows');
@@ -452,7 +451,7 @@ describe('outside of a vault', () => {
   });
 });
 
-it('a copy that is not there is none', async () => {
+it('a missing copy is an error', async () => {
   const { summary } = await restore('--from', path.join(bench.dir, 'nothing'));
   expect(summary).toMatchObject({ exitCode: 10, error: { code: 'copy-missing' } });
 });

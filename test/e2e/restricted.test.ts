@@ -15,10 +15,10 @@ import { differences } from './support/compare.ts';
 import { makeBusyTree, makeHardTree } from './support/hard-tree.ts';
 import { fsck, withMount } from './support/stock.ts';
 
-/** Servers that accept nothing but `rsync --server …`, and servers that speak an older protocol. */
-describe('rrsync that lets in one at a time', () => {
+/** Servers that accept only `rsync --server …`, and servers with an older protocol. */
+describe('rrsync that allows one login at a time', () => {
   it(
-    'is waited for when another one is there, and named when that stays',
+    'is waited for while another login is active, and named if that stays',
     { timeout: 60_000 },
     async () => {
       const bench = await makeBench();
@@ -35,7 +35,7 @@ describe('rrsync that lets in one at a time', () => {
             env: { HOME: sshd.home },
           },
         );
-      /** What rrsync does with its folder, for so long. */
+      /** Holds the lock of rrsync on its folder for this time. */
       const hold = (seconds: number): ChildProcess =>
         spawn('flock', ['-o', bench.copy, 'sleep', String(seconds)], { stdio: 'ignore' });
       try {
@@ -71,7 +71,7 @@ describe('rrsync as a forced command', () => {
   });
   afterAll(() => bench.remove());
 
-  // What the user writes, and where it ends up inside the restricted folder.
+  // What the user writes, and its place inside the restricted folder.
   const cases = [
     { written: '/./copies', place: 'copies', mode: '-wo' },
     { written: '/copies2', place: 'copies2', mode: '-wo' },
@@ -97,7 +97,7 @@ describe('rrsync as a forced command', () => {
       const env = { HOME: sshd.home };
       try {
         const first = await ecsync(words, { env });
-        // rrsync of rsync 3.5 stores no pipes, and does not say so to every client.
+        // rrsync of rsync 3.5 stores no pipes, and does not report that to every client.
         expect(first.stderr).toContain('kinds/fifo was not stored');
         expect(first.stderr.match(/was not stored/g)).toHaveLength(1);
         expect(first.code).toBe(23);

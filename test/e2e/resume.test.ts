@@ -32,13 +32,13 @@ import { fsck, withMount } from './support/stock.ts';
 
 const MIB = 1024 * 1024;
 const SCRATCH = 'gocryptfs.longname.ecsync-tmp.name';
-/** So much has to be there before anything is killed. */
+/** This much must have arrived before anything is killed. */
 const ARRIVED_MIN = 2 * MIB;
 const LARGE = 10 * MIB;
-/** The same encrypted, with room for what is small. */
+/** The encrypted size, with room for small files. */
 const LARGE_STORED = LARGE * 1.01;
 
-/** Large files that are on their way into a copy, with what is there of them. */
+/** Large files being received into a copy, with the stats of their partial files. */
 function growing(copy: string): readonly Stats[] {
   const scratch = path.join(copy, SCRATCH);
   if (!existsSync(scratch)) return [];
@@ -51,7 +51,7 @@ function arrivedIn(copy: string): number {
   return growing(copy).reduce((sum, { size }) => sum + size, 0);
 }
 
-/** Calls `act` as soon as something is so; stops when the process ends. */
+/** Calls `act` as soon as a condition is true. Stops when the process ends. */
 function when(child: ChildProcess, isSo: () => boolean, act: () => void): void {
   const timer = setInterval(() => {
     if (!isSo()) return;
@@ -61,7 +61,7 @@ function when(child: ChildProcess, isSo: () => boolean, act: () => void): void {
   child.once('exit', () => clearInterval(timer));
 }
 
-/** Kills every rsync that works in a folder, as a crash of the server would. */
+/** Kills every rsync that works in a folder, like a crash of the server. */
 function killServers(copy: string): void {
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
@@ -92,7 +92,11 @@ describe('a large file', () => {
     return ecsync(own, { env: { HOME: home }, ...(onStart && { onStart }) });
   }
 
-  /** Pushes slowly until enough has arrived, and does harm. @returns bytes that are there then */
+  /**
+   * Pushes slowly until enough has arrived, and does damage.
+   *
+   * @returns bytes that have arrived
+   */
   async function cutOff(
     words: readonly string[],
     copy: string,
@@ -126,7 +130,7 @@ describe('a large file', () => {
     expect(found).toEqual([]);
   }
 
-  it('goes on in a local folder, killed twice, with what changed meanwhile', async () => {
+  it('continues in a local folder, killed twice, with changes meanwhile', async () => {
     const kill = (child: ChildProcess): void => void child.kill('SIGKILL');
     const first = await cutOff([bench.copy], bench.copy, kill);
     expect(first.left).toBeGreaterThanOrEqual(ARRIVED_MIN);
@@ -141,25 +145,25 @@ describe('a large file', () => {
     const arrived = first.left + MIB;
     const second = await cutOff([bench.copy], bench.copy, kill, { arrived });
     expect(second.left).toBeGreaterThanOrEqual(arrived);
-    // Another megabyte at the beginning, and the file stays as long as it was.
+    // Overwrites one megabyte at the beginning, so that the length stays.
     const fd = openSync(path.join(bench.source, 'folder', 'large'), 'r+');
     writeSync(fd, randomBytes(MIB), 0, MIB, 0);
     closeSync(fd);
     const end = await push([bench.copy]);
     expect(end.code).toBe(0);
     const { literalBytes, matchedBytes } = summaryOf(end);
-    // Block sums are of whole blocks.
+    // There are block sums only for whole blocks.
     expect(matchedBytes).toBeGreaterThan(second.left - 1.1 * MIB);
     expect(literalBytes).toBeLessThan(LARGE_STORED - second.left + 1.1 * MIB);
     expect(readdirSync(path.join(bench.copy, SCRATCH))).toEqual([]);
     await expectWhole(bench.copy);
-    // An older version that is there is of use, too, also when the push that replaces it is cut off.
+    // An existing older version is used too, even if the push that replaces it is cut off.
     const large = openSync(path.join(bench.source, 'folder', 'large'), 'r+');
     writeSync(large, randomBytes(8 * MIB), 0, 8 * MIB, 2 * MIB);
     closeSync(large);
     writeFileSync(path.join(bench.source, 'other'), randomBytes(9 * MIB));
     await cutOff([bench.copy], bench.copy, (child) => child.kill('SIGINT'));
-    // The server's copy of it has no time of today until it is written to.
+    // The server's copy of it has an old time until it is written to.
     const isWritten = (): boolean =>
       growing(bench.copy).some(({ size, mtimeMs }) => size > LARGE && mtimeMs > 10_000);
     const killed = await push([bench.copy, '--bwlimit', '3m'], (child) => {
@@ -172,7 +176,7 @@ describe('a large file', () => {
     expect(readdirSync(path.join(bench.copy, SCRATCH))).toEqual([]);
   }, 120_000);
 
-  it('goes on behind a remote shell whose rsync was killed', async () => {
+  it('continues behind a remote shell whose rsync was killed', async () => {
     const shell = path.join(bench.dir, 'shell');
     writeFileSync(shell, '#!/bin/sh\nshift\nexec sh -c "$*"\n', { mode: 0o755 });
     const words = ['-e', shell, `host:${bench.copy}`];
@@ -190,7 +194,7 @@ describe('a large file', () => {
     { flags: '-wo -no-del', append: [] },
     { flags: '-wo -no-del -no-overwrite', append: ['--append-only'] },
   ])(
-    'goes on behind rrsync $flags $append',
+    'continues behind rrsync $flags $append',
     async ({ flags, append }) => {
       const shell = path.join(bench.dir, 'shell');
       const restricted = `SSH_ORIGINAL_COMMAND="$*" exec rrsync ${flags} ${bench.dir}`;
@@ -213,7 +217,7 @@ describe('a large file', () => {
     });
     afterAll(() => daemon.stop());
 
-    it('goes on when its process was killed', async () => {
+    it('continues after its process was killed', async () => {
       const copy = path.join(daemon.folder('plain'), 'copy');
       const words = [`rsync://127.0.0.1:${daemon.port}/plain/copy`];
       const { left } = await cutOff(words, copy, () => void daemon.killSessions());
@@ -223,7 +227,7 @@ describe('a large file', () => {
       await expectWhole(copy);
     }, 120_000);
 
-    it('arrives where --inplace is refused, too', async () => {
+    it('arrives even if --inplace is refused', async () => {
       const copy = path.join(daemon.folder('strict'), 'copy');
       const end = await push([`rsync://127.0.0.1:${daemon.port}/strict/copy`]);
       expect(end.stderr).toBe('');
@@ -270,7 +274,7 @@ describe('a first push over a line that breaks after every six megabytes', () =>
       expect((await fsck(bench.copy, bench.passfile)).code).toBe(0);
     }
     expect(pushes).toBeGreaterThan(5);
-    // What was under way when the line broke is sent again: a part of ssh's window each time.
+    // What was in transit when the line broke is sent again: part of ssh's window each time.
     expect(bytesUp).toBeLessThan(33 * MIB + pushes * MIB);
 
     expect(readdirSync(path.join(bench.copy, SCRATCH))).toEqual([]);

@@ -1,4 +1,4 @@
-// Goal: an account that has SFTP and nothing else gives everything back.
+// Goal: everything can be restored from a login that allows only SFTP.
 import * as fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -29,18 +29,18 @@ function from(command: string, ...words: readonly string[]): Promise<CliResult> 
   return ecsync(all, { env: { HOME: sshd.home }, cwd: bench.dir });
 }
 
-test('restore reads over SFTP where the account runs no commands', async () => {
+test('restore reads over SFTP if the login cannot run commands', async () => {
   const target = path.join(bench.dir, 'back');
   const restored = await from('restore', '--to', target, '--perms', '--special-modes');
   expect(restored).toMatchObject({ code: 0 });
-  // SFTP tells whole seconds, and no names of one file.
+  // SFTP has whole seconds, and no hard links.
   const options = { ignore: ['.ecsync'], nanoseconds: false };
   expect(differences(bench.source, target, options)).toEqual([]);
   const again = await from('restore', '--to', target, '--perms', '--special-modes', '-i');
   expect(again).toMatchObject({ code: 0, stdout: '' });
 });
 
-test('some paths come alone', async () => {
+test('selected paths can be restored', async () => {
   const [first] = fs.readdirSync(bench.source).filter((name) => name.startsWith('sizes'));
   const target = path.join(bench.dir, 'part');
   const restored = await from('restore', `/${first ?? ''}`, '--to', target);
@@ -50,7 +50,7 @@ test('some paths come alone', async () => {
   expect(found.filter((line) => !/: mode /.test(line))).toEqual([]);
 });
 
-test('extended attributes do not come over SFTP, which is said once', async () => {
+test('extended attributes are not available over SFTP, which is reported once', async () => {
   const [first = ''] = fs.readdirSync(bench.source).filter((name) => name.startsWith('sizes'));
   const target = path.join(bench.dir, 'attributes');
   const restored = await from('restore', '-X', `/${first}`, '--to', target);
@@ -61,7 +61,7 @@ test('extended attributes do not come over SFTP, which is said once', async () =
   expect(fs.existsSync(path.join(target, first))).toBe(true);
 });
 
-test('what needs rsync says so: a clone, which is to be pushed to', async () => {
+test('a clone reports that it needs rsync, since it will be pushed to', async () => {
   const cloned = await ecsync(
     [
       'clone',
@@ -75,7 +75,7 @@ test('what needs rsync says so: a clone, which is to be pushed to', async () => 
   expect(cloned.stderr).toContain('runs no commands');
 });
 
-/** sftp-server, which lists the top of the copy in place of every folder below it. */
+/** An sftp-server that lists the root of the copy for every folder below it. */
 const FOLDER_IN_ITSELF = `
 import os, struct, subprocess, sys
 top = sys.argv[1].encode()
@@ -97,7 +97,7 @@ while True:
     server.stdin.flush()
 `;
 
-test('a copy that contains itself ends the restore soon, and says what it is', async () => {
+test('a copy that contains itself ends the restore soon, with an explanation', async () => {
   const copy = path.join(bench.dir, 'loop');
   const source = path.join(bench.dir, 'loop-source');
   for (const name of ['one', 'two']) fs.mkdirSync(path.join(source, name), { recursive: true });

@@ -13,7 +13,7 @@ import {
 } from './support/cli.ts';
 import { fsck } from './support/stock.ts';
 
-// Servers that leave out lines, answers or options: their silence is never taken for an answer.
+// Servers that omit lines, answers or options: their silence is never taken for an answer.
 
 let daemon: RunningDaemon;
 beforeAll(async () => {
@@ -63,7 +63,7 @@ async function run(command: string, ...words: readonly string[]): Promise<Result
   return { code, stdout, summary, warnings: warnings.map(({ message }) => message) };
 }
 
-/** A program that starts rsync with some words more or less. */
+/** A program that starts rsync with changed arguments. */
 function wrapper(script: string): readonly string[] {
   const file = path.join(bench.dir, 'rsync-wrapper');
   writeFileSync(file, `#!/bin/sh\n${script}\n`);
@@ -71,7 +71,7 @@ function wrapper(script: string): readonly string[] {
   return ['--rsync-path', file];
 }
 
-/** As openrsync: protocol 27, and a dry run that asks for nothing and names nothing. */
+/** As openrsync: protocol 27, and a dry run that requests and names nothing. */
 const OPENRSYNC = `
 server="$1"; cluster="$2"; shift 2
 case "$server $cluster $*" in
@@ -84,7 +84,7 @@ const url = (module: string): string => `rsync://127.0.0.1:${daemon.port}/${modu
 const confOf = (folder: string): string =>
   readFileSync(path.join(folder, 'gocryptfs.conf'), 'utf8');
 
-describe.each(['quiet', 'mute', 'no-info'])('a daemon that swallows lines (%s)', (module) => {
+describe.each(['quiet', 'mute', 'no-info'])('a daemon that suppresses lines (%s)', (module) => {
   it("does not make --append-only take another vault's copy for ours", async () => {
     const other = await makeBench();
     mkdirSync(other.source);
@@ -103,7 +103,7 @@ describe.each(['quiet', 'mute', 'no-info'])('a daemon that swallows lines (%s)',
     await other.remove();
   });
 
-  it('does not hide from --append-only what has changed', async () => {
+  it('does not hide changes from --append-only', async () => {
     expect((await run('push', '--append-only', url(module))).code).toBe(0);
     expect(await run('push', '--append-only', url(module))).toMatchObject({
       code: 0,
@@ -132,14 +132,14 @@ it.each([
 });
 
 describe('a server that answers no dry runs', () => {
-  it('takes a first push and the next ones, and is asked for its files to know whose copy is there', async () => {
+  it('accepts pushes, and is asked to send its files to show whose copy it has', async () => {
     const mute = wrapper(OPENRSYNC);
     expect(await run('push', ...mute, bench.copy)).toMatchObject({ code: 0, warnings: [] });
     write('changes', 'two');
     expect((await run('push', ...mute, bench.copy)).summary.filesSent).toBe(1);
     expect((await fsck(bench.copy, bench.passfile)).code).toBe(0);
     expect((await run('verify', bench.copy)).code).toBe(0);
-    // Without memory of it, it is recognised all the same.
+    // It is recognised without a memory of it.
     rmSync(path.join(bench.source, '.ecsync/index'), { recursive: true });
     expect((await run('push', ...mute, bench.copy)).code).toBe(0);
     const conf = confOf(bench.copy);
@@ -149,7 +149,7 @@ describe('a server that answers no dry runs', () => {
     expect(confOf(bench.copy)).toBe(conf);
   });
 
-  it('is not believed by what asks only, nor by what would delete: they end with its reason', async () => {
+  it('is not trusted by commands that only ask or that delete: they fail with this reason', async () => {
     expect((await run('push', bench.copy)).code).toBe(0);
     write('changes', 'two');
     rmSync(path.join(bench.source, 'stays'));
@@ -175,7 +175,7 @@ describe('a server that answers no dry runs', () => {
     }
   });
 
-  it('does not take a first push where its files cannot be read', async () => {
+  it('does not accept a first push if its files cannot be read', async () => {
     const blind = `case "$*" in *--sender*) echo "not allowed" >&2; exit 1 ;; esac`;
     const { code, summary } = await run('push', ...wrapper(blind + OPENRSYNC), bench.copy);
     expect([code, summary.error?.code]).toEqual([5, 'answers-withheld']);
@@ -186,7 +186,7 @@ describe('a server that drops -D', () => {
   const DROPS = `server="$1"; cluster="$2"; shift 2
 exec rsync "$server" "$cluster" --no-D "$@"`;
 
-  it('does not hide that pipes are not stored: the push names them, and verify misses them', async () => {
+  it('does not hide that pipes are not stored: push and verify name them', async () => {
     execFileSync('mkfifo', [path.join(bench.source, 'pipe')]);
     const drops = wrapper(DROPS);
     for (const time of ['first', 'again']) {
@@ -199,7 +199,7 @@ exec rsync "$server" "$cluster" --no-D "$@"`;
     expect(code).toBe(26);
     const findings = stdout.split('\n').filter((line) => line.includes('"missing"'));
     expect(JSON.parse(findings[0] ?? '')).toMatchObject({ kind: 'missing', path: 'pipe' });
-    // A server that stores them mends it, and what is there is not called missing afterwards.
+    // A server that stores them repairs it, and existing ones are not called missing afterwards.
     expect((await run('push', bench.copy)).code).toBe(0);
     expect((await run('push', ...drops, bench.copy)).code).toBe(0);
     const there = await run('verify', ...drops, bench.copy);
@@ -213,7 +213,7 @@ describe('a server that does not name what it would delete', () => {
 case "$server $cluster" in "--server -n"*) set -- --filter='protect *' "$@" ;; esac
 exec rsync "$server" "$cluster" "$@"`;
 
-  it('is not allowed to delete, and verify says that it did not look for more', async () => {
+  it('is not allowed to delete, and verify reports that it did not look for extra files', async () => {
     const silent = wrapper(SILENT);
     expect((await run('push', ...silent, bench.copy)).code).toBe(0);
     rmSync(path.join(bench.source, 'stays'));
@@ -225,7 +225,7 @@ exec rsync "$server" "$cluster" "$@"`;
   });
 });
 
-it('a key that may only add and an rsync that swallows lines: what has changed is named as unsure', async () => {
+it('a key that may only add and an rsync that suppresses lines: changed files are named as uncertain', async () => {
   const adds = wrapper(
     `case "$*" in *--info*) exit 1 ;; esac
 server="$1"; cluster="$2"; shift 2

@@ -1,5 +1,5 @@
-// Sparse files stay sparse: in the copy, by holes that stock gocryptfs reads, on the way there, and when they
-// are restored; through any history of a file. Whoever makes a hole in the copy is found.
+// Goal: sparse files stay sparse through any history of a file: in the copy, by holes that stock
+// gocryptfs reads, in transit, and in a restore. A forged hole in the copy is found.
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
@@ -23,7 +23,7 @@ import { fsck, withMount } from './support/stock.ts';
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** Numbers from 0 to below `end`, always the same ones. */
+/** Pseudo-random numbers from 0 to below `end`, the same in every run. */
 function numbersFrom(seed: number): (end: number) => number {
   let state = seed;
   return (end) => {
@@ -41,7 +41,7 @@ function edit(file: string, act: (fd: number) => void): void {
   closeSync(open);
 }
 
-/** The space that the files take which are long enough to be those with holes. */
+/** The disk space of the files that are long enough to be the sparse ones. */
 function spaceOf(folder: string): number {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .map((name) => statSync(path.join(folder, name)))
@@ -61,7 +61,7 @@ async function expectEqual(bench: Bench, copy: string, files: readonly string[])
   });
 }
 
-/** Makes what it can of a file once more: writes, holes over what was there, another length. */
+/** Changes a file at random: writes, holes over old content, another length. */
 function change(file: string, number: (end: number) => number): void {
   edit(file, (fd) => {
     const { size } = statSync(file);
@@ -111,12 +111,12 @@ describe.each([
   });
   afterAll(() => bench.remove());
 
-  it('has little sent and stored, restores the holes, and has them checked', async () => {
+  it('sends and stores little, restores the holes, and checks them', async () => {
     const pushed = await run('push', bench.copy, ...way, '--json');
     expect(pushed.code, pushed.stderr).toBe(0);
     const { bytesSent, filesSent } = summaryOf(pushed);
     expect(filesSent).toBe(2);
-    // In this process zeros cost nothing; of the small file they are sent.
+    // In this process zeros cost nothing. The zeros of the small file are sent.
     if (way.length > 0) expect(bytesSent).toBeLessThan(2.6 * MIB);
     expect(spaceOf(bench.copy)).toBeLessThan(1.5 * MIB);
     await expectEqual(bench, bench.copy, ['large', 'small']);
@@ -188,7 +188,7 @@ it.each([
   60_000,
 );
 
-it('a file that is cut off before its first hole costs no hole either', async () => {
+it('a file that was cut off before its first hole sends no holes either', async () => {
   const bench = await makeBench();
   const scratch = path.join(bench.copy, 'gocryptfs.longname.ecsync-tmp.name');
   const run = (words: readonly string[], onStart?: (child: ChildProcess) => void) =>
@@ -239,7 +239,7 @@ describe('a hole that somebody has made in the copy', () => {
   });
   afterAll(() => bench.remove());
 
-  it('is damage to all who read it', async () => {
+  it('is damage for every reader', async () => {
     copyFileSync(path.join(bench.dir, 'good'), stored);
     edit(stored, (fd) => writeSync(fd, Buffer.alloc(step), 0, step, 18 + 512 * step));
     const checked = await run('fsck', bench.copy, '--no-last-push');
@@ -257,7 +257,7 @@ describe('a hole that somebody has made in the copy', () => {
     expect(printed.stdout.length).toBeLessThanOrEqual(10 * 4096);
   }, 30_000);
 
-  it('is none without it', async () => {
+  it('is no damage without the vault', async () => {
     copyFileSync(path.join(bench.dir, 'good'), stored);
     expect((await run('fsck', bench.copy, '--no-last-push')).code).toBe(0);
     const printed = await run(
@@ -274,7 +274,7 @@ describe('a hole that somebody has made in the copy', () => {
   });
 });
 
-it('a copy of AES-SIV that stock made is gone on with by holes, one of layout reverse without', async () => {
+it('a copy of AES-SIV by stock is continued with holes, one of layout reverse without', async () => {
   for (const kind of ['forward', 'reverse'] as const) {
     const bench = await makeBench();
     const run = (command: string, ...words: readonly string[]) =>

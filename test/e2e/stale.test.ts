@@ -1,4 +1,5 @@
-// Files that a push has sent and that change in the same second: no later push may take them for settled.
+// Files that a push has sent and that change in the same second. No later push may take them for
+// unchanged.
 import { mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -26,7 +27,8 @@ describe('a file rewritten within the second in which it was sent', () => {
   }
 
   it('is sent by the push after one that was killed at a write of its memory', async () => {
-    // The mark of a push that begins, what a push that ended remembers, and what it writes after that.
+    // The mark at the start of a push, the memory of a completed push, and what is written after
+    // that.
     for (let at = 1; at <= 3; at++) {
       writeFileSync(edited, `version ${at}`);
       // The second of this edit lasts until the push is over, however long that takes.

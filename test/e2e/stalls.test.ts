@@ -1,4 +1,7 @@
-/** Goal: nothing hangs. Method: conversations that stall at a few places; the campaign tries them all. */
+/**
+ * Goal: nothing hangs. Method: conversations that stall at a few points. The campaign tries all
+ * points.
+ */
 import { expect, inject, it } from 'vitest';
 import { runStallSweep, type SweepOptions } from '../support/stall-sweep.ts';
 
@@ -18,7 +21,7 @@ function endsOf(options: Partial<SweepOptions>): Promise<string[]> {
   );
 }
 
-it('a connection that stalls ends with 30, wherever and whichever way it does', async () => {
+it('a connection that stalls ends with 30, at any point and in any direction', async () => {
   const ways = ['up', 'both'] as const;
   const transports = ['ssh', 'daemon'] as const;
   const ends = await endsOf({ timeoutSec: 1, transports, commands: ['push'], ways });

@@ -1,8 +1,8 @@
-// A share of the tamper table, with the built command: the whole one is part of the campaign.
+// A share of the tamper table with the built command. The campaign runs all of it.
 import { expect, inject, test } from 'vitest';
 import { runTamperTable, type TamperRow } from '../support/tamper-table.ts';
 
-/** What key and vault can tell, and what of it the key alone can. */
+/** What key and vault can detect, and what of it the key alone can. */
 const BOTH = ['two folders exchanged', 'a block of zeros more', 'a hole moved'];
 const VAULT_ONLY = [
   'cut at the end of a block',
@@ -10,7 +10,7 @@ const VAULT_ONLY = [
   'a hole filled with its earlier content',
 ];
 
-test('what is exchanged is found with the key alone, what is gone or older by the vault', async () => {
+test('exchanged files are found with the key alone, missing or older ones with the vault', async () => {
   const rows: TamperRow[] = [];
   await runTamperTable({
     seed: 1,

@@ -20,8 +20,8 @@ const VAULT = ['.ecsync'];
 const MIB = 1024 * 1024;
 
 /**
- * The main job against real peers: what is pushed is mounted by stock gocryptfs and equals the
- * source in every respect, `-fsck` is content, and a second push has nothing to send.
+ * The main job against real peers: a pushed copy is mounted by stock gocryptfs and equals the
+ * source in every respect, `-fsck` finds it clean, and a second push sends nothing.
  */
 let sshd: RunningSshd;
 beforeAll(async () => {
@@ -87,7 +87,10 @@ describe.each(ways)('a tree of hard names, sizes and kinds, over $name', ({ word
   });
 });
 
-/** Stock gocryptfs finds the copy clean, and in it what the source has; a local folder keeps no nanoseconds. */
+/**
+ * Stock gocryptfs finds the copy clean, and equal to the source. A local folder keeps no
+ * nanoseconds.
+ */
 async function expectEqual(bench: Bench, local: boolean): Promise<void> {
   expect((await fsck(bench.copy, bench.passfile)).code).toBe(0);
   const found = await withMount(bench.copy, bench.passfile, (mountpoint) =>
@@ -96,7 +99,7 @@ async function expectEqual(bench: Bench, local: boolean): Promise<void> {
   expect(found).toEqual([]);
 }
 
-describe.each(ways)('changes travel over $name', ({ words, local }) => {
+describe.each(ways)('changes over $name', ({ words, local }) => {
   let bench: Bench;
   beforeAll(async () => {
     bench = await makeBench();
@@ -111,7 +114,7 @@ describe.each(ways)('changes travel over $name', ({ words, local }) => {
   });
   afterAll(() => bench.remove());
 
-  it('sends eight changed bytes as less than 16 KiB', async () => {
+  it('send eight changed bytes as less than 16 KiB', async () => {
     const file = openSync(path.join(bench.source, 'big'), 'r+');
     writeSync(file, Buffer.from('changed!'), 0, 8, 5 * MIB + 4090);
     closeSync(file);

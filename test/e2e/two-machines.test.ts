@@ -1,5 +1,6 @@
-// Goal: the password is changed on one machine, and a clone on another one goes on pushing with the old
-// one: the newer conf of the copy stays, the push is told so, and the clone can take it over.
+// Goal: the password is changed on one machine, and a clone on another machine continues to push
+// with the old one. The newer conf of the copy stays, the push reports that, and the clone can take
+// it over.
 import * as fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

@@ -13,9 +13,9 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { freePort, startSshd, type RunningSshd } from '../support/sshd.ts';
 import { ecsync, makeBench, initVault, type Bench, type CliResult } from './support/cli.ts';
 
-// What a scheduler starts: everything is said in config.toml, there is no terminal, no agent, and
-// nothing in the environment but the home folder. Each missing piece has its exit code and a remedy
-// at once; nothing asks.
+// A scheduled push: everything is in config.toml, there is no terminal, no agent, and the
+// environment holds only the home folder. Each missing piece has its exit code and a remedy at
+// once, and nothing asks.
 
 let bench: Bench;
 let first: RunningSshd;
@@ -74,7 +74,7 @@ function unattended(words: readonly string[]): CliResult {
   return { code: status, signal, stdout, stderr };
 }
 
-/** What is recorded, the last run at the end. */
+/** The recorded runs, the last one at the end. */
 function log(): readonly { remote: string; exitCode: number }[] {
   return unattended(['log', '--json'])
     .stdout.trim()
@@ -85,7 +85,7 @@ function log(): readonly { remote: string; exitCode: number }[] {
 }
 
 describe('a vault that is configured once', () => {
-  it('is pushed to two remotes, in silence, and both are recorded', () => {
+  it('is pushed to two remotes without output, and both are recorded', () => {
     expect(unattended(['push', '--all'])).toMatchObject({ code: 0, stdout: '', stderr: '' });
     expect(existsSync(at('one/gocryptfs.conf')) && existsSync(at('two/gocryptfs.conf'))).toBe(true);
     expect(log().map(({ remote, exitCode }) => [remote, exitCode])).toEqual([
@@ -97,7 +97,7 @@ describe('a vault that is configured once', () => {
 });
 
 describe('what is missing', () => {
-  /** A change, what the push to the first remote comes to then, and how it is taken back. */
+  /** A change, the result of the push to the first remote then, and how the change is reverted. */
   const cases: readonly {
     readonly what: string;
     readonly code: number;
@@ -177,7 +177,7 @@ describe('what is missing', () => {
 describe('two pushes at once', () => {
   const lock = (): string => path.join(bench.source, '.ecsync/lock');
 
-  /** A push that has the lock and is busy for a while. */
+  /** A push that holds the lock and is busy for a while. */
   async function busyPush() {
     rmSync(path.join(bench.source, 'large'), { force: true });
     writeFileSync(
@@ -194,12 +194,12 @@ describe('two pushes at once', () => {
     return { child, ended };
   }
 
-  it('one runs to its end, the other ends with 11', async () => {
+  it('one completes, the other ends with 11', async () => {
     const { ended } = await busyPush();
     const other = await ecsync(['push', '-C', bench.source], { env: { HOME: at('home') } });
     expect(other.code).toBe(11);
     expect(other.stderr).toMatch(/^hint: /m);
-    expect(existsSync(lock())).toBe(true); // the first one is still at it: nobody waited
+    expect(existsSync(lock())).toBe(true); // the first one is still running: nobody waited
     expect(await ended).toBe(0);
   });
 

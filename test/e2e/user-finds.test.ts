@@ -42,7 +42,7 @@ function lines(result: CliResult): string[] {
 
 describe('a dry run', () => {
   it.each([[[]], [['--rsync-path', 'rsync']]])(
-    'tells what the push then itemises, the root included %j',
+    'reports what the push then itemises, including the root %j',
     { timeout: 60_000 },
     async (more) => {
       const words = ['-i', '--delete', ...more];
@@ -90,7 +90,7 @@ describe('a dry run', () => {
 });
 
 it.each(['27', '29', '32'])(
-  'makes a copy anew that is gone, when told to, by protocol %s',
+  'makes a lost copy again on request, by protocol %s',
   { timeout: 60_000 },
   async (protocol) => {
     const words = ['--rsync-path', 'rsync', '--protocol', protocol];
@@ -119,7 +119,7 @@ describe('a path', () => {
   });
 });
 
-it('does not delete what a protect rule names: it refuses instead', async () => {
+it('does not delete objects that a protect rule names: it refuses instead', async () => {
   expect((await push()).code).toBe(0);
   rmSync(path.join(bench.source, 'folder'), { recursive: true });
   for (const rule of ['P /folder', '-r /folder']) {
@@ -134,7 +134,7 @@ it('does not delete what a protect rule names: it refuses instead', async () => 
 });
 
 it.each([[[]], [['--rsync-path', 'rsync']]])(
-  'keeps what the server cannot delete readable %j',
+  'keeps undeletable objects readable %j',
   { timeout: 60_000 },
   async (more) => {
     const nobody = 65534;
@@ -169,7 +169,7 @@ it.each([[[]], [['--rsync-path', 'rsync']]])(
   },
 );
 
-it('counts what was in a folder with a long name, and no file of the format', async () => {
+it('counts the content of a folder with a long name, but no files of the format', async () => {
   const folder = path.join(bench.source, 'f'.repeat(200));
   mkdirSync(path.join(folder, 'g'.repeat(200)), { recursive: true });
   writeFileSync(path.join(folder, 'inside'), 'x');
@@ -180,7 +180,7 @@ it('counts what was in a folder with a long name, and no file of the format', as
   }
 });
 
-it('carries sockets into a local folder', async () => {
+it('stores sockets in a local folder', async () => {
   const socket = path.join(bench.source, 's'.repeat(60));
   const script =
     'require("net").createServer().listen(process.argv[1], () => process.kill(process.pid, 9))';
@@ -214,7 +214,7 @@ it('names a file that changes while it is read in plaintext', { timeout: 60_000 
   expect(result.stderr).toContain('folder/growing changed while it was being read');
 });
 
-it('refuses to make a vault of a folder whose name cannot be told to it', async () => {
+it('refuses to make a vault of a folder whose name is not valid UTF-8', async () => {
   const before = readdirSync(bench.dir).length;
   const name = `${bench.dir}/not \uFFFD text`;
   const result = await ecsync(['init', name, '--passfile', bench.passfile]);

@@ -23,7 +23,7 @@ import { type Bench, type CliResult, ecsync, initVault, makeBench } from './supp
 import { makeBusyTree, makeHardTree } from './support/hard-tree.ts';
 import { fsck } from './support/stock.ts';
 
-/** `verify` against real servers: it finds all that is wrong, and nothing where nothing is. */
+/** `verify` against real servers: it finds every difference, and nothing in an intact copy. */
 interface Difference {
   readonly kind: string;
   readonly path: string;
@@ -56,7 +56,7 @@ function told(result: CliResult): string[] {
     .sort();
 }
 
-/** A vault with a copy, and the commands on both. */
+/** A vault with a copy, and commands on both. */
 class Pair {
   readonly bench: Bench;
   destination: string;
@@ -85,7 +85,7 @@ class Pair {
     expect(result).toMatchObject({ code: 0, stdout: '', stderr: '' });
   }
 
-  /** Where plaintext paths are in the copy. */
+  /** The paths in the copy of plaintext paths. */
   async stored(plain: readonly string[]): Promise<string[]> {
     const { source, passfile } = this.bench;
     const words = ['name', 'encode', '-C', source, '--passfile', passfile, ...plain];
@@ -98,7 +98,7 @@ class Pair {
   }
 }
 
-/** Changes one byte and nothing else that can be seen. */
+/** Changes one byte and nothing else that is visible. */
 function flip(file: string, random: number): void {
   const { size, mtimeMs } = statSync(file);
   const at = Math.floor(random * size);
@@ -107,7 +107,7 @@ function flip(file: string, random: number): void {
   readSync(fd, byte, 0, 1, at);
   writeSync(fd, Buffer.from([(byte[0] ?? 0) ^ 0x40]), 0, 1, at);
   closeSync(fd);
-  // Rounded up, as `stats.mtime` is, it could be the next second's.
+  // Rounded up, as `stats.mtime` is, it could be in the next second.
   const time = new Date(Math.floor(mtimeMs));
   utimesSync(file, time, time);
 }
@@ -138,7 +138,7 @@ describe('over ssh with a key that may only write (rrsync -wo)', () => {
     await pair.bench.remove();
   });
 
-  it('says nothing about a copy that is right', { timeout: 120_000 }, async () => {
+  it('reports nothing about an intact copy', { timeout: 120_000 }, async () => {
     await pair.expectClean();
     await pair.expectClean('-H', '--numeric-ids');
   });
@@ -176,18 +176,18 @@ describe('over ssh with a key that may only write (rrsync -wo)', () => {
         .sort(),
     ).toEqual(expected.sort());
     expect(found.filter(({ changedHere }) => changedHere)).toEqual([]);
-    // Item records, and nothing of any content.
+    // Item records, and no content.
     expect(summaryOf(result)['bytesReceived']).toBeLessThan(4_000);
     expect(existsSync(path.join(copy, 'gocryptfs.conf'))).toBe(true);
   });
 
   it('repairs all of it, then finds nothing', { timeout: 120_000 }, async () => {
     const half = await pair.run('verify', '--repair', '--json');
-    expect(half.code).toBe(0); // what is only there is no failure without --delete
+    expect(half.code).toBe(0); // extra files are no failure without --delete
     const left = differencesOf(half).filter(({ repaired }) => !repaired);
     expect(left.map(({ kind }) => kind)).toEqual(['extra', 'extra']);
     const refused = await pair.run('verify', '--repair', '--delete', '--json');
-    // The first deletion ever looks whether the folder is nobody else's, and it holds a foreign file.
+    // The first deletion checks whether the folder holds foreign files, and it does.
     expect(refused.code).toBe(10);
     expect(summaryOf(refused)['error']).toMatchObject({ code: 'destination-not-a-copy' });
     const [folder = ''] = await pair.stored(['folder 3']);
@@ -261,14 +261,14 @@ describe.each([
   afterAll(() => pair.bench.remove());
   const isOld = name.endsWith('27');
 
-  it('says nothing about a copy that is right', { timeout: 120_000 }, async () => {
+  it('reports nothing about an intact copy', { timeout: 120_000 }, async () => {
     if (!isOld) return pair.expectClean();
     const result = await pair.run('verify');
     expect(result).toMatchObject({ code: 0, stdout: '' });
     expect(result.stderr).toMatch(/too old to tell about attributes/);
   });
 
-  it('tells what each thing is, and repairs it', { timeout: 120_000 }, async () => {
+  it('reports the kind of each difference, and repairs it', { timeout: 120_000 }, async () => {
     const [file = '', folder = '', link = '', moved = ''] = await pair.stored([
       'sizes/4097',
       'empty folder',
@@ -306,7 +306,7 @@ describe.each([
     expect((await fsck(pair.bench.copy, pair.bench.passfile)).code).toBe(0);
   });
 
-  it('says when a file was changed here', { timeout: 120_000 }, async () => {
+  it('reports if a file was changed here', { timeout: 120_000 }, async () => {
     const edited = path.join(pair.bench.source, 'sizes', '4096');
     flip(edited, 0.1);
     utimesSync(edited, 1_234_567_890, 1_234_567_890);
@@ -352,7 +352,7 @@ describe.each([
 });
 
 describe('three verdicts', () => {
-  it('tells damage from what was not pushed yet and from what is only there', async () => {
+  it('distinguishes damage, changes that were not pushed yet, and extra files', async () => {
     const pair = new Pair(await makeBench());
     try {
       const { source, passfile } = pair.bench;
@@ -373,7 +373,7 @@ describe('three verdicts', () => {
       expect(verdicts.sort()).toEqual(['./ pending', 'deleted extra', ...pending]);
       expect(verify.code).toBe(0);
       expect((await ecsync(['status', '-C', source])).code).toBe(0);
-      // A deletion that is due with the next push is no damage either; a foreign file then is.
+      // A deletion that is due with the next push is no damage either, but a foreign file then is.
       expect((await pair.run('verify', '--delete')).code).toBe(0);
       await pair.push();
       await pair.push('--delete');
@@ -382,7 +382,7 @@ describe('three verdicts', () => {
       expect((await pair.run('verify', '--delete')).code).toBe(26);
       expect((await pair.run('verify')).code).toBe(0);
       rmSync(path.join(pair.bench.copy, 'foreign'));
-      // Altered there, with another time: nothing says that it was changed here.
+      // Changed in the copy, with another time: nothing suggests that it was changed here.
       const [file = ''] = await pair.stored(['damaged']);
       flip(file, 0.9);
       utimesSync(file, 1_234_567_890, 1_234_567_890);
@@ -400,7 +400,7 @@ describe('three verdicts', () => {
 describe('a server that is not root', () => {
   const NOBODY = 65534;
 
-  it('has what was pushed, right after it was', async () => {
+  it('matches right after the push', async () => {
     const pair = new Pair(await makeBench());
     try {
       const { source, copy, dir } = pair.bench;
@@ -425,7 +425,7 @@ describe('a server that is not root', () => {
 });
 
 describe('what is not compared', () => {
-  it('leaves out what filters and paths leave out, and names what is not there', async () => {
+  it('is what filters and paths leave out, and missing paths are named', async () => {
     const pair = new Pair(await makeBench());
     try {
       const { source } = pair.bench;

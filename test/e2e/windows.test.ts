@@ -27,8 +27,8 @@ import {
   type WindowsNode,
 } from './support/windows.ts';
 
-// The command as it runs on Windows: Node's Windows build under Wine, which is Windows' interface as
-// Wine sees it, not Windows. Copies are looked at from here, by stock gocryptfs.
+// The command on Windows: Node's Windows build under Wine, which implements the interface of
+// Windows but is not Windows. Stock gocryptfs checks the copies on Linux.
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
@@ -37,7 +37,7 @@ const SILENT = { code: 0, stdout: '', stderr: '' };
 const PASS = ['--passfile', 'C:\\passfile'];
 const LARGE_BYTES = 3_000_000;
 const LONG = Array.from({ length: 5 }, (_, i) => `${i}${'x'.repeat(90)}`);
-/** Windows keeps times in units of 100 ns, and no owners. */
+/** Windows stores times in units of 100 ns, and no owners. */
 const COMPARED = { ignore: ['.ecsync'], nanoseconds: false, owners: false };
 
 let windows: Windows;
@@ -49,11 +49,11 @@ beforeAll(async () => {
 });
 afterAll(() => windows.remove());
 
-/** A vault of Windows, seen from both sides. */
+/** A vault on Windows, seen from both sides. */
 interface Vault {
-  /** The folder here. */
+  /** The path of the folder on Linux. */
   readonly source: string;
-  /** The folder there. */
+  /** The path of the folder on Windows. */
   readonly there: string;
   run(command: string, ...words: readonly string[]): Promise<CliResult>;
 }
@@ -82,7 +82,7 @@ function changeOneByte({ source }: Vault): void {
   writeFileSync(path.join(source, 'folder', 'large'), content);
 }
 
-/** Stock gocryptfs finds nothing wrong with a copy, and mounts it as the source is. */
+/** Stock gocryptfs finds a copy clean, and equal to the source. */
 async function expectSame(source: string, copy: string): Promise<void> {
   expect(await fsck(copy, passfile)).toMatchObject({ code: 0 });
   const found = await withMount(copy, passfile, (mounted) =>
@@ -96,7 +96,7 @@ describe('a local folder', () => {
     ['a drive letter', '20', 'D:\\letter'],
     ['a file URL', '22', 'file:///D:/url'],
   ] as const)(
-    'by %s, with Node %s: sends what changed, links what moved, deletes what is gone',
+    'by %s, with Node %s: sends changes, links moved files, deletes gone ones',
     async (_, version, url) => {
       const name = version === '20' ? 'letter' : 'url';
       const vault = await makeVault(name, version);
@@ -125,7 +125,7 @@ describe('a local folder', () => {
     },
   );
 
-  it('ls, cat, verify and fsck; what was damaged is found', async () => {
+  it('ls, cat, verify and fsck work, and damage is found', async () => {
     const vault = await makeVault('looks');
     const copy = path.join(windows.driveD, 'looked-at');
     expect((await vault.run('push', 'D:\\looked-at')).code).toBe(0);
@@ -143,7 +143,7 @@ describe('a local folder', () => {
     expect((await vault.run('verify', 'D:\\looked-at')).code).toBe(26);
   });
 
-  it.each(VERSIONS)('with Node %s a restore and a clone have everything', async (version) => {
+  it.each(VERSIONS)('with Node %s a restore and a clone are complete', async (version) => {
     const vault = await makeVault(`work${version}`, version);
     const copy = `D:\\work${version}`;
     expect((await vault.run('push', copy)).code).toBe(0);
@@ -191,7 +191,7 @@ describe('names that Windows cannot hold', () => {
   });
 
   it.each(VERSIONS)(
-    'are restored under the rule, nothing over anything: Node %s',
+    'are restored under changed names, and nothing is overwritten: Node %s',
     async (version) => {
       const to = `odd-names${version}`;
       const words = ['restore', '-C', onDriveZ(source), ...PASS, '--from', onDriveZ(copy)];
@@ -199,7 +199,7 @@ describe('names that Windows cannot hold', () => {
         const result = await windows.ecsync(version, [...words, '--to', `C:\\${to}`, '-i']);
         expect(result.code, result.stderr).toBe(0);
         expect(result.stderr).toContain('a%3Ab');
-        expect(result.stdout === '').toBe(isAgain); // what is there is recognised under its other name
+        expect(result.stdout === '').toBe(isAgain); // existing files are recognised under their changed names
       }
       const target = path.join(windows.driveC, to);
       for (const [name, was] of Object.entries(NAMES)) {
@@ -245,7 +245,7 @@ describe('ssh', () => {
   });
 });
 
-it('of two pushes at once the second ends with 11, and the first goes on', async () => {
+it('of two pushes at once the second ends with 11, and the first continues', async () => {
   const vault = await makeVault('busy');
   const script = path.join(windows.driveC, 'wait.cjs');
   writeFileSync(
@@ -290,7 +290,7 @@ it('the task of a schedule is XML that starts this command', async () => {
   expect(read).toContain(`"${vault.there}\\.ecsync"`);
 });
 
-describe('what others could have put in the way', () => {
+describe('files that others could have planted', () => {
   it('a program in the current folder is not started for a bare name, but one in PATH is', async () => {
     const vault = await makeVault('programs');
     const { source, there } = vault;
@@ -311,7 +311,8 @@ describe('what others could have put in the way', () => {
     writeFileSync(path.join(source, '.ecsync', 'config.toml'), plain);
     hook('hostname');
     expect(await vault.run('push')).toMatchObject({ code: 0 });
-    // Who owns a vault cannot be told: above the current folder it must be in the user's profile.
+    // The owner of a vault is unknown, so above the current folder it must be in the user's
+    // profile.
     const above = await windows.ecsync('22', ['log', '-C', `${there}\\folder`]);
     expect(above.stderr).toContain('above the current folder and outside your profile');
     expect(above.code).toBe(10);

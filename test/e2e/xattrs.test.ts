@@ -31,7 +31,7 @@ beforeEach(async () => {
 });
 afterEach(() => bench.remove());
 
-/** After so long a new file is old enough to be known by its times. */
+/** After this time a new file is old enough to be recognised by its times. */
 const SETTLED_MS = 2100;
 const inSource = (...parts: readonly string[]): string => path.join(bench.source, ...parts);
 
@@ -42,7 +42,7 @@ function makeTree(): void {
   setXattr(inSource('file'), 'user.gocryptfs.x', 'of another copy');
   setXattr(inSource('empty'), `user.${'n'.repeat(170)}`, 'longest name');
   setXattr(inSource('empty'), 'user.1', '1');
-  // Files written about the time of a push are sent again when anything about them changes.
+  // Files written around the time of a push are sent again if anything about them changes.
   execFileSync('find', [bench.source, '-exec', 'touch', '-h', '-d', '2020-01-01', '{}', '+']);
 }
 
@@ -64,11 +64,11 @@ async function expectEqual(): Promise<void> {
 
 describe('-X into a local folder, by the rsync of this machine', { timeout: 120_000 }, () => {
   it.each([30, 31, 32])(
-    'stock shows the same at protocol %i, later changes too',
+    'stock shows the same attributes at protocol %i, also after changes',
     async (protocol) => {
       makeTree();
       await initVault(bench);
-      // A file whose inode changes in the second it was made in may have other content, too.
+      // A file whose inode changes in the second in which it was made may have other content too.
       await delay(SETTLED_MS);
       const words = ['--protocol', String(protocol), '-i', bench.copy];
       const first = await push(...words);
@@ -102,7 +102,7 @@ describe('-X into a local folder, by the rsync of this machine', { timeout: 120_
     },
   );
 
-  it('leaves stored attributes alone without -X, and lets -X mend what differs', async () => {
+  it('keeps stored attributes without -X, and repairs differing ones with -X', async () => {
     makeTree();
     await initVault(bench);
     await push(bench.copy);
@@ -118,7 +118,7 @@ describe('-X into a local folder, by the rsync of this machine', { timeout: 120_
     expect(xattrsOf(bench.copy).join('\n')).not.toContain('user.foreign');
   });
 
-  it('holds values as long as stock can read them, and reports a longer one', async () => {
+  it('stores values as long as stock can read, and reports a longer one', async () => {
     const other = await makeBench('/dev/shm');
     try {
       Object.assign(bench, { source: other.source, copy: other.copy });
@@ -142,7 +142,7 @@ describe('-X into a local folder, by the rsync of this machine', { timeout: 120_
     }
   });
 
-  it('says what it leaves out: attributes of symlinks', async () => {
+  it('reports what it leaves out: attributes of symlinks', async () => {
     makeTree();
     setXattr(inSource('symlink'), 'trusted.link', 'x');
     await initVault(bench);
@@ -151,7 +151,7 @@ describe('-X into a local folder, by the rsync of this machine', { timeout: 120_
     expect(stderr).toContain('extended attributes of 1 symlinks or special files were left out');
   });
 
-  it('looks only at what is pushed', async () => {
+  it('reads only the attributes of pushed objects', async () => {
     makeTree();
     mkdirSync(inSource('closed', 'inside'), { recursive: true });
     setXattr(inSource('closed'), 'user.x', 'x');
@@ -161,7 +161,7 @@ describe('-X into a local folder, by the rsync of this machine', { timeout: 120_
     await expectEqual();
   });
 
-  it('takes user attributes alone when nobody is root, and keeps what it cannot read', async () => {
+  it('takes only user attributes without root, and keeps stored ones that it cannot read', async () => {
     makeTree();
     chmodSync(bench.dir, 0o755);
     await initVault(bench);
@@ -196,7 +196,7 @@ describe('-X into a local folder, by the rsync of this machine', { timeout: 120_
 });
 
 describe('-X over ssh', { timeout: 120_000 }, () => {
-  it('stock shows the same, and a second push sends nothing', async () => {
+  it('stock shows the same attributes, and a second push sends nothing', async () => {
     makeTree();
     await initVault(bench);
     const sshd = await startSshd();

@@ -1,4 +1,6 @@
-/** Bundles the sources once for all tests of a project that run them as programs, away from `dist/`. */
+/**
+ * Bundles the sources once for all tests of a project that run them as programs, away from `dist/`.
+ */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,13 +16,13 @@ declare module 'vitest' {
   }
 }
 
-/** Modules that tests import from plain JavaScript, where the compiler would put them. */
+/** Modules that plain JavaScript tests import, at the paths of the compiler's output. */
 const MODULES = { 'dist/index.js': 'src/index.ts', 'dist/vault/lock.js': 'src/vault/lock/lock.ts' };
 
 export default async function setup(project: TestProject): Promise<() => void> {
   const root = path.resolve(import.meta.dirname, '../../..');
   const outDir = mkdtempSync(path.join(tmpdir(), 'ecsync-build-'));
-  // The bundle finds its packages and its version as an installed package would.
+  // The bundle finds its packages and its version like an installed package.
   symlinkSync(path.join(root, 'node_modules'), path.join(outDir, 'node_modules'));
   symlinkSync(path.join(root, 'package.json'), path.join(outDir, 'package.json'));
   const { output, input, ...options } = bundle;

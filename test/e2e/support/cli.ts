@@ -4,7 +4,7 @@ import { type Bench, type CliOptions, type CliResult, environment, runProgram } 
 
 export { type Bench, type CliOptions, type CliResult, makeBench } from './run-cli.ts';
 
-/** Runs `ecsync` the way a scheduler does: no terminal, no standard input. */
+/** Runs `ecsync` as a scheduler does: no terminal, no standard input. */
 export async function ecsync(
   words: readonly string[],
   options: CliOptions = {},

@@ -61,7 +61,7 @@ export function differences(a: string, b: string, options: CompareOptions = {}):
       say(path, `mode ${statA.mode.toString(8)}, ${statB.mode.toString(8)}`);
     if ((statA.mode ^ statB.mode) & 0o170000n) return;
     if (owners && (statA.uid !== statB.uid || statA.gid !== statB.gid)) say(path, 'owner');
-    // A server leaves the time of anything but a file alone when it is right to the second.
+    // A server does not change the time of anything but a file if it is right to the second.
     const unit = nanoseconds && statA.isFile() ? 1n : 1_000_000_000n;
     if (statA.mtimeNs / unit !== statB.mtimeNs / unit)
       say(path, `mtime ${statA.mtimeNs}, ${statB.mtimeNs}`);

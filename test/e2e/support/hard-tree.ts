@@ -33,7 +33,9 @@ export function pattern(size: number, seed = 1): Buffer {
   return bytes;
 }
 
-/** Names: every single byte but `/` and NUL, long ones around the limits, newlines, no UTF-8. */
+/**
+ * Names: every single byte except `/` and NUL, lengths around the limits, newlines, invalid UTF-8.
+ */
 function makeNames(root: string): void {
   const folder = path.join(root, 'names');
   mkdirSync(folder);
@@ -151,7 +153,7 @@ function setTimes(root: string): void {
   utimesSync(path.join(root, 'deep'), 0, 999_999_999);
 }
 
-/** Everything that has broken a backup tool before, in one small tree. */
+/** Everything that is known to break backup tools, in one small tree. */
 export function makeHardTree(root: string): void {
   mkdirSync(root, { recursive: true });
   makeNames(root);

@@ -1,4 +1,5 @@
-// Runs the command line in a process of its own, from any program: nothing here needs a test runner.
+// Runs the command line in a process of its own. Any program can use it, since it needs no test
+// runner.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -18,15 +19,15 @@ export interface CliOptions {
   readonly node?: string;
   /** Runs as this user (tests run as root). */
   readonly uid?: number;
-  /** Standard input; without it there is none. */
+  /** Standard input. Without it there is none. */
   readonly input?: string | Uint8Array;
   /** Called with the running process, to interrupt or kill it. */
   readonly onStart?: (child: ChildProcess) => void;
-  /** In a process of its own: the test has to do with that process. */
+  /** Runs in a process of its own, for tests that examine the process. */
   readonly alone?: true;
 }
 
-/** Environment of a command: nothing of ours but what is needed to run. */
+/** Environment of a command: only what is needed to run. */
 export function environment(
   extra: Readonly<Record<string, string>> = {},
 ): Readonly<Record<string, string>> {

@@ -4,15 +4,15 @@ import { lstatSync, mkdirSync, readdirSync, rmSync, utimesSync } from 'node:fs';
 import path from 'node:path';
 import type { Bench } from './run-cli.ts';
 
-/** What an old setup consists of: how stock gocryptfs and stock rsync made the copy. */
+/** An old setup: how stock gocryptfs and stock rsync made the copy. */
 export interface OldSetup {
-  /** `gocryptfs -reverse` shown to rsync, or a mount that was written to. */
+  /** `gocryptfs -reverse` read by rsync, or a mount that was written to. */
   readonly kind: 'reverse' | 'forward';
-  /** Further words of `gocryptfs -init`. */
+  /** Further arguments of `gocryptfs -init`. */
   readonly words: readonly string[];
 }
 
-/** Mounts with stock gocryptfs while something happens there. */
+/** Mounts with stock gocryptfs while `act` runs. */
 async function whileMounted(
   { bench, words, folder }: { bench: Bench; words: readonly string[]; folder: string },
   act: (mountpoint: string) => void,
@@ -34,7 +34,7 @@ function init(bench: Bench, words: readonly string[], folder: string): void {
   execFileSync('gocryptfs', [...all, ...words, folder], { stdio: 'ignore' });
 }
 
-/** Makes the copy of the bench's source as people did before. */
+/** Makes the copy of the bench's source with stock programs. */
 export async function makeOldCopy(bench: Bench, { kind, words }: OldSetup): Promise<void> {
   const { source, copy } = bench;
   if (kind === 'reverse') {

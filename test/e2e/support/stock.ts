@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** What stock `gocryptfs -fsck` says about a cipher folder. */
+/** The output of stock `gocryptfs -fsck` for a cipher folder. */
 export async function fsck(
   cipherDir: string,
   passfile: string,
@@ -22,7 +22,10 @@ export async function fsck(
   }
 }
 
-/** Mounts, and waits for the command only: the file system it leaves behind keeps its output open. */
+/**
+ * Mounts, and waits only for the command, since the file system that it starts keeps its output
+ * open.
+ */
 async function mount(words: readonly string[], cipherDir: string): Promise<void> {
   const [code] = (await once(spawn('gocryptfs', [...words], { stdio: 'ignore' }), 'exit')) as [
     number,

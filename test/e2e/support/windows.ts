@@ -19,29 +19,31 @@ import type { CliResult } from './cli.ts';
 const run = promisify(execFile);
 const BUILDS = path.resolve(import.meta.dirname, '../../../node_modules/.cache/windows-node');
 
-/** Versions of Node for Windows that are there: the oldest that is supported, and one that many have. */
+/** Installed versions of Node for Windows: the oldest supported one, and a common one. */
 export type WindowsNode = '20' | '22';
 
-/** Windows builds of Node under Wine, with a Windows installation of its own in a temporary folder. */
+/**
+ * Windows builds of Node under Wine, with a Windows installation of its own in a temporary folder.
+ */
 export interface Windows {
-  /** Temporary folder of all of this; removed by `remove()`. */
+  /** The temporary folder of all of this. `remove()` removes it. */
   readonly dir: string;
-  /** Here, what is `C:\` there. */
+  /** The local path of `C:\`. */
   readonly driveC: string;
-  /** Here, what is `D:\` there: another volume than `C:\`. */
+  /** The local path of `D:\`, another volume than `C:\`. */
   readonly driveD: string;
-  /** Here, what is the home folder there. */
+  /** The local path of the home folder. */
   readonly home: string;
-  /** Runs `ecsync` there as a scheduler does: no terminal, no standard input. */
+  /** Runs `ecsync` as a scheduler does: no terminal, no standard input. */
   ecsync(version: WindowsNode, words: readonly string[]): Promise<CliResult>;
-  /** Ends everything that runs there and removes the folder. */
+  /** Ends all processes and removes the folder. */
   remove(): Promise<void>;
 }
 
 /**
- * Where the program of a version is, here.
+ * The local path of node.exe.
  *
- * @throws {Error} when it is not there
+ * @throws {Error} it is not installed
  */
 export function windowsNode(version: WindowsNode): string {
   const node = path.join(BUILDS, version, 'node.exe');
@@ -49,7 +51,7 @@ export function windowsNode(version: WindowsNode): string {
   throw new Error(`Node ${version} for Windows is not there: run scripts/install-windows-node.sh`);
 }
 
-/** A path of this machine as a program in Wine names it. */
+/** A local path as a program in Wine names it. */
 export function onDriveZ(file: string): string {
   return `Z:${file.replaceAll('/', '\\')}`;
 }
@@ -57,7 +59,7 @@ export function onDriveZ(file: string): string {
 /**
  * Makes a Windows installation.
  *
- * @throws {Error} when Wine is not there
+ * @throws {Error} Wine is not installed
  */
 export async function makeWindows(): Promise<Windows> {
   const dir = mkdtempSync(path.join(tmpdir(), 'ecsync-windows-'));
@@ -86,7 +88,7 @@ export async function makeWindows(): Promise<Windows> {
       });
     },
     remove: async () => {
-      await run('wineserver', ['-k', '-w'], { env }).catch(() => undefined); // nothing runs any more
+      await run('wineserver', ['-k', '-w'], { env }).catch(() => undefined); // nothing is running any more
       rmSync(dir, { recursive: true, force: true });
     },
   };
@@ -96,15 +98,15 @@ function environment(dir: string, prefix: string) {
   return {
     PATH: process.env['PATH'],
     HOME: path.join(dir, 'home'),
-    LC_ALL: 'C.UTF-8', // names on the disk here are UTF-8
+    LC_ALL: 'C.UTF-8', // names on the local disk are UTF-8
     WINEPREFIX: prefix,
     WINEDEBUG: '-all',
     WINEDLLOVERRIDES: 'mscoree,mshtml=', // asks for no download
-    NODE_SKIP_PLATFORM_CHECK: '1', // Wine says it is an older Windows than Node asks for
+    NODE_SKIP_PLATFORM_CHECK: '1', // Wine reports an older Windows than Node requires
   };
 }
 
-/** Output goes to files: with pipes of this machine Node for Windows does not start. */
+/** Redirects output to files, since Node for Windows does not start with local pipes. */
 function runInWine(
   words: readonly string[],
   { env, output }: { readonly env: NodeJS.ProcessEnv; readonly output: string },

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 /** Gives an object an extended attribute; the value as bytes. */
 export function setXattr(path: string, name: string, value: Uint8Array | string): void {
   const hex = `0x${Buffer.from(value).toString('hex')}`;
-  // An argument may have 128 KiB at most: long values go by a file.
+  // An argument may have at most 128 KiB, so long values are passed in a file.
   const restore = `# file: ${quote(path)}\n${quote(name)}=${hex}\n\n`;
   execFileSync('setfattr', ['-h', '--restore=-'], { input: Buffer.from(restore, 'latin1') });
 }
@@ -22,7 +22,10 @@ export function removeXattr(path: string, name: string): void {
   execFileSync('setfattr', ['-h', '-x', name, path]);
 }
 
-/** `path name=hex` of every attribute in a folder but access control lists, sorted; `.ecsync` left out. */
+/**
+ * `path name=hex` of every attribute in a folder except access control lists, sorted, without
+ * `.ecsync`.
+ */
 export function xattrsOf(folder: string): string[] {
   const words = ['-R', '-P', '-h', '-d', '-m', '^(user|trusted|security)\\.', '-e', 'hex', '.'];
   const maxBuffer = 64 * 1024 * 1024;
