@@ -114,7 +114,7 @@ export type VaultCode =
   | 'conf-missing' | 'conf-not-json' | 'conf-not-utf8' | 'conf-scrypt-invalid'
   | 'conf-scrypt-too-costly' | 'conf-seal-invalid' | 'conf-too-large' | 'conf-too-old'
   | 'conf-unusable' | 'conf-version-unsupported' | 'copy-gone' | 'copy-missing'
-  | 'destination-encrypted' | 'destination-mirror' | 'destination-not-a-copy'
+  | 'destination-encrypted' | 'destination-mirror' | 'destination-nested' | 'destination-not-a-copy'
   | 'destination-other-vault' | 'fido2-unsupported' | 'key-check-missing' | 'layout-unproven'
   | 'layout-unsupported' | 'lock-failed' | 'memory-damaged' | 'no-vault' | 'not-a-copy'
   | 'not-a-mirror' | 'not-encrypted' | 'root-unknown' | 'scrypt-cost-unagreed' | 'scrypt-failed'
@@ -161,7 +161,7 @@ export class LoginError extends CodedError<LoginCode> {
 // prettier-ignore
 export type RemoteCode =
   | 'answers-withheld' | 'command-not-started' | 'comparison-withheld' | 'daemon-refused'
-  | 'delete-forbidden' | 'destination-broken' | 'destination-forbidden' | 'destination-missing'
+  | 'delete-forbidden' | 'destination-broken' | 'destination-forbidden' | 'destination-missing' | 'destination-moved'
   | 'destination-read-only' | 'destination-unusable' | 'module-unknown' | 'no-common-checksum'
   | 'no-greeting' | 'not-a-daemon' | 'nothing-listed' | 'option-refused' | 'program-missing'
   | 'program-not-started' | 'remote-exit' | 'rsync-missing' | 'rsync-too-old' | 'server-busy'

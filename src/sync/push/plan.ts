@@ -5,7 +5,7 @@ import { TEMPORARY_DIRECTORY } from '../../gocryptfs/names/names.ts';
 import { isDirectory, isRegularFile } from '../../tree/entry.ts';
 import { pathKey } from '../../bytes/paths.ts';
 import { withLinkedNames } from './runs/content-run.ts';
-import { previewRules } from './job/deletion.ts';
+import { previewRules, protectForeign } from './job/deletion.ts';
 import { isNew, isTransfer, LINKED } from './job/itemize.ts';
 import { confirmMoves, underOldNames } from './runs/moves-links.ts';
 import { suspectsOf } from './runs/suspects.ts';
@@ -227,7 +227,7 @@ class Estimate {
       ...books,
       entries: question.entries,
       options: noBlockSize || blockSize === undefined ? options : { ...options, blockSize },
-      ...(deleting && { rules: previewRules(scope) }),
+      ...(deleting && { rules: [...previewRules(scope), ...protectForeign(scope)] }),
       ...(question.decline && { decline: question.decline }),
       ...(moved && { open: (entry) => context.view.open(moved.get(entry)?.entry ?? entry) }),
       onItem: (entry, iflags, xname, ndx) => {

@@ -1,6 +1,7 @@
 /** Pushes a vault to a destination, from the login to the summary. */
+import { existsSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
-import { UsageError } from '../../errors.ts';
+import { FileError, UsageError, VaultError } from '../../errors.ts';
 import { refuseOverlap } from '../../tree/local/overlap.ts';
 import { mendFiles } from './runs/repair-run.ts';
 import {
@@ -9,7 +10,7 @@ import {
   MANY_OBJECTS,
   prepareHeap,
 } from '../garbage-collection.ts';
-import { previewRules, whatIsKept } from './job/deletion.ts';
+import { previewRules, protectForeign, whatIsKept } from './job/deletion.ts';
 import { destinationOptions, type LoginQuestions } from '../reach/destination-options.ts';
 import {
   abandonLogin,
@@ -103,7 +104,7 @@ async function preview(job: PushJob, remembered: PushState | undefined): Promise
       ...bookkeeping(job),
       entries: job.snapshot.entries,
       options: { deleteAfter: deleting, xattrs: job.settings.xattrs },
-      rules: previewRules(job.scope),
+      rules: [...previewRules(job.scope), ...protectForeign(job.scope)],
       onDeleted: (path, isDir) => {
         noteDeleted(job, path, isDir);
       },
@@ -177,14 +178,31 @@ export async function push(
       const summary = summarise(ready.job, startedMs, { ...ready, ...end });
       const endedWell = isWhole && summary.exitCode === 0;
       marker.end({ settings: job.settings, isAllDeleted, endedWell });
+      if (summary.exitCode === 24) assertSourceThere(job.settings);
       return summary;
     } catch (error) {
       reporter.cutOff?.(figuresOf(job, startedMs));
+      // The vault is often in the folder, and then cannot be written either.
+      if (error instanceof FileError) assertSourceThere(job.settings);
       throw error;
     }
   };
   const onReached = mend === undefined ? { onReached: startFirstRun } : {};
   return withPushJob(asked, vault, { ...surroundings, ...onReached }, work);
+}
+
+/**
+ * When files vanish, the folder itself may have.
+ *
+ * @throws {VaultError} `source-missing`
+ */
+function assertSourceThere({ source, frozen }: PushSettings): void {
+  const folder = frozen?.folder ?? source;
+  if (existsSync(folder)) return;
+  throw new VaultError('source-missing', `${folder} has gone while it was pushed`, {
+    hint: 'Is its disk still mounted? Was it renamed? The copy has what was pushed, and nothing was deleted there for it.',
+    facts: { path: folder },
+  });
 }
 
 /** Whether the remembered state is about the same root as this view. */

@@ -1,4 +1,5 @@
 /** A folder of this machine as a destination. */
+import { statSync } from 'node:fs';
 import path from 'node:path';
 import { FileError, RemoteError } from '../../errors.ts';
 import { isDryRun, parseServerArgs, type TransferOptions } from '../../rsync/wire/options.ts';
@@ -11,6 +12,9 @@ import { prepareFolder } from '../../tree/target/prepare-folder.ts';
 import { InProcessRemote, type InProcessServer } from './in-process-remote.ts';
 import { makeSpecial } from './local-special.ts';
 
+/** rsync's exit status for errors in file input and output. */
+const FILE_IO_STATUS = 11;
+
 /** How a local folder stores what is pushed. */
 export interface LocalFolderOptions {
   /** Write whole files without comparing them with existing ones. Default false. */
@@ -22,22 +26,54 @@ export interface LocalFolderOptions {
 /**
  * A folder of this machine as a destination. {@link start} rejects with {@link UsageError}
  * `server-words-invalid`, and with {@link RemoteError} `destination-unusable` when the folder
- * cannot be made or is no folder.
+ * cannot be made or is no folder. {@link RemoteError} `destination-moved`, also as the failure of a
+ * run, when it is not the folder any more that an earlier run or the beginning of this one found.
  */
 export class LocalFolderRemote extends InProcessRemote {
   constructor(options: LocalFolderOptions = {}) {
-    super((words) => folderServer(words, options));
+    const identities = new FolderIdentities();
+    super((words) => folderServer(words, options, identities));
   }
+}
+
+/** The folders that runs of one login have written to: each must stay the one that it was. */
+class FolderIdentities {
+  readonly #seen = new Map<string, string>();
+
+  /** @throws {RemoteError} `destination-moved` — it was moved, removed or replaced between two runs */
+  assertSame(folder: string): void {
+    const before = this.#seen.get(folder);
+    if (before === undefined || before === identityOf(folder)) return;
+    throw new RemoteError(
+      'destination-moved',
+      `${folder} was moved or replaced while it was written`,
+      { hint: 'Is its disk still mounted? Push again.', facts: { path: folder } },
+    );
+  }
+
+  note(folder: string): void {
+    const identity = identityOf(folder);
+    if (identity !== undefined) this.#seen.set(folder, identity);
+  }
+}
+
+/** Undefined where nothing identifies it. */
+function identityOf(folder: string): string | undefined {
+  const stats = statSync(folder, { throwIfNoEntry: false, bigint: true });
+  return stats === undefined || stats.ino === 0n ? undefined : `${stats.dev} ${stats.ino}`;
 }
 
 function folderServer(
   words: readonly string[],
   { wholeFile = false, durable = true }: LocalFolderOptions,
+  identities: FolderIdentities,
 ): InProcessServer {
   const { options, destination } = parseServerArgs(words);
   const folder = path.resolve(destination);
+  identities.assertSame(folder);
   const rootIsNew = prepare(folder, options);
-  return async (peer, onStderr) => {
+  if (!isDryRun(options)) identities.note(folder);
+  return async (peer, onStderr, onFailure) => {
     const { tempDir, linkDest, compareDest, copyDest } = options;
     const earlier = linkDest ?? compareDest ?? copyDest;
     const store = new LocalStore(folder, {
@@ -49,13 +85,20 @@ function folderServer(
       ...(earlier !== undefined && { earlier }),
     });
     try {
-      return await serve(peer, store, {
+      const status = await serve(peer, store, {
         transfer: options,
         localDefaults: { users: userIds(), groups: groupIds() },
         wholeFile,
         rootIsNew,
         onStderr,
       });
+      identities.assertSame(folder);
+      return status;
+    } catch (error) {
+      if (!(error instanceof RemoteError)) throw error;
+      onStderr(`rsync: ${error.message}`);
+      onFailure(error);
+      return FILE_IO_STATUS;
     } finally {
       store.close();
     }

@@ -40,6 +40,9 @@ export interface LockOptions {
   readonly lapsed?: string;
 }
 
+/** Holders in this process that ended while their lock was out of reach, as on a disk that is away. */
+const left = new Set<string>();
+
 const SUCCESSIONS_MAX = 64;
 /** Renewals during the term of a lease. */
 const RENEWALS_PER_LEASE = 6;
@@ -74,8 +77,11 @@ export function acquireLock(file: string, options: LockOptions = {}): Lock {
   const release = (): void => {
     clearInterval(renewal);
     process.removeListener('exit', release);
+    left.add(own.id);
     try {
-      if (readHolder(file)?.id === own.id) fs.rmSync(file, { force: true });
+      if (readHolder(file)?.id !== own.id) return;
+      fs.rmSync(file);
+      left.delete(own.id);
     } catch {
       // The lock stays, and the next run finds it stale.
     }
@@ -172,7 +178,8 @@ function takeLock(file: string, own: Holder, { hint, lapsed }: LockOptions): voi
       chain.push(successor);
     }
     const holder = chain.at(-1) ?? named;
-    if (holder.id !== lapsed && !isGone(holder, nowMs)) throw heldByOther(file, holder, hint);
+    const hasLeft = holder.id === lapsed || left.has(holder.id);
+    if (!hasLeft && !isGone(holder, nowMs)) throw heldByOther(file, holder, hint);
     const succession = successionFile(file, holder);
     if (createExclusively(succession, own) !== undefined) continue;
     // Another process may have finished a succession since `named` was read: then ours is void.

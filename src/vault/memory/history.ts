@@ -8,6 +8,7 @@ import { retryWhileHeld } from '../../platform.ts';
 import { reasonOf } from '../../system-words.ts';
 import { ownIdentity, processStateOf } from '../lock/process-identity.ts';
 import { NotAFileError, withRegularFile } from '../files/regular-file.ts';
+import { makeFolderInVault } from '../files/vault-files.ts';
 
 /*
  * `.ecsync/log/history.jsonl`: one JSON object a line at the start of a run, and one at its end,
@@ -111,7 +112,7 @@ export function appendHistory(vaultDir: string, run: Run): void {
 function appendLine(vaultDir: string, line: object): void {
   const { now, before } = historyFiles(vaultDir);
   try {
-    fs.mkdirSync(path.dirname(now), { recursive: true, mode: 0o700 });
+    makeFolderInVault(path.dirname(now));
     const stats = fs.statSync(now, { throwIfNoEntry: false });
     if (stats?.isFile() === false) throw new NotAFileError(now);
     const length = stats?.size ?? 0;

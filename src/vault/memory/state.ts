@@ -6,6 +6,7 @@ import { BugError, FileError } from '../../errors.ts';
 import { reasonOf } from '../../system-words.ts';
 import { replaceCacheFile, replaceFile } from '../files/atomic-write.ts';
 import { readRegularFile, withRegularFile } from '../files/regular-file.ts';
+import { makeFolderInVault } from '../files/vault-files.ts';
 
 /*
  * A state file:
@@ -93,7 +94,7 @@ export function writeState(
   const file = stateFile(vaultDir, key);
   const digest = createHash('sha256').update(content).digest();
   try {
-    fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+    makeFolderInVault(path.dirname(file));
     const replace = isDurable ? replaceFile : replaceCacheFile;
     replace(file, Buffer.concat([MAGIC, digest, content]), 0o600);
   } catch (error) {

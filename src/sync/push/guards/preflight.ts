@@ -3,8 +3,9 @@ import { RemoteError, VaultError } from '../../../errors.ts';
 import { MIRROR_MARKER_NAME } from '../../../view/mirror/mirror-view.ts';
 import { isAtOrBelow, pathKey } from '../../../bytes/paths.ts';
 import { deleteLimit, isSurelyFew } from './delete-limit.ts';
-import { previewRules } from '../job/deletion.ts';
+import { previewRules, protectForeign } from '../job/deletion.ts';
 import { refuseForeignFiles, refuseNonEmpty } from './foreign-objects.ts';
+import { refuseNested } from './nested-copy.ts';
 import { type PushJob, shownPath } from '../job/push-job.ts';
 import type { PushState } from '../memory/push-state.ts';
 import { answersWithheld, askOrRefuse, tellsDeletions, type Unknown } from '../job/question.ts';
@@ -27,7 +28,7 @@ const NO_FOLDER: Standing = { what: 'no folder' };
  * push. An encrypted copy and a plain mirror never share a folder.
  *
  * @throws {VaultError} `destination-other-vault`, `destination-not-a-copy`, `destination-mirror`,
- *   `destination-encrypted`
+ *   `destination-encrypted`, `destination-nested`
  */
 export async function refuseOtherVault(job: PushJob): Promise<Standing> {
   const { isEncrypted } = job.context.view;
@@ -44,6 +45,7 @@ export async function refuseOtherVault(job: PushJob): Promise<Standing> {
   // A changed password changes the conf. The root's diriv stays, and identifies the copy.
   await refuseUnlessOurs(job, seen);
   if (isOtherConf(seen)) await job.confThere?.judge(job, undefined);
+  if (conf === 'absent') await refuseNested(job);
   if (seen.rootIsNew) return NO_FOLDER;
   const listed = await listRoot(job);
   if (conf !== 'absent') return { what: 'copy', listed };
@@ -131,6 +133,7 @@ async function refuseUnlessMirror(job: PushJob, seen: RootFiles): Promise<Standi
       { hint: 'Choose another folder, or leave out encrypt = false.' },
     );
   }
+  if (mirror === 'absent') await refuseNested(job);
   if (seen.rootIsNew) return NO_FOLDER;
   const listed = await listRoot(job);
   if (mirror !== 'absent') return { what: 'copy', listed };
@@ -160,9 +163,10 @@ interface PlannedDeletions {
  * Asks the server what it would delete. If it names nothing, it is asked again about an existing
  * file of ours. Before the first push there is none.
  *
+ * @param seesForeign - also report what no push can have written, which stays in any case
  * @throws {RemoteError} `answers-withheld` — it does not tell
  */
-async function planDeletions(job: PushJob): Promise<PlannedDeletions> {
+async function planDeletions(job: PushJob, seesForeign: boolean): Promise<PlannedDeletions> {
   const found = new Set<string>();
   const foreign: Uint8Array[] = [];
   const lostMounts = new Set<string>();
@@ -173,7 +177,10 @@ async function planDeletions(job: PushJob): Promise<PlannedDeletions> {
     {
       entries: job.snapshot.entries,
       options: { deleteAfter: true },
-      rules: previewRules({ ...job.scope, unmounted: [] }),
+      rules: [
+        ...previewRules({ ...job.scope, unmounted: [] }),
+        ...(seesForeign ? [] : protectForeign(job.scope)),
+      ],
       onDeleted: (path) => {
         told++;
         const shown = shownPath(job, path);
@@ -234,8 +241,10 @@ export async function decideDeletion(
   const { gone, filesBefore } = job.moves;
   const known = { deletedUnder: remembered?.deletedUnder, gone, filesBefore };
   const isMounted = job.mounts.lost.length === 0;
-  if (isMounted && !isUnchecked && isSurelyFew(settings, known)) return { deleting: true };
-  const planned = await planDeletions(job);
+  // What others put among plaintext names would go, too, and is not remembered.
+  const isRemembered = isMounted && !isUnchecked && !context.view.names.isPlain;
+  if (isRemembered && isSurelyFew(settings, known)) return { deleting: true };
+  const planned = await planDeletions(job, isUnchecked);
   if (isUnchecked) refuseForeignFiles(job, planned.foreign, { harm: '--delete would remove them' });
   // Nothing seems to be due. The next push can tell better.
   if (!planned.isKnown) return { deleting: false };

@@ -202,16 +202,25 @@ function nothingListed({ settings }: PushJob): RemoteError {
   );
 }
 
+/** The folder above one at a server, and its name there; undefined for the topmost one. */
+export function placeThere(
+  folder: string,
+): { readonly parent: string; readonly name: string } | undefined {
+  const [, parent = '', name] = /^(.*?)([^/]+)\/*$/.exec(folder) ?? [];
+  if (name === undefined || name === '.' || name === '..') return undefined;
+  return { parent: parent === '' ? './' : parent, name };
+}
+
 /**
  * Whether the parent folder can be listed and this folder is not in it. Not every server says why
  * it fails.
  */
 async function isAbsentInParent(job: PushJob, destination: string): Promise<boolean> {
-  const [, parent = '', name] = /^(.*?)([^/]+)\/*$/.exec(destination) ?? [];
-  if (name === undefined || name === '.') return false;
+  const place = placeThere(destination);
+  if (place === undefined) return false;
   try {
-    const siblings = await folderThere(job, parent === '' ? './' : parent).children();
-    return siblings.every(({ path }) => Buffer.from(path).toString() !== name);
+    const siblings = await folderThere(job, place.parent).children();
+    return siblings.every(({ path }) => Buffer.from(path).toString() !== place.name);
   } catch (error) {
     if (error instanceof EcsyncError && !(error instanceof InterruptedError)) return false;
     throw error;

@@ -164,6 +164,26 @@ function protectSpecialFiles({ names }: DeletionScope): ReceiverRule[] {
   ];
 }
 
+/** The shortest encrypted name: 16 bytes in base64. */
+const CIPHER_NAME = '?'.repeat(22);
+
+/**
+ * Protects what no push can have written, whenever it was put there: names that are no encrypted
+ * ones. So a whole copy inside the copy, or somebody's folder of photos, survives. What remains of
+ * interrupted runs of rsync does not.
+ */
+export function protectForeign({ names }: Pick<DeletionScope, 'names'>): ReceiverRule[] {
+  if (names.isPlain) return [];
+  return [
+    rule('risk', 'gocryptfs.*'),
+    ...[`.${CIPHER_NAME}*.??????`, '.gocryptfs.*.??????'].map((name) => rule('risk', name)),
+    ...['.~tmp~', '.rsync-partial'].map((name) => rule('risk', name)),
+    rule('protect', '*[!A-Za-z0-9_=-]*'),
+    rule('risk', `${CIPHER_NAME}*`),
+    rule('protect', '*'),
+  ];
+}
+
 /**
  * First pass: content only.
  *
@@ -179,6 +199,7 @@ export function contentRules(scope: DeletionScope, isSwept = false): ReceiverRul
     ...protectUnmounted(scope),
     ...protectExcluded(scope),
     ...limitTo(scope),
+    ...(scope.within.length === 0 ? protectForeign(scope) : []),
   ];
 }
 
@@ -224,6 +245,7 @@ export function pruneRules(
     ...protectExcluded(scope),
     rule('risk', `/${TEMPORARY_DIRECTORY}/**`),
     ...limitTo(scope),
+    ...(scope.within.length === 0 ? protectForeign(scope) : []),
   ];
 }
 
@@ -247,7 +269,10 @@ export function halfFolderRules(folders: ReadonlySet<string>): ReceiverRule[] {
   ];
 }
 
-/** Rules of a dry run that counts everything both passes would remove, except our own leftovers. */
+/**
+ * Rules of a dry run that reports everything that both passes would remove, except our own
+ * leftovers, and with it what {@link protectForeign} protects.
+ */
 export function previewRules(scope: DeletionScope): ReceiverRule[] {
   return [
     ...(scope.keep ?? []),

@@ -1,5 +1,5 @@
 /** One conversation of a push with one `rsync --server`. */
-import { EcsyncError, InterruptedError } from '../../../errors.ts';
+import { EcsyncError, InterruptedError, RemoteError } from '../../../errors.ts';
 import type { ReceiverRule } from '../../../rsync/flist/filter-list.ts';
 import type { IdNames } from '../../../rsync/flist/id-list.ts';
 import { serverArgs, type TransferOptions } from '../../../rsync/wire/options.ts';
@@ -224,11 +224,15 @@ async function runOnce(
   }
   ledger.runs++;
   const stderrText = connection.stderrText();
+  const { failure } = connection;
   const outcome = {
     ...judge(result, status, stderrText, { showLine: context.tell }),
     // Messages of the stream were reported already.
     stderrText: connection.addErrorText === undefined ? stderrText : '',
     saidText: stderrText + messages,
+    // What a server in this process says of itself explains the rest.
+    ...(failure instanceof RemoteError && { exitCode: failure.exitCode, error: failure }),
   };
+  if (failure instanceof RemoteError) return outcome;
   return result instanceof Error ? outcome : { ...outcome, protocol: result.protocol };
 }

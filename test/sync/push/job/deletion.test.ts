@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { WildPattern } from '../../../../src/tree/filter/wildmatch.ts';
 import {
   contentRules,
   previewRules,
+  protectForeign,
   pruneRules,
   sweepRules,
 } from '../../../../src/sync/push/job/deletion.ts';
@@ -11,6 +13,7 @@ const shown = (rules: ReturnType<typeof sweepRules>): string[] =>
 const TEMP = '/gocryptfs.longname.ecsync-tmp.name';
 const STEPS = '/gocryptfs.longname.ecsync-moved-*.name';
 const names = { isPlain: false, hasDirIVs: true };
+const FOREIGN = shown(protectForeign({ names }));
 const everything = { names, excluded: [], within: [] };
 
 describe('what a server may delete', () => {
@@ -19,8 +22,9 @@ describe('what a server may delete', () => {
       `protect ${TEMP}`,
       'protect gocryptfs.diriv',
       'protect gocryptfs.longname.*.name',
+      ...FOREIGN,
     ]);
-    expect(shown(pruneRules(everything))).toEqual([`risk ${TEMP}/**`]);
+    expect(shown(pruneRules(everything))).toEqual([`risk ${TEMP}/**`, ...FOREIGN]);
     expect(shown(previewRules(everything))).toEqual([`protect ${TEMP}`]);
     expect(shown(sweepRules())).toEqual([`risk ${TEMP}/**`, `risk ${STEPS}`, 'protect *']);
   });
@@ -56,7 +60,35 @@ describe('what a server may delete', () => {
     expect(shown(contentRules(deterministic))).toEqual([
       `protect ${TEMP}`,
       'protect gocryptfs.longname.*.name',
+      ...FOREIGN,
     ]);
+  });
+
+  it.each([
+    ['a folder of somebody', 'photos', false],
+    ['another copy, and what is in it', 'B/gocryptfs.conf', false],
+    ['a name with a dot', 'a long name of somebody else.jpg', false],
+    ['a name with another letter', 'ein-ziemlich-langer-Näme-von-jemandem', false],
+    ['a hidden file', '.DS_Store', false],
+    ['an encrypted name', 'qBnGxh3DnSMc3UKCKEJpLw', true],
+    ['one with padding', 'qBnGxh3DnSMc3UKCKEJpLw==', true],
+    ['a longer one', 'BJSk_axIAiGDsYW7C9qdahvSB7raag6EbJgzzvul-D7N-5nLYTQmbZU', true],
+    ['a hashed one', 'gocryptfs.longname.qBnGxh3DnSMc3UKCKEJpLwqBnGxh3DnSMc3UKCKEJpL', true],
+    ['one in a folder', 'qBnGxh3DnSMc3UKCKEJpLw/qBnGxh3DnSMc3UKCKEJpLw', true],
+    ['what an interrupted rsync left', '.qBnGxh3DnSMc3UKCKEJpLw.a1B2c3', true],
+    ['the same of a diriv', '.gocryptfs.diriv.a1B2c3', true],
+    ['a folder of an interrupted rsync', '.~tmp~', true],
+  ])('%s, %s, may be deleted: %s', (_what, name, isRisked) => {
+    const rules = protectForeign({ names });
+    // A folder that is protected is not looked into.
+    const parts = name.split('/').map((part) => Buffer.from(part));
+    const isDeleted = parts.every((part) => {
+      const found = rules.find(({ pattern }) =>
+        new WildPattern(Buffer.from(pattern)).matches(part),
+      );
+      return found?.action !== 'protect';
+    });
+    expect(isDeleted).toBe(isRisked);
   });
 });
 
