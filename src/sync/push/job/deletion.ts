@@ -167,6 +167,9 @@ function protectSpecialFiles({ names }: DeletionScope): ReceiverRule[] {
 /** The shortest encrypted name: 16 bytes in base64. */
 const CIPHER_NAME = '?'.repeat(22);
 
+/** What temporary names of rsync, and of a local folder of ours, end with. */
+const UNFINISHED_ENDS = ['??????', `${'[0-9a-f]'.repeat(8)}?*`];
+
 /**
  * Protects what no push can have written, whenever it was put there: names that are no encrypted
  * ones. So a whole copy inside the copy, or somebody's folder of photos, survives. What remains of
@@ -176,7 +179,10 @@ export function protectForeign({ names }: Pick<DeletionScope, 'names'>): Receive
   if (names.isPlain) return [];
   return [
     rule('risk', 'gocryptfs.*'),
-    ...[`.${CIPHER_NAME}*.??????`, '.gocryptfs.*.??????'].map((name) => rule('risk', name)),
+    ...UNFINISHED_ENDS.flatMap((end) => [
+      rule('risk', `.${CIPHER_NAME}*.${end}`),
+      rule('risk', `.gocryptfs.*.${end}`),
+    ]),
     ...['.~tmp~', '.rsync-partial'].map((name) => rule('risk', name)),
     rule('protect', '*[!A-Za-z0-9_=-]*'),
     rule('risk', `${CIPHER_NAME}*`),

@@ -70,12 +70,18 @@ describe('what a server may delete', () => {
     ['a name with a dot', 'a long name of somebody else.jpg', false],
     ['a name with another letter', 'ein-ziemlich-langer-Näme-von-jemandem', false],
     ['a hidden file', '.DS_Store', false],
+    ['a long hidden file', '.a-hidden-file-of-somebody.properties', false],
     ['an encrypted name', 'qBnGxh3DnSMc3UKCKEJpLw', true],
     ['one with padding', 'qBnGxh3DnSMc3UKCKEJpLw==', true],
     ['a longer one', 'BJSk_axIAiGDsYW7C9qdahvSB7raag6EbJgzzvul-D7N-5nLYTQmbZU', true],
     ['a hashed one', 'gocryptfs.longname.qBnGxh3DnSMc3UKCKEJpLwqBnGxh3DnSMc3UKCKEJpL', true],
     ['one in a folder', 'qBnGxh3DnSMc3UKCKEJpLw/qBnGxh3DnSMc3UKCKEJpLw', true],
     ['what an interrupted rsync left', '.qBnGxh3DnSMc3UKCKEJpLw.a1B2c3', true],
+    [
+      'what an interrupted push into a local folder left',
+      '.qBnGxh3DnSMc3UKCKEJpLw.d0038682l',
+      true,
+    ],
     ['the same of a diriv', '.gocryptfs.diriv.a1B2c3', true],
     ['a folder of an interrupted rsync', '.~tmp~', true],
   ])('%s, %s, may be deleted: %s', (_what, name, isRisked) => {
