@@ -10,7 +10,7 @@ import { isFileIn } from '../../tree/local/glance.ts';
 import { refuseOverlap } from '../../tree/local/overlap.ts';
 import type { VaultFrame } from '../../vault/vault.ts';
 import type { Destination } from '../../vault/destination/destination.ts';
-import { remotesAt } from '../../vault/destination/remote-destination.ts';
+import { overlappingRemote, remotesAt } from '../../vault/destination/remote-destination.ts';
 import type { Host } from '../frame/host.ts';
 import type { Warnings } from '../frame/report.ts';
 import { shownText } from '../terminal/terminal.ts';
@@ -38,6 +38,7 @@ export async function judgeAddress(
   const { vault, destination } = address;
   refuseOverlap(vault.source, destination);
   refuseOtherForm(address, platform);
+  refuseOverlappingRemote(address, platform);
   const obstacle = await obstacleAt(address);
   if (obstacle !== undefined) {
     const message = `${destination.shown} ${obstacle}`;
@@ -61,6 +62,27 @@ function refuseOtherForm(address: Address, platform: NodeJS.Platform): void {
   throw new UsageError('remote-other-form', `${shown} is ${form} already, as '${other.name}'`, {
     hint: 'One folder cannot be both an encrypted copy and a plain mirror: take another folder.',
   });
+}
+
+/**
+ * One copy inside another one would be damage to it, and go with a push of it.
+ *
+ * @throws {UsageError} `destination-overlaps`
+ */
+function refuseOverlappingRemote(
+  { vault, name, destination }: Address,
+  platform: NodeJS.Platform,
+): void {
+  const { config, source } = vault;
+  const others = config.remotes.filter((remote) => remote.name !== name);
+  const owner = { source, config: { ...config, remotes: others } };
+  const other = overlappingRemote(owner, destination, platform);
+  if (other === undefined) return;
+  throw new UsageError(
+    'destination-overlaps',
+    `${destination.shown} ${other.how} the folder of the remote '${other.name}'`,
+    { hint: 'A copy must not be inside another one: take another folder.' },
+  );
 }
 
 /** Why a push would refuse the content of a local folder, as the end of a sentence. */

@@ -62,6 +62,38 @@ export function remotesAt(
 }
 
 /**
+ * A remote with a folder inside a destination, or around it, as far as the addresses show it.
+ *
+ * @returns the remote, and how the destination lies to it
+ */
+export function overlappingRemote(
+  vault: RemotesOwner,
+  destination: Destination,
+  platform: NodeJS.Platform,
+): { readonly name: string; readonly how: 'lies inside' | 'contains' } | undefined {
+  const own = addressParts(destination);
+  for (const remote of vault.config.remotes) {
+    if (typeof shownDestinationOf(remote, vault, platform) !== 'string') continue;
+    const other = addressParts(destinationOfRemote(remote, vault, platform));
+    const isAbove = own.every((part, i) => other[i] === part);
+    const isBelow = other.every((part, i) => own[i] === part);
+    if (isAbove === isBelow) continue;
+    return { name: remote.name, how: isBelow ? 'lies inside' : 'contains' };
+  }
+  return undefined;
+}
+
+/** The machine and the names on the way to a folder. The same login may have several names. */
+function addressParts(destination: Destination): string[] {
+  const { kind, path } = destination;
+  const machine = kind === 'local' ? [] : [destination.host, String(destination.port ?? '')];
+  const module = kind === 'daemon' ? [destination.module] : [];
+  const isAbsolute = kind !== 'ssh' || path.startsWith('/');
+  const names = path.split(/[/\\]/).filter((name) => name !== '' && name !== '.');
+  return [kind, ...machine, ...module, isAbsolute ? '/' : '~', ...names];
+}
+
+/**
  * A vault's name for a destination, if it has one; the name that the user gave takes precedence.
  */
 export function remoteNameOf(

@@ -61,6 +61,29 @@ describe('an address that no push can use', () => {
     expect(config()).toBe(before);
   });
 
+  it.each([
+    ['me@server:copy', 'me@server:copy/inner', 'lies inside'],
+    ['me@server:copy/inner', 'server:copy', 'contains'],
+    ['ssh://server:22/srv/copy', 'ssh://you@server:22/srv/copy/a/b', 'lies inside'],
+    ['me@server::module/copy', 'rsync://server/module/copy/inner', 'lies inside'],
+    ['/mnt/disk/copy', '/mnt/disk', 'contains'],
+  ])('beside %s, as %s, is refused', async (one, other, how) => {
+    expect(await remote('add', 'one', one)).toMatchObject({ code: 0 });
+    const refused = await remote('add', 'other', other);
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain(`${how} the folder of the remote 'one'`);
+  });
+
+  it.each([
+    ['me@server:copy', 'me@server:copy2'],
+    ['me@server:copy', 'me@server:/copy/inner'],
+    ['me@server:copy', 'me@else:copy/inner'],
+    ['me@server:copy', '/copy/inner'],
+  ])('beside %s, as %s, is none', async (one, other) => {
+    expect(await remote('add', 'one', one)).toMatchObject({ code: 0 });
+    expect(await remote('add', 'other', other)).toMatchObject({ code: 0 });
+  });
+
   it('is warned of when its folder holds a copy of another kind, or of another vault', async () => {
     expect((await push(at('copy'))).code).toBe(0);
     expect((await remote('add', 'same', at('copy'))).stderr).toBe('');
