@@ -153,20 +153,29 @@ export async function askMasterkey(host: Host, question = 'Master key'): Promise
   return Buffer.concat([first, second]);
 }
 
+/** How often the two may differ. */
+const NEW_PASSWORD_TRIES = 3;
+
 /**
- * Asks for a new password twice.
+ * Asks for a new password twice, and again when the two differ.
  *
  * @throws {PasswordError} `password-empty`, `passwords-differ`
  * @throws {InterruptedError} `interrupted`
  */
 export async function askNewPassword(host: Host): Promise<Buffer> {
-  const first = await askPassword(host, 'New password');
-  const second = await askPassword(host, 'The same again');
-  const same = first.equals(second);
-  second.fill(0);
-  if (same) return first;
-  first.fill(0);
-  throw new PasswordError('passwords-differ', 'the two passwords differ', {
-    hint: 'Run the command again.',
-  });
+  for (let attempt = 1; ; attempt++) {
+    const first = await askPassword(host, 'New password');
+    const second = await askPassword(host, 'The same again');
+    const same = first.equals(second);
+    second.fill(0);
+    if (same) return first;
+    first.fill(0);
+    if (attempt < NEW_PASSWORD_TRIES) {
+      host.out.note('the two passwords differ; once more');
+      continue;
+    }
+    throw new PasswordError('passwords-differ', 'the two passwords differ', {
+      hint: 'Run the command again.',
+    });
+  }
 }

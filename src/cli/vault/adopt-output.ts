@@ -44,12 +44,12 @@ export function adoptLines(summary: AdoptSummary, shownCopy: string): readonly s
   const isDone = summary.vaultDir !== undefined;
   return [
     `${isDone ? 'adopted' : 'dry run, nothing was made; would adopt'} ${shownCopy}: ${layoutText(summary)}`,
-    `${counted(matching, 'object')} match, ${shownCount(differing)} differ, ${shownCount(missing)} are not there yet, ${shownCount(extra)} are only there`,
+    `of ${counted(matching + differing + missing, 'object')} here, the copy has ${shownCount(matching)} as they are, ${shownCount(differing)} that differ, and ${shownCount(missing)} not yet; it has ${shownCount(extra)} more`,
     ...(mended > 0 ? [`${counted(mended, 'file')} of the copy mended`] : []),
     filesToSend === 0
       ? 'the next push sends no content'
       : `the next push sends what changed of ${counted(filesToSend, 'file')}, ${shownBytes(bytesToSend)}`,
-    ...(extra > 0 ? ['what is only there stays, until a push with --delete removes it'] : []),
+    ...(extra > 0 ? ['what only the copy has stays, until a push with --delete removes it'] : []),
   ];
 }
 
@@ -66,7 +66,9 @@ function layoutText({ derivation, timeShiftSec, conf }: AdoptSummary): string {
   const origin =
     derivation === 'reverse'
       ? `written by gocryptfs -reverse${release}`
-      : 'written through a mount of gocryptfs';
+      : conf.creator.startsWith('ecsync')
+        ? 'written by ecsync'
+        : 'written through a mount of gocryptfs';
   return `${origin}, ${cipherOf(conf.flags)}${names}`;
 }
 

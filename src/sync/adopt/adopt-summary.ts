@@ -11,7 +11,7 @@ export interface AdoptComparison {
   /** Objects of both that differ in content or attributes. */
   readonly differing: number;
   readonly missing: number;
-  /** Objects that only the copy has. */
+  /** Objects that only the copy has, without foreign ones that no push removes. */
   readonly extra: number;
   /** Files whose content the next push sends or compares, and their plaintext bytes. */
   readonly filesToSend: number;

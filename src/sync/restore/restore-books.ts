@@ -271,13 +271,13 @@ export class RestoreBooks {
   #misplacedError(): Pick<RestoreSummary, 'exitCode' | 'error'> {
     const objects =
       this.misplaced === 1
-        ? '1 object of the copy is'
-        : `${this.misplaced} objects of the copy are`;
+        ? '1 object of the copy is not as the last push left it'
+        : `${this.misplaced} objects of the copy are not as the last push left them`;
     return {
       exitCode: 26,
       error: {
         code: 'copy-differs',
-        message: `${objects} not as the last push left them, by content or by place; everything that is authentic was restored`,
+        message: `${objects}, by content or by place; everything that is authentic was restored`,
         hint: 'See the lines above. If another machine has pushed there since: --no-last-push. If things were moved on purpose: --allow-moved.',
       },
     };
