@@ -192,6 +192,20 @@ describe('names that ecsync keeps for itself in a target', () => {
     const shown = await run('cat', ...pass(), '--from', bench.copy, '.ecsync-restore');
     expect(shown).toMatchObject({ code: 0, stdout: 'mine' });
   });
+
+  it('are not pushed when they are what a restore has left', async () => {
+    for (const name of ['.ecsync-restore', 'folder/.ecsync-restore']) {
+      mkdirSync(path.join(bench.source, name), { recursive: true });
+      writeFileSync(path.join(bench.source, name, 'lock'), 'x');
+    }
+    await push();
+    await restore();
+    expect(readdirSync(target, { recursive: true }).sort()).toEqual([
+      'folder',
+      'folder/.ecsync-restore',
+      'folder/.ecsync-restore/lock',
+    ]);
+  });
 });
 
 describe('an existing file', () => {

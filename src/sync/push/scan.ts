@@ -1,9 +1,12 @@
 /** Opens the view of the source and walks it once, while the login and the key are under way. */
 import { FileError } from '../../errors.ts';
+import { isDirectory } from '../../tree/entry.ts';
 import { showPath } from '../../tree/file-failure.ts';
 import type { LocalEntry } from '../../tree/local/local-entry.ts';
 import { isAtRangeEnd } from '../../tree/stored-time.ts';
+import { pathKey } from '../../bytes/paths.ts';
 import { LocalTree } from '../../tree/local/local-tree.ts';
+import { UNFINISHED_FOLDER } from '../../tree/target/unfinished-files.ts';
 import { TreeAhead } from '../../tree/tree-ahead.ts';
 import { EncryptedView } from '../../view/encrypt/encrypted-view.ts';
 import { MirrorView } from '../../view/mirror/mirror-view.ts';
@@ -71,6 +74,8 @@ export async function lookAtSource(
     filter: selection,
     ...(selection.limits && { limits: selection.limits }),
     ...vaultIn(settings),
+    // What a restore into this folder has not finished, or could not remove.
+    skip: (entry) => isDirectory(entry) && pathKey(entry.path) === UNFINISHED_FOLDER,
     onProblem: (_path, error) => ledger.problem(error),
   });
   const view: PushView =

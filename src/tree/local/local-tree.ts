@@ -41,7 +41,7 @@ export interface LocalTreeOptions {
     isClosed?(directory: LocalEntry): boolean;
   };
   /** Leaves out more objects, whatever the filter says. */
-  readonly skip?: (path: Uint8Array) => boolean;
+  readonly skip?: (entry: LocalEntry) => boolean;
   /** Called for each object that could not be examined and is therefore missing from the tree. */
   readonly onProblem?: (path: Uint8Array, error: EcsyncError) => void;
 }
@@ -145,7 +145,6 @@ export class LocalTree implements Tree<LocalEntry> {
   child(directory: LocalEntry, name: Uint8Array): Promise<LocalEntry | undefined> {
     return Promise.resolve().then(() => {
       const path = Buffer.concat([prefixOf(directory), name]);
-      if (this.#options.skip?.(path) === true) return undefined;
       let held: HeldDirectory | undefined;
       try {
         held = this.#hold(directory);
@@ -206,7 +205,6 @@ export class LocalTree implements Tree<LocalEntry> {
 
   /** @param place - path of the object on the disk; valid until the next call */
   #examine(path: Uint8Array, place: Buffer, isExposed: boolean): LocalEntry | undefined {
-    if (this.#options.skip?.(path) === true) return undefined;
     let entry: LocalEntry | undefined;
     try {
       entry = readLocalEntry(place, path, isExposed);
@@ -223,6 +221,7 @@ export class LocalTree implements Tree<LocalEntry> {
 
   #admits(entry: LocalEntry, path: Uint8Array): boolean {
     if (this.#isVault(entry)) return false;
+    if (this.#options.skip?.(entry) === true) return false;
     if (this.#options.filter?.verdict(path, isDirectory(entry)) === 'exclude') return false;
     if (this.#options.limits?.admits(entry) === false) return false;
     if (isRegularFile(entry) && entry.size > FILE_SIZE_MAX) {

@@ -80,7 +80,7 @@ export function acquireLock(file: string, options: LockOptions = {}): Lock {
     left.add(own.id);
     try {
       if (readHolder(file)?.id !== own.id) return;
-      fs.rmSync(file);
+      fs.unlinkSync(file);
       left.delete(own.id);
     } catch {
       // The lock stays, and the next run finds it stale.

@@ -17,7 +17,7 @@ symlinkSync('folder', path.join(root, 'link'));
 const problems: string[] = [];
 const tree = new LocalTree(root, {
   vaultDirectory: path.join(root, '.vault'),
-  skip: (bytes) => Buffer.from(bytes).toString() === 'folder/skipped',
+  skip: ({ path }) => Buffer.from(path).toString() === 'folder/skipped',
   onProblem: (_, error: EcsyncError) => problems.push(error.code),
 });
 

@@ -114,7 +114,7 @@ describe('LocalTree', () => {
     fs.mkdirSync(join(root, '.ecsync'));
     fs.writeFileSync(join(root, '.ecsync', 'config.toml'), '');
     fs.writeFileSync(join(root, 'kept'), '');
-    const tree = new LocalTree(root, { skip: (path) => Buffer.from('.ecsync').equals(path) });
+    const tree = new LocalTree(root, { skip: ({ path }) => Buffer.from('.ecsync').equals(path) });
     expect([...(await list(tree)).keys()].sort()).toEqual(['.', 'kept']);
   });
 
@@ -254,10 +254,12 @@ describe('an object that vanishes during the scan', () => {
     const problems: string[] = [];
     const tree = new LocalTree(root, {
       filter: new Filter(rules.rules),
-      skip: (path) => {
-        // The last moment before a name is examined.
-        fs.rmSync(join(root, Buffer.from(path).toString()));
-        return false;
+      limits: {
+        // The last moment before names are examined.
+        enter: (_directory, listed) => {
+          for (const name of listed) fs.rmSync(join(root, name));
+        },
+        admits: () => true,
       },
       onProblem: (path) => problems.push(Buffer.from(path).toString()),
     });
