@@ -30,7 +30,8 @@ const at = (name: string): string => path.join(dir, name);
 /** Runs a line of a shell in which `ecsync` is the built command. */
 function shell(line: string): { status: number | null; stderr: string } {
   const text = `ecsync() { '${process.execPath}' '${main}' "$@"; }\n${line}`;
-  const { status, stderr } = spawnSync('bash', ['-c', text], { cwd: dir, encoding: 'utf8' });
+  const env = { PATH: process.env['PATH'], HOME: '/nonexistent', LC_ALL: 'C.UTF-8' };
+  const { status, stderr } = spawnSync('bash', ['-c', text], { cwd: dir, env, encoding: 'utf8' });
   return { status, stderr };
 }
 

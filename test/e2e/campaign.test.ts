@@ -10,14 +10,14 @@ import { PARTS } from '../../campaign/parts.ts';
 const SEED = 7;
 /** Points of each part. */
 const SHARE: Readonly<Record<string, readonly number[]>> = {
-  kills: [1, 2],
+  kills: [2],
   'power-loss': [5],
-  cuts: [2, 4],
+  cuts: [2],
   stalls: [1],
-  errno: [3, 4],
+  errno: [3],
   changing: [1],
   histories: [6],
-  peers: [1, 2, 3],
+  peers: [1, 2],
   'system-files': [1],
   tamper: [1],
   parsers: Array.from({ length: 31 }, (_, i) => 3 * i + 1),
