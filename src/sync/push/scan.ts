@@ -71,7 +71,7 @@ export async function lookAtSource(
   const { frozen } = settings;
   const source = frozen?.folder ?? settings.source;
   const plain = new LocalTree(source, {
-    filter: selection,
+    filter: selection.filter,
     ...(selection.limits && { limits: selection.limits }),
     ...vaultIn(settings),
     // What a restore into this folder has not finished, or could not remove.

@@ -93,7 +93,7 @@ describe('rules in files of a folder', () => {
     chownSync(path.join(root, 'x/.rules'), 65534, 65534);
     const selection = new Selection([], Buffer.from(root), [], { ignoreFileName: '.rules' });
     const { limits } = selection;
-    const tree = new LocalTree(root, { ...(limits && { limits }), filter: selection });
+    const tree = new LocalTree(root, { ...(limits && { limits }), filter: selection.filter });
     for await (const part of walk(tree)) expect(part).toBeDefined();
     const told: string[] = [];
     selection.tellForeignRules((message) => told.push(message));

@@ -11,8 +11,7 @@ import { bytesOf, isAtOrBelow, pathKey } from '../../../bytes/paths.ts';
  * paths. Remembers excluded objects, because they are protected from deletion.
  */
 export class Selection {
-  /** Plaintext paths that a rule excluded, topmost only. */
-  readonly excluded: Buffer[] = [];
+  readonly #excluded: Buffer[] = [];
   readonly #filter: Filter;
   readonly #within: readonly string[];
   readonly #limits: SourceLimits | undefined;
@@ -33,17 +32,36 @@ export class Selection {
     this.#within = within.map(insideSource).filter((path) => path !== '.');
   }
 
+  /** Plaintext paths that a rule excluded from the tree that was read, topmost only. */
+  get excluded(): readonly Uint8Array[] {
+    return this.#excluded;
+  }
+
   /** Latin-1 keys of the plaintext paths this push is limited to; empty: everything. */
   get within(): readonly string[] {
     return this.#within;
   }
 
+  /** Whether an object is selected, by its name and the folders that it is in. */
   verdict(path: Uint8Array, isDirectory: boolean): 'include' | 'exclude' {
-    if (this.#within.length > 0 && !this.#reaches(pathKey(path), isDirectory)) return 'exclude';
+    return this.#reaches(path, isDirectory) ? this.#ruling(path, isDirectory) : 'exclude';
+  }
+
+  /** The same for the tree that is read. Remembers what a rule excludes there. */
+  get filter(): Pick<Filter, 'verdict'> {
+    return {
+      verdict: (path, isDirectory) => {
+        if (!this.#reaches(path, isDirectory)) return 'exclude';
+        const ruling = this.#ruling(path, isDirectory);
+        if (ruling === 'exclude') this.#excluded.push(Buffer.from(path));
+        return ruling;
+      },
+    };
+  }
+
+  #ruling(path: Uint8Array, isDirectory: boolean): 'include' | 'exclude' {
     const rule = this.#filter.firstMatch(path, isDirectory)?.action;
-    const verdict = rule ?? this.#limits?.verdict(path, isDirectory) ?? 'include';
-    if (verdict === 'exclude') this.excluded.push(Buffer.from(path));
-    return verdict;
+    return rule ?? this.#limits?.verdict(path, isDirectory) ?? 'include';
   }
 
   /** Limits of the tree that is read, beside rules for names. Undefined: none. */
@@ -55,7 +73,7 @@ export class Selection {
         isClosed: (directory) => limits.isClosed(directory),
         admits: (entry) => {
           if (limits.admits(entry)) return true;
-          this.excluded.push(Buffer.from(entry.path));
+          this.#excluded.push(Buffer.from(entry.path));
           return false;
         },
       }
@@ -79,7 +97,9 @@ export class Selection {
   }
 
   /** Whether a path is selected, inside a selected one, or a folder on the way to one. */
-  #reaches(key: string, isDirectory: boolean): boolean {
+  #reaches(path: Uint8Array, isDirectory: boolean): boolean {
+    if (this.#within.length === 0) return true;
+    const key = pathKey(path);
     return this.#within.some(
       (wanted) => isAtOrBelow(key, wanted) || (isDirectory && isAtOrBelow(wanted, key)),
     );
