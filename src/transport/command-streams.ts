@@ -4,7 +4,7 @@ import { TAKEN } from '../bytes/chunk-sink.ts';
 import { ConnectionError } from '../errors.ts';
 
 /** The last bytes of standard error are kept, because the last line gives the reason. */
-export const STDERR_BYTES_MAX = 65_536;
+const STDERR_BYTES_MAX = 65_536;
 
 const INPUT_BUFFER_BYTES = 262_144;
 const OUTPUT_BUFFER_BYTES = 524_288;
@@ -128,7 +128,7 @@ function joinSmall(chunks: readonly Buffer[]): Buffer[] {
 }
 
 /** Keeps an 'error' without listeners from crashing the process; listeners still get it. */
-export function absorbErrors<S extends Readable | Writable>(stream: S): S {
+function absorbErrors<S extends Readable | Writable>(stream: S): S {
   stream.on('error', () => undefined);
   return stream;
 }

@@ -44,7 +44,7 @@ export function rateAt(plan: RatePlan, date: Date): number {
  * One budget of bytes for all connections to a peer. A part waits until the time for the earlier
  * parts has passed; idle time saves up nothing.
  */
-export class ByteBudget {
+class ByteBudget {
   readonly #plan: RatePlan;
   readonly #clock: Clock;
   #freeAtMs = 0;

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { parseConf } from '../../src/gocryptfs/conf/config.ts';
-import { GCM_LAYOUT_FLAGS } from '../../src/gocryptfs/conf/feature-flags.ts';
+import { flagsOfLayout } from '../../src/gocryptfs/conf/feature-flags.ts';
 import { packFileHeader } from '../../src/gocryptfs/format/file-header.ts';
 import { replaceAllZero } from '../../src/gocryptfs/content/identity.ts';
 import { deriveSubKey, KeyInfo } from '../../src/gocryptfs/cipher/sub-keys.ts';
@@ -14,7 +14,7 @@ import { derivations, hex, pattern, stockFilesystems } from '../support/format-f
 
 const answers = derivations();
 const { names, content, identities } = openLayout(
-  { flags: new Set(GCM_LAYOUT_FLAGS), longNameMax: 255 },
+  { flags: new Set(flagsOfLayout({ layout: 'gcm' })), longNameMax: 255 },
   hex(answers.masterkey),
 );
 

@@ -83,7 +83,7 @@ const SPECIAL_BITS = [
 ] as const;
 
 /** `drwxr-xr-x`, as `ls -l` prints it. */
-export function modeText(mode: number): string {
+function modeText(mode: number): string {
   const letters = Array.from(BIT_LETTERS, (letter, at) =>
     (mode & (0o400 / 2 ** at)) === 0 ? '-' : letter,
   );

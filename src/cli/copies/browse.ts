@@ -94,7 +94,7 @@ async function found(
 }
 
 /** Reports problems as they occur, and the result at the end. */
-export class Trouble {
+class Trouble {
   readonly #host: Host;
   #damaged = 0;
   #unread = 0;

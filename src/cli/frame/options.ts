@@ -81,7 +81,7 @@ export function addFutureOptions(command: Command, flags: readonly string[]): Co
 }
 
 /** `remote add` for the command of that name. */
-export function commandPath(command: Command): string {
+function commandPath(command: Command): string {
   const above = command.parent;
   return above?.parent ? `${commandPath(above)} ${command.name()}` : command.name();
 }

@@ -27,7 +27,7 @@ export async function askHidden(host: Host, question: string): Promise<string> {
  *
  * @throws {InterruptedError} `interrupted` — as {@link askHidden}
  */
-export async function askYesNo(host: Host, question: string): Promise<boolean> {
+async function askYesNo(host: Host, question: string): Promise<boolean> {
   const { confirm } = await import('@clack/prompts');
   const message = shownText(question);
   const answer = await ask(host, (common) => confirm({ message, initialValue: false, ...common }));

@@ -24,7 +24,7 @@ export function shownMasterkey(masterkey: Uint8Array): string {
  *
  * @see gocryptfs cli_args.go, mount.go (v2.3): without them it assumes a plain `-init`
  */
-export function stockFlags(conf: Pick<Conf, 'flags' | 'longNameMax'>): readonly string[] {
+function stockFlags(conf: Pick<Conf, 'flags' | 'longNameMax'>): readonly string[] {
   const has = (flag: FeatureFlag): boolean => conf.flags.has(flag);
   const isPlaintextNames = has('PlaintextNames');
   return [

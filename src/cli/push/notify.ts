@@ -75,7 +75,7 @@ const TOAST = [
 ].join(';');
 
 /** The program that shows a message on the desktop of a platform, and its arguments. */
-export function desktopCommand(
+function desktopCommand(
   platform: NodeJS.Platform,
   text: string,
 ): { readonly program: string; readonly words: readonly string[] } {

@@ -4,7 +4,7 @@ import type { CipherBackend } from './cipher-backend.ts';
 import { Cmac, doubleBigEndian, xorBlock } from './cmac.ts';
 
 /** Bytes of V, which is both the tag and the start of the key stream. */
-export const SIV_LENGTH = 16;
+const SIV_LENGTH = 16;
 const BLOCK = 16;
 
 /**

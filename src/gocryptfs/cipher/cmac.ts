@@ -2,7 +2,6 @@
 import type { KeyObject } from 'node:crypto';
 import type { CipherBackend } from './cipher-backend.ts';
 
-export const CMAC_LENGTH = 16;
 const BLOCK = 16;
 
 /**

@@ -34,7 +34,7 @@ export function confTooOld(code: VaultCode, message: string): VaultError {
  * Field names are compared in this form. Go's JSON reader folds case, including two letters outside
  * ASCII: the long s, and the Kelvin sign, which lower-casing turns into k by itself.
  */
-export function foldFieldName(name: string): string {
+function foldFieldName(name: string): string {
   return name.toLowerCase().replaceAll('\u017f', 's');
 }
 

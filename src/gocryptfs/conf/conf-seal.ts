@@ -18,7 +18,7 @@ const LABEL = Buffer.from('ecsync conf seal\0');
  *     HMAC-SHA-256 of  1. label, 00   2. BE64 version   3. BE64 LongNameMax
  *                      4. each flag in ascending byte order, followed by 00
  */
-export function sealOf(conf: Pick<Conf, 'flags' | 'longNameMax'>, masterkey: Uint8Array): Buffer {
+function sealOf(conf: Pick<Conf, 'flags' | 'longNameMax'>, masterkey: Uint8Array): Buffer {
   const numbers = Buffer.alloc(16);
   numbers.writeBigUInt64BE(BigInt(ON_DISK_VERSION), 0); // 2.
   numbers.writeBigUInt64BE(BigInt(conf.longNameMax), 8); // 3.

@@ -50,9 +50,6 @@ export function flagsOfLayout(choice: LayoutChoice): readonly FeatureFlag[] {
   return flags;
 }
 
-/** The flags of layout `gcm` without modifiers: those of a plain `gocryptfs -init`. */
-export const GCM_LAYOUT_FLAGS = flagsOfLayout({ layout: 'gcm' });
-
 function isFeatureFlag(value: unknown): value is FeatureFlag {
   return FEATURE_FLAGS.some((flag) => flag === value);
 }

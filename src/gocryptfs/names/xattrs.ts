@@ -9,7 +9,7 @@ import { padName, unpadName } from './names.ts';
 import type { NonceSource } from '../content/nonces.ts';
 
 /** Prefix of the name of every encrypted attribute. */
-export const XATTR_PREFIX = 'user.gocryptfs.';
+const XATTR_PREFIX = 'user.gocryptfs.';
 
 /** Access control lists: the kernel must be able to read them, so they are not encrypted. */
 const PASSED_THROUGH = ['system.posix_acl_access', 'system.posix_acl_default'];

@@ -66,12 +66,6 @@ function assertRange(what: string, value: number, min: number, max: number): voi
   );
 }
 
-/** Bytes that the blocks cover. */
-export function basisLength(head: SumHead): number {
-  const short = head.remainder === 0 ? 0 : head.blockLength - head.remainder;
-  return head.count * head.blockLength - short;
-}
-
 /** Bytes of block `index`. */
 export function blockLengthAt(head: SumHead, index: number): number {
   return index === head.count - 1 && head.remainder !== 0 ? head.remainder : head.blockLength;

@@ -26,9 +26,9 @@ export interface SshReachOptions extends SshOptions {
  * Reaches a machine by the built-in ssh, or by the system's if the configuration, the known hosts
  * or the keys need features that the built-in one lacks.
  *
- * @throws {UsageError} `ssh-config-unsupported` — only the system's ssh would do, and there is
- *   none; others as `connectSsh`
- * @throws {LoginError | ConnectionError} as `connectSsh`; the system's ssh reports its failures
+ * @throws {UsageError} `ssh-config-invalid`, `host-invalid`, `user-invalid`, `port-invalid`;
+ *   `ssh-config-unsupported` — only the system's ssh would do, and there is none
+ * @throws {LoginError | ConnectionError} as `connectRoute`; the system's ssh reports its failures
  *   when a command is started
  */
 export async function reachSsh(target: SshTarget, options: SshReachOptions): Promise<Remote> {

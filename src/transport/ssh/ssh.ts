@@ -1,46 +1,27 @@
 /** Logs in with the built-in ssh and runs commands over that login. */
-import { homedir } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { RemoteError } from '../../errors.ts';
 import { closeAll, track } from '../child.ts';
 import type { Connection, Remote } from '../connection.ts';
 import { remoteCommandLine } from '../quote.ts';
 import type { ChannelConnection } from './channel.ts';
-import { joinReasons, unsupportedConfig } from './choice.ts';
 import type { SshHostConfig } from './config/config.ts';
 import { logIn } from './login.ts';
 import { LoginMemory } from './memory.ts';
 import type { SshOptions } from './options.ts';
-import { resolveRoute, type SshRoute } from './route.ts';
+import { type SshRoute } from './route.ts';
 import { SshSession, type Startable } from './session.ts';
-import type { SshTarget } from '../ssh-target.ts';
 
 /**
  * Logs in with the built-in ssh. Commands then run over the same login, also several at a time. All
  * questions are asked before this returns. A further login that becomes necessary later reuses the
  * answers, except those that are valid only once.
  *
- * @throws {UsageError} `ssh-config-invalid`, `ssh-config-unsupported`, `host-invalid`,
- *   `user-invalid`, `port-invalid`
+ * @param memory - holds the answers so far, and gets later ones
  * @throws {LoginError} `host-key-unknown`, `host-key-changed`, `host-key-revoked`,
  *   `known-hosts-unreadable`, `known-hosts-unwritable`, `algorithms-mismatch`, `login-refused`
  * @throws {ConnectionError} `connect-failed`, `connect-timeout`, `handshake-failed`,
  *   `connection-lost`
- */
-export async function connectSsh(target: SshTarget, options: SshOptions): Promise<Remote> {
-  const route = await resolveRoute(target, {
-    homeDir: options.homeDir ?? homedir(),
-    configFile: options.configFile,
-  });
-  const missing = route.flatMap(({ config }) => config.unsupported);
-  if (missing.length > 0) throw unsupportedConfig(joinReasons(missing));
-  return connectRoute(route, options, new LoginMemory());
-}
-
-/**
- * Like {@link connectSsh}, by a route that is already resolved.
- *
- * @param memory - holds the answers so far, and gets later ones
  */
 export async function connectRoute(
   route: SshRoute,

@@ -39,7 +39,7 @@ export interface HooksTable {
   readonly on_error?: string | readonly string[] | undefined;
 }
 
-export const hooksSchema: v.GenericSchema<unknown, HooksTable> = v.strictObject(
+const hooksSchema: v.GenericSchema<unknown, HooksTable> = v.strictObject(
   { before: command, after: command, on_error: command },
   'must be a table: [hooks]',
 );
@@ -54,7 +54,7 @@ export interface NotifyTable {
   readonly desktop?: boolean | undefined;
 }
 
-export const notifySchema: v.GenericSchema<unknown, NotifyTable> = v.strictObject(
+const notifySchema: v.GenericSchema<unknown, NotifyTable> = v.strictObject(
   {
     healthcheck: v.optional(
       v.pipe(text, v.regex(/^https?:\/\/[^\s]+$/, 'must be an address: https://…')),
@@ -71,7 +71,7 @@ export interface StatusTable {
   readonly max_age?: string | undefined;
 }
 
-export const statusSchema: v.GenericSchema<unknown, StatusTable> = v.strictObject(
+const statusSchema: v.GenericSchema<unknown, StatusTable> = v.strictObject(
   { max_age: v.optional(text) },
   'must be a table: [status]',
 );

@@ -139,7 +139,7 @@ const KNOWN_KEYS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Whether a remote may have this name: 1 to 64 of `A-Z a-z 0-9 . _ -`, no dot or dash first. */
-export function isRemoteName(name: string): boolean {
+function isRemoteName(name: string): boolean {
   return v.is(remoteName, name);
 }
 

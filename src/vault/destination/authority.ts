@@ -95,7 +95,7 @@ function checkHost(text: string, host: string): void {
  * @throws {UsageError} `destination-invalid` — a user that ssh itself would refuse: empty, with a
  *   leading dash, or with characters that are special in a shell
  */
-export function checkUser(text: string, user: string): void {
+function checkUser(text: string, user: string): void {
   if (user === '') throw destinationError(text, 'the user is empty');
   if (user.startsWith('-')) throw destinationError(text, 'the user starts with a dash');
   if (/[\s'"`;&<>|(){}$:/[\]\p{Cc}]|\\$/u.test(user)) {

@@ -333,13 +333,3 @@ function longNameProblem(cause: EcsyncError): CopyProblem['code'] {
   if (!(cause instanceof IntegrityError)) return 'unreadable';
   return cause.code === 'name-invalid' ? 'name-invalid' : 'name-file-invalid';
 }
-
-/**
- * Gives the names of hard-linked objects their common `linkGroup`. The underlying tree knows it
- * only after it was listed completely, so call this after the walk.
- */
-export function adoptHardLinks(entries: Iterable<PlainEntry>): void {
-  for (const entry of entries) {
-    if (entry.cipher.linkGroup !== undefined) entry.linkGroup = entry.cipher.linkGroup;
-  }
-}

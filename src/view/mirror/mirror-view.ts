@@ -120,7 +120,7 @@ export class MirrorView<P extends Entry = Entry> implements Tree<CipherEntry<P>>
 }
 
 /** The marker's entry. */
-export function markerOf<P extends Entry>({ uid, gid }: Entry): CipherEntry<P> {
+function markerOf<P extends Entry>({ uid, gid }: Entry): CipherEntry<P> {
   return {
     path: MARKER_NAME_BYTES,
     mode: MARKER_MODE,

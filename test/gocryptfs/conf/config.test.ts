@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { VaultError } from '../../../src/errors.ts';
 import { parseConf, serialiseConf, type Conf } from '../../../src/gocryptfs/conf/config.ts';
-import { FEATURE_FLAGS, GCM_LAYOUT_FLAGS } from '../../../src/gocryptfs/conf/feature-flags.ts';
+import { FEATURE_FLAGS, flagsOfLayout } from '../../../src/gocryptfs/conf/feature-flags.ts';
 import { readFixture, stockFilesystems } from '../../support/format-fixtures.ts';
 
 type Json = Record<string, unknown>;
@@ -113,10 +113,18 @@ const attacks: readonly (readonly [string, string, Buffer])[] = [
   ['an empty flag list', 'conf-too-old', flags()],
   ['release 0.4', 'conf-too-old', flags('DirIV')],
   ['release 0.6', 'conf-too-old', flags('DirIV', 'EMENames')],
-  ['a flag that is a number', 'conf-flags-invalid', flags(...GCM_LAYOUT_FLAGS, 7)],
-  ['an unknown flag', 'conf-flag-unknown', flags(...GCM_LAYOUT_FLAGS, 'Quantum')],
-  ['a flag in another case', 'conf-flag-unknown', flags(...GCM_LAYOUT_FLAGS, 'aessiv')],
-  ['a prototype name as flag', 'conf-flag-unknown', flags(...GCM_LAYOUT_FLAGS, '__proto__')],
+  ['a flag that is a number', 'conf-flags-invalid', flags(...flagsOfLayout({ layout: 'gcm' }), 7)],
+  ['an unknown flag', 'conf-flag-unknown', flags(...flagsOfLayout({ layout: 'gcm' }), 'Quantum')],
+  [
+    'a flag in another case',
+    'conf-flag-unknown',
+    flags(...flagsOfLayout({ layout: 'gcm' }), 'aessiv'),
+  ],
+  [
+    'a prototype name as flag',
+    'conf-flag-unknown',
+    flags(...flagsOfLayout({ layout: 'gcm' }), '__proto__'),
+  ],
   ['no content cipher', 'conf-flags-conflict', flags('HKDF', 'DirIV', 'EMENames')],
   ['SIV without GCMIV128', 'conf-flags-conflict', flags('HKDF', 'AESSIV')],
   [
@@ -138,17 +146,24 @@ const attacks: readonly (readonly [string, string, Buffer])[] = [
   [
     'its flag without LongNameMax',
     'conf-longnamemax-invalid',
-    flags(...GCM_LAYOUT_FLAGS, 'LongNameMax'),
+    flags(...flagsOfLayout({ layout: 'gcm' }), 'LongNameMax'),
   ],
   ...[0, 256, -1, 62.5, '62'].map(
     (max) =>
       [
         `LongNameMax of ${JSON.stringify(max)}`,
         'conf-longnamemax-invalid',
-        changed({ FeatureFlags: [...GCM_LAYOUT_FLAGS, 'LongNameMax'], LongNameMax: max }),
+        changed({
+          FeatureFlags: [...flagsOfLayout({ layout: 'gcm' }), 'LongNameMax'],
+          LongNameMax: max,
+        }),
       ] as const,
   ),
-  ['FIDO2 without parameters', 'conf-fido2-invalid', flags(...GCM_LAYOUT_FLAGS, 'FIDO2')],
+  [
+    'FIDO2 without parameters',
+    'conf-fido2-invalid',
+    flags(...flagsOfLayout({ layout: 'gcm' }), 'FIDO2'),
+  ],
 ];
 
 describe('parseConf() refuses with a code', () => {
@@ -161,7 +176,7 @@ describe('parseConf() refuses with a code', () => {
   });
 
   test.each([
-    ['an unknown flag', flags(...GCM_LAYOUT_FLAGS, 'Quantum')],
+    ['an unknown flag', flags(...flagsOfLayout({ layout: 'gcm' }), 'Quantum')],
     ['version 3', changed({ Version: 3 })],
   ])('%s may be of a newer release, and the hint says so', (_, bytes) => {
     expect(() => parseConf(bytes)).toThrow(
@@ -209,17 +224,20 @@ describe('parseConf() accepts', () => {
       .replace('"HKDF",', '"HKDF", "HKDF",');
     const conf = parseConf(Buffer.from(text));
     expect(conf.creator).toBe('');
-    expect([...conf.flags]).toEqual(GCM_LAYOUT_FLAGS);
+    expect([...conf.flags]).toEqual(flagsOfLayout({ layout: 'gcm' }));
   });
 
   test('a FIDO2 conf', () => {
     const fido2 = { CredentialID: 'AAEC', HMACSalt: 'AwQF', AssertOptions: ['up'] };
-    const bytes = changed({ FeatureFlags: [...GCM_LAYOUT_FLAGS, 'FIDO2'], FIDO2: fido2 });
+    const bytes = changed({
+      FeatureFlags: [...flagsOfLayout({ layout: 'gcm' }), 'FIDO2'],
+      FIDO2: fido2,
+    });
     expect(parseConf(bytes).fido2?.assertOptions).toEqual(['up']);
   });
 
   test.each([1, 40, 61, 62, 255])('LongNameMax of %i, as stock does', (max) => {
-    const flags = [...GCM_LAYOUT_FLAGS, 'LongNameMax'];
+    const flags = [...flagsOfLayout({ layout: 'gcm' }), 'LongNameMax'];
     const conf = parseConf(changed({ FeatureFlags: flags, LongNameMax: max }));
     expect(conf.longNameMax).toBe(max);
   });
@@ -239,8 +257,8 @@ test('serialiseConf() writes what stock wrote, byte for byte', () => {
 
 test('serialiseConf() and parseConf() are inverse', () => {
   const flagSets = [
-    GCM_LAYOUT_FLAGS,
-    [...GCM_LAYOUT_FLAGS, 'LongNameMax', 'FIDO2'],
+    flagsOfLayout({ layout: 'gcm' }),
+    [...flagsOfLayout({ layout: 'gcm' }), 'LongNameMax', 'FIDO2'],
     ['HKDF', 'GCMIV128', 'PlaintextNames'],
     FEATURE_FLAGS.filter((flag) => !['PlaintextNames', 'GCMIV128', 'AESSIV'].includes(flag)),
   ] as const;

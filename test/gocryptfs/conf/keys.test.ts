@@ -8,7 +8,7 @@ import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { PasswordError, UsageError, VaultError, type EcsyncError } from '../../../src/errors.ts';
 import { parseConf, serialiseConf } from '../../../src/gocryptfs/conf/config.ts';
-import { GCM_LAYOUT_FLAGS } from '../../../src/gocryptfs/conf/feature-flags.ts';
+import { flagsOfLayout } from '../../../src/gocryptfs/conf/feature-flags.ts';
 import {
   changePassword,
   createConf,
@@ -81,7 +81,7 @@ describe('the wrapped master key', () => {
 describe('createConf()', () => {
   test('gives a conf that unlocks here and in stock, to the same master key', async () => {
     const { conf, masterkey } = await createConf({ password, creator, scryptLogN: 10 });
-    expect([...conf.flags]).toEqual(GCM_LAYOUT_FLAGS);
+    expect([...conf.flags]).toEqual(flagsOfLayout({ layout: 'gcm' }));
     const bytes = serialiseConf(conf);
     expect(await unlockMasterkey(parseConf(bytes), password)).toEqual(masterkey);
     const file = path.join(work, 'created.conf');
@@ -169,14 +169,14 @@ describe('the master key as text', () => {
 
 describe('openLayout()', () => {
   test('refuses path-derived nonces for a cipher they would break', () => {
-    const conf = { flags: new Set(GCM_LAYOUT_FLAGS), longNameMax: 255 };
+    const conf = { flags: new Set(flagsOfLayout({ layout: 'gcm' })), longNameMax: 255 };
     const error = failureOfSync(() => openLayout(conf, Buffer.alloc(32), 'reverse'));
     expect(error).toBeInstanceOf(VaultError);
     expect(error.code).toBe('layout-unsupported');
   });
 
   test('a master key of another length is a bug', () => {
-    const conf = { flags: new Set(GCM_LAYOUT_FLAGS), longNameMax: 255 };
+    const conf = { flags: new Set(flagsOfLayout({ layout: 'gcm' })), longNameMax: 255 };
     expect(failureOfSync(() => openLayout(conf, Buffer.alloc(31))).code).toBe('invariant');
   });
 });

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { EcsyncError } from '../../../src/errors.ts';
 import { GcmCipher } from '../../../src/gocryptfs/cipher/gcm-cipher.ts';
-import { GCM_LAYOUT_FLAGS } from '../../../src/gocryptfs/conf/feature-flags.ts';
+import { flagsOfLayout } from '../../../src/gocryptfs/conf/feature-flags.ts';
 import { packFileHeader, parseFileHeader } from '../../../src/gocryptfs/format/file-header.ts';
 import { deriveSubKey, KeyInfo } from '../../../src/gocryptfs/cipher/sub-keys.ts';
 import { openLayout } from '../../../src/gocryptfs/layout.ts';
@@ -19,7 +19,7 @@ import {
 } from '../../../src/gocryptfs/format/sizes.ts';
 
 const masterkey = Buffer.alloc(32, 0x42);
-const layout = { flags: new Set(GCM_LAYOUT_FLAGS), longNameMax: 255 };
+const layout = { flags: new Set(flagsOfLayout({ layout: 'gcm' })), longNameMax: 255 };
 const { content } = openLayout(layout, masterkey);
 const contentKey = deriveSubKey(masterkey, KeyInfo.gcmContent).export();
 const fileID = Buffer.alloc(16, 0x17);

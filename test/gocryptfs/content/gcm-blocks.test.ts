@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { BlockDamage } from '../../../src/gocryptfs/content/block-runs.ts';
 import { ContentEncryption } from '../../../src/gocryptfs/content/content.ts';
-import { GCM_LAYOUT_FLAGS } from '../../../src/gocryptfs/conf/feature-flags.ts';
+import { flagsOfLayout } from '../../../src/gocryptfs/conf/feature-flags.ts';
 import { openGcmBlocks, type Platform } from '../../../src/gocryptfs/content/gcm-blocks.ts';
 import { GcmCipher } from '../../../src/gocryptfs/cipher/gcm-cipher.ts';
 import { startKernel, webAssemblyHere } from '../../../src/gocryptfs/content/gcm-kernel.ts';
@@ -78,7 +78,7 @@ const anyPlain = fc
 
 test('an open layout uses the quick implementation in every suitable filesystem', () => {
   expect(openGcmBlocks(keys, NATIVE_BACKEND)?.seal).toBeDefined();
-  const flags = new Set(GCM_LAYOUT_FLAGS);
+  const flags = new Set(flagsOfLayout({ layout: 'gcm' }));
   const plain = noise(9 * 4096 + 100, 1);
   const content = openContent({ ...keys, flags, isConstantTime: false });
   expect(sealedBy(content, plain, 3, anID)).toEqual(sealedBy(slow, plain, 3, anID));

@@ -10,7 +10,7 @@ import path from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ConnectionError, RemoteError } from '../../../src/errors.ts';
 import type { Connection, Remote } from '../../../src/transport/connection.ts';
-import { connectSsh } from '../../../src/transport/ssh/ssh.ts';
+import { connectSsh } from '../../support/connect-ssh.ts';
 import { startSshd, type RunningSshd, type SshdOptions } from '../../support/sshd.ts';
 import { readAll, sendZeros, sha256, ZEROS_200_MIB } from '../streams.ts';
 

@@ -9,7 +9,7 @@ import ssh2, { type ServerChannel } from 'ssh2';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ConnectionError } from '../../../src/errors.ts';
 import type { Connection, Remote } from '../../../src/transport/connection.ts';
-import { connectSsh } from '../../../src/transport/ssh/ssh.ts';
+import { connectSsh } from '../../support/connect-ssh.ts';
 import { freePort, makeKey, readPublicKey } from '../../support/sshd.ts';
 
 /** The parts of ssh2's server side that can break the rules. */

@@ -10,7 +10,7 @@ import path from 'node:path';
 import ssh2 from 'ssh2';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ConnectionError, EcsyncError, LoginError } from '../../../src/errors.ts';
-import { connectSsh } from '../../../src/transport/ssh/ssh.ts';
+import { connectSsh } from '../../support/connect-ssh.ts';
 import type { SshTarget } from '../../../src/transport/ssh-target.ts';
 import type { SshOptions } from '../../../src/transport/ssh/options.ts';
 import {

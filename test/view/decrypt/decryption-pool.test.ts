@@ -9,7 +9,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { GCM_LAYOUT_FLAGS, type FeatureFlag } from '../../../src/gocryptfs/conf/feature-flags.ts';
+import { type FeatureFlag, flagsOfLayout } from '../../../src/gocryptfs/conf/feature-flags.ts';
 import { openLayout, type Layout } from '../../../src/gocryptfs/layout.ts';
 import { LocalStore } from '../../../src/tree/target/local-store.ts';
 import type { NewFile } from '../../../src/tree/store.ts';
@@ -20,12 +20,12 @@ import { DecryptionThreads } from '../../../src/view/decrypt/decryption-threads.
 import { PlainRunsHere, type PlainRuns } from '../../../src/view/decrypt/plain-runs.ts';
 import { buildWorker, type BuiltWorker } from '../../support/built-worker.ts';
 
-const XCHACHA: readonly FeatureFlag[] = GCM_LAYOUT_FLAGS.map((flag) =>
+const XCHACHA: readonly FeatureFlag[] = flagsOfLayout({ layout: 'gcm' }).map((flag) =>
   flag === 'GCMIV128' ? 'XChaCha20Poly1305' : flag,
 );
 const open = (flags: readonly FeatureFlag[]): Layout =>
   openLayout({ flags: new Set(flags), longNameMax: 255 }, Buffer.alloc(32, 7));
-const LAYOUTS = { gcm: open(GCM_LAYOUT_FLAGS), xchacha: open(XCHACHA) };
+const LAYOUTS = { gcm: open(flagsOfLayout({ layout: 'gcm' })), xchacha: open(XCHACHA) };
 const RUN = 64 * 4096;
 const SIZES = [1, 4096, RUN - 1, RUN, RUN + 1, 3 * RUN, 5 * RUN + 4097];
 const NAME = Buffer.from('file');

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { GCM_LAYOUT_FLAGS } from '../../../src/gocryptfs/conf/feature-flags.ts';
+import { flagsOfLayout } from '../../../src/gocryptfs/conf/feature-flags.ts';
 import { parseFileHeader } from '../../../src/gocryptfs/format/file-header.ts';
 import { openLayout } from '../../../src/gocryptfs/layout.ts';
 import {
@@ -14,7 +14,7 @@ import { BytesFile, CipherFile } from '../../../src/view/encrypt/cipher-file.ts'
 import { pattern } from '../../support/format-fixtures.ts';
 import { MemoryTree, type MemoryEntry } from '../../support/memory-tree.ts';
 
-const layout = { flags: new Set(GCM_LAYOUT_FLAGS), longNameMax: 255 };
+const layout = { flags: new Set(flagsOfLayout({ layout: 'gcm' })), longNameMax: 255 };
 const { content } = openLayout(layout, Buffer.alloc(32, 1));
 const fileID = Buffer.alloc(16, 0x33);
 

@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { EcsyncError } from '../../../src/errors.ts';
 import { serialiseConf } from '../../../src/gocryptfs/conf/config.ts';
-import { GCM_LAYOUT_FLAGS, type FeatureFlag } from '../../../src/gocryptfs/conf/feature-flags.ts';
+import { type FeatureFlag, flagsOfLayout } from '../../../src/gocryptfs/conf/feature-flags.ts';
 import type { Birth } from '../../../src/gocryptfs/content/identity.ts';
 import { openLayout } from '../../../src/gocryptfs/layout.ts';
 import { S_IFCHR, S_IFIFO } from '../../../src/tree/entry.ts';
@@ -27,8 +27,11 @@ function confBytes(flags: readonly FeatureFlag[]): Buffer {
   });
 }
 
-const conf = { bytes: confBytes(GCM_LAYOUT_FLAGS), mtimeSec: 1234 };
-const layout = openLayout({ flags: new Set(GCM_LAYOUT_FLAGS), longNameMax: 255 }, masterkey);
+const conf = { bytes: confBytes(flagsOfLayout({ layout: 'gcm' })), mtimeSec: 1234 };
+const layout = openLayout(
+  { flags: new Set(flagsOfLayout({ layout: 'gcm' })), longNameMax: 255 },
+  masterkey,
+);
 
 function viewOf(tree: MemoryTree, options: Partial<EncryptedViewOptions> = {}) {
   const problems: string[] = [];

@@ -15,7 +15,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { GCM_LAYOUT_FLAGS, type FeatureFlag } from '../../../src/gocryptfs/conf/feature-flags.ts';
+import { type FeatureFlag, flagsOfLayout } from '../../../src/gocryptfs/conf/feature-flags.ts';
 import { openLayout, type Derivation } from '../../../src/gocryptfs/layout.ts';
 import type { OpenFile } from '../../../src/tree/entry.ts';
 import type { LocalEntry } from '../../../src/tree/local/local-entry.ts';
@@ -27,7 +27,7 @@ import { pattern } from '../../support/format-fixtures.ts';
 import { buildWorker, type BuiltWorker } from '../../support/built-worker.ts';
 
 const masterkey = Buffer.alloc(32, 1);
-const GCM = openWith(GCM_LAYOUT_FLAGS);
+const GCM = openWith(flagsOfLayout({ layout: 'gcm' }));
 const RUN = 64 * 4096;
 const sizes = [0, 1, 4095, 4096, 4097, 140_000, RUN - 1, RUN, RUN + 1, 6 * RUN + 5000];
 
@@ -150,8 +150,8 @@ describe('files encrypted in threads', () => {
   });
 
   test.each([
-    ['AES-SIV, from paths', [...GCM_LAYOUT_FLAGS, 'AESSIV'], 'reverse'],
-    ['XChaCha20', [...GCM_LAYOUT_FLAGS, 'XChaCha20Poly1305'], 'keyed'],
+    ['AES-SIV, from paths', [...flagsOfLayout({ layout: 'gcm' }), 'AESSIV'], 'reverse'],
+    ['XChaCha20', [...flagsOfLayout({ layout: 'gcm' }), 'XChaCha20Poly1305'], 'keyed'],
   ] as const)('of another layout: %s', async (_name, flags, derivation) => {
     const layout = openWith(flags, derivation);
     const own = { fileID: Buffer.alloc(16, 3), block0Nonce: Buffer.alloc(16, 4) };

@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { GCM_LAYOUT_FLAGS } from '../../../src/gocryptfs/conf/feature-flags.ts';
+import { flagsOfLayout } from '../../../src/gocryptfs/conf/feature-flags.ts';
 import { openLayout } from '../../../src/gocryptfs/layout.ts';
 import { plainSizeToCipherSize } from '../../../src/gocryptfs/format/sizes.ts';
 import type { WholeFile } from '../../../src/tree/entry.ts';
@@ -25,7 +25,7 @@ import { CipherFile } from '../../../src/view/encrypt/cipher-file.ts';
 import { WholeFiles } from '../../../src/view/encrypt/whole-file.ts';
 import { pattern } from '../../support/format-fixtures.ts';
 
-const layout = { flags: new Set(GCM_LAYOUT_FLAGS), longNameMax: 255 };
+const layout = { flags: new Set(flagsOfLayout({ layout: 'gcm' })), longNameMax: 255 };
 const { content } = openLayout(layout, Buffer.alloc(32, 1));
 const identity = { fileID: Buffer.alloc(16, 0x33) };
 const files = new WholeFiles(content);

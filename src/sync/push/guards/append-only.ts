@@ -163,7 +163,7 @@ function addingMoves(moves: Moves, isLeft: (entry: PushEntry) => boolean): Moves
  * @param kept - everything that is not sent, in list order
  * @param differing - the ones of these that exist in the copy
  */
-export function reportKept(
+function reportKept(
   job: PushJob,
   kept: readonly PushEntry[],
   differing: ReadonlySet<PushEntry>,

@@ -198,7 +198,7 @@ export function noteServerLine(job: PushJob, line: string): void {
 const MESSAGES_MAX = 20;
 
 /** Reports the standard error of a server that failed, without its closing line. */
-export function reportServerMessages(job: PushJob, outcome: RunOutcome): void {
+function reportServerMessages(job: PushJob, outcome: RunOutcome): void {
   const lines = outcome.stderrText
     .split('\n')
     .map((line) => line.trim())

@@ -19,7 +19,7 @@ const CLOCK_GRAIN_MS = 100;
 const MS_PER_SEC = 1000;
 
 /** A plaintext path as it is stored in {@link RacyFile}. */
-export function racyKey(path: Uint8Array): string {
+function racyKey(path: Uint8Array): string {
   return Buffer.from(path.buffer, path.byteOffset, path.byteLength).toString('base64');
 }
 

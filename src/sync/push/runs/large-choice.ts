@@ -7,7 +7,7 @@ import { fitsWhenStaged } from '../job/staging.ts';
 import type { Findings } from '../job/transfer-books.ts';
 
 /** A file of at least this size continues where it was cut off. */
-export const LARGE_FILE_MIN = 8 * 1024 * 1024;
+const LARGE_FILE_MIN = 8 * 1024 * 1024;
 
 /** Random bytes in the name of the folder where they grow. */
 export const LARGE_TOKEN_BYTES = 6;

@@ -5,7 +5,7 @@ import { isWindows } from '../../../platform.ts';
 const WINDOWS_PIPES = '\\\\.\\pipe\\';
 
 /** The pipe of the agent that comes with Windows. */
-export const WINDOWS_AGENT = `${WINDOWS_PIPES}openssh-ssh-agent`;
+const WINDOWS_AGENT = `${WINDOWS_PIPES}openssh-ssh-agent`;
 
 /**
  * The socket or pipe for a value of IdentityAgent.

@@ -13,7 +13,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { ConnectionError, EcsyncError, LoginError, UsageError } from '../../../../src/errors.ts';
 import { parseProxyJump } from '../../../../src/transport/ssh/config/jump.ts';
 import { resolveRoute } from '../../../../src/transport/ssh/route.ts';
-import { connectSsh } from '../../../../src/transport/ssh/ssh.ts';
+import { connectSsh } from '../../../support/connect-ssh.ts';
 import type { Remote } from '../../../../src/transport/connection.ts';
 import { makeKey, readPublicKey, startSshd, type RunningSshd } from '../../../support/sshd.ts';
 import { readAll, sendZeros, sha256 } from '../../streams.ts';
