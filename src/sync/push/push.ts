@@ -1,7 +1,7 @@
 /** Pushes a vault to a destination, from the login to the summary. */
-import { existsSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { FileError, UsageError, VaultError } from '../../errors.ts';
+import { isThere } from '../../tree/local/glance.ts';
 import { refuseOverlap } from '../../tree/local/overlap.ts';
 import { mendFiles } from './runs/repair-run.ts';
 import {
@@ -198,7 +198,7 @@ export async function push(
  */
 function assertSourceThere({ source, frozen }: PushSettings): void {
   const folder = frozen?.folder ?? source;
-  if (existsSync(folder)) return;
+  if (isThere(folder)) return;
   throw new VaultError('source-missing', `${folder} has gone while it was pushed`, {
     hint: 'Is its disk still mounted? Was it renamed? The copy has what was pushed, and nothing was deleted there for it.',
     facts: { path: folder },

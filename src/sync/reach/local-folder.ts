@@ -1,5 +1,4 @@
 /** A folder of this machine as a destination. */
-import { statSync } from 'node:fs';
 import path from 'node:path';
 import { FileError, RemoteError } from '../../errors.ts';
 import { isDryRun, parseServerArgs, type TransferOptions } from '../../rsync/wire/options.ts';
@@ -7,6 +6,7 @@ import { DIR_IV_NAME } from '../../gocryptfs/names/names.ts';
 import { serve } from '../../rsync/receive/server.ts';
 import { syncFileSystem } from '../../transport/programs/sync-file-system.ts';
 import { LocalStore } from '../../tree/target/local-store.ts';
+import { folderIdentity } from '../../tree/local/glance.ts';
 import { groupIds, userIds } from '../../tree/local/owner-names.ts';
 import { prepareFolder } from '../../tree/target/prepare-folder.ts';
 import { InProcessRemote, type InProcessServer } from './in-process-remote.ts';
@@ -43,7 +43,7 @@ class FolderIdentities {
   /** @throws {RemoteError} `destination-moved` — it was moved, removed or replaced between two runs */
   assertSame(folder: string): void {
     const before = this.#seen.get(folder);
-    if (before === undefined || before === identityOf(folder)) return;
+    if (before === undefined || before === folderIdentity(folder)) return;
     throw new RemoteError(
       'destination-moved',
       `${folder} was moved or replaced while it was written`,
@@ -52,15 +52,9 @@ class FolderIdentities {
   }
 
   note(folder: string): void {
-    const identity = identityOf(folder);
+    const identity = folderIdentity(folder);
     if (identity !== undefined) this.#seen.set(folder, identity);
   }
-}
-
-/** Undefined where nothing identifies it. */
-function identityOf(folder: string): string | undefined {
-  const stats = statSync(folder, { throwIfNoEntry: false, bigint: true });
-  return stats === undefined || stats.ino === 0n ? undefined : `${stats.dev} ${stats.ino}`;
 }
 
 function folderServer(

@@ -1,5 +1,5 @@
 /** Quick checks of a folder on this machine, without listing it. */
-import { lstatSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, statSync } from 'node:fs';
 import { diskFolder, onDisk } from './disk-path.ts';
 
 /**
@@ -11,6 +11,17 @@ export function folderStats(
 ): { readonly mode: number; readonly uid: number; readonly gid: number } | undefined {
   const stats = statSync(folder, { throwIfNoEntry: false });
   return stats?.isDirectory() === true ? stats : undefined;
+}
+
+/** Whether anything is at this path; a link that leads nowhere is nothing. */
+export function isThere(place: string): boolean {
+  return existsSync(place);
+}
+
+/** What tells a folder from another one at its path. Undefined where nothing identifies it. */
+export function folderIdentity(folder: string): string | undefined {
+  const stats = statSync(folder, { throwIfNoEntry: false, bigint: true });
+  return stats === undefined || stats.ino === 0n ? undefined : `${stats.dev} ${stats.ino}`;
 }
 
 /** Whether a folder has a regular file of this name; a symlink does not count. */
