@@ -4,9 +4,8 @@ import { UsageError, VaultError } from '../errors.ts';
 import { parseConf, type Conf } from '../gocryptfs/conf/config.ts';
 import { CONF_NAME } from '../gocryptfs/names/names.ts';
 import { confMissing, mirrorError } from '../sync/copy/copy-root.ts';
-import { isFileIn } from '../tree/local/glance.ts';
+import { hasRootFile } from '../sync/copy/root-file-names.ts';
 import type { Destination } from '../vault/destination/destination.ts';
-import { MIRROR_MARKER_NAME } from '../view/mirror/mirror-view.ts';
 import { confOfFolder } from './conf-of-folder.ts';
 import type { CopyPlace } from './copy-place.ts';
 import { admitConf, type Agree } from './foreign-conf.ts';
@@ -79,7 +78,7 @@ function ownConf(destination: Destination, byMasterkey: boolean): Uint8Array | u
   const found = isLocal ? confOfFolder(destination.path) : 'absent';
   if (typeof found !== 'string') return found;
   if (byMasterkey) return undefined;
-  if (isLocal && found === 'absent' && isFileIn(destination.path, MARKER)) {
+  if (isLocal && found === 'absent' && hasRootFile(destination.path, ['mirror'])) {
     throw mirrorError(destination.shown);
   }
   if (!isLocal || found === 'absent') throw confMissing(destination.shown, CONF_MISSING_HINT);
@@ -89,6 +88,5 @@ function ownConf(destination: Destination, byMasterkey: boolean): Uint8Array | u
   });
 }
 
-const MARKER = Buffer.from(MIRROR_MARKER_NAME);
 const CONF_MISSING_HINT =
   'Is it an encrypted folder, and its disk mounted? Without the conf only the master key opens it: --masterkey=stdin';

@@ -19,7 +19,7 @@ export async function refuseGoneCopy(
   if (destination.kind !== 'local') return;
   const form = isMirror(host, vault, destination.shown) ? 'mirror' : 'encrypted';
   if (!isFounded(decodeState(pushMemory(vault, destination, form).store.read()))) return;
-  const { hasRootFile } = await import('../../sync/push/guards/root-files.ts');
+  const { hasRootFile } = await import('../../sync/copy/root-file-names.ts');
   if (hasRootFile(destination.path)) return;
   const { copyGone } = await import('../../sync/push/job/copy-guard.ts');
   throw copyGone(destination);

@@ -3,10 +3,8 @@
  * do.
  */
 import { FileError, UsageError } from '../../errors.ts';
-import { CONF_NAME } from '../../gocryptfs/names/names.ts';
 import { pushMemory } from '../../sync/push/memory/vault-memory.ts';
 import { hasOtherConf } from '../../library/copy-place.ts';
-import { isFileIn } from '../../tree/local/glance.ts';
 import { refuseOverlap } from '../../tree/local/overlap.ts';
 import type { VaultFrame } from '../../vault/vault.ts';
 import type { Destination } from '../../vault/destination/destination.ts';
@@ -114,8 +112,8 @@ async function holdsCopy(
   folder: string,
   { isEncrypted }: Pick<Address, 'isEncrypted'>,
 ): Promise<boolean> {
-  const { MIRROR_MARKER_NAME } = await import('../../view/mirror/mirror-view.ts');
-  return isFileIn(folder, Buffer.from(isEncrypted ? CONF_NAME : MIRROR_MARKER_NAME));
+  const { hasRootFile } = await import('../../sync/copy/root-file-names.ts');
+  return hasRootFile(folder, [isEncrypted ? 'conf' : 'mirror']);
 }
 
 /**

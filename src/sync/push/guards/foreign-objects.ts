@@ -8,7 +8,7 @@ import { kindOf } from '../job/control-entry.ts';
 import { isNew } from '../job/itemize.ts';
 import { accept, isScratch, shownPath, type PushJob } from '../job/push-job.ts';
 import { ask, askOrRefuse, type Unknown } from '../job/question.ts';
-import { isRootFileName } from './root-files.ts';
+import { isRootFileName } from '../../../sync/copy/root-file-names.ts';
 import type { ListedRoot } from './root-there.ts';
 
 /** How many foreign objects are named. */

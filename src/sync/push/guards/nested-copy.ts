@@ -3,7 +3,8 @@ import path from 'node:path';
 import { EcsyncError, InterruptedError, VaultError } from '../../../errors.ts';
 import { pathKey } from '../../../bytes/paths.ts';
 import type { PushJob } from '../job/push-job.ts';
-import { folderThere, hasRootFile, isRootFileName, placeThere } from './root-files.ts';
+import { hasRootFile, isRootFileName } from '../../../sync/copy/root-file-names.ts';
+import { folderThere, placeThere } from './root-files.ts';
 
 /**
  * Refuses a new copy inside another one, or inside a mirror: stock gocryptfs would call it damage, and a

@@ -5,7 +5,7 @@ import { guarded } from './copy-there.ts';
 import { refuseOtherVault, type Standing } from './preflight.ts';
 import { isScratch, type PushJob } from '../job/push-job.ts';
 import { isFounded, type PushState } from '../memory/push-state.ts';
-import { isRootFileName } from './root-files.ts';
+import { isRootFileName } from '../../../sync/copy/root-file-names.ts';
 import { keepRoot } from './root-there.ts';
 import { pathKey } from '../../../bytes/paths.ts';
 

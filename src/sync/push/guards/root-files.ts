@@ -1,12 +1,9 @@
 /** Compares the root files that identify a copy with those at a destination. */
 import { ConnectionError, EcsyncError, InterruptedError, RemoteError } from '../../../errors.ts';
-import { CONF_NAME, DIR_IV_NAME } from '../../../gocryptfs/names/names.ts';
 import type { FlistEntry } from '../../../rsync/flist/decode.ts';
 import type { TransferOptions } from '../../../rsync/wire/options.ts';
 import { S_IFREG, type OpenFile } from '../../../tree/entry.ts';
-import { isFileIn } from '../../../tree/local/glance.ts';
 import { compareSiblings } from '../../../tree/walk.ts';
-import { MIRROR_MARKER_NAME } from '../../../view/mirror/mirror-view.ts';
 import { pathKey } from '../../../bytes/paths.ts';
 import { type Comparison, compareWithCopy } from './comparison.ts';
 import { isNew, isOtherSize, isTransfer } from '../job/itemize.ts';
@@ -14,6 +11,7 @@ import type { PushEntry } from '../source/push-entry.ts';
 import { accept, type PushJob, transferOptions } from '../job/push-job.ts';
 import type { PushSettings } from '../source/push-settings.ts';
 import { ask, assertHeard, comparesExisting, isWithheld, type Unknown } from '../job/question.ts';
+import { ROOT_FILES, ROOT_FILE_NAMES, type RootFile } from '../../copy/root-file-names.ts';
 import { RemoteFolders } from '../../copy/remote-folders.ts';
 
 /**
@@ -21,29 +19,12 @@ import { RemoteFolders } from '../../copy/remote-folders.ts';
  * and nothing else is known.
  */
 export type RootFinding = 'absent' | 'same' | 'different' | 'torn' | 'there';
-export type RootFile = 'conf' | 'diriv' | 'mirror';
 
 /** The root files at a destination. */
 export interface RootFiles {
   /** The folder does not exist yet. */
   readonly rootIsNew: boolean;
   readonly found: Readonly<Record<RootFile, RootFinding>>;
-}
-
-const ROOT_FILE_NAMES: Readonly<Record<RootFile, string>> = {
-  conf: CONF_NAME,
-  diriv: DIR_IV_NAME,
-  mirror: MIRROR_MARKER_NAME,
-};
-const ROOT_FILES = ['conf', 'diriv', 'mirror'] as const;
-
-/** Whether a folder of this machine has one of the files that identify a copy. */
-export function hasRootFile(folder: string): boolean {
-  return ROOT_FILES.some((kind) => isFileIn(folder, Buffer.from(ROOT_FILE_NAMES[kind])));
-}
-
-export function isRootFileName(key: string): boolean {
-  return ROOT_FILES.some((kind) => ROOT_FILE_NAMES[kind] === key);
 }
 
 const NOTHING_THERE = { conf: 'absent', diriv: 'absent', mirror: 'absent' } as const;
