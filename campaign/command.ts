@@ -1,4 +1,4 @@
-// Runs the command under test, whole or harmed, and never waits for it longer than a limit.
+// Runs the command under test, with or without a fault, and never waits for it longer than a limit.
 import { spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type CliResult, runProgram } from '../test/e2e/support/run-cli.ts';
@@ -6,23 +6,23 @@ import { serversAt } from './ways.ts';
 
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
-  /** Longer than any run takes that does not hang; then it is killed. */
+  /** Longer than any run takes unless it hangs. Then it is killed. */
   readonly limitMs?: number;
-  /** Words in front of the command: what it runs under. */
+  /** A command line that runs the command, such as strace. */
   readonly under?: readonly string[];
-  /** Kills the command after so long, as a harm. */
+  /** Kills the command after this time, as a fault. */
   readonly killAfterMs?: number;
 }
 
 export interface Run extends CliResult {
   readonly elapsedMs: number;
-  /** It had to be killed because it did not end. */
+  /** It was killed because it did not end. */
   readonly isStuck: boolean;
 }
 
 const LIMIT_MS = 60_000;
 
-/** Kills a process and everything below it. */
+/** Kills a process and all its descendants. */
 function killTree(pid: number): void {
   const { stdout } = spawnSync('ps', ['-e', '-o', 'pid=,ppid='], { encoding: 'utf8' });
   const pairs = stdout
@@ -35,7 +35,7 @@ function killTree(pid: number): void {
     try {
       process.kill(one, 'SIGKILL');
     } catch {
-      // It ended in between.
+      // It has ended meanwhile.
     }
   }
 }
@@ -74,7 +74,7 @@ export class Command {
   }
 }
 
-/** Waits until no server works below a folder any more; says so when one does not end. */
+/** Waits until no server works below a folder any more. Reports one that does not end. */
 export async function serversEnd(folder: string, limitMs = 20_000): Promise<string[]> {
   const endMs = Date.now() + limitMs;
   while (Date.now() < endMs) {

@@ -1,4 +1,5 @@
-// Workers, one for each part and job: starts them when they are first needed, and replaces those that died or hung.
+// Manages the workers, one for each part and job: starts them on demand, and replaces those that
+// died or hung.
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,8 +10,8 @@ import type { Answer, Order } from './worker.ts';
 const SETUP_MS = 120_000;
 
 /**
- * What a worker runs under: in a mount namespace of its own in which this machine is read-only, but for
- * the worker's folder. Whatever goes wrong in an experiment, it cannot change anything else.
+ * Runs a worker in a mount namespace of its own in which the machine is read-only except for the
+ * worker's folder. A failed experiment cannot change anything else.
  */
 const ENCLOSURE = [
   'set -e',
@@ -30,8 +31,8 @@ class Worker {
 
   constructor(part: Part, cli: string, script: string) {
     this.#part = part;
-    mkdirSync('/run/sshd', { recursive: true }); // sshd insists, and the worker could not make it
-    // A group of its own, so that nothing it started survives it.
+    mkdirSync('/run/sshd', { recursive: true }); // sshd requires it, and the worker could not make it
+    // A process group of its own, so that everything it started can be killed.
     const words = [process.execPath, script, part.name, cli, this.#dir];
     const enclosed = ['--mount', '--', 'sh', '-c', ENCLOSURE, 'sh', this.#dir, ...words];
     this.#child = spawn('unshare', enclosed, {
@@ -43,7 +44,7 @@ class Worker {
     this.#child.once('exit', () => clear(this.#dir));
   }
 
-  /** The outcome, or nothing when the worker is no longer of use: it died, or took too long. */
+  /** The outcome, or `lost` if the worker is useless because it died or took too long. */
   async run(id: PointId): Promise<Outcome | { readonly lost: string }> {
     if (!this.#isReady) {
       const ready = await this.#answer(SETUP_MS);
@@ -68,7 +69,7 @@ class Worker {
     try {
       process.kill(-(this.#child.pid ?? 0), 'SIGKILL');
     } catch {
-      // It ended in between.
+      // It has ended meanwhile.
     }
   }
 

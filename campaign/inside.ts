@@ -1,10 +1,11 @@
-// Keeps the campaign inside its own folders: lists without following links, and refuses an edit that would lead elsewhere.
+// Keeps the campaign inside its own folders: lists without following links, and refuses an edit
+// that would lead elsewhere.
 import { readdirSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 
 /**
- * Every object below a folder, as paths relative to it, sorted. Links are not followed: `readdir` with
- * `recursive` does that, and an edit below such a link would change this machine.
+ * Every object below a folder, as paths relative to it, sorted. Links are not followed, as
+ * `readdir` with `recursive` would do: an edit below such a link would change this machine.
  */
 export function namesBelow(folder: string): string[] {
   const found: string[] = [];
@@ -20,9 +21,9 @@ export function namesBelow(folder: string): string[] {
 }
 
 /**
- * Returns a path that may be changed: with every link on the way to it resolved, it lies in a folder.
+ * Returns a path that may be changed: with every link on the way resolved, it is inside the folder.
  *
- * @throws {Error} when a change of it would reach outside
+ * @throws {Error} a change of it would reach outside
  */
 export function inside(root: string, one: string): string {
   const base = realpathSync(root);

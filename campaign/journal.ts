@@ -1,16 +1,16 @@
-// The campaign's memory: one JSON line for each point, appended as soon as it is known.
+// The campaign's memory: one JSON line for each point, appended as soon as its outcome is known.
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Outcome, PointId } from './part.ts';
 
 export interface JournalLine extends Outcome, PointId {
   readonly part: string;
-  /** Digest of the build that was tried: another build has its own points. */
+  /** Digest of the tested build. Outcomes count only for the same build. */
   readonly build: string;
   readonly elapsedMs: number;
 }
 
-/** Appends to a file, and knows what it holds for one build and seed. */
+/** Appends to a file, and knows its outcomes for one build and seed. */
 export class Journal {
   readonly file: string;
   readonly #build: string;
@@ -46,7 +46,7 @@ export class Journal {
   }
 }
 
-/** A line; nothing of one that was cut off when the campaign was stopped. */
+/** Parses a line. Undefined for one that was cut off when the campaign was stopped. */
 function parsed(text: string): JournalLine | undefined {
   try {
     return JSON.parse(text) as JournalLine;

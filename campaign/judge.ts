@@ -1,4 +1,5 @@
-// What must hold of a command and of a copy, as findings: an empty list means that it does.
+// Checks what must hold for a command and a copy. The results are findings: an empty list means
+// success.
 import { existsSync, lstatSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { namesBelow } from './inside.ts';
@@ -6,7 +7,7 @@ import { type CompareOptions, differences } from '../test/e2e/support/compare.ts
 import type { CliResult } from '../test/e2e/support/run-cli.ts';
 import { fsck, withMount } from '../test/e2e/support/stock.ts';
 
-/** The exit codes that the command line promises. */
+/** The exit codes in the contract of the command line. */
 const EXIT_CODES = new Set([0, 1, 2, 4, 5, 10, 11, 12, 13, 23, 24, 25, 26, 30, 75, 130]);
 
 /** The beginning of a long text. */
@@ -14,7 +15,7 @@ export function brief(text: string, length = 600): string {
   return text.length <= length ? text : `${text.slice(0, length)}…`;
 }
 
-/** A command that ended by itself ended like one: with a known code, and words for people when it failed. */
+/** A command that ended by itself has a known exit code, and a message if it failed. */
 export function manners(run: CliResult): string[] {
   if (run.signal === 'SIGKILL') return [];
   const findings: string[] = [];
@@ -25,13 +26,13 @@ export function manners(run: CliResult): string[] {
   return findings;
 }
 
-/** Manners, and success. */
+/** The same, and the command succeeded. */
 export function success(run: CliResult, kind: string): string[] {
   if (run.code === 0) return manners(run);
   return [...manners(run), `${kind}: exit ${String(run.signal ?? run.code)}: ${brief(run.stderr)}`];
 }
 
-/** Stock calls a copy clean; one that has no conf yet shows nothing at all. */
+/** Stock calls a copy clean. A copy without a conf must not show anything. */
 export async function cleanCopy(copy: string, passfile: string, kind: string): Promise<string[]> {
   if (!existsSync(copy)) return [];
   if (!existsSync(path.join(copy, 'gocryptfs.conf'))) {
@@ -42,7 +43,7 @@ export async function cleanCopy(copy: string, passfile: string, kind: string): P
   return code === 0 ? [] : [`${kind}: gocryptfs -fsck ${code}: ${brief(text)}`];
 }
 
-/** A mount of a copy shows what the source holds. */
+/** A mount of a copy equals the source. */
 export async function equalCopy(
   place: { readonly source: string; readonly copy: string; readonly passfile: string },
   options: CompareOptions,
@@ -58,7 +59,7 @@ export async function equalCopy(
   }
 }
 
-/** Scratch files of ours that should be gone: in a vault, and where a copy's unfinished files are. */
+/** Temporary files that should be gone, in a vault and in the temporary directory of a copy. */
 export function leftovers(vault: string, copy: string, kind: string): string[] {
   const inVault = existsSync(vault)
     ? namesBelow(vault).filter((name) => /(\.tmp|\.new|lock\.after-.*)$|^lock$/.test(name))
@@ -75,7 +76,7 @@ export function leftovers(vault: string, copy: string, kind: string): string[] {
   return left.length === 0 ? [] : [`${kind}: ${left.slice(0, 8).join(' ')}`];
 }
 
-/** Folders of a copy that have neither a diriv nor anything else in them. */
+/** Folders of a copy that have neither a diriv nor any other content. */
 export function hasHalfFolders(copy: string): boolean {
   if (!existsSync(copy)) return false;
   const folders = namesBelow(copy).map((name) => path.join(copy, name));

@@ -1,4 +1,5 @@
-// Changes bytes at random, in the ways that break parsers: bits, borders of numbers, pieces that are doubled, moved or gone.
+// Changes bytes at random in ways that break parsers: bits, limits of numbers, pieces that are
+// doubled, moved or removed.
 import type { Random } from '../test/support/random-tree.ts';
 
 const NUMBERS = [
@@ -75,7 +76,7 @@ const MUTATIONS: readonly [Mutation, ...Mutation[]] = [
   },
 ];
 
-/** A changed copy of one of the samples; now and then nothing but random bytes. */
+/** A changed copy of one of the samples, or occasionally random bytes. */
 export function mutated(samples: readonly Uint8Array[], random: Random): Buffer {
   if (random.oneIn(25)) return random.bytes(random.below(300));
   let bytes = Buffer.from(samples[random.below(samples.length)] ?? []);

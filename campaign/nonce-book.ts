@@ -1,4 +1,5 @@
-// Every nonce of every ciphertext that a copy ever held, with what it was used for: none may serve two plaintexts.
+// Records every nonce of every ciphertext that a copy ever held, with its use: none may serve two
+// plaintexts.
 import { createHash } from 'node:crypto';
 import { lstatSync, readFileSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
@@ -17,7 +18,10 @@ export class NonceBook {
     return this.#used.size;
   }
 
-  /** Takes in what a copy holds now; returns every nonce that was used for something else before. */
+  /**
+   * Reads the present content of a copy. Returns every nonce that was used for something else
+   * before.
+   */
   read(copy: string): string[] {
     const findings: string[] = [];
     for (const name of namesBelow(copy)) {
@@ -36,7 +40,9 @@ export class NonceBook {
     return findings;
   }
 
-  /** The whole message counts, its tag as well: the tag shows that it was bound to something else. */
+  /**
+   * The whole message counts, including its tag, which shows that it was bound to something else.
+   */
   #take(message: Buffer, where: string): string[] {
     const nonce = message.subarray(0, NONCE_BYTES);
     if (nonce.length < NONCE_BYTES || nonce.every((byte) => byte === 0)) return [];

@@ -1,4 +1,4 @@
-// The parts of the campaign, in the order in which it prints them.
+// The parts of the campaign, in the order of its output.
 import type { Part } from './part.ts';
 import { changing } from './parts/changing.ts';
 import { cuts } from './parts/cuts.ts';

@@ -1,16 +1,17 @@
-// A relay in front of a server that counts the bytes each way and does harm after some of them.
+// A relay in front of a server that counts the bytes in each direction and injects a fault after
+// some of them.
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
 export type Direction = 'up' | 'down';
 
-/** What happens to a connection after so many bytes. */
+/** What happens to a connection after a number of bytes. */
 export interface Harm {
-  /** Bytes of this direction are counted; of both together without it. */
+  /** Which direction is counted. Absent: the sum of both. */
   readonly counts?: Direction;
   readonly afterBytes: number;
   /**
-   * `cut`: both ends are closed. `reset`: likewise, with a reset. `slow`: from then on only `bytesPerSecond` pass,
-   * each way. A function is called once, and the bytes go on.
+   * `cut`: closes both ends. `reset`: the same, with a reset. `slow`: from then on only
+   * `bytesPerSecond` pass in each direction. A function is called once, and all bytes pass.
    */
   readonly act: 'cut' | 'reset' | 'slow' | (() => void);
   readonly bytesPerSecond?: number;
@@ -18,7 +19,7 @@ export interface Harm {
 
 const SLICE_MS = 20;
 
-/** One listening relay; every connection through it is counted from zero when it is armed. */
+/** One listening relay. When it is armed, every connection through it is counted from zero. */
 export class Relay {
   readonly #server: Server;
   readonly #targetPort: number;
@@ -42,17 +43,17 @@ export class Relay {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** Bytes that came since the relay was last armed. */
+  /** Bytes that have arrived since the relay was last armed. */
   get passed(): Readonly<Record<Direction, number>> {
     return this.#passed;
   }
 
-  /** Whether the harm was done. */
+  /** Whether the fault was injected. */
   get isDone(): boolean {
     return this.#isDone;
   }
 
-  /** Counts from zero, and does harm once; without it every byte passes. */
+  /** Counts from zero, and injects a fault once. Without one every byte passes. */
   arm(harm?: Harm): void {
     this.#harm = harm;
     this.#isDone = false;
@@ -93,7 +94,7 @@ export class Relay {
     })().catch(() => undefined);
   }
 
-  /** The part of a chunk that passes unharmed. */
+  /** The part of a chunk that passes before the fault. */
   #take(direction: Direction, chunk: Buffer): Buffer {
     const harm = this.#harm;
     const before = this.#counted(harm);
@@ -114,7 +115,7 @@ export class Relay {
     return harm?.counts === undefined ? up + down : this.#passed[harm.counts];
   }
 
-  /** Ends the connection when that is the harm. */
+  /** Ends the connection if that is the fault. */
   #end(sockets: readonly Socket[]): boolean {
     const act = this.#harm?.act;
     if (act !== 'cut' && act !== 'reset') return false;

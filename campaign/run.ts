@@ -1,5 +1,6 @@
 /* eslint-disable no-console -- a campaign talks to whoever started it */
-// `npm run campaign`: divides the time among the parts, runs their points, and prints what they found.
+// `npm run campaign`: divides the time among the parts, runs their points, and prints their
+// findings.
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -54,7 +55,7 @@ if (values.list) {
 
 const journal = new Journal(path.resolve(values.journal), buildDigest(values.cli), seed);
 
-/** Which point of which part comes next: of the part that had least time so far. */
+/** Selects the next point: of the part that had the least time so far. */
 class Schedule {
   readonly #endMs = Date.now() + number(values.minutes, 'minutes') * 60_000;
   readonly #usedMs = new Map<Part, number>(parts.map((part) => [part, 0]));
@@ -91,7 +92,7 @@ class Schedule {
   }
 }
 
-/** Points that have no outcome yet, or those that were asked for. */
+/** Points that have no outcome yet, or those that were requested. */
 function* pointsOf(part: Part): Generator<number, undefined> {
   if (wanted.length > 0) {
     yield* wanted;

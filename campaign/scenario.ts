@@ -1,4 +1,5 @@
-// One command that writes, over one way, from one state to another: prepared once, harmed many times, and judged.
+// One writing command over one transport, from one state to another: prepared once, run with many
+// faults, and judged.
 import { execFileSync } from 'node:child_process';
 import {
   cpSync,
@@ -45,7 +46,7 @@ export interface ScenarioOptions {
 
 const UNLIMITED = ['--delete', '--max-delete', '100%', '--max-changed', '100%'];
 
-/** Replaces what is in a folder by what is in another; the folder itself keeps its time. */
+/** Replaces the content of a folder by that of another one. The folder itself keeps its time. */
 function refill(folder: string, from: string): void {
   for (const name of readdirSync(folder)) rmSync(path.join(folder, name), { recursive: true });
   for (const name of readdirSync(from)) {
@@ -53,7 +54,7 @@ function refill(folder: string, from: string): void {
   }
 }
 
-/** Where a scenario's things lie, and the words that every command about them has. */
+/** The paths of a scenario, and the arguments of all its commands. */
 export class Scenario {
   readonly way: Way;
   readonly errand: Errand;
@@ -87,7 +88,7 @@ export class Scenario {
     writeFileSync(this.#newPassfile, 'another horse\n', { mode: 0o600 });
   }
 
-  /** Makes the source, and everything that comes before the command. */
+  /** Makes the source, and everything that precedes the command. */
   static async prepare(options: ScenarioOptions): Promise<Scenario> {
     const scenario = new Scenario(options);
     await scenario.#prepare(new Random(options.seed));
@@ -151,12 +152,12 @@ export class Scenario {
     return path.join(this.source, '.ecsync');
   }
 
-  /** What was done to the source since the copy was made. */
+  /** The edits of the source since the copy was made. */
   get edits(): readonly string[] {
     return this.#edits;
   }
 
-  /** Remembers everything as it is now: where every trial begins. */
+  /** Saves the present state, from which every trial starts. */
   save(): void {
     for (const [folder, saved] of this.#saved()) {
       rmSync(saved, { recursive: true, force: true });
@@ -171,7 +172,7 @@ export class Scenario {
     ];
   }
 
-  /** As it was when it was saved. The source's own files were never touched. */
+  /** Restores the saved state. Commands never touch the source's own files. */
   reset(): void {
     const { atime, mtime } = lstatSync(this.source);
     rmSync(this.target, { recursive: true, force: true });
@@ -195,7 +196,7 @@ export class Scenario {
     return [...words, ...more, this.url];
   }
 
-  /** The command that is harmed. */
+  /** The command that is run with faults. */
   words(...more: readonly string[]): string[] {
     const key = ['--passfile', this.passfile];
     switch (this.errand) {
@@ -236,7 +237,7 @@ export class Scenario {
     return { nanoseconds: this.way.name !== 'local', links: this.errand === 'edits -H' };
   }
 
-  /** Everything that must hold after the command ended, however it ended. */
+  /** Everything that must hold after the command, however it ended. */
   async verdict(run: Run): Promise<string[]> {
     const findings = [...manners(run), ...(run.isStuck ? ['hang: it had to be killed'] : [])];
     findings.push(...(await serversEnd(this.copy)));
@@ -257,7 +258,8 @@ export class Scenario {
 
   async verdictOfPush(run: Run): Promise<string[]> {
     const findings: string[] = [];
-    // SECURITY.md, residuals: what stops a server between a folder and its diriv leaves the one without the other.
+    // See SECURITY.md, residuals: a server stopped between making a folder and its diriv leaves a
+    // folder without diriv.
     if (run.code === 0 || !hasHalfFolders(this.copy)) {
       findings.push(...(await cleanCopy(this.copy, this.passfile, 'fsck-at-once')));
     }
@@ -269,7 +271,7 @@ export class Scenario {
     return findings;
   }
 
-  /** What a push asked for: it has lost the list of renamed files. */
+  /** Runs the repair that a push asked for: it has lost the list of renamed files. */
   async repaired(): Promise<string[]> {
     return success(await this.run(this.#verifyWords('--repair')), 'repair');
   }
@@ -279,7 +281,7 @@ export class Scenario {
     return ['verify', '-C', this.source, '--passfile', this.passfile, ...links, ...more, this.url];
   }
 
-  /** What must hold after a push that ended well. */
+  /** What must hold after a successful push. */
   async settled(): Promise<string[]> {
     const findings = await cleanCopy(this.copy, this.passfile, 'fsck-after-next');
     findings.push(...(await equalCopy(this, this.compareOptions, 'content')));
@@ -354,7 +356,7 @@ export class Scenario {
     };
     findings.push(...unchanged());
     const next = await this.run(this.words());
-    // A vault that is there already is complete: it may say so.
+    // An existing vault is complete, so the command may report that.
     if (next.code !== 0 && !existsSync(path.join(this.vault, 'config.toml'))) {
       findings.push(...success(next, 'next-adopt'));
     }
@@ -366,13 +368,13 @@ export class Scenario {
     return findings;
   }
 
-  /** Takes everything of this scenario off the disk. */
+  /** Removes all files of this scenario. */
   remove(): void {
     rmSync(this.#dir, { recursive: true, force: true });
     rmSync(this.copy, { recursive: true, force: true });
   }
 
-  /** A copy of the vault's folder as it is now. */
+  /** Copies the present folder of the vault. */
   keepVault(name: string): string {
     const kept = path.join(this.#dir, name);
     rmSync(kept, { recursive: true, force: true });
@@ -380,7 +382,7 @@ export class Scenario {
     return kept;
   }
 
-  /** Bytes of the passfile, for tests of other programs. */
+  /** The bytes of the password file, for other programs. */
   password(): string {
     return readFileSync(this.passfile, 'utf8').trim();
   }

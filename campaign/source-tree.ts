@@ -1,4 +1,4 @@
-// Makes a small source folder from a seed, and changes it as people and programs do.
+// Makes a small source folder from a seed, and edits it as users and programs do.
 import {
   appendFileSync,
   chmodSync,
@@ -34,7 +34,7 @@ function aName(random: Random): string {
 function aFile(random: Random, file: string): void {
   const size = random.oneIn(12) ? LARGE + random.below(LARGE) : random.pick(SIZES);
   writeFileSync(file, random.bytes(size));
-  // Most files were written long ago: they are not looked at twice.
+  // Most files get an old time, so that they are not checked twice.
   if (random.oneIn(5)) return;
   const time = YEARS_AGO_SEC + random.below(50_000_000) + random.below(1000) / 1000;
   lutimesSync(file, time, time);
@@ -53,7 +53,7 @@ function fill(random: Random, folder: string, depth: number): void {
   }
 }
 
-/** Fills a folder, which is made: some forty objects in names short and long. */
+/** Makes and fills a folder: some forty objects with short and long names. */
 export function makeSource(folder: string, random: Random): void {
   mkdirSync(folder, { recursive: true });
   fill(random, folder, 0);
@@ -64,7 +64,10 @@ export function makeSource(folder: string, random: Random): void {
   linkSync(path.join(shelf, 'part.0'), path.join(folder, 'linked'));
 }
 
-/** Every object below a folder but the vault's, deepest last, with its whole path. No link is followed. */
+/**
+ * Every object below a folder except the vault's, deepest last, with its whole path. No link is
+ * followed.
+ */
 export function objectsOf(folder: string): string[] {
   return namesBelow(folder)
     .filter((name) => name.split('/')[0] !== '.ecsync')
@@ -83,7 +86,7 @@ function isNoLink(one: string): boolean {
   return !isLink(one);
 }
 
-/** A link counts, wherever it leads. */
+/** A link exists even if its target does not. */
 function isThere(one: string): boolean {
   return lstatSync(one, { throwIfNoEntry: false }) !== undefined;
 }
@@ -92,7 +95,7 @@ function isFile(one: string): boolean {
   return lstatSync(one).isFile();
 }
 
-/** A name in a folder, maybe the root itself, that nothing has. */
+/** An unused name in a random folder, possibly the root itself. */
 function freePlace(root: string, random: Random): string {
   const folders = [root, ...objectsOf(root).filter(isFolder)];
   for (;;) {
@@ -101,7 +104,7 @@ function freePlace(root: string, random: Random): string {
   }
 }
 
-/** Writes over a part of a file without changing its length. No link is followed. */
+/** Overwrites a part of a file without changing its length. No link is followed. */
 export function rewriteInPlace(file: string, bytes: Uint8Array, offset: number): void {
   const fd = openSync(file, constants.O_RDWR | constants.O_NOFOLLOW);
   try {
@@ -153,7 +156,7 @@ function swap(root: string, one: string, other: string): string {
   return `swap ${short(root, one)} and ${short(root, other)}`;
 }
 
-/** Renames of files and folders, in all the ways that meet each other. */
+/** Renames of files and folders, in all combinations that interfere. */
 const RENAMES: Readonly<Record<string, Edit>> = {
   rename: (root, random) => {
     const from = anything(root, random);
@@ -200,7 +203,7 @@ const RENAMES: Readonly<Record<string, Edit>> = {
   },
 };
 
-/** New, changed and vanished content. */
+/** New, changed and removed content. */
 const CHANGES: Readonly<Record<string, Edit>> = {
   'new file': (root, random) => {
     const file = freePlace(root, random);
@@ -286,14 +289,14 @@ const TYPE_CHANGES: Readonly<Record<string, Edit>> = {
   },
 };
 
-/** What may happen to a source. */
+/** All edits of a source. */
 export const EDITS = {
   all: { ...RENAMES, ...CHANGES, ...TYPE_CHANGES },
   mostlyRenames: { ...RENAMES, append: CHANGES['append'], remove: CHANGES['remove'] },
   additions: { 'new file': CHANGES['new file'], 'new folder': CHANGES['new folder'] },
 } as const satisfies Record<string, Readonly<Record<string, Edit | undefined>>>;
 
-/** Changes a source so many times; returns what was done, one line each. */
+/** Makes a number of edits. Returns their descriptions, one line each. */
 export function editSource(
   root: string,
   random: Random,

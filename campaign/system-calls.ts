@@ -1,7 +1,8 @@
-// Counted system calls by strace: which a program made, and what it does when one of them kills it or fails.
+// Counts system calls by strace: which calls a program made, and how it behaves if one of them
+// kills it or fails.
 import { existsSync, readFileSync } from 'node:fs';
 
-/** Calls that change files, and those by which a run waits for others. */
+/** Calls that change files, and calls by which a run waits for others. */
 export const CHANGING_CALLS = [
   ...['rename', 'renameat', 'renameat2', 'unlink', 'unlinkat', 'mkdir', 'mkdirat', 'rmdir'],
   ...['link', 'linkat', 'symlink', 'symlinkat', 'fsync', 'fdatasync', 'ftruncate', 'truncate'],
@@ -9,7 +10,7 @@ export const CHANGING_CALLS = [
   ...['write', 'pwrite64', 'writev', 'pwritev', 'openat', 'close', 'mknod', 'mknodat'],
 ] as const;
 
-/** Calls that only look. */
+/** Calls that only read. */
 export const READING_CALLS = [
   ...['read', 'pread64', 'preadv', 'getdents64', 'stat', 'lstat', 'statx', 'newfstatat'],
   ...['fstat', 'readlink', 'readlinkat', 'statfs', 'fstatfs'],
@@ -18,21 +19,21 @@ export const READING_CALLS = [
 /** One call, by the number that strace counts it with. */
 export interface Call {
   readonly name: string;
-  /** The how manieth of this name in its thread, from 1 on. */
+  /** Its number among the calls of this name in its thread, from 1 on. */
   readonly nth: number;
   readonly text: string;
 }
 
-/** A harm at a call. */
+/** A fault at a call. */
 export interface Injection {
   readonly call: Call;
-  /** `KILL` ends the process; anything else is an errno that the call ends with. */
+  /** `KILL` ends the process. Anything else is the errno that the call returns. */
   readonly effect: string;
-  /** From this call on every one of its name fails, too. */
+  /** From this call on, all calls of its name fail. */
   readonly forGood?: boolean;
 }
 
-/** Words that run a program under strace; its own words follow. */
+/** Arguments that run a program under strace. The program's own follow. */
 export function straceWords(
   log: string,
   calls: readonly string[],
@@ -74,21 +75,21 @@ function callsIn(log: string): (Call & { readonly isHit: boolean })[] {
       calls.push(call);
       last.set(pid, call);
     }
-    // A call that took long has its end in a line of its own.
+    // A slow call has its end in a line of its own.
     const begun = last.get(pid);
     if (line.includes('(INJECTED)') && begun !== undefined) begun.isHit = true;
   }
   return calls;
 }
 
-/** Whether a call has nothing to do with what a program works on: its own files, and the system's. */
+/** Whether a call concerns only the program itself or the system's files. */
 function isForeign({ text }: Call): boolean {
   return /["<]\/(etc|lib|lib64|usr|proc|sys|dev|bin|opt)\//.test(text);
 }
 
 /**
- * The calls of a recorded run for which `isWanted` holds. Of those, only numbers that mean the same in
- * every thread that gets so far: strace counts by thread, and the harm meets the first.
+ * The calls of a recorded run for which `isWanted` holds. Only numbers that mean the same in every
+ * thread that reaches them are returned: strace counts by thread, and the fault hits the first.
  */
 function wantedCalls(log: string, isWanted: (call: Call) => boolean): Call[] {
   const calls = callsIn(log);
@@ -98,7 +99,10 @@ function wantedCalls(log: string, isWanted: (call: Call) => boolean): Call[] {
   return [...new Map(wanted.map((call) => [number(call), call])).values()];
 }
 
-/** Whether a call concerns something in a folder, or a connection; the folder it is made from does not count. */
+/**
+ * Whether a call concerns an object in a folder, or a connection. The working folder does not
+ * count.
+ */
 export function isAbout(text: string, folder: string): boolean {
   const absolute = /"(\/[^"]*)"/.exec(text)?.[1];
   if (absolute !== undefined) return absolute.startsWith(folder);
@@ -110,7 +114,7 @@ export function callsAbout(log: string, folder: string): Call[] {
   return wantedCalls(log, ({ text }) => isAbout(text, folder));
 }
 
-/** The calls of a recorded server: those that do not look at the system's own files. */
+/** The calls of a recorded server, except those that concern the system's own files. */
 export function callsOfServer(log: string): Call[] {
   return wantedCalls(log, (call) => !isForeign(call));
 }

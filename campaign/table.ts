@@ -1,8 +1,9 @@
-// What the campaign prints at its end: a row for each part, and every finding with the words that reproduce it.
+// The campaign's final output: a row for each part, and every finding with the command that
+// reproduces it.
 import type { JournalLine } from './journal.ts';
 import type { Part } from './part.ts';
 
-/** Figures of a part, added up, as `name 1,234`. */
+/** The summed figures of a part, as `name 1,234`. */
 function figuresOf(lines: readonly JournalLine[]): string {
   const sums = new Map<string, number>();
   for (const { figures } of lines) {
@@ -29,7 +30,7 @@ export function resultTable(parts: readonly Part[], all: readonly JournalLine[])
   ].join('\n');
 }
 
-/** One point with findings, and how to see it again. */
+/** One point with findings, and how to reproduce it. */
 export function findingText({ part, seed, point, what, findings }: JournalLine): string {
   const lines = findings.map((finding) => `    ${finding.replaceAll('\n', '\n      ')}`);
   return [`--part ${part} --seed ${seed} --point ${point}: ${what}`, ...lines].join('\n');

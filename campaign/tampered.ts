@@ -1,4 +1,5 @@
-// A real server whose words are changed on their way: the conversation is true until then, so that the harm comes deep inside.
+// A real server whose output is changed in transit. The conversation is correct up to the change,
+// so that the fault occurs deep inside.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { Transform, type Readable, type Writable } from 'node:stream';
 import type { Random } from '../test/support/random-tree.ts';
@@ -8,7 +9,7 @@ import type { Connection } from '../src/transport/connection.ts';
 export interface Tampering {
   readonly atByte: number;
   readonly kind: 'flip' | 'cut' | 'drop' | 'insert' | 'double' | 'number' | 'silence';
-  /** What is put in, or how much is taken out. */
+  /** The inserted bytes, or as many as are removed. */
   readonly bytes: Buffer;
 }
 
@@ -41,7 +42,7 @@ function changed(piece: Buffer, { kind, bytes }: Tampering): Buffer {
   }
 }
 
-/** The stream with its changes. After `cut` it ends; after `silence` nothing comes any more. */
+/** The stream with its changes. After `cut` it ends. After `silence` nothing more arrives. */
 class TamperingStream extends Transform {
   readonly #tamperings: Tampering[];
   #passed = 0;
@@ -73,11 +74,11 @@ class TamperingStream extends Transform {
   }
 }
 
-/** A server with tampered words, as a connection. */
+/** A server with changed output, as a connection. */
 export interface TamperedServer extends Connection {
   readonly input: Readable;
   readonly output: Writable;
-  /** Bytes that the server has said, before they were changed. */
+  /** Bytes that the server has sent, before they were changed. */
   said(): number;
 }
 

@@ -1,17 +1,17 @@
-// Scenarios one after the other for parts that prepare one for several points.
+// Holds the scenario of a part that prepares one for several points.
 import path from 'node:path';
 import { Command } from './command.ts';
 import { type Lab, pointSeed } from './part.ts';
 import { type Errand, Scenario } from './scenario.ts';
 import { type WayName, Ways } from './ways.ts';
 
-/** What a group of points tries. */
+/** The input of a group of points. */
 export interface Trial {
   readonly errand: Errand;
   readonly way: WayName;
 }
 
-/** Prepares the scenario of a group of points once, and takes it away when the next one comes. */
+/** Prepares the scenario of a group of points once, and removes it when the next one comes. */
 export class TrialPlace<Extra> {
   readonly command: Command;
   readonly lab: Lab;
@@ -20,7 +20,7 @@ export class TrialPlace<Extra> {
   #current:
     { readonly key: string; readonly scenario: Scenario; readonly extra: Extra } | undefined;
 
-  /** @param extra - what else is to be known of a scenario, found out once */
+  /** @param extra - measures something about a scenario, once */
   constructor(lab: Lab, extra: (scenario: Scenario) => Promise<Extra>) {
     this.lab = lab;
     this.command = new Command(lab.cli);

@@ -1,4 +1,5 @@
-// The ways to a copy: a local folder, sshd, an rsync daemon, rrsync; each with a relay that counts and harms.
+// The transports to a copy: a local folder, sshd, an rsync daemon, rrsync. Each has a relay that
+// counts bytes and injects faults.
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { startDaemon } from '../test/support/rsync-daemon.ts';
@@ -8,19 +9,19 @@ import { Relay } from './relay.ts';
 export type WayName = 'local' | 'ssh' | 'daemon' | 'rrsync';
 export const WAY_NAMES = ['local', 'ssh', 'daemon', 'rrsync'] as const;
 
-/** A way that is open. */
+/** An open transport. */
 export interface Way {
   readonly name: WayName;
   readonly env: Readonly<Record<string, string>>;
-  /** Where all copies lie on this disk. */
+  /** The local folder that holds all copies. */
   readonly shelf: string;
-  /** What a user would write for the copy of a name. */
+  /** The address of the copy with this name, as a user would write it. */
   url(copy: string): string;
-  /** Nothing for a local folder. */
+  /** Absent for a local folder. */
   readonly relay?: Relay;
-  /** Kills every process of the server that works on a copy, at once. */
+  /** Kills all processes of the server that work on a copy. */
   killServer(): void;
-  /** Kills the sessions of the server's sshd, or daemon. */
+  /** Kills the sessions of the server's sshd or daemon. */
   killSessions(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -35,7 +36,7 @@ export function serversAt(folder: string): number[] {
         if (!/^([^\0]*\/)?rsync\0/.test(words)) return false;
         return words.includes(folder) || readlinkSync(`/proc/${pid}/cwd`).startsWith(folder);
       } catch {
-        return false; // it ended while we looked
+        return false; // it ended meanwhile
       }
     })
     .map(Number);
@@ -46,7 +47,7 @@ function killAll(folder: string): void {
     try {
       process.kill(pid, 'SIGKILL');
     } catch {
-      // It ended in between.
+      // It has ended meanwhile.
     }
   }
 }
@@ -118,7 +119,7 @@ async function daemonWay(dir: string): Promise<Way> {
   };
 }
 
-/** Opens ways when they are first asked for, and keeps them. */
+/** Opens transports on demand, and keeps them open. */
 export class Ways {
   readonly #dir: string;
   readonly #open = new Map<WayName, Way>();

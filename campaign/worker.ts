@@ -1,10 +1,11 @@
-// A process that runs points of one part when it is told to: a point that hangs or crashes takes nothing else along.
+// A process that runs points of one part on demand. A point that hangs or crashes affects nothing
+// else.
 import { PARTS } from './parts.ts';
 import type { OpenPart, Outcome, PointId } from './part.ts';
 
-/** What the campaign says to a worker. */
+/** A message from the campaign to a worker. */
 export type Order = { readonly run: PointId } | 'close';
-/** What a worker says to the campaign. */
+/** A message from a worker to the campaign. */
 export type Answer = { readonly ready: true } | { readonly outcome: Outcome };
 
 const [, , name = '', cli = '', dir = ''] = process.argv;

@@ -1,4 +1,5 @@
-// The source changes while a push reads it; when it has settled, the next push must complete the copy.
+// The source changes while a push reads it. When the changes have stopped, the next push must
+// complete the copy.
 import {
   existsSync,
   lstatSync,
@@ -28,14 +29,17 @@ import { editSource, objectsOf, rewriteInPlace } from '../source-tree.ts';
 import { TrialPlace } from '../trial-place.ts';
 import type { WayName } from '../ways.ts';
 
-/** Exit codes of a push whose source changed: all well, some unreadable, some vanished or changed. */
+/**
+ * Exit codes of a push whose source changed: success, some files unreadable, some vanished or
+ * changed.
+ */
 const RIGHT_CODES: readonly (number | null)[] = [0, 23, 24];
-/** Stands in every file outside of the source: no copy may ever hold it. */
+/** Every file outside of the source contains this. No copy may ever hold it. */
 const SECRET = 'what is outside of the source';
 
 type Mutation = (source: string, random: Random) => void;
 
-/** A file is rewritten in its place, in the same length. */
+/** Rewrites a file in place, keeping its length. */
 const rewrite: Mutation = (source, random) => {
   const files = objectsOf(source).filter((one) => lstatSync(one).isFile());
   const file = files[random.below(files.length)];
@@ -45,7 +49,7 @@ const rewrite: Mutation = (source, random) => {
   rewriteInPlace(file, random.bytes(length), random.below(lstatSync(file).size - length + 1));
 };
 
-/** A folder, or one above it, gives way to a link to a folder of the same shape outside, and comes back. */
+/** A folder, or one above it, is replaced by a link to a similar folder outside, and comes back. */
 function swapForLink(outside: string): Mutation {
   return (source) => {
     const shelf = path.join(source, 'shelf');
@@ -72,7 +76,7 @@ function makeOutside(scenario: Scenario): string {
   return outside;
 }
 
-/** Files of a mounted copy that hold what is outside of the source. */
+/** Files of a mounted copy with content from outside of the source. */
 function leaks(mountpoint: string): string[] {
   return objectsOf(mountpoint).filter(
     (one) =>

@@ -1,4 +1,5 @@
-// Cuts, resets or slows the connection after some bytes, each way: every command ends in time and says so.
+// Cuts, resets or slows the connection after some bytes, in either direction: every command ends in
+// time with a message.
 import { Random } from '../../test/support/random-tree.ts';
 import { manners, success } from '../judge.ts';
 import {
@@ -16,13 +17,13 @@ import type { WayName } from '../ways.ts';
 
 const POINTS_EACH = 16;
 const TIMEOUT_SEC = 5;
-/** Exit codes of a cut connection: lost, or what a server says that lost us. */
+/** Exit codes of a cut connection: connection lost. */
 const RIGHT_CODES: readonly (number | null)[] = [30];
 
 /** Commands that only read, by their first word. */
 const READERS = ['ls', 'cat', 'find', 'verify', 'fsck', 'restore', 'plan'] as const;
 
-/** Of a whole run, each way. */
+/** Of a whole run, in each direction. */
 type Bytes = Readonly<Record<Direction, number>>;
 
 class Cuts implements OpenPart {
@@ -50,7 +51,7 @@ class Cuts implements OpenPart {
       counts,
       afterBytes: 1 + random.below(Math.max(1, bytes[counts])),
       act,
-      // Slow, but never silent: this must go well.
+      // Slow, but never silent: this must succeed.
       bytesPerSecond: 1e6 + random.below(1e6),
     };
     scenario.way.relay?.arm(harm);
@@ -72,7 +73,7 @@ class Cuts implements OpenPart {
     };
   }
 
-  /** How much a whole run says and hears. */
+  /** How many bytes a whole run sends and receives. */
   async #bytesOf(scenario: Scenario, words: readonly string[]): Promise<Bytes> {
     scenario.reset();
     scenario.way.relay?.arm();

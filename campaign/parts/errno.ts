@@ -1,4 +1,4 @@
-// Lets one counted system call of client or server fail: with an error that disks, quotas and limits have.
+// Makes one counted system call of client or server fail, with errors of disks, quotas and limits.
 import path from 'node:path';
 import { Random } from '../../test/support/random-tree.ts';
 import type { Run } from '../command.ts';
@@ -26,13 +26,16 @@ import { TrialPlace } from '../trial-place.ts';
 import type { WayName } from '../ways.ts';
 
 const POINTS_EACH = 12;
-/** Calls by which a program is loaded, too. */
+/** Includes calls that load a program. */
 const READS: readonly string[] = [...READING_CALLS, 'openat'];
 const CALLS = [...CHANGING_CALLS, ...READING_CALLS];
-/** Calls that Node itself must not lose: it reads its own program, and its threads wake each other by writing. */
+/**
+ * Calls that must not fail for Node itself: it reads its own program, and its threads wake each
+ * other by writing.
+ */
 const NEEDED_BY_NODE: readonly string[] = [...READS, 'write'];
 
-/** Errors that a call of a name may end with. */
+/** Errors that a call of this name may return. */
 function errorsOf(name: string): readonly [string, ...string[]] {
   if (/^(read|pread|getdents)/.test(name)) return ['EIO'];
   if (/stat|readlink/.test(name)) return ['EIO', 'EACCES'];
@@ -89,7 +92,7 @@ class Errno implements OpenPart {
     const isRelevant = hit !== undefined && (onServer || isAbout(hit.text, this.#lab.dir));
     const findings = [
       ...((id.point - 1) % POINTS_EACH === 0 ? extra.findings : []),
-      // A call of the machine itself, while Node loads the program, is not ours.
+      // While Node loads the program, calls that concern the system are irrelevant.
       ...(isRelevant || hit === undefined ? await scenario.verdict(run) : []),
       ...(isRelevant && run.code === 1 ? [`unexpected: exit 1: ${run.stderr}`] : []),
     ];
@@ -121,9 +124,9 @@ class Errno implements OpenPart {
     const run = await this.#place.command.run(words, { env, under });
     const isUsable = ({ name, text }: Call): boolean => {
       if (name === 'close') return false;
-      // Node looks at its standard streams when it ends, and aborts when that fails.
+      // Node examines its standard streams when it ends, and aborts if that fails.
       if (/stat/.test(name) && /^[012]</.test(text)) return false;
-      // A clone is complete without the time of its top folder, and only tells that it failed.
+      // A clone is complete without the time of its root folder, and only reports that failure.
       return !(
         scenario.errand === 'clone' &&
         /utimens/.test(name) &&

@@ -1,4 +1,5 @@
-// Long histories of renames and edits, pushed again and again: each push leaves an equal copy, and no nonce serves twice.
+// Long histories of renames and edits, pushed again and again: each push leaves an equal copy, and
+// no nonce serves twice.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
@@ -19,7 +20,7 @@ import { TrialPlace } from '../trial-place.ts';
 
 const PUSHES = 5;
 
-/** The source as it was at an earlier push, under new inodes. */
+/** The source as it was at an earlier push, with new inodes. */
 function rollBack(source: string, saved: string): void {
   for (const name of readdirSync(source)) {
     if (name !== '.ecsync') rmSync(path.join(source, name), { recursive: true });
@@ -58,7 +59,10 @@ class Histories implements OpenPart {
     };
   }
 
-  /** One push after some edits, or after an earlier state came back, or with the vault's memory lost. */
+  /**
+   * One push after some edits, after an earlier state was restored, or with the vault's memory
+   * lost.
+   */
   async #step(
     scenario: Scenario,
     random: Random,

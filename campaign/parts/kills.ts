@@ -24,24 +24,24 @@ import {
 import { TrialPlace } from '../trial-place.ts';
 import { WAY_NAMES, type WayName } from '../ways.ts';
 
-/** Points of one scenario: it is prepared once for all of them. */
+/** Points of one scenario, which is prepared once for all of them. */
 const POINTS_EACH = 6;
 
-/** What a whole run of a scenario does. */
+/** The measurements of a whole run of a scenario. */
 interface Calibration {
-  /** Calls of a whole run, of the client and of the server. */
+  /** System calls of a whole run, of the client and of the server. */
   readonly client: readonly Call[];
   readonly server: readonly Call[];
   readonly bytes: number;
   readonly findings: readonly string[];
 }
 
-/** Ways over which a command can be had. */
+/** Transports over which a command can run. */
 function waysFor(errand: string): readonly [WayName, ...WayName[]] {
   return errand === 'password' ? ['local'] : WAY_NAMES;
 }
 
-/** Rewrites files in place, always in the same length, until it is stopped. */
+/** Rewrites files in place, keeping their lengths, until it is stopped. */
 function startWriter(source: string, random: Random): () => void {
   const files = objectsOf(source).filter((one) => {
     const stats = lstatSync(one);
@@ -72,7 +72,7 @@ class Kills implements OpenPart {
     scenario.reset();
     const random = new Random(pointSeed(id));
     const isFirst = (id.point - 1) % POINTS_EACH === 0;
-    // A push that only adds keeps what was rewritten as it was, and says so.
+    // An append-only push keeps the old version of rewritten files, and reports them.
     const mayRewrite = isPush(scenario) && scenario.errand !== 'append-only';
     const hasWriter = mayRewrite && random.oneIn(4);
     const stopWriter = hasWriter ? startWriter(scenario.source, random) : () => undefined;
@@ -160,7 +160,7 @@ function isPush({ errand }: Scenario): boolean {
   return !['restore', 'clone', 'password', 'adopt', 'mirror'].includes(errand);
 }
 
-/** Has the server's rsync run under something. */
+/** Runs the server's rsync under another command, such as strace. */
 function serverArgs(scenario: Scenario, under: readonly string[]): string[] {
   if (scenario.way.name !== 'ssh' || scenario.errand === 'password') return [];
   return ['--rsync-path', [...under, 'rsync'].join(' ')];

@@ -1,4 +1,5 @@
-// Feeds changed bytes to everything that reads bytes of a peer or a file: only typed errors may come out.
+// Feeds mutated bytes to everything that reads bytes of a peer or a file: only typed errors may
+// result.
 import path from 'node:path';
 import { mkdirSync } from 'node:fs';
 import { BugError, EcsyncError } from '../../src/errors.ts';
@@ -17,7 +18,7 @@ import { fileTargets } from '../targets/files.ts';
 import type { Target } from '../targets/target.ts';
 import { WIRE_TARGETS } from '../targets/wire.ts';
 
-/** Executions of one point: the same ones every time. */
+/** Executions of one point, the same ones every time. */
 const EXECUTIONS = 2000;
 const ONE_MS = 5000;
 
@@ -58,7 +59,7 @@ function hex(bytes: Buffer): string {
   return bytes.toString('hex');
 }
 
-/** How reading went wrong; a typed error is as it should be. */
+/** Why reading failed. A typed error is correct. */
 async function problemWith(target: Target, bytes: Buffer): Promise<string | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<'hang'>((resolve) => {

@@ -1,4 +1,5 @@
-// Conversations with servers that lie: real ones whose words are changed on the way, and scripted ones that never come to an end.
+// Conversations with lying servers: real ones whose output is changed, and scripted ones that never
+// end.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -28,7 +29,7 @@ import { makeSource } from '../source-tree.ts';
 import { startTampered, type Tampering, tamperingsOf } from '../tampered.ts';
 
 const EXECUTIONS = 25;
-/** A conversation without a word is given up after so long. */
+/** A silent conversation is abandoned after this time. */
 const IDLE_MS = 400;
 const LIMIT_MS = 15_000;
 const MEMORY_MAX = 300 * 1024 * 1024;
@@ -51,14 +52,14 @@ const OPTIONS: TransferOptions = {
   deleteAfter: false,
 };
 
-/** One conversation: what it is, and how it is held. */
+/** One conversation, with a function that holds it. */
 type Talk = (tamperings: (length: number) => Tampering[], random: Random) => Promise<void>;
 
 class Peers implements OpenPart {
   readonly #dir: string;
   readonly #source: string;
   readonly #talks: readonly (readonly [string, Talk])[];
-  /** Bytes that a server says in a whole conversation. */
+  /** Bytes that a server sends in a whole conversation. */
   readonly #lengths = new Map<string, number>();
 
   constructor(lab: Lab) {
@@ -104,7 +105,7 @@ class Peers implements OpenPart {
     return Promise.resolve();
   }
 
-  /** Nothing appears beside the folders that are ours to write. */
+  /** Nothing appears beside the folders that may be written. */
   #outside(): string[] {
     const others = namesBelow(this.#dir).filter((name) => !/^(source|target)(\/|$)/.test(name));
     return others.length === 0 ? [] : [`outside: ${others.slice(0, 5).join(' ')}`];
@@ -130,7 +131,7 @@ class Peers implements OpenPart {
     const entries = await allEntries(tree);
     const hold = async (tamperings: readonly Tampering[]): Promise<number> => {
       const target = this.#fresh();
-      // Some are there already, a little different: block sums travel, too.
+      // Slightly different versions of some files exist already, so that block sums are sent too.
       for (const name of ['large', 'shelf/part.1']) {
         const bytes = readFileSync(path.join(this.#source, name));
         mkdirSync(path.dirname(path.join(target, name)), { recursive: true });
@@ -216,7 +217,7 @@ class Peers implements OpenPart {
     }
   }
 
-  /** Each answer to READDIR holds no name, and is not the last. */
+  /** Each reply to READDIR holds no name, and is not the last. */
   async #endlessFolder(): Promise<void> {
     const peer = new FakePeer();
     const packet = (type: number, id: number, ...more: Buffer[]): Buffer => {
@@ -282,7 +283,7 @@ function shown(tamperings: readonly Tampering[]): string {
     .join(', ');
 }
 
-/** How a conversation went wrong; a typed error is as it should be, and so is success. */
+/** How a conversation failed. A typed error and success are both correct. */
 async function problemOf(talk: () => Promise<void>): Promise<string | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<'hang'>((resolve) => {

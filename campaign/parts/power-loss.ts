@@ -1,4 +1,5 @@
-// Damages each file of a vault's folder as a power cut does, then pushes: the copy is complete, or a message says why not.
+// Damages each file of a vault's folder as a power cut does, then pushes: the copy is complete, or
+// a message explains why not.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -165,7 +166,7 @@ class PowerLoss implements OpenPart {
     };
   }
 
-  /** The copy is whole as it was, and when the files of the vault are back the push goes on. */
+  /** The copy is unchanged, and when the files of the vault are restored the push succeeds. */
   async #afterRefusal(scenario: Scenario): Promise<string[]> {
     const findings = await cleanCopy(scenario.copy, scenario.passfile, 'fsck-at-once');
     scenario.reset();

@@ -1,4 +1,5 @@
-// Conversations that fall silent after so many bytes, are cut or get a signal then: every command ends in time and says why.
+// Conversations that stall, are cut or get a signal after a number of bytes: every command ends in
+// time with a message.
 import { Random } from '../../test/support/random-tree.ts';
 import {
   COMMANDS,
@@ -17,14 +18,16 @@ import {
   pointSeed,
 } from '../part.ts';
 
-/** Every conversation there is; over SFTP there is only reading. */
+/** All conversations. SFTP is only used for reading. */
 const CONVERSATIONS = TRANSPORTS.flatMap((transport) =>
   COMMANDS.filter(
     (command) => transport !== 'sftp' || command === 'restore' || command === 'ls',
   ).map((command) => ({ transport, command })),
 );
 
-/** What happens after so many bytes, and the exit codes that are right then. 0: all that mattered had passed. */
+/**
+ * A fault after a number of bytes, and the correct exit codes. 0: everything important had passed.
+ */
 interface Harm {
   readonly name: string;
   readonly options: Partial<SweepOptions>;
@@ -48,7 +51,7 @@ const HARMS = [
   },
 ] as const satisfies readonly Harm[];
 
-/** A machine that has other work may be that late. */
+/** Tolerated delay on a busy machine. */
 const LATE_MS = 15_000;
 const POINTS_EACH_WAY = 3;
 

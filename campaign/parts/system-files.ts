@@ -1,4 +1,5 @@
-// The files of this machine, tens of thousands as they come, and a large one: pushed, not sent twice, a small change as a small delta.
+// The files of this machine, tens of thousands of them, and a large one: pushed, not sent twice, a
+// small change as a small delta.
 import { execFileSync } from 'node:child_process';
 import {
   closeSync,
@@ -29,16 +30,16 @@ const DELTA_MAX = 16 * 1024;
 const RUN_LIMIT_MS = 900_000;
 
 interface Tree {
-  /** Those that a machine lacks are left out. */
+  /** Folders that do not exist on this machine are left out. */
   readonly folders: readonly string[];
   readonly largeMiB: number;
-  /** There is a sparse file that is longer than 32 bits can say. */
+  /** It has a sparse file longer than 32 bits can express. */
   readonly isSparse?: boolean;
 }
 
 const SPARSE_SIZE = 4096 * MIB + 1234;
 
-/** The first one is what the tests run, too. */
+/** The tests also run the first one. */
 const TREES: readonly Tree[] = [
   {
     folders: ['/usr/share/zoneinfo', '/usr/share/perl', '/usr/share/mime'],
@@ -120,7 +121,7 @@ function figuresOf({ stdout }: Run): Figures | undefined {
   return last === '' ? undefined : (JSON.parse(last) as Figures);
 }
 
-/** The push ended well, said nothing, and did as much as it should. */
+/** The push succeeded without a message, and its figures are as expected. */
 function expected(run: Run, kind: string, isRight: (figures: Figures) => boolean): string[] {
   const findings = success(run, kind);
   if (run.stderr !== '') findings.push(`${kind}-says: ${brief(run.stderr)}`);
@@ -161,7 +162,7 @@ class SystemFiles implements OpenPart {
     };
   }
 
-  /** Nothing, eight bytes, a file that goes and one that comes. */
+  /** No change, eight bytes, a deleted file and a new one. */
   async #changes(place: Place, { largeMiB }: Tree): Promise<string[]> {
     const sendsNothing = ({ filesSent, literalBytes, filesDeleted }: Figures): boolean =>
       filesSent === 0 && literalBytes === 0 && filesDeleted === 0;

@@ -1,4 +1,5 @@
-// A copy that somebody has changed, in every way we know: fsck, restore and verify notice it, but for what is written down.
+// A copy that somebody has changed, in every known way: fsck, restore and verify notice it, except
+// for the documented cases.
 import {
   runTamperTable,
   TAMPER_COMMANDS,
@@ -14,21 +15,22 @@ const MUTATIONS_EACH = 3;
 const NAMES = Object.keys(MUTATIONS);
 const GROUPS = Math.ceil(NAMES.length / MUTATIONS_EACH);
 
-/** What nothing tells: an earlier version of the same size, with the present time set on it. */
+/** Undetectable: an earlier version of the same size, with the present time set on it. */
 const AUTHENTIC = [
   'a block rolled back',
   'a file rolled back under its new time',
   'a hole rolled back with the block behind it',
 ];
-/** In layout `reverse` there are no holes: what is put in their place is a block rolled back. */
+/** In layout `reverse` there are no holes. A forged hole is replaced by a rolled-back block. */
 const AUTHENTIC_IN_REVERSE = [
   'a block of a hole filled with its earlier content',
   'a hole filled with its earlier content',
 ];
 
 /**
- * What a command may succeed at without a word. A clone has no vault, and a copy does not say what is missing, older,
- * shorter by whole blocks, or has other attributes; nor does stock, which is only counted.
+ * Cases in which a command may succeed silently. A clone has no vault, and a copy does not show
+ * missing or older files, files shortened by whole blocks, or changed attributes. The same is true
+ * of stock, which is only counted.
  */
 const UNNOTICED: Readonly<Partial<Record<TamperCommand, readonly string[]>>> = {
   fsck: AUTHENTIC,

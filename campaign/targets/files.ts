@@ -1,4 +1,5 @@
-// Everything that a file may hold: configurations, keys, known hosts, state of the vault, filter rules, gocryptfs.conf.
+// Targets for everything that a file may hold: configurations, keys, known hosts, state of the
+// vault, filter rules, gocryptfs.conf.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseConf } from '../../src/gocryptfs/conf/config.ts';
@@ -132,14 +133,14 @@ const TEXTS: readonly Target[] = [
     (text) => {
       const rules = new FilterRules();
       for (const line of text.split('\n')) {
-        if (/^(\.|merge|:|dir-merge)/.test(line)) continue; // those read a file
+        if (/^(\.|merge|:|dir-merge)/.test(line)) continue; // these read a file
         rules.filter(line);
       }
     },
   ),
   textTarget('wildcards', ['a*b?[!c-d]**/e', '[[:alpha:]]\\*'], (text) => {
     const pattern = Buffer.from(text);
-    if (pattern.length > 60) return; // long patterns of stars take long in rsync, too
+    if (pattern.length > 60) return; // long patterns of stars are slow in rsync too
     new WildPattern(pattern).matches(Buffer.from('a/b/c/d/e'));
   }),
   textTarget('times and spans', ['1h30m', '26h', '02:30', '2d'], (text) => {
@@ -232,7 +233,7 @@ function onDisk(dir: string): readonly Target[] {
           memory: new LoginMemory(),
           note: () => undefined,
         });
-        await key?.sign?.(bytes, 'sha512').catch(() => undefined); // OpenSSL's own error, which is told
+        await key?.sign?.(bytes, 'sha512').catch(() => undefined); // an error of OpenSSL, which is reported
       },
     },
     {
@@ -246,7 +247,7 @@ function onDisk(dir: string): readonly Target[] {
     {
       name: 'lock',
       samples: [Buffer.from(lock)],
-      // A text that makes no sense is read a second time, a moment later.
+      // An invalid text is read a second time, a moment later.
       executions: 60,
       read: (bytes) => lockHolder(put('vault/lock', bytes)),
     },
@@ -274,7 +275,7 @@ function onDisk(dir: string): readonly Target[] {
   ];
 }
 
-/** All files, those that are read by name within a folder. */
+/** All file targets. Those that read by name use a folder. */
 export function fileTargets(dir: string): readonly Target[] {
   return [...TEXTS, ...BYTES, ...onDisk(dir)];
 }

@@ -1,12 +1,12 @@
-// What is fuzzed: something that reads bytes which a peer or a file may hold.
+// A fuzzing target: something that reads bytes of a peer or a file.
 
 export interface Target {
   readonly name: string;
-  /** Valid input, to change. */
+  /** Valid input, to be mutated. */
   readonly samples: readonly Uint8Array[];
-  /** Reads; it may refuse with a typed error, and must do nothing worse. */
+  /** Reads the bytes. It may only fail with a typed error. */
   readonly read: (bytes: Buffer) => unknown;
-  /** Executions of a point, where one takes long; default 2000. */
+  /** Executions per point if one is slow. Default 2000. */
   readonly executions?: number;
 }
 

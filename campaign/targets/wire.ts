@@ -1,4 +1,5 @@
-// Everything that a peer says: records of the rsync protocol, packets of SFTP, lines of a daemon, output of getfattr.
+// Targets for everything that a peer sends: records of the rsync protocol, packets of SFTP, lines
+// of a daemon, output of getfattr.
 import { PassThrough } from 'node:stream';
 import { ByteReader } from '../../src/bytes/byte-reader.ts';
 import { ByteWriter } from '../../src/bytes/byte-writer.ts';
@@ -67,7 +68,7 @@ function aList(protocol: number): Buffer {
   return writer.copy();
 }
 
-/** Bytes as they come out of a connection, in frames or without. */
+/** Bytes as they arrive over a connection, in frames or without. */
 function streamOf(bytes: Buffer, isFramed = false): MultiplexReader {
   const stream = new PassThrough();
   stream.end(bytes);
@@ -160,7 +161,7 @@ const RECORDS: readonly Target[] = [
   ]),
 ];
 
-/** Everything of a stream of frames, messages among them. */
+/** A whole stream of frames, including messages. */
 const FRAMES: Target = {
   name: 'frames',
   samples: [
