@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type CliResult, runProgram } from '../test/e2e/support/run-cli.ts';
-import { serversAt } from './ways.ts';
+import { serversAt } from './transports.ts';
 
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;

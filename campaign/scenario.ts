@@ -27,7 +27,7 @@ import {
   success,
 } from './judge.ts';
 import { editSource, makeSource, rewriteInPlace } from './source-tree.ts';
-import type { Way } from './ways.ts';
+import type { Transport } from './transports.ts';
 
 export const ERRANDS = [
   ...['first push', 'edits', 'edits -H', 'renames', 'append-only', 'large delta'],
@@ -37,7 +37,7 @@ export type Errand = string;
 
 export interface ScenarioOptions {
   readonly command: Command;
-  readonly way: Way;
+  readonly transport: Transport;
   readonly errand: Errand;
   readonly seed: number;
   /** A folder of its own, which need not exist. */
@@ -56,7 +56,7 @@ function refill(folder: string, from: string): void {
 
 /** The paths of a scenario, and the arguments of all its commands. */
 export class Scenario {
-  readonly way: Way;
+  readonly transport: Transport;
   readonly errand: Errand;
   readonly what: string;
   readonly source: string;
@@ -69,10 +69,10 @@ export class Scenario {
   readonly #name: string;
   #edits: readonly string[] = [];
 
-  private constructor({ command, way, errand, seed, dir }: ScenarioOptions) {
-    this.way = way;
+  private constructor({ command, transport, errand, seed, dir }: ScenarioOptions) {
+    this.transport = transport;
     this.errand = errand;
-    this.what = `${errand}, ${way.name}`;
+    this.what = `${errand}, ${transport.name}`;
     this.#command = command;
     this.#dir = dir;
     this.#name = `copy-${seed}`;
@@ -80,7 +80,7 @@ export class Scenario {
     this.target = path.join(dir, 'target');
     this.passfile = path.join(dir, 'passfile');
     this.#newPassfile = path.join(dir, 'new-passfile');
-    this.copy = path.join(way.shelf, this.#name);
+    this.copy = path.join(transport.shelf, this.#name);
     rmSync(dir, { recursive: true, force: true });
     rmSync(this.copy, { recursive: true, force: true });
     mkdirSync(dir, { recursive: true });
@@ -145,7 +145,7 @@ export class Scenario {
   }
 
   get url(): string {
-    return this.way.url(this.#name);
+    return this.transport.url(this.#name);
   }
 
   get vault(): string {
@@ -224,7 +224,7 @@ export class Scenario {
   }
 
   run(words: readonly string[]): Promise<Run> {
-    return this.#command.run(words, { env: this.way.env });
+    return this.#command.run(words, { env: this.transport.env });
   }
 
   async #mustRun(words: readonly string[]): Promise<void> {
@@ -234,7 +234,7 @@ export class Scenario {
 
   get compareOptions(): CompareOptions {
     // In-process, times are stored to the microsecond.
-    return { nanoseconds: this.way.name !== 'local', links: this.errand === 'edits -H' };
+    return { nanoseconds: this.transport.name !== 'local', links: this.errand === 'edits -H' };
   }
 
   /** Everything that must hold after the command, however it ended. */

@@ -3,19 +3,19 @@ import path from 'node:path';
 import { Command } from './command.ts';
 import { type Lab, pointSeed } from './part.ts';
 import { type Errand, Scenario } from './scenario.ts';
-import { type WayName, Ways } from './ways.ts';
+import { type TransportName, Transports } from './transports.ts';
 
 /** The input of a group of points. */
 export interface Trial {
   readonly errand: Errand;
-  readonly way: WayName;
+  readonly transport: TransportName;
 }
 
 /** Prepares the scenario of a group of points once, and removes it when the next one comes. */
 export class TrialPlace<Extra> {
   readonly command: Command;
   readonly lab: Lab;
-  readonly #ways: Ways;
+  readonly #transports: Transports;
   readonly #extra: (scenario: Scenario) => Promise<Extra>;
   #current:
     { readonly key: string; readonly scenario: Scenario; readonly extra: Extra } | undefined;
@@ -24,7 +24,7 @@ export class TrialPlace<Extra> {
   constructor(lab: Lab, extra: (scenario: Scenario) => Promise<Extra>) {
     this.lab = lab;
     this.command = new Command(lab.cli);
-    this.#ways = new Ways(lab.dir);
+    this.#transports = new Transports(lab.dir);
     this.#extra = extra;
   }
 
@@ -38,10 +38,16 @@ export class TrialPlace<Extra> {
     this.#current?.scenario.remove();
     this.#current = undefined;
     const own = pointSeed({ seed, point: -group - 1 });
-    const { errand, way: name } = trialOf(own);
-    const way = await this.#ways.get(name);
+    const { errand, transport: name } = trialOf(own);
+    const transport = await this.#transports.get(name);
     const dir = path.join(this.lab.dir, `scenario-${group}`);
-    const scenario = await Scenario.prepare({ command: this.command, way, errand, seed: own, dir });
+    const scenario = await Scenario.prepare({
+      command: this.command,
+      transport,
+      errand,
+      seed: own,
+      dir,
+    });
     const extra = await this.#extra(scenario);
     this.#current = { key, scenario, extra };
     return this.#current;
@@ -49,6 +55,6 @@ export class TrialPlace<Extra> {
 
   async close(): Promise<void> {
     this.#current?.scenario.remove();
-    await this.#ways.stop();
+    await this.#transports.stop();
   }
 }

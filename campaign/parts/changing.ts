@@ -27,7 +27,7 @@ import {
 import type { Scenario } from '../scenario.ts';
 import { editSource, objectsOf, rewriteInPlace } from '../source-tree.ts';
 import { TrialPlace } from '../trial-place.ts';
-import type { WayName } from '../ways.ts';
+import type { TransportName } from '../transports.ts';
 
 /**
  * Exit codes of a push whose source changed: success, some files unreadable, some vanished or
@@ -93,8 +93,11 @@ class Changing implements OpenPart {
 
   async run(id: PointId): Promise<Outcome> {
     const random = new Random(pointSeed(id));
-    const way = random.pick<WayName>(['local', 'ssh']);
-    const { scenario } = await this.#place.get(id.seed, id.point, () => ({ errand: 'edits', way }));
+    const transport = random.pick<TransportName>(['local', 'ssh']);
+    const { scenario } = await this.#place.get(id.seed, id.point, () => ({
+      errand: 'edits',
+      transport,
+    }));
     const kinds: Readonly<Record<string, Mutation>> = {
       'files rewritten in place': rewrite,
       'edits of every kind': (source, dice) => void editSource(source, dice, { count: 1 }),

@@ -13,7 +13,7 @@ import {
 import type { Direction, Harm } from '../relay.ts';
 import type { Scenario } from '../scenario.ts';
 import { TrialPlace } from '../trial-place.ts';
-import type { WayName } from '../ways.ts';
+import type { TransportName } from '../transports.ts';
 
 const POINTS_EACH = 16;
 const TIMEOUT_SEC = 5;
@@ -37,7 +37,7 @@ class Cuts implements OpenPart {
     const group = Math.floor((id.point - 1) / POINTS_EACH);
     const { scenario, extra } = await this.#place.get(id.seed, group, (own) => ({
       errand: 'edits',
-      way: new Random(own).pick<WayName>(['ssh', 'daemon', 'rrsync']),
+      transport: new Random(own).pick<TransportName>(['ssh', 'daemon', 'rrsync']),
     }));
     const random = new Random(pointSeed(id));
     const command = random.oneIn(2) ? 'push' : random.pick(READERS);
@@ -54,10 +54,10 @@ class Cuts implements OpenPart {
       // Slow, but never silent: this must succeed.
       bytesPerSecond: 1e6 + random.below(1e6),
     };
-    scenario.way.relay?.arm(harm);
+    scenario.transport.relay?.arm(harm);
     const run = await scenario.run(words);
-    const isDone = scenario.way.relay?.isDone === true;
-    scenario.way.relay?.arm();
+    const isDone = scenario.transport.relay?.isDone === true;
+    scenario.transport.relay?.arm();
     const findings = run.isStuck ? ['hang: it had to be killed'] : manners(run);
     const isRight = run.code === 0 || (command === 'verify' && run.code === 26);
     if (act === 'slow' || !isDone) {
@@ -67,7 +67,7 @@ class Cuts implements OpenPart {
     }
     if (command === 'push') findings.push(...(await scenario.verdict(run)));
     return {
-      what: `${scenario.way.name}, ${command}: ${act} after ${harm.afterBytes} bytes ${counts}`,
+      what: `${scenario.transport.name}, ${command}: ${act} after ${harm.afterBytes} bytes ${counts}`,
       findings,
       figures: { harmed: isDone ? 1 : 0, [`${act}, exit ${String(run.code)}`]: 1 },
     };
@@ -76,9 +76,9 @@ class Cuts implements OpenPart {
   /** How many bytes a whole run sends and receives. */
   async #bytesOf(scenario: Scenario, words: readonly string[]): Promise<Bytes> {
     scenario.reset();
-    scenario.way.relay?.arm();
+    scenario.transport.relay?.arm();
     await scenario.run(words);
-    return { ...(scenario.way.relay?.passed ?? { up: 1, down: 1 }) };
+    return { ...(scenario.transport.relay?.passed ?? { up: 1, down: 1 }) };
   }
 
   close(): Promise<void> {

@@ -23,7 +23,7 @@ import {
   straceWords,
 } from '../system-calls.ts';
 import { TrialPlace } from '../trial-place.ts';
-import type { WayName } from '../ways.ts';
+import type { TransportName } from '../transports.ts';
 
 const POINTS_EACH = 12;
 /** Includes calls that load a program. */
@@ -74,7 +74,7 @@ class Errno implements OpenPart {
         'mirror',
       ];
       const errand = errands[group % errands.length] ?? 'edits';
-      return { errand, way: random.pick<WayName>(['local', 'ssh']) };
+      return { errand, transport: random.pick<TransportName>(['local', 'ssh']) };
     });
     scenario.reset();
     const random = new Random(pointSeed(id));
@@ -107,14 +107,14 @@ class Errno implements OpenPart {
     scenario: Scenario,
     { under, onServer }: { readonly under: readonly string[]; readonly onServer: boolean },
   ): Promise<Run> {
-    const { env } = scenario.way;
+    const { env } = scenario.transport;
     if (!onServer) return this.#place.command.run(scenario.words(), { env, under });
     const words = scenario.words('--rsync-path', [...under, 'rsync'].join(' '));
     return this.#place.command.run(words, { env });
   }
 
   async #calibrate(scenario: Scenario): Promise<Calibration> {
-    const { env, name } = scenario.way;
+    const { env, name } = scenario.transport;
     const clientLog = path.join(this.#lab.dir, 'client.log');
     const serverLog = path.join(this.#lab.dir, 'server.log');
     scenario.reset();
@@ -148,7 +148,7 @@ class Errno implements OpenPart {
 export const errno: Part = {
   name: 'errno',
   checks:
-    'a known exit code and words for people, no crash; exit 0 only with an equal copy; the next run completes everything (as for kills)',
+    'a known exit code with a message, no crash; exit 0 only with an equal copy; the next run completes everything (as for kills)',
   pointMs: 180_000,
   open: (lab) => Promise.resolve(new Errno(lab)),
 };

@@ -42,8 +42,8 @@ class Histories implements OpenPart {
   async run(id: PointId): Promise<Outcome> {
     const random = new Random(pointSeed(id));
     const errand = random.pick(['renames', 'edits', 'edits -H']);
-    const way = random.pick<'local' | 'ssh'>(['local', 'ssh']);
-    const { scenario } = await this.#place.get(id.seed, id.point, () => ({ errand, way }));
+    const transport = random.pick<'local' | 'ssh'>(['local', 'ssh']);
+    const { scenario } = await this.#place.get(id.seed, id.point, () => ({ errand, transport }));
     const book = new NonceBook();
     const findings = book.read(scenario.copy);
     const told: string[] = [...scenario.edits];

@@ -22,7 +22,7 @@ import {
   straceWords,
 } from '../system-calls.ts';
 import { TrialPlace } from '../trial-place.ts';
-import { WAY_NAMES, type WayName } from '../ways.ts';
+import { TRANSPORT_NAMES, type TransportName } from '../transports.ts';
 
 /** Points of one scenario, which is prepared once for all of them. */
 const POINTS_EACH = 6;
@@ -37,8 +37,8 @@ interface Calibration {
 }
 
 /** Transports over which a command can run. */
-function waysFor(errand: string): readonly [WayName, ...WayName[]] {
-  return errand === 'password' ? ['local'] : WAY_NAMES;
+function transportsFor(errand: string): readonly [TransportName, ...TransportName[]] {
+  return errand === 'password' ? ['local'] : TRANSPORT_NAMES;
 }
 
 /** Rewrites files in place, keeping their lengths, until it is stopped. */
@@ -67,7 +67,7 @@ class Kills implements OpenPart {
     const group = Math.floor((id.point - 1) / POINTS_EACH);
     const { scenario, extra } = await this.#place.get(id.seed, group, (own) => {
       const errand = ERRANDS[group % ERRANDS.length] ?? 'edits';
-      return { errand, way: new Random(own).pick(waysFor(errand)) };
+      return { errand, transport: new Random(own).pick(transportsFor(errand)) };
     });
     scenario.reset();
     const random = new Random(pointSeed(id));
@@ -81,7 +81,7 @@ class Kills implements OpenPart {
       killed = await this.#killed(scenario, extra, random);
     } finally {
       stopWriter();
-      scenario.way.relay?.arm();
+      scenario.transport.relay?.arm();
     }
     const findings = await scenario.verdict(killed.run);
     const isKilled = killed.run.signal === 'SIGKILL' || killed.run.code !== 0;
@@ -98,18 +98,18 @@ class Kills implements OpenPart {
   }
 
   async #calibrate(scenario: Scenario): Promise<Calibration> {
-    const { way } = scenario;
+    const { transport } = scenario;
     const clientLog = path.join(this.#lab.dir, 'client.log');
     const serverLog = path.join(this.#lab.dir, 'server.log');
     scenario.reset();
-    way.relay?.arm();
+    transport.relay?.arm();
     const under = straceWords(clientLog, CHANGING_CALLS);
     const words = scenario.words(...serverArgs(scenario, straceWords(serverLog, CHANGING_CALLS)));
-    const run = await this.#place.command.run(words, { env: way.env, under });
+    const run = await this.#place.command.run(words, { env: transport.env, under });
     return {
       client: callsAbout(clientLog, this.#lab.dir),
-      server: way.name === 'ssh' ? callsOfServer(serverLog) : [],
-      bytes: (way.relay?.passed.up ?? 0) + (way.relay?.passed.down ?? 0),
+      server: transport.name === 'ssh' ? callsOfServer(serverLog) : [],
+      bytes: (transport.relay?.passed.up ?? 0) + (transport.relay?.passed.down ?? 0),
       findings: success(run, 'whole-run'),
     };
   }
@@ -119,8 +119,8 @@ class Kills implements OpenPart {
     { client, server, bytes }: Calibration,
     random: Random,
   ): Promise<{ run: Run; what: string }> {
-    const { way } = scenario;
-    const { env } = way;
+    const { transport } = scenario;
+    const { env } = transport;
     const log = path.join(this.#lab.dir, 'killed.log');
     const victims = ['client', 'client', ...(server.length > 0 ? ['server'] : [])];
     if (bytes > 0) victims.push('whole server', 'sessions');
@@ -148,10 +148,11 @@ class Kills implements OpenPart {
     victim: string,
     afterBytes: number,
   ): Promise<{ run: Run; what: string }> {
-    const { way } = scenario;
-    const kill = victim === 'sessions' ? () => void way.killSessions() : () => way.killServer();
-    way.relay?.arm({ afterBytes, act: kill });
-    const run = await this.#place.command.run(scenario.words(), { env: way.env });
+    const { transport } = scenario;
+    const kill =
+      victim === 'sessions' ? () => void transport.killSessions() : () => transport.killServer();
+    transport.relay?.arm({ afterBytes, act: kill });
+    const run = await this.#place.command.run(scenario.words(), { env: transport.env });
     return { run, what: `${victim} killed after ${afterBytes} bytes` };
   }
 }
@@ -162,7 +163,7 @@ function isPush({ errand }: Scenario): boolean {
 
 /** Runs the server's rsync under another command, such as strace. */
 function serverArgs(scenario: Scenario, under: readonly string[]): string[] {
-  if (scenario.way.name !== 'ssh' || scenario.errand === 'password') return [];
+  if (scenario.transport.name !== 'ssh' || scenario.errand === 'password') return [];
   return ['--rsync-path', [...under, 'rsync'].join(' ')];
 }
 

@@ -79,7 +79,7 @@ async function problemWith(target: Target, bytes: Buffer): Promise<string | unde
 
 export const parsers: Part = {
   name: 'parsers',
-  checks: 'each execution ends within 5 s, well or with a typed error',
+  checks: 'each execution ends within 5 s, with success or a typed error',
   pointMs: 120_000,
   open: (lab) => Promise.resolve(new Parsers(lab)),
 };

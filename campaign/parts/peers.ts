@@ -303,7 +303,7 @@ async function problemOf(talk: () => Promise<void>): Promise<string | undefined>
 export const peers: Part = {
   name: 'peers',
   checks:
-    'each conversation ends within 15 s, well or with a typed error, with less than 300 MB of memory, and writes nothing beside its target',
+    'each conversation ends within 15 s, with success or a typed error, uses less than 300 MB of memory, and writes nothing outside of its target',
   pointMs: 400_000,
   open: (lab) => Promise.resolve(new Peers(lab)),
 };

@@ -29,7 +29,7 @@ import {
 import type { Scenario } from '../scenario.ts';
 import { editSource } from '../source-tree.ts';
 import { TrialPlace } from '../trial-place.ts';
-import type { WayName } from '../ways.ts';
+import type { TransportName } from '../transports.ts';
 
 const POINTS_EACH = 40;
 
@@ -120,7 +120,7 @@ class PowerLoss implements OpenPart {
   async #leaveLock(scenario: Scenario): Promise<void> {
     const words = [this.#lab.cli, ...scenario.pushWords('-n')];
     const child = spawn(process.execPath, words, {
-      env: { ...process.env, ...scenario.way.env },
+      env: { ...process.env, ...scenario.transport.env },
       stdio: 'ignore',
     });
     const ended = new Promise((resolve) => child.once('exit', resolve));
@@ -134,7 +134,7 @@ class PowerLoss implements OpenPart {
     const group = Math.floor((id.point - 1) / POINTS_EACH);
     const { scenario, extra } = await this.#place.get(id.seed, group, (own) => ({
       errand: 'edits',
-      way: new Random(own).pick<WayName>(['local', 'ssh', 'local', 'rrsync']),
+      transport: new Random(own).pick<TransportName>(['local', 'ssh', 'local', 'rrsync']),
     }));
     const random = new Random(pointSeed(id));
     scenario.reset();

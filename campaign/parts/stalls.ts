@@ -109,8 +109,7 @@ function findingsOf(outcome: StallOutcome, { codes }: Harm): string[] {
 
 export const stalls: Part = {
   name: 'stalls',
-  checks:
-    'exit 30, or the code of the signal, in time, wherever and whichever way a conversation ends',
+  checks: 'exit 30, or the code of the signal, in time, at any point and in any direction',
   pointMs: 300_000,
   open: (lab) => Promise.resolve(new Stalls(lab)),
 };

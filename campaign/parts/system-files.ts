@@ -23,7 +23,7 @@ import {
 } from '../part.ts';
 import { makeSparse } from '../../test/e2e/support/hard-tree.ts';
 import { Random } from '../../test/support/random-tree.ts';
-import { type Way, type WayName, Ways } from '../ways.ts';
+import { type Transport, type TransportName, Transports } from '../transports.ts';
 
 const MIB = 1024 * 1024;
 const DELTA_MAX = 16 * 1024;
@@ -57,15 +57,15 @@ class Place {
   readonly passfile: string;
   readonly large: string;
   readonly #command: Command;
-  readonly #way: Way;
+  readonly #transport: Transport;
 
-  constructor(command: Command, way: Way, dir: string) {
+  constructor(command: Command, transport: Transport, dir: string) {
     this.#command = command;
-    this.#way = way;
+    this.#transport = transport;
     this.source = path.join(dir, 'source');
     this.passfile = path.join(dir, 'passfile');
     this.large = path.join(this.source, 'large');
-    this.copy = path.join(way.shelf, 'system-files');
+    this.copy = path.join(transport.shelf, 'system-files');
   }
 
   fill({ folders, largeMiB, isSparse }: Tree): void {
@@ -86,7 +86,7 @@ class Place {
 
   push(...words: readonly string[]): Promise<Run> {
     const all = ['push', '-C', this.source, '--passfile', this.passfile, '-H', '--json', ...words];
-    return this.#run([...all, this.#way.url('system-files')]);
+    return this.#run([...all, this.#transport.url('system-files')]);
   }
 
   async equal(): Promise<string[]> {
@@ -94,7 +94,7 @@ class Place {
       ...(await cleanCopy(this.copy, this.passfile, 'fsck')),
       ...(await equalCopy(
         this,
-        { links: true, nanoseconds: this.#way.name !== 'local' },
+        { links: true, nanoseconds: this.#transport.name !== 'local' },
         'content',
       )),
     ];
@@ -105,7 +105,7 @@ class Place {
   }
 
   #run(words: readonly string[]): Promise<Run> {
-    return this.#command.run(words, { env: this.#way.env, limitMs: RUN_LIMIT_MS });
+    return this.#command.run(words, { env: this.#transport.env, limitMs: RUN_LIMIT_MS });
   }
 }
 
@@ -134,20 +134,24 @@ function expected(run: Run, kind: string, isRight: (figures: Figures) => boolean
 
 class SystemFiles implements OpenPart {
   readonly #lab: Lab;
-  readonly #ways: Ways;
+  readonly #transports: Transports;
 
   constructor(lab: Lab) {
     this.#lab = lab;
-    this.#ways = new Ways(lab.dir);
+    this.#transports = new Transports(lab.dir);
   }
 
   async run(id: PointId): Promise<Outcome> {
     const tree = TREES[(id.point - 1) % TREES.length];
     if (tree === undefined) throw new Error('there are no trees');
-    const others = new Random(pointSeed(id)).pick<WayName>(['ssh', 'daemon', 'local']);
-    const way = id.point <= TREES.length ? 'ssh' : others;
+    const others = new Random(pointSeed(id)).pick<TransportName>(['ssh', 'daemon', 'local']);
+    const transport = id.point <= TREES.length ? 'ssh' : others;
     const command = new Command(this.#lab.cli);
-    const place = new Place(command, await this.#ways.get(way), path.join(this.#lab.dir, 'place'));
+    const place = new Place(
+      command,
+      await this.#transports.get(transport),
+      path.join(this.#lab.dir, 'place'),
+    );
     place.fill(tree);
     const findings = success(await place.init(), 'init');
     const first = await place.push();
@@ -156,7 +160,7 @@ class SystemFiles implements OpenPart {
     findings.push(...(await this.#changes(place, tree)));
     place.remove();
     return {
-      what: `${tree.folders.join(' ')}, ${way}`,
+      what: `${tree.folders.join(' ')}, ${transport}`,
       findings,
       figures: { files: figuresOf(first)?.filesTotal ?? 0 },
     };
@@ -182,7 +186,7 @@ class SystemFiles implements OpenPart {
   }
 
   close(): Promise<void> {
-    return this.#ways.stop();
+    return this.#transports.stop();
   }
 }
 

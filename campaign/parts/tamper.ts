@@ -93,7 +93,7 @@ function countsOf(rows: readonly TamperRow[]): Record<string, number> {
 
 export const tamper: Part = {
   name: 'tamper',
-  checks: 'whatever was changed in a copy, fsck, restore and verify notice, but for rollbacks',
+  checks: 'fsck, restore and verify notice every change in a copy, except for rollbacks',
   size: LAYOUTS.length * GROUPS,
   pointMs: 300_000,
   open: (lab) => Promise.resolve(new Tamper(lab)),

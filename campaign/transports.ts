@@ -6,12 +6,12 @@ import { startDaemon } from '../test/support/rsync-daemon.ts';
 import { startSshd } from '../test/support/sshd.ts';
 import { Relay } from './relay.ts';
 
-export type WayName = 'local' | 'ssh' | 'daemon' | 'rrsync';
-export const WAY_NAMES = ['local', 'ssh', 'daemon', 'rrsync'] as const;
+export type TransportName = 'local' | 'ssh' | 'daemon' | 'rrsync';
+export const TRANSPORT_NAMES = ['local', 'ssh', 'daemon', 'rrsync'] as const;
 
 /** An open transport. */
-export interface Way {
-  readonly name: WayName;
+export interface Transport {
+  readonly name: TransportName;
   readonly env: Readonly<Record<string, string>>;
   /** The local folder that holds all copies. */
   readonly shelf: string;
@@ -52,7 +52,7 @@ function killAll(folder: string): void {
   }
 }
 
-function localWay(dir: string): Way {
+function localTransport(dir: string): Transport {
   const shelf = path.join(dir, 'local');
   mkdirSync(shelf);
   return {
@@ -76,7 +76,7 @@ function homeFor(dir: string, relayPort: number, keyFile: string, hostKeyFile: s
   return path.dirname(ssh);
 }
 
-async function sshWay(dir: string, name: 'ssh' | 'rrsync'): Promise<Way> {
+async function sshTransport(dir: string, name: 'ssh' | 'rrsync'): Promise<Transport> {
   const place = path.join(dir, name);
   const shelf = path.join(place, 'shelf');
   mkdirSync(shelf, { recursive: true });
@@ -100,7 +100,7 @@ async function sshWay(dir: string, name: 'ssh' | 'rrsync'): Promise<Way> {
   };
 }
 
-async function daemonWay(dir: string): Promise<Way> {
+async function daemonTransport(dir: string): Promise<Transport> {
   const daemon = await startDaemon({ open: [] });
   const relay = await Relay.start(daemon.port);
   const shelf = daemon.folder('open');
@@ -120,26 +120,26 @@ async function daemonWay(dir: string): Promise<Way> {
 }
 
 /** Opens transports on demand, and keeps them open. */
-export class Ways {
+export class Transports {
   readonly #dir: string;
-  readonly #open = new Map<WayName, Way>();
+  readonly #open = new Map<TransportName, Transport>();
 
   constructor(dir: string) {
     this.#dir = dir;
   }
 
-  async get(name: WayName): Promise<Way> {
+  async get(name: TransportName): Promise<Transport> {
     const open = this.#open.get(name) ?? (await this.#start(name));
     this.#open.set(name, open);
     return open;
   }
 
   async stop(): Promise<void> {
-    await Promise.all([...this.#open.values()].map((way) => way.stop()));
+    await Promise.all([...this.#open.values()].map((transport) => transport.stop()));
   }
 
-  #start(name: WayName): Promise<Way> | Way {
-    if (name === 'local') return localWay(this.#dir);
-    return name === 'daemon' ? daemonWay(this.#dir) : sshWay(this.#dir, name);
+  #start(name: TransportName): Promise<Transport> | Transport {
+    if (name === 'local') return localTransport(this.#dir);
+    return name === 'daemon' ? daemonTransport(this.#dir) : sshTransport(this.#dir, name);
   }
 }
