@@ -28,7 +28,7 @@ import {
   unescapeName,
   WINDOWS_NAMES,
 } from '../../src/tree/target/target-names.ts';
-import { splitCommandWords } from '../../src/vault/password/command-words.ts';
+import { splitCommandWords } from '../../src/vault/password/split-command.ts';
 import { addRemote, removeRemote, setConfDigest } from '../../src/vault/config/config-edit.ts';
 import { parseConfig } from '../../src/vault/config/config.ts';
 import { parseDestination } from '../../src/vault/destination/destination.ts';

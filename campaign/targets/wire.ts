@@ -19,7 +19,7 @@ import { readItemAttributes } from '../../src/rsync/wire/item-record.ts';
 import { MultiplexReader } from '../../src/rsync/wire/multiplex.ts';
 import { NdxReader } from '../../src/rsync/wire/ndx.ts';
 import { parseServerArgs } from '../../src/rsync/wire/options.ts';
-import { parseSenderArgs } from '../../src/rsync/send/sender-words.ts';
+import { parseSenderArgs } from '../../src/rsync/send/sender-arguments.ts';
 import { readSumHead } from '../../src/rsync/wire/sum-head.ts';
 import { readToken } from '../../src/rsync/wire/tokens.ts';
 import { readXattrRequest } from '../../src/rsync/flist/xattrs.ts';

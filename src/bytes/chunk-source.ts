@@ -1,7 +1,7 @@
 /** The receiving end of a connection, read chunk by chunk. */
 import type { Readable } from 'node:stream';
 import { ConnectionError, EcsyncError } from '../errors.ts';
-import { reasonOf } from '../system-words.ts';
+import { reasonOf } from '../system-errors.ts';
 
 /**
  * The receiving end of a connection, read chunk by chunk. Bytes not read stay in the stream and

@@ -1,7 +1,7 @@
 /** The host of commands in this process: output, working folder and environment. */
 import type { Writable } from 'node:stream';
 import { ExitCode, FileError } from '../errors.ts';
-import { reasonOf } from '../system-words.ts';
+import { reasonOf } from '../system-errors.ts';
 import { describeFailure } from '../library/failure.ts';
 import { readVersion } from '../library/version.ts';
 import { failureLines } from './frame/failure.ts';

@@ -4,7 +4,7 @@ import type { PushSettings } from '../sync/push/source/push-settings.ts';
 import { noteFullPush } from '../vault/memory/push-record.ts';
 import { settleConf } from '../vault/replace-conf.ts';
 import type { StoredVault } from '../vault/vault.ts';
-import { besidePushes } from './beside-pushes.ts';
+import { besidePushes } from './concurrent-pushes.ts';
 import type { Caller } from './caller.ts';
 import type { RunEnd } from './failure.ts';
 import { recordRun } from './run-record.ts';

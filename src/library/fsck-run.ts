@@ -8,7 +8,7 @@ import type { FsckReporter } from '../sync/check/fsck-job.ts';
 import { KeptNames } from '../sync/push/job/kept-names.ts';
 import { pathKind } from '../vault/files/path-kind.ts';
 import { IdentityCheck } from '../view/decrypt/identity-check.ts';
-import { besidePushes } from './beside-pushes.ts';
+import { besidePushes } from './concurrent-pushes.ts';
 import type { Caller } from './caller.ts';
 import type { CopyPlace } from './copy-place.ts';
 import type { FsckRunSummary } from './fsck-summary.ts';

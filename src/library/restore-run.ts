@@ -11,7 +11,7 @@ import type {
   RestoreSettings,
   RestoreSummary,
 } from '../sync/restore/restore-settings.ts';
-import { besidePushes } from './beside-pushes.ts';
+import { besidePushes } from './concurrent-pushes.ts';
 import type { Caller } from './caller.ts';
 import type { UnlockPlace } from './copy-key.ts';
 import type { CopyPlace } from './copy-place.ts';

@@ -2,7 +2,7 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { ConnectionError, RemoteError, UsageError, type EcsyncError } from '../errors.ts';
 import { programFile } from '../programs.ts';
-import { reasonOf } from '../system-words.ts';
+import { reasonOf } from '../system-errors.ts';
 import {
   destroyStreams,
   endedLocally,

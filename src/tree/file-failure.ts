@@ -1,7 +1,7 @@
 /** Turns file system errors into typed errors, and shows paths in messages. */
 import { FileError, VanishedError, type EcsyncError, type FileCode } from '../errors.ts';
 import { errnoOf } from '../platform.ts';
-import { systemWords } from '../system-words.ts';
+import { systemWords } from '../system-errors.ts';
 
 const REMEDIES: Readonly<Record<string, string>> = {
   EACCES: 'Check the permissions, or run as a user who has them.',

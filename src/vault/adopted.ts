@@ -4,7 +4,7 @@
  */
 import { VaultError } from '../errors.ts';
 import { errnoOf } from '../platform.ts';
-import { reasonOf } from '../system-words.ts';
+import { reasonOf } from '../system-errors.ts';
 import type { VaultConfig } from './config/config.ts';
 import { readRegularFile } from './files/regular-file.ts';
 import { confDigest } from './stored-conf.ts';

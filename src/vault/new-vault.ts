@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { UsageError, VaultError } from '../errors.ts';
 import { retryWhileHeld } from '../platform.ts';
-import { reasonOf } from '../system-words.ts';
+import { reasonOf } from '../system-errors.ts';
 import type { Conf } from '../gocryptfs/conf/config.ts';
 import { syncFolder, writeNewFile } from './files/atomic-write.ts';
 import type { RemoteConfig } from './config/config.ts';

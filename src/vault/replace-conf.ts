@@ -12,7 +12,7 @@
  */
 import fs from 'node:fs';
 import { FileError } from '../errors.ts';
-import { reasonOf } from '../system-words.ts';
+import { reasonOf } from '../system-errors.ts';
 import { removeTemporaries, replaceFile } from './files/atomic-write.ts';
 import { setConfDigest } from './config/config-edit.ts';
 import { parseConfig, readConfigText } from './config/config.ts';

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { VaultError } from '../errors.ts';
 import { errnoOf } from '../platform.ts';
-import { reasonOf } from '../system-words.ts';
+import { reasonOf } from '../system-errors.ts';
 import { CONF_LENGTH_MAX } from '../gocryptfs/format/limits.ts';
 import { CONF_NAME } from '../gocryptfs/names/names.ts';
 import type { VaultConfig } from './config/config.ts';

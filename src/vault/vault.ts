@@ -3,7 +3,7 @@ import { timingSafeEqual } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { PasswordError, UsageError, VaultError } from '../errors.ts';
-import { reasonOf } from '../system-words.ts';
+import { reasonOf } from '../system-errors.ts';
 import { deriveSubKey, KeyInfo } from '../gocryptfs/cipher/sub-keys.ts';
 import type { Derivation } from '../gocryptfs/layout.ts';
 import { parseConfig, readConfigFile, type VaultConfig } from './config/config.ts';

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { BugError, EcsyncError, ExitCode } from '../../errors.ts';
 import { isWindows } from '../../platform.ts';
-import { reasonOf } from '../../system-words.ts';
+import { reasonOf } from '../../system-errors.ts';
 import { writeNewFile } from '../../vault/files/atomic-write.ts';
 import { type Destination } from '../../vault/destination/destination.ts';
 import { readHistory } from '../../vault/memory/history.ts';

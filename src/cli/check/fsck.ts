@@ -6,7 +6,7 @@ import type { Sample } from '../../sync/browse/sample.ts';
 import type { CopyPlace } from '../../library/copy-place.ts';
 import type { FsckRunSummary } from '../../library/fsck-summary.ts';
 import { callerOf } from '../frame/caller.ts';
-import { configuredLayers, keptPatterns } from '../../library/settings/configured-way.ts';
+import { configuredLayers, keptPatterns } from '../../library/settings/configured-peer.ts';
 import {
   checkedText,
   counted,

@@ -1,7 +1,7 @@
 /** Output of a check of a copy: its findings, its progress and its figures, as text and as JSON. */
 import type { FsckFinding } from '../../sync/copy/fsck-finding.ts';
 import { shownBytes, shownCount } from '../../library/figures.ts';
-import { describeFinding } from '../terminal/finding-words.ts';
+import { describeFinding } from '../terminal/finding-texts.ts';
 import type { Output } from '../terminal/output.ts';
 import { jsonPath } from '../terminal/render-item.ts';
 import { PacedStatus, withCurrent } from '../terminal/paced-status.ts';

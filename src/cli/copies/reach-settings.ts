@@ -1,7 +1,7 @@
 /** Derives how a copy is reached from the options of a command and the configuration. */
 import type { CopyPlace } from '../../library/copy-place.ts';
 import type { ReachSettings } from '../../sync/browse/open-remote-tree.ts';
-import { configuredLayers, configuredWay } from '../../library/settings/configured-way.ts';
+import { configuredLayers, configuredWay } from '../../library/settings/configured-peer.ts';
 import type { Host } from '../frame/host.ts';
 import { peerSettings } from '../frame/run-options.ts';
 import type { ReachOptions } from './copy-options.ts';

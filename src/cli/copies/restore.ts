@@ -16,7 +16,7 @@ import {
   configuredLayers,
   configuredWay,
   keptPatterns,
-} from '../../library/settings/configured-way.ts';
+} from '../../library/settings/configured-peer.ts';
 import type { Host } from '../frame/host.ts';
 import { typed, typedOften } from '../frame/options.ts';
 import { parseBandwidth, parseText } from '../../options/option-values.ts';
@@ -28,13 +28,13 @@ import {
   restoreStatsLines,
   restoreText,
 } from './restore-output.ts';
-import { readRestorePaths } from './restore-words.ts';
+import { readRestorePaths } from './restore-paths.ts';
 import { peerSettings } from '../frame/run-options.ts';
 import type { Selected } from '../frame/selected.ts';
 import { PATH_RULE } from '../frame/vault-paths.ts';
 import { addCopyOptions, type CopyOptions } from './copy-options.ts';
 import { loginQuestions } from '../frame/login-questions.ts';
-import { rulesOf, type FilterWord } from '../../library/settings/filter-words.ts';
+import { rulesOf, type FilterWord } from '../../library/settings/filter-entries.ts';
 import { addFilterOptions } from '../settings/push-options.ts';
 
 /** Options of a command that restores. */

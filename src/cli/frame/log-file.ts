@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { EcsyncError, FileError } from '../../errors.ts';
-import { reasonOf } from '../../system-words.ts';
+import { reasonOf } from '../../system-errors.ts';
 import { foreignWriters } from '../../vault/files/ownership.ts';
 import { pathFrom } from '../../vault/password/password.ts';
 import { readUserConfig, userConfigFile } from '../../vault/user/user-config.ts';

@@ -1,7 +1,7 @@
 /** Locates and opens the vault of a command. */
 import path from 'node:path';
 import { FileError, UsageError, VaultError } from '../../errors.ts';
-import { reasonOf } from '../../system-words.ts';
+import { reasonOf } from '../../system-errors.ts';
 import { knownVaultsFile, rememberVault } from '../../vault/user/known-vaults.ts';
 import { pathKind } from '../../vault/files/path-kind.ts';
 import { safeListOf } from '../../vault/user/user-config.ts';

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { ExitCode, HookError, UsageError } from '../../errors.ts';
 import { interrupted } from '../../interruption.ts';
 import { programFile } from '../../programs.ts';
-import { splitCommandWords } from '../../vault/password/command-words.ts';
+import { splitCommandWords } from '../../vault/password/split-command.ts';
 import type { HooksTable } from '../../vault/config/config-tables.ts';
 import { namedFolder } from './frozen-source.ts';
 import type { Host } from '../frame/host.ts';

@@ -6,7 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { FileError } from '../../errors.ts';
 import { programFile } from '../../programs.ts';
-import { reasonOf } from '../../system-words.ts';
+import { reasonOf } from '../../system-errors.ts';
 import type { Machine, ProgramResult } from '../../schedule/machine.ts';
 import { sessionEnvironment } from '../../vault/password/session-environment.ts';
 import type { Host } from '../frame/host.ts';

@@ -1,6 +1,10 @@
 /** The options of `push`, as commander defines and returns them. */
 import type { Command } from 'commander';
-import { FILTER_KINDS, isFilterKey, type FilterWord } from '../../library/settings/filter-words.ts';
+import {
+  FILTER_KINDS,
+  isFilterKey,
+  type FilterWord,
+} from '../../library/settings/filter-entries.ts';
 import { type OptionsOf } from '../../options/option-table.ts';
 import {
   CONDITION_OPTIONS,

@@ -1,7 +1,7 @@
 /** The result of `status`: its exit code, and the file for Prometheus. */
 import path from 'node:path';
 import { ExitCode, FileError } from '../../errors.ts';
-import { reasonOf } from '../../system-words.ts';
+import { reasonOf } from '../../system-errors.ts';
 import { replaceFile } from '../../vault/files/atomic-write.ts';
 import type { Host } from '../frame/host.ts';
 import { metricsText } from './metrics.ts';

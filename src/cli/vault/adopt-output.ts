@@ -2,7 +2,7 @@
 import type { AdoptFinding } from '../../sync/adopt/adopt-finding.ts';
 import { cipherOf } from '../../gocryptfs/layout.ts';
 import { shownBytes, shownCount } from '../../library/figures.ts';
-import { describeFinding } from '../terminal/finding-words.ts';
+import { describeFinding } from '../terminal/finding-texts.ts';
 import { counted, findingPlace } from '../copies/fsck-output.ts';
 import { jsonPath } from '../terminal/render-item.ts';
 import { shownText } from '../terminal/terminal.ts';

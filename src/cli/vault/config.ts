@@ -16,7 +16,7 @@ import {
   pushLayers,
   type PushLayer,
 } from '../../library/settings/push-config.ts';
-import { FILTER_KEYS } from '../../library/settings/filter-words.ts';
+import { FILTER_KEYS } from '../../library/settings/filter-entries.ts';
 import { DONE, type CommandResult } from '../frame/report.ts';
 import type { Selected } from '../frame/selected.ts';
 import { shownText } from '../terminal/terminal.ts';

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
 import { UsageError } from '../../errors.ts';
-import { reasonOf } from '../../system-words.ts';
+import { reasonOf } from '../../system-errors.ts';
 import { noRemote } from '../../vault/config/config-edit.ts';
 import { type SshDestination } from '../../vault/destination/destination.ts';
 import type { Host } from '../frame/host.ts';

@@ -19,9 +19,9 @@ import type {
 } from '../../sync/restore/restore-settings.ts';
 import type { PeerSettings } from '../../sync/run-settings.ts';
 import { bytesOf, isRootPath } from '../../bytes/paths.ts';
-import { configuredFileLayers, configuredWay, keptPatterns } from '../settings/configured-way.ts';
+import { configuredFileLayers, configuredWay, keptPatterns } from '../settings/configured-peer.ts';
 import type { CopyPlace } from '../copy-place.ts';
-import { rulesOf } from '../settings/filter-words.ts';
+import { rulesOf } from '../settings/filter-entries.ts';
 import { restoringSettings } from '../settings/restore-choice.ts';
 import { pathInCopy, type CopyPath } from './copy-paths.ts';
 import {

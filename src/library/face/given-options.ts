@@ -10,7 +10,7 @@ import {
 } from '../../options/option-table.ts';
 import type { FILTER_OPTIONS } from '../../options/push-options.ts';
 import { OptionValueError, parseText } from '../../options/option-values.ts';
-import { FILTER_KEYS, FILTER_KINDS, type FilterWord } from '../settings/filter-words.ts';
+import { FILTER_KEYS, FILTER_KINDS, type FilterWord } from '../settings/filter-entries.ts';
 
 /** The value of an option; amounts may also be text: `'10%'`, `'512K'`, `'30d'`. */
 type GivenValue<Spec> = Spec extends { readonly takes: infer Kind }

@@ -10,7 +10,7 @@ import { noRemote } from '../../vault/config/config-edit.ts';
 import type { StoredVault } from '../../vault/vault.ts';
 import { isRootPath } from '../../bytes/paths.ts';
 import type { Caller } from '../caller.ts';
-import { configuredFileLayers } from '../settings/configured-way.ts';
+import { configuredFileLayers } from '../settings/configured-peer.ts';
 import { pushTarget } from '../settings/push-target.ts';
 import { settlePush } from '../settings/push-settings.ts';
 import { patienceOf, type Patience } from '../retry.ts';

@@ -13,7 +13,7 @@ import { pathFrom } from '../../vault/password/password.ts';
 import { readUserConfig, userConfigFile } from '../../vault/user/user-config.ts';
 import type { VaultFrame } from '../../vault/vault.ts';
 import { vaultFiles } from '../../vault/files/vault-files.ts';
-import { FILTER_KEYS, FILTER_KINDS, isFilterKey, type FilterWord } from './filter-words.ts';
+import { FILTER_KEYS, FILTER_KINDS, isFilterKey, type FilterWord } from './filter-entries.ts';
 
 /** The parsed options of a push. Options that were not given are absent. */
 export type PushValues = Partial<OptionsOf<typeof SHARED_PUSH_OPTIONS>>;

@@ -1,7 +1,7 @@
 /** Parses the filter rules of a push from its options, its configuration and its presets. */
 import { UsageError } from '../../errors.ts';
 import type { FilterRule } from '../../tree/filter/filter.ts';
-import { rulesOf, type FilterWord } from './filter-words.ts';
+import { rulesOf, type FilterWord } from './filter-entries.ts';
 import type { PushValues } from './push-config.ts';
 
 /**

@@ -4,7 +4,7 @@ import { PUSH_OPTIONS } from '../../options/push-options.ts';
 import type { PushSettings } from '../../sync/push/source/push-settings.ts';
 import type { Destination } from '../../vault/destination/destination.ts';
 import type { StoredVault } from '../../vault/vault.ts';
-import type { FilterWord } from './filter-words.ts';
+import type { FilterWord } from './filter-entries.ts';
 import { onlyAdding, withConfiguration, type PushLayer, type PushValues } from './push-config.ts';
 import { pushRules } from './push-rules.ts';
 

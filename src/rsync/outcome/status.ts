@@ -12,7 +12,12 @@ import {
 import { IOERR_GENERAL, IOERR_VANISHED } from '../wire/constants.ts';
 import type { PullReport } from '../receive/pull-plan.ts';
 import type { SendReport } from '../send/send-job.ts';
-import { explainDeadDisk, explainDiskFull, explainStderr, type Direction } from './status-words.ts';
+import {
+  explainDeadDisk,
+  explainDiskFull,
+  explainStderr,
+  type Direction,
+} from './server-errors.ts';
 
 /** How a run ended, in terms of the command line. */
 export interface Outcome {

@@ -1,6 +1,6 @@
 /** Turns failures to read a file into errors and into io_error bits of the protocol. */
 import { EcsyncError, FileError, VanishedError } from '../../errors.ts';
-import { reasonOf } from '../../system-words.ts';
+import { reasonOf } from '../../system-errors.ts';
 import type { Entry } from '../../tree/entry.ts';
 import { IOERR_GENERAL, IOERR_VANISHED } from './constants.ts';
 

@@ -18,7 +18,7 @@ import type { OpenDestination } from '../reach/destination-remote.ts';
 import type { PushSettings } from '../push/source/push-settings.ts';
 import type { RootAttributes } from '../push/memory/push-state.ts';
 import { RemoteTree } from '../copy/remote-tree.ts';
-import { attributesOf } from '../push/guards/root-there.ts';
+import { attributesOf } from '../push/guards/existing-root.ts';
 
 const CIPHER_DIR_HINT =
   'Adopting reads the copy: allow that login to read it, or name a local copy of it with --cipherdir DIR.';

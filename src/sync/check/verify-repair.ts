@@ -4,7 +4,7 @@ import { refuseOtherVault } from '../push/guards/preflight.ts';
 import { withEntries, type PushJob } from '../push/job/push-job.ts';
 import type { PushEntry } from '../push/source/push-entry.ts';
 import { emptyState, isFounded, type PushState } from '../push/memory/push-state.ts';
-import { keepRoot } from '../push/guards/root-there.ts';
+import { keepRoot } from '../push/guards/existing-root.ts';
 import { isStructural, knownKey, withAncestors } from '../push/source/skeleton.ts';
 import { transfer } from '../push/runs/transfer.ts';
 import { inspect, type Inspection } from './verify-inspect.ts';

@@ -1,7 +1,7 @@
 /** Verifies that a copy holds exactly what its vault says. */
 import { performance } from 'node:perf_hooks';
 import { RemoteError, VaultError } from '../../errors.ts';
-import { guarded } from '../push/guards/copy-there.ts';
+import { guarded } from '../push/guards/copy-presence.ts';
 import type { PushJob } from '../push/job/push-job.ts';
 import type { OpenVault } from '../push/opened-vault.ts';
 import { withPushJob, type PushSurroundings } from '../push/push.ts';

@@ -1,6 +1,6 @@
 /** Reads a copy that only SFTP reaches, through an rsync server in this process. */
 import { RemoteError } from '../../errors.ts';
-import { parseSenderArgs } from '../../rsync/send/sender-words.ts';
+import { parseSenderArgs } from '../../rsync/send/sender-arguments.ts';
 import { serveSender } from '../../rsync/send/serve-sender.ts';
 import { isDirectory, type Entry, type OpenFile, type Tree } from '../../tree/entry.ts';
 import type { Filter } from '../../tree/filter/filter.ts';

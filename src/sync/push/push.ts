@@ -35,7 +35,7 @@ import { summarise } from './push-summary.ts';
 import { PushMarker } from './memory/push-mark.ts';
 import { askOrRefuse, WHAT_A_PUSH_DOES } from './job/question.ts';
 import { readyToPush } from './guards/ready-to-push.ts';
-import { keepRoot } from './guards/root-there.ts';
+import { keepRoot } from './guards/existing-root.ts';
 import { NOT_ENCRYPTED } from '../run-settings.ts';
 import { Selection } from './source/selection.ts';
 import { rootIVOf } from './source/skeleton.ts';

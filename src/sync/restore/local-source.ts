@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { FileError, VaultError } from '../../errors.ts';
 import { serveSender } from '../../rsync/send/serve-sender.ts';
-import { parseSenderArgs } from '../../rsync/send/sender-words.ts';
+import { parseSenderArgs } from '../../rsync/send/sender-arguments.ts';
 import { LocalTree } from '../../tree/local/local-tree.ts';
 import { prepareFolder } from '../../tree/target/prepare-folder.ts';
 import { groupNames, userNames } from '../../tree/local/owner-names.ts';

@@ -13,7 +13,7 @@ import type { PlainEntry } from '../../view/plain-entry.ts';
 import type { Planned } from '../../view/restoring-store.ts';
 import { KeptNames } from '../push/job/kept-names.ts';
 import type { LastPush } from '../push/memory/last-push.ts';
-import type { RestoreBooks } from './restore-books.ts';
+import type { RestoreBooks } from './restore-ledger.ts';
 import type { RestoreSettings } from './restore-settings.ts';
 import type { Selection } from '../push/source/selection.ts';
 import type { CopyKeys } from '../push/memory/copy-keys.ts';

@@ -16,7 +16,7 @@ import {
 import { pathKey } from '../../bytes/paths.ts';
 import { listingOptions, runPull, type RemoteSource } from '../copy/remote-tree-run.ts';
 import { rulesForOnly } from '../copy/remote-tree-rules.ts';
-import type { RestoreBooks } from './restore-books.ts';
+import type { RestoreBooks } from './restore-ledger.ts';
 import type { RestorePlan } from './restore-plan.ts';
 import type { RestoredXattrs } from './restore-xattrs.ts';
 import type { RestoreReporter, RestoreSettings } from './restore-settings.ts';

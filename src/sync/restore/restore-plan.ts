@@ -18,7 +18,7 @@ import type { DecryptedView } from '../../view/decrypt/decrypted-view.ts';
 import type { PlainEntry } from '../../view/plain-entry.ts';
 import type { Planned } from '../../view/restoring-store.ts';
 import { isAtOrBelow, joinPath, pathKey, ROOT_PATH, splitPath } from '../../bytes/paths.ts';
-import type { RestoreBooks } from './restore-books.ts';
+import type { RestoreBooks } from './restore-ledger.ts';
 import type { Overwrite, RestoreSettings } from './restore-settings.ts';
 import type { Selection } from '../push/source/selection.ts';
 

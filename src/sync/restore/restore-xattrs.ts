@@ -13,7 +13,7 @@ import { requireProgram } from '../../transport/programs/getfattr.ts';
 import type { Planned, StoredForm } from '../../view/restoring-store.ts';
 import { pathKey } from '../../bytes/paths.ts';
 import { assertXattrsPossible, SYSTEM_LABEL } from '../push/source/list-xattrs.ts';
-import type { RestoreBooks } from './restore-books.ts';
+import type { RestoreBooks } from './restore-ledger.ts';
 import type { RestoreSettings } from './restore-settings.ts';
 import { TargetXattrs, type WantedObject } from './target-xattrs.ts';
 

@@ -36,7 +36,7 @@ import { makeSpecial } from '../reach/local-special.ts';
 import { LocalSourceRemote } from './local-source.ts';
 import { RemoteTree } from '../copy/remote-tree.ts';
 import type { RemoteSource } from '../copy/remote-tree-run.ts';
-import { RestoreBooks } from './restore-books.ts';
+import { RestoreBooks } from './restore-ledger.ts';
 import { RestoreChecks } from './restore-checks.ts';
 import { copyFolder, fetchContent } from './restore-fetch.ts';
 import { planRestore, type PlanJob, type RestorePlan } from './restore-plan.ts';

@@ -2,7 +2,7 @@
 import { connect, type Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { ConnectionError } from '../../errors.ts';
-import { reasonOf } from '../../system-words.ts';
+import { reasonOf } from '../../system-errors.ts';
 import { destroyStreams, endedLocally, relayInput, relayOutput } from '../command-streams.ts';
 import type { Connection, ExitStatus } from '../connection.ts';
 import { shownAddress } from '../ssh-target.ts';

@@ -2,7 +2,7 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
 import type { FileError } from '../../errors.ts';
-import { reasonOf } from '../../system-words.ts';
+import { reasonOf } from '../../system-errors.ts';
 import { cleanEnvironment } from '../child.ts';
 import { unquote } from './getfattr-output.ts';
 

@@ -1,6 +1,6 @@
 /** The keys of an ssh login as one agent. */
 import { BaseAgent, createAgent, type ParsedKey } from 'ssh2';
-import { reasonOf } from '../../system-words.ts';
+import { reasonOf } from '../../system-errors.ts';
 import { agentSockets } from './config/agent-socket.ts';
 import type { SshHostConfig } from './config/config.ts';
 import {

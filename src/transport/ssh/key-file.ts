@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import ssh2, { type ParsedKey } from 'ssh2';
 import { LoginError } from '../../errors.ts';
 import { errnoOf } from '../../platform.ts';
-import { reasonOf } from '../../system-words.ts';
+import { reasonOf } from '../../system-errors.ts';
 import type { LoginMemory } from './memory.ts';
 
 const { utils } = ssh2;

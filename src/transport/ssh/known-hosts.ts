@@ -3,7 +3,7 @@ import { createHash, createHmac } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { LoginError } from '../../errors.ts';
 import { errnoOf } from '../../platform.ts';
-import { reasonOf } from '../../system-words.ts';
+import { reasonOf } from '../../system-errors.ts';
 import { matchesPatternList } from './config/pattern.ts';
 
 /** Larger files are not read: a list of so many hosts is a mistake. */

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, type ClientChannel } from 'ssh2';
 import { ConnectionError, EcsyncError } from '../../errors.ts';
 import { errnoOf } from '../../platform.ts';
-import { reasonOf } from '../../system-words.ts';
+import { reasonOf } from '../../system-errors.ts';
 import { LoginAttempts } from './auth.ts';
 import type { SshHostConfig } from './config/config.ts';
 import { Deadline } from '../deadline.ts';

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { LoginError, type LoginCode } from '../../errors.ts';
 import type { Remote } from '../connection.ts';
 import { chooseSsh, unsupportedConfig, type SshChoice, type Fallback } from './choice.ts';
-import { findSystemOnlyMethods } from './foreign-ways.ts';
+import { findSystemOnlyMethods } from './system-only-methods.ts';
 import { HostKeyCheck } from './host-key.ts';
 import { findIdentities } from './identities.ts';
 import { LoginMemory } from './memory.ts';

@@ -2,7 +2,7 @@
 import type { ClientChannel } from 'ssh2';
 import { PeerWatch } from '../../bytes/peer-watch.ts';
 import { ConnectionError, RemoteError } from '../../errors.ts';
-import { reasonOf } from '../../system-words.ts';
+import { reasonOf } from '../../system-errors.ts';
 import { ChannelConnection, corkForNow } from './channel.ts';
 import type { SshHostConfig } from './config/config.ts';
 import type { Login } from './login.ts';

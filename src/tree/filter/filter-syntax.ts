@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { byteOrderMarkOf, withoutUtf8Mark } from '../../bytes/byte-order-mark.ts';
 import { UsageError } from '../../errors.ts';
-import { reasonOf } from '../../system-words.ts';
+import { reasonOf } from '../../system-errors.ts';
 import { plainRule, type FilterRule } from './filter.ts';
 
 /** Limit of nested merge files, which stops files that include each other. */

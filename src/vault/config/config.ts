@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import * as v from 'valibot';
 import { UsageError } from '../../errors.ts';
-import { reasonOf } from '../../system-words.ts';
+import { reasonOf } from '../../system-errors.ts';
 import { FEATURE_FLAGS, type FeatureFlag } from '../../gocryptfs/conf/feature-flags.ts';
 import { LONG_NAME_MAX_DEFAULT, LONG_NAME_MAX_READ_LEAST } from '../../gocryptfs/format/limits.ts';
 import { describeIssue, parseTomlText } from './config-issue.ts';

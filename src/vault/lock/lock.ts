@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { FileError, LockedError, VaultError } from '../../errors.ts';
 import { errnoOf, retryWhileHeld } from '../../platform.ts';
-import { reasonOf } from '../../system-words.ts';
+import { reasonOf } from '../../system-errors.ts';
 import {
   describeOwn,
   encodeHolder,

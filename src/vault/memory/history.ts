@@ -5,7 +5,7 @@ import path from 'node:path';
 import * as v from 'valibot';
 import { ExitCode, FileError } from '../../errors.ts';
 import { retryWhileHeld } from '../../platform.ts';
-import { reasonOf } from '../../system-words.ts';
+import { reasonOf } from '../../system-errors.ts';
 import { ownIdentity, processStateOf } from '../lock/process-identity.ts';
 import { NotAFileError, withRegularFile } from '../files/regular-file.ts';
 import { makeFolderInVault } from '../files/vault-files.ts';

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { BugError, FileError } from '../../errors.ts';
-import { reasonOf } from '../../system-words.ts';
+import { reasonOf } from '../../system-errors.ts';
 import { replaceCacheFile, replaceFile } from '../files/atomic-write.ts';
 import { readRegularFile, withRegularFile } from '../files/regular-file.ts';
 import { makeFolderInVault } from '../files/vault-files.ts';

@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { resolvePaths } from '../../../src/cli/push/push-words.ts';
-import { readRestorePaths } from '../../../src/cli/copies/restore-words.ts';
+import { resolvePaths } from '../../../src/cli/push/push-arguments.ts';
+import { readRestorePaths } from '../../../src/cli/copies/restore-paths.ts';
 import { pathFromTop } from '../../../src/cli/frame/vault-paths.ts';
 
 let source: string;

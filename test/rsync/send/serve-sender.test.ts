@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { LISTING, senderArgs, type TransferOptions } from '../../../src/rsync/wire/options.ts';
 import { pull } from '../../../src/rsync/receive/pull.ts';
 import type { PullReport } from '../../../src/rsync/receive/pull-plan.ts';
-import { parseSenderArgs } from '../../../src/rsync/send/sender-words.ts';
+import { parseSenderArgs } from '../../../src/rsync/send/sender-arguments.ts';
 import { serveSender } from '../../../src/rsync/send/serve-sender.ts';
 import type { SenderRule } from '../../../src/rsync/flist/filter-list.ts';
 import { LocalStore } from '../../../src/tree/target/local-store.ts';

@@ -9,7 +9,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { LoginError, UsageError } from '../../../src/errors.ts';
-import { findSystemOnlyMethods } from '../../../src/transport/ssh/foreign-ways.ts';
+import { findSystemOnlyMethods } from '../../../src/transport/ssh/system-only-methods.ts';
 import { reachSsh, type SshReachOptions } from '../../../src/transport/ssh/reach.ts';
 import { resolveSshHost } from '../../../src/transport/ssh/config/config.ts';
 import { makeKey, readPublicKey, startSshd, type RunningSshd } from '../../support/sshd.ts';

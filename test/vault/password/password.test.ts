@@ -6,7 +6,7 @@ import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EcsyncError, PasswordError } from '../../../src/errors.ts';
-import { splitCommandWords } from '../../../src/vault/password/command-words.ts';
+import { splitCommandWords } from '../../../src/vault/password/split-command.ts';
 import {
   readSecret,
   type ConfiguredSecret,

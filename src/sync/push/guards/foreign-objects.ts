@@ -9,7 +9,7 @@ import { isNew } from '../job/itemize.ts';
 import { accept, isScratch, shownPath, type PushJob } from '../job/push-job.ts';
 import { ask, askOrRefuse, type Unknown } from '../job/question.ts';
 import { isRootFileName } from '../../../sync/copy/root-file-names.ts';
-import type { ListedRoot } from './root-there.ts';
+import type { ListedRoot } from './existing-root.ts';
 
 /** How many foreign objects are named. */
 const NAMED_MAX = 3;

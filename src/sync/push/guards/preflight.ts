@@ -10,7 +10,7 @@ import { type PushJob, shownPath } from '../job/push-job.ts';
 import type { PushState } from '../memory/push-state.ts';
 import { answersWithheld, askOrRefuse, tellsDeletions, type Unknown } from '../job/question.ts';
 import { lookAtRootFiles, type RootFiles } from './root-files.ts';
-import { listRoot, type ListedRoot } from './root-there.ts';
+import { listRoot, type ListedRoot } from './existing-root.ts';
 
 /** What is at a destination, as far as it is known. `copy`: there may be one. */
 export interface Standing {

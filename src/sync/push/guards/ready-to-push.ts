@@ -1,12 +1,12 @@
 /** Runs all checks before a push sends anything. */
 import { preserveExisting } from './append-only.ts';
 import { findTooManyChanges, type TooManyChanges } from './change-limit.ts';
-import { guarded } from './copy-there.ts';
+import { guarded } from './copy-presence.ts';
 import { refuseOtherVault, type Standing } from './preflight.ts';
 import { isScratch, type PushJob } from '../job/push-job.ts';
 import { isFounded, type PushState } from '../memory/push-state.ts';
 import { isRootFileName } from '../../../sync/copy/root-file-names.ts';
-import { keepRoot } from './root-there.ts';
+import { keepRoot } from './existing-root.ts';
 import { pathKey } from '../../../bytes/paths.ts';
 
 /** A push that may begin. */

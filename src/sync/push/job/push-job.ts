@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import type { EcsyncError } from '../../../errors.ts';
 import { TEMPORARY_DIRECTORY } from '../../../gocryptfs/names/names.ts';
 import type { TransferOptions } from '../../../rsync/wire/options.ts';
-import { stripRsyncPrefix } from '../../../rsync/outcome/status-words.ts';
+import { stripRsyncPrefix } from '../../../rsync/outcome/server-errors.ts';
 import type { MountPoints } from '../source/mount-points.ts';
 import type { Moves } from '../memory/moves.ts';
 import type { PushEntry } from '../source/push-entry.ts';
@@ -25,7 +25,7 @@ import type { Snapshot } from '../source/snapshot.ts';
  */
 const BLOCKS_PER_FILE_MAX = 2 ** 21;
 
-/** Decides what a push does about another conf in the copy: see `conf-there.ts`. */
+/** Decides what a push does about another conf in the copy: see `copy-conf.ts`. */
 export interface ConfJudge {
   keeps(entry: PushEntry): boolean;
   judge(job: PushJob, remembered: PushState | undefined): Promise<void>;

@@ -6,7 +6,7 @@ import { serverArgs, type TransferOptions } from '../../../rsync/wire/options.ts
 import { send } from '../../../rsync/send/sender.ts';
 import type { Basis, SendJob, SendReport } from '../../../rsync/send/send-job.ts';
 import { judge, type Outcome } from '../../../rsync/outcome/status.ts';
-import { isServerBusy } from '../../../rsync/outcome/status-words.ts';
+import { isServerBusy } from '../../../rsync/outcome/server-errors.ts';
 import type { OpenFile } from '../../../tree/entry.ts';
 import type { Connection, Remote } from '../../../transport/connection.ts';
 import { InDoubt, type CopyGuard, type Watch } from './copy-guard.ts';

@@ -1,7 +1,7 @@
 /** The content run: lists everything and sends what differs. */
 import type { TransferOptions } from '../../../rsync/wire/options.ts';
-import { keepsConf } from '../guards/conf-there.ts';
-import { assertCopyThere } from '../guards/copy-there.ts';
+import { keepsConf } from '../guards/copy-conf.ts';
+import { assertCopyThere } from '../guards/copy-presence.ts';
 import { contentRules } from '../job/deletion.ts';
 import { unlessFsyncRefused } from '../job/durable-order.ts';
 import { isNew, isTransfer } from '../job/itemize.ts';
@@ -20,7 +20,7 @@ import {
   type Memory,
   type Message,
   tellMessage,
-} from '../job/transfer-books.ts';
+} from '../job/transfer-state.ts';
 
 /**
  * The main run. It lists everything, the server requests what differs, and then deletes content

@@ -21,7 +21,7 @@ import {
   type Findings,
   type Memory,
   tellMessage,
-} from '../job/transfer-books.ts';
+} from '../job/transfer-state.ts';
 
 /**
  * Content that the first pass should have deleted and could not, found as what the second pass

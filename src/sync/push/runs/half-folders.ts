@@ -15,7 +15,7 @@ import { deletingOptions } from '../job/run-options.ts';
 import { runRsync } from '../job/rsync-run.ts';
 import { newStructure } from '../source/skeleton.ts';
 import { withTempDir } from '../job/staging.ts';
-import type { Memory } from '../job/transfer-books.ts';
+import type { Memory } from '../job/transfer-state.ts';
 
 /** One killed server cannot leave more. */
 const HALF_FOLDERS_MAX = 1000;

@@ -25,7 +25,7 @@ import {
 import { contentOptions, largeFolder, linksFrom, tempDirOf } from '../job/run-options.ts';
 import { withAncestors } from '../source/skeleton.ts';
 import { stagedFolder, withTempDir } from '../job/staging.ts';
-import { contentListeners, type Findings, type Memory } from '../job/transfer-books.ts';
+import { contentListeners, type Findings, type Memory } from '../job/transfer-state.ts';
 import { structureKey } from '../source/structure-key.ts';
 
 /**

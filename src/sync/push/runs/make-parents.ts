@@ -3,7 +3,7 @@ import { S_IFDIR } from '../../../tree/entry.ts';
 import type { PushEntry } from '../source/push-entry.ts';
 import { bookkeeping, type PushJob, transferOptions } from '../job/push-job.ts';
 import { runRsync, type RunOutcome } from '../job/rsync-run.ts';
-import { type Message, tellMessage } from '../job/transfer-books.ts';
+import { type Message, tellMessage } from '../job/transfer-state.ts';
 
 /** Limits how many folders are made one by one. */
 const STEPS_MAX = 64;

@@ -1,8 +1,8 @@
 /** Creates the new skeleton of a copy: folders, their diriv, `.name` files and the conf. */
 import type { TransferOptions } from '../../../rsync/wire/options.ts';
 import { isDirectory } from '../../../tree/entry.ts';
-import { keepsConf } from '../guards/conf-there.ts';
-import { assertCopyThere } from '../guards/copy-there.ts';
+import { keepsConf } from '../guards/copy-conf.ts';
+import { assertCopyThere } from '../guards/copy-presence.ts';
 import { asNew, isCreation } from '../job/itemize.ts';
 import { afterLinks } from './large-files.ts';
 import { afterSkeleton } from './moves-links.ts';
@@ -22,7 +22,7 @@ import {
   type Memory,
   type Message,
   tellMessage,
-} from '../job/transfer-books.ts';
+} from '../job/transfer-state.ts';
 
 /** One of the runs before the skeleton: a new root, and staged files. */
 async function stage(

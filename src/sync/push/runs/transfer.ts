@@ -16,7 +16,7 @@ import { emptyState, type PushState, type RacyFile } from '../memory/push-state.
 import { doubtfulFiles, recentFiles, undecidedFiles, unlistedFiles } from '../memory/racy.ts';
 import { isStructural, knownKey, rootIVOf } from '../source/skeleton.ts';
 import { buildMirror, buildSkeleton } from './skeleton-run.ts';
-import type { Findings, Memory } from '../job/transfer-books.ts';
+import type { Findings, Memory } from '../job/transfer-state.ts';
 import { markBegun, markEnded, selectionTerms, type UnfinishedMark } from '../memory/unfinished.ts';
 import { isAtOrBelowAny, pathKey } from '../../../bytes/paths.ts';
 import { suspectsOf } from './suspects.ts';

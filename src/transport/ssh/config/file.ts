@@ -2,7 +2,7 @@
 import { open } from 'node:fs/promises';
 import { UsageError } from '../../../errors.ts';
 import { errnoOf, isWindows } from '../../../platform.ts';
-import { reasonOf } from '../../../system-words.ts';
+import { reasonOf } from '../../../system-errors.ts';
 import { expandInclude } from './include.ts';
 import { canonicalKeyword, valueKind, valueProblem } from './keywords.ts';
 import { parseConfigLine, type ConfigLine } from './line.ts';

@@ -11,7 +11,7 @@ import { copyGone, CopyGuard, holdsCopy } from '../job/copy-guard.ts';
 import type { ReceiverRule } from '../../../rsync/flist/filter-list.ts';
 import { transferOptions, type PushJob } from '../job/push-job.ts';
 import { runRsync } from '../job/rsync-run.ts';
-import { listRoot } from './root-there.ts';
+import { listRoot } from './existing-root.ts';
 
 /** Limits how many objects are removed again. */
 const REMOVED_MAX = 1000;

@@ -1,7 +1,7 @@
 /** Counts and reports what a restore did and what went wrong. */
 import { IntegrityError, VanishedError, type EcsyncError } from '../../errors.ts';
 import type { FlistEntry } from '../../rsync/flist/decode.ts';
-import { stripRsyncPrefix } from '../../rsync/outcome/status-words.ts';
+import { stripRsyncPrefix } from '../../rsync/outcome/server-errors.ts';
 import { showPath } from '../../tree/file-failure.ts';
 import type { CopyProblem } from '../../view/decrypt/decrypted-view-problem.ts';
 import type { Planned } from '../../view/restoring-store.ts';

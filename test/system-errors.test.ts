@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { fileFailure } from '../src/tree/file-failure.ts';
-import { reasonOf, systemWords } from '../src/system-words.ts';
+import { reasonOf, systemWords } from '../src/system-errors.ts';
 import { errnoOf } from '../src/platform.ts';
 
 // The system's reasons reach people in words, never as names such as ENOENT.
