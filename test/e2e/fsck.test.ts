@@ -219,7 +219,7 @@ describe('a copy that was pushed', () => {
     expect(result.stdout).toContain('"code":"conf-missing"');
   });
 
-  test('holds no holes, and is repaired by a push with checksums', async () => {
+  test('holds no holes, and is repaired from the source', async () => {
     const file = largest(bench.copy);
     const { atime, mtime } = statSync(file);
     const bytes = readFileSync(file);
@@ -229,8 +229,8 @@ describe('a copy that was pushed', () => {
     const result = await ecsync(['fsck', '-C', bench.source, '--passfile', bench.passfile]);
     expect(result.code).toBe(26);
     expect(result.stdout).toBe('docs/large: blocks 1 to 2 hold zeros that no key vouches for\n');
-    expect(result.stderr).toContain('ecsync push --checksum disk');
-    const words = ['push', '--checksum', 'disk', '-C', bench.source, '--passfile', bench.passfile];
+    expect(result.stderr).toContain('ecsync verify --repair disk (add --delete');
+    const words = ['verify', '--repair', 'disk', '-C', bench.source, '--passfile', bench.passfile];
     expect(await ecsync(words)).toMatchObject({ code: 0 });
     expect(summaryOf(await check())).toMatchObject({ exitCode: 0 });
   });

@@ -78,6 +78,24 @@ describe('what others have put into a copy since', () => {
     writeFileSync(path.join(bench.source, 'folder/two'), 'two');
     rmSync(path.join(bench.source, 'three'));
   });
+
+  it('goes when somebody who has seen it named asks for it, within the limit', async () => {
+    const copy = inside('copy-removed');
+    expect(await run('push', '--delete', copy)).toMatchObject({ code: 0 });
+    expect(await run('push', '--delete', copy)).toMatchObject({ code: 0 });
+    await strangersIn(copy);
+    const repair = ['verify', '--repair', '--delete', copy];
+    const seen = await run('verify', copy);
+    expect(seen.stdout).toContain('photos');
+    const refused = await run(...repair);
+    expect(refused.code, refused.stderr).toBe(26);
+    expect(readdirSync(path.join(copy, 'photos'))).toHaveLength(100);
+    rmSync(path.join(copy, 'laptop'), { recursive: true });
+    for (let i = 10; i < 100; i++) rmSync(path.join(copy, 'photos', `IMG_${i}.jpg`));
+    expect(await run(...repair)).toMatchObject({ code: 0 });
+    expect(existsSync(path.join(copy, 'photos'))).toBe(false);
+    expect(await fsck(copy, bench.passfile)).toMatchObject({ code: 0 });
+  });
 });
 
 describe('a new copy', () => {

@@ -203,7 +203,8 @@ function errorOf(summary: FsckSummary, place: CopyPlace): NonNullable<CommandRes
 
 function hintFor({ vault, remote, destination }: CopyPlace, nothingOpened: boolean): string {
   if (vault !== undefined) {
-    return `Repair it from the source: ecsync push --checksum ${remote ?? destination.shown}`;
+    const shown = remote ?? destination.shown;
+    return `Repair it from the source: ecsync verify --repair ${shown} (add --delete to remove what does not belong there)`;
   }
   if (nothingOpened) return 'If this is all there is, the key or the layout may be the wrong one.';
   return 'Replace what is damaged from another copy.';

@@ -77,13 +77,17 @@ async function pushAgain(
   await transfer(part, state, save);
 }
 
-/** An ordinary deleting push. */
+/** A deleting push that also removes what no push has written: the verification has named it. */
 async function removeExtras(
   job: PushJob,
   state: PushState,
   save: (state: PushState) => void,
 ): Promise<void> {
-  const whole: PushJob = { ...job, settings: { ...job.settings, checksum: false } };
+  const whole: PushJob = {
+    ...job,
+    settings: { ...job.settings, checksum: false },
+    scope: { ...job.scope, removesForeign: true },
+  };
   const { overLimit } = await transfer(whole, state, save);
   if (overLimit === undefined) return;
   job.context.ledger.note(

@@ -242,7 +242,8 @@ export async function decideDeletion(
   const known = { deletedUnder: remembered?.deletedUnder, gone, filesBefore };
   const isMounted = job.mounts.lost.length === 0;
   // What others put among plaintext names would go, too, and is not remembered.
-  const isRemembered = isMounted && !isUnchecked && !context.view.names.isPlain;
+  const removesForeign = context.view.names.isPlain || job.scope.removesForeign === true;
+  const isRemembered = isMounted && !isUnchecked && !removesForeign;
   if (isRemembered && isSurelyFew(settings, known)) return { deleting: true };
   const planned = await planDeletions(job, isUnchecked);
   if (isUnchecked) refuseForeignFiles(job, planned.foreign, { harm: '--delete would remove them' });

@@ -48,6 +48,8 @@ export interface DeletionScope {
    * Cipher paths of folders whose content is left out. Their content in the copy is not changed.
    */
   readonly closed?: readonly string[];
+  /** Somebody has asked that what no push can have written goes, too. */
+  readonly removesForeign?: boolean;
 }
 
 /**
@@ -175,8 +177,11 @@ const UNFINISHED_ENDS = ['??????', `${'[0-9a-f]'.repeat(8)}?*`];
  * ones. So a whole copy inside the copy, or somebody's folder of photos, survives. What remains of
  * interrupted runs of rsync does not.
  */
-export function protectForeign({ names }: Pick<DeletionScope, 'names'>): ReceiverRule[] {
-  if (names.isPlain) return [];
+export function protectForeign({
+  names,
+  removesForeign = false,
+}: Pick<DeletionScope, 'names' | 'removesForeign'>): ReceiverRule[] {
+  if (names.isPlain || removesForeign) return [];
   return [
     rule('risk', 'gocryptfs.*'),
     ...UNFINISHED_ENDS.flatMap((end) => [
