@@ -79,10 +79,10 @@ export function placeToClone(
  * @returns its vault directory; undefined if there is nothing to finish
  * @throws {LockedError} `locked` — another clone writes to the folder
  */
-export function finishClone(target: string): string | undefined {
+export async function finishClone(target: string): Promise<string | undefined> {
   const vaultDir = path.join(target, VAULT_DIR_NAME);
   if (pathKind(vaultDir) !== 'folder' || !hasUnfinished(target)) return undefined;
-  removeUnfinished(target, acquireTargetLock);
+  await removeUnfinished(target, acquireTargetLock);
   return vaultDir;
 }
 

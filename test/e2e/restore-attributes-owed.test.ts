@@ -67,6 +67,22 @@ it.each([
   expect(existsSync(path.join(target, '.ecsync-restore'))).toBe(false);
 });
 
+it(
+  'a clone that could only not be cleaned up keeps its time when it is',
+  { timeout: 60_000 },
+  async () => {
+    const target = path.join(bench.dir, 'clone');
+    const clone = ['clone', bench.copy, target, '--passfile', bench.passfile];
+    expect(await ecsync(clone)).toMatchObject({ code: 0 });
+    mkdirSync(path.join(target, '.ecsync-restore'));
+    const { mtime } = lstatSync(bench.source);
+    utimesSync(target, mtime, mtime);
+    expect(await ecsync(clone)).toMatchObject({ code: 0 });
+    expect(existsSync(path.join(target, '.ecsync-restore'))).toBe(false);
+    expect(differences(bench.source, target, IGNORED)).toEqual([]);
+  },
+);
+
 it('a file that was changed meanwhile is not touched', { timeout: 60_000 }, async () => {
   const target = path.join(bench.dir, 'target-changed');
   expect(await failing(target, 'utimensat', 'EIO')).toMatchObject({ code: 23 });

@@ -64,7 +64,7 @@ async function runClone(
 ): Promise<CommandResult> {
   const { options } = words;
   const target = path.resolve(host.folder, words.dir);
-  const vaultDir = finishClone(target);
+  const vaultDir = await finishClone(target);
   if (vaultDir !== undefined) {
     host.out.note(`${target} is cloned already`);
     return { exitCode: ExitCode.ok, figures: { vaultDir } };

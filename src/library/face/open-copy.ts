@@ -279,7 +279,7 @@ export async function cloneCopy(
   return listening.run(async (caller) => {
     const { name = 'origin', questions = {} } = options;
     const target = path.resolve(folder);
-    const finished = finishClone(target);
+    const finished = await finishClone(target);
     if (finished !== undefined) return { ...NOTHING_LEFT_TO_RESTORE, vaultDir: finished };
     const words = { remote: address, name, source: target, folder: process.cwd() };
     const { destination, place, vaultDir } = placeToClone(words, caller);

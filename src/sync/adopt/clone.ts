@@ -66,7 +66,7 @@ export async function clone(
   try {
     const root = await store.lookup(ROOT_PATH);
     const adopted = await continueCopy(settings, surroundings, unlock);
-    removeUnfinished(target, acquireTargetLock);
+    await removeUnfinished(target, acquireTargetLock);
     // The vault directory was made and the workplace removed: set the root's time of the copy
     // again.
     if (root !== undefined) await setTime(store, root, surroundings);

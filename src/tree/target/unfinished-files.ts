@@ -12,7 +12,7 @@ import type { LocalEntry } from '../local/local-entry.ts';
 import { LocalStore } from './local-store.ts';
 import { LocalNewFile } from './new-file.ts';
 import { OwedAttributes } from './owed-attributes.ts';
-import { pathKey, splitPath } from '../../bytes/paths.ts';
+import { pathKey, ROOT_PATH, splitPath } from '../../bytes/paths.ts';
 import type { NewFile } from '../store.ts';
 import { temporaryPrefix } from './temporary-places.ts';
 
@@ -225,9 +225,22 @@ export function hasUnfinished(root: string): boolean {
 }
 
 /**
- * Removes the folder of unfinished files from a completed target; throws as {@link
- * UnfinishedFiles.open}.
+ * Removes the folder of unfinished files from a completed target, which keeps its time; throws as
+ * {@link UnfinishedFiles.open}.
  */
-export function removeUnfinished(root: string, takeLock: TakeLock): void {
-  if (hasUnfinished(root)) UnfinishedFiles.open(root, takeLock).remove();
+export async function removeUnfinished(root: string, takeLock: TakeLock): Promise<void> {
+  if (!hasUnfinished(root)) return;
+  const store = new LocalStore(root);
+  try {
+    const before = await store.lookup(ROOT_PATH);
+    UnfinishedFiles.open(root, takeLock).remove();
+    if (before === undefined) return;
+    const { mtimeSec, mtimeNsec } = before;
+    await store.setAttributes(before, { mtimeSec, mtimeNsec });
+  } catch (error) {
+    // Everything but the time is right.
+    if (!(error instanceof FileError) || error.code !== 'attributes-failed') throw error;
+  } finally {
+    store.close();
+  }
 }

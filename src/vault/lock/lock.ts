@@ -279,7 +279,16 @@ function createExclusively(file: string, own: Holder): number | undefined {
     }
     return fs.statSync(temporary).mtimeMs;
   } finally {
-    fs.rmSync(temporary, { force: true });
+    removeQuietly(temporary);
+  }
+}
+
+/** A temporary file that stays does no harm: a later run sweeps it away. */
+function removeQuietly(temporary: string): void {
+  try {
+    fs.unlinkSync(temporary);
+  } catch {
+    // It was not made, or cannot be removed.
   }
 }
 

@@ -26,15 +26,28 @@ export function parseProxyJump(text: string): SshTarget[] {
 
 function parseJump(part: string): SshTarget | undefined {
   const at = part.lastIndexOf('@');
-  const match = /^(?:\[([^\]]+)\]|([^:[\]]+|[^[\]]*:[^[\]]*:[^[\]]*))(?::(\d{1,5}))?$/.exec(
-    part.slice(at + 1),
-  );
-  const host = match?.[1] ?? match?.[2];
-  const port = match?.[3] === undefined ? undefined : Number(match[3]);
-  if (host === undefined || at === 0 || port === 0 || (port ?? 0) > 65_535) return undefined;
-  return {
-    host,
-    ...(at > 0 && { user: part.slice(0, at) }),
-    ...(port !== undefined && { port }),
-  };
+  const place = placeOf(part.slice(at + 1));
+  if (place === undefined || at === 0) return undefined;
+  return { ...place, ...(at > 0 && { user: part.slice(0, at) }) };
+}
+
+/** `host`, `host:port`, `[address]`, `[address]:port`, or an IPv6 address. */
+function placeOf(text: string): Pick<SshTarget, 'host' | 'port'> | undefined {
+  const bracketed = /^\[([^\]]+)\](?::(\d{1,5}))?$/.exec(text);
+  if (bracketed !== null) return withPort(bracketed[1], bracketed[2]);
+  if (/[[\]]/.test(text)) return undefined;
+  const [host, port, ...more] = text.split(':');
+  if (more.length > 0) return { host: text };
+  if (port !== undefined && !/^\d{1,5}$/.test(port)) return undefined;
+  return withPort(host, port);
+}
+
+function withPort(
+  host: string | undefined,
+  port: string | undefined,
+): Pick<SshTarget, 'host' | 'port'> | undefined {
+  if (host === undefined || host === '') return undefined;
+  if (port === undefined) return { host };
+  const number = Number(port);
+  return number === 0 || number > 65_535 ? undefined : { host, port: number };
 }

@@ -246,6 +246,12 @@ describe('parseProxyJump()', () => {
     expect(parseProxyJump(text)).toEqual(jumps);
   });
 
+  test('of any length takes a moment', () => {
+    const text = 'h:1'.repeat(50_000);
+    expect(parseProxyJump(text)).toEqual([{ host: text }]);
+    expect(() => parseProxyJump(`${text}[`)).toThrow(UsageError);
+  });
+
   test.each(['', 'a,', '@a', 'a:0', 'a:65536', 'a:b', '[a', 'a@'])('%j is invalid', (text) => {
     expect(() => parseProxyJump(text)).toThrow(UsageError);
   });
