@@ -111,7 +111,7 @@ export class Scenario {
         const add = ['remote', 'add', '-C', this.source, '--no-encrypt', 'disk'];
         await this.#mustRun([...add, this.url]);
       }
-      if (this.errand !== 'first push') await this.#mustRun(this.pushWords());
+      if (this.errand !== 'first push') await this.#mustRun(this.pushArguments());
       this.#edits = this.#edit(random);
     }
     this.save();
@@ -186,7 +186,7 @@ export class Scenario {
     utimesSync(this.source, atime, mtime);
   }
 
-  pushWords(...more: readonly string[]): string[] {
+  pushArguments(...more: readonly string[]): string[] {
     if (this.isMirror) return ['push', '-C', this.source, ...UNLIMITED, ...more, 'disk'];
     const special =
       this.errand === 'append-only'
@@ -219,7 +219,7 @@ export class Scenario {
       case 'adopt':
         return ['adopt', this.url, this.source, ...key, ...more];
       default:
-        return this.pushWords(...more);
+        return this.pushArguments(...more);
     }
   }
 
@@ -266,7 +266,7 @@ export class Scenario {
     if (run.code === 0) {
       findings.push(...(await equalCopy(this, this.compareOptions, 'content-at-once')));
     }
-    const next = await this.run(this.pushWords());
+    const next = await this.run(this.pushArguments());
     findings.push(...success(next, 'next-push'), ...(await this.settled()));
     return findings;
   }
@@ -286,7 +286,7 @@ export class Scenario {
     const findings = await cleanCopy(this.copy, this.passfile, 'fsck-after-next');
     findings.push(...(await equalCopy(this, this.compareOptions, 'content')));
     findings.push(...leftovers(this.vault, this.copy, 'leftovers'));
-    const again = await this.run(this.pushWords('-i'));
+    const again = await this.run(this.pushArguments('-i'));
     findings.push(...success(again, 'second-push'));
     if (again.stdout !== '') findings.push(`second-push-sends: ${brief(again.stdout)}`);
     const verified = await this.run(this.#verifyWords());
@@ -301,8 +301,11 @@ export class Scenario {
       return found.length === 0 ? [] : [`${kind}: ${found.slice(0, 8).join('; ')}`];
     };
     const findings = run.code === 0 ? differ('content-at-once') : [];
-    findings.push(...success(await this.run(this.pushWords()), 'next-push'), ...differ('content'));
-    const again = await this.run(this.pushWords('-i'));
+    findings.push(
+      ...success(await this.run(this.pushArguments()), 'next-push'),
+      ...differ('content'),
+    );
+    const again = await this.run(this.pushArguments('-i'));
     if (again.stdout !== '') findings.push(`second-push-sends: ${brief(again.stdout)}`);
     return findings;
   }

@@ -3,7 +3,7 @@ import { getSystemErrorMap } from 'node:util';
 import { errnoOf } from './platform.ts';
 
 /** Own texts where Node has none, or misleading ones. */
-const OWN_WORDS: Readonly<Record<string, string>> = {
+const OWN_TEXTS: Readonly<Record<string, string>> = {
   EAI_AGAIN: 'the name cannot be looked up just now',
   ECONNREFUSED: 'nothing listens there',
   ECONNRESET: 'the other side closed the connection',
@@ -25,22 +25,22 @@ const OWN_WORDS: Readonly<Record<string, string>> = {
   EXDEV: 'it lies on another file system',
 };
 
-let wordsOfNode: ReadonlyMap<string, string> | undefined;
+let nodeReason: ReadonlyMap<string, string> | undefined;
 
 /**
  * Why the system refused something, as text after a colon: `permission denied`. Undefined for other
  * errors.
  */
-export function systemWords(error: unknown): string | undefined {
+export function systemReason(error: unknown): string | undefined {
   const errno = errnoOf(error);
-  if (Object.hasOwn(OWN_WORDS, errno)) return OWN_WORDS[errno];
-  wordsOfNode ??= new Map(getSystemErrorMap().values());
-  return wordsOfNode.get(errno);
+  if (Object.hasOwn(OWN_TEXTS, errno)) return OWN_TEXTS[errno];
+  nodeReason ??= new Map(getSystemErrorMap().values());
+  return nodeReason.get(errno);
 }
 
 /** Why something failed: the text for a system error, or the error's own message. */
 export function reasonOf(error: unknown): string {
-  const words = systemWords(error);
+  const words = systemReason(error);
   if (words !== undefined) return words;
   return error instanceof Error ? error.message : String(error);
 }

@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { fileFailure } from '../src/tree/file-failure.ts';
-import { reasonOf, systemWords } from '../src/system-errors.ts';
+import { reasonOf, systemReason } from '../src/system-errors.ts';
 import { errnoOf } from '../src/platform.ts';
 
 // The system's reasons reach people in words, never as names such as ENOENT.
@@ -53,6 +53,6 @@ it('knows errors that Node has no name for', () => {
 });
 
 it('leaves errors that are not of the system their own words', () => {
-  expect(systemWords(new Error('no system'))).toBeUndefined();
+  expect(systemReason(new Error('no system'))).toBeUndefined();
   expect(reasonOf(new Error('no system'))).toBe('no system');
 });

@@ -117,7 +117,7 @@ class Changing implements OpenPart {
     try {
       const pushes = 1 + random.below(3);
       for (let push = 0; push < pushes; push++) {
-        const run = await scenario.run(scenario.pushWords());
+        const run = await scenario.run(scenario.pushArguments());
         codes[`exit ${String(run.code)}`] = (codes[`exit ${String(run.code)}`] ?? 0) + 1;
         findings.push(...(RIGHT_CODES.includes(run.code) ? manners(run) : success(run, 'push')));
       }
@@ -140,7 +140,7 @@ class Changing implements OpenPart {
       );
       if (found.length > 0) findings.push(`read-outside: ${found.join(' ')}`);
     }
-    findings.push(...success(await scenario.run(scenario.pushWords()), 'next-push'));
+    findings.push(...success(await scenario.run(scenario.pushArguments()), 'next-push'));
     return [...findings, ...(await scenario.settled())];
   }
 

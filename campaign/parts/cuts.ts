@@ -105,7 +105,7 @@ function wordsOf(scenario: Scenario, command: string): string[] {
     case 'fsck':
       return [command, scenario.url, ...wait, ...key];
     default:
-      return scenario.pushWords(...wait);
+      return scenario.pushArguments(...wait);
   }
 }
 

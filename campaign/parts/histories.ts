@@ -85,7 +85,7 @@ class Histories implements OpenPart {
     }
     const kinds = scenario.errand === 'renames' ? 'mostlyRenames' : 'all';
     told.push(...editSource(source, random, { count: 1 + random.below(10), kinds }));
-    const run = await scenario.run(scenario.pushWords());
+    const run = await scenario.run(scenario.pushArguments());
     const repaired = run.stderr.includes('verify --repair') ? await scenario.repaired() : [];
     return [...success(run, 'push'), ...repaired, ...(await scenario.settled())];
   }

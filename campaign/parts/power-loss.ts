@@ -105,12 +105,12 @@ class PowerLoss implements OpenPart {
   async #twoGenerations(scenario: Scenario): Promise<Whole> {
     const random = new Random(1);
     const older = scenario.keepVault('older-vault');
-    const second = await scenario.run(scenario.pushWords());
+    const second = await scenario.run(scenario.pushArguments());
     editSource(scenario.source, random, { count: 10, kinds: 'mostlyRenames' });
     editSource(scenario.source, random, { count: 6 });
     await this.#leaveLock(scenario);
     scenario.save();
-    const third = await scenario.run(scenario.pushWords());
+    const third = await scenario.run(scenario.pushArguments());
     const digest = digestOf(scenario.copy);
     scenario.reset();
     const findings = [...success(second, 'whole-run'), ...success(third, 'whole-run')];
@@ -118,7 +118,7 @@ class PowerLoss implements OpenPart {
   }
 
   async #leaveLock(scenario: Scenario): Promise<void> {
-    const words = [this.#lab.cli, ...scenario.pushWords('-n')];
+    const words = [this.#lab.cli, ...scenario.pushArguments('-n')];
     const child = spawn(process.execPath, words, {
       env: { ...process.env, ...scenario.transport.env },
       stdio: 'ignore',
@@ -146,7 +146,7 @@ class PowerLoss implements OpenPart {
       random,
       path.join(extra.older, name),
     );
-    const run = await scenario.run(scenario.pushWords());
+    const run = await scenario.run(scenario.pushArguments());
     const findings = [...manners(run), ...(id.point === 1 ? extra.findings : [])];
     const figures: Record<string, number> = {};
     if (run.code === 0) {
@@ -170,7 +170,7 @@ class PowerLoss implements OpenPart {
   async #afterRefusal(scenario: Scenario): Promise<string[]> {
     const findings = await cleanCopy(scenario.copy, scenario.passfile, 'fsck-at-once');
     scenario.reset();
-    findings.push(...success(await scenario.run(scenario.pushWords()), 'next-push'));
+    findings.push(...success(await scenario.run(scenario.pushArguments()), 'next-push'));
     return [...findings, ...(await scenario.settled())];
   }
 

@@ -28,7 +28,7 @@ import {
   unescapeName,
   WINDOWS_NAMES,
 } from '../../src/tree/target/target-names.ts';
-import { splitCommandWords } from '../../src/vault/password/split-command.ts';
+import { splitCommand } from '../../src/vault/password/split-command.ts';
 import { addRemote, removeRemote, setConfDigest } from '../../src/vault/config/config-edit.ts';
 import { parseConfig } from '../../src/vault/config/config.ts';
 import { parseDestination } from '../../src/vault/destination/destination.ts';
@@ -125,7 +125,7 @@ const TEXTS: readonly Target[] = [
   textTarget('words of a command', ['a "b c" \\d \'e\''], (text) => {
     splitWords(text, true);
     splitWords(text, false);
-    splitCommandWords(text, 'here');
+    splitCommand(text, 'here');
   }),
   textTarget(
     'filter rules',

@@ -42,7 +42,7 @@ export function openProcessOutput(): ProcessOutput {
     end: async (exitCode) => {
       await written(stdout);
       const ended =
-        out.failure === undefined ? exitCode : tellUnwritten(out, out.failure, exitCode);
+        out.failure === undefined ? exitCode : reportUnwritten(out, out.failure, exitCode);
       await written(stderr);
       return ended;
     },
@@ -81,7 +81,7 @@ function canShowStatus({ isTTY }: StandardStream, environment: NodeJS.ProcessEnv
 }
 
 /** @returns the exit code of a command whose output is incomplete */
-function tellUnwritten(out: Output, failure: NodeJS.ErrnoException, exitCode: number): number {
+function reportUnwritten(out: Output, failure: NodeJS.ErrnoException, exitCode: number): number {
   const error = new FileError(
     'output-not-written',
     `cannot write standard output: ${reasonOf(failure)}`,

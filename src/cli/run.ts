@@ -12,7 +12,7 @@ import { buildProgram } from './program.ts';
 import { NO_FIGURES } from './terminal/render-summary.ts';
 import { Warnings, type CommandResult } from './frame/report.ts';
 import type { RunCommand } from './frame/selected.ts';
-import { commandWords, isAnswered, isParsingError, toUsageError } from './usage.ts';
+import { namedCommand, isAnswered, isParsingError, toUsageError } from './usage.ts';
 
 interface Selection {
   readonly name: string;
@@ -35,7 +35,7 @@ export async function runCommandLine(args: readonly string[], host: Host): Promi
   const program = buildProgram(
     {
       version: host.version,
-      out: (text) => tellAnswer(host, text.trimEnd()),
+      out: (text) => printAnswer(host, text.trimEnd()),
       err: (text) => {
         for (const line of text.trimEnd().split('\n')) out.alert(line);
       },
@@ -61,7 +61,7 @@ export async function runCommandLine(args: readonly string[], host: Host): Promi
   }
   if (result.error !== undefined && result.exitCode !== 0) showShortfall(host, result);
   if (out.mode.json) {
-    const command = selected.command?.name ?? commandWords(args, program);
+    const command = selected.command?.name ?? namedCommand(args, program);
     const elapsedMs = Math.round(performance.now() - startedMs);
     out.event(summaryOf(command, result, { elapsedMs, warnings: warnings.list() }));
   }
@@ -85,7 +85,7 @@ function select(
 }
 
 /** Prints commander's own answer: the version, or help. */
-function tellAnswer({ out, version }: Host, text: string): void {
+function printAnswer({ out, version }: Host, text: string): void {
   if (!out.mode.json) out.data(text);
   else if (text === version) out.event({ type: 'version', version });
   else out.event({ type: 'help', text });

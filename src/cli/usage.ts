@@ -51,7 +51,7 @@ export function toUsageError(error: ParsingError, program: Command): UsageError 
   }
   const [first = '', suggestion] = error.message.split('\n');
   const nearest = /^\((Did you mean .*)\)$/.exec(suggestion ?? '')?.[1];
-  const words = commandWords(program.args, program);
+  const words = namedCommand(program.args, program);
   const isName = error.code === 'commander.unknownOption' && words === 'name decode';
   const dash = isName ? ' A name that begins with - goes behind --.' : '';
   return new UsageError(CODES.get(error.code) ?? 'error', first.replace(/^error: /, ''), {
@@ -60,7 +60,7 @@ export function toUsageError(error: ParsingError, program: Command): UsageError 
 }
 
 /** The command that a command line names, as far as it is known: `remote add`. */
-export function commandWords(args: readonly string[], program: Command): string {
+export function namedCommand(args: readonly string[], program: Command): string {
   const names: string[] = [];
   let command = program;
   for (const word of args) {

@@ -13,7 +13,7 @@ import { VAULT_DIR_NAME } from '../vault/vault.ts';
 import type { Caller } from './caller.ts';
 
 /** A copy, and the folder that will continue it. */
-export interface ContinuedWords {
+export interface ContinuedTarget {
   /** Address of the copy. */
   readonly remote: string;
   /** The future name of the remote. */
@@ -36,7 +36,7 @@ type ContinuedPlace = Pick<AdoptSettings, 'place' | 'vaultDir' | 'name' | 'desti
  *   `destination-invalid`, `destination-password`, and every code of `checkNewVault`
  */
 export function placeToAdopt(
-  words: ContinuedWords,
+  words: ContinuedTarget,
   { platform }: Pick<Caller, 'platform'>,
 ): ContinuedPlace {
   const { source } = words;
@@ -60,7 +60,7 @@ export function placeToAdopt(
  *   `destination-password`, and every code of `checkNewVault`
  */
 export function placeToClone(
-  words: ContinuedWords,
+  words: ContinuedTarget,
   { platform }: Pick<Caller, 'platform'>,
 ): ContinuedPlace {
   const { source } = words;
@@ -87,7 +87,7 @@ export async function finishClone(target: string): Promise<string | undefined> {
 }
 
 function continuedPlace(
-  { remote, name, source, vaultDir, folder }: ContinuedWords,
+  { remote, name, source, vaultDir, folder }: ContinuedTarget,
   platform: NodeJS.Platform,
   assertSource: () => void,
 ): ContinuedPlace {

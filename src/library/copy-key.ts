@@ -11,7 +11,7 @@ import type { CopyPlace } from './copy-place.ts';
 import { admitConf, type Agree } from './foreign-conf.ts';
 import {
   formOfLayout,
-  layoutTold,
+  givenLayout,
   type CopyForm,
   type FolderLayoutOptions,
 } from './settings/layout-options.ts';
@@ -53,7 +53,7 @@ export async function unlockForeignCopy(
   { options, byMasterkey, agree, open }: CopySecret,
 ): Promise<CopyKey> {
   const isUnproven = byMasterkey;
-  const told = layoutTold(options, { byMasterkey, isVault: vault !== undefined });
+  const told = givenLayout(options, { byMasterkey, isVault: vault !== undefined });
   if (told !== undefined && !byMasterkey) {
     throw new UsageError('conflicting-options', 'the layout is told but no master key', {
       hint: 'With a password the conf says the layout. Add --masterkey=stdin, or leave it out.',

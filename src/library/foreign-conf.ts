@@ -1,11 +1,11 @@
 /** Checks a gocryptfs.conf that no vault has pinned, before a password is tried on it. */
 import { VaultError } from '../errors.ts';
 import { interrupted } from '../interruption.ts';
-import { assertNamesTold } from '../gocryptfs/conf/conf-claims.ts';
+import { assertNamesConfirmed } from '../gocryptfs/conf/conf-claims.ts';
 import type { Conf } from '../gocryptfs/conf/config.ts';
 import { SCRYPT_LOG_N_DEFAULT, SCRYPT_WORK_DEFAULT } from '../gocryptfs/format/limits.ts';
 import { shownBytes } from './figures.ts';
-import { namesTold, type ForeignConfOptions } from './settings/layout-options.ts';
+import { confirmedNames, type ForeignConfOptions } from './settings/layout-options.ts';
 
 /** Asks whether a claim of a conf is accepted. Absent: nobody can be asked. */
 export type Agree = ((claim: string) => Promise<boolean>) | undefined;
@@ -30,7 +30,7 @@ export interface ForeignConf {
  * @throws {InterruptedError} `interrupted` — the claim was not accepted
  */
 export async function admitConf(conf: Conf, about: ForeignConf): Promise<void> {
-  assertNamesTold(conf, namesTold(about.options), about.place);
+  assertNamesConfirmed(conf, confirmedNames(about.options), about.place);
   if (!about.byMasterkey) await agreeToCost(conf, about);
 }
 

@@ -1,6 +1,6 @@
 /** Jobs as lines of a crontab, as text. */
 import { UsageError } from '../errors.ts';
-import { jobWords, phasesOf, type SchedulePlan } from './plan.ts';
+import { jobArguments, phasesOf, type SchedulePlan } from './plan.ts';
 
 /** Bytes of a command that every cron takes (Vixie's limit is 1000 with its end). */
 const COMMAND_MAX_BYTES = 998;
@@ -30,7 +30,7 @@ export function cronBlock(plan: SchedulePlan): readonly string[] {
     rhythm.kind === 'every'
       ? phasesOf(plan, rhythm.minutes)
       : [...new Set(rhythm.times.map(({ minute }) => minute))].sort((a, b) => a - b);
-  const words = jobWords(plan, { jitter: true }).map(quoteCron);
+  const words = jobArguments(plan, { jitter: true }).map(quoteCron);
   const command = [...(plan.isLowPriority ? ['nice', '-n', '10'] : []), ...words].join(' ');
   if (Buffer.byteLength(command) > COMMAND_MAX_BYTES) {
     throw new UsageError('schedule-too-long', 'the command is too long for a crontab', {

@@ -1,5 +1,5 @@
 /** Writes jobs as property lists of launchd. */
-import { jobWords, phasesOf, type SchedulePlan } from './plan.ts';
+import { jobArguments, phasesOf, type SchedulePlan } from './plan.ts';
 import { escapeXml } from './xml.ts';
 
 /** Label of a job, and the name of its file. */
@@ -12,7 +12,7 @@ export function launchdLabel(name: string): string {
  * machine was off are made up for when the agent is loaded at login. Source: launchd.plist(5).
  *
  * @param logFile - absolute; launchd appends the job's output
- * @throws {UsageError} as `jobWords`
+ * @throws {UsageError} as `jobArguments`
  */
 export function launchdPlist(plan: SchedulePlan, logFile: string): string {
   const { rhythm, searchPath } = plan;
@@ -29,7 +29,9 @@ export function launchdPlist(plan: SchedulePlan, logFile: string): string {
     ...entry('Label', `<string>${escapeXml(launchdLabel(plan.name))}</string>`),
     '  <key>ProgramArguments</key>',
     '  <array>',
-    ...jobWords(plan, { jitter: true }).map((word) => `    <string>${escapeXml(word)}</string>`),
+    ...jobArguments(plan, { jitter: true }).map(
+      (word) => `    <string>${escapeXml(word)}</string>`,
+    ),
     '  </array>',
     ...(searchPath === undefined
       ? []

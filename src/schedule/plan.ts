@@ -28,7 +28,7 @@ export interface SchedulePlan {
   /** Names of remotes, `all`, or none for the vault's first. */
   readonly remotes: readonly string[] | 'all';
   /** Options of `push`, each a word. */
-  readonly pushWords: readonly string[];
+  readonly pushArguments: readonly string[];
   readonly isLowPriority: boolean;
   /** Longest random delay, seconds. */
   readonly jitterSec: number;
@@ -70,11 +70,11 @@ export function phasesOf(plan: SchedulePlan, everyMinutes: number): readonly num
  * @throws {UsageError} `schedule-word-invalid` — a word with a control character or half a
  *   character
  */
-export function jobWords(
+export function jobArguments(
   plan: SchedulePlan,
   own: { readonly jitter: boolean } = { jitter: false },
 ): readonly string[] {
-  const { rhythm, remotes, pushWords, jitterSec } = plan;
+  const { rhythm, remotes, pushArguments, jitterSec } = plan;
   const words = [
     plan.node,
     plan.ecsync,
@@ -87,7 +87,7 @@ export function jobWords(
       : rhythm.times.flatMap((time) => ['--at', formatTime(time)])),
     ...(own.jitter && jitterSec > 0 ? ['--delay-up-to', String(jitterSec)] : []),
     ...(remotes === 'all' ? ['--all'] : remotes),
-    ...(pushWords.length === 0 ? [] : ['--', ...pushWords]),
+    ...(pushArguments.length === 0 ? [] : ['--', ...pushArguments]),
   ];
   for (const word of words) assertPlain(word);
   return words;

@@ -1,5 +1,5 @@
 /** Writes jobs as units of systemd. */
-import { assertPlain, jobWords, phasesOf, type SchedulePlan } from './plan.ts';
+import { assertPlain, jobArguments, phasesOf, type SchedulePlan } from './plan.ts';
 import { formatTime } from './rhythm.ts';
 
 /** Name of the credential in the service. */
@@ -28,16 +28,16 @@ function plainValue(text: string): string {
 /**
  * A user service that checks whether a push is due, and pushes.
  *
- * @throws {UsageError} as {@link jobWords}
+ * @throws {UsageError} as {@link jobArguments}
  */
 export function systemdService(plan: SchedulePlan): string {
   const { credential } = plan;
   assertPlain(plan.shownFolder);
-  const [program = '', ...rest] = programWords(plan).map(quoteSystemd);
+  const [program = '', ...rest] = programArguments(plan).map(quoteSystemd);
   // `:` turns off the substitution of $VARIABLES, including in the program's own path.
   const command = [`":${program.slice(1)}`, ...rest];
   if (credential !== undefined) {
-    if (plan.pushWords.length === 0) command.push('--');
+    if (plan.pushArguments.length === 0) command.push('--');
     command.push('--passfile', `"%d/${CREDENTIAL_NAME}"`);
   }
   return [
@@ -73,8 +73,8 @@ export function systemdService(plan: SchedulePlan): string {
 }
 
 /** systemd starts no program with quotes or backslashes in its path, so a shell does it. */
-function programWords(plan: SchedulePlan): readonly string[] {
-  const words = jobWords(plan);
+function programArguments(plan: SchedulePlan): readonly string[] {
+  const words = jobArguments(plan);
   return /["'\\]/.test(plan.node) ? ['/bin/sh', '-c', 'exec "$0" "$@"', ...words] : words;
 }
 

@@ -1,6 +1,6 @@
 /** Writes jobs as tasks of the Windows Task Scheduler. */
 import { UsageError } from '../errors.ts';
-import { assertPlain, jobWords, phasesOf, type SchedulePlan } from './plan.ts';
+import { assertPlain, jobArguments, phasesOf, type SchedulePlan } from './plan.ts';
 import { formatTime, pollMinutes } from './rhythm.ts';
 import { escapeXml } from './xml.ts';
 
@@ -38,7 +38,7 @@ const FIRST_DAY = '2026-01-01';
  * @throws {UsageError} `schedule-word-invalid`
  */
 export function windowsTask(plan: SchedulePlan): string {
-  const words = jobWords(plan).map(quoteWindows);
+  const words = jobArguments(plan).map(quoteWindows);
   assertPlain(plan.shownFolder);
   return [
     '<?xml version="1.0" encoding="UTF-16"?>',

@@ -1,7 +1,7 @@
 /** Turns file system errors into typed errors, and shows paths in messages. */
 import { FileError, VanishedError, type EcsyncError, type FileCode } from '../errors.ts';
 import { errnoOf } from '../platform.ts';
-import { systemWords } from '../system-errors.ts';
+import { systemReason } from '../system-errors.ts';
 
 const REMEDIES: Readonly<Record<string, string>> = {
   EACCES: 'Check the permissions, or run as a user who has them.',
@@ -37,7 +37,7 @@ export function fileFailure(
 ): FileError {
   const errno = errnoOf(error);
   const hint = Object.hasOwn(REMEDIES, errno) ? REMEDIES[errno] : undefined;
-  const words = systemWords(error);
+  const words = systemReason(error);
   const why = words === undefined ? '' : `: ${words}`;
   return new FileError(code, `${problem} ${showPath(path)}${why}`, {
     ...(hint === undefined ? {} : { hint }),

@@ -7,7 +7,7 @@ import { cronBlock } from '../../src/schedule/crontab.ts';
 import { launchdPlist } from '../../src/schedule/launchd-plist.ts';
 import { systemdService, systemdTimer } from '../../src/schedule/systemd-units.ts';
 import { encodeTask, windowsTask } from '../../src/schedule/windows-task.ts';
-import { jobWords } from '../../src/schedule/plan.ts';
+import { jobArguments } from '../../src/schedule/plan.ts';
 import { HARD_PLAN, HARD_WINDOWS_PLAN, planWith, unescapeXml } from './support.ts';
 
 // Whole files, byte for byte, and the verdicts of the programs that read such files.
@@ -102,7 +102,7 @@ it('plistutil reads the agent, and writes the same words', () => {
   const strings = [...xml.matchAll(/<string>(.*?)<\/string>/gs)].map(([, text = '']) =>
     unescapeXml(text),
   );
-  const words = jobWords(HARD);
+  const words = jobArguments(HARD);
   expect(strings.slice(1, words.length + 1)).toEqual(words);
   expect(
     [...xml.matchAll(/<integer>(\d+)<\/integer>/g)].map(([, digits]) => Number(digits)),

@@ -13,7 +13,7 @@ import {
   withBlock,
   withoutBlock,
 } from '../../src/schedule/crontab.ts';
-import { jobWords } from '../../src/schedule/plan.ts';
+import { jobArguments } from '../../src/schedule/plan.ts';
 import { quoteSystemd } from '../../src/schedule/systemd-units.ts';
 import { quoteWindows } from '../../src/schedule/windows-task.ts';
 import { escapeXml } from '../../src/schedule/xml.ts';
@@ -159,15 +159,15 @@ it('XML: xmllint and plistutil parse every word back', () => {
 it.each(['line\nbreak', 'nul\0', 'escape\u001b[0m', 'half a character \ud83d', 'next line\u0085'])(
   'no format carries %j: it is refused',
   (text) => {
-    expect(() => jobWords(planWith({ pushWords: ['--exclude', text] }))).toThrow(
+    expect(() => jobArguments(planWith({ pushArguments: ['--exclude', text] }))).toThrow(
       expect.objectContaining({ code: 'schedule-word-invalid' }),
     );
   },
 );
 
 it('cron: a command that is too long for a crontab is refused', () => {
-  const pushWords = Array.from({ length: 60 }, (_, i) => `--exclude=folder number ${i}`);
-  expect(() => cronBlock(planWith({ pushWords }))).toThrow(
+  const pushArguments = Array.from({ length: 60 }, (_, i) => `--exclude=folder number ${i}`);
+  expect(() => cronBlock(planWith({ pushArguments }))).toThrow(
     expect.objectContaining({ code: 'schedule-too-long' }),
   );
 });

@@ -10,7 +10,7 @@ export function planWith(changes: Partial<SchedulePlan> = {}): SchedulePlan {
     node: '/usr/bin/node',
     ecsync: '/usr/lib/node_modules/ecsync/dist/bin/ecsync.js',
     remotes: [],
-    pushWords: [],
+    pushArguments: [],
     isLowPriority: true,
     jitterSec: 225,
     ...changes,
@@ -29,7 +29,7 @@ export const HARD_PLAN: Partial<SchedulePlan> = {
     ],
   },
   remotes: 'all',
-  pushWords: ['--delete', '--exclude', '*.tmp %n 100%', '--exclude', '\\\\ `id` $(id) ${HOME}'],
+  pushArguments: ['--delete', '--exclude', '*.tmp %n 100%', '--exclude', '\\\\ `id` $(id) ${HOME}'],
   isLowPriority: false,
   jitterSec: 0,
 };
@@ -41,7 +41,7 @@ export const HARD_WINDOWS_PLAN: Partial<SchedulePlan> = {
   vaultDir: `C:\\Users\\Ann\\100% ü & o'k\\.ecsync`,
   node: 'C:\\Program Files\\nodejs\\node.exe',
   ecsync: 'C:\\Users\\Ann\\AppData\\Roaming\\npm\\node_modules\\ecsync\\dist\\bin\\ecsync.js',
-  pushWords: ['--delete', '--exclude', '"quoted" \\', '--exclude', 'a\\\\"b'],
+  pushArguments: ['--delete', '--exclude', '"quoted" \\', '--exclude', 'a\\\\"b'],
   userId: 'PC\\Ann',
 };
 

@@ -40,7 +40,7 @@ export class ServedRsync {
   }
 
   static async start(): Promise<ServedRsync> {
-    const server = createServer({ allowHalfOpen: true }, (socket) => void attend(socket));
+    const server = createServer({ allowHalfOpen: true }, (socket) => void runWithHooks(socket));
     const served = new ServedRsync(server);
     await new Promise<void>((resolve) => server.listen(served.#socketPath, resolve));
     return served;
@@ -62,7 +62,7 @@ export class ServedRsync {
   }
 }
 
-async function attend(socket: Socket): Promise<void> {
+async function runWithHooks(socket: Socket): Promise<void> {
   socket.on('error', () => undefined);
   const first = await firstLine(socket);
   const { words, statusPath } = JSON.parse(first) as { words: string[]; statusPath: string };

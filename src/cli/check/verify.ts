@@ -17,7 +17,7 @@ import { callerOf } from '../frame/caller.ts';
 import type { Selected } from '../frame/selected.ts';
 import { addWaitOption, reportWaiting, type WaitOptions } from '../frame/vault-lock.ts';
 import { differenceEvent, differenceText } from './verify-output.ts';
-import { onPushWords, readPush, withKey, type PushRequest } from '../push/push.ts';
+import { onPushArguments, readPush, withKey, type PushRequest } from '../push/push.ts';
 import { addPushOptions, hideOptions, type PushOptions } from '../settings/push-options.ts';
 
 interface VerifyCommandOptions extends PushOptions, WaitOptions {
@@ -60,7 +60,7 @@ export function defineVerify(program: Command, select: Selected): void {
     '--top',
   ]);
   command.addHelpText('after', AFTER_HELP);
-  onPushWords(command, filters, (request: PushRequest<VerifyCommandOptions>) =>
+  onPushArguments(command, filters, (request: PushRequest<VerifyCommandOptions>) =>
     select('verify', request.options, (host, warnings) => runVerify(host, warnings, request)),
   );
 }

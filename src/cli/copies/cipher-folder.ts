@@ -1,7 +1,7 @@
 /** Finds the copy that a command reads, and opens its key. */
 import { unlockForeignCopy, type CopyKey } from '../../library/copy-key.ts';
 import { assertEncrypted, findCopyPlace, type CopyPlace } from '../../library/copy-place.ts';
-import { layoutTold, type FolderLayoutOptions } from '../../library/settings/layout-options.ts';
+import { givenLayout, type FolderLayoutOptions } from '../../library/settings/layout-options.ts';
 import type { Host } from '../frame/host.ts';
 import type { CommonOptions, SecretOptions } from '../frame/options.ts';
 import { ofVaultIfAny, readVaultFrameOf } from '../frame/place.ts';
@@ -42,7 +42,7 @@ export function unlockCopy(
 ): Promise<CopyKey> {
   const { vault } = place;
   const byMasterkey = options.masterkey !== undefined;
-  const isTold = layoutTold(options, { byMasterkey, isVault: vault !== undefined }) !== undefined;
+  const isTold = givenLayout(options, { byMasterkey, isVault: vault !== undefined }) !== undefined;
   if (vault !== undefined && !isTold) return startUnlocking(host, vault, options, warnings);
   return unlockForeignCopy(place, {
     options,

@@ -1,7 +1,7 @@
 /** Derives how a copy is reached from the options of a command and the configuration. */
 import type { CopyPlace } from '../../library/copy-place.ts';
 import type { ReachSettings } from '../../sync/browse/open-remote-tree.ts';
-import { configuredLayers, configuredWay } from '../../library/settings/configured-peer.ts';
+import { configuredLayers, configuredPeer } from '../../library/settings/configured-peer.ts';
 import type { Host } from '../frame/host.ts';
 import { peerSettings } from '../frame/run-options.ts';
 import type { ReachOptions } from './copy-options.ts';
@@ -14,6 +14,6 @@ export function reachSettings(
 ): ReachSettings {
   const { via } = options;
   const { destination } = place;
-  const way = configuredWay(configuredLayers(host, place), options);
+  const way = configuredPeer(configuredLayers(host, place), options);
   return { destination, ...peerSettings(options), ...way, ...(via !== undefined && { via }) };
 }

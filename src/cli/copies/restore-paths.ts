@@ -7,7 +7,7 @@ import { isAtOrBelow, isRootPath, pathKey } from '../../bytes/paths.ts';
 import { currentPlace, pathFromTop, type PathOrigin } from '../frame/vault-paths.ts';
 
 /** What is restored, bytes, `/`-separated from the root of the vault. */
-export interface RestoreWords {
+export interface RestoreSelection {
   /** Empty if everything is selected. */
   readonly paths: readonly Uint8Array[];
   /** The folder of the vault whose content goes into the target. Empty: the root. */
@@ -21,7 +21,10 @@ export interface RestoreWords {
  *
  * @throws {UsageError} `path-outside`
  */
-export function readRestorePaths(paths: readonly Uint8Array[], origin: PathOrigin): RestoreWords {
+export function readRestorePaths(
+  paths: readonly Uint8Array[],
+  origin: PathOrigin,
+): RestoreSelection {
   const read = paths.map((typed) => pathFromTop(typed, origin));
   const top = new Uint8Array(0);
   if (read.length === 0 || read.some(isRootPath)) return { paths: [], base: top };

@@ -14,7 +14,7 @@ import { callerOf } from '../frame/caller.ts';
 import { ESCAPED_HELP, typedBytes } from '../frame/escaped-paths.ts';
 import {
   configuredLayers,
-  configuredWay,
+  configuredPeer,
   keptPatterns,
 } from '../../library/settings/configured-peer.ts';
 import type { Host } from '../frame/host.ts';
@@ -34,7 +34,7 @@ import type { Selected } from '../frame/selected.ts';
 import { PATH_RULE } from '../frame/vault-paths.ts';
 import { addCopyOptions, type CopyOptions } from './copy-options.ts';
 import { loginQuestions } from '../frame/login-questions.ts';
-import { rulesOf, type FilterWord } from '../../library/settings/filter-entries.ts';
+import { rulesOf, type FilterEntry } from '../../library/settings/filter-entries.ts';
 import { addFilterOptions } from '../settings/push-options.ts';
 
 /** Options of a command that restores. */
@@ -147,7 +147,7 @@ export function addRestoringOptions(command: Command): Command {
 
 interface RestoreRequest {
   readonly options: RestoreOptions;
-  readonly filters: readonly FilterWord[];
+  readonly filters: readonly FilterEntry[];
   readonly paths: readonly string[];
 }
 
@@ -164,7 +164,7 @@ async function runRestore(
   const settings: RestoreSettings = {
     ...restoringSettings(options),
     ...peerSettings(options),
-    ...configuredWay(layers, options),
+    ...configuredPeer(layers, options),
     from: destination,
     target: path.resolve(host.folder, options.to),
     ...(vault && { vaultDir: vault.vaultDir }),

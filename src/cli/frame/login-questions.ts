@@ -31,10 +31,10 @@ export function loginQuestions(host: Host, place: DaemonPasswordPlace): LoginQue
     (await askHidden(host, question)) || undefined;
   return {
     daemonPassword: () => readDaemonPassword(host, place),
-    tellMotd: (text) => {
+    reportMotd: (text) => {
       for (const line of text.split('\n')) host.out.detail(`server: ${shownText(line)}`);
     },
-    tellDetail: (text) => {
+    reportDetail: (text) => {
       host.out.detail(shownText(text));
     },
     ...(host.canAsk && {

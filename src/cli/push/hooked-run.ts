@@ -4,13 +4,13 @@ import type { HooksTable, NotifyTable } from '../../vault/config/config-tables.t
 import { readUserConfig, userConfigFile } from '../../vault/user/user-config.ts';
 import type { VaultFrame } from '../../vault/vault.ts';
 import { describeFailure } from '../../library/failure.ts';
-import { askBefore, runHook, type HookFacts } from './hooks.ts';
+import { runBeforeHook, runHook, type HookFacts } from './hooks.ts';
 import type { Host } from '../frame/host.ts';
 import { Healthcheck, notifyDesktop } from './notify.ts';
 import type { CommandResult, Warnings } from '../frame/report.ts';
 
 /** A run with hooks and notifications. */
-export interface AttendedRun {
+export interface HookedRun {
   readonly vault: Pick<VaultFrame, 'config' | 'source'>;
   readonly command: string;
   /** Name of the remote, or the destination. */
@@ -33,10 +33,10 @@ const NEITHER: ReadonlySet<number> = new Set([ExitCode.notNow, ExitCode.interrup
  * @throws whatever `work` throws; {HookError} `hook-failed`; {UsageError} `hook-not-started`,
  *   `command-invalid`; every code of `readUserConfig`
  */
-export async function attend(
+export async function runWithHooks(
   host: Host,
   warnings: Warnings,
-  { vault, command, remote }: AttendedRun,
+  { vault, command, remote }: HookedRun,
   work: (frozen: NamedState | undefined) => Promise<CommandResult>,
 ): Promise<CommandResult> {
   const user = readUserConfig(userConfigFile(host.environment, host.platform));
@@ -62,7 +62,7 @@ export async function attend(
   try {
     watcher?.start();
     const takenMs = Date.now();
-    const go = await askBefore(host, hooks, facts);
+    const go = await runBeforeHook(host, hooks, facts);
     const folder = go?.folder;
     if (folder !== undefined) facts = { ...facts, frozen: folder };
     const frozen = folder === undefined ? undefined : { folder, takenMs };

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { ExitCode, HookError, UsageError } from '../../errors.ts';
 import { interrupted } from '../../interruption.ts';
 import { programFile } from '../../programs.ts';
-import { splitCommandWords } from '../../vault/password/split-command.ts';
+import { splitCommand } from '../../vault/password/split-command.ts';
 import type { HooksTable } from '../../vault/config/config-tables.ts';
 import { namedFolder } from './frozen-source.ts';
 import type { Host } from '../frame/host.ts';
@@ -58,8 +58,7 @@ export async function runHook(
 ): Promise<HookEnd> {
   const command = hooks[name];
   if (command === undefined) return { status: 0, printed: '' };
-  const words =
-    typeof command === 'string' ? splitCommandWords(command, `[hooks] ${name}`) : command;
+  const words = typeof command === 'string' ? splitCommand(command, `[hooks] ${name}`) : command;
   const [program = '', ...rest] = words;
   host.out.clearStatus();
   host.out.flush();
@@ -123,7 +122,7 @@ export interface Go {
  *   named, if any
  * @throws {HookError} `hook-failed`, and as {@link runHook}
  */
-export async function askBefore(
+export async function runBeforeHook(
   host: Host,
   hooks: HooksTable,
   facts: HookFacts,

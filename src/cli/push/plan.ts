@@ -9,7 +9,7 @@ import type { CommandResult, Warnings } from '../frame/report.ts';
 import { patienceOf, patiently, PLAN_CUT_OFF } from '../../library/retry.ts';
 import { callerOf } from '../frame/caller.ts';
 import type { Selected } from '../frame/selected.ts';
-import { onPushWords, readPush, withKey, type PushRequest } from './push.ts';
+import { onPushArguments, readPush, withKey, type PushRequest } from './push.ts';
 import { addPushOptions, hideOptions, type PushOptions } from '../settings/push-options.ts';
 
 interface PlanOptions extends PushOptions {
@@ -31,7 +31,7 @@ export function definePlan(program: Command, select: Selected): void {
   const filters = addPushOptions(command);
   hideOptions(command, ['--dry-run', '--itemize-changes', '--stats', '--max-bytes', '--top']);
   command.addHelpText('after', AFTER_HELP);
-  onPushWords(command, filters, (request: PushRequest<PlanOptions>) => {
+  onPushArguments(command, filters, (request: PushRequest<PlanOptions>) => {
     const options = { ...request.options, itemizeChanges: true };
     select('plan', options, (host, warnings) => runPlan(host, warnings, { ...request, options }));
   });

@@ -10,7 +10,7 @@ import { inside } from '../../tree/local/overlap.ts';
 import { pathMissing, realPath } from '../frame/vault-paths.ts';
 
 /** The meaning of `[REMOTE] [PATH…]`. */
-export interface PushWords {
+export interface PushArguments {
   readonly destination: Destination;
   /** As typed. */
   readonly paths: readonly string[];
@@ -24,7 +24,10 @@ export interface PushWords {
  * @throws {UsageError} `no-remote`, `destination-invalid`, `destination-password`,
  *   `remote-and-path`
  */
-export function readPushWords(words: readonly string[], context: PushTargetContext): PushWords {
+export function readPushArguments(
+  words: readonly string[],
+  context: PushTargetContext,
+): PushArguments {
   const { remotes, folder } = context;
   const [first, ...paths] = words;
   const destination = pushTarget(first, context);

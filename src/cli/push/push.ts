@@ -12,7 +12,7 @@ import type {
 import type { Destination } from '../../vault/destination/destination.ts';
 import { lastFullPush } from '../../vault/memory/push-record.ts';
 import { readVault, type StoredVault } from '../../vault/vault.ts';
-import { attend } from './hooked-run.ts';
+import { runWithHooks } from './hooked-run.ts';
 import { describeFailure } from '../../library/failure.ts';
 import { frozenSettings } from './frozen-source.ts';
 import type { Host } from '../frame/host.ts';
@@ -20,11 +20,11 @@ import { loginQuestions } from '../frame/login-questions.ts';
 import { noteVault, placeOf } from '../frame/place.ts';
 import { refuseEarly, refuseOtherFolder } from './push-refusals.ts';
 import { postpone } from './postpone.ts';
-import type { FilterWord } from '../../library/settings/filter-entries.ts';
+import type { FilterEntry } from '../../library/settings/filter-entries.ts';
 import { pushLayers } from '../../library/settings/push-config.ts';
 import { settlePush, type SettledPush } from '../../library/settings/push-settings.ts';
 import { pushToAll } from './push-all.ts';
-import { pathResolver, readPushWords } from './push-arguments.ts';
+import { pathResolver, readPushArguments } from './push-arguments.ts';
 import { newsOnly, reportItem } from '../terminal/render-item.ts';
 import { askPassword, passwordQuestion } from '../frame/prompt.ts';
 import { ProgressReport } from '../terminal/render-progress.ts';
@@ -66,7 +66,7 @@ export function definePush(program: Command, select: Selected): void {
   command.option('--all', 'push to every remote, one after the other');
   addConditionOptions(command);
   const filters = addPushOptions(command);
-  onPushWords(command, filters, (request: PushRequest<PushCommandOptions>) => {
+  onPushArguments(command, filters, (request: PushRequest<PushCommandOptions>) => {
     const { options, words } = request;
     select('push', options, (host, warnings) =>
       options.all === true
@@ -81,16 +81,16 @@ export function definePush(program: Command, select: Selected): void {
 /** The options and arguments of a push, or of a command with the same options. */
 export interface PushRequest<Options extends PushOptions = PushOptions> {
   readonly options: Options;
-  readonly filters: readonly FilterWord[];
+  readonly filters: readonly FilterEntry[];
   /** Names of the options that were given on the command line. */
   readonly given: ReadonlySet<string>;
   readonly words: readonly string[];
 }
 
 /** Defines `[remote] [path...]` and the options of a push on a command, and passes them on. */
-export function onPushWords<Options extends PushOptions>(
+export function onPushArguments<Options extends PushOptions>(
   command: Command,
-  filters: readonly FilterWord[],
+  filters: readonly FilterEntry[],
   act: (request: PushRequest<Options>) => void,
 ): void {
   command
@@ -122,7 +122,7 @@ async function runPush(
     if (settings.dryRun) return pushLocked(holding, warnings, { vault, settings, options });
     noteVault(host, vault.vaultDir);
     const remote = remoteNameOf(host, vault, destination) ?? destination.shown;
-    return attend(holding, warnings, { vault, command: 'push', remote }, (state) =>
+    return runWithHooks(holding, warnings, { vault, command: 'push', remote }, (state) =>
       pushLocked(holding, warnings, {
         vault,
         settings: state === undefined ? settings : frozenSettings(settings, vault, state),
@@ -179,7 +179,7 @@ async function pushLocked(
   });
 }
 
-function tellStats({ out }: Host, { stats }: PushOptions, figures: PushFigures): void {
+function reportStats({ out }: Host, { stats }: PushOptions, figures: PushFigures): void {
   if (stats === true && !out.mode.json) for (const line of statsLines(figures)) out.alert(line);
 }
 
@@ -199,7 +199,7 @@ function cutOffAt(
   const goesOn = exitCode === ExitCode.interrupted || exitCode === ExitCode.connection;
   if (goesOn) error.hint ??= PUSH_GOES_ON;
   host.out.clearStatus();
-  tellStats(host, options, soFar);
+  reportStats(host, options, soFar);
   return { exitCode, figures: pushFigures(soFar), error };
 }
 
@@ -242,7 +242,7 @@ export interface ReadPush<Options> extends SettledPush<Options> {
 
 /**
  * Opens the vault, interprets the command line of a push and the configuration, and refuses what
- * can be refused before a password is asked for. Errors as `readVault`, `readPushWords`,
+ * can be refused before a password is asked for. Errors as `readVault`, `readPushArguments`,
  * `resolvePaths`, the filter rules and `withConfiguration`.
  */
 export async function readPush<Options extends PushOptions>(
@@ -263,15 +263,15 @@ async function readSettings<Options extends PushOptions>(
   const { source, config } = vault;
   refuseOtherFolder(host, vault, request.options);
   const context = { remotes: config.remotes, folder: host.folder, source, platform: host.platform };
-  const { destination, paths } = readPushWords(request.words, context);
-  const tellGone = (typed: string): void =>
+  const { destination, paths } = readPushArguments(request.words, context);
+  const reportGone = (typed: string): void =>
     host.out.note(`${shown(Buffer.from(typed))} is not here: what the copy has of it is deleted`);
   return settlePush({
     ...{ vault, destination },
     ...request,
     layers: pushLayers(host, vault, remoteNameOf(host, vault, destination)),
     pathsOf: async (deletes) =>
-      pathResolver(request.options)(paths, context, deletes ? tellGone : undefined),
+      pathResolver(request.options)(paths, context, deletes ? reportGone : undefined),
   });
 }
 
@@ -294,7 +294,7 @@ function conclude(
   { options, destination }: { options: PushOptions; destination: Destination },
 ): CommandResult {
   host.out.clearStatus();
-  tellStats(host, options, summary);
+  reportStats(host, options, summary);
   const { largest } = summary;
   if (!host.out.mode.json) for (const line of largestLines(largest)) host.out.alert(line);
   if (summary.exitCode === ExitCode.ok) {

@@ -28,7 +28,7 @@ import {
   assertRemotes,
   assertSchedulable,
   parsePush,
-  splitScheduleWords,
+  splitScheduleArguments,
   type ParsedPush,
   type ScheduleRequest,
 } from './scheduled-push.ts';
@@ -60,7 +60,7 @@ export async function installJob(
   const installer = installerFor(scheduler, systemMachine(host));
   if (options.print === true) return print(host, installer, plan);
   installersHere(host, scheduler);
-  assertPasswordFile(parsePush('x', plan.pushWords), plan.credential);
+  assertPasswordFile(parsePush('x', plan.pushArguments), plan.credential);
   if (/[/\\]_npx[/\\]/.test(plan.ecsync)) {
     const message = `${plan.ecsync} is in npx's cache, which may be emptied: install ecsync for a schedule`;
     warnings.add({ code: 'schedule-npx', message });
@@ -124,10 +124,10 @@ function print({ out }: Host, installer: Installer, plan: SchedulePlan): Command
 function planOf(host: Host, { options, words }: ScheduleRequest<InstallOptions>): SchedulePlan {
   const frame = readVaultFrameOf(host, options);
   const { vaultDir, name } = jobPlaceOf(host, options);
-  const { remotes, pushWords } = splitScheduleWords(words);
+  const { remotes, pushArguments } = splitScheduleArguments(words);
   assertRemotes(frame.config, { remotes, isAll: options.all === true });
-  const push = parsePush('x', pushWords);
-  assertSchedulable(push, pushWords);
+  const push = parsePush('x', pushArguments);
+  assertSchedulable(push, pushArguments);
   const credential = credentialOf(host, options);
   const rhythm = parseRhythm(options.every, options.at) ?? RHYTHM_DEFAULT;
   const jitterSec = jitterOf(rhythm, options.jitter);
@@ -146,7 +146,7 @@ function planOf(host: Host, { options, words }: ScheduleRequest<InstallOptions>)
     node: process.execPath,
     ecsync: path.resolve(process.argv[1] ?? ''),
     remotes: options.all === true ? 'all' : remotes,
-    pushWords,
+    pushArguments,
     isLowPriority: options.lowPriority,
     jitterSec,
     ...(searchPath === undefined ? {} : { searchPath }),

@@ -22,7 +22,7 @@ import { DONE, type CommandResult, type Warnings } from '../frame/report.ts';
 import {
   assertRemotes,
   parsePush,
-  splitScheduleWords,
+  splitScheduleArguments,
   type ScheduleRequest,
 } from './scheduled-push.ts';
 import { shownDestinationOf } from '../../vault/destination/remote-destination.ts';
@@ -55,7 +55,7 @@ export async function runJob(
   const away = diskAway(host, options);
   if (away !== undefined) return away;
   const frame = readVaultFrameOf(host, options);
-  const { remotes, pushWords } = splitScheduleWords(words);
+  const { remotes, pushArguments } = splitScheduleArguments(words);
   const targets = targetsOf(host, frame, { remotes, isAll: options.all === true });
   const startedMs = Date.now();
   const requestId = takeRequest(frame.vaultDir, startedMs);
@@ -75,7 +75,7 @@ export async function runJob(
   // As with -C, every relative path of the vault's configuration starts in its folder.
   enterFolder(frame.source);
   const unattended: Host = { ...host, folder: frame.source, canAsk: false };
-  return pushAll(unattended, warnings, { frame, due, pushWords, requestId });
+  return pushAll(unattended, warnings, { frame, due, pushArguments, requestId });
 }
 
 /** A path quoted for the system's shell. */
@@ -134,11 +134,11 @@ async function pushAll(
   job: {
     readonly frame: VaultFrame;
     readonly due: readonly Target[];
-    readonly pushWords: readonly string[];
+    readonly pushArguments: readonly string[];
     readonly requestId: string | undefined;
   },
 ): Promise<CommandResult> {
-  const { frame, due, pushWords, requestId } = job;
+  const { frame, due, pushArguments, requestId } = job;
   const { vaultDir } = frame;
   const startedMs = Date.now();
   const pushes: ScheduledPush[] = [];
@@ -154,7 +154,7 @@ async function pushAll(
     });
   };
   for (const { name, shown } of due) {
-    const result = await pushOne(host, warnings, { name, pushWords });
+    const result = await pushOne(host, warnings, { name, pushArguments });
     const message = result.error?.message;
     pushes.push({
       remote: name,
@@ -184,10 +184,10 @@ async function pushAll(
 async function pushOne(
   host: Host,
   warnings: Warnings,
-  { name, pushWords }: { readonly name: string; readonly pushWords: readonly string[] },
+  { name, pushArguments }: { readonly name: string; readonly pushArguments: readonly string[] },
 ): Promise<CommandResult> {
   try {
-    const push = parsePush(name, pushWords);
+    const push = parsePush(name, pushArguments);
     if (push.options.logFile !== undefined) startLog(host, warnings, push.options);
     const result = await push.run(host, warnings);
     if (result.exitCode !== 0 && result.error !== undefined && result.shown !== true) {

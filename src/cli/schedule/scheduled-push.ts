@@ -34,13 +34,13 @@ const REFUSED: Readonly<Record<string, string>> = {
  * Splits the arguments. Remotes come first, and the first argument with a dash begins the options
  * of push.
  */
-export function splitScheduleWords(words: readonly string[]): {
+export function splitScheduleArguments(words: readonly string[]): {
   readonly remotes: readonly string[];
-  readonly pushWords: readonly string[];
+  readonly pushArguments: readonly string[];
 } {
   const at = words.findIndex((word) => word.startsWith('-'));
-  if (at === -1) return { remotes: words, pushWords: [] };
-  return { remotes: words.slice(0, at), pushWords: words.slice(at) };
+  if (at === -1) return { remotes: words, pushArguments: [] };
+  return { remotes: words.slice(0, at), pushArguments: words.slice(at) };
 }
 
 /**
@@ -72,7 +72,7 @@ export function assertRemotes(
  *
  * @throws {UsageError} `schedule-push-words`, and what the options themselves throw
  */
-export function parsePush(remote: string, pushWords: readonly string[]): ParsedPush {
+export function parsePush(remote: string, pushArguments: readonly string[]): ParsedPush {
   const program = new Command('ecsync')
     .exitOverride()
     .configureOutput({ writeOut: () => undefined, writeErr: () => undefined })
@@ -82,14 +82,14 @@ export function parsePush(remote: string, pushWords: readonly string[]): ParsedP
     found.push = { options: options as PushOptions, run };
   });
   try {
-    program.parse(['push', remote, ...pushWords], { from: 'user' });
+    program.parse(['push', remote, ...pushArguments], { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    throw wordsError(error.message.split('\n')[0]?.replace(/^error: /, '') ?? '');
+    throw argumentsError(error.message.split('\n')[0]?.replace(/^error: /, '') ?? '');
   }
   const paths = program.commands[0]?.args.slice(1) ?? [];
-  if (paths.length > 0) throw wordsError(`'${paths[0] ?? ''}' is no option of push`);
-  if (found.push === undefined) throw wordsError('only options of push can follow --');
+  if (paths.length > 0) throw argumentsError(`'${paths[0] ?? ''}' is no option of push`);
+  if (found.push === undefined) throw argumentsError('only options of push can follow --');
   return found.push;
 }
 
@@ -98,21 +98,21 @@ export function parsePush(remote: string, pushWords: readonly string[]): ParsedP
  *
  * @throws {UsageError} `schedule-push-words`
  */
-export function assertSchedulable(push: ParsedPush, pushWords: readonly string[]): void {
+export function assertSchedulable(push: ParsedPush, pushArguments: readonly string[]): void {
   const options: Readonly<Record<string, unknown>> = { ...push.options };
   for (const [name, why] of Object.entries(REFUSED)) {
-    if (options[name] !== undefined) throw wordsError(why);
+    if (options[name] !== undefined) throw argumentsError(why);
   }
-  if (pushWords.includes('--')) throw wordsError('only options of push can follow --');
+  if (pushArguments.includes('--')) throw argumentsError('only options of push can follow --');
   for (const name of ['passfile', 'passwordFile', 'excludeFrom', 'logFile']) {
     const file = options[name];
     if (typeof file === 'string' && !path.isAbsolute(file)) {
-      throw wordsError(`${file} is a relative path, and a schedule runs elsewhere`);
+      throw argumentsError(`${file} is a relative path, and a schedule runs elsewhere`);
     }
   }
 }
 
-function wordsError(message: string): UsageError {
+function argumentsError(message: string): UsageError {
   return new UsageError('schedule-push-words', message, {
     hint: 'After -- come options of push, with absolute paths: ecsync schedule install --every 1h -- --delete --max-delete 100',
   });

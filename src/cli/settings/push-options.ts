@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import {
   FILTER_KINDS,
   isFilterKey,
-  type FilterWord,
+  type FilterEntry,
 } from '../../library/settings/filter-entries.ts';
 import { type OptionsOf } from '../../options/option-table.ts';
 import {
@@ -55,7 +55,7 @@ after those given here. A flag is taken back with --no-, such as --no-delete.`;
  *
  * @returns the filter options as they are parsed, which keeps the order between them
  */
-export function addPushOptions(command: Command): readonly FilterWord[] {
+export function addPushOptions(command: Command): readonly FilterEntry[] {
   const { filters, onValue } = filterCollector();
   command.option('--escaped', ESCAPED_HELP);
   addTableOptions(command, SHARED_PUSH_OPTIONS, onValue);
@@ -67,14 +67,17 @@ export function addPushOptions(command: Command): readonly FilterWord[] {
 }
 
 /** Adds the filter options alone. Otherwise as {@link addPushOptions}. */
-export function addFilterOptions(command: Command): readonly FilterWord[] {
+export function addFilterOptions(command: Command): readonly FilterEntry[] {
   const { filters, onValue } = filterCollector();
   addTableOptions(command, FILTER_OPTIONS, onValue);
   return filters;
 }
 
-function filterCollector(): { readonly filters: readonly FilterWord[]; readonly onValue: OnValue } {
-  const filters: FilterWord[] = [];
+function filterCollector(): {
+  readonly filters: readonly FilterEntry[];
+  readonly onValue: OnValue;
+} {
+  const filters: FilterEntry[] = [];
   return {
     filters,
     onValue: (key, text) => {

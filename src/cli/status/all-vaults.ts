@@ -46,11 +46,11 @@ export async function showAllVaults(host: Host, options: OverviewOptions): Promi
   const statuses = seen.flatMap((one) => ('failure' in one ? [] : one.statuses));
   if (options.metrics !== undefined) writeMetrics(host, options.metrics, statuses);
   for (const one of seen) {
-    if ('failure' in one) tellUnusable(host, one.vaultDir, one.failure);
+    if ('failure' in one) reportUnusable(host, one.vaultDir, one.failure);
     else await showVault(host, one);
   }
   const isForgetting = options.forgetGone === true && gone.length > 0;
-  for (const vaultDir of gone) tellGone(host, vaultDir, isForgetting);
+  for (const vaultDir of gone) reportGone(host, vaultDir, isForgetting);
   if (isForgetting) writeKnownVaults(file, there);
   if (known.length === 0) {
     host.out.note(
@@ -92,7 +92,7 @@ async function showVault(
   await showVaultStatus(host, frame, statuses);
 }
 
-function tellUnusable({ out }: Host, vaultDir: string, failure: ShownFailure): void {
+function reportUnusable({ out }: Host, vaultDir: string, failure: ShownFailure): void {
   const { code, message, hint } = failure;
   const vault = folderOf(vaultDir);
   if (out.mode.json) out.event({ type: 'vault', vault, state: 'unusable', code, message });
@@ -100,7 +100,7 @@ function tellUnusable({ out }: Host, vaultDir: string, failure: ShownFailure): v
   if (hint !== undefined) out.note(`hint: ${hint}`);
 }
 
-function tellGone({ out }: Host, vaultDir: string, isForgotten: boolean): void {
+function reportGone({ out }: Host, vaultDir: string, isForgotten: boolean): void {
   const vault = folderOf(vaultDir);
   const message = isForgotten ? 'it is gone, and forgotten now' : 'it is gone';
   if (out.mode.json)

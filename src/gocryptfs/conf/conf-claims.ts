@@ -44,7 +44,7 @@ export function nameModifiersOf({
  * @throws {VaultError} `layout-unproven` — it has no seal, and claims what the user did not say
  * @throws {UsageError} `layout-differs` — the user said what the conf does not
  */
-export function assertNamesTold(conf: Conf, told: NameModifiers, place: string): void {
+export function assertNamesConfirmed(conf: Conf, told: NameModifiers, place: string): void {
   const claimed = nameModifiersOf(conf);
   const claims = claimsOf(claimed);
   const said = claimsOf(told);

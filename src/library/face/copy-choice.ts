@@ -19,7 +19,7 @@ import type {
 } from '../../sync/restore/restore-settings.ts';
 import type { PeerSettings } from '../../sync/run-settings.ts';
 import { bytesOf, isRootPath } from '../../bytes/paths.ts';
-import { configuredFileLayers, configuredWay, keptPatterns } from '../settings/configured-peer.ts';
+import { configuredFileLayers, configuredPeer, keptPatterns } from '../settings/configured-peer.ts';
 import type { CopyPlace } from '../copy-place.ts';
 import { rulesOf } from '../settings/filter-entries.ts';
 import { restoringSettings } from '../settings/restore-choice.ts';
@@ -27,7 +27,7 @@ import { pathInCopy, type CopyPath } from './copy-paths.ts';
 import {
   assertOptions,
   assertWithin,
-  filterWordsOf,
+  filterEntriesOf,
   kindsOf,
   readOptions,
   type GivenOptions,
@@ -78,7 +78,7 @@ export function wayTo(
   const layers = configuredFileLayers({ platform, environment }, place);
   const values = peerValuesOf(options);
   return {
-    peer: { ...settingsOf(PEER_OPTIONS, values), ...configuredWay(layers, values) },
+    peer: { ...settingsOf(PEER_OPTIONS, values), ...configuredPeer(layers, values) },
     keep: keptPatterns(layers),
   };
 }
@@ -188,7 +188,7 @@ export async function restoreSettingsOf(
     }),
     paths: wanted.some(isRootPath) ? [] : wanted,
     ...(top !== undefined && !isRootPath(top) && { base: top }),
-    rules: await rulesOf(filterWordsOf(values)),
+    rules: await rulesOf(filterEntriesOf(values)),
     ...(overwrite !== undefined && { overwrite }),
     ignoreLastPush: !lastPush,
     keep: [...(values.keep ?? []), ...configured],

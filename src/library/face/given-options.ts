@@ -10,7 +10,7 @@ import {
 } from '../../options/option-table.ts';
 import type { FILTER_OPTIONS } from '../../options/push-options.ts';
 import { OptionValueError, parseText } from '../../options/option-values.ts';
-import { FILTER_KEYS, FILTER_KINDS, type FilterWord } from '../settings/filter-entries.ts';
+import { FILTER_KEYS, FILTER_KINDS, type FilterEntry } from '../settings/filter-entries.ts';
 
 /** The value of an option; amounts may also be text: `'10%'`, `'512K'`, `'30d'`. */
 type GivenValue<Spec> = Spec extends { readonly takes: infer Kind }
@@ -100,7 +100,7 @@ export function kindsOf(table: OptionTable): OptionKinds {
 }
 
 const TYPES = { flag: 'boolean', number: 'number', text: 'string', listener: 'function' } as const;
-const TYPE_WORDS = {
+const TYPE_TEXTS = {
   flag: 'true or false',
   number: 'a number',
   text: 'a text',
@@ -118,7 +118,7 @@ export function assertOptions(options: object, kinds: OptionKinds): void {
     const kind = kinds[name];
     if (kind === undefined) throw unknownOption(name, Object.keys(kinds));
     if (kind === 'any' || value === undefined || typeof value === TYPES[kind]) continue;
-    throw invalidOption(name, value, `It must be ${TYPE_WORDS[kind]}.`);
+    throw invalidOption(name, value, `It must be ${TYPE_TEXTS[kind]}.`);
   }
 }
 
@@ -165,9 +165,9 @@ function unknownOption(name: string, known: readonly string[]): UsageError {
  *
  * @internal
  */
-export function filterWordsOf(
+export function filterEntriesOf(
   values: Partial<OptionsOf<typeof FILTER_OPTIONS>>,
-): readonly FilterWord[] {
+): readonly FilterEntry[] {
   return FILTER_KEYS.flatMap((key) => {
     const kind = FILTER_KINDS[key];
     return (values[kind] ?? []).map((text) => ({ kind, text }));

@@ -44,9 +44,9 @@ export class Listening {
   }
 
   /** Wraps a listener that may throw. */
-  hears<Told extends readonly unknown[]>(
-    listener: ((...told: Told) => void) | undefined,
-  ): (...told: Told) => void {
+  hears<Args extends readonly unknown[]>(
+    listener: ((...told: Args) => void) | undefined,
+  ): (...told: Args) => void {
     return (...told) => {
       try {
         if (this.#thrown === undefined) listener?.(...told);

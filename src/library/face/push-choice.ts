@@ -16,7 +16,7 @@ import { settlePush } from '../settings/push-settings.ts';
 import { patienceOf, type Patience } from '../retry.ts';
 import { pathInCopy, type CopyPath } from './copy-paths.ts';
 import {
-  filterWordsOf,
+  filterEntriesOf,
   readOptions,
   type GivenOptions,
   type OptionKinds,
@@ -116,7 +116,7 @@ export async function pushJobOf(
   const context = { remotes: config.remotes, folder: process.cwd(), source, platform };
   const destination = pushTarget(remote, context);
   if (destination === undefined) throw noRemote(remote ?? '', config.remotes);
-  const filters = filterWordsOf(values);
+  const filters = filterEntriesOf(values);
   const place = { platform, environment: process.env };
   const settled = await settlePush({
     ...{ vault, destination, options: values, given, filters },

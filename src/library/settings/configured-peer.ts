@@ -45,7 +45,7 @@ export function configuredFileLayers(
 }
 
 /** `rsh` and `rsync_path`, from the command line or else as for a push to the same destination. */
-export function configuredWay(
+export function configuredPeer(
   layers: readonly PushLayer[],
   options: Pick<PushValues, 'rsh' | 'rsyncPath'>,
 ): Pick<PeerSettings, 'rsh' | 'rsyncPath'> {

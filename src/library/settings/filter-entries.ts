@@ -24,7 +24,7 @@ export function isFilterKey(key: string): key is FilterKey {
 export const FILTER_KEYS: readonly FilterKey[] = Object.keys(FILTER_KINDS).filter(isFilterKey);
 
 /** One filter rule as it is written, or the name of a file with rules. */
-export interface FilterWord {
+export interface FilterEntry {
   readonly kind: (typeof FILTER_KINDS)[FilterKey];
   readonly text: string;
 }
@@ -34,7 +34,7 @@ export interface FilterWord {
  *
  * @throws {UsageError} `filter-invalid`, `filter-file-unreadable`, … — every code of `FilterRules`
  */
-export async function rulesOf(words: readonly FilterWord[]): Promise<readonly FilterRule[]> {
+export async function rulesOf(words: readonly FilterEntry[]): Promise<readonly FilterRule[]> {
   if (words.length === 0) return [];
   const { FilterRules } = await import('../../tree/filter/filter-syntax.ts');
   const collected = new FilterRules();

@@ -42,7 +42,7 @@ export interface ForeignConfOptions extends Omit<LayoutOptions, 'layout'> {
 }
 
 /** The names of a layout according to the options. */
-export function namesTold(options: ForeignConfOptions): NameModifiers {
+export function confirmedNames(options: ForeignConfOptions): NameModifiers {
   const { plaintextnames, deterministicNames, longnamemax, longnames } = options;
   const isLimited = longnamemax !== undefined && longnamemax !== LONG_NAME_MAX_DEFAULT;
   return {
@@ -113,15 +113,15 @@ export type CopyForm = Pick<Conf, 'flags' | 'longNameMax'>;
  * @returns undefined if the conf determines the layout
  * @throws {UsageError} `conflicting-options`
  */
-export function layoutTold(
+export function givenLayout(
   options: FolderLayoutOptions,
   about: { readonly byMasterkey: boolean; readonly isVault: boolean },
 ): CopyForm | undefined {
   const { layout, hkdf, raw64, longnames } = options;
   const isTold = layout !== undefined || hkdf === false || raw64 === false;
-  const isNamesTold = modifiersGiven(options).length > 0 || longnames === false;
+  const areNamesConfirmed = modifiersGiven(options).length > 0 || longnames === false;
   const isAboutConf = !about.byMasterkey && !about.isVault;
-  return isTold || (isNamesTold && !isAboutConf) ? formOfLayout(options) : undefined;
+  return isTold || (areNamesConfirmed && !isAboutConf) ? formOfLayout(options) : undefined;
 }
 
 /** @throws {UsageError} `conflicting-options` — no filesystem has this combination */

@@ -13,7 +13,7 @@ import { pathFrom } from '../../vault/password/password.ts';
 import { readUserConfig, userConfigFile } from '../../vault/user/user-config.ts';
 import type { VaultFrame } from '../../vault/vault.ts';
 import { vaultFiles } from '../../vault/files/vault-files.ts';
-import { FILTER_KEYS, FILTER_KINDS, isFilterKey, type FilterWord } from './filter-entries.ts';
+import { FILTER_KEYS, FILTER_KINDS, isFilterKey, type FilterEntry } from './filter-entries.ts';
 
 /** The parsed options of a push. Options that were not given are absent. */
 export type PushValues = Partial<OptionsOf<typeof SHARED_PUSH_OPTIONS>>;
@@ -150,7 +150,7 @@ function parseValue(key: PushKey, value: PushValue, shownFrom: string): unknown 
 }
 
 /** The filter rules of every source, by descending precedence. */
-export function configuredRules(layers: readonly PushLayer[]): readonly (readonly FilterWord[])[] {
+export function configuredRules(layers: readonly PushLayer[]): readonly (readonly FilterEntry[])[] {
   return layers
     .map(({ values, folder }) =>
       FILTER_KEYS.flatMap((key) =>
@@ -173,7 +173,7 @@ export function textsOf(value: PushValue | undefined): readonly string[] {
 export interface ConfiguredOptions<Options> {
   readonly options: Options;
   /** Filter rules that come after those of the command line, one list per source. */
-  readonly configured: readonly (readonly FilterWord[])[];
+  readonly configured: readonly (readonly FilterEntry[])[];
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Parses the filter rules of a push from its options, its configuration and its presets. */
 import { UsageError } from '../../errors.ts';
 import type { FilterRule } from '../../tree/filter/filter.ts';
-import { rulesOf, type FilterWord } from './filter-entries.ts';
+import { rulesOf, type FilterEntry } from './filter-entries.ts';
 import type { PushValues } from './push-config.ts';
 
 /**
@@ -11,7 +11,7 @@ import type { PushValues } from './push-config.ts';
  *   deletion: their names there are encrypted, so rsync cannot apply it
  */
 export async function pushRules(
-  lists: readonly (readonly FilterWord[])[],
+  lists: readonly (readonly FilterEntry[])[],
   options: Pick<PushValues, 'presets' | 'delete'>,
 ): Promise<readonly FilterRule[]> {
   const presets = (options.presets ?? []).flat();

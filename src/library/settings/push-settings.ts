@@ -4,19 +4,19 @@ import { PUSH_OPTIONS } from '../../options/push-options.ts';
 import type { PushSettings } from '../../sync/push/source/push-settings.ts';
 import type { Destination } from '../../vault/destination/destination.ts';
 import type { StoredVault } from '../../vault/vault.ts';
-import type { FilterWord } from './filter-entries.ts';
+import type { FilterEntry } from './filter-entries.ts';
 import { onlyAdding, withConfiguration, type PushLayer, type PushValues } from './push-config.ts';
 import { pushRules } from './push-rules.ts';
 
 /** The options of a push, and where they come from. */
-export interface PushAsked<Options extends PushValues> {
+export interface UnsettledPush<Options extends PushValues> {
   readonly vault: Pick<StoredVault, 'source' | 'vaultDir'>;
   readonly destination: Destination;
   readonly options: Options;
   /** Names of the options that were given with the push itself. */
   readonly given: ReadonlySet<string>;
   /** Filter rules that were given with the push itself. */
-  readonly filters: readonly FilterWord[];
+  readonly filters: readonly FilterEntry[];
   /** Sources of the configuration, by descending precedence. */
   readonly layers: readonly PushLayer[];
   /**
@@ -38,7 +38,7 @@ export interface SettledPush<Options> {
  * @throws as `withConfiguration`, `onlyAdding`, `pushRules` and `pathsOf`
  */
 export async function settlePush<Options extends PushValues>(
-  asked: PushAsked<Options>,
+  asked: UnsettledPush<Options>,
 ): Promise<SettledPush<Options>> {
   const { vault, destination, given, filters, layers, pathsOf } = asked;
   const { source, vaultDir } = vault;

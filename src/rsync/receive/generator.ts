@@ -106,7 +106,7 @@ export class Generator<E extends Entry> {
     for (const { ndx, entry, leaderNdx } of this.#links.takeDeferred()) {
       this.#job.assertAlive();
       try {
-        const existing = await this.#makeWay(entry, () => true);
+        const existing = await this.#clearPlace(entry, () => true);
         await this.#links.link(ndx, entry, { leaderNdx, existing });
       } catch (error) {
         this.#reportFailure(entry, error);
@@ -164,7 +164,7 @@ export class Generator<E extends Entry> {
     if (isDirectory(entry)) return this.#generateFolder(ndx, entry);
     if (isRegularFile(entry)) {
       if (await this.#links.isDeferred(ndx, entry)) return;
-      const existing = await this.#makeWay(entry, isRegularFile);
+      const existing = await this.#clearPlace(entry, isRegularFile);
       return this.#files.generate(ndx, entry, existing);
     }
     if (isSymlink(entry)) {
@@ -180,7 +180,7 @@ export class Generator<E extends Entry> {
     const { store, policy, options, rootIsNew } = this.#job;
     const isNewRoot = rootIsNew && isRoot(entry);
     try {
-      const existing = await this.#makeWay(entry, isDirectory);
+      const existing = await this.#clearPlace(entry, isDirectory);
       if (existing !== undefined && !isNewRoot) {
         const { iflags, attributes } = this.#compareFolder(entry, existing);
         this.#records.report(ndx, { iflags });
@@ -223,7 +223,7 @@ export class Generator<E extends Entry> {
   /** Symlinks, fifos, sockets and devices. */
   async #generateOther(ndx: number, entry: FlistEntry): Promise<void> {
     const { store, policy, options } = this.#job;
-    const existing = await this.#makeWay(entry, (other) => isSameKind(entry, other));
+    const existing = await this.#clearPlace(entry, (other) => isSameKind(entry, other));
     if (existing !== undefined) {
       const { iflags, attributes } = policy.compare(entry, existing);
       if (isSameLinkOrDevice(entry, existing)) {
@@ -254,7 +254,7 @@ export class Generator<E extends Entry> {
    * @param fits - whether the existing object counts as an earlier version of the entry
    * @throws {FileError} `folder-in-the-way` — it is not empty and its contents may not be deleted
    */
-  async #makeWay(entry: FlistEntry, fits: (existing: E) => boolean): Promise<E | undefined> {
+  async #clearPlace(entry: FlistEntry, fits: (existing: E) => boolean): Promise<E | undefined> {
     const { store, options } = this.#job;
     const existing = await store.lookup(entry.path);
     if (existing === undefined) return undefined;

@@ -74,7 +74,7 @@ export async function testRemote(
 
 async function testWriting(source: RemoteSource): Promise<WritingResults> {
   const look = async (deleteAfter: boolean): Promise<Look> => {
-    const said = { isMissing: false, hasTemporary: true, isHeard: false };
+    const said = { isMissing: false, hasTemporary: true, isAnswered: false };
     const list: readonly Entry[] = [ROOT, TEMPORARY];
     const controls = absentControls(list, LISTING);
     await write(source, withControls(list, controls), {
@@ -82,11 +82,11 @@ async function testWriting(source: RemoteSource): Promise<WritingResults> {
       rules: [PROTECT_ALL],
       onItem: (entry, iflags) => {
         if (entry === ROOT) said.isMissing ||= isNew(iflags);
-        else if (entry !== TEMPORARY) said.isHeard = true;
+        else if (entry !== TEMPORARY) said.isAnswered = true;
         else if (isNew(iflags)) said.hasTemporary = false;
       },
     });
-    if (!said.isHeard) throw new RemoteError('answers-withheld', NO_ANSWERS);
+    if (!said.isAnswered) throw new RemoteError('answers-withheld', NO_ANSWERS);
     return said;
   };
   const deletion = await attemptValue(() => look(true));

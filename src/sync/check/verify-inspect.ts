@@ -7,7 +7,7 @@ import { asNew, isSignificant, withoutModeAndOwner } from '../push/job/itemize.t
 import { accept, isScratch, type PushJob } from '../push/job/push-job.ts';
 import type { PushEntry } from '../push/source/push-entry.ts';
 import type { PushProgress } from '../push/source/push-settings.ts';
-import { ask, assertHeard, tellsDeletions, type Unknown } from '../push/job/question.ts';
+import { ask, assertAnswered, tellsDeletions, type Unknown } from '../push/job/question.ts';
 import type { RunOutcome } from '../push/job/rsync-run.ts';
 import { findMissing } from '../push/runs/unstored-kinds.ts';
 import type { Difference, Extra } from './verify-finding.ts';
@@ -39,7 +39,7 @@ export async function inspect(
 ): Promise<Inspection> {
   const { ledger } = job.context;
   if (what.extras && job.snapshot.incomplete) {
-    tellNoExtras(job, 'the source could not be read completely');
+    reportNoExtras(job, 'the source could not be read completely');
     return inspect(job, { ...what, extras: false });
   }
   const differences: Difference[] = [];
@@ -71,15 +71,15 @@ export async function inspect(
     },
   });
   if (what.extras && isDeleteRefusal(answer.outcome)) {
-    tellNoExtras(job, 'this key may not delete, so the server does not tell');
+    reportNoExtras(job, 'this key may not delete, so the server does not tell');
     return inspect(job, { ...what, extras: false });
   }
   accept(job, answer.outcome);
-  assertHeard(job, answer, WHETHER_WHOLE);
+  assertAnswered(job, answer, WHETHER_WHOLE);
   const { mute, hasItemRecords } = answer;
   if (mute.size > 0) differences.push(...(await missingOf(job, what.entries, mute)));
   const extrasAsked = what.extras && (deletions > 0 || (await tellsDeletions(job)));
-  if (what.extras && !extrasAsked) tellNoExtras(job, 'the server does not tell');
+  if (what.extras && !extrasAsked) reportNoExtras(job, 'the server does not tell');
   return {
     // Files that could not be read here were sent with a checksum of nothing.
     differences: differences.filter(({ entry }) => !troubled.has(entry)),
@@ -116,7 +116,7 @@ async function missingOf(
   return missing.map((entry) => ({ entry, iflags: asNew(0) }));
 }
 
-function tellNoExtras(job: PushJob, reason: string): void {
+function reportNoExtras(job: PushJob, reason: string): void {
   const text = `what the copy has beyond the vault was not looked for: ${reason}`;
   job.context.ledger.note('extras-unknown', text);
 }

@@ -8,7 +8,7 @@ import { withPushJob, type PushSurroundings } from '../push/push.ts';
 import type { PushSettings } from '../push/source/push-settings.ts';
 import { unsettle } from '../push/memory/push-mark.ts';
 import { encodeState, isFounded, type PushState } from '../push/memory/push-state.ts';
-import { assertHeard, comparesExisting, recognisingFile } from '../push/job/question.ts';
+import { assertAnswered, comparesExisting, recognisingFile } from '../push/job/question.ts';
 import { staleSuspects } from '../push/memory/racy.ts';
 import type { NOT_ENCRYPTED } from '../run-settings.ts';
 import { knownKey } from '../push/source/skeleton.ts';
@@ -51,7 +51,7 @@ export async function verify(
     await assertCompares(job);
     const { entries } = job.snapshot;
     const seen = await inspect(job, { entries, checksum: true, extras: true });
-    if (!seen.hasItemRecords) tellTooOld(job);
+    if (!seen.hasItemRecords) reportTooOld(job);
     if (seen.differences.some(({ entry }) => entry.virtual === 'conf')) {
       await job.confThere?.judge(job, remembered);
     }
@@ -92,7 +92,7 @@ async function assertCompares(job: PushJob): Promise<void> {
     });
   }
   if (compares) return;
-  assertHeard(job, answer, WHETHER_WHOLE);
+  assertAnswered(job, answer, WHETHER_WHOLE);
   throw new RemoteError(
     'comparison-withheld',
     `${destination.shown}: the server does not compare files that exist`,
@@ -102,7 +102,7 @@ async function assertCompares(job: PushJob): Promise<void> {
   );
 }
 
-function tellTooOld({ context, settings }: PushJob): void {
+function reportTooOld({ context, settings }: PushJob): void {
   context.ledger.note(
     'remote-too-old',
     `${settings.destination.shown}: its rsync is too old to tell about attributes, links and what it has beyond the vault; only the content of files was compared`,

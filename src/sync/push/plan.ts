@@ -12,7 +12,7 @@ import { suspectsOf } from './runs/suspects.ts';
 import { decideDeletion } from './guards/preflight.ts';
 import {
   accept,
-  bookkeeping,
+  ledgerListeners,
   isTooLargeForBlockSize,
   noteDeleted,
   type PushJob,
@@ -24,7 +24,7 @@ import type { PushEntry } from './source/push-entry.ts';
 import type { PlanSummary, PushSettings } from './source/push-settings.ts';
 import { emptyState, type PushState } from './memory/push-state.ts';
 import { summarise } from './push-summary.ts';
-import { type Answer, ask, assertHeard, WHAT_A_PUSH_DOES } from './job/question.ts';
+import { type Answer, ask, assertAnswered, WHAT_A_PUSH_DOES } from './job/question.ts';
 import type { MovedFile } from './memory/moves.ts';
 import { readyToPush } from './guards/ready-to-push.ts';
 import type { RunOutcome } from './job/rsync-run.ts';
@@ -208,14 +208,14 @@ class Estimate {
 
   #accept(answer: Answer): void {
     accept(this.#job, answer.outcome);
-    assertHeard(this.#job, answer, WHAT_A_PUSH_DOES);
+    assertAnswered(this.#job, answer, WHAT_A_PUSH_DOES);
     noteUnstored(this.#job, answer);
   }
 
   async #run(question: PlannedRun): Promise<Answer> {
     const { settings, scope, context } = this.#job;
     const { measure, deleting = false, ignoreTimes = false, noBlockSize = false, moved } = question;
-    const books = bookkeeping(this.#job);
+    const books = ledgerListeners(this.#job);
     const { blockSize, ...options } = transferOptions(settings, {
       dryRun: !measure,
       measure,

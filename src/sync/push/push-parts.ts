@@ -8,7 +8,7 @@ import { rootNow, withRoot } from './guards/existing-root.ts';
 import { deletionScope } from './job/deletion.ts';
 import { KeptNames } from './job/kept-names.ts';
 import type { Ledger } from './job/ledger.ts';
-import { shownPath, toldLine, type PushJob } from './job/push-job.ts';
+import { shownPath, plainLine, type PushJob } from './job/push-job.ts';
 import { ProgressMeter } from './job/push-progress.ts';
 import type { RunContext } from './job/rsync-run.ts';
 import { ServerMessages } from './job/server-message.ts';
@@ -61,7 +61,7 @@ export function pushJob(asked: PushSettings, parts: JobParts): PushJob {
   const scope = deletionScope(selection, view, mounts.lost, kept.rules);
   const job: PushJob = {
     settings,
-    context: { ...contextOf(settings, parts), tell: (line) => toldLine(job, line) },
+    context: { ...contextOf(settings, parts), tell: (line) => plainLine(job, line) },
     reporter,
     snapshot,
     progress: new ProgressMeter(snapshot, reporter),

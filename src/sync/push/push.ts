@@ -21,11 +21,11 @@ import { unlessAborted } from '../../interruption.ts';
 import { startFirstRun, type FirstRun } from './first-run.ts';
 import { Ledger } from './job/ledger.ts';
 import { LINKED } from './job/itemize.ts';
-import { type MoveBooks, type MoveStores } from './memory/moves.ts';
+import { type MoveMemory, type MoveStores } from './memory/moves.ts';
 import { confirmMoves } from './runs/moves-links.ts';
 import type { OpenVault } from './opened-vault.ts';
 import type { PushView } from './source/push-entry.ts';
-import { bookkeeping, figuresOf, noteDeleted, type PushJob } from './job/push-job.ts';
+import { ledgerListeners, figuresOf, noteDeleted, type PushJob } from './job/push-job.ts';
 import type { PushReporter, PushSettings, PushSummary } from './source/push-settings.ts';
 import { decodeState, encodeState, type PushState } from './memory/push-state.ts';
 import { decideDeletion } from './guards/preflight.ts';
@@ -101,7 +101,7 @@ async function preview(job: PushJob, remembered: PushState | undefined): Promise
   const answer = await askOrRefuse(
     job,
     {
-      ...bookkeeping(job),
+      ...ledgerListeners(job),
       entries: job.snapshot.entries,
       options: { deleteAfter: deleting, xattrs: job.settings.xattrs },
       rules: [...previewRules(job.scope), ...protectForeign(job.scope)],
@@ -137,7 +137,7 @@ export async function push(
   const work = async (
     job: PushJob,
     remembered: PushState | undefined,
-    moves: MoveBooks,
+    moves: MoveMemory,
   ): Promise<PushSummary> => {
     const state = isOfThisView(job, remembered) ? remembered : undefined;
     try {
@@ -237,7 +237,7 @@ export async function withPushJob<T>(
   asked: PushSettings,
   vault: OpenVault | typeof NOT_ENCRYPTED,
   { reporter, signal, store, questions = {}, ...rest }: PushSurroundings,
-  work: (job: PushJob, remembered: PushState | undefined, moves: MoveBooks) => Promise<T>,
+  work: (job: PushJob, remembered: PushState | undefined, moves: MoveMemory) => Promise<T>,
 ): Promise<T> {
   if (vault !== NOT_ENCRYPTED) refuseOtherSource(asked, vault);
   refuseOverlap(asked.source, asked.destination);
@@ -271,7 +271,7 @@ export async function withPushJob<T>(
     signal,
   );
   if (snapshot.entries.length < MANY_OBJECTS) collectGarbageLater();
-  selection.tellForeignRules((message) => ledger.note('ignore-file-foreign', message));
+  selection.reportForeignRules((message) => ledger.note('ignore-file-foreign', message));
   try {
     const source = { view, snapshot, moves };
     const parts = { vault, opened, source, selection, state, ledger, reporter, signal };

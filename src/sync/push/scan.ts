@@ -11,7 +11,7 @@ import { TreeAhead } from '../../tree/tree-ahead.ts';
 import { EncryptedView } from '../../view/encrypt/encrypted-view.ts';
 import { MirrorView } from '../../view/mirror/mirror-view.ts';
 import type { Ledger } from './job/ledger.ts';
-import { Births, NO_MOVES, readMoves, type MoveBooks, type MoveStores } from './memory/moves.ts';
+import { Births, NO_MOVES, readMoves, type MoveMemory, type MoveStores } from './memory/moves.ts';
 import type { OpenVault } from './opened-vault.ts';
 import type { PushView } from './source/push-entry.ts';
 import type { PushReporter, PushSettings } from './source/push-settings.ts';
@@ -24,7 +24,7 @@ import { withXattrs } from './xattrs.ts';
 export interface Source {
   readonly view: PushView;
   readonly snapshot: Snapshot;
-  readonly moves: MoveBooks;
+  readonly moves: MoveMemory;
 }
 
 /** The encrypted view of a folder, which is listed while the key is being derived. */

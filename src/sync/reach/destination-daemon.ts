@@ -21,7 +21,7 @@ const PATTERN = /[*?[\\]/;
 const ASKING_TIMEOUT_MS = 600_000;
 
 /** Arguments that start a daemon on standard input and output. */
-const DAEMON_WORDS = ['--server', '--daemon', '.'];
+const DAEMON_ARGUMENTS = ['--server', '--daemon', '.'];
 
 /** @throws {UsageError} `destination-unsupported` — a daemon would expand the path as a pattern */
 export function assertPlainPath({ module, path, shown }: DaemonDestination): void {
@@ -53,7 +53,7 @@ export async function openDaemon(
   const { rsh, rsyncPath = 'rsync', interactive, ...options } = reach;
   if (rsh === undefined) return connectDaemon({ ...where, module }, options);
   const shell = systemSsh(rsh, where, { interactive });
-  const dial = (): ReturnType<Remote['start']> => shell.start(rsyncPath, DAEMON_WORDS);
+  const dial = (): ReturnType<Remote['start']> => shell.start(rsyncPath, DAEMON_ARGUMENTS);
   try {
     const connectTimeoutMs = interactive ? ASKING_TIMEOUT_MS : options.connectTimeoutMs;
     const how = { ...options, connectTimeoutMs, dial };

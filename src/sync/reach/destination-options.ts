@@ -16,9 +16,9 @@ export interface LoginQuestions {
   /** The password of an rsync daemon, or undefined without one. The caller overwrites the bytes. */
   readonly daemonPassword?: () => Promise<Buffer | undefined>;
   /** Reports how the destination is reached, for verbose output. */
-  readonly tellDetail?: (text: string) => void;
+  readonly reportDetail?: (text: string) => void;
   /** Reports a daemon's message of the day: raw and untrusted, at most 64 KiB. */
-  readonly tellMotd?: (text: string) => void;
+  readonly reportMotd?: (text: string) => void;
 }
 
 /** Derives how a destination is reached from these settings. */
@@ -27,7 +27,7 @@ export function destinationOptions(
   books: { note(code: string, message: string): void },
   questions: LoginQuestions,
 ): DestinationOptions {
-  const { askPassphrase, askPassword, askHostKey, daemonPassword, tellMotd, tellDetail } =
+  const { askPassphrase, askPassword, askHostKey, daemonPassword, reportMotd, reportDetail } =
     questions;
   return {
     ...(settings.rsh !== undefined && { rsh: settings.rsh }),
@@ -40,7 +40,7 @@ export function destinationOptions(
           ? Math.min(settings.timeoutSec * 1000, SSH_CONNECT_TIMEOUT_MS)
           : SSH_CONNECT_TIMEOUT_MS,
       onNotice: (text) => books.note('ssh', text),
-      ...(tellDetail && { onDetail: tellDetail }),
+      ...(reportDetail && { onDetail: reportDetail }),
       ...(askPassphrase && { askPassphrase }),
       ...(askPassword && { askPassword }),
       ...(askHostKey && { askHostKey }),
@@ -48,7 +48,7 @@ export function destinationOptions(
     daemon: {
       protocolMax: settings.protocolMax,
       password: daemonPassword,
-      onMotd: tellMotd,
+      onMotd: reportMotd,
     },
   };
 }

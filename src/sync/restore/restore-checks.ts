@@ -13,7 +13,7 @@ import type { PlainEntry } from '../../view/plain-entry.ts';
 import type { Planned } from '../../view/restoring-store.ts';
 import { KeptNames } from '../push/job/kept-names.ts';
 import type { LastPush } from '../push/memory/last-push.ts';
-import type { RestoreBooks } from './restore-ledger.ts';
+import type { RestoreLedger } from './restore-ledger.ts';
 import type { RestoreSettings } from './restore-settings.ts';
 import type { Selection } from '../push/source/selection.ts';
 import type { CopyKeys } from '../push/memory/copy-keys.ts';
@@ -25,7 +25,7 @@ export interface RestoreChecksJob<C extends Entry> {
   readonly opening: CopyKeys;
   readonly settings: Pick<RestoreSettings, 'allowMoved' | 'ignoreLastPush' | 'keep' | 'dryRun'>;
   readonly selection: Pick<Selection, 'verdict' | 'within'>;
-  readonly books: RestoreBooks;
+  readonly ledger: RestoreLedger;
   readonly signal: AbortSignal;
 }
 
@@ -38,7 +38,7 @@ export class RestoreChecks<C extends Entry> {
   #sawUnreadable = false;
 
   constructor(job: RestoreChecksJob<C>) {
-    const { layout, opening, settings, books } = job;
+    const { layout, opening, settings, ledger } = job;
     const { known, isOnlyEcsync } = opening;
     this.#job = job;
     const lastPush = settings.ignoreLastPush === true ? undefined : opening.lastPush?.(layout);
@@ -55,13 +55,13 @@ export class RestoreChecks<C extends Entry> {
         if (refusal !== undefined) throw refusal;
         return holeRuleFor({ isOnlyEcsync, isOwnFile: own !== undefined });
       },
-      onHoles: (plainPath, count) => books.holes(plainPath, count),
+      onHoles: (plainPath, count) => ledger.holes(plainPath, count),
     });
   }
 
   /** The copy in plaintext. Every wanted object is checked as it is listed. */
   view(onProblem: (problem: CopyProblem) => void): Pick<DecryptedView<C>, 'root' | 'children'> {
-    const { tree, layout, books, settings } = this.#job;
+    const { tree, layout, ledger, settings } = this.#job;
     const kept = new KeptNames(settings.keep);
     const view = new DecryptedView(tree, layout, {
       identities: this.#identities,
@@ -71,7 +71,7 @@ export class RestoreChecks<C extends Entry> {
         if (kept.explains(problem)) return;
         const { code, error } = problem;
         const isPlace = code === 'diriv-misplaced' || code === 'diriv-repeated';
-        if (isPlace && settings.allowMoved === true) books.notInPlace(error, true);
+        if (isPlace && settings.allowMoved === true) ledger.notInPlace(error, true);
         else onProblem(problem);
       },
     });
@@ -96,10 +96,10 @@ export class RestoreChecks<C extends Entry> {
     planned: ReadonlyMap<string, Planned>,
     isWhole: boolean,
   ): Promise<ReadonlyMap<string, Planned>> {
-    const { books, settings } = this.#job;
-    if (this.#identities.isOurs === false) books.note('places-unchecked', UNCHECKED);
+    const { ledger, settings } = this.#job;
+    if (this.#identities.isOurs === false) ledger.note('places-unchecked', UNCHECKED);
     if (isWhole && !this.#sawUnreadable) {
-      for (const finding of this.#lastPush?.conclude(this.#isWanted) ?? []) books.differs(finding);
+      for (const finding of this.#lastPush?.conclude(this.#isWanted) ?? []) ledger.differs(finding);
     }
     const left = new Map(planned);
     for (const misplaced of await this.#identities.judgeLinks(this.#listing)) {
@@ -114,7 +114,7 @@ export class RestoreChecks<C extends Entry> {
   /** Checks that need the content. */
   async afterFetch(): Promise<void> {
     for (const misplaced of await this.#identities.judgeFiles(this.#listing)) this.#tell(misplaced);
-    this.#job.books.conclude();
+    this.#job.ledger.conclude();
   }
 
   readonly #expectedDirIV = (place: PathPair): Uint8Array | undefined =>
@@ -137,7 +137,7 @@ export class RestoreChecks<C extends Entry> {
   #meet(entry: PlainEntry): void {
     const finding = this.#lastPush?.meet(entry);
     if (finding === undefined || !this.#isWanted(entry.path, isDirectory(entry))) return;
-    this.#job.books.differs(finding);
+    this.#job.ledger.differs(finding);
   }
 
   #pass({ code, plainPath }: CopyProblem): void {
@@ -146,9 +146,9 @@ export class RestoreChecks<C extends Entry> {
   }
 
   #tell({ severity, error }: Misplaced): void {
-    const { books, settings } = this.#job;
-    if (severity === 'moved') books.moved(error);
-    else books.notInPlace(error, settings.allowMoved === true);
+    const { ledger, settings } = this.#job;
+    if (severity === 'moved') ledger.moved(error);
+    else ledger.notInPlace(error, settings.allowMoved === true);
   }
 }
 

@@ -16,7 +16,7 @@ import {
 import { pathKey } from '../../bytes/paths.ts';
 import { listingOptions, runPull, type RemoteSource } from '../copy/remote-tree-run.ts';
 import { rulesForOnly } from '../copy/remote-tree-rules.ts';
-import type { RestoreBooks } from './restore-ledger.ts';
+import type { RestoreLedger } from './restore-ledger.ts';
 import type { RestorePlan } from './restore-plan.ts';
 import type { RestoredXattrs } from './restore-xattrs.ts';
 import type { RestoreReporter, RestoreSettings } from './restore-settings.ts';
@@ -44,7 +44,7 @@ export interface FetchJob {
   readonly unfinished?: Unfinished<LocalEntry>;
   /** Absent without `-X`, and if the source has no attributes. */
   readonly xattrs?: RestoredXattrs | undefined;
-  readonly books: RestoreBooks;
+  readonly ledger: RestoreLedger;
   readonly reporter: RestoreReporter;
   readonly signal: AbortSignal;
 }
@@ -57,7 +57,7 @@ export interface FetchJob {
  * @throws {InterruptedError} `interrupted`
  */
 export async function fetchContent(job: FetchJob): Promise<void> {
-  const { plan, source, books, signal } = job;
+  const { plan, source, ledger, signal } = job;
   const { planned } = plan;
   if (planned.size === 0) return;
   const options = transferOptions(job);
@@ -93,11 +93,11 @@ export async function fetchContent(job: FetchJob): Promise<void> {
         if (object === undefined) return;
         job.xattrs?.itemized(entry);
         const linkedTo = xname && planned.get(pathKey(xname))?.plainPath;
-        books.item(entry, object, iflags, linkedTo);
+        ledger.item(entry, object, iflags, linkedTo);
         progress.reached(entry, object);
       },
       onStored: (entry, literal, matched) => {
-        books.stored(literal, matched);
+        ledger.stored(literal, matched);
         progress.done(entry);
       },
       onProgress: (entry, bytes) => progress.within(entry, bytes, planFor(entry)),
@@ -108,11 +108,11 @@ export async function fetchContent(job: FetchJob): Promise<void> {
       onProblem: (error, entry) => {
         problems++;
         if (entry !== undefined && error.code !== 'attributes-failed') job.xattrs?.failed(entry);
-        books.problem(error, entry, entry && planFor(entry));
+        ledger.problem(error, entry, entry && planFor(entry));
       },
     });
-    books.bytesSent += report.bytesSent;
-    books.bytesReceived += report.bytesReceived;
+    ledger.bytesSent += report.bytesSent;
+    ledger.bytesReceived += report.bytesReceived;
     return report;
   };
   let incomplete: Awaited<ReturnType<typeof runPull>>;
@@ -122,7 +122,7 @@ export async function fetchContent(job: FetchJob): Promise<void> {
     await form.close();
   }
   if (incomplete === undefined || problems > 0 || job.isKnownIncomplete) return;
-  books.incomplete(incomplete, { folder: copyFolder(job.settings), planned });
+  ledger.incomplete(incomplete, { folder: copyFolder(job.settings), planned });
 }
 
 /** The folder of a local copy that is read in this process. */

@@ -14,7 +14,7 @@ import type { RestoreReporter, RestoreSettings, RestoreSummary } from './restore
 /**
  * Counts and reports what a restore did and what went wrong, each object once, in plaintext names.
  */
-export class RestoreBooks {
+export class RestoreLedger {
   filesRestored = 0;
   filesKept = 0;
   renamed = 0;

@@ -18,7 +18,7 @@ import type { DecryptedView } from '../../view/decrypt/decrypted-view.ts';
 import type { PlainEntry } from '../../view/plain-entry.ts';
 import type { Planned } from '../../view/restoring-store.ts';
 import { isAtOrBelow, joinPath, pathKey, ROOT_PATH, splitPath } from '../../bytes/paths.ts';
-import type { RestoreBooks } from './restore-ledger.ts';
+import type { RestoreLedger } from './restore-ledger.ts';
 import type { Overwrite, RestoreSettings } from './restore-settings.ts';
 import type { Selection } from '../push/source/selection.ts';
 
@@ -53,7 +53,7 @@ export interface PlanJob<C extends Entry> {
   /** Which devices and special files are made. */
   readonly makes: Pick<RestoreSettings, 'devices' | 'specials' | 'withoutDevices'>;
   readonly names: NameRules;
-  readonly books: RestoreBooks;
+  readonly ledger: RestoreLedger;
   readonly signal: AbortSignal;
   readonly onCount: (objects: number) => void;
 }
@@ -124,7 +124,7 @@ class Planner<C extends Entry> {
   }
 
   async #lookInto(folder: Pending<C>): Promise<Pending<C>[]> {
-    const { view, selection, names, books } = this.#job;
+    const { view, selection, names, ledger } = this.#job;
     const children = await view.children(folder.entry);
     // All names take part, restored or not, so that later restores choose the same target names.
     const plainNames = children.map(({ path }) => splitPath(path).name);
@@ -140,7 +140,7 @@ class Planner<C extends Entry> {
       const name = targets[i] ?? splitPath(entry.path).name;
       const targetPath = joinPath(folder.targetPath, name);
       if (this.#isOwn(entry, targetPath)) continue;
-      if (name !== plainNames[i]) books.renamedTo(entry.path, targetPath);
+      if (name !== plainNames[i]) ledger.renamedTo(entry.path, targetPath);
       this.#missing.delete(pathKey(entry.path));
       const existing = folder.exists ? await this.#examine(targetPath) : undefined;
       const next = this.#decide(entry, targetPath, existing);
@@ -167,7 +167,7 @@ class Planner<C extends Entry> {
     targetPath: Uint8Array,
     existing: LocalEntry | undefined,
   ): Pending<C> | undefined {
-    const { books, overwrite, vaultDir } = this.#job;
+    const { ledger, overwrite, vaultDir } = this.#job;
     if (existing !== undefined && vaultDir !== undefined && isOneObject(existing, vaultDir)) {
       return undefined;
     }
@@ -177,7 +177,7 @@ class Planner<C extends Entry> {
     const mayReplace = overwrite === 'changed' || overwrite === 'always';
     const isOtherSort = existing !== undefined && isDirectory(existing) !== isDirectory(entry);
     if (isOtherSort && !mayReplace) {
-      books.problem(inTheWay(entry));
+      ledger.problem(inTheWay(entry));
       return undefined;
     }
     if (isDirectory(entry)) {
@@ -192,7 +192,7 @@ class Planner<C extends Entry> {
       this.#cipherBytes += entry.cipher.size;
     }
     if (existing !== undefined && !isOtherSort && !this.#mayStore(entry, existing)) {
-      books.kept(entry.path, overwrite !== undefined);
+      ledger.kept(entry.path, overwrite !== undefined);
       return undefined;
     }
     this.#plan(entry, targetPath);
@@ -205,13 +205,13 @@ class Planner<C extends Entry> {
    */
   #isLeftOut(entry: PlainEntry<C>): boolean {
     if (isDirectory(entry) || isRegularFile(entry) || isSymlink(entry)) return false;
-    const { books, makes } = this.#job;
+    const { ledger, makes } = this.#job;
     const { devices, specials, withoutDevices = false } = makes;
     if (isDevice(entry)) {
-      if (!devices) books.leftOut(entry.path, 'a device', withoutDevices);
+      if (!devices) ledger.leftOut(entry.path, 'a device', withoutDevices);
       return !devices;
     }
-    if (!specials) books.leftOut(entry.path, 'a pipe or socket', true);
+    if (!specials) ledger.leftOut(entry.path, 'a pipe or socket', true);
     return !specials;
   }
 
@@ -240,7 +240,7 @@ class Planner<C extends Entry> {
   #isOwn({ path }: PlainEntry<C>, targetPath: Uint8Array): boolean {
     const name = pathKey(targetPath);
     if (name.includes('/') || !OWN_NAMES.has(name.toLowerCase())) return false;
-    this.#job.books.reserved(path, name.toLowerCase() === UNFINISHED_FOLDER);
+    this.#job.ledger.reserved(path, name.toLowerCase() === UNFINISHED_FOLDER);
     this.#missing.delete(pathKey(path));
     return true;
   }

@@ -13,7 +13,7 @@ import { requireProgram } from '../../transport/programs/getfattr.ts';
 import type { Planned, StoredForm } from '../../view/restoring-store.ts';
 import { pathKey } from '../../bytes/paths.ts';
 import { assertXattrsPossible, SYSTEM_LABEL } from '../push/source/list-xattrs.ts';
-import type { RestoreBooks } from './restore-ledger.ts';
+import type { RestoreLedger } from './restore-ledger.ts';
 import type { RestoreSettings } from './restore-settings.ts';
 import { TargetXattrs, type WantedObject } from './target-xattrs.ts';
 
@@ -47,7 +47,7 @@ export function assertRestoresXattrs({
 export interface RestoredXattrsJob {
   readonly form: Pick<StoredForm, 'plainXattr'>;
   readonly settings: Pick<RestoreSettings, 'perms' | 'specialModes' | 'overwrite' | 'target'>;
-  readonly books: RestoreBooks;
+  readonly ledger: RestoreLedger;
   readonly signal: AbortSignal;
 }
 
@@ -106,7 +106,7 @@ export class RestoredXattrs {
    * @throws the signal's reason
    */
   async apply(target: LocalStore): Promise<void> {
-    const { settings, books, signal } = this.#job;
+    const { settings, ledger, signal } = this.#job;
     const removes = settings.overwrite === 'changed' || settings.overwrite === 'always';
     const setting = new TargetXattrs({
       folder: settings.target,
@@ -117,11 +117,12 @@ export class RestoredXattrs {
         if (++this.#refused > NAMED_MAX) return;
         const shown = showPath(plainPath);
         const message = `cannot set the extended attribute ${showPath(name)} of ${shown} (${reason})`;
-        books.problem(new FileError('xattr-refused', message, { facts: { path: shown } }));
+        ledger.problem(new FileError('xattr-refused', message, { facts: { path: shown } }));
       },
-      onFailure: (message) => books.problem(new FileError('xattrs-unreadable', message)),
+      onFailure: (message) => ledger.problem(new FileError('xattrs-unreadable', message)),
       onChanged: ({ entry, planned }) => {
-        if (!this.#itemized.has(pathKey(entry.path))) books.item(entry, planned, ITEM_REPORT_XATTR);
+        if (!this.#itemized.has(pathKey(entry.path)))
+          ledger.item(entry, planned, ITEM_REPORT_XATTR);
       },
     });
     await setting.apply([...this.#wanted.values()]);
@@ -147,14 +148,14 @@ export class RestoredXattrs {
   }
 
   #countDamaged(plainPath: Uint8Array, error: IntegrityError): void {
-    const { books } = this.#job;
+    const { ledger } = this.#job;
     if (++this.#damaged > NAMED_MAX) {
-      books.damaged++;
+      ledger.damaged++;
       return;
     }
     const shown = showPath(plainPath);
     const message = `${shown}: ${error.message}; the attribute was not restored`;
-    books.problem(new FileError(error.code, message, { facts: { path: shown }, cause: error }));
+    ledger.problem(new FileError(error.code, message, { facts: { path: shown }, cause: error }));
   }
 
   /**
@@ -178,29 +179,29 @@ export class RestoredXattrs {
     const shown = showPath(plainPath);
     const message = `the extended attributes of ${shown} did not come`;
     const details = { hint: 'Run the same command again.', facts: { path: shown } };
-    this.#job.books.problem(new FileError('xattrs-not-sent', message, details));
+    this.#job.ledger.problem(new FileError('xattrs-not-sent', message, details));
   }
 
   #tellLeftOut(): void {
-    const { books } = this.#job;
+    const { ledger } = this.#job;
     const refused = this.#refused - NAMED_MAX;
     if (refused > 0) {
       const message = `… and ${refused} more extended attributes that the target refuses`;
-      books.note('xattr-refused', message);
+      ledger.note('xattr-refused', message);
     }
     const damaged = this.#damaged - NAMED_MAX;
     if (damaged > 0) {
       const message = `… and ${damaged} more extended attributes of the copy that cannot be decrypted`;
-      books.note('xattrs-damaged', message);
+      ledger.note('xattrs-damaged', message);
     }
     if (this.#foreign > 0) {
       const what = `${attributes(this.#foreign)} of the copy ${wereOrWas(this.#foreign)}`;
-      books.note('xattrs-foreign', `${what} ignored: no vault wrote them`);
+      ledger.note('xattrs-foreign', `${what} ignored: no vault wrote them`);
     }
     if (this.#leftOut === 0) return;
     const what = `${attributes(this.#leftOut)} ${wereOrWas(this.#leftOut)}`;
     const message = `${what} left out, which can give rights to files: those of security.* come back with --special-modes, access control lists with --perms`;
-    books.note('xattrs-left-out', message);
+    ledger.note('xattrs-left-out', message);
   }
 }
 

@@ -36,7 +36,7 @@ import { makeSpecial } from '../reach/local-special.ts';
 import { LocalSourceRemote } from './local-source.ts';
 import { RemoteTree } from '../copy/remote-tree.ts';
 import type { RemoteSource } from '../copy/remote-tree-run.ts';
-import { RestoreBooks } from './restore-ledger.ts';
+import { RestoreLedger } from './restore-ledger.ts';
 import { RestoreChecks } from './restore-checks.ts';
 import { copyFolder, fetchContent } from './restore-fetch.ts';
 import { planRestore, type PlanJob, type RestorePlan } from './restore-plan.ts';
@@ -76,25 +76,25 @@ export async function restore(
   const startedMs = performance.now();
   refuseOverlappingTarget(settings);
   assertRestoresXattrs(settings);
-  const books = new RestoreBooks(reporter, settings);
+  const ledger = new RestoreLedger(reporter, settings);
   const selection = new Selection(settings.rules, Buffer.from(settings.target), settings.paths);
   const known = typeof keys === 'object' ? keys.masterkey : undefined;
-  const opened = await whileUnlocking(openSource(settings, books, questions), known, signal);
+  const opened = await whileUnlocking(openSource(settings, ledger, questions), known, signal);
   const { rsyncPath = 'rsync', timeoutSec, protocolMax } = settings;
   const { bandwidth } = settings;
   const remote = bandwidth ? throttledReading(opened.remote, bandwidth) : opened.remote;
   const reached: RemoteSource = { ...opened, remote, rsyncPath, timeoutSec, protocolMax, signal };
   try {
-    const { tree, source, isSftp } = await list({ source: reached, books, reporter }, settings);
+    const { tree, source, isSftp } = await list({ source: reached, ledger, reporter }, settings);
     // With a few large files it would only cost time.
     if (tree.count > MANY_OBJECTS) collectGarbageSooner('reading');
-    const about = { settings, selection, books, signal };
+    const about = { settings, selection, ledger, signal };
     const copy =
       keys === NOT_ENCRYPTED ? await mirror(tree, settings) : await unlocked(tree, keys, about);
     const carriesXattrs = settings.xattrs === true && !isSftp;
-    if (settings.xattrs === true && isSftp) books.problem(noXattrs(settings));
+    if (settings.xattrs === true && isSftp) ledger.problem(noXattrs(settings));
     const run: Run = { ...about, copy, source, carriesXattrs, reporter };
-    return summarise(books, await restoreFrom(run, tree), startedMs);
+    return summarise(ledger, await restoreFrom(run, tree), startedMs);
   } finally {
     await opened.remote.close();
   }
@@ -107,7 +107,7 @@ interface Run {
   readonly source: RemoteSource;
   readonly carriesXattrs: boolean;
   readonly selection: Selection;
-  readonly books: RestoreBooks;
+  readonly ledger: RestoreLedger;
   readonly reporter: RestoreReporter;
   readonly signal: AbortSignal;
 }
@@ -125,7 +125,7 @@ interface OpenedCopy {
 async function unlocked(
   tree: RemoteTree,
   keys: CopyKeys | UnlockCopy,
-  about: Pick<Run, 'settings' | 'selection' | 'books' | 'signal'>,
+  about: Pick<Run, 'settings' | 'selection' | 'ledger' | 'signal'>,
 ): Promise<OpenedCopy> {
   const { from } = about.settings;
   const confBytes = await readConf(tree);
@@ -182,8 +182,8 @@ async function restoreInto(run: Run, tree: RemoteTree, rootIsNew: boolean): Prom
   const workplace = dryRun ? undefined : UnfinishedFiles.open(folder, acquireTargetLock);
   try {
     // Making the workplace has changed the root's time.
-    if (workplace && root !== undefined) await setTime(look, root, run.books);
-    for (const failure of (await workplace?.owed.settle(look)) ?? []) run.books.problem(failure);
+    if (workplace && root !== undefined) await setTime(look, root, run.ledger);
+    for (const failure of (await workplace?.owed.settle(look)) ?? []) run.ledger.problem(failure);
     const plan = await planOrReportUnlisted(run, tree, look);
     const isKnownIncomplete = tree.incomplete !== undefined;
     await fetchInto(run, plan, { rootIsNew, isKnownIncomplete, look, workplace });
@@ -209,7 +209,7 @@ async function planOrReportUnlisted(
   tree: RemoteTree,
   look: LocalStore,
 ): Promise<RestorePlan> {
-  const { settings, books } = run;
+  const { settings, ledger } = run;
   let planned: RestorePlan['planned'] = new Map();
   try {
     const plan = await planFrom(run, look);
@@ -219,7 +219,7 @@ async function planOrReportUnlisted(
     return left === undefined ? plan : { ...plan, planned: left };
   } finally {
     const folder = copyFolder(settings);
-    if (tree.incomplete !== undefined) books.incomplete(tree.incomplete, { folder, planned });
+    if (tree.incomplete !== undefined) ledger.incomplete(tree.incomplete, { folder, planned });
   }
 }
 
@@ -246,20 +246,20 @@ async function fetchInto(
     if (run.settings.keepsWorkplace === true) workplace?.empty();
     else workplace?.remove();
     // Removing the workplace has changed the root's time.
-    if (workplace && root !== undefined) await setTime(target, root, run.books);
+    if (workplace && root !== undefined) await setTime(target, root, run.ledger);
   } finally {
     target.close();
   }
 }
 
 /** Restores a folder's time. A failure is reported like any other of the restore. */
-async function setTime(store: LocalStore, seen: LocalEntry, books: RestoreBooks): Promise<void> {
+async function setTime(store: LocalStore, seen: LocalEntry, ledger: RestoreLedger): Promise<void> {
   const { mtimeSec, mtimeNsec } = seen;
   try {
     await store.setAttributes(seen, { mtimeSec, mtimeNsec });
   } catch (error) {
     if (!(error instanceof FileError)) throw error;
-    books.problem(error);
+    ledger.problem(error);
   }
 }
 
@@ -272,7 +272,7 @@ interface Listed {
 
 /** Lists the copy. Uses SFTP if the login has no rsync and nothing will be pushed there later. */
 async function list(
-  { source, books, reporter }: Pick<Run, 'source' | 'books' | 'reporter'>,
+  { source, ledger, reporter }: Pick<Run, 'source' | 'ledger' | 'reporter'>,
   { keepsWorkplace, rsyncPath }: RestoreSettings,
 ): Promise<Listed> {
   const nothing = { filesDone: 0, filesTotal: 0, bytesDone: 0, bytesTotal: 0 };
@@ -289,20 +289,20 @@ async function list(
       return { tree, source: tree.source, isSftp: true };
     },
   );
-  books.bytesSent += listed.tree.traffic.bytesSent;
-  books.bytesReceived += listed.tree.traffic.bytesReceived;
+  ledger.bytesSent += listed.tree.traffic.bytesSent;
+  ledger.bytesReceived += listed.tree.traffic.bytesReceived;
   return listed;
 }
 
 async function planFrom(run: Run, look: LocalStore): Promise<RestorePlan> {
-  const { settings, copy, selection, books, reporter, signal } = run;
+  const { settings, copy, selection, ledger, reporter, signal } = run;
   const view = copy.view((problem) => {
     const { plainPath, plainDirectory, kind } = problem;
     // Problems outside of the way to the selected objects do not concern this run.
     const isFolder = kind === 'directory';
     if (plainPath !== undefined && selection.verdict(plainPath, isFolder) === 'exclude') return;
     if (plainPath === undefined && selection.verdict(plainDirectory, false) === 'exclude') return;
-    books.structureProblem(problem);
+    ledger.structureProblem(problem);
   });
   const { vaultDir } = settings;
   const vault = vaultDir === undefined ? undefined : new LocalStore(vaultDir);
@@ -316,7 +316,7 @@ async function planFrom(run: Run, look: LocalStore): Promise<RestorePlan> {
       overwrite: settings.overwrite,
       makes: settings,
       names: namesOf(settings),
-      books,
+      ledger,
       signal,
       onCount: (filesTotal) =>
         reporter.progress({ stage: 'list', filesDone: 0, filesTotal, bytesDone: 0, bytesTotal: 0 }),
@@ -363,7 +363,7 @@ async function whileUnlocking(
 
 function openSource(
   settings: RestoreSettings,
-  books: RestoreBooks,
+  ledger: RestoreLedger,
   questions: LoginQuestions,
 ): Promise<OpenDestination> {
   const { from } = settings;
@@ -372,14 +372,14 @@ function openSource(
     const path = folder.endsWith('/') ? folder : `${folder}/`;
     return Promise.resolve({ remote: new LocalSourceRemote(), path });
   }
-  return openDestination(from, destinationOptions(settings, books, questions));
+  return openDestination(from, destinationOptions(settings, ledger, questions));
 }
 
-function summarise(books: RestoreBooks, plan: RestorePlan, startedMs: number): RestoreSummary {
-  const { filesRestored, filesKept, damaged, misplaced, renamed } = books;
-  const { literalBytes, matchedBytes, bytesSent, bytesReceived } = books;
+function summarise(ledger: RestoreLedger, plan: RestorePlan, startedMs: number): RestoreSummary {
+  const { filesRestored, filesKept, damaged, misplaced, renamed } = ledger;
+  const { literalBytes, matchedBytes, bytesSent, bytesReceived } = ledger;
   return {
-    ...books.summary(),
+    ...ledger.summary(),
     filesTotal: plan.count,
     filesRestored,
     filesKept,

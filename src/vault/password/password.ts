@@ -8,7 +8,7 @@ import { byteOrderMarkOf } from '../../bytes/byte-order-mark.ts';
 import { PasswordError, UsageError } from '../../errors.ts';
 import { errnoOf } from '../../platform.ts';
 import { reasonOf } from '../../system-errors.ts';
-import { splitCommandWords } from './split-command.ts';
+import { splitCommand } from './split-command.ts';
 import type { VaultConfig } from '../config/config.ts';
 import { FirstLine } from './first-line.ts';
 import { secretExposure } from '../files/ownership.ts';
@@ -98,13 +98,13 @@ async function readPassword(sources: SecretSources): Promise<Buffer> {
   const { passfile, extpass, config, environment, signal } = sources;
   if (passfile !== undefined) return readPassfile(passfile, sources);
   if (extpass !== undefined) {
-    return runPasswordCommand(splitCommandWords(extpass, '--extpass'), signal);
+    return runPasswordCommand(splitCommand(extpass, '--extpass'), signal);
   }
   const fromConfig = await readConfigured(config, sources);
   if (fromConfig !== undefined) return fromConfig;
   if (environment.file !== undefined) return readPassfile(environment.file, sources);
   if (environment.command !== undefined) {
-    const words = splitCommandWords(environment.command, 'ECSYNC_PASSWORD_COMMAND');
+    const words = splitCommand(environment.command, 'ECSYNC_PASSWORD_COMMAND');
     return runPasswordCommand(words, signal);
   }
   if (environment.password !== undefined) {
@@ -127,8 +127,7 @@ async function readConfigured(
   if (credential !== undefined) return readCredential(credential, config, sources);
   if (keychain === true) return readFromKeychain(config, sources);
   if (command === undefined) return undefined;
-  const words =
-    typeof command === 'string' ? splitCommandWords(command, '[password] command') : command;
+  const words = typeof command === 'string' ? splitCommand(command, '[password] command') : command;
   const [program = '', ...rest] = words;
   return runPasswordCommand([program, ...rest], sources.signal);
 }

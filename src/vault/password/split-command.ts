@@ -15,7 +15,7 @@ const WINDOWS_TOKEN = /\s+|'([^']*)'|"([^"]*)"|(?!)()|([^\s'"]+)/y;
  * @throws {UsageError} `command-invalid` — an unclosed quote, or no words; the message does not
  *   contain the text, which may hold a secret
  */
-export function splitCommandWords(
+export function splitCommand(
   text: string,
   where: string,
   backslashEscapes = !isWindows,

@@ -2,7 +2,10 @@
 // only the layout of a plain `gocryptfs -init` is believed.
 import { describe, expect, test } from 'vitest';
 import { IntegrityError, UsageError, VaultError } from '../../../src/errors.ts';
-import { assertNamesTold, type NameModifiers } from '../../../src/gocryptfs/conf/conf-claims.ts';
+import {
+  assertNamesConfirmed,
+  type NameModifiers,
+} from '../../../src/gocryptfs/conf/conf-claims.ts';
 import { assertSeal, sealConf } from '../../../src/gocryptfs/conf/conf-seal.ts';
 import { parseConf, serialiseConf, type Conf } from '../../../src/gocryptfs/conf/config.ts';
 import { flagsOfLayout, type FeatureFlag } from '../../../src/gocryptfs/conf/feature-flags.ts';
@@ -106,14 +109,16 @@ describe('without a seal', () => {
   ];
 
   test.each(claims)('%s is believed only when the user says so', (_, conf, told) => {
-    expect(codeOf(() => assertNamesTold(conf, {}, 'x'))).toBe('layout-unproven');
-    expect(codeOf(() => assertNamesTold(conf, told, 'x'))).toBe('no error');
-    expect(codeOf(() => assertNamesTold(sealConf(conf, masterkey), {}, 'x'))).toBe('no error');
-    expect(codeOf(() => assertNamesTold(stock, told, 'x'))).toBe('layout-differs');
+    expect(codeOf(() => assertNamesConfirmed(conf, {}, 'x'))).toBe('layout-unproven');
+    expect(codeOf(() => assertNamesConfirmed(conf, told, 'x'))).toBe('no error');
+    expect(codeOf(() => assertNamesConfirmed(sealConf(conf, masterkey), {}, 'x'))).toBe('no error');
+    expect(codeOf(() => assertNamesConfirmed(stock, told, 'x'))).toBe('layout-differs');
   });
 
   test("a limit that differs from the user's is not believed", () => {
-    expect(codeOf(() => assertNamesTold(limited, { longNameMax: 63 }, 'x'))).toBe('layout-differs');
+    expect(codeOf(() => assertNamesConfirmed(limited, { longNameMax: 63 }, 'x'))).toBe(
+      'layout-differs',
+    );
   });
 
   test.each([
@@ -121,6 +126,6 @@ describe('without a seal', () => {
     ['gocryptfs before 1.3', ['HKDF', 'Raw64']],
   ] as const)('the layout of %s is believed', (_, gone) => {
     const conf = withFlags(stock, without(...gone));
-    expect(codeOf(() => assertNamesTold(conf, {}, 'x'))).toBe('no error');
+    expect(codeOf(() => assertNamesConfirmed(conf, {}, 'x'))).toBe('no error');
   });
 });

@@ -96,7 +96,7 @@ describe('rules in files of a folder', () => {
     const tree = new LocalTree(root, { ...(limits && { limits }), filter: selection.filter });
     for await (const part of walk(tree)) expect(part).toBeDefined();
     const told: string[] = [];
-    selection.tellForeignRules((message) => told.push(message));
+    selection.reportForeignRules((message) => told.push(message));
     expect(told).toEqual(['3 objects were left out by rules of other users, in x/.rules']);
   });
 

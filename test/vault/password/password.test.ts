@@ -6,7 +6,7 @@ import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EcsyncError, PasswordError } from '../../../src/errors.ts';
-import { splitCommandWords } from '../../../src/vault/password/split-command.ts';
+import { splitCommand } from '../../../src/vault/password/split-command.ts';
 import {
   readSecret,
   type ConfiguredSecret,
@@ -288,11 +288,11 @@ describe('splitCommandWords()', () => {
     ['a "\\"\\\\\\$\\x"', ['a', '"\\$\\x']],
     ['a $HOME * ; | &', ['a', '$HOME', '*', ';', '|', '&']],
   ])('splits %j as a shell does, and expands nothing', (text, words) => {
-    expect(splitCommandWords(text, 'x')).toEqual(words);
+    expect(splitCommand(text, 'x')).toEqual(words);
   });
 
   it.each(['', '  ', "a 'b", 'a "b', 'a\\', "''"])('refuses %j', (text) => {
-    expect(() => splitCommandWords(text, '--extpass')).toThrow(/--extpass/);
+    expect(() => splitCommand(text, '--extpass')).toThrow(/--extpass/);
   });
 
   it('parses any quoted words back', () => {
@@ -302,7 +302,7 @@ describe('splitCommandWords()', () => {
       .map(([a, b]) => [a, ...b]);
     fc.assert(
       fc.property(words, (given) => {
-        expect(splitCommandWords(given.map(quote).join(' '), 'x')).toEqual(given);
+        expect(splitCommand(given.map(quote).join(' '), 'x')).toEqual(given);
       }),
     );
   });
@@ -328,7 +328,7 @@ describe('splitCommandWords()', () => {
           const shell = spawnSync('sh', ['-c', `printf '%s\\0' ${text}\n`], { encoding: 'utf8' });
           let words: readonly string[];
           try {
-            words = splitCommandWords(`printf ${text}`, 'x').slice(1);
+            words = splitCommand(`printf ${text}`, 'x').slice(1);
           } catch {
             expect(shell.status === 0 && !text.endsWith('\\')).toBe(false);
             return;

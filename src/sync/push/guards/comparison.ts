@@ -6,7 +6,13 @@ import { kindOf } from '../job/control-entry.ts';
 import { isCreation, isHardLink, isNew, isTransfer } from '../job/itemize.ts';
 import type { PushEntry } from '../source/push-entry.ts';
 import { accept, withEntries, type PushJob } from '../job/push-job.ts';
-import { type Answer, ask, assertHeard, comparesExisting, type Unknown } from '../job/question.ts';
+import {
+  type Answer,
+  ask,
+  assertAnswered,
+  comparesExisting,
+  type Unknown,
+} from '../job/question.ts';
 import type { RunOutcome } from '../job/rsync-run.ts';
 
 /** How a destination compares with a list. */
@@ -48,17 +54,17 @@ export async function compareWithCopy(
   const lines = await look(job, entries, { checksum, ignoreExisting: true, reportSkipped: true });
   if (!isRefusal(lines.answer.outcome)) {
     acceptWhole(job, lines.answer.outcome);
-    assertHeard(job, lines.answer, unknown);
+    assertAnswered(job, lines.answer, unknown);
     if (isComplete(lines, entries)) {
       return { differing: lines.differing, absent: lines.wanted, unknown: new Set() };
     }
   }
   const missing = await look(job, entries, { checksum, ignoreExisting: true });
   acceptWhole(job, missing.answer.outcome);
-  assertHeard(job, missing.answer, unknown);
+  assertAnswered(job, missing.answer, unknown);
   const either = await look(job, entries, { checksum, ignoreExisting: false });
   acceptWhole(job, either.answer.outcome);
-  assertHeard(job, either.answer, unknown);
+  assertAnswered(job, either.answer, unknown);
   const absent = missing.wanted;
   const differing = new Set([...either.wanted].filter((entry) => !absent.has(entry)));
   const isCompared = [...differing].some(isRegularFile) || (await compares(job, entries, absent));

@@ -141,5 +141,5 @@ async function differencesOf(
     },
   });
   accept(job, answer.outcome);
-  return answer.isHeard && answer.hasItemRecords ? differing : undefined;
+  return answer.isAnswered && answer.hasItemRecords ? differing : undefined;
 }

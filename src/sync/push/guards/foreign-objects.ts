@@ -154,7 +154,7 @@ async function foreignBesidePlainNames(job: PushJob): Promise<readonly Uint8Arra
     },
     WHAT_IS_THERE,
   );
-  if (!answer.hasItemRecords) throw tooOldToTell(job);
+  if (!answer.hasItemRecords) throw rsyncTooOld(job);
   for (const entry of unsaid) {
     const kind = kindOf(entry);
     if (kind === undefined || !answer.mute.has(kind)) found.push(entry.path);
@@ -162,7 +162,7 @@ async function foreignBesidePlainNames(job: PushJob): Promise<readonly Uint8Arra
   return found;
 }
 
-function tooOldToTell(job: PushJob): VaultError {
+function rsyncTooOld(job: PushJob): VaultError {
   return new VaultError(
     'destination-not-a-copy',
     `${job.settings.destination.shown}: its rsync is too old to tell whether it is empty`,

@@ -10,7 +10,13 @@ import { isNew, isOtherSize, isTransfer } from '../job/itemize.ts';
 import type { PushEntry } from '../source/push-entry.ts';
 import { accept, type PushJob, transferOptions } from '../job/push-job.ts';
 import type { PushSettings } from '../source/push-settings.ts';
-import { ask, assertHeard, comparesExisting, isWithheld, type Unknown } from '../job/question.ts';
+import {
+  ask,
+  assertAnswered,
+  comparesExisting,
+  isWithheld,
+  type Unknown,
+} from '../job/question.ts';
 import { ROOT_FILES, ROOT_FILE_NAMES, type RootFile } from '../../copy/root-file-names.ts';
 import { RemoteFolders } from '../../copy/remote-folders.ts';
 
@@ -98,7 +104,7 @@ async function askDirectly(
     },
   });
   accept(job, answer.outcome);
-  assertHeard(job, answer, WHOSE_COPY);
+  assertAnswered(job, answer, WHOSE_COPY);
   if (!answer.hasItemRecords) return undefined;
   const silent = asked.filter(
     (entry) => entry !== root && !(entry.virtual !== undefined && entry.virtual in found),

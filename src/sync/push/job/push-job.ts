@@ -143,7 +143,7 @@ function linkTarget(job: PushJob, iflags: number, xname?: Uint8Array): Uint8Arra
 }
 
 /** Listeners that record a run of the snapshot's entries in the ledger. */
-export function bookkeeping(job: PushJob): RunListeners<'onItem' | 'onSent' | 'onProblem'> {
+export function ledgerListeners(job: PushJob): RunListeners<'onItem' | 'onSent' | 'onProblem'> {
   const { ledger } = job.context;
   return {
     onItem: (entry, iflags, xname) => ledger.item(entry, iflags, linkTarget(job, iflags, xname)),
@@ -179,7 +179,7 @@ function inPlaintext({ context: { view }, messages }: PushJob, text: string): st
  * A line of the destination's rsync in plaintext. Lines of a local folder are our own and need no
  * prefix.
  */
-export function toldLine(job: PushJob, line: string): string {
+export function plainLine(job: PushJob, line: string): string {
   const text = inPlaintext(job, line.trim());
   return isOwnServer(job) ? stripRsyncPrefix(text) : text;
 }
@@ -192,7 +192,7 @@ function isOwnServer({ settings: { destination, rsyncPath } }: PushJob): boolean
 export function noteServerLine(job: PushJob, line: string): void {
   const { destination } = job.settings;
   const from = isOwnServer(job) ? destination.shown : 'server';
-  job.context.ledger.note('remote-message', `${from}: ${toldLine(job, line)}`);
+  job.context.ledger.note('remote-message', `${from}: ${plainLine(job, line)}`);
 }
 
 const MESSAGES_MAX = 20;

@@ -35,7 +35,7 @@ export interface Answer {
    * Whether the server reported the missing control file, so that its silence about others is an
    * answer.
    */
-  readonly isHeard: boolean;
+  readonly isAnswered: boolean;
   /**
    * Kinds of objects in the list about which the server reports nothing. Known from protocol 29 on.
    */
@@ -75,7 +75,7 @@ export async function ask(job: PushJob, question: Question): Promise<Answer> {
   const mute = new Set(controls.map(({ kind }) => kind).filter((kind) => !heard.has(kind)));
   return {
     outcome,
-    isHeard: controls.length === 0 || heard.has('file'),
+    isAnswered: controls.length === 0 || heard.has('file'),
     mute: hasItemRecords ? mute : new Set(),
     hasItemRecords,
   };
@@ -117,10 +117,10 @@ export async function askOrRefuse(
   if (isBrokenOff(answer.outcome)) {
     // openrsync crashes at some options. A question without them shows what the server is.
     const plain = await ask(job, { entries: question.entries.slice(0, 1) });
-    if (!isBrokenOff(plain.outcome)) assertHeard(job, plain, unknown);
+    if (!isBrokenOff(plain.outcome)) assertAnswered(job, plain, unknown);
   }
   accept(job, answer.outcome);
-  assertHeard(job, answer, unknown);
+  assertAnswered(job, answer, unknown);
   return answer;
 }
 
@@ -142,8 +142,12 @@ export const WHAT_A_PUSH_DOES: Unknown = {
 };
 
 /** @throws {RemoteError} `answers-withheld` */
-export function assertHeard(job: PushJob, { isHeard, outcome }: Answer, unknown: Unknown): void {
-  if (!isHeard) throw answersWithheld(job, unknown, outcome.protocol);
+export function assertAnswered(
+  job: PushJob,
+  { isAnswered, outcome }: Answer,
+  unknown: Unknown,
+): void {
+  if (!isAnswered) throw answersWithheld(job, unknown, outcome.protocol);
 }
 
 /** The error of a server that does not answer a required question. */

@@ -4,7 +4,7 @@ import { showPath } from '../../../tree/file-failure.ts';
 import { pathKey, splitPath } from '../../../bytes/paths.ts';
 
 /** The plaintext of an encrypted path. */
-export interface ToldPath {
+export interface TranslatedPath {
   readonly path: Uint8Array;
   /** The path is plaintext. */
   readonly plain: boolean;
@@ -15,7 +15,7 @@ export interface ToldPath {
 /** What is known of paths. */
 export interface PathKnowledge {
   /** @param path - below the root of the copy */
-  tell(path: Uint8Array): ToldPath;
+  tell(path: Uint8Array): TranslatedPath;
   /** The encrypted paths that this push lists. */
   readonly paths: () => Iterable<Uint8Array>;
 }
@@ -63,7 +63,7 @@ export class ServerMessages {
     return undefined;
   }
 
-  #name(path: string): Told | undefined {
+  #name(path: string): Translation | undefined {
     const [first, ...rest] = path.split('/');
     if (first !== TEMPORARY_DIRECTORY) return this.#shown(Buffer.from(path, 'latin1'));
     const last = rest.at(-1) ?? '';
@@ -93,7 +93,7 @@ export class ServerMessages {
     return found;
   }
 
-  #shown(cipherPath: Uint8Array): Told | undefined {
+  #shown(cipherPath: Uint8Array): Translation | undefined {
     const { path, plain, virtual } = this.#known.tell(cipherPath);
     if (!plain || !isText(path) || pathKey(cipherPath) === CONF_NAME) return undefined;
     const shown = showPath(path);
@@ -104,12 +104,12 @@ export class ServerMessages {
 }
 
 /** The translation of a path: its plaintext, or a description. */
-interface Told {
+interface Translation {
   readonly text: string;
   readonly isPath: boolean;
 }
 
-function described(text: string): Told {
+function described(text: string): Translation {
   return { text, isPath: false };
 }
 

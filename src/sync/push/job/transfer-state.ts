@@ -3,7 +3,7 @@ import { RemoteError } from '../../../errors.ts';
 import { collectGarbageSooner, MANY_OBJECTS } from '../../garbage-collection.ts';
 import type { PushEntry } from '../source/push-entry.ts';
 import { isTransfer, isWantedForItsTime } from './itemize.ts';
-import { bookkeeping, noteDeleted, noteServerLine, type PushJob } from './push-job.ts';
+import { ledgerListeners, noteDeleted, noteServerLine, type PushJob } from './push-job.ts';
 import type { PushState } from '../memory/push-state.ts';
 import type { RunListeners, RunOutcome } from './rsync-run.ts';
 
@@ -62,7 +62,11 @@ const NOT_EMPTY = /^cannot delete non-empty directory: /;
 
 export type Message = (level: 'info' | 'warning' | 'error', text: string) => void;
 
-export function tellMessage(job: PushJob, level: 'info' | 'warning' | 'error', text: string): void {
+export function reportMessage(
+  job: PushJob,
+  level: 'info' | 'warning' | 'error',
+  text: string,
+): void {
   if (level === 'info') return;
   for (const line of text.split('\n')) {
     if (line.trim() !== '') noteServerLine(job, line);
@@ -92,7 +96,7 @@ export function contentListeners(
   job: PushJob,
   findings: Findings,
 ): RunListeners<'withhold' | 'onItem' | 'onSent' | 'onProblem' | 'onProgress'> {
-  const books = bookkeeping(job);
+  const books = ledgerListeners(job);
   const { maxBytes = Infinity } = job.settings;
   const knowsMany = job.snapshot.entries.length >= MANY_OBJECTS;
   const isWithheld = (entry: PushEntry): boolean =>

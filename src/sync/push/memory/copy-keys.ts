@@ -25,7 +25,7 @@ export interface CopyKeys {
 
 /**
  * Opens a copy by the conf in it, if there is one. Whoever holds the copy may have written that
- * conf: pass it through `assertNamesTold`, and the key through `unlockMasterkey`, which compares
+ * conf: pass it through `assertNamesConfirmed`, and the key through `unlockMasterkey`, which compares
  * the seal.
  */
 export type UnlockCopy = (confBytes: Uint8Array | undefined) => Promise<CopyKeys>;

@@ -118,7 +118,7 @@ export class Births {
 }
 
 /** What one push knows of moves, and remembers for the next one. */
-export interface MoveBooks {
+export interface MoveMemory {
   readonly moves: Moves;
   /**
    * Call after a completed push.
@@ -146,7 +146,7 @@ export interface MoveSource {
  * births, and finds those that the destination already has. Without times of birth no moves are
  * detected, since inode numbers are reused.
  */
-export function readMoves(stores: MoveStores, births: Births, from: MoveSource): MoveBooks {
+export function readMoves(stores: MoveStores, births: Births, from: MoveSource): MoveMemory {
   const { snapshot, view, isPart } = from;
   const digest = isPart ? undefined : digestOf(stores.locations);
   const isSame = digest !== undefined && digestLocations(snapshot.entries).equals(digest);

@@ -19,7 +19,7 @@ import {
   isTempDirRefusal,
   type Memory,
   type Message,
-  tellMessage,
+  reportMessage,
 } from '../job/transfer-state.ts';
 
 /**
@@ -91,7 +91,7 @@ export async function sendContent(
     }
     return true;
   }
-  for (const message of messages) tellMessage(job, ...message);
+  for (const message of messages) reportMessage(job, ...message);
   accept(job, outcome);
   return true;
 }
@@ -161,7 +161,7 @@ export async function sendApart(
       job.context.view,
     ),
     options: noBlockSize || blockSize === undefined ? options : { ...options, blockSize },
-    onMessage: (level, text) => tellMessage(job, level, text),
+    onMessage: (level, text) => reportMessage(job, level, text),
   });
   return accept(job, outcome);
 }

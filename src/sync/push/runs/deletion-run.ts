@@ -20,7 +20,7 @@ import {
   deletionListeners,
   type Findings,
   type Memory,
-  tellMessage,
+  reportMessage,
 } from '../job/transfer-state.ts';
 
 /**
@@ -85,7 +85,7 @@ export async function prune(job: PushJob, memory: Memory, findings: Findings): P
   const remaining = findings.undeletable ? await undeletedContent(job) : [];
   const outcome = await runRsync(job.context, {
     ...contentListeners(job, findings),
-    ...deletionListeners(job, findings, (...message) => tellMessage(job, ...message)),
+    ...deletionListeners(job, findings, (...message) => reportMessage(job, ...message)),
     entries: withTempDir(job.snapshot.entries, job.context.view),
     options: contentOptions(job, memory.state, true),
     rules: pruneRules(job.scope, remaining),

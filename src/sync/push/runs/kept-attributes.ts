@@ -133,7 +133,7 @@ async function look(
   const asked = new Set(sample);
   let wanted = false;
   let keepsNot: KeepsNot = {};
-  const { isHeard, outcome } = await ask(job, {
+  const { isAnswered, outcome } = await ask(job, {
     entries: withAncestors(job.snapshot.entries, asked),
     options: { ...options, checksum: false, ignoreExisting: false },
     onItem: (entry, iflags) => {
@@ -142,5 +142,5 @@ async function look(
       keepsNot = { ...keepsNot, ...differingAttributes(iflags) };
     },
   });
-  return isHeard && outcome.error === undefined ? { wanted, keepsNot } : undefined;
+  return isAnswered && outcome.error === undefined ? { wanted, keepsNot } : undefined;
 }

@@ -1,9 +1,9 @@
 /** Makes the folders above a new copy, since rsync makes only the last folder by default. */
 import { S_IFDIR } from '../../../tree/entry.ts';
 import type { PushEntry } from '../source/push-entry.ts';
-import { bookkeeping, type PushJob, transferOptions } from '../job/push-job.ts';
+import { ledgerListeners, type PushJob, transferOptions } from '../job/push-job.ts';
 import { runRsync, type RunOutcome } from '../job/rsync-run.ts';
-import { type Message, tellMessage } from '../job/transfer-state.ts';
+import { type Message, reportMessage } from '../job/transfer-state.ts';
 
 /** Limits how many folders are made one by one. */
 const STEPS_MAX = 64;
@@ -19,7 +19,7 @@ export async function withParents(
   job: PushJob,
   run: (onMessage: Message) => Promise<RunOutcome>,
 ): Promise<RunOutcome> {
-  const tell: Message = (level, text) => tellMessage(job, level, text);
+  const tell: Message = (level, text) => reportMessage(job, level, text);
   if (job.isNewFolder !== true) return run(tell);
   const messages: Parameters<Message>[] = [];
   const outcome = await run((...message) => messages.push(message));
@@ -32,7 +32,7 @@ export async function withParents(
 /** By `--mkpath`, since rsync 3.2.3. It makes the root as well. */
 async function makeAtOnce(job: PushJob): Promise<boolean> {
   const { error } = await runRsync(job.context, {
-    ...bookkeeping(job),
+    ...ledgerListeners(job),
     entries: job.snapshot.entries.slice(0, 1),
     options: transferOptions(job.settings, { checksum: false, hardLinks: false, mkPath: true }),
   });

@@ -108,7 +108,7 @@ export async function confirmMoves(
     },
   });
   accept(job, answer.outcome);
-  if (!answer.isHeard || !answer.hasItemRecords) return [];
+  if (!answer.isAnswered || !answer.hasItemRecords) return [];
   const isThere = (path: Uint8Array): boolean => !isAtOrBelowAny(pathKey(path), others);
   return files.filter(
     ({ entry, fromCipherPath }) =>

@@ -2,7 +2,7 @@
 import { RemoteError } from '../../../errors.ts';
 import { pathKey } from '../../../bytes/paths.ts';
 import type { PushEntry } from '../source/push-entry.ts';
-import { accept, bookkeeping, transferOptions, type PushJob } from '../job/push-job.ts';
+import { accept, ledgerListeners, transferOptions, type PushJob } from '../job/push-job.ts';
 import { runRsync } from '../job/rsync-run.ts';
 import { withAncestors } from '../source/skeleton.ts';
 import { tempDirEntry, tempDirSpellings, withTempDir } from '../job/staging.ts';
@@ -44,7 +44,7 @@ async function sendFiles(
   { list, tempDir }: { readonly list: readonly PushEntry[]; readonly tempDir: string | undefined },
 ): Promise<true> {
   const outcome = await runRsync(job.context, {
-    ...bookkeeping(job),
+    ...ledgerListeners(job),
     entries: list,
     options: transferOptions(job.settings, {
       ignoreTimes: true,

@@ -11,7 +11,7 @@ import { confirmOurCopy } from '../guards/preflight.ts';
 import type { PushEntry } from '../source/push-entry.ts';
 import type { PushState } from '../memory/push-state.ts';
 import { withParents } from './make-parents.ts';
-import { accept, bookkeeping, type PushJob, transferOptions } from '../job/push-job.ts';
+import { accept, ledgerListeners, type PushJob, transferOptions } from '../job/push-job.ts';
 import { runRsync, type RunOutcome } from '../job/rsync-run.ts';
 import { contentOptions, NO_TEMP_DIR, skeletonOptions, tempDirOf } from '../job/run-options.ts';
 import { isRootFile, knownKey, newStructure, withAncestors } from '../source/skeleton.ts';
@@ -21,7 +21,7 @@ import {
   isTempDirRefusal,
   type Memory,
   type Message,
-  tellMessage,
+  reportMessage,
 } from '../job/transfer-state.ts';
 
 /** One of the runs before the skeleton: a new root, and staged files. */
@@ -39,7 +39,7 @@ async function stage(
   },
 ): Promise<void> {
   const [root] = job.snapshot.entries;
-  const { onItem } = bookkeeping(job);
+  const { onItem } = ledgerListeners(job);
   const optionsNow = (): TransferOptions =>
     transferOptions(job.settings, {
       checksum: false,
@@ -93,7 +93,7 @@ export async function buildSkeleton(
   const spellings = tempDirSpellings(job.context.destination);
   for (;;) {
     const tempDir = tempDirOf(job, state);
-    const books = bookkeeping(job);
+    const books = ledgerListeners(job);
     const run = (options: TransferOptions): Promise<RunOutcome> =>
       runRsync(job.context, {
         ...books,
@@ -106,7 +106,7 @@ export async function buildSkeleton(
         entries: withTempDir(list, job.context.view),
         options,
         next: () => afterSkeleton(job) ?? afterLinks(job, state, findings),
-        onMessage: (level, text) => tellMessage(job, level, text),
+        onMessage: (level, text) => reportMessage(job, level, text),
       });
     const optionsNow = (): TransferOptions => skeletonOptions(job, state, fresh);
     const outcome = await unlessFsyncRefused(state, optionsNow, run);
@@ -131,7 +131,7 @@ export async function buildMirror(job: PushJob, memory: Memory): Promise<void> {
   if (root === undefined || marker === undefined || state.known.has(knownKey(marker))) return;
   const outcome = await withParents(job, (onMessage) =>
     runRsync(job.context, {
-      ...bookkeeping(job),
+      ...ledgerListeners(job),
       entries: [root, marker],
       options: transferOptions(job.settings, { checksum: false, hardLinks: false }),
       next: () => contentOptions(job, state, false),

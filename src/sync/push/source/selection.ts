@@ -86,7 +86,7 @@ export class Selection {
   }
 
   /** Reports in one sentence what ignore files of other users have left out. */
-  tellForeignRules(tell: (message: string) => void): void {
+  reportForeignRules(tell: (message: string) => void): void {
     const [[file] = [], ...others] = this.#limits?.foreignRules ?? [];
     if (file === undefined) return;
     const counts = [...(this.#limits?.foreignRules.values() ?? [])];

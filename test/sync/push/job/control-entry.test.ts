@@ -116,26 +116,26 @@ describe('a question', () => {
   }
 
   it('is answered where the controls are, which nobody else hears of', async () => {
-    const { isHeard, mute, items } = await asked({
+    const { isAnswered, mute, items } = await asked({
       wants: [AT.fileControl],
       makes: [AT.pipeControl],
     });
-    expect({ isHeard, mute, items }).toEqual({ isHeard: true, mute: new Set(), items: [] });
+    expect({ isAnswered, mute, items }).toEqual({ isAnswered: true, mute: new Set(), items: [] });
   });
 
   it('is not answered by silence', async () => {
-    const { isHeard, mute } = await asked({});
-    expect({ isHeard, mute }).toEqual({ isHeard: false, mute: new Set(['file', 'special']) });
+    const { isAnswered, mute } = await asked({});
+    expect({ isAnswered, mute }).toEqual({ isAnswered: false, mute: new Set(['file', 'special']) });
   });
 
   it('is not answered by a record of something else', async () => {
-    const { isHeard, items } = await asked({ wants: [AT.file], makes: [AT.pipe] });
-    expect({ isHeard, items }).toEqual({ isHeard: false, items: [FILE, PIPE] });
+    const { isAnswered, items } = await asked({ wants: [AT.file], makes: [AT.pipe] });
+    expect({ isAnswered, items }).toEqual({ isAnswered: false, items: [FILE, PIPE] });
   });
 
   it('is answered for some kinds only, where others are left out', async () => {
-    const { isHeard, mute } = await asked({ wants: [AT.fileControl] });
-    expect({ isHeard, mute }).toEqual({ isHeard: true, mute: new Set(['special']) });
+    const { isAnswered, mute } = await asked({ wants: [AT.fileControl] });
+    expect({ isAnswered, mute }).toEqual({ isAnswered: true, mute: new Set(['special']) });
   });
 });
 
