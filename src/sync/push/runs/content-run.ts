@@ -4,6 +4,7 @@ import { keepsConf } from '../guards/copy-conf.ts';
 import { assertCopyThere } from '../guards/copy-presence.ts';
 import { contentRules } from '../job/deletion.ts';
 import { unlessFsyncRefused } from '../job/durable-order.ts';
+import type { Findings } from '../job/findings.ts';
 import { isNew, isTransfer } from '../job/itemize.ts';
 import { confirmOurCopy, refuseOtherCopy } from '../guards/preflight.ts';
 import type { PushEntry } from '../source/push-entry.ts';
@@ -15,7 +16,6 @@ import { withTempDir } from '../job/staging.ts';
 import {
   contentListeners,
   deletionListeners,
-  type Findings,
   isTempDirRefusal,
   type Memory,
   type Message,
@@ -39,7 +39,7 @@ export async function sendContent(
   const failuresBefore = ledger.failures;
   const messages: Parameters<Message>[] = [];
   // The second pass deletes what the first one must leave to keep the rest readable.
-  const deletesTwice = findings.deleting && job.context.view.isEncrypted;
+  const deletesTwice = findings.isDeleting && job.context.view.isEncrypted;
   if (deletesTwice) noteSecondPass(memory);
   const doubt = { isRaised: false };
   const run = (options: TransferOptions): Promise<RunOutcome> =>
@@ -48,8 +48,8 @@ export async function sendContent(
       ...deletionListeners(job, findings, (...message) => messages.push(message)),
       entries: withTempDir(job.snapshot.entries, job.context.view),
       options,
-      next: () => (deletesTwice && findings.pruneNeeded ? options : undefined),
-      rules: contentRules(job.scope, findings.staged),
+      next: () => (deletesTwice && findings.needsPrune ? options : undefined),
+      rules: contentRules(job.scope, findings.isStaged),
       decline: (entry) => isTooLargeForBlockSize(entry, job.settings) || keepsConf(job, entry),
       onItem: (entry, iflags, xname, ndx) => {
         if (!findings.isCopyConfirmed && isOtherConf(iflags, entry)) {
@@ -59,8 +59,7 @@ export async function sendContent(
         job.progress.reached(ndx);
         if (keepsConf(job, entry)) return;
         if (isTransfer(iflags) && isTooLargeForBlockSize(entry, job.settings)) {
-          findings.tooLarge.add(entry);
-          findings.unrequested.delete(entry);
+          findings.noteTooLarge(entry);
         } else {
           books.onItem(entry, iflags, xname, ndx);
         }
@@ -68,7 +67,7 @@ export async function sendContent(
     });
   const outcome = await unlessFsyncRefused(
     memory.state,
-    () => contentOptions(job, memory.state, findings.deleting),
+    () => contentOptions(job, memory.state, findings.isDeleting),
     (options) => {
       messages.length = 0;
       return run(options);
@@ -76,19 +75,16 @@ export async function sendContent(
   );
   if (doubt.isRaised) {
     await confirmOurCopy(job, memory.state);
-    findings.isCopyConfirmed = true;
+    findings.confirmCopy();
     return sendContent(job, memory, findings);
   }
   if (tempDir !== undefined && (await hasLostTempDir(job, outcome))) return false;
   const isPartial = outcome.protocol !== undefined && outcome.exitCode === 23;
-  const isFollowed = deletesTwice || (findings.deletesLater && !findings.isSpent);
+  const isFollowed = deletesTwice || findings.deletesLater;
   if (isFollowed && isPartial && ledger.failures === failuresBefore) {
     // The obstacle may be a folder that this pass keeps, or whose diriv it keeps. The next pass
     // reports it.
-    if (deletesTwice) {
-      findings.pruneNeeded = true;
-      findings.undeletable = true;
-    }
+    if (deletesTwice) findings.noteUndeletable();
     return true;
   }
   for (const message of messages) reportMessage(job, ...message);

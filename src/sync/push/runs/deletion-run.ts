@@ -4,6 +4,7 @@
 import { EcsyncError, ExitCode, InterruptedError } from '../../../errors.ts';
 import { pathKey } from '../../../bytes/paths.ts';
 import { pruneRules, roomRules, sweepRules } from '../job/deletion.ts';
+import type { Findings } from '../job/findings.ts';
 import {
   accept,
   isTooLargeForBlockSize,
@@ -18,7 +19,6 @@ import { tempDirEntry, withTempDir } from '../job/staging.ts';
 import {
   contentListeners,
   deletionListeners,
-  type Findings,
   type Memory,
   reportMessage,
 } from '../job/transfer-state.ts';
@@ -82,7 +82,7 @@ export async function makeRoom(job: PushJob, findings: Findings): Promise<boolea
 /** The second deletion pass: emptied folders, orphaned `.name` files, staged copies. */
 export async function prune(job: PushJob, memory: Memory, findings: Findings): Promise<void> {
   job.progress.enter('delete');
-  const remaining = findings.undeletable ? await undeletedContent(job) : [];
+  const remaining = findings.isUndeletable ? await undeletedContent(job) : [];
   const outcome = await runRsync(job.context, {
     ...contentListeners(job, findings),
     ...deletionListeners(job, findings, (...message) => reportMessage(job, ...message)),

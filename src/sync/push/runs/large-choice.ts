@@ -1,10 +1,10 @@
 /** Selects the files that are sent by way of the temporary directory. */
 import { ITEM_RECORDS_SINCE } from '../../../rsync/wire/constants.ts';
 import { isRegularFile } from '../../../tree/entry.ts';
+import type { Findings } from '../job/findings.ts';
 import type { PushEntry } from '../source/push-entry.ts';
 import type { PushJob } from '../job/push-job.ts';
 import { fitsWhenStaged } from '../job/staging.ts';
-import type { Findings } from '../job/transfer-state.ts';
 
 /** A file of at least this size continues where it was cut off. */
 const LARGE_FILE_MIN = 8 * 1024 * 1024;

@@ -10,6 +10,7 @@ import type { Basis } from '../../../rsync/send/send-job.ts';
 import { isDirectory } from '../../../tree/entry.ts';
 import { beforeDeletions, unlessFsyncRefused } from '../job/durable-order.ts';
 import { sparseBlockLength, upToHole } from './file-beginning.ts';
+import type { Findings } from '../job/findings.ts';
 import { asNewFile } from '../job/itemize.ts';
 import { largeFiles, LARGE_TOKEN_BYTES } from './large-choice.ts';
 import type { PushEntry } from '../source/push-entry.ts';
@@ -25,7 +26,7 @@ import {
 import { contentOptions, largeFolder, linksFrom, tempDirOf } from '../job/run-options.ts';
 import { withAncestors } from '../source/skeleton.ts';
 import { stagedFolder, withTempDir } from '../job/staging.ts';
-import { contentListeners, type Findings, type Memory } from '../job/transfer-state.ts';
+import { contentListeners, type Memory } from '../job/transfer-state.ts';
 import { structureKey } from '../source/structure-key.ts';
 
 /**
@@ -70,7 +71,7 @@ export function afterLinks(
   findings: Findings,
 ): TransferOptions | undefined {
   const isDue = tempDirOf(job, state) !== undefined && largeFiles(job, findings).size > 0;
-  return isDue ? undefined : contentOptions(job, state, findings.deleting);
+  return isDue ? undefined : contentOptions(job, state, findings.isDeleting);
 }
 
 /** Sends the large files of a push, and continues those that were cut off. */
@@ -88,7 +89,7 @@ export async function sendLarge(job: PushJob, memory: Memory, findings: Findings
   }
   const place = state.large ?? newPlace();
   state.large = place;
-  findings.staged = true;
+  findings.noteStaged();
   memory.save();
   if (!(await new Growth(job, memory, findings).grow(files))) return;
   state.large = { ...state.large, isLinking: true };
@@ -253,7 +254,7 @@ class Growth {
   ): Promise<boolean> {
     if (files.length === 0) return true;
     const { context } = this.#job;
-    const { deleting } = this.#findings;
+    const { isDeleting } = this.#findings;
     const { state } = this.#memory;
     const books = contentListeners(this.#job, this.#findings);
     const isMended = options.ignoreTimes;
@@ -283,11 +284,11 @@ class Growth {
         books.onSent(entry, literalBytes, matchedBytes);
         this.#job.progress.sentAhead(entry);
       },
-      next: () => (isLast() ? contentOptions(this.#job, state, deleting) : undefined),
+      next: () => (isLast() ? contentOptions(this.#job, state, isDeleting) : undefined),
     };
     const outcome = await unlessFsyncRefused(
       state,
-      () => ({ ...options, ...beforeDeletions(this.#job, state, deleting) }),
+      () => ({ ...options, ...beforeDeletions(this.#job, state, isDeleting) }),
       (optionsNow) => runRsync(context, { ...plan, options: optionsNow }),
     );
     this.#protocol = outcome.protocol ?? 0;

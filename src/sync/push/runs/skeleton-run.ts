@@ -3,6 +3,7 @@ import type { TransferOptions } from '../../../rsync/wire/options.ts';
 import { isDirectory } from '../../../tree/entry.ts';
 import { keepsConf } from '../guards/copy-conf.ts';
 import { assertCopyThere } from '../guards/copy-presence.ts';
+import type { Findings } from '../job/findings.ts';
 import { asNew, isCreation } from '../job/itemize.ts';
 import { afterLinks } from './large-files.ts';
 import { afterSkeleton } from './moves-links.ts';
@@ -17,7 +18,6 @@ import { contentOptions, NO_TEMP_DIR, skeletonOptions, tempDirOf } from '../job/
 import { isRootFile, knownKey, newStructure, withAncestors } from '../source/skeleton.ts';
 import { foundingRuns, tempDirSpellings, withTempDir } from '../job/staging.ts';
 import {
-  type Findings,
   isTempDirRefusal,
   type Memory,
   type Message,
@@ -79,7 +79,7 @@ export async function buildSkeleton(
   if (fresh.length === 0) return;
   if (!findings.isCopyConfirmed && fresh.some(isRootFile)) {
     await confirmOurCopy(job, state);
-    findings.isCopyConfirmed = true;
+    findings.confirmCopy();
   }
   const wanted = new Set(fresh);
   const list = withAncestors(entries, wanted);
@@ -89,7 +89,7 @@ export async function buildSkeleton(
       entriesOfRun === founding.at(-1) ? skeletonOptions(job, state, fresh) : undefined;
     await stage(job, entriesOfRun, { state, fresh, next });
   }
-  if (founding.length > 0) findings.staged = true;
+  if (founding.length > 0) findings.noteStaged();
   const spellings = tempDirSpellings(job.context.destination);
   for (;;) {
     const tempDir = tempDirOf(job, state);

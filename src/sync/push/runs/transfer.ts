@@ -4,6 +4,7 @@ import { ignoresUpdates } from '../guards/append-only.ts';
 import type { TransferOptions } from '../../../rsync/wire/options.ts';
 import { sendApart, sendContent } from './content-run.ts';
 import { isProtected } from '../job/deletion.ts';
+import { Findings, type DeletionTime } from '../job/findings.ts';
 import { makeRoom, prune, sweep } from './deletion-run.ts';
 import { makesFolders, removeHalfFolders } from './half-folders.ts';
 import { learnWhatIsKept } from './kept-attributes.ts';
@@ -16,7 +17,7 @@ import { emptyState, type PushState, type RacyFile } from '../memory/push-state.
 import { doubtfulFiles, recentFiles, undecidedFiles, unlistedFiles } from '../memory/racy.ts';
 import { isStructural, knownKey, rootIVOf } from '../source/skeleton.ts';
 import { buildMirror, buildSkeleton } from './skeleton-run.ts';
-import type { Findings, Memory } from '../job/transfer-state.ts';
+import type { Memory } from '../job/transfer-state.ts';
 import { markBegun, markEnded, selectionTerms, type UnfinishedMark } from '../memory/unfinished.ts';
 import { isAtOrBelowAny, pathKey } from '../../../bytes/paths.ts';
 import { suspectsOf } from './suspects.ts';
@@ -42,12 +43,13 @@ export async function transfer(
   state.root = job.root;
   const memory: Memory = { state, save: () => save(state) };
   const { deleting, ...decided } = await decideDeletion(job, state);
-  const findings = newFindings(job, state);
-  findings.isCopyConfirmed = remembered === undefined;
+  const findings = new Findings({
+    state,
+    changed: job.moves.changed,
+    deletion: deletionTime(job, deleting),
+    isCopyConfirmed: remembered === undefined,
+  });
   if (deleting) state.foreignChecked = true;
-  // What may stay unsent must not be deleted under its old name.
-  findings.deletesLater = deleting && (job.settings.maxBytes ?? Infinity) !== Infinity;
-  findings.deleting = deleting && !findings.deletesLater;
   const { unfinished } = state;
   const { startedMs } = job.snapshot;
   state.unfinished = markBegun(unfinished, { startedMs, terms: selectionTerms(job.settings) });
@@ -57,11 +59,12 @@ export async function transfer(
   memory.save();
   try {
     const unsent = await bringEverything(job, memory, { findings, deleting, unfinished });
-    if (findings.deleting && decided.lostMounts === undefined) {
+    if (findings.isDeleting && decided.lostMounts === undefined) {
       state.mounts = [...job.mounts.mounted, ...outOfSight(job)];
     }
     remember(job, memory, { findings, unsent, unfinished });
-    await learnAttributes(job, memory, { ...findings, isFirst: remembered === undefined });
+    const { sent, otherTime } = findings;
+    await learnAttributes(job, memory, { sent, otherTime, isFirst: remembered === undefined });
   } catch (error) {
     rememberCut(job, memory, { findings, unfinished });
     throw error;
@@ -109,23 +112,22 @@ async function bringEverything(
     await bringContent(job, memory, findings);
   });
   await sendApart(job, memory, findings, { files: findings.tooLarge, noBlockSize: true });
-  if (findings.deletesLater && !findings.isSpent) {
-    findings.deletesLater = false;
-    findings.deleting = true;
+  if (findings.deletesLater) {
+    findings.startDeleting();
     await sendContent(job, memory, findings);
   }
-  if (!job.context.view.isEncrypted) findings.pruneNeeded = false;
-  const prunes = findings.deleting && findings.pruneNeeded;
+  const needsPrune = job.context.view.isEncrypted && findings.needsPrune;
+  const prunes = findings.isDeleting && needsPrune;
   // This pass removes a folder that was in the way of a suspect.
-  if (prunes && findings.undeletable) await prune(job, memory, findings);
+  if (prunes && findings.isUndeletable) await prune(job, memory, findings);
   const suspects = suspectsOf(job, { racy: state.racy, unfinished }, findings);
   const isStored = await sendSuspects(job, memory, { findings, suspects });
-  if (prunes && !findings.undeletable) await prune(job, memory, findings);
-  else if (!prunes && findings.staged) await sweep(job);
+  if (prunes && !findings.isUndeletable) await prune(job, memory, findings);
+  else if (!prunes && findings.isStaged) await sweep(job);
   state.sweepPending = false;
   state.large = undefined;
-  if (findings.deleting && !findings.pruneNeeded) state.prunePending = false;
-  if (findings.deleting) state.halfFolders = false;
+  if (findings.isDeleting && !needsPrune) state.prunePending = false;
+  if (findings.isDeleting) state.halfFolders = false;
   else if (findings.halfFolders) await removeHalfFolders(job, memory);
   return isStored ? withoutSent(suspects, findings.sent) : [...suspects];
 }
@@ -152,27 +154,10 @@ function found(job: PushJob, memory: Memory, findings: Findings): Promise<void> 
     : buildMirror(job, memory);
 }
 
-function newFindings(
-  { moves }: PushJob,
-  { prunePending, sweepPending, halfFolders }: PushState,
-): Findings {
-  return {
-    staged: sweepPending === true,
-    halfFolders: halfFolders === true,
-    isResuming: sweepPending === true,
-    pruneNeeded: prunePending,
-    undeletable: false,
-    deleting: false,
-    deletesLater: false,
-    tooLarge: new Set(),
-    isSpent: false,
-    unrequested: new Set(moves.changed),
-    linked: new Set(),
-    sent: new Set(),
-    otherTime: new Set(),
-    changed: new Set(),
-    isCopyConfirmed: false,
-  };
+/** What may stay unsent must not be deleted under its old name. */
+function deletionTime({ settings }: PushJob, isAllowed: boolean): DeletionTime {
+  if (!isAllowed) return 'never';
+  return (settings.maxBytes ?? Infinity) === Infinity ? 'from-start' : 'at-end';
 }
 
 /** Everything up to the content, including the first deletion pass. */
@@ -181,8 +166,8 @@ async function bringContent(job: PushJob, memory: Memory, findings: Findings): P
   await found(job, memory, findings);
   const next = (): TransferOptions | undefined => afterLinks(job, state, findings);
   const { linked, hasSteps } = await moveFiles(job, state, next);
-  findings.linked = linked;
-  if (hasSteps) findings.staged = true;
+  findings.noteLinked(linked);
+  if (hasSteps) findings.noteStaged();
   await sendLarge(job, memory, findings);
   if (await sendContent(job, memory, findings)) return;
   state.known.clear();
@@ -229,11 +214,11 @@ function remember(
   const { findings, unsent, unfinished } = push;
   const { state } = memory;
   const { entries, startedMs } = job.snapshot;
-  const isAllDeleted = findings.deleting && job.context.ledger.failures === 0;
+  const isAllDeleted = findings.isDeleting && job.context.ledger.failures === 0;
   const isWhole = job.settings.paths.length === 0;
   if (job.snapshot.isPart !== true) state.rootIV = rootIVOf(entries);
   state.deletedUnder = isAllDeleted && isWhole ? deletionTerms(job.settings) : undefined;
-  if (findings.deleting && job.settings.paths.length === 0) {
+  if (findings.isDeleting && job.settings.paths.length === 0) {
     const present = new Set(entries.filter(isStructural).map(knownKey));
     for (const key of state.known) if (!present.has(key)) state.known.delete(key);
   }
