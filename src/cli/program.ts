@@ -77,6 +77,6 @@ export function buildProgram(texts: ProgramTexts, select: Selected): Command {
 /** Planned commands that this release does not have, each with a hint. */
 export const FUTURE_COMMANDS: ReadonlyMap<string, string> = new Map([
   ...['snapshots', 'forget', 'diff', 'serve'].map(
-    (name) => [name, 'See `ecsync help` for what is.'] as const,
+    (name) => [name, 'See `ecsync help` for the commands that exist.'] as const,
   ),
 ]);

@@ -32,7 +32,7 @@ export const CONDITION_OPTIONS = {
   /** Seconds. */
   wait_online: {
     flags: '--wait-online <seconds>',
-    help: 'wait so long for the destination to be reached, then exit code 75',
+    help: 'wait up to SECONDS for the destination to be reached, then exit code 75',
     takes: 'amount',
     parse: wholeNumber(0, WAIT_SEC_MAX),
   },
@@ -263,13 +263,13 @@ const EFFORT_OPTIONS = {
   /** Seconds. */
   max_time: {
     flags: '--max-time <time>',
-    help: 'stop after so long; the next push continues',
+    help: 'stop after this time; the next push continues',
     takes: 'text',
     parse: parseSpan,
   },
   retries: {
     flags: '--retries <n>',
-    help: 'try so often again when the connection is lost',
+    help: 'try again up to N times when the connection is lost',
     takes: 'amount',
     parse: wholeNumber(0, 100),
   },

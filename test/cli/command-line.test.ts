@@ -156,6 +156,8 @@ describe('a push that cannot start', () => {
     [['push', 'host:p', 'missing'], 'path-missing', '-C DIR'],
     [['push', 'host:p', '*.nothing'], 'path-missing', '-C DIR'],
     [['push', 'host:p', '--filter', '? x'], 'filter-unsupported', ''],
+    [['push', 'host:p', '--filter', 'P x', '--delete'], 'filter-unsupported', 'without it'],
+    [['push', 'host:p', '--filter', 'P x', '--delete-excluded'], 'filter-unsupported', 'without'],
     [['push', 'host:p', '--exclude-from', '/nonexistent'], 'filter-file-unreadable', ''],
   ])('%j: %s, before anybody is asked for a password', async (words, code, hint) => {
     const result = await inVault([...words, '--json', '--extpass', 'touch asked']);

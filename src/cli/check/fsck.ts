@@ -71,7 +71,7 @@ export function defineFsck(program: Command, select: Selected): void {
     .option('--nonces', 'look whether ecsync wrote each block, which takes longer')
     .option(
       '--keep <pattern>',
-      'what has this name in the copy is not of it',
+      'objects with this name do not belong to the copy',
       typedOften(parseText),
     )
     .option('--no-last-push', 'do not compare with what the last push from here left');

@@ -131,7 +131,7 @@ export function addRestoringOptions(command: Command): Command {
     .option('--allow-moved', 'restore also files and links that were moved within the copy')
     .option(
       '--keep <pattern>',
-      'what has this name in the copy is not of it',
+      'objects with this name do not belong to the copy',
       typedOften(parseText),
     )
     .option(

@@ -12,18 +12,22 @@ import type { PushValues } from './push-config.ts';
  */
 export async function pushRules(
   lists: readonly (readonly FilterEntry[])[],
-  options: Pick<PushValues, 'presets' | 'delete'>,
+  options: Pick<PushValues, 'presets' | 'delete' | 'deleteExcluded'>,
 ): Promise<readonly FilterRule[]> {
   const presets = (options.presets ?? []).flat();
   if (lists.every((list) => list.length === 0) && presets.length === 0) return [];
   const { presetRules } = await import('../../tree/filter/filter-presets.ts');
   const rules = (await Promise.all(lists.map(rulesOf))).flat();
   const protecting = rules.find(({ action, side }) => action === 'exclude' && side === 'receiver');
-  if (options.delete === true && protecting !== undefined) {
+  const deleting =
+    options.deleteExcluded === true ? '--delete-excluded' : options.delete === true && '--delete';
+  if (deleting !== false && protecting !== undefined) {
     throw new UsageError(
       'filter-unsupported',
-      `the filter rule "protect ${Buffer.from(protecting.pattern).toString()}" cannot be kept with --delete in this release of ecsync`,
-      { hint: 'Push without --delete. What still exists and is excluded is never deleted.' },
+      `the filter rule "protect ${Buffer.from(protecting.pattern).toString()}" cannot be kept with ${deleting} in this release of ecsync`,
+      {
+        hint: 'Push without it. What still exists and is excluded is not deleted by --delete alone.',
+      },
     );
   }
   return [...rules, ...presets.flatMap((name) => presetRules(name) ?? [])];

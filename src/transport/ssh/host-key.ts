@@ -198,19 +198,20 @@ export class HostKeyCheck {
 
   async #record(key: Buffer): Promise<void> {
     const [file] = this.#config.userKnownHostsFiles;
+    if (file === undefined) {
+      throw new LoginError(
+        'known-hosts-unnamed',
+        `${this.#shownName}: the new host key cannot be recorded, because the ssh configuration names no file for it`,
+        { hint: 'Name one with UserKnownHostsFile in ~/.ssh/config.' },
+      );
+    }
     const salt = this.#config.hashKnownHosts ? randomBytes(20) : undefined;
     try {
-      if (file === undefined) {
-        throw new LoginError(
-          'known-hosts-unnamed',
-          'the ssh configuration names no known_hosts file',
-        );
-      }
       await appendLine(file, knownHostLine(this.#name, key, salt));
     } catch (error) {
       throw new LoginError(
         'known-hosts-unwritable',
-        `${file ?? 'known_hosts'}: the new host key of ${this.#shownName} cannot be recorded`,
+        `${file}: the new host key of ${this.#shownName} cannot be recorded`,
         { hint: 'Make the file writable, or add the key by hand.', cause: error },
       );
     }

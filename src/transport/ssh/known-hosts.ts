@@ -34,26 +34,34 @@ export type HostKeyVerdict =
 /**
  * Reads known_hosts files, the user's first. A missing file counts as empty.
  *
- * @throws {LoginError} `known-hosts-unreadable` — any other failure: without the list no server can
- *   be trusted, and a changed key could be recorded as new
+ * @throws {LoginError} `known-hosts-unreadable`, `known-hosts-too-large` — without the list no
+ *   server can be trusted, and a changed key could be recorded as new
  */
 export async function readKnownHosts(files: readonly string[]): Promise<KnownHost[]> {
   const entries: KnownHost[] = [];
   for (const file of files) {
-    try {
-      const bytes = await readFile(file);
-      if (bytes.length > FILE_BYTES_MAX)
-        throw new LoginError('known-hosts-too-large', `${file}: too large`);
-      entries.push(...parseKnownHosts(bytes.toString('latin1'), file));
-    } catch (error) {
-      if (errnoOf(error) === 'ENOENT') continue;
-      throw new LoginError('known-hosts-unreadable', `${file} cannot be read: ${reasonOf(error)}`, {
-        hint: 'Make the list of known hosts readable; without it no server can be trusted.',
-        cause: error,
+    const bytes = await readIfThere(file);
+    if (bytes === undefined) continue;
+    if (bytes.length > FILE_BYTES_MAX) {
+      throw new LoginError('known-hosts-too-large', `${file} is larger than 64 MiB`, {
+        hint: 'Is it a list of known hosts? Without one no server can be trusted.',
       });
     }
+    entries.push(...parseKnownHosts(bytes.toString('latin1'), file));
   }
   return entries;
+}
+
+async function readIfThere(file: string): Promise<Buffer | undefined> {
+  try {
+    return await readFile(file);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw new LoginError('known-hosts-unreadable', `${file} cannot be read: ${reasonOf(error)}`, {
+      hint: 'Make the list of known hosts readable; without it no server can be trusted.',
+      cause: error,
+    });
+  }
 }
 
 /**

@@ -132,8 +132,8 @@ function renew(file: string, own: Holder, lost: AbortController): void {
 }
 
 /**
- * Removes files that killed processes left beside a held lock when they were about to take it. (The
- * succession of any holder but this one is void.)
+ * Removes files that killed processes left beside a held lock when they were about to take it. (Takeover files for other holders have no
+ * effect.)
  */
 function sweep(file: string, own: Holder): void {
   const start = `${path.basename(file)}.`;

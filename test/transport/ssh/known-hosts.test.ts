@@ -4,7 +4,7 @@
  */
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { createHmac, randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
@@ -260,6 +260,17 @@ describe('host key verdicts', () => {
     await expect(readKnownHosts([dir])).rejects.toBeInstanceOf(LoginError);
     await expect(readKnownHosts([dir])).rejects.toMatchObject({ code: 'known-hosts-unreadable' });
     expect(await readKnownHosts([path.join(dir, 'absent')])).toEqual([]);
+  });
+
+  test('a file without end is refused, and told as that', async () => {
+    const endless = path.join(dir, 'endless');
+    await writeFile(endless, '');
+    await truncate(endless, 64 * 1024 * 1024 + 1);
+    const refused = {
+      code: 'known-hosts-too-large',
+      hint: expect.stringContaining('Is it') as string,
+    };
+    await expect(readKnownHosts([endless])).rejects.toMatchObject(refused);
   });
 });
 

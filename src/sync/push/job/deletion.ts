@@ -1,4 +1,10 @@
-/** What a push may delete, as filter rules in cipher names. */
+/**
+ * What a push may delete, as filter rules in cipher names. The first rule that matches wins:
+ * `protect` keeps, `risk` allows, and so does no match.
+ *
+ * Deleting takes two passes. The first removes content and leaves every diriv and `.name` file, so
+ * that the rest stays readable at any moment. The second removes the emptied folders.
+ */
 import {
   NAME_FILE_SUFFIX,
   LONG_NAME_PREFIX,
@@ -11,13 +17,7 @@ import type { PushView } from '../source/push-entry.ts';
 import type { Selection } from '../source/selection.ts';
 import { isAtOrBelow, parentKey, pathKey } from '../../../bytes/paths.ts';
 
-/**
- * Rules for the server's delete pass. The first match wins: "protect" keeps, "risk" allows, no
- * match allows.
- *
- * Deleting takes two passes. The first removes content and leaves every diriv and `.name` file, so
- * that the rest stays readable at any moment. The second removes the emptied folders.
- */
+/** @param pattern - as rsync reads it; text is Latin-1 */
 function rule(action: ReceiverRule['action'], pattern: string | Uint8Array): ReceiverRule {
   return {
     action,
@@ -48,7 +48,7 @@ export interface DeletionScope {
    * Cipher paths of folders whose content is left out. Their content in the copy is not changed.
    */
   readonly closed?: readonly string[];
-  /** Somebody has asked that what no push can have written goes, too. */
+  /** Also delete objects that no push can have written. Default false. */
   readonly removesForeign?: boolean;
 }
 
@@ -127,7 +127,7 @@ function nameFileRule(
   return [rule(action, `/${path}.name`)];
 }
 
-/** Protects excluded objects that still exist in the source. */
+/** Protects excluded objects that still exist in the source, and what folders that were not read hold. */
 function protectExcluded(scope: DeletionScope): ReceiverRule[] {
   const closed = (scope.closed ?? []).map((path) => protect(path, '/**'));
   return [...closed, ...protectNames(scope)];

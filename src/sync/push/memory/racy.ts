@@ -126,16 +126,16 @@ function isSame(file: RacyFile, entry: PushEntry): boolean {
 /**
  * The remembered files that a completed push did not list, and that stay remembered.
  *
- * @param isMissing - whether a file that the push does not list may still exist
+ * @param mayExist - whether a file that the push does not list may still exist
  */
 export function unlistedFiles(
   remembered: readonly RacyFile[],
   entries: readonly PushEntry[],
-  isMissing: (file: RacyFile) => boolean,
+  mayExist: (file: RacyFile) => boolean,
 ): RacyFile[] {
   if (remembered.length === 0) return [];
   const listed = listedAmong(remembered, entries);
-  return remembered.filter((file) => !listed.has(file.path) && isMissing(file));
+  return remembered.filter((file) => !listed.has(file.path) && mayExist(file));
 }
 
 /**

@@ -148,7 +148,7 @@ async function sendSuspects(
 }
 
 /** Creates what must exist before any content. */
-function found(job: PushJob, memory: Memory, findings: Findings): Promise<void> {
+function createStructure(job: PushJob, memory: Memory, findings: Findings): Promise<void> {
   return job.context.view.isEncrypted
     ? buildSkeleton(job, memory, findings)
     : buildMirror(job, memory);
@@ -163,7 +163,7 @@ function deletionTime({ settings }: PushJob, isAllowed: boolean): DeletionTime {
 /** Everything up to the content, including the first deletion pass. */
 async function bringContent(job: PushJob, memory: Memory, findings: Findings): Promise<void> {
   const { state } = memory;
-  await found(job, memory, findings);
+  await createStructure(job, memory, findings);
   const next = (): TransferOptions | undefined => afterLinks(job, state, findings);
   const { linked, hasSteps } = await moveFiles(job, state, next);
   findings.noteLinked(linked);
@@ -172,7 +172,7 @@ async function bringContent(job: PushJob, memory: Memory, findings: Findings): P
   if (await sendContent(job, memory, findings)) return;
   state.known.clear();
   state.tempDirChoice = 0;
-  await found(job, memory, findings);
+  await createStructure(job, memory, findings);
   await sendContent(job, memory, findings);
 }
 
