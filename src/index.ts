@@ -61,7 +61,6 @@ export {
   openCopy,
   type AdoptCopyOptions,
   type CloneCopyOptions,
-  type CopyQuestions,
   type OpenCopyOptions,
 } from './library/face/open-copy.ts';
 export type { Copy } from './library/face/copy.ts';
@@ -78,7 +77,7 @@ export type { CopyObject, CopyPath } from './library/face/copy-paths.ts';
 
 export type { KeyOptions } from './library/face/given-secret.ts';
 export type { ListeningOptions as RunOptions } from './library/face/listening.ts';
-export type { Questions } from './library/face/login.ts';
+export type { CopyQuestions, Questions } from './library/face/answers.ts';
 export type { UnknownHost } from './transport/ssh/options.ts';
 
 export type {

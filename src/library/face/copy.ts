@@ -18,6 +18,7 @@ import { fsckCopy, fsckRecorded } from '../fsck-run.ts';
 import type { FsckRunSummary } from '../fsck-summary.ts';
 import type { CopyAccess } from '../opened-copy.ts';
 import { restoreCopy, restoreRecorded } from '../restore-run.ts';
+import type { CheckedQuestions } from './answers.ts';
 import {
   assertListOptions,
   findTestsOf,
@@ -32,7 +33,7 @@ import {
   type CopyRestoreOptions,
 } from './copy-choice.ts';
 import { copyObjectOf, pathInCopy, type CopyObject, type CopyPath } from './copy-paths.ts';
-import { questionsFor, type Questions } from './login.ts';
+import { questionsFor } from './login.ts';
 import { endOf, type OpenRuns } from './open-runs.ts';
 import type { Hand } from './pulled.ts';
 
@@ -43,7 +44,7 @@ import type { Hand } from './pulled.ts';
  */
 export interface CopyParts {
   readonly runs: OpenRuns;
-  readonly questions: Questions;
+  readonly questions: CheckedQuestions;
   /** Where the copy is, and to which vault it belongs, read again for each operation. */
   readonly place: (caller: Caller) => CopyPlace;
   /** How the copy is reached, and which foreign objects are kept in it. */

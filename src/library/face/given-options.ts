@@ -148,12 +148,30 @@ export function assertWithin(
   throw invalidOption(name, value, `It must be a number from ${least} to ${most}.`);
 }
 
-function invalidOption(name: string, value: unknown, hint: string): UsageError {
-  const shown = typeof value === 'string' ? `'${value}'` : String(value);
-  return new UsageError('option-invalid', `the option '${name}' is ${shown}`, { hint });
+/**
+ * The error for an option with a wrong value.
+ *
+ * @internal
+ */
+export function invalidOption(name: string, value: unknown, hint: string): UsageError {
+  return new UsageError('option-invalid', `the option '${name}' is ${shownValue(value)}`, { hint });
 }
 
-function unknownOption(name: string, known: readonly string[]): UsageError {
+/** A value of any type in a message. */
+function shownValue(value: unknown): string {
+  if (typeof value === 'string') return `'${value}'`;
+  if (Array.isArray(value)) return 'an array';
+  if (typeof value === 'function') return 'a function';
+  if (typeof value === 'symbol') return 'a symbol';
+  return typeof value === 'object' && value !== null ? 'an object' : String(value);
+}
+
+/**
+ * The error for a name that no option has.
+ *
+ * @internal
+ */
+export function unknownOption(name: string, known: readonly string[]): UsageError {
   const nearest = nearestWord(name, known);
   return new UsageError('option-unknown', `there is no option '${name}'`, {
     hint: nearest === undefined ? 'See docs/library.md.' : `Did you mean '${nearest}'?`,

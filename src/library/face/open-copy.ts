@@ -18,6 +18,7 @@ import { findCopyPlace, type CopyPlace } from '../copy-place.ts';
 import type { FolderLayoutOptions, ForeignConfOptions } from '../settings/layout-options.ts';
 import { withOpenedCopy } from '../opened-copy.ts';
 import { openConfAndOther } from '../unlocking.ts';
+import { checkedQuestions, type CheckedQuestions, type CopyQuestions } from './answers.ts';
 import { Copy } from './copy.ts';
 import {
   PEER_KINDS,
@@ -29,17 +30,8 @@ import {
 import { assertOptions, assertWithout, type OptionKinds } from './given-options.ts';
 import { KEY_KINDS, openGiven, readGiven, waitingFor, type KeyOptions } from './given-secret.ts';
 import { Listening, LISTENING_KINDS, type ListeningOptions } from './listening.ts';
-import { questionsFor, type Questions } from './login.ts';
+import { questionsFor } from './login.ts';
 import { OpenRuns } from './open-runs.ts';
-
-/** Answers questions that come up while a copy is opened. */
-export interface CopyQuestions extends Questions {
-  /**
-   * Whether to accept a conf that makes a password cost more than usual, which anybody who can
-   * write to the copy can choose. Absent: accept up to `scryptn` only.
-   */
-  readonly agree?: (claim: string) => Promise<boolean>;
-}
 
 /** Options of every function that opens a copy by its own conf. */
 interface ForeignCopyOptions
@@ -85,13 +77,13 @@ const NEVER = new AbortController().signal;
 export async function openCopy(address: string, options: OpenCopyOptions = {}): Promise<Copy> {
   assertOptions(options, { ...FOREIGN_KINDS, layout: 'text', hkdf: 'flag', raw64: 'flag' });
   const runs = new OpenRuns();
-  const { questions = {} } = options;
+  const questions = checkedQuestions(options.questions, true);
   const peer = peerOf(options);
   return new Listening(options, NEVER).run(async (caller) => {
     const folder = process.cwd();
     const place = findCopyPlace(address, { vault: undefined, folder, platform: caller.platform });
     const key = await withSecret(caller, options, (secret) =>
-      keyOfCopy(caller, { place, peer, options, secret }),
+      keyOfCopy(caller, { place, peer, options, questions, secret }),
     );
     return Copy.of({
       runs,
@@ -117,11 +109,11 @@ async function keyOfCopy(
     readonly place: CopyPlace;
     readonly peer: PeerSettings;
     readonly options: OpenCopyOptions;
+    readonly questions: CheckedQuestions;
     readonly secret: Secret;
   },
 ): Promise<ProvenKey> {
-  const { place, peer, options, secret } = about;
-  const { questions = {} } = options;
+  const { place, peer, options, questions, secret } = about;
   const kept: ProvenKey[] = [];
   const access = {
     place,
@@ -211,9 +203,10 @@ export async function adoptCopy(
   options: AdoptCopyOptions = {},
 ): Promise<AdoptedSummary> {
   assertOptions(options, ADOPT_KINDS);
+  const questions = checkedQuestions(options.questions, true);
   const listening = new Listening(options, NEVER);
   return listening.run(async (caller) => {
-    const { name = 'origin', vaultDir, cipherdir, questions = {} } = options;
+    const { name = 'origin', vaultDir, cipherdir } = options;
     const words = {
       ...{ remote: address, name, source: path.resolve(folder), folder: process.cwd() },
       vaultDir: vaultDir === undefined ? undefined : path.resolve(vaultDir),
@@ -236,7 +229,7 @@ export async function adoptCopy(
       },
     };
     const summary = await withSecret(caller, options, (given) => {
-      const secret = continuedSecret(caller, options, given);
+      const secret = continuedSecret(caller, { options, questions, given });
       return adoptWith(caller, { settings, secret }, surroundings);
     });
     return adopted(summary);
@@ -275,9 +268,10 @@ export async function cloneCopy(
   options: CloneCopyOptions = {},
 ): Promise<CloneSummary> {
   assertWithout(options, ['dryRun', 'paths', 'base', 'overwrite', 'lastPush']);
+  const questions = checkedQuestions(options.questions, true);
   const listening = new Listening(options, NEVER);
   return listening.run(async (caller) => {
-    const { name = 'origin', questions = {} } = options;
+    const { name = 'origin' } = options;
     const target = path.resolve(folder);
     const finished = await finishClone(target);
     if (finished !== undefined) return { ...NOTHING_LEFT_TO_RESTORE, vaultDir: finished };
@@ -299,7 +293,7 @@ export async function cloneCopy(
       },
     };
     return withSecret(caller, options, (given) => {
-      const secret = continuedSecret(caller, options, given);
+      const secret = continuedSecret(caller, { options, questions, given });
       return cloneWith(caller, { settings, secret }, surroundings);
     });
   });
@@ -334,13 +328,17 @@ async function withSecret<T>(
 
 function continuedSecret(
   caller: Caller,
-  options: ForeignCopyOptions,
-  secret: Secret,
+  about: {
+    readonly options: ForeignCopyOptions;
+    readonly questions: CheckedQuestions;
+    readonly given: Secret;
+  },
 ): ContinuedSecret {
+  const { options, questions, given: secret } = about;
   return {
     options,
     byMasterkey: secret.kind === 'masterkey',
-    agree: options.questions?.agree,
+    agree: questions.agree,
     open: (conf, other) => openConfAndOther(waitingFor(caller), secret, conf, other),
   };
 }

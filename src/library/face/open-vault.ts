@@ -16,6 +16,7 @@ import type { Caller } from '../caller.ts';
 import { keepConstantTime } from '../settings/constant-time.ts';
 import { layoutOf } from '../settings/layout-options.ts';
 import { findReverseConf, makeKey, takeReverseKey, type NewVaultOptions } from '../new-key.ts';
+import { checkedQuestions, type CheckedQuestions, type Questions } from './answers.ts';
 import { assertOptions, assertWithin, type OptionKinds } from './given-options.ts';
 import {
   isSecretGiven,
@@ -26,7 +27,6 @@ import {
   type KeyOptions,
 } from './given-secret.ts';
 import { Listening, LISTENING_KINDS, type ListeningOptions } from './listening.ts';
-import type { Questions } from './login.ts';
 import { Vault } from './vault.ts';
 
 /** How a vault is opened. */
@@ -78,13 +78,14 @@ const NEVER = new AbortController().signal;
  */
 export async function openVault(folder: string, options: OpenVaultOptions = {}): Promise<Vault> {
   assertOptions(options, OPEN_KINDS);
+  const questions = checkedQuestions(options.questions);
   const listening = new Listening(options, NEVER);
   return listening.run(async (caller) => {
     const place = placeOfVault(caller, folder, options);
     const vault = readVaultFrame(place);
     keepConstantTime({ platform: caller.platform, environment: process.env }, vault.config);
     const masterkey = await masterkeyOf(caller, vault, options);
-    return openedAt(place, vault, { masterkey, options });
+    return openedAt(place, vault, { masterkey, questions });
   });
 }
 
@@ -107,6 +108,7 @@ export async function createVault(
   options: CreateVaultOptions = {},
 ): Promise<Vault> {
   assertOptions(options, CREATE_KINDS);
+  const questions = checkedQuestions(options.questions);
   assertWithin('longnamemax', options.longnamemax, [LONG_NAME_MAX_LEAST, LONG_NAME_MAX_DEFAULT]);
   const listening = new Listening(options, NEVER);
   return listening.run(async (caller) => {
@@ -133,7 +135,7 @@ export async function createVault(
     try {
       caller.signal.throwIfAborted();
       const stored = placeOfVault(caller, source, { vaultDir: makeVault(place, key) });
-      return openedAt(stored, readVaultFrame(stored), { masterkey, options });
+      return openedAt(stored, readVaultFrame(stored), { masterkey, questions });
     } catch (error) {
       masterkey.fill(0);
       throw error;
@@ -180,9 +182,7 @@ async function masterkeyOf(
 function openedAt(
   place: VaultPlace,
   { source, vaultDir }: VaultFrame,
-  about: { readonly masterkey: Buffer | undefined; readonly options: OpenVaultOptions },
+  about: { readonly masterkey: Buffer | undefined; readonly questions: CheckedQuestions },
 ): Vault {
-  const { masterkey, options } = about;
-  const { questions = {} } = options;
-  return Vault.of({ place: { ...place, vaultDir }, source, vaultDir, masterkey, questions });
+  return Vault.of({ place: { ...place, vaultDir }, source, vaultDir, ...about });
 }

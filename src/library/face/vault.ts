@@ -23,9 +23,10 @@ import { pushHolding, verifyRecorded, verifySettings } from '../changing-run.ts'
 import { findCopyPlace } from '../copy-place.ts';
 import { withKeyedVault } from '../keyed-run.ts';
 import { patiently, PLAN_CUT_OFF, VERIFY_CUT_OFF } from '../retry.ts';
+import type { CheckedQuestions } from './answers.ts';
 import { Copy } from './copy.ts';
 import type { Listening } from './listening.ts';
-import { questionsFor, type Questions } from './login.ts';
+import { questionsFor } from './login.ts';
 import { endOf, OpenRuns } from './open-runs.ts';
 import {
   PLAN_KINDS,
@@ -50,7 +51,7 @@ export interface VaultParts {
   readonly vaultDir: string;
   /** Absent: it was opened without its key, and can only be used with plain mirrors. */
   readonly masterkey?: Buffer | undefined;
-  readonly questions: Questions;
+  readonly questions: CheckedQuestions;
 }
 
 /** A remote of a vault, as its configuration defines it. */
