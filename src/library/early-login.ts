@@ -49,7 +49,7 @@ export class EarlyLogin {
         import('../interruption.ts'),
       ]);
     const { signal, warn } = this.#caller;
-    const reach = destinationOptions(peer, { note: warn }, questions);
+    const reach = destinationOptions(peer, { note: warn }, questions, signal);
     const opening = openDestination(destination, reach);
     this.#opened = await unlessAborted(opening, signal, closeLate);
   }

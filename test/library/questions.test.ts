@@ -1,11 +1,12 @@
 // Goal: only a clear answer of a program counts: what is not plainly yes trusts no host and accepts no conf, and what
 // is no password is none; a question that fails, or that nobody answers, ends the login with all that belongs to it.
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Bench, ecsync, initVault, makeBench } from '../e2e/support/cli.ts';
 import { startDaemon, WITH_LOGIN, type RunningDaemon } from '../support/rsync-daemon.ts';
-import { startSshd, type RunningSshd } from '../support/sshd.ts';
+import { makeKey, readPublicKey, startSshd, type RunningSshd } from '../support/sshd.ts';
 import { failureOf, importLibrary, type Library } from './support/library.ts';
 import { runModule } from './support/program.ts';
 
@@ -120,3 +121,77 @@ describe('a question', () => {
     expect(refused).toMatchObject({ code });
   });
 });
+
+describe('a question that fails', () => {
+  const THROWS = "() => { throw new RangeError('mine'); }";
+
+  it.each(['askHostKey', 'askPassphrase', 'daemonPassword'])('%s: ends the push', async (name) => {
+    const login = loginFor(name);
+    const result = await pushed(`{ ${name}: ${THROWS} }`, await login.address());
+    expect(result).toEqual({ code: 0, ended: 'mine', stderr: '' });
+    await login.end();
+  });
+});
+
+describe('a question that nobody answers', () => {
+  const NEVER = '() => new Promise(() => {})';
+
+  it.each(['askHostKey', 'askPassphrase', 'daemonPassword'])(
+    '%s: ends with the signal of the push, and the program can end',
+    async (name) => {
+      const login = loginFor(name);
+      const options = '{ signal: AbortSignal.timeout(600) }';
+      const result = await pushed(`{ ${name}: ${NEVER} }`, { ...(await login.address()), options });
+      expect(result).toEqual({ code: 0, ended: 'interrupted', stderr: '' });
+      await login.end();
+    },
+  );
+
+  it('behind a jump host: ends both logins', async () => {
+    const config = path.join(sshd.home, '.ssh/config');
+    writeFileSync(
+      config,
+      `Host inner\n  HostName localhost\n  Port ${sshd.port}\n  ProxyJump ${sshd.user}@127.0.0.1:${sshd.port}\n`,
+    );
+    const options = '{ signal: AbortSignal.timeout(1500) }';
+    const address = `ssh://${sshd.user}@inner${path.join(bench.dir, 'over-ssh')}`;
+    const result = await pushed(`{ askHostKey: ${NEVER} }`, { address, options });
+    expect(result).toEqual({ code: 0, ended: 'interrupted', stderr: '' });
+    rmSync(config);
+  });
+});
+
+/** Where a login asks a question. */
+function loginFor(name: string) {
+  const locked = path.join(bench.dir, 'locked-key');
+  const others = { end: () => Promise.resolve() };
+  if (name === 'daemonPassword')
+    return { ...others, address: () => Promise.resolve({ address: atDaemon() }) };
+  if (name === 'askHostKey') {
+    const known = readFileSync(sshd.knownHostsFile, 'utf8');
+    return {
+      address: () => {
+        writeFileSync(sshd.knownHostsFile, '');
+        return Promise.resolve({ address: overSsh() });
+      },
+      end: () => writeFile(sshd.knownHostsFile, known),
+    };
+  }
+  return {
+    address: async () => {
+      renameSync(sshd.keyFile, locked);
+      renameSync(`${sshd.keyFile}.pub`, `${locked}.pub`);
+      await makeKey(sshd.keyFile, { passphrase: 'secret' });
+      writeFileSync(
+        sshd.authorizedKeysFile,
+        `${readFileSync(sshd.authorizedKeysFile, 'utf8')}${await readPublicKey(`${sshd.keyFile}.pub`)}\n`,
+      );
+      return { address: overSsh() };
+    },
+    end: async () => {
+      await rm(sshd.keyFile);
+      renameSync(locked, sshd.keyFile);
+      renameSync(`${locked}.pub`, `${sshd.keyFile}.pub`);
+    },
+  };
+}

@@ -51,7 +51,7 @@ export async function adopt(
   refuseOverlappingCopy(settings);
   const { reporter, signal, questions } = surroundings;
   const note = (code: string, message: string): void => reporter.warning({ code, message });
-  const reach = destinationOptions(pushSettings(settings), { note }, questions);
+  const reach = destinationOptions(pushSettings(settings), { note }, questions, signal);
   const opening = openDestination(settings.destination, reach);
   const opened = await unlessAborted(opening, signal, closeLate);
   const stop = (): void => void opened.remote.close();

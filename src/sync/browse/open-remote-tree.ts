@@ -84,7 +84,7 @@ export class ReachedCopy {
     use: (copy: ReachedCopy) => Promise<T>,
   ): Promise<T> {
     const { signal, questions } = surroundings;
-    const options = destinationOptions(settings, surroundings, questions);
+    const options = destinationOptions(settings, surroundings, questions, signal);
     const opening = openDestination(settings.destination, options);
     const opened = await unlessAborted(opening, signal, closeLate);
     const stop = (): void => void opened.remote.close();

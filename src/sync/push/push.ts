@@ -70,12 +70,14 @@ export interface PushSurroundings {
 
 /** Runs the login and the scan in parallel. The first failure ends both. */
 async function connectAndLook(
-  connect: () => Promise<OpenDestination>,
+  connect: (signal: AbortSignal) => Promise<OpenDestination>,
   look: (signal: AbortSignal, connecting: Promise<OpenDestination>) => Promise<Source>,
   signal: AbortSignal,
 ): Promise<Source & { readonly opened: OpenDestination }> {
   const failed = new AbortController();
-  const connecting = connect().catch((error: unknown) => {
+  const abandoned = new AbortController();
+  const loginEnd = AbortSignal.any([signal, abandoned.signal]);
+  const connecting = connect(loginEnd).catch((error: unknown) => {
     failed.abort(error);
     throw error;
   });
@@ -85,6 +87,7 @@ async function connectAndLook(
     const source = await look(AbortSignal.any([signal, failed.signal]), connecting);
     return { ...source, opened: await unlessAborted(connecting, signal) };
   } catch (error) {
+    abandoned.abort(error);
     throw abandonLogin(connecting, error, signal);
   }
 }
@@ -262,10 +265,13 @@ export async function withPushJob<T>(
       );
     };
   const { opened, view, snapshot, moves } = await connectAndLook(
-    async () =>
+    async (ending) =>
       rest.opened ??
       rest.loggedIn?.() ??
-      openDestination(settings.destination, destinationOptions(settings, ledger, questions)),
+      openDestination(
+        settings.destination,
+        destinationOptions(settings, ledger, questions, ending),
+      ),
     (either, connecting) =>
       lookAtSource(settings, vault, { ...books, onView: startAhead(connecting) }, either),
     signal,

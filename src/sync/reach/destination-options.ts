@@ -21,11 +21,16 @@ export interface LoginQuestions {
   readonly reportMotd?: (text: string) => void;
 }
 
-/** Derives how a destination is reached from these settings. */
+/**
+ * Derives how a destination is reached from these settings.
+ *
+ * @param signal - ends a login under way, with all its questions
+ */
 export function destinationOptions(
   settings: PeerSettings,
   books: { note(code: string, message: string): void },
   questions: LoginQuestions,
+  signal: AbortSignal,
 ): DestinationOptions {
   const { askPassphrase, askPassword, askHostKey, daemonPassword, reportMotd, reportDetail } =
     questions;
@@ -34,6 +39,7 @@ export function destinationOptions(
     ...(settings.rsyncPath !== undefined && { rsyncPath: settings.rsyncPath }),
     interactive: askPassword !== undefined,
     ssh: {
+      signal,
       acceptNewHostKey: settings.acceptNewHostKey,
       connectTimeoutMs:
         settings.timeoutSec > 0
@@ -46,6 +52,7 @@ export function destinationOptions(
       ...(askHostKey && { askHostKey }),
     },
     daemon: {
+      signal,
       protocolMax: settings.protocolMax,
       password: daemonPassword,
       onMotd: reportMotd,

@@ -22,7 +22,7 @@ export interface DestinationOptions {
   readonly rsyncPath?: string;
   readonly ssh: SshOptions;
   /** For rsync daemons: the protocol version is agreed on when the daemon is reached. */
-  readonly daemon: Pick<DaemonReach, 'protocolMax' | 'password' | 'onMotd'>;
+  readonly daemon: Pick<DaemonReach, 'protocolMax' | 'password' | 'onMotd' | 'signal'>;
   readonly interactive: boolean;
 }
 

@@ -64,9 +64,8 @@ export interface RestoreSurroundings {
  *   `destination-unsupported`, `xattrs-unsupported`
  * @throws {FileError} `parent-missing`, `write-failed` — the target cannot be used
  * @throws {VaultError} `layout-unsupported`, `not-a-mirror`, `not-encrypted`, `not-a-copy`
- * @throws what opening the key throws
  * @throws {LoginError | ConnectionError | RemoteError | ProtocolError} the peer
- * @throws {InterruptedError} `interrupted`
+ * @throws {InterruptedError} `interrupted`; what opening the key throws
  */
 export async function restore(
   settings: RestoreSettings,
@@ -79,7 +78,9 @@ export async function restore(
   const ledger = new RestoreLedger(reporter, settings);
   const selection = new Selection(settings.rules, Buffer.from(settings.target), settings.paths);
   const known = typeof keys === 'object' ? keys.masterkey : undefined;
-  const opened = await whileUnlocking(openSource(settings, ledger, questions), known, signal);
+  const open = (ending: AbortSignal): Promise<OpenDestination> =>
+    openSource(settings, ledger, questions, ending);
+  const opened = await whileUnlocking(open, known, signal);
   const { rsyncPath = 'rsync', timeoutSec, protocolMax } = settings;
   const { bandwidth } = settings;
   const remote = bandwidth ? throttledReading(opened.remote, bandwidth) : opened.remote;
@@ -349,14 +350,17 @@ function refuseOverlappingTarget({ from, target }: RestoreSettings): void {
 
 /** Reaches the copy while the key is being opened. A wrong key closes a login under way. */
 async function whileUnlocking(
-  opening: Promise<OpenDestination>,
+  open: (signal: AbortSignal) => Promise<OpenDestination>,
   key: Uint8Array | Promise<Uint8Array> | undefined,
   signal: AbortSignal,
 ): Promise<OpenDestination> {
+  const abandoned = new AbortController();
+  const opening = open(AbortSignal.any([signal, abandoned.signal]));
   try {
     const [opened] = await unlessAborted(Promise.all([opening, key]), signal);
     return opened;
   } catch (error) {
+    abandoned.abort(error);
     throw abandonLogin(opening, error, signal);
   }
 }
@@ -365,14 +369,14 @@ function openSource(
   settings: RestoreSettings,
   ledger: RestoreLedger,
   questions: LoginQuestions,
+  signal: AbortSignal,
 ): Promise<OpenDestination> {
-  const { from } = settings;
   const folder = copyFolder(settings);
   if (folder !== undefined) {
     const path = folder.endsWith('/') ? folder : `${folder}/`;
     return Promise.resolve({ remote: new LocalSourceRemote(), path });
   }
-  return openDestination(from, destinationOptions(settings, ledger, questions));
+  return openDestination(settings.from, destinationOptions(settings, ledger, questions, signal));
 }
 
 function summarise(ledger: RestoreLedger, plan: RestorePlan, startedMs: number): RestoreSummary {

@@ -29,6 +29,8 @@ export interface DaemonOptions {
    * are overwritten at the end.
    */
   readonly password?: (() => Promise<Buffer | undefined>) | undefined;
+  /** Ends a login under way, with its reason as the error. */
+  readonly signal?: AbortSignal | undefined;
   /** The message of the day of the first login: raw and untrusted, at most 64 KiB. */
   readonly onMotd?: ((text: string) => void) | undefined;
   /**
@@ -108,7 +110,11 @@ class DaemonRemote implements Remote {
   async close(): Promise<void> {
     this.#held = undefined;
     await closeAll(this.#running);
-    (await this.#password?.catch(() => undefined))?.fill(0);
+    // A question that nobody answers does not keep the login open.
+    this.#password?.then(
+      (password) => password?.fill(0),
+      () => undefined,
+    );
     this.#password = undefined;
   }
 
@@ -137,15 +143,17 @@ class DaemonRemote implements Remote {
 
   async #openOnce(): Promise<LoggedIn> {
     const { host, port = PORT_DEFAULT, user = userName(), module } = this.#target;
-    const { connectTimeoutMs, protocolMax, dial } = this.#options;
-    const dialled = dial === undefined ? connectSocket(host, port, connectTimeoutMs) : dial();
+    const { connectTimeoutMs, protocolMax, signal, dial } = this.#options;
+    signal?.throwIfAborted();
+    const how = { timeoutMs: connectTimeoutMs, signal };
+    const dialled = dial === undefined ? connectSocket(host, port, how) : dial();
     const connection = track(await dialled, this.#running);
     try {
       const protocol = await logInToDaemon(connection, {
         module,
         user,
         protocolMax,
-        timeoutMs: connectTimeoutMs,
+        ...how,
         shownName: this.shownName,
         password: this.#options.password && (() => this.#askOnce()),
         onMotd: (text) => this.#reportMotd(text),

@@ -40,6 +40,8 @@ export interface DaemonLoginOptions {
    * Called when the daemon requires a password; undefined means none. Its owner wipes the bytes.
    */
   readonly password?: (() => Promise<Uint8Array | undefined>) | undefined;
+  /** Ends the login, with its reason as the error. */
+  readonly signal?: AbortSignal | undefined;
   /** The message of the day: raw and untrusted, at most 64 KiB. */
   readonly onMotd?: ((text: string) => void) | undefined;
   /** For messages. */
@@ -76,18 +78,27 @@ export async function logInToDaemon(
   connection: Connection,
   options: DaemonLoginOptions,
 ): Promise<number> {
-  const { shownName, timeoutMs } = options;
+  const { shownName, timeoutMs, signal } = options;
   const lines = new DaemonLines(connection.input, shownName);
   const deadline = new Deadline(timeoutMs, () => lines.fail(timedOut(shownName, timeoutMs)));
+  let end: (reason: Error) => void = () => undefined;
+  const ended = new Promise<never>((_resolve, reject) => (end = reject));
+  ended.catch(() => undefined);
+  const stop = (): void => {
+    end(signal?.reason as Error);
+    lines.fail(signal?.reason as Error);
+  };
+  signal?.addEventListener('abort', stop, { once: true });
   try {
     sendLine(connection, `@RSYNCD: ${options.protocolMax}.0 ${DIGESTS.join(' ')}`);
     const first = await lines.next();
     if (first === undefined) throw await explainSilence(connection, lines.remainder, shownName);
     const greeting = parseGreeting(first, options);
     sendLine(connection, options.module);
-    await enterModule(connection, lines, { greeting, options, deadline });
+    await Promise.race([ended, enterModule(connection, lines, { greeting, options, deadline })]);
     return greeting.protocol;
   } finally {
+    signal?.removeEventListener('abort', stop);
     deadline.cancel();
     lines.release();
   }

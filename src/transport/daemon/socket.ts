@@ -13,32 +13,35 @@ const KEEPALIVE_MS = 60_000;
 /**
  * Connects to a daemon's port.
  *
- * @param timeoutMs - limit for connecting
+ * @param how - `timeoutMs`: limit for connecting; `signal`: gives up, with its reason as the error
  * @throws {ConnectionError} `connect-failed`, `connect-timeout`
  */
 export async function connectSocket(
   host: string,
   port: number,
-  timeoutMs: number,
+  { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined },
 ): Promise<Connection> {
   const shownName = shownAddress(host, port);
   const socket = connect({ host, port, noDelay: true, keepAlive: true });
   socket.setKeepAlive(true, KEEPALIVE_MS);
-  await new Promise<void>((resolve, reject) => {
-    const timer = setTimeout(() => {
-      socket.destroy();
-      reject(timedOut(shownName, timeoutMs));
-    }, timeoutMs);
-    socket.once('connect', () => {
-      clearTimeout(timer);
-      socket.removeAllListeners('error');
-      resolve();
+  let giveUp: (error: unknown) => void = () => undefined;
+  const stop = (): void => giveUp(signal?.reason);
+  const timer = setTimeout(() => giveUp(timedOut(shownName, timeoutMs)), timeoutMs);
+  signal?.addEventListener('abort', stop, { once: true });
+  try {
+    await new Promise<void>((resolve, reject) => {
+      giveUp = reject;
+      socket.once('connect', resolve);
+      socket.once('error', (cause) => reject(unreachable(shownName, cause)));
     });
-    socket.once('error', (cause) => {
-      clearTimeout(timer);
-      reject(unreachable(shownName, cause));
-    });
-  });
+    socket.removeAllListeners('error');
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', stop);
+  }
   return new SocketConnection(socket, shownName);
 }
 

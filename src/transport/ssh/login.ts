@@ -51,17 +51,17 @@ export async function logIn(
     try {
       login = await logInTo(hop, jumpHost.client, options, memory);
     } catch (error) {
-      end(jumpHost);
+      logOut(jumpHost);
       throw error;
     }
     login.socket.once('close', () => {
-      end(jumpHost);
+      logOut(jumpHost);
     });
   }
   return login;
 }
 
-function end({ client, socket }: Login): void {
+function logOut({ client, socket }: Login): void {
   client.end();
   setTimeout(() => socket.destroy(), GOODBYE_MS).unref();
 }
@@ -75,7 +75,11 @@ async function logInTo(
   const where = withAlias(config.alias, shownAddress(config.hostName, config.port));
   const attemptMs = Math.min(options.connectTimeoutMs, config.connectTimeoutMs ?? Infinity);
   const limitMs = attemptMs + (config.connectionAttempts - 1) * (attemptMs + ATTEMPT_PAUSE_MS);
-  const { deadline, expired } = startDeadline(limitMs, where);
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const { deadline, expired, end } = startDeadline(limitMs, where);
+  const stop = (): void => end(signal?.reason as Error);
+  signal?.addEventListener('abort', stop, { once: true });
   const cancelled = new AbortController();
   let socket: Carrier | undefined;
   try {
@@ -105,26 +109,26 @@ async function logInTo(
     socket?.destroy();
     throw error;
   } finally {
+    signal?.removeEventListener('abort', stop);
     deadline.cancel();
   }
 }
 
+/** @returns `expired` is rejected when the time is over, or with the error given to `end` */
 function startDeadline(
   limitMs: number,
   where: string,
-): { deadline: Deadline; expired: Promise<never> } {
-  let expire: () => void = () => undefined;
-  const expired = new Promise<never>((_, reject) => {
-    expire = () => {
-      reject(
-        new ConnectionError('connect-timeout', `${where}: no login within ${limitMs / 1000} s`, {
-          hint: 'Check the network, and that an ssh server runs there, or allow more time.',
-        }),
-      );
-    };
-  });
+): { deadline: Deadline; expired: Promise<never>; end: (error: Error) => void } {
+  let end: (error: Error) => void = () => undefined;
+  const expired = new Promise<never>((_, reject) => (end = reject));
   expired.catch(() => undefined); // it may expire before anything awaits it
-  return { deadline: new Deadline(limitMs, expire), expired };
+  const expire = (): void =>
+    end(
+      new ConnectionError('connect-timeout', `${where}: no login within ${limitMs / 1000} s`, {
+        hint: 'Check the network, and that an ssh server runs there, or allow more time.',
+      }),
+    );
+  return { deadline: new Deadline(limitMs, expire), expired, end };
 }
 
 /** Connects, and retries after failures up to ConnectionAttempts times. */

@@ -29,6 +29,8 @@ export interface SshOptions {
    * refused.
    */
   readonly askHostKey?: (shown: UnknownHost) => Promise<boolean>;
+  /** Ends a login under way, with its reason as the error. */
+  readonly signal?: AbortSignal;
   /** Called with notices worth a line, such as that a host key was recorded. */
   readonly onNotice?: (text: string) => void;
   /** Called with details for diagnosis. */

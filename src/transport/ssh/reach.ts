@@ -11,6 +11,7 @@ import { findIdentities } from './identities.ts';
 import { LoginMemory } from './memory.ts';
 import type { SshOptions } from './options.ts';
 import { findSystemSsh, isAccountHome, systemSshArgs } from './program.ts';
+import { withEndingQuestions } from './questions.ts';
 import { resolveRoute, type SshRoute } from './route.ts';
 import type { SshTarget } from '../ssh-target.ts';
 import { connectRoute } from './ssh.ts';
@@ -31,11 +32,13 @@ export interface SshReachOptions extends SshOptions {
  * @throws {LoginError | ConnectionError} as `connectRoute`; the system's ssh reports its failures
  *   when a command is started
  */
-export async function reachSsh(target: SshTarget, options: SshReachOptions): Promise<Remote> {
+export async function reachSsh(target: SshTarget, given: SshReachOptions): Promise<Remote> {
+  const options = withEndingQuestions(given);
   const homeDir = options.homeDir ?? homedir();
   const route = await resolveRoute(target, { homeDir, configFile: options.configFile });
   const memory = new LoginMemory();
   const choice = await choose(route, options, memory);
+  options.signal.throwIfAborted();
   const useSystem = async (program: string, why: string): Promise<Remote> => {
     options.onDetail?.(`using the system's ssh (${program}): ${why}`);
     const { config } = route[route.length - 1] ?? route[0];
