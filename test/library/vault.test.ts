@@ -12,7 +12,8 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type Bench, ecsync, initVault, makeBench } from '../e2e/support/cli.ts';
 import { differences } from '../e2e/support/compare.ts';
 import { makeOldCopy } from '../e2e/support/stock-copies.ts';
@@ -282,6 +283,25 @@ describe('a vault that ends', () => {
     expect(await failureOf(vault.push(bench.copy))).toMatchObject({ code: 'closed' });
     expect(await failureOf(all(vault.copy(bench.copy).list()))).toMatchObject({ code: 'closed' });
     expect(() => vault.exportMasterkey()).toThrow(library.UsageError);
+  });
+
+  it('hands on what the promise of a listener is rejected with, however late', async () => {
+    const vault = await open();
+    const mine = new TypeError('mine');
+    const onItem = (): unknown => Promise.reject(mine);
+    expect(await failureOf(vault.push(bench.copy, { onItem }))).toBe(mine);
+    const later = (): unknown => sleep(1500).then(() => Promise.reject(mine));
+    const onProgress = vi.fn(later);
+    expect(await failureOf(vault.push(bench.copy, { onProgress }))).toBe(mine);
+    expect(onProgress).toHaveBeenCalled();
+    const written: string[] = [];
+    const slow = ({ path: at }: { readonly path: Uint8Array }): unknown =>
+      sleep(50).then(() => written.push(text(at)));
+    const copy = path.join(bench.dir, 'another-copy');
+    const { filesSent } = await vault.push(copy, { onItem: slow });
+    expect(filesSent).toBe(3);
+    expect(written).toEqual(expect.arrayContaining(['large', 'top', 'folder/old']));
+    await vault.close();
   });
 
   it('hands on what a listener throws, and pushes again', async () => {

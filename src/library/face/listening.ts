@@ -1,6 +1,6 @@
 /** The signal and the listeners of one run. */
 import { InterruptedError } from '../../errors.ts';
-import { interrupted } from '../../interruption.ts';
+import { interrupted, unlessAborted } from '../../interruption.ts';
 import type { PushWarning } from '../../sync/push/source/push-settings.ts';
 import type { Caller } from '../caller.ts';
 import type { OptionKinds } from './given-options.ts';
@@ -22,7 +22,9 @@ export const LISTENING_KINDS: OptionKinds = { signal: 'any', onWarning: 'listene
 
 /**
  * The signals and the listeners of one run. A listener that throws ends the run, which then rejects
- * with that exception, since the engine does not expect exceptions from listeners.
+ * with that exception, since the engine does not expect exceptions from listeners. A promise that a
+ * listener returns belongs to the run: it is awaited at the end, and its rejection counts as an
+ * exception.
  *
  * @internal
  */
@@ -30,6 +32,7 @@ export class Listening {
   readonly caller: Caller;
   readonly #ending = new AbortController();
   readonly #signals: readonly AbortSignal[];
+  readonly #pending = new Set<Promise<void>>();
   #thrown: { readonly error: unknown } | undefined;
 
   /** @param closing - aborted when the owner of the run is closed */
@@ -43,18 +46,36 @@ export class Listening {
     };
   }
 
-  /** Wraps a listener that may throw. */
+  /** Wraps a listener that may throw, or return a promise. */
   hears<Args extends readonly unknown[]>(
-    listener: ((...told: Args) => void) | undefined,
+    listener: ((...told: Args) => unknown) | undefined,
   ): (...told: Args) => void {
     return (...told) => {
+      if (this.#thrown !== undefined) return;
       try {
-        if (this.#thrown === undefined) listener?.(...told);
+        const result = listener?.(...told);
+        if (isPromise(result)) this.#follow(result);
       } catch (error) {
-        this.#thrown = { error };
-        this.#end(error);
+        this.#fail(error);
       }
     };
+  }
+
+  #follow(result: PromiseLike<unknown>): void {
+    const settled: Promise<void> = Promise.resolve(result).then(
+      () => void this.#pending.delete(settled),
+      (error: unknown) => {
+        this.#pending.delete(settled);
+        this.#fail(error);
+      },
+    );
+    this.#pending.add(settled);
+  }
+
+  #fail(error: unknown): void {
+    if (this.#thrown !== undefined) return;
+    this.#thrown = { error };
+    this.#end(error);
   }
 
   /**
@@ -75,6 +96,7 @@ export class Listening {
     try {
       this.#ending.signal.throwIfAborted();
       const result = await work(this.caller);
+      await unlessAborted(Promise.all(this.#pending), this.#ending.signal);
       if (this.#thrown === undefined) return result;
       throw this.#thrown.error;
     } catch (error) {
@@ -96,4 +118,13 @@ export class Listening {
   #end(cause: unknown): void {
     this.#ending.abort(interrupted(cause));
   }
+}
+
+function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'then' in value &&
+    typeof value.then === 'function'
+  );
 }
