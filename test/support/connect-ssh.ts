@@ -7,6 +7,7 @@ import { LoginMemory } from '../../src/transport/ssh/memory.ts';
 import type { SshOptions } from '../../src/transport/ssh/options.ts';
 import { resolveRoute } from '../../src/transport/ssh/route.ts';
 import { connectRoute } from '../../src/transport/ssh/ssh.ts';
+import { withEndingQuestions } from '../../src/transport/ssh/questions.ts';
 
 /** As a destination is reached by the built-in ssh, without a look at the system's. */
 export async function connectSsh(target: SshTarget, options: SshOptions): Promise<Remote> {
@@ -14,5 +15,5 @@ export async function connectSsh(target: SshTarget, options: SshOptions): Promis
   const route = await resolveRoute(target, { homeDir, configFile });
   const missing = route.flatMap(({ config }) => config.unsupported);
   if (missing.length > 0) throw unsupportedConfig(joinReasons(missing));
-  return connectRoute(route, options, new LoginMemory());
+  return connectRoute(route, withEndingQuestions(options), new LoginMemory());
 }

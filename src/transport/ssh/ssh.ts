@@ -17,6 +17,7 @@ import { SshSession, type Startable } from './session.ts';
  * questions are asked before this returns. A further login that becomes necessary later reuses the
  * answers, except those that are valid only once.
  *
+ * @param options - with questions that end with the login
  * @param memory - holds the answers so far, and gets later ones
  * @throws {LoginError} `host-key-unknown`, `host-key-changed`, `host-key-revoked`,
  *   `known-hosts-unreadable`, `known-hosts-unwritable`, `algorithms-mismatch`, `login-refused`
