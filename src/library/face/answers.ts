@@ -1,7 +1,7 @@
 /** Checks the questions that a program answers, and each of its answers. */
 import { UsageError } from '../../errors.ts';
 import type { UnknownHost } from '../../transport/ssh/options.ts';
-import { invalidOption, unknownOption } from './given-options.ts';
+import { invalidOption, unknownOption } from './given-kinds.ts';
 
 /** An answer, or a promise of one. */
 type Answer<T> = T | Promise<T>;

@@ -24,15 +24,8 @@ import type { CopyPlace } from '../copy-place.ts';
 import { rulesOf } from '../settings/filter-entries.ts';
 import { restoringSettings } from '../settings/restore-choice.ts';
 import { pathInCopy, type CopyPath } from './copy-paths.ts';
-import {
-  assertOptions,
-  assertWithin,
-  filterEntriesOf,
-  kindsOf,
-  readOptions,
-  type GivenOptions,
-  type OptionKinds,
-} from './given-options.ts';
+import { assertOptions, type OptionKinds } from './given-kinds.ts';
+import { filterEntriesOf, kindsOf, readOptions, type GivenOptions } from './given-options.ts';
 import { LISTENING_KINDS, type ListeningOptions } from './listening.ts';
 
 const PEER_TABLE = tableWithout(PEER_OPTIONS, ['password_file']);
@@ -59,7 +52,7 @@ export function peerOf(options: CopyReachOptions): PeerSettings {
 function peerValuesOf(options: CopyReachOptions) {
   const given = Object.entries(options).filter(([name]) => Object.hasOwn(PEER_KINDS, name));
   const picked = Object.fromEntries(given);
-  return readOptions(PEER_TABLE, picked, {}).values;
+  return readOptions(PEER_TABLE, picked).values;
 }
 
 /**
@@ -144,13 +137,15 @@ const RESTORE_TABLE = {
   ...{ bwlimit, keep, dry_run, xattrs },
 };
 
-const RESTORE_KINDS: OptionKinds = {
+/** The kinds of {@link CopyRestoreOptions}. @internal */
+export const RESTORE_KINDS: OptionKinds = {
+  ...kindsOf(RESTORE_TABLE),
   ...LISTENING_KINDS,
   onItem: 'listener',
   onProgress: 'listener',
   onDetail: 'listener',
-  paths: 'any',
-  base: 'any',
+  paths: 'paths',
+  base: 'path',
   overwrite: 'text',
   lastPush: 'flag',
   specialModes: 'flag',
@@ -162,20 +157,17 @@ const RESTORE_KINDS: OptionKinds = {
  * Derives the settings of a restore from options.
  *
  * @param configured - patterns of kept objects from the configuration
- * @param others - further options of the same call
- * @throws {UsageError} `option-invalid`, `option-unknown`, `path-outside`, and every code of
- *   `rulesOf`
+ * @throws {UsageError} `option-invalid`, `path-outside`, and every code of `rulesOf`
  *
  * @internal
  */
 export async function restoreSettingsOf(
   options: CopyRestoreOptions,
   configured: readonly string[],
-  others: OptionKinds = {},
 ): Promise<Omit<RestoreSettings, 'from' | 'target' | keyof PeerSettings>> {
   const { paths = [], base, overwrite, lastPush = true } = options;
   const { specialModes, allowHoles, allowMoved } = options;
-  const { values } = readOptions(RESTORE_TABLE, options, { ...RESTORE_KINDS, ...others });
+  const { values } = readOptions(RESTORE_TABLE, options);
   if (overwrite !== undefined) assertOverwrite(overwrite);
   const wanted = paths.map(pathInCopy);
   const top = base === undefined ? undefined : pathInCopy(base);
@@ -215,7 +207,7 @@ export interface CopyFsckOptions extends ListeningOptions {
   /** Verify that ecsync wrote each block, which takes longer. Default: false. */
   readonly nonces?: boolean;
   /** Patterns for foreign objects that are kept in the copy. */
-  readonly keep?: readonly string[];
+  readonly keep?: string | readonly string[];
   /** Compare with what the last push from here left. Default: true. */
   readonly lastPush?: boolean;
   readonly onFinding?: (finding: FsckFinding) => void;
@@ -239,29 +231,27 @@ export interface FsckChoice {
  * Derives the settings of a check from options.
  *
  * @param configured - patterns of kept objects from the configuration
- * @throws {UsageError} `option-invalid`, `option-unknown`
  *
  * @internal
  */
 export function fsckChoiceOf(options: CopyFsckOptions, configured: readonly string[]): FsckChoice {
   const { sample, seed, allowHoles = false, nonces = false, keep: kept = [] } = options;
-  assertOptions(options, FSCK_KINDS);
-  assertWithin('sample', sample, [Number.MIN_VALUE, 100]);
   return {
     sample: sample === undefined ? undefined : pickSample(sample / 100, seed),
     ...{ allowHoles, checksNonces: nonces },
-    keep: [...kept, ...configured],
+    keep: [kept, configured].flat(),
     comparesWithPush: options.lastPush ?? true,
   };
 }
 
-const FSCK_KINDS: OptionKinds = {
+/** The kinds of {@link CopyFsckOptions}. @internal */
+export const FSCK_KINDS: OptionKinds = {
   ...LISTENING_KINDS,
-  sample: 'number',
+  sample: 'percentage',
   seed: 'text',
   allowHoles: 'flag',
   nonces: 'flag',
-  keep: 'any',
+  keep: 'texts',
   lastPush: 'flag',
   onFinding: 'listener',
   onProgress: 'listener',
@@ -306,16 +296,15 @@ export interface CopyFindOptions extends CopyBrowseOptions {
 const BROWSE_KINDS: OptionKinds = { ...LISTENING_KINDS, onProblem: 'listener' };
 const FIND_KINDS: OptionKinds = {
   ...BROWSE_KINDS,
-  in: 'any',
-  pattern: 'any',
+  in: 'path',
+  pattern: 'path',
   ignoreCase: 'flag',
-  kinds: 'any',
-  minSize: 'number',
-  maxSize: 'number',
-  newer: 'any',
-  older: 'any',
+  kinds: 'objectKinds',
+  minSize: 'size',
+  maxSize: 'size',
+  newer: 'date',
+  older: 'date',
 };
-const SIZES = [0, Number.MAX_SAFE_INTEGER] as const;
 const KIND_LETTERS = { file: 'f', folder: 'd', link: 'l', special: 's' } as const;
 
 /**
@@ -326,9 +315,8 @@ const KIND_LETTERS = { file: 'f', folder: 'd', link: 'l', special: 's' } as cons
  * @internal
  */
 export function findTestsOf(options: CopyFindOptions): FindTests {
-  const { pattern, ignoreCase = false, kinds, minSize, maxSize, newer, older } = options;
   assertOptions(options, FIND_KINDS);
-  for (const [name, size] of Object.entries({ minSize, maxSize })) assertWithin(name, size, SIZES);
+  const { pattern, ignoreCase = false, kinds, minSize, maxSize, newer, older } = options;
   return {
     ...(pattern !== undefined && { pattern: bytesOf(pattern) }),
     ignoreCase,
@@ -359,9 +347,8 @@ export function rangeOf(options: CopyReadOptions): {
   readonly offset: number;
   readonly end: number;
 } {
+  assertOptions(options, { ...LISTENING_KINDS, offset: 'size', length: 'size' });
   const { offset = 0, length = Number.MAX_SAFE_INTEGER } = options;
-  assertOptions(options, { ...LISTENING_KINDS, offset: 'number', length: 'number' });
-  for (const [name, size] of Object.entries({ offset, length })) assertWithin(name, size, SIZES);
   return { offset, end: offset + length };
 }
 

@@ -22,8 +22,10 @@ import type { CheckedQuestions } from './answers.ts';
 import {
   assertListOptions,
   findTestsOf,
+  FSCK_KINDS,
   fsckChoiceOf,
   rangeOf,
+  RESTORE_KINDS,
   restoreSettingsOf,
   type CopyBrowseOptions,
   type CopyFsckOptions,
@@ -33,6 +35,7 @@ import {
   type CopyRestoreOptions,
 } from './copy-choice.ts';
 import { copyObjectOf, pathInCopy, type CopyObject, type CopyPath } from './copy-paths.ts';
+import { assertArgument } from './given-kinds.ts';
 import { questionsFor } from './login.ts';
 import { endOf, type OpenRuns } from './open-runs.ts';
 import type { Hand } from './pulled.ts';
@@ -87,7 +90,8 @@ export class Copy implements AsyncDisposable {
    * @throws {LockedError} `locked` — another restore writes to the folder
    */
   restore(target: string, options: CopyRestoreOptions = {}): Promise<RestoreSummary> {
-    return this.#parts.runs.run(options, async (caller, listening) => {
+    return this.#parts.runs.run(options, RESTORE_KINDS, async (caller, listening) => {
+      assertArgument('target', target, 'place');
       const place = this.#parts.place(caller);
       const { vault, destination } = place;
       const { peer, keep } = this.#parts.way(place);
@@ -125,7 +129,7 @@ export class Copy implements AsyncDisposable {
    * @throws {UsageError} `not-encrypted` — a plain mirror
    */
   fsck(options: CopyFsckOptions = {}): Promise<FsckRunSummary> {
-    return this.#parts.runs.run(options, async (caller, listening) => {
+    return this.#parts.runs.run(options, FSCK_KINDS, async (caller, listening) => {
       const access = this.#access(caller);
       const { keep } = this.#parts.way(access.place);
       const run = { access, ...fsckChoiceOf(options, keep) };
@@ -153,6 +157,7 @@ export class Copy implements AsyncDisposable {
     folder: CopyPath = '',
     options: CopyListOptions = {},
   ): AsyncGenerator<CopyObject, void, undefined> {
+    assertArgument('folder', folder, 'path');
     assertListOptions(options);
     const reach = options.recursive === true ? 'all' : 'little';
     return this.#browse(options, reach, async ({ view, caller, hand }) => {
@@ -205,6 +210,7 @@ export class Copy implements AsyncDisposable {
     file: CopyPath,
     options: CopyReadOptions = {},
   ): AsyncGenerator<Uint8Array, void, undefined> {
+    assertArgument('file', file, 'path');
     const range = rangeOf(options);
     return this.#browse(options, 'little', async ({ view, hand }) => {
       const found = await findInside(view, pathInCopy(file));

@@ -9,7 +9,7 @@ import { readSecret, type Secret } from '../../vault/password/password.ts';
 import type { VaultFrame } from '../../vault/vault.ts';
 import type { Caller } from '../caller.ts';
 import { assertSealedBy, masterkeyByPassword, type Waiting } from '../unlocking.ts';
-import type { OptionKinds } from './given-options.ts';
+import type { OptionKinds } from './given-kinds.ts';
 
 /** The secret that opens the key: at most one of these. */
 export interface KeyOptions {
@@ -34,8 +34,8 @@ const KEY_NAMES = ['password', 'masterkey', 'passfile', 'extpass'] as const;
  * @internal
  */
 export const KEY_KINDS: OptionKinds = {
-  password: 'any',
-  masterkey: 'any',
+  password: 'secret',
+  masterkey: 'secret',
   passfile: 'text',
   extpass: 'text',
 };
@@ -72,7 +72,7 @@ export async function readGiven(
   isSecretGiven(options);
   const { password, masterkey, passfile, extpass } = options;
   if (masterkey !== undefined) return { kind: 'masterkey', bytes: masterkeyOf(masterkey) };
-  if (password !== undefined) return { kind: 'password', bytes: passwordOf(password) };
+  if (password !== undefined) return { kind: 'password', bytes: Buffer.from(password) };
   const environment = process.env;
   return readSecret({
     ...(passfile !== undefined && { passfile }),
@@ -92,13 +92,6 @@ export async function readGiven(
     environment: {},
     warn,
     signal,
-  });
-}
-
-function passwordOf(given: unknown): Buffer {
-  if (typeof given === 'string' || given instanceof Uint8Array) return Buffer.from(given);
-  throw new UsageError('option-invalid', "the option 'password' is no text", {
-    hint: 'Give a text, or bytes.',
   });
 }
 

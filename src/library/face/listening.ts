@@ -3,7 +3,7 @@ import { InterruptedError } from '../../errors.ts';
 import { interrupted, unlessAborted } from '../../interruption.ts';
 import type { PushWarning } from '../../sync/push/source/push-settings.ts';
 import type { Caller } from '../caller.ts';
-import type { OptionKinds } from './given-options.ts';
+import type { OptionKinds } from './given-kinds.ts';
 
 /** Options of every long operation. */
 export interface ListeningOptions {
@@ -18,7 +18,7 @@ export interface ListeningOptions {
  *
  * @internal
  */
-export const LISTENING_KINDS: OptionKinds = { signal: 'any', onWarning: 'listener' };
+export const LISTENING_KINDS: OptionKinds = { signal: 'signal', onWarning: 'listener' };
 
 /**
  * The signals and the listeners of one run. A listener that throws ends the run, which then rejects

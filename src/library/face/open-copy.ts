@@ -23,11 +23,12 @@ import { Copy } from './copy.ts';
 import {
   PEER_KINDS,
   peerOf,
+  RESTORE_KINDS,
   restoreSettingsOf,
   type CopyReachOptions,
   type CopyRestoreOptions,
 } from './copy-choice.ts';
-import { assertOptions, assertWithout, type OptionKinds } from './given-options.ts';
+import { assertArgument, assertOptions, assertWithout, type OptionKinds } from './given-kinds.ts';
 import { KEY_KINDS, openGiven, readGiven, waitingFor, type KeyOptions } from './given-secret.ts';
 import { Listening, LISTENING_KINDS, type ListeningOptions } from './listening.ts';
 import { questionsFor } from './login.ts';
@@ -75,6 +76,7 @@ const NEVER = new AbortController().signal;
  * @throws {InterruptedError} `interrupted`
  */
 export async function openCopy(address: string, options: OpenCopyOptions = {}): Promise<Copy> {
+  assertArgument('address', address, 'place');
   assertOptions(options, { ...FOREIGN_KINDS, layout: 'text', hkdf: 'flag', raw64: 'flag' });
   const runs = new OpenRuns();
   const questions = checkedQuestions(options.questions, true);
@@ -148,8 +150,8 @@ async function keyOfCopy(
 const ADOPT_KINDS: OptionKinds = {
   ...FOREIGN_KINDS,
   name: 'text',
-  vaultDir: 'text',
-  cipherdir: 'text',
+  vaultDir: 'place',
+  cipherdir: 'place',
   repair: 'flag',
   dryRun: 'flag',
   numericIds: 'flag',
@@ -202,6 +204,8 @@ export async function adoptCopy(
   address: string,
   options: AdoptCopyOptions = {},
 ): Promise<AdoptedSummary> {
+  assertArgument('folder', folder, 'place');
+  assertArgument('address', address, 'place');
   assertOptions(options, ADOPT_KINDS);
   const questions = checkedQuestions(options.questions, true);
   const listening = new Listening(options, NEVER);
@@ -267,6 +271,9 @@ export async function cloneCopy(
   folder: string,
   options: CloneCopyOptions = {},
 ): Promise<CloneSummary> {
+  assertArgument('address', address, 'place');
+  assertArgument('folder', folder, 'place');
+  assertOptions(options, { ...RESTORE_KINDS, ...FOREIGN_KINDS, name: 'text' });
   assertWithout(options, ['dryRun', 'paths', 'base', 'overwrite', 'lastPush']);
   const questions = checkedQuestions(options.questions, true);
   const listening = new Listening(options, NEVER);
@@ -278,7 +285,7 @@ export async function cloneCopy(
     const words = { remote: address, name, source: target, folder: process.cwd() };
     const { destination, place, vaultDir } = placeToClone(words, caller);
     const how = {
-      ...(await restoreSettingsOf(options, [], { ...FOREIGN_KINDS, name: 'text' })),
+      ...(await restoreSettingsOf(options, [])),
       ...peerOf(options),
     };
     const settings = { place, vaultDir, name, restore: { ...how, from: destination, target } };

@@ -2,6 +2,7 @@
 import { UsageError } from '../../errors.ts';
 import type { Caller } from '../caller.ts';
 import type { RunEnd } from '../failure.ts';
+import { assertOptions, type OptionKinds } from './given-kinds.ts';
 import { Listening, type ListeningOptions } from './listening.ts';
 import { pulled, type Hand } from './pulled.ts';
 
@@ -19,12 +20,13 @@ export class OpenRuns {
   }
 
   /**
-   * Does the work of one run.
+   * Checks the options, and does the work of one run.
    *
-   * @throws {UsageError} `closed`; {InterruptedError} `interrupted`; what `work` throws
+   * @throws {UsageError} `closed`, `option-invalid`, `option-unknown`; {InterruptedError} `interrupted`; what `work` throws
    */
-  async run<T>(options: ListeningOptions, work: RunWork<T>): Promise<T> {
+  async run<T>(options: ListeningOptions, kinds: OptionKinds, work: RunWork<T>): Promise<T> {
     this.assertOpen();
+    assertOptions(options, kinds);
     const listening = new Listening(options, this.#closing.signal);
     return this.#tracked(listening.run((caller) => work(caller, listening)));
   }

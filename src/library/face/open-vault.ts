@@ -17,7 +17,7 @@ import { keepConstantTime } from '../settings/constant-time.ts';
 import { layoutOf } from '../settings/layout-options.ts';
 import { findReverseConf, makeKey, takeReverseKey, type NewVaultOptions } from '../new-key.ts';
 import { checkedQuestions, type CheckedQuestions, type Questions } from './answers.ts';
-import { assertOptions, assertWithin, type OptionKinds } from './given-options.ts';
+import { assertArgument, assertOptions, assertWithin, type OptionKinds } from './given-kinds.ts';
 import {
   isSecretGiven,
   KEY_KINDS,
@@ -43,7 +43,7 @@ export interface CreateVaultOptions extends OpenVaultOptions, NewVaultOptions {}
 const OPEN_KINDS: OptionKinds = {
   ...KEY_KINDS,
   ...LISTENING_KINDS,
-  vaultDir: 'text',
+  vaultDir: 'place',
   questions: 'any',
 };
 const CREATE_KINDS: OptionKinds = {
@@ -77,6 +77,7 @@ const NEVER = new AbortController().signal;
  * @throws {InterruptedError} `interrupted`
  */
 export async function openVault(folder: string, options: OpenVaultOptions = {}): Promise<Vault> {
+  assertArgument('folder', folder, 'place');
   assertOptions(options, OPEN_KINDS);
   const questions = checkedQuestions(options.questions);
   const listening = new Listening(options, NEVER);
@@ -107,6 +108,7 @@ export async function createVault(
   folder: string,
   options: CreateVaultOptions = {},
 ): Promise<Vault> {
+  assertArgument('folder', folder, 'place');
   assertOptions(options, CREATE_KINDS);
   const questions = checkedQuestions(options.questions);
   assertWithin('longnamemax', options.longnamemax, [LONG_NAME_MAX_LEAST, LONG_NAME_MAX_DEFAULT]);

@@ -15,12 +15,8 @@ import { pushTarget } from '../settings/push-target.ts';
 import { settlePush } from '../settings/push-settings.ts';
 import { patienceOf, type Patience } from '../retry.ts';
 import { pathInCopy, type CopyPath } from './copy-paths.ts';
-import {
-  filterEntriesOf,
-  readOptions,
-  type GivenOptions,
-  type OptionKinds,
-} from './given-options.ts';
+import { assertArgument, type OptionKinds } from './given-kinds.ts';
+import { filterEntriesOf, kindsOf, readOptions, type GivenOptions } from './given-options.ts';
 import { LISTENING_KINDS, type ListeningOptions } from './listening.ts';
 
 /** The options of a push, except those that concern a terminal or have another form here. */
@@ -66,19 +62,19 @@ export interface VaultVerifyOptions extends VaultRunOptions, WaitingOptions {
   readonly onFinding?: (finding: VerifyFinding, repaired: boolean) => void;
 }
 
-/** Options that are not in the table. */
-const OTHERS: OptionKinds = {
+/** The kinds of the options of a push. @internal */
+export const PUSH_KINDS: OptionKinds = {
+  ...kindsOf(TABLE),
   ...LISTENING_KINDS,
-  paths: 'any',
+  paths: 'paths',
   onItem: 'listener',
   onProgress: 'listener',
-  wait: 'any',
+  wait: 'wait',
 };
-
-/** Options that only a plan has, and only a verification. @internal */
-export const PLAN_KINDS: OptionKinds = { exact: 'flag' };
-/** @internal */
-export const VERIFY_KINDS: OptionKinds = { repair: 'flag', onFinding: 'listener' };
+/** Of a plan. @internal */
+export const PLAN_KINDS: OptionKinds = { ...PUSH_KINDS, exact: 'flag' };
+/** Of a verification. @internal */
+export const VERIFY_KINDS: OptionKinds = { ...PUSH_KINDS, repair: 'flag', onFinding: 'listener' };
 
 /**
  * The settings of a push, its vault, and its time limits.
@@ -95,8 +91,8 @@ export interface PushJobRead {
 /**
  * Combines the options of a program with those of the configuration files.
  *
- * @throws {UsageError} `no-remote`, `destination-invalid`, `option-invalid`, `option-unknown`,
- *   `path-outside`, `path-missing`, and every code of `settlePush` and `configuredFileLayers`
+ * @throws {UsageError} `no-remote`, `destination-invalid`, `option-invalid`, `path-outside`,
+ *   `path-missing`, and every code of `settlePush` and `configuredFileLayers`
  *
  * @internal
  */
@@ -106,12 +102,12 @@ export async function pushJobOf(
   about: {
     readonly remote: string | undefined;
     readonly options: VaultPushOptions;
-    readonly others?: OptionKinds;
   },
 ): Promise<PushJobRead> {
   const { platform } = caller;
-  const { remote, options, others } = about;
-  const { values, given } = readOptions(TABLE, options, { ...OTHERS, ...others });
+  const { remote, options } = about;
+  if (remote !== undefined) assertArgument('remote', remote, 'text');
+  const { values, given } = readOptions(TABLE, options);
   const { source, config } = vault;
   const context = { remotes: config.remotes, folder: process.cwd(), source, platform };
   const destination = pushTarget(remote, context);

@@ -25,11 +25,13 @@ import { withKeyedVault } from '../keyed-run.ts';
 import { patiently, PLAN_CUT_OFF, VERIFY_CUT_OFF } from '../retry.ts';
 import type { CheckedQuestions } from './answers.ts';
 import { Copy } from './copy.ts';
+import { assertArgument, assertOptions } from './given-kinds.ts';
 import type { Listening } from './listening.ts';
 import { questionsFor } from './login.ts';
 import { endOf, OpenRuns } from './open-runs.ts';
 import {
   PLAN_KINDS,
+  PUSH_KINDS,
   pushJobOf,
   type PushJobRead,
   type VaultPlanOptions,
@@ -38,7 +40,7 @@ import {
   type VaultVerifyOptions,
   VERIFY_KINDS,
 } from './push-choice.ts';
-import { wayTo, type CopyReachOptions } from './copy-choice.ts';
+import { PEER_KINDS, wayTo, type CopyReachOptions } from './copy-choice.ts';
 
 /**
  * The state of a vault while it is open.
@@ -125,7 +127,7 @@ export class Vault implements AsyncDisposable {
    * @throws {FileError} the source folder, or a destination that cannot store anything
    */
   push(remote?: string, options: VaultPushOptions = {}): Promise<PushSummary> {
-    return this.#runs.run(options, async (caller, listening) => {
+    return this.#runs.run(options, PUSH_KINDS, async (caller, listening) => {
       const job = await pushJobOf(caller, this.#read(), { remote, options });
       const { summary } = await pushHolding(caller, { ...job, wait: options.wait }, (signal) =>
         this.#withKey({ ...caller, signal }, { job, listening, options }, (vault, around) =>
@@ -143,8 +145,8 @@ export class Vault implements AsyncDisposable {
    * @throws as {@link push}, without the lock
    */
   plan(remote?: string, options: VaultPlanOptions = {}): Promise<PlanSummary> {
-    return this.#runs.run(options, async (caller, listening) => {
-      const job = await pushJobOf(caller, this.#read(), { remote, options, others: PLAN_KINDS });
+    return this.#runs.run(options, PLAN_KINDS, async (caller, listening) => {
+      const job = await pushJobOf(caller, this.#read(), { remote, options });
       const exact = options.exact === true;
       const run = { job, listening, options, cutOff: PLAN_CUT_OFF };
       return this.#withKey(caller, run, (vault, around) =>
@@ -163,9 +165,9 @@ export class Vault implements AsyncDisposable {
    *   `answers-withheld`; {UsageError} `conflicting-options` — a repair of an append-only copy
    */
   verify(remote?: string, options: VaultVerifyOptions = {}): Promise<VerifySummary> {
-    const repairs = options.repair === true;
-    return this.#runs.run(options, async (caller, listening) => {
-      const read = await pushJobOf(caller, this.#read(), { remote, options, others: VERIFY_KINDS });
+    return this.#runs.run(options, VERIFY_KINDS, async (caller, listening) => {
+      const repairs = options.repair === true;
+      const read = await pushJobOf(caller, this.#read(), { remote, options });
       const job = { ...read, settings: verifySettings(read.settings, repairs) };
       const run = { ...job, wait: options.wait, repairs };
       const onFinding = listening.hears(options.onFinding);
@@ -181,6 +183,8 @@ export class Vault implements AsyncDisposable {
 
   /** The copy at a remote, to be restored, checked or browsed. Nothing is opened yet. */
   copy(remote?: string, options: CopyReachOptions = {}): Copy {
+    if (remote !== undefined) assertArgument('remote', remote, 'text');
+    assertOptions(options, PEER_KINDS);
     return Copy.of({
       runs: this.#runs,
       questions: this.#parts.questions,
