@@ -11,7 +11,8 @@ import { TreeAhead } from '../../tree/tree-ahead.ts';
 import { EncryptedView } from '../../view/encrypt/encrypted-view.ts';
 import { MirrorView } from '../../view/mirror/mirror-view.ts';
 import type { Ledger } from './job/ledger.ts';
-import { Births, NO_MOVES, readMoves, type MoveMemory, type MoveStores } from './memory/moves.ts';
+import { Births, PendingBirths } from './memory/birth-lookup.ts';
+import { NO_MOVES, readMoves, type MoveMemory, type MoveStores } from './memory/moves.ts';
 import type { OpenVault } from './opened-vault.ts';
 import type { PushView } from './source/push-entry.ts';
 import type { PushReporter, PushSettings } from './source/push-settings.ts';
@@ -31,7 +32,7 @@ export interface Source {
 async function encrypted(
   plain: LocalTree,
   vault: OpenVault,
-  { births, ledger }: { readonly births: Births; readonly ledger: Ledger },
+  { births, ledger }: { readonly births: PendingBirths; readonly ledger: Ledger },
 ): Promise<EncryptedView<LocalEntry>> {
   const { conf, masterkey, derivation, virtualTimes, inherited } = vault;
   const ahead = new TreeAhead(plain);
@@ -67,7 +68,7 @@ export async function lookAtSource(
   signal: AbortSignal,
 ): Promise<Source> {
   const { selection, ledger, reporter, stores, onView } = books;
-  const births = new Births();
+  const births = new PendingBirths();
   const { frozen } = settings;
   const source = frozen?.folder ?? settings.source;
   const plain = new LocalTree(source, {
@@ -94,14 +95,15 @@ export async function lookAtSource(
   reporter.progress({ ...NOTHING_DONE, stage: 'connect' });
   reportFarTimes(snapshot, ledger);
   const moves = stores
-    ? readMoves(stores, births, {
+    ? readMoves(stores, {
         source,
         snapshot,
         view,
         isPart: selection.within.length > 0,
         isFiltered: settings.rules.length > 0 || settings.limits !== undefined,
       })
-    : { moves: { ...NO_MOVES, changed: [] }, save: () => undefined };
+    : { moves: { ...NO_MOVES, changed: [] }, births: new Births(), save: () => undefined };
+  births.settle(moves.births);
   if (!settings.xattrs) return { view, snapshot, moves };
   return { view, moves, snapshot: await withXattrs(view, snapshot, { source, signal, ledger }) };
 }

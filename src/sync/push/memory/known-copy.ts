@@ -1,8 +1,8 @@
 /** What a vault knows about its own copy, for checking it. */
 import type { Layout } from '../../../gocryptfs/layout.ts';
+import { Births } from './birth-lookup.ts';
 import { decodeBirths } from './births.ts';
 import { LastPush } from './last-push.ts';
-import { Births } from './moves.ts';
 import { decodeMark, type PushMark } from './push-mark.ts';
 import { decodeState } from './push-state.ts';
 import { pushMemory, type PushMemory } from './vault-memory.ts';
@@ -33,8 +33,7 @@ export function knownCopy(vault: AdoptedPlace, destination: Pick<Destination, 's
   const memory = pushMemory(vault, destination);
   const mark = decodeMark(memory.mark.read());
   const stored = memory.moves.births.read();
-  const births = new Births();
-  births.set(decodeBirths(stored));
+  const births = new Births(decodeBirths(stored));
   const adopted = readAdopted(vault);
   const inherited = adopted === undefined ? undefined : InheritedIndex.decode(adopted);
   const isForgotten = mark?.hasBirths === true && stored === undefined;

@@ -3,11 +3,11 @@ import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { FileError, VaultError } from '../../../errors.ts';
 import { errnoOf } from '../../../platform.ts';
-import type { Birth } from '../../../gocryptfs/content/identity.ts';
 import { isDirectory, isRegularFile } from '../../../tree/entry.ts';
 import { readLocalEntry } from '../../../tree/local/local-entry.ts';
 import { pathKey } from '../../../bytes/paths.ts';
-import { assignBirths, decodeBirths, encodeBirths, withGone, type BirthRecord } from './births.ts';
+import { Births } from './birth-lookup.ts';
+import { assignBirths, decodeBirths, encodeBirths, withGone } from './births.ts';
 import {
   compareLocations,
   digestLocations,
@@ -104,22 +104,11 @@ export const NO_MOVES: Moves = {
   suspects: new Set(),
 };
 
-/** The births that a view needs to encrypt. Empty until the source has been walked. */
-export class Births {
-  readonly #byPath = new Map<string, Birth>();
-
-  of(plainPath: Uint8Array): Birth | undefined {
-    return this.#byPath.size === 0 ? undefined : this.#byPath.get(pathKey(plainPath));
-  }
-
-  set(records: readonly BirthRecord[]): void {
-    for (const record of records) this.#byPath.set(pathKey(record.path), record.birth);
-  }
-}
-
 /** What one push knows of moves, and remembers for the next one. */
 export interface MoveMemory {
   readonly moves: Moves;
+  /** Those of the files of the source, which its view needs to encrypt them. */
+  readonly births: Births;
   /**
    * Call after a completed push.
    *
@@ -146,7 +135,7 @@ export interface MoveSource {
  * births, and finds those that the destination already has. Without times of birth no moves are
  * detected, since inode numbers are reused.
  */
-export function readMoves(stores: MoveStores, births: Births, from: MoveSource): MoveMemory {
+export function readMoves(stores: MoveStores, from: MoveSource): MoveMemory {
   const { snapshot, view, isPart } = from;
   const digest = isPart ? undefined : digestOf(stores.locations);
   const isSame = digest !== undefined && digestLocations(snapshot.entries).equals(digest);
@@ -154,7 +143,7 @@ export function readMoves(stores: MoveStores, births: Births, from: MoveSource):
     if (!isPart && !isSame) stores.locations.write(encodeLocations(snapshot.entries));
   };
   const moves = isSame ? unmoved(view) : findMoves(stores.locations.read(), from);
-  if (!view.keepsIdentities) return { moves, save: saveLocations };
+  if (!view.keepsIdentities) return { moves, births: new Births(), save: saveLocations };
   const bornBefore = stores.births.read();
   const assigned = assignBirths({
     before: decodeBirths(bornBefore),
@@ -162,10 +151,10 @@ export function readMoves(stores: MoveStores, births: Births, from: MoveSource):
     origins: moves.origins,
     isStillThere: (record) => isPart || isThere(from, record.path, record),
   });
-  births.set(assigned.records);
   const suspects = new Set([...moves.suspects, ...assigned.reborn]);
   return {
     moves: assigned.reborn.length === 0 ? moves : { ...moves, suspects },
+    births: new Births(assigned.records),
     save: (mayHold) => {
       const records = withGone(assigned, mayHold);
       const born = encodeBirths(records);

@@ -17,12 +17,7 @@ import fc from 'fast-check';
 import { beforeAll, expect, it } from 'vitest';
 import { serialiseConf } from '../../../../src/gocryptfs/conf/config.ts';
 import { createConf } from '../../../../src/gocryptfs/conf/keys.ts';
-import {
-  Births,
-  readMoves,
-  type Moves,
-  type MoveStores,
-} from '../../../../src/sync/push/memory/moves.ts';
+import { readMoves, type Moves, type MoveStores } from '../../../../src/sync/push/memory/moves.ts';
 import type { PushEntry } from '../../../../src/sync/push/source/push-entry.ts';
 import { takeSnapshot } from '../../../../src/sync/push/source/snapshot.ts';
 import { isRegularFile } from '../../../../src/tree/entry.ts';
@@ -169,7 +164,6 @@ class History {
   }
 
   async #push({ deletes, hardLinks, links }: Manner): Promise<void> {
-    const births = new Births();
     const plain = new LocalTree(this.#source);
     const view = new EncryptedView(plain, { conf: { bytes: conf, mtimeSec: 0 }, masterkey });
     const snapshot = await takeSnapshot(view, {
@@ -179,8 +173,8 @@ class History {
       onCount: () => undefined,
     });
     const from = { source: this.#source, snapshot, view, isPart: false, isFiltered: false };
-    const books = readMoves(this.#stores(), births, from);
-    const { moves } = books;
+    const books = readMoves(this.#stores(), from);
+    const { moves, births } = books;
     const birthOf = ({ plain: { path: at } }: PlainFile): string => {
       const { path: born, counter } = births.of(at) ?? { path: at, counter: 0 };
       return `${text(born)}#${counter}`;
