@@ -132,6 +132,7 @@ class ChildConnection implements Connection {
       child.stdin,
       (cause) =>
         new ConnectionError('command-ended', `${options.shownName}: the program has ended`, {
+          hint: 'Run the same command again to continue.',
           cause,
         }),
     );

@@ -15,6 +15,12 @@ const REMEDIES: Readonly<Record<string, string>> = {
   EIO: 'The disk reported an error; check it soon.',
   ELOOP: 'A symbolic link stands where a file or folder was expected.',
   EXDEV: 'The temporary folder must be on the same file system as the destination.',
+  ENOENT: 'Check the path.',
+  ENOTDIR: 'A part of the path is no folder; check the path.',
+  EISDIR: 'A folder stands where a file was expected.',
+  EINVAL: 'The file system does not take this name or size.',
+  EEXIST: 'Something else has this name; move it away.',
+  EBUSY: 'Another program uses it; close that and run again.',
   ENOTEMPTY: 'The folder still holds files that are not part of the copy.',
 };
 

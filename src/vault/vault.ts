@@ -228,6 +228,11 @@ function sourceMissing(source: string, what: string): VaultError {
  * border
  */
 function noVault(folder: string, border?: string): VaultError {
+  if (pathKind(folder) === 'absent') {
+    return new VaultError('no-vault', `no vault here: there is no folder ${folder}`, {
+      hint: 'Check the path.',
+    });
+  }
   const stopped =
     border === undefined
       ? ''

@@ -35,10 +35,14 @@ export async function deriveKek(
   backend: CipherBackend = DEFAULT_BACKEND,
 ): Promise<Buffer> {
   if (password.length === 0) {
-    throw new PasswordError('empty-password', 'the password is empty');
+    throw new PasswordError('empty-password', 'the password is empty', {
+      hint: 'Choose one of at least one byte.',
+    });
   }
   if (password.length > PASSWORD_LENGTH_MAX) {
-    throw new PasswordError('password-too-long', 'the password has more than 2048 bytes');
+    throw new PasswordError('password-too-long', 'the password has more than 2048 bytes', {
+      hint: 'gocryptfs takes no longer one.',
+    });
   }
   try {
     return await backend.scrypt(password, parameters);
@@ -234,7 +238,9 @@ async function wrapUnderPassword(
     scryptLogN < SCRYPT_LOG_N_MIN ||
     scryptLogN > SCRYPT_LOG_N_MAX
   ) {
-    throw new UsageError('scryptn-out-of-range', `scryptn ${scryptLogN} is not in 10 … 22`);
+    throw new UsageError('scryptn-out-of-range', `scryptn ${scryptLogN} is not in 10 … 22`, {
+      hint: 'Give a whole number from 10 to 22; the default is 16.',
+    });
   }
   const scrypt = { salt: randomBytes(SCRYPT_SALT_LENGTH_MIN), logN: scryptLogN, r: 8, p: 1 };
   const kek = await deriveKek(password, scrypt);

@@ -74,7 +74,7 @@ export async function readGiven(
   if (masterkey !== undefined) return { kind: 'masterkey', bytes: masterkeyOf(masterkey) };
   if (password !== undefined) return { kind: 'password', bytes: Buffer.from(password) };
   const environment = process.env;
-  return readSecret({
+  const sources = {
     ...(passfile !== undefined && { passfile }),
     ...(extpass !== undefined && { extpass }),
     ...(vault !== undefined && {
@@ -92,7 +92,17 @@ export async function readGiven(
     environment: {},
     warn,
     signal,
-  });
+  };
+  try {
+    return await readSecret(sources);
+  } catch (error) {
+    if (!(error instanceof PasswordError) || error.code !== 'password-missing') throw error;
+    const named = vault === undefined ? '' : ', or name one in [password] of .ecsync/config.toml';
+    throw new PasswordError('password-missing', 'no password is given', {
+      hint: `Give \`password\`, \`passfile\`, \`extpass\` or \`masterkey\`${named}.`,
+      cause: error,
+    });
+  }
 }
 
 function masterkeyOf(given: string | Uint8Array): Buffer {

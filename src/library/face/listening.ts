@@ -1,4 +1,5 @@
 /** The signal and the listeners of one run. */
+import { setMaxListeners } from 'node:events';
 import { InterruptedError } from '../../errors.ts';
 import { interrupted, unlessAborted } from '../../interruption.ts';
 import type { PushWarning } from '../../sync/push/source/push-settings.ts';
@@ -89,6 +90,8 @@ export class Listening {
       const { target } = event;
       this.#end(target instanceof AbortSignal ? target.reason : undefined);
     };
+    // One signal may end any number of runs at once.
+    setMaxListeners(0, ...this.#signals);
     for (const signal of this.#signals) {
       if (signal.aborted) this.#end(signal.reason);
       else signal.addEventListener('abort', stop, { once: true });

@@ -238,7 +238,10 @@ function refused(code: number, shown: string): RemoteError {
     code === 0
       ? `the server ended before rsync answered${quoted(shown)}`
       : `the remote rsync gave up with exit code ${code}${quoted(shown)}`,
-    { facts: { remoteExitCode: code } },
+    {
+      hint: 'Does the login run rsync there? Find out with: ecsync remote test',
+      facts: { remoteExitCode: code },
+    },
   );
 }
 

@@ -146,6 +146,7 @@ async function awaitBytes(reader: MultiplexReader, count: number): Promise<void>
       shown === ''
         ? 'the server closed the connection before rsync answered'
         : `the server closed the connection after saying ${JSON.stringify(shown)}`,
+      { hint: 'Does the login run rsync there? Find out with: ecsync remote test' },
     );
   }
 }

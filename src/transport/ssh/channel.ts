@@ -124,9 +124,7 @@ export class ChannelConnection implements Connection {
     return new ConnectionError(
       'command-ended',
       `${this.#shownName}: the program on the server has ended`,
-      {
-        cause,
-      },
+      { hint: 'Run the same command again to continue.', cause },
     );
   }
 }
