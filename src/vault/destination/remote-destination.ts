@@ -75,6 +75,8 @@ export function overlappingRemote(
   for (const remote of vault.config.remotes) {
     if (typeof shownDestinationOf(remote, vault, platform) !== 'string') continue;
     const other = addressParts(destinationOfRemote(remote, vault, platform));
+    // The top of a restricted login is another folder for each key.
+    if (isTop(own) || isTop(other)) continue;
     const isAbove = own.every((part, i) => other[i] === part);
     const isBelow = other.every((part, i) => own[i] === part);
     if (isAbove === isBelow) continue;
@@ -83,6 +85,12 @@ export function overlappingRemote(
   return undefined;
 }
 
+function isTop(parts: readonly string[]): boolean {
+  return parts.at(-1) === HOME;
+}
+
+const HOME = '~';
+
 /** The machine and the names on the way to a folder. The same login may have several names. */
 function addressParts(destination: Destination): string[] {
   const { kind, path } = destination;
@@ -90,7 +98,7 @@ function addressParts(destination: Destination): string[] {
   const module = kind === 'daemon' ? [destination.module] : [];
   const isAbsolute = kind !== 'ssh' || path.startsWith('/');
   const names = path.split(/[/\\]/).filter((name) => name !== '' && name !== '.');
-  return [kind, ...machine, ...module, isAbsolute ? '/' : '~', ...names];
+  return [kind, ...machine, ...module, isAbsolute ? '/' : HOME, ...names];
 }
 
 /**

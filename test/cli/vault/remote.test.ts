@@ -79,6 +79,7 @@ describe('an address that no push can use', () => {
     ['me@server:copy', 'me@server:/copy/inner'],
     ['me@server:copy', 'me@else:copy/inner'],
     ['me@server:copy', '/copy/inner'],
+    ['me@server:copy', 'me@server:.'],
   ])('beside %s, as %s, is none', async (one, other) => {
     expect(await remote('add', 'one', one)).toMatchObject({ code: 0 });
     expect(await remote('add', 'other', other)).toMatchObject({ code: 0 });
