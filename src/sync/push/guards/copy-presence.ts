@@ -44,7 +44,11 @@ export function guarded(job: PushJob): PushJob {
  *
  * @throws {VaultError} `copy-gone`
  */
-export async function assertCopyThere({ context }: PushJob): Promise<void> {
+export async function assertCopyThere({
+  context,
+}: {
+  readonly context: Pick<PushJob['context'], 'guard'>;
+}): Promise<void> {
   context.guard?.guard.doubt();
   await context.guard?.onDoubt();
 }

@@ -1,7 +1,7 @@
 /** Options of the runs of a push that two places must agree on. */
 import type { TransferOptions } from '../../../rsync/wire/options.ts';
 import { beforeDeletions, beforeLinks } from './durable-order.ts';
-import type { PushEntry } from '../source/push-entry.ts';
+import type { PushEntry, PushView } from '../source/push-entry.ts';
 import { transferOptions, type PushJob } from './push-job.ts';
 import type { LargePlace, PushState } from '../memory/push-state.ts';
 import { tempDirSpellings } from './staging.ts';
@@ -16,10 +16,20 @@ export interface OptionsBasis extends Pick<PushJob, 'settings'> {
   readonly snapshot?: PushJob['snapshot'];
 }
 
+/** What decides how the temporary directory is spelled, besides what the server accepts. */
+export interface TempDirBasis {
+  readonly context: Pick<PushJob['context'], 'destination'> & {
+    readonly view: Pick<PushView, 'isEncrypted'>;
+  };
+}
+
 /** The temporary directory as the server accepts it, if it does. */
-export function tempDirOf(job: OptionsBasis, state: PushState): string | undefined {
-  if (state.tempDirChoice === NO_TEMP_DIR || !job.context.view.isEncrypted) return undefined;
-  return tempDirSpellings(job.context.destination)[state.tempDirChoice];
+export function tempDirOf(
+  { context }: TempDirBasis,
+  state: Pick<PushState, 'tempDirChoice'>,
+): string | undefined {
+  if (state.tempDirChoice === NO_TEMP_DIR || !context.view.isEncrypted) return undefined;
+  return tempDirSpellings(context.destination)[state.tempDirChoice];
 }
 
 /** Options of the run that makes new folders with their staged dirivs. */

@@ -1,25 +1,17 @@
 /** The memory of a destination that runs save, and the listeners that they share. */
-import { RemoteError } from '../../../errors.ts';
 import { collectGarbageSooner, MANY_OBJECTS } from '../../garbage-collection.ts';
 import type { PushEntry } from '../source/push-entry.ts';
 import type { Findings } from './findings.ts';
 import { isTransfer } from './itemize.ts';
 import { ledgerListeners, noteDeleted, noteServerLine, type PushJob } from './push-job.ts';
 import type { PushState } from '../memory/push-state.ts';
-import type { RunListeners, RunOutcome } from './rsync-run.ts';
+import type { RunListeners } from './rsync-run.ts';
 
 /** A push's memory of its destination between runs. */
 export interface Memory {
   readonly state: PushState;
   /** Saves the state, so that a push cut off here continues from here. */
   save(): void;
-}
-
-/** Messages of servers that refuse our temporary directory. */
-const TEMP_DIR_REFUSED = /temp-dir|receiver option|link-dest|unsafe arg|alternate-?dest/i;
-
-export function isTempDirRefusal(outcome: RunOutcome): boolean {
-  return outcome.error instanceof RemoteError && TEMP_DIR_REFUSED.test(outcome.saidText);
 }
 
 /** Above this number of sent files, saving memory is worth a few percent of the time. */

@@ -12,11 +12,11 @@ import { accept, isTooLargeForBlockSize, type PushJob, transferOptions } from '.
 import { runRsync, type RunOutcome } from '../job/rsync-run.ts';
 import { contentOptions, sparseOption, tempDirOf } from '../job/run-options.ts';
 import { withAncestors } from '../source/skeleton.ts';
+import { isTempDirRefusal } from './temp-dir-spelling.ts';
 import { withTempDir } from '../job/staging.ts';
 import {
   contentListeners,
   deletionListeners,
-  isTempDirRefusal,
   type Memory,
   type Message,
   reportMessage,

@@ -1,11 +1,12 @@
 /** Sends a few given files unconditionally. */
-import { RemoteError } from '../../../errors.ts';
 import { pathKey } from '../../../bytes/paths.ts';
 import type { PushEntry } from '../source/push-entry.ts';
 import { accept, ledgerListeners, transferOptions, type PushJob } from '../job/push-job.ts';
-import { runRsync } from '../job/rsync-run.ts';
+import { runRsync, type RunOutcome } from '../job/rsync-run.ts';
 import { withAncestors } from '../source/skeleton.ts';
-import { tempDirEntry, tempDirSpellings, withTempDir } from '../job/staging.ts';
+import { tempDirEntry, withTempDir } from '../job/staging.ts';
+import { tempDirOf } from '../job/run-options.ts';
+import { withTempDirSpelling } from './temp-dir-spelling.ts';
 
 /**
  * Sends a few files of the view unconditionally, and nothing else.
@@ -20,11 +21,11 @@ export async function mendFiles(job: PushJob, keys: ReadonlySet<string>): Promis
   if (files.size === 0) return 0;
   await makeTempDir(job);
   const list = withTempDir(withAncestors(entries, files), job.context.view);
-  const spellings = tempDirSpellings(job.context.destination);
-  for (const tempDir of [...spellings, undefined]) {
-    const isLast = tempDir === undefined;
-    if (await sendFiles(job, { list, tempDir }).catch(unlessRefused(isLast))) break;
-  }
+  const state = { tempDirChoice: 0 };
+  const outcome = await withTempDirSpelling(job, state, () =>
+    sendFiles(job, list, tempDirOf(job, state)),
+  );
+  if (!accept(job, outcome) && outcome.error !== undefined) throw outcome.error;
   return files.size;
 }
 
@@ -39,11 +40,12 @@ async function makeTempDir(job: PushJob): Promise<void> {
   accept(job, outcome);
 }
 
-async function sendFiles(
+function sendFiles(
   job: PushJob,
-  { list, tempDir }: { readonly list: readonly PushEntry[]; readonly tempDir: string | undefined },
-): Promise<true> {
-  const outcome = await runRsync(job.context, {
+  list: readonly PushEntry[],
+  tempDir: string | undefined,
+): Promise<RunOutcome> {
+  return runRsync(job.context, {
     ...ledgerListeners(job),
     entries: list,
     options: transferOptions(job.settings, {
@@ -54,15 +56,4 @@ async function sendFiles(
       if (level !== 'info') job.context.ledger.note('remote-message', `server: ${text.trim()}`);
     },
   });
-  if (outcome.error instanceof RemoteError) throw outcome.error;
-  if (!accept(job, outcome) && outcome.error !== undefined) throw outcome.error;
-  return true;
-}
-
-/** Ignores the refusal of a spelling of the temporary directory, unless it is the last. */
-function unlessRefused(isLast: boolean): (error: unknown) => false {
-  return (error) => {
-    if (!isLast && error instanceof RemoteError) return false;
-    throw error;
-  };
 }

@@ -2,7 +2,6 @@
 import type { TransferOptions } from '../../../rsync/wire/options.ts';
 import { isDirectory } from '../../../tree/entry.ts';
 import { keepsConf } from '../guards/copy-conf.ts';
-import { assertCopyThere } from '../guards/copy-presence.ts';
 import type { Findings } from '../job/findings.ts';
 import { asNew, isCreation } from '../job/itemize.ts';
 import { afterLinks } from './large-files.ts';
@@ -14,15 +13,11 @@ import type { PushState } from '../memory/push-state.ts';
 import { withParents } from './make-parents.ts';
 import { accept, ledgerListeners, type PushJob, transferOptions } from '../job/push-job.ts';
 import { runRsync, type RunOutcome } from '../job/rsync-run.ts';
-import { contentOptions, NO_TEMP_DIR, skeletonOptions, tempDirOf } from '../job/run-options.ts';
+import { contentOptions, skeletonOptions } from '../job/run-options.ts';
 import { isRootFile, knownKey, newStructure, withAncestors } from '../source/skeleton.ts';
-import { foundingRuns, tempDirSpellings, withTempDir } from '../job/staging.ts';
-import {
-  isTempDirRefusal,
-  type Memory,
-  type Message,
-  reportMessage,
-} from '../job/transfer-state.ts';
+import { foundingRuns, withTempDir } from '../job/staging.ts';
+import { type Memory, type Message, reportMessage } from '../job/transfer-state.ts';
+import { withTempDirSpelling } from './temp-dir-spelling.ts';
 
 /** One of the runs before the skeleton: a new root, and staged files. */
 async function stage(
@@ -90,9 +85,7 @@ export async function buildSkeleton(
     await stage(job, entriesOfRun, { state, fresh, next });
   }
   if (founding.length > 0) findings.noteStaged();
-  const spellings = tempDirSpellings(job.context.destination);
-  for (;;) {
-    const tempDir = tempDirOf(job, state);
+  const outcome = await withTempDirSpelling(job, state, () => {
     const books = ledgerListeners(job);
     const run = (options: TransferOptions): Promise<RunOutcome> =>
       runRsync(job.context, {
@@ -109,18 +102,11 @@ export async function buildSkeleton(
         onMessage: (level, text) => reportMessage(job, level, text),
       });
     const optionsNow = (): TransferOptions => skeletonOptions(job, state, fresh);
-    const outcome = await unlessFsyncRefused(state, optionsNow, run);
-    if (tempDir !== undefined && isTempDirRefusal(outcome)) {
-      await assertCopyThere(job);
-      state.tempDirChoice =
-        state.tempDirChoice + 1 < spellings.length ? state.tempDirChoice + 1 : NO_TEMP_DIR;
-      continue;
-    }
-    if (accept(job, outcome)) for (const entry of fresh) state.known.add(knownKey(entry));
-    state.halfFolders = findings.halfFolders;
-    memory.save();
-    return;
-  }
+    return unlessFsyncRefused(state, optionsNow, run);
+  });
+  if (accept(job, outcome)) for (const entry of fresh) state.known.add(knownKey(entry));
+  state.halfFolders = findings.halfFolders;
+  memory.save();
 }
 
 /** Makes the root of a mirror and the marker that identifies it. */
