@@ -106,8 +106,8 @@ async function keyToAdopt(
 ): Promise<AdoptKey> {
   const file = path.join(source, REVERSE_CONF_NAME);
   const stored = pathKind(file) === 'absent' ? undefined : readConfFile(file);
-  const isSame = stored !== undefined && Buffer.compare(stored.confBytes, confBytes) === 0;
-  const other = stored === undefined || isSame ? undefined : tryParse(stored.confBytes);
+  const isSame = stored !== undefined && Buffer.compare(stored.bytes, confBytes) === 0;
+  const other = stored === undefined || isSame ? undefined : tryParse(stored.bytes);
   const isAlike = other !== undefined && hasSameForm(other, conf);
   const admit = (): Promise<void> => admitConf(conf, { ...secret, place: shownCopy });
   // The user's own conf in the source may confirm that of the copy.

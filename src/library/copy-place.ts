@@ -87,8 +87,8 @@ function mirrorIf({ encrypt }: RemoteConfig): Pick<CopyPlace, 'isMirror'> {
 export function hasOtherConf(destination: Destination, vault: VaultFrame): boolean {
   if (destination.kind !== 'local') return false;
   const bytes = confOfFolder(destination.path);
-  if (typeof bytes === 'string' || vault.confBytes === undefined) return false;
-  return Buffer.compare(bytes, vault.confBytes) !== 0;
+  if (typeof bytes === 'string' || vault.storedConf === undefined) return false;
+  return Buffer.compare(bytes, vault.storedConf.bytes) !== 0;
 }
 
 /**

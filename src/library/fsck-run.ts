@@ -52,7 +52,7 @@ export async function fsckCopy(
         return copy.tree;
       },
       layout,
-      ...(vault?.confBytes === undefined ? {} : { conf: vault.confBytes }),
+      ...(vault?.storedConf === undefined ? {} : { conf: vault.storedConf.bytes }),
       ...(contents === undefined ? {} : { contents }),
       ...(sample === undefined ? {} : { sample: sample.isIn }),
       isOnlyEcsync: known?.isOnlyEcsync === true,

@@ -98,7 +98,7 @@ export async function takeReverseKey(
 ): Promise<MadeKey> {
   const stored = readConfFile(file);
   if (stored === undefined) throw new VaultError('conf-missing', `${file} has gone`);
-  const conf = parseConf(stored.confBytes);
+  const conf = parseConf(stored.bytes);
   if (!conf.flags.has('AESSIV')) {
     throw new VaultError('layout-unsupported', `${file}: the flag AESSIV is not set`, {
       hint: 'Only gocryptfs -init -reverse makes such a conf rightly. Move it elsewhere and run init again.',
@@ -111,7 +111,7 @@ export async function takeReverseKey(
   }
   return {
     conf,
-    confBytes: stored.confBytes,
+    confBytes: stored.bytes,
     masterkey: await open(conf),
     reverse: { timeShiftSec: TIME_SHIFT_SEC, confInSource: true },
   };

@@ -48,8 +48,8 @@ export function stageConf(
 }
 
 /** Now, but at least a second later than the replaced conf: rsync compares whole seconds. */
-function laterThan({ confMtimeSec = 0 }: VaultFrame): number {
-  return Math.max(Math.floor(Date.now() / 1000), confMtimeSec + 1);
+function laterThan({ storedConf }: VaultFrame): number {
+  return Math.max(Math.floor(Date.now() / 1000), (storedConf?.mtimeSec ?? 0) + 1);
 }
 
 /**
@@ -92,14 +92,14 @@ export function settleConf(vault: Pick<VaultFrame, 'vaultDir' | 'confFile'>): vo
   // Read it again: the vault may have been opened before the lock was taken.
   const { conf_sha256: pinned } = parseConfig(readConfigText(config), config);
   writing(vault.confFile, () => {
-    if (confDigest(staged.confBytes) === pinned) publish(vault.confFile, staged);
+    if (confDigest(staged.bytes) === pinned) publish(vault.confFile, staged);
     fs.rmSync(newConf, { force: true });
   });
 }
 
-function publish(confFile: string, { confBytes, confMtimeSec }: StoredConf): void {
+function publish(confFile: string, { bytes, mtimeSec }: StoredConf): void {
   removeTemporaries(confFile);
-  replaceFile(confFile, confBytes, CONF_MODE, confMtimeSec);
+  replaceFile(confFile, bytes, CONF_MODE, mtimeSec);
 }
 
 function writing<T>(file: string, write: () => T): T {

@@ -13,14 +13,14 @@ import { vaultFiles } from './files/vault-files.ts';
 /** A conf as it is on the disk. */
 export interface StoredConf {
   /** Byte for byte; its digest is the pinned one. */
-  readonly confBytes: Uint8Array;
+  readonly bytes: Uint8Array;
   /** mtime: whole seconds, and nanoseconds after them. */
-  readonly confMtimeSec: number;
-  readonly confMtimeNsec: number;
+  readonly mtimeSec: number;
+  readonly mtimeNsec: number;
   /** As in `stat`, including the type bits. */
-  readonly confMode: number;
-  readonly confUid: number;
-  readonly confGid: number;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
 }
 
 const NSEC_PER_SEC = 1_000_000_000n;
@@ -44,11 +44,11 @@ export function readConfFile(file: string): StoredConf | undefined {
     if (!stats.isFile()) throw unreadable(file, 'it is not a file');
     if (stats.size > CONF_LENGTH_MAX) throw unreadable(file, 'it is too long');
     return {
-      confBytes: fs.readFileSync(fd),
+      bytes: fs.readFileSync(fd),
       ...splitTime(stats.mtimeNs),
-      confMode: Number(stats.mode),
-      confUid: Number(stats.uid),
-      confGid: Number(stats.gid),
+      mode: Number(stats.mode),
+      uid: Number(stats.uid),
+      gid: Number(stats.gid),
     };
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
@@ -66,11 +66,11 @@ function unreadable(file: string, reason: string, cause?: unknown): VaultError {
 }
 
 /** Nanoseconds count forward, even before 1970. */
-function splitTime(mtimeNs: bigint): { confMtimeSec: number; confMtimeNsec: number } {
+function splitTime(mtimeNs: bigint): Pick<StoredConf, 'mtimeSec' | 'mtimeNsec'> {
   const nsec = ((mtimeNs % NSEC_PER_SEC) + NSEC_PER_SEC) % NSEC_PER_SEC;
   return {
-    confMtimeSec: Number((mtimeNs - nsec) / NSEC_PER_SEC),
-    confMtimeNsec: Number(nsec),
+    mtimeSec: Number((mtimeNs - nsec) / NSEC_PER_SEC),
+    mtimeNsec: Number(nsec),
   };
 }
 
@@ -103,7 +103,7 @@ export interface ConfPlace {
 export function readStoredConf(place: ConfPlace): StoredConf | 'changed' | undefined {
   const { vaultDir, config, confFile } = place;
   const isPinned = (stored: StoredConf | undefined): boolean =>
-    stored !== undefined && confDigest(stored.confBytes) === config.conf_sha256;
+    stored !== undefined && confDigest(stored.bytes) === config.conf_sha256;
   const stored = readConfFile(confFile);
   if (isPinned(stored)) return stored;
   const staged = readConfFile(vaultFiles(vaultDir).newConf);

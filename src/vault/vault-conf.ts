@@ -18,8 +18,17 @@ import { hasConf, type VaultFrame } from './vault.ts';
  * @throws {UsageError} `config-invalid` — the configuration contradicts the conf
  */
 export function confOf(vault: VaultFrame): Conf {
-  if (!hasConf(vault)) return confWithoutKey(vault);
-  const conf = parseConf(vault.confBytes);
+  return hasConf(vault) ? confAgreeing(vault, vault.storedConf.bytes) : confWithoutKey(vault);
+}
+
+/**
+ * A conf that may become that of a vault.
+ *
+ * @throws {VaultError} every code of `parseConf`
+ * @throws {UsageError} `config-invalid` — the configuration contradicts it
+ */
+export function confAgreeing(vault: VaultFrame, bytes: Uint8Array): Conf {
+  const conf = parseConf(bytes);
   const { flags, long_name_max: longNameMax } = vault.config;
   const isSame =
     new Set(flags).size === conf.flags.size &&

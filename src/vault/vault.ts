@@ -22,7 +22,7 @@ import {
 export const VAULT_DIR_NAME = '.ecsync';
 
 /** A vault whose configuration was read and checked; its conf may be lost. */
-export interface VaultFrame extends Partial<StoredConf> {
+export interface VaultFrame {
   /** Absolute path of the source folder. */
   readonly source: string;
   /** Absolute path of `.ecsync/`, or of a vault directory elsewhere. */
@@ -30,6 +30,8 @@ export interface VaultFrame extends Partial<StoredConf> {
   readonly config: VaultConfig;
   /** Absolute path of the conf: in the vault directory, or the one of `gocryptfs -reverse`. */
   readonly confFile: string;
+  /** The conf, unless it is lost. */
+  readonly storedConf?: StoredConf;
   /** Where identities and nonces come from. */
   readonly derivation: Derivation;
   /** mtimes of diriv and `.name` files: constant, or their objects' mtimes plus a shift. */
@@ -37,7 +39,7 @@ export interface VaultFrame extends Partial<StoredConf> {
 }
 
 /** A vault whose files were read and checked; nothing is locked or decrypted. */
-export type StoredVault = VaultFrame & StoredConf;
+export type StoredVault = VaultFrame & { readonly storedConf: StoredConf };
 
 /** Where to look for a vault. */
 export interface VaultPlace {
@@ -131,7 +133,7 @@ export function readVault(place: VaultPlace): StoredVault {
 
 /** Whether the conf of a vault exists. */
 export function hasConf(vault: VaultFrame): vault is StoredVault {
-  return vault.confBytes !== undefined;
+  return vault.storedConf !== undefined;
 }
 
 /** How often a vault is read again while its password is being changed. */
@@ -164,7 +166,7 @@ export function readVaultFrame(place: VaultPlace): VaultFrame {
       derivation: config.layout === undefined ? 'keyed' : 'reverse',
       virtualTimes:
         config.layout === undefined ? 'fixed' : { shiftSec: config.reverse_time_shift_sec ?? 10 },
-      ...stored,
+      ...(stored !== undefined && { storedConf: stored }),
     };
   }
 }

@@ -73,7 +73,7 @@ describe('makeVault()', () => {
     expect(vaultDir).toBe(path.join(source, '.ecsync'));
     const vault = readVault({ folder: source });
     expect(vault.source).toBe(source);
-    expect(Buffer.from(vault.confBytes)).toEqual(confBytes);
+    expect(Buffer.from(vault.storedConf.bytes)).toEqual(confBytes);
     expect(vault.config.conf_sha256).toBe(createHash('sha256').update(confBytes).digest('hex'));
     expect(vault.config.remotes).toEqual([]);
     const modes = ['', 'config.toml', 'gocryptfs.conf', 'index', 'log'].map((name) =>
@@ -186,12 +186,11 @@ describe('readVault()', () => {
       const vault = readVault({ folder, ...elsewhere });
       expect(vault).toMatchObject({
         confFile: file,
-        confMtimeSec: 1_000_000_001,
-        confMtimeNsec: 500_000_000,
+        storedConf: { mtimeSec: 1_000_000_001, mtimeNsec: 500_000_000 },
         derivation: 'reverse',
         virtualTimes: { shiftSec: 10 },
       });
-      expect(vault.confMode & 0o777).toBe(0o440);
+      expect(vault.storedConf.mode & 0o777).toBe(0o440);
       rmSync(made, { recursive: true });
     }
   });

@@ -92,7 +92,7 @@ async function checkConf(
       hint: 'Name the gocryptfs.conf of a copy.',
     });
   }
-  const conf = parseConf(stored.confBytes);
+  const conf = parseConf(stored.bytes);
   await agreeToCost(conf, { options, place: confFile, agree: agreeing(host) });
   const unlocked = async (): Promise<Buffer> => {
     if (vault === undefined) return unlockConf(host, conf, options, warnings);
@@ -162,7 +162,12 @@ async function assertOpens(
     });
   }
   const { parseConf } = await import('../../gocryptfs/conf/config.ts');
-  const found = await openInAnyForm(host, warnings, parseConf(vault.confBytes), secret.bytes);
+  const found = await openInAnyForm(
+    host,
+    warnings,
+    parseConf(vault.storedConf.bytes),
+    secret.bytes,
+  );
   assertMasterkey(vault, found);
   found.fill(0);
   return 'password';

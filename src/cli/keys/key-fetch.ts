@@ -61,7 +61,7 @@ async function fetch(
   return withVaultLock(host, { vaultDir: vault.vaultDir, task, options }, async (holding) => {
     settleConf(vault);
     const { bytes: confBytes, mtimeSec } = await readConf(holding, warnings, { place, options });
-    if (Buffer.compare(confBytes, vault.confBytes ?? Buffer.alloc(0)) === 0) {
+    if (Buffer.compare(confBytes, vault.storedConf?.bytes ?? Buffer.alloc(0)) === 0) {
       host.out.note(`${place.destination.shown} has the gocryptfs.conf of this vault already`);
       return DONE;
     }
@@ -115,12 +115,12 @@ async function assertOpens(
     readonly place: CopyPlace;
   },
 ): Promise<void> {
-  const [{ confOf }, { assertSeal }] = await Promise.all([
+  const [{ confAgreeing }, { assertSeal }] = await Promise.all([
     import('../../vault/vault-conf.ts'),
     import('../../gocryptfs/conf/conf-seal.ts'),
   ]);
   const { vault, confBytes, options, place } = about;
-  const conf = confOf({ ...vault, confBytes });
+  const conf = confAgreeing(vault, confBytes);
   await agreeToCost(conf, { options, place: place.destination.shown, agree: agreeing(host) });
   const asked = { ...options, ask: () => askPassword(host, 'New password') };
   const secret = await readVaultSecret(host, vault, asked, warnings);

@@ -278,7 +278,7 @@ function newVaultKey(
   const { conf, copyConf, key, survey } = facts;
   const { timeShiftSec, index } = survey;
   const confInSource = isConfInSource(survey, key);
-  const confBytes = confInSource ? key.reverseConf?.confBytes : undefined;
+  const confBytes = confInSource ? key.reverseConf?.bytes : undefined;
   return {
     conf,
     confBytes: confBytes ?? copyConf.bytes,

@@ -51,20 +51,13 @@ export function viewOf(vault: VaultFrame): VaultView {
  * @throws {VaultError} as {@link viewOf}
  */
 export function openedVault(vault: StoredVault, masterkey: OpenVault['masterkey']): OpenVault {
-  const { source, vaultDir, confBytes, confMtimeSec, config } = vault;
-  const isInSource = config.conf !== undefined;
-  const conf = isInSource ? shownInSource(vault) : { bytes: confBytes, mtimeSec: confMtimeSec };
+  const { source, vaultDir, storedConf, config } = vault;
+  const { bytes, mtimeSec } = storedConf;
+  const conf = config.conf === undefined ? { bytes, mtimeSec } : shownInSource(storedConf);
   return { source, vaultDir, conf, masterkey, ...viewOf(vault) };
 }
 
 /** A conf shown by `gocryptfs -reverse` has its own owner, mode and time, as in stock gocryptfs. */
 export function shownInSource(stored: StoredConf): ConfFile {
-  return {
-    bytes: stored.confBytes,
-    mtimeSec: stored.confMtimeSec,
-    mtimeNsec: stored.confMtimeNsec,
-    mode: stored.confMode & PERMISSION_BITS,
-    uid: stored.confUid,
-    gid: stored.confGid,
-  };
+  return { ...stored, mode: stored.mode & PERMISSION_BITS };
 }

@@ -85,7 +85,7 @@ async function readByStock(words: readonly string[], name = 'file'): Promise<str
 
 /** Which of the two passwords opens the vault. */
 async function opening(): Promise<readonly string[]> {
-  const conf = parseConf(readVault({ folder: vault }).confBytes);
+  const conf = parseConf(readVault({ folder: vault }).storedConf.bytes);
   const found: string[] = [];
   for (const password of ['old', 'new']) {
     try {

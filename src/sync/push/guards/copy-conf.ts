@@ -122,7 +122,7 @@ async function readConfThere(job: PushJob): Promise<FoundConf | undefined> {
   try {
     if (destination.kind === 'local') {
       const stored = readConfFile(path.join(destination.path, CONF_NAME));
-      return stored && { bytes: stored.confBytes, mtimeSec: stored.confMtimeSec };
+      return stored && { bytes: stored.bytes, mtimeSec: stored.mtimeSec };
     }
     const folder = folderThere(job, job.context.destination);
     const children = await folder.children();
