@@ -9,7 +9,6 @@ export const PROTOCOL_OLDEST = 27;
 
 /** Special indexes. */
 export const NDX_DONE = -1;
-export const NDX_FLIST_EOF = -2;
 export const NDX_DEL_STATS = -3;
 
 /** Compatibility flags, by which the server says what it agreed to (protocol ≥ 30). */
@@ -19,7 +18,6 @@ export const CF_SYMLINK_ICONV = 0x004;
 export const CF_SAFE_FLIST = 0x008;
 export const CF_AVOID_XATTR_OPTIM = 0x010;
 export const CF_CHKSUM_SEED_FIX = 0x020;
-export const CF_INPLACE_PARTIAL_DIR = 0x040;
 export const CF_VARINT_FLIST_FLAGS = 0x080;
 export const CF_ID0_NAMES = 0x100;
 
@@ -32,9 +30,7 @@ export const MSG_ERROR = 3;
 export const MSG_WARNING = 4;
 export const MSG_IO_ERROR = 22;
 export const MSG_IO_TIMEOUT = 33;
-export const MSG_NOOP = 42;
 export const MSG_ERROR_EXIT = 86;
-export const MSG_SUCCESS = 100;
 export const MSG_DELETED = 101;
 export const MSG_NO_SEND = 102;
 
@@ -54,9 +50,7 @@ export const XMIT_SAME_RDEV_MAJOR = 0x0100;
 export const XMIT_NO_CONTENT_DIR = 0x0100;
 export const XMIT_HLINKED = 0x0200;
 export const XMIT_SAME_DEV_PRE30 = 0x0400;
-export const XMIT_USER_NAME_FOLLOWS = 0x0400;
 export const XMIT_RDEV_MINOR_8_PRE30 = 0x0800;
-export const XMIT_GROUP_NAME_FOLLOWS = 0x0800;
 export const XMIT_HLINK_FIRST = 0x1000;
 /** End marker only. */
 export const XMIT_IO_ERROR_ENDLIST = 0x1000;
@@ -66,7 +60,6 @@ export const XMIT_MOD_NSEC = 0x2000;
 export const ITEM_RECORDS_SINCE = 29;
 
 /** Flags of an item record. */
-export const ITEM_REPORT_ATIME = 0x0001;
 export const ITEM_REPORT_CHANGE = 0x0002;
 export const ITEM_REPORT_SIZE = 0x0004;
 export const ITEM_REPORT_TIME = 0x0008;
@@ -75,15 +68,11 @@ export const ITEM_REPORT_OWNER = 0x0020;
 export const ITEM_REPORT_GROUP = 0x0040;
 export const ITEM_REPORT_ACL = 0x0080;
 export const ITEM_REPORT_XATTR = 0x0100;
-export const ITEM_REPORT_CRTIME = 0x0400;
 export const ITEM_BASIS_TYPE_FOLLOWS = 0x0800;
 export const ITEM_XNAME_FOLLOWS = 0x1000;
 export const ITEM_IS_NEW = 0x2000;
 export const ITEM_LOCAL_CHANGE = 0x4000;
 export const ITEM_TRANSFER = 0x8000;
-
-/** Basis types. */
-export const FNAMECMP_FNAME = 0x80;
 
 /** Bits of io_error. */
 export const IOERR_GENERAL = 1;
