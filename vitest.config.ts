@@ -15,6 +15,8 @@ export default defineConfig({
         test: {
           ...common,
           name: 'unit',
+          // Loading the sources anew for each file would take as long as most of the tests.
+          isolate: false,
           include: ['test/**/*.test.ts'],
           exclude: ['test/e2e/**'],
           globalSetup: ['test/e2e/support/build-cli.ts'],
