@@ -9,7 +9,8 @@ const common = {
 
 export default defineConfig({
   test: {
-    maxWorkers: 2,
+    // Two processors: some tests wait, for servers, clocks and disks.
+    maxWorkers: 3,
     projects: [
       {
         test: {
