@@ -14,6 +14,9 @@ export interface StoredGeometry {
   readonly tagLength: number;
 }
 
+/** Nonces and tags are hashed together when there are so many bytes of them. */
+const BATCH_LENGTH = 8192;
+
 /**
  * Computes the content id of a file from its ciphertext, in order, in pieces of any size: the first
  * 16 bytes of SHA-256 over the header, and the nonce and tag of each block. A block cannot be replaced
@@ -21,14 +24,23 @@ export interface StoredGeometry {
  */
 export class ContentIdHash {
   readonly #geometry: StoredGeometry;
-  readonly #hash: Hash = createHash('sha256');
+  readonly #batch: Buffer;
+  #batched = 0;
+  #hash: Hash | undefined;
   /** Bytes so far. */
   #at = 0;
-  /** The end of the bytes so far: it may be the tag of a short last block. */
-  #tail: Buffer = Buffer.alloc(0);
+  /** The end of an unfinished block: it may be the tag of a short last one. */
+  #tail: Buffer;
+  #tailLength = 0;
 
-  constructor(geometry: StoredGeometry) {
+  /** @param sizeHint - of the stored file */
+  constructor(geometry: StoredGeometry, sizeHint = Number.MAX_SAFE_INTEGER) {
+    const { headerLength, blockLength, nonceLength, tagLength } = geometry;
     this.#geometry = geometry;
+    const blocks = Math.ceil(sizeHint / blockLength);
+    const length = headerLength + blocks * (nonceLength + tagLength);
+    this.#batch = Buffer.allocUnsafe(Math.min(BATCH_LENGTH, length));
+    this.#tail = Buffer.allocUnsafe(tagLength);
   }
 
   /** The next bytes of the stored file. They are not kept. */
@@ -36,46 +48,74 @@ export class ContentIdHash {
     const { headerLength, blockLength, nonceLength, tagLength } = this.#geometry;
     let from = 0;
     while (from < bytes.length) {
-      const at = this.#at;
-      if (at < headerLength) {
-        from += this.#take(bytes, from, headerLength - at);
+      if (this.#at < headerLength) {
+        from += this.#take(bytes, from, headerLength - this.#at);
         continue;
       }
-      const inBlock = (at - headerLength) % blockLength;
-      if (inBlock === 0) this.#tail = Buffer.alloc(0);
-      if (inBlock < nonceLength) {
+      const inBlock = (this.#at - headerLength) % blockLength;
+      if (inBlock === 0 && bytes.length - from >= blockLength) {
+        this.#put(bytes, from, nonceLength);
+        this.#put(bytes, from + blockLength - tagLength, tagLength);
+        from += blockLength;
+        this.#at += blockLength;
+      } else if (inBlock < nonceLength) {
         from += this.#take(bytes, from, nonceLength - inBlock);
-        continue;
+      } else {
+        const part = bytes.subarray(from, from + blockLength - inBlock);
+        this.#keepTail(part);
+        from += part.length;
+        this.#at += part.length;
+        if (inBlock + part.length === blockLength) this.#endBlock();
       }
-      const part = bytes.subarray(from, from + blockLength - inBlock);
-      this.#keepTail(part, tagLength);
-      from += part.length;
-      this.#at += part.length;
-      if (inBlock + part.length === blockLength) this.#endBlock();
     }
   }
 
   /** Ends the file. @returns 16 bytes */
   digest(): Buffer {
     this.#endBlock();
-    return this.#hash.digest().subarray(0, CONTENT_ID_LENGTH);
+    const rest = this.#batch.subarray(0, this.#batched);
+    const hash = this.#hash ?? createHash('sha256');
+    return hash.update(rest).digest().subarray(0, CONTENT_ID_LENGTH);
   }
 
+  /** Bytes that count, as many as there are. */
   #take(bytes: Uint8Array, from: number, lengthMax: number): number {
-    const part = bytes.subarray(from, from + lengthMax);
-    this.#hash.update(part);
-    this.#at += part.length;
-    return part.length;
+    const length = Math.min(lengthMax, bytes.length - from);
+    this.#put(bytes, from, length);
+    this.#at += length;
+    return length;
   }
 
-  #keepTail(part: Uint8Array, tagLength: number): void {
-    const isEnough = part.length >= tagLength;
-    const joined = isEnough ? part : Buffer.concat([this.#tail, part]);
-    this.#tail = Buffer.from(joined.subarray(-tagLength));
+  #put(bytes: Uint8Array, from: number, length: number): void {
+    if (this.#batched + length > this.#batch.length) this.#flush();
+    if (length > this.#batch.length) {
+      this.#running().update(bytes.subarray(from, from + length));
+      return;
+    }
+    this.#batch.set(bytes.subarray(from, from + length), this.#batched);
+    this.#batched += length;
+  }
+
+  #flush(): void {
+    this.#running().update(this.#batch.subarray(0, this.#batched));
+    this.#batched = 0;
+  }
+
+  #running(): Hash {
+    return (this.#hash ??= createHash('sha256'));
+  }
+
+  #keepTail(part: Uint8Array): void {
+    const tail = this.#tail;
+    const kept = Math.max(0, Math.min(this.#tailLength, tail.length - part.length));
+    tail.copyWithin(0, this.#tailLength - kept, this.#tailLength);
+    const added = part.subarray(Math.max(0, part.length - tail.length));
+    tail.set(added, kept);
+    this.#tailLength = kept + added.length;
   }
 
   #endBlock(): void {
-    this.#hash.update(this.#tail);
-    this.#tail = Buffer.alloc(0);
+    this.#put(this.#tail, 0, this.#tailLength);
+    this.#tailLength = 0;
   }
 }
