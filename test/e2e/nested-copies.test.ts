@@ -131,6 +131,20 @@ describe('a new copy', () => {
     expect(await ecsync(['remote', 'remove', 'plain', ...words])).toMatchObject({ code: 0 });
   });
 
+  it('is made inside a vault directory, which has a conf as well', async () => {
+    const vault = inside('elsewhere');
+    mkdirSync(inside('plain'));
+    writeFileSync(inside('plain/file'), 'file');
+    const key = ['--passfile', bench.passfile];
+    const init = ['init', inside('plain'), '--vault-dir', vault, '--scryptn', '10', ...key];
+    expect(await ecsync(init)).toMatchObject({ code: 0 });
+    const push = ['push', '--vault-dir', vault, ...key];
+    for (const address of [path.join(vault, 'copy'), overSsh(path.join(vault, 'copy2'))]) {
+      const pushed = await ecsync([...push, address], { env: { HOME: sshd.home } });
+      expect(pushed.code, pushed.stderr).toBe(0);
+    }
+  });
+
   it('is made there when somebody says so', async () => {
     const pushed = await run('push', '--into-non-empty', inside('mirror/inner'));
     expect(pushed).toMatchObject({ code: 0 });

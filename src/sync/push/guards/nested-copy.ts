@@ -3,7 +3,9 @@ import path from 'node:path';
 import { EcsyncError, InterruptedError, VaultError } from '../../../errors.ts';
 import { pathKey } from '../../../bytes/paths.ts';
 import type { PushJob } from '../job/push-job.ts';
-import { hasRootFile, isRootFileName } from '../../../sync/copy/root-file-names.ts';
+import { isFileIn } from '../../../tree/local/glance.ts';
+import { vaultFiles } from '../../../vault/files/vault-files.ts';
+import { hasRootFile, isRootFileName } from '../../copy/root-file-names.ts';
 import { folderThere, placeThere } from './root-files.ts';
 
 /**
@@ -29,12 +31,15 @@ export async function refuseNested(job: PushJob): Promise<void> {
   );
 }
 
+/** A vault directory has a conf, too, and is no copy. */
+const CONFIG_NAME = path.basename(vaultFiles('').config);
+
 /** The nearest folder above that has a file by which a copy is identified. */
 function copyAround(folder: string): string | undefined {
   for (let at = path.resolve(folder); ; at = path.dirname(at)) {
     const above = path.dirname(at);
     if (above === at) return undefined;
-    if (hasRootFile(above)) return above;
+    if (hasRootFile(above) && !isFileIn(above, Buffer.from(CONFIG_NAME))) return above;
   }
 }
 
@@ -43,7 +48,8 @@ async function copyAboveThere(job: PushJob): Promise<string | undefined> {
   if (parent === undefined) return undefined;
   try {
     const siblings = await folderThere(job, parent).children();
-    return siblings.some(({ path }) => isRootFileName(pathKey(path))) ? parent : undefined;
+    const names = siblings.map(({ path }) => pathKey(path));
+    return names.some(isRootFileName) && !names.includes(CONFIG_NAME) ? parent : undefined;
   } catch (error) {
     // A login that may not list it is none that could have put a copy there.
     if (error instanceof EcsyncError && !(error instanceof InterruptedError)) return undefined;
