@@ -5,9 +5,29 @@ import { allocatePath } from './path-memory.ts';
 export const ROOT_PATH: Uint8Array = Buffer.from('.');
 
 const SLASH = 0x2f;
+const DOT = 0x2e;
 
 export function isRootPath(path: Uint8Array): boolean {
   return path.length === 1 && path[0] === ROOT_PATH[0];
+}
+
+/**
+ * Whether each component of a path could be the name of an object: not empty, not `.` or `..`, and
+ * without a zero byte. The root is none.
+ */
+export function hasOnlyNames(path: Uint8Array): boolean {
+  let start = 0;
+  for (let at = 0; at <= path.length; at++) {
+    const byte = at === path.length ? SLASH : path[at];
+    if (byte === 0) return false;
+    if (byte !== SLASH) continue;
+    const length = at - start;
+    const isDots =
+      path[start] === DOT && (length === 1 || (length === 2 && path[start + 1] === DOT));
+    if (length === 0 || isDots) return false;
+    start = at + 1;
+  }
+  return true;
 }
 
 /** The path of `name` inside `directory`, in a buffer of its own. Inverse of {@link splitPath}. */

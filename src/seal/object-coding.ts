@@ -1,5 +1,6 @@
 /** One object of a sealed list as bytes. */
 import type { ByteWriter } from '../bytes/byte-writer.ts';
+import { hasOnlyNames } from '../bytes/paths.ts';
 import type { Xattr } from '../tree/entry.ts';
 import { type SealReader, writeByteString, writeSigned, writeLeb128 } from './numbers.ts';
 import {
@@ -19,8 +20,6 @@ const HAS_XATTRS = 0x40;
 /** Mode, uid and gid are those of the object before. */
 const SAME_RIGHTS = 0x80;
 
-const SLASH = 0x2f;
-const DOT = 0x2e;
 const MODE_MAX = 0o7777;
 const ID_MAX = 0xffff_ffff;
 const NSEC_MAX = 999_999_999;
@@ -172,22 +171,10 @@ function readPath(reader: SealReader, before: Uint8Array): Uint8Array {
   const path = new Uint8Array(shared + rest.length);
   path.set(before.subarray(0, shared));
   path.set(rest, shared);
-  if (path.length > 0) assertPlain(path);
+  // The path of the top is empty.
+  if (path.length > 0 && !hasOnlyNames(path))
+    throw sealInvalid('a path has a part that is no name');
   return path;
-}
-
-/** A path of names that could be those of a folder: not empty, not `.` or `..`, without a zero byte. */
-function assertPlain(path: Uint8Array): void {
-  let start = 0;
-  for (let at = 0; at <= path.length; at++) {
-    if (at < path.length && path[at] === 0) throw sealInvalid('a path holds a zero byte');
-    if (at < path.length && path[at] !== SLASH) continue;
-    const length = at - start;
-    const isDots =
-      path[start] === DOT && (length === 1 || (length === 2 && path[start + 1] === DOT));
-    if (length === 0 || isDots) throw sealInvalid('a path has a part that is no name');
-    start = at + 1;
-  }
 }
 
 function readAttributes(

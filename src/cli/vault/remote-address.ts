@@ -67,18 +67,12 @@ function refuseOtherForm(address: Address, platform: NodeJS.Platform): void {
  *
  * @throws {UsageError} `destination-overlaps`
  */
-function refuseOverlappingRemote(
-  { vault, name, destination }: Address,
-  platform: NodeJS.Platform,
-): void {
-  const { config, source } = vault;
-  const others = config.remotes.filter((remote) => remote.name !== name);
-  const owner = { source, config: { ...config, remotes: others } };
-  const other = overlappingRemote(owner, destination, platform);
+function refuseOverlappingRemote(address: Address, platform: NodeJS.Platform): void {
+  const other = overlappingRemote(address.vault, address, platform);
   if (other === undefined) return;
   throw new UsageError(
     'destination-overlaps',
-    `${destination.shown} ${other.how} the folder of the remote '${other.name}'`,
+    `${address.destination.shown} ${other.how} the folder of the remote '${other.name}'`,
     { hint: 'A copy must not be inside another one: take another folder.' },
   );
 }

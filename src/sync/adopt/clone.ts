@@ -1,8 +1,8 @@
 /** Restores a whole copy into a folder, and makes that folder a vault that continues the copy. */
 import { parseConf, type Conf } from '../../gocryptfs/conf/config.ts';
-import { FileError, VaultError } from '../../errors.ts';
-import type { LocalEntry } from '../../tree/local/local-entry.ts';
+import { VaultError } from '../../errors.ts';
 import { LocalStore } from '../../tree/target/local-store.ts';
+import { restoreTime } from '../../tree/target/restore-time.ts';
 import { removeUnfinished } from '../../tree/target/unfinished-files.ts';
 import { acquireTargetLock } from '../../vault/lock/lock.ts';
 import type { NewVaultPlace } from '../../vault/new-vault.ts';
@@ -68,25 +68,14 @@ export async function clone(
     const adopted = await continueCopy(settings, surroundings, unlock);
     await removeUnfinished(target, acquireTargetLock);
     // The vault directory was made and the workplace removed: set the root's time of the copy
-    // again.
-    if (root !== undefined) await setTime(store, root, surroundings);
+    // again. The clone is complete without it, so a failure is only reported.
+    const failure = root && (await restoreTime(store, root));
+    if (failure !== undefined) {
+      surroundings.reporter.warning({ code: failure.code, message: failure.message });
+    }
     return { ...summary, ...(adopted.vaultDir !== undefined && { vaultDir: adopted.vaultDir }) };
   } finally {
     store.close();
-  }
-}
-
-/** The clone is complete without its folder's time, so a failure is only reported. */
-async function setTime(
-  store: LocalStore,
-  { path, mode, mtimeSec, mtimeNsec }: LocalEntry,
-  { reporter }: CloneSurroundings,
-): Promise<void> {
-  try {
-    await store.setAttributes({ path, mode }, { mtimeSec, mtimeNsec });
-  } catch (error) {
-    if (!(error instanceof FileError)) throw error;
-    reporter.warning({ code: error.code, message: error.message });
   }
 }
 

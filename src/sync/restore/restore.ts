@@ -10,6 +10,7 @@ import type { LocalEntry } from '../../tree/local/local-entry.ts';
 import { throttledReading } from '../../transport/throttle.ts';
 import { LocalStore } from '../../tree/target/local-store.ts';
 import { overlap } from '../../tree/local/overlap.ts';
+import { restoreTime } from '../../tree/target/restore-time.ts';
 import { prepareFolder, removeIfEmpty } from '../../tree/target/prepare-folder.ts';
 import { ANY_NAMES, WINDOWS_NAMES, type NameRules } from '../../tree/target/target-names.ts';
 import { probeNames } from '../../tree/target/target-names-probe.ts';
@@ -253,15 +254,10 @@ async function fetchInto(
   }
 }
 
-/** Restores a folder's time. A failure is reported like any other of the restore. */
+/** Restores the root's time after the workplace came or went. A failure is one of the restore. */
 async function setTime(store: LocalStore, seen: LocalEntry, ledger: RestoreLedger): Promise<void> {
-  const { mtimeSec, mtimeNsec } = seen;
-  try {
-    await store.setAttributes(seen, { mtimeSec, mtimeNsec });
-  } catch (error) {
-    if (!(error instanceof FileError)) throw error;
-    ledger.problem(error);
-  }
+  const failure = await restoreTime(store, seen);
+  if (failure !== undefined) ledger.problem(failure);
 }
 
 /** A listed copy, and how it is read. */

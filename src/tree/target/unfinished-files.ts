@@ -12,6 +12,7 @@ import type { LocalEntry } from '../local/local-entry.ts';
 import { LocalStore } from './local-store.ts';
 import { LocalNewFile } from './new-file.ts';
 import { OwedAttributes } from './owed-attributes.ts';
+import { restoreTime } from './restore-time.ts';
 import { pathKey, ROOT_PATH, splitPath } from '../../bytes/paths.ts';
 import type { NewFile } from '../store.ts';
 import { temporaryPrefix } from './temporary-places.ts';
@@ -234,12 +235,8 @@ export async function removeUnfinished(root: string, takeLock: TakeLock): Promis
   try {
     const before = await store.lookup(ROOT_PATH);
     UnfinishedFiles.open(root, takeLock).remove();
-    if (before === undefined) return;
-    const { mtimeSec, mtimeNsec } = before;
-    await store.setAttributes(before, { mtimeSec, mtimeNsec });
-  } catch (error) {
-    // Everything but the time is right.
-    if (!(error instanceof FileError) || error.code !== 'attributes-failed') throw error;
+    // Where that fails, everything but the time is right.
+    if (before !== undefined) await restoreTime(store, before);
   } finally {
     store.close();
   }

@@ -38,8 +38,15 @@ export function shownDestinationOf(
   vault: Pick<RemotesOwner, 'source'>,
   platform: NodeJS.Platform,
 ): string | UsageError {
+  const destination = destinationIfValid(remote, vault, platform);
+  return destination instanceof UsageError ? destination : destination.shown;
+}
+
+function destinationIfValid(
+  ...remote: Parameters<typeof destinationOfRemote>
+): Destination | UsageError {
   try {
-    return destinationOfRemote(remote, vault, platform).shown;
+    return destinationOfRemote(...remote);
   } catch (error) {
     if (error instanceof UsageError) return error;
     throw error;
@@ -62,19 +69,22 @@ export function remotesAt(
 }
 
 /**
- * A remote with a folder inside a destination, or around it, as far as the addresses show it.
+ * Another remote with a folder inside that of a remote, or around it, as far as the addresses show
+ * it.
  *
  * @returns the remote, and how the destination lies to it
  */
 export function overlappingRemote(
   vault: RemotesOwner,
-  destination: Destination,
+  { name, destination }: { readonly name: string; readonly destination: Destination },
   platform: NodeJS.Platform,
 ): { readonly name: string; readonly how: 'lies inside' | 'contains' } | undefined {
   const own = addressParts(destination);
   for (const remote of vault.config.remotes) {
-    if (typeof shownDestinationOf(remote, vault, platform) !== 'string') continue;
-    const other = addressParts(destinationOfRemote(remote, vault, platform));
+    if (remote.name === name) continue;
+    const valid = destinationIfValid(remote, vault, platform);
+    if (valid instanceof UsageError) continue;
+    const other = addressParts(valid);
     // The top of a restricted login is another folder for each key.
     if (isTop(own) || isTop(other)) continue;
     const isAbove = own.every((part, i) => other[i] === part);

@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { EcsyncError, InterruptedError, VaultError } from '../../../errors.ts';
 import { pathKey } from '../../../bytes/paths.ts';
-import type { PushJob } from '../job/push-job.ts';
+import { isOwnServer, type PushJob } from '../job/push-job.ts';
 import { isFileIn } from '../../../tree/local/glance.ts';
 import { vaultFiles } from '../../../vault/files/vault-files.ts';
 import { hasRootFile, isRootFileName } from '../../copy/root-file-names.ts';
@@ -16,10 +16,9 @@ import { folderThere, placeThere } from './root-files.ts';
  * @throws {VaultError} `destination-nested`
  */
 export async function refuseNested(job: PushJob): Promise<void> {
-  const { destination, rsyncPath, intoNonEmpty } = job.settings;
+  const { destination, intoNonEmpty } = job.settings;
   if (intoNonEmpty) return;
-  const isHere = destination.kind === 'local' && rsyncPath === undefined;
-  const outer = isHere ? copyAround(destination.path) : await copyAboveThere(job);
+  const outer = isOwnServer(job) ? copyAround(destination.path) : await copyAboveThere(job);
   if (outer === undefined) return;
   throw new VaultError(
     'destination-nested',

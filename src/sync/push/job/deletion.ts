@@ -179,9 +179,11 @@ const UNFINISHED_ENDS = ['??????', `${'[0-9a-f]'.repeat(8)}?*`];
  */
 export function protectForeign({
   names,
+  within,
   removesForeign = false,
-}: Pick<DeletionScope, 'names' | 'removesForeign'>): ReceiverRule[] {
-  if (names.isPlain || removesForeign) return [];
+}: Pick<DeletionScope, 'names' | 'within' | 'removesForeign'>): ReceiverRule[] {
+  // The rules of a push that is limited to some paths end with one that protects all others.
+  if (names.isPlain || removesForeign || within.length > 0) return [];
   return [
     rule('risk', 'gocryptfs.*'),
     ...UNFINISHED_ENDS.flatMap((end) => [
@@ -210,7 +212,7 @@ export function contentRules(scope: DeletionScope, isSwept = false): ReceiverRul
     ...protectUnmounted(scope),
     ...protectExcluded(scope),
     ...limitTo(scope),
-    ...(scope.within.length === 0 ? protectForeign(scope) : []),
+    ...protectForeign(scope),
   ];
 }
 
@@ -256,7 +258,7 @@ export function pruneRules(
     ...protectExcluded(scope),
     rule('risk', `/${TEMPORARY_DIRECTORY}/**`),
     ...limitTo(scope),
-    ...(scope.within.length === 0 ? protectForeign(scope) : []),
+    ...protectForeign(scope),
   ];
 }
 

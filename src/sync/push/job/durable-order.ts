@@ -5,6 +5,7 @@ import type { Moves } from '../memory/moves.ts';
 import type { PushEntry } from '../source/push-entry.ts';
 import type { PushSettings } from '../source/push-settings.ts';
 import { isFounded, type PushState } from '../memory/push-state.ts';
+import { isOwnServer } from './push-job.ts';
 import type { RunOutcome } from './rsync-run.ts';
 
 /** The parts of a push that it depends on. */
@@ -45,12 +46,8 @@ function isMoving({ moves }: DurableBasis): boolean {
 }
 
 /** A local folder always waits for its disk. */
-function fsyncOption(
-  { destination, rsyncPath }: DurableBasis['settings'],
-  { refusesFsync }: PushState,
-): Durable {
-  const isInProcess = destination.kind === 'local' && rsyncPath === undefined;
-  return isInProcess || refusesFsync === true ? {} : { fsync: true };
+function fsyncOption(settings: DurableBasis['settings'], { refusesFsync }: PushState): Durable {
+  return isOwnServer({ settings }) || refusesFsync === true ? {} : { fsync: true };
 }
 
 /** Messages of servers that do not know or allow `--fsync`. Some do not name the option. */

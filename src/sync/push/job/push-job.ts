@@ -184,7 +184,12 @@ export function plainLine(job: PushJob, line: string): string {
   return isOwnServer(job) ? stripRsyncPrefix(text) : text;
 }
 
-function isOwnServer({ settings: { destination, rsyncPath } }: PushJob): boolean {
+/** Whether the destination is a local folder that this process serves itself. */
+export function isOwnServer({
+  settings: { destination, rsyncPath },
+}: {
+  readonly settings: Pick<PushSettings, 'destination' | 'rsyncPath'>;
+}): boolean {
   return destination.kind === 'local' && rsyncPath === undefined;
 }
 

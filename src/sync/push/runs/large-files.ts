@@ -14,7 +14,12 @@ import type { Findings } from '../job/findings.ts';
 import { asNewFile } from '../job/itemize.ts';
 import { largeFiles, LARGE_TOKEN_BYTES } from './large-choice.ts';
 import type { PushEntry } from '../source/push-entry.ts';
-import { isTooLargeForBlockSize, type PushJob, transferOptions } from '../job/push-job.ts';
+import {
+  isOwnServer,
+  isTooLargeForBlockSize,
+  type PushJob,
+  transferOptions,
+} from '../job/push-job.ts';
 import { type LargePlace, type PushState } from '../memory/push-state.ts';
 import {
   runRsync,
@@ -235,9 +240,7 @@ class Growth {
       usual,
     );
     const inHoles: TransferOptions = { ...options, blockSize, sparse: true };
-    const { destination, rsyncPath } = this.#job.settings;
-    const isHere = destination.kind === 'local' && rsyncPath === undefined;
-    if (!isHere) {
+    if (!isOwnServer(this.#job)) {
       const open: RunPlan['open'] = async (entry, basisSize) =>
         upToHole(await view.open(entry), blockSize, basisSize);
       if (!(await this.#run(files, inHoles, () => false, open))) return false;

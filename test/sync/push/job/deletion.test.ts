@@ -13,7 +13,7 @@ const shown = (rules: ReturnType<typeof sweepRules>): string[] =>
 const TEMP = '/gocryptfs.longname.ecsync-tmp.name';
 const STEPS = '/gocryptfs.longname.ecsync-moved-*.name';
 const names = { isPlain: false, hasDirIVs: true };
-const FOREIGN = shown(protectForeign({ names }));
+const FOREIGN = shown(protectForeign({ names, within: [] }));
 const everything = { names, excluded: [], within: [] };
 
 describe('what a server may delete', () => {
@@ -85,7 +85,7 @@ describe('what a server may delete', () => {
     ['the same of a diriv', '.gocryptfs.diriv.a1B2c3', true],
     ['a folder of an interrupted rsync', '.~tmp~', true],
   ])('%s, %s, may be deleted: %s', (_what, name, isRisked) => {
-    const rules = protectForeign({ names });
+    const rules = protectForeign({ names, within: [] });
     // A folder that is protected is not looked into.
     const parts = name.split('/').map((part) => Buffer.from(part));
     const isDeleted = parts.every((part) => {
