@@ -104,7 +104,7 @@ const CHANGE_OPTIONS = {
   /** Allow a first push into a folder that holds other objects. */
   into_non_empty: {
     flags: '--into-non-empty',
-    help: 'make a copy in a folder that holds other things, too; a plain mirror replaces those of equal names',
+    help: 'make a copy in a folder that holds other things, or inside another copy; a plain mirror replaces things of equal names',
     commandLineOnly: true,
     setting: 'intoNonEmpty',
   },
